@@ -1,0 +1,31 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * What became of a request.
+ *
+ * - `ALLOWED`, `DENIED`: the policy decided.
+ * - `UNAUTHENTICATED`: no usable token; nobody is named, whatever the request claims.
+ * - `INVALID`: the request could not be understood, so nothing was decided.
+ */
+export const AuditResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID")
+export type AuditResult = typeof AuditResult.Type
+
+/**
+ * One decision, as a caller of `AuditLog.record` states it. Identity, time, order and hash are given to it there.
+ *
+ * Strings may be of any length and content and `metadata` of any shape: the trail bounds and cleans what it stores and
+ * says so in the row's `marks`, so that no caller can make its own row vanish.
+ */
+export const AuditEvent = Schema.Struct({
+  action: Schema.NullOr(Schema.String),
+  resource: Schema.NullOr(Schema.String),
+  /** The authenticated subject; null where nobody was authenticated. */
+  ghostId: Schema.NullOr(Schema.String),
+  shellId: Schema.NullOr(Schema.String),
+  result: AuditResult,
+  reason: Schema.NullOr(Schema.String),
+  requestId: Schema.NullOr(Schema.String),
+  /** A JSON object. Anything else is stored under the key `value`. */
+  metadata: Schema.Unknown
+})
+export type AuditEvent = typeof AuditEvent.Type

@@ -1,0 +1,208 @@
+import { pipeline } from "node:stream/promises"
+import { Readable } from "node:stream"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import Pg from "pg"
+import { from as copyFrom } from "pg-copy-streams"
+import { DatabaseError, databaseError } from "./DatabaseError.ts"
+
+export type Row = Readonly<Record<string, unknown>>
+
+export interface QueryResult {
+  readonly rows: ReadonlyArray<Row>
+  readonly rowCount: number
+}
+
+/**
+ * One PostgreSQL session, ours alone, for work that must not share or wait for ever: the audit drain and the migrator.
+ *
+ * The stock `sql.withTransaction` runs BEGIN and COMMIT uninterruptibly and turns their errors into defects, so a stopped
+ * server would hang its caller. Here each statement has a deadline on our side; when it passes the socket is destroyed,
+ * the error is typed, and the session is over (`isOpen` is false): its owner opens another.
+ */
+export interface Connection {
+  readonly backendPid: number
+  readonly isOpen: () => boolean
+  /** `deadline` null waits for ever; left out, the session's default holds. Interruption cancels the statement in the server. */
+  readonly query: (
+    text: string,
+    values?: ReadonlyArray<unknown>,
+    options?: { readonly deadline?: Duration.DurationInput | null }
+  ) => Effect.Effect<QueryResult, DatabaseError>
+  /** Sends `data` (COPY text format, one buffer, UTF-8) to `copy … from stdin`. */
+  readonly copyIn: (text: string, data: string) => Effect.Effect<void, DatabaseError>
+  /**
+   * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
+   * its outcome is unknown.
+   */
+  readonly transaction: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DatabaseError, R>
+  /** Ends the session at once by destroying its socket. */
+  readonly destroy: Effect.Effect<void>
+}
+
+export interface ConnectOptions {
+  readonly url: Redacted.Redacted
+  /** Shown in `pg_stat_activity`: how others see who holds a lock. At most 63 bytes. */
+  readonly applicationName: string
+  readonly connectTimeout?: Duration.DurationInput
+  /** Of one statement; default 30 s. */
+  readonly deadline?: Duration.DurationInput
+}
+
+/** Destroys the socket without a word to the server: the only end that a stopped server cannot delay. */
+const destroySocket = (client: Pg.Client): void => {
+  const wire: unknown = Reflect.get(client, "connection")
+  const stream: unknown = typeof wire === "object" && wire !== null ? Reflect.get(wire, "stream") : undefined
+  if (typeof stream === "object" && stream !== null && "destroy" in stream && typeof stream.destroy === "function") {
+    stream.destroy()
+  }
+}
+
+const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
+  new DatabaseError({ phase, reason: `no answer within ${Duration.format(after)}; the connection was closed` })
+
+/** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
+export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
+    const defaultDeadline = Duration.decode(options.deadline ?? "30 seconds")
+    const config = (): Pg.ClientConfig => ({
+      connectionString: Redacted.value(options.url),
+      application_name: options.applicationName.slice(0, 63),
+      connectionTimeoutMillis: Duration.toMillis(connectTimeout),
+      keepAlive: true
+    })
+    let open = false
+    const client = yield* Effect.acquireRelease(
+      Effect.async<Pg.Client, DatabaseError>((resume) => {
+        const client = new Pg.Client(config())
+        // Without a listener an idle connection's loss would be an uncaught 'error' and end the process.
+        client.on("error", () => {
+          open = false
+        })
+        client.on("end", () => {
+          open = false
+        })
+        client.connect().then(
+          () => {
+            open = true
+            resume(Effect.succeed(client))
+          },
+          (cause) => {
+            destroySocket(client)
+            resume(Effect.fail(databaseError("connect", cause)))
+          }
+        )
+        return Effect.sync(() => destroySocket(client))
+      }).pipe(
+        // pg's own timeout ends only the handshake; DNS and a half-open socket are bounded here.
+        Effect.timeoutFail({
+          duration: Duration.sum(connectTimeout, Duration.millis(500)),
+          onTimeout: () => timedOut("connect", connectTimeout)
+        }),
+        Effect.interruptible
+      ),
+      (client) =>
+        Effect.promise(() => (open ? client.end() : Promise.resolve())).pipe(
+          Effect.interruptible,
+          Effect.timeoutOption("1 second"),
+          Effect.catchAllCause(() => Effect.void),
+          Effect.zipRight(Effect.sync(() => destroySocket(client)))
+        )
+    )
+    const backendPid = Number(Reflect.get(client, "processID"))
+    const destroy = Effect.sync(() => {
+      open = false
+      destroySocket(client)
+    })
+
+    /** Asks the server, on a session of its own, to cancel what this one runs; then gives it a moment to stop. */
+    const cancel = Effect.tryPromise(async () => {
+      const other = new Pg.Client(config())
+      other.on("error", () => {})
+      await other.connect()
+      await other.query("select pg_catalog.pg_cancel_backend($1)", [backendPid])
+      await other.end()
+    }).pipe(Effect.timeout("2 seconds"), Effect.ignore)
+
+    const bounded = <A>(
+      phase: DatabaseError["phase"],
+      deadline: Duration.DurationInput | null | undefined,
+      run: () => Promise<A>
+    ): Effect.Effect<A, DatabaseError> =>
+      Effect.async<A, DatabaseError>((resume) => {
+        if (!open) {
+          return resume(Effect.fail(new DatabaseError({ phase, reason: "the connection is closed" })))
+        }
+        const limit = deadline === null ? undefined : Duration.decode(deadline ?? defaultDeadline)
+        let settled = false
+        const settle = (effect: Effect.Effect<A, DatabaseError>) => {
+          if (settled) return
+          settled = true
+          clearTimeout(timer)
+          resume(effect)
+        }
+        const timer =
+          limit === undefined
+            ? undefined
+            : setTimeout(() => {
+                open = false
+                destroySocket(client)
+                settle(Effect.fail(timedOut(phase, limit)))
+              }, Duration.toMillis(limit))
+        const finished = run().then(
+          (value) => settle(Effect.succeed(value)),
+          (cause) => settle(Effect.fail(databaseError(phase, cause)))
+        )
+        return Effect.suspend(() => {
+          if (settled) return Effect.void
+          return cancel.pipe(
+            Effect.zipRight(Effect.promise(() => finished).pipe(Effect.timeoutOption("2 seconds"))),
+            Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroy)),
+            Effect.ensuring(Effect.sync(() => clearTimeout(timer))),
+            Effect.interruptible
+          )
+        })
+      })
+
+    const statement = (
+      phase: DatabaseError["phase"],
+      text: string,
+      values: ReadonlyArray<unknown> | undefined,
+      deadline: Duration.DurationInput | null | undefined
+    ) =>
+      bounded(phase, deadline, async () => {
+        const result = await (values === undefined ? client.query(text) : client.query(text, [...values]))
+        const last = Array.isArray(result) ? result[result.length - 1] : result
+        return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 }
+      })
+
+    return {
+      backendPid,
+      isOpen: () => open,
+      query: (text, values, options) => statement("statement", text, values, options?.deadline),
+      copyIn: (text, data) =>
+        bounded("statement", undefined, async () => {
+          await pipeline(Readable.from([data]), client.query(copyFrom(text)))
+        }),
+      transaction: (body) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            // Interrupted here, nobody knows whether the transaction stands open: the session goes, its effects with it.
+            yield* restore(statement("statement", "begin", undefined, undefined)).pipe(Effect.onInterrupt(() => destroy))
+            const exit = yield* Effect.exit(restore(body))
+            if (Exit.isFailure(exit)) {
+              // A rollback that fails leaves a session whose state nobody knows.
+              yield* statement("statement", "rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
+              return yield* exit
+            }
+            yield* restore(statement("commit", "commit", undefined, undefined)).pipe(Effect.onInterrupt(() => destroy))
+            return exit.value
+          })
+        ),
+      destroy
+    }
+  })

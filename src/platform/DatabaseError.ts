@@ -1,0 +1,69 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * An error of PostgreSQL or of the way to it, with what the driver knows and nothing that could hold a secret.
+ *
+ * `sqlstate` is absent when the server did not speak: refused, reset, timed out. `phase` tells where it happened; at
+ * `commit` without a sqlstate the outcome is unknown. `position` is the 1-based character offset in the statement.
+ */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  phase: Schema.Literal("connect", "statement", "commit"),
+  reason: Schema.String,
+  sqlstate: Schema.optional(Schema.String),
+  detail: Schema.optional(Schema.String),
+  hint: Schema.optional(Schema.String),
+  position: Schema.optional(Schema.Number),
+  schema: Schema.optional(Schema.String),
+  table: Schema.optional(Schema.String),
+  column: Schema.optional(Schema.String),
+  constraint: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    const state = this.sqlstate === undefined ? "" : ` (SQLSTATE ${this.sqlstate})`
+    const detail = this.detail === undefined ? "" : `; ${this.detail}`
+    return `${this.reason}${detail}${state}`
+  }
+}
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
+
+const field = (value: object, key: string): unknown => (key in value ? Reflect.get(value, key) : undefined)
+
+const present = <K extends string>(key: K, value: string | undefined): { readonly [_ in K]?: string } =>
+  // One computed key of a known literal type: the cast states what the compiler widens to `{ [x: string]: string }`.
+  (value === undefined ? {} : { [key]: value }) as { readonly [_ in K]?: string }
+
+/** SQLSTATEs are five characters of A-Z and 0-9; Node's own codes (`ECONNREFUSED`) share the driver's `code` field. */
+const sqlstatePattern = /^[0-9A-Z]{5}$/
+
+/** The innermost error that says something: `SqlError` of @effect/sql hides the driver's under `cause`. */
+const innermost = (cause: unknown): unknown => {
+  if (typeof cause !== "object" || cause === null) return cause
+  const inner = field(cause, "cause")
+  if (inner !== undefined && inner !== null) return innermost(inner)
+  const errors = field(cause, "errors")
+  return Array.isArray(errors) && errors.length > 0 ? innermost(errors[0]) : cause
+}
+
+/** Reads an error of `pg`, of Node's sockets or of @effect/sql. Never keeps the connection string or parameters. */
+export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): DatabaseError => {
+  if (thrown instanceof DatabaseError) return thrown
+  const cause = innermost(thrown)
+  if (typeof cause !== "object" || cause === null) return new DatabaseError({ phase, reason: String(cause) })
+  const code = text(field(cause, "code"))
+  const sqlstate = code !== undefined && sqlstatePattern.test(code) ? code : undefined
+  const position = Number(field(cause, "position"))
+  const message = text(field(cause, "message")) ?? code ?? "unknown error"
+  return new DatabaseError({
+    phase,
+    reason: message,
+    ...present("sqlstate", sqlstate),
+    ...present("detail", text(field(cause, "detail"))),
+    ...present("hint", text(field(cause, "hint"))),
+    ...(Number.isInteger(position) && position > 0 ? { position } : {}),
+    ...present("schema", text(field(cause, "schema"))),
+    ...present("table", text(field(cause, "table"))),
+    ...present("column", text(field(cause, "column"))),
+    ...present("constraint", text(field(cause, "constraint")))
+  })
+}

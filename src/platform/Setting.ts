@@ -1,0 +1,114 @@
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+
+/** What a setting is, for the reader of a refusal, of `.env.example` and of the README's table. */
+export interface Shape {
+  /** Completes "expected …". */
+  readonly expected: string
+  readonly example: string
+  /** Secrets are never repeated in a refusal. */
+  readonly secret?: boolean
+}
+
+const refusal = (name: string, shape: Shape, got: string, why?: string): ConfigError.ConfigError =>
+  ConfigError.InvalidData(
+    [name],
+    `${shape.secret === true ? "" : `got ${JSON.stringify(got)}; `}expected ${shape.expected}${
+      why === undefined ? "" : ` (${why})`
+    }; for example ${name}=${shape.example}`
+  )
+
+/** A variable, absent when unset or empty, refused with its name, expected shape and an example when `parse` gives None. */
+export const setting = <A>(
+  name: string,
+  shape: Shape,
+  parse: (text: string) => Option.Option<A>
+): Config.Config<Option.Option<A>> =>
+  Config.option(Config.string(name)).pipe(
+    Config.mapOrFail((text) => {
+      const value = Option.map(text, (given) => given.trim())
+      if (Option.isNone(value) || value.value === "") return Either.right(Option.none<A>())
+      const parsed = parse(value.value)
+      return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
+    })
+  )
+
+export const orDefault =
+  <const B>(fallback: B) =>
+  <A>(config: Config.Config<Option.Option<A>>): Config.Config<A | B> =>
+    Config.map(
+      config,
+      Option.getOrElse(() => fallback)
+    )
+
+export const text = (name: string, shape: Shape) => setting(name, shape, Option.some<string>)
+
+export const integer = (name: string, range: { readonly min: number; readonly max: number }, shape: Shape) =>
+  setting(name, shape, (given) => {
+    const value = Number(given)
+    return /^\d+$/.test(given) && value >= range.min && value <= range.max ? Option.some(value) : Option.none()
+  })
+
+export const port = (name: string, example: number) =>
+  integer(
+    name,
+    { min: 0, max: 65_535 },
+    { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example) }
+  )
+
+export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, example: NoInfer<A>) =>
+  setting(name, { expected: `one of ${choices.join(", ")}`, example }, (given) =>
+    Option.fromNullable(choices.find((one) => one === given.toLowerCase()))
+  )
+
+const units = new Map<string, Duration.Unit>([
+  ["ms", "millis"],
+  ["s", "seconds"],
+  ["m", "minutes"],
+  ["h", "hours"],
+  ["d", "days"]
+])
+
+/** `250ms`, `25s`, `10m`, `24h`, `7d`, or Effect's long form (`25 seconds`). */
+export const parseDuration = (given: string): Option.Option<Duration.Duration> => {
+  const short = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(given)
+  const unit = units.get(short?.[2] ?? "")
+  if (short?.[1] !== undefined && unit !== undefined) return Duration.decodeUnknown(`${Number(short[1])} ${unit}`)
+  return Duration.decodeUnknown(given)
+}
+
+/** Bounds are inclusive. */
+export const duration = (
+  name: string,
+  range: { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput },
+  example: string
+) =>
+  setting(
+    name,
+    {
+      expected: `a duration from ${Duration.format(range.min)} to ${Duration.format(range.max)}, such as 250ms, 25s, 10m or 24h`,
+      example
+    },
+    (given) =>
+      Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
+  )
+
+export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (value: string) => boolean = () => true) =>
+  setting(name, { ...shape, secret: true }, (given) =>
+    accepts(given) ? Option.some(Redacted.make(given)) : Option.none()
+  )
+
+/** A connection string, redacted because it may hold a password. */
+export const databaseUrl = (name: string) =>
+  secret(
+    name,
+    { expected: "a PostgreSQL connection string", example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas" },
+    (given) => {
+      const url = URL.canParse(given) ? new URL(given) : undefined
+      return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
+    }
+  )

@@ -1,0 +1,190 @@
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { type ServiceName, serviceNames } from "../domain/Service.ts"
+import * as Setting from "./Setting.ts"
+
+export type OnFull = "refuse" | "shed"
+
+/** A database connection of a service; None means the embedded PostgreSQL. */
+export type DatabaseUrl = Option.Option<Redacted.Redacted>
+
+export interface SettingsValues {
+  readonly environment: "development" | "production" | "test"
+  /** As given: relative to the working directory. */
+  readonly home: string
+  readonly host: string
+  readonly ports: Readonly<Record<ServiceName, number>>
+  readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
+  /** The role that owns the schema; by default the application's. */
+  readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
+  readonly databaseConnectDeadline: Duration.Duration
+  readonly jwt: {
+    readonly secret: Option.Option<Redacted.Redacted>
+    readonly issuer: Option.Option<string>
+    readonly audience: Option.Option<string>
+  }
+  readonly accessPolicyPath: string
+  readonly audit: {
+    /** Events. */
+    readonly queueCapacity: number
+    /** Rows in one transaction at most. */
+    readonly batchSize: number
+    /** How long a first event waits for company. */
+    readonly linger: Duration.Duration
+    readonly onFull: OnFull
+  }
+  /** From the signal to the end of the process. */
+  readonly shutdownDeadline: Duration.Duration
+  readonly log: {
+    readonly level: LogLevel.Literal
+    /** `auto`: pretty on a terminal, JSON otherwise. */
+    readonly format: "auto" | "pretty" | "json"
+  }
+}
+
+const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper: 8001, guardian: 8003, router: 8004 }
+
+const perService = <A>(config: (service: ServiceName) => Config.Config<A>): Config.Config<Record<ServiceName, A>> =>
+  Config.all({ gatekeeper: config("gatekeeper"), guardian: config("guardian"), router: config("router") })
+
+const firstGiven = (...urls: ReadonlyArray<DatabaseUrl>): DatabaseUrl => Option.firstSomeOf(urls)
+
+const urlsOf = (service: ServiceName) =>
+  Config.all({
+    own: Setting.databaseUrl(`${service.toUpperCase()}_DATABASE_URL`),
+    common: Setting.databaseUrl("DATABASE_URL"),
+    ownMigration: Setting.databaseUrl(`${service.toUpperCase()}_MIGRATION_DATABASE_URL`),
+    commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL")
+  }).pipe(
+    Config.map(({ own, common, ownMigration, commonMigration }) => ({
+      application: firstGiven(own, common),
+      migration: firstGiven(ownMigration, commonMigration, own, common)
+    }))
+  )
+
+const levels = { trace: "Trace", debug: "Debug", info: "Info", warning: "Warning", error: "Error", none: "None" } as const
+
+const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
+
+const text = (name: string, expected: string, example: string) => Setting.text(name, { expected, example })
+
+/** RFC 7518, section 3.2: a key for HS256 has 256 bits or more. */
+export const minimumSecretBytes = 32
+
+const config: Config.Config<SettingsValues> = Config.all({
+  environment: Setting.choice("NODE_ENV", ["development", "dev", "test", "production"], "production").pipe(
+    Setting.orDefault("development"),
+    Config.map((name) => environments[name])
+  ),
+  home: text("GRAVITAS_HOME", "a directory", ".gravitas").pipe(Setting.orDefault(".gravitas")),
+  host: text("HOST", "an address to listen on", "127.0.0.1").pipe(Setting.orDefault("127.0.0.1")),
+  ports: perService((service) =>
+    Setting.port(`${service.toUpperCase()}_PORT`, defaultPorts[service]).pipe(Setting.orDefault(defaultPorts[service]))
+  ),
+  urls: perService(urlsOf),
+  databaseConnectDeadline: Setting.duration("DATABASE_CONNECT_DEADLINE", { min: "100 millis", max: "1 hour" }, "30s").pipe(
+    Setting.orDefault(Duration.seconds(30))
+  ),
+  jwt: Config.all({
+    secret: Setting.secret(
+      "JWT_SECRET_KEY",
+      {
+        expected: `at least ${minimumSecretBytes} bytes of secret text (RFC 7518 section 3.2 asks 256 bits for HS256)`,
+        example: '"$(openssl rand -base64 48)"'
+      },
+      (given) => Buffer.byteLength(given) >= minimumSecretBytes
+    ),
+    issuer: text("JWT_ISSUER", "the `iss` that tokens must carry", "https://issuer.example"),
+    audience: text("JWT_AUDIENCE", "the `aud` that tokens must carry", "gravitas")
+  }),
+  accessPolicyPath: text("ACCESS_POLICY_PATH", "a YAML file", "config/access-policy.yaml").pipe(
+    Setting.orDefault("config/access-policy.yaml")
+  ),
+  audit: Config.all({
+    queueCapacity: Setting.integer(
+      "AUDIT_QUEUE_CAPACITY",
+      { min: 1, max: 10_000_000 },
+      { expected: "a number of events from 1 to 10000000", example: "65536" }
+    ).pipe(Setting.orDefault(65_536)),
+    batchSize: Setting.integer(
+      "AUDIT_BATCH_SIZE",
+      { min: 1, max: 10_000 },
+      { expected: "a number of rows from 1 to 10000", example: "1000" }
+    ).pipe(Setting.orDefault(1_000)),
+    linger: Setting.duration("AUDIT_LINGER", { min: "0 millis", max: "10 seconds" }, "20ms").pipe(
+      Setting.orDefault(Duration.millis(20))
+    ),
+    onFull: Setting.choice("AUDIT_ON_FULL", ["refuse", "shed"], "refuse").pipe(Setting.orDefault("refuse"))
+  }),
+  shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
+    Setting.orDefault(Duration.seconds(25))
+  ),
+  log: Config.all({
+    level: Setting.choice("LOG_LEVEL", ["trace", "debug", "info", "warning", "error", "none"], "info").pipe(
+      Setting.orDefault("info"),
+      Config.map((name): LogLevel.Literal => levels[name])
+    ),
+    format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(
+      Setting.orDefault("auto")
+    )
+  })
+}).pipe(
+  Config.map(({ urls, ...rest }) => ({
+    ...rest,
+    databaseUrls: {
+      gatekeeper: urls.gatekeeper.application,
+      guardian: urls.guardian.application,
+      router: urls.router.application
+    },
+    migrationDatabaseUrls: {
+      gatekeeper: urls.gatekeeper.migration,
+      guardian: urls.guardian.migration,
+      router: urls.router.migration
+    }
+  }))
+)
+
+/** Each refused variable with what was expected; the process must not start on a guess. */
+export class SettingsRefused extends Schema.TaggedError<SettingsRefused>()("SettingsRefused", {
+  problems: Schema.Array(Schema.Struct({ name: Schema.String, problem: Schema.String }))
+}) {
+  override get message(): string {
+    const lines = this.problems.map(({ name, problem }) => `  ${name}: ${problem}`)
+    return `Settings refused. Correct the environment (or .env) and start again:\n${lines.join("\n")}`
+  }
+}
+
+const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<{ name: string; problem: string }> => {
+  switch (error._op) {
+    case "And":
+    case "Or":
+      return [...problemsOf(error.left), ...problemsOf(error.right)]
+    default:
+      return [{ name: error.path.join("."), problem: error.message }]
+  }
+}
+
+/** Every setting of the process, read once from the environment. */
+export class Settings extends Context.Tag("platform/Settings")<Settings, SettingsValues>() {
+  static readonly layer: Layer.Layer<Settings, SettingsRefused> = Layer.effect(
+    Settings,
+    Effect.mapError(config, (error) => {
+      const problems = new Map(problemsOf(error).map((problem) => [problem.name + problem.problem, problem]))
+      return new SettingsRefused({ problems: [...problems.values()] })
+    })
+  )
+}
+
+/** The services whose application or migration connection is the embedded PostgreSQL. */
+export const embeddedServices = (settings: SettingsValues): ReadonlyArray<ServiceName> =>
+  serviceNames.filter(
+    (service) => Option.isNone(settings.databaseUrls[service]) || Option.isNone(settings.migrationDatabaseUrls[service])
+  )
