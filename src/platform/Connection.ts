@@ -1,5 +1,5 @@
-import { pipeline } from "node:stream/promises"
 import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -36,7 +36,7 @@ export interface Connection {
   readonly copyIn: (text: string, data: string) => Effect.Effect<void, DatabaseError>
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
-   * its outcome is unknown.
+   * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
    */
   readonly transaction: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DatabaseError, R>
   /** Ends the session at once by destroying its socket. */
@@ -64,6 +64,12 @@ const destroySocket = (client: Pg.Client): void => {
 const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
   new DatabaseError({ phase, reason: `no answer within ${Duration.format(after)}; the connection was closed` })
 
+const rolledBack = new DatabaseError({
+  phase: "commit",
+  reason: "the transaction was rolled back instead of committed, since a statement in it had failed",
+  sqlstate: "25P02"
+})
+
 /** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
 export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -76,9 +82,13 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
       keepAlive: true
     })
     let open = false
+    const newClient = Effect.try({
+      try: () => new Pg.Client(config()),
+      // The driver reads the certificates that the connection string names.
+      catch: (cause) => databaseError("connect", cause)
+    })
     const client = yield* Effect.acquireRelease(
-      Effect.async<Pg.Client, DatabaseError>((resume) => {
-        const client = new Pg.Client(config())
+      Effect.flatMap(newClient, (client) => {
         // Without a listener an idle connection's loss would be an uncaught 'error' and end the process.
         client.on("error", () => {
           open = false
@@ -86,25 +96,24 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
         client.on("end", () => {
           open = false
         })
-        client.connect().then(
-          () => {
-            open = true
-            resume(Effect.succeed(client))
-          },
-          (cause) => {
-            destroySocket(client)
-            resume(Effect.fail(databaseError("connect", cause)))
-          }
+        return Effect.tryPromise({
+          try: () =>
+            client.connect().then(() => {
+              open = true
+            }),
+          catch: (cause) => databaseError("connect", cause)
+        }).pipe(
+          // pg's own timeout ends only the handshake; DNS and a half-open socket are bounded here.
+          Effect.timeoutFail({
+            duration: Duration.sum(connectTimeout, Duration.millis(500)),
+            onTimeout: () => timedOut("connect", connectTimeout)
+          }),
+          Effect.interruptible,
+          // Outside the interruptible part, so that a session opened as the interruption arrives is not left behind.
+          Effect.onError(() => Effect.sync(() => destroySocket(client))),
+          Effect.as(client)
         )
-        return Effect.sync(() => destroySocket(client))
-      }).pipe(
-        // pg's own timeout ends only the handshake; DNS and a half-open socket are bounded here.
-        Effect.timeoutFail({
-          duration: Duration.sum(connectTimeout, Duration.millis(500)),
-          onTimeout: () => timedOut("connect", connectTimeout)
-        }),
-        Effect.interruptible
-      ),
+      }),
       (client) =>
         Effect.promise(() => (open ? client.end() : Promise.resolve())).pipe(
           Effect.interruptible,
@@ -119,14 +128,18 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
       destroySocket(client)
     })
 
-    /** Asks the server, on a session of its own, to cancel what this one runs; then gives it a moment to stop. */
-    const cancel = Effect.tryPromise(async () => {
-      const other = new Pg.Client(config())
-      other.on("error", () => {})
-      await other.connect()
-      await other.query("select pg_catalog.pg_cancel_backend($1)", [backendPid])
-      await other.end()
-    }).pipe(Effect.timeout("2 seconds"), Effect.ignore)
+    /** Asks the server, on a session of its own, to cancel what this one runs. */
+    const cancel = Effect.acquireUseRelease(
+      newClient,
+      (other) => {
+        other.on("error", () => {})
+        return Effect.tryPromise(async () => {
+          await other.connect()
+          await other.query("select pg_catalog.pg_cancel_backend($1)", [backendPid])
+        }).pipe(Effect.interruptible)
+      },
+      (other) => Effect.sync(() => destroySocket(other))
+    ).pipe(Effect.ignore)
 
     const bounded = <A>(
       phase: DatabaseError["phase"],
@@ -158,12 +171,14 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           (cause) => settle(Effect.fail(databaseError(phase, cause)))
         )
         return Effect.suspend(() => {
+          clearTimeout(timer)
           if (settled) return Effect.void
           return cancel.pipe(
-            Effect.zipRight(Effect.promise(() => finished).pipe(Effect.timeoutOption("2 seconds"))),
-            Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroy)),
-            Effect.ensuring(Effect.sync(() => clearTimeout(timer))),
-            Effect.interruptible
+            Effect.zipRight(Effect.promise(() => finished)),
+            // In this order: the fiber itself is interrupted already, only the one that `timeoutOption` forks is not.
+            Effect.interruptible,
+            Effect.timeoutOption("2 seconds"),
+            Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroy))
           )
         })
       })
@@ -192,14 +207,20 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             // Interrupted here, nobody knows whether the transaction stands open: the session goes, its effects with it.
-            yield* restore(statement("statement", "begin", undefined, undefined)).pipe(Effect.onInterrupt(() => destroy))
+            yield* restore(statement("statement", "begin", undefined, undefined)).pipe(
+              Effect.onInterrupt(() => destroy)
+            )
             const exit = yield* Effect.exit(restore(body))
             if (Exit.isFailure(exit)) {
               // A rollback that fails leaves a session whose state nobody knows.
               yield* statement("statement", "rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
               return yield* exit
             }
-            yield* restore(statement("commit", "commit", undefined, undefined)).pipe(Effect.onInterrupt(() => destroy))
+            const end = yield* restore(bounded("commit", undefined, () => client.query("commit"))).pipe(
+              Effect.onInterrupt(() => destroy)
+            )
+            // What PostgreSQL answers, without an error, to COMMIT when a statement's error was caught by the body.
+            if (end.command === "ROLLBACK") return yield* rolledBack
             return exit.value
           })
         ),

@@ -1,8 +1,10 @@
-import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Reactivity from "@effect/experimental/Reactivity"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -36,37 +38,43 @@ const isFinal = (error: DatabaseError): boolean => /^(28|3D)/.test(error.sqlstat
 
 const firstPause = Duration.millis(200)
 const longestPause = Duration.seconds(3)
+const shortestAttempt = Duration.millis(250)
+const longestAttempt = Duration.seconds(5)
 
 /** Tries until a session opens or `deadline` has passed, with a line per failed attempt. */
 export const waitUntilReachable = (
   url: Redacted.Redacted,
   deadline: Duration.Duration
-): Effect.Effect<void, DatabaseUnreachable> => {
-  const address = displayAddress(url)
-  const attempt = (number: number, spent: Duration.Duration): Effect.Effect<void, DatabaseUnreachable> =>
-    connect({ url, applicationName: "gravitas start", connectTimeout: Duration.min(deadline, "5 seconds") }).pipe(
-      Effect.scoped,
-      Effect.asVoid,
-      Effect.timed,
-      Effect.matchEffect({
-        onSuccess: () => Effect.void,
-        onFailure: (cause) => {
-          const pause = Duration.min(Duration.times(firstPause, 2 ** (number - 1)), longestPause)
-          const next = Duration.sum(spent, pause)
-          if (isFinal(cause) || Duration.greaterThanOrEqualTo(next, deadline)) {
-            return Effect.fail(
-              new DatabaseUnreachable({ address, attempts: number, waited: Duration.format(spent), cause })
-            )
-          }
-          return Effect.logWarning(
-            `PostgreSQL is not reachable at ${address} (attempt ${number}: ${cause.message}); ` +
-              `trying again in ${Duration.format(pause)}`
-          ).pipe(Effect.zipRight(Effect.delay(attempt(number + 1, next), pause)))
-        }
-      })
-    )
-  return attempt(1, Duration.zero)
-}
+): Effect.Effect<void, DatabaseUnreachable> =>
+  Effect.gen(function* () {
+    const address = displayAddress(url)
+    const start = yield* Clock.currentTimeNanos
+    // Counts the attempts too, not only the pauses: a server that does not answer makes each of them last.
+    const elapsed = Effect.map(Clock.currentTimeNanos, (now) => Duration.millis(Number((now - start) / 1_000_000n)))
+    for (let attempt = 1; ; attempt++) {
+      const left = Duration.subtract(deadline, yield* elapsed)
+      const connectTimeout = Duration.clamp(left, { minimum: shortestAttempt, maximum: longestAttempt })
+      const outcome = yield* connect({ url, applicationName: "gravitas start", connectTimeout }).pipe(
+        Effect.scoped,
+        Effect.either
+      )
+      if (Either.isRight(outcome)) return
+      const cause = outcome.left
+      const waited = yield* elapsed
+      if (isFinal(cause) || Duration.greaterThanOrEqualTo(waited, deadline)) {
+        return yield* new DatabaseUnreachable({ address, attempts: attempt, waited: Duration.format(waited), cause })
+      }
+      const pause = Duration.min(
+        Duration.min(Duration.times(firstPause, 2 ** (attempt - 1)), longestPause),
+        Duration.subtract(deadline, waited)
+      )
+      yield* Effect.logWarning(
+        `PostgreSQL is not reachable at ${address} (attempt ${attempt}: ${cause.message}); ` +
+          `trying again in ${Duration.format(pause)}`
+      )
+      yield* Effect.sleep(pause)
+    }
+  })
 
 const openPool = (url: Redacted.Redacted) =>
   Effect.acquireRelease(
@@ -84,7 +92,8 @@ const openPool = (url: Redacted.Redacted) =>
       pool.on("error", () => {})
       return pool
     }),
-    (pool) => Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"), Effect.asVoid)
+    (pool) =>
+      Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"), Effect.asVoid)
   )
 
 /** Where each service's data is, and one pool per distinct connection string. */
@@ -107,8 +116,9 @@ export class Database extends Context.Tag("platform/Database")<
         const settings = yield* Settings
         const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
         const resolve = (url: DatabaseUrl): Redacted.Redacted =>
-          Option.getOrElse(url, () =>
-            Option.getOrThrowWith(embedded, () => new Error("no DATABASE_URL and no embedded PostgreSQL")).url
+          Option.getOrElse(
+            url,
+            () => Option.getOrThrowWith(embedded, () => new Error("no DATABASE_URL and no embedded PostgreSQL")).url
           )
         const pools = new Map<string, PgClient.PgClient>()
         for (const service of services) {
@@ -131,4 +141,3 @@ export class Database extends Context.Tag("platform/Database")<
       })
     ).pipe(Layer.provide(Reactivity.layer))
 }
-

@@ -33,9 +33,6 @@ const present = <K extends string>(key: K, value: string | undefined): { readonl
   // One computed key of a known literal type: the cast states what the compiler widens to `{ [x: string]: string }`.
   (value === undefined ? {} : { [key]: value }) as { readonly [_ in K]?: string }
 
-/** SQLSTATEs are five characters of A-Z and 0-9; Node's own codes (`ECONNREFUSED`) share the driver's `code` field. */
-const sqlstatePattern = /^[0-9A-Z]{5}$/
-
 /** The innermost error that says something: `SqlError` of @effect/sql hides the driver's under `cause`. */
 const innermost = (cause: unknown): unknown => {
   if (typeof cause !== "object" || cause === null) return cause
@@ -47,11 +44,12 @@ const innermost = (cause: unknown): unknown => {
 
 /** Reads an error of `pg`, of Node's sockets or of @effect/sql. Never keeps the connection string or parameters. */
 export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): DatabaseError => {
-  if (thrown instanceof DatabaseError) return thrown
   const cause = innermost(thrown)
+  if (cause instanceof DatabaseError) return cause
   if (typeof cause !== "object" || cause === null) return new DatabaseError({ phase, reason: String(cause) })
   const code = text(field(cause, "code"))
-  const sqlstate = code !== undefined && sqlstatePattern.test(code) ? code : undefined
+  // Node's own codes share the driver's `code` field, and EPIPE looks like a SQLSTATE; only the server gives a severity.
+  const sqlstate = text(field(cause, "severity")) === undefined ? undefined : code
   const position = Number(field(cause, "position"))
   const message = text(field(cause, "message")) ?? code ?? "unknown error"
   return new DatabaseError({

@@ -78,7 +78,8 @@ export const parseDuration = (given: string): Option.Option<Duration.Duration> =
   const short = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(given)
   const unit = units.get(short?.[2] ?? "")
   if (short?.[1] !== undefined && unit !== undefined) return Duration.decodeUnknown(`${Number(short[1])} ${unit}`)
-  return Duration.decodeUnknown(given)
+  // Effect reads a negative duration as zero.
+  return given.startsWith("-") ? Option.none() : Duration.decodeUnknown(given)
 }
 
 /** Bounds are inclusive. */
@@ -93,8 +94,7 @@ export const duration = (
       expected: `a duration from ${Duration.format(range.min)} to ${Duration.format(range.max)}, such as 250ms, 25s, 10m or 24h`,
       example
     },
-    (given) =>
-      Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
+    (given) => Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
   )
 
 export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (value: string) => boolean = () => true) =>

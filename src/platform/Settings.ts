@@ -70,7 +70,14 @@ const urlsOf = (service: ServiceName) =>
     }))
   )
 
-const levels = { trace: "Trace", debug: "Debug", info: "Info", warning: "Warning", error: "Error", none: "None" } as const
+const levels = {
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warning: "Warning",
+  error: "Error",
+  none: "None"
+} as const
 
 const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
 
@@ -90,9 +97,11 @@ const config: Config.Config<SettingsValues> = Config.all({
     Setting.port(`${service.toUpperCase()}_PORT`, defaultPorts[service]).pipe(Setting.orDefault(defaultPorts[service]))
   ),
   urls: perService(urlsOf),
-  databaseConnectDeadline: Setting.duration("DATABASE_CONNECT_DEADLINE", { min: "100 millis", max: "1 hour" }, "30s").pipe(
-    Setting.orDefault(Duration.seconds(30))
-  ),
+  databaseConnectDeadline: Setting.duration(
+    "DATABASE_CONNECT_DEADLINE",
+    { min: "100 millis", max: "1 hour" },
+    "30s"
+  ).pipe(Setting.orDefault(Duration.seconds(30))),
   jwt: Config.all({
     secret: Setting.secret(
       "JWT_SECRET_KEY",
@@ -132,9 +141,7 @@ const config: Config.Config<SettingsValues> = Config.all({
       Setting.orDefault("info"),
       Config.map((name): LogLevel.Literal => levels[name])
     ),
-    format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(
-      Setting.orDefault("auto")
-    )
+    format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
   })
 }).pipe(
   Config.map(({ urls, ...rest }) => ({

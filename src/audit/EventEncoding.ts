@@ -1,0 +1,102 @@
+import type { AuditEvent } from "../domain/AuditEvent.ts"
+import type { AuditRow } from "./AuditRow.ts"
+import { boundText } from "./BoundedText.ts"
+import { type Budget, encodeCanonical } from "./CanonicalJson.ts"
+
+/** Code points that a row holds of each field; the table checks the same. */
+export const limits = {
+  ghost_id: 100,
+  shell_id: 100,
+  action: 100,
+  resource: 255,
+  result: 20,
+  reason: 1_000,
+  request_id: 100
+} as const
+
+type Field = keyof typeof limits
+
+/** A row is then well under 100 KiB, however its strings are escaped. */
+export const metadataBudget: Budget = { depth: 16, members: 1_000, size: 16_384, key: 255 }
+
+/** Of a field that should be text and is not. */
+const strayBudget: Budget = { depth: 4, members: 50, size: 1_000, key: 100 }
+
+const unmarked: ReadonlyArray<string> = []
+
+const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
+  try {
+    return event[key]
+  } catch {
+    return unreadable
+  }
+}
+
+/** Stands for a property whose getter threw. */
+const unreadable: unique symbol = Symbol("unreadable")
+
+const textOf = (event: AuditEvent, key: Exclude<keyof AuditEvent, "metadata">, field: Field, marks: Marks) => {
+  const given = property(event, key)
+  if (given === null || given === undefined) return null
+  if (given === unreadable) {
+    marks.add(`${field}:unreadable`)
+    return null
+  }
+  let text: string
+  if (typeof given === "string") {
+    text = given
+  } else {
+    text = encodeCanonical(given, strayBudget).json
+    marks.add(`${field}:converted`)
+  }
+  const bounded = boundText(text, limits[field])
+  if (bounded.truncated) marks.add(`${field}:truncated`)
+  if (bounded.cleaned) marks.add(`${field}:cleaned`)
+  return bounded.text
+}
+
+const metadataOf = (event: AuditEvent, marks: Marks): string => {
+  const given = property(event, "metadata")
+  if (given === null || given === undefined) return "{}"
+  if (given === unreadable) {
+    marks.add("metadata:unreadable")
+    return "{}"
+  }
+  const { json, blemishes } = encodeCanonical(given, metadataBudget)
+  for (const blemish of blemishes) marks.add(`metadata:${blemish}`)
+  if (json.startsWith("{")) return json
+  marks.add("metadata:wrapped")
+  return `{"value":${json}}`
+}
+
+/** What was cut or cleaned; most events have nothing. */
+class Marks {
+  private readonly found = new Set<string>()
+
+  add(mark: string): void {
+    this.found.add(mark)
+  }
+
+  sorted(): ReadonlyArray<string> {
+    return this.found.size === 0 ? unmarked : [...this.found].sort()
+  }
+}
+
+/**
+ * Bounds and cleans an event. Takes any value in any field, whatever its declared type: cannot throw, so that no caller can
+ * make its own row vanish. An absent result becomes empty text.
+ */
+export const encodeEvent = (event: AuditEvent): Omit<AuditRow, "id" | "timestamp" | "source" | "seq"> => {
+  const marks = new Marks()
+  return {
+    ghostId: textOf(event, "ghostId", "ghost_id", marks),
+    shellId: textOf(event, "shellId", "shell_id", marks),
+    action: textOf(event, "action", "action", marks),
+    resource: textOf(event, "resource", "resource", marks),
+    result: textOf(event, "result", "result", marks) ?? "",
+    reason: textOf(event, "reason", "reason", marks),
+    requestId: textOf(event, "requestId", "request_id", marks),
+    metadata: metadataOf(event, marks),
+    marks: marks.sorted()
+  }
+}

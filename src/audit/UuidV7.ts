@@ -1,0 +1,67 @@
+import { AuditId } from "./AuditId.ts"
+
+/** Fills the array with unpredictable bytes. */
+export type FillRandom = (bytes: Uint8Array) => void
+
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
+/** Hexadecimal of the byte; an index outside the array reads as 00, which the callers' bounds exclude. */
+const at = (bytes: Uint8Array, index: number): string => hex[bytes[index] ?? 0] ?? "00"
+
+/** Two to seed the count, eight for the tail. */
+const bytesPerId = 10
+/** A call for random bytes costs more than all the rest here, whatever their number. */
+const idsPerBlock = 128
+
+const timePrefix = (millis: number): string => {
+  const digits = millis.toString(16).padStart(12, "0")
+  return `${digits.slice(0, 8)}-${digits.slice(8)}`
+}
+
+/**
+ * The smallest uuid of a moment (milliseconds since the epoch): every UUIDv7 of that moment or later sorts at or after it,
+ * every earlier one before it. Moments outside what 48 bits hold are held to that range.
+ */
+export const uuidFloor = (millis: number): string =>
+  `${timePrefix(Math.min(Math.max(Math.floor(millis), 0), 2 ** 48 - 1))}-0000-0000-000000000000`
+
+/** The milliseconds since the epoch in the first 48 bits of a UUIDv7. */
+export const millisOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+
+/**
+ * Makes UUIDv7 (RFC 9562, section 5.7), each greater than the one before, also when the clock stands still or steps back
+ * (section 6.2, method 1): the 12 bits of rand_a count within a millisecond from a random start in their lower half, and a
+ * count that overflows takes the next millisecond. The other 62 bits are random each time, so that no id can be guessed.
+ */
+export const makeUuidV7 = (fill: FillRandom): ((now: number) => AuditId) => {
+  const block = new Uint8Array(bytesPerId * idsPerBlock)
+  let used = block.length
+  let millis = -1
+  let count = 0
+  let prefix = ""
+  return (now) => {
+    if (used === block.length) {
+      fill(block)
+      used = 0
+    }
+    const start = used
+    used += bytesPerId
+    if (now > millis || count === 0xfff) {
+      millis = now > millis ? now : millis + 1
+      count = (((block[start] ?? 0) << 8) | (block[start + 1] ?? 0)) & 0x7ff
+      prefix = timePrefix(millis)
+    } else {
+      count += 1
+    }
+    const variant = hex[((block[start + 2] ?? 0) & 0x3f) | 0x80] ?? "80"
+    const node =
+      at(block, start + 4) +
+      at(block, start + 5) +
+      at(block, start + 6) +
+      at(block, start + 7) +
+      at(block, start + 8) +
+      at(block, start + 9)
+    const id = `${prefix}-7${(count | 0x1000).toString(16).slice(1)}-${variant}${at(block, start + 3)}-${node}`
+    return AuditId.make(id, true)
+  }
+}

@@ -1,0 +1,113 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { AuditResult } from "../domain/AuditEvent.ts"
+import { Matched } from "../domain/Decision.ts"
+import { errorBody } from "../platform/http/ErrorBody.ts"
+import { HealthGroup } from "../platform/http/Health.ts"
+import { defaultAction, maximumLength } from "./AccessRequest.ts"
+
+/** The gatekeeper's statuses, in one place: what a code means to a client. */
+export const statusOf = {
+  unauthenticated: 401,
+  access_denied: 403,
+  body_too_large: 413,
+  invalid_request: 422,
+  audit_unavailable: 503,
+  trail_unreachable: 503
+} as const
+
+const failures = {
+  unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
+  denied: errorBody(statusOf.access_denied, "access_denied"),
+  tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
+  invalid: errorBody(statusOf.invalid_request, "invalid_request"),
+  auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
+  trailUnreachable: errorBody(statusOf.trail_unreachable, "trail_unreachable")
+}
+
+
+const ValidateRequest = Schema.Struct({
+  action: Schema.optionalWith(Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.action)), {
+    default: () => defaultAction
+  }),
+  resource: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.resource)),
+  metadata: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+})
+
+/** The answer to an allowed request. `audit_id` is the id of its row in the trail. */
+export const Validated = Schema.Struct({
+  allowed: Schema.Literal(true),
+  ghost_id: Schema.String,
+  groups: Schema.Array(Schema.String),
+  audit_id: Schema.String,
+  reason: Schema.String,
+  matched: Schema.NullOr(Matched),
+  policy_version: Schema.String
+})
+
+/** A row of the trail, as it is read. */
+export const EventRow = Schema.Struct({
+  id: Schema.String,
+  timestamp: Schema.String,
+  source: Schema.String,
+  seq: Schema.Number,
+  ghost_id: Schema.NullOr(Schema.String),
+  shell_id: Schema.NullOr(Schema.String),
+  action: Schema.NullOr(Schema.String),
+  resource: Schema.NullOr(Schema.String),
+  result: Schema.String,
+  reason: Schema.NullOr(Schema.String),
+  request_id: Schema.NullOr(Schema.String),
+  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  marks: Schema.Array(Schema.String),
+  leaf_hash: Schema.String
+})
+
+/**
+ * Wide on purpose: the handler reads the query, not the platform, so that one that is refused has its row in the trail
+ * too.
+ */
+const parameter = (description: string) =>
+  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
+
+const EventsParams = Schema.Struct({
+  ghost_id: parameter("the subject"),
+  action: parameter("the action, whole"),
+  resource: parameter("the resource, whole"),
+  result: parameter(AuditResult.literals.join(" | ")),
+  from: parameter("ISO 8601 with a zone; inclusive"),
+  to: parameter("ISO 8601 with a zone; exclusive"),
+  limit: parameter("1 to 1000; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})
+
+export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: Schema.NullOr(Schema.String) })
+
+class DecisionsGroup extends HttpApiGroup.make("decisions").add(
+  HttpApiEndpoint.post("validate", "/validate")
+    .setPayload(ValidateRequest)
+    .addSuccess(Validated)
+    .addError(failures.unauthenticated)
+    .addError(failures.denied)
+    .addError(failures.tooLarge)
+    .addError(failures.invalid)
+    .addError(failures.auditUnavailable)
+    .annotate(OpenApi.Description, "May the bearer of this token do `action` on `resource`? Every answer has its row in the trail.")
+) {}
+
+class TrailGroup extends HttpApiGroup.make("trail").add(
+  HttpApiEndpoint.get("events", "/audit/events")
+    .setUrlParams(EventsParams)
+    .addSuccess(EventsPage)
+    .addError(failures.unauthenticated)
+    .addError(failures.denied)
+    .addError(failures.invalid)
+    .addError(failures.auditUnavailable)
+    .addError(failures.trailUnreachable)
+    .annotate(OpenApi.Description, "The trail, newest first. Needs `read` on `audit/events`; the reading itself is recorded.")
+) {}
+
+export class GatekeeperApi extends HttpApi.make("gatekeeper").add(DecisionsGroup).add(TrailGroup).add(HealthGroup) {}

@@ -1,0 +1,33 @@
+import { createRequire } from "node:module"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+
+/** The form of the history tables and of their rows. A later form migrates earlier ones to itself. */
+export const toolVersion = 1
+
+const manifest: unknown = createRequire(import.meta.url)("../../package.json")
+
+const appVersion = Either.match(Schema.decodeUnknownEither(Schema.Struct({ version: Schema.String }))(manifest), {
+  onLeft: () => "unknown",
+  onRight: ({ version }) => version
+})
+
+/** How long the migrator waits, and for what. */
+export class MigratorOptions extends Context.Reference<MigratorOptions>()("migrator/MigratorOptions", {
+  defaultValue: () => ({
+    /** For another process that migrates the same schema. */
+    lockWait: Duration.seconds(60),
+    /** `lock_timeout` of a transaction whose revision names none: how long live traffic may queue behind it. */
+    lockTimeout: Duration.seconds(2),
+    /** Of a revision that meets a lock timeout or a deadlock. */
+    attempts: 5,
+    /** Before the second attempt; doubles. */
+    firstPause: Duration.millis(500),
+    /** Recorded with each revision. */
+    appVersion
+  })
+}) {}
+
+export type MigratorOptionsValues = Context.Tag.Service<typeof MigratorOptions>

@@ -1,0 +1,113 @@
+import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../domain/Service.ts"
+import { type DatabaseError, databaseError } from "../platform/DatabaseError.ts"
+import { ExitCode } from "./ExitCode.ts"
+
+/** The one row of `<service>.schema_version`. */
+export const VersionRow = Schema.Struct({
+  /** 0 at base. */
+  revision: Schema.Number,
+  /** `0001_audit_log`, or `base`. */
+  name: Schema.String,
+  /** When it was applied, in microseconds; with the name it tells one database from another. */
+  applied: Schema.NullOr(Schema.String)
+})
+export type VersionRow = typeof VersionRow.Type
+
+/** Independent of the session's time zone. */
+export const versionQuery = (service: ServiceName): string =>
+  `select revision, name, extract(epoch from applied_at)::text as applied from ${service}.schema_version`
+
+/** The application's connection cannot read the schema that was just migrated. */
+export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("SchemaUnreadable", {
+  service: ServiceName,
+  address: Schema.String,
+  sqlstate: Schema.optional(Schema.String),
+  reason: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.noAccess
+  }
+  override get message(): string {
+    const { service } = this
+    const remedy =
+      this.sqlstate === "42501"
+        ? `As the schema's owner: grant usage on schema ${service} to <application role>; ` +
+          `grant select on ${service}.schema_version to <application role>`
+        : this.sqlstate === "42P01" || this.sqlstate === "3F000"
+          ? "The migration connection points at another database: make DATABASE_URL and MIGRATION_DATABASE_URL " +
+            `(or ${service.toUpperCase()}_… of both) name the same one`
+          : "See that PostgreSQL is well there, and start again"
+    return (
+      `${service}: the application's connection to ${this.address} cannot read ${service}.schema_version: ${this.reason}` +
+      `${this.sqlstate === undefined ? "" : ` (SQLSTATE ${this.sqlstate})`}. ${remedy}`
+    )
+  }
+}
+
+/** The application's connection sees another schema than the one that was migrated. */
+export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("SchemaElsewhere", {
+  service: ServiceName,
+  address: Schema.String,
+  migrationAddress: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.noAccess
+  }
+  override get message(): string {
+    const { service } = this
+    const seen =
+      this.actual === this.expected ? `another ${this.expected} (applied at another time)` : this.actual
+    return (
+      `${service}: the migration connection (${this.migrationAddress}) brought the schema to ${this.expected}, but the ` +
+      `application's connection (${this.address}) sees ${seen}: they are two databases. Make DATABASE_URL and ` +
+      `MIGRATION_DATABASE_URL (or ${service.toUpperCase()}_… of both) name the same one`
+    )
+  }
+}
+
+const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
+
+/** What the application's pool sees now. */
+export const readVersion = (
+  service: ServiceName,
+  address: string,
+  pool: PgClient.PgClient
+): Effect.Effect<VersionRow, SchemaUnreadable> =>
+  pool.unsafe(versionQuery(service)).withoutTransform.pipe(
+    Effect.mapError((error): DatabaseError => databaseError("statement", error)),
+    Effect.mapError(
+      ({ reason, sqlstate }) =>
+        new SchemaUnreadable({ service, address, reason, ...(sqlstate === undefined ? {} : { sqlstate }) })
+    ),
+    Effect.flatMap((rows) => Effect.orDie(decodeRow(rows))),
+    Effect.map(([row]) => row)
+  )
+
+/**
+ * Proof that the service's schema was checked, and a window on it: what the Layers of a service depend on, so that none of
+ * them is built before the schema stands. Each service has a tag of its own; three fit into one process.
+ */
+export interface SchemaVersion<S extends ServiceName> {
+  readonly service: S
+  /** The last revision that this program knows. */
+  readonly head: string
+  /** The revision at start; past `head` when a newer program has expanded the schema. */
+  readonly expected: string
+  /** The revision now, through the application's pool. */
+  readonly actual: Effect.Effect<string, SchemaUnreadable>
+}
+
+const tags = {
+  gatekeeper: Context.GenericTag<SchemaVersion<"gatekeeper">>("migrator/SchemaVersion/gatekeeper"),
+  guardian: Context.GenericTag<SchemaVersion<"guardian">>("migrator/SchemaVersion/guardian"),
+  router: Context.GenericTag<SchemaVersion<"router">>("migrator/SchemaVersion/router")
+} as const
+
+/** The tag of one service: `yield* SchemaVersion.gatekeeper`. */
+export const SchemaVersion: { readonly [S in ServiceName]: Context.Tag<SchemaVersion<S>, SchemaVersion<S>> } = tags

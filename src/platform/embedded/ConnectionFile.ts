@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto"
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { roleName } from "./Cluster.ts"
+
+/** How to reach a home's PostgreSQL: kept beside its data, readable by their owner alone. */
+export const ConnectionFile = Schema.Struct({
+  /** For the reader who finds the directory: whose data these are. */
+  home: Schema.String,
+  password: Schema.Redacted(Schema.NonEmptyString),
+  /** Of the latest run; asked for again, so that bookmarks last. */
+  port: Schema.NullOr(Schema.Number)
+})
+export type ConnectionFile = typeof ConnectionFile.Type
+
+const Text = Schema.parseJson(ConnectionFile)
+
+const pathIn = (directory: string): string => Path.join(directory, "connection.json")
+
+/** 144 random bits, in characters that a URL carries as they are. */
+export const newPassword: Effect.Effect<Redacted.Redacted> = Effect.sync(() =>
+  Redacted.make(randomBytes(18).toString("base64url"))
+)
+
+/** None when there is no such file; an error when there is one that cannot be read or understood. */
+export const read = (directory: string): Effect.Effect<Option.Option<ConnectionFile>, Error> =>
+  Effect.tryPromise({
+    try: () =>
+      Fs.readFile(pathIn(directory), "utf8").then(Option.some, (cause: NodeJS.ErrnoException) => {
+        if (cause.code === "ENOENT") return Option.none<string>()
+        throw cause
+      }),
+    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+  }).pipe(
+    Effect.flatMap(
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (text) =>
+          Schema.decode(Text)(text).pipe(
+            Effect.asSome,
+            // The parser's own words would quote the password.
+            Effect.mapError(() => new Error(`${pathIn(directory)} is not understood`))
+          )
+      })
+    )
+  )
+
+/** Replaces it in one step, for the owner of the directory: a start as root must not lock its owner out of the next. */
+export const write = (directory: string, file: ConnectionFile): Effect.Effect<void, Error> =>
+  Schema.encode(Text)(file).pipe(
+    Effect.orDie,
+    Effect.flatMap((text) =>
+      Effect.tryPromise({
+        try: async () => {
+          const partial = `${pathIn(directory)}.partial`
+          await Fs.rm(partial, { force: true })
+          const handle = await Fs.open(partial, "wx", 0o600)
+          try {
+            await handle.writeFile(`${text}\n`)
+            if (process.getuid?.() === 0) {
+              const { uid, gid } = await Fs.stat(directory)
+              await handle.chown(uid, gid)
+            }
+            await handle.sync()
+          } finally {
+            await handle.close()
+          }
+          await Fs.rename(partial, pathIn(directory))
+        },
+        catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+      })
+    )
+  )
+
+export const urlOf = (password: Redacted.Redacted, port: number, database: string): Redacted.Redacted =>
+  Redacted.make(`postgresql://${roleName}:${Redacted.value(password)}@127.0.0.1:${port}/${database}`)

@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto"
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { type Account, canEnter, choose, parsePasswd } from "./Account.ts"
+
+/** The embedded PostgreSQL has no directory where its account could work. */
+export class NoPlaceForPostgres extends Schema.TaggedError<NoPlaceForPostgres>()("NoPlaceForPostgres", {
+  home: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `the embedded PostgreSQL of ${this.home} has no place to run: ${this.reason}. ` +
+      "Mend that, or set GRAVITAS_HOME to another directory, or DATABASE_URL to a PostgreSQL of your own."
+    )
+  }
+}
+
+/** Where the lock, the password, the log, the binaries and the data of one home are, and who runs PostgreSQL there. */
+export interface Place {
+  readonly home: string
+  readonly directory: string
+  readonly data: string
+  /** None: the server runs as we do. */
+  readonly account: Option.Option<Account>
+  readonly notes: ReadonlyArray<string>
+}
+
+export interface PlaceOptions {
+  readonly home: string
+  /** Tried in this order, as root, when the account cannot enter the home. */
+  readonly elsewhere?: ReadonlyArray<string>
+}
+
+/** Kept over a reboot first. */
+const defaultElsewhere = (): ReadonlyArray<string> => [
+  "/var/lib/gravitas",
+  "/var/tmp/gravitas",
+  Path.join(Os.tmpdir(), "gravitas")
+]
+
+const Pointer = Schema.parseJson(Schema.Struct({ directory: Schema.String }))
+
+const exists = (path: string): Promise<boolean> =>
+  Fs.stat(path).then(
+    () => true,
+    () => false
+  )
+
+/** The outermost existing directory on the way to `path`, itself included, that bars the account. */
+const barrier = async (path: string, account: Account): Promise<Option.Option<string>> => {
+  const parent = Path.dirname(path)
+  if (parent !== path) {
+    const above = await barrier(parent, account)
+    if (Option.isSome(above)) return above
+  }
+  const stats = await Fs.stat(path).catch(() => undefined)
+  return stats === undefined || canEnter(stats, account) ? Option.none() : Option.some(path)
+}
+
+/** Makes it for root alone to write; false when somebody else owns it or may write there, as could be below /tmp. */
+const claim = async (directory: string): Promise<boolean> => {
+  for (const one of [Path.dirname(directory), directory]) {
+    await Fs.mkdir(one, { recursive: true, mode: 0o711 })
+    const stats = await Fs.lstat(one)
+    if (!stats.isDirectory() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false
+  }
+  return true
+}
+
+const ownerOf = async (data: string): Promise<Option.Option<{ readonly uid: number; readonly gid: number }>> =>
+  Fs.stat(data).then(Option.some, Option.none)
+
+/**
+ * The place of a home: `<home>/postgres`; for root, where the account cannot enter that, a directory named after the home's
+ * path. Once made it is found again: `place.json` in the home points to it, and data stay with the account that owns them,
+ * whatever the rights of the home or the list of accounts are later.
+ */
+export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: PlaceOptions) {
+  const given = Path.resolve(options.home)
+  const refused = (reason: string) => new NoPlaceForPostgres({ home: given, reason })
+  const attempt = <A>(body: () => Promise<A>) =>
+    Effect.tryPromise({ try: body, catch: (cause) => refused(cause instanceof Error ? cause.message : String(cause)) })
+
+  const uid = process.getuid?.()
+  const isRoot = uid === 0
+  const mode = isRoot ? 0o711 : 0o700
+  const home = yield* attempt(async () => {
+    await Fs.mkdir(given, { recursive: true, mode })
+    return Fs.realpath(given)
+  })
+  const inside = Path.join(home, "postgres")
+  const pointer = Path.join(inside, "place.json")
+  yield* attempt(() => Fs.mkdir(inside, { recursive: true, mode }))
+  const pointed = yield* attempt(() => Fs.readFile(pointer, "utf8").catch(() => "")).pipe(
+    Effect.map((text) => Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory))
+  )
+  const known = yield* attempt(async () => {
+    if (Option.isSome(pointed) && (await exists(pointed.value))) return pointed
+    return (await exists(Path.join(inside, "data"))) ? Option.some(inside) : Option.none<string>()
+  })
+  const lost = Option.isSome(pointed) && Option.isNone(known) ? [`the earlier data in ${pointed.value} are gone`] : []
+  const place = (directory: string, account: Option.Option<Account>, notes: ReadonlyArray<string>): Place => ({
+    home,
+    directory,
+    data: Path.join(directory, "data"),
+    account,
+    notes: [...lost, ...notes]
+  })
+  const owner = yield* attempt(() =>
+    ownerOf(
+      Path.join(
+        Option.getOrElse(known, () => inside),
+        "data"
+      )
+    )
+  )
+
+  if (!isRoot) {
+    const directory = Option.getOrElse(known, () => inside)
+    if (uid !== undefined && Option.isSome(owner) && owner.value.uid !== uid) {
+      return yield* refused(
+        `its data in ${directory} belong to the user ${owner.value.uid}, and this process is ${uid}`
+      )
+    }
+    return place(directory, Option.none(), directory === inside ? [] : [`data and binaries are in ${directory}`])
+  }
+
+  const accounts = parsePasswd(yield* attempt(() => Fs.readFile("/etc/passwd", "utf8").catch(() => "")))
+  const chosen = Option.match(owner, {
+    onNone: () => choose(accounts),
+    onSome: ({ uid, gid }) => Option.some(accounts.find((one) => one.uid === uid) ?? { name: `uid ${uid}`, uid, gid })
+  })
+  if (Option.isNone(chosen) || chosen.value.uid === 0) {
+    return yield* refused(
+      "PostgreSQL refuses to run as root, and /etc/passwd lists no other account (make one: useradd --system gravitas)"
+    )
+  }
+  const account = chosen.value
+  const runsAs = `PostgreSQL runs as ${account.name}, since it refuses to run as root`
+  const barred = yield* attempt(() =>
+    barrier(
+      Option.getOrElse(known, () => inside),
+      account
+    )
+  )
+  if (Option.isSome(known)) {
+    if (Option.isSome(barred)) {
+      return yield* refused(`its data are in ${known.value}, but ${account.name} may not enter ${barred.value}`)
+    }
+    const where = known.value === inside ? [] : [`data and binaries are in ${known.value}`]
+    return place(known.value, chosen, [runsAs, ...where])
+  }
+  if (Option.isNone(barred)) return place(inside, chosen, [runsAs])
+
+  const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
+  for (const base of options.elsewhere ?? defaultElsewhere()) {
+    const directory = Path.join(base, name)
+    const open = yield* attempt(
+      async () => (await claim(directory)) && Option.isNone(await barrier(directory, account))
+    ).pipe(Effect.orElseSucceed(() => false))
+    if (!open) continue
+    // Written before any data are made there.
+    yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory })}\n`, { mode: 0o600 }))
+    return place(directory, chosen, [
+      runsAs,
+      `data and binaries are in ${directory}, since ${account.name} may not enter ${barred.value}`
+    ])
+  }
+  return yield* refused(
+    `${account.name} may not enter ${barred.value}, nor any of ${(options.elsewhere ?? defaultElsewhere()).join(", ")}`
+  )
+})

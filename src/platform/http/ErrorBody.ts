@@ -1,0 +1,49 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Schema from "effect/Schema"
+
+/**
+ * The body of every answer that is not a success. `error` is for programs: a stable `code`, the `request_id` that the
+ * client sent or was given, the `audit_id` of the row where there is one. `detail` is what clients of the system before
+ * this one read.
+ */
+export const errorBody = <const Code extends string>(status: number, code: Code) =>
+  Schema.Struct({
+    error: Schema.Struct({
+      code: Schema.Literal(code),
+      message: Schema.String,
+      request_id: Schema.String,
+      audit_id: Schema.optional(Schema.String)
+    }),
+    detail: Schema.String
+  }).annotations({ ...HttpApiSchema.annotations({ status }), identifier: `Error_${code}` })
+
+export interface ErrorAnswer {
+  readonly status: number
+  readonly code: string
+  /** What happened, where, and what to do about it; shown to the client. */
+  readonly message: string
+  readonly requestId: string
+  readonly auditId?: string
+  /** By default the message. */
+  readonly detail?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const errorText = (answer: Pick<ErrorAnswer, "code" | "message" | "requestId" | "auditId" | "detail">): string =>
+  JSON.stringify({
+    error: {
+      code: answer.code,
+      message: answer.message,
+      request_id: answer.requestId,
+      ...(answer.auditId === undefined ? {} : { audit_id: answer.auditId })
+    },
+    detail: answer.detail ?? answer.message
+  })
+
+export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(errorText(answer), {
+    status: answer.status,
+    contentType: "application/json",
+    ...(answer.headers === undefined ? {} : { headers: answer.headers })
+  })

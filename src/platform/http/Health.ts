@@ -1,0 +1,88 @@
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { ServiceName } from "../../domain/Service.ts"
+
+/** What a service knows of itself at this moment. */
+export interface HealthReport {
+  /** Whether it would answer a request now, database or not: what a balancer asks. */
+  readonly canAnswer: boolean
+  readonly databaseAnswers: boolean
+  /** Why it does not. */
+  readonly databaseProblem?: string
+  /** Revisions of the service's schema: that of this program, and that which the application's connection reads. */
+  readonly schema: { readonly expected: string | null; readonly actual: string | null }
+  /** The gatekeeper's trail. */
+  readonly audit?: Schema.Schema.Type<typeof AuditCheck>
+}
+
+const AuditCheck = Schema.Struct({
+  mode: Schema.String,
+  accepting: Schema.Boolean,
+  drain: Schema.String,
+  /** Events that wait, and how many may. */
+  depth: Schema.Number,
+  capacity: Schema.Number,
+  oldest_age_ms: Schema.NullOr(Schema.Number),
+  counters: Schema.Record({ key: Schema.String, value: Schema.Number })
+})
+
+const Status = Schema.Literal("healthy", "degraded", "unhealthy")
+
+const Health = Schema.Struct({
+  status: Status,
+  service: Schema.String,
+  database: Schema.Literal("connected", "disconnected"),
+  database_problem: Schema.optional(Schema.String),
+  schema: Schema.Struct({ expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Schema.String) }),
+  audit: Schema.optional(AuditCheck)
+})
+
+const Ready = Schema.Struct({
+  status: Schema.Literal("ready", "degraded"),
+  checks: Schema.Struct({
+    database: Schema.Boolean,
+    schema: Schema.Struct({ expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Schema.String) }),
+    audit: Schema.optional(AuditCheck)
+  })
+})
+
+const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavailable") })
+
+/**
+ * - `/healthz`: the process lives; asks nobody.
+ * - `/readyz`: 200 while the service can answer (`degraded`: without its database), else 503.
+ * - `/health`: the shape that clients of the system before this one read, but true; its status code is `/readyz`'s.
+ */
+export class HealthGroup extends HttpApiGroup.make("health")
+  .add(HttpApiEndpoint.get("healthz", "/healthz").addSuccess(Schema.Struct({ status: Schema.Literal("alive") })))
+  .add(HttpApiEndpoint.get("readyz", "/readyz").addSuccess(Ready).addError(NotReady, { status: 503 }))
+  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Health).addError(Health, { status: 503 })) {}
+
+const answer = (status: number, body: unknown) => HttpServerResponse.unsafeJson(body, { status, headers: { "cache-control": "no-store" } })
+
+const isWhole = (report: HealthReport): boolean =>
+  report.databaseAnswers && report.schema.actual === report.schema.expected && report.audit?.drain !== "paused"
+
+/** The three answers, made anew from `report` at each request. */
+export const healthAnswers = (service: ServiceName, report: Effect.Effect<HealthReport>) => ({
+  healthz: Effect.succeed(answer(200, { status: "alive" })),
+  readyz: Effect.map(report, (now) =>
+    answer(now.canAnswer ? 200 : 503, {
+      status: !now.canAnswer ? "unavailable" : isWhole(now) ? "ready" : "degraded",
+      checks: { database: now.databaseAnswers, schema: now.schema, audit: now.audit }
+    })
+  ),
+  health: Effect.map(report, (now) =>
+    answer(now.canAnswer ? 200 : 503, {
+      status: !now.canAnswer ? "unhealthy" : isWhole(now) ? "healthy" : "degraded",
+      service,
+      database: now.databaseAnswers ? "connected" : "disconnected",
+      database_problem: now.databaseProblem,
+      schema: now.schema,
+      audit: now.audit
+    })
+  )
+})

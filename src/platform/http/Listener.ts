@@ -1,0 +1,107 @@
+import * as Http from "node:http"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { errorText } from "./ErrorBody.ts"
+import { assignRequestId } from "./RequestId.ts"
+
+/** The port of a service could not be opened. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+  service: Schema.String,
+  host: Schema.String,
+  port: Schema.Number,
+  code: Schema.String
+}) {
+  override get message(): string {
+    const reasons: Readonly<Record<string, string>> = {
+      EADDRINUSE: "another program listens there",
+      EACCES: "this user may not open it",
+      EADDRNOTAVAIL: "this machine has no such address"
+    }
+    return (
+      `${this.service} cannot listen on ${this.host}:${this.port}: ${reasons[this.code] ?? this.code} (${this.code}). ` +
+      `Set ${this.service.toUpperCase()}_PORT or HOST, or stop the other program.`
+    )
+  }
+}
+
+export interface ListenOptions {
+  readonly service: ServiceName
+  readonly host: string
+  readonly port: number
+  /** How long the end of the scope waits for requests in flight before it cuts them off. */
+  readonly drainFor: Duration.Duration
+  readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
+}
+
+const refuseWhileDraining = (service: ServiceName, id: string, response: Http.ServerResponse): void => {
+  const message = `${titleOf(service)} is shutting down; send the request to another instance or again later`
+  response.writeHead(503, { "content-type": "application/json", connection: "close", "retry-after": "1" })
+  response.end(errorText({ code: "shutting_down", message, requestId: id }))
+}
+
+const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
+  Effect.async((resume) => {
+    const onError = (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new PortUnavailable({ service, host, port, code: error.code ?? error.message })))
+    server.once("error", onError)
+    server.listen({ host, port }, () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    })
+  })
+
+/** `http://127.0.0.1:8001`: an address that a client on this machine can use, also where the server listens on all. */
+const urlOf = (server: Http.Server, host: string): string => {
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
+}
+
+/**
+ * Listens until the scope ends. Then, in this order: no new connections; requests that still arrive on kept-alive ones are
+ * answered 503 with `connection: close` (the stock server gives them no answer at all); what is in flight is finished, up
+ * to `drainFor`; what is left is cut off.
+ */
+export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const inFlight = new Set<Http.ServerResponse>()
+    let draining = false
+    let onIdle: () => void = () => {}
+    const server = Http.createServer((request, response) => {
+      const id = assignRequestId(request)
+      response.setHeader("x-request-id", id)
+      if (draining) return refuseWhileDraining(options.service, id, response)
+      inFlight.add(response)
+      response.once("close", () => {
+        inFlight.delete(response)
+        if (inFlight.size === 0) onIdle()
+      })
+      options.handler(request, response)
+    })
+    const idle = Effect.async<void>((resume) => {
+      onIdle = () => resume(Effect.void)
+      if (inFlight.size === 0) resume(Effect.void)
+    })
+    const drain = Effect.gen(function* () {
+      draining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
+      yield* idle.pipe(Effect.interruptible, Effect.timeoutOption(options.drainFor))
+      const cutOff = inFlight.size
+      if (cutOff > 0) {
+        yield* Effect.logWarning(
+          `${titleOf(options.service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
+        )
+      }
+      server.closeIdleConnections()
+      // Kept-alive clients get a moment to read the 503; then nothing may hold the shutdown.
+      yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption("200 millis"))
+      server.closeAllConnections()
+    })
+    yield* Effect.acquireRelease(open(server, options), () => drain)
+    return urlOf(server, options.host)
+  })

@@ -1,0 +1,83 @@
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** Bytes of a request body; nothing that the services are asked needs more. */
+export const maximumBodyBytes = 64 * 1024
+
+export class RequestBodyTooLarge extends Schema.TaggedError<RequestBodyTooLarge>()("RequestBodyTooLarge", {
+  limit: Schema.Number
+}) {
+  override get message(): string {
+    return `the request body is larger than ${this.limit} bytes`
+  }
+}
+
+export class RequestBodyMalformed extends Schema.TaggedError<RequestBodyMalformed>()("RequestBodyMalformed", {
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `the request body is not JSON: ${this.problem}`
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
+  if (bytes.length === 0) return Effect.fail(new RequestBodyMalformed({ problem: "it is empty" }))
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return Effect.fail(new RequestBodyMalformed({ problem: "it is not UTF-8" }))
+  }
+  try {
+    return Effect.succeed(JSON.parse(text))
+  } catch (thrown) {
+    // V8 quotes the input after the first line's worth of reason; what the client sent is not repeated to it.
+    const reason = thrown instanceof SyntaxError ? thrown.message.replace(/, ?"[\s\S]*$|: "[\s\S]*$/, "") : "unreadable"
+    return Effect.fail(new RequestBodyMalformed({ problem: reason }))
+  }
+}
+
+/**
+ * The JSON of a request's body, whatever its content type says (clients of the system before this one vary).
+ *
+ * Reads the socket's chunks itself: the platform's reader reports a body over its limit as the same error as a broken
+ * connection, and the answers differ (413, none).
+ */
+export const readJson = (
+  request: HttpServerRequest.HttpServerRequest,
+  limit = maximumBodyBytes
+): Effect.Effect<unknown, RequestBodyTooLarge | RequestBodyMalformed> =>
+  Effect.flatMap(
+    Effect.async<Buffer, RequestBodyTooLarge | RequestBodyMalformed>((resume) => {
+      const message = NodeHttpServerRequest.toIncomingMessage(request)
+      const chunks: Array<Buffer> = []
+      let bytes = 0
+      const finish = (effect: Effect.Effect<Buffer, RequestBodyTooLarge | RequestBodyMalformed>) => {
+        message.off("data", onData)
+        message.off("end", onEnd)
+        message.off("close", onClose)
+        resume(effect)
+      }
+      const tooLarge = () => {
+        finish(Effect.fail(new RequestBodyTooLarge({ limit })))
+        // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout bounds it.
+        message.resume()
+      }
+      const onData = (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > limit) return tooLarge()
+        chunks.push(chunk)
+      }
+      const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+      const onClose = () => finish(Effect.fail(new RequestBodyMalformed({ problem: "the connection closed before its end" })))
+      if (Number(message.headers["content-length"]) > limit) return tooLarge()
+      message.on("data", onData)
+      message.on("end", onEnd)
+      message.on("close", onClose)
+    }),
+    parse
+  )

@@ -1,0 +1,70 @@
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import type { RouteNotFound } from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { errorResponse } from "./ErrorBody.ts"
+import { requestId } from "./RequestId.ts"
+
+/** The methods of each path of a service's contract. */
+export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
+
+/** Reads them off the contract itself, so that 405 can name what is allowed. */
+export const routesOf = (api: HttpApi.HttpApi.AnyWithProps): RouteList => {
+  const routes = new Map<string, Array<string>>()
+  for (const group of Object.values(api.groups)) {
+    for (const endpoint of Object.values(group.endpoints)) {
+      routes.set(endpoint.path, [...(routes.get(endpoint.path) ?? []), endpoint.method])
+    }
+  }
+  return routes
+}
+
+const isTagged =
+  <A extends { readonly _tag: string }>(tag: A["_tag"]) =>
+  (error: unknown): error is A =>
+    typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
+
+const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
+const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
+
+/** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
+export const answerStrays =
+  (service: ServiceName, routes: RouteList) =>
+  <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
+    Effect.catchAllCause(app, (cause) => {
+      // The client hung up or the server is stopping: the platform answers 499 or 503.
+      if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+      return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const id = requestId(request)
+        const error = Option.getOrUndefined(Cause.failureOption(cause))
+        if (isRouteNotFound(error)) {
+          const path = request.url.split("?", 1)[0] ?? ""
+          const asked = `${request.method} ${path.slice(0, 200)}`
+          const allowed = routes.get(path)?.join(", ")
+          return Effect.succeed(
+            allowed === undefined
+              ? errorResponse({ status: 404, code: "not_found", message: `${titleOf(service)} has no ${asked}`, requestId: id })
+              : errorResponse({
+                  status: 405,
+                  code: "method_not_allowed",
+                  message: `${titleOf(service)} has no ${asked}; the path takes ${allowed}`,
+                  requestId: id,
+                  headers: { allow: allowed }
+                })
+          )
+        }
+        if (isDecodeError(error)) {
+          return Effect.succeed(errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: id }))
+        }
+        const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
+        return Effect.logError("Request failed", cause).pipe(
+          Effect.annotateLogs({ service, request_id: id }),
+          Effect.as(errorResponse({ status: 500, code: "internal_error", message, requestId: id }))
+        )
+      })
+    })

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
+import * as Either from "effect/Either"
+import { parseEventsQuery } from "../../src/gatekeeper/EventsQuery.ts"
+
+const parse = (query: string) => parseEventsQuery(new URLSearchParams(query))
+
+describe("parseEventsQuery", () => {
+  it("asks for the newest hundred where nothing is said", () => {
+    expect(Either.getOrThrow(parse("")).limit).toBe(100)
+  })
+
+  it("reads every filter", () => {
+    const query = Either.getOrThrow(
+      parse("ghost_id=Scout&action=read&resource=vaults%2Fa&result=DENIED&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B02:00&limit=1000&cursor=abc")
+    )
+    expect(query).toMatchObject({ ghostId: "Scout", action: "read", resource: "vaults/a", result: "DENIED", limit: 1000, cursor: "abc" })
+    expect(query.to && DateTime.formatIso(query.to)).toBe("2026-01-01T22:00:00.000Z")
+  })
+
+  it.each([
+    ["limit=0", '"limit"'],
+    ["limit=1001", '"limit"'],
+    ["limit=-1", '"limit"'],
+    ["limit=1e2", '"limit"'],
+    ["limit=", '"limit"'],
+    ["limit=1;drop table", '"limit"'],
+    ["result=allowed", '"result"'],
+    ["from=yesterday", '"from"'],
+    ["from=2026-01-01T00:00:00", '"from"'],
+    ["to=2026-13-01T00:00:00Z", '"to"'],
+    ["gohst_id=Scout", "unknown parameter"],
+    ["action=a&action=b", "more than once"]
+  ])("refuses %s", (query, problem) => {
+    expect(Either.match(parse(query), { onLeft: (text) => text, onRight: () => "accepted" })).toContain(problem)
+  })
+})

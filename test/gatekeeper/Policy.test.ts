@@ -1,0 +1,93 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { decide, matchesResource, type Policy } from "../../src/gatekeeper/Policy.ts"
+
+const policy: Policy = {
+  version: "test",
+  groups: new Map([
+    ["admin", [{ action: "*", resource: "*" }]],
+    [
+      "librarian",
+      [
+        { action: "execute", resource: "shells/*" },
+        { action: "read", resource: "vaults/*" },
+        { action: "execute", resource: "tools/librarian/*" }
+      ]
+    ],
+    ["scout", [{ action: "execute", resource: "shells/l1/*" }, { action: "read", resource: "vaults/public" }]]
+  ]),
+  ghostMappings: new Map([
+    ["Supervisor_Managed_Agent", ["admin"]],
+    ["Librarian", ["librarian"]],
+    ["Scout", ["scout"]],
+    ["Both", ["scout", "librarian"]],
+    ["Nobody", []]
+  ])
+}
+
+describe("matchesResource", () => {
+  it.each([
+    ["*", "anything/at/all", true],
+    ["shells/*", "shells/l1/gemma2:27b", true],
+    ["shells/*", "shells/x", true],
+    ["shells/*", "shells", false],
+    ["shells/*", "shells/", false],
+    ["shells/*", "shellsABC", false],
+    ["shells/*", "shellsABC/x", false],
+    ["shells/l1/*", "shells/l1/a", true],
+    ["shells/l1/*", "shells/l10/a", false],
+    ["vaults/public", "vaults/public", true],
+    ["vaults/public", "vaults/public/x", false],
+    ["vaults/public", "vaults/publicity", false]
+  ])("%s on %s is %s", (pattern, resource, expected) => {
+    expect(matchesResource(pattern, resource)).toBe(expected)
+  })
+})
+
+describe("decide", () => {
+  it.each([
+    ["Supervisor_Managed_Agent", "anything", "any/where", { group: "admin", rule: 1 }],
+    ["Librarian", "execute", "shells/l3/claude", { group: "librarian", rule: 1 }],
+    ["Librarian", "execute", "tools/librarian/index", { group: "librarian", rule: 3 }],
+    ["Librarian", "write", "vaults/a", null],
+    ["Librarian", "execute", "shellsABC", null],
+    ["Scout", "execute", "shells/l1/gemma2:27b", { group: "scout", rule: 1 }],
+    ["Scout", "execute", "shells/l3/claude", null],
+    ["Both", "execute", "shells/l1/x", { group: "scout", rule: 1 }],
+    ["Both", "read", "vaults/secret", { group: "librarian", rule: 2 }],
+    ["Nobody", "read", "vaults/public", null],
+    ["Stranger", "read", "vaults/public", null],
+    // Map keys, never properties of an object.
+    ["constructor", "read", "vaults/public", null],
+    ["__proto__", "read", "vaults/public", null]
+  ])("%s asks to %s %s: %o", (ghostId, action, resource, matched) => {
+    const decision = decide(policy, { ghostId, action, resource })
+    expect(decision.matched).toEqual(matched)
+    expect(decision.allowed).toBe(matched !== null)
+  })
+
+  it("says why it denies: no group, or no permission of the groups that there are", () => {
+    expect(decide(policy, { ghostId: "Stranger", action: "read", resource: "x" }).reason).toContain("no group")
+    expect(decide(policy, { ghostId: "Scout", action: "read", resource: "x" }).reason).toContain("scout")
+  })
+
+  it("allows nothing to a ghost without a mapping, whatever it asks", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.string(), FastCheck.string(), FastCheck.string(), (ghostId, action, resource) => {
+        FastCheck.pre(!policy.ghostMappings.has(ghostId))
+        return !decide(policy, { ghostId, action, resource }).allowed
+      })
+    )
+  })
+
+  it("lets a trailing /* match by whole segments only", () => {
+    const segment = FastCheck.stringMatching(/^[a-z0-9]{1,8}$/)
+    FastCheck.assert(
+      FastCheck.property(segment, segment, (prefix, rest) => {
+        expect(matchesResource(`${prefix}/*`, `${prefix}/${rest}`)).toBe(true)
+        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}`)).toBe(false)
+        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}/${rest}`)).toBe(false)
+      })
+    )
+  })
+})

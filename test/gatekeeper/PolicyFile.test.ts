@@ -1,0 +1,75 @@
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { loadPolicy, parsePolicy } from "../../src/gatekeeper/PolicyFile.ts"
+
+const problemsOf = (text: string): ReadonlyArray<string> =>
+  Either.match(parsePolicy(text, "policy.yaml"), {
+    onLeft: ({ problems }) => problems.map(({ line, column, problem }) => `${line}:${column} ${problem}`),
+    onRight: () => []
+  })
+
+const good = `groups:
+  scout:
+    permissions:
+      - { action: read, resource: vaults/public }
+ghost_mappings:
+  Scout: [scout]
+`
+
+describe("parsePolicy", () => {
+  it("reads groups, permissions and mappings, and names the text by its hash", () => {
+    const policy = Either.getOrThrow(parsePolicy(good, "policy.yaml"))
+    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public" }])
+    expect(policy.ghostMappings.get("Scout")).toEqual(["scout"])
+    expect(policy.version).toMatch(/^[0-9a-f]{12}$/)
+    expect(Either.getOrThrow(parsePolicy(`${good}\n`, "policy.yaml")).version).not.toBe(policy.version)
+  })
+
+  it.each([
+    ["an unknown key of a permission", good.replace("resource:", "resuorce:"), '4:25 unknown key "resuorce" in a permission'],
+    ["an unknown key of a group", good.replace("permissions:", "permission:"), '3:5 unknown key "permission" in group scout'],
+    ["an unknown key at the top", `${good}ghosts: {}\n`, '7:1 unknown key "ghosts" in the policy'],
+    ["a missing key at the top", "groups: {}\n", '1:1 the policy lacks "ghost_mappings"'],
+    ["a group that does not exist", good.replace("[scout]", "[scuot]"), "6:11 ghost Scout is mapped to scuot"],
+    ["a star in the middle", good.replace("vaults/public", "vaults/*/x"), '4:35 "vaults/*/x"'],
+    ["a star within a segment", good.replace("vaults/public", "vaults*"), '4:35 "vaults*"'],
+    ["a star in an action", good.replace("action: read", "action: re*"), '4:19 "re*"'],
+    ["a number for a text", good.replace("action: read", "action: 7"), "4:19 action must be a text"],
+    ["a text for a list", good.replace("[scout]", "scout"), "6:10 groups of Scout must be a list"],
+    ["the same group twice", `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"), "5:3 Map keys must be unique"],
+    ["YAML that cannot be read", "groups: [\n", "2:1 "],
+    ["an empty file", "", "1:1 the policy must be a mapping"]
+  ])("refuses %s with its line and column", (_, text, problem) => {
+    expect(problemsOf(text).join("\n")).toContain(problem)
+  })
+
+  it("tells all problems at once, in the order of the file", () => {
+    const text = good.replace("resource:", "resuorce:").replace("[scout]", "[scuot]")
+    expect(problemsOf(text).map((line) => line.split(":")[0])).toEqual(["4", "4", "6"])
+  })
+})
+
+describe("loadPolicy", () => {
+  it.effect("names a file that is not there, and the variable that names another", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loadPolicy("/nowhere/policy.yaml"))
+      expect(error.message).toContain("/nowhere/policy.yaml:1:1: no such file")
+      expect(error.message).toContain("ACCESS_POLICY_PATH")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.effect("loads the policy that is shipped: the groups and mappings of the contract", () =>
+    Effect.gen(function* () {
+      const policy = yield* loadPolicy("config/access-policy.yaml")
+      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout"])
+      expect(Object.fromEntries(policy.ghostMappings)).toEqual({
+        Supervisor_Managed_Agent: ["admin"],
+        Librarian: ["librarian"],
+        Scout: ["scout"],
+        dan_flory: ["admin"]
+      })
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})

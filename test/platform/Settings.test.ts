@@ -1,0 +1,200 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { serviceNames } from "../../src/domain/Service.ts"
+import { embeddedServices, Settings, type SettingsRefused, type SettingsValues } from "../../src/platform/Settings.ts"
+
+const load = (variables: Readonly<Record<string, string>>): Effect.Effect<SettingsValues, SettingsRefused> =>
+  Settings.pipe(
+    Effect.provide(Settings.layer),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+  )
+
+const refusal = (variables: Readonly<Record<string, string>>) => Effect.flip(load(variables))
+
+const urlOf = (name: string) => `postgresql://app:pass-of-${name}@127.0.0.1:5432/${name}`
+
+const shown = (urls: SettingsValues["databaseUrls"]) =>
+  Object.fromEntries(
+    serviceNames.map((service) => [service, Option.map(urls[service], Redacted.value).pipe(Option.getOrNull)])
+  )
+
+/** Each variable that can be wrong, with a wrong value and what the refusal says that it expects. */
+const wrong: ReadonlyArray<readonly [name: string, value: string, expected: string]> = [
+  ["NODE_ENV", "staging", "one of development, dev, test, production"],
+  ["GATEKEEPER_PORT", "eighty", "a TCP port"],
+  ["GUARDIAN_PORT", "65536", "a TCP port"],
+  ["ROUTER_PORT", "-1", "a TCP port"],
+  ["DATABASE_URL", "mysql://root:hunter2@h/d", "a PostgreSQL connection string"],
+  ["GATEKEEPER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GUARDIAN_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["ROUTER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GATEKEEPER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GUARDIAN_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["ROUTER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["DATABASE_CONNECT_DEADLINE", "30", "a duration from 100ms to 1h"],
+  ["JWT_SECRET_KEY", "hunter2", "at least 32 bytes of secret text"],
+  ["AUDIT_QUEUE_CAPACITY", "0", "a number of events"],
+  ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
+  ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
+  ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
+  ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
+  ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
+  ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
+]
+
+const allWrong = Object.fromEntries(wrong.map(([name, value]) => [name, value]))
+
+describe("Settings", () => {
+  it.effect("have a default for every variable", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({})
+      const none = { gatekeeper: Option.none(), guardian: Option.none(), router: Option.none() }
+      expect(settings).toEqual({
+        environment: "development",
+        home: ".gravitas",
+        host: "127.0.0.1",
+        ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+        databaseUrls: none,
+        migrationDatabaseUrls: none,
+        databaseConnectDeadline: Duration.seconds(30),
+        jwt: { secret: Option.none(), issuer: Option.none(), audience: Option.none() },
+        accessPolicyPath: "config/access-policy.yaml",
+        audit: { queueCapacity: 65_536, batchSize: 1_000, linger: Duration.millis(20), onFull: "refuse" },
+        shutdownDeadline: Duration.seconds(25),
+        log: { level: "Info", format: "auto" }
+      })
+      expect(embeddedServices(settings)).toEqual(serviceNames)
+    })
+  )
+
+  it.effect("take what is given", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({
+        NODE_ENV: "production",
+        GRAVITAS_HOME: "/var/lib/gravitas",
+        HOST: "0.0.0.0",
+        GATEKEEPER_PORT: "9001",
+        GUARDIAN_PORT: "9003",
+        ROUTER_PORT: "0",
+        DATABASE_CONNECT_DEADLINE: "2m",
+        JWT_SECRET_KEY: "0123456789abcdef0123456789abcdef",
+        JWT_ISSUER: "https://issuer.example",
+        JWT_AUDIENCE: "gravitas",
+        ACCESS_POLICY_PATH: "policy.yaml",
+        AUDIT_QUEUE_CAPACITY: "10",
+        AUDIT_BATCH_SIZE: "5",
+        AUDIT_LINGER: "0ms",
+        AUDIT_ON_FULL: "shed",
+        SHUTDOWN_DEADLINE: "1s",
+        LOG_LEVEL: "DEBUG",
+        LOG_FORMAT: "json"
+      })
+      expect(settings).toMatchObject({
+        environment: "production",
+        home: "/var/lib/gravitas",
+        host: "0.0.0.0",
+        ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
+        databaseConnectDeadline: Duration.minutes(2),
+        jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
+        accessPolicyPath: "policy.yaml",
+        audit: { queueCapacity: 10, batchSize: 5, linger: Duration.zero, onFull: "shed" },
+        shutdownDeadline: Duration.seconds(1),
+        log: { level: "Debug", format: "json" }
+      })
+      expect(Option.map(settings.jwt.secret, Redacted.value)).toEqual(Option.some("0123456789abcdef0123456789abcdef"))
+    })
+  )
+
+  it.effect.each(wrong)(
+    "refuse a wrong %s with its name, the expected shape and an example",
+    ([name, value, expected]) =>
+      Effect.gen(function* () {
+        const refused = yield* refusal({ [name]: value })
+        expect(refused.problems.map((problem) => problem.name)).toEqual([name])
+        expect(refused.message).toContain(`${name}: `)
+        expect(refused.message).toContain(`expected ${expected}`)
+        expect(refused.message).toContain(`for example ${name}=`)
+      })
+  )
+
+  it.effect("name all that is wrong at once, each once, in one message", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      expect(refused.problems.map((problem) => problem.name).toSorted()).toEqual(wrong.map(([name]) => name).toSorted())
+    })
+  )
+
+  it.effect("never repeat a secret, in whatever form the refusal is shown", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      for (const form of [refused.message, String(refused), JSON.stringify(refused), refused.stack ?? ""]) {
+        expect(form).not.toContain("hunter2")
+      }
+    })
+  )
+
+  it.effect("give an example that they accept, for every variable", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      const examples = refused.problems.map(({ name, problem }) => [name, problem.split(`${name}=`)[1] ?? ""] as const)
+      // The secret's is a command for a shell, which would put what it prints in its place.
+      const pasted = Object.fromEntries(examples.filter(([, example]) => !example.includes("$(")))
+      expect(Object.keys(pasted)).toHaveLength(wrong.length - 1)
+      yield* load(pasted)
+    })
+  )
+
+  it.effect("take an empty variable for an unset one", () =>
+    Effect.gen(function* () {
+      const empty = Object.fromEntries(wrong.map(([name], index) => [name, index % 2 === 0 ? "" : "  "]))
+      expect(yield* load(empty)).toEqual(yield* load({}))
+    })
+  )
+
+  it.effect("let a service's own database go before the common one", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({ DATABASE_URL: urlOf("common"), GUARDIAN_DATABASE_URL: urlOf("guardian") })
+      const expected = { gatekeeper: urlOf("common"), guardian: urlOf("guardian"), router: urlOf("common") }
+      expect(shown(settings.databaseUrls)).toEqual(expected)
+      expect(shown(settings.migrationDatabaseUrls)).toEqual(expected)
+      expect(embeddedServices(settings)).toEqual([])
+    })
+  )
+
+  it.effect("migrate over the service's own migration connection, then the common one, then the application's", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({
+        DATABASE_URL: urlOf("common"),
+        GATEKEEPER_DATABASE_URL: urlOf("gatekeeper"),
+        GUARDIAN_DATABASE_URL: urlOf("guardian"),
+        MIGRATION_DATABASE_URL: urlOf("owner"),
+        GUARDIAN_MIGRATION_DATABASE_URL: urlOf("guardian-owner")
+      })
+      expect(shown(settings.migrationDatabaseUrls)).toEqual({
+        gatekeeper: urlOf("owner"),
+        guardian: urlOf("guardian-owner"),
+        router: urlOf("owner")
+      })
+      expect(shown(settings.databaseUrls)).toEqual({
+        gatekeeper: urlOf("gatekeeper"),
+        guardian: urlOf("guardian"),
+        router: urlOf("common")
+      })
+    })
+  )
+
+  it.effect("count a service to the embedded PostgreSQL when either of its connections is not named", () =>
+    Effect.gen(function* () {
+      expect(embeddedServices(yield* load({ ROUTER_DATABASE_URL: urlOf("router") }))).toEqual([
+        "gatekeeper",
+        "guardian"
+      ])
+      expect(embeddedServices(yield* load({ MIGRATION_DATABASE_URL: urlOf("owner") }))).toEqual(serviceNames)
+    })
+  )
+})
