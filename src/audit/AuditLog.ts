@@ -1,9 +1,16 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
+import * as AuditBuffer from "./AuditBuffer.ts"
 import type { AuditId } from "./AuditId.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
+import { AuditStore } from "./AuditStore.ts"
+import * as Drain from "./Drain.ts"
+import * as Recorder from "./Recorder.ts"
 
 /** The trail did not take the event: no decision may be answered, since it would be without a record. */
 export class AuditUnavailable extends Schema.TaggedError<AuditUnavailable>()("AuditUnavailable", {
@@ -19,6 +26,24 @@ export class AuditUnavailable extends Schema.TaggedError<AuditUnavailable>()("Au
   }
 }
 
+export interface AuditLogOptions {
+  /** Events that may wait for the database. */
+  readonly queueCapacity: number
+  /** Rows in one transaction at most. */
+  readonly batchSize: number
+  /** How long a first event waits for company. */
+  readonly linger: Duration.DurationInput
+  readonly onFull: "refuse" | "shed"
+  /**
+   * How long the end waits for what is queued. After that come, at worst, three seconds more to sign off and close.
+   */
+  readonly shutdownDeadline: Duration.DurationInput
+  /** Told at the end when `count` events, taken and answered, are not in the database. */
+  readonly onUnwritten?: (count: number) => Effect.Effect<void>
+}
+
+const signOffDeadline = Duration.seconds(2)
+
 /** Records what was decided, without waiting for the database. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
   AuditLog,
@@ -33,4 +58,89 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
     readonly accepting: Effect.Effect<boolean>
     readonly status: Effect.Effect<AuditStatus>
   }
->() {}
+>() {
+  /**
+   * The mode `memory`: events live in a bounded queue until their COMMIT. Its end closes the intake, drains what is queued
+   * and signs off; services that record depend on this layer and so end before it.
+   */
+  static readonly layer = (options: AuditLogOptions): Layer.Layer<AuditLog, never, AuditStore> =>
+    Layer.scoped(AuditLog, make(options))
+}
+
+const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
+  const store = yield* AuditStore
+  const clock = yield* Effect.clock
+  const buffer = yield* AuditBuffer.make({
+    capacity: options.queueCapacity,
+    batchSize: options.batchSize,
+    linger: options.linger
+  })
+  const recorder = Recorder.make(buffer, clock, options.onFull)
+  const drain = yield* Drain.make(buffer, recorder.incarnation)
+  const worker = yield* Effect.forkScoped(drain.run)
+
+  /** Added after the fork, so it runs before the worker is interrupted. */
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      yield* buffer.close
+      const flushed = yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(options.shutdownDeadline))
+      if (flushed._tag === "None") {
+        yield* drain.giveUp
+        yield* store.abandon
+        yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption("1 second"))
+      }
+      const unwritten = buffer.depth()
+      const { lastSeq, refused, shed } = recorder.counts()
+      yield* store.signOff(recorder.incarnation, { lastSeq, shed, refused, unwritten }).pipe(
+        Effect.interruptible,
+        Effect.timeoutFail({ duration: signOffDeadline, onTimeout: () => ({ message: "no answer in time" }) }),
+        Effect.catchAll((error) =>
+          Effect.logWarning(`The audit trail could not be signed off: ${error.message}; its tail counts as unknown.`)
+        )
+      )
+      yield* drain.progress.stopped
+      if (unwritten > 0) {
+        yield* Effect.logError(
+          `${unwritten} audit events were answered and are NOT in the database (source ${recorder.incarnation.source}, ` +
+            `up to number ${lastSeq}): it did not take them before the shutdown deadline.`
+        )
+        yield* options.onUnwritten?.(unwritten) ?? Effect.void
+      }
+    })
+  )
+
+  const status = Effect.sync((): AuditStatus => {
+    const { offered, refused, shed } = recorder.counts()
+    const oldest = buffer.oldest()
+    return {
+      mode: "memory",
+      source: recorder.incarnation.source,
+      accepting: recorder.accepting(),
+      depth: buffer.depth(),
+      capacity: options.queueCapacity,
+      pendingSize: buffer.pendingSize(),
+      oldestPendingMillis: oldest === undefined ? null : Math.max(0, clock.unsafeCurrentTimeMillis() - oldest),
+      counters: {
+        offered,
+        committed: drain.progress.committed(),
+        deadLettered: drain.progress.deadLettered(),
+        refused,
+        shed
+      },
+      drain: drain.progress.state(),
+      restarts: drain.progress.restarts()
+    }
+  })
+
+  return {
+    record: (event: AuditEvent) =>
+      Effect.suspend(() => {
+        const id = recorder.record(event)
+        return typeof id === "string"
+          ? Effect.succeed(id)
+          : Effect.fail(new AuditUnavailable({ reason: id.refused, depth: buffer.depth() }))
+      }),
+    accepting: Effect.sync(recorder.accepting),
+    status
+  }
+})

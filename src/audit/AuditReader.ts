@@ -1,8 +1,18 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import type * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { Database } from "../platform/Database.ts"
+import { databaseError } from "../platform/DatabaseError.ts"
 import { AuditId } from "./AuditId.ts"
+import { boundText } from "./BoundedText.ts"
+import { limits } from "./EventEncoding.ts"
+import { uuidFloor } from "./UuidV7.ts"
 
 /** A row of the trail. */
 export const RecordedEvent = Schema.Struct({
@@ -24,7 +34,7 @@ export const RecordedEvent = Schema.Struct({
 })
 export type RecordedEvent = typeof RecordedEvent.Type
 
-/** Which events: all given conditions hold. */
+/** Which events: all given conditions hold. Text is cut and cleaned as it was when it was recorded, so that it is found. */
 export interface EventQuery {
   readonly ghostId?: string | undefined
   readonly action?: string | undefined
@@ -66,6 +76,56 @@ export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("Un
   }
 }
 
+/** As the driver returns it: bigint as text, timestamptz as Date. */
+const Row = Schema.Struct({
+  ...RecordedEvent.fields,
+  timestamp: Schema.DateTimeUtcFromDate,
+  seq: Schema.NumberFromString
+})
+const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
+
+/** An id in 22 characters that ask nobody to look inside. */
+const cursorOf = (id: AuditId): string => Encoding.encodeBase64Url(Buffer.from(id.replaceAll("-", ""), "hex"))
+
+const readCursor = (cursor: string): Either.Either<string, UnreadableCursor> =>
+  Either.flatMap(Either.mapLeft(Encoding.decodeBase64Url(cursor), () => undefined), (bytes) => {
+    const hex = Buffer.from(bytes).toString("hex")
+    const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+    return Schema.is(AuditId)(id) ? Either.right(id) : Either.left(undefined)
+  }).pipe(Either.mapLeft(() => new UnreadableCursor({ cursor: cursor.slice(0, 100) })))
+
+/**
+ * A row's id is never earlier than its timestamp, so `from` bounds it exactly. It is later where the clock had stepped back:
+ * `to` allows for a day of that, and the timestamp decides.
+ */
+const clockAllowance = 24 * 60 * 60 * 1_000
+
+/** Within what an id's 48 bits and PostgreSQL can both hold. */
+const momentOf = (moment: DateTime.Utc): number => Math.min(Math.max(moment.epochMillis, 0), 2 ** 48 - 1)
+
+const select = (sql: SqlClient.SqlClient, query: EventQuery, before: string | undefined, limit: number) => {
+  const equals = (column: "ghost_id" | "action" | "resource" | "result", value: string | undefined) =>
+    value === undefined ? undefined : sql`${sql(column)} = ${boundText(value, limits[column]).text}`
+  const from = query.from === undefined ? undefined : momentOf(query.from)
+  const to = query.to === undefined ? undefined : momentOf(query.to)
+  const conditions = [
+    equals("ghost_id", query.ghostId),
+    equals("action", query.action),
+    equals("resource", query.resource),
+    equals("result", query.result),
+    from === undefined ? undefined : sql`id >= ${uuidFloor(from)}::uuid and timestamp >= ${new Date(from)}`,
+    to === undefined ? undefined : sql`id < ${uuidFloor(to + clockAllowance)}::uuid and timestamp < ${new Date(to)}`,
+    before === undefined ? undefined : sql`id < ${before}::uuid`
+  ].filter((condition) => condition !== undefined)
+  return sql`
+    select id, timestamp, source, seq, ghost_id as "ghostId", shell_id as "shellId", action, resource, result, reason,
+      request_id as "requestId", metadata, marks, encode(leaf_hash, 'hex') as "leafHash"
+    from gatekeeper.audit_log
+    where ${conditions.length === 0 ? sql`true` : sql.and(conditions)}
+    order by id desc
+    limit ${limit}`.withoutTransform
+}
+
 /** Reads the trail. */
 export class AuditReader extends Context.Tag("audit/AuditReader")<
   AuditReader,
@@ -73,4 +133,37 @@ export class AuditReader extends Context.Tag("audit/AuditReader")<
     /** One page, newest first. Answers within a bounded time, whatever the database does. */
     readonly events: (query: EventQuery) => Effect.Effect<EventPage, TrailUnreachable | UnreadableCursor>
   }
->() {}
+>() {
+  /** `deadline` bounds one page. */
+  static readonly layerClient = (options: {
+    readonly sql: SqlClient.SqlClient
+    readonly deadline: Duration.DurationInput
+  }): Layer.Layer<AuditReader> => Layer.succeed(AuditReader, make(options))
+
+  /** From the gatekeeper's pool. */
+  static readonly layer: Layer.Layer<AuditReader, never, Database> = Layer.effect(
+    AuditReader,
+    Effect.map(Database, (database) => make({ sql: database.pool("gatekeeper"), deadline: "5 seconds" }))
+  )
+}
+
+const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) =>
+  AuditReader.of({
+    events: Effect.fn("AuditReader.events")(function* (query) {
+      const before = query.cursor === undefined ? undefined : yield* readCursor(query.cursor)
+      const limit = Math.min(Math.max(Math.trunc(query.limit), 1), maximumPageSize)
+      // One more than asked tells whether there is a next page.
+      const found = yield* select(options.sql, query, before, limit + 1).pipe(
+        Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
+        // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
+        Effect.disconnect,
+        Effect.timeoutFail({
+          duration: options.deadline,
+          onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
+        })
+      )
+      const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
+      const last = events.at(-1)
+      return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }
+    })
+  })

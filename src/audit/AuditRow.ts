@@ -1,13 +1,8 @@
 import * as Crypto from "node:crypto"
 import type { AuditId } from "./AuditId.ts"
 
-/** An event as it goes into the table: bounded, clean, numbered, and never changed again. */
-export interface AuditRow {
-  readonly id: AuditId
-  /** Milliseconds since the epoch. */
-  readonly timestamp: number
-  readonly source: string
-  readonly seq: number
+/** An event, bounded and clean. */
+export interface EncodedEvent {
   readonly ghostId: string | null
   readonly shellId: string | null
   readonly action: string | null
@@ -20,6 +15,17 @@ export interface AuditRow {
   /** `field:what`, in ascending order, without repeats. */
   readonly marks: ReadonlyArray<string>
 }
+
+export interface Identity {
+  readonly id: AuditId
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number
+  readonly source: string
+  readonly seq: number
+}
+
+/** An event as it goes into the table, never changed again. */
+export interface AuditRow extends EncodedEvent, Identity {}
 
 export interface HashedRow extends AuditRow {
   /** SHA-256 of `canonicalJson`, 64 hexadecimal digits. */
@@ -39,7 +45,27 @@ export const canonicalJson = (row: AuditRow): string =>
   `"result":${JSON.stringify(row.result)},"seq":${row.seq},"shell_id":${JSON.stringify(row.shellId)},` +
   `"source":"${row.source}","timestamp":"${new Date(row.timestamp).toISOString()}"}`
 
-export const hashRow = (row: AuditRow): HashedRow => {
+/** Written out field by field: object spread costs more here than everything else together. */
+export const makeRow = (event: EncodedEvent, identity: Identity): HashedRow => {
+  const row = {
+    id: identity.id,
+    timestamp: identity.timestamp,
+    source: identity.source,
+    seq: identity.seq,
+    ghostId: event.ghostId,
+    shellId: event.shellId,
+    action: event.action,
+    resource: event.resource,
+    result: event.result,
+    reason: event.reason,
+    requestId: event.requestId,
+    metadata: event.metadata,
+    marks: event.marks,
+    leafHash: "",
+    size: 0
+  }
   const json = canonicalJson(row)
-  return { ...row, leafHash: Crypto.hash("sha256", json, "hex"), size: json.length }
+  row.leafHash = Crypto.hash("sha256", json, "hex")
+  row.size = json.length
+  return row
 }

@@ -87,7 +87,7 @@ class Walk {
       case "symbol":
         this.blemish("converted")
         return this.spend(placeholder(typeof given))
-      default:
+      case "object":
         return given === null ? this.spend("null") : this.compound(given)
     }
   }

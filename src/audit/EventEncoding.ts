@@ -1,5 +1,5 @@
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import type { AuditRow } from "./AuditRow.ts"
+import type { EncodedEvent } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical } from "./CanonicalJson.ts"
 
@@ -86,7 +86,7 @@ class Marks {
  * Bounds and cleans an event. Takes any value in any field, whatever its declared type: cannot throw, so that no caller can
  * make its own row vanish. An absent result becomes empty text.
  */
-export const encodeEvent = (event: AuditEvent): Omit<AuditRow, "id" | "timestamp" | "source" | "seq"> => {
+export const encodeEvent = (event: AuditEvent): EncodedEvent => {
   const marks = new Marks()
   return {
     ghostId: textOf(event, "ghostId", "ghost_id", marks),

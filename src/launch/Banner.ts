@@ -1,12 +1,13 @@
 import type { ServiceName } from "../domain/Service.ts"
 import { serviceNames, titleOf } from "../domain/Service.ts"
 import type { Policy } from "../gatekeeper/Policy.ts"
+import type { Address } from "../platform/http/Addresses.ts"
+import type { Place } from "./Place.ts"
 
 export interface BannerFacts {
-  readonly urls: ReadonlyMap<ServiceName, string>
+  readonly addresses: ReadonlyMap<ServiceName, Address>
   /** Without password. */
   readonly databases: ReadonlyMap<ServiceName, string>
-  readonly revisions: ReadonlyMap<ServiceName, string>
   /** What a person should know of how it runs, such as where the embedded PostgreSQL keeps its data. */
   readonly notes: ReadonlyArray<string>
   /** None where no gatekeeper runs here or the policy lets nobody do anything. */
@@ -38,7 +39,7 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
 
 /** `$(cd … && tsx main.ts token <ghost>)`: works from any directory, and leaves no secret in a log. */
 export const tokenSubstitution = (
-  place: { readonly directory: string; readonly runner: string; readonly program: string; readonly home: string },
+  place: Place & { readonly home: string },
   ghost: string
 ): string =>
   `$(cd ${quoted(place.directory)} && GRAVITAS_HOME=${quoted(place.home)} ${quoted(place.runner)} ${quoted(place.program)} token ${quoted(ghost)})`
@@ -48,21 +49,22 @@ const curl = (url: string, { action, resource, token }: Example): string =>
   `-d ${quoted(JSON.stringify({ action, resource }))}`
 
 /** What runs where, on which database, at which revision; and a first request to paste. */
-export const renderBanner = (facts: BannerFacts): string => {
-  const running = serviceNames.filter((service) => facts.urls.has(service))
-  const width = Math.max(...running.map((service) => service.length))
-  const addressWidth = Math.max(...running.map((service) => facts.urls.get(service)?.length ?? 0))
-  const lines = running.map((service) =>
-    [
-      `  ${titleOf(service).padEnd(width)}`,
-      (facts.urls.get(service) ?? "").padEnd(addressWidth),
-      `${facts.databases.get(service)} schema ${service} at ${facts.revisions.get(service)}`
-    ].join("  ")
+export const renderBanner = ({ addresses, databases, notes, example }: BannerFacts): string => {
+  const running = serviceNames.flatMap((service) => {
+    const address = addresses.get(service)
+    return address === undefined ? [] : [{ service, ...address }]
+  })
+  const nameWidth = Math.max(...running.map(({ service }) => service.length))
+  const urlWidth = Math.max(...running.map(({ url }) => url.length))
+  const lines = running.map(
+    ({ service, url, revision }) =>
+      `  ${titleOf(service).padEnd(nameWidth)}  ${url.padEnd(urlWidth)}  ` +
+      `schema ${service} at ${revision} in ${databases.get(service)}`
   )
-  const gatekeeper = facts.urls.get("gatekeeper")
+  const gatekeeper = addresses.get("gatekeeper")
   const request =
-    facts.example === undefined || gatekeeper === undefined
+    example === undefined || gatekeeper === undefined
       ? []
-      : ["", `  Ask the gatekeeper, as ${facts.example.ghost}:`, "", `    ${curl(gatekeeper, facts.example)}`]
-  return ["", "Gravitas is ready.", "", ...lines, ...facts.notes.map((note) => `  ${note}`), ...request, ""].join("\n")
+      : ["", `  Ask the gatekeeper, as ${example.ghost}:`, "", `    ${curl(gatekeeper.url, example)}`]
+  return ["", "Gravitas is ready.", "", ...lines, ...notes.map((note) => `  ${note}`), ...request, ""].join("\n")
 }

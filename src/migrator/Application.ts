@@ -2,8 +2,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Ref from "effect/Ref"
 import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
 import type { ServiceName } from "../domain/Service.ts"
 import type { DatabaseError } from "../platform/DatabaseError.ts"
 import { watched } from "./Blockers.ts"
@@ -79,7 +79,10 @@ export const runStep = (application: Application, step: Step): Effect.Effect<voi
   const section = sectionOf(step)
   const lockTimeout = Option.getOrElse(section.lockTimeout, () => options.lockTimeout)
 
-  const attempt = (count: number, seen: Ref.Ref<ReadonlyArray<string>>): Effect.Effect<void, RevisionFailed | LockLost> =>
+  const attempt = (
+    count: number,
+    seen: Ref.Ref<ReadonlyArray<string>>
+  ): Effect.Effect<void, RevisionFailed | LockLost> =>
     Effect.gen(function* () {
       yield* session.reset
       const { script, verify } = yield* readStep(step, service)

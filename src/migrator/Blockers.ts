@@ -1,7 +1,7 @@
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Ref from "effect/Ref"
 import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
 import { connect } from "../platform/Connection.ts"
 import { describeSession } from "./SchemaLock.ts"
 

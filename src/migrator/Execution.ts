@@ -70,19 +70,25 @@ export const setTimeouts = (connection: Connection, section: Section, lockTimeou
     )
     .pipe(Effect.map(({ rows }) => String(rows[0]?.["now"])))
 
-const isFalse = (result: QueryResult): boolean =>
-  result.rows.some((row) => Object.values(row)[0] === false)
+const isFalse = (result: QueryResult): boolean => result.rows.some((row) => Object.values(row)[0] === false)
 
 /**
  * Runs assertions inside the transaction that stands open, unable to write. One fails by raising an error, or by answering
  * a row whose first column is false. The savepoint's end makes the transaction writable again.
  */
-export const runVerify = (connection: Connection, script: Script): Effect.Effect<void, StatementFailed | DatabaseError> =>
+export const runVerify = (
+  connection: Connection,
+  script: Script
+): Effect.Effect<void, StatementFailed | DatabaseError> =>
   Effect.gen(function* () {
     yield* connection.query("savepoint verify; set local transaction_read_only = on")
     for (const statement of script.statements) {
       if (isFalse(yield* runStatement(connection, script, statement))) {
-        const cause = new DatabaseError({ phase: "statement", reason: "the assertion answered false", sqlstate: "P0004" })
+        const cause = new DatabaseError({
+          phase: "statement",
+          reason: "the assertion answered false",
+          sqlstate: "P0004"
+        })
         const place = placeOf(script.file, statement, cause)
         return yield* new StatementFailed({ place, direction: "verify", cause })
       }

@@ -20,11 +20,9 @@ const shown = (path: string): string => {
 const decode = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true }).decode(bytes)
 
 /** Reads every revision of `service`. A file that is no revision is refused, but for names with a leading dot. */
-export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (service: ServiceName): Effect.fn.Return<
-  RevisionSet,
-  RevisionSetInvalid,
-  FileSystem.FileSystem
-> {
+export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (
+  service: ServiceName
+): Effect.fn.Return<RevisionSet, RevisionSetInvalid, FileSystem.FileSystem> {
   const fs = yield* FileSystem.FileSystem
   const directory = join(yield* MigrationsDirectory, service)
   const invalid = (file: string, problem: string) =>

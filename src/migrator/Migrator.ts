@@ -4,8 +4,8 @@ import * as Layer from "effect/Layer"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
 import { Database, type DatabaseUnreachable } from "../platform/Database.ts"
 import type { Settings } from "../platform/Settings.ts"
-import type { PlanRefusal } from "./PlanRefusal.ts"
 import { Target } from "./Plan.ts"
+import type { PlanRefusal } from "./PlanRefusal.ts"
 import type { RevisionFailed } from "./RevisionFailed.ts"
 import type { RevisionSetInvalid } from "./RevisionSet.ts"
 import type { LockLost, LockNotAcquired } from "./SchemaLock.ts"
@@ -28,11 +28,9 @@ export type MigrationError =
 
 export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
 
-const atHead = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: S): Effect.fn.Return<
-  SchemaVersion<S>,
-  MigrationError | SchemaUnreadable | SchemaElsewhere,
-  MigratorRequirements
-> {
+const atHead = Effect.fn("Migrator.start")(function* <S extends ServiceName>(
+  service: S
+): Effect.fn.Return<SchemaVersion<S>, MigrationError | SchemaUnreadable | SchemaElsewhere, MigratorRequirements> {
   const outcome = yield* migrate(service, Target.Head())
   const database = yield* Database
   const address = database.address(service)

@@ -16,19 +16,24 @@ import { base, type Revision, revisionName, type Section } from "./Revision.ts"
 import { parseStoredDown } from "./RevisionFile.ts"
 import { headOf, type RevisionSet } from "./RevisionSet.ts"
 
-/** Where to go. `DownTo` 0 is base. */
+/** Where to go. `DownTo` 0 is base. A slug, where given, must be that of the number. */
 export type Target = Data.TaggedEnum<{
-  Head: {}
-  UpTo: { readonly number: number }
+  Head: Readonly<Record<never, never>>
+  UpTo: { readonly number: number; readonly slug: string | null }
   Forward: { readonly count: number }
-  DownTo: { readonly number: number }
+  DownTo: { readonly number: number; readonly slug: string | null }
   Back: { readonly count: number }
 }>
 export const Target = Data.taggedEnum<Target>()
 
 export type Step =
   | { readonly _tag: "Apply"; readonly revision: Revision }
-  | { readonly _tag: "Revert"; readonly entry: HistoryEntry; readonly down: Section; readonly file: Option.Option<string> }
+  | {
+      readonly _tag: "Revert"
+      readonly entry: HistoryEntry
+      readonly down: Section
+      readonly file: Option.Option<string>
+    }
 
 export interface Plan {
   /** Name of the current revision, or `base`. */
@@ -96,6 +101,21 @@ const disagreement = (
   return edited.length === 0 ? Option.none() : Option.some(new ChecksumMismatch({ service, files: edited }))
 }
 
+/** A target named in full, whose number is another revision's. */
+const misnamed = (
+  set: RevisionSet,
+  history: ReadonlyArray<HistoryEntry>,
+  target: Target
+): Option.Option<RevisionUnknown> => {
+  if ((target._tag !== "UpTo" && target._tag !== "DownTo") || target.slug === null) return Option.none()
+  const slug = set.revisions[target.number - 1]?.slug ?? history[target.number - 1]?.slug
+  if (slug === undefined || slug === target.slug) return Option.none()
+  const known = `number ${target.number} is ${revisionName(target.number, slug)}`
+  return Option.some(
+    new RevisionUnknown({ service: set.service, target: revisionName(target.number, target.slug), known })
+  )
+}
+
 const upgrade = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
@@ -121,9 +141,7 @@ const upgrade = (
     return Either.left(new RevisionUnknown({ service, target: String(goal), known: `the head is ${head.name}` }))
   }
   if (goal < current.number) {
-    return Either.left(
-      new TargetBehind({ service, target: String(goal), current: current.name, command: "downgrade" })
-    )
+    return Either.left(new TargetBehind({ service, target: String(goal), current: current.name, command: "downgrade" }))
   }
   const steps = set.revisions.slice(history.length, goal).map((revision): Step => ({ _tag: "Apply", revision }))
   return Either.right({ current: current.name, steps, ahead })
@@ -139,7 +157,11 @@ const downgrade = (
   const goal = target._tag === "DownTo" ? target.number : current.number - target.count
   if (goal < 0) {
     return Either.left(
-      new RevisionUnknown({ service, target: `${goal}`, known: `only ${history.length} are applied (base is the furthest)` })
+      new RevisionUnknown({
+        service,
+        target: `${goal}`,
+        known: `only ${history.length} are applied (base is the furthest)`
+      })
     )
   }
   if (goal > current.number) {
@@ -176,7 +198,7 @@ export const make = (
   target: Target
 ): Either.Either<Plan, PlanRefusal> => {
   const ordered = inOrder(history)
-  const wrong = disagreement(set, ordered)
+  const wrong = Option.orElse(disagreement(set, ordered), () => misnamed(set, ordered, target))
   if (Option.isSome(wrong)) return Either.left(wrong.value)
   return target._tag === "DownTo" || target._tag === "Back"
     ? downgrade(set, ordered, target)

@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../domain/Service.ts"
 import { DatabaseError } from "../platform/DatabaseError.ts"
 import { ExitCode } from "./ExitCode.ts"
-import { type Statement, type StatementUnreadable, locate } from "./Statements.ts"
+import { locate, type Statement, type StatementUnreadable } from "./Statements.ts"
 
 /** Where in a file a revision failed. */
 export const Place = Schema.Struct({
@@ -36,7 +36,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   }
   override get message(): string {
     const { file, line, column, statement } = this.place
-    const state = this.cause.sqlstate === undefined ? "no SQLSTATE: the server did not answer" : `SQLSTATE ${this.cause.sqlstate}`
+    const state =
+      this.cause.sqlstate === undefined ? "no SQLSTATE: the server did not answer" : `SQLSTATE ${this.cause.sqlstate}`
     const more = [
       ["detail", this.cause.detail],
       ["hint", this.cause.hint],

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../domain/Service.ts"
 import { parseDuration } from "../platform/Setting.ts"
-import type { Phase, Revision, Reversal, Section } from "./Revision.ts"
+import type { Phase, Reversal, Revision, Section } from "./Revision.ts"
 
 /** What is wrong with a file of migrations, and where. Line 0: the file as a whole. */
 export const FileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
@@ -69,7 +69,10 @@ const cut = (text: string, report: Report): ReadonlyArray<Part> => {
     }
     const marker = markers.find((name) => name === match[1])
     if (marker === undefined) {
-      report(line, `unknown marker "migrate:${match[1]}"; known are ${markers.map((name) => `migrate:${name}`).join(", ")}`)
+      report(
+        line,
+        `unknown marker "migrate:${match[1]}"; known are ${markers.map((name) => `migrate:${name}`).join(", ")}`
+      )
       continue
     }
     if (parts.some((part) => part.marker === marker)) report(line, `a second "migrate:${marker}"`)
@@ -171,7 +174,8 @@ export const parseRevision = (
       : irreversible !== undefined
         ? { _tag: "Irreversible", reason: irreversible.part.rest }
         : undefined
-  if (reversal === undefined) report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if there is no way back')
+  if (reversal === undefined)
+    report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if there is no way back')
   if (problems.length > 0 || up === undefined || reversal === undefined || Option.isNone(named)) {
     return Either.left(problems)
   }

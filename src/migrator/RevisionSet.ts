@@ -14,7 +14,9 @@ export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()
     return ExitCode.invalidFiles
   }
   override get message(): string {
-    const lines = this.problems.map(({ file, line, problem }) => `  ${line === 0 ? file : `${file}:${line}`}: ${problem}`)
+    const lines = this.problems.map(
+      ({ file, line, problem }) => `  ${line === 0 ? file : `${file}:${line}`}: ${problem}`
+    )
     return `${this.service}: the migration files are not a valid history; nothing was run:\n${lines.join("\n")}`
   }
 }
@@ -28,7 +30,9 @@ export interface RevisionSet {
 /** The last revision of the set. */
 export const headOf = (set: RevisionSet): { readonly number: number; readonly name: string } => {
   const last = set.revisions.at(-1)
-  return last === undefined ? { number: 0, name: base } : { number: last.number, name: revisionName(last.number, last.slug) }
+  return last === undefined
+    ? { number: 0, name: base }
+    : { number: last.number, name: revisionName(last.number, last.slug) }
 }
 
 export interface SourceFile {

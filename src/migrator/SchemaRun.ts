@@ -6,7 +6,7 @@ import { ServiceName } from "../domain/Service.ts"
 import { Database } from "../platform/Database.ts"
 import { runStep } from "./Application.ts"
 import { ExitCode } from "./ExitCode.ts"
-import { makeHistory, type History, type Snapshot } from "./History.ts"
+import { type History, makeHistory, type Snapshot } from "./History.ts"
 import type { HistoryEntry } from "./HistoryEntry.ts"
 import { loadRevisionSet } from "./MigrationFiles.ts"
 import { MigratorOptions, toolVersion } from "./MigratorOptions.ts"
@@ -123,62 +123,59 @@ const decodeVersion = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
  * Looks first without the lock: where nothing is to be done nobody is kept waiting. Then again under it, for another process may
  * have done the work in between.
  */
-export const migrate = Effect.fn("Migrator.migrate")(
-  function* (service: ServiceName, target: Plan.Target) {
-    const run = yield* openRun(service)
-    const { entries, history, session, set } = run
-    const options = yield* MigratorOptions
+export const migrate = Effect.fn("Migrator.migrate")(function* (service: ServiceName, target: Plan.Target) {
+  const run = yield* openRun(service)
+  const { entries, history, session, set } = run
+  const options = yield* MigratorOptions
 
-    const finished = (plan: Plan.Plan) =>
-      session.connection.query(versionQuery(service)).pipe(
-        Effect.mapError(session.refuse("reading schema_version back")),
-        Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
-        Effect.map(
-          ([version]): Outcome => ({
-            service,
-            from: plan.current,
-            to: version.name,
-            head: headOf(set).name,
-            steps: plan.steps.map((step) => {
-              const { revision, slug } = refOf(step)
-              return { direction: step._tag === "Apply" ? "up" : "down", revision: revisionName(revision, slug) }
-            }),
-            ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
-            address: session.address,
-            version
-          })
-        )
+  const finished = (plan: Plan.Plan) =>
+    session.connection.query(versionQuery(service)).pipe(
+      Effect.mapError(session.refuse("reading schema_version back")),
+      Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
+      Effect.map(
+        ([version]): Outcome => ({
+          service,
+          from: plan.current,
+          to: version.name,
+          head: headOf(set).name,
+          steps: plan.steps.map((step) => {
+            const { revision, slug } = refOf(step)
+            return { direction: step._tag === "Apply" ? "up" : "down", revision: revisionName(revision, slug) }
+          }),
+          ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
+          address: session.address,
+          version
+        })
       )
-
-    if (Option.isSome(run.snapshot)) {
-      const plan = Plan.make(set, entries, target)
-      // Half-way may only mean that another process is at it right now: the lock will tell.
-      if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
-      if (Either.isRight(plan) && plan.right.steps.length === 0) return yield* finished(plan.right)
-    }
-
-    const lock = yield* acquire(session.connection, service, options.lockWait).pipe(
-      Effect.catchTag("DatabaseError", (cause) => session.refuse("taking the migration lock")(cause))
     )
-    const read = history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
-    let snapshot = yield* read
-    if (Option.isNone(snapshot)) {
-      yield* prepare(run, lock, service).pipe(
-        Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
-      )
-      snapshot = yield* read
-    }
-    const standingEntries = yield* known(service, snapshot)
-    const plan = yield* Plan.make(set, standingEntries, target)
-    const { lockTimeout } = options
-    const url = (yield* Database).url(service, "migration")
-    let standing = plan.current
-    for (const step of plan.steps) {
-      yield* runStep({ service, session, lock, history, lockTimeout, options, url, standing }, step)
-      standing = Plan.standingAfter(step, standingEntries)
-    }
-    yield* session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
-    return yield* finished(plan)
-  },
-  Effect.scoped
-)
+
+  if (Option.isSome(run.snapshot)) {
+    const plan = Plan.make(set, entries, target)
+    // Half-way may only mean that another process is at it right now: the lock will tell.
+    if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
+    if (Either.isRight(plan) && plan.right.steps.length === 0) return yield* finished(plan.right)
+  }
+
+  const lock = yield* acquire(session.connection, service, options.lockWait).pipe(
+    Effect.catchTag("DatabaseError", (cause) => session.refuse("taking the migration lock")(cause))
+  )
+  const read = history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
+  let snapshot = yield* read
+  if (Option.isNone(snapshot)) {
+    yield* prepare(run, lock, service).pipe(
+      Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
+    )
+    snapshot = yield* read
+  }
+  const standingEntries = yield* known(service, snapshot)
+  const plan = yield* Plan.make(set, standingEntries, target)
+  const { lockTimeout } = options
+  const url = (yield* Database).url(service, "migration")
+  let standing = plan.current
+  for (const step of plan.steps) {
+    yield* runStep({ service, session, lock, history, lockTimeout, options, url, standing }, step)
+    standing = Plan.standingAfter(step, standingEntries)
+  }
+  yield* session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
+  return yield* finished(plan)
+}, Effect.scoped)

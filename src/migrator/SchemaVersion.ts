@@ -61,8 +61,7 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
   }
   override get message(): string {
     const { service } = this
-    const seen =
-      this.actual === this.expected ? `another ${this.expected} (applied at another time)` : this.actual
+    const seen = this.actual === this.expected ? `another ${this.expected} (applied at another time)` : this.actual
     return (
       `${service}: the migration connection (${this.migrationAddress}) brought the schema to ${this.expected}, but the ` +
       `application's connection (${this.address}) sees ${seen}: they are two databases. Make DATABASE_URL and ` +

@@ -71,7 +71,9 @@ const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
     : `See that PostgreSQL is well there, then: pnpm migrate --service ${service} status`
 
 /** Opens the one session of a run, on the service's migration connection, with the same patience as the start-up. */
-export const openSession = Effect.fn("Migrator.openSession")(function* (service: ServiceName): Effect.fn.Return<
+export const openSession = Effect.fn("Migrator.openSession")(function* (
+  service: ServiceName
+): Effect.fn.Return<
   Session,
   DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal,
   Database | Settings | Scope.Scope

@@ -58,7 +58,7 @@ const openCluster = Effect.fnUntraced(function* (
   durable: boolean
 ) {
   const unusable = (reason: string) => new Cluster.ClusterUnusable({ directory: place.data, reason, log: [] })
-  const asUnusable = Effect.mapError((cause: Error) => unusable(cause.message))
+  const asUnusable = Effect.mapError((cause: ConnectionFile.ConnectionFileUnusable) => unusable(cause.message))
   const kept = yield* asUnusable(ConnectionFile.read(place.directory))
   if (yield* Cluster.isMade(place.data)) {
     if (Option.isSome(kept)) return kept.value
@@ -147,12 +147,12 @@ const open = (
         url: ConnectionFile.urlOf(file.password, port, Cluster.roleName),
         version,
         port,
-        ownership: "joined",
+        ownership: "joined" as const,
         notes: [`uses the PostgreSQL of the running server (pid ${holder.pid})`]
       }
     }
     const led = yield* lead(place, turn.lock, options)
-    return { ...where, ...led, ownership: "started", notes: [...place.notes, ...led.notes] }
+    return { ...where, ...led, ownership: "started" as const, notes: [...place.notes, ...led.notes] }
   }).pipe(Effect.withSpan("EmbeddedPostgres.open"))
 
 /**

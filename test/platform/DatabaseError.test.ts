@@ -33,7 +33,7 @@ describe("databaseError", () => {
       const missing = yield* Effect.flip(session.query("insert into room.badge (id) values (2)"))
       expect(missing).toMatchObject({ sqlstate: "23502", column: "name" })
       const typo = yield* Effect.flip(session.query("select * form room.badge"))
-      expect(typo).toMatchObject({ sqlstate: "42601", position: 15 })
+      expect(typo).toMatchObject({ sqlstate: "42601", position: 10 })
       const raised = yield* Effect.flip(
         session.query("do $$ begin raise 'no' using errcode = 'EPIPE', hint = 'ask'; end $$")
       )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -115,12 +115,7 @@ describe("Setting", () => {
     [FastCheck.string()],
     ([text]) =>
       Effect.gen(function* () {
-        const outcomes = yield* Effect.forEach([wait, url, mode], (config) =>
-          read(
-            Config.map(config, () => 0),
-            text
-          )
-        )
+        const outcomes = yield* Effect.all([read(wait, text), read(url, text), read(mode, text)])
         expect(outcomes).toHaveLength(3)
         const number = yield* read(count, text)
         if (Either.isRight(number) && Option.isSome(number.right)) {

@@ -61,17 +61,37 @@ export const locate = Effect.fn("EmbeddedPostgres.locate")(function* (
 })
 
 /** Needed to build extensions only: a third of the size. */
-const isNeeded = (path: string): boolean => !path.endsWith(".a") && Path.basename(path) !== "pkgconfig"
+const isNeeded = (name: string): boolean => !name.endsWith(".a") && name !== "pkgconfig"
 
-/** Readable and enterable by the account that runs them, writable by us alone, whatever the umask of the install was. */
-const openToAll = async (directory: string): Promise<void> => {
-  await Fs.chmod(directory, 0o755)
-  for (const entry of await Fs.readdir(directory, { withFileTypes: true, recursive: true })) {
-    if (entry.isSymbolicLink()) continue
-    const path = Path.join(entry.parentPath, entry.name)
-    const executable = entry.isDirectory() || Path.basename(entry.parentPath) === "bin"
-    await Fs.chmod(path, executable ? 0o755 : 0o644)
+/** Whom PostgreSQL runs as must be able to read it, whatever the umask of the install was. */
+const placeFile = async (from: string, to: string, mode: number): Promise<void> => {
+  const stats = await Fs.stat(from)
+  if ((stats.mode & mode) === mode) {
+    // A second name costs neither time nor room; not every file system or owner allows it.
+    const linked = await Fs.link(from, to).then(
+      () => true,
+      () => false
+    )
+    if (linked) return
   }
+  await Fs.copyFile(from, to)
+  await Fs.chmod(to, mode)
+}
+
+const placeTree = async (from: string, to: string): Promise<void> => {
+  await Fs.mkdir(to)
+  await Fs.chmod(to, 0o755)
+  const fileMode = Path.basename(from) === "bin" ? 0o755 : 0o644
+  await Promise.all(
+    (await Fs.readdir(from, { withFileTypes: true }))
+      .filter(({ name }) => isNeeded(name))
+      .map(async (entry) => {
+        const [source, target] = [Path.join(from, entry.name), Path.join(to, entry.name)]
+        if (entry.isDirectory()) return placeTree(source, target)
+        if (entry.isSymbolicLink()) return Fs.symlink(await Fs.readlink(source), target)
+        return placeFile(source, target, fileMode)
+      })
+  )
 }
 
 const copy = async (from: BinaryPackage, to: string): Promise<void> => {
@@ -79,21 +99,19 @@ const copy = async (from: BinaryPackage, to: string): Promise<void> => {
     Schema.decodeSync(Symlinks),
     () => []
   )
-  await Fs.cp(from.directory, to, { recursive: true, filter: isNeeded, verbatimSymlinks: true })
+  await placeTree(from.directory, to)
   for (const { source, target } of links) {
-    const name = Path.relative("native", target)
-    const link = Path.join(to, name)
+    const link = Path.join(to, Path.relative("native", target))
     await Fs.symlink(Path.relative(Path.dirname(target), source), link).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== "EEXIST") throw cause
     })
   }
-  await openToAll(to)
 }
 
 /**
- * A copy of the package below `into`, made once per version and used again.
+ * The package's files below `into`, in a tree made once per version and used again.
  *
- * A copy, because the package as installed may not run: pnpm does not run its postinstall script, which makes the links by
+ * A tree of our own, because the package as installed may not run: pnpm does not run its postinstall script, which makes the links by
  * which the loader finds libicu and libpq, and node_modules may be read-only, shared, or closed to the account that runs
  * PostgreSQL. It also outlives a reinstall under a running server, whose backends load libraries as they start.
  */

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
@@ -105,16 +106,20 @@ export interface ClusterOptions {
  */
 export const make = Effect.fn("EmbeddedPostgres.initdb")(function* (options: ClusterOptions) {
   const parent = Path.dirname(options.data)
-  const partial = `${options.data}.partial`
-  const passwordFile = Path.join(parent, "password.partial")
+  const base = Path.basename(options.data)
+  // Named anew at each attempt: the initdb of a process that was killed may still be writing into the last one.
+  const partial = yield* Effect.sync(() => `${options.data}.${randomUUID()}.partial`)
+  const passwordFile = `${partial}.password`
   const failed = (failure: { readonly reason: string; readonly log: ReadonlyArray<string> }) =>
     new ClusterUnusable({ directory: options.data, ...failure })
   const files = (body: () => Promise<void>) =>
     Effect.tryPromise({ try: body, catch: (cause) => failed({ reason: String(cause), log: [] }) })
 
   const writePassword = files(async () => {
-    await Fs.rm(partial, { recursive: true, force: true })
-    await Fs.rm(passwordFile, { force: true })
+    for (const name of await Fs.readdir(parent)) {
+      if (!name.startsWith(`${base}.`) || !/\.partial(\.password)?$/.test(name)) continue
+      await Fs.rm(Path.join(parent, name), { recursive: true, force: true }).catch(() => {})
+    }
     await Fs.mkdir(partial, { mode: 0o700 })
     const file = await Fs.open(passwordFile, "wx", 0o600)
     try {
@@ -148,7 +153,7 @@ export const make = Effect.fn("EmbeddedPostgres.initdb")(function* (options: Clu
   yield* writePassword.pipe(
     Effect.zipRight(initdb),
     Effect.ensuring(Effect.ignore(files(() => Fs.rm(passwordFile, { force: true })))),
-    // An initdb that was killed half-way leaves only what the next one removes.
+    // One that was cut off half-way leaves only what the next removes.
     Effect.zipRight(files(() => Fs.rename(partial, options.data)))
   )
 })

@@ -7,6 +7,24 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { roleName } from "./Cluster.ts"
 
+/** The password file of a home cannot be read, understood or written. */
+export class ConnectionFileUnusable extends Schema.TaggedError<ConnectionFileUnusable>()("ConnectionFileUnusable", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `the password file ${this.path} is not usable: ${this.reason}`
+  }
+}
+
+const pathIn = (directory: string): string => Path.join(directory, "connection.json")
+
+const unusable = (directory: string) => (cause: unknown) =>
+  new ConnectionFileUnusable({
+    path: pathIn(directory),
+    reason: cause instanceof Error ? cause.message : String(cause)
+  })
+
 /** How to reach a home's PostgreSQL: kept beside its data, readable by their owner alone. */
 export const ConnectionFile = Schema.Struct({
   /** For the reader who finds the directory: whose data these are. */
@@ -19,22 +37,20 @@ export type ConnectionFile = typeof ConnectionFile.Type
 
 const Text = Schema.parseJson(ConnectionFile)
 
-const pathIn = (directory: string): string => Path.join(directory, "connection.json")
-
 /** 144 random bits, in characters that a URL carries as they are. */
 export const newPassword: Effect.Effect<Redacted.Redacted> = Effect.sync(() =>
   Redacted.make(randomBytes(18).toString("base64url"))
 )
 
 /** None when there is no such file; an error when there is one that cannot be read or understood. */
-export const read = (directory: string): Effect.Effect<Option.Option<ConnectionFile>, Error> =>
+export const read = (directory: string): Effect.Effect<Option.Option<ConnectionFile>, ConnectionFileUnusable> =>
   Effect.tryPromise({
     try: () =>
       Fs.readFile(pathIn(directory), "utf8").then(Option.some, (cause: NodeJS.ErrnoException) => {
         if (cause.code === "ENOENT") return Option.none<string>()
         throw cause
       }),
-    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+    catch: unusable(directory)
   }).pipe(
     Effect.flatMap(
       Option.match({
@@ -43,14 +59,14 @@ export const read = (directory: string): Effect.Effect<Option.Option<ConnectionF
           Schema.decode(Text)(text).pipe(
             Effect.asSome,
             // The parser's own words would quote the password.
-            Effect.mapError(() => new Error(`${pathIn(directory)} is not understood`))
+            Effect.mapError(() => unusable(directory)("it is not understood"))
           )
       })
     )
   )
 
 /** Replaces it in one step, for the owner of the directory: a start as root must not lock its owner out of the next. */
-export const write = (directory: string, file: ConnectionFile): Effect.Effect<void, Error> =>
+export const write = (directory: string, file: ConnectionFile): Effect.Effect<void, ConnectionFileUnusable> =>
   Schema.encode(Text)(file).pipe(
     Effect.orDie,
     Effect.flatMap((text) =>
@@ -71,7 +87,7 @@ export const write = (directory: string, file: ConnectionFile): Effect.Effect<vo
           }
           await Fs.rename(partial, pathIn(directory))
         },
-        catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+        catch: unusable(directory)
       })
     )
   )

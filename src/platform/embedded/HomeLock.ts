@@ -6,6 +6,16 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { tryLock } from "fs-native-extensions"
 
+/** The lock file of a home cannot be opened or locked. */
+export class HomeLockUnusable extends Schema.TaggedError<HomeLockUnusable>()("HomeLockUnusable", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `the lock file ${this.path} is not usable: ${this.reason}`
+  }
+}
+
 /** What a process is here for: a server is joined by commands, a command is waited for. */
 export const Purpose = Schema.Literal("server", "command")
 export type Purpose = typeof Purpose.Type
@@ -41,7 +51,7 @@ const lockedByte = 2 ** 30
 export const tryAcquire = (
   path: string,
   purpose: Purpose
-): Effect.Effect<Option.Option<HomeLock>, Error, Scope.Scope> =>
+): Effect.Effect<Option.Option<HomeLock>, HomeLockUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     const locked = yield* Effect.acquireRelease(
       Effect.tryPromise({
@@ -57,7 +67,7 @@ export const tryAcquire = (
           await file.close()
           return Option.none()
         },
-        catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+        catch: (cause) => new HomeLockUnusable({ path, reason: cause instanceof Error ? cause.message : String(cause) })
       }),
       Option.match({ onNone: () => Effect.void, onSome: (file) => Effect.promise(() => file.close()) })
     )

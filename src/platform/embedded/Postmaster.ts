@@ -21,7 +21,7 @@ export interface Postmaster {
 /** A port that nobody had a moment ago; the one asked for when it is free. */
 export const freePort = (wanted: Option.Option<number>): Effect.Effect<number> => {
   const tryPort = (port: number) =>
-    Effect.async<number, Error>((resume) => {
+    Effect.async<number, unknown>((resume) => {
       const server = Net.createServer()
       server.on("error", (cause) => resume(Effect.fail(cause)))
       server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
@@ -70,28 +70,30 @@ const logFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (c
  * above it still have to drain into it. Does not wait until it answers.
  */
 export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster, ClusterUnusable> =>
-  Effect.async<ChildProcess, Error>((resume) => {
-    const log = openSync(options.logFile, logFlags, 0o600)
+  Effect.async<ChildProcess, ClusterUnusable>((resume) => {
+    const failed = (cause: unknown) => {
+      const reason = `postgres did not start: ${cause instanceof Error ? cause.message : String(cause)}`
+      resume(Effect.fail(new ClusterUnusable({ directory: options.data, reason, log: [] })))
+    }
     try {
-      const child = spawn(options.binaries.postgres, argumentsOf(options), {
-        cwd: options.data,
-        env: environment,
-        detached: true,
-        stdio: ["ignore", log, log],
-        ...identity(options.account)
-      })
-      child.once("error", (cause) => resume(Effect.fail(cause)))
-      child.once("spawn", () => resume(Effect.succeed(child)))
+      const log = openSync(options.logFile, logFlags, 0o600)
+      try {
+        const child = spawn(options.binaries.postgres, argumentsOf(options), {
+          cwd: options.data,
+          env: environment,
+          detached: true,
+          stdio: ["ignore", log, log],
+          ...identity(options.account)
+        })
+        child.once("error", failed)
+        child.once("spawn", () => resume(Effect.succeed(child)))
+      } finally {
+        closeSync(log)
+      }
     } catch (cause) {
-      resume(Effect.fail(cause instanceof Error ? cause : new Error(String(cause))))
-    } finally {
-      closeSync(log)
+      failed(cause)
     }
   }).pipe(
-    Effect.mapError(
-      (cause) =>
-        new ClusterUnusable({ directory: options.data, reason: `postgres did not start: ${cause.message}`, log: [] })
-    ),
     Effect.flatMap((child) => {
       const { pid } = child
       if (pid === undefined) return Effect.dieMessage("a spawned process has a pid")

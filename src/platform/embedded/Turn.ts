@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ConnectionFile from "./ConnectionFile.ts"
-import { Holder, type HomeLock, type Purpose, readHolder, tryAcquire } from "./HomeLock.ts"
+import { Holder, type HomeLock, type HomeLockUnusable, type Purpose, readHolder, tryAcquire } from "./HomeLock.ts"
 import { NoPlaceForPostgres, type Place } from "./Place.ts"
 import { probe } from "./Probe.ts"
 import { isRunning } from "./Process.ts"
@@ -67,7 +67,8 @@ export const take = (
 ): Effect.Effect<Turn, HomeInUse | NoPlaceForPostgres, Scope.Scope> =>
   Effect.gen(function* () {
     const path = Path.join(place.directory, "lock")
-    const unreadable = (cause: Error) => new NoPlaceForPostgres({ home: place.home, reason: cause.message })
+    const unreadable = (cause: ConnectionFile.ConnectionFileUnusable | HomeLockUnusable) =>
+      new NoPlaceForPostgres({ home: place.home, reason: cause.message })
     const started = yield* Clock.currentTimeMillis
     let told = false
     for (;;) {

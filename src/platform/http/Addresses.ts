@@ -4,18 +4,24 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
 
+export interface Address {
+  readonly url: string
+  /** Of the service's schema. */
+  readonly revision: string
+}
+
 /** Where each service of this process listens, once it does: known only then, for a port may be given as 0. */
 export class Addresses extends Context.Tag("platform/http/Addresses")<
   Addresses,
   {
-    readonly announce: (service: ServiceName, url: string) => Effect.Effect<void>
-    readonly all: Effect.Effect<ReadonlyMap<ServiceName, string>>
+    readonly announce: (service: ServiceName, address: Address) => Effect.Effect<void>
+    readonly all: Effect.Effect<ReadonlyMap<ServiceName, Address>>
   }
 >() {
   static readonly layer = Layer.effect(
     Addresses,
-    Effect.map(Ref.make<ReadonlyMap<ServiceName, string>>(new Map()), (ref) => ({
-      announce: (service, url) => Ref.update(ref, (known) => new Map([...known, [service, url]])),
+    Effect.map(Ref.make<ReadonlyMap<ServiceName, Address>>(new Map()), (ref) => ({
+      announce: (service, address) => Ref.update(ref, (known) => new Map([...known, [service, address]])),
       all: Ref.get(ref)
     }))
   )

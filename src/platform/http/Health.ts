@@ -13,7 +13,7 @@ export interface HealthReport {
   /** Why it does not. */
   readonly databaseProblem?: string
   /** Revisions of the service's schema: that of this program, and that which the application's connection reads. */
-  readonly schema: { readonly expected: string | null; readonly actual: string | null }
+  readonly schema: { readonly expected: string; readonly actual: string | null }
   /** The gatekeeper's trail. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
 }
@@ -29,6 +29,8 @@ const AuditCheck = Schema.Struct({
   counters: Schema.Record({ key: Schema.String, value: Schema.Number })
 })
 
+const SchemaCheck = Schema.Struct({ expected: Schema.String, actual: Schema.NullOr(Schema.String) })
+
 const Status = Schema.Literal("healthy", "degraded", "unhealthy")
 
 const Health = Schema.Struct({
@@ -36,7 +38,7 @@ const Health = Schema.Struct({
   service: Schema.String,
   database: Schema.Literal("connected", "disconnected"),
   database_problem: Schema.optional(Schema.String),
-  schema: Schema.Struct({ expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Schema.String) }),
+  schema: SchemaCheck,
   audit: Schema.optional(AuditCheck)
 })
 
@@ -44,7 +46,7 @@ const Ready = Schema.Struct({
   status: Schema.Literal("ready", "degraded"),
   checks: Schema.Struct({
     database: Schema.Boolean,
-    schema: Schema.Struct({ expected: Schema.NullOr(Schema.String), actual: Schema.NullOr(Schema.String) }),
+    schema: SchemaCheck,
     audit: Schema.optional(AuditCheck)
   })
 })

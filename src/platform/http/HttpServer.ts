@@ -19,7 +19,7 @@ const drainShare = 0.1
  * Wrap the whole of a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services
  * of one process that shared it would answer each other's routes.
  */
-export const serve = (service: ServiceName, routes: RouteList) =>
+export const serve = (service: ServiceName, routes: RouteList, revision: string) =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
       const settings = yield* Settings
@@ -33,6 +33,6 @@ export const serve = (service: ServiceName, routes: RouteList) =>
         drainFor: Duration.times(settings.shutdownDeadline, drainShare),
         handler
       })
-      yield* addresses.announce(service, url)
+      yield* addresses.announce(service, { url, revision })
     })
   ).pipe(Layer.provide([HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext]))

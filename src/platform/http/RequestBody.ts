@@ -22,6 +22,9 @@ export class RequestBodyMalformed extends Schema.TaggedError<RequestBodyMalforme
   }
 }
 
+/** V8's reason without the piece of the input that it quotes after it: what a client sent may be secret. */
+const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
+
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
@@ -35,9 +38,8 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
   try {
     return Effect.succeed(JSON.parse(text))
   } catch (thrown) {
-    // V8 quotes the input after the first line's worth of reason; what the client sent is not repeated to it.
-    const reason = thrown instanceof SyntaxError ? thrown.message.replace(/, ?"[\s\S]*$|: "[\s\S]*$/, "") : "unreadable"
-    return Effect.fail(new RequestBodyMalformed({ problem: reason }))
+    const told = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
+    return Effect.fail(new RequestBodyMalformed({ problem: told ?? "it cannot be parsed" }))
   }
 }
 

@@ -1,4 +1,5 @@
-import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type { RouteNotFound } from "@effect/platform/HttpServerError"
@@ -14,13 +15,16 @@ import { requestId } from "./RequestId.ts"
 export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
 
 /** Reads them off the contract itself, so that 405 can name what is allowed. */
-export const routesOf = (api: HttpApi.HttpApi.AnyWithProps): RouteList => {
-  const routes = new Map<string, Array<string>>()
-  for (const group of Object.values(api.groups)) {
-    for (const endpoint of Object.values(group.endpoints)) {
+export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>
+): RouteList => {
+  const routes = new Map<string, ReadonlyArray<string>>()
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
       routes.set(endpoint.path, [...(routes.get(endpoint.path) ?? []), endpoint.method])
     }
-  }
+  })
   return routes
 }
 

@@ -1,0 +1,74 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import type { ServiceName } from "../domain/Service.ts"
+import * as Migrator from "../migrator/Migrator.ts"
+import { schemaProbe } from "../migrator/SchemaProbe.ts"
+import { SchemaVersion } from "../migrator/SchemaVersion.ts"
+import { serve } from "../platform/http/HttpServer.ts"
+import { routesOf } from "../platform/http/Strays.ts"
+import { Settings } from "../platform/Settings.ts"
+import { AccessControl } from "./AccessControl.ts"
+import { GatekeeperApi } from "./Api.ts"
+import { handlers } from "./Http.ts"
+import { loadPolicy } from "./PolicyFile.ts"
+import { Tokens } from "./Tokens.ts"
+
+/** Of `SHUTDOWN_DEADLINE`; the rest is for requests in flight before it and the database after it. */
+const drainShare = 0.5
+
+const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
+  Effect.gen(function* () {
+    const trail = yield* AuditLog
+    const state = yield* schemaProbe(version)
+    return Effect.gen(function* () {
+      const now = yield* state
+      const audit = yield* trail.status
+      return {
+        ...now,
+        // It decides without its database for as long as the trail takes the events: no balancer need send them elsewhere.
+        canAnswer: audit.accepting,
+        audit: {
+          mode: audit.mode,
+          accepting: audit.accepting,
+          drain: audit.drain._tag,
+          depth: audit.depth,
+          capacity: audit.capacity,
+          oldest_age_ms: audit.oldestPendingMillis,
+          counters: { ...audit.counters }
+        }
+      }
+    })
+  })
+
+const accessControl = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const { accessPolicyPath } = yield* Settings
+    return AccessControl.layer(yield* loadPolicy(accessPolicyPath))
+  })
+).pipe(Layer.provide(Tokens.layer))
+
+const server = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const version = yield* SchemaVersion.gatekeeper
+    const report = yield* makeReport(version)
+    return serve("gatekeeper", routesOf(GatekeeperApi), version.expected).pipe(Layer.provide(handlers(report)))
+  })
+)
+
+const trail = Layer.unwrapEffect(
+  Effect.map(Settings, ({ audit, shutdownDeadline }) =>
+    AuditTrail.layer({ ...audit, shutdownDeadline: Duration.times(shutdownDeadline, drainShare) })
+  )
+)
+
+/**
+ * The gatekeeper: who are you, and may you do this? Its schema at head, then the audit worker, then its port; at the end
+ * the other way round, so that the trail closes after the last answer.
+ */
+export const layer = Layer.fresh(server).pipe(
+  Layer.provide(accessControl),
+  Layer.provide(trail),
+  Layer.provide(Migrator.layer("gatekeeper"))
+)

@@ -1,0 +1,76 @@
+import * as Path from "node:path"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { ServiceName } from "../domain/Service.ts"
+import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
+import { loadPolicy } from "../gatekeeper/PolicyFile.ts"
+import { Tokens } from "../gatekeeper/Tokens.ts"
+import * as Guardian from "../guardian/Guardian.ts"
+import { Database } from "../platform/Database.ts"
+import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
+import { Addresses } from "../platform/http/Addresses.ts"
+import * as Logging from "../platform/Logging.ts"
+import { Settings } from "../platform/Settings.ts"
+import * as Router from "../router/Router.ts"
+import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
+import type { Place } from "./Place.ts"
+import { storage } from "./Storage.ts"
+
+const layers = { gatekeeper: Gatekeeper.layer, guardian: Guardian.layer, router: Router.layer }
+
+/** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
+const inOrder = (services: ReadonlyArray<ServiceName>) => {
+  const [first, ...rest] = services.map((service) => layers[service])
+  return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
+}
+
+const exampleQuestion = (place: Place) =>
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const question = allowedQuestion(yield* loadPolicy(settings.accessPolicyPath))
+    if (question === undefined) return undefined
+    if (!Logging.isTerminal("stderr")) {
+      const home = Path.resolve(settings.home)
+      return { ...question, token: tokenSubstitution({ ...place, home }, question.ghost) }
+    }
+    const tokens = yield* Tokens
+    const token = yield* tokens.issue(question.ghost, { groups: [], timeToLive: Duration.hours(24) })
+    return { ...question, token: Redacted.value(token) }
+  })
+
+const banner = (place: Place, services: ReadonlyArray<ServiceName>) =>
+  Effect.gen(function* () {
+    const database = yield* Database
+    const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
+    const addresses = yield* (yield* Addresses).all
+    const example = services.includes("gatekeeper") ? yield* exampleQuestion(place) : undefined
+    const notes = Option.match(embedded, {
+      onNone: () => [],
+      onSome: (server) => [`Embedded PostgreSQL ${server.version}, data in ${server.dataDirectory}`, ...server.notes]
+    })
+    const addressOf = new Map(services.map((service) => [service, database.address(service)]))
+    yield* Console.error(renderBanner({ addresses, databases: addressOf, notes, example }))
+  })
+
+/**
+ * Runs `services` until interrupted. The layers are the order of everything: PostgreSQL, pools, then each service's
+ * schema, workers and port; at the end the other way round. `onReady` is run once all ports are open, and its finalizers
+ * are the first to run.
+ */
+export const serve = <E, R>(
+  services: ReadonlyArray<ServiceName>,
+  place: Place,
+  onReady: Layer.Layer<never, E, R>
+) =>
+  Layer.launch(
+    onReady.pipe(
+      Layer.provide(Layer.effectDiscard(banner(place, services))),
+      Layer.provide(inOrder(services)),
+      Layer.provide([storage(services, { join: false }), Addresses.layer, Tokens.layer]),
+      Layer.provide(Logging.layer("stdout"))
+    )
+  )

@@ -1,0 +1,22 @@
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ServiceName } from "../domain/Service.ts"
+import { Database } from "../platform/Database.ts"
+import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
+import { embeddedServices, Settings } from "../platform/Settings.ts"
+
+/**
+ * The database of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
+ *
+ * `join`: a command uses the embedded server that a running Gravitas keeps; a server wants one of its own.
+ */
+export const storage = (services: ReadonlyArray<ServiceName>, options: { readonly join: boolean }) =>
+  Layer.unwrapEffect(
+    Effect.map(Settings, (settings) => {
+      const database = Database.layer(services)
+      const isEmbedded = embeddedServices(settings).some((service) => services.includes(service))
+      if (!isEmbedded) return database
+      return Layer.provideMerge(database, EmbeddedPostgres.layer({ home: Path.resolve(settings.home), join: options.join }))
+    })
+  )

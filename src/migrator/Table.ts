@@ -1,0 +1,30 @@
+/** One cell: its text, and how a terminal that shows colours should show it. */
+export interface Cell {
+  readonly text: string
+  readonly tone?: "good" | "warn" | "bad" | "quiet"
+}
+
+const codes = { good: 32, warn: 33, bad: 31, quiet: 90 } as const
+
+const painted = ({ text, tone }: Cell, colours: boolean): string =>
+  colours && tone !== undefined ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text
+
+/** Columns as wide as their widest cell, two blanks between them, no blanks at the end of a line. */
+export const renderTable = (
+  header: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<Cell>>,
+  colours: boolean
+): string => {
+  const all: ReadonlyArray<ReadonlyArray<Cell>> = [header.map((text) => ({ text, tone: "quiet" as const })), ...rows]
+  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const last = column === row.length - 1
+          return painted(cell, colours) + (last ? "" : " ".repeat((widths[column] ?? 0) - cell.text.length + 2))
+        })
+        .join("")
+    )
+    .join("\n")
+}

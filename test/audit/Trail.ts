@@ -1,0 +1,94 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { AuditLog, type AuditLogOptions } from "../../src/audit/AuditLog.ts"
+import type { AuditStatus } from "../../src/audit/AuditStatus.ts"
+import { AuditStore } from "../../src/audit/AuditStore.ts"
+import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { connect, type Row } from "../../src/platform/Connection.ts"
+import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+
+/** A database of one's own with the gatekeeper's schema. */
+export const gatekeeperDatabase = Effect.tap(freshDatabase, gatekeeperUp)
+
+export const anEvent: AuditEvent = {
+  action: "execute",
+  resource: "shells/l1/small",
+  ghostId: "Scout",
+  shellId: null,
+  result: "ALLOWED",
+  reason: "policy",
+  requestId: "request-1",
+  metadata: { complexity: 5 }
+}
+
+export const defaults: AuditLogOptions = {
+  queueCapacity: 10_000,
+  batchSize: 100,
+  linger: "5 millis",
+  onFull: "refuse",
+  shutdownDeadline: "10 seconds"
+}
+
+/** Wraps a store: the way to block, fail or watch it. */
+export type Around = (store: typeof AuditStore.Service) => typeof AuditStore.Service
+
+export interface Trail {
+  readonly log: typeof AuditLog.Service
+  /** Ends the trail as the end of the process would; harmless when repeated. */
+  readonly shutdown: Effect.Effect<void>
+}
+
+/** A whole trail: AuditLog, its drain and a store in a real PostgreSQL. */
+export const openTrail = (
+  url: Redacted.Redacted,
+  options: Partial<AuditLogOptions> = {},
+  around: Around = (store) => store,
+  store: Partial<PostgresAuditStore.PostgresAuditStoreOptions> = {}
+): Effect.Effect<Trail, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const stores = PostgresAuditStore.layerUrl({ url, ...store }).pipe(
+      Layer.map((context) => Context.make(AuditStore, around(Context.get(context, AuditStore))))
+    )
+    const context = yield* Layer.buildWithScope(
+      AuditLog.layer({ ...defaults, ...options }).pipe(Layer.provide(stores)),
+      scope
+    )
+    return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void) }
+  })
+
+export const query = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
+  connect({ url, applicationName: "gravitas test" }).pipe(
+    Effect.flatMap((connection) => connection.query(text, values)),
+    Effect.map((result): ReadonlyArray<Row> => result.rows),
+    Effect.scoped
+  )
+
+export const recordedIds = (url: Redacted.Redacted) =>
+  Effect.map(query(url, "select id from gatekeeper.audit_log order by id"), (rows) => rows.map((row) => String(row["id"])))
+
+/** Waits until the trail is as said, at most 20 seconds. */
+export const until = (log: typeof AuditLog.Service, holds: (status: AuditStatus) => boolean) =>
+  log.status.pipe(
+    Effect.filterOrFail(holds, (status) => status),
+    Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("20 seconds"))),
+    Effect.orDieWith((status) => new Error(`the trail did not get there: ${JSON.stringify(status)}`))
+  )
+
+/** Everything that was recorded is where it belongs. */
+export const settled = (log: typeof AuditLog.Service) => until(log, (status) => status.depth === 0)
+
+export const recordMany = (log: typeof AuditLog.Service, number: number, event: AuditEvent = anEvent) =>
+  Effect.forEach(Array.from({ length: number }), () => log.record(event))
+
+/** `offered = committed + dead-lettered + refused + shed + depth`. */
+export const isConserved = ({ counters, depth }: AuditStatus): boolean =>
+  counters.offered ===
+  counters.committed + counters.deadLettered + counters.refused + counters.shed + depth

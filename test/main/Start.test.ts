@@ -1,0 +1,199 @@
+import { execFile } from "node:child_process"
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
+import { program, project, temporaryDirectory } from "../support/Program.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+
+const services = ["gatekeeper", "guardian", "router"] as const
+
+/** A port where nothing listens. */
+const closedPort = Effect.async<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+const environmentOf = (url: Redacted.Redacted) => ({ DATABASE_URL: Redacted.value(url), JWT_SECRET_KEY: signingSecret })
+
+describe("pnpm start", () => {
+  it.scopedLive(
+    "needs nothing but Node: an embedded PostgreSQL, three ports that are ready, and a curl line that works when pasted",
+    () =>
+      Effect.gen(function* () {
+        const home = join(yield* temporaryDirectory, "home")
+        const running = yield* program({ environment: { GRAVITAS_HOME: home } })
+        const [, curl = ""] = yield* running.printed(/^\s+(curl .*)$/m)
+        for (const service of services) {
+          const ready = yield* request(`${yield* running.url(service)}/readyz`)
+          expect(ready.status).toBe(200)
+          expect(ready.body).toMatchObject({ status: "ready", checks: { database: true } })
+          const health = yield* request(`${yield* running.url(service)}/health`)
+          expect(health.body).toMatchObject({ status: "healthy", service, database: "connected" })
+        }
+        expect(running.output()).toContain("Audit background worker started.")
+        for (const title of ["Gatekeeper", "Guardian", "Router"]) {
+          expect(running.output()).toMatch(new RegExp(`${title} schema versioned at revision \\d{4}_\\w+`))
+        }
+        const { stdout } = yield* Effect.promise(() => promisify(execFile)("sh", ["-c", curl]))
+        const answer = JSON.parse(stdout)
+        expect(answer).toMatchObject({ allowed: true })
+        const gatekeeper = yield* running.url("gatekeeper")
+        const [, token = ""] = /Bearer (\$\(.*\))"/.exec(curl) ?? []
+        const listed = yield* Effect.promise(() =>
+          promisify(execFile)("sh", ["-c", `curl -s "${gatekeeper}/audit/events?limit=10" -H "Authorization: Bearer ${token}"`])
+        )
+        const { events } = JSON.parse(listed.stdout)
+        expect(events.map((event: { readonly id: string }) => event.id)).toContain(answer.audit_id)
+        // No secret where a log would keep it.
+        expect(running.output()).not.toMatch(/eyJ[A-Za-z0-9_-]{10}/)
+      }),
+    120_000
+  )
+
+  it.scopedLive(
+    "gives each service its own tables, in any order, alone or together (fault 1)",
+    () =>
+      Effect.gen(function* () {
+        for (const order of [["router"], ["guardian"], ["gatekeeper", "router"]]) {
+          const url = yield* freshDatabase
+          for (const args of [order, services.filter((service) => !order.includes(service))]) {
+            const running = yield* program({ args, environment: environmentOf(url) })
+            for (const service of args) expect((yield* request(`${yield* running.url(service)}/readyz`)).status).toBe(200)
+            yield* running.signal("SIGTERM")
+            expect((yield* running.ended()).code).toBe(0)
+          }
+          for (const service of services) {
+            const rows = yield* rowsOf(url, `select * from ${service}.schema_version`)
+            expect(rows.length).toBe(1)
+            expect(Number(rows[0]?.["revision"])).toBeGreaterThan(0)
+          }
+        }
+      }),
+    120_000
+  )
+
+  it.scopedLive(
+    "lets eight processes start at once on one empty database",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const running = yield* Effect.all(
+          Array.from({ length: 8 }, () => program({ environment: environmentOf(url) })),
+          { concurrency: 8 }
+        )
+        for (const one of running) {
+          for (const service of services) {
+            expect((yield* request(`${yield* one.url(service)}/readyz`)).status).toBe(200)
+          }
+        }
+        for (const service of services) {
+          const applied = yield* rowsOf(url, `select revision from ${service}.schema_event where event = 'applied'`)
+          const history = yield* rowsOf(url, `select revision from ${service}.schema_history`)
+          expect(applied.length).toBe(history.length)
+        }
+      }),
+    180_000
+  )
+
+  it.scopedLive("does not open its port on a schema that it could not migrate, and names the place (fault 2)", () =>
+    Effect.gen(function* () {
+      const copy = yield* temporaryDirectory
+      for (const part of ["src", "migrations", "config", "package.json", "tsconfig.json"]) {
+        cpSync(join(project, part), join(copy, part), { recursive: true })
+      }
+      symlinkSync(join(project, "node_modules"), join(copy, "node_modules"))
+      mkdirSync(join(copy, "migrations/guardian"), { recursive: true })
+      writeFileSync(
+        join(copy, "migrations/guardian/0002_broken.sql"),
+        "-- migrate:up\ncreate table guardian.fine (id bigint);\n\ninsert into guardian.nowhere values (1);\n-- migrate:down\ndrop table guardian.fine;\n"
+      )
+      const url = yield* freshDatabase
+      const running = yield* program({ directory: copy, environment: environmentOf(url) })
+      const { code } = yield* running.ended("60 seconds")
+      expect(code).toBe(1)
+      const words = running.stderr()
+      expect(words).toContain("guardian")
+      expect(words).toMatch(/0002_broken\.sql:4/)
+      expect(words).toContain("insert into guardian.nowhere values (1)")
+      expect(words).toContain("42P01")
+      expect(running.output()).not.toContain("Gravitas is ready")
+      const tables = yield* rowsOf(url, "select to_regclass('guardian.fine') as fine, to_regclass('guardian.session') as session")
+      expect(tables[0]?.["fine"]).toBeNull()
+      expect(tables[0]?.["session"]).not.toBeNull()
+    })
+  )
+
+  it.scopedLive("says that the database is away, tries again, and gives up at the deadline (fault 4)", () =>
+    Effect.gen(function* () {
+      const port = yield* closedPort
+      const running = yield* program({
+        environment: {
+          DATABASE_URL: `postgresql://gravitas:topsecret@127.0.0.1:${port}/gravitas`,
+          JWT_SECRET_KEY: signingSecret,
+          DATABASE_CONNECT_DEADLINE: "1s"
+        }
+      })
+      const { code } = yield* running.ended()
+      expect(code).toBe(9)
+      expect(running.output()).toMatch(/not reachable at postgresql:\/\/gravitas@127\.0\.0\.1:\d+\/gravitas \(attempt 1/)
+      expect(running.stderr()).toMatch(/cannot connect[\s\S]*DATABASE_URL/)
+      expect(running.output()).not.toContain("topsecret")
+      expect(running.output()).not.toContain("Gravitas is ready")
+    })
+  )
+
+  it.scopedLive("refuses wrong settings all at once, each by name, before anything else", () =>
+    Effect.gen(function* () {
+      const running = yield* program({
+        environment: { GATEKEEPER_PORT: "eighty", AUDIT_ON_FULL: "explode", JWT_SECRET_KEY: "tooshort" }
+      })
+      expect((yield* running.ended()).code).toBe(1)
+      for (const name of ["GATEKEEPER_PORT", "AUDIT_ON_FULL", "JWT_SECRET_KEY"]) expect(running.stderr()).toContain(name)
+      expect(running.stderr()).not.toContain("tooshort")
+    })
+  )
+
+  it.scopedLive("starts in production with real secrets only", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const running = yield* program({
+        environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production" }
+      })
+      expect((yield* running.ended()).code).toBe(1)
+      expect(running.stderr()).toContain("JWT_SECRET_KEY")
+    })
+  )
+
+  it.scopedLive("names the port that is taken and the variable that sets another", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const first = yield* program({ environment: environmentOf(url) })
+      const { port } = new URL(yield* first.url("router"))
+      const second = yield* program({ environment: { ...environmentOf(url), ROUTER_PORT: port } })
+      expect((yield* second.ended()).code).toBe(1)
+      expect(second.stderr()).toContain(`router cannot listen on 127.0.0.1:${port}`)
+      expect(second.stderr()).toContain("ROUTER_PORT")
+    })
+  )
+
+  it.scopedLive("explains itself: --help, --version, and usage errors that end with 2", () =>
+    Effect.gen(function* () {
+      const help = yield* program({ args: ["--help"] })
+      expect((yield* help.ended()).code).toBe(0)
+      expect(help.stdout()).toMatch(/migrate[\s\S]*token/)
+      const version = yield* program({ args: ["--version"] })
+      expect((yield* version.ended()).code).toBe(0)
+      expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\s*$/)
+      const wrong = yield* program({ args: ["gatekeper"] })
+      expect((yield* wrong.ended()).code).toBe(2)
+      expect(wrong.stderr()).toContain("gatekeper")
+    })
+  )
+})

@@ -1,0 +1,84 @@
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
+import { program, temporaryDirectory } from "../support/Program.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
+
+/** Requests without a pause on `connections` kept-alive connections until the server is gone; the ids that were answered. */
+const load = (url: string, token: string, connections: number) =>
+  Effect.promise(async () => {
+    const answered: Array<string> = []
+    const one = async () => {
+      for (let n = 0; n < 200_000; n++) {
+        try {
+          const response = await fetch(`${url}/validate`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+            body: '{"action":"read","resource":"vaults/load"}'
+          })
+          const body = await response.text()
+          if (response.status !== 200) return
+          answered.push(JSON.parse(body).audit_id)
+        } catch {
+          return
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: connections }, one))
+    return answered
+  })
+
+const recorded = (url: Redacted.Redacted) =>
+  Effect.map(rowsOf(url, "select id from gatekeeper.audit_log"), (rows) => rows.map((row) => String(row["id"])))
+
+describe("the end", () => {
+  it.scopedLive("by SIGTERM under load: every answer that was given has its row, once, and the exit is clean", () =>
+    Effect.gen(function* () {
+      const databaseUrl = yield* freshDatabase
+      const running = yield* program({
+        environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
+      })
+      const gatekeeper = yield* running.url("gatekeeper")
+      const token = yield* Effect.promise(() => tokenOf("Librarian"))
+      const loading = yield* Effect.fork(load(gatekeeper, token, 16))
+      yield* Effect.sleep("1500 millis")
+      yield* running.signal("SIGTERM")
+      const { code } = yield* running.ended("25 seconds")
+      const answered = yield* Fiber.join(loading)
+      expect(code).toBe(0)
+      expect(answered.length).toBeGreaterThan(100)
+      const rows = yield* recorded(databaseUrl)
+      expect(new Set(rows).size).toBe(rows.length)
+      const there = new Set(rows)
+      expect(answered.filter((id) => !there.has(id))).toEqual([])
+      const sources = yield* rowsOf(databaseUrl, "select last_seq, signed_off_seq from gatekeeper.audit_source")
+      expect(sources.length).toBe(1)
+      expect(sources[0]?.["signed_off_seq"]).toBe(sources[0]?.["last_seq"])
+    })
+  )
+
+  it.scopedLive(
+    "by Ctrl-C, to the whole group, on the embedded PostgreSQL: nothing answered is missing, and PostgreSQL ends last",
+    () =>
+      Effect.gen(function* () {
+        const home = join(yield* temporaryDirectory, "home")
+        const running = yield* program({ environment: { GRAVITAS_HOME: home, JWT_SECRET_KEY: signingSecret } })
+        const gatekeeper = yield* running.url("gatekeeper")
+        const token = yield* Effect.promise(() => tokenOf("Librarian"))
+        const loading = yield* Effect.fork(load(gatekeeper, token, 8))
+        yield* Effect.sleep("1 second")
+        yield* running.signalGroup("SIGINT")
+        expect((yield* running.ended("25 seconds")).code).toBe(0)
+        const answered = yield* Fiber.join(loading)
+        expect(answered.length).toBeGreaterThan(50)
+        const rows = Effect.flatMap(EmbeddedPostgres, ({ url }) => recorded(url))
+        const there = new Set(yield* Effect.provide(rows, EmbeddedPostgres.layer({ home, join: true })))
+        expect(answered.filter((id) => !there.has(id))).toEqual([])
+      }),
+    120_000
+  )
+})

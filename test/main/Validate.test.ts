@@ -1,0 +1,271 @@
+import { describe, expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { type Answer, Gravitas, request, rowsOf, tokenOf } from "../support/Gravitas.ts"
+
+/** The row that an answer names, once it is there: within a second. */
+const rowNamedBy = (answer: Answer) =>
+  Effect.gen(function* () {
+    const { databaseUrl } = yield* Gravitas
+    const error = answer.body["error"] as { readonly audit_id?: unknown } | undefined
+    const id = answer.body["audit_id"] ?? error?.audit_id
+    expect(id).toMatch(/^[0-9a-f-]{36}$/)
+    return yield* rowsOf(databaseUrl, "select * from gatekeeper.audit_log where id = $1", [id]).pipe(
+      Effect.flatMap((rows) => (rows.length === 1 && rows[0] ? Effect.succeed(rows[0]) : Effect.fail("not there" as const))),
+      Effect.retry(Schedule.spaced("20 millis")),
+      Effect.timeout("1 second"),
+      Effect.orDie
+    )
+  })
+
+const ask = (body: unknown, options: { readonly ghost?: string; readonly headers?: Record<string, string> } = {}) =>
+  Effect.gen(function* () {
+    const { gatekeeper } = yield* Gravitas
+    const token = yield* Effect.promise(() => tokenOf(options.ghost ?? "Supervisor_Managed_Agent"))
+    return yield* request(`${gatekeeper}/validate`, { token, body, ...(options.headers && { headers: options.headers }) })
+  })
+
+const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /validate", (it) => {
+  it.effect("allows what the policy allows, and its answer names the row", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "read", resource: "vaults/a", metadata: { shell_id: "gemma2:27b", k: [1] } }, { ghost: "Librarian" })
+      expect(answer.status).toBe(200)
+      expect(answer.body).toMatchObject({
+        allowed: true,
+        ghost_id: "Librarian",
+        groups: ["librarian"],
+        matched: { group: "librarian", rule: 2 }
+      })
+      expect(answer.body["policy_version"]).toMatch(/^[0-9a-f]{12}$/)
+      const row = yield* rowNamedBy(answer)
+      expect(row).toMatchObject({
+        ghost_id: "Librarian",
+        shell_id: "gemma2:27b",
+        action: "read",
+        resource: "vaults/a",
+        result: "ALLOWED",
+        metadata: { shell_id: "gemma2:27b", k: [1] }
+      })
+      expect(row["request_id"]).toBe(answer.headers.get("x-request-id"))
+    })
+  )
+
+  it.effect("takes inference for the action where none is given, and keeps the client's request id", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ resource: "gemma2:27b" }, { headers: { "x-request-id": "from-the-client.1" } })
+      expect(answer.status).toBe(200)
+      expect(answer.headers.get("x-request-id")).toBe("from-the-client.1")
+      expect(yield* rowNamedBy(answer)).toMatchObject({ action: "inference", request_id: "from-the-client.1" })
+    })
+  )
+
+  it.effect("replaces a request id that could forge a log line", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ resource: "a" }, { headers: { "x-request-id": "x\" injected=\"1" } })
+      expect(answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
+    })
+  )
+
+  it.effect("denies what no permission names: 403, with its row", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "execute", resource: "shells/l3/claude" }, { ghost: "Scout" })
+      expect(answer.status).toBe(403)
+      expect(answer.body["detail"]).toBe("Access denied by policy")
+      expect(answer.body["error"]).toMatchObject({ code: "access_denied", request_id: answer.headers.get("x-request-id") })
+      expect(yield* rowNamedBy(answer)).toMatchObject({ ghost_id: "Scout", result: "DENIED" })
+    })
+  )
+
+  describe("records the unauthenticated, and names nobody for them (fault 7)", () => {
+    const cases = [
+      ["no token", undefined, "Missing Authorization header", "Bearer realm"],
+      ["a garbage token", "Bearer garbage", "Invalid or expired token", "invalid_token"],
+      ["a raw token without its scheme", "raw", "Invalid or expired token", "invalid_token"]
+    ] as const
+    for (const [what, authorization, detail, challenge] of cases) {
+      it.effect(what, () =>
+        Effect.gen(function* () {
+          const { gatekeeper } = yield* Gravitas
+          const answer = yield* request(`${gatekeeper}/validate`, {
+            body: { action: "read", resource: "vaults/a", metadata: { ghost_id: "Supervisor_Managed_Agent" } },
+            ...(authorization === undefined ? {} : { headers: { authorization } })
+          })
+          expect(answer.status).toBe(401)
+          expect(answer.body["detail"]).toBe(detail)
+          expect(answer.headers.get("www-authenticate")).toContain(challenge)
+          expect(yield* rowNamedBy(answer)).toMatchObject({
+            ghost_id: null,
+            action: "read",
+            resource: "vaults/a",
+            result: "UNAUTHENTICATED"
+          })
+        })
+      )
+    }
+
+    it.effect("an expired token", () =>
+      Effect.gen(function* () {
+        const { gatekeeper } = yield* Gravitas
+        const token = yield* Effect.promise(() => tokenOf("Scout", -10))
+        const answer = yield* request(`${gatekeeper}/validate`, { token, body: { resource: "a" } })
+        expect(answer.status).toBe(401)
+        expect(answer.body["detail"]).toBe("Invalid or expired token")
+        expect(yield* rowNamedBy(answer)).toMatchObject({ result: "UNAUTHENTICATED", reason: "the token has expired" })
+      })
+    )
+  })
+
+  describe("refuses what it cannot understand with 422, and records it", () => {
+    const cases: ReadonlyArray<readonly [string, unknown, string]> = [
+      ["an empty body", "", "not JSON"],
+      ["a body cut short", '{"resource": "a', "not JSON"],
+      ["a text", '"text"', "JSON object"],
+      ["no resource", {}, '"resource" is missing'],
+      ["a number as resource", { resource: 7 }, "must be a text"],
+      ["a NUL in the resource", { resource: "a\u0000b" }, "control characters"],
+      ["a lone surrogate", '{"resource":"a\\ud800"}', "well-formed"],
+      ["a way out of its folder", { resource: "vaults/public/../x" }, "segments"],
+      ["metadata nested 5 000 deep", `{"resource":"a","metadata":${nested(5_000)}}`, "nested deeper"],
+      ["metadata that is a list", { resource: "a", metadata: [1] }, "must be an object"]
+    ]
+    for (const [what, body, problem] of cases) {
+      it.effect(what, () =>
+        Effect.gen(function* () {
+          const answer = yield* ask(body)
+          expect(answer.status).toBe(422)
+          expect(answer.body["detail"]).toContain(problem)
+          expect(yield* rowNamedBy(answer)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
+        })
+      )
+    }
+
+    it.effect("a resource over its length: recorded, cut, and marked as cut", () =>
+      Effect.gen(function* () {
+        const answer = yield* ask({ resource: "r".repeat(20_000) })
+        expect(answer.status).toBe(422)
+        const row = yield* rowNamedBy(answer)
+        expect(row).toMatchObject({ result: "INVALID" })
+        expect(String(row["resource"]).length).toBe(255)
+        expect(row["marks"]).not.toEqual([])
+      })
+    )
+
+    it.effect("a body over 64 KiB: 413", () =>
+      Effect.gen(function* () {
+        const answer = yield* ask({ resource: "a", metadata: { text: "x".repeat(70_000) } })
+        expect(answer.status).toBe(413)
+        expect(yield* rowNamedBy(answer)).toMatchObject({ result: "INVALID" })
+      })
+    )
+  })
+
+  it.effect("lets no caller erase its own row: a shell_id that is a number, NULs and surrogates in metadata (fault 3)", () =>
+    Effect.gen(function* () {
+      const hostile = [
+        { shell_id: 123 },
+        { shell_id: "s".repeat(5_000) },
+        { "a\u0000b": "c\u0000d" },
+        JSON.parse('{"a\\ud800":"b\\udfff"}'),
+        { n: 1e308, list: Array.from({ length: 5_000 }, (_, i) => i) },
+        Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`key${i}`, i])),
+        { __proto__x: 1, constructor: { prototype: 1 }, toJSON: "x", id: "00000000-0000-7000-8000-000000000000" }
+      ]
+      for (const metadata of hostile) {
+        const answer = yield* ask({ resource: "vaults/a", metadata })
+        expect(answer.status).toBe(200)
+        expect(yield* rowNamedBy(answer)).toMatchObject({ result: "ALLOWED", resource: "vaults/a" })
+      }
+    })
+  )
+
+  it.effect("stores metadata as JSON and times with their zone (fault 13)", () =>
+    Effect.gen(function* () {
+      const { databaseUrl } = yield* Gravitas
+      const answer = yield* ask({ resource: "vaults/a", metadata: { nested: { yes: true, none: null } } })
+      const row = yield* rowNamedBy(answer)
+      expect(row["metadata"]).toEqual({ nested: { yes: true, none: null } })
+      const types = yield* rowsOf(
+        databaseUrl,
+        `select column_name, data_type from information_schema.columns
+         where table_schema = 'gatekeeper' and table_name = 'audit_log' and column_name in ('timestamp', 'metadata') order by 1`
+      )
+      expect(types.map((column) => column["data_type"])).toEqual(["jsonb", "timestamp with time zone"])
+    })
+  )
+
+  it.effect("answers unknown paths, wrong methods and no route in the shape of every error", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const unknown = yield* request(`${gatekeeper}/nowhere`)
+      expect(unknown.status).toBe(404)
+      expect(unknown.body).toMatchObject({ error: { code: "not_found" } })
+      const wrong = yield* request(`${gatekeeper}/validate`)
+      expect(wrong.status).toBe(405)
+      expect(wrong.headers.get("allow")).toBe("POST")
+    })
+  )
+})
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("GET /audit/events", (it) => {
+  const events = (query: string, ghost = "Supervisor_Managed_Agent") =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const token = yield* Effect.promise(() => tokenOf(ghost))
+      return yield* request(`${gatekeeper}/audit/events${query}`, { token })
+    })
+
+  const listed = (answer: Answer) => answer.body["events"] as ReadonlyArray<Readonly<Record<string, unknown>>>
+
+  it.effect("shows an answered request within a second", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "read", resource: "vaults/seen" })
+      yield* rowNamedBy(answer)
+      const page = yield* events("?resource=vaults/seen")
+      expect(page.status).toBe(200)
+      expect(listed(page).map((event) => event["id"])).toEqual([answer.body["audit_id"]])
+    })
+  )
+
+  it.effect("pages through all that was asked for, once each, newest first", () =>
+    Effect.gen(function* () {
+      const ids: Array<unknown> = []
+      for (let i = 0; i < 7; i++) ids.push((yield* ask({ action: "read", resource: "vaults/paged" })).body["audit_id"])
+      yield* Effect.sleep("300 millis")
+      const seen: Array<unknown> = []
+      let cursor = ""
+      do {
+        const page = yield* events(`?resource=vaults/paged&limit=3${cursor}`)
+        seen.push(...listed(page).map((event) => event["id"]))
+        cursor = typeof page.body["next"] === "string" ? `&cursor=${encodeURIComponent(page.body["next"])}` : ""
+      } while (cursor !== "")
+      expect(seen).toEqual(ids.reverse())
+    })
+  )
+
+  it.effect("is itself decided and recorded: 403 without the permission, 401 without a token, 422 for a query it cannot read", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const denied = yield* events("", "Scout")
+      expect(denied.status).toBe(403)
+      expect(yield* rowNamedBy(denied)).toMatchObject({ action: "read", resource: "audit/events", result: "DENIED" })
+      const nobody = yield* request(`${gatekeeper}/audit/events`)
+      expect(nobody.status).toBe(401)
+      expect(yield* rowNamedBy(nobody)).toMatchObject({ result: "UNAUTHENTICATED" })
+      for (const query of ["?limit=0", "?limit=1%3Bselect", "?from=today", "?gohst_id=a", "?limit=1&limit=2", "?cursor=%00"]) {
+        const invalid = yield* events(query)
+        expect(invalid.status).toBe(422)
+        expect(yield* rowNamedBy(invalid)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
+      }
+    })
+  )
+
+  it.effect("treats SQL in a filter as the text that it is (fault 13)", () =>
+    Effect.gen(function* () {
+      const page = yield* events(`?ghost_id=${encodeURIComponent("' or '1'='1")}`)
+      expect(page.status).toBe(200)
+      expect(listed(page)).toEqual([])
+    })
+  )
+})

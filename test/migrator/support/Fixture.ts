@@ -1,0 +1,61 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { type ServiceName, serviceNames } from "../../../src/domain/Service.ts"
+import { MigrationsDirectory } from "../../../src/migrator/MigrationFiles.ts"
+import { connect } from "../../../src/platform/Connection.ts"
+import { Database } from "../../../src/platform/Database.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+
+/** A folder of migrations: `{ "router/0001_first.sql": "…" }`, removed when the scope closes. */
+export const migrationsOf = (files: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "gravitas-migrations-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+  ).pipe(Effect.tap((path) => write(path, files)))
+
+export const write = (directory: string, files: Readonly<Record<string, string>>) =>
+  Effect.promise(async () => {
+    for (const service of serviceNames) await mkdir(join(directory, service), { recursive: true })
+    for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
+  })
+
+/** What the migrator needs, as a process whose environment holds these URLs has it. */
+export const environment = (options: {
+  readonly url: Redacted.Redacted
+  readonly migrationUrl?: Redacted.Redacted
+  readonly migrations?: string
+  readonly services?: ReadonlyArray<ServiceName>
+}) => {
+  const variables = new Map([
+    ["DATABASE_URL", Redacted.value(options.url)],
+    ["MIGRATION_DATABASE_URL", Redacted.value(options.migrationUrl ?? options.url)],
+    ["DATABASE_CONNECT_DEADLINE", "2s"]
+  ])
+  const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(variables))))
+  return Layer.mergeAll(
+    Database.layer(options.services ?? serviceNames).pipe(Layer.provideMerge(settings)),
+    NodeFileSystem.layer,
+    Layer.effect(
+      MigrationsDirectory,
+      Effect.map(MigrationsDirectory, (shipped) => options.migrations ?? shipped)
+    )
+  )
+}
+
+/** One answer of the database, on a session of its own. */
+export const ask = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
+  connect({ url, applicationName: "gravitas test" }).pipe(
+    Effect.flatMap((connection) => connection.query(text, values)),
+    Effect.map(({ rows }) => rows),
+    Effect.scoped
+  )
+
+/** The text of a revision file. */
+export const revision = (up: string, down = "select 1;", options = "") =>
+  `-- migrate:up${options}\n${up}\n\n-- migrate:down\n${down}\n`

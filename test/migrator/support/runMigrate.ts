@@ -1,0 +1,31 @@
+import * as Command from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import { exitCode, lastWords } from "../../../src/launch/Exit.ts"
+import { migrateCommand } from "../../../src/migrator/Commands.ts"
+import { MigrationsDirectory } from "../../../src/migrator/MigrationFiles.ts"
+import { Database } from "../../../src/platform/Database.ts"
+import * as Logging from "../../../src/platform/Logging.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+
+/** The command line of the migrator as a process. MIGRATIONS: another folder of migrations than the shipped one. */
+const run = Command.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(process.argv)
+
+NodeRuntime.runMain(
+  Effect.flatMap(MigrationsDirectory, (shipped) =>
+    run.pipe(
+      Effect.provide(Logging.layer("stderr")),
+      Effect.provide(Settings.layer),
+      Effect.provide(NodeContext.layer),
+      Effect.provideService(MigrationsDirectory, process.env["MIGRATIONS"] ?? shipped)
+    )
+  ),
+  {
+    disableErrorReporting: true,
+    teardown: (exit, end) => {
+      process.stderr.write(`${lastWords(exit) ?? ""}\n`)
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+    }
+  }
+)

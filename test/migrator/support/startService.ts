@@ -1,0 +1,39 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../../../src/domain/Service.ts"
+import { exitCode, lastWords } from "../../../src/launch/Exit.ts"
+import { MigrationsDirectory } from "../../../src/migrator/MigrationFiles.ts"
+import * as Migrator from "../../../src/migrator/Migrator.ts"
+import { Database } from "../../../src/platform/Database.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+
+/**
+ * A process that starts a service as far as the point where its port would open, says so, and ends. Argument: the service.
+ * MIGRATIONS: another folder of migrations than the shipped one.
+ */
+const service = Schema.decodeUnknownSync(ServiceName)(process.argv[2])
+
+const started = Layer.effectDiscard(Effect.log("the port would open")).pipe(
+  Layer.provide(Migrator.layer(service)),
+  Layer.provide(Database.layer([service])),
+  Layer.provide(Settings.layer),
+  Layer.provide(NodeContext.layer)
+)
+
+NodeRuntime.runMain(
+  Effect.flatMap(MigrationsDirectory, (shipped) =>
+    Effect.scoped(Layer.build(started)).pipe(
+      Effect.provideService(MigrationsDirectory, process.env["MIGRATIONS"] ?? shipped)
+    )
+  ),
+  {
+    disableErrorReporting: true,
+    teardown: (exit, end) => {
+      process.stderr.write(`${lastWords(exit) ?? ""}\n`)
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+    }
+  }
+)

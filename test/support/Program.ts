@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+export const project = resolve(import.meta.dirname, "../..")
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** The real program, in a process and a process group of its own. */
+export interface Program {
+  readonly pid: number
+  readonly stdout: () => string
+  readonly stderr: () => string
+  readonly output: () => string
+  /** To the process alone. */
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** To its whole group, as a terminal's Ctrl-C. */
+  readonly signalGroup: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Dies after `patience` with all that the program printed. */
+  readonly ended: (patience?: Duration.DurationInput) => Effect.Effect<Ended>
+  /** Waits until `pattern` is in its output; dies when the program ends first. */
+  readonly printed: (pattern: RegExp, patience?: Duration.DurationInput) => Effect.Effect<RegExpExecArray>
+  /** Of a service, once the banner tells it. */
+  readonly url: (service: string) => Effect.Effect<string>
+}
+
+export interface ProgramOptions {
+  readonly args?: ReadonlyArray<string>
+  readonly environment?: Readonly<Record<string, string>>
+  /** The checkout that it runs from. */
+  readonly directory?: string
+}
+
+/** What the machine's own environment says must not reach the program under test. */
+const inherited = Object.fromEntries(
+  ["PATH", "HOME", "TMPDIR", "LANG"].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+)
+
+export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "gravitas-test-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+)
+
+const kill = (pid: number, signal: NodeJS.Signals) =>
+  Effect.sync(() => {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It has ended.
+    }
+  })
+
+/** Runs `src/main.ts` on free ports; killed with its group, if still there, when the scope ends. */
+export const program = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const directory = options.directory ?? project
+    const child: ChildProcess = spawn(
+      process.execPath,
+      ["--import", "tsx", join(directory, "src/main.ts"), ...(options.args ?? [])],
+      {
+        cwd: directory,
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...inherited, GATEKEEPER_PORT: "0", GUARDIAN_PORT: "0", ROUTER_PORT: "0", ...options.environment }
+      }
+    )
+    let stdout = ""
+    let stderr = ""
+    let ended: Ended | undefined
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      stdout += chunk
+    })
+    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+      stderr += chunk
+    })
+    child.once("close", (code, signal) => {
+      ended = { code, signal }
+    })
+    const pid = child.pid ?? 0
+    const output = () => `${stdout}\n${stderr}`
+    yield* Effect.addFinalizer(() => Effect.suspend(() => (ended === undefined ? kill(-pid, "SIGKILL") : Effect.void)))
+    const until = <A>(read: () => A | undefined, what: string, patience: Duration.DurationInput): Effect.Effect<A> =>
+      Effect.async<A>((resume) => {
+        const deadline = Date.now() + Duration.toMillis(patience)
+        const timer = setInterval(() => {
+          const value = read()
+          if (value !== undefined) {
+            clearInterval(timer)
+            resume(Effect.succeed(value))
+          } else if (ended !== undefined || Date.now() > deadline) {
+            clearInterval(timer)
+            resume(Effect.die(new Error(`${what}, ${JSON.stringify(ended)}; it printed:\n${output()}`)))
+          }
+        }, 10)
+        return Effect.sync(() => clearInterval(timer))
+      })
+    const printed = (pattern: RegExp, patience: Duration.DurationInput = "45 seconds") =>
+      until(
+        () => {
+          const match = pattern.exec(output())
+          if (match !== null) return match
+          if (ended !== undefined)
+            throw new Error(`ended with ${JSON.stringify(ended)} before ${pattern}; it printed:\n${output()}`)
+          return undefined
+        },
+        `${pattern} was not printed`,
+        patience
+      )
+    return {
+      pid,
+      stdout: () => stdout,
+      stderr: () => stderr,
+      output,
+      signal: (signal) => kill(pid, signal),
+      signalGroup: (signal) => kill(-pid, signal),
+      ended: (patience = "30 seconds") => until(() => ended, "the program did not end", patience),
+      printed,
+      url: (service) =>
+        Effect.map(printed(new RegExp(`${service}\\s+(http://[0-9.:]+)`, "i")), (match) => match[1] ?? "")
+    }
+  })

@@ -1,0 +1,93 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { EmbeddedPostgres, type EmbeddedPostgresUnavailable } from "../../src/platform/EmbeddedPostgres.ts"
+import { childrenOf, isRunning, signal } from "../../src/platform/embedded/Process.ts"
+import { postmasterPid, temporaryHome } from "./TemporaryHome.ts"
+
+/** A PostgreSQL of one test's own, to be mistreated. */
+export interface TestPostgres {
+  /** Superuser `gravitas`, database `gravitas`; the same after every start. */
+  readonly url: Redacted.Redacted
+  /** Ends it as an operator does: clients are cut off, data are whole. */
+  readonly stop: Effect.Effect<void>
+  /** Starts it again on the same port and data, after `stop` or `kill`; ready when it returns. */
+  readonly start: Effect.Effect<void, EmbeddedPostgresUnavailable>
+  /** SIGSTOP to all its processes: connections stay open and nothing answers. */
+  readonly pause: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  /** SIGKILL to all its processes, as a lost machine would. */
+  readonly kill: Effect.Effect<void>
+}
+
+/** Nothing here outlives the test, so nothing needs to reach the disk; a process that dies loses nothing by it. */
+export const testSettings = { fsync: "off", full_page_writes: "off", synchronous_commit: "off" }
+
+export interface TestPostgresOptions {
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** Always an embedded one, whatever `TEST_DATABASE_URL` says. Stopped and removed when the scope closes. */
+export const testPostgres = (
+  options: TestPostgresOptions = {}
+): Effect.Effect<TestPostgres, EmbeddedPostgresUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const home = yield* temporaryHome
+    const layer = EmbeddedPostgres.layer({ home, join: false, settings: { ...testSettings, ...options.settings } })
+    let run: Option.Option<Scope.CloseableScope> = Option.none()
+
+    const begin = Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      run = Option.some(scope)
+      return Context.get(yield* Layer.buildWithScope(layer, scope), EmbeddedPostgres)
+    })
+    const end = Effect.suspend(() => {
+      const scope = run
+      run = Option.none()
+      return Option.isNone(scope) ? Effect.void : Scope.close(scope.value, Exit.void)
+    })
+    yield* Effect.addFinalizer(() => outOfTestTime(end))
+    const { dataDirectory, port, url } = yield* outOfTestTime(begin)
+
+    /** The postmaster first: stopped or dead, it makes no more children. */
+    const toAll = (name: NodeJS.Signals) =>
+      Effect.gen(function* () {
+        const pid = yield* postmasterPid(dataDirectory)
+        if (Option.isNone(pid)) return []
+        signal(pid.value, name === "SIGKILL" ? "SIGSTOP" : name)
+        const family = [...childrenOf(pid.value), pid.value]
+        for (const one of family) signal(one, name)
+        return family
+      })
+    const restart = Effect.gen(function* () {
+      yield* end
+      const again = yield* begin
+      if (again.port !== port) return yield* Effect.dieMessage(`port ${port} was taken while PostgreSQL was stopped`)
+    })
+    return {
+      url,
+      stop: outOfTestTime(Effect.zipRight(toAll("SIGCONT"), end)),
+      start: outOfTestTime(restart),
+      pause: Effect.asVoid(toAll("SIGSTOP")),
+      resume: Effect.asVoid(toAll("SIGCONT")),
+      kill: outOfTestTime(
+        Effect.flatMap(toAll("SIGKILL"), (family) =>
+          Effect.suspend(() => Effect.succeed(family.some(isRunning))).pipe(
+            Effect.repeat({ while: (running) => running, schedule: Schedule.spaced("10 millis") })
+          )
+        ).pipe(Effect.zipRight(end))
+      )
+    }
+  })
+
+/** A server's start and stop take real time, also in a test whose clock stands still. */
+const outOfTestTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  effect.pipe(Effect.withClock(Clock.make()), Logger.withMinimumLogLevel(LogLevel.Warning))
