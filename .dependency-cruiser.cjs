@@ -1,5 +1,5 @@
 /**
- * The import law: domain <- platform <- migrator, audit <- gatekeeper, guardian, router <- main.
+ * The import law: domain <- platform <- migrator, audit <- gatekeeper, guardian, router <- launch <- main.
  * test/ImportLaw.test.ts breaks each rule once.
  *
  * @type {import("dependency-cruiser").IConfiguration}
@@ -43,11 +43,21 @@ module.exports = {
       to: { path: "^src/", pathNot: "^src/(domain|platform|migrator|audit|$1)/" }
     },
     {
+      name: "launch-is-mains-own",
+      comment: "launch puts the program together: in src, only main.ts asks for it.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(main[.]ts$|launch/)" },
+      to: { path: "^src/launch/" }
+    },
+    {
       name: "rooms-are-named",
       comment: "A file in src is main.ts or in a room that the rules above know; a new room needs a rule first.",
       severity: "error",
       from: {},
-      to: { path: "^src/", pathNot: "^src/(main[.]ts$|(domain|platform|migrator|audit|gatekeeper|guardian|router)/)" }
+      to: {
+        path: "^src/",
+        pathNot: "^src/(main[.]ts$|(domain|platform|migrator|audit|gatekeeper|guardian|router|launch)/)"
+      }
     },
     {
       name: "nobody-imports-main",
@@ -83,7 +93,7 @@ module.exports = {
       comment: "Code that neither main.ts nor a migration reaches is dead, even where a test keeps it company.",
       severity: "error",
       from: { path: "^(src/main[.]ts$|migrations/)" },
-      to: { path: "^src/", pathNot: "^src/main[.]ts$", reachable: false }
+      to: { path: "^src/", pathNot: "^src/main[.]ts$|[.]d[.]ts$", reachable: false }
     }
   ],
   options: {

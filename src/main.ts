@@ -46,7 +46,8 @@ const gravitas = Command.make("gravitas", { services }, ({ services }) =>
   serve(
     services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one)),
     place,
-    boundedEnd(ending)
+    boundedEnd(ending),
+    (count) => Effect.sync(() => void (ending.unwritten = count))
   ).pipe(Effect.provide(settings))
 ).pipe(
   Command.withDescription(

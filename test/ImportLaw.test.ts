@@ -54,7 +54,14 @@ const judge = (tree: Tree) =>
   }).pipe(Effect.scoped, Effect.provide(NodeContext.layer))
 
 const lawful: Tree = {
-  "src/main.ts": ["./gatekeeper/Http.ts", "./guardian/Http.ts", "./router/Http.ts", "./migrator/Commands.ts"],
+  "src/main.ts": [
+    "./gatekeeper/Http.ts",
+    "./guardian/Http.ts",
+    "./router/Http.ts",
+    "./migrator/Commands.ts",
+    "./launch/Serve.ts"
+  ],
+  "src/launch/Serve.ts": ["../gatekeeper/Http.ts", "../router/Http.ts", "../platform/Settings.ts"],
   "src/gatekeeper/Http.ts": ["../migrator/Migrator.ts", "../audit/AuditLog.ts", "./Policy.ts"],
   "src/gatekeeper/Policy.ts": ["../domain/Service.ts"],
   "src/guardian/Http.ts": ["../migrator/Migrator.ts", "../platform/Settings.ts"],
@@ -88,6 +95,9 @@ describe("the import law", () => {
       const unlawful = plus(lawful, {
         "src/main.ts": ["./cellar/Wine.ts"],
         "src/cellar/Wine.ts": [],
+        "src/launch/Serve.ts": ["./Banner.ts"],
+        "src/launch/Banner.ts": [],
+        "src/guardian/Welcome.ts": ["../launch/Banner.ts"],
         "src/domain/Service.ts": ["node:crypto"],
         "src/domain/Ghost.ts": ["../platform/Clock.ts"],
         "src/platform/Clock.ts": [],
@@ -97,7 +107,7 @@ describe("the import law", () => {
         "src/migrator/Commands.ts": ["../audit/Drain.ts", "../router/Routing.ts"],
         "src/audit/Drain.ts": ["../../test/support/TestDatabase.ts"],
         "src/router/Routing.ts": ["../../scripts/bench/Figures.ts"],
-        "src/guardian/Http.ts": ["../gatekeeper/Policy.ts"],
+        "src/guardian/Http.ts": ["../gatekeeper/Policy.ts", "./Welcome.ts"],
         "test/support/TestDatabase.ts": [],
         "scripts/bench/Figures.ts": [],
         "scripts/bench/main.ts": ["../../src/main.ts"]
@@ -105,6 +115,7 @@ describe("the import law", () => {
       expect(yield* judge(unlawful)).toEqual([
         "domain-is-pure: src/domain/Service.ts -> crypto",
         "domain-stands-alone: src/domain/Ghost.ts -> src/platform/Clock.ts",
+        "launch-is-mains-own: src/guardian/Welcome.ts -> src/launch/Banner.ts",
         "migrator-and-audit-apart: src/audit/Queue.ts -> src/migrator/Plan.ts",
         "migrator-and-audit-apart: src/migrator/Commands.ts -> src/audit/Drain.ts",
         "migrator-and-audit-apart: src/migrator/Commands.ts -> src/router/Routing.ts",
@@ -112,6 +123,7 @@ describe("the import law", () => {
         "platform-knows-domain-only: src/platform/Settings.ts -> src/audit/Queue.ts",
         "rooms-are-named: src/main.ts -> src/cellar/Wine.ts",
         "services-apart: src/guardian/Http.ts -> src/gatekeeper/Policy.ts",
+        "services-apart: src/guardian/Welcome.ts -> src/launch/Banner.ts",
         "src-stands-without-test-and-scripts: src/audit/Drain.ts -> test/support/TestDatabase.ts",
         "src-stands-without-test-and-scripts: src/router/Routing.ts -> scripts/bench/Figures.ts"
       ])

@@ -37,11 +37,17 @@ const conflictStatement = `
   join gatekeeper.audit_log as recorded on recorded.id = batch.id
   where (recorded.source, recorded.seq, recorded.leaf_hash) is distinct from (batch.source, batch.seq, batch.leaf_hash)`
 
+/**
+ * The first statement of each transaction, so that it can bound the others: the server gives up a moment before we do, and
+ * a session that we have left does not go on waiting for a lock. Local to the transaction, since a pooler may hand the
+ * session to others; in the same statement, since each round trip of the drain costs throughput.
+ */
 const advanceStatement = `
   insert into gatekeeper.audit_source as known (source, last_seq, last_at)
   values ($1, $2, clock_timestamp())
   on conflict (source) do update
-  set last_seq = greatest(known.last_seq, excluded.last_seq), last_at = excluded.last_at`
+  set last_seq = greatest(known.last_seq, excluded.last_seq), last_at = excluded.last_at
+  returning set_config('statement_timeout', $3, true)`
 
 const registerStatement = `
   insert into gatekeeper.audit_source as known (source, host, pid, started_at)
@@ -64,16 +70,12 @@ const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>
 
 const conflictReason = "the table holds another event under this id"
 
-const write = (connection: Connection, options: { readonly statementTimeout: number }) => {
-  /**
-   * The server gives up a moment before we do: a session that we have left must not go on waiting for a lock. Local to the
-   * transaction, since a pooler may hand the session to others.
-   */
-  const bounded = connection.query("select set_config('statement_timeout', $1, true)", [String(options.statementTimeout)])
-
+const write = (connection: Connection, statementTimeout: number) => {
   const advance = (rows: ReadonlyArray<HashedRow>) => {
     const last = rows.at(-1)
-    return last === undefined ? Effect.void : connection.query(advanceStatement, [last.source, last.seq])
+    return last === undefined
+      ? Effect.void
+      : connection.query(advanceStatement, [last.source, last.seq, String(statementTimeout)])
   }
 
   const deadLetter = (row: HashedRow, why: Rejection) =>
@@ -104,15 +106,13 @@ const write = (connection: Connection, options: { readonly statementTimeout: num
   return {
     append: (rows: ReadonlyArray<HashedRow>, certain: boolean) =>
       Effect.gen(function* () {
-        yield* bounded
-        const conflicts = certain
-          ? yield* Effect.as(connection.copyIn(copyStatement, rows.map(copyLine).join("")), [])
-          : yield* tolerant(rows)
         yield* advance(rows)
-        return { conflicts }
+        if (!certain) return { conflicts: yield* tolerant(rows) }
+        yield* connection.copyIn(copyStatement, rows.map(copyLine).join(""))
+        return { conflicts: [] }
       }).pipe(connection.transaction),
     deadLetter: (row: HashedRow, why: Rejection) =>
-      bounded.pipe(Effect.zipRight(deadLetter(row, why)), Effect.zipRight(advance([row])), connection.transaction)
+      advance([row]).pipe(Effect.zipRight(deadLetter(row, why)), connection.transaction)
   }
 }
 
@@ -153,8 +153,8 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
   return AuditStore.of({
     register: ({ host, pid, source, startedAt }: Incarnation) =>
       withSession((connection) => connection.query(registerStatement, [source, host, pid, new Date(startedAt)])),
-    append: (rows, { certain }) => withSession((connection) => write(connection, { statementTimeout }).append(rows, certain)),
-    deadLetter: (row, why) => withSession((connection) => write(connection, { statementTimeout }).deadLetter(row, why)),
+    append: (rows, { certain }) => withSession((connection) => write(connection, statementTimeout).append(rows, certain)),
+    deadLetter: (row, why) => withSession((connection) => write(connection, statementTimeout).deadLetter(row, why)),
     makePartition: (id) =>
       withSession((connection) => connection.query("select gatekeeper.audit_make_partition($1) as made", [id])).pipe(
         Effect.map((made) => made.rows[0]?.["made"] === true)

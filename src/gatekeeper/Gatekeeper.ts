@@ -2,6 +2,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
+import { AuditReader } from "../audit/AuditReader.ts"
+import * as PostgresAuditStore from "../audit/PostgresAuditStore.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
@@ -57,18 +59,23 @@ const server = Layer.unwrapEffect(
   })
 )
 
-const trail = Layer.unwrapEffect(
-  Effect.map(Settings, ({ audit, shutdownDeadline }) =>
-    AuditTrail.layer({ ...audit, shutdownDeadline: Duration.times(shutdownDeadline, drainShare) })
-  )
-)
+/** Told at the end how many events were answered and are not in the database. */
+export type OnUnwritten = (count: number) => Effect.Effect<void>
+
+const trail = (onUnwritten: OnUnwritten) =>
+  Layer.unwrapEffect(
+    Effect.map(Settings, ({ audit, shutdownDeadline }) =>
+      AuditLog.layer({ ...audit, shutdownDeadline: Duration.times(shutdownDeadline, drainShare), onUnwritten })
+    )
+  ).pipe(Layer.provide(PostgresAuditStore.layer))
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then the audit worker, then its port; at the end
  * the other way round, so that the trail closes after the last answer.
  */
-export const layer = Layer.fresh(server).pipe(
-  Layer.provide(accessControl),
-  Layer.provide(trail),
-  Layer.provide(Migrator.layer("gatekeeper"))
-)
+export const layer = (onUnwritten: OnUnwritten) =>
+  Layer.fresh(server).pipe(
+    Layer.provide([accessControl, AuditReader.layer]),
+    Layer.provide(trail(onUnwritten)),
+    Layer.provide(Migrator.layer("gatekeeper"))
+  )

@@ -20,10 +20,9 @@ import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
 import { storage } from "./Storage.ts"
 
-const layers = { gatekeeper: Gatekeeper.layer, guardian: Guardian.layer, router: Router.layer }
-
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
-const inOrder = (services: ReadonlyArray<ServiceName>) => {
+const inOrder = (services: ReadonlyArray<ServiceName>, onUnwritten: Gatekeeper.OnUnwritten) => {
+  const layers = { gatekeeper: Gatekeeper.layer(onUnwritten), guardian: Guardian.layer, router: Router.layer }
   const [first, ...rest] = services.map((service) => layers[service])
   return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
 }
@@ -64,12 +63,13 @@ const banner = (place: Place, services: ReadonlyArray<ServiceName>) =>
 export const serve = <E, R>(
   services: ReadonlyArray<ServiceName>,
   place: Place,
-  onReady: Layer.Layer<never, E, R>
+  onReady: Layer.Layer<never, E, R>,
+  onUnwritten: Gatekeeper.OnUnwritten
 ) =>
   Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
-      Layer.provide(inOrder(services)),
+      Layer.provide(inOrder(services, onUnwritten)),
       Layer.provide([storage(services, { join: false }), Addresses.layer, Tokens.layer]),
       Layer.provide(Logging.layer("stdout"))
     )

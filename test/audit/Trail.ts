@@ -13,20 +13,10 @@ import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { connect, type Row } from "../../src/platform/Connection.ts"
 import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
+import { anEvent } from "./Events.ts"
 
 /** A database of one's own with the gatekeeper's schema. */
 export const gatekeeperDatabase = Effect.tap(freshDatabase, gatekeeperUp)
-
-export const anEvent: AuditEvent = {
-  action: "execute",
-  resource: "shells/l1/small",
-  ghostId: "Scout",
-  shellId: null,
-  result: "ALLOWED",
-  reason: "policy",
-  requestId: "request-1",
-  metadata: { complexity: 5 }
-}
 
 export const defaults: AuditLogOptions = {
   queueCapacity: 10_000,

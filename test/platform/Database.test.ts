@@ -122,7 +122,8 @@ describe("waitUntilReachable", () => {
       const port = yield* closedPort
       const arrival = listening(port, (socket) => {
         const server = Net.connect({ host: target.hostname, port: Number(target.port || 5432) }).on("error", () => {})
-        socket.pipe(server).pipe(socket)
+        socket.pipe(server)
+        server.pipe(socket)
       })
       yield* Effect.forkScoped(Effect.zipRight(Effect.sleep("450 millis"), Effect.zipRight(arrival, Effect.never)))
       const proxied = changed(url, (parts) => {

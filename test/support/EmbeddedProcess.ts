@@ -66,7 +66,7 @@ export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
           {
             cwd: root,
             detached: true,
-            stdio: ["ignore", "pipe", "pipe"],
+            stdio: ["pipe", "pipe", "pipe"],
             ...(uid === undefined ? {} : { uid, gid: uid })
           }
         )

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -6,25 +7,30 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { stopPostmaster } from "../../src/platform/embedded/Postmaster.ts"
 import { parse } from "../../src/platform/embedded/PostmasterFile.ts"
-import { isRunning, worksIn } from "../../src/platform/embedded/Process.ts"
+import { childrenOf, isRunning, signal, worksIn } from "../../src/platform/embedded/Process.ts"
 
 const prefix = "gravitas-test-"
 
-/** The pid of the PostgreSQL that runs on a home's data, if one does. */
-export const postmasterPid = (data: string): Effect.Effect<Option.Option<number>> =>
-  Effect.promise(() => Fs.readFile(Path.join(data, "postmaster.pid"), "utf8").catch(() => "")).pipe(
-    Effect.map((text) =>
-      Option.filter(
-        Option.map(parse(text), ({ pid }) => pid),
-        (pid) => isRunning(pid) && worksIn(pid, data) !== false
-      )
-    )
-  )
+const dataOf = (home: string): string => Path.join(home, "postgres", "data")
 
-/** Removes a home, and what may still run in it. */
+const readPid = (data: string): Option.Option<number> => {
+  try {
+    return Option.filter(
+      Option.map(parse(readFileSync(Path.join(data, "postmaster.pid"), "utf8")), ({ pid }) => pid),
+      (pid) => isRunning(pid) && worksIn(pid, data) !== false
+    )
+  } catch {
+    return Option.none()
+  }
+}
+
+/** The pid of the PostgreSQL that runs on these data, if one does. */
+export const postmasterPid = (data: string): Effect.Effect<Option.Option<number>> => Effect.sync(() => readPid(data))
+
+/** Removes a home, and ends what may still run in it. */
 const clear = (home: string): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const pid = yield* postmasterPid(Path.join(home, "postgres", "data"))
+    const pid = readPid(dataOf(home))
     if (Option.isSome(pid)) {
       const left = { pid: pid.value, port: 0, isAlive: () => isRunning(pid.value) }
       yield* stopPostmaster(left, Duration.seconds(2))
@@ -32,22 +38,46 @@ const clear = (home: string): Effect.Effect<void> =>
     yield* Effect.promise(() => Fs.rm(home, { recursive: true, force: true, maxRetries: 3 }))
   })
 
+/** The same without a pause, for a run that is told to exit in the middle. */
+const clearAtOnce = (home: string): void => {
+  const pid = readPid(dataOf(home))
+  if (Option.isSome(pid)) for (const one of [...childrenOf(pid.value), pid.value]) signal(one, "SIGKILL")
+  rmSync(home, { recursive: true, force: true, maxRetries: 3 })
+}
+
 /** A directory of one's own, which any user may enter: root's PostgreSQL runs as another. Gone when the scope closes. */
 export const temporaryHome = Effect.acquireRelease(
   Effect.promise(async () => {
-    const home = await Fs.mkdtemp(Path.join(Os.tmpdir(), `${prefix}${process.pid}-`))
+    const home = await Fs.realpath(await Fs.mkdtemp(Path.join(Os.tmpdir(), `${prefix}${process.pid}-`)))
     await Fs.chmod(home, 0o711)
-    return Fs.realpath(home)
+    return home
   }),
   clear
 )
 
-/** Clears the homes of runs that were killed: their names carry the pid of their maker. */
+/** The homes with the pids of their makers, which their names carry. */
+const homesIn = (directory: string, names: ReadonlyArray<string>) =>
+  names.flatMap((name) => {
+    const maker = Number(new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1])
+    return Number.isNaN(maker) ? [] : [{ home: Path.join(directory, name), maker }]
+  })
+
+/** Clears the homes of runs that were killed. */
 export const clearOrphanedHomes: Effect.Effect<void> = Effect.gen(function* () {
   const directory = yield* Effect.promise(() => Fs.realpath(Os.tmpdir()))
-  const names = yield* Effect.promise(() => Fs.readdir(directory))
-  for (const name of names) {
-    const maker = Number(new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1] ?? process.pid)
-    if (!isRunning(maker)) yield* clear(Path.join(directory, name))
+  for (const { home, maker } of homesIn(directory, yield* Effect.promise(() => Fs.readdir(directory)))) {
+    if (!isRunning(maker)) yield* clear(home)
   }
+})
+
+/** Clears the homes of this run, its workers' too, when it is told to exit in the middle. */
+export const clearHomesAtExit: Effect.Effect<void> = Effect.sync(() => {
+  // Before vitest's own listener, which exits for good.
+  process.prependOnceListener("exit", () => {
+    const directory = realpathSync(Os.tmpdir())
+    const family = [process.pid, ...childrenOf(process.pid)]
+    for (const { home, maker } of homesIn(directory, readdirSync(directory))) {
+      if (family.includes(maker) || !isRunning(maker)) clearAtOnce(home)
+    }
+  })
 })

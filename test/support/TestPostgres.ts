@@ -28,8 +28,11 @@ export interface TestPostgres {
   readonly kill: Effect.Effect<void>
 }
 
-/** Nothing here outlives the test, so nothing needs to reach the disk; a process that dies loses nothing by it. */
-export const testSettings = { fsync: "off", full_page_writes: "off", synchronous_commit: "off" }
+/**
+ * Nothing here outlives the run, so nothing needs to reach the disk. Not `synchronous_commit: "off"`, though: with it a
+ * server that is killed loses what it had confirmed, and tests count that.
+ */
+export const testSettings = { fsync: "off", full_page_writes: "off" }
 
 export interface TestPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
-import { clearOrphanedHomes, temporaryHome } from "./TemporaryHome.ts"
+import { clearHomesAtExit, clearOrphanedHomes, temporaryHome } from "./TemporaryHome.ts"
 import { testSettings } from "./TestPostgres.ts"
 
 declare module "vitest" {
@@ -20,6 +20,7 @@ declare module "vitest" {
 
 const embeddedUrl = Effect.gen(function* () {
   yield* clearOrphanedHomes
+  yield* clearHomesAtExit
   const home = yield* temporaryHome
   const settings = { ...testSettings, max_connections: "200" }
   const context = yield* Layer.build(EmbeddedPostgres.layer({ home, join: false, settings }))

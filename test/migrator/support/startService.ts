@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../../src/domain/Service.ts"
-import { exitCode, lastWords } from "../../../src/launch/Exit.ts"
+import { exitCode, lastWords } from "../../../src/launch/Ending.ts"
 import { MigrationsDirectory } from "../../../src/migrator/MigrationFiles.ts"
 import * as Migrator from "../../../src/migrator/Migrator.ts"
 import { Database } from "../../../src/platform/Database.ts"
@@ -16,8 +16,14 @@ import { Settings } from "../../../src/platform/Settings.ts"
  */
 const service = Schema.decodeUnknownSync(ServiceName)(process.argv[2])
 
+const migrated = {
+  gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
+  guardian: Layer.discard(Migrator.layer("guardian")),
+  router: Layer.discard(Migrator.layer("router"))
+}
+
 const started = Layer.effectDiscard(Effect.log("the port would open")).pipe(
-  Layer.provide(Migrator.layer(service)),
+  Layer.provide(migrated[service]),
   Layer.provide(Database.layer([service])),
   Layer.provide(Settings.layer),
   Layer.provide(NodeContext.layer)

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "@effect/vitest"
+import { encodeEvent, limits } from "../../src/audit/EventEncoding.ts"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { anEvent } from "./Events.ts"
+
+/** What a careless or hostile caller passes where the type says otherwise. */
+const hostile = (fields: Partial<Record<keyof AuditEvent, unknown>>): AuditEvent => Object.assign({ ...anEvent }, fields)
+
+describe("an event's encoding", () => {
+  it("leaves a plain event as it is, without marks", () => {
+    expect(encodeEvent(anEvent)).toEqual({ ...anEvent, metadata: '{"complexity":5}', marks: [] })
+  })
+
+  it("counts code points, as the table does", () => {
+    const faces = "\ud83d\ude00".repeat(300)
+    const encoded = encodeEvent({ ...anEvent, resource: faces })
+    expect([...(encoded.resource ?? "")].length).toBe(limits.resource)
+    expect(encoded.marks).toEqual(["resource:truncated"])
+  })
+
+  it.each<[name: string, event: AuditEvent, marks: Array<string>]>([
+    ["a resource over 255 characters", { ...anEvent, resource: "r".repeat(256) }, ["resource:truncated"]],
+    ["NUL", { ...anEvent, ghostId: "a\0b" }, ["ghost_id:cleaned"]],
+    ["a lone surrogate", { ...anEvent, action: "\udead" }, ["action:cleaned"]],
+    ["a number for a name", hostile({ shellId: 123 }), ["shell_id:converted"]],
+    ["an object for a name", hostile({ requestId: { a: [1] } }), ["request_id:converted"]],
+    ["metadata that is no object", { ...anEvent, metadata: [1, 2] }, ["metadata:wrapped"]],
+    ["a string that looks like an object", { ...anEvent, metadata: "{}" }, ["metadata:wrapped"]],
+    ["no metadata", { ...anEvent, metadata: undefined }, []],
+    ["metadata 5 000 deep", { ...anEvent, metadata: JSON.parse("[".repeat(5_000) + "]".repeat(5_000)) }, ["metadata:depth", "metadata:wrapped"]],
+    ["everything missing", hostile({ action: undefined, resource: undefined, result: undefined }), []]
+  ])("marks %s", (_, event, marks) => {
+    expect(encodeEvent(event).marks).toEqual(marks)
+  })
+
+  it("survives properties that throw", () => {
+    const event = new Proxy(anEvent, {
+      get: () => {
+        throw new Error("no")
+      }
+    })
+    const encoded = encodeEvent(event)
+    expect(encoded).toMatchObject({ action: null, resource: null, result: "", metadata: "{}" })
+    expect(encoded.marks).toContain("metadata:unreadable")
+  })
+})

@@ -1,0 +1,50 @@
+import { randomFillSync } from "node:crypto"
+import { expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import * as Schema from "effect/Schema"
+import { AuditId } from "../../src/audit/AuditId.ts"
+import { makeUuidV7, millisOf, uuidFloor } from "../../src/audit/UuidV7.ts"
+
+const make = () => makeUuidV7((bytes) => randomFillSync(bytes))
+
+/** Milliseconds of a clock that may stand still, jump and step back. */
+const clock = FastCheck.array(FastCheck.integer({ min: 0, max: 2 ** 41 }), { minLength: 1, maxLength: 300 })
+
+it.prop("each id is a UUIDv7 and greater than the one before, whatever the clock does", [clock], ([moments]) => {
+  const next = make()
+  const ids = moments.map((now) => next(now))
+  expect(ids.every(Schema.is(AuditId))).toBe(true)
+  expect(ids.toSorted()).toEqual(ids)
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+it.prop("an id is never earlier than its moment", [clock], ([moments]) => {
+  const next = make()
+  for (const now of moments) expect(millisOf(next(now))).toBeGreaterThanOrEqual(now)
+})
+
+it("goes on into the next milliseconds when one has no numbers left", () => {
+  const next = make()
+  const ids = Array.from({ length: 10_000 }, () => next(1_000))
+  expect(ids.toSorted()).toEqual(ids)
+  expect(millisOf(ids.at(-1) ?? "")).toBeLessThan(1_010)
+})
+
+it("draws the tail of each id anew, so that no id tells the next", () => {
+  const next = make()
+  const tails = Array.from({ length: 1_000 }, () => next(1_000).slice(19))
+  expect(new Set(tails).size).toBe(1_000)
+})
+
+it.prop("the floor of a moment parts the ids before it from those since", [clock], ([moments]) => {
+  for (const now of moments) {
+    const id = make()(now)
+    expect(id >= uuidFloor(now)).toBe(true)
+    expect(id < uuidFloor(now + 1)).toBe(true)
+  }
+})
+
+it("the floor of a moment outside of what an id can hold is the first or the last", () => {
+  expect(uuidFloor(-1)).toBe("00000000-0000-0000-0000-000000000000")
+  expect(uuidFloor(Number.MAX_SAFE_INTEGER)).toBe("ffffffff-ffff-0000-0000-000000000000")
+})

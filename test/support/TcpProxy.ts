@@ -1,0 +1,87 @@
+import * as Net from "node:net"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+
+/** A way to a PostgreSQL that can be cut at the worst moment. */
+export interface TcpProxy {
+  /** The server's connection string, through the proxy. */
+  readonly url: Redacted.Redacted
+  /**
+   * The next simple query that is exactly `statement` reaches the server and is answered, but the answer does not reach the
+   * client: its connection is cut instead. Completes when that has happened.
+   */
+  readonly loseAnswerTo: (statement: string) => Effect.Effect<void>
+  /** Connections made through the proxy so far. */
+  readonly connections: () => number
+}
+
+/** PostgreSQL's protocol, "Query": Q, the length with itself, the text, NUL. */
+const queryMessage = (statement: string): Buffer => {
+  const text = Buffer.from(`${statement}\0`)
+  const head = Buffer.alloc(5)
+  head.write("Q")
+  head.writeUInt32BE(text.length + 4, 1)
+  return Buffer.concat([head, text])
+}
+
+/** Between the driver and the server of `url`, on a free port of the loopback interface. */
+export const tcpProxy = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const target = new URL(Redacted.value(url))
+    const sockets = new Set<Net.Socket>()
+    let connections = 0
+    let awaited: { readonly message: Buffer; readonly done: () => void } | undefined
+
+    const join = (client: Net.Socket) => {
+      connections += 1
+      const server = Net.connect(Number(target.port || 5432), target.hostname)
+      let losing: (() => void) | undefined
+      for (const socket of [client, server]) {
+        sockets.add(socket)
+        socket.on("error", () => {})
+        socket.on("close", () => {
+          sockets.delete(socket)
+          client.destroy()
+          server.destroy()
+        })
+      }
+      client.on("data", (data) => {
+        // The driver sends a simple query in one write, which arrives in one piece on the loopback interface.
+        if (awaited?.message.equals(data) === true) {
+          losing = awaited.done
+          awaited = undefined
+        }
+        server.write(data)
+      })
+      server.on("data", (data) => {
+        if (losing === undefined) return client.write(data)
+        client.destroy()
+        losing()
+      })
+    }
+
+    const listener = yield* Effect.acquireRelease(
+      Effect.async<Net.Server>((resume) => {
+        const server = Net.createServer(join)
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) =>
+        Effect.async<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          for (const socket of sockets) socket.destroy()
+        })
+    )
+    const address = listener.address()
+    const through = new URL(target.href)
+    through.hostname = "127.0.0.1"
+    through.port = typeof address === "object" && address !== null ? String(address.port) : ""
+    const proxy: TcpProxy = {
+      url: Redacted.make(through.href),
+      connections: () => connections,
+      loseAnswerTo: (statement) =>
+        Effect.async<void>((resume) => {
+          awaited = { message: queryMessage(statement), done: () => resume(Effect.void) }
+        })
+    }
+    return proxy
+  })
