@@ -2,6 +2,7 @@ import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -15,6 +16,7 @@ import { storage } from "./launch/Storage.ts"
 import { tokenCommand } from "./launch/TokenCommand.ts"
 import { migrateCommand } from "./migrator/Commands.ts"
 import * as Logging from "./platform/Logging.ts"
+import { plainInPipes } from "./platform/PlainConsole.ts"
 import { Settings } from "./platform/Settings.ts"
 
 const { version } = createRequire(import.meta.url)("../package.json") as { readonly version: string }
@@ -32,10 +34,15 @@ const place: Place = {
   program: fileURLToPath(import.meta.url)
 }
 
-const services = Args.choice(
-  serviceNames.map((service) => [service, service]),
-  { name: "service" }
-).pipe(Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`), Args.repeated)
+const services = Args.text({ name: "service" }).pipe(
+  Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),
+  Args.mapEffect((name) => {
+    const service = serviceNames.find((one) => one === name)
+    const problem = `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (migrate, token)`
+    return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
+  }),
+  Args.repeated
+)
 
 /** Read where a command needs them, so that `--help` works whatever the environment says. */
 const settings = Layer.provide(Settings.layer, PlatformConfigProvider.layerDotEnvAdd(".env"))
@@ -47,7 +54,10 @@ const gravitas = Command.make("gravitas", { services }, ({ services }) =>
     services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one)),
     place,
     boundedEnd(ending),
-    (count) => Effect.sync(() => void (ending.unwritten = count))
+    (count) =>
+      Effect.sync(() => {
+        ending.unwritten = count
+      })
   ).pipe(Effect.provide(settings))
 ).pipe(
   Command.withDescription(
@@ -61,6 +71,7 @@ const gravitas = Command.make("gravitas", { services }, ({ services }) =>
 )
 
 Command.run(gravitas, { name: "Gravitas", version, executable: "gravitas" })(process.argv).pipe(
+  plainInPipes,
   Effect.provide(NodeContext.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -138,10 +138,11 @@ $$;
 -- The table is made first and attached then: attaching takes a lock on audit_log that neither readers nor writers conflict
 -- with, where "create table ... partition of" would wait for every reader and make every writer wait behind it. Makers come
 -- one after the other; the lock ends with the transaction, which should hold nothing else. A table of that name that is not
--- attached was detached by somebody on purpose: it is left alone.
+-- attached was detached by somebody on purpose: it is left alone. The wait for a lock is short; whoever asked asks again.
 create function gatekeeper.audit_make_month(month_start date) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
 as $$
 declare
   partition text := 'audit_log_' || to_char(month_start, 'YYYY_MM');

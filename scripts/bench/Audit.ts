@@ -108,7 +108,10 @@ const copyRate = (connection: Connection) =>
   Effect.gen(function* () {
     const rows = makeRows(rowsPerRound)
     const texts = Array.from({ length: rowsPerRound / batch }, (_, index) =>
-      rows.slice(index * batch, (index + 1) * batch).map(copyLine).join("")
+      rows
+        .slice(index * batch, (index + 1) * batch)
+        .map(copyLine)
+        .join("")
     )
     const [took] = yield* Effect.timed(
       Effect.forEach(texts, (text) => connection.copyIn(`copy gatekeeper.audit_log (${copyColumns}) from stdin`, text))
@@ -197,7 +200,10 @@ const table = (report: Report): string => {
   return [
     line("microseconds", ["p50", "p99", "p99.9"]),
     ...Object.entries(report.microseconds).map(([name, { p50, p99, p999 }]) =>
-      line(name, [p50, p99, p999].map((value) => value.toFixed(2)))
+      line(
+        name,
+        [p50, p99, p999].map((value) => value.toFixed(2))
+      )
     ),
     "",
     line("rows per second", []),

@@ -83,7 +83,10 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       yield* buffer.close
-      const flushed = yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(options.shutdownDeadline))
+      const flushed = yield* Fiber.await(worker).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(options.shutdownDeadline)
+      )
       if (flushed._tag === "None") {
         yield* drain.giveUp
         yield* store.abandon

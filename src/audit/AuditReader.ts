@@ -87,12 +87,16 @@ const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 /** An id in 22 characters that ask nobody to look inside. */
 const cursorOf = (id: AuditId): string => Encoding.encodeBase64Url(Buffer.from(id.replaceAll("-", ""), "hex"))
 
-const readCursor = (cursor: string): Either.Either<string, UnreadableCursor> =>
-  Either.flatMap(Either.mapLeft(Encoding.decodeBase64Url(cursor), () => undefined), (bytes) => {
-    const hex = Buffer.from(bytes).toString("hex")
-    const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
-    return Schema.is(AuditId)(id) ? Either.right(id) : Either.left(undefined)
-  }).pipe(Either.mapLeft(() => new UnreadableCursor({ cursor: cursor.slice(0, 100) })))
+/** The id that a cursor stands for: what a caller checks before it promises an answer. */
+export const readCursor = (cursor: string): Either.Either<string, UnreadableCursor> =>
+  Either.flatMap(
+    Either.mapLeft(Encoding.decodeBase64Url(cursor), () => undefined),
+    (bytes) => {
+      const hex = Buffer.from(bytes).toString("hex")
+      const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+      return Schema.is(AuditId)(id) ? Either.right(id) : Either.left(undefined)
+    }
+  ).pipe(Either.mapLeft(() => new UnreadableCursor({ cursor: cursor.slice(0, 100) })))
 
 /**
  * A row's id is never earlier than its timestamp, so `from` bounds it exactly. It is later where the clock had stepped back:

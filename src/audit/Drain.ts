@@ -86,7 +86,9 @@ export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnatio
     const why = { sqlstate: error.sqlstate ?? null, reason: wordsOf(error), attempts: piece.attempts }
     const kept = yield* Effect.either(store.deadLetter(row, why))
     if (Either.isLeft(kept)) return yield* endure(kept.left)
-    yield* Effect.logError(`Audit event ${row.id} was refused by the table and is in gatekeeper.audit_dead_letter: ${why.reason}.`)
+    yield* Effect.logError(
+      `Audit event ${row.id} was refused by the table and is in gatekeeper.audit_dead_letter: ${why.reason}.`
+    )
     yield* settled({ committed: 0, deadLettered: 1 })
   })
 
@@ -111,9 +113,15 @@ export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnatio
       case "again":
         return Effect.sync(() => buffer.replaceFirst([move.piece]))
       case "wait":
-        return Effect.zipRight(Effect.sync(() => buffer.replaceFirst([move.piece])), wait(wordsOf(error)))
+        return Effect.zipRight(
+          Effect.sync(() => buffer.replaceFirst([move.piece])),
+          wait(wordsOf(error))
+        )
       case "pause":
-        return Effect.zipRight(Effect.sync(() => buffer.replaceFirst([move.piece])), pauseFor(wordsOf(error)))
+        return Effect.zipRight(
+          Effect.sync(() => buffer.replaceFirst([move.piece])),
+          pauseFor(wordsOf(error))
+        )
     }
   }
 
@@ -143,7 +151,9 @@ export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnatio
     yield* store.makePartitionsAhead
     maintenanceDue = now + Duration.toMillis(maintenanceInterval)
   }).pipe(
-    Effect.catchAll((error) => Effect.logWarning(`Audit partitions were not made ahead: ${wordsOf(error)}; trying again soon.`))
+    Effect.catchAll((error) =>
+      Effect.logWarning(`Audit partitions were not made ahead: ${wordsOf(error)}; trying again soon.`)
+    )
   )
 
   const fill = Effect.flatMap(Clock.currentTimeMillis, (now) =>

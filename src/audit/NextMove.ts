@@ -38,10 +38,7 @@ export const isolate = (piece: Piece): Move => {
   }
 }
 
-export const nextMove = (
-  failed: Piece,
-  error: Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
-): Move => {
+export const nextMove = (failed: Piece, error: Pick<DatabaseError, "phase" | "sqlstate" | "constraint">): Move => {
   const piece = leavesDoubt(error) ? { ...failed, certain: false } : failed
   const blamed = { ...piece, attempts: piece.attempts + 1 }
   switch (retryClass(error)) {

@@ -38,16 +38,17 @@ const conflictStatement = `
   where (recorded.source, recorded.seq, recorded.leaf_hash) is distinct from (batch.source, batch.seq, batch.leaf_hash)`
 
 /**
- * The first statement of each transaction, so that it can bound the others: the server gives up a moment before we do, and
- * a session that we have left does not go on waiting for a lock. Local to the transaction, since a pooler may hand the
- * session to others; in the same statement, since each round trip of the drain costs throughput.
+ * First in each transaction: the server gives up a moment before we do, so that a session that we have left does not go on
+ * waiting for a lock. Local to the transaction, since a pooler may hand the session to others.
  */
+const boundStatement = "select set_config('statement_timeout', $1, true)"
+
+/** Last in each transaction, so that a session that is stuck before holds no lock on it: signing off needs the same row. */
 const advanceStatement = `
   insert into gatekeeper.audit_source as known (source, last_seq, last_at)
   values ($1, $2, clock_timestamp())
   on conflict (source) do update
-  set last_seq = greatest(known.last_seq, excluded.last_seq), last_at = excluded.last_at
-  returning set_config('statement_timeout', $3, true)`
+  set last_seq = greatest(known.last_seq, excluded.last_seq), last_at = excluded.last_at`
 
 const registerStatement = `
   insert into gatekeeper.audit_source as known (source, host, pid, started_at)
@@ -71,11 +72,11 @@ const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>
 const conflictReason = "the table holds another event under this id"
 
 const write = (connection: Connection, statementTimeout: number) => {
+  const bound = connection.query(boundStatement, [String(statementTimeout)])
+
   const advance = (rows: ReadonlyArray<HashedRow>) => {
     const last = rows.at(-1)
-    return last === undefined
-      ? Effect.void
-      : connection.query(advanceStatement, [last.source, last.seq, String(statementTimeout)])
+    return last === undefined ? Effect.void : connection.query(advanceStatement, [last.source, last.seq])
   }
 
   const deadLetter = (row: HashedRow, why: Rejection) =>
@@ -106,13 +107,15 @@ const write = (connection: Connection, statementTimeout: number) => {
   return {
     append: (rows: ReadonlyArray<HashedRow>, certain: boolean) =>
       Effect.gen(function* () {
+        yield* bound
+        const conflicts = certain
+          ? yield* Effect.as(connection.copyIn(copyStatement, rows.map(copyLine).join("")), [])
+          : yield* tolerant(rows)
         yield* advance(rows)
-        if (!certain) return { conflicts: yield* tolerant(rows) }
-        yield* connection.copyIn(copyStatement, rows.map(copyLine).join(""))
-        return { conflicts: [] }
+        return { conflicts }
       }).pipe(connection.transaction),
     deadLetter: (row: HashedRow, why: Rejection) =>
-      advance([row]).pipe(Effect.zipRight(deadLetter(row, why)), connection.transaction)
+      bound.pipe(Effect.zipRight(deadLetter(row, why)), Effect.zipRight(advance([row])), connection.transaction)
   }
 }
 
@@ -153,7 +156,8 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
   return AuditStore.of({
     register: ({ host, pid, source, startedAt }: Incarnation) =>
       withSession((connection) => connection.query(registerStatement, [source, host, pid, new Date(startedAt)])),
-    append: (rows, { certain }) => withSession((connection) => write(connection, statementTimeout).append(rows, certain)),
+    append: (rows, { certain }) =>
+      withSession((connection) => write(connection, statementTimeout).append(rows, certain)),
     deadLetter: (row, why) => withSession((connection) => write(connection, statementTimeout).deadLetter(row, why)),
     makePartition: (id) =>
       withSession((connection) => connection.query("select gatekeeper.audit_make_partition($1) as made", [id])).pipe(

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { AuditLog, type AuditUnavailable } from "../audit/AuditLog.ts"
 import type { AuditResult } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
-import { type AccessRequest, type Claimed, type InvalidAccessRequest } from "./AccessRequest.ts"
+import type { AccessRequest, Claimed, InvalidAccessRequest } from "./AccessRequest.ts"
 import { decide, type Policy } from "./Policy.ts"
 import { Tokens, type Unauthenticated } from "./Tokens.ts"
 
@@ -25,8 +25,18 @@ export interface Asked {
 
 /** What became of a request. Each has its row in the trail before it is given: `auditId`. */
 export type Outcome = Data.TaggedEnum<{
-  Allowed: { readonly auditId: string; readonly ghostId: string; readonly decision: Decision; readonly policyVersion: string }
-  Denied: { readonly auditId: string; readonly ghostId: string; readonly decision: Decision; readonly policyVersion: string }
+  Allowed: {
+    readonly auditId: string
+    readonly ghostId: string
+    readonly decision: Decision
+    readonly policyVersion: string
+  }
+  Denied: {
+    readonly auditId: string
+    readonly ghostId: string
+    readonly decision: Decision
+    readonly policyVersion: string
+  }
   Unauthenticated: { readonly auditId: string; readonly cause: Unauthenticated }
   Invalid: { readonly auditId: string; readonly ghostId: string; readonly message: string }
 }>
@@ -95,4 +105,3 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       })
     )
 }
-

@@ -28,7 +28,6 @@ const failures = {
   trailUnreachable: errorBody(statusOf.trail_unreachable, "trail_unreachable")
 }
 
-
 const ValidateRequest = Schema.Struct({
   action: Schema.optionalWith(Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.action)), {
     default: () => defaultAction
@@ -95,7 +94,10 @@ class DecisionsGroup extends HttpApiGroup.make("decisions").add(
     .addError(failures.tooLarge)
     .addError(failures.invalid)
     .addError(failures.auditUnavailable)
-    .annotate(OpenApi.Description, "May the bearer of this token do `action` on `resource`? Every answer has its row in the trail.")
+    .annotate(
+      OpenApi.Description,
+      "May the bearer of this token do `action` on `resource`? Every answer has its row in the trail."
+    )
 ) {}
 
 class TrailGroup extends HttpApiGroup.make("trail").add(
@@ -107,7 +109,10 @@ class TrailGroup extends HttpApiGroup.make("trail").add(
     .addError(failures.invalid)
     .addError(failures.auditUnavailable)
     .addError(failures.trailUnreachable)
-    .annotate(OpenApi.Description, "The trail, newest first. Needs `read` on `audit/events`; the reading itself is recorded.")
+    .annotate(
+      OpenApi.Description,
+      "The trail, newest first. Needs `read` on `audit/events`; the reading itself is recorded."
+    )
 ) {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper").add(DecisionsGroup).add(TrailGroup).add(HealthGroup) {}

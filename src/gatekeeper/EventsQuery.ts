@@ -1,7 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { type EventQuery, maximumPageSize } from "../audit/AuditReader.ts"
+import { type EventQuery, maximumPageSize, readCursor } from "../audit/AuditReader.ts"
 import { AuditResult } from "../domain/AuditEvent.ts"
 
 const defaultPageSize = 100
@@ -20,7 +20,8 @@ const zoned = /(?:[zZ]|[+-]\d{2}:?\d{2})$/
 export const parseEventsQuery = (params: URLSearchParams): Either.Either<EventQuery, string> => {
   const problems: Array<string> = []
   for (const name of new Set(params.keys())) {
-    if (!known.includes(name)) problems.push(`unknown parameter ${JSON.stringify(name.slice(0, 50))}; known: ${known.join(", ")}`)
+    if (!known.includes(name))
+      problems.push(`unknown parameter ${JSON.stringify(name.slice(0, 50))}; known: ${known.join(", ")}`)
     else if (params.getAll(name).length > 1) problems.push(`"${name}" is given more than once`)
   }
   const given = (name: string): string | undefined => params.get(name) ?? undefined
@@ -34,10 +35,16 @@ export const parseEventsQuery = (params: URLSearchParams): Either.Either<EventQu
   }
   const limitText = given("limit")
   const limit = limitText === undefined ? defaultPageSize : /^\d{1,6}$/.test(limitText) ? Number(limitText) : Number.NaN
-  if (!(limit >= 1 && limit <= maximumPageSize)) problems.push(`"limit" must be an integer from 1 to ${maximumPageSize}`)
+  if (!(limit >= 1 && limit <= maximumPageSize))
+    problems.push(`"limit" must be an integer from 1 to ${maximumPageSize}`)
   const result = given("result")
   if (result !== undefined && !AuditResult.literals.some((one) => one === result)) {
     problems.push(`"result" must be one of ${AuditResult.literals.join(", ")}`)
+  }
+  const cursor = given("cursor")
+  if (cursor !== undefined) {
+    const read = readCursor(cursor)
+    if (Either.isLeft(read)) problems.push(read.left.message)
   }
   const query: EventQuery = {
     ghostId: given("ghost_id"),
@@ -47,7 +54,7 @@ export const parseEventsQuery = (params: URLSearchParams): Either.Either<EventQu
     from: time("from"),
     to: time("to"),
     limit,
-    cursor: given("cursor")
+    cursor
   }
   return problems.length > 0 ? Either.left(problems.join("; ")) : Either.right(query)
 }

@@ -93,11 +93,20 @@ const validate = (access: typeof AccessControl.Service) =>
       if (outcome._tag === "Invalid" && Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge") {
         const { message } = body.left
         const { auditId } = outcome
-        return errorResponse({ status: statusOf.body_too_large, code: "body_too_large", message, requestId: id, auditId })
+        return errorResponse({
+          status: statusOf.body_too_large,
+          code: "body_too_large",
+          message,
+          requestId: id,
+          auditId
+        })
       }
       return refusalResponse(outcome, id)
     },
-    (effect, request) => Effect.catchTag(effect, "AuditUnavailable", (error) => Effect.succeed(auditUnavailable(error, requestId(request))))
+    (effect, request) =>
+      Effect.catchTag(effect, "AuditUnavailable", (error) =>
+        Effect.succeed(auditUnavailable(error, requestId(request)))
+      )
   )
 
 const eventRow = (event: RecordedEvent) => ({
@@ -155,7 +164,12 @@ const readEvents = (access: typeof AccessControl.Service, reader: typeof AuditRe
           ),
         UnreadableCursor: ({ message }) =>
           Effect.succeed(
-            errorResponse({ status: statusOf.invalid_request, code: "invalid_request", message, requestId: requestId(request) })
+            errorResponse({
+              status: statusOf.invalid_request,
+              code: "invalid_request",
+              message,
+              requestId: requestId(request)
+            })
           )
       })
   )

@@ -63,7 +63,8 @@ export const parsePolicy = (text: string, file: string): Either.Either<Policy, P
     for (const { key, value } of entries(node, what)) {
       const field = name(key, `a key of ${what}`)
       if (known.includes(field)) found.set(field, value)
-      else if (field !== "") note(at(key), `unknown key ${JSON.stringify(field)} in ${what}; known: ${known.join(", ")}`)
+      else if (field !== "")
+        note(at(key), `unknown key ${JSON.stringify(field)} in ${what}; known: ${known.join(", ")}`)
     }
     for (const field of known) if (isMap(node) && !found.has(field)) note(at(node), `${what} lacks "${field}"`)
     return found
@@ -77,7 +78,10 @@ export const parsePolicy = (text: string, file: string): Either.Either<Policy, P
     for (const { key, value } of root.has("groups") ? entries(root.get("groups"), "groups") : []) {
       const group = name(key, "a group's name")
       const permissions: Array<Permission> = []
-      for (const item of list(fields(value, `group ${group}`, ["permissions"]).get("permissions"), `permissions of ${group}`)) {
+      for (const item of list(
+        fields(value, `group ${group}`, ["permissions"]).get("permissions"),
+        `permissions of ${group}`
+      )) {
         const permission = fields(item, "a permission", ["action", "resource"])
         if (permission.size < 2) continue
         const action = name(permission.get("action"), "action")
@@ -92,18 +96,23 @@ export const parsePolicy = (text: string, file: string): Either.Either<Policy, P
       }
       groups.set(group, permissions)
     }
-    for (const { key, value } of root.has("ghost_mappings") ? entries(root.get("ghost_mappings"), "ghost_mappings") : []) {
+    for (const { key, value } of root.has("ghost_mappings")
+      ? entries(root.get("ghost_mappings"), "ghost_mappings")
+      : []) {
       const ghost = name(key, "a ghost's name")
       const mapped = list(value, `groups of ${ghost}`).map((item) => {
         const group = name(item, `a group of ${ghost}`)
-        if (group !== "" && !groups.has(group)) note(at(item), `ghost ${ghost} is mapped to ${group}, which is no group here`)
+        if (group !== "" && !groups.has(group))
+          note(at(item), `ghost ${ghost} is mapped to ${group}, which is no group here`)
         return group
       })
       ghostMappings.set(ghost, mapped)
     }
   }
   if (problems.length > 0) {
-    return Either.left(new PolicyRefused({ file, problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) }))
+    return Either.left(
+      new PolicyRefused({ file, problems: problems.sort((a, b) => a.line - b.line || a.column - b.column) })
+    )
   }
   const version = createHash("sha256").update(text).digest("hex").slice(0, 12)
   return Either.right({ groups, ghostMappings, version })

@@ -50,13 +50,19 @@ export const signingSecret: Effect.Effect<
     const draft = `${file}.${randomBytes(6).toString("hex")}`
     yield* files.writeFileString(draft, `${randomBytes(48).toString("base64url")}\n`, { flag: "wx", mode: 0o600 })
     yield* files.link(draft, file).pipe(
-      Effect.catchIf((error) => error._tag === "SystemError" && error.reason === "AlreadyExists", () => Effect.void),
+      Effect.catchIf(
+        (error) => error._tag === "SystemError" && error.reason === "AlreadyExists",
+        () => Effect.void
+      ),
       Effect.ensuring(Effect.ignore(files.remove(draft)))
     )
     return yield* read
   })
   const secret = yield* read.pipe(
-    Effect.catchIf((error) => error._tag === "SystemError" && error.reason === "NotFound", () => make),
+    Effect.catchIf(
+      (error) => error._tag === "SystemError" && error.reason === "NotFound",
+      () => make
+    ),
     Effect.mapError((error) => new SigningSecretUnusable({ file, problem: error.message }))
   )
   if (Buffer.byteLength(secret) < minimumSecretBytes) {

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { errors, jwtVerify, type JWTVerifyOptions, SignJWT } from "jose"
+import { errors, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
 import { Settings } from "../platform/Settings.ts"
 import { signingSecret } from "./SigningSecret.ts"
 
@@ -85,7 +85,10 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
           }
           const token = bearer.exec(authorization)?.[1]
           if (token === undefined) {
-            return yield* new Unauthenticated({ problem: "scheme", reason: "the Authorization header is not `Bearer <token>`" })
+            return yield* new Unauthenticated({
+              problem: "scheme",
+              reason: "the Authorization header is not `Bearer <token>`"
+            })
           }
           const { payload } = yield* Effect.tryPromise({ try: () => jwtVerify(token, key, options), catch: refusalOf })
           if (typeof payload.sub !== "string" || payload.sub === "") {

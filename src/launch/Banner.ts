@@ -38,10 +38,7 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
 }
 
 /** `$(cd … && tsx main.ts token <ghost>)`: works from any directory, and leaves no secret in a log. */
-export const tokenSubstitution = (
-  place: Place & { readonly home: string },
-  ghost: string
-): string =>
+export const tokenSubstitution = (place: Place & { readonly home: string }, ghost: string): string =>
   `$(cd ${quoted(place.directory)} && GRAVITAS_HOME=${quoted(place.home)} ${quoted(place.runner)} ${quoted(place.program)} token ${quoted(ghost)})`
 
 const curl = (url: string, { action, resource, token }: Example): string =>

@@ -17,6 +17,9 @@ export const storage = (services: ReadonlyArray<ServiceName>, options: { readonl
       const database = Database.layer(services)
       const isEmbedded = embeddedServices(settings).some((service) => services.includes(service))
       if (!isEmbedded) return database
-      return Layer.provideMerge(database, EmbeddedPostgres.layer({ home: Path.resolve(settings.home), join: options.join }))
+      return Layer.provideMerge(
+        database,
+        EmbeddedPostgres.layer({ home: Path.resolve(settings.home), join: options.join })
+      )
     })
   )

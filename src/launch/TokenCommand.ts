@@ -11,7 +11,9 @@ import * as Redacted from "effect/Redacted"
 import { Tokens } from "../gatekeeper/Tokens.ts"
 import { parseDuration } from "../platform/Setting.ts"
 
-const ghost = Args.text({ name: "ghost" }).pipe(Args.withDescription("The agent's permanent identity: the token's `sub`."))
+const ghost = Args.text({ name: "ghost" }).pipe(
+  Args.withDescription("The agent's permanent identity: the token's `sub`.")
+)
 
 const groups = Options.text("group").pipe(
   Options.withDescription("A `groups` claim, for others to read; the policy file alone grants. May be repeated."),
@@ -44,6 +46,6 @@ export const tokenCommand = Command.make("token", { ghost, groups, timeToLive },
   }).pipe(Effect.provide(Tokens.layer))
 ).pipe(
   Command.withDescription(
-    "Prints a signed token for a ghost, alone on stdout. Example: curl -H \"Authorization: Bearer $(pnpm -s tsx src/main.ts token Scout)\" …"
+    'Prints a signed token for a ghost, alone on stdout. Example: curl -H "Authorization: Bearer $(pnpm -s tsx src/main.ts token Scout)" …'
   )
 )

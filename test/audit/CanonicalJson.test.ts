@@ -36,13 +36,11 @@ describe("canonical JSON", () => {
       "literals": [null, true, false]
     }`)
     expect(json(sample)).toBe(
-      String.raw`{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],` +
+      `{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],` +
         String.raw`"string":"€$\u000f\nA'B\"\\\\\"/"}`
     )
     const keys = { "\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\ud83d\ude00": 5, "\u0080": 6, "\u00f6": 7 }
-    expect(json(keys)).toBe(
-      '{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\ud83d\ude00":5,"\ufb33":3}'
-    )
+    expect(json(keys)).toBe('{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\ud83d\ude00":5,"\ufb33":3}')
   })
 })
 
@@ -81,9 +79,30 @@ describe("what JSON cannot say", () => {
     ["a date", { at: new Date(0) }, '{"at":"1970-01-01T00:00:00.000Z"}', []],
     ["an invalid date", new Date(Number.NaN), "null", []],
     ["bytes", new Uint8Array(1_000_000), '"[1000000 bytes]"', ["converted"]],
-    ["toJSON that throws", { a: { toJSON: () => { throw new Error("no") } } }, '{"a":"[unreadable]"}', ["unreadable"]],
+    [
+      "toJSON that throws",
+      {
+        a: {
+          toJSON: () => {
+            throw new Error("no")
+          }
+        }
+      },
+      '{"a":"[unreadable]"}',
+      ["unreadable"]
+    ],
     ["toJSON that is data", { toJSON: "x" }, '{"toJSON":"x"}', []],
-    ["a getter that throws", { get a() { throw new Error("no") }, b: 1 }, '{"a":"[unreadable]","b":1}', ["unreadable"]],
+    [
+      "a getter that throws",
+      {
+        get a() {
+          throw new Error("no")
+        },
+        b: 1
+      },
+      '{"a":"[unreadable]","b":1}',
+      ["unreadable"]
+    ],
     ["a revoked proxy", { a: revoked(), b: 1 }, '{"a":"[unreadable]","b":1}', ["unreadable"]],
     ["a map", new Map([[1, 2]]), "{}", []],
     ["an object without prototype", Object.assign(Object.create(null), { b: 1, a: 2 }), '{"a":2,"b":1}', []]
@@ -119,9 +138,24 @@ describe("the budget", () => {
     JSON.parse(encoded.json)
   })
 
-  it.prop("any value gives valid JSON of a bounded length", [FastCheck.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withObjectString: true, withSet: true, withSparseArray: true, withTypedArray: true })], ([value]) => {
-    const encoded = encodeCanonical(value, tight)
-    expect(encoded.json.length).toBeLessThan(2_000)
-    JSON.parse(encoded.json)
-  })
+  it.prop(
+    "any value gives valid JSON of a bounded length",
+    [
+      FastCheck.anything({
+        withBigInt: true,
+        withDate: true,
+        withMap: true,
+        withNullPrototype: true,
+        withObjectString: true,
+        withSet: true,
+        withSparseArray: true,
+        withTypedArray: true
+      })
+    ],
+    ([value]) => {
+      const encoded = encodeCanonical(value, tight)
+      expect(encoded.json.length).toBeLessThan(2_000)
+      JSON.parse(encoded.json)
+    }
+  )
 })

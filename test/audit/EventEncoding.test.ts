@@ -4,7 +4,8 @@ import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { anEvent } from "./Events.ts"
 
 /** What a careless or hostile caller passes where the type says otherwise. */
-const hostile = (fields: Partial<Record<keyof AuditEvent, unknown>>): AuditEvent => Object.assign({ ...anEvent }, fields)
+const hostile = (fields: Partial<Record<keyof AuditEvent, unknown>>): AuditEvent =>
+  Object.assign({ ...anEvent }, fields)
 
 describe("an event's encoding", () => {
   it("leaves a plain event as it is, without marks", () => {
@@ -27,7 +28,11 @@ describe("an event's encoding", () => {
     ["metadata that is no object", { ...anEvent, metadata: [1, 2] }, ["metadata:wrapped"]],
     ["a string that looks like an object", { ...anEvent, metadata: "{}" }, ["metadata:wrapped"]],
     ["no metadata", { ...anEvent, metadata: undefined }, []],
-    ["metadata 5 000 deep", { ...anEvent, metadata: JSON.parse("[".repeat(5_000) + "]".repeat(5_000)) }, ["metadata:depth", "metadata:wrapped"]],
+    [
+      "metadata 5 000 deep",
+      { ...anEvent, metadata: JSON.parse("[".repeat(5_000) + "]".repeat(5_000)) },
+      ["metadata:depth", "metadata:wrapped"]
+    ],
     ["everything missing", hostile({ action: undefined, resource: undefined, result: undefined }), []]
   ])("marks %s", (_, event, marks) => {
     expect(encodeEvent(event).marks).toEqual(marks)

@@ -6,8 +6,14 @@ import { rowsOf } from "./Events.ts"
 
 type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
 
-const piece = (rows: number, rest: Partial<Piece> = {}): Piece => ({ rows: rowsOf(rows), certain: true, attempts: 0, ...rest })
-const statement = (sqlstate?: string): Failure => (sqlstate === undefined ? { phase: "statement" } : { phase: "statement", sqlstate })
+const piece = (rows: number, rest: Partial<Piece> = {}): Piece => ({
+  rows: rowsOf(rows),
+  certain: true,
+  attempts: 0,
+  ...rest
+})
+const statement = (sqlstate?: string): Failure =>
+  sqlstate === undefined ? { phase: "statement" } : { phase: "statement", sqlstate }
 
 describe("after a failed append", () => {
   it.each<[name: string, failure: Failure, certain: boolean]>([

@@ -62,7 +62,9 @@ export const query = (url: Redacted.Redacted, text: string, values: ReadonlyArra
   )
 
 export const recordedIds = (url: Redacted.Redacted) =>
-  Effect.map(query(url, "select id from gatekeeper.audit_log order by id"), (rows) => rows.map((row) => String(row["id"])))
+  Effect.map(query(url, "select id from gatekeeper.audit_log order by id"), (rows) =>
+    rows.map((row) => String(row["id"]))
+  )
 
 /** Waits until the trail is as said, at most 20 seconds. */
 export const until = (log: typeof AuditLog.Service, holds: (status: AuditStatus) => boolean) =>
@@ -80,5 +82,4 @@ export const recordMany = (log: typeof AuditLog.Service, number: number, event: 
 
 /** `offered = committed + dead-lettered + refused + shed + depth`. */
 export const isConserved = ({ counters, depth }: AuditStatus): boolean =>
-  counters.offered ===
-  counters.committed + counters.deadLettered + counters.refused + counters.shed + depth
+  counters.offered === counters.committed + counters.deadLettered + counters.refused + counters.shed + depth

@@ -39,7 +39,9 @@ describe("parseAccessRequest", () => {
   })
 
   it("keeps what a refused request claimed, for the trail", () => {
-    const refused = Either.flip(parseAccessRequest({ resource: "a".repeat(300), metadata: { x: 1 } })).pipe(Either.getOrThrow)
+    const refused = Either.flip(parseAccessRequest({ resource: "a".repeat(300), metadata: { x: 1 } })).pipe(
+      Either.getOrThrow
+    )
     expect(refused.claimed).toEqual({ action: "inference", resource: "a".repeat(300), metadata: { x: 1 } })
   })
 

@@ -12,9 +12,18 @@ describe("parseEventsQuery", () => {
 
   it("reads every filter", () => {
     const query = Either.getOrThrow(
-      parse("ghost_id=Scout&action=read&resource=vaults%2Fa&result=DENIED&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B02:00&limit=1000&cursor=abc")
+      parse(
+        "ghost_id=Scout&action=read&resource=vaults%2Fa&result=DENIED&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B02:00&limit=1000&cursor=AZomZTtwcAqAAAAAAAAAAA"
+      )
     )
-    expect(query).toMatchObject({ ghostId: "Scout", action: "read", resource: "vaults/a", result: "DENIED", limit: 1000, cursor: "abc" })
+    expect(query).toMatchObject({
+      ghostId: "Scout",
+      action: "read",
+      resource: "vaults/a",
+      result: "DENIED",
+      limit: 1000,
+      cursor: "AZomZTtwcAqAAAAAAAAAAA"
+    })
     expect(query.to && DateTime.formatIso(query.to)).toBe("2026-01-01T22:00:00.000Z")
   })
 
@@ -30,6 +39,8 @@ describe("parseEventsQuery", () => {
     ["from=2026-01-01T00:00:00", '"from"'],
     ["to=2026-13-01T00:00:00Z", '"to"'],
     ["gohst_id=Scout", "unknown parameter"],
+    ["cursor=abc", "cursor"],
+    ["cursor=", "cursor"],
     ["action=a&action=b", "more than once"]
   ])("refuses %s", (query, problem) => {
     expect(Either.match(parse(query), { onLeft: (text) => text, onRight: () => "accepted" })).toContain(problem)

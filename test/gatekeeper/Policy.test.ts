@@ -14,7 +14,13 @@ const policy: Policy = {
         { action: "execute", resource: "tools/librarian/*" }
       ]
     ],
-    ["scout", [{ action: "execute", resource: "shells/l1/*" }, { action: "read", resource: "vaults/public" }]]
+    [
+      "scout",
+      [
+        { action: "execute", resource: "shells/l1/*" },
+        { action: "read", resource: "vaults/public" }
+      ]
+    ]
   ]),
   ghostMappings: new Map([
     ["Supervisor_Managed_Agent", ["admin"]],

@@ -28,8 +28,16 @@ describe("parsePolicy", () => {
   })
 
   it.each([
-    ["an unknown key of a permission", good.replace("resource:", "resuorce:"), '4:25 unknown key "resuorce" in a permission'],
-    ["an unknown key of a group", good.replace("permissions:", "permission:"), '3:5 unknown key "permission" in group scout'],
+    [
+      "an unknown key of a permission",
+      good.replace("resource:", "resuorce:"),
+      '4:25 unknown key "resuorce" in a permission'
+    ],
+    [
+      "an unknown key of a group",
+      good.replace("permissions:", "permission:"),
+      '3:5 unknown key "permission" in group scout'
+    ],
     ["an unknown key at the top", `${good}ghosts: {}\n`, '7:1 unknown key "ghosts" in the policy'],
     ["a missing key at the top", "groups: {}\n", '1:1 the policy lacks "ghost_mappings"'],
     ["a group that does not exist", good.replace("[scout]", "[scuot]"), "6:11 ghost Scout is mapped to scuot"],
@@ -38,7 +46,11 @@ describe("parsePolicy", () => {
     ["a star in an action", good.replace("action: read", "action: re*"), '4:19 "re*"'],
     ["a number for a text", good.replace("action: read", "action: 7"), "4:19 action must be a text"],
     ["a text for a list", good.replace("[scout]", "scout"), "6:10 groups of Scout must be a list"],
-    ["the same group twice", `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"), "5:3 Map keys must be unique"],
+    [
+      "the same group twice",
+      `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"),
+      "5:3 Map keys must be unique"
+    ],
     ["YAML that cannot be read", "groups: [\n", "2:1 "],
     ["an empty file", "", "1:1 the policy must be a mapping"]
   ])("refuses %s with its line and column", (_, text, problem) => {

@@ -16,10 +16,15 @@ import { temporaryDirectory } from "../support/Program.ts"
 const secret = "a secret of more than thirty-two bytes"
 
 const settingsOf = (variables: Record<string, string>) =>
-  Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))))
+  Settings.layer.pipe(
+    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
+  )
 
 const tokens = (variables: Record<string, string> = {}) =>
-  Tokens.layer.pipe(Layer.provide(settingsOf({ JWT_SECRET_KEY: secret, ...variables })), Layer.provide(NodeContext.layer))
+  Tokens.layer.pipe(
+    Layer.provide(settingsOf({ JWT_SECRET_KEY: secret, ...variables })),
+    Layer.provide(NodeContext.layer)
+  )
 
 const key = new TextEncoder().encode(secret)
 const now = Math.floor(Date.now() / 1000)
@@ -34,7 +39,9 @@ const verify = (authorization: string | undefined) =>
 describe("Tokens", () => {
   it.live("verifies what it issues, in whatever case the scheme is written", () =>
     Effect.gen(function* () {
-      const token = Redacted.value(yield* (yield* Tokens).issue("Scout", { groups: ["admin"], timeToLive: Duration.hours(1) }))
+      const token = Redacted.value(
+        yield* (yield* Tokens).issue("Scout", { groups: ["admin"], timeToLive: Duration.hours(1) })
+      )
       for (const scheme of ["Bearer", "bearer", "BEARER"]) expect(yield* verify(`${scheme} ${token}`)).toBe("Scout")
     }).pipe(Effect.provide(tokens()))
   )

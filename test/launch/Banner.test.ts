@@ -6,7 +6,10 @@ import { allowedQuestion, renderBanner, tokenSubstitution } from "../../src/laun
 const policy = (permissions: ReadonlyArray<readonly [string, string]>): Policy => ({
   version: "test",
   groups: new Map([["g", permissions.map(([action, resource]) => ({ action, resource }))]]),
-  ghostMappings: new Map([["Nobody", []], ["Some one", ["g"]]])
+  ghostMappings: new Map([
+    ["Nobody", []],
+    ["Some one", ["g"]]
+  ])
 })
 
 describe("allowedQuestion", () => {
@@ -40,14 +43,19 @@ describe("renderBanner", () => {
       ["gatekeeper", { url: "http://127.0.0.1:8001", revision: "0001_audit" }],
       ["router", { url: "http://127.0.0.1:8004", revision: "0002_history" }]
     ] as const),
-    databases: new Map([["gatekeeper", "postgresql://a@h/d"], ["router", "postgresql://b@h/d"]] as const),
+    databases: new Map([
+      ["gatekeeper", "postgresql://a@h/d"],
+      ["router", "postgresql://b@h/d"]
+    ] as const),
     notes: ["Embedded PostgreSQL 18"],
     example: { ghost: "Scout", action: "read", resource: "vaults/public", token: "TOKEN" }
   }
 
   it("says what runs where, on which database, at which revision, and shows a request", () => {
     const banner = renderBanner(facts)
-    expect(banner).toMatch(/Gatekeeper +http:\/\/127\.0\.0\.1:8001 +schema gatekeeper at 0001_audit in postgresql:\/\/a@h\/d/)
+    expect(banner).toMatch(
+      /Gatekeeper +http:\/\/127\.0\.0\.1:8001 +schema gatekeeper at 0001_audit in postgresql:\/\/a@h\/d/
+    )
     expect(banner).toMatch(/Router +http:\/\/127\.0\.0\.1:8004 +schema router at 0002_history in postgresql:\/\/b@h\/d/)
     expect(banner).toContain("Embedded PostgreSQL 18")
     expect(banner).toContain(`curl -s http://127.0.0.1:8001/validate -H "Authorization: Bearer TOKEN"`)

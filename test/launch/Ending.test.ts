@@ -3,8 +3,8 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { type Ending, exitCode, lastWords, unwrittenExitCode } from "../../src/launch/Ending.ts"
 import { SigningSecretMissing } from "../../src/gatekeeper/SigningSecret.ts"
+import { type Ending, exitCode, lastWords, unwrittenExitCode } from "../../src/launch/Ending.ts"
 
 const ending = (some: Partial<Ending> = {}): Ending => ({ signal: undefined, serving: false, unwritten: 0, ...some })
 const interrupted = Exit.interrupt(FiberId.none)
@@ -16,7 +16,12 @@ describe("exitCode", () => {
     ["a server that was asked to stop", interrupted, ending({ serving: true, signal: "SIGTERM" }), 0],
     ["a command cut short by SIGTERM", interrupted, ending({ signal: "SIGTERM" }), 143],
     ["a command cut short by Ctrl-C", interrupted, ending({ signal: "SIGINT" }), 130],
-    ["a server that stopped before it could write", interrupted, ending({ serving: true, unwritten: 3 }), unwrittenExitCode],
+    [
+      "a server that stopped before it could write",
+      interrupted,
+      ending({ serving: true, unwritten: 3 }),
+      unwrittenExitCode
+    ],
     ["wrong usage", usage, ending(), 2],
     ["a foreseen failure", Exit.fail(new SigningSecretMissing()), ending(), 1],
     ["a failure that names its code", Exit.fail({ exitCode: 4 }), ending(), 4],

@@ -47,7 +47,10 @@ describe("pnpm start", () => {
         const gatekeeper = yield* running.url("gatekeeper")
         const [, token = ""] = /Bearer (\$\(.*\))"/.exec(curl) ?? []
         const listed = yield* Effect.promise(() =>
-          promisify(execFile)("sh", ["-c", `curl -s "${gatekeeper}/audit/events?limit=10" -H "Authorization: Bearer ${token}"`])
+          promisify(execFile)("sh", [
+            "-c",
+            `curl -s "${gatekeeper}/audit/events?limit=10" -H "Authorization: Bearer ${token}"`
+          ])
         )
         const { events } = JSON.parse(listed.stdout)
         expect(events.map((event: { readonly id: string }) => event.id)).toContain(answer.audit_id)
@@ -65,7 +68,8 @@ describe("pnpm start", () => {
           const url = yield* freshDatabase
           for (const args of [order, services.filter((service) => !order.includes(service))]) {
             const running = yield* program({ args, environment: environmentOf(url) })
-            for (const service of args) expect((yield* request(`${yield* running.url(service)}/readyz`)).status).toBe(200)
+            for (const service of args)
+              expect((yield* request(`${yield* running.url(service)}/readyz`)).status).toBe(200)
             yield* running.signal("SIGTERM")
             expect((yield* running.ended()).code).toBe(0)
           }
@@ -124,7 +128,10 @@ describe("pnpm start", () => {
       expect(words).toContain("insert into guardian.nowhere values (1)")
       expect(words).toContain("42P01")
       expect(running.output()).not.toContain("Gravitas is ready")
-      const tables = yield* rowsOf(url, "select to_regclass('guardian.fine') as fine, to_regclass('guardian.session') as session")
+      const tables = yield* rowsOf(
+        url,
+        "select to_regclass('guardian.fine') as fine, to_regclass('guardian.session') as session"
+      )
       expect(tables[0]?.["fine"]).toBeNull()
       expect(tables[0]?.["session"]).not.toBeNull()
     })
@@ -142,7 +149,9 @@ describe("pnpm start", () => {
       })
       const { code } = yield* running.ended()
       expect(code).toBe(9)
-      expect(running.output()).toMatch(/not reachable at postgresql:\/\/gravitas@127\.0\.0\.1:\d+\/gravitas \(attempt 1/)
+      expect(running.output()).toMatch(
+        /not reachable at postgresql:\/\/gravitas@127\.0\.0\.1:\d+\/gravitas \(attempt 1/
+      )
       expect(running.stderr()).toMatch(/cannot connect[\s\S]*DATABASE_URL/)
       expect(running.output()).not.toContain("topsecret")
       expect(running.output()).not.toContain("Gravitas is ready")
@@ -155,7 +164,8 @@ describe("pnpm start", () => {
         environment: { GATEKEEPER_PORT: "eighty", AUDIT_ON_FULL: "explode", JWT_SECRET_KEY: "tooshort" }
       })
       expect((yield* running.ended()).code).toBe(1)
-      for (const name of ["GATEKEEPER_PORT", "AUDIT_ON_FULL", "JWT_SECRET_KEY"]) expect(running.stderr()).toContain(name)
+      for (const name of ["GATEKEEPER_PORT", "AUDIT_ON_FULL", "JWT_SECRET_KEY"])
+        expect(running.stderr()).toContain(name)
       expect(running.stderr()).not.toContain("tooshort")
     })
   )

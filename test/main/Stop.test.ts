@@ -3,10 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program, temporaryDirectory } from "../support/Program.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 
 /** Requests without a pause on `connections` kept-alive connections until the server is gone; the ids that were answered. */
 const load = (url: string, token: string, connections: number) =>

@@ -11,7 +11,9 @@ const rowNamedBy = (answer: Answer) =>
     const id = answer.body["audit_id"] ?? error?.audit_id
     expect(id).toMatch(/^[0-9a-f-]{36}$/)
     return yield* rowsOf(databaseUrl, "select * from gatekeeper.audit_log where id = $1", [id]).pipe(
-      Effect.flatMap((rows) => (rows.length === 1 && rows[0] ? Effect.succeed(rows[0]) : Effect.fail("not there" as const))),
+      Effect.flatMap((rows) =>
+        rows.length === 1 && rows[0] ? Effect.succeed(rows[0]) : Effect.fail("not there" as const)
+      ),
       Effect.retry(Schedule.spaced("20 millis")),
       Effect.timeout("1 second"),
       Effect.orDie
@@ -22,7 +24,11 @@ const ask = (body: unknown, options: { readonly ghost?: string; readonly headers
   Effect.gen(function* () {
     const { gatekeeper } = yield* Gravitas
     const token = yield* Effect.promise(() => tokenOf(options.ghost ?? "Supervisor_Managed_Agent"))
-    return yield* request(`${gatekeeper}/validate`, { token, body, ...(options.headers && { headers: options.headers }) })
+    return yield* request(`${gatekeeper}/validate`, {
+      token,
+      body,
+      ...(options.headers && { headers: options.headers })
+    })
   })
 
 const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
@@ -30,7 +36,10 @@ const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /validate", (it) => {
   it.effect("allows what the policy allows, and its answer names the row", () =>
     Effect.gen(function* () {
-      const answer = yield* ask({ action: "read", resource: "vaults/a", metadata: { shell_id: "gemma2:27b", k: [1] } }, { ghost: "Librarian" })
+      const answer = yield* ask(
+        { action: "read", resource: "vaults/a", metadata: { shell_id: "gemma2:27b", k: [1] } },
+        { ghost: "Librarian" }
+      )
       expect(answer.status).toBe(200)
       expect(answer.body).toMatchObject({
         allowed: true,
@@ -63,7 +72,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
 
   it.effect("replaces a request id that could forge a log line", () =>
     Effect.gen(function* () {
-      const answer = yield* ask({ resource: "a" }, { headers: { "x-request-id": "x\" injected=\"1" } })
+      const answer = yield* ask({ resource: "a" }, { headers: { "x-request-id": 'x" injected="1' } })
       expect(answer.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
     })
   )
@@ -73,7 +82,10 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
       const answer = yield* ask({ action: "execute", resource: "shells/l3/claude" }, { ghost: "Scout" })
       expect(answer.status).toBe(403)
       expect(answer.body["detail"]).toBe("Access denied by policy")
-      expect(answer.body["error"]).toMatchObject({ code: "access_denied", request_id: answer.headers.get("x-request-id") })
+      expect(answer.body["error"]).toMatchObject({
+        code: "access_denied",
+        request_id: answer.headers.get("x-request-id")
+      })
       expect(yield* rowNamedBy(answer)).toMatchObject({ ghost_id: "Scout", result: "DENIED" })
     })
   )
@@ -161,23 +173,25 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     )
   })
 
-  it.effect("lets no caller erase its own row: a shell_id that is a number, NULs and surrogates in metadata (fault 3)", () =>
-    Effect.gen(function* () {
-      const hostile = [
-        { shell_id: 123 },
-        { shell_id: "s".repeat(5_000) },
-        { "a\u0000b": "c\u0000d" },
-        JSON.parse('{"a\\ud800":"b\\udfff"}'),
-        { n: 1e308, list: Array.from({ length: 5_000 }, (_, i) => i) },
-        Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`key${i}`, i])),
-        { __proto__x: 1, constructor: { prototype: 1 }, toJSON: "x", id: "00000000-0000-7000-8000-000000000000" }
-      ]
-      for (const metadata of hostile) {
-        const answer = yield* ask({ resource: "vaults/a", metadata })
-        expect(answer.status).toBe(200)
-        expect(yield* rowNamedBy(answer)).toMatchObject({ result: "ALLOWED", resource: "vaults/a" })
-      }
-    })
+  it.effect(
+    "lets no caller erase its own row: a shell_id that is a number, NULs and surrogates in metadata (fault 3)",
+    () =>
+      Effect.gen(function* () {
+        const hostile = [
+          { shell_id: 123 },
+          { shell_id: "s".repeat(5_000) },
+          { "a\u0000b": "c\u0000d" },
+          JSON.parse('{"a\\ud800":"b\\udfff"}'),
+          { n: 1e308, list: Array.from({ length: 5_000 }, (_, i) => i) },
+          Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`key${i}`, i])),
+          { __proto__x: 1, constructor: { prototype: 1 }, toJSON: "x", id: "00000000-0000-7000-8000-000000000000" }
+        ]
+        for (const metadata of hostile) {
+          const answer = yield* ask({ resource: "vaults/a", metadata })
+          expect(answer.status).toBe(200)
+          expect(yield* rowNamedBy(answer)).toMatchObject({ result: "ALLOWED", resource: "vaults/a" })
+        }
+      })
   )
 
   it.effect("stores metadata as JSON and times with their zone (fault 13)", () =>
@@ -244,21 +258,30 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
     })
   )
 
-  it.effect("is itself decided and recorded: 403 without the permission, 401 without a token, 422 for a query it cannot read", () =>
-    Effect.gen(function* () {
-      const { gatekeeper } = yield* Gravitas
-      const denied = yield* events("", "Scout")
-      expect(denied.status).toBe(403)
-      expect(yield* rowNamedBy(denied)).toMatchObject({ action: "read", resource: "audit/events", result: "DENIED" })
-      const nobody = yield* request(`${gatekeeper}/audit/events`)
-      expect(nobody.status).toBe(401)
-      expect(yield* rowNamedBy(nobody)).toMatchObject({ result: "UNAUTHENTICATED" })
-      for (const query of ["?limit=0", "?limit=1%3Bselect", "?from=today", "?gohst_id=a", "?limit=1&limit=2", "?cursor=%00"]) {
-        const invalid = yield* events(query)
-        expect(invalid.status).toBe(422)
-        expect(yield* rowNamedBy(invalid)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
-      }
-    })
+  it.effect(
+    "is itself decided and recorded: 403 without the permission, 401 without a token, 422 for a query it cannot read",
+    () =>
+      Effect.gen(function* () {
+        const { gatekeeper } = yield* Gravitas
+        const denied = yield* events("", "Scout")
+        expect(denied.status).toBe(403)
+        expect(yield* rowNamedBy(denied)).toMatchObject({ action: "read", resource: "audit/events", result: "DENIED" })
+        const nobody = yield* request(`${gatekeeper}/audit/events`)
+        expect(nobody.status).toBe(401)
+        expect(yield* rowNamedBy(nobody)).toMatchObject({ result: "UNAUTHENTICATED" })
+        for (const query of [
+          "?limit=0",
+          "?limit=1%3Bselect",
+          "?from=today",
+          "?gohst_id=a",
+          "?limit=1&limit=2",
+          "?cursor=%00"
+        ]) {
+          const invalid = yield* events(query)
+          expect(invalid.status).toBe(422)
+          expect(yield* rowNamedBy(invalid)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
+        }
+      })
   )
 
   it.effect("treats SQL in a filter as the text that it is (fault 13)", () =>

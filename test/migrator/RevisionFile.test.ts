@@ -33,8 +33,8 @@ describe("a revision file", () => {
   })
 
   it.each<[what: string, content: string, line: number, problem: RegExp]>([
-    ["an unknown marker", good + "-- migrate:sideways\n", 8, /unknown marker "migrate:sideways"/],
-    ["a marker that does not start its line", good + "  -- migrate:verify\n", 8, /start of its line/],
+    ["an unknown marker", `${good}-- migrate:sideways\n`, 8, /unknown marker "migrate:sideways"/],
+    ["a marker that does not start its line", `${good}  -- migrate:verify\n`, 8, /start of its line/],
     ["a marker in another case", "--migrate:up\nselect 1;\n", 1, /start of its line/],
     ["an unknown option", good.replace("migrate:up", "migrate:up fast:true"), 3, /unknown option "fast:true"/],
     ["a phase on the way down", good.replace("migrate:down", "migrate:down phase:expand"), 6, /unknown option/],
@@ -42,12 +42,12 @@ describe("a revision file", () => {
     ["a timeout that is none", good.replace("migrate:up", "migrate:up lock_timeout:soon"), 3, /a duration/],
     ["a transaction that is neither", good.replace("migrate:up", "migrate:up transaction:no"), 3, /transaction:false/],
     ["SQL before the first marker", `create table x ();\n${good}`, 1, /only comments/],
-    ["a marker twice", good + "-- migrate:up\nselect 1;\n", 8, /a second "migrate:up"/],
+    ["a marker twice", `${good}-- migrate:up\nselect 1;\n`, 8, /a second "migrate:up"/],
     ["no up", "-- migrate:down\nselect 1;\n", 0, /no "-- migrate:up"/],
     ["no word about the way back", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
     ["an up without a statement", good.replace("select 1;", "-- nothing"), 3, /no statement/],
     ["no reason", "-- migrate:up\nselect 1;\n-- migrate:irreversible\n", 3, /say why/],
-    ["both ways", good + "-- migrate:irreversible no\n", 8, /exclude each other/]
+    ["both ways", `${good}-- migrate:irreversible no\n`, 8, /exclude each other/]
   ])("with %s is refused at its line", (_, content, line, problem) => {
     const problems = Either.flip(parse(content)).pipe(Either.getOrThrow)
     expect(problems).toContainEqual({ file, line, problem: expect.stringMatching(problem) })

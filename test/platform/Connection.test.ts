@@ -8,9 +8,11 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import { type Connection, connect } from "../../src/platform/Connection.ts"
 import { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
+import { testPostgres } from "../support/TestPostgres.ts"
 
 /** Two sessions on one database of their own: the one that is tested, and one that looks on. */
 const sessions = Effect.gen(function* () {
@@ -40,7 +42,7 @@ const untilGone = (observer: Connection, pid: number) =>
     .query("select from pg_catalog.pg_stat_activity where pid = $1", [pid])
     .pipe(Effect.repeat({ schedule: poll, until: ({ rowCount }) => rowCount === 0 }), Effect.timeout("5 seconds"))
 
-/** Stops the server's process behind a session, as SIGSTOP would stop the whole server, until the scope closes. */
+/** Stops the server's process behind one session until the scope closes. */
 const stopped = (pid: number) =>
   Effect.acquireRelease(
     Effect.sync(() => process.kill(pid, "SIGSTOP")),
@@ -179,16 +181,32 @@ describe("Connection.query", () => {
     })
   )
 
-  it.scopedLive("is interrupted within seconds by closing the session when the server is stopped", () =>
-    Effect.gen(function* () {
-      const { session, observer } = yield* sessions
-      const fiber = yield* Effect.fork(session.query("select pg_sleep(30)"))
-      yield* untilActive(observer, session.backendPid)
-      yield* stopped(session.backendPid)
-      const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
-      expect(seconds(elapsed)).toBeLessThan(2.5)
-      expect(session.isOpen()).toBe(false)
-    }).pipe(Effect.scoped)
+  it.scopedLive(
+    "never waits for a server stopped as a whole: connecting, asking, interrupting and closing are bounded",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* testPostgres()
+        const open = connect({ url: server.url, applicationName: "test", connectTimeout: "300 millis" })
+        const scope = yield* Scope.make()
+        const [asked, interrupted, idle] = yield* Effect.all([open, open, open]).pipe(Scope.extend(scope))
+        const fiber = yield* Effect.fork(interrupted.query("select pg_sleep(30)"))
+        yield* untilActive(idle, interrupted.backendPid)
+        yield* Effect.acquireRelease(server.pause, () => server.resume)
+        const [asking, error] = yield* Effect.timed(
+          Effect.flip(asked.query("select 1", [], { deadline: "400 millis" }))
+        )
+        expect(error.reason).toBe("no answer within 400ms; the connection was closed")
+        expect(seconds(asking)).toBeLessThan(0.9)
+        const [interrupting] = yield* Effect.timed(Fiber.interrupt(fiber))
+        expect(seconds(interrupting)).toBeLessThan(2.5)
+        expect(interrupted.isOpen()).toBe(false)
+        const [connecting, refused] = yield* Effect.timed(Effect.flip(Effect.scoped(open)))
+        expect(refused.phase).toBe("connect")
+        expect(seconds(connecting)).toBeLessThan(1.3)
+        expect(idle.isOpen()).toBe(true)
+        const [closing] = yield* Effect.timed(Scope.close(scope, Exit.void))
+        expect(seconds(closing)).toBeLessThan(1.5)
+      }).pipe(Effect.scoped)
   )
 
   it.scopedLive("waits longer than the session's deadline when told to wait for ever", () =>

@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import { connect } from "../../src/platform/Connection.ts"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import * as Binaries from "../../src/platform/embedded/Binaries.ts"
-import { embeddedProcess } from "../support/EmbeddedProcess.ts"
+import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
 import { postmasterPid, temporaryHome } from "../support/TemporaryHome.ts"
 import { testSettings } from "../support/TestPostgres.ts"
 
@@ -54,7 +54,7 @@ const refusesConnections = (host: string, port: number) =>
     socket.on("connect", settle(false)).on("error", settle(true)).on("timeout", settle(true))
   })
 
-describe("a first start", () => {
+describe("a first start", patient, () => {
   layer(ownServer, { excludeTestServices: true })((it) => {
     it.effect("gives a database and role gravitas in a PostgreSQL 18 with checksums, UTF-8, UTC and scram", () =>
       Effect.gen(function* () {
@@ -137,7 +137,7 @@ describe("a first start", () => {
   )
 })
 
-describe("a later start", () => {
+describe("a later start", patient, () => {
   it.scopedLive("finds the same data and password on the same port, and copies no binaries again", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
@@ -172,7 +172,7 @@ describe("a later start", () => {
   )
 })
 
-describe("the end", () => {
+describe("the end", patient, () => {
   it.scopedLive(
     "after a SIGINT to the whole process group stops PostgreSQL last, when what uses it has written its last",
     () =>
@@ -193,7 +193,7 @@ describe("the end", () => {
 })
 
 if (isRoot) {
-  describe("as root", () => {
+  describe("as root", patient, () => {
     it.scopedLive("PostgreSQL runs as an unprivileged account that owns the data", () =>
       Effect.gen(function* () {
         const home = yield* temporaryHome

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { connect } from "../../src/platform/Connection.ts"
 import { childrenOf, signal } from "../../src/platform/embedded/Process.ts"
-import { embeddedProcess } from "../support/EmbeddedProcess.ts"
+import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
 import { postmasterPid, temporaryHome } from "../support/TemporaryHome.ts"
 
 /** A home whose server was killed while its PostgreSQL ran: the rows it had written, and the orphan's pid. */
@@ -33,7 +33,7 @@ const stopsAll = Effect.fnUntraced(function* (
   expect(yield* postmasterPid(data)).toEqual(Option.none())
 })
 
-describe("after a SIGKILL of the process", () => {
+describe("after a SIGKILL of the process", patient, () => {
   it.scopedLive("the next start takes its PostgreSQL over with all data, and stops it at its own end", () =>
     Effect.gen(function* () {
       const { home, orphan, ready } = yield* killedServer
@@ -106,7 +106,7 @@ describe("after a SIGKILL of the process", () => {
   )
 })
 
-describe("a postmaster.pid that names a living process which is not PostgreSQL", () => {
+describe("a postmaster.pid that names a living process which is not PostgreSQL", patient, () => {
   it.scopedLive("does not bar the start", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome

@@ -6,6 +6,9 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { signal } from "../../src/platform/embedded/Process.ts"
 
+/** For tests that start several processes in a row, on a busy machine too. */
+export const patient = { timeout: 120_000 }
+
 const Ready = Schema.Struct({
   pid: Schema.Number,
   url: Schema.String,
@@ -93,7 +96,7 @@ export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
     })
     const pid = child.pid ?? (yield* Effect.dieMessage("the process did not start"))
     const next = Queue.take(lines).pipe(
-      Effect.timeoutFail({ duration: "25 seconds", onTimeout: () => new Error(`no line from the process:\n${log}`) }),
+      Effect.timeoutFail({ duration: "60 seconds", onTimeout: () => new Error(`no line from the process:\n${log}`) }),
       Effect.orDie
     )
     const wanted = <A>(what: string, select: (line: Line) => A | undefined) =>

@@ -54,9 +54,12 @@ export const tcpProxy = (url: Redacted.Redacted) =>
         server.write(data)
       })
       server.on("data", (data) => {
-        if (losing === undefined) return client.write(data)
-        client.destroy()
-        losing()
+        if (losing === undefined) {
+          client.write(data)
+        } else {
+          client.destroy()
+          losing()
+        }
       })
     }
 

@@ -72,8 +72,27 @@ const claim = async (directory: string): Promise<boolean> => {
   return true
 }
 
-const ownerOf = async (data: string): Promise<Option.Option<{ readonly uid: number; readonly gid: number }>> =>
-  Fs.stat(data).then(Option.some, Option.none)
+/** Where the data of a home already are, and a word about data that are not any more. */
+const recall = async (inside: string, pointer: string) => {
+  const text = await Fs.readFile(pointer, "utf8").catch(() => "")
+  const pointed = Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory)
+  if (Option.isSome(pointed) && (await exists(pointed.value))) return { known: pointed, notes: [] }
+  return {
+    known: (await exists(Path.join(inside, "data"))) ? Option.some(inside) : Option.none<string>(),
+    notes: Option.toArray(pointed).map((lost) => `the earlier data in ${lost} are gone`)
+  }
+}
+
+/** The first of the bases below which the account can work, in a directory that is named after the home. */
+const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: Account) => {
+  const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
+  for (const base of bases) {
+    const directory = Path.join(base, name)
+    const isOurs = await claim(directory).catch(() => false)
+    if (isOurs && Option.isNone(await barrier(directory, account))) return Option.some(directory)
+  }
+  return Option.none<string>()
+}
 
 /**
  * The place of a home: `<home>/postgres`; for root, where the account cannot enter that, a directory named after the home's
@@ -88,52 +107,38 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Plac
 
   const uid = process.getuid?.()
   const isRoot = uid === 0
-  const mode = isRoot ? 0o711 : 0o700
   const home = yield* attempt(async () => {
-    await Fs.mkdir(given, { recursive: true, mode })
+    await Fs.mkdir(Path.join(given, "postgres"), { recursive: true, mode: isRoot ? 0o711 : 0o700 })
     return Fs.realpath(given)
   })
   const inside = Path.join(home, "postgres")
   const pointer = Path.join(inside, "place.json")
-  yield* attempt(() => Fs.mkdir(inside, { recursive: true, mode }))
-  const pointed = yield* attempt(() => Fs.readFile(pointer, "utf8").catch(() => "")).pipe(
-    Effect.map((text) => Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory))
-  )
-  const known = yield* attempt(async () => {
-    if (Option.isSome(pointed) && (await exists(pointed.value))) return pointed
-    return (await exists(Path.join(inside, "data"))) ? Option.some(inside) : Option.none<string>()
-  })
-  const lost = Option.isSome(pointed) && Option.isNone(known) ? [`the earlier data in ${pointed.value} are gone`] : []
-  const place = (directory: string, account: Option.Option<Account>, notes: ReadonlyArray<string>): Place => ({
+  const { known, notes } = yield* attempt(() => recall(inside, pointer))
+  const candidate = Option.getOrElse(known, () => inside)
+  const owner = yield* attempt(() => Fs.stat(Path.join(candidate, "data")).then(Option.some, () => Option.none()))
+  const place = (directory: string, account: Option.Option<Account>, ...more: ReadonlyArray<string>): Place => ({
     home,
     directory,
     data: Path.join(directory, "data"),
     account,
-    notes: [...lost, ...notes]
+    notes: [...notes, ...more]
   })
-  const owner = yield* attempt(() =>
-    ownerOf(
-      Path.join(
-        Option.getOrElse(known, () => inside),
-        "data"
-      )
-    )
-  )
+  const isIn = (directory: string) => `data and binaries are in ${directory}`
+  const elsewhere = candidate === inside ? [] : [isIn(candidate)]
 
   if (!isRoot) {
-    const directory = Option.getOrElse(known, () => inside)
     if (uid !== undefined && Option.isSome(owner) && owner.value.uid !== uid) {
       return yield* refused(
-        `its data in ${directory} belong to the user ${owner.value.uid}, and this process is ${uid}`
+        `its data in ${candidate} belong to the user ${owner.value.uid}, and this process is ${uid}`
       )
     }
-    return place(directory, Option.none(), directory === inside ? [] : [`data and binaries are in ${directory}`])
+    return place(candidate, Option.none(), ...elsewhere)
   }
 
   const accounts = parsePasswd(yield* attempt(() => Fs.readFile("/etc/passwd", "utf8").catch(() => "")))
   const chosen = Option.match(owner, {
     onNone: () => choose(accounts),
-    onSome: ({ uid, gid }) => Option.some(accounts.find((one) => one.uid === uid) ?? { name: `uid ${uid}`, uid, gid })
+    onSome: ({ gid, uid }) => Option.some(accounts.find((one) => one.uid === uid) ?? { name: `uid ${uid}`, uid, gid })
   })
   if (Option.isNone(chosen) || chosen.value.uid === 0) {
     return yield* refused(
@@ -142,36 +147,17 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Plac
   }
   const account = chosen.value
   const runsAs = `PostgreSQL runs as ${account.name}, since it refuses to run as root`
-  const barred = yield* attempt(() =>
-    barrier(
-      Option.getOrElse(known, () => inside),
-      account
-    )
-  )
+  const barred = yield* attempt(() => barrier(candidate, account))
+  if (Option.isNone(barred)) return place(candidate, chosen, runsAs, ...elsewhere)
   if (Option.isSome(known)) {
-    if (Option.isSome(barred)) {
-      return yield* refused(`its data are in ${known.value}, but ${account.name} may not enter ${barred.value}`)
-    }
-    const where = known.value === inside ? [] : [`data and binaries are in ${known.value}`]
-    return place(known.value, chosen, [runsAs, ...where])
+    return yield* refused(`its data are in ${candidate}, but ${account.name} may not enter ${barred.value}`)
   }
-  if (Option.isNone(barred)) return place(inside, chosen, [runsAs])
-
-  const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
-  for (const base of options.elsewhere ?? defaultElsewhere()) {
-    const directory = Path.join(base, name)
-    const open = yield* attempt(
-      async () => (await claim(directory)) && Option.isNone(await barrier(directory, account))
-    ).pipe(Effect.orElseSucceed(() => false))
-    if (!open) continue
-    // Written before any data are made there.
-    yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory })}\n`, { mode: 0o600 }))
-    return place(directory, chosen, [
-      runsAs,
-      `data and binaries are in ${directory}, since ${account.name} may not enter ${barred.value}`
-    ])
+  const bases = options.elsewhere ?? defaultElsewhere()
+  const open = yield* attempt(() => firstOpen(bases, home, account))
+  if (Option.isNone(open)) {
+    return yield* refused(`${account.name} may not enter ${barred.value}, nor work below ${bases.join(" or ")}`)
   }
-  return yield* refused(
-    `${account.name} may not enter ${barred.value}, nor any of ${(options.elsewhere ?? defaultElsewhere()).join(", ")}`
-  )
+  // Before any data are made there: once made they must be found again.
+  yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory: open.value })}\n`, { mode: 0o600 }))
+  return place(open.value, chosen, runsAs, `${isIn(open.value)}, since ${account.name} may not enter ${barred.value}`)
 })

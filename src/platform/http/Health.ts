@@ -63,7 +63,8 @@ export class HealthGroup extends HttpApiGroup.make("health")
   .add(HttpApiEndpoint.get("readyz", "/readyz").addSuccess(Ready).addError(NotReady, { status: 503 }))
   .add(HttpApiEndpoint.get("health", "/health").addSuccess(Health).addError(Health, { status: 503 })) {}
 
-const answer = (status: number, body: unknown) => HttpServerResponse.unsafeJson(body, { status, headers: { "cache-control": "no-store" } })
+const answer = (status: number, body: unknown) =>
+  HttpServerResponse.unsafeJson(body, { status, headers: { "cache-control": "no-store" } })
 
 const isWhole = (report: HealthReport): boolean =>
   report.databaseAnswers && report.schema.actual === report.schema.expected && report.audit?.drain !== "paused"

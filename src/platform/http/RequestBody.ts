@@ -1,5 +1,5 @@
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -75,7 +75,8 @@ export const readJson = (
         chunks.push(chunk)
       }
       const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-      const onClose = () => finish(Effect.fail(new RequestBodyMalformed({ problem: "the connection closed before its end" })))
+      const onClose = () =>
+        finish(Effect.fail(new RequestBodyMalformed({ problem: "the connection closed before its end" })))
       if (Number(message.headers["content-length"]) > limit) return tooLarge()
       message.on("data", onData)
       message.on("end", onEnd)

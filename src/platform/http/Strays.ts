@@ -1,6 +1,6 @@
 import * as HttpApi from "@effect/platform/HttpApi"
-import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -52,7 +52,12 @@ export const answerStrays =
           const allowed = routes.get(path)?.join(", ")
           return Effect.succeed(
             allowed === undefined
-              ? errorResponse({ status: 404, code: "not_found", message: `${titleOf(service)} has no ${asked}`, requestId: id })
+              ? errorResponse({
+                  status: 404,
+                  code: "not_found",
+                  message: `${titleOf(service)} has no ${asked}`,
+                  requestId: id
+                })
               : errorResponse({
                   status: 405,
                   code: "method_not_allowed",
@@ -63,7 +68,9 @@ export const answerStrays =
           )
         }
         if (isDecodeError(error)) {
-          return Effect.succeed(errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: id }))
+          return Effect.succeed(
+            errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: id })
+          )
         }
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
         return Effect.logError("Request failed", cause).pipe(

@@ -5,9 +5,14 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import { type ServiceName, serviceNames } from "../../../src/domain/Service.ts"
 import { MigrationsDirectory } from "../../../src/migrator/MigrationFiles.ts"
+import { MigratorOptions, type MigratorOptionsValues } from "../../../src/migrator/MigratorOptions.ts"
+import { Target } from "../../../src/migrator/Plan.ts"
+import { migrate } from "../../../src/migrator/SchemaRun.ts"
 import { connect } from "../../../src/platform/Connection.ts"
 import { Database } from "../../../src/platform/Database.ts"
 import { Settings } from "../../../src/platform/Settings.ts"
@@ -59,3 +64,44 @@ export const ask = (url: Redacted.Redacted, text: string, values: ReadonlyArray<
 /** The text of a revision file. */
 export const revision = (up: string, down = "select 1;", options = "") =>
   `-- migrate:up${options}\n${up}\n\n-- migrate:down\n${down}\n`
+
+/** The tables of a schema, without the migrator's own and without partitions. */
+export const tablesOf = (url: Redacted.Redacted, schema: string) =>
+  Effect.map(
+    ask(
+      url,
+      `select relname from pg_class where relnamespace = $1::regnamespace and relkind in ('r', 'p') and relname !~ '^schema_'
+       and not relispartition order by 1`,
+      [schema]
+    ),
+    (rows) => rows.map(({ relname }) => String(relname))
+  )
+
+/** What `router.schema_event` says, in order. */
+export const eventsOf = (url: Redacted.Redacted) =>
+  Effect.map(ask(url, "select event, slug from router.schema_event order by id"), (rows) =>
+    rows.map(({ event, slug }) => (slug === null ? String(event) : `${event} ${slug}`))
+  )
+
+export const quiet = Logger.minimumLogLevel(LogLevel.None)
+
+/** Brings the router's schema to `target`, from the files in `migrations`. */
+export const migrateRouter = (
+  url: Redacted.Redacted,
+  migrations: string,
+  target: Target = Target.Head(),
+  options: Partial<MigratorOptionsValues> = {}
+) =>
+  Effect.flatMap(MigratorOptions, (defaults) =>
+    migrate("router", target).pipe(
+      Effect.provideService(MigratorOptions, { ...defaults, ...options }),
+      Effect.provide([environment({ url, migrations, services: ["router"] }), quiet])
+    )
+  )
+
+/** Creates and drops the table `a`; `b` also holds a row. */
+export const tableA = revision("create table router.a (id int primary key);", "drop table router.a;")
+export const tableB = revision(
+  "create table router.b (id int);\ninsert into router.b values (1);",
+  "drop table router.b;"
+)

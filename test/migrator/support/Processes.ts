@@ -29,6 +29,7 @@ export const start = (
         env: {
           PATH: process.env["PATH"],
           DATABASE_URL: Redacted.value(options.url),
+          DATABASE_CONNECT_DEADLINE: "2s",
           ...(options.migrations === undefined ? {} : { MIGRATIONS: options.migrations })
         }
       })

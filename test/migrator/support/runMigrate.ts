@@ -23,6 +23,7 @@ NodeRuntime.runMain(
   ),
   {
     disableErrorReporting: true,
+    disablePrettyLogger: true,
     teardown: (exit, end) => {
       process.stderr.write(`${lastWords(exit) ?? ""}\n`)
       end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))

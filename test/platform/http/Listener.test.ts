@@ -20,16 +20,18 @@ const options = (handler: ListenOptions["handler"], drainFor: Duration.DurationI
 const get = (url: string, agent?: Http.Agent) =>
   Effect.promise(
     () =>
-      new Promise<{ status: number | undefined; headers: Http.IncomingHttpHeaders; body: string }>((resolve, reject) => {
-        Http.get(url, agent === undefined ? {} : { agent }, (response) => {
-          let body = ""
-          response.setEncoding("utf8")
-          response.on("data", (chunk) => {
-            body += chunk
-          })
-          response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }))
-        }).on("error", reject)
-      })
+      new Promise<{ status: number | undefined; headers: Http.IncomingHttpHeaders; body: string }>(
+        (resolve, reject) => {
+          Http.get(url, agent === undefined ? {} : { agent }, (response) => {
+            let body = ""
+            response.setEncoding("utf8")
+            response.on("data", (chunk) => {
+              body += chunk
+            })
+            response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }))
+          }).on("error", reject)
+        }
+      )
   )
 
 describe("listen", () => {
@@ -50,7 +52,11 @@ describe("listen", () => {
       const refused = yield* Effect.exit(get(url))
       expect(Exit.isFailure(refused)).toBe(true)
       const { status, body, headers } = yield* Fiber.join(answer)
-      expect({ status, body, connection: headers.connection }).toEqual({ status: 200, body: "done", connection: "close" })
+      expect({ status, body, connection: headers.connection }).toEqual({
+        status: 200,
+        body: "done",
+        connection: "close"
+      })
       yield* Fiber.join(closing)
     })
   )
@@ -96,9 +102,9 @@ describe("listen", () => {
     Effect.gen(function* () {
       const arrived = yield* Deferred.make<void>()
       const scope = yield* Scope.make()
-      const url = yield* listen(
-        options(() => Deferred.unsafeDone(arrived, Exit.void), "200 millis")
-      ).pipe(Scope.extend(scope))
+      const url = yield* listen(options(() => Deferred.unsafeDone(arrived, Exit.void), "200 millis")).pipe(
+        Scope.extend(scope)
+      )
       const answer = yield* Effect.fork(Effect.exit(get(url)))
       yield* Deferred.await(arrived)
       const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))

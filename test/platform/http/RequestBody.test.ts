@@ -1,8 +1,8 @@
 import * as Http from "node:http"
 import * as Net from "node:net"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readJson } from "../../../src/platform/http/RequestBody.ts"
@@ -42,8 +42,13 @@ describe("readJson", () => {
   it.scopedLive("tells an empty body, a broken one and one that is not UTF-8 apart, without repeating it", () =>
     Effect.gen(function* () {
       const port = yield* echo
-      expect(yield* post(port, "")).toMatchObject({ _tag: "RequestBodyMalformed", message: expect.stringContaining("empty") })
-      expect(yield* post(port, new Uint8Array([0x22, 0xff, 0x22]))).toMatchObject({ message: expect.stringContaining("UTF-8") })
+      expect(yield* post(port, "")).toMatchObject({
+        _tag: "RequestBodyMalformed",
+        message: expect.stringContaining("empty")
+      })
+      expect(yield* post(port, new Uint8Array([0x22, 0xff, 0x22]))).toMatchObject({
+        message: expect.stringContaining("UTF-8")
+      })
       const broken = yield* post(port, '{"password": hunter2}')
       expect(broken).toMatchObject({ _tag: "RequestBodyMalformed" })
       expect(JSON.stringify(broken)).not.toContain("hunter2")

@@ -1,0 +1,157 @@
+import { expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import type { AuditLog } from "../../src/audit/AuditLog.ts"
+import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
+import { tcpProxy } from "../support/TcpProxy.ts"
+import { testPostgres } from "../support/TestPostgres.ts"
+import { anEvent } from "./Events.ts"
+import { gatekeeperDatabase, isConserved, openTrail, query, recordedIds, recordMany, settled, until } from "./Trail.ts"
+
+/** Ten events every 5 ms until the returned effect stops them; it gives their ids, in order. */
+const load = Effect.fnUntraced(function* (log: typeof AuditLog.Service) {
+  const ids = yield* Ref.make<ReadonlyArray<string>>([])
+  const fiber = yield* Effect.fork(
+    recordMany(log, 10).pipe(
+      Effect.flatMap((more) => Ref.update(ids, (all) => [...all, ...more])),
+      Effect.repeat(Schedule.spaced("5 millis"))
+    )
+  )
+  return Effect.zipRight(Fiber.interrupt(fiber), Ref.get(ids))
+})
+
+it.scopedLive(
+  "every event is in the table exactly once when PostgreSQL was stopped and started under load",
+  () =>
+    Effect.gen(function* () {
+      const postgres = yield* testPostgres()
+      yield* gatekeeperUp(postgres.url)
+      const trail = yield* openTrail(postgres.url)
+      const stopLoad = yield* load(trail.log)
+      yield* until(trail.log, (status) => status.counters.committed > 50)
+      yield* postgres.stop
+      yield* until(trail.log, (status) => status.drain._tag === "retrying" && status.depth > 100)
+      expect(yield* trail.log.accepting).toBe(true)
+      yield* postgres.start
+      yield* until(trail.log, (status) => status.drain._tag !== "retrying")
+      yield* postgres.kill
+      yield* until(trail.log, (status) => status.drain._tag === "retrying")
+      yield* postgres.start
+      const ids = yield* stopLoad
+      const status = yield* settled(trail.log)
+      expect(isConserved(status)).toBe(true)
+      expect(status.counters).toMatchObject({ committed: ids.length, deadLettered: 0, refused: 0 })
+      expect(yield* recordedIds(postgres.url)).toEqual(ids)
+    }),
+  120_000
+)
+
+it.scopedLive(
+  "every event is in the table exactly once when PostgreSQL hung under load, and record never waited",
+  () =>
+    Effect.gen(function* () {
+      const postgres = yield* testPostgres()
+      yield* gatekeeperUp(postgres.url)
+      const trail = yield* openTrail(postgres.url, {}, undefined, {
+        deadline: "500 millis",
+        connectTimeout: "500 millis"
+      })
+      const stopLoad = yield* load(trail.log)
+      yield* until(trail.log, (status) => status.counters.committed > 50)
+      yield* postgres.pause
+      yield* until(trail.log, (status) => status.drain._tag === "retrying" && status.depth > 100)
+      const durations = yield* Effect.forEach(Array.from({ length: 101 }), () =>
+        Effect.map(Effect.timed(trail.log.record(anEvent)), ([took]) => Duration.toMillis(took))
+      )
+      expect(durations.toSorted((a, b) => a - b)[50]).toBeLessThan(5)
+      yield* postgres.resume
+      yield* until(trail.log, (status) => status.drain._tag !== "retrying")
+      const ids = yield* stopLoad
+      const status = yield* settled(trail.log)
+      expect(status.counters).toMatchObject({ committed: ids.length + 101, deadLettered: 0 })
+      const recorded = yield* recordedIds(postgres.url)
+      expect(recorded.length).toBe(ids.length + 101)
+      expect(ids.filter((id) => !recorded.includes(id))).toEqual([])
+    }),
+  120_000
+)
+
+it.scopedLive(
+  "a shutdown beside a PostgreSQL that hangs keeps its deadline and counts what is left",
+  () =>
+    Effect.gen(function* () {
+      const postgres = yield* testPostgres()
+      yield* gatekeeperUp(postgres.url)
+      const unwritten = yield* Ref.make(0)
+      const trail = yield* openTrail(postgres.url, {
+        shutdownDeadline: "1 second",
+        onUnwritten: (count) => Ref.set(unwritten, count)
+      })
+      yield* recordMany(trail.log, 5)
+      yield* settled(trail.log)
+      yield* postgres.pause
+      yield* recordMany(trail.log, 7)
+      const [took] = yield* Effect.timed(trail.shutdown)
+      yield* postgres.resume
+      expect(Duration.toMillis(took)).toBeLessThan(5_000)
+      expect(yield* Ref.get(unwritten)).toBe(7)
+    }),
+  60_000
+)
+
+it.scopedLive(
+  "events taken while the database was away at the start are written when it comes",
+  () =>
+    Effect.gen(function* () {
+      const postgres = yield* testPostgres()
+      yield* gatekeeperUp(postgres.url)
+      yield* postgres.stop
+      const trail = yield* openTrail(postgres.url)
+      const ids = yield* recordMany(trail.log, 30)
+      yield* until(trail.log, (status) => status.drain._tag === "retrying")
+      yield* postgres.start
+      yield* settled(trail.log)
+      expect(yield* recordedIds(postgres.url)).toEqual(ids)
+    }),
+  60_000
+)
+
+it.scopedLive("an answer to COMMIT that is lost under load doubles nothing", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const proxy = yield* tcpProxy(url)
+    const trail = yield* openTrail(proxy.url)
+    const stopLoad = yield* load(trail.log)
+    for (let time = 0; time < 5; time++) {
+      yield* proxy.loseAnswerTo("commit")
+    }
+    const ids = yield* stopLoad
+    const status = yield* settled(trail.log)
+    expect(proxy.connections()).toBe(6)
+    expect(status.counters).toMatchObject({ committed: ids.length, deadLettered: 0 })
+    expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+it.scopedLive("a server that is read-only for a while is waited for", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const database = new URL(Redacted.value(url)).pathname.slice(1)
+    yield* query(url, `alter database ${database} set default_transaction_read_only = on`)
+    const trail = yield* openTrail(url)
+    const ids = yield* recordMany(trail.log, 10)
+    const waiting = yield* until(trail.log, (status) => status.drain._tag === "retrying")
+    expect(waiting.drain).toMatchObject({ reason: expect.stringContaining("25006") })
+    yield* query(url, `begin read write; alter database ${database} reset default_transaction_read_only; commit`)
+    yield* query(
+      url,
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gravitas audit' and datname = current_database()"
+    )
+    yield* settled(trail.log)
+    expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)

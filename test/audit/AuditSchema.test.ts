@@ -1,0 +1,208 @@
+import { createHash } from "node:crypto"
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { AuditId } from "../../src/audit/AuditId.ts"
+import { canonicalJson } from "../../src/audit/AuditRow.ts"
+import { encodeCanonical } from "../../src/audit/CanonicalJson.ts"
+import { makeUuidV7 } from "../../src/audit/UuidV7.ts"
+import { connect } from "../../src/platform/Connection.ts"
+import { gatekeeperDown, gatekeeperUp } from "../support/GatekeeperSchema.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+import { anEvent } from "./Events.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
+
+const day = 24 * 60 * 60 * 1_000
+const idAt = (millis: number) => makeUuidV7((bytes) => crypto.getRandomValues(bytes))(millis)
+
+const partitionsOf = (url: Redacted.Redacted) =>
+  Effect.map(
+    query(
+      url,
+      `select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+       where i.inhparent = 'gatekeeper.audit_log'::regclass order by 1`
+    ),
+    (rows) => rows.map((row) => String(row["name"]))
+  )
+
+/** `audit_log_2026_11` of the month that is `ahead` months from this one. */
+const partitionName = (ahead: number): string => {
+  const now = new Date()
+  return `audit_log_${new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)).toISOString().slice(0, 7).replace("-", "_")}`
+}
+
+it.scopedLive("rows of the trail cannot be changed, deleted or truncated, through the table or a partition", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    const ids = yield* recordMany(trail.log, 3)
+    yield* settled(trail.log)
+    for (const table of ["audit_log", partitionName(0)]) {
+      for (const statement of [
+        `update gatekeeper.${table} set result = 'DENIED'`,
+        `delete from gatekeeper.${table}`,
+        `truncate gatekeeper.${table}`
+      ]) {
+        const error = yield* Effect.flip(query(url, statement))
+        expect([statement, error.sqlstate, error.reason]).toEqual([
+          statement,
+          "42501",
+          expect.stringContaining("append-only")
+        ])
+      }
+    }
+    for (const statement of [
+      "insert into gatekeeper.audit_trail (singleton) values (true)",
+      "update gatekeeper.audit_trail set id = gen_random_uuid()",
+      "delete from gatekeeper.audit_trail",
+      "delete from gatekeeper.audit_dead_letter",
+      "truncate gatekeeper.audit_dead_letter"
+    ]) {
+      expect((yield* Effect.flip(query(url, statement))).sqlstate).toBe("42501")
+    }
+    expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+it.scopedLive("this month and the next two have their partitions from the start", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    expect(yield* partitionsOf(url)).toEqual([partitionName(0), partitionName(1), partitionName(2)])
+  })
+)
+
+it.scopedLive("eight makers of one partition at once all succeed, and make one", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const id = idAt(Date.now() - 100 * day)
+    const made = yield* Effect.all(
+      Array.from({ length: 8 }, () => query(url, "select gatekeeper.audit_make_partition($1) as made", [id])),
+      { concurrency: 8 }
+    )
+    expect(made.flat()).toEqual(Array.from({ length: 8 }, () => ({ made: true })))
+    expect((yield* partitionsOf(url)).length).toBe(4)
+  })
+)
+
+it.scopedLive("an id from the future or from before the trail's memory makes no partition", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    for (const moment of [Date.now() + 2 * 60 * 60 * 1_000, Date.now() + 90 * day, Date.now() - 401 * day, 0]) {
+      expect(yield* query(url, "select gatekeeper.audit_make_partition($1) as made", [idAt(moment)])).toEqual([
+        { made: false }
+      ])
+    }
+    expect((yield* partitionsOf(url)).length).toBe(3)
+  })
+)
+
+it.scopedLive("a partition is made beside a reader and a writer whose transactions stay open", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const reader = yield* connect({ url, applicationName: "reader" })
+    yield* reader.query("begin")
+    yield* reader.query("select count(*) from gatekeeper.audit_log")
+    yield* reader.query("update gatekeeper.audit_source set host = host")
+    yield* reader.query("lock table gatekeeper.audit_log in row exclusive mode")
+    const id = idAt(Date.now() - 60 * day)
+    const making = yield* Effect.fork(query(url, "select gatekeeper.audit_make_partition($1) as made", [id]))
+    expect(yield* Fiber.join(making).pipe(Effect.timeout("5 seconds"))).toEqual([{ made: true }])
+    yield* reader.query("rollback")
+  })
+)
+
+it.scopedLive("an application role that owns nothing writes the trail and makes partitions, and no more", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const role = `app_${crypto.randomUUID().replaceAll("-", "")}`
+    yield* Effect.acquireRelease(query(url, `create role ${role} login password 'app'`), () =>
+      Effect.orDie(Effect.zipRight(query(url, `drop owned by ${role}`), query(url, `drop role ${role}`)))
+    )
+    for (const grant of [
+      `grant usage on schema gatekeeper to ${role}`,
+      `grant select, insert on gatekeeper.audit_log, gatekeeper.audit_dead_letter to ${role}`,
+      `grant select, insert, update on gatekeeper.audit_source to ${role}`,
+      `grant select on gatekeeper.audit_trail to ${role}`
+    ]) {
+      yield* query(url, grant)
+    }
+    const asRole = new URL(Redacted.value(url))
+    asRole.username = role
+    asRole.password = "app"
+    const application = Redacted.make(asRole.href)
+    yield* query(url, `drop table gatekeeper.${partitionName(0)}`)
+    const trail = yield* openTrail(application)
+    const ids = yield* recordMany(trail.log, 5)
+    yield* settled(trail.log)
+    yield* trail.shutdown
+    expect(yield* recordedIds(application)).toEqual(ids)
+    for (const statement of [
+      "update gatekeeper.audit_log set result = ''",
+      "select gatekeeper.audit_make_month('2030-01-01')",
+      "drop trigger audit_log_append_only on gatekeeper.audit_log",
+      `insert into gatekeeper.${partitionName(0)} default values`
+    ]) {
+      expect((yield* Effect.flip(query(application, statement))).sqlstate).toBe("42501")
+    }
+  })
+)
+
+it.scopedLive("going down removes everything that going up made", () =>
+  Effect.gen(function* () {
+    const url = yield* freshDatabase
+    yield* gatekeeperUp(url)
+    yield* gatekeeperDown(url)
+    const left = yield* query(
+      url,
+      `select relname::text as name from pg_class where relnamespace = 'gatekeeper'::regnamespace
+       union all select proname::text from pg_proc where pronamespace = 'gatekeeper'::regnamespace
+       union all select typname::text from pg_type where typnamespace = 'gatekeeper'::regnamespace`
+    )
+    expect(left).toEqual([])
+    yield* gatekeeperUp(url)
+  })
+)
+
+it.scopedLive("every trail has an id of its own", () =>
+  Effect.gen(function* () {
+    const [one, other] = [yield* gatekeeperDatabase, yield* gatekeeperDatabase]
+    const idOf = (url: Redacted.Redacted) => query(url, "select id from gatekeeper.audit_trail")
+    const ids = [...(yield* idOf(one)), ...(yield* idOf(other))]
+    expect(ids.length).toBe(2)
+    expect(ids[0]).not.toEqual(ids[1])
+  })
+)
+
+it.scopedLive("the hash of a row can be made again from what the table holds", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    yield* trail.log.record({ ...anEvent, resource: "x".repeat(300), metadata: { "\ud83d\ude00": 1.5e-7, a: ["\0"] } })
+    yield* settled(trail.log)
+    const [row] = yield* query(
+      url,
+      "select *, encode(leaf_hash, 'hex') as hash, seq::integer as number from gatekeeper.audit_log"
+    )
+    const text = (key: string) => (row?.[key] === null ? null : String(row?.[key]))
+    const marks = row?.["marks"]
+    const timestamp = row?.["timestamp"]
+    const json = canonicalJson({
+      id: yield* Schema.decodeUnknown(AuditId)(row?.["id"]),
+      timestamp: timestamp instanceof Date ? timestamp.getTime() : 0,
+      source: String(row?.["source"]),
+      seq: Number(row?.["number"]),
+      ghostId: text("ghost_id"),
+      shellId: text("shell_id"),
+      action: text("action"),
+      resource: text("resource"),
+      result: String(row?.["result"]),
+      reason: text("reason"),
+      requestId: text("request_id"),
+      metadata: encodeCanonical(row?.["metadata"], { depth: 20, members: 2_000, size: 100_000, key: 300 }).json,
+      marks: Array.isArray(marks) ? marks.map(String) : []
+    })
+    expect(createHash("sha256").update(json, "utf8").digest("hex")).toBe(row?.["hash"])
+  })
+)

@@ -1,0 +1,70 @@
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { anEvent } from "./Events.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, settled } from "./Trail.ts"
+
+const anything = FastCheck.anything({
+  withBigInt: true,
+  withDate: true,
+  withMap: true,
+  withNullPrototype: true,
+  withObjectString: true,
+  withSet: true,
+  withSparseArray: true,
+  withTypedArray: true
+})
+
+/** Any code units: NUL, controls, quotes, backslashes and lone surrogates among them. */
+const text = FastCheck.array(
+  FastCheck.oneof(FastCheck.integer({ min: 0, max: 0xffff }), FastCheck.constantFrom(0, 9, 10, 13, 34, 92, 0xd800)),
+  { maxLength: 400 }
+).map((units) => String.fromCharCode(...units))
+
+const field = FastCheck.oneof(text, anything)
+
+const hostileEvent = FastCheck.record({
+  action: field,
+  resource: field,
+  ghostId: field,
+  shellId: field,
+  result: field,
+  reason: field,
+  requestId: field,
+  metadata: FastCheck.oneof(anything, FastCheck.dictionary(text, FastCheck.oneof(text, anything)))
+}).map((fields): AuditEvent => Object.assign({ ...anEvent }, fields))
+
+it.scopedLive("no caller can make its own row vanish: any value in any field gives exactly one row", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    const events = FastCheck.sample(hostileEvent, 400)
+    const ids = yield* Effect.forEach(events, (event) => trail.log.record(event))
+    const status = yield* settled(trail.log)
+    expect(status.counters).toMatchObject({ committed: ids.length, deadLettered: 0 })
+    expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+it.scopedLive("a number as shell id, a resource over 255 characters and a NUL byte are recorded, and marked", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    yield* trail.log.record(Object.assign({ ...anEvent }, { shellId: 123 }))
+    yield* trail.log.record({ ...anEvent, resource: "r".repeat(300) })
+    yield* trail.log.record({ ...anEvent, ghostId: "a\0b", metadata: { "k\0": "v\0" } })
+    yield* trail.log.record({ ...anEvent, metadata: JSON.parse(`${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`) })
+    yield* settled(trail.log)
+    const rows = yield* query(
+      url,
+      "select shell_id, char_length(resource) as length, ghost_id, marks from gatekeeper.audit_log order by id"
+    )
+    expect(rows).toEqual([
+      { shell_id: "123", length: 15, ghost_id: "Scout", marks: ["shell_id:converted"] },
+      { shell_id: null, length: 255, ghost_id: "Scout", marks: ["resource:truncated"] },
+      { shell_id: null, length: 15, ghost_id: "a\ufffdb", marks: ["ghost_id:cleaned", "metadata:cleaned"] },
+      { shell_id: null, length: 15, ghost_id: "Scout", marks: ["metadata:depth"] }
+    ])
+  })
+)
