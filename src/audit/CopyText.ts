@@ -22,3 +22,14 @@ export const copyLine = (row: HashedRow): string =>
   `${row.id}\t${new Date(row.timestamp).toISOString()}\t${row.source}\t${row.seq}\t${field(row.ghostId)}\t` +
   `${field(row.shellId)}\t${field(row.action)}\t${field(row.resource)}\t${escaped(row.result)}\t${field(row.reason)}\t` +
   `${field(row.requestId)}\t${escaped(row.metadata)}\t{${row.marks.join(",")}}\t\\\\x${row.leafHash}\n`
+
+const linesPerPiece = 64
+
+/** The rows as COPY's text, piece by piece: PostgreSQL works on one while the next is made. */
+export function* copyPieces(rows: ReadonlyArray<HashedRow>): Generator<string> {
+  for (let start = 0; start < rows.length; start += linesPerPiece) {
+    let piece = ""
+    for (const row of rows.slice(start, start + linesPerPiece)) piece += copyLine(row)
+    yield piece
+  }
+}

@@ -159,7 +159,7 @@ const downgrade = (
     return Either.left(
       new RevisionUnknown({
         service,
-        target: `${goal}`,
+        target: `${current.number} - ${current.number - goal}`,
         known: `only ${history.length} are applied (base is the furthest)`
       })
     )

@@ -9,7 +9,13 @@ export interface SchemaState {
   /** Why it does not, or why the revision cannot be read. */
   readonly databaseProblem?: string
   readonly schema: { readonly expected: string; readonly actual: string | null }
+  /** The schema is no older than the program; a newer one was looked at by the migrator when it was made. */
+  readonly schemaStands: boolean
 }
+
+/** Names begin with their number, in four digits; `base` is before them all. */
+const isBehind = (actual: string, expected: string): boolean =>
+  actual === "base" ? expected !== "base" : actual < expected
 
 /** A database that needs longer for one row counts as away. */
 const patience = Duration.seconds(1)
@@ -30,11 +36,16 @@ export const schemaProbe = <S extends ServiceName>(
   const { expected } = version
   const ask = version.actual.pipe(
     Effect.match({
-      onSuccess: (actual): SchemaState => ({ databaseAnswers: true, schema: { expected, actual } }),
+      onSuccess: (actual): SchemaState => ({
+        databaseAnswers: true,
+        schema: { expected, actual },
+        schemaStands: !isBehind(actual, expected)
+      }),
       onFailure: (error): SchemaState => ({
         databaseAnswers: isAnswer(error),
         databaseProblem: error.reason,
-        schema: { expected, actual: null }
+        schema: { expected, actual: null },
+        schemaStands: false
       })
     }),
     // The question to a stopped server cannot be taken back, so it is left behind rather than waited for.
@@ -45,7 +56,8 @@ export const schemaProbe = <S extends ServiceName>(
       onTimeout: (): SchemaState => ({
         databaseAnswers: false,
         databaseProblem: `no answer within ${Duration.format(patience)}`,
-        schema: { expected, actual: null }
+        schema: { expected, actual: null },
+        schemaStands: false
       })
     })
   )

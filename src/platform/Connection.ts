@@ -32,8 +32,8 @@ export interface Connection {
     values?: ReadonlyArray<unknown>,
     options?: { readonly deadline?: Duration.DurationInput | null }
   ) => Effect.Effect<QueryResult, DatabaseError>
-  /** Sends `data` (COPY text format, one buffer, UTF-8) to `copy … from stdin`. */
-  readonly copyIn: (text: string, data: string) => Effect.Effect<void, DatabaseError>
+  /** Sends `data` (COPY text format, whole or in pieces) to `copy … from stdin`. */
+  readonly copyIn: (text: string, data: string | Iterable<string>) => Effect.Effect<void, DatabaseError>
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
    * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
@@ -201,7 +201,7 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
       query: (text, values, options) => statement("statement", text, values, options?.deadline),
       copyIn: (text, data) =>
         bounded("statement", undefined, async () => {
-          await pipeline(Readable.from([data]), client.query(copyFrom(text)))
+          await pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
         }),
       transaction: (body) =>
         Effect.uninterruptibleMask((restore) =>

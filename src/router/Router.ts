@@ -12,8 +12,8 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* SchemaVersion.router
     const state = yield* schemaProbe(version)
-    // It needs its database to answer anything.
-    const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers }))
+    // It needs its tables to answer anything.
+    const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers && now.schemaStands }))
     return serve("router", routesOf(RouterApi), version.expected).pipe(Layer.provide(handlers(report)))
   })
 )

@@ -11,7 +11,7 @@ import { SignJWT, UnsecuredJWT } from "jose"
 import { signingSecret } from "../../src/gatekeeper/SigningSecret.ts"
 import { Tokens } from "../../src/gatekeeper/Tokens.ts"
 import { Settings } from "../../src/platform/Settings.ts"
-import { temporaryDirectory } from "../support/Program.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 
@@ -86,7 +86,7 @@ describe("signingSecret", () => {
 
   it.scopedLive("is made once under the home, for its owner's eyes, by however many that start at once", () =>
     Effect.gen(function* () {
-      const home = join(yield* temporaryDirectory, "home")
+      const home = yield* temporaryHome
       const made = yield* Effect.all(
         Array.from({ length: 8 }, () => secretIn(home)),
         { concurrency: "unbounded" }
@@ -99,7 +99,7 @@ describe("signingSecret", () => {
 
   it.scopedLive("is never made up in production", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryDirectory
+      const home = yield* temporaryHome
       const refused = yield* Effect.flip(secretIn(home, { NODE_ENV: "production" }))
       expect(refused.message).toContain("JWT_SECRET_KEY")
     })
@@ -107,7 +107,7 @@ describe("signingSecret", () => {
 
   it.scopedLive("is refused when its file was cut short, with the way out", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryDirectory
+      const home = yield* temporaryHome
       writeFileSync(join(home, "jwt-secret"), "short")
       const refused = yield* Effect.flip(secretIn(home))
       expect(refused.message).toContain(join(home, "jwt-secret"))

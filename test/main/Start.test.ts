@@ -7,7 +7,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
-import { program, project, temporaryDirectory } from "../support/Program.ts"
+import { program, project } from "../support/Program.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 const services = ["gatekeeper", "guardian", "router"] as const
@@ -27,7 +28,7 @@ describe("pnpm start", () => {
     "needs nothing but Node: an embedded PostgreSQL, three ports that are ready, and a curl line that works when pasted",
     () =>
       Effect.gen(function* () {
-        const home = join(yield* temporaryDirectory, "home")
+        const home = yield* temporaryHome
         const running = yield* program({ environment: { GRAVITAS_HOME: home } })
         const [, curl = ""] = yield* running.printed(/^\s+(curl .*)$/m)
         for (const service of services) {
@@ -108,7 +109,7 @@ describe("pnpm start", () => {
 
   it.scopedLive("does not open its port on a schema that it could not migrate, and names the place (fault 2)", () =>
     Effect.gen(function* () {
-      const copy = yield* temporaryDirectory
+      const copy = yield* temporaryHome
       for (const part of ["src", "migrations", "config", "package.json", "tsconfig.json"]) {
         cpSync(join(project, part), join(copy, part), { recursive: true })
       }

@@ -1,11 +1,12 @@
-import { join } from "node:path"
+import * as Net from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
-import { program, temporaryDirectory } from "../support/Program.ts"
+import { program } from "../support/Program.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 /** Requests without a pause on `connections` kept-alive connections until the server is gone; the ids that were answered. */
@@ -61,11 +62,41 @@ describe("the end", () => {
     })
   )
 
+  it.scopedLive("waits for a request whose body is still on its way, and its row is written", () =>
+    Effect.gen(function* () {
+      const databaseUrl = yield* freshDatabase
+      const running = yield* program({
+        args: ["gatekeeper"],
+        environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
+      })
+      const { hostname, port } = new URL(yield* running.url("gatekeeper"))
+      const token = yield* Effect.promise(() => tokenOf("Librarian"))
+      const body = '{"action":"read","resource":"vaults/slow"}'
+      const socket = Net.connect(Number(port), hostname)
+      let received = ""
+      socket.setEncoding("utf8").on("data", (chunk) => {
+        received += chunk
+      })
+      socket.write(
+        `POST /validate HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\ncontent-length: ${body.length}\r\n\r\n`
+      )
+      socket.write(body.slice(0, 10))
+      yield* Effect.sleep("300 millis")
+      yield* running.signal("SIGTERM")
+      yield* Effect.sleep("700 millis")
+      socket.write(body.slice(10))
+      expect((yield* running.ended()).code).toBe(0)
+      expect(received).toContain("200 OK")
+      const rows = yield* rowsOf(databaseUrl, "select resource from gatekeeper.audit_log")
+      expect(rows).toEqual([{ resource: "vaults/slow" }])
+    })
+  )
+
   it.scopedLive(
     "by Ctrl-C, to the whole group, on the embedded PostgreSQL: nothing answered is missing, and PostgreSQL ends last",
     () =>
       Effect.gen(function* () {
-        const home = join(yield* temporaryDirectory, "home")
+        const home = yield* temporaryHome
         const running = yield* program({ environment: { GRAVITAS_HOME: home, JWT_SECRET_KEY: signingSecret } })
         const gatekeeper = yield* running.url("gatekeeper")
         const token = yield* Effect.promise(() => tokenOf("Librarian"))

@@ -10,7 +10,7 @@ const only =
   (...args: ReadonlyArray<string>) =>
     run("runMigrate", [...args, "--service", "router"], { url, migrations })
 
-describe("the migrate command", () => {
+describe("the migrate command", { timeout: 120_000 }, () => {
   it.scopedLive("brings every service to head when bare, and takes one back by a relative target", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase

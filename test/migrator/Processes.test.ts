@@ -6,33 +6,24 @@ import { freshDatabase } from "../support/TestDatabase.ts"
 import { ask, eventsOf, migrationsOf, revision, tableA, tablesOf } from "./support/Fixture.ts"
 import { run, start } from "./support/Processes.ts"
 
-describe("a process that starts a service", () => {
-  it.scopedLive(
-    "is one of eight that start at once on an empty database: one applies, all succeed",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const ended = yield* Effect.forEach(
-          [1, 2, 3, 4, 5, 6, 7, 8],
-          () => run("startService", ["guardian"], { url }),
-          {
-            concurrency: "unbounded"
-          }
-        )
-        expect(ended.map(({ code, stderr }) => [code, stderr.trim()])).toEqual(ended.map(() => [0, ""]))
-        for (const { stdout } of ended) {
-          expect(stdout).toContain("Guardian schema versioned at revision 0001_certificates_sessions_badges (head)")
-          expect(stdout).toContain("the port would open")
-        }
-        expect(ended.filter(({ stdout }) => stdout.includes("0001_certificates_sessions_badges applied"))).toHaveLength(
-          1
-        )
-        expect(yield* ask(url, "select event from guardian.schema_event order by id")).toEqual([
-          { event: "prepared" },
-          { event: "applied" }
-        ])
-      }),
-    60_000
+describe("a process that starts a service", { timeout: 120_000 }, () => {
+  it.scopedLive("is one of eight that start at once on an empty database: one applies, all succeed", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const ended = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => run("startService", ["guardian"], { url }), {
+        concurrency: "unbounded"
+      })
+      expect(ended.map(({ code, stderr }) => [code, stderr.trim()])).toEqual(ended.map(() => [0, ""]))
+      for (const { stdout } of ended) {
+        expect(stdout).toContain("Guardian schema versioned at revision 0001_certificates_sessions_badges (head)")
+        expect(stdout).toContain("the port would open")
+      }
+      expect(ended.filter(({ stdout }) => stdout.includes("0001_certificates_sessions_badges applied"))).toHaveLength(1)
+      expect(yield* ask(url, "select event from guardian.schema_event order by id")).toEqual([
+        { event: "prepared" },
+        { event: "applied" }
+      ])
+    })
   )
 
   it.scopedLive("ends non-zero before its port opens when a revision is broken, and says what and where", () =>

@@ -3,9 +3,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import { acquire } from "../../src/migrator/SchemaLock.ts"
 import { connect } from "../../src/platform/Connection.ts"
+import type { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf } from "./support/Fixture.ts"
 
@@ -16,17 +16,17 @@ const hold = (url: Redacted.Redacted) =>
     return connection
   })
 
-/** Until a session of the migrator runs (or waits in) a statement like this one. */
-const untilRunning = (url: Redacted.Redacted, statement: string) =>
+/** Waits until a session runs (or waits in) a statement like this one; answers its backend. */
+const untilRunning = (url: Redacted.Redacted, statement: string): Effect.Effect<unknown, DatabaseError> =>
   ask(
     url,
-    "select pid from pg_stat_activity where query like $1 and state = 'active' and pid <> pg_backend_pid() and datname = current_database()",
+    `select pid from pg_stat_activity where query like $1 and state = 'active' and pid <> pg_backend_pid()
+     and datname = current_database()`,
     [`%${statement}%`]
   ).pipe(
-    Effect.map(([row]) => row),
-    Effect.repeat({ until: (row) => row !== undefined, schedule: Schedule.spaced("20 millis") }),
-    Effect.map((row) => row?.["pid"]),
-    Effect.timeout("10 seconds")
+    Effect.flatMap(([row]) =>
+      row === undefined ? Effect.delay(untilRunning(url, statement), "20 millis") : Effect.succeed(row["pid"])
+    )
   )
 
 describe("the lock of a schema", () => {

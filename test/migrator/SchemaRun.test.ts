@@ -183,6 +183,21 @@ describe("the migrator", () => {
     })
   )
 
+  it.scopedLive("refuses history tables of a newer form than it knows", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+      yield* migrateRouter(url, migrations)
+      yield* ask(url, "insert into router.schema_event (event, app_version, tool_version) values ('prepared', '9', 9)")
+      expect(yield* Effect.flip(migrateRouter(url, migrations, base))).toMatchObject({
+        _tag: "HistoryFormatUnknown",
+        exitCode: 8,
+        format: 9
+      })
+      expect(yield* tablesOf(url, "router")).toEqual(["a"])
+    })
+  )
+
   it.scopedLive("lets nobody, not even the owner, change what the event log says", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase

@@ -1,6 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -46,11 +44,6 @@ const inherited = Object.fromEntries(
   })
 )
 
-export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "gravitas-test-"))),
-  (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
-)
-
 const kill = (pid: number, signal: NodeJS.Signals) =>
   Effect.sync(() => {
     try {
@@ -88,7 +81,6 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
     })
     const pid = child.pid ?? 0
     const output = () => `${stdout}\n${stderr}`
-    yield* Effect.addFinalizer(() => Effect.suspend(() => (ended === undefined ? kill(-pid, "SIGKILL") : Effect.void)))
     const until = <A>(read: () => A | undefined, what: string, patience: Duration.DurationInput): Effect.Effect<A> =>
       Effect.async<A>((resume) => {
         const deadline = Date.now() + Duration.toMillis(patience)
@@ -104,6 +96,14 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
         }, 10)
         return Effect.sync(() => clearInterval(timer))
       })
+    // Asked first, so that it stops the PostgreSQL that it may have started.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        if (ended !== undefined) return
+        yield* kill(pid, "SIGTERM")
+        yield* until(() => ended, "", "10 seconds").pipe(Effect.catchAllCause(() => kill(-pid, "SIGKILL")))
+      })
+    )
     const printed = (pattern: RegExp, patience: Duration.DurationInput = "45 seconds") =>
       until(
         () => {

@@ -14,6 +14,8 @@ export interface HealthReport {
   readonly databaseProblem?: string
   /** Revisions of the service's schema: that of this program, and that which the application's connection reads. */
   readonly schema: { readonly expected: string; readonly actual: string | null }
+  /** `actual` is one that this program understands. */
+  readonly schemaStands: boolean
   /** The gatekeeper's trail. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
 }
@@ -66,8 +68,10 @@ export class HealthGroup extends HttpApiGroup.make("health")
 const answer = (status: number, body: unknown) =>
   HttpServerResponse.unsafeJson(body, { status, headers: { "cache-control": "no-store" } })
 
+const troubled: ReadonlyArray<string | undefined> = ["retrying", "paused", "dead"]
+
 const isWhole = (report: HealthReport): boolean =>
-  report.databaseAnswers && report.schema.actual === report.schema.expected && report.audit?.drain !== "paused"
+  report.databaseAnswers && report.schemaStands && !troubled.includes(report.audit?.drain)
 
 /** The three answers, made anew from `report` at each request. */
 export const healthAnswers = (service: ServiceName, report: Effect.Effect<HealthReport>) => ({
