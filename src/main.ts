@@ -1,4 +1,3 @@
-import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
@@ -14,12 +13,11 @@ import type { Place } from "./launch/Place.ts"
 import { serve } from "./launch/Serve.ts"
 import { storage } from "./launch/Storage.ts"
 import { tokenCommand } from "./launch/TokenCommand.ts"
-import { migrateCommand } from "./migrator/Commands.ts"
+import { migrateCommand } from "./migrator/commands/Commands.ts"
+import { appVersion } from "./platform/AppVersion.ts"
 import * as Logging from "./platform/Logging.ts"
 import { plainInPipes } from "./platform/PlainConsole.ts"
 import { Settings } from "./platform/Settings.ts"
-
-const { version } = createRequire(import.meta.url)("../package.json") as { readonly version: string }
 
 const ending: Ending = { signal: undefined, serving: false, unwritten: 0 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -70,7 +68,7 @@ const gravitas = Command.make("gravitas", { services }, ({ services }) =>
   ])
 )
 
-Command.run(gravitas, { name: "Gravitas", version, executable: "gravitas" })(process.argv).pipe(
+Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })(process.argv).pipe(
   plainInPipes,
   Effect.provide(NodeContext.layer),
   NodeRuntime.runMain({

@@ -1,18 +1,9 @@
-import { createRequire } from "node:module"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
+import { appVersion } from "../platform/AppVersion.ts"
 
 /** The form of the history tables and of their rows. A later form migrates earlier ones to itself. */
 export const toolVersion = 1
-
-const manifest: unknown = createRequire(import.meta.url)("../../package.json")
-
-const appVersion = Either.match(Schema.decodeUnknownEither(Schema.Struct({ version: Schema.String }))(manifest), {
-  onLeft: () => "unknown",
-  onRight: ({ version }) => version
-})
 
 /** How long the migrator waits, and for what. */
 export class MigratorOptions extends Context.Reference<MigratorOptions>()("migrator/MigratorOptions", {

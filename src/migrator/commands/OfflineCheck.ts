@@ -1,0 +1,30 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ServiceName } from "../../domain/Service.ts"
+import { loadRevisionSet } from "../revision/MigrationFiles.ts"
+import type { Revision, Section } from "../revision/Revision.ts"
+import type { FileProblem } from "../revision/RevisionFile.ts"
+import { headOf, RevisionSetInvalid } from "../revision/RevisionSet.ts"
+import { split } from "../revision/Statements.ts"
+
+const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> => [
+  up,
+  ...(reversal._tag === "Down" ? [reversal.section] : []),
+  ...Option.toArray(verify)
+]
+
+/** What can be known about a service's files without a database: names, numbers, markers, downs and syntax. */
+export const checkFiles = Effect.fn("Migrator.check")(function* (service: ServiceName) {
+  const set = yield* loadRevisionSet(service)
+  const problems = yield* Effect.forEach(set.revisions, (revision) =>
+    Effect.forEach(sectionsOf(revision), (section) =>
+      split(section).pipe(
+        Effect.as(Option.none<FileProblem>()),
+        Effect.catchAll(({ line, problem }) => Effect.succeedSome({ file: revision.file, line, problem }))
+      )
+    )
+  )
+  const found = problems.flat().flatMap(Option.toArray)
+  if (found.length > 0) return yield* new RevisionSetInvalid({ service, problems: found })
+  return { service, head: headOf(set).name, revisions: set.revisions.length }
+})

@@ -1,0 +1,140 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import type { ServiceName } from "../../domain/Service.ts"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { MigratorOptionsValues } from "../MigratorOptions.ts"
+import type { Step } from "../plan/Plan.ts"
+import { revisionName } from "../revision/Revision.ts"
+import { watched } from "./Blockers.ts"
+import type { StatementFailed } from "./Execution.ts"
+import { RevisionFailed } from "./RevisionFailed.ts"
+import type { LockLost } from "./SchemaLock.ts"
+import { type Bench, readStep, refOf, runInTransaction, runWithoutTransaction, type StepError } from "./StepRun.ts"
+
+export interface Application extends Bench {
+  readonly service: ServiceName
+  readonly options: MigratorOptionsValues
+  /** The migration connection, for a second look. */
+  readonly url: Redacted.Redacted
+  /** Where the schema stands before the step. */
+  readonly standing: string
+}
+
+/** 55P03: lock_timeout passed. 40P01: deadlock. Waiting mends both. */
+const isContention = (error: StepError): boolean => {
+  if (error._tag === "LockLost") return false
+  const { sqlstate } = error._tag === "StatementFailed" ? error.cause : error
+  return sqlstate === "55P03" || sqlstate === "40P01"
+}
+
+const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
+
+/** An error of COMMIT, or of the history's own statements, has no place of its own: it is the step's. */
+const placeless = (application: Application, step: Step, error: DatabaseError) => ({
+  direction: step._tag === "Apply" ? ("up" as const) : ("down" as const),
+  cause: error,
+  place: {
+    file:
+      step._tag === "Apply"
+        ? step.revision.file
+        : Option.getOrElse(step.file, () => `${application.service}.schema_history.down_script`),
+    line: sectionOf(step).line,
+    source: sectionOf(step).text.split("\n")[0] ?? "",
+    statement: error.phase === "commit" ? "commit" : "(the migrator's own record of this revision)"
+  }
+})
+
+const outcomeOf = (application: Application, step: Step, cause: DatabaseError): string => {
+  const { service, standing } = application
+  if (!sectionOf(step).transaction) {
+    return (
+      "It runs without a transaction: what it did before stays, and " +
+      `${service}.schema_history shows how many statements that is`
+    )
+  }
+  return cause.phase === "commit" && cause.sqlstate === undefined
+    ? "The connection broke at COMMIT, so only schema_history can tell whether it was applied"
+    : `It was rolled back; ${service} stays at ${standing}`
+}
+
+/** The event log must not hide the failure that it is about: what goes wrong here is only logged. */
+const recordFailure = ({ session, history }: Application, step: Step, failure: RevisionFailed) =>
+  session.reset.pipe(
+    Effect.zipRight(history.event("failed", refOf(step), failure.message)),
+    Effect.catchAll((error) => Effect.logWarning(`the failure could not be recorded in schema_event: ${error.message}`))
+  )
+
+/**
+ * Runs one step to its end, with its history row and its event. A lock timeout or a deadlock is tried again, from the
+ * start of its transaction, with growing, jittered pauses; the last failure names who stood in the way.
+ */
+export const runStep = (application: Application, step: Step): Effect.Effect<void, RevisionFailed | LockLost> => {
+  const { options, service, session, url } = application
+  const { revision: number, slug } = refOf(step)
+  const name = revisionName(number, slug)
+  const section = sectionOf(step)
+  const lockTimeout = Option.getOrElse(section.lockTimeout, () => options.lockTimeout)
+
+  const attempt = (
+    count: number,
+    seen: Ref.Ref<ReadonlyArray<string>>
+  ): Effect.Effect<void, RevisionFailed | LockLost> =>
+    Effect.gen(function* () {
+      yield* session.reset
+      const { script, verify } = yield* readStep(step, service)
+      const run = section.transaction ? runInTransaction : runWithoutTransaction
+      const work = run(application, step, script, verify)
+      const watch = section.transaction && (count > 1 || options.attempts === 1)
+      const after = Duration.times(lockTimeout, 0.5)
+      yield* watch ? watched(work, { url, pid: session.connection.backendPid, after, seen }) : work
+    }).pipe(
+      Effect.catchAll((error: StepError) =>
+        Effect.gen(function* () {
+          if (error._tag === "LockLost") return yield* error
+          const blockers = yield* Ref.get(seen)
+          if (isContention(error) && section.transaction && count < options.attempts) {
+            const jitter = yield* Random.nextRange(0.5, 1.5)
+            const pause = Duration.times(options.firstPause, 2 ** (count - 1) * jitter)
+            const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
+            yield* Effect.logWarning(
+              `${service}: ${name} could not get its locks (attempt ${count} of ${options.attempts}: ${error.message}${by}); ` +
+                `trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
+            )
+            yield* Effect.sleep(pause)
+            return yield* attempt(count + 1, seen)
+          }
+          const known: Pick<StatementFailed, "place" | "direction" | "cause"> =
+            error._tag === "StatementFailed" ? error : placeless(application, step, error)
+          const failure = new RevisionFailed({
+            service,
+            revision: name,
+            direction: known.direction,
+            place: known.place,
+            cause: known.cause,
+            attempts: count,
+            blockers,
+            outcome: outcomeOf(application, step, known.cause)
+          })
+          yield* recordFailure(application, step, failure)
+          return yield* failure
+        })
+      )
+    )
+
+  const done = step._tag === "Apply" ? "applied" : "reverted"
+  return Ref.make<ReadonlyArray<string>>([]).pipe(
+    Effect.flatMap((seen) => attempt(1, seen)),
+    Effect.timed,
+    Effect.flatMap(([took]) =>
+      Effect.logInfo(`${service}: ${name} ${done} in ${Math.round(Duration.toMillis(took))} ms`)
+    ),
+    Effect.annotateLogs({ service, revision: name }),
+    Effect.withSpan(step._tag === "Apply" ? "Migrator.apply" : "Migrator.revert", {
+      attributes: { service, revision: name }
+    })
+  )
+}

@@ -1,0 +1,127 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import type { HistoryEntry } from "../../../src/migrator/history/HistoryEntry.ts"
+import * as Plan from "../../../src/migrator/plan/Plan.ts"
+import { type Revision, revisionName } from "../../../src/migrator/revision/Revision.ts"
+import { makeRevisionSet } from "../../../src/migrator/revision/RevisionSet.ts"
+
+const { Target } = Plan
+const fileOf = (number: number, { irreversible = false, phase = "expand" } = {}) => ({
+  file: `${revisionName(number, `r${number}`)}.sql`,
+  content:
+    `-- migrate:up phase:${phase}\nselect ${number};\n` +
+    (irreversible ? "-- migrate:irreversible too late\n" : `-- migrate:down\nselect -${number};\n`)
+})
+const setOf = (...files: ReadonlyArray<ReturnType<typeof fileOf>>) =>
+  Either.getOrThrow(makeRevisionSet("router", "migrations/router", files))
+const three = setOf(fileOf(1), fileOf(2), fileOf(3))
+
+const entryOf = (revision: Revision, change: Partial<HistoryEntry> = {}): HistoryEntry => ({
+  revision: revision.number,
+  slug: revision.slug,
+  kind: "sql",
+  phase: revision.phase,
+  state: "applied",
+  up_checksum: revision.up.checksum,
+  down_checksum: revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null,
+  down_script: revision.reversal._tag === "Down" ? revision.reversal.section.text : null,
+  irreversible_reason: revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null,
+  steps_done: 1,
+  steps_total: 1,
+  started_at: new Date(0),
+  finished_at: new Date(0),
+  duration_ms: 1,
+  applied_by: "owner",
+  app_version: "0",
+  tool_version: 1,
+  ...change
+})
+const historyOf = (set: typeof three, count = set.revisions.length, change: Partial<HistoryEntry> = {}) =>
+  set.revisions.slice(0, count).map((revision) => entryOf(revision, revision.number === count ? change : {}))
+
+/** `+1 +2`, `-3 -2`, or the tag of the refusal. */
+const decided = (...args: Parameters<typeof Plan.make>): string =>
+  Either.match(Plan.make(...args), {
+    onLeft: ({ _tag }) => _tag,
+    onRight: ({ steps }) =>
+      steps.map((step) => (step._tag === "Apply" ? `+${step.revision.number}` : `-${step.entry.revision}`)).join(" ")
+  })
+
+const to = (number: number, slug: string | null = null) => ({ number, slug })
+
+describe("a plan", () => {
+  it.each<[what: string, applied: number, target: Plan.Target, expected: string]>([
+    ["nothing applied, to head", 0, Target.Head(), "+1 +2 +3"],
+    ["one applied, to head", 1, Target.Head(), "+2 +3"],
+    ["at head, to head", 3, Target.Head(), ""],
+    ["up to a revision", 0, Target.UpTo(to(2)), "+1 +2"],
+    ["up to a revision by its whole name", 0, Target.UpTo(to(2, "r2")), "+1 +2"],
+    ["two forward", 1, Target.Forward({ count: 2 }), "+2 +3"],
+    ["up past the head", 1, Target.Forward({ count: 3 }), "RevisionUnknown"],
+    ["up to what is behind", 2, Target.UpTo(to(1)), "TargetBehind"],
+    ["up to a number with another name", 0, Target.UpTo(to(2, "other")), "RevisionUnknown"],
+    ["down to base", 3, Target.DownTo(to(0)), "-3 -2 -1"],
+    ["down to a revision, which stays", 3, Target.DownTo(to(1)), "-3 -2"],
+    ["down to the current one", 2, Target.DownTo(to(2)), ""],
+    ["one back", 2, Target.Back({ count: 1 }), "-2"],
+    ["further back than base", 2, Target.Back({ count: 3 }), "RevisionUnknown"],
+    ["down to what is ahead", 1, Target.DownTo(to(2)), "TargetBehind"]
+  ])("%s", (_, applied, target, expected) => {
+    expect(decided(three, historyOf(three, applied), target)).toBe(expected)
+  })
+
+  it.each<[what: string, change: Partial<HistoryEntry>, expected: string]>([
+    ["an edited up", { up_checksum: "0" }, "ChecksumMismatch"],
+    ["an edited down", { down_checksum: "0" }, "ChecksumMismatch"],
+    ["a revision left half applied", { state: "applying" }, "PartlyApplied"],
+    ["a revision left half reverted", { state: "reverting" }, "PartlyApplied"],
+    ["another revision of that number", { slug: "other" }, "RevisionConflict"],
+    ["a hole", { revision: 3 }, "RevisionConflict"]
+  ])("refuses %s, whatever the target", (_, change, expected) => {
+    for (const target of [Target.Head(), Target.DownTo(to(0)), Target.Back({ count: 1 })]) {
+      expect(decided(three, historyOf(three, 2, change), target)).toBe(expected)
+    }
+  })
+
+  it("goes on under a database ahead of it when that only expanded the schema, and refuses when it took something away", () => {
+    const one = setOf(fileOf(1))
+    expect(decided(one, historyOf(three), Target.Head())).toBe("")
+    const { ahead, current } = Either.getOrThrow(Plan.make(one, historyOf(three), Target.Head()))
+    expect([ahead.length, current]).toEqual([2, "0003_r3"])
+    expect(decided(one, historyOf(three, 3, { phase: "contract" }), Target.Head())).toBe("DatabaseAhead")
+  })
+
+  it("goes down by the stored script when the file is missing here", () => {
+    const plan = Either.getOrThrow(Plan.make(setOf(fileOf(1)), historyOf(three), Target.DownTo(to(1))))
+    expect(plan.steps.map((step) => step._tag === "Revert" && step.down.text)).toEqual([
+      "-- migrate:down\nselect -3;",
+      "-- migrate:down\nselect -2;"
+    ])
+  })
+
+  it("refuses a way back through an irreversible revision before anything is reverted, and names the furthest", () => {
+    const set = setOf(fileOf(1), fileOf(2, { irreversible: true }), fileOf(3))
+    expect(decided(set, historyOf(set), Target.Back({ count: 1 }))).toBe("-3")
+    const refusal = Either.flip(Plan.make(set, historyOf(set), Target.DownTo(to(0)))).pipe(Either.getOrThrow)
+    expect(refusal.exitCode).toBe(10)
+    expect(refusal.message).toContain("0002_r2 (too late)")
+    expect(refusal.message).toContain("downgrade 0002_r2")
+  })
+
+  it.prop(
+    "leads from anywhere to anywhere, a step at a time, without a gap",
+    [FastCheck.integer({ min: 0, max: 3 }), FastCheck.integer({ min: 0, max: 3 })],
+    ([from, goal]) => {
+      const target = goal >= from ? Target.UpTo(to(goal)) : Target.DownTo(to(goal))
+      const plan = Either.getOrThrow(Plan.make(three, historyOf(three, from).reverse(), target))
+      let at = from
+      for (const step of plan.steps) {
+        const number = step._tag === "Apply" ? step.revision.number : step.entry.revision
+        expect(number).toBe(step._tag === "Apply" ? at + 1 : at)
+        at += step._tag === "Apply" ? 1 : -1
+      }
+      expect(at).toBe(goal)
+    }
+  )
+})
