@@ -160,7 +160,8 @@ it.scopedLive("going down removes everything that going up made", () =>
        union all select proname::text from pg_proc where pronamespace = 'gatekeeper'::regnamespace
        union all select typname::text from pg_type where typnamespace = 'gatekeeper'::regnamespace`
     )
-    expect(left).toEqual([])
+    // The migrator's own tables, which tell of the way there and back, stay.
+    expect(left.filter(({ name }) => !/schema_(history|event|version)/.test(String(name)))).toEqual([])
     yield* gatekeeperUp(url)
   })
 )

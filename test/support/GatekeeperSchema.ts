@@ -1,29 +1,22 @@
-import * as Fs from "node:fs/promises"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
-import { connect } from "../../src/platform/Connection.ts"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { Target } from "../../src/migrator/plan/Plan.ts"
+import { migrate } from "../../src/migrator/run/SchemaRun.ts"
+import { Database } from "../../src/platform/Database.ts"
+import { Settings } from "../../src/platform/Settings.ts"
 
-const directory = new URL("../../migrations/gatekeeper/", import.meta.url)
+const bring = (url: Redacted.Redacted, target: Target) => {
+  const environment = ConfigProvider.fromMap(new Map([["DATABASE_URL", Redacted.value(url)]]))
+  const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(environment)))
+  const database = Database.layer(["gatekeeper"]).pipe(Layer.provideMerge(settings))
+  return migrate("gatekeeper", target).pipe(Effect.provide([database, NodeContext.layer]), Effect.asVoid, Effect.orDie)
+}
 
-const section = (text: string, name: "up" | "down"): string =>
-  new RegExp(`^-- migrate:${name}[^\\n]*\\n([^]*?)(?=^-- migrate:|$(?![^]))`, "m").exec(text)?.[1] ?? ""
+/** Brings the gatekeeper's schema to head. */
+export const gatekeeperUp = (url: Redacted.Redacted) => bring(url, Target.Head())
 
-const sections = (name: "up" | "down") =>
-  Effect.promise(async () => {
-    const files = (await Fs.readdir(directory)).filter((file) => file.endsWith(".sql")).sort()
-    const texts = await Promise.all(files.map((file) => Fs.readFile(new URL(file, directory), "utf8")))
-    const found = texts.map((text) => section(text, name))
-    return name === "up" ? found : found.reverse()
-  })
-
-const run = (url: Redacted.Redacted, statements: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const connection = yield* connect({ url, applicationName: "gravitas test" })
-    for (const statement of statements) yield* connection.query(statement)
-  }).pipe(Effect.scoped)
-
-/** Brings the gatekeeper's schema to head, without the migrator. */
-export const gatekeeperUp = (url: Redacted.Redacted) =>
-  Effect.flatMap(sections("up"), (up) => run(url, ["create schema if not exists gatekeeper", ...up]))
-
-export const gatekeeperDown = (url: Redacted.Redacted) => Effect.flatMap(sections("down"), (down) => run(url, down))
+/** The whole way back. */
+export const gatekeeperDown = (url: Redacted.Redacted) => bring(url, Target.DownTo({ number: 0, slug: null }))
