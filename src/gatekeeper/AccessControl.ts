@@ -57,7 +57,6 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   {
     /** Fails only when the trail cannot take the event: no decision without a record. */
     readonly ask: (asked: Asked) => Effect.Effect<Outcome, AuditUnavailable>
-    readonly policyVersion: string
   }
 >() {
   static readonly layer = (policy: Policy) =>
@@ -82,7 +81,6 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         }
 
         return {
-          policyVersion: policy.version,
           ask: Effect.fnUntraced(function* (asked: Asked) {
             const caller = yield* Effect.either(tokens.verify(asked.authorization))
             if (Either.isLeft(caller)) {

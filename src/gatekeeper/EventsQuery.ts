@@ -8,8 +8,19 @@ const defaultPageSize = 100
 
 const known = ["ghost_id", "action", "resource", "result", "from", "to", "limit", "cursor"]
 
-/** A time without a zone means another moment on each machine, so it is refused. */
-const zoned = /(?:[zZ]|[+-]\d{2}:?\d{2})$/
+/** RFC 3339. A time without a zone means another moment on each machine, so it is refused. */
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/i
+
+/** Of the text's own calendar day: JavaScript takes 30 February for 2 March. */
+const isDay = (day: string): boolean => {
+  const midnight = DateTime.make(`${day}T00:00:00Z`)
+  return Option.isSome(midnight) && DateTime.formatIsoDateUtc(midnight.value) === day
+}
+
+const readTime = (text: string): Option.Option<DateTime.Utc> => {
+  const day = rfc3339.exec(text)?.[1]
+  return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
+}
 
 /**
  * Reads the query of `GET /audit/events`.
@@ -28,8 +39,8 @@ export const parseEventsQuery = (params: URLSearchParams): Either.Either<EventQu
   const time = (name: "from" | "to"): DateTime.Utc | undefined => {
     const text = given(name)
     if (text === undefined) return undefined
-    const parsed = zoned.test(text) ? DateTime.make(text) : Option.none()
-    if (Option.isSome(parsed)) return DateTime.toUtc(parsed.value)
+    const parsed = readTime(text)
+    if (Option.isSome(parsed)) return parsed.value
     problems.push(`"${name}" must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z`)
     return undefined
   }

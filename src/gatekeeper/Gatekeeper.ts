@@ -11,14 +11,12 @@ import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { routesOf } from "../platform/http/Strays.ts"
 import { Settings } from "../platform/Settings.ts"
+import { shutdownShares } from "../platform/ShutdownShares.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { GatekeeperApi } from "./Api.ts"
 import { handlers } from "./Http.ts"
 import { loadPolicy } from "./PolicyFile.ts"
 import { Tokens } from "./Tokens.ts"
-
-/** Of `SHUTDOWN_DEADLINE`; the rest is for requests in flight before it and the database after it. */
-const drainShare = 0.5
 
 const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
   Effect.gen(function* () {
@@ -65,7 +63,11 @@ export type OnUnwritten = (count: number) => Effect.Effect<void>
 const trail = (onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(
     Effect.map(Settings, ({ audit, shutdownDeadline }) =>
-      AuditLog.layer({ ...audit, shutdownDeadline: Duration.times(shutdownDeadline, drainShare), onUnwritten })
+      AuditLog.layer({
+        ...audit,
+        shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail),
+        onUnwritten
+      })
     )
   ).pipe(Layer.provide(PostgresAuditStore.layer))
 

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import type { AuditUnavailable } from "../audit/AuditLog.ts"
 import { AuditReader, type EventPage, type RecordedEvent } from "../audit/AuditReader.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
-import { type HealthReport, healthAnswers } from "../platform/http/Health.ts"
+import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { AccessControl, type Outcome } from "./AccessControl.ts"
@@ -136,7 +136,8 @@ const readEvents = (access: typeof AccessControl.Service, reader: typeof AuditRe
   Effect.fnUntraced(
     function* (request: HttpServerRequest.HttpServerRequest) {
       const id = requestId(request)
-      const [, search = ""] = request.url.split("?", 2)
+      const mark = request.url.indexOf("?")
+      const search = mark === -1 ? "" : request.url.slice(mark + 1)
       const query = parseEventsQuery(new URLSearchParams(search))
       const claimed = { action: "read", resource: "audit/events", metadata: { query: search } }
       const outcome = yield* access.ask({
@@ -146,7 +147,7 @@ const readEvents = (access: typeof AccessControl.Service, reader: typeof AuditRe
       })
       if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
       // An invalid query never was `Allowed`.
-      const page = yield* reader.events(Either.getOrThrow(query))
+      const page = yield* Effect.catchTag(reader.events(Either.getOrThrow(query)), "UnreadableCursor", Effect.die)
       return pageResponse(page)
     },
     (effect, request) =>
@@ -160,15 +161,6 @@ const readEvents = (access: typeof AccessControl.Service, reader: typeof AuditRe
               message,
               requestId: requestId(request),
               headers: { "retry-after": "1" }
-            })
-          ),
-        UnreadableCursor: ({ message }) =>
-          Effect.succeed(
-            errorResponse({
-              status: statusOf.invalid_request,
-              code: "invalid_request",
-              message,
-              requestId: requestId(request)
             })
           )
       })
@@ -188,12 +180,6 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
       return group.handleRaw("events", ({ request }) => answer(request))
     })
   )
-  const health = HttpApiBuilder.group(GatekeeperApi, "health", (group) => {
-    const answers = healthAnswers("gatekeeper", report)
-    return group
-      .handle("healthz", () => answers.healthz)
-      .handle("readyz", () => answers.readyz)
-      .handle("health", () => answers.health)
-  })
+  const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))
   return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, health]))
 }

@@ -46,8 +46,13 @@ export const signingSecret: Effect.Effect<
   const file = path.resolve(settings.home, secretFile)
   const read = Effect.map(files.readFileString(file), (text) => text.trim())
   const make = Effect.gen(function* () {
-    // Others may pass, not look: as root, the embedded PostgreSQL below it runs as another user.
-    yield* files.makeDirectory(path.dirname(file), { recursive: true, mode: 0o711 })
+    // Others may pass, not look: as root, the embedded PostgreSQL below it runs as another user. Only a home that is made
+    // here gets these rights.
+    const home = path.dirname(file)
+    if (!(yield* files.exists(home))) {
+      yield* files.makeDirectory(home, { recursive: true })
+      yield* files.chmod(home, 0o711)
+    }
     const draft = `${file}.${randomBytes(6).toString("hex")}`
     yield* files.writeFileString(draft, `${randomBytes(48).toString("base64url")}\n`, { flag: "wx", mode: 0o600 })
     yield* files.link(draft, file).pipe(

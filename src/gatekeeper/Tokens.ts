@@ -23,6 +23,9 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
 
 const algorithm = "HS256"
 
+/** Of more nobody has use; the whole of it would be hashed before it is refused. */
+const maximumTokenLength = 8 * 1024
+
 /** RFC 6750, section 2.1; the scheme's case is free (RFC 9110, section 11.1). */
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
 
@@ -89,6 +92,10 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               problem: "scheme",
               reason: "the Authorization header is not `Bearer <token>`"
             })
+          }
+          if (token.length > maximumTokenLength) {
+            const reason = `the token is longer than ${maximumTokenLength} characters`
+            return yield* new Unauthenticated({ problem: "invalid", reason })
           }
           const { payload } = yield* Effect.tryPromise({ try: () => jwtVerify(token, key, options), catch: refusalOf })
           if (typeof payload.sub !== "string" || payload.sub === "") {

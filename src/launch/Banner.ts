@@ -20,6 +20,8 @@ export interface Example {
   readonly resource: string
   /** Shell text that yields a token: the token itself on a terminal, a command substitution in a log. */
   readonly token: string
+  /** What must hold where the request is pasted. */
+  readonly condition?: string
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
@@ -37,9 +39,15 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
   return undefined
 }
 
-/** `$(cd … && tsx main.ts token <ghost>)`: works from any directory, and leaves no secret in a log. */
-export const tokenSubstitution = (place: Place & { readonly home: string }, ghost: string): string =>
-  `$(cd ${quoted(place.directory)} && GRAVITAS_HOME=${quoted(place.home)} ${quoted(place.runner)} ${quoted(place.program)} token ${quoted(ghost)})`
+/**
+ * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log. Of
+ * `variables` none is secret.
+ */
+export const tokenSubstitution = (place: Place, variables: Readonly<Record<string, string>>, ghost: string): string => {
+  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}`)
+  const words = [...assignments, quoted(place.runner), quoted(place.program), "token", quoted(ghost)]
+  return `$(cd ${quoted(place.directory)} && ${words.join(" ")})`
+}
 
 const curl = (url: string, { action, resource, token }: Example): string =>
   `curl -s ${url}/validate -H "Authorization: Bearer ${token}" -H 'content-type: application/json' ` +
@@ -62,6 +70,11 @@ export const renderBanner = ({ addresses, databases, notes, example }: BannerFac
   const request =
     example === undefined || gatekeeper === undefined
       ? []
-      : ["", `  Ask the gatekeeper, as ${example.ghost}:`, "", `    ${curl(gatekeeper.url, example)}`]
+      : [
+          "",
+          `  Ask the gatekeeper, as ${example.ghost}${example.condition === undefined ? "" : ` (${example.condition})`}:`,
+          "",
+          `    ${curl(gatekeeper.url, example)}`
+        ]
   return ["", "Gravitas is ready.", "", ...lines, ...notes.map((note) => `  ${note}`), ...request, ""].join("\n")
 }

@@ -58,7 +58,7 @@ export const boundedEnd = (ending: Ending) =>
         Effect.sync(() => {
           const hurry = () => {
             process.stderr.write(`gravitas: not stopped within ${Duration.format(shutdownDeadline)}; ending anyway\n`)
-            process.exit(1)
+            process.exit(ending.unwritten > 0 ? unwrittenExitCode : 1)
           }
           setTimeout(hurry, Duration.toMillis(shutdownDeadline)).unref()
         })

@@ -10,6 +10,7 @@ import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { loadPolicy } from "../gatekeeper/PolicyFile.ts"
 import { Tokens } from "../gatekeeper/Tokens.ts"
 import * as Guardian from "../guardian/Guardian.ts"
+import * as Migrator from "../migrator/Migrator.ts"
 import { Database } from "../platform/Database.ts"
 import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
@@ -19,6 +20,17 @@ import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
 import { storage } from "./Storage.ts"
+
+/** The schemas of all services stand before the first port opens: a process whose start fails has answered nobody. */
+const schemas = (services: ReadonlyArray<ServiceName>) => {
+  const layers = {
+    gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
+    guardian: Layer.discard(Migrator.layer("guardian")),
+    router: Layer.discard(Migrator.layer("router"))
+  }
+  const [first, ...rest] = services.map((service) => layers[service])
+  return rest.reduce((before, next) => Layer.merge(next, before), first ?? Layer.empty)
+}
 
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
 const inOrder = (services: ReadonlyArray<ServiceName>, onUnwritten: Gatekeeper.OnUnwritten) => {
@@ -33,12 +45,22 @@ const exampleQuestion = (place: Place) =>
     const question = allowedQuestion(yield* loadPolicy(settings.accessPolicyPath))
     if (question === undefined) return undefined
     if (!Logging.isTerminal("stderr")) {
-      const home = Path.resolve(settings.home)
-      return { ...question, token: tokenSubstitution({ ...place, home }, question.ghost) }
+      const { audience, issuer, secret } = settings.jwt
+      const variables = {
+        GRAVITAS_HOME: Path.resolve(settings.home),
+        ...(Option.isSome(issuer) ? { JWT_ISSUER: issuer.value } : {}),
+        ...(Option.isSome(audience) ? { JWT_AUDIENCE: audience.value } : {})
+      }
+      return {
+        ...question,
+        token: tokenSubstitution(place, variables, question.ghost),
+        ...(Option.isSome(secret) ? { condition: "in a shell where JWT_SECRET_KEY is set as it is here" } : {})
+      }
     }
-    const tokens = yield* Tokens
-    const token = yield* tokens.issue(question.ghost, { groups: [], timeToLive: Duration.hours(24) })
-    return { ...question, token: Redacted.value(token) }
+    const issue = Effect.flatMap(Tokens, (tokens) =>
+      tokens.issue(question.ghost, { groups: [], timeToLive: Duration.hours(24) })
+    )
+    return { ...question, token: Redacted.value(yield* Effect.provide(issue, Tokens.layer)) }
   })
 
 const banner = (place: Place, services: ReadonlyArray<ServiceName>) =>
@@ -70,7 +92,8 @@ export const serve = <E, R>(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services, onUnwritten)),
-      Layer.provide([storage(services, { join: false }), Addresses.layer, Tokens.layer]),
+      Layer.provide(schemas(services)),
+      Layer.provide([storage(services, { join: false }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))
     )
   )

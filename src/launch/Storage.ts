@@ -1,10 +1,12 @@
 import * as Path from "node:path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../domain/Service.ts"
 import { Database } from "../platform/Database.ts"
 import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { embeddedServices, Settings } from "../platform/Settings.ts"
+import { shutdownShares } from "../platform/ShutdownShares.ts"
 
 /**
  * The database of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
@@ -19,7 +21,11 @@ export const storage = (services: ReadonlyArray<ServiceName>, options: { readonl
       if (!isEmbedded) return database
       return Layer.provideMerge(
         database,
-        EmbeddedPostgres.layer({ home: Path.resolve(settings.home), join: options.join })
+        EmbeddedPostgres.layer({
+          home: Path.resolve(settings.home),
+          join: options.join,
+          stopPatience: Duration.times(settings.shutdownDeadline, shutdownShares.postgres)
+        })
       )
     })
   )

@@ -23,8 +23,9 @@ const patience = Duration.seconds(1)
 /** Probes come from balancers, many at a time: one question serves all that ask within this time. */
 const freshness = Duration.millis(250)
 
-/** An answer with a SQLSTATE is an answer, except where it says that the server is going, starting or out of reach. */
-const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean => sqlstate !== undefined && !/^(08|53|57P)/.test(sqlstate)
+/** An answer with a SQLSTATE is an answer, except where it says that no session is to be had: going, starting, full, barred. */
+const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
+  sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
 
 /**
  * Asks the application's own connection for the current revision: one question that tells both. The answer comes within a

@@ -16,6 +16,7 @@ import { displayAddress } from "./DatabaseAddress.ts"
 import { DatabaseError } from "./DatabaseError.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
 import { type DatabaseUrl, Settings } from "./Settings.ts"
+import { shutdownShares } from "./ShutdownShares.ts"
 
 /** PostgreSQL did not answer within `DATABASE_CONNECT_DEADLINE`, or refused for good. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -76,7 +77,7 @@ export const waitUntilReachable = (
     }
   })
 
-const openPool = (url: Redacted.Redacted) =>
+const openPool = (url: Redacted.Redacted, endWithin: Duration.Duration) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const pool = new Pg.Pool({
@@ -93,7 +94,7 @@ const openPool = (url: Redacted.Redacted) =>
       return pool
     }),
     (pool) =>
-      Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("2 seconds"), Effect.asVoid)
+      Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption(endWithin), Effect.asVoid)
   )
 
 /** Where each service's data is, and one pool per distinct connection string. */
@@ -120,13 +121,14 @@ export class Database extends Context.Tag("platform/Database")<
             url,
             () => Option.getOrThrowWith(embedded, () => new Error("no DATABASE_URL and no embedded PostgreSQL")).url
           )
+        const endWithin = Duration.times(settings.shutdownDeadline, shutdownShares.pools)
         const pools = new Map<string, PgClient.PgClient>()
         for (const service of services) {
           const url = resolve(settings.databaseUrls[service])
           const key = Redacted.value(url)
           if (pools.has(key)) continue
           yield* waitUntilReachable(url, settings.databaseConnectDeadline)
-          pools.set(key, yield* PgClient.fromPool({ acquire: openPool(url) }))
+          pools.set(key, yield* PgClient.fromPool({ acquire: openPool(url, endWithin) }))
         }
         return {
           url: (service, purpose) =>

@@ -6,5 +6,7 @@ export const displayAddress = (url: Redacted.Redacted): string => {
   if (!URL.canParse(given)) return "postgresql://(unreadable)"
   const { username, hostname, port, pathname } = new URL(given)
   const role = username === "" ? "" : `${username}@`
-  return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${pathname}`
+  // A password with an unescaped "/" ends up in the path, before an "@".
+  const database = pathname.includes("@") ? "/(unreadable)" : pathname
+  return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${database}`
 }

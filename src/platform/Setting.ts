@@ -109,6 +109,7 @@ export const databaseUrl = (name: string) =>
     { expected: "a PostgreSQL connection string", example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas" },
     (given) => {
       const url = URL.canParse(given) ? new URL(given) : undefined
-      return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
+      // An unescaped "/" in a password moves the rest of it into the path.
+      return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && /^\/[^/@]+$/.test(url.pathname)
     }
   )

@@ -1,17 +1,11 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type HealthReport, healthAnswers } from "../platform/http/Health.ts"
+import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { RouterApi } from "./Api.ts"
 
 /** The handlers of the router's contract. `report` is what `/health` and `/readyz` tell. */
 export const handlers = (report: Effect.Effect<HealthReport>) => {
-  const health = HttpApiBuilder.group(RouterApi, "health", (group) => {
-    const answers = healthAnswers("router", report)
-    return group
-      .handle("healthz", () => answers.healthz)
-      .handle("readyz", () => answers.readyz)
-      .handle("health", () => answers.health)
-  })
+  const health = HttpApiBuilder.group(RouterApi, "health", answerHealth("router", report))
   return HttpApiBuilder.api(RouterApi).pipe(Layer.provide(health))
 }

@@ -29,8 +29,8 @@ describe("allowedQuestion", () => {
 
 describe("tokenSubstitution", () => {
   it("is one shell word whatever characters the paths and the ghost have", () => {
-    const place = { directory: "/tmp", runner: "printf", program: "%s|", home: "/a b" }
-    const text = tokenSubstitution(place, `it's "$HOME" \`x\``)
+    const place = { directory: "/tmp", runner: "printf", program: "%s|" }
+    const text = tokenSubstitution(place, { GRAVITAS_HOME: "/a b", JWT_ISSUER: "it's" }, `it's "$HOME" \`x\``)
     expect(execFileSync("sh", ["-c", `printf %s "Bearer ${text}"`], { encoding: "utf8" })).toBe(
       `Bearer token|it's "$HOME" \`x\`|`
     )

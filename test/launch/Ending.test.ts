@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
@@ -29,6 +31,25 @@ describe("exitCode", () => {
     ["a defect", Exit.die(new Error("boom")), ending({ serving: true }), 1]
   ])("of %s", (_, exit, end, code) => {
     expect(exitCode(exit, end)).toBe(code)
+  })
+})
+
+describe("boundedEnd", () => {
+  it.each([
+    ["1 when nothing is known to be missing", 0, 1],
+    ["75 when events are", 3, unwrittenExitCode]
+  ])("ends a program whose end hangs, at SHUTDOWN_DEADLINE, with %s", async (_, unwritten, expected) => {
+    const fixture = join(import.meta.dirname, "fixtures/hanging.ts")
+    const child = spawn(process.execPath, ["--import", "tsx", fixture, String(unwritten)])
+    let stderr = ""
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk
+    })
+    await new Promise((resolve) => child.stdout.once("data", resolve))
+    child.kill("SIGTERM")
+    const code = await new Promise((resolve) => child.once("close", resolve))
+    expect(code).toBe(expected)
+    expect(stderr).toContain("not stopped within 1s")
   })
 })
 

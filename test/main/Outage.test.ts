@@ -8,7 +8,7 @@ import { testPostgres } from "../support/TestPostgres.ts"
 
 const capacity = 40
 
-const start = (shutdownDeadline = "25s") =>
+const start = (shutdownDeadline = "25s", onFull = "refuse") =>
   Effect.gen(function* () {
     const postgres = yield* testPostgres()
     const running = yield* program({
@@ -16,7 +16,8 @@ const start = (shutdownDeadline = "25s") =>
         DATABASE_URL: Redacted.value(postgres.url),
         JWT_SECRET_KEY: signingSecret,
         AUDIT_QUEUE_CAPACITY: String(capacity),
-        SHUTDOWN_DEADLINE: shutdownDeadline
+        SHUTDOWN_DEADLINE: shutdownDeadline,
+        AUDIT_ON_FULL: onFull
       }
     })
     const gatekeeper = yield* running.url("gatekeeper")
@@ -108,16 +109,55 @@ describe("when PostgreSQL does not come back", () => {
     "the end keeps to its deadline, counts what was answered and not written, and is not clean",
     () =>
       Effect.gen(function* () {
-        const { postgres, running, ask } = yield* start("8s")
+        const { postgres, running, ask } = yield* start("2s")
         expect((yield* ask).status).toBe(200)
         yield* Effect.sleep("500 millis")
         yield* postgres.pause
         for (let n = 0; n < 5; n++) expect((yield* ask).status).toBe(200)
         yield* running.signal("SIGTERM")
-        const { code } = yield* running.ended("9 seconds")
+        yield* running.signal("SIGTERM")
+        const { code } = yield* running.ended("3 seconds")
         expect(code).toBe(75)
         expect(running.output()).toMatch(/5 audit events were answered and are NOT in the database/)
         yield* postgres.resume
+      }),
+    90_000
+  )
+})
+
+describe("with AUDIT_ON_FULL=shed", () => {
+  it.scopedLive(
+    "the gatekeeper answers past its bound, and counts what will have no row",
+    () =>
+      Effect.gen(function* () {
+        const { postgres, gatekeeper, ask } = yield* start("2s", "shed")
+        yield* postgres.pause
+        for (let n = 0; n < capacity + 10; n++) expect((yield* ask).status).toBe(200)
+        const health = yield* request(`${gatekeeper}/health`)
+        expect(health.body).toMatchObject({ audit: { depth: capacity, counters: { shed: 10, refused: 0 } } })
+        expect((yield* request(`${gatekeeper}/readyz`)).status).toBe(200)
+        yield* postgres.resume
+      }),
+    90_000
+  )
+})
+
+describe("a second signal", () => {
+  it.scopedLive(
+    "does not cut short the writing of what was answered, and says how to",
+    () =>
+      Effect.gen(function* () {
+        const { postgres, running, ask } = yield* start("12s")
+        yield* postgres.pause
+        for (let n = 0; n < 5; n++) expect((yield* ask).status).toBe(200)
+        yield* running.signalGroup("SIGINT")
+        yield* Effect.sleep("2500 millis")
+        yield* running.signalGroup("SIGINT")
+        yield* running.printed(/still stopping/)
+        yield* postgres.resume
+        expect((yield* running.ended("15 seconds")).code).toBe(0)
+        const rows = yield* rowsOf(postgres.url, "select 1 from gatekeeper.audit_log")
+        expect(rows.length).toBe(5)
       }),
     90_000
   )

@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import { decodeJwt } from "jose"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -20,6 +22,15 @@ const closedPort = Effect.async<number>((resume) => {
     server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
   })
 })
+
+/** Dies when somebody answers. */
+const knock = (port: number) =>
+  Effect.async<void>((resume) => {
+    const socket = connect(port, "127.0.0.1")
+    socket.once("connect", () => resume(Effect.dieMessage(`port ${port} is open`)))
+    socket.once("error", () => resume(Effect.void))
+    return Effect.sync(() => socket.destroy())
+  })
 
 const environmentOf = (url: Redacted.Redacted) => ({ DATABASE_URL: Redacted.value(url), JWT_SECRET_KEY: signingSecret })
 
@@ -120,8 +131,15 @@ describe("pnpm start", () => {
         "-- migrate:up\ncreate table guardian.fine (id bigint);\n\ninsert into guardian.nowhere values (1);\n-- migrate:down\ndrop table guardian.fine;\n"
       )
       const url = yield* freshDatabase
-      const running = yield* program({ directory: copy, environment: environmentOf(url) })
+      const port = yield* closedPort
+      const running = yield* program({
+        checkout: copy,
+        environment: { ...environmentOf(url), GATEKEEPER_PORT: String(port) }
+      })
+      const knocking = yield* Effect.fork(Effect.forever(Effect.delay(knock(port), "5 millis")))
       const { code } = yield* running.ended("60 seconds")
+      // Whoever got in would have made this fail: no port opened, not even that of a service whose schema stands.
+      yield* Fiber.interrupt(knocking)
       expect(code).toBe(1)
       const words = running.stderr()
       expect(words).toContain("guardian")
@@ -182,6 +200,59 @@ describe("pnpm start", () => {
     })
   )
 
+  it.scopedLive("takes its settings from .env too, under the environment's", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const directory = yield* temporaryHome
+      writeFileSync(
+        join(directory, ".env"),
+        `HOST=127.0.0.2\nLOG_FORMAT=pretty\nLOG_LEVEL=warning\nDATABASE_URL=${Redacted.value(url)}\nJWT_ISSUER=wrong\n`
+      )
+      const running = yield* program({ args: ["router"], directory, environment: { LOG_LEVEL: "info" } })
+      expect(yield* running.url("router")).toContain("http://127.0.0.2:")
+      expect(running.stdout()).toMatch(/INFO .*Router schema versioned/)
+      expect(running.stdout()).not.toContain('{"message"')
+    })
+  )
+
+  it.scopedLive("refuses a .env that it cannot read, rather than start with other settings", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryHome
+      mkdirSync(join(directory, ".env"))
+      const running = yield* program({ directory })
+      expect((yield* running.ended()).code).toBe(1)
+      expect(running.stderr()).toMatch(/\.env: cannot be read/)
+    })
+  )
+
+  it.scopedLive("runs a router in production without the secret that only the gatekeeper needs", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const running = yield* program({
+        args: ["router"],
+        environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production" }
+      })
+      expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("prints tokens alone on stdout, for as long and with the groups that were asked for", () =>
+    Effect.gen(function* () {
+      const command = yield* program({
+        args: ["token", "Scout", "--ttl", "90s", "--group", "a", "--group", "b"],
+        environment: { JWT_SECRET_KEY: signingSecret, JWT_ISSUER: "https://issuer.example" }
+      })
+      expect((yield* command.ended()).code).toBe(0)
+      expect(command.stdout()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)
+      const claims = decodeJwt(command.stdout().trim())
+      expect(claims).toMatchObject({ sub: "Scout", groups: ["a", "b"], iss: "https://issuer.example" })
+      expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(90)
+      const wrong = yield* program({ args: ["token", "Scout", "--ttl", "soon"] })
+      expect((yield* wrong.ended()).code).toBe(2)
+      expect(wrong.stderr()).toContain("soon")
+    })
+  )
+
   it.scopedLive("names the port that is taken and the variable that sets another", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -199,6 +270,8 @@ describe("pnpm start", () => {
       const help = yield* program({ args: ["--help"] })
       expect((yield* help.ended()).code).toBe(0)
       expect(help.stdout()).toMatch(/migrate[\s\S]*token/)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what must not be there
+      expect(help.stdout()).not.toMatch(/\u001b/)
       const version = yield* program({ args: ["--version"] })
       expect((yield* version.ended()).code).toBe(0)
       expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\s*$/)

@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process"
 import * as Net from "node:net"
+import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -6,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
-import { program } from "../support/Program.ts"
+import { program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -39,6 +41,19 @@ const reached = (answered: ReadonlyArray<string>, count: number) =>
     Effect.orDie
   )
 
+/** Processes that do nothing but keep the processors busy; each ends by itself after half a minute. */
+const burners = (count: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      Array.from({ length: count }, () =>
+        spawn(process.execPath, ["-e", "const end = Date.now() + 30_000; while (Date.now() < end);"], {
+          stdio: "ignore"
+        })
+      )
+    ),
+    (children) => Effect.sync(() => children.map((child) => child.kill("SIGKILL")))
+  )
+
 const recorded = (url: Redacted.Redacted) =>
   Effect.map(rowsOf(url, "select id from gatekeeper.audit_log"), (rows) => rows.map((row) => String(row["id"])))
 
@@ -58,6 +73,8 @@ describe("the end", () => {
       const { code } = yield* running.ended("25 seconds")
       yield* Fiber.join(loading)
       expect(code).toBe(0)
+      const closed = [...running.stdout().matchAll(/(\w+) closed its port/g)].map(([, service]) => service)
+      expect(closed).toEqual(["Router", "Guardian", "Gatekeeper"])
       const rows = yield* recorded(databaseUrl)
       expect(new Set(rows).size).toBe(rows.length)
       const there = new Set(rows)
@@ -66,6 +83,30 @@ describe("the end", () => {
       expect(sources.length).toBe(1)
       expect(sources[0]?.["signed_off_seq"]).toBe(sources[0]?.["last_seq"])
     })
+  )
+
+  it.scopedLive(
+    "through the tsx command on a busy machine: it would kill a program that is slow to answer its signal",
+    () =>
+      Effect.gen(function* () {
+        const databaseUrl = yield* freshDatabase
+        const running = yield* program({
+          runner: [join(project, "node_modules/.bin/tsx")],
+          environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
+        })
+        const gatekeeper = yield* running.url("gatekeeper")
+        const token = yield* Effect.promise(() => tokenOf("Librarian"))
+        yield* burners(5)
+        const answered: Array<string> = []
+        const loading = yield* Effect.fork(load(gatekeeper, token, 64, answered))
+        yield* reached(answered, 300)
+        yield* running.signal("SIGTERM")
+        expect((yield* running.ended("25 seconds")).code).toBe(0)
+        yield* Fiber.join(loading)
+        const there = new Set(yield* recorded(databaseUrl))
+        expect(answered.filter((id) => !there.has(id))).toEqual([])
+      }),
+    90_000
   )
 
   it.scopedLive("waits for a request whose body is still on its way, and its row is written", () =>

@@ -209,6 +209,19 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
+  it.effect("records a token of absurd length as that, and refuses headers past all bounds in the same shape", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const long = yield* request(`${gatekeeper}/validate`, { token: "a".repeat(20_000), body: { resource: "a" } })
+      expect(long.status).toBe(401)
+      expect(yield* rowNamedBy(long)).toMatchObject({ result: "UNAUTHENTICATED" })
+      const absurd = yield* request(`${gatekeeper}/validate`, { token: "a".repeat(60_000), body: { resource: "a" } })
+      expect(absurd.status).toBe(431)
+      expect(absurd.body).toMatchObject({ error: { code: "unreadable_request" } })
+      expect(absurd.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
+    })
+  )
+
   it.effect("answers unknown paths, wrong methods and no route in the shape of every error", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
@@ -282,6 +295,15 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
           expect(yield* rowNamedBy(invalid)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
         }
       })
+  )
+
+  it.effect("reads a question mark in a filter as part of it, and all that follows", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "read", resource: "vaults/what?" })
+      yield* rowNamedBy(answer)
+      expect(listed(yield* events("?resource=vaults/what?")).length).toBe(1)
+      expect((yield* events("?resource=a?b&limit=0")).status).toBe(422)
+    })
   )
 
   it.effect("treats SQL in a filter as the text that it is (fault 13)", () =>

@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { createRequire } from "node:module"
 import { join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { temporaryHome } from "./TemporaryHome.ts"
 
 export const project = resolve(import.meta.dirname, "../..")
 
@@ -10,6 +13,9 @@ export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
+
+/** As a URL: `tsx` alone would be looked for beside the directory of the start. */
+const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 /** The real program, in a process and a process group of its own. */
 export interface Program {
@@ -32,8 +38,12 @@ export interface Program {
 export interface ProgramOptions {
   readonly args?: ReadonlyArray<string>
   readonly environment?: Readonly<Record<string, string>>
-  /** The checkout that it runs from. */
+  /** The checkout whose program it is. */
+  readonly checkout?: string
+  /** Where it is started: by default an empty directory, for a developer's own `.env` is none of a test's business. */
   readonly directory?: string
+  /** What runs the program: by default `node --import tsx`. */
+  readonly runner?: ReadonlyArray<string>
 }
 
 /** What the machine's own environment says must not reach the program under test. */
@@ -56,15 +66,24 @@ const kill = (pid: number, signal: NodeJS.Signals) =>
 /** Runs `src/main.ts` on free ports; killed with its group, if still there, when the scope ends. */
 export const program = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const directory = options.directory ?? project
+    const checkout = options.checkout ?? project
+    const directory = options.directory ?? (yield* temporaryHome)
+    const [runner = "", ...runnerArguments] = options.runner ?? [process.execPath, "--import", tsxLoader]
     const child: ChildProcess = spawn(
-      process.execPath,
-      ["--import", "tsx", join(directory, "src/main.ts"), ...(options.args ?? [])],
+      runner,
+      [...runnerArguments, join(checkout, "src/main.ts"), ...(options.args ?? [])],
       {
         cwd: directory,
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
-        env: { ...inherited, GATEKEEPER_PORT: "0", GUARDIAN_PORT: "0", ROUTER_PORT: "0", ...options.environment }
+        env: {
+          ...inherited,
+          GATEKEEPER_PORT: "0",
+          GUARDIAN_PORT: "0",
+          ROUTER_PORT: "0",
+          ACCESS_POLICY_PATH: join(checkout, "config/access-policy.yaml"),
+          ...options.environment
+        }
       }
     )
     let stdout = ""
@@ -109,8 +128,6 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
         () => {
           const match = pattern.exec(output())
           if (match !== null) return match
-          if (ended !== undefined)
-            throw new Error(`ended with ${JSON.stringify(ended)} before ${pattern}; it printed:\n${output()}`)
           return undefined
         },
         `${pattern} was not printed`,

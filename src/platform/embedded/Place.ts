@@ -62,10 +62,20 @@ const barrier = async (path: string, account: Account): Promise<Option.Option<st
   return stats === undefined || canEnter(stats, account) ? Option.none() : Option.some(path)
 }
 
+/** Others may pass, not look; whatever the umask, which `mkdir`'s mode is subject to. What is there already stays as it is. */
+const makeEnterable = async (directory: string): Promise<void> => {
+  const first = await Fs.mkdir(directory, { recursive: true, mode: 0o711 })
+  if (first === undefined) return
+  for (let one = directory; ; one = Path.dirname(one)) {
+    await Fs.chmod(one, 0o711)
+    if (one === first || one === Path.dirname(one)) return
+  }
+}
+
 /** Makes it for root alone to write; false when somebody else owns it or may write there, as could be below /tmp. */
 const claim = async (directory: string): Promise<boolean> => {
   for (const one of [Path.dirname(directory), directory]) {
-    await Fs.mkdir(one, { recursive: true, mode: 0o711 })
+    await makeEnterable(one)
     const stats = await Fs.lstat(one)
     if (!stats.isDirectory() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false
   }
@@ -108,7 +118,8 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Plac
   const uid = process.getuid?.()
   const isRoot = uid === 0
   const home = yield* attempt(async () => {
-    await Fs.mkdir(Path.join(given, "postgres"), { recursive: true, mode: isRoot ? 0o711 : 0o700 })
+    const postgres = Path.join(given, "postgres")
+    await (isRoot ? makeEnterable(postgres) : Fs.mkdir(postgres, { recursive: true, mode: 0o700 }))
     return Fs.realpath(given)
   })
   const inside = Path.join(home, "postgres")

@@ -1,4 +1,6 @@
+import type * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
@@ -73,23 +75,29 @@ const troubled: ReadonlyArray<string | undefined> = ["retrying", "paused", "dead
 const isWhole = (report: HealthReport): boolean =>
   report.databaseAnswers && report.schemaStands && !troubled.includes(report.audit?.drain)
 
-/** The three answers, made anew from `report` at each request. */
-export const healthAnswers = (service: ServiceName, report: Effect.Effect<HealthReport>) => ({
-  healthz: Effect.succeed(answer(200, { status: "alive" })),
-  readyz: Effect.map(report, (now) =>
-    answer(now.canAnswer ? 200 : 503, {
-      status: !now.canAnswer ? "unavailable" : isWhole(now) ? "ready" : "degraded",
-      checks: { database: now.databaseAnswers, schema: now.schema, audit: now.audit }
-    })
-  ),
-  health: Effect.map(report, (now) =>
-    answer(now.canAnswer ? 200 : 503, {
-      status: !now.canAnswer ? "unhealthy" : isWhole(now) ? "healthy" : "degraded",
-      service,
-      database: now.databaseAnswers ? "connected" : "disconnected",
-      database_problem: now.databaseProblem,
-      schema: now.schema,
-      audit: now.audit
-    })
-  )
-})
+const alive = Effect.succeed(answer(200, { status: "alive" }))
+
+const readiness = (now: HealthReport) =>
+  answer(now.canAnswer ? 200 : 503, {
+    status: !now.canAnswer ? "unavailable" : isWhole(now) ? "ready" : "degraded",
+    checks: { database: now.databaseAnswers, schema: now.schema, audit: now.audit }
+  })
+
+const health = (service: ServiceName, now: HealthReport) =>
+  answer(now.canAnswer ? 200 : 503, {
+    status: !now.canAnswer ? "unhealthy" : isWhole(now) ? "healthy" : "degraded",
+    service,
+    database: now.databaseAnswers ? "connected" : "disconnected",
+    database_problem: now.databaseProblem,
+    schema: now.schema,
+    audit: now.audit
+  })
+
+/** The handlers of the group, the same for each service. `report` is asked anew at each request. */
+export const answerHealth =
+  (service: ServiceName, report: Effect.Effect<HealthReport>) =>
+  (group: HttpApiBuilder.Handlers.FromGroup<HttpApiDecodeError, never, typeof HealthGroup>) =>
+    group
+      .handle("healthz", () => alive)
+      .handle("readyz", () => Effect.map(report, readiness))
+      .handle("health", () => Effect.map(report, (now) => health(service, now)))

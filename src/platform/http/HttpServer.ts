@@ -5,12 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings } from "../Settings.ts"
+import { shutdownShares } from "../ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { listen } from "./Listener.ts"
 import { answerStrays, type RouteList } from "./Strays.ts"
-
-/** How much of `SHUTDOWN_DEADLINE` one server may spend on what is in flight: three of them leave 70 % to the audit drain and the database. */
-const drainShare = 0.1
 
 /**
  * Serves a service's `HttpApi` on its own port, from the moment this layer is built until its scope ends; then it stops
@@ -30,7 +28,7 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string)
         service,
         host: settings.host,
         port: settings.ports[service],
-        drainFor: Duration.times(settings.shutdownDeadline, drainShare),
+        drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),
         handler
       })
       yield* addresses.announce(service, { url, revision })

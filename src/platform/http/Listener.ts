@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto"
 import * as Http from "node:http"
+import type { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -42,6 +44,26 @@ const refuseWhileDraining = (service: ServiceName, id: string, response: Http.Se
   response.end(errorText({ code: "shutting_down", message, requestId: id }))
 }
 
+/** Longer headers are refused with 431; a token takes most of what is allowed. */
+const maximumHeaderBytes = 32 * 1024
+
+/** What Node could not read as a request at all gets the body of every other refusal; there is nothing to decide or record. */
+const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (!socket.writable) return void socket.destroy()
+  const id = randomUUID()
+  const answer =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? { status: "431 Request Header Fields Too Large", message: `the headers are over ${maximumHeaderBytes} bytes` }
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
+        : { status: "400 Bad Request", message: "this is not an HTTP request" }
+  const body = errorText({ code: "unreadable_request", message: answer.message, requestId: id })
+  socket.end(
+    `HTTP/1.1 ${answer.status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `x-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`
+  )
+}
+
 const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
   Effect.async((resume) => {
     const onError = (error: NodeJS.ErrnoException) =>
@@ -71,7 +93,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     let draining = false
     let onIdle: () => void = () => {}
-    const server = Http.createServer((request, response) => {
+    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes }, (request, response) => {
       const id = assignRequestId(request)
       response.setHeader("x-request-id", id)
       if (draining) return refuseWhileDraining(options.service, id, response)
@@ -82,6 +104,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       })
       options.handler(request, response)
     })
+    server.on("clientError", refuseUnreadable)
     const idle = Effect.async<void>((resume) => {
       onIdle = () => resume(Effect.void)
       if (inFlight.size === 0) resume(Effect.void)
@@ -101,6 +124,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       // Kept-alive clients get a moment to read the 503; then nothing may hold the shutdown.
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption("200 millis"))
       server.closeAllConnections()
+      yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })
     yield* Effect.acquireRelease(open(server, options), () => drain)
     return urlOf(server, options.host)

@@ -47,7 +47,7 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
  * The JSON of a request's body, whatever its content type says (clients of the system before this one vary).
  *
  * Reads the socket's chunks itself: the platform's reader reports a body over its limit as the same error as a broken
- * connection, and the answers differ (413, none).
+ * connection, and the answers differ (413, none). A client that hangs up is not told of here: the platform interrupts.
  */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
@@ -61,7 +61,6 @@ export const readJson = (
       const finish = (effect: Effect.Effect<Buffer, RequestBodyTooLarge | RequestBodyMalformed>) => {
         message.off("data", onData)
         message.off("end", onEnd)
-        message.off("close", onClose)
         resume(effect)
       }
       const tooLarge = () => {
@@ -75,12 +74,9 @@ export const readJson = (
         chunks.push(chunk)
       }
       const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-      const onClose = () =>
-        finish(Effect.fail(new RequestBodyMalformed({ problem: "the connection closed before its end" })))
       if (Number(message.headers["content-length"]) > limit) return tooLarge()
       message.on("data", onData)
       message.on("end", onEnd)
-      message.on("close", onClose)
     }),
     parse
   )

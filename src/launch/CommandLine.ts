@@ -1,0 +1,60 @@
+import { fileURLToPath } from "node:url"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { serviceNames } from "../domain/Service.ts"
+import { migrateCommand } from "../migrator/commands/Commands.ts"
+import { appVersion } from "../platform/AppVersion.ts"
+import * as Logging from "../platform/Logging.ts"
+import { Settings } from "../platform/Settings.ts"
+import { dotEnv } from "./DotEnv.ts"
+import { boundedEnd, type Ending } from "./Ending.ts"
+import type { Place } from "./Place.ts"
+import { serve } from "./Serve.ts"
+import { storage } from "./Storage.ts"
+import { tokenCommand } from "./TokenCommand.ts"
+
+const place: Place = {
+  directory: process.cwd(),
+  runner: fileURLToPath(new URL("../../node_modules/.bin/tsx", import.meta.url)),
+  program: fileURLToPath(new URL("../main.ts", import.meta.url))
+}
+
+const services = Args.text({ name: "service" }).pipe(
+  Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),
+  Args.mapEffect((name) => {
+    const service = serviceNames.find((one) => one === name)
+    const problem = `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (migrate, token)`
+    return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
+  }),
+  Args.repeated
+)
+
+/** Read where a command needs them, so that `--help` works whatever the environment says. */
+const settings = Layer.provide(Settings.layer, dotEnv(".env"))
+
+const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
+
+/** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
+export const commandLine = (ending: Ending) => {
+  const gravitas = Command.make("gravitas", { services }, ({ services }) => {
+    const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
+    const onUnwritten = (count: number) =>
+      Effect.sync(() => {
+        ending.unwritten = count
+      })
+    return serve(chosen, place, boundedEnd(ending), onUnwritten).pipe(Effect.provide(settings))
+  }).pipe(
+    Command.withDescription(
+      "Runs the services, each on its own port. Examples: `gravitas` runs all three; `gravitas gatekeeper router` those two; " +
+        "`gravitas migrate status` shows the schemas; `gravitas token Scout` prints a token."
+    ),
+    Command.withSubcommands([
+      migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput)),
+      tokenCommand.pipe(Command.provide(commandOutput))
+    ])
+  )
+  return Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
+}

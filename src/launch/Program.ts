@@ -1,0 +1,25 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import { plainInPipes } from "../platform/PlainConsole.ts"
+import { commandLine } from "./CommandLine.ts"
+import { type Ending, exitCode, lastWords } from "./Ending.ts"
+import { holdSignals } from "./Signals.ts"
+
+const ending: Ending = { signal: undefined, serving: false, unwritten: 0 }
+
+holdSignals(ending)
+
+commandLine(ending)(process.argv).pipe(
+  plainInPipes,
+  Effect.provide(NodeContext.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    teardown: (exit, onExit) => {
+      const words = lastWords(exit)
+      if (words !== undefined) process.stderr.write(`${words}\n`)
+      onExit(exitCode(exit, ending))
+    }
+  })
+)

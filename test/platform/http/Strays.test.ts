@@ -1,0 +1,33 @@
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import { answerStrays } from "../../../src/platform/http/Strays.ts"
+
+const request = HttpServerRequest.fromWeb(
+  new Request("http://localhost/validate", { method: "POST", headers: { "x-request-id": "request-1" } })
+)
+
+describe("answerStrays", () => {
+  it.effect("answers a defect with 500 and its request id; the cause goes to the log, not to the client", () =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const capture = Logger.replace(
+        Logger.defaultLogger,
+        Logger.map(Logger.stringLogger, (line) => {
+          logged.push(line)
+        })
+      )
+      const app = answerStrays("gatekeeper", new Map())(Effect.die(new Error("the secret of the house")))
+      const response = yield* app.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.scoped,
+        Effect.provide(capture)
+      )
+      expect(response.status).toBe(500)
+      const body = JSON.stringify(response.body)
+      expect(body).not.toContain("secret of the house")
+      expect(logged.join("\n")).toMatch(/secret of the house[\s\S]*request_id=request-1/)
+    })
+  )
+})
