@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { decodeJwt } from "jose"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
-import { program, project } from "../support/Program.ts"
+import { program, project, tsxLoader } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -198,6 +198,24 @@ describe("pnpm start", () => {
       expect((yield* running.ended()).code).toBe(1)
       expect(running.stderr()).toContain("JWT_SECRET_KEY")
     })
+  )
+
+  it.scopedLive(
+    "starts as root whatever the umask, in a home that is not there yet",
+    () =>
+      Effect.gen(function* () {
+        const home = join(yield* temporaryHome, "new", "home")
+        const running = yield* program({
+          args: ["router"],
+          runner: ["sh", "-c", 'umask 077; exec "$@"', "sh", process.execPath, "--import", tsxLoader],
+          environment: { GRAVITAS_HOME: home }
+        })
+        expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
+        expect(running.stderr()).toContain(`data in ${home}`)
+        yield* running.signal("SIGTERM")
+        expect((yield* running.ended()).code).toBe(0)
+      }),
+    60_000
   )
 
   it.scopedLive("takes its settings from .env too, under the environment's", () =>

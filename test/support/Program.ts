@@ -15,7 +15,7 @@ export interface Ended {
 }
 
 /** As a URL: `tsx` alone would be looked for beside the directory of the start. */
-const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+export const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 /** The real program, in a process and a process group of its own. */
 export interface Program {
