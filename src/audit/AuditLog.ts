@@ -34,15 +34,14 @@ export interface AuditLogOptions {
   /** How long a first event waits for company. */
   readonly linger: Duration.DurationInput
   readonly onFull: "refuse" | "shed"
-  /**
-   * How long the end waits for what is queued. After that come, at worst, three seconds more to sign off and close.
-   */
+  /** For the whole end: writing what is queued, giving up what cannot be written, signing off. */
   readonly shutdownDeadline: Duration.DurationInput
   /** Told at the end when `count` events, taken and answered, are not in the database. */
   readonly onUnwritten?: (count: number) => Effect.Effect<void>
 }
 
-const signOffDeadline = Duration.seconds(2)
+/** Of the shutdown deadline. What is not written by then is given up, so that it can still be counted and told in time. */
+const endShares = { flush: 0.7, giveUp: 0.1, signOff: 0.2 } as const
 
 /** Records what was decided, without waiting for the database. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
@@ -79,29 +78,21 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const drain = yield* Drain.make(buffer, recorder.incarnation)
   const worker = yield* Effect.forkScoped(drain.run)
 
+  const share = (of: keyof typeof endShares) => Duration.times(options.shutdownDeadline, endShares[of])
+
   /** Added after the fork, so it runs before the worker is interrupted. */
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       yield* buffer.close
-      const flushed = yield* Fiber.await(worker).pipe(
-        Effect.interruptible,
-        Effect.timeoutOption(options.shutdownDeadline)
-      )
+      const flushed = yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(share("flush")))
       if (flushed._tag === "None") {
         yield* drain.giveUp
         yield* store.abandon
-        yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption("1 second"))
+        yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(share("giveUp")))
       }
       const unwritten = buffer.depth()
       const { lastSeq, refused, shed } = recorder.counts()
-      yield* store.signOff(recorder.incarnation, { lastSeq, shed, refused, unwritten }).pipe(
-        Effect.interruptible,
-        Effect.timeoutFail({ duration: signOffDeadline, onTimeout: () => ({ message: "no answer in time" }) }),
-        Effect.catchAll((error) =>
-          Effect.logWarning(`The audit trail could not be signed off: ${error.message}; its tail counts as unknown.`)
-        )
-      )
-      yield* drain.progress.stopped
+      // Told before the sign-off: if that hangs, the count is known all the same.
       if (unwritten > 0) {
         yield* Effect.logError(
           `${unwritten} audit events were answered and are NOT in the database (source ${recorder.incarnation.source}, ` +
@@ -109,6 +100,14 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
         )
         yield* options.onUnwritten?.(unwritten) ?? Effect.void
       }
+      yield* store.signOff(recorder.incarnation, { lastSeq, shed, refused, unwritten }).pipe(
+        Effect.interruptible,
+        Effect.timeoutFail({ duration: share("signOff"), onTimeout: () => ({ message: "no answer in time" }) }),
+        Effect.catchAll((error) =>
+          Effect.logWarning(`The audit trail could not be signed off: ${error.message}; its tail counts as unknown.`)
+        )
+      )
+      yield* drain.progress.stopped
     })
   )
 
