@@ -2,7 +2,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import { SignJWT } from "jose"
+import { expect } from "vitest"
 import { connect, type Row } from "../../src/platform/Connection.ts"
 import { type Program, type ProgramOptions, program } from "./Program.ts"
 import { freshDatabase } from "./TestDatabase.ts"
@@ -80,3 +82,34 @@ export class Gravitas extends Context.Tag("test/Gravitas")<
       })
     )
 }
+
+/** The row that an answer names, once it is there: within a second. */
+export const rowNamedBy = (answer: Answer) =>
+  Effect.gen(function* () {
+    const { databaseUrl } = yield* Gravitas
+    const error = answer.body["error"] as { readonly audit_id?: unknown } | undefined
+    const id = answer.body["audit_id"] ?? error?.audit_id
+    expect(id).toMatch(/^[0-9a-f-]{36}$/)
+    return yield* rowsOf(databaseUrl, "select * from gatekeeper.audit_log where id = $1", [id]).pipe(
+      Effect.flatMap((rows) =>
+        rows.length === 1 && rows[0] ? Effect.succeed(rows[0]) : Effect.fail("not there" as const)
+      ),
+      Effect.retry(Schedule.spaced("20 millis")),
+      Effect.timeout("1 second"),
+      Effect.orDie
+    )
+  })
+
+export const ask = (
+  body: unknown,
+  options: { readonly ghost?: string; readonly headers?: Record<string, string> } = {}
+) =>
+  Effect.gen(function* () {
+    const { gatekeeper } = yield* Gravitas
+    const token = yield* Effect.promise(() => tokenOf(options.ghost ?? "Supervisor_Managed_Agent"))
+    return yield* request(`${gatekeeper}/validate`, {
+      token,
+      body,
+      ...(options.headers && { headers: options.headers })
+    })
+  })

@@ -1,0 +1,83 @@
+import { expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type Answer, ask, Gravitas, request, rowNamedBy, tokenOf } from "../support/Gravitas.ts"
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("GET /audit/events", (it) => {
+  const events = (query: string, ghost = "Supervisor_Managed_Agent") =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const token = yield* Effect.promise(() => tokenOf(ghost))
+      return yield* request(`${gatekeeper}/audit/events${query}`, { token })
+    })
+
+  const listed = (answer: Answer) => answer.body["events"] as ReadonlyArray<Readonly<Record<string, unknown>>>
+
+  it.effect("shows an answered request within a second", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "read", resource: "vaults/seen" })
+      yield* rowNamedBy(answer)
+      const page = yield* events("?resource=vaults/seen")
+      expect(page.status).toBe(200)
+      expect(listed(page).map((event) => event["id"])).toEqual([answer.body["audit_id"]])
+    })
+  )
+
+  it.effect("pages through all that was asked for, once each, newest first", () =>
+    Effect.gen(function* () {
+      const ids: Array<unknown> = []
+      for (let i = 0; i < 7; i++) ids.push((yield* ask({ action: "read", resource: "vaults/paged" })).body["audit_id"])
+      yield* Effect.sleep("300 millis")
+      const seen: Array<unknown> = []
+      let cursor = ""
+      do {
+        const page = yield* events(`?resource=vaults/paged&limit=3${cursor}`)
+        seen.push(...listed(page).map((event) => event["id"]))
+        cursor = typeof page.body["next"] === "string" ? `&cursor=${encodeURIComponent(page.body["next"])}` : ""
+      } while (cursor !== "")
+      expect(seen).toEqual(ids.reverse())
+    })
+  )
+
+  it.effect(
+    "is itself decided and recorded: 403 without the permission, 401 without a token, 422 for a query it cannot read",
+    () =>
+      Effect.gen(function* () {
+        const { gatekeeper } = yield* Gravitas
+        const denied = yield* events("", "Scout")
+        expect(denied.status).toBe(403)
+        expect(yield* rowNamedBy(denied)).toMatchObject({ action: "read", resource: "audit/events", result: "DENIED" })
+        const nobody = yield* request(`${gatekeeper}/audit/events`)
+        expect(nobody.status).toBe(401)
+        expect(yield* rowNamedBy(nobody)).toMatchObject({ result: "UNAUTHENTICATED" })
+        for (const query of [
+          "?limit=0",
+          "?limit=1%3Bselect",
+          "?from=today",
+          "?gohst_id=a",
+          "?limit=1&limit=2",
+          "?cursor=%00"
+        ]) {
+          const invalid = yield* events(query)
+          expect(invalid.status).toBe(422)
+          expect(yield* rowNamedBy(invalid)).toMatchObject({ result: "INVALID", ghost_id: "Supervisor_Managed_Agent" })
+        }
+      })
+  )
+
+  it.effect("reads a question mark in a filter as part of it, and all that follows", () =>
+    Effect.gen(function* () {
+      const answer = yield* ask({ action: "read", resource: "vaults/what?" })
+      yield* rowNamedBy(answer)
+      expect(listed(yield* events("?resource=vaults/what?")).length).toBe(1)
+      expect((yield* events("?resource=a?b&limit=0")).status).toBe(422)
+    })
+  )
+
+  it.effect("treats SQL in a filter as the text that it is (fault 13)", () =>
+    Effect.gen(function* () {
+      const page = yield* events(`?ghost_id=${encodeURIComponent("' or '1'='1")}`)
+      expect(page.status).toBe(200)
+      expect(listed(page)).toEqual([])
+    })
+  )
+})

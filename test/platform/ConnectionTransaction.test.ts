@@ -1,0 +1,85 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { connect } from "../../src/platform/Connection.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+import { count, seconds, sessions, stopped, untilActive } from "./support/Sessions.ts"
+
+describe("Connection.transaction", () => {
+  const withTable = Effect.tap(sessions, ({ session }) =>
+    session.query("create table t (id int primary key, note text)")
+  )
+
+  it.scopedLive("commits what succeeds and rolls back what fails, dies or is interrupted", () =>
+    Effect.gen(function* () {
+      const { session, observer } = yield* withTable
+      const insert = (id: number) => session.query("insert into t values ($1)", [id])
+      expect(yield* session.transaction(Effect.as(insert(1), "done"))).toBe("done")
+      expect(yield* Effect.flip(session.transaction(Effect.zipRight(insert(2), Effect.fail("no"))))).toBe("no")
+      expect(
+        Exit.isFailure(yield* Effect.exit(session.transaction(Effect.zipRight(insert(3), Effect.die("bug")))))
+      ).toBe(true)
+      const reached = yield* Deferred.make<void>()
+      const body = insert(4).pipe(Effect.zipRight(Deferred.succeed(reached, undefined)), Effect.zipRight(Effect.never))
+      const fiber = yield* Effect.fork(session.transaction(body))
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(fiber)
+      expect(session.isOpen()).toBe(true)
+      expect(yield* count(observer)).toBe(1)
+      yield* session.transaction(insert(5))
+      expect(yield* count(observer)).toBe(2)
+    })
+  )
+
+  it.scopedLive("rolls back when a statement of its body is interrupted, and the session goes on", () =>
+    Effect.gen(function* () {
+      const { session, observer } = yield* withTable
+      const body = Effect.zipRight(session.query("insert into t values (1)"), session.query("select pg_sleep(30)"))
+      const fiber = yield* Effect.fork(session.transaction(body))
+      yield* untilActive(observer, session.backendPid)
+      yield* Fiber.interrupt(fiber)
+      expect(yield* count(session)).toBe(0)
+    })
+  )
+
+  it.scopedLive("fails with phase commit and the SQLSTATE when COMMIT is refused", () =>
+    Effect.gen(function* () {
+      const { session } = yield* withTable
+      yield* session.query("create table child (id int references t deferrable initially deferred)")
+      const error = yield* Effect.flip(session.transaction(session.query("insert into child values (1)")))
+      expect(error).toMatchObject({ phase: "commit", sqlstate: "23503" })
+      yield* session.transaction(session.query("insert into t values (1)"))
+      expect(yield* count(session)).toBe(1)
+    })
+  )
+
+  it.scopedLive("does not call committed what the server rolled back, since the body went on after an error", () =>
+    Effect.gen(function* () {
+      const { session } = yield* withTable
+      const body = Effect.zipRight(
+        session.query("insert into t values (1)"),
+        Effect.ignore(session.query("select 1 / 0"))
+      )
+      const error = yield* Effect.flip(session.transaction(body))
+      expect(error).toMatchObject({ phase: "commit", sqlstate: "25P02" })
+      expect(yield* count(session)).toBe(0)
+    })
+  )
+
+  it.scopedLive(
+    "fails with phase commit and no SQLSTATE when the server stops answering at COMMIT: outcome unknown",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const session = yield* connect({ url, applicationName: "test", deadline: "400 millis" })
+        yield* session.query("create table t (id int)")
+        const body = Effect.zipRight(session.query("insert into t values (1)"), stopped(session.backendPid))
+        const [elapsed, error] = yield* Effect.timed(Effect.flip(session.transaction(body)))
+        expect(error).toMatchObject({ phase: "commit", reason: "no answer within 400ms; the connection was closed" })
+        expect(error).not.toHaveProperty("sqlstate")
+        expect(seconds(elapsed)).toBeLessThan(1.5)
+      }).pipe(Effect.scoped)
+  )
+})
