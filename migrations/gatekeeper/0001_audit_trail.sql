@@ -3,10 +3,14 @@
 -- The audit trail: what was decided, for whom, when and why. Rows are only ever added.
 --
 -- Who may do what. These tables belong to the role that runs the migrations. The application needs no ownership: usage on
--- the schema; select and insert on audit_log and audit_dead_letter; select, insert and update on audit_source; select on
--- audit_trail. Partitions are made for it by functions that run as their owner. Where both are one role, the triggers below
--- still refuse changes, but an owner could drop them: a deployment that wants the trail safe from its own service gives
--- migrations a role of their own (MIGRATION_DATABASE_URL) and grants the application the above and no more.
+-- the schema; select and insert on audit_log and audit_dead_letter; select and insert on audit_source, and update on its columns
+-- host, pid, started_at, last_seq, last_at, signed_off_seq, signed_off_at, shed, refused, unwritten and in_doubt (all but the
+-- key); select on audit_trail. Partitions are made for it by functions that run as their owner.
+--
+-- What the triggers below are worth. They refuse changes by every role, the owner and superusers, and in replica mode
+-- (session_replication_role) too. An owner, though, can disable or drop them, or drop a table: where the application is
+-- the owner, they stop mistakes, not an attacker. A deployment that wants the trail safe from its own service gives migrations
+-- a role of their own (MIGRATION_DATABASE_URL) and grants the application the above and no more.
 
 -- Which trail this is. A local buffer names the trail that it belongs to, so that a copy, a restored or another database
 -- never receives events that are not its own. Exactly one row, made here.
@@ -69,7 +73,8 @@ create index audit_log_result_id_idx on gatekeeper.audit_log (result, id) where 
 
 -- One row per incarnation: one life of one process. last_seq moves in the transaction that writes the rows, so it is
 -- never ahead of the table. An orderly end writes signed_off_seq, the last number given, with the counts of what has no row:
--- shed and unwritten events. A dead process without signed_off_seq has an unknown tail.
+-- shed and unwritten events, and events in doubt, whose COMMIT was not answered before the end and which may have one. A dead
+-- process without signed_off_seq has an unknown tail.
 create table gatekeeper.audit_source (
   source uuid primary key,
   host text,
@@ -81,7 +86,8 @@ create table gatekeeper.audit_source (
   signed_off_at timestamptz,
   shed bigint,
   refused bigint,
-  unwritten bigint
+  unwritten bigint,
+  in_doubt bigint
 );
 
 -- Events that audit_log refused, with their original bytes (canonical JSON) and the reason. Nothing here expires. The same
@@ -99,8 +105,9 @@ create table gatekeeper.audit_dead_letter (
   primary key (event_id, leaf_hash)
 );
 
--- The trail is append-only. On a partitioned table a row trigger is cloned to every partition, also one attached later; a
--- truncate trigger is not, so each partition gets its own when it is made.
+-- The trail is append-only. Each trigger is "enable always": the others do not fire in replica mode. On a partitioned table a row
+-- trigger is cloned to every partition, and dropped from one that is detached; a truncate trigger is not cloned. So each
+-- partition gets both of its own when it is made, and keeps them whatever becomes of it.
 create function gatekeeper.audit_refuse_change() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -114,15 +121,55 @@ $$;
 
 create trigger audit_log_append_only before update or delete on gatekeeper.audit_log
   for each row execute function gatekeeper.audit_refuse_change();
+alter table gatekeeper.audit_log enable always trigger audit_log_append_only;
 
 create trigger audit_log_no_truncate before truncate on gatekeeper.audit_log
   for each statement execute function gatekeeper.audit_refuse_change();
+alter table gatekeeper.audit_log enable always trigger audit_log_no_truncate;
 
 create trigger audit_dead_letter_append_only before update or delete or truncate on gatekeeper.audit_dead_letter
   for each statement execute function gatekeeper.audit_refuse_change();
+alter table gatekeeper.audit_dead_letter enable always trigger audit_dead_letter_append_only;
 
 create trigger audit_trail_append_only before insert or update or delete or truncate on gatekeeper.audit_trail
   for each statement execute function gatekeeper.audit_refuse_change();
+alter table gatekeeper.audit_trail enable always trigger audit_trail_append_only;
+
+-- What an incarnation has said of itself stands: who it is, once that is known; its last number, which only grows; its
+-- sign-off, once it is there. Saying the same again is harmless, so that an answer that was lost can be asked for again.
+create function gatekeeper.audit_guard_source() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.source = old.source
+    and new.last_seq >= old.last_seq
+    and (
+      old.started_at is null
+      or (new.host, new.pid, new.started_at) is not distinct from (old.host, old.pid, old.started_at)
+    )
+    and (
+      old.signed_off_seq is null
+      or (new.signed_off_seq, new.signed_off_at, new.shed, new.refused, new.unwritten, new.in_doubt)
+        is not distinct from
+        (old.signed_off_seq, old.signed_off_at, old.shed, old.refused, old.unwritten, old.in_doubt)
+    )
+  then
+    return new;
+  end if;
+  raise exception '%.% only moves forward: update of source % refused', tg_table_schema, tg_table_name, old.source
+    using errcode = 'insufficient_privilege',
+          hint = 'A last number never decreases; an identity and a sign-off are never changed.';
+end
+$$;
+
+create trigger audit_source_forward before update on gatekeeper.audit_source
+  for each row execute function gatekeeper.audit_guard_source();
+alter table gatekeeper.audit_source enable always trigger audit_source_forward;
+
+create trigger audit_source_stays before delete or truncate on gatekeeper.audit_source
+  for each statement execute function gatekeeper.audit_refuse_change();
+alter table gatekeeper.audit_source enable always trigger audit_source_stays;
 
 -- The smallest uuid of a moment: the lower bound of every UUIDv7 made then or later.
 create function gatekeeper.audit_uuid_floor(moment timestamptz) returns uuid
@@ -138,11 +185,12 @@ $$;
 -- The table is made first and attached then: attaching takes a lock on audit_log that neither readers nor writers conflict
 -- with, where "create table ... partition of" would wait for every reader and make every writer wait behind it. Makers come
 -- one after the other; the lock ends with the transaction, which should hold nothing else. A table of that name that is not
--- attached was detached by somebody on purpose: it is left alone. The wait for a lock is short; whoever asked asks again.
+-- attached, or about to be detached, is somebody's doing and left alone: an error of the schema (42P16), never false, which
+-- would say that the event is at fault. The wait for a lock is short; whoever asked asks again.
 create function gatekeeper.audit_make_month(month_start date) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '5s'
+set lock_timeout = '3s'
 as $$
 declare
   partition text := 'audit_log_' || to_char(month_start, 'YYYY_MM');
@@ -151,14 +199,30 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_make_month', 0));
   existing := to_regclass(format('gatekeeper.%I', partition));
   if existing is not null then
-    return exists (
-      select from pg_inherits where inhrelid = existing and inhparent = 'gatekeeper.audit_log'::regclass
-    );
+    if exists (
+      select from pg_inherits
+      where inhrelid = existing and inhparent = 'gatekeeper.audit_log'::regclass and not inhdetachpending
+    ) then
+      return true;
+    end if;
+    raise exception 'gatekeeper.% exists but is not a partition of gatekeeper.audit_log', partition
+      using errcode = 'invalid_table_definition',
+            hint = 'It was detached, or is being detached. Attach it again, or rename it so that another is made.';
   end if;
   execute format('create table gatekeeper.%I (like gatekeeper.audit_log including all)', partition);
   execute format(
-    'create trigger audit_log_no_truncate before truncate on gatekeeper.%I '
+    'create trigger audit_log_partition_append_only before update or delete on gatekeeper.%I '
+    'for each row execute function gatekeeper.audit_refuse_change()',
+    partition
+  );
+  execute format(
+    'create trigger audit_log_partition_no_truncate before truncate on gatekeeper.%I '
     'for each statement execute function gatekeeper.audit_refuse_change()',
+    partition
+  );
+  execute format(
+    'alter table gatekeeper.%I enable always trigger audit_log_partition_append_only, '
+    'enable always trigger audit_log_partition_no_truncate',
     partition
   );
   execute format(
@@ -220,4 +284,5 @@ drop function gatekeeper.audit_make_partition(uuid);
 drop function gatekeeper.audit_make_partitions_ahead();
 drop function gatekeeper.audit_make_month(date);
 drop function gatekeeper.audit_uuid_floor(timestamptz);
+drop function gatekeeper.audit_guard_source();
 drop function gatekeeper.audit_refuse_change();

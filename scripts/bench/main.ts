@@ -8,5 +8,5 @@ if (bench === undefined) {
   console.error(`usage: pnpm bench <${[...benches.keys()].join("|")}> [--json]`)
   process.exitCode = 2
 } else {
-  await bench({ json: options.includes("--json") })
+  bench({ json: options.includes("--json") })
 }

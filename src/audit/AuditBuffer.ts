@@ -3,15 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { HashedRow } from "./AuditRow.ts"
-
-/** Rows that go to the store together. */
-export interface Piece {
-  readonly rows: ReadonlyArray<HashedRow>
-  /** None of them can be in the store yet. */
-  readonly certain: boolean
-  /** Failures that may be the rows' own fault; an outage costs none. */
-  readonly attempts: number
-}
+import { type Piece, piecesOf, sizeOf } from "./Piece.ts"
 
 export interface BufferOptions {
   /** Rows, those in the drain's hands included. */
@@ -26,7 +18,7 @@ export interface BufferOptions {
 const sizePerRow = 1_024
 
 /** Characters in one piece, unless a single row has more. */
-const pieceSize = 4 * 1_024 * 1_024
+export const pieceSize = 4 * 1_024 * 1_024
 
 /**
  * Between `record` and the drain. Rows stay in here until they are settled, also while the drain works on them, so that a
@@ -42,6 +34,13 @@ export interface AuditBuffer {
   readonly inHand: () => ReadonlyArray<Piece>
   /** Puts others in the place of the first piece in hand: none when it is settled, its halves when it is split. */
   readonly replaceFirst: (pieces: ReadonlyArray<Piece>) => void
+  /** Lets the others pass the first piece in hand, which cannot be settled now. */
+  readonly setFirstAside: () => void
+  readonly aside: () => ReadonlyArray<Piece>
+  /** Puts what was set aside before everything else in hand. */
+  readonly takeBack: () => void
+  /** Takes out of the drain's hands what turned out to be settled. Only after the drain has ended. */
+  readonly forget: (settled: (row: HashedRow) => boolean) => void
   /** Ends every wait; rows that are here can still be taken. */
   readonly close: Effect.Effect<void>
   /** Completes when the buffer closes. */
@@ -53,26 +52,9 @@ export interface AuditBuffer {
   readonly oldest: () => number | undefined
 }
 
-const sizeOf = (rows: ReadonlyArray<HashedRow>): number => rows.reduce((sum, row) => sum + row.size, 0)
-
 const count = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((sum, piece) => sum + piece.rows.length, 0)
 
-/** Cuts a batch where its size asks for it. */
-export const piecesOf = (rows: ReadonlyArray<HashedRow>, maximum: number): ReadonlyArray<Piece> => {
-  const groups: Array<Array<HashedRow>> = []
-  let size = 0
-  for (const row of rows) {
-    const last = groups.at(-1)
-    if (last === undefined || size + row.size > maximum) {
-      groups.push([row])
-      size = row.size
-    } else {
-      last.push(row)
-      size += row.size
-    }
-  }
-  return groups.map((group) => ({ rows: group, certain: true, attempts: 0 }))
-}
+const weigh = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((sum, piece) => sum + sizeOf(piece.rows), 0)
 
 export const make = Effect.fnUntraced(function* (options: BufferOptions) {
   const queue = yield* Queue.dropping<HashedRow>(options.capacity)
@@ -82,6 +64,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
   let waitingSize = 0
   let oldestWaiting = 0
   let hand: ReadonlyArray<Piece> = []
+  let aside: ReadonlyArray<Piece> = []
   let depth = 0
   let pendingSize = 0
   let wanted = 0
@@ -104,6 +87,11 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     const resume = wake
     wake = undefined
     resume()
+  }
+
+  const replace = (before: ReadonlyArray<Piece>, after: ReadonlyArray<Piece>) => {
+    depth -= count(before) - count(after)
+    pendingSize -= weigh(before) - weigh(after)
   }
 
   const buffer: AuditBuffer = {
@@ -137,11 +125,23 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     }),
     inHand: () => hand,
     replaceFirst: (pieces) => {
-      const [first, ...rest] = hand
-      const settled = first === undefined ? [] : first.rows
-      hand = [...pieces, ...rest]
-      depth -= settled.length - count(pieces)
-      pendingSize -= sizeOf(settled) - pieces.reduce((sum, piece) => sum + sizeOf(piece.rows), 0)
+      replace(hand.slice(0, 1), pieces)
+      hand = [...pieces, ...hand.slice(1)]
+    },
+    setFirstAside: () => {
+      aside = [...aside, ...hand.slice(0, 1)]
+      hand = hand.slice(1)
+    },
+    aside: () => aside,
+    takeBack: () => {
+      hand = [...aside, ...hand]
+      aside = []
+    },
+    forget: (settled) => {
+      const before = [...aside, ...hand]
+      hand = before.map((piece) => ({ ...piece, rows: piece.rows.filter((row) => !settled(row)) }))
+      aside = []
+      replace(before, hand)
     },
     close: Effect.suspend(() => {
       closed = true
@@ -152,7 +152,8 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     isClosed: () => closed,
     depth: () => depth,
     pendingSize: () => pendingSize,
-    oldest: () => hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : undefined)
+    oldest: () =>
+      aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : undefined)
   }
   return buffer
 })

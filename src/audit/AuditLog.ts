@@ -1,15 +1,18 @@
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import * as AuditBuffer from "./AuditBuffer.ts"
+import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditId } from "./AuditId.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
-import { AuditStore } from "./AuditStore.ts"
+import type { AuditStore } from "./AuditStore.ts"
 import * as Drain from "./Drain.ts"
+import * as DrainProgress from "./DrainProgress.ts"
+import * as Maintenance from "./Maintenance.ts"
 import * as Recorder from "./Recorder.ts"
 
 /** The trail did not take the event: no decision may be answered, since it would be without a record. */
@@ -36,12 +39,9 @@ export interface AuditLogOptions {
   readonly onFull: "refuse" | "shed"
   /** For the whole end: writing what is queued, giving up what cannot be written, signing off. */
   readonly shutdownDeadline: Duration.DurationInput
-  /** Told at the end when `count` events, taken and answered, are not in the database. */
+  /** Told at the end when `count` events, taken and answered, are not in the database, or nobody could find out. */
   readonly onUnwritten?: (count: number) => Effect.Effect<void>
 }
-
-/** Of the shutdown deadline. What is not written by then is given up, so that it can still be counted and told in time. */
-const endShares = { flush: 0.7, giveUp: 0.1, signOff: 0.2 } as const
 
 /** Records what was decided, without waiting for the database. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
@@ -66,50 +66,42 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
     Layer.scoped(AuditLog, make(options))
 }
 
+const tellStepBack = (millis: number) =>
+  Effect.logWarning(
+    `The clock went back by ${Duration.format(Duration.millis(Math.round(millis)))}: the events recorded since it had gone ahead carry ` +
+      "wrong times, those from now on the clock's again. Check the machine's time service; said once."
+  )
+
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
-  const store = yield* AuditStore
   const clock = yield* Effect.clock
   const buffer = yield* AuditBuffer.make({
     capacity: options.queueCapacity,
     batchSize: options.batchSize,
     linger: options.linger
   })
-  const recorder = Recorder.make(buffer, clock, options.onFull)
-  const drain = yield* Drain.make(buffer, recorder.incarnation)
+  const steppedBack = yield* Deferred.make<number>()
+  const recorder = Recorder.make(buffer, clock, {
+    onFull: options.onFull,
+    onStepBack: (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis))
+  })
+  const progress = DrainProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
+  const drain = yield* Drain.make(buffer, progress, { batchSize: options.batchSize })
+
+  yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), tellStepBack))
+  const maintenance = yield* Effect.forkScoped(yield* Maintenance.make(recorder.incarnation))
   const worker = yield* Effect.forkScoped(drain.run)
-
-  const share = (of: keyof typeof endShares) => Duration.times(options.shutdownDeadline, endShares[of])
-
-  /** Added after the fork, so it runs before the worker is interrupted. */
-  yield* Effect.addFinalizer(() =>
-    Effect.gen(function* () {
-      yield* buffer.close
-      const flushed = yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(share("flush")))
-      if (flushed._tag === "None") {
-        yield* drain.giveUp
-        yield* store.abandon
-        yield* Fiber.await(worker).pipe(Effect.interruptible, Effect.timeoutOption(share("giveUp")))
-      }
-      const unwritten = buffer.depth()
-      const { lastSeq, refused, shed } = recorder.counts()
-      // Told before the sign-off: if that hangs, the count is known all the same.
-      if (unwritten > 0) {
-        yield* Effect.logError(
-          `${unwritten} audit events were answered and are NOT in the database (source ${recorder.incarnation.source}, ` +
-            `up to number ${lastSeq}): it did not take them before the shutdown deadline.`
-        )
-        yield* options.onUnwritten?.(unwritten) ?? Effect.void
-      }
-      yield* store.signOff(recorder.incarnation, { lastSeq, shed, refused, unwritten }).pipe(
-        Effect.interruptible,
-        Effect.timeoutFail({ duration: share("signOff"), onTimeout: () => ({ message: "no answer in time" }) }),
-        Effect.catchAll((error) =>
-          Effect.logWarning(`The audit trail could not be signed off: ${error.message}; its tail counts as unknown.`)
-        )
-      )
-      yield* drain.progress.stopped
-    })
-  )
+  const end = yield* AuditEnd.make({
+    buffer,
+    recorder,
+    drain,
+    progress,
+    worker,
+    maintenance,
+    deadline: options.shutdownDeadline,
+    onUnwritten: options.onUnwritten ?? (() => Effect.void)
+  })
+  // Added after the forks, so it runs before they are interrupted.
+  yield* Effect.addFinalizer(() => end)
 
   const status = Effect.sync((): AuditStatus => {
     const { offered, refused, shed } = recorder.counts()
@@ -120,17 +112,18 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
       accepting: recorder.accepting(),
       depth: buffer.depth(),
       capacity: options.queueCapacity,
+      aside: buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0),
       pendingSize: buffer.pendingSize(),
       oldestPendingMillis: oldest === undefined ? null : Math.max(0, clock.unsafeCurrentTimeMillis() - oldest),
       counters: {
         offered,
-        committed: drain.progress.committed(),
-        deadLettered: drain.progress.deadLettered(),
+        committed: progress.committed(),
+        deadLettered: progress.deadLettered(),
         refused,
         shed
       },
-      drain: drain.progress.state(),
-      restarts: drain.progress.restarts()
+      drain: progress.state(),
+      restarts: progress.restarts()
     }
   })
 

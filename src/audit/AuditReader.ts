@@ -12,7 +12,7 @@ import { databaseError } from "../platform/DatabaseError.ts"
 import { AuditId } from "./AuditId.ts"
 import { boundText } from "./BoundedText.ts"
 import { limits } from "./EventEncoding.ts"
-import { uuidFloor } from "./UuidV7.ts"
+import { clockTolerance, uuidFloor } from "./UuidV7.ts"
 
 /** A row of the trail. */
 export const RecordedEvent = Schema.Struct({
@@ -99,10 +99,10 @@ export const readCursor = (cursor: string): Either.Either<string, UnreadableCurs
   ).pipe(Either.mapLeft(() => new UnreadableCursor({ cursor: cursor.slice(0, 100) })))
 
 /**
- * A row's id is never earlier than its timestamp, so `from` bounds it exactly. It is later where the clock had stepped back:
- * `to` allows for a day of that, and the timestamp decides.
+ * A row's id is never earlier than its timestamp, so `from` bounds it exactly. It is later where the clock had stepped back
+ * a little: `to` allows for that and a millisecond whose numbers ran out, and the timestamp decides.
  */
-const clockAllowance = 24 * 60 * 60 * 1_000
+const clockAllowance = clockTolerance + 1
 
 /** Within what an id's 48 bits and PostgreSQL can both hold. */
 const momentOf = (moment: DateTime.Utc): number => Math.min(Math.max(moment.epochMillis, 0), 2 ** 48 - 1)

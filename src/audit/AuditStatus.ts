@@ -35,6 +35,8 @@ export interface AuditStatus {
   readonly depth: number
   /** Of `depth`. */
   readonly capacity: number
+  /** Of `depth`: events that could be settled in no way so far; the others pass them, and they are tried again. */
+  readonly aside: number
   /** Characters of canonical JSON that wait. */
   readonly pendingSize: number
   /** Milliseconds since the oldest waiting event was recorded; null when none waits. */

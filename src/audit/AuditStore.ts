@@ -36,16 +36,24 @@ export interface SignOff {
   readonly refused: number
   /** Events that were taken and could not be written. */
   readonly unwritten: number
+  /** Events whose COMMIT was not answered, and the database could not be asked. */
+  readonly inDoubt: number
+}
+
+/** Which of the ids in doubt are where. */
+export interface Located {
+  readonly committed: ReadonlySet<AuditId>
+  readonly deadLettered: ReadonlySet<AuditId>
 }
 
 /**
- * Where the drain puts rows. An error without a SQLSTATE leaves the outcome unknown: the same ids have to be sent again with
- * `certain: false`.
+ * Where the drain puts rows. An error of phase `commit` leaves the outcome unknown: the same ids have to be sent again with
+ * `certain: false`. At any other error nothing was written.
  */
 export class AuditStore extends Context.Tag("audit/AuditStore")<
   AuditStore,
   {
-    /** Makes the incarnation known. Harmless when repeated. */
+    /** Makes the incarnation known, on a session apart: no append waits for it. Harmless when repeated. */
     readonly register: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError>
     /**
      * Writes the rows, all of one source, and advances that source's last number, in one transaction. With `certain` none of
@@ -57,12 +65,21 @@ export class AuditStore extends Context.Tag("audit/AuditStore")<
     ) => Effect.Effect<Appended, DatabaseError>
     /** Keeps the original bytes of a row that the table refuses. Harmless when repeated. */
     readonly deadLetter: (row: HashedRow, why: Rejection) => Effect.Effect<void, DatabaseError>
-    /** Makes the partition for an id; false when the id lies outside the time that may have one. */
+    /**
+     * Makes the partition for an id; false when the id lies outside the time that may have one. A partition that exists and is
+     * detached is an error of the set-up (42P16).
+     */
     readonly makePartition: (id: AuditId) => Effect.Effect<boolean, DatabaseError>
-    /** Makes the partitions of the months to come. */
+    /** Makes the partitions of the months to come, on a session apart: no append waits for it. */
     readonly makePartitionsAhead: Effect.Effect<void, DatabaseError>
+    /** Harmless when repeated. */
     readonly signOff: (incarnation: Incarnation, end: SignOff) => Effect.Effect<void, DatabaseError>
-    /** Cuts the session at once, so that a silent server holds nobody up; the next call opens another. */
+    /**
+     * Ends writing, for good: cuts the session at once, also one that is being opened, so that a silent server holds nobody up
+     * and no append or dead letter reaches the server afterwards. `locate` and `signOff` use another session.
+     */
     readonly abandon: Effect.Effect<void>
+    /** Where the ids are, once every transaction of this incarnation that was sent has ended. */
+    readonly locate: (incarnation: Incarnation, ids: ReadonlyArray<AuditId>) => Effect.Effect<Located, DatabaseError>
   }
 >() {}

@@ -1,6 +1,7 @@
 /** NUL, which PostgreSQL's text cannot hold, and (by the u flag) surrogates that are not part of a pair. */
 const unfit = /[\0\ud800-\udfff]/u
-const unfitAll = /[\0\ud800-\udfff]/gu
+
+const surrogate = /[\ud800-\udfff]/
 
 export interface BoundedText {
   readonly text: string
@@ -10,11 +11,38 @@ export interface BoundedText {
 
 /** The first `limit` code points. Reads no more than that, however long the text is. */
 const firstCodePoints = (text: string, limit: number): string => {
+  const start = text.slice(0, limit)
+  if (!surrogate.test(start)) return start
   let units = 0
   for (let points = 0; points < limit && units < text.length; points++) {
     units += (text.codePointAt(units) ?? 0) > 0xffff ? 2 : 1
   }
   return text.slice(0, units)
+}
+
+/** Code units on their way to a string: cleaning is synchronous, and an array for each text would cost as much as all the rest. */
+const scratch = new Uint16Array(4_096)
+const scratchBytes = Buffer.from(scratch.buffer)
+
+/** Unit by unit, since replacing matches costs ten times as much where everything is to be replaced. */
+const cleaned = (text: string): string => {
+  if (text.length > scratch.length) {
+    // Not between the two halves of a pair.
+    const middle = (text.charCodeAt(scratch.length - 1) & 0xfc00) === 0xd800 ? scratch.length - 1 : scratch.length
+    return cleaned(text.slice(0, middle)) + cleaned(text.slice(middle))
+  }
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    const kind = unit & 0xfc00
+    if (kind === 0xd800 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00) {
+      scratch[index] = unit
+      index += 1
+      scratch[index] = text.charCodeAt(index)
+    } else {
+      scratch[index] = unit === 0 || kind === 0xd800 || kind === 0xdc00 ? 0xfffd : unit
+    }
+  }
+  return scratchBytes.toString("utf16le", 0, text.length * 2)
 }
 
 /**
@@ -24,7 +52,7 @@ const firstCodePoints = (text: string, limit: number): string => {
 export const boundText = (given: string, limit: number): BoundedText => {
   const start = given.length <= limit ? given : firstCodePoints(given, limit)
   const truncated = start.length < given.length
-  if (unfit.test(start)) return { text: start.replace(unfitAll, "\ufffd"), truncated, cleaned: true }
+  if (unfit.test(start)) return { text: cleaned(start), truncated, cleaned: true }
   // V8 makes a slice a view of its original: a copy, so that a queued row does not hold on to a whole body.
   return { text: truncated ? Buffer.from(start, "utf16le").toString("utf16le") : start, truncated, cleaned: false }
 }

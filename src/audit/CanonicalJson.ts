@@ -60,11 +60,15 @@ class Walk {
     return json
   }
 
+  /** A character that has to be escaped counts as the six that it becomes. */
   private string(given: string): string {
-    const bounded = boundText(given, Math.max(this.sizeLeft, 0))
-    if (bounded.truncated) this.blemish("size")
+    const room = Math.max(this.sizeLeft, 0)
+    const bounded = boundText(given, room)
+    const json = JSON.stringify(bounded.text)
+    const fits = json.length - 2 <= room
+    if (bounded.truncated || !fits) this.blemish("size")
     if (bounded.cleaned) this.blemish("cleaned")
-    return this.spend(JSON.stringify(bounded.text))
+    return this.spend(fits ? json : JSON.stringify(boundText(bounded.text, Math.floor(room / 6)).text))
   }
 
   /** Undefined for what JSON leaves out. */

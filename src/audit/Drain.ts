@@ -3,14 +3,16 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import { DatabaseError } from "../platform/DatabaseError.ts"
-import type { AuditBuffer, Piece } from "./AuditBuffer.ts"
-import { AuditStore, type Incarnation } from "./AuditStore.ts"
-import * as DrainProgress from "./DrainProgress.ts"
+import type { AuditBuffer } from "./AuditBuffer.ts"
+import { AuditStore } from "./AuditStore.ts"
+import type { DrainProgress } from "./DrainProgress.ts"
 import { isolate, type Move, nextMove } from "./NextMove.ts"
+import * as Pauses from "./Pauses.ts"
+import { cut, type Piece } from "./Piece.ts"
+import * as Rejections from "./Rejections.ts"
 import { retryClass } from "./RetryClass.ts"
+import * as Stride from "./Stride.ts"
 import { millisOf } from "./UuidV7.ts"
 
 export interface Drain {
@@ -18,20 +20,16 @@ export interface Drain {
   readonly run: Effect.Effect<void>
   /** Makes `run` end as soon as the store answers; what is in the buffer stays there. */
   readonly giveUp: Effect.Effect<void>
-  readonly progress: DrainProgress.DrainProgress
 }
 
-const firstPause = Duration.millis(50)
 const longestPause = Duration.seconds(2)
 const setUpPause = Duration.seconds(5)
 const restartPause = Duration.seconds(1)
-/** Once the buffer is closed the deadline is near: no pause is longer then. */
-const closingPause = Duration.millis(100)
-const maintenanceInterval = Duration.hours(1)
-const maintenanceRetry = Duration.minutes(1)
+/** Between two tries of what was set aside. */
+const asidePauses = { first: Duration.toMillis("5 seconds"), longest: Duration.toMillis("1 minute") } as const
 
 /** The server's words without `detail`, which can quote the row. */
-const wordsOf = (error: DatabaseError): string =>
+export const wordsOf = (error: DatabaseError): string =>
   error.sqlstate === undefined ? error.reason : `${error.reason} (SQLSTATE ${error.sqlstate})`
 
 /** Of a worker that died: PostgreSQL's internal_error, outcome unknown. */
@@ -41,51 +39,79 @@ const monthOf = (id: string): string => new Date(millisOf(id)).toISOString().sli
 
 const oneIdPerMonth = (piece: Piece) => [...new Map(piece.rows.map((row) => [monthOf(row.id), row.id])).values()]
 
+const firstLine = (cause: Cause.Cause<never>): string => Cause.pretty(cause).split("\n", 1).join("")
+
 /** Moves rows from the buffer into the store, in order, one transaction at a time. */
-export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnation: Incarnation) {
+export const make = Effect.fnUntraced(function* (
+  buffer: AuditBuffer,
+  progress: DrainProgress,
+  options: { readonly batchSize: number }
+) {
   const store = yield* AuditStore
-  const progress = DrainProgress.make(buffer.depth)
-  const surrender = yield* Effect.makeLatch(false)
-  let gaveUp = false
-  let failures = 0
-  let registered = false
-  let maintenanceDue = 0
+  const { giveUp, gaveUp, growing, orGivenUp, pause, reset } = yield* Pauses.make(buffer)
+  let rejections = Rejections.none
+  let stride: Stride.Stride = { rows: options.batchSize, streak: 0 }
+  let asideDue = 0
+  let asidePause = asidePauses.first
 
-  const pause = (duration: Duration.Duration) =>
-    Effect.suspend(() => {
-      const sleep = buffer.isClosed()
-        ? Effect.sleep(Duration.min(duration, closingPause))
-        : Effect.raceFirst(Effect.sleep(duration), buffer.closed)
-      return Effect.raceFirst(sleep, surrender.await)
-    })
-
-  const wait = Effect.fnUntraced(function* (reason: string) {
-    yield* progress.trouble("retrying", reason)
-    const jitter = yield* Random.nextRange(0.5, 1)
-    const grown = Duration.min(Duration.times(firstPause, 2 ** Math.min(failures, 16)), longestPause)
-    failures += 1
-    yield* pause(Duration.times(grown, jitter))
-  })
+  const wait = (reason: string) => Effect.zipRight(progress.trouble("retrying", reason), growing(longestPause))
 
   const pauseFor = (reason: string) => Effect.zipRight(progress.trouble("paused", reason), pause(setUpPause))
 
-  /** A failure that no row is to blame for. */
-  const endure = (error: DatabaseError) =>
-    retryClass(error) === "transient" ? wait(wordsOf(error)) : pauseFor(wordsOf(error))
+  /** Nothing answered may vanish, and no row may hold up the others: it is tried again later, and stays in the buffer. */
+  const setAside = Effect.gen(function* () {
+    asideDue = (yield* Clock.currentTimeMillis) + asidePause
+    buffer.setFirstAside()
+  })
+
+  const takeBack = Effect.sync(() => {
+    buffer.takeBack()
+    asidePause = Math.min(asidePause * 2, asidePauses.longest)
+  })
 
   const settled = Effect.fnUntraced(function* (rows: { readonly committed: number; readonly deadLettered: number }) {
     buffer.replaceFirst([])
-    failures = 0
+    reset()
+    if (rows.committed > 0) {
+      // Others are written, so what was refused in a row was refused for its own sake.
+      if (rejections.count >= Rejections.believed) asideDue = 0
+      rejections = Rejections.none
+    }
+    if (buffer.aside().length === 0) asidePause = asidePauses.first
     yield* progress.settled(rows)
   })
+
+  /** The dead letter of the first piece's row was not written. */
+  const endure = Effect.fnUntraced(function* (error: DatabaseError) {
+    const kind = retryClass(error)
+    if (kind === "transient") return yield* wait(wordsOf(error))
+    if (kind === "set-up") return yield* pauseFor(wordsOf(error))
+    yield* Effect.logError(
+      `ALARM: an audit event was refused by the table and by gatekeeper.audit_dead_letter too: ${wordsOf(error)}. ` +
+        "It is kept in memory and tried again; the others go on."
+    )
+    yield* setAside
+  })
+
+  /** The first piece in hand may have been written, but nobody heard of it. */
+  const doubt = (piece: Piece) => Effect.sync(() => buffer.replaceFirst([{ ...piece, certain: false }]))
 
   const reject = Effect.fnUntraced(function* (piece: Piece, error: DatabaseError) {
     const row = piece.rows[0]
     if (row === undefined) return buffer.replaceFirst([])
     buffer.replaceFirst([piece])
     const why = { sqlstate: error.sqlstate ?? null, reason: wordsOf(error), attempts: piece.attempts }
-    const kept = yield* Effect.either(store.deadLetter(row, why))
-    if (Either.isLeft(kept)) return yield* endure(kept.left)
+    if (Rejections.tellOfSetUp(rejections, why.sqlstate)) {
+      yield* progress.trouble("paused", `${Rejections.believed} events in a row were refused: ${why.reason}`)
+      yield* setAside
+      return yield* growing(setUpPause)
+    }
+    const kept = yield* Effect.either(store.deadLetter(row, why)).pipe(Effect.onInterrupt(() => doubt(piece)))
+    if (Either.isLeft(kept)) {
+      if (kept.left.phase === "commit") yield* doubt(piece)
+      return yield* endure(kept.left)
+    }
+    rejections = Rejections.counted(rejections, why.sqlstate)
     yield* Effect.logError(
       `Audit event ${row.id} was refused by the table and is in gatekeeper.audit_dead_letter: ${why.reason}.`
     )
@@ -93,41 +119,43 @@ export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnatio
   })
 
   const makePartitions = Effect.fnUntraced(function* (piece: Piece, error: DatabaseError) {
-    buffer.replaceFirst([piece])
     for (const id of oneIdPerMonth(piece)) {
       const made = yield* Effect.either(store.makePartition(id))
-      if (Either.isLeft(made)) return yield* endure(made.left)
+      if (Either.isLeft(made)) {
+        // Whatever stands in its way, the rows have no part in it.
+        return yield* retryClass(made.left) === "transient" ? wait(wordsOf(made.left)) : pauseFor(wordsOf(made.left))
+      }
       // An id that may have no partition makes its row bad data.
-      if (!made.right) return yield* follow(isolate(piece), error)
+      if (!made.right) return yield* follow(isolate({ ...piece, attempts: piece.attempts + 1 }), error)
+    }
+    buffer.replaceFirst([{ ...piece, partitionsMade: piece.partitionsMade + 1 }])
+  })
+
+  const follow = Effect.fnUntraced(function* (move: Move, error: DatabaseError): Effect.fn.Return<void> {
+    if (move._tag === "split") return buffer.replaceFirst(move.pieces)
+    if (move._tag === "reject") return yield* reject(move.piece, error)
+    buffer.replaceFirst([move.piece])
+    switch (move._tag) {
+      case "again":
+        return
+      case "make-partitions":
+        return yield* makePartitions(move.piece, error)
+      case "pause":
+        return yield* pauseFor(wordsOf(error))
+      case "shorten":
+        stride = Stride.shortened(move.piece.rows.length)
+        return yield* wait(wordsOf(error))
+      case "wait":
+        return yield* wait(wordsOf(error))
     }
   })
 
-  const follow = (move: Move, error: DatabaseError): Effect.Effect<void> => {
-    switch (move._tag) {
-      case "split":
-        return Effect.sync(() => buffer.replaceFirst(move.pieces))
-      case "reject":
-        return reject(move.piece, error)
-      case "make-partitions":
-        return makePartitions(move.piece, error)
-      case "again":
-        return Effect.sync(() => buffer.replaceFirst([move.piece]))
-      case "wait":
-        return Effect.zipRight(
-          Effect.sync(() => buffer.replaceFirst([move.piece])),
-          wait(wordsOf(error))
-        )
-      case "pause":
-        return Effect.zipRight(
-          Effect.sync(() => buffer.replaceFirst([move.piece])),
-          pauseFor(wordsOf(error))
-        )
-    }
-  }
-
   const deliver = Effect.fnUntraced(function* (piece: Piece) {
+    if (piece.rows.length > stride.rows) return buffer.replaceFirst(cut(piece, stride.rows))
     yield* progress.working
-    const appended = yield* Effect.either(store.append(piece.rows, { certain: piece.certain }))
+    const appended = yield* Effect.either(store.append(piece.rows, { certain: piece.certain })).pipe(
+      Effect.onInterrupt(() => doubt(piece))
+    )
     if (Either.isLeft(appended)) return yield* follow(nextMove(piece, appended.left), appended.left)
     const { conflicts } = appended.right
     for (const id of conflicts) {
@@ -136,70 +164,69 @@ export const make = Effect.fnUntraced(function* (buffer: AuditBuffer, incarnatio
           "gatekeeper.audit_dead_letter; find out who writes with forged or repeated ids."
       )
     }
+    stride = Stride.confirmed(stride, piece.rows.length, options.batchSize)
     yield* settled({ committed: piece.rows.length - conflicts.length, deadLettered: conflicts.length })
   })
 
-  /** A failure in here delays no event: a row whose partition is missing has it made on its own. */
-  const maintain = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    if (now < maintenanceDue) return
-    maintenanceDue = now + Duration.toMillis(maintenanceRetry)
-    if (!registered) {
-      yield* store.register(incarnation)
-      registered = true
-    }
-    yield* store.makePartitionsAhead
-    maintenanceDue = now + Duration.toMillis(maintenanceInterval)
-  }).pipe(
-    Effect.catchAll((error) =>
-      Effect.logWarning(`Audit partitions were not made ahead: ${wordsOf(error)}; trying again soon.`)
-    )
-  )
-
-  const fill = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.raceFirst(
-      Effect.timeoutOption(buffer.fill, Duration.millis(Math.max(maintenanceDue - now, 0))),
-      surrender.await
-    )
-  )
+  /** Rows from the queue, or those set aside when their time has come or nothing else is left. */
+  const fill = Effect.gen(function* () {
+    const aside = buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0)
+    if (aside === 0) return yield* orGivenUp(buffer.fill)
+    const left = Duration.millis(Math.max(0, asideDue - (yield* Clock.currentTimeMillis)))
+    const last = buffer.isClosed() && buffer.depth() === aside
+    if (last) yield* pause(left)
+    if (last || Duration.toMillis(left) === 0) return yield* takeBack
+    yield* orGivenUp(Effect.timeoutOption(buffer.fill, left))
+  })
 
   const loop = Effect.gen(function* () {
-    while (!gaveUp) {
-      if (!buffer.isClosed()) yield* maintain
+    while (!gaveUp()) {
       yield* fill
       const piece = buffer.inHand()[0]
       if (piece !== undefined) yield* deliver(piece)
-      else if (buffer.isClosed()) return
+      else if (buffer.isClosed() && buffer.depth() === 0) return
     }
   })
 
   /** What the fiber died of may be the first piece's fault, and may have written it. */
   const afterDeath = Effect.fnUntraced(function* (cause: Cause.Cause<never>) {
-    yield* progress.trouble("dead", Cause.pretty(cause).split("\n", 1).join(""))
+    yield* progress.trouble("dead", firstLine(cause))
     const piece = buffer.inHand()[0]
-    if (piece !== undefined) {
-      const move = nextMove(piece, death)
-      // The pause is taken below.
-      if (move._tag === "wait") buffer.replaceFirst([move.piece])
-      else yield* follow(move, death)
-    }
-    yield* pause(restartPause)
+    if (piece === undefined) return
+    const move = nextMove(piece, death)
+    // The pause is taken afterwards.
+    if (move._tag === "wait") buffer.replaceFirst([move.piece])
+    else yield* follow(move, death)
   })
 
-  const run: Effect.Effect<void> = loop.pipe(
-    Effect.sandbox,
-    Effect.tapError(afterDeath),
-    Effect.retry(Schedule.forever),
-    Effect.ignore
+  /** Not even a dead letter comes of it. */
+  const afterSecondDeath = Effect.fnUntraced(function* (cause: Cause.Cause<never>) {
+    yield* setAside
+    yield* Effect.logError(
+      `ALARM: an audit event can be neither written nor put among the dead letters: ${firstLine(cause)}. It is kept in memory ` +
+        "and tried again; the others go on."
+    )
+  })
+
+  const ended = Effect.as(loop, true).pipe(
+    Effect.catchAllCause((cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Effect.failCause(cause)
+        : afterDeath(cause).pipe(
+            Effect.catchAllCause(afterSecondDeath),
+            Effect.catchAllCause(() => Effect.void),
+            Effect.zipRight(pause(restartPause)),
+            Effect.as(false)
+          )
+    )
   )
 
   const drain: Drain = {
-    run: Effect.zipRight(Effect.logInfo("Audit background worker started."), run),
-    giveUp: Effect.suspend(() => {
-      gaveUp = true
-      return Effect.asVoid(surrender.open)
-    }),
-    progress
+    run: Effect.zipRight(
+      Effect.logInfo("Audit background worker started."),
+      Effect.asVoid(Effect.repeat(ended, { until: (done) => done }))
+    ),
+    giveUp
   }
   return drain
 })

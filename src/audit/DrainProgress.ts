@@ -29,7 +29,8 @@ const tell = {
     Effect.logError(`The audit worker died and is started again: ${reason}; ${waiting}.`)
 }
 
-export const make = (depth: () => number): DrainProgress => {
+export const make = (counts: { readonly depth: () => number; readonly shed: () => number }): DrainProgress => {
+  const { depth, shed } = counts
   let state: DrainState = { _tag: "idle" }
   let committed = 0
   let deadLettered = 0
@@ -51,7 +52,9 @@ export const make = (depth: () => number): DrainProgress => {
       if (kind === "dead") restarts += 1
       if (!changed && now - toldAt < reminder) return
       toldAt = now
-      yield* tell[kind](reason, `${depth()} events wait, none is lost`)
+      const lost =
+        shed() === 0 ? "none is lost" : `${shed()} were answered without a record since the start (AUDIT_ON_FULL=shed)`
+      yield* tell[kind](reason, `${depth()} events wait, ${lost}`)
     }),
     settled: Effect.fnUntraced(function* (rows) {
       committed += rows.committed

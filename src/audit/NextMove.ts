@@ -1,56 +1,74 @@
 import type { DatabaseError } from "../platform/DatabaseError.ts"
-import type { Piece } from "./AuditBuffer.ts"
+import type { Piece } from "./Piece.ts"
+import { cut } from "./Piece.ts"
 import { retryClass } from "./RetryClass.ts"
 
 /** What the drain does after a failed append. `piece` takes the failed one's place. */
 export type Move =
   /** Again after a growing pause, for as long as it takes. */
   | { readonly _tag: "wait"; readonly piece: Piece }
+  /** As `wait`, with less at a time. */
+  | { readonly _tag: "shorten"; readonly piece: Piece }
   /** Again after a long pause, and somebody has to be told. */
   | { readonly _tag: "pause"; readonly piece: Piece }
   /** Again at once, knowing more. */
   | { readonly _tag: "again"; readonly piece: Piece }
   | { readonly _tag: "make-partitions"; readonly piece: Piece }
-  | { readonly _tag: "split"; readonly pieces: readonly [Piece, Piece] }
+  | { readonly _tag: "split"; readonly pieces: ReadonlyArray<Piece> }
   /** The piece is one row, and the row is bad. */
   | { readonly _tag: "reject"; readonly piece: Piece }
 
 /** Tries of a piece whose failure nobody understands. */
 export const unknownAttempts = 3
 
+/** Times in a row that a piece may overrun the deadline before less is sent at a time. */
+const overrunsAllowed = 2
+
+type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
+
 /**
- * Whether a failed append can have written something: never when no session was had, nor when the server refused a statement
- * and so rolled back. At COMMIT, and where the answer is missing, nobody knows.
+ * Whether a failed append can have written something. Nothing is committed before COMMIT was sent: when no session was had, or
+ * a statement failed or was not answered, the server rolls back. An error at COMMIT leaves it open.
  */
-const leavesDoubt = (error: Pick<DatabaseError, "phase" | "sqlstate">): boolean =>
-  error.phase === "commit" || (error.phase === "statement" && error.sqlstate === undefined)
+const leavesDoubt = (error: Failure): boolean => error.phase === "commit"
+
+/**
+ * The piece may be more than the database takes in the time, or has memory for: no answer, a statement or a transaction
+ * that was cancelled for its length (57014, 25P04), out of memory (53200).
+ */
+const overran = ({ phase, sqlstate }: Failure): boolean =>
+  phase !== "connect" &&
+  (sqlstate === undefined || sqlstate === "57014" || sqlstate === "25P04" || sqlstate === "53200")
 
 /** Halves the piece, or rejects its only row. */
-export const isolate = (piece: Piece): Move => {
-  const middle = Math.ceil(piece.rows.length / 2)
-  if (piece.rows.length <= 1) return { _tag: "reject", piece }
-  return {
-    _tag: "split",
-    pieces: [
-      { ...piece, rows: piece.rows.slice(0, middle) },
-      { ...piece, rows: piece.rows.slice(middle) }
-    ]
-  }
+export const isolate = (piece: Piece): Move =>
+  piece.rows.length <= 1
+    ? { _tag: "reject", piece }
+    : { _tag: "split", pieces: cut(piece, Math.ceil(piece.rows.length / 2)) }
+
+/** Nobody's fault: again, with less when the piece itself may be too much. A session that is not had says nothing of it. */
+const waitFor = (piece: Piece, error: Failure): Move => {
+  if (error.phase === "connect") return { _tag: "wait", piece }
+  if (!overran(error)) return { _tag: "wait", piece: { ...piece, overruns: 0 } }
+  const overruns = piece.overruns + 1
+  return overruns >= overrunsAllowed && piece.rows.length > 1
+    ? { _tag: "shorten", piece: { ...piece, overruns: 0 } }
+    : { _tag: "wait", piece: { ...piece, overruns } }
 }
 
-export const nextMove = (failed: Piece, error: Pick<DatabaseError, "phase" | "sqlstate" | "constraint">): Move => {
+export const nextMove = (failed: Piece, error: Failure): Move => {
   const piece = leavesDoubt(error) ? { ...failed, certain: false } : failed
   const blamed = { ...piece, attempts: piece.attempts + 1 }
   switch (retryClass(error)) {
     case "transient":
-      return { _tag: "wait", piece }
+      return waitFor(piece, error)
     case "set-up":
       return { _tag: "pause", piece }
     case "doubt":
       // Tolerating known ids did not help, so it is another key that clashes.
       return failed.certain ? { _tag: "again", piece: { ...piece, certain: false } } : isolate(blamed)
     case "partition":
-      return blamed.attempts > unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", piece: blamed }
+      return piece.partitionsMade >= unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", piece }
     case "data":
       return isolate(blamed)
     case "unknown":

@@ -24,14 +24,22 @@ export interface Recorder {
 }
 
 /** Gives events their identity, time and number, and puts them into the buffer. Its life is the incarnation's. */
-export const make = (buffer: AuditBuffer, clock: Clock.Clock, onFull: "refuse" | "shed"): Recorder => {
+export const make = (
+  buffer: AuditBuffer,
+  clock: Clock.Clock,
+  options: {
+    readonly onFull: "refuse" | "shed"
+    /** The clock went back by so many milliseconds, more than ids bridge. */
+    readonly onStepBack: (millis: number) => void
+  }
+): Recorder => {
   const incarnation: Incarnation = {
     source: Crypto.randomUUID(),
     host: Os.hostname(),
     pid: process.pid,
     startedAt: clock.unsafeCurrentTimeMillis()
   }
-  const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes))
+  const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes), options.onStepBack)
   let offered = 0
   let refused = 0
   let shed = 0
@@ -39,7 +47,7 @@ export const make = (buffer: AuditBuffer, clock: Clock.Clock, onFull: "refuse" |
 
   return {
     incarnation,
-    accepting: () => !buffer.isClosed() && (onFull === "shed" || buffer.hasRoom()),
+    accepting: () => !buffer.isClosed() && (options.onFull === "shed" || buffer.hasRoom()),
     counts: () => ({ offered, refused, shed, lastSeq }),
     record: (event) => {
       offered += 1
@@ -50,7 +58,7 @@ export const make = (buffer: AuditBuffer, clock: Clock.Clock, onFull: "refuse" |
       // A raw reading of the clock: an effect for each would cost more than the rest of the identity.
       const timestamp = clock.unsafeCurrentTimeMillis()
       if (!buffer.hasRoom()) {
-        if (onFull === "refuse") {
+        if (options.onFull === "refuse") {
           refused += 1
           return { refused: "full" }
         }

@@ -12,7 +12,10 @@ import type { DatabaseError } from "../platform/DatabaseError.ts"
  */
 export type RetryClass = "transient" | "set-up" | "partition" | "doubt" | "data" | "unknown"
 
-/** By SQLSTATE, PostgreSQL's appendix A; the longest matching prefix decides. */
+/**
+ * By SQLSTATE, PostgreSQL's appendix A; the longest matching prefix decides. A null in a column that must have a value (23502) is
+ * never the row's fault: the recorder fills every column that it knows, so the table has one that it does not.
+ */
 const byPrefix: ReadonlyArray<readonly [prefix: string, RetryClass]> = [
   ["08", "transient"],
   ["53", "transient"],
@@ -22,7 +25,10 @@ const byPrefix: ReadonlyArray<readonly [prefix: string, RetryClass]> = [
   ["58", "transient"],
   ["40", "transient"],
   ["25006", "transient"],
+  ["25P03", "transient"],
+  ["25P04", "transient"],
   ["22", "data"],
+  ["23502", "set-up"],
   ["23", "data"],
   ["54", "data"],
   ["28", "set-up"],
@@ -41,5 +47,6 @@ export const retryClass = (error: Pick<DatabaseError, "sqlstate" | "constraint">
   if (sqlstate === undefined) return "transient"
   if (sqlstate === "23514" && error.constraint === undefined) return "partition"
   if (sqlstate === "23505") return "doubt"
-  return byPrefix.find(([prefix]) => sqlstate.startsWith(prefix))?.[1] ?? "unknown"
+  const known = byPrefix.filter(([prefix]) => sqlstate.startsWith(prefix))
+  return known.toSorted(([a], [b]) => b.length - a.length)[0]?.[1] ?? "unknown"
 }

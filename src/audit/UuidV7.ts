@@ -29,11 +29,25 @@ export const uuidFloor = (millis: number): string =>
 export const millisOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 
 /**
- * Makes UUIDv7 (RFC 9562, section 5.7), each greater than the one before, also when the clock stands still or steps back
- * (section 6.2, method 1): the 12 bits of rand_a count within a millisecond from a random start in their lower half, and a
- * count that overflows takes the next millisecond. The other 62 bits are random each time, so that no id can be guessed.
+ * How far, in milliseconds, an id's moment may lie ahead of the clock. Smaller steps back (a leap second, an adjustment) are
+ * bridged; a larger one says that the clock had been wrong before, and that the ids since then carry a moment yet to come.
  */
-export const makeUuidV7 = (fill: FillRandom): ((now: number) => AuditId) => {
+export const clockTolerance = 60_000
+
+/**
+ * Makes UUIDv7 (RFC 9562, section 5.7), each greater than the one before, also when the clock stands still or steps back by
+ * no more than `clockTolerance` (section 6.2, method 1): the 12 bits of rand_a count within a millisecond from a random
+ * start in their lower half, and a count that overflows takes the next millisecond. The other 62 bits are random each time, so
+ * that no id can be guessed.
+ *
+ * After a larger step back the ids follow the clock again and `onStepBack` gets the step in milliseconds. Section 6.2 asks
+ * for ids that increase, so that a key's order is the order of making; here `seq` tells that, and holding on to a moment that
+ * never was would put each later event outside the time that may have a partition, for as long as the process lives.
+ */
+export const makeUuidV7 = (
+  fill: FillRandom,
+  onStepBack: (millis: number) => void = () => {}
+): ((now: number) => AuditId) => {
   const block = new Uint8Array(bytesPerId * idsPerBlock)
   let used = block.length
   let millis = -1
@@ -46,8 +60,10 @@ export const makeUuidV7 = (fill: FillRandom): ((now: number) => AuditId) => {
     }
     const start = used
     used += bytesPerId
-    if (now > millis || count === 0xfff) {
-      millis = now > millis ? now : millis + 1
+    const ahead = millis - now
+    if (ahead < 0 || ahead > clockTolerance || count === 0xfff) {
+      if (ahead > clockTolerance) onStepBack(ahead)
+      millis = ahead < 0 || ahead > clockTolerance ? now : millis + 1
       count = (((block[start] ?? 0) << 8) | (block[start + 1] ?? 0)) & 0x7ff
       prefix = timePrefix(millis)
     } else {

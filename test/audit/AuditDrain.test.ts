@@ -5,7 +5,17 @@ import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/Connection.ts"
 import { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, isConserved, openTrail, query, recordedIds, recordMany, settled, until } from "./Trail.ts"
+import {
+  gatekeeperDatabase,
+  isConserved,
+  openTrail,
+  query,
+  recordedIds,
+  recordMany,
+  settled,
+  until,
+  withLogs
+} from "./Trail.ts"
 
 it.scopedLive("a poison row becomes one dead letter, and its batchmates are written in order", () =>
   Effect.gen(function* () {
@@ -63,28 +73,32 @@ it.scopedLive("a missing partition is made, and no event fails or becomes a dead
 )
 
 it.scopedLive("another event under the same id raises an alarm, becomes a dead letter and holds nobody up", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    // Somebody was here first: writes each id of the first batch's second row with another content.
-    const trail = yield* openTrail(url, {}, (store) => ({
-      ...store,
-      append: (rows, options) =>
-        Effect.gen(function* () {
-          const second = rows[1]
-          if (options.certain && second !== undefined) {
-            yield* store.append([{ ...second, source: crypto.randomUUID(), seq: 1 }], { certain: true })
-          }
-          return yield* store.append(rows, options)
-        })
-    }))
-    const ids = yield* recordMany(trail.log, 3)
-    const status = yield* settled(trail.log)
-    expect(status.counters).toMatchObject({ committed: 2, deadLettered: 1 })
-    expect(yield* recordedIds(url)).toEqual(ids)
-    expect(yield* query(url, "select event_id, sqlstate from gatekeeper.audit_dead_letter")).toEqual([
-      { event_id: ids[1], sqlstate: "23505" }
-    ])
-  })
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      // Somebody was here first: writes each id of the first batch's second row with another content.
+      const trail = yield* openTrail(url, {}, (store) => ({
+        ...store,
+        append: (rows, options) =>
+          Effect.gen(function* () {
+            const second = rows[1]
+            if (options.certain && second !== undefined) {
+              yield* store.append([{ ...second, source: crypto.randomUUID(), seq: 1 }], { certain: true })
+            }
+            return yield* store.append(rows, options)
+          })
+      }))
+      const ids = yield* recordMany(trail.log, 3)
+      const status = yield* settled(trail.log)
+      expect(status.counters).toMatchObject({ committed: 2, deadLettered: 1 })
+      expect(yield* recordedIds(url)).toEqual(ids)
+      expect(yield* query(url, "select event_id, sqlstate from gatekeeper.audit_dead_letter")).toEqual([
+        { event_id: ids[1], sqlstate: "23505" }
+      ])
+      expect(lines.filter((line) => line.startsWith("ERROR ALARM")).length).toBe(1)
+      expect(lines.find((line) => line.startsWith("ERROR ALARM"))).toContain(ids[1])
+    })
+  )
 )
 
 it.scopedLive("an error that nobody understands costs one row, not the trail", () =>
@@ -189,6 +203,10 @@ it.scopedLive("a full buffer refuses, gives no number to what it refused, and ac
     expect(status.counters).toEqual({ offered: 12, committed: 11, deadLettered: 0, refused: 1, shed: 0 })
     expect(yield* recordedIds(url)).toEqual([...ids, last])
     expect(yield* query(url, "select max(seq) as seq from gatekeeper.audit_log")).toEqual([{ seq: "11" }])
+    yield* trail.shutdown
+    expect(yield* query(url, "select signed_off_seq, refused, shed from gatekeeper.audit_source")).toEqual([
+      { signed_off_seq: "11", refused: "1", shed: "0" }
+    ])
   })
 )
 
@@ -223,6 +241,7 @@ it.scopedLive("a shutdown that cannot write everything counts the rest, says so,
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const unwritten = yield* Ref.make(0)
+    const waited: Array<number | null> = []
     const trail = yield* openTrail(url, {
       shutdownDeadline: "500 millis",
       onUnwritten: (count) => Ref.set(unwritten, count)
@@ -233,10 +252,13 @@ it.scopedLive("a shutdown that cannot write everything counts the rest, says so,
     yield* holder.query("begin")
     yield* holder.query("lock table gatekeeper.audit_log in access exclusive mode")
     yield* recordMany(trail.log, 20)
+    yield* Effect.sleep("60 millis")
+    waited.push((yield* trail.log.status).oldestPendingMillis)
     const [took] = yield* Effect.timed(trail.shutdown)
     expect(Duration.toMillis(took)).toBeLessThan(4_000)
     yield* holder.query("rollback")
     expect(yield* Ref.get(unwritten)).toBe(20)
+    expect(waited[0]).toBeGreaterThanOrEqual(50)
     expect((yield* recordedIds(url)).length).toBe(5)
     expect(yield* query(url, "select last_seq, signed_off_seq, unwritten from gatekeeper.audit_source")).toEqual([
       { last_seq: "5", signed_off_seq: "25", unwritten: "20" }

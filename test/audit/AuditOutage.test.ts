@@ -120,20 +120,41 @@ it.scopedLive(
   60_000
 )
 
-it.scopedLive("an answer to COMMIT that is lost under load doubles nothing", () =>
+it.scopedLive.each([
+  ["an answer to COMMIT that is lost under load doubles nothing", "loseAnswerTo"],
+  ["a COMMIT that is lost under load loses nothing", "cutBefore"]
+] as const)("%s", ([_, fault]) =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const proxy = yield* tcpProxy(url)
-    const trail = yield* openTrail(proxy.url)
+    const trail = yield* openTrail(proxy.url, {}, (store) => ({ ...store, register: () => Effect.void }))
     const stopLoad = yield* load(trail.log)
     for (let time = 0; time < 5; time++) {
-      yield* proxy.loseAnswerTo("commit")
+      yield* proxy[fault]("commit")
     }
     const ids = yield* stopLoad
     const status = yield* settled(trail.log)
-    expect(proxy.connections()).toBe(6)
+    // One more for the upkeep's own session.
+    expect(proxy.connections()).toBe(7)
     expect(status.counters).toMatchObject({ committed: ids.length, deadLettered: 0 })
     expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+it.scopedLive.each([
+  ["an answer to the COMMIT of a dead letter that is lost doubles nothing", "loseAnswerTo"],
+  ["a COMMIT of a dead letter that is lost loses nothing", "cutBefore"]
+] as const)("%s", ([_, fault]) =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    yield* query(url, "alter table gatekeeper.audit_log add constraint no_poison check (action <> 'poison')")
+    const proxy = yield* tcpProxy(url)
+    const trail = yield* openTrail(proxy.url, {}, (store) => ({ ...store, register: () => Effect.void }))
+    yield* Effect.all([proxy[fault]("commit"), trail.log.record({ ...anEvent, action: "poison" })], { concurrency: 2 })
+    const status = yield* settled(trail.log)
+    expect(status.counters).toMatchObject({ committed: 0, deadLettered: 1 })
+    expect(yield* query(url, "select seq from gatekeeper.audit_dead_letter")).toEqual([{ seq: "1" }])
+    expect(yield* query(url, "select last_seq from gatekeeper.audit_source")).toEqual([{ last_seq: "1" }])
   })
 )
 

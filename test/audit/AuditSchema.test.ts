@@ -7,11 +7,12 @@ import * as Schema from "effect/Schema"
 import { AuditId } from "../../src/audit/AuditId.ts"
 import { canonicalJson } from "../../src/audit/AuditRow.ts"
 import { encodeCanonical } from "../../src/audit/CanonicalJson.ts"
+import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
 import { makeUuidV7 } from "../../src/audit/UuidV7.ts"
 import { connect } from "../../src/platform/Connection.ts"
 import { gatekeeperDown, gatekeeperUp } from "../support/GatekeeperSchema.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { anEvent } from "./Events.ts"
+import { anEvent, rowsOf } from "./Events.ts"
 import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
 
 const day = 24 * 60 * 60 * 1_000
@@ -57,12 +58,140 @@ it.scopedLive("rows of the trail cannot be changed, deleted or truncated, throug
       "insert into gatekeeper.audit_trail (singleton) values (true)",
       "update gatekeeper.audit_trail set id = gen_random_uuid()",
       "delete from gatekeeper.audit_trail",
+      "update gatekeeper.audit_dead_letter set reason = ''",
       "delete from gatekeeper.audit_dead_letter",
       "truncate gatekeeper.audit_dead_letter"
     ]) {
       expect((yield* Effect.flip(query(url, statement))).sqlstate).toBe("42501")
     }
     expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+/** Each in a transaction of its own, as a superuser in replica mode, in which ordinary triggers do not fire. */
+const inReplicaMode = (url: Redacted.Redacted, statement: string) =>
+  query(url, `begin; set local session_replication_role = replica; ${statement}; commit`)
+
+it.scopedLive("the guards hold in replica mode too", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    const ids = yield* recordMany(trail.log, 3)
+    yield* settled(trail.log)
+    for (const statement of [
+      "update gatekeeper.audit_log set result = 'DENIED'",
+      "delete from gatekeeper.audit_log",
+      "truncate gatekeeper.audit_log",
+      `update gatekeeper.${partitionName(0)} set result = 'DENIED'`,
+      `truncate gatekeeper.${partitionName(0)}`,
+      "delete from gatekeeper.audit_dead_letter",
+      "update gatekeeper.audit_trail set id = gen_random_uuid()",
+      "update gatekeeper.audit_source set last_seq = 0",
+      "delete from gatekeeper.audit_source"
+    ]) {
+      const error = yield* Effect.flip(inReplicaMode(url, statement))
+      expect([statement, error.sqlstate]).toEqual([statement, "42501"])
+    }
+    expect(yield* recordedIds(url)).toEqual(ids)
+  })
+)
+
+it.scopedLive("a partition that is detached keeps its guards", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url)
+    yield* recordMany(trail.log, 3)
+    yield* settled(trail.log)
+    const partition = `gatekeeper.${partitionName(0)}`
+    yield* query(url, `alter table gatekeeper.audit_log detach partition ${partition}`)
+    for (const statement of [
+      `update ${partition} set result = 'DENIED'`,
+      `delete from ${partition}`,
+      `truncate ${partition}`
+    ]) {
+      expect((yield* Effect.flip(query(url, statement))).sqlstate).toBe("42501")
+      expect((yield* Effect.flip(inReplicaMode(url, statement))).sqlstate).toBe("42501")
+    }
+    const making = query(url, "select gatekeeper.audit_make_partition($1)", [idAt(Date.now())])
+    expect((yield* Effect.flip(making)).sqlstate).toBe("42P16")
+  })
+)
+
+it.scopedLive("a partition whose detaching is under way is an error of the schema, not of the event", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const reader = yield* connect({ url, applicationName: "reader" })
+    yield* reader.query("begin")
+    yield* reader.query("select count(*) from gatekeeper.audit_log")
+    const detacher = yield* connect({ url, applicationName: "detacher" })
+    // It waits for the reader in its second half, and is stopped there.
+    yield* detacher.query("set statement_timeout = 500")
+    const partition = `gatekeeper.${partitionName(0)}`
+    yield* Effect.flip(detacher.query(`alter table gatekeeper.audit_log detach partition ${partition} concurrently`))
+    yield* reader.query("rollback")
+    const making = query(url, "select gatekeeper.audit_make_partition($1)", [idAt(Date.now())])
+    expect((yield* Effect.flip(making)).sqlstate).toBe("42P16")
+  })
+)
+
+it.scopedLive("what a source has said of itself stands, and only its last number grows", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const source = crypto.randomUUID()
+    yield* query(url, "insert into gatekeeper.audit_source (source, last_seq) values ($1, 5)", [source])
+    yield* query(url, "update gatekeeper.audit_source set host = 'a', pid = 1, started_at = now()")
+    yield* query(url, "update gatekeeper.audit_source set last_seq = 6, last_at = now(), host = 'a'")
+    const refused = [
+      "update gatekeeper.audit_source set last_seq = 5",
+      "update gatekeeper.audit_source set host = 'b'",
+      "update gatekeeper.audit_source set source = gen_random_uuid()",
+      "delete from gatekeeper.audit_source",
+      "truncate gatekeeper.audit_source"
+    ]
+    for (const statement of refused) {
+      expect([statement, (yield* Effect.flip(query(url, statement))).sqlstate]).toEqual([statement, "42501"])
+    }
+    yield* query(
+      url,
+      `update gatekeeper.audit_source
+       set signed_off_seq = 7, signed_off_at = now(), shed = 0, refused = 0, unwritten = 1, in_doubt = 0`
+    )
+    for (const change of ["signed_off_seq = 6", "signed_off_seq = null", "unwritten = 0", "in_doubt = 1", "shed = 1"]) {
+      expect((yield* Effect.flip(query(url, `update gatekeeper.audit_source set ${change}`))).sqlstate).toBe("42501")
+    }
+    // The same again, and rows of a buffer that outlived the process.
+    yield* query(url, "update gatekeeper.audit_source set signed_off_seq = 7, unwritten = 1, last_seq = 7")
+  })
+)
+
+it.scopedLive("a partition begins and ends with its month in UTC, whatever the server's time zone", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const database = new URL(Redacted.value(url)).pathname.slice(1)
+    yield* query(url, `alter database ${database} set timezone = 'Pacific/Kiritimati'`)
+    const now = new Date()
+    const edge = (ahead: number) => Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)
+    const moments = [edge(-3), edge(-2) - 1, edge(-2), edge(-1) - 1]
+    const rows = moments.flatMap((timestamp) => rowsOf(1, { timestamp }))
+    for (const row of rows) yield* query(url, "select gatekeeper.audit_make_partition($1)", [row.id])
+    const store = yield* PostgresAuditStore.make({ url })
+    for (const row of rows) yield* store.append([row], { certain: true })
+    expect(yield* query(url, "select tableoid::regclass::text as name from gatekeeper.audit_log order by id")).toEqual(
+      [-3, -3, -2, -2].map((ahead) => ({ name: `gatekeeper.${partitionName(ahead)}` }))
+    )
+  })
+)
+
+it.scopedLive("an id may be an hour ahead of the database's clock, and no more", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const minute = 60 * 1_000
+    const made = (moment: number) =>
+      Effect.map(query(url, "select gatekeeper.audit_make_partition($1) as made", [idAt(moment)]), ([row]) => row)
+    expect(yield* made(Date.now() + 55 * minute)).toEqual({ made: true })
+    expect(yield* made(Date.now() + 65 * minute)).toEqual({ made: false })
+    expect(yield* made(Date.now() - 399 * day)).toEqual({ made: true })
+    expect(yield* made(Date.now() - 401 * day)).toEqual({ made: false })
   })
 )
 
@@ -123,7 +252,9 @@ it.scopedLive("an application role that owns nothing writes the trail and makes 
     for (const grant of [
       `grant usage on schema gatekeeper to ${role}`,
       `grant select, insert on gatekeeper.audit_log, gatekeeper.audit_dead_letter to ${role}`,
-      `grant select, insert, update on gatekeeper.audit_source to ${role}`,
+      `grant select, insert on gatekeeper.audit_source to ${role}`,
+      `grant update (host, pid, started_at, last_seq, last_at, signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt)
+       on gatekeeper.audit_source to ${role}`,
       `grant select on gatekeeper.audit_trail to ${role}`
     ]) {
       yield* query(url, grant)

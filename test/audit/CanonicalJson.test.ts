@@ -121,6 +121,7 @@ describe("the budget", () => {
     ["members of an object", Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i])), "members"],
     ["elements of an array", new Array(1e9), "members"],
     ["a long string", "x".repeat(10_000_000), "size"],
+    ["characters that have to be escaped", "\u0001".repeat(1_000), "size"],
     ["many long strings", Array.from({ length: 9 }, () => "x".repeat(100)), "size"],
     ["a long key", { ["k".repeat(1_000_000)]: 1 }, "key-truncated"]
   ])("bounds %s and says so", (_, given, blemish) => {

@@ -1,17 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Piece } from "../../src/audit/AuditBuffer.ts"
 import { nextMove, unknownAttempts } from "../../src/audit/NextMove.ts"
+import { freshPiece, type Piece } from "../../src/audit/Piece.ts"
 import type { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { rowsOf } from "./Events.ts"
 
 type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
 
-const piece = (rows: number, rest: Partial<Piece> = {}): Piece => ({
-  rows: rowsOf(rows),
-  certain: true,
-  attempts: 0,
-  ...rest
-})
+const piece = (rows: number, rest: Partial<Piece> = {}): Piece => ({ ...freshPiece(rowsOf(rows)), ...rest })
 const statement = (sqlstate?: string): Failure =>
   sqlstate === undefined ? { phase: "statement" } : { phase: "statement", sqlstate }
 
@@ -19,7 +14,7 @@ describe("after a failed append", () => {
   it.each<[name: string, failure: Failure, certain: boolean]>([
     ["no session was had", { phase: "connect" }, true],
     ["the server refused a statement", statement("40P01"), true],
-    ["the server did not answer a statement", statement(), false],
+    ["the server did not answer a statement before COMMIT", statement(), true],
     ["COMMIT was not answered", { phase: "commit" }, false],
     ["COMMIT was answered with an error", { phase: "commit", sqlstate: "57P01" }, false]
   ])("when %s, the rows go again, certainly new: %s", (_, failure, certain) => {
@@ -47,7 +42,7 @@ describe("after a failed append", () => {
     const move = nextMove(whole, statement("22021"))
     expect(move._tag).toBe("split")
     if (move._tag !== "split") return
-    expect([...move.pieces[0].rows, ...move.pieces[1].rows]).toEqual(whole.rows)
+    expect(move.pieces.flatMap((half) => half.rows)).toEqual(whole.rows)
     expect(move.pieces.map((half) => half.rows.length)).toEqual([3, 2])
     expect(nextMove(piece(1), statement("22021"))).toMatchObject({ _tag: "reject", piece: { attempts: 1 } })
   })
@@ -61,9 +56,33 @@ describe("after a failed append", () => {
     expect(nextMove(piece(1), statement("42501"))).toMatchObject({ _tag: "pause", piece: { attempts: 0 } })
   })
 
-  it("a missing partition is made, but not for ever", () => {
-    expect(nextMove(piece(1), statement("23514"))._tag).toBe("make-partitions")
-    expect(nextMove(piece(1, { attempts: unknownAttempts }), statement("23514"))._tag).toBe("reject")
+  it("a missing partition is made, but not for ever when it is said to stand", () => {
+    const missing = nextMove(piece(1), statement("23514"))
+    expect(missing).toMatchObject({ _tag: "make-partitions", piece: { attempts: 0, partitionsMade: 0 } })
+    expect(nextMove(piece(1, { attempts: 100 }), statement("23514"))._tag).toBe("make-partitions")
+    expect(nextMove(piece(2, { partitionsMade: unknownAttempts }), statement("23514"))._tag).toBe("split")
+    expect(nextMove(piece(1, { partitionsMade: unknownAttempts }), statement("23514"))._tag).toBe("reject")
+  })
+
+  it.each<[name: string, failure: Failure]>([
+    ["was not answered", statement()],
+    ["was cancelled for its length", statement("57014")],
+    ["made its transaction too long", statement("25P04")],
+    ["was too much for the memory", statement("53200")],
+    ["was not answered at COMMIT", { phase: "commit" }]
+  ])("a piece that %s twice in a row is shortened, without blame, and never rejected", (_, failure) => {
+    const once = nextMove(piece(10), failure)
+    expect(once).toMatchObject({ _tag: "wait", piece: { overruns: 1, attempts: 0 } })
+    expect(nextMove(piece(10, { overruns: 1 }), failure)).toMatchObject({
+      _tag: "shorten",
+      piece: { overruns: 0, attempts: 0 }
+    })
+    expect(nextMove(piece(1, { overruns: 100 }), failure)).toMatchObject({ _tag: "wait", piece: { attempts: 0 } })
+  })
+
+  it("a session that is not had leaves open whether a piece is too long; another trouble says that it is not", () => {
+    expect(nextMove(piece(2, { overruns: 1 }), { phase: "connect" })).toMatchObject({ piece: { overruns: 1 } })
+    expect(nextMove(piece(2, { overruns: 1 }), statement("40P01"))).toMatchObject({ piece: { overruns: 0 } })
   })
 
   it("what nobody understands gets a few attempts and then is isolated", () => {

@@ -1,5 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
 import { connect } from "../../src/platform/Connection.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
@@ -119,5 +120,112 @@ it.scopedLive("errors within a COPY leave the session in order", () =>
     expect(states).toEqual(["22P02", "23514", "23514", "23514", "22021", "23514"])
     yield* store.append([good, bad], certain)
     expect((yield* recordedIds(url)).length).toBe(2)
+  })
+)
+
+it.scopedLive("the last number never goes back, and a dead letter moves it too", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const rows = rowsOf(7)
+    const lastSeq = Effect.map(
+      query(url, "select last_seq::integer as seq from gatekeeper.audit_source"),
+      ([row]) => row
+    )
+    yield* store.append(rows.slice(0, 6), certain)
+    yield* store.append(rows.slice(0, 3), doubtful)
+    expect(yield* lastSeq).toEqual({ seq: 6 })
+    for (const row of rows.slice(6)) yield* store.deadLetter(row, { sqlstate: null, reason: "test", attempts: 1 })
+    expect(yield* lastSeq).toEqual({ seq: 7 })
+  })
+)
+
+it.scopedLive.each([
+  ["number", { seq: 1_000 }],
+  ["content", { leafHash: "0".repeat(64) }],
+  ["source", { source: "00000000-0000-4000-8000-000000000000" }]
+] as const)("a known id with another %s is a conflict", ([_, difference]) =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const rows = rowsOf(1)
+    yield* store.append(rows, certain)
+    const others = rows.map((row) => ({ ...row, ...difference }))
+    expect(yield* store.append(others, doubtful)).toEqual({ conflicts: rows.map((row) => row.id) })
+  })
+)
+
+it.scopedLive(
+  "the server gives up before we do wherever rows are written, so that no session waits on without us",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const store = yield* PostgresAuditStore.make({ url, deadline: "500 millis" })
+      const holder = yield* connect({ url, applicationName: "holder" })
+      yield* holder.query("begin")
+      yield* holder.query("lock table gatekeeper.audit_log, gatekeeper.audit_dead_letter in access exclusive mode")
+      const rows = rowsOf(1)
+      const errors = [yield* Effect.flip(store.append(rows, doubtful))]
+      for (const row of rows) {
+        errors.push(yield* Effect.flip(store.deadLetter(row, { sqlstate: null, reason: "test", attempts: 1 })))
+      }
+      expect(errors.map((error) => error.sqlstate)).toEqual(["57014", "57014"])
+      yield* holder.query("rollback")
+    })
+)
+
+it.scopedLive("after it was abandoned nothing is written, and the end can still be signed off", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const rows = rowsOf(3)
+    yield* store.append(rows.slice(0, 2), certain)
+    yield* store.abandon
+    const refusals = [yield* Effect.flip(store.append(rows.slice(2), certain))]
+    for (const row of rows.slice(2)) {
+      refusals.push(yield* Effect.flip(store.deadLetter(row, { sqlstate: null, reason: "test", attempts: 1 })))
+    }
+    expect(refusals.map((error) => error.phase)).toEqual(["connect", "connect"])
+    const incarnation = { source: rows[0]?.source ?? "", host: "here", pid: 1, startedAt: 0 }
+    const located = yield* store.locate(
+      incarnation,
+      rows.map((row) => row.id)
+    )
+    expect([...located.committed].sort()).toEqual(rows.slice(0, 2).map((row) => row.id))
+    const end = { lastSeq: 3, shed: 0, refused: 0, unwritten: 1, inDoubt: 0 }
+    yield* store.signOff(incarnation, end)
+    // An answer that was lost is asked for again.
+    yield* store.signOff(incarnation, end)
+    expect((yield* Effect.flip(store.signOff(incarnation, { ...end, unwritten: 0 }))).sqlstate).toBe("42501")
+  })
+)
+
+it.scopedLive("whoever asks where rows are waits for a COMMIT that is under way", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const rows = rowsOf(2)
+    const [first, second] = rows
+    if (first === undefined || second === undefined) return
+    yield* store.append([first], certain)
+    const other = yield* connect({ url, applicationName: "a session that was left" })
+    yield* other.query("begin")
+    yield* other.query(
+      `insert into gatekeeper.audit_log
+       select $1::uuid, timestamp, source, 2, ghost_id, shell_id, action, resource, result, reason, request_id, metadata, marks,
+         leaf_hash from gatekeeper.audit_log`,
+      [second.id]
+    )
+    yield* other.query("update gatekeeper.audit_source set last_seq = 2")
+    const incarnation = { source: first.source, host: "here", pid: 1, startedAt: 0 }
+    const asking = yield* Effect.fork(
+      store.locate(
+        incarnation,
+        rows.map((row) => row.id)
+      )
+    )
+    yield* Effect.sleep("300 millis")
+    yield* other.query("commit")
+    expect((yield* Fiber.join(asking)).committed.size).toBe(2)
   })
 )

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -54,6 +55,14 @@ export const openTrail = (
     return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void) }
   })
 
+/** Runs the body and keeps what it logs, each line with its level before it. */
+export const withLogs = <A, E, R>(body: (lines: ReadonlyArray<string>) => Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => lines.push(`${logLevel.label} ${String(message)}`))
+    return body(lines).pipe(Effect.provide(Logger.add(logger)))
+  })
+
 export const query = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
   connect({ url, applicationName: "gravitas test" }).pipe(
     Effect.flatMap((connection) => connection.query(text, values)),
@@ -79,6 +88,14 @@ export const settled = (log: typeof AuditLog.Service) => until(log, (status) => 
 
 export const recordMany = (log: typeof AuditLog.Service, number: number, event: AuditEvent = anEvent) =>
   Effect.forEach(Array.from({ length: number }), () => log.record(event))
+
+/** Asks until the answer is as said, at most 20 seconds. */
+export const eventually = (url: Redacted.Redacted, text: string, holds: (rows: ReadonlyArray<Row>) => boolean) =>
+  query(url, text).pipe(
+    Effect.filterOrFail(holds, (rows) => rows),
+    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo("20 seconds"))),
+    Effect.orDieWith((rows) => new Error(`it did not come to that: ${JSON.stringify(rows)}`))
+  )
 
 /** `offered = committed + dead-lettered + refused + shed + depth`. */
 export const isConserved = ({ counters, depth }: AuditStatus): boolean =>

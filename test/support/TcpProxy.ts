@@ -11,9 +11,17 @@ export interface TcpProxy {
    * client: its connection is cut instead. Completes when that has happened.
    */
   readonly loseAnswerTo: (statement: string) => Effect.Effect<void>
+  /** The next such query does not reach the server: the connection is cut instead. Completes when that has happened. */
+  readonly cutBefore: (statement: string) => Effect.Effect<void>
+  /** The next such query is answered, and the answer held back for good: the connection stays. Completes when it was answered. */
+  readonly holdAnswerTo: (statement: string) => Effect.Effect<void>
+  /** Milliseconds that each connection from now on takes to reach the server. */
+  readonly delayConnections: (millis: number) => void
   /** Connections made through the proxy so far. */
   readonly connections: () => number
 }
+
+type Fault = "lose-answer" | "cut-before" | "hold-answer"
 
 /** PostgreSQL's protocol, "Query": Q, the length with itself, the text, NUL. */
 const queryMessage = (statement: string): Buffer => {
@@ -30,12 +38,13 @@ export const tcpProxy = (url: Redacted.Redacted) =>
     const target = new URL(Redacted.value(url))
     const sockets = new Set<Net.Socket>()
     let connections = 0
-    let awaited: { readonly message: Buffer; readonly done: () => void } | undefined
+    let awaited: { readonly message: Buffer; readonly fault: Fault; readonly done: () => void } | undefined
+    let delay = 0
 
     const join = (client: Net.Socket) => {
       connections += 1
-      const server = Net.connect(Number(target.port || 5432), target.hostname)
-      let losing: (() => void) | undefined
+      const server = new Net.Socket()
+      let faulty: { readonly fault: Fault; readonly done: () => void } | undefined
       for (const socket of [client, server]) {
         sockets.add(socket)
         socket.on("error", () => {})
@@ -48,19 +57,30 @@ export const tcpProxy = (url: Redacted.Redacted) =>
       client.on("data", (data) => {
         // The driver sends a simple query in one write, which arrives in one piece on the loopback interface.
         if (awaited?.message.equals(data) === true) {
-          losing = awaited.done
+          faulty = awaited
           awaited = undefined
         }
-        server.write(data)
-      })
-      server.on("data", (data) => {
-        if (losing === undefined) {
-          client.write(data)
-        } else {
+        if (faulty?.fault === "cut-before") {
           client.destroy()
-          losing()
+          faulty.done()
+        } else {
+          server.write(data)
         }
       })
+      server.on("data", (data) => {
+        if (faulty === undefined) {
+          client.write(data)
+        } else {
+          if (faulty.fault === "lose-answer") client.destroy()
+          faulty.done()
+        }
+      })
+      client.pause()
+      setTimeout(() => {
+        if (client.destroyed) return
+        server.connect(Number(target.port || 5432), target.hostname)
+        client.resume()
+      }, delay)
     }
 
     const listener = yield* Effect.acquireRelease(
@@ -78,13 +98,19 @@ export const tcpProxy = (url: Redacted.Redacted) =>
     const through = new URL(target.href)
     through.hostname = "127.0.0.1"
     through.port = typeof address === "object" && address !== null ? String(address.port) : ""
+    const afflict = (fault: Fault) => (statement: string) =>
+      Effect.async<void>((resume) => {
+        awaited = { message: queryMessage(statement), fault, done: () => resume(Effect.void) }
+      })
     const proxy: TcpProxy = {
       url: Redacted.make(through.href),
       connections: () => connections,
-      loseAnswerTo: (statement) =>
-        Effect.async<void>((resume) => {
-          awaited = { message: queryMessage(statement), done: () => resume(Effect.void) }
-        })
+      loseAnswerTo: afflict("lose-answer"),
+      cutBefore: afflict("cut-before"),
+      holdAnswerTo: afflict("hold-answer"),
+      delayConnections: (millis) => {
+        delay = millis
+      }
     }
     return proxy
   })

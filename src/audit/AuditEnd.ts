@@ -1,0 +1,110 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { AuditBuffer } from "./AuditBuffer.ts"
+import { AuditStore } from "./AuditStore.ts"
+import type { Drain } from "./Drain.ts"
+import type { DrainProgress } from "./DrainProgress.ts"
+import type { Recorder } from "./Recorder.ts"
+
+export interface AuditEndOptions {
+  readonly buffer: AuditBuffer
+  readonly recorder: Recorder
+  readonly drain: Drain
+  readonly progress: DrainProgress
+  /** The drain's fiber. */
+  readonly worker: Fiber.RuntimeFiber<void>
+  readonly maintenance: Fiber.RuntimeFiber<void>
+  /** For the whole end. */
+  readonly deadline: Duration.DurationInput
+  /** Told when `count` events are not known to be in the database. */
+  readonly onUnwritten: (count: number) => Effect.Effect<void>
+}
+
+/**
+ * When each part of the end is over at the latest, as a share of the deadline; the time that one leaves falls to the next.
+ * What is not written by the end of `flush` is given up, so that it can still be counted and told in time.
+ */
+const endsAt = { flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate: 0.85, signOff: 1 } as const
+
+/** Closes the intake, writes what is queued, tells what could not be written, and signs off. */
+export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void>, never, AuditStore> =>
+  Effect.map(AuditStore, (store) =>
+    Effect.gen(function* () {
+      const { buffer, drain, maintenance, progress, recorder, worker } = options
+      const { incarnation } = recorder
+      const start = yield* Clock.currentTimeMillis
+
+      const within = <A, E>(part: keyof typeof endsAt, effect: Effect.Effect<A, E>) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const left = start + Duration.toMillis(options.deadline) * endsAt[part] - now
+          // A server that hangs answers a cancel request as little as the statement: nobody waits for that.
+          return effect.pipe(
+            Effect.disconnect,
+            Effect.interruptible,
+            Effect.timeoutOption(Duration.millis(Math.max(0, left)))
+          )
+        })
+
+      /** Gives up what is not written. From then on the drain writes nothing more, so what is counted stays true. */
+      const giveUp = Effect.gen(function* () {
+        yield* drain.giveUp
+        yield* store.abandon
+        // It ends by itself, knowing how far its transaction got; one that is interrupted does not.
+        if (Option.isSome(yield* within("giveUp", Fiber.await(worker)))) return
+        yield* Fiber.interruptFork(worker)
+        yield* within("interrupt", Fiber.await(worker))
+      })
+
+      /** Finds out what became of rows whose COMMIT was not answered; the number of those that remain in doubt. */
+      const settleDoubts = Effect.gen(function* () {
+        const rows = [...buffer.aside(), ...buffer.inHand()].flatMap((piece) => (piece.certain ? [] : piece.rows))
+        if (rows.length === 0) return 0
+        const ids = rows.map((row) => row.id)
+        const found = yield* Effect.option(Effect.flatten(within("locate", store.locate(incarnation, ids))))
+        if (Option.isNone(found)) return rows.length
+        const { committed, deadLettered } = found.value
+        buffer.forget((row) => committed.has(row.id) || deadLettered.has(row.id))
+        yield* progress.settled({ committed: committed.size, deadLettered: deadLettered.size })
+        return 0
+      })
+
+      /** Before the sign-off: if that hangs, the counts are known all the same. */
+      const tell = Effect.fnUntraced(function* (unwritten: number, inDoubt: number) {
+        const which = `(source ${incarnation.source}, up to number ${recorder.counts().lastSeq})`
+        if (unwritten > 0) {
+          yield* Effect.logError(
+            `${unwritten} audit events were answered and are NOT in the database ${which}: ` +
+              "it did not take them before the shutdown deadline."
+          )
+        }
+        if (inDoubt > 0) {
+          yield* Effect.logError(
+            `${inDoubt} audit events were answered and are IN DOUBT ${which}: they were sent, the database did not confirm ` +
+              "them before the shutdown deadline. Look for their numbers in gatekeeper.audit_log."
+          )
+        }
+        if (unwritten + inDoubt > 0) yield* options.onUnwritten(unwritten + inDoubt)
+      })
+
+      yield* Fiber.interruptFork(maintenance)
+      yield* buffer.close
+      if (Option.isNone(yield* within("flush", Fiber.await(worker)))) yield* giveUp
+      const inDoubt = yield* settleDoubts
+      const unwritten = buffer.depth() - inDoubt
+      yield* tell(unwritten, inDoubt)
+      const { lastSeq, refused, shed } = recorder.counts()
+      const signedOff = store.signOff(incarnation, { lastSeq, shed, refused, unwritten, inDoubt })
+      yield* Effect.flatten(within("signOff", signedOff)).pipe(
+        Effect.catchAll((error) =>
+          Effect.logWarning(
+            `The audit trail could not be signed off: ${error._tag === "DatabaseError" ? error.message : "no answer in time"}; ` +
+              "its tail counts as unknown."
+          )
+        )
+      )
+      yield* progress.stopped
+    })
+  )

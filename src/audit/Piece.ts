@@ -1,0 +1,50 @@
+import type { HashedRow } from "./AuditRow.ts"
+
+/** Rows that go to the store together. */
+export interface Piece {
+  readonly rows: ReadonlyArray<HashedRow>
+  /** None of them can be in the store yet. */
+  readonly certain: boolean
+  /** Failures that may be the rows' own fault; an outage costs none. */
+  readonly attempts: number
+  /** Times in a row that the database did not take it in time. */
+  readonly overruns: number
+  /** Times that its partitions stood, by what the database said, after it had found none. */
+  readonly partitionsMade: number
+}
+
+export const freshPiece = (rows: ReadonlyArray<HashedRow>): Piece => ({
+  rows,
+  certain: true,
+  attempts: 0,
+  overruns: 0,
+  partitionsMade: 0
+})
+
+/** Cuts a batch where its size (characters) asks for it. */
+export const piecesOf = (rows: ReadonlyArray<HashedRow>, maximum: number): ReadonlyArray<Piece> => {
+  const groups: Array<Array<HashedRow>> = []
+  let size = 0
+  for (const row of rows) {
+    const last = groups.at(-1)
+    if (last === undefined || size + row.size > maximum) {
+      groups.push([row])
+      size = row.size
+    } else {
+      last.push(row)
+      size += row.size
+    }
+  }
+  return groups.map(freshPiece)
+}
+
+/** Cuts a piece into ones of `length` rows at most, in order; what is known of it holds for each. */
+export const cut = (piece: Piece, length: number): ReadonlyArray<Piece> => {
+  const parts: Array<Piece> = []
+  for (let start = 0; start < piece.rows.length; start += length) {
+    parts.push({ ...piece, rows: piece.rows.slice(start, start + length) })
+  }
+  return parts
+}
+
+export const sizeOf = (rows: ReadonlyArray<HashedRow>): number => rows.reduce((sum, row) => sum + row.size, 0)
