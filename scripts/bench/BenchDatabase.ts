@@ -27,20 +27,28 @@ const embedded = Effect.gen(function* () {
   return Context.get(context, EmbeddedPostgres).url
 })
 
-/** A new database on the server of DATABASE_URL, else on an embedded PostgreSQL with its default (durable) settings. */
-export const benchDatabase = Effect.gen(function* () {
+/** The server of DATABASE_URL, else an embedded PostgreSQL with its default (durable) settings. */
+export const benchServer = Effect.gen(function* () {
   const given = yield* Config.option(Config.redacted("DATABASE_URL"))
-  const admin = Option.isSome(given) ? given.value : yield* embedded
-  const name = `bench_${randomUUID().replaceAll("-", "")}`
-  const administer = (statement: string) =>
-    connect({ url: admin, applicationName: "gravitas bench" }).pipe(
-      Effect.flatMap((connection) => connection.query(statement)),
-      Effect.scoped
-    )
-  yield* Effect.acquireRelease(administer(`create database ${name} template template0`), () =>
-    Effect.orDie(administer(`drop database if exists ${name} with (force)`))
-  )
-  const url = new URL(Redacted.value(admin))
-  url.pathname = `/${name}`
-  return Redacted.make(url.href)
+  return Option.isSome(given) ? given.value : yield* embedded
 })
+
+/** A new database on `server`, dropped when the scope closes. */
+export const databaseOn = (server: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const name = `bench_${randomUUID().replaceAll("-", "")}`
+    const administer = (statement: string) =>
+      connect({ url: server, applicationName: "gravitas bench" }).pipe(
+        Effect.flatMap((connection) => connection.query(statement)),
+        Effect.scoped
+      )
+    yield* Effect.acquireRelease(administer(`create database ${name} template template0`), () =>
+      Effect.orDie(administer(`drop database if exists ${name} with (force)`))
+    )
+    const url = new URL(Redacted.value(server))
+    url.pathname = `/${name}`
+    return Redacted.make(url.href)
+  })
+
+/** A new database on the bench's server. */
+export const benchDatabase = Effect.flatMap(benchServer, databaseOn)

@@ -6,13 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { serviceNames } from "../domain/Service.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
+import { unambiguous } from "../migrator/commands/Flags.ts"
+import { reportUsage } from "../migrator/commands/UsageReport.ts"
 import { appVersion } from "../platform/AppVersion.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type Ending } from "./Ending.ts"
 import type { Place } from "./Place.ts"
-import { serve } from "./Serve.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 
@@ -32,20 +33,25 @@ const services = Args.text({ name: "service" }).pipe(
   Args.repeated
 )
 
+/** Loaded where it is run: a command needs none of the services' code, and reading it would take half of its time. */
+const serving = Effect.promise(() => import("./Serve.ts"))
+
 /** Read where a command needs them, so that `--help` works whatever the environment says. */
 const settings = Layer.provide(Settings.layer, dotEnv(".env"))
 
 const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
 
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
-export const commandLine = (ending: Ending) => {
+export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
     const onUnwritten = (count: number) =>
       Effect.sync(() => {
         ending.unwritten = count
       })
-    return serve(chosen, place, boundedEnd(ending), onUnwritten).pipe(Effect.provide(settings))
+    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending), onUnwritten)).pipe(
+      Effect.provide(settings)
+    )
   }).pipe(
     Command.withDescription(
       "Runs the services, each on its own port. Examples: `gravitas` runs all three; `gravitas gatekeeper router` those two; " +
@@ -56,5 +62,6 @@ export const commandLine = (ending: Ending) => {
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
-  return Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
+  const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
+  return reportUsage(words)(run(unambiguous(words)))
 }

@@ -1,5 +1,7 @@
-import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import { plainInPipes } from "../platform/PlainConsole.ts"
 import { commandLine } from "./CommandLine.ts"
@@ -10,9 +12,9 @@ const ending: Ending = { signal: undefined, serving: false, unwritten: 0 }
 
 holdSignals(ending)
 
-commandLine(ending)(process.argv).pipe(
+commandLine(ending, process.argv).pipe(
   plainInPipes,
-  Effect.provide(NodeContext.layer),
+  Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer]),
   NodeRuntime.runMain({
     disableErrorReporting: true,
     disablePrettyLogger: true,

@@ -8,7 +8,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { Tokens } from "../gatekeeper/Tokens.ts"
 import { parseDuration } from "../platform/Setting.ts"
 
 const ghost = Args.text({ name: "ghost" }).pipe(
@@ -37,13 +36,18 @@ const timeToLive = Options.text("ttl").pipe(
   )
 )
 
+/** Signing is loaded where a token is made: `migrate`, which shares the command line, needs none of it. */
+const signing = Effect.promise(() => import("../gatekeeper/Tokens.ts"))
+
 /** `token <ghost>`: prints the token alone, so that `$(…)` takes it. */
 export const tokenCommand = Command.make("token", { ghost, groups, timeToLive }, ({ ghost, groups, timeToLive }) =>
-  Effect.gen(function* () {
-    const tokens = yield* Tokens
-    const token = yield* tokens.issue(ghost, { groups, timeToLive })
-    yield* Console.log(Redacted.value(token))
-  }).pipe(Effect.provide(Tokens.layer))
+  Effect.flatMap(signing, ({ Tokens }) =>
+    Effect.gen(function* () {
+      const tokens = yield* Tokens
+      const token = yield* tokens.issue(ghost, { groups, timeToLive })
+      yield* Console.log(Redacted.value(token))
+    }).pipe(Effect.provide(Tokens.layer))
+  )
 ).pipe(
   Command.withDescription(
     'Prints a signed token for a ghost, alone on stdout. Example: curl -H "Authorization: Bearer $(pnpm -s tsx src/main.ts token Scout)" …'

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import { appVersion } from "../platform/AppVersion.ts"
 
 /** The form of the history tables and of their rows. A later form migrates earlier ones to itself. */
-export const toolVersion = 1
+export const toolVersion = 2
 
 /** How long the migrator waits, and for what. */
 export class MigratorOptions extends Context.Reference<MigratorOptions>()("migrator/MigratorOptions", {
@@ -16,6 +16,8 @@ export class MigratorOptions extends Context.Reference<MigratorOptions>()("migra
     attempts: 5,
     /** Before the second attempt; doubles. */
     firstPause: Duration.millis(500),
+    /** Whether a downgrade may drop rows that are there (`--allow-data-loss`). */
+    allowDataLoss: false,
     /** Recorded with each revision. */
     appVersion
   })

@@ -9,13 +9,15 @@ export interface SchemaState {
   /** Why it does not, or why the revision cannot be read. */
   readonly databaseProblem?: string
   readonly schema: { readonly expected: string; readonly actual: string | null }
-  /** The schema is no older than the program; a newer one was looked at by the migrator when it was made. */
+  /**
+   * The schema is no older than the program; a newer one was looked at by the migrator when it was made. With
+   * MIGRATE_ON_START=off this is all that keeps a service on an older schema from calling itself ready.
+   */
   readonly schemaStands: boolean
 }
 
 /** Names begin with their number, in four digits; `base` is before them all. */
-const isBehind = (actual: string, expected: string): boolean =>
-  actual === "base" ? expected !== "base" : actual < expected
+const isBehind = (actual: string, head: string): boolean => (actual === "base" ? head !== "base" : actual < head)
 
 /** A database that needs longer for one row counts as away. */
 const patience = Duration.seconds(1)
@@ -34,13 +36,13 @@ const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
 export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
 ): Effect.Effect<Effect.Effect<SchemaState>> => {
-  const { expected } = version
+  const { expected, head } = version
   const ask = version.actual.pipe(
     Effect.match({
       onSuccess: (actual): SchemaState => ({
         databaseAnswers: true,
         schema: { expected, actual },
-        schemaStands: !isBehind(actual, expected)
+        schemaStands: !isBehind(actual, head)
       }),
       onFailure: (error): SchemaState => ({
         databaseAnswers: isAnswer(error),

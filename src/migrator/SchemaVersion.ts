@@ -1,8 +1,10 @@
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../domain/Service.ts"
+import { displayAddress } from "../platform/DatabaseAddress.ts"
 import { type DatabaseError, databaseError } from "../platform/DatabaseError.ts"
 import { ExitCode } from "./ExitCode.ts"
 
@@ -21,10 +23,20 @@ export type VersionRow = typeof VersionRow.Type
 export const versionQuery = (service: ServiceName): string =>
   `select revision, name, extract(epoch from applied_at)::text as applied from ${service}.schema_version`
 
-/** The application's connection cannot read the schema that was just migrated. */
+/** By which role a connection string connects; a name in brackets where it does not say. */
+export const roleOf = (url: Redacted.Redacted): string => {
+  const given = Redacted.value(url)
+  const name = URL.canParse(given) ? decodeURIComponent(new URL(given).username) : ""
+  return name === "" ? "<its role>" : name
+}
+
+/** A service's connection cannot read what the migrator keeps in its schema. */
 export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("SchemaUnreadable", {
   service: ServiceName,
+  /** Without password. */
   address: Schema.String,
+  role: Schema.String,
+  relation: Schema.Literal("schema_version", "schema_history"),
   sqlstate: Schema.optional(Schema.String),
   reason: Schema.String
 }) {
@@ -32,17 +44,17 @@ export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("Sc
     return ExitCode.noAccess
   }
   override get message(): string {
-    const { service } = this
+    const { relation, role, service } = this
     const remedy =
       this.sqlstate === "42501"
-        ? `As the schema's owner: grant usage on schema ${service} to <application role>; ` +
-          `grant select on ${service}.schema_version to <application role>`
+        ? `As the schema's owner: grant usage on schema ${service} to ${role}; grant select on ${service}.${relation} to ` +
+          `${role}; everything that it lacks: select * from ${service}.missing_grants('${role}')`
         : this.sqlstate === "42P01" || this.sqlstate === "3F000"
           ? "The migration connection points at another database: make DATABASE_URL and MIGRATION_DATABASE_URL " +
             `(or ${service.toUpperCase()}_… of both) name the same one`
           : "See that PostgreSQL is well there, and start again"
     return (
-      `${service}: the application's connection to ${this.address} cannot read ${service}.schema_version: ${this.reason}` +
+      `${service}: the application's connection to ${this.address} cannot read ${service}.${relation}: ${this.reason}` +
       `${this.sqlstate === undefined ? "" : ` (SQLSTATE ${this.sqlstate})`}. ${remedy}`
     )
   }
@@ -72,31 +84,38 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
 
 const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
-/** What the application's pool sees now. */
+/** What the application's pool, which connects by `url`, sees now. */
 export const readVersion = (
   service: ServiceName,
-  address: string,
+  url: Redacted.Redacted,
   pool: PgClient.PgClient
 ): Effect.Effect<VersionRow, SchemaUnreadable> =>
   pool.unsafe(versionQuery(service)).withoutTransform.pipe(
     Effect.mapError((error): DatabaseError => databaseError("statement", error)),
     Effect.mapError(
       ({ reason, sqlstate }) =>
-        new SchemaUnreadable({ service, address, reason, ...(sqlstate === undefined ? {} : { sqlstate }) })
+        new SchemaUnreadable({
+          service,
+          address: displayAddress(url),
+          role: roleOf(url),
+          relation: "schema_version",
+          reason,
+          ...(sqlstate === undefined ? {} : { sqlstate })
+        })
     ),
     Effect.flatMap((rows) => Effect.orDie(decodeRow(rows))),
     Effect.map(([row]) => row)
   )
 
 /**
- * Proof that the service's schema was checked, and a window on it: what the Layers of a service depend on, so that none of
+ * Proof that the service's schema was checked (or, by the operator's word, was not), and a window on it: what the Layers of a service depend on, so that none of
  * them is built before the schema stands. Each service has a tag of its own; three fit into one process.
  */
 export interface SchemaVersion<S extends ServiceName> {
   readonly service: S
   /** The last revision that this program knows. */
   readonly head: string
-  /** The revision at start; past `head` when a newer program has expanded the schema. */
+  /** The revision at start; past `head` when a newer program has expanded the schema. Where nothing was checked: `head`. */
   readonly expected: string
   /** The revision now, through the application's pool. */
   readonly actual: Effect.Effect<string, SchemaUnreadable>

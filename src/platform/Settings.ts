@@ -13,6 +13,9 @@ import * as Setting from "./Setting.ts"
 
 export type OnFull = "refuse" | "shed"
 
+/** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
+export type MigrateOnStart = "upgrade" | "verify" | "off"
+
 /** A database connection of a service; None means the embedded PostgreSQL. */
 export type DatabaseUrl = Option.Option<Redacted.Redacted>
 
@@ -25,6 +28,7 @@ export interface SettingsValues {
   readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
   /** The role that owns the schema; by default the application's. */
   readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
+  readonly migrateOnStart: MigrateOnStart
   readonly databaseConnectDeadline: Duration.Duration
   readonly jwt: {
     readonly secret: Option.Option<Redacted.Redacted>
@@ -97,6 +101,9 @@ const config: Config.Config<SettingsValues> = Config.all({
     Setting.port(`${service.toUpperCase()}_PORT`, defaultPorts[service]).pipe(Setting.orDefault(defaultPorts[service]))
   ),
   urls: perService(urlsOf),
+  migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
+    Setting.orDefault("upgrade")
+  ),
   databaseConnectDeadline: Setting.duration(
     "DATABASE_CONNECT_DEADLINE",
     { min: "100 millis", max: "1 hour" },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process"
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -124,9 +124,10 @@ describe("pnpm start", () => {
         cpSync(join(project, part), join(copy, part), { recursive: true })
       }
       symlinkSync(join(project, "node_modules"), join(copy, "node_modules"))
-      mkdirSync(join(copy, "migrations/guardian"), { recursive: true })
+      const folder = join(copy, "migrations/guardian")
+      const broken = `${String(readdirSync(folder).length + 1).padStart(4, "0")}_broken.sql`
       writeFileSync(
-        join(copy, "migrations/guardian/0002_broken.sql"),
+        join(folder, broken),
         "-- migrate:up\ncreate table guardian.fine (id bigint);\n\ninsert into guardian.nowhere values (1);\n-- migrate:down\ndrop table guardian.fine;\n"
       )
       const url = yield* freshDatabase
@@ -142,7 +143,7 @@ describe("pnpm start", () => {
       expect(code).toBe(1)
       const words = running.stderr()
       expect(words).toContain("guardian")
-      expect(words).toMatch(/0002_broken\.sql:4/)
+      expect(words).toContain(`${broken}:4`)
       expect(words).toContain("insert into guardian.nowhere values (1)")
       expect(words).toContain("42P01")
       expect(running.output()).not.toContain("Gravitas is ready")

@@ -39,7 +39,7 @@ describe("the layer of a service", () => {
       yield* all(url, services)
       for (const service of services) {
         expect(yield* tablesOf(url, service)).toEqual(expected[service])
-        expect(yield* ask(url, `select revision from ${service}.schema_version`)).toEqual([{ revision: 1 }])
+        expect(yield* ask(url, `select revision from ${service}.schema_version`)).toEqual([{ revision: 2 }])
       }
       const schemas = yield* ask(url, "select nspname from pg_namespace where nspname = any($1)", [[...serviceNames]])
       expect(schemas).toHaveLength(services.length)
@@ -60,7 +60,7 @@ describe("the layer of a service", () => {
         ),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
-      const head = "0001_audit_trail"
+      const head = "0002_application_role"
       expect(version).toEqual({ actual: head, expected: head, head, service: "gatekeeper" })
       expect(lines).toContain(`Gatekeeper schema versioned at revision ${head} (head)`)
     })

@@ -3,29 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { ask, eventsOf, migrationsOf, revision, tableA, tablesOf } from "./support/Fixture.ts"
+import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf } from "./support/Fixture.ts"
 import { run, start } from "./support/Processes.ts"
 
 describe("a process that starts a service", { timeout: 120_000 }, () => {
-  it.scopedLive("is one of eight that start at once on an empty database: one applies, all succeed", () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const ended = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => run("startService", ["guardian"], { url }), {
-        concurrency: "unbounded"
-      })
-      expect(ended.map(({ code, stderr }) => [code, stderr.trim()])).toEqual(ended.map(() => [0, ""]))
-      for (const { stdout } of ended) {
-        expect(stdout).toContain("Guardian schema versioned at revision 0001_certificates_sessions_badges (head)")
-        expect(stdout).toContain("the port would open")
-      }
-      expect(ended.filter(({ stdout }) => stdout.includes("0001_certificates_sessions_badges applied"))).toHaveLength(1)
-      expect(yield* ask(url, "select event from guardian.schema_event order by id")).toEqual([
-        { event: "prepared" },
-        { event: "applied" }
-      ])
-    })
-  )
-
   it.scopedLive("ends non-zero before its port opens when a revision is broken, and says what and where", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -76,8 +57,37 @@ describe("a process that starts a service", { timeout: 120_000 }, () => {
       child.kill("SIGKILL")
       yield* Effect.promise(() => ended)
       const next = yield* run("startService", ["router"], { url, migrations })
-      expect(next.code).toBe(0)
+      expect([next.code, next.stderr.trim()]).toEqual([0, ""])
+      expect(next.stdout).toContain("the port would open")
       expect(yield* eventsOf(url)).toEqual(["prepared", "applied slow"])
+    })
+  )
+
+  it.scopedLive("that is killed between two steps of a revision without a transaction is gone on from there", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const steps = revision(
+        "create table router.one ();\nselect pg_sleep(1.6);\ncreate table router.two ();",
+        "drop table router.two;\ndrop table router.one;",
+        " transaction:false"
+      ).replace("migrate:down", "migrate:down transaction:false")
+      const migrations = yield* migrationsOf({ "router/0001_steps.sql": steps })
+      const { child, ended } = yield* start("startService", ["router"], { url, migrations })
+      const sleeping = ask(
+        url,
+        "select from pg_stat_activity where query = 'select pg_sleep(1.6)' and state = 'active' and datname = current_database()"
+      )
+      yield* Effect.repeat(sleeping, { until: (rows) => rows.length > 0, schedule: Schedule.spaced("50 millis") })
+      child.kill("SIGKILL")
+      yield* Effect.promise(() => ended)
+      // Begun again from its first statement, it would fail: that table is there.
+      expect(yield* tablesOf(url, "router")).toEqual(["one"])
+      expect((yield* migrateRouter(url, migrations)).to).toBe("0001_steps")
+      expect(yield* tablesOf(url, "router")).toEqual(["one", "two"])
+      expect(yield* ask(url, "select state, steps_done, steps_total from router.schema_history")).toEqual([
+        { state: "applied", steps_done: 3, steps_total: 3 }
+      ])
+      expect(yield* eventsOf(url)).toEqual(["prepared", "applied steps"])
     })
   )
 

@@ -3,6 +3,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { MigratorOptions } from "../../src/migrator/MigratorOptions.ts"
 import { Target } from "../../src/migrator/plan/Plan.ts"
 import { migrate } from "../../src/migrator/run/SchemaRun.ts"
 import { Database } from "../../src/platform/Database.ts"
@@ -12,7 +13,9 @@ const bring = (url: Redacted.Redacted, target: Target) => {
   const environment = ConfigProvider.fromMap(new Map([["DATABASE_URL", Redacted.value(url)]]))
   const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(environment)))
   const database = Database.layer(["gatekeeper"]).pipe(Layer.provideMerge(settings))
-  return migrate("gatekeeper", target).pipe(Effect.provide([database, NodeContext.layer]), Effect.asVoid, Effect.orDie)
+  return Effect.flatMap(MigratorOptions, (options) =>
+    migrate("gatekeeper", target).pipe(Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }))
+  ).pipe(Effect.provide([database, NodeContext.layer]), Effect.asVoid, Effect.orDie)
 }
 
 /** Brings the gatekeeper's schema to head. */

@@ -1,8 +1,9 @@
-import * as Terminal from "@effect/platform/Terminal"
+import type * as Terminal from "@effect/platform/Terminal"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
+import { coloursWanted } from "./Colours.ts"
 import { MigrationsFailed, type Report, type ReportedError, reported, tell } from "./Report.ts"
 
 export interface Tagged extends Error {
@@ -20,11 +21,14 @@ export interface CommandRun<A, E, R> {
   readonly command: string
   readonly services: ReadonlyArray<ServiceName>
   readonly json: boolean
+  readonly noColor: boolean
   readonly work: (service: ServiceName) => Effect.Effect<A, E, R>
   readonly render: (results: ReadonlyArray<A>, colours: boolean) => string
   /** What of a result `--json` shows; by default all of it. */
   readonly toJson?: (result: A) => unknown
   readonly verdict?: (result: A) => Verdict | null
+  /** Show nothing unless every service has a result: half of a script is worse than none. */
+  readonly allOrNothing?: boolean
 }
 
 type Result<A> =
@@ -76,8 +80,8 @@ export const runCommand = <A, E extends Tagged, R, E2 extends Tagged, R2>(
       yield* Console.log(JSON.stringify(report, null, 2))
     } else {
       const found = results.flatMap((one) => (one.ok ? [one.result] : []))
-      const terminal = yield* Terminal.Terminal
-      if (found.length > 0) yield* Console.log(run.render(found, yield* terminal.isTTY))
+      const shown = run.allOrNothing === true && found.length < results.length ? [] : found
+      if (shown.length > 0) yield* Console.log(run.render(shown, yield* coloursWanted(run.noColor)))
     }
     if (problems.length > 0) {
       // The same failure of all services, such as a server that is away, is told once.

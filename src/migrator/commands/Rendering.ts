@@ -1,37 +1,54 @@
 import type { ServiceName } from "../../domain/Service.ts"
-import type { Outcome } from "../run/SchemaRun.ts"
 import type { RevisionStatus, Status } from "../run/Status.ts"
 import { type Cell, renderTable } from "./Table.ts"
 
 const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
   applied: "good",
   pending: "warn",
+  late: "bad",
   applying: "bad",
   reverting: "bad",
-  unknown: "warn",
+  missing: "warn",
   edited: "bad"
 }
 
-/** Every revision of every service, the newest last. */
+const nameOf = ({ state, steps }: RevisionStatus): string =>
+  steps !== null
+    ? `partly applied (${state}, ${steps.done} of ${steps.total} statements)`
+    : state === "missing"
+      ? "applied, missing here"
+      : state === "edited"
+        ? "applied, edited since"
+        : state
+
+/** `at head 0002_b`, or what keeps it from there: `2 pending, 1 late`. */
+const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
+  const counted = (["pending", "late", "missing", "edited", "applying", "reverting"] as const).flatMap((state) => {
+    const found = revisions.filter((one) => one.state === state).length
+    return found === 0 ? [] : [`${found} ${state}`]
+  })
+  const where = current === head ? `at head ${head}` : `at ${current}; head is ${head}`
+  const what = counted.length === 0 ? "" : `; ${counted.join(", ")}`
+  const next = problem === null && current !== head && counted.length > 0 ? `: pnpm migrate --service ${service}` : ""
+  return `${service}: ${where}${what}${next} (${address})`
+}
+
+/** Every revision of every service, the newest last, then a line for each service. */
 export const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string => {
   const rows = statuses.flatMap(({ revisions, service }) =>
-    revisions.map((revision): ReadonlyArray<Cell> => {
-      const { appliedAt, durationMs, phase, state } = revision
-      return [
+    revisions.map(
+      (revision): ReadonlyArray<Cell> => [
         { text: service },
         { text: revision.revision },
-        { text: phase },
-        { text: state, tone: toneOf[state] },
-        { text: appliedAt ?? "-" },
-        { text: durationMs === null ? "-" : `${Math.round(durationMs)} ms` }
+        { text: revision.phase },
+        { text: nameOf(revision), tone: toneOf[revision.state] },
+        { text: revision.appliedAt ?? "-" },
+        { text: revision.durationMs === null ? "-" : `${Math.round(revision.durationMs)} ms` }
       ]
-    })
+    )
   )
-  const places = statuses.map(({ address, current, head, service }) => {
-    const where = current === head ? `at head ${head}` : `at ${current}; head is ${head}`
-    return `${service}: ${where} (${address})`
-  })
-  return `${renderTable(["service", "revision", "phase", "state", "applied at", "took"], rows, colours)}\n\n${places.join("\n")}`
+  const table = renderTable(["service", "revision", "phase", "state", "applied at", "took"], rows, colours)
+  return `${table}\n\n${statuses.map(summaryOf).join("\n")}`
 }
 
 export interface Current {
@@ -52,34 +69,28 @@ export const renderCurrent = (currents: ReadonlyArray<Current>, colours: boolean
     colours
   )
 
-/** What a run did; of several steps the first and the last are in `from` and `to`. */
-export const renderOutcomes = (outcomes: ReadonlyArray<Outcome>, colours: boolean): string =>
-  renderTable(
-    ["service", "from", "to", "steps", ""],
-    outcomes.map(({ ahead, from, head, service, steps, to }) => [
-      { text: service },
-      { text: from },
-      { text: to, tone: to === head ? "good" : "warn" },
-      { text: String(steps.length) },
-      { text: ahead.length > 0 ? `ahead of head ${head}` : to === head ? "(head)" : `head is ${head}` }
-    ]),
-    colours
-  )
-
 export interface Checked {
   readonly service: ServiceName
   readonly head: string
   readonly revisions: number
+  /** Known where the database was asked. */
+  readonly pending?: ReadonlyArray<string>
 }
 
 export const renderCheck = (checks: ReadonlyArray<Checked>, colours: boolean): string =>
   renderTable(
     ["service", "revisions", "head", ""],
-    checks.map(({ head, revisions, service }) => [
+    checks.map(({ head, pending, revisions, service }) => [
       { text: service },
       { text: String(revisions) },
       { text: head },
-      { text: "files are valid", tone: "good" }
+      {
+        text:
+          pending === undefined || pending.length === 0
+            ? "files are valid"
+            : `files are valid; ${pending.length} pending`,
+        tone: "good"
+      }
     ]),
     colours
   )

@@ -16,7 +16,8 @@ export interface ReportedError {
 }
 
 /**
- * The one object that `--json` prints on stdout:
+ * The one object that `--json` prints on stdout, whatever happens once the command line is understood; docs/migrations.md says
+ * what `result` holds for each command:
  * `{ command, exitCode, services: [{ service, ok: true, result } | { service, ok: false, error }] }`.
  */
 export interface Report<A> {

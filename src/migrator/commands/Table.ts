@@ -25,6 +25,7 @@ export const renderTable = (
           return painted(cell, colours) + (last ? "" : " ".repeat((widths[column] ?? 0) - cell.text.length + 2))
         })
         .join("")
+        .trimEnd()
     )
     .join("\n")
 }

@@ -5,11 +5,12 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/Connection.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
 import { type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
+import { Progress } from "../revision/Batches.ts"
 import type { Revision } from "../revision/Revision.ts"
 import { HistoryEntry } from "./HistoryEntry.ts"
-import { historyTables } from "./HistoryTables.ts"
+import { historyForms } from "./HistoryTables.ts"
 
-export type EventKind = "prepared" | "applied" | "reverted" | "failed"
+export type EventKind = "prepared" | "applied" | "reverted" | "failed" | "stamped" | "repaired" | "unlocked"
 
 /** What `<service>.schema_history` says. */
 export interface Snapshot {
@@ -23,27 +24,40 @@ export interface RevisionRef {
   readonly slug: string
 }
 
+const decodeProgress = Schema.decodeUnknown(Schema.NullOr(Progress))
 const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
 const decodeFormat = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ format: Schema.NullOr(Schema.Number) })))
 
 /** The history tables of one service, over one session. */
-export const makeHistory = (service: ServiceName, connection: Connection, options: MigratorOptionsValues) => {
+export const makeHistory = (
+  service: ServiceName,
+  connection: Pick<Connection, "query">,
+  options: MigratorOptionsValues
+) => {
   const by = [options.appVersion, toolVersion] as const
+
+  const format = connection
+    .query(`select max(tool_version) as format from ${service}.schema_event where event = 'prepared'`)
+    .pipe(
+      Effect.flatMap(({ rows }) => Effect.orDie(decodeFormat(rows))),
+      Effect.map(([row]) => row.format ?? 1)
+    )
 
   /** None: there are no history tables. Waits for nobody but a revision that locks these very tables. */
   const read: Effect.Effect<Option.Option<Snapshot>, DatabaseError> = Effect.gen(function* () {
-    const format = yield* connection.query(
-      `select max(tool_version) as format from ${service}.schema_event where event = 'prepared'`
-    )
+    const form = yield* format
+    if (form > toolVersion) return Option.some({ format: form, entries: [] })
+    const later =
+      form > 1
+        ? "steps_begun, step_checksums, progress"
+        : "0 as steps_begun, '{}'::text[] as step_checksums, '{}'::jsonb as progress"
     const found = yield* connection.query(
       `select revision, slug, kind, phase, state, up_checksum, down_checksum, down_script, irreversible_reason, steps_done,
-         steps_total, started_at, finished_at, duration_ms, applied_by, app_version, tool_version
+         steps_total, ${later}, started_at, finished_at, duration_ms, applied_by, app_version, tool_version
        from ${service}.schema_history order by revision`
     )
-    // Tables of our own making: a row that does not decode is a broken invariant, unless a newer tool made it.
-    const [{ format: known }] = yield* Effect.orDie(decodeFormat(format.rows))
-    if (known !== null && known > toolVersion) return Option.some({ format: known, entries: [] })
-    return Option.some({ format: known ?? toolVersion, entries: yield* Effect.orDie(decodeEntries(found.rows)) })
+    // Tables of our own making: a row that does not decode is a broken invariant.
+    return Option.some({ format: form, entries: yield* Effect.orDie(decodeEntries(found.rows)) })
   }).pipe(
     // 42P01, 3F000: no such table, no such schema.
     Effect.catchIf(
@@ -52,23 +66,31 @@ export const makeHistory = (service: ServiceName, connection: Connection, option
     )
   )
 
-  const event = (kind: EventKind, of: RevisionRef | null, reason: string | null) =>
+  const event = (kind: EventKind, of: RevisionRef | null, reason: string | null, details: object | null = null) =>
     connection.query(
-      `insert into ${service}.schema_event (event, revision, slug, reason, app_version, tool_version)
-       values ($1, $2, $3, $4, $5, $6)`,
-      [kind, of?.revision ?? null, of?.slug ?? null, reason, ...by]
+      `insert into ${service}.schema_event (event, revision, slug, reason, details, app_version, tool_version)
+       values ($1, $2, $3, $4, $5, $6, $7)`,
+      [kind, of?.revision ?? null, of?.slug ?? null, reason, details === null ? null : JSON.stringify(details), ...by]
     )
+
+  /** Brings the tables from a form (0: there are none) to this program's; inside a transaction that holds the lock. */
+  const bringToForm = (from: number) =>
+    Effect.forEach(
+      historyForms.slice(from).flatMap((form) => form(service)),
+      (text) => connection.query(text),
+      { discard: true }
+    ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
 
   return {
     read,
     event,
 
-    /** Makes the tables; inside a transaction that holds the lock. */
-    prepare: Effect.forEach(historyTables(service), (text) => connection.query(text), { discard: true }).pipe(
-      Effect.zipRight(event("prepared", null, null))
-    ),
+    bringToForm,
 
-    /** The row of a revision whose statements ran, or (`applying`) are about to. `startedAt` as the server wrote it. */
+    /**
+     * The row of a revision whose statements ran, or (`applying`) are about to. `startedAt` as the server wrote it. A data
+     * revision's `reversal` is what its module exports.
+     */
     insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string) => {
       const { reversal } = revision
       const down = reversal._tag === "Down" ? reversal.section : null
@@ -99,17 +121,57 @@ export const makeHistory = (service: ServiceName, connection: Connection, option
     /** A revision without a transaction begins its way back. */
     beginRevert: (revision: number, steps: number) =>
       connection.query(
-        `update ${service}.schema_history set state = 'reverting', steps_done = 0, steps_total = $2 where revision = $1`,
+        `update ${service}.schema_history set state = 'reverting', steps_done = 0, steps_total = $2, steps_begun = 0,
+           step_checksums = '{}', progress = '{}' where revision = $1`,
         [revision, steps]
       ),
 
-    stepDone: (revision: number, done: number) =>
-      connection.query(`update ${service}.schema_history set steps_done = $2 where revision = $1`, [revision, done]),
+    /** `number` statements are begun: one more than are done, or as many when it is known again how the last one ended. */
+    stepsBegun: (revision: number, number: number) =>
+      connection.query(`update ${service}.schema_history set steps_begun = $2 where revision = $1`, [revision, number]),
+
+    /** `total` counts the statements of the file as it is now: one that failed may have been corrected since. */
+    stepDone: (revision: number, done: number, total: number, checksum: string) =>
+      connection.query(
+        `update ${service}.schema_history set steps_done = $2, steps_begun = $2, steps_total = $3,
+           step_checksums = step_checksums || $4::text where revision = $1`,
+        [revision, done, total, checksum]
+      ),
+
+    saveProgress: (revision: number, name: string, progress: Progress) =>
+      connection.query(
+        `update ${service}.schema_history set progress = progress || pg_catalog.jsonb_build_object($2::text, $3::jsonb)
+         where revision = $1`,
+        [revision, name, JSON.stringify(progress)]
+      ),
+
+    progress: (revision: number, name: string) =>
+      connection
+        .query(`select progress -> $2 as progress from ${service}.schema_history where revision = $1`, [revision, name])
+        .pipe(Effect.flatMap(({ rows: [row] }) => Effect.orDie(decodeProgress(row?.["progress"] ?? null)))),
+
+    /** What the file says now becomes what is recorded as applied. */
+    accept: (revision: Revision) => {
+      const { reversal } = revision
+      const down = reversal._tag === "Down" ? reversal.section : null
+      return connection.query(
+        `update ${service}.schema_history set phase = $2, up_checksum = $3, down_checksum = $4, down_script = $5,
+           irreversible_reason = $6 where revision = $1`,
+        [
+          revision.number,
+          revision.phase,
+          revision.up.checksum,
+          down?.checksum ?? null,
+          down?.text ?? null,
+          reversal._tag === "Irreversible" ? reversal.reason : null
+        ]
+      )
+    },
 
     finish: (revision: number) =>
       connection.query(
-        `update ${service}.schema_history set state = 'applied', finished_at = finished.at,
-           duration_ms = round(extract(epoch from finished.at - started_at) * 1000, 3)
+        `update ${service}.schema_history set state = 'applied', steps_done = steps_total, steps_begun = steps_total,
+           finished_at = finished.at, duration_ms = round(extract(epoch from finished.at - started_at) * 1000, 3)
          from (select clock_timestamp() as at) as finished where revision = $1`,
         [revision]
       ),

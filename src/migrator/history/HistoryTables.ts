@@ -1,16 +1,15 @@
 import type { ServiceName } from "../../domain/Service.ts"
 
 /**
- * What `create` brings into the service's schema, a statement each.
+ * What the first form of the history tables is made of, a statement each. It stays as it is: databases that have it are brought to
+ * a later form by `historyForms`, and new ones take the same way.
  *
  * `schema_history` has a row per revision that stands; a downgrade removes the row. `schema_event` keeps everything that
  * ever happened; a trigger refuses to change it, for its owner too. `schema_version` always has one row: the current
  * revision, or number 0, name `base`, with nulls, where none is applied. It is readable by everyone who may use the schema, so that the
  * application's role can check what it stands on.
- *
- * The `prepared` event with the highest `tool_version` tells which form these tables have.
  */
-export const historyTables = (service: ServiceName): ReadonlyArray<string> => [
+const first = (service: ServiceName): ReadonlyArray<string> => [
   `create table ${service}.schema_history (
   revision integer primary key check (revision > 0),
   position bigint generated always as identity unique,
@@ -68,3 +67,31 @@ $$`,
   `comment on table ${service}.schema_event is 'Everything the migrator ever did here. Append-only.'`,
   `comment on view ${service}.schema_version is 'The current revision: always one row, number 0 (base) before the first.'`
 ]
+
+/**
+ * The second form: data revisions (`kind` ts, no stored down), what a revision without a transaction needs to go on where it
+ * stopped, and details of events.
+ *
+ * `step_checksums` has the SHA-256 of each statement that is done; `steps_begun` is one more than `steps_done` while a statement
+ * runs that cannot commit together with this row, so that after a kill its outcome is known to be unknown. `progress` is how
+ * far batched work has come, by name.
+ */
+const second = (service: ServiceName): ReadonlyArray<string> => [
+  `alter table ${service}.schema_history
+  add column steps_begun integer not null default 0,
+  add column step_checksums text[] not null default '{}',
+  add column progress jsonb not null default '{}',
+  drop constraint schema_history_kind_check,
+  drop constraint schema_history_check1,
+  add constraint schema_history_kind_check check (kind in ('sql', 'ts')),
+  add constraint schema_history_down_check
+    check (case kind when 'sql' then (down_script is null) = (irreversible_reason is not null) else down_script is null end)`,
+  `alter table ${service}.schema_event
+  add column details jsonb,
+  drop constraint schema_event_event_check,
+  add constraint schema_event_event_check
+    check (event in ('prepared', 'applied', 'reverted', 'failed', 'stamped', 'repaired', 'unlocked'))`
+]
+
+/** The forms in order: form `n` at index `n - 1`, each from the one before it. `toolVersion` is the last. */
+export const historyForms = [first, second] as const

@@ -5,12 +5,11 @@ import type { HistoryEntry } from "../history/HistoryEntry.ts"
 import { base, type Revision, revisionName, type Section } from "../revision/Revision.ts"
 import { parseStoredDown } from "../revision/RevisionFile.ts"
 import { headOf, type RevisionSet } from "../revision/RevisionSet.ts"
+import { disagreement, halfwayOf, nameOf, partlyApplied } from "./Disagreement.ts"
 import {
-  ChecksumMismatch,
   DatabaseAhead,
-  PartlyApplied,
+  DataRevisionMissing,
   type PlanRefusal,
-  RevisionConflict,
   RevisionIrreversible,
   RevisionUnknown,
   TargetBehind
@@ -27,12 +26,21 @@ export type Target = Data.TaggedEnum<{
 export const Target = Data.taggedEnum<Target>()
 
 export type Step =
-  | { readonly _tag: "Apply"; readonly revision: Revision }
+  | {
+      readonly _tag: "Apply"
+      readonly revision: Revision
+      /** Its row, where an earlier run was cut off (only without a transaction): it goes on there. */
+      readonly halfway: Option.Option<HistoryEntry>
+    }
   | {
       readonly _tag: "Revert"
+      /** In state `reverting` where an earlier run was cut off. */
       readonly entry: HistoryEntry
+      /** Of a data revision: its whole file. */
       readonly down: Section
       readonly file: Option.Option<string>
+      /** As it is here: of a data revision always, since its module is the way back. */
+      readonly revision: Option.Option<Revision>
     }
 
 export interface Plan {
@@ -42,8 +50,6 @@ export interface Plan {
   /** Applied revisions that this program does not know; all of phase `expand`, or the plan goes down. */
   readonly ahead: ReadonlyArray<HistoryEntry>
 }
-
-const nameOf = (entry: HistoryEntry): string => revisionName(entry.revision, entry.slug)
 
 const inOrder = (history: ReadonlyArray<HistoryEntry>): ReadonlyArray<HistoryEntry> =>
   [...history].sort((a, b) => a.revision - b.revision)
@@ -59,47 +65,6 @@ export const standingAfter = (step: Step, history: ReadonlyArray<HistoryEntry>):
   step._tag === "Apply"
     ? revisionName(step.revision.number, step.revision.slug)
     : currentOf(history.filter(({ revision }) => revision < step.entry.revision)).name
-
-/** What makes any run unsafe, whatever its target. */
-const disagreement = (
-  set: RevisionSet,
-  history: ReadonlyArray<HistoryEntry>
-): Option.Option<PartlyApplied | RevisionConflict | ChecksumMismatch> => {
-  const { service } = set
-  const conflict = (problem: string) => Option.some(new RevisionConflict({ service, problem }))
-  const edited: Array<{ file: string; part: "up" | "down" }> = []
-  for (const [index, entry] of history.entries()) {
-    if (entry.state !== "applied") {
-      return Option.some(
-        new PartlyApplied({
-          service,
-          revision: nameOf(entry),
-          state: entry.state,
-          stepsDone: entry.steps_done,
-          stepsTotal: entry.steps_total
-        })
-      )
-    }
-    if (entry.revision !== index + 1) {
-      return conflict(
-        `the database has ${nameOf(entry)} but not number ${index + 1}, which came late or was taken out by hand; ` +
-          "give the late file the next free number"
-      )
-    }
-    const revision = set.revisions[index]
-    if (revision === undefined) continue
-    if (revision.slug !== entry.slug) {
-      return conflict(
-        `number ${entry.revision} is ${nameOf(entry)} in the database and ${revision.file} here; ` +
-          "restore the applied file, and give the other the next free number"
-      )
-    }
-    const down = revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
-    if (revision.up.checksum !== entry.up_checksum) edited.push({ file: revision.file, part: "up" })
-    else if (down !== entry.down_checksum) edited.push({ file: revision.file, part: "down" })
-  }
-  return edited.length === 0 ? Option.none() : Option.some(new ChecksumMismatch({ service, files: edited }))
-}
 
 /** A target named in full, whose number is another revision's. */
 const misnamed = (
@@ -143,8 +108,53 @@ const upgrade = (
   if (goal < current.number) {
     return Either.left(new TargetBehind({ service, target: String(goal), current: current.name, command: "downgrade" }))
   }
-  const steps = set.revisions.slice(history.length, goal).map((revision): Step => ({ _tag: "Apply", revision }))
+  const halfway = halfwayOf(history)
+  if (Option.isSome(halfway) && (halfway.value.state === "reverting" || goal < halfway.value.revision)) {
+    const back = revisionName(halfway.value.revision - 1, history.at(-2)?.slug ?? base)
+    const problem =
+      halfway.value.state === "reverting"
+        ? `finish its way back first: pnpm migrate --service ${service} downgrade ${back}`
+        : `finish it first: pnpm migrate --service ${service} upgrade ${nameOf(halfway.value)}`
+    return Either.left(partlyApplied(service, halfway.value, problem))
+  }
+  const steps = set.revisions.slice(current.number, goal).map(
+    (revision): Step => ({
+      _tag: "Apply",
+      revision,
+      halfway: Option.filter(halfway, (entry) => entry.revision === revision.number)
+    })
+  )
   return Either.right({ current: current.name, steps, ahead })
+}
+
+/** How one revision is undone, or why it cannot be. */
+const revertOf = (
+  entry: HistoryEntry,
+  revision: Option.Option<Revision>
+): Either.Either<Step, { readonly irreversible: string | null }> => {
+  if (entry.irreversible_reason !== null) return Either.left({ irreversible: entry.irreversible_reason })
+  const file = Option.map(revision, ({ file }) => file)
+  if (entry.kind === "ts") {
+    return Option.match(revision, {
+      onNone: () => Either.left({ irreversible: null }),
+      onSome: ({ up }) => Either.right({ _tag: "Revert", entry, down: up, file, revision })
+    })
+  }
+  const stored = Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+  if (Option.isNone(stored)) return Either.left({ irreversible: "no down script was stored" })
+  // The same text where the checksums agree, with the line numbers of its file.
+  const here = Option.flatMap(revision, ({ reversal }) =>
+    reversal._tag === "Down" && reversal.section.checksum === entry.down_checksum
+      ? Option.some(reversal.section)
+      : Option.none()
+  )
+  return Either.right({
+    _tag: "Revert",
+    entry,
+    down: Option.getOrElse(here, () => stored.value),
+    file: Option.isSome(here) ? file : Option.none(),
+    revision
+  })
 }
 
 const downgrade = (
@@ -154,40 +164,41 @@ const downgrade = (
 ): Either.Either<Plan, PlanRefusal> => {
   const { service } = set
   const current = currentOf(history)
-  const goal = target._tag === "DownTo" ? target.number : current.number - target.count
+  const halfway = halfwayOf(history)
+  // What is half-way back still counts, so that the command that was cut off may be typed again.
+  const from = Option.match(halfway, { onNone: () => current.number, onSome: ({ revision }) => revision })
+  const goal = target._tag === "DownTo" ? target.number : from - target.count
   if (goal < 0) {
     return Either.left(
       new RevisionUnknown({
         service,
-        target: `${current.number} - ${current.number - goal}`,
+        target: `${from} - ${from - goal}`,
         known: `only ${history.length} are applied (base is the furthest)`
       })
     )
   }
-  if (goal > current.number) {
+  if (goal > from) {
     return Either.left(new TargetBehind({ service, target: String(goal), current: current.name, command: "upgrade" }))
+  }
+  if (Option.isSome(halfway) && (halfway.value.state === "applying" || goal === from)) {
+    const command = halfway.value.state === "applying" ? "upgrade" : "downgrade"
+    const to = halfway.value.state === "applying" ? nameOf(halfway.value) : currentOf(history).name
+    const problem = `finish that first: pnpm migrate --service ${service} ${command} ${to}`
+    return Either.left(partlyApplied(service, halfway.value, problem))
   }
   const steps: Array<Step> = []
   const irreversible: Array<{ revision: string; reason: string }> = []
+  const missing: Array<string> = []
   for (const entry of history.slice(goal).reverse()) {
-    const down = Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
-    if (Option.isNone(down)) {
-      const reason = entry.irreversible_reason ?? "no down script was stored"
-      irreversible.push({ revision: nameOf(entry), reason })
-      continue
-    }
-    const revision = set.revisions[entry.revision - 1]
-    const here = revision !== undefined && revision.reversal._tag === "Down" ? revision.reversal.section : undefined
-    steps.push({
-      _tag: "Revert",
-      entry,
-      // The same text (checksums agree), with the line numbers of its file.
-      down: here ?? down.value,
-      file: here === undefined ? Option.none() : Option.fromNullable(revision?.file)
+    Either.match(revertOf(entry, Option.fromNullable(set.revisions[entry.revision - 1])), {
+      onLeft: ({ irreversible: reason }) =>
+        reason === null ? missing.push(nameOf(entry)) : irreversible.push({ revision: nameOf(entry), reason }),
+      onRight: (step) => steps.push(step)
     })
   }
-  return irreversible.length > 0
-    ? Either.left(new RevisionIrreversible({ service, revisions: irreversible }))
+  if (irreversible.length > 0) return Either.left(new RevisionIrreversible({ service, revisions: irreversible }))
+  return missing.length > 0
+    ? Either.left(new DataRevisionMissing({ service, revisions: missing }))
     : Either.right({ current: current.name, steps, ahead: history.slice(set.revisions.length) })
 }
 

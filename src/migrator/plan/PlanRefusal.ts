@@ -7,16 +7,20 @@ const names = (list: ReadonlyArray<string>): string => list.join(", ")
 /** An applied revision's file is not what was applied. */
 export class ChecksumMismatch extends Schema.TaggedError<ChecksumMismatch>()("ChecksumMismatch", {
   service: ServiceName,
-  files: Schema.Array(Schema.Struct({ file: Schema.String, part: Schema.Literal("up", "down") }))
+  files: Schema.Array(
+    Schema.Struct({ file: Schema.String, revision: Schema.String, part: Schema.Literal("up", "down", "file") })
+  )
 }) {
   get exitCode() {
     return ExitCode.checksum
   }
   override get message(): string {
-    const edited = this.files.map(({ file, part }) => `  ${file} (migrate:${part})`)
+    const edited = this.files.map(({ file, part }) => `  ${file}${part === "file" ? "" : ` (migrate:${part})`}`)
     return (
       `${this.service}: files of applied revisions were edited; nothing was run:\n${edited.join("\n")}\n` +
-      "Restore each from version control (git checkout -- <file>), and put the change into a new revision."
+      "Restore each from version control (git checkout -- <file>), and put the change into a new revision. " +
+      "If the database already is as the edited file says: " +
+      `pnpm migrate --service ${this.service} repair --accept-checksum ${this.files[0]?.revision} --reason "<why>"`
     )
   }
 }
@@ -53,13 +57,15 @@ export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("Re
   }
 }
 
-/** A revision without a transaction stopped half-way, now or in an earlier run. */
+/** A revision without a transaction stopped half-way, now or in an earlier run, and cannot simply go on. */
 export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyApplied", {
   service: ServiceName,
   revision: Schema.String,
   state: Schema.Literal("applying", "reverting"),
   stepsDone: Schema.Number,
-  stepsTotal: Schema.Number
+  stepsTotal: Schema.Number,
+  /** Why it cannot go on. */
+  problem: Schema.String
 }) {
   get exitCode() {
     return ExitCode.partlyApplied
@@ -67,8 +73,26 @@ export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyAp
   override get message(): string {
     return (
       `${this.service}: ${this.revision} stopped while ${this.state}, after ${this.stepsDone} of ${this.stepsTotal} ` +
-      "statements (it runs without a transaction); nothing was run. " +
-      `See what stands: select * from ${this.service}.schema_event order by id desc; then complete or undo it by hand`
+      `statements (it runs without a transaction): ${this.problem}; nothing was run. ` +
+      `What fits: pnpm migrate --service ${this.service} repair`
+    )
+  }
+}
+
+/** A data revision can only be reverted by its file, which is not here. */
+export class DataRevisionMissing extends Schema.TaggedError<DataRevisionMissing>()("DataRevisionMissing", {
+  service: ServiceName,
+  revisions: Schema.Array(Schema.String)
+}) {
+  get exitCode() {
+    return ExitCode.refused
+  }
+  override get message(): string {
+    return (
+      `${this.service}: the way back of ${names(this.revisions)} is in its file (a data revision stores no down script), which is ` +
+      "not here; nothing was reverted. Run the downgrade from the version of the program that has the file " +
+      `(git log --all -- 'migrations/${this.service}/${this.revisions[0]}.ts' finds it), then: ` +
+      `pnpm migrate --service ${this.service} status`
     )
   }
 }
@@ -131,6 +155,7 @@ export type PlanRefusal =
   | DatabaseAhead
   | RevisionConflict
   | PartlyApplied
+  | DataRevisionMissing
   | RevisionIrreversible
   | RevisionUnknown
   | TargetBehind

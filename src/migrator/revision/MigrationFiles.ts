@@ -12,7 +12,7 @@ export class MigrationsDirectory extends Context.Reference<MigrationsDirectory>(
 }) {}
 
 /** From the working directory where that is shorter, so that a terminal can open it. */
-const shown = (path: string): string => {
+export const shown = (path: string): string => {
   const near = relative(process.cwd(), path)
   return near !== "" && near.length < path.length ? near : path
 }
@@ -39,7 +39,7 @@ export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (
         Effect.flatMap((bytes) =>
           Effect.try({ try: () => decode(bytes), catch: () => invalid(path, "is not UTF-8; save it as UTF-8") })
         ),
-        Effect.map((content): SourceFile => ({ file: shown(path), content }))
+        Effect.map((content): SourceFile => ({ file: shown(path), content, path }))
       )
     },
     { concurrency: 8 }

@@ -22,6 +22,11 @@ export interface Section {
 export type Reversal =
   | { readonly _tag: "Down"; readonly section: Section }
   | { readonly _tag: "Irreversible"; readonly reason: string }
+  /** What the module of a data revision exports: known once it is loaded. */
+  | { readonly _tag: "Module" }
+
+/** `sql`: statements. `ts`: a data revision, a module that works over SqlClient (see DataRevision.ts). */
+export type RevisionKind = "sql" | "ts"
 
 /** One step of a service's schema, as its file states it. */
 export interface Revision {
@@ -31,8 +36,11 @@ export interface Revision {
   readonly slug: string
   /** For people: the path from the working directory. */
   readonly file: string
-  readonly kind: "sql"
+  /** For the program: absolute. */
+  readonly path: string
+  readonly kind: RevisionKind
   readonly phase: Phase
+  /** Of a data revision: the whole file, with the options of its `// migrate:up` line; for the way back too. */
   readonly up: Section
   readonly reversal: Reversal
   readonly verify: Option.Option<Section>

@@ -1,9 +1,11 @@
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../ExitCode.ts"
+import { parseDataRevision } from "./DataRevisionFile.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
-import { FileProblem, parseRevision } from "./RevisionFile.ts"
+import { FileProblem, parseFileName, parseRevision } from "./RevisionFile.ts"
 
 /** A service's migration files cannot be taken as a history; nothing was run. */
 export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()("RevisionSetInvalid", {
@@ -39,6 +41,14 @@ export interface SourceFile {
   /** As shown to people. */
   readonly file: string
   readonly content: string
+  /** Where the module of a data revision is imported from; absolute. */
+  readonly path?: string
+}
+
+const parse = (service: ServiceName, { content, file, path = file }: SourceFile) => {
+  const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
+  const read = Option.isSome(named) && named.value.kind === "ts" ? parseDataRevision : parseRevision
+  return read(service, file, content, path)
 }
 
 /** Parses and orders the files of `directory`: numbers from 0001, each once, without a gap. */
@@ -49,8 +59,8 @@ export const makeRevisionSet = (
 ): Either.Either<RevisionSet, RevisionSetInvalid> => {
   const problems: Array<FileProblem> = []
   const revisions: Array<Revision> = []
-  for (const { file, content } of files) {
-    Either.match(parseRevision(service, file, content), {
+  for (const source of files) {
+    Either.match(parse(service, source), {
       onLeft: (found) => problems.push(...found),
       onRight: (revision) => revisions.push(revision)
     })
@@ -61,9 +71,16 @@ export const makeRevisionSet = (
     const expected = (previous?.number ?? 0) + 1
     const report = (problem: string) => problems.push({ file: revision.file, line: 0, problem })
     if (revision.number === previous?.number) {
-      report(`number ${revision.number} is taken by ${previous.file} too; give the one that came later the next number`)
+      report(
+        `number ${revision.number} is taken by ${previous.file} too; give the one that came later the next number: ` +
+          `pnpm migrate --service ${service} renumber ${revisionName(revision.number, revision.slug)} ` +
+          `(or ${revisionName(previous.number, previous.slug)})`
+      )
     } else if (revision.number !== expected && problems.length === 0) {
-      report(`the revision before it, number ${String(expected).padStart(4, "0")}, is missing; restore or renumber`)
+      report(
+        `the revision before it, number ${String(expected).padStart(4, "0")}, is missing; restore its file, or close the gap: ` +
+          `pnpm migrate --service ${service} renumber ${revisionName(revision.number, revision.slug)}`
+      )
     }
   }
   if (files.length === 0) problems.push({ file: directory, line: 0, problem: "there is no revision here" })

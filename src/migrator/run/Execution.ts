@@ -6,13 +6,16 @@ import type { Connection, QueryResult } from "../../platform/Connection.ts"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
 import type { Section } from "../revision/Revision.ts"
 import { type Statement, split } from "../revision/Statements.ts"
+import { withProgress } from "./Progress.ts"
 import { Place, placeOf, placeOfUnreadable } from "./RevisionFailed.ts"
 
 /** A statement failed, and where. Becomes a RevisionFailed once it is known what became of the whole. */
 export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
   place: Place,
   direction: Schema.Literal("up", "down", "verify"),
-  cause: DatabaseError
+  cause: DatabaseError,
+  /** An index that the statement made and could not finish. */
+  invalidIndex: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return `${this.place.file}:${this.place.line}: ${this.cause.message}`
@@ -46,7 +49,10 @@ export const runStatement = (
   script: Script,
   statement: Statement
 ): Effect.Effect<QueryResult, StatementFailed> =>
-  connection.query(statement.text, undefined, { deadline: null }).pipe(
+  withProgress(
+    `${script.file}:${statement.line}`,
+    connection.query(statement.text, undefined, { deadline: null })
+  ).pipe(
     Effect.mapError((cause) => {
       const { direction, file } = script
       return new StatementFailed({ place: placeOf(file, statement, cause), direction, cause })

@@ -17,7 +17,10 @@ export const Place = Schema.Struct({
 })
 export type Place = typeof Place.Type
 
-/** PostgreSQL refused a statement of a revision, or its COMMIT. */
+/** Stands for a statement where a data revision failed outside of any. */
+export const ownCode = "(the module's own code)"
+
+/** PostgreSQL refused a statement of a revision, or its COMMIT; or a data revision failed by itself. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
   service: ServiceName,
   revision: Schema.String,
@@ -37,7 +40,11 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   override get message(): string {
     const { file, line, column, statement } = this.place
     const state =
-      this.cause.sqlstate === undefined ? "no SQLSTATE: the server did not answer" : `SQLSTATE ${this.cause.sqlstate}`
+      this.cause.sqlstate !== undefined
+        ? `SQLSTATE ${this.cause.sqlstate}`
+        : statement === ownCode
+          ? "an error of the revision's own"
+          : "no SQLSTATE: the server did not answer"
     const more = [
       ["detail", this.cause.detail],
       ["hint", this.cause.hint],
@@ -55,7 +62,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
 
 const longest = 200
 
-const onOneLine = (text: string): string => {
+/** For messages: without line ends, shortened. */
+export const onOneLine = (text: string): string => {
   const line = text.replace(/\s+/g, " ").trim()
   return line.length > longest ? `${line.slice(0, longest)}…` : line
 }

@@ -21,7 +21,8 @@ export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("Lock
   override get message(): string {
     return (
       `${this.service}: the migration lock is held by ${this.holder}; gave up after ${this.waited}. ` +
-      "Wait for it and start again; if it hangs, end it: select pg_terminate_backend(<pid>)"
+      `Wait for it and start again; if it hangs: pnpm migrate --service ${this.service} unlock shows what it does, and ` +
+      "unlock --pid <pid> ends it"
     )
   }
 }
@@ -47,7 +48,7 @@ export interface SchemaLock {
 const key = "hashtextextended('migrate:' || $1 || ':' || $1, 0)"
 
 /** How `pg_locks` shows a key of 64 bits: its halves, and objsubid 1. */
-const isKey =
+export const isKey =
   `l.locktype = 'advisory' and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${key} ` +
   "and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) and l.granted"
 

@@ -60,7 +60,7 @@ export interface Session {
  * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
  * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own.
  */
-const clean =
+export const cleanSession =
   "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
   "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0"
 
@@ -91,7 +91,7 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (
     Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
     Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))
   )
-  const reset = Effect.asVoid(connection.query(clean))
+  const reset = Effect.asVoid(connection.query(cleanSession))
   yield* reset.pipe(Effect.mapError(refuse("setting the session up")))
   const { rows } = yield* connection
     .query("select pg_catalog.pg_is_in_recovery() as replica")

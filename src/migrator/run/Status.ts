@@ -2,17 +2,24 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { HistoryEntry } from "../history/HistoryEntry.ts"
+import { isIntact } from "../plan/Disagreement.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { type Phase, revisionName } from "../revision/Revision.ts"
 import { headOf, type RevisionSet } from "../revision/RevisionSet.ts"
-import { openRun } from "./SchemaRun.ts"
+import { refuseLosses } from "./LossCheck.ts"
+import { goalOf, openRun } from "./SchemaRun.ts"
 
 export interface RevisionStatus {
   readonly revision: string
   readonly phase: Phase
-  /** `unknown`: applied, and this program has no file of it. `edited`: applied, and its file has changed since. */
-  readonly state: "applied" | "pending" | "applying" | "reverting" | "unknown" | "edited"
+  /**
+   * `missing`: applied, and this program has no file of it. `edited`: applied, and its file has changed since. `late`: not
+   * applied, though a higher number is, or another revision has its number. `applying`, `reverting`: partly applied.
+   */
+  readonly state: "applied" | "pending" | "late" | "applying" | "reverting" | "missing" | "edited"
+  /** Of one that is partly applied: how many statements are done, of how many. */
+  readonly steps: { readonly done: number; readonly total: number } | null
   readonly appliedAt: string | null
   readonly durationMs: number | null
 }
@@ -35,22 +42,24 @@ export const revisionStatuses = (
 ): ReadonlyArray<RevisionStatus> => {
   const entries = new Map(history.map((entry) => [entry.revision, entry]))
   const files = new Map(set.revisions.map((revision) => [revision.number, revision]))
+  const highest = Math.max(0, ...entries.keys())
   return [...new Set([...files.keys(), ...entries.keys()])]
     .sort((a, b) => a - b)
     .flatMap((number): ReadonlyArray<RevisionStatus> => {
       const entry = entries.get(number)
       const file = files.get(number)
       const same = file !== undefined && entry !== undefined && file.slug === entry.slug
-      const pending = { state: "pending", appliedAt: null, durationMs: null } as const
+      const waiting = number <= highest ? "late" : "pending"
+      const pending = { state: waiting, steps: null, appliedAt: null, durationMs: null } as const
       if (entry === undefined) {
         return file === undefined ? [] : [{ revision: revisionName(number, file.slug), phase: file.phase, ...pending }]
       }
-      const down = file?.reversal._tag === "Down" ? file.reversal.section.checksum : null
-      const intact = same && file.up.checksum === entry.up_checksum && down === entry.down_checksum
+      const intact = same && isIntact(entry, file)
       const applied: RevisionStatus = {
         revision: revisionName(number, entry.slug),
         phase: entry.phase,
-        state: entry.state !== "applied" ? entry.state : intact ? "applied" : same ? "edited" : "unknown",
+        state: entry.state !== "applied" ? entry.state : intact ? "applied" : same ? "edited" : "missing",
+        steps: entry.state === "applied" ? null : { done: entry.steps_done, total: entry.steps_total },
         appliedAt: entry.finished_at?.toISOString() ?? null,
         durationMs: entry.duration_ms
       }
@@ -77,6 +86,8 @@ export const readStatus = Effect.fn("Migrator.status")(function* (service: Servi
 
 /** What `migrate` would do, or why it would refuse, without the lock: for a look at every service before the first one moves. */
 export const preview = Effect.fn("Migrator.preview")(function* (service: ServiceName, target: Plan.Target) {
-  const { entries, set } = yield* openRun(service)
-  return yield* Plan.make(set, entries, target)
+  const { entries, session, set } = yield* openRun(service)
+  const plan = yield* Plan.make(set, entries, target)
+  yield* refuseLosses({ service, session, steps: plan.steps, goal: goalOf(plan, entries), standing: null })
+  return plan
 }, Effect.scoped)

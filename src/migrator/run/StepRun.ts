@@ -1,22 +1,29 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { ServiceName } from "../../domain/Service.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
 import type { History, RevisionRef } from "../history/History.ts"
+import type { MigratorOptionsValues } from "../MigratorOptions.ts"
 import type { Step } from "../plan/Plan.ts"
+import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { readScript, runStatement, runVerify, type Script, type StatementFailed, setTimeouts } from "./Execution.ts"
 import type { LockLost, SchemaLock } from "./SchemaLock.ts"
 import type { Session } from "./Session.ts"
 
 /** What one step works with. */
 export interface Bench {
+  readonly service: ServiceName
+  readonly options: MigratorOptionsValues
   readonly session: Session
   readonly lock: SchemaLock
   readonly history: History
   readonly lockTimeout: Duration.Duration
 }
 
-export type StepError = StatementFailed | DatabaseError | LockLost
+export type StepError = StatementFailed | DatabaseError | LockLost | PartlyApplied
+
+export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
 
 export const refOf = (step: Step): RevisionRef =>
   step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
@@ -61,40 +68,32 @@ export const runInTransaction = (
     })
   )
 
-/**
- * Statement by statement, each its own transaction, with the number done recorded after each: whoever comes after a crash
- * can see how far it went. Without a `lock_timeout` of its own it waits for locks: a concurrent index waits for old
- * transactions while everybody works on, and giving up would leave it invalid.
- */
-export const runWithoutTransaction = (
-  { session, lock, history }: Bench,
-  step: Step,
-  script: Script,
-  verify: Option.Option<Script>
-): Effect.Effect<void, StepError> =>
-  Effect.gen(function* () {
-    const { connection } = session
-    const number = refOf(step).revision
-    const startedAt = yield* setTimeouts(connection, script.section, "0 millis")
-    yield* connection.transaction(
-      lock.fence.pipe(
-        Effect.zipRight(
-          step._tag === "Apply"
-            ? history.insert(step.revision, "applying", script.statements.length, startedAt)
-            : history.beginRevert(number, script.statements.length)
-        )
-      )
-    )
-    for (const [index, statement] of script.statements.entries()) {
-      yield* runStatement(connection, script, statement)
-      yield* history.stepDone(number, index + 1)
-    }
-    yield* connection.transaction(
-      Effect.gen(function* () {
-        yield* lock.fence
-        if (Option.isSome(verify)) yield* runVerify(connection, verify.value)
-        yield* step._tag === "Apply" ? history.finish(number) : history.remove(number)
-        yield* history.event(step._tag === "Apply" ? "applied" : "reverted", refOf(step), null)
-      })
-    )
-  })
+/** What opens a revision that runs without a transaction: its row says from then on that it is half-way. */
+export const beginHalfway = ({ history, lock, session }: Bench, step: Step, total: number, startedAt: string) =>
+  session.connection.transaction(
+    Effect.gen(function* () {
+      yield* lock.fence
+      if (step._tag === "Revert") {
+        if (step.entry.state !== "reverting") yield* history.beginRevert(step.entry.revision, total)
+      } else if (Option.isNone(step.halfway)) {
+        yield* history.insert(step.revision, "applying", total, startedAt)
+      }
+    })
+  )
+
+/** What closes it: assertions, row and event commit together. */
+export const endHalfway = ({ history, lock, session }: Bench, step: Step, verify: Option.Option<Script>) =>
+  session.connection.transaction(
+    Effect.gen(function* () {
+      yield* lock.fence
+      if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
+      if (step._tag === "Apply") {
+        // What failed may have been corrected in the file since the row was made.
+        if (Option.isSome(step.halfway)) yield* history.accept(step.revision)
+        yield* history.finish(step.revision.number)
+      } else {
+        yield* history.remove(step.entry.revision)
+      }
+      yield* history.event(step._tag === "Apply" ? "applied" : "reverted", refOf(step), null)
+    })
+  )

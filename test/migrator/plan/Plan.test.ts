@@ -29,6 +29,9 @@ const entryOf = (revision: Revision, change: Partial<HistoryEntry> = {}): Histor
   irreversible_reason: revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null,
   steps_done: 1,
   steps_total: 1,
+  steps_begun: 1,
+  step_checksums: [],
+  progress: {},
   started_at: new Date(0),
   finished_at: new Date(0),
   duration_ms: 1,
@@ -74,14 +77,59 @@ describe("a plan", () => {
   it.each<[what: string, change: Partial<HistoryEntry>, expected: string]>([
     ["an edited up", { up_checksum: "0" }, "ChecksumMismatch"],
     ["an edited down", { down_checksum: "0" }, "ChecksumMismatch"],
-    ["a revision left half applied", { state: "applying" }, "PartlyApplied"],
-    ["a revision left half reverted", { state: "reverting" }, "PartlyApplied"],
     ["another revision of that number", { slug: "other" }, "RevisionConflict"],
     ["a hole", { revision: 3 }, "RevisionConflict"]
   ])("refuses %s, whatever the target", (_, change, expected) => {
     for (const target of [Target.Head(), Target.DownTo(to(0)), Target.Back({ count: 1 })]) {
       expect(decided(three, historyOf(three, 2, change), target)).toBe(expected)
     }
+  })
+
+  const half = (state: HistoryEntry["state"], change: Partial<HistoryEntry> = {}) =>
+    historyOf(three, 2, { state, steps_done: 1, steps_total: 2, ...change })
+  it.each<[what: string, history: ReadonlyArray<HistoryEntry>, target: Plan.Target, expected: string]>([
+    ["half applied, to head: goes on with it", half("applying"), Target.Head(), "+2 +3"],
+    ["half applied, one forward: only it", half("applying"), Target.Forward({ count: 1 }), "+2"],
+    [
+      "half applied, and its file edited: what ran is compared later",
+      half("applying", { up_checksum: "0" }),
+      Target.Head(),
+      "+2 +3"
+    ],
+    ["half applied, to what is before it", half("applying"), Target.UpTo(to(1)), "PartlyApplied"],
+    ["half applied, and down", half("applying"), Target.Back({ count: 1 }), "PartlyApplied"],
+    ["half applied, and its file another", half("applying", { slug: "other" }), Target.Head(), "PartlyApplied"],
+    [
+      "a data revision half applied, and edited",
+      half("applying", { kind: "ts", up_checksum: "0" }),
+      Target.Head(),
+      "PartlyApplied"
+    ],
+    ["half reverted, the same command again", half("reverting"), Target.Back({ count: 1 }), "-2"],
+    ["half reverted, down to base", half("reverting"), Target.DownTo(to(0)), "-2 -1"],
+    ["half reverted, to itself", half("reverting"), Target.DownTo(to(2)), "PartlyApplied"],
+    ["half reverted, and up", half("reverting"), Target.Head(), "PartlyApplied"],
+    [
+      "half applied below others",
+      historyOf(three).map((entry) => (entry.revision === 2 ? { ...entry, state: "applying" } : entry)),
+      Target.Head(),
+      "PartlyApplied"
+    ]
+  ])("%s", (_, history, target, expected) => {
+    expect(decided(three, history, target)).toBe(expected)
+  })
+
+  it("names the command that mends it: renumber for a late file, repair for what is half-way or edited", () => {
+    const told = (history: ReadonlyArray<HistoryEntry>, target: Plan.Target = Target.Head()) =>
+      Either.getOrThrow(Either.flip(Plan.make(three, history, target))).message
+    const service = "pnpm migrate --service router"
+    expect(told(historyOf(three, 2, { slug: "other" }))).toContain(`${service} renumber 0002_r2`)
+    expect(told(historyOf(three).filter(({ revision }) => revision !== 2))).toContain(`${service} stamp 0002_r2`)
+    expect(told(historyOf(three, 2, { up_checksum: "0" }))).toContain(
+      `${service} repair --accept-checksum 0002_r2 --reason`
+    )
+    expect(told(half("reverting"))).toContain(`${service} downgrade 0001_r1`)
+    expect(told(half("applying"), Target.DownTo(to(0)))).toContain(`${service} upgrade 0002_r2`)
   })
 
   it("goes on under a database ahead of it when that only expanded the schema, and refuses when it took something away", () => {

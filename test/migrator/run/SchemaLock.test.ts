@@ -106,31 +106,6 @@ describe("the lock of a schema", () => {
   )
 })
 
-describe("a revision without a transaction", () => {
-  it.scopedLive("that stops half-way is recorded as that, and refused from then on", () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const half = revision("create table router.half (id int);\nselect 1 / 0;", "select 1;", " transaction:false")
-      const migrations = yield* migrationsOf({ "router/0001_half.sql": half })
-      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
-        _tag: "RevisionFailed",
-        exitCode: 1,
-        place: { line: 3 },
-        cause: { sqlstate: "22012" }
-      })
-      expect(yield* tablesOf(url, "router")).toEqual(["half"])
-      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
-        _tag: "PartlyApplied",
-        exitCode: 7,
-        stepsDone: 1,
-        stepsTotal: 2
-      })
-      expect(yield* ask(url, "select name from router.schema_version")).toEqual([{ name: "base" }])
-      expect(yield* eventsOf(url)).toEqual(["prepared", "failed half"])
-    })
-  )
-})
-
 describe("a revision that waits for a lock of live traffic", () => {
   const options = { attempts: 3, firstPause: Duration.millis(100) }
   const setUp = Effect.gen(function* () {

@@ -14,6 +14,7 @@ import {
   write
 } from "../support/Fixture.ts"
 
+const allowed = { allowDataLoss: true }
 const base = Target.DownTo({ number: 0, slug: null })
 
 describe("the migrator", () => {
@@ -24,7 +25,7 @@ describe("the migrator", () => {
       expect((yield* migrateRouter(url, migrations)).steps).toHaveLength(2)
       const history = yield* ask(url, "select * from router.schema_history order by position")
       expect(history).toMatchObject([
-        { revision: 1, slug: "a", state: "applied", steps_done: 1, steps_total: 1, tool_version: 1 },
+        { revision: 1, slug: "a", state: "applied", steps_done: 1, steps_total: 1, tool_version: 2 },
         {
           revision: 2,
           slug: "b",
@@ -48,7 +49,7 @@ describe("the migrator", () => {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB })
       yield* migrateRouter(url, migrations)
-      expect((yield* migrateRouter(url, migrations, Target.Back({ count: 1 }))).to).toBe("0001_a")
+      expect((yield* migrateRouter(url, migrations, Target.Back({ count: 1 }), allowed)).to).toBe("0001_a")
       expect(yield* tablesOf(url, "router")).toEqual(["a"])
       expect((yield* migrateRouter(url, migrations, base)).to).toBe("base")
       expect(yield* tablesOf(url, "router")).toEqual([])
@@ -68,7 +69,8 @@ describe("the migrator", () => {
       yield* migrateRouter(
         url,
         yield* migrationsOf({ "router/0001_a.sql": tableA }),
-        Target.DownTo({ number: 1, slug: null })
+        Target.DownTo({ number: 1, slug: null }),
+        allowed
       )
       expect(yield* tablesOf(url, "router")).toEqual(["a"])
     })
@@ -178,7 +180,7 @@ describe("the migrator", () => {
       yield* ask(url, "create schema router; create table router.history (id int)")
       const refusal = yield* Effect.flip(migrateRouter(url, migrations))
       expect(refusal).toMatchObject({ _tag: "SchemaNotEmpty", exitCode: 10, relations: ["history"] })
-      expect(refusal.message).toContain("baseline")
+      expect(refusal.message).toContain("pnpm migrate --service router stamp")
       expect(yield* tablesOf(url, "router")).toEqual(["history"])
     })
   )

@@ -36,11 +36,14 @@ export const environment = (options: {
   readonly migrationUrl?: Redacted.Redacted
   readonly migrations?: string
   readonly services?: ReadonlyArray<ServiceName>
+  /** Further variables of its environment. */
+  readonly variables?: Readonly<Record<string, string>>
 }) => {
   const variables = new Map([
     ["DATABASE_URL", Redacted.value(options.url)],
     ["MIGRATION_DATABASE_URL", Redacted.value(options.migrationUrl ?? options.url)],
-    ["DATABASE_CONNECT_DEADLINE", "2s"]
+    ["DATABASE_CONNECT_DEADLINE", "2s"],
+    ...Object.entries(options.variables ?? {})
   ])
   const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(variables))))
   return Layer.mergeAll(

@@ -4,13 +4,14 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import { exitCode, lastWords } from "../../../src/launch/Ending.ts"
 import { migrateCommand } from "../../../src/migrator/commands/Commands.ts"
+import { unambiguous } from "../../../src/migrator/commands/Flags.ts"
 import { MigrationsDirectory } from "../../../src/migrator/revision/MigrationFiles.ts"
 import { Database } from "../../../src/platform/Database.ts"
 import * as Logging from "../../../src/platform/Logging.ts"
 import { Settings } from "../../../src/platform/Settings.ts"
 
 /** The command line of the migrator as a process. MIGRATIONS: another folder of migrations than the shipped one. */
-const run = Command.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(process.argv)
+const run = Command.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(unambiguous(process.argv))
 
 NodeRuntime.runMain(
   Effect.flatMap(MigrationsDirectory, (shipped) =>

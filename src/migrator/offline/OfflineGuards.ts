@@ -1,0 +1,73 @@
+import type { ServiceName } from "../../domain/Service.ts"
+import { toolVersion } from "../MigratorOptions.ts"
+import { literal } from "./Literal.ts"
+
+/** A block that stops the script. psql goes on after an error unless it is told not to, so every transaction has its own. */
+const block = (...lines: ReadonlyArray<string>): string =>
+  ["do $gravitas$", "begin", ...lines.map((line) => `  ${line}`), "end $gravitas$;"].join("\n")
+
+const lockKey = (service: ServiceName): string =>
+  `pg_catalog.hashtextextended(${literal(`migrate:${service}:${service}`)}, 0)`
+
+const refuse = (problem: string): string => `raise exception ${literal(problem)};`
+
+/** Takes the lock that every migrator takes, for the session; it must not wait (see SchemaLock.ts). */
+export const takeLock = (service: ServiceName): string =>
+  block(
+    `if not pg_catalog.pg_try_advisory_lock(${lockKey(service)}) then`,
+    `  ${refuse(`another process migrates ${service}; start again when it has ended`)}`,
+    "end if;"
+  )
+
+export const giveLockBack = (service: ServiceName): string =>
+  `select pg_catalog.pg_advisory_unlock(${lockKey(service)});`
+
+/** Stops a transaction that does not hold the lock, or whose schema is not where the script left it. */
+export const guard = (service: ServiceName, standing: string): string =>
+  block(
+    `if not pg_catalog.pg_try_advisory_xact_lock(${lockKey(service)}) then`,
+    `  ${refuse(`another process migrates ${service}`)}`,
+    "end if;",
+    `if (select name from ${service}.schema_version) is distinct from ${literal(standing)} then`,
+    `  ${refuse(
+      `${service} is not at ${standing}, where this part of the script begins; see pnpm migrate --service ${service} status, ` +
+        "and render the script from there"
+    )}`,
+    "end if;"
+  )
+
+/** The history tables must have the form that this script writes. */
+export const guardForm = (service: ServiceName): string =>
+  block(
+    `if (select max(tool_version) from ${service}.schema_event where event = 'prepared') is distinct from ${toolVersion} then`,
+    `  ${refuse(
+      `the history tables of ${service} have another format than ${toolVersion}; bring them to it with pnpm migrate --service ${service}`
+    )}`,
+    "end if;"
+  )
+
+/** Makes the schema and its history tables where there are none, and refuses a schema that somebody else made. */
+export const prepare = (service: ServiceName, statements: ReadonlyArray<string>): string =>
+  block(
+    `if pg_catalog.to_regclass(${literal(`${service}.schema_history`)}) is null then`,
+    `  if pg_catalog.to_regnamespace(${literal(service)}) is null then`,
+    `    create schema ${service};`,
+    "  end if;",
+    "  if exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace",
+    `      where n.nspname = ${literal(service)} and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')) then`,
+    `    ${refuse(
+      `the schema ${service} is not empty and has no migration history; adopt it with pnpm migrate --service ${service} stamp`
+    )}`,
+    "  end if;",
+    ...statements.map((statement) => `  execute ${literal(statement)};`),
+    "end if;"
+  )
+
+/** An assertion that answers false stops the script as it stops a run. `to_jsonb` of the row makes all of it be computed. */
+export const asserted = (statement: string, place: string): string =>
+  block(
+    `if exists (select from (\n${statement}\n) as assertion (answer)`,
+    "    where pg_catalog.to_jsonb(assertion) is null or pg_catalog.to_jsonb(answer) = 'false'::jsonb) then",
+    `  raise exception ${literal(`the assertion answered false: ${place}`)} using errcode = 'P0004';`,
+    "end if;"
+  )

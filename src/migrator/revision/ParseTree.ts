@@ -1,0 +1,69 @@
+import * as Effect from "effect/Effect"
+
+/** One statement as PostgreSQL's parser reads it: the name of its node, such as `DropStmt`, and the node. */
+export interface ParseTree {
+  readonly kind: string
+  readonly node: object
+}
+
+/** A name as it stands in a statement. */
+export interface QualifiedName {
+  readonly schema: string | null
+  readonly name: string
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+
+/** A field of a node; the parser leaves out what is zero, false or empty. */
+export const child = (node: unknown, ...path: ReadonlyArray<string>): unknown =>
+  path.reduce<unknown>((at, key) => (isObject(at) ? Reflect.get(at, key) : undefined), node)
+
+export const textOf = (node: unknown, ...path: ReadonlyArray<string>): string | null => {
+  const value = child(node, ...path)
+  return typeof value === "string" ? value : null
+}
+
+export const listOf = (node: unknown, ...path: ReadonlyArray<string>): ReadonlyArray<unknown> => {
+  const value = child(node, ...path)
+  return Array.isArray(value) ? value : []
+}
+
+/** Of a RangeVar. */
+export const relationOf = (range: unknown): QualifiedName => ({
+  schema: textOf(range, "schemaname"),
+  name: textOf(range, "relname") ?? ""
+})
+
+/** Of a list of String nodes: the last is the name, the one before it the schema. */
+export const nameOf = (strings: ReadonlyArray<unknown>): QualifiedName => {
+  const parts = strings.map((part) => textOf(part, "String", "sval") ?? "")
+  return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" }
+}
+
+export const shownName = ({ name, schema }: QualifiedName): string => (schema === null ? name : `${schema}.${name}`)
+
+const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
+
+/** For SQL text. */
+export const quotedName = ({ name, schema }: QualifiedName): string =>
+  schema === null ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
+
+/** Every node below (and at) this one, by the name of its kind. */
+export const nodesIn = (tree: unknown): ReadonlyArray<ParseTree> =>
+  Array.isArray(tree)
+    ? tree.flatMap(nodesIn)
+    : isObject(tree)
+      ? Object.entries(tree).flatMap(([key, value]) => [
+          ...(/^[A-Z]/.test(key) && isObject(value) ? [{ kind: key, node: value }] : []),
+          ...nodesIn(value)
+        ])
+      : []
+
+/** Reads one statement that `split` gave. None of its kind: what cannot be parsed. */
+export const readTree = (statement: string): Effect.Effect<ParseTree> =>
+  Effect.promise(async () => {
+    const { parse } = await import("libpg-query")
+    const tree = await parse(statement).catch(() => undefined)
+    const [kind, node] = Object.entries(tree?.stmts?.[0]?.stmt ?? {})[0] ?? []
+    return kind !== undefined && isObject(node) ? { kind, node } : { kind: "unreadable", node: {} }
+  })

@@ -1,0 +1,85 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type { ServiceName } from "../../domain/Service.ts"
+import { Database } from "../../platform/Database.ts"
+import { displayAddress } from "../../platform/DatabaseAddress.ts"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import { makeHistory, type Snapshot } from "../history/History.ts"
+import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
+import * as Plan from "../plan/Plan.ts"
+import type { PlanRefusal } from "../plan/PlanRefusal.ts"
+import { loadRevisionSet } from "../revision/MigrationFiles.ts"
+import { revisionName } from "../revision/Revision.ts"
+import { headOf } from "../revision/RevisionSet.ts"
+import { HistoryFormatUnknown } from "../run/Preparation.ts"
+import { DatabaseIsReplica, DatabaseRefusal } from "../run/Session.ts"
+import { roleOf, SchemaUnreadable } from "../SchemaVersion.ts"
+import { type Asker, StartSessions } from "./StartSessions.ts"
+
+/** Files and history of a service side by side, as a start sees them. */
+export interface Look {
+  readonly connection: Asker
+  /** Of the migration connection, without password. */
+  readonly address: string
+  readonly current: string
+  readonly head: string
+  /** What an upgrade to head would do, or why it would refuse. */
+  readonly plan: Either.Either<Plan.Plan, PlanRefusal>
+  /** Applied here and unknown to this program. */
+  readonly ahead: ReadonlyArray<string>
+  /** Nothing to do: neither for a revision nor for the history tables. */
+  readonly atHead: boolean
+}
+
+const nothing: Snapshot = { format: 0, entries: [] }
+
+/** Takes no lock and makes nothing; every checksum is compared. The files are read while PostgreSQL answers. */
+export const look = Effect.fn("Migrator.look")(function* (service: ServiceName) {
+  const url = (yield* Database).url(service, "migration")
+  const address = displayAddress(url)
+  const options = yield* MigratorOptions
+  const sessions = yield* StartSessions
+
+  const refused = (cause: DatabaseError) =>
+    cause.sqlstate === "42501"
+      ? new SchemaUnreadable({
+          service,
+          address,
+          role: roleOf(url),
+          relation: "schema_history",
+          sqlstate: cause.sqlstate,
+          reason: cause.reason
+        })
+      : new DatabaseRefusal({
+          service,
+          address,
+          during: "reading the migration history",
+          cause,
+          remedy: `See that PostgreSQL is well there, then: pnpm migrate --service ${service} status`
+        })
+  const found = Effect.gen(function* () {
+    const connection = yield* sessions.of(service)
+    const { rows } = yield* connection.query("select pg_catalog.pg_is_in_recovery() as replica")
+    if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service, address })
+    return { connection, snapshot: yield* makeHistory(service, connection, options).read }
+  }).pipe(Effect.mapError((error) => (error._tag === "DatabaseError" ? refused(error) : error)))
+
+  const [set, { connection, snapshot }] = yield* Effect.all([loadRevisionSet(service), found], { concurrency: 2 })
+  const { entries, format } = Option.getOrElse(snapshot, () => nothing)
+  if (format > toolVersion) return yield* new HistoryFormatUnknown({ service, format })
+  const plan = Plan.make(set, entries, Plan.Target.Head())
+  const seen: Look = {
+    connection,
+    address,
+    current: Plan.currentOf(entries).name,
+    head: headOf(set).name,
+    plan,
+    ahead: Either.match(plan, {
+      onLeft: () => [],
+      onRight: ({ ahead }) => ahead.map((entry) => revisionName(entry.revision, entry.slug))
+    }),
+    atHead: format === toolVersion && Either.isRight(plan) && plan.right.steps.length === 0
+  }
+  return seen
+})

@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { connect } from "../../../src/platform/Connection.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+import { ask, migrateRouter, migrationsOf, tableA, tablesOf } from "../support/Fixture.ts"
+
+const pgbouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => existsSync(path))
+
+const freePort = Effect.async<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** So many that two statements in a row, or two of a few, do not meet the same one. */
+const connections = 11
+
+/** A PgBouncer in transaction mode whose server connections take turns; answers the way through it to `url`. */
+const pooled = (program: string, url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
+    const name = pathname.slice(1)
+    const listening = yield* freePort
+    const directory = yield* Effect.acquireRelease(
+      Effect.promise(() => mkdtemp(join(tmpdir(), "gravitas-pooler-"))),
+      (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+    )
+    const settings = join(directory, "pgbouncer.ini")
+    const lines = [
+      "[databases]",
+      `${name} = host=${hostname} port=${port} dbname=${name} user=${username} password='${decodeURIComponent(password)}'`,
+      "[pgbouncer]",
+      "listen_addr = 127.0.0.1",
+      `listen_port = ${listening}`,
+      "unix_socket_dir =",
+      "auth_type = any",
+      "pool_mode = transaction",
+      `default_pool_size = ${connections}`,
+      "server_round_robin = 1",
+      // It refuses to run as root.
+      ...(process.getuid?.() === 0 ? ["user = nobody"] : [])
+    ]
+    yield* Effect.promise(async () => {
+      await writeFile(settings, lines.join("\n"))
+      await chmod(directory, 0o755)
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => spawn(program, [settings], { stdio: "ignore" })),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const through = new URL(Redacted.value(url))
+    through.hostname = "127.0.0.1"
+    through.port = String(listening)
+    const way = Redacted.make(through.href)
+    yield* Effect.retry(ask(way, "select 1"), Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
+    // As many transactions at once, so that all server connections are there.
+    const sessions = yield* Effect.all(
+      Array.from({ length: connections }, () => connect({ url: way, applicationName: "test" }))
+    )
+    for (const session of sessions) yield* session.query("begin")
+    for (const session of sessions) yield* session.query("commit")
+    return way
+  })
+
+describe("a pooler in transaction mode", () => {
+  it.runIf(pgbouncer !== undefined)(
+    "is found out by the fence: the lock was taken in one session and the work would run in another (exit 6)",
+    { timeout: 30_000 },
+    () =>
+      Effect.runPromise(
+        Effect.gen(function* () {
+          const url = yield* freshDatabase
+          const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+          // The lock that was taken stays with the pooler's session: it is gone when the pooler is.
+          const refusal = yield* pooled(pgbouncer ?? "", url).pipe(
+            Effect.flatMap((way) => Effect.flip(migrateRouter(way, migrations))),
+            Effect.scoped
+          )
+          expect(refusal).toMatchObject({ _tag: "LockLost", exitCode: 6 })
+          expect(refusal.message).toContain("A pooler in transaction mode does this")
+          expect(refusal.message).toContain("ROUTER_MIGRATION_DATABASE_URL at PostgreSQL itself")
+          expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
+          expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")
+          expect(yield* tablesOf(url, "router")).toEqual(["a"])
+        }).pipe(Effect.scoped, Effect.timeout("25 seconds"))
+      )
+  )
+})

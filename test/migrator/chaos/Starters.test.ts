@@ -1,0 +1,36 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+import { race, starter } from "../support/Starters.ts"
+
+/** Milliseconds before each of eight starts: at once, in a row, two waves, one late, one early. */
+const timings: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
+  ["at once", [0, 0, 0, 0, 0, 0, 0, 0]],
+  ["one after the other", [0, 10, 20, 30, 40, 50, 60, 70]],
+  ["in two waves", [0, 0, 0, 0, 60, 60, 60, 60]],
+  ["with one ahead", [0, 25, 25, 25, 25, 25, 25, 25]],
+  ["with one behind", [0, 0, 0, 0, 0, 0, 0, 200]]
+]
+
+describe("eight processes that start at once on an empty database", { timeout: 120_000 }, () => {
+  it.scopedLive("whatever their timing: one applies, all succeed, and the history is the same each time", () =>
+    Effect.gen(function* () {
+      const starters = yield* Effect.all(
+        Array.from({ length: 8 }, () => starter),
+        { concurrency: "unbounded" }
+      )
+      const histories = new Set<string>()
+      for (const [timing, delays] of timings) {
+        const round = yield* race(starters, yield* freshDatabase, "guardian", delays)
+        expect({ timing, problems: round.problems, appliers: round.appliers }).toEqual({
+          timing,
+          problems: [],
+          appliers: 1
+        })
+        histories.add(JSON.stringify([round.history, round.events]))
+      }
+      expect([...histories]).toHaveLength(1)
+      expect([...histories][0]).toContain("application_role")
+    })
+  )
+})

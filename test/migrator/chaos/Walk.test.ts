@@ -1,0 +1,47 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { Repair, repair } from "../../../src/migrator/recovery/Repair.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+import { ask, environment, migrateRouter, migrationsOf, quiet, revision, tableA } from "../support/Fixture.ts"
+import { moves, walk } from "./Walk.ts"
+
+describe("a session that ends between a concurrent drop and its record", () => {
+  it.scopedLive("is made good by the next run, and by repair: the catalog tells that the index is gone", () =>
+    Effect.gen(function* () {
+      for (const mend of ["run", "repair"] as const) {
+        const url = yield* freshDatabase
+        const index = revision(
+          "create index concurrently a_id on router.a (id);",
+          "drop index concurrently router.a_id;",
+          " transaction:false"
+        ).replace("migrate:down", "migrate:down transaction:false")
+        const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_index.sql": index })
+        yield* migrateRouter(url, migrations)
+        yield* ask(url, "drop index router.a_id")
+        yield* ask(
+          url,
+          "update router.schema_history set state = 'reverting', steps_done = 0, steps_begun = 1 where revision = 2"
+        )
+        if (mend === "repair") {
+          const environs = environment({ url, migrations, services: ["router"] })
+          yield* Effect.provide(repair("router", Repair.Retry()), [environs, quiet])
+        } else {
+          yield* migrateRouter(url, migrations, Target.DownTo({ number: 1, slug: null }))
+        }
+        expect([mend, yield* ask(url, "select name from router.schema_version")]).toEqual([mend, [{ name: "0001_a" }]])
+      }
+    })
+  )
+})
+
+describe("a random walk of upgrades, downgrades, kills, edits and repairs", () => {
+  it("never leaves history and catalog disagreeing, and repair leads back to head without a line of SQL", async () => {
+    const property = FastCheck.asyncProperty(moves, async (path) => {
+      const problems = await Effect.runPromise(Effect.scoped(Effect.flatMap(freshDatabase, (url) => walk(url, path))))
+      expect(problems).toEqual([])
+    })
+    await FastCheck.assert(property, { seed: 20_261_123, numRuns: 12, endOnFailure: false })
+  }, 120_000)
+})

@@ -1,0 +1,168 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { diagnose } from "../../../src/migrator/recovery/Diagnosis.ts"
+import { Repair, repair } from "../../../src/migrator/recovery/Repair.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf, write } from "../support/Fixture.ts"
+import { onRouter } from "../support/OnRouter.ts"
+
+const outside = " transaction:false"
+const lastEvent = (url: Redacted.Redacted) =>
+  ask(url, "select event, slug, reason, details from router.schema_event order by id desc limit 1")
+const state = "select revision, state, steps_done, steps_total from router.schema_history order by 1 desc limit 1"
+const commands = (url: Redacted.Redacted, migrations: string) =>
+  diagnose("router").pipe(
+    onRouter(url, migrations),
+    Effect.map(({ remedies }) => remedies.map(({ command }) => command.replace("pnpm migrate --service router ", "")))
+  )
+
+describe("repair", () => {
+  it.scopedLive("--retry drops the invalid index that the failed statement left, and only that, and goes on", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": revision("create table router.a (id int);\ninsert into router.a values (1), (1);"),
+        "router/0002_index.sql": revision(
+          "create unique index concurrently if not exists a_id on router.a (id);\ncreate table router.after ();",
+          "select 1;",
+          outside
+        )
+      })
+      expect(yield* diagnose("router").pipe(onRouter(url, migrations))).toMatchObject({ remedies: [], halfway: null })
+      yield* Effect.flip(migrateRouter(url, migrations))
+      // Another one's, that nobody asked to drop.
+      yield* Effect.flip(ask(url, "create unique index concurrently other on router.a (id)"))
+      expect(yield* diagnose("router").pipe(onRouter(url, migrations))).toMatchObject({
+        current: "0001_a",
+        halfway: { revision: "0002_index", state: "applying", stepsDone: 0, stepsTotal: 2, outcomeUnknown: false },
+        invalidIndexes: ["router.a_id", "router.other"]
+      })
+      expect(yield* commands(url, migrations)).toEqual([
+        "repair --retry",
+        'repair --mark-applied --reason "<why>"',
+        'repair --mark-reverted --reason "<why>"'
+      ])
+      // The cause is still there: it fails as before, and can be repaired as before.
+      const again = yield* Effect.flip(repair("router", Repair.Retry()).pipe(onRouter(url, migrations)))
+      expect(again).toMatchObject({ _tag: "RevisionFailed", exitCode: 1 })
+      yield* ask(url, "delete from router.a where ctid = (select min(ctid) from router.a)")
+      expect(yield* repair("router", Repair.Retry()).pipe(onRouter(url, migrations))).toMatchObject({
+        revision: "0002_index",
+        did: "dropped the invalid router.a_id and went on",
+        current: "0002_index"
+      })
+      expect(
+        yield* ask(
+          url,
+          "select indexrelid::regclass::text as name, indisvalid from pg_index where indrelid = 'router.a'::regclass order by 1"
+        )
+      ).toEqual([
+        { name: "router.a_id", indisvalid: true },
+        { name: "router.other", indisvalid: false }
+      ])
+      expect(yield* tablesOf(url, "router")).toEqual(["a", "after"])
+      expect((yield* eventsOf(url)).slice(2)).toEqual([
+        "failed index",
+        "repaired index",
+        "failed index",
+        "repaired index",
+        "applied index"
+      ])
+    })
+  )
+
+  const half = revision("create table router.half (id int);\nselect 1 / 0;", "select 1;", outside)
+
+  it.scopedLive("--mark-applied and --mark-reverted close by hand what is half-way, with the reason", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_half.sql": half })
+      yield* Effect.flip(migrateRouter(url, migrations))
+      expect(yield* commands(url, migrations)).toEqual([
+        "upgrade 0002_half",
+        "repair --retry",
+        'repair --mark-applied --reason "<why>"',
+        'repair --mark-reverted --reason "<why>"'
+      ])
+      yield* ask(url, "drop table router.half")
+      const undone = repair("router", Repair.MarkReverted({ reason: "undone by hand" }))
+      expect(yield* undone.pipe(onRouter(url, migrations))).toMatchObject({ revision: "0002_half", current: "0001_a" })
+      expect(yield* lastEvent(url)).toEqual([
+        {
+          event: "repaired",
+          slug: "half",
+          reason: "undone by hand",
+          details: { action: "mark-reverted", from: "applying", stepsDone: 1, stepsTotal: 2 }
+        }
+      ])
+      yield* Effect.flip(migrateRouter(url, migrations))
+      const done = repair("router", Repair.MarkApplied({ reason: "done by hand" }))
+      expect(yield* done.pipe(onRouter(url, migrations))).toMatchObject({ current: "0002_half" })
+      expect(yield* ask(url, state)).toEqual([{ revision: 2, state: "applied", steps_done: 2, steps_total: 2 }])
+      expect((yield* migrateRouter(url, migrations)).steps).toEqual([])
+      for (const nothing of [undone, done, repair("router", Repair.Retry())]) {
+        const refusal = yield* Effect.flip(nothing.pipe(onRouter(url, migrations)))
+        expect(refusal).toMatchObject({ _tag: "NothingToRepair", exitCode: 10 })
+        expect(refusal.message).toContain("no revision is half-way")
+      }
+    })
+  )
+
+  it.scopedLive("--accept-checksum takes an edited file as it is now, its way back too, and keeps both checksums", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+      yield* migrateRouter(url, migrations)
+      const recorded = "select up_checksum as up, down_checksum as down, down_script from router.schema_history"
+      const [before] = yield* ask(url, recorded)
+      const accept = repair("router", Repair.AcceptChecksum({ number: 1, slug: "a", reason: "only a comment" })).pipe(
+        onRouter(url, migrations)
+      )
+      expect((yield* Effect.flip(accept)).message).toContain("the file of 0001_a is as it was applied")
+      yield* write(migrations, { "router/0001_a.sql": tableA.replace("drop table", "-- all of it\ndrop table") })
+      expect(yield* commands(url, migrations)).toEqual([
+        expect.stringMatching(/^git checkout -- .*0001_a\.sql$/),
+        'repair --accept-checksum 0001_a --reason "<why>"'
+      ])
+      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
+        _tag: "ChecksumMismatch",
+        exitCode: 4
+      })
+      yield* accept
+      const [after] = yield* ask(url, recorded)
+      expect(after?.["down_script"]).toContain("-- all of it")
+      const sums = (row: typeof before) => ({ up: row?.["up"], down: row?.["down"] })
+      expect(yield* lastEvent(url)).toMatchObject([
+        { event: "repaired", reason: "only a comment", details: { old: sums(before), new: sums(after) } }
+      ])
+      expect((yield* migrateRouter(url, migrations)).steps).toEqual([])
+      const unknown = repair("router", Repair.AcceptChecksum({ number: 2, slug: null, reason: "x" }))
+      expect(yield* Effect.flip(unknown.pipe(onRouter(url, migrations)))).toMatchObject({ _tag: "NothingToRepair" })
+    })
+  )
+
+  it.scopedLive("--retry finishes a way back that stopped, too", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const back = revision(
+        "create table router.one ();\ncreate table router.two ();",
+        "drop table router.two;\nselect 1 / (select n from router.a);\ndrop table router.one;"
+      )
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": revision("create table router.a as select 0 as n;"),
+        "router/0002_steps.sql": back.replace("migrate:down", `migrate:down${outside}`)
+      })
+      yield* migrateRouter(url, migrations)
+      yield* Effect.flip(migrateRouter(url, migrations, Target.Back({ count: 1 })))
+      expect(yield* ask(url, state)).toEqual([{ revision: 2, state: "reverting", steps_done: 1, steps_total: 3 }])
+      expect((yield* commands(url, migrations))[0]).toBe("downgrade 0001_a")
+      yield* ask(url, "update router.a set n = 1")
+      expect(yield* repair("router", Repair.Retry()).pipe(onRouter(url, migrations))).toMatchObject({
+        current: "0001_a"
+      })
+      expect(yield* tablesOf(url, "router")).toEqual(["a"])
+    })
+  )
+})
