@@ -35,6 +35,7 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
           drain: audit.drain._tag,
           depth: audit.depth,
           capacity: audit.capacity,
+          aside: audit.aside,
           oldest_age_ms: audit.oldestPendingMillis,
           counters: { ...audit.counters }
         }

@@ -28,7 +28,7 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
   override get message(): string {
     return (
       `cannot connect to ${this.address}: ${this.cause.message} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +
-      `${this.waited}). Check that PostgreSQL runs there and that DATABASE_URL is right, or raise DATABASE_CONNECT_DEADLINE; ` +
+      `${this.waited}). Check that PostgreSQL runs there and that the connection string is right, or raise DATABASE_CONNECT_DEADLINE; ` +
       "without DATABASE_URL an embedded PostgreSQL is used."
     )
   }

@@ -29,6 +29,8 @@ const AuditCheck = Schema.Struct({
   /** Events that wait, and how many may. */
   depth: Schema.Number,
   capacity: Schema.Number,
+  /** Of `depth`: rows that the database keeps refusing, tried again from time to time while the others pass. */
+  aside: Schema.Number,
   oldest_age_ms: Schema.NullOr(Schema.Number),
   counters: Schema.Record({ key: Schema.String, value: Schema.Number })
 })
