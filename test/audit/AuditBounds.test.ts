@@ -1,0 +1,90 @@
+import { expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import { connect } from "../../src/platform/Connection.ts"
+import { anEvent } from "./Events.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
+
+it.scopedLive("a full buffer refuses, gives no number to what it refused, and accepts again when there is room", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const gate = yield* Effect.makeLatch(false)
+    const trail = yield* openTrail(url, { queueCapacity: 10 }, (store) => ({
+      ...store,
+      append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options))
+    }))
+    const ids = yield* recordMany(trail.log, 10)
+    expect(yield* trail.log.accepting).toBe(false)
+    const refusal = yield* Effect.flip(trail.log.record(anEvent))
+    expect(refusal).toMatchObject({ _tag: "AuditUnavailable", reason: "full", depth: 10 })
+    yield* gate.open
+    yield* settled(trail.log)
+    expect(yield* trail.log.accepting).toBe(true)
+    const last = yield* trail.log.record(anEvent)
+    const status = yield* settled(trail.log)
+    expect(status.counters).toEqual({ offered: 12, committed: 11, deadLettered: 0, refused: 1, shed: 0 })
+    expect(yield* recordedIds(url)).toEqual([...ids, last])
+    expect(yield* query(url, "select max(seq) as seq from gatekeeper.audit_log")).toEqual([{ seq: "11" }])
+    yield* trail.shutdown
+    expect(yield* query(url, "select signed_off_seq, refused, shed from gatekeeper.audit_source")).toEqual([
+      { signed_off_seq: "11", refused: "1", shed: "0" }
+    ])
+  })
+)
+
+it.scopedLive("a full buffer sheds where it is told to, counts it, and leaves the gap in the numbers", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const gate = yield* Effect.makeLatch(false)
+    const trail = yield* openTrail(url, { queueCapacity: 3, onFull: "shed" }, (store) => ({
+      ...store,
+      append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options))
+    }))
+    const ids = yield* recordMany(trail.log, 5)
+    expect(new Set(ids).size).toBe(5)
+    expect(yield* trail.log.accepting).toBe(true)
+    yield* gate.open
+    yield* settled(trail.log)
+    const last = yield* trail.log.record(anEvent)
+    const status = yield* settled(trail.log)
+    expect(status.counters).toEqual({ offered: 6, committed: 4, deadLettered: 0, refused: 0, shed: 2 })
+    yield* trail.shutdown
+    expect(yield* recordedIds(url)).toEqual([...ids.slice(0, 3), last])
+    expect(
+      yield* query(url, "select array_agg(seq::integer order by seq) as numbers from gatekeeper.audit_log")
+    ).toEqual([{ numbers: [1, 2, 3, 6] }])
+    expect(yield* query(url, "select signed_off_seq, shed, unwritten from gatekeeper.audit_source")).toEqual([
+      { signed_off_seq: "6", shed: "2", unwritten: "0" }
+    ])
+  })
+)
+
+it.scopedLive("a shutdown that cannot write everything counts the rest, says so, and keeps its deadline", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const unwritten = yield* Ref.make(0)
+    const waited: Array<number | null> = []
+    const trail = yield* openTrail(url, {
+      shutdownDeadline: "500 millis",
+      onUnwritten: (count) => Ref.set(unwritten, count)
+    })
+    yield* recordMany(trail.log, 5)
+    yield* settled(trail.log)
+    const holder = yield* connect({ url, applicationName: "holder" })
+    yield* holder.query("begin")
+    yield* holder.query("lock table gatekeeper.audit_log in access exclusive mode")
+    yield* recordMany(trail.log, 20)
+    yield* Effect.sleep("60 millis")
+    waited.push((yield* trail.log.status).oldestPendingMillis)
+    const [took] = yield* Effect.timed(trail.shutdown)
+    expect(Duration.toMillis(took)).toBeLessThan(4_000)
+    yield* holder.query("rollback")
+    expect(yield* Ref.get(unwritten)).toBe(20)
+    expect(waited[0]).toBeGreaterThanOrEqual(50)
+    expect((yield* recordedIds(url)).length).toBe(5)
+    expect(yield* query(url, "select last_seq, signed_off_seq, unwritten from gatekeeper.audit_source")).toEqual([
+      { last_seq: "5", signed_off_seq: "25", unwritten: "20" }
+    ])
+  })
+)
