@@ -20,7 +20,7 @@ const forbidden = [
   "drop table gatekeeper.<partition>",
   "alter table gatekeeper.audit_log detach partition gatekeeper.<partition>",
   "drop trigger audit_log_append_only on gatekeeper.audit_log",
-  "drop trigger audit_log_no_truncate on gatekeeper.<partition>",
+  "drop trigger audit_log_partition_no_truncate on gatekeeper.<partition>",
   "alter table gatekeeper.audit_log disable trigger all",
   "set session_replication_role = replica",
   "create or replace function gatekeeper.audit_refuse_change() returns trigger language plpgsql as 'begin return null; end'",
