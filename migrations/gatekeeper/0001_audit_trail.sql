@@ -286,3 +286,21 @@ drop function gatekeeper.audit_make_month(date);
 drop function gatekeeper.audit_uuid_floor(timestamptz);
 drop function gatekeeper.audit_guard_source();
 drop function gatekeeper.audit_refuse_change();
+
+-- migrate:verify
+
+select to_regclass('gatekeeper.audit_trail') is not null;
+select to_regclass('gatekeeper.audit_log') is not null;
+select to_regclass('gatekeeper.audit_source') is not null;
+select to_regclass('gatekeeper.audit_dead_letter') is not null;
+select to_regprocedure('gatekeeper.audit_make_partitions_ahead()') is not null;
+select to_regprocedure('gatekeeper.audit_make_partition(uuid)') is not null;
+
+-- Without its guards, on in every mode, a trail is not append-only.
+select count(*) = 6 from pg_trigger
+where tgenabled = 'A' and not tgisinternal and tgrelid in (
+  'gatekeeper.audit_trail'::regclass,
+  'gatekeeper.audit_log'::regclass,
+  'gatekeeper.audit_source'::regclass,
+  'gatekeeper.audit_dead_letter'::regclass
+);

@@ -44,3 +44,7 @@ comment on function gatekeeper.missing_grants(name) is 'The grants that a role l
 
 -- What was granted stays: it goes with the tables that it is about.
 drop function gatekeeper.missing_grants(name);
+
+-- migrate:verify
+
+select to_regprocedure('gatekeeper.missing_grants(name)') is not null;

@@ -42,3 +42,7 @@ comment on function guardian.missing_grants(name) is 'The grants that a role lac
 
 -- What was granted stays: it goes with the tables that it is about.
 drop function guardian.missing_grants(name);
+
+-- migrate:verify
+
+select to_regprocedure('guardian.missing_grants(name)') is not null;

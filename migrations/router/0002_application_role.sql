@@ -36,3 +36,7 @@ comment on function router.missing_grants(name) is 'The grants that a role lacks
 
 -- What was granted stays: it goes with the tables that it is about.
 drop function router.missing_grants(name);
+
+-- migrate:verify
+
+select to_regprocedure('router.missing_grants(name)') is not null;

@@ -10,7 +10,7 @@ import type { RevisionSetInvalid } from "./revision/RevisionSet.ts"
 import type { HistoryFormatUnknown, SchemaNotEmpty } from "./run/Preparation.ts"
 import type { RevisionFailed } from "./run/RevisionFailed.ts"
 import type { LockLost, LockNotAcquired } from "./run/SchemaLock.ts"
-import type { DatabaseIsReplica, DatabaseRefusal } from "./run/Session.ts"
+import type { DatabaseIsReplica, DatabaseRefusal, SessionShared } from "./run/Session.ts"
 import { type SchemaElsewhere, type SchemaUnreadable, SchemaVersion } from "./SchemaVersion.ts"
 import type { GrantsMissing } from "./start/Grants.ts"
 import type { SchemaNotAtHead } from "./start/SchemaNotAtHead.ts"
@@ -26,6 +26,7 @@ export type MigrationError =
   | RevisionFailed
   | LockNotAcquired
   | LockLost
+  | SessionShared
   | SchemaNotEmpty
   | HistoryFormatUnknown
   | DatabaseIsReplica

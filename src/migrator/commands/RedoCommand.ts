@@ -4,8 +4,8 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings } from "../../platform/Settings.ts"
-import { currentOf, Target } from "../plan/Plan.ts"
-import { migrate, openRun } from "../run/SchemaRun.ts"
+import { Target } from "../plan/Plan.ts"
+import { migrate } from "../run/SchemaRun.ts"
 import { preview } from "../run/Status.ts"
 import { refusal } from "./CommandRefused.ts"
 import { confirmed } from "./Confirmation.ts"
@@ -20,14 +20,6 @@ const production = refusal(
   "redo runs down scripts to try them again, which is for development, and NODE_ENV is production; nothing was run. " +
     "To go back on purpose: pnpm migrate downgrade -1 --service <service>"
 )
-
-/** Back by `count` revisions, and forward to where it was. */
-const redo = Effect.fn("Migrator.redo")(function* (service: ServiceName, count: number) {
-  const { number } = yield* Effect.scoped(Effect.map(openRun(service), ({ entries }) => currentOf(entries)))
-  const down = yield* migrate(service, Target.Back({ count }))
-  const up = yield* migrate(service, Target.UpTo({ number, slug: null }))
-  return { ...up, from: down.from, steps: [...down.steps, ...up.steps] }
-})
 
 const count = Args.integer({ name: "N" }).pipe(
   Args.withDescription("How many revisions, from the newest (default 1)."),
@@ -45,10 +37,10 @@ export const redoCommand = Command.make(
       const options = yield* given(inner)
       const { environment } = yield* Settings
       const command = "redo"
-      const back = Target.Back({ count })
+      const target = Target.Redo({ count })
       const refused = environment === "production" ? production : null
       if (options.dryRun) {
-        const work = (service: ServiceName) => dryRun(service, back)
+        const work = (service: ServiceName) => dryRun(service, target)
         return yield* onDatabase(options, { command, refusal: refused, effects: "reads", work, render: renderDryRuns })
       }
       if (allowDataLoss && refused === null) {
@@ -59,11 +51,11 @@ export const redoCommand = Command.make(
         {
           command,
           ...(refused === null ? {} : { refusal: refused }),
-          work: (service) => redo(service, count),
+          work: (service) => migrate(service, target),
           render: renderOutcomes,
           toJson: outcomeJson
         },
-        Effect.forEach(options.services, (service) => preview(service, back), { discard: true })
+        Effect.forEach(options.services, (service) => preview(service, target), { discard: true })
       )
       yield* mayLoseData(allowDataLoss, all)
     })

@@ -2,7 +2,10 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { toolVersion } from "../MigratorOptions.ts"
 import { literal } from "./Literal.ts"
 
-/** A block that stops the script. psql goes on after an error unless it is told not to, so every transaction has its own. */
+/**
+ * A block that stops what it stands in: its error fails the transaction around it. Outside of one nothing but the client can
+ * keep the next statement from running, so the script's head tells psql to stop (OfflineScript.ts).
+ */
 const block = (...lines: ReadonlyArray<string>): string =>
   ["do $gravitas$", "begin", ...lines.map((line) => `  ${line}`), "end $gravitas$;"].join("\n")
 
@@ -63,11 +66,14 @@ export const prepare = (service: ServiceName, statements: ReadonlyArray<string>)
     "end if;"
   )
 
-/** An assertion that answers false stops the script as it stops a run. `to_jsonb` of the row makes all of it be computed. */
+/**
+ * A question that answers no row, or a row whose first column is not true, stops the script as it stops a run. `to_jsonb` of
+ * the row makes all of it be computed.
+ */
 export const asserted = (statement: string, place: string): string =>
   block(
-    `if exists (select from (\n${statement}\n) as assertion (answer)`,
-    "    where pg_catalog.to_jsonb(assertion) is null or pg_catalog.to_jsonb(answer) = 'false'::jsonb) then",
-    `  raise exception ${literal(`the assertion answered false: ${place}`)} using errcode = 'P0004';`,
+    "if (select coalesce(pg_catalog.bool_and(pg_catalog.to_jsonb(assertion) is not null",
+    `    and coalesce(pg_catalog.to_jsonb(answer) = 'true'::jsonb, false)), false) from (\n${statement}\n) as assertion (answer)) is not true then`,
+    `  raise exception ${literal(`the assertion answered no row, or not true: ${place}`)} using errcode = 'P0004';`,
     "end if;"
   )

@@ -11,7 +11,8 @@ import { checksumOf } from "../revision/Markers.ts"
 import { loadRevisionSet } from "../revision/MigrationFiles.ts"
 import { readTree } from "../revision/ParseTree.ts"
 import { base, type Revision, revisionName } from "../revision/Revision.ts"
-import { readScript, type Script, setTimeouts } from "../run/Execution.ts"
+import { classOf } from "../revision/StatementClass.ts"
+import { isQuestion, readScript, type Script, setTimeouts } from "../run/Execution.ts"
 import { cleanSession } from "../run/Session.ts"
 import { asserted, giveLockBack, guard, guardForm, prepare, takeLock } from "./OfflineGuards.ts"
 import { beginning } from "./OfflineRange.ts"
@@ -81,8 +82,7 @@ const writeVerify = (page: Page, { file, statements }: Script) =>
     yield* send(page, "savepoint verify")
     yield* send(page, "set local transaction_read_only = on")
     for (const { line, text } of statements) {
-      const { kind } = yield* readTree(text)
-      yield* send(page, kind === "SelectStmt" ? asserted(text, `${file}:${line}`) : text)
+      yield* send(page, isQuestion(yield* readTree(text)) ? asserted(text, `${file}:${line}`) : text)
     }
     yield* send(page, "rollback to savepoint verify")
     yield* send(page, "release savepoint verify")
@@ -97,7 +97,7 @@ const record = (page: Page, step: Plan.Step, script: Script, startedAt: string) 
     : page.history.remove(step.entry.revision)
 
 /** What StepRun.ts does with a session, written down. */
-const writeStep = (page: Page, step: Plan.Step, standing: string) =>
+const writeStep = (page: Page, step: Plan.Step, standing: string, after: string) =>
   Effect.gen(function* () {
     const { connection, history, options, service } = page
     const { file, section } =
@@ -135,12 +135,24 @@ const writeStep = (page: Page, step: Plan.Step, standing: string) =>
           : history.beginRevert(number, total)
       )
     )
+    // A revision that is half-way up or down does not count as applied.
+    const meanwhile = guard(service, step._tag === "Apply" ? standing : after)
+    const guarded = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+      connection.transaction(Effect.zipRight(send(page, meanwhile), work))
     for (const [index, { text }] of script.statements.entries()) {
+      const kind = classOf(yield* readTree(text))
+      const stepDone = history.stepDone(number, index + 1, total, checksumOf(text))
+      if (kind._tag === "Transactional") {
+        yield* guarded(Effect.zipRight(send(page, text), stepDone))
+        continue
+      }
+      yield* guarded(history.stepsBegun(number, index + 1))
       yield* send(page, text)
-      yield* history.stepDone(number, index + 1, total, checksumOf(text))
+      yield* stepDone
     }
     yield* connection.transaction(
       Effect.gen(function* () {
+        yield* send(page, meanwhile)
         yield* assertions
         yield* step._tag === "Apply" ? history.finish(number) : history.remove(number)
         yield* done
@@ -151,8 +163,11 @@ const writeStep = (page: Page, step: Plan.Step, standing: string) =>
 const header = (service: ServiceName, from: string, to: string, appVersion: string): string =>
   [
     `-- ${service}: from ${from} to ${to}, rendered by Gravitas ${appVersion}.`,
-    "-- Run it whole, in one session, as the role that owns the schema: psql -v ON_ERROR_STOP=1 -f <this file>",
-    "-- It records what it does as pnpm migrate would, and refuses a schema that is not where it begins."
+    "-- Run it whole, in one session, as the role that owns the schema: psql -f <this file>",
+    "-- It records what it does as pnpm migrate would, and refuses a schema that is not where it begins.",
+    "-- No statement may run after one that failed. The next line tells psql so; for another client take it out, and let",
+    "-- that client stop at the first error.",
+    "\\set ON_ERROR_STOP on"
   ].join("\n")
 
 /**
@@ -192,8 +207,9 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
   yield* send(page, guardForm(service))
   let standing = plan.current
   for (const step of plan.steps) {
-    yield* writeStep(page, step, standing)
-    standing = Plan.standingAfter(step, applied)
+    const after = Plan.standingAfter(step, applied)
+    yield* writeStep(page, step, standing, after)
+    standing = after
   }
   yield* send(page, giveLockBack(service))
   const script: OfflineScript = {

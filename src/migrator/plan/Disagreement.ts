@@ -29,7 +29,9 @@ const halfwayProblem = (entry: HistoryEntry, revision: Revision | undefined): st
   if (revision === undefined || revision.slug !== entry.slug || revision.kind !== entry.kind)
     return "its file is not here"
   // The statements of an SQL revision that are done are compared one by one before it goes on.
-  return entry.kind === "ts" && revision.up.checksum !== entry.up_checksum ? `${revision.file} was edited since` : null
+  return entry.kind === "ts" && revision.up.checksum !== entry.up_checksum
+    ? `${revision.file} was edited since it was begun`
+    : null
 }
 
 /** Where the file is not what was applied, or null. */
@@ -94,6 +96,20 @@ export const disagreement = (
   const problem = `the database has ${later === undefined ? "more" : nameOf(later)} but not number ${missing}; ${remedy}`
   return Option.some(new RevisionConflict({ service, problem }))
 }
+
+/**
+ * A revision, the last, that a newer program applies right now, or was cut off at: unknown here, and of phase `expand`. What
+ * it has done and what it will do takes nothing away, so to a program that only wants its own head it is ahead.
+ */
+export const expandingElsewhere = (
+  set: RevisionSet,
+  history: ReadonlyArray<HistoryEntry>
+): Option.Option<HistoryEntry> =>
+  Option.filter(
+    halfwayOf(history),
+    ({ phase, revision, state }) =>
+      state === "applying" && phase === "expand" && revision > set.revisions.length && missingIn(history) === null
+  )
 
 /** The last revision, where it was cut off. */
 export const halfwayOf = (history: ReadonlyArray<HistoryEntry>): Option.Option<HistoryEntry> =>

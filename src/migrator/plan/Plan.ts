@@ -5,7 +5,7 @@ import type { HistoryEntry } from "../history/HistoryEntry.ts"
 import { base, type Revision, revisionName, type Section } from "../revision/Revision.ts"
 import { parseStoredDown } from "../revision/RevisionFile.ts"
 import { headOf, type RevisionSet } from "../revision/RevisionSet.ts"
-import { disagreement, halfwayOf, nameOf, partlyApplied } from "./Disagreement.ts"
+import { disagreement, expandingElsewhere, halfwayOf, nameOf, partlyApplied } from "./Disagreement.ts"
 import {
   DatabaseAhead,
   DataRevisionMissing,
@@ -22,6 +22,8 @@ export type Target = Data.TaggedEnum<{
   Forward: { readonly count: number }
   DownTo: { readonly number: number; readonly slug: string | null }
   Back: { readonly count: number }
+  /** Back by `count`, and forward to where it was. */
+  Redo: { readonly count: number }
 }>
 export const Target = Data.taggedEnum<Target>()
 
@@ -202,6 +204,19 @@ const downgrade = (
     : Either.right({ current: current.name, steps, ahead: history.slice(set.revisions.length) })
 }
 
+/** Nothing goes back that this program could not put in place again. */
+const redo = (
+  set: RevisionSet,
+  history: ReadonlyArray<HistoryEntry>,
+  { count }: Target & { readonly _tag: "Redo" }
+): Either.Either<Plan, PlanRefusal> =>
+  Either.flatMap(downgrade(set, history, Target.Back({ count })), (back) => {
+    const reverted = new Set(back.steps.flatMap((step) => (step._tag === "Revert" ? [step.entry.revision] : [])))
+    const rest = history.filter(({ revision }) => !reverted.has(revision))
+    const there = Target.UpTo({ number: currentOf(history).number, slug: null })
+    return Either.map(upgrade(set, rest, there), (forward) => ({ ...back, steps: [...back.steps, ...forward.steps] }))
+  })
+
 /** Decides what to run, or why nothing may run. `history` in any order. */
 export const make = (
   set: RevisionSet,
@@ -209,8 +224,16 @@ export const make = (
   target: Target
 ): Either.Either<Plan, PlanRefusal> => {
   const ordered = inOrder(history)
+  const elsewhere = target._tag === "Head" ? expandingElsewhere(set, ordered) : Option.none()
+  if (Option.isSome(elsewhere)) {
+    return Either.map(make(set, ordered.slice(0, -1), target), (plan) => ({
+      ...plan,
+      ahead: [...plan.ahead, elsewhere.value]
+    }))
+  }
   const wrong = Option.orElse(disagreement(set, ordered), () => misnamed(set, ordered, target))
   if (Option.isSome(wrong)) return Either.left(wrong.value)
+  if (target._tag === "Redo") return redo(set, ordered, target)
   return target._tag === "DownTo" || target._tag === "Back"
     ? downgrade(set, ordered, target)
     : upgrade(set, ordered, target)

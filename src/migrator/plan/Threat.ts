@@ -19,8 +19,12 @@ export type Threat = Data.TaggedEnum<{
   RowsAndReferrers: { readonly table: QualifiedName; readonly moved: boolean }
   /** The values of a column that are not null: dropped, or replaced by `alter column … type … using`. */
   Values: { readonly table: QualifiedName; readonly column: string; readonly moved: boolean }
-  /** Everything in a schema. */
-  Schema: { readonly name: string }
+  /** `drop table … cascade`: columns and tables made of its row type, or of a view's that goes with it. */
+  Dependants: { readonly table: QualifiedName }
+  /** Everything in a schema, and what depends on it. */
+  Schema: { readonly name: string; readonly moved: boolean }
+  /** Rows of a table are written: what its triggers, rules and references do besides is not in the statement. */
+  Written: { readonly table: QualifiedName; readonly renamed: boolean }
   /** What no parser can see: completes "cannot be known: …". */
   Unknown: { readonly what: string }
 }>
@@ -70,27 +74,21 @@ const harmless = new Set([
 /** Hold functions that they define, not run. */
 const definitions = new Set(["CreateFunctionStmt", "CreatePolicyStmt", "CreateStmt", "RuleStmt", "ViewStmt"])
 
-/** Can bring rows under another name, so that a table that is not there now may have rows when its turn comes. */
-const moves = new Set([
-  "AlterObjectSchemaStmt",
-  "CreateTableAsStmt",
-  "DoStmt",
-  "CallStmt",
-  "InsertStmt",
-  "MergeStmt",
-  "RenameStmt"
-])
+/** After these a name may mean another table, or another behaviour of it, than it does now. */
+const renames = new Set(["AlterObjectSchemaStmt", "CallStmt", "CreateTrigStmt", "DoStmt", "RenameStmt", "RuleStmt"])
 
-/** Their dependants hold no rows of their own, so that `cascade` takes none. */
-const cascadeSafely = new Set([
-  "OBJECT_INDEX",
-  "OBJECT_MATVIEW",
-  "OBJECT_POLICY",
-  "OBJECT_RULE",
-  "OBJECT_SEQUENCE",
-  "OBJECT_TRIGGER",
-  "OBJECT_VIEW"
-])
+/** After these, and those above, a table may hold other rows than it does now. */
+const fills = new Set(["CreateTableAsStmt", "InsertStmt", "MergeStmt"])
+
+/** `attach partition` and `inherit` put the rows of one table below another. */
+const attaches = ({ kind, node }: ParseTree): boolean =>
+  kind === "AlterTableStmt" &&
+  listOf(node, "cmds").some((command) =>
+    ["AT_AttachPartition", "AT_AddInherit"].includes(textOf(command, "AlterTableCmd", "subtype") ?? "")
+  )
+
+/** Nothing that holds values can depend on them. A view is not among them: it is a type that a column may have. */
+const cascadeSafely = new Set(["OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_RULE", "OBJECT_TRIGGER"])
 
 const kindName = (removed: string): string =>
   removed
@@ -103,11 +101,17 @@ const ofDrop = (node: object, moved: boolean): ReadonlyArray<Threat> => {
   const objects = listOf(node, "objects")
   const cascades = textOf(node, "behavior") === "DROP_CASCADE"
   if (removed === "OBJECT_TABLE") {
-    return objects.map((object) => Threat.Rows({ table: nameOf(listOf(object, "List", "items")), moved }))
+    const tables = objects.map((object) => nameOf(listOf(object, "List", "items")))
+    return [
+      ...tables.map((table) => Threat.Rows({ table, moved })),
+      ...(cascades ? tables.map((table) => Threat.Dependants({ table })) : [])
+    ]
   }
   if (removed === "OBJECT_SCHEMA") {
     // Without cascade only an empty one goes.
-    return cascades ? objects.map((object) => Threat.Schema({ name: textOf(object, "String", "sval") ?? "" })) : []
+    return cascades
+      ? objects.map((object) => Threat.Schema({ name: textOf(object, "String", "sval") ?? "", moved }))
+      : []
   }
   if (removed === "OBJECT_EXTENSION")
     return [Threat.Unknown({ what: "it drops an extension, with the tables of that" })]
@@ -116,12 +120,26 @@ const ofDrop = (node: object, moved: boolean): ReadonlyArray<Threat> => {
     : []
 }
 
+/** Every value has a text, which is read back as the same value; any other conversion may round, cut or forget. */
+const isText = (definition: unknown): boolean => {
+  const { name, schema } = nameOf(listOf(definition, "ColumnDef", "typeName", "names"))
+  const limited = listOf(definition, "ColumnDef", "typeName", "typmods").length > 0
+  const array = listOf(definition, "ColumnDef", "typeName", "arrayBounds").length > 0
+  return (schema === null || schema === "pg_catalog") && (name === "text" || name === "varchar") && !limited && !array
+}
+
 const ofAlterTable = (node: object, moved: boolean): ReadonlyArray<Threat> => {
   const table = relationOf(child(node, "relation"))
   return listOf(node, "cmds").flatMap((command): ReadonlyArray<Threat> => {
     const subtype = textOf(command, "AlterTableCmd", "subtype")
     const column = textOf(command, "AlterTableCmd", "name") ?? ""
-    const converted = child(command, "AlterTableCmd", "def", "ColumnDef", "raw_default") !== undefined
+    const definition = child(command, "AlterTableCmd", "def")
+    const converted = child(definition, "ColumnDef", "raw_default") !== undefined || !isText(definition)
+    if (textOf(command, "AlterTableCmd", "behavior") === "DROP_CASCADE") {
+      return [
+        Threat.Unknown({ what: `alter table ${shownName(table)} … cascade may take columns of other tables with it` })
+      ]
+    }
     if (subtype === "AT_DropColumn" || (subtype === "AT_AlterColumnType" && converted)) {
       return [
         textOf(node, "objtype") === "OBJECT_TYPE"
@@ -145,6 +163,16 @@ const ofDeletions = (tree: ParseTree, moved: boolean): ReadonlyArray<Threat> =>
     return deletes ? [Threat.Rows({ table: relationOf(child(node, "relation")), moved })] : []
   })
 
+const writes = new Set(["DeleteStmt", "InsertStmt", "MergeStmt", "UpdateStmt"])
+
+/** The tables that a statement writes to, below `with` too. */
+const ofWrites = (tree: ParseTree, renamed: boolean): ReadonlyArray<Threat> =>
+  definitions.has(tree.kind)
+    ? []
+    : nodesIn({ [tree.kind]: tree.node }).flatMap(({ kind, node }) =>
+        writes.has(kind) ? [Threat.Written({ table: relationOf(child(node, "relation")), renamed })] : []
+      )
+
 /** With an empty search_path an unqualified name is PostgreSQL's own function; these few of those can do harm. */
 const ownHarmful = new Set(["lo_unlink", "set_config"])
 
@@ -160,13 +188,14 @@ const ofCalls = (tree: ParseTree): ReadonlyArray<Threat> =>
           : [Threat.Unknown({ what: `it calls the function ${shownName(called)}` })]
       })
 
-const ofStatement = (tree: ParseTree, moved: boolean): ReadonlyArray<Threat> => {
+const ofStatement = (tree: ParseTree, moved: boolean, renamed: boolean): ReadonlyArray<Threat> => {
   const { kind, node } = tree
   if (kind === "DropStmt") return ofDrop(node, moved)
   if (kind === "AlterTableStmt") return [...ofAlterTable(node, moved), ...ofCalls(tree)]
   if (kind === "TruncateStmt") {
     const make = textOf(node, "behavior") === "DROP_CASCADE" ? Threat.RowsAndReferrers : Threat.Rows
-    return listOf(node, "relations").map((range) => make({ table: relationOf(child(range, "RangeVar")), moved }))
+    const tables = listOf(node, "relations").map((range) => relationOf(child(range, "RangeVar")))
+    return tables.flatMap((table) => [make({ table, moved }), Threat.Written({ table, renamed })])
   }
   if (kind === "VariableSetStmt" && textOf(node, "name") === "search_path") {
     return [Threat.Unknown({ what: "it sets search_path, so that names may mean anything" })]
@@ -174,7 +203,7 @@ const ofStatement = (tree: ParseTree, moved: boolean): ReadonlyArray<Threat> => 
   if (kind === "DoStmt") return [Threat.Unknown({ what: "a do block can do anything" })]
   if (kind === "CallStmt") return [Threat.Unknown({ what: "it calls a procedure" })]
   if (!harmless.has(kind)) return [Threat.Unknown({ what: `a statement of the kind ${kind}` })]
-  return [...ofDeletions(tree, moved), ...ofCalls(tree)]
+  return [...ofDeletions(tree, moved), ...ofWrites(tree, renamed), ...ofCalls(tree)]
 }
 
 /**
@@ -183,10 +212,13 @@ const ofStatement = (tree: ParseTree, moved: boolean): ReadonlyArray<Threat> => 
  */
 export const threatsOf = (downs: ReadonlyArray<ReadonlyArray<ParseTree>>): ReadonlyArray<ReadonlyArray<Threat>> => {
   let moved = false
+  let renamed = false
   return downs.map((statements) =>
     statements.flatMap((tree) => {
-      const threats = ofStatement(tree, moved)
-      moved ||= moves.has(tree.kind)
+      const threats = ofStatement(tree, moved, renamed)
+      renamed ||= renames.has(tree.kind) || attaches(tree)
+      // Below `with` too.
+      moved ||= renamed || nodesIn({ [tree.kind]: tree.node }).some(({ kind }) => fills.has(kind))
       return threats
     })
   )

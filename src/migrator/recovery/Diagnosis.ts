@@ -56,9 +56,24 @@ export const remediesFor = (
     const goOn = { command: `${migrate} ${up ? "upgrade" : "downgrade"} ${target}`, does: "goes on where it stopped" }
     const dropped =
       invalid.length === 0 ? "" : `drops what is left invalid of the failed statement (${invalid.join(", ")}), `
+    const retry = (does: string) => ({ command: `${migrate} repair --retry`, does })
+    const file = set.revisions[entry.revision - 1]
+    const ways =
+      !up && entry.kind === "sql"
+        ? null
+        : file === undefined || file.slug !== entry.slug || file.kind !== entry.kind
+          ? [{ command: `${migrate} status`, does: `with the version of the program that has the file of ${name}` }]
+          : entry.kind === "ts" && !isIntact(entry, file)
+            ? [
+                { command: `git checkout -- ${file.file}`, does: "restores the file with which it was begun" },
+                retry("takes the file as it is now, and goes on with it")
+              ]
+            : null
     return [
-      ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [goOn] : []),
-      { command: `${migrate} repair --retry`, does: `${dropped}runs the statement it stopped at again, and goes on` },
+      ...(ways ?? [
+        ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [goOn] : []),
+        retry(`${dropped}runs the statement it stopped at again, and goes on`)
+      ]),
       {
         command: `${migrate} repair --mark-applied --reason "<why>"`,
         does: `records ${name} as applied; you completed it`

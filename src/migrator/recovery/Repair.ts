@@ -1,20 +1,24 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { halfwayOf, isIntact, nameOf } from "../plan/Disagreement.ts"
+import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/Disagreement.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { DataRevisionUnreadable } from "../revision/DataModule.ts"
 import { quotedName, shownName } from "../revision/ParseTree.ts"
 import type { Revision } from "../revision/Revision.ts"
+import { parseStoredDown } from "../revision/RevisionFile.ts"
+import { split } from "../revision/Statements.ts"
 import { completed } from "../run/DataRun.ts"
 import { takeSchema } from "../run/Preparation.ts"
 import type { LockLost } from "../run/SchemaLock.ts"
 import { migrate, openRun } from "../run/SchemaRun.ts"
+import { changedSince } from "../run/Stepwise.ts"
 import { isToldByCatalog, leftovers, stoppedAt } from "./Leftovers.ts"
 
 /** What to do about it. `reason` goes into schema_event, for those who come later. */
@@ -63,6 +67,27 @@ const checksums = (revision: Revision) => ({
   up: revision.up.checksum,
   down: revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
 })
+
+/** Where `Retry` goes on to. */
+const endOf = ({ revision, state }: HistoryEntry): Plan.Target =>
+  state === "reverting"
+    ? Plan.Target.DownTo({ number: revision - 1, slug: null })
+    : Plan.Target.UpTo({ number: revision, slug: null })
+
+/** The number of the first statement of an SQL revision that ran and is not in its file any more; null: none, or unreadable. */
+const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): Effect.Effect<number | null> =>
+  Effect.gen(function* () {
+    if (entry.kind === "ts") return null
+    const section =
+      entry.state === "applying"
+        ? Option.map(file, ({ up }) => up)
+        : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+    if (Option.isNone(section)) return null
+    const statements = yield* Effect.option(split(section.value))
+    return Option.isNone(statements)
+      ? null
+      : changedSince(entry, { section: section.value, statements: statements.value })
+  })
 
 /** Everything but the going on, under the lock. Answers what was done. */
 const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair: Repair) {
@@ -114,7 +139,20 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
     yield* recorded(entry, repair.reason, history.remove(entry.revision), { action: "mark-reverted", ...was })
     return { entry, did: "recorded as not applied" }
   }
-  const left = yield* leftovers(connection, entry, fileOf(set.revisions, entry), service).pipe(
+  const file = fileOf(set.revisions, entry)
+  // A data revision that failed is mended in its file, and goes on with it as it is now.
+  const edited = Option.filter(file, (revision) => entry.kind === "ts" && !isIntact(entry, revision))
+  const accepted = Option.isSome(edited) ? yield* accept(entry) : Effect.void
+  // Nothing is recorded as repaired that cannot go on.
+  const up_checksum = Option.match(edited, { onNone: () => entry.up_checksum, onSome: ({ up }) => up.checksum })
+  const plan = Plan.make(set, [...entries.slice(0, -1), { ...entry, up_checksum }], endOf(entry))
+  if (Either.isLeft(plan)) return yield* plan.left
+  const changed = yield* changedStatement(entry, file)
+  if (changed !== null) {
+    const problem = `statement ${changed} of ${nameOf(entry)} is not the one that ran; restore it`
+    return yield* partlyApplied(service, entry, problem)
+  }
+  const left = yield* leftovers(connection, entry, file, service).pipe(
     Effect.mapError(session.refuse("looking for what the failed statement left"))
   )
   const drop: Effect.Effect<void, DatabaseError | LockLost> = Effect.forEach(
@@ -129,28 +167,27 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
   yield* drop.pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("dropping an invalid index")(cause)))
   const dropped = left.map(shownName)
   // To forget that a statement was begun is to run it again, which fails where it was done after all.
-  const told = Option.exists(yield* stoppedAt(entry, fileOf(set.revisions, entry)), isToldByCatalog)
+  const told = Option.exists(yield* stoppedAt(entry, file), isToldByCatalog)
   const work = told ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
-  yield* recorded(entry, null, work, {
+  yield* recorded(entry, null, Effect.zipRight(accepted, work), {
     action: "retry",
     dropped,
-    ...was
+    ...was,
+    ...Option.match(edited, {
+      onNone: () => ({}),
+      onSome: (revision) => ({ old: { up: entry.up_checksum, down: entry.down_checksum }, new: checksums(revision) })
+    })
   })
+  if (Option.isSome(edited)) {
+    return { entry, did: `went on with the file as it is now (${edited.value.up.checksum.slice(0, 12)}…)` }
+  }
   return { entry, did: dropped.length === 0 ? "went on" : `dropped the invalid ${dropped.join(", ")} and went on` }
 }, Effect.scoped)
 
 /** Mends what stopped half-way or was edited, with a record of who, when and why; `Retry` then goes on to the revision's end. */
 export const repair = Effect.fn("Migrator.repair")(function* (service: ServiceName, repair: Repair) {
   const { did, entry } = yield* mend(service, repair)
-  if (repair._tag === "Retry") {
-    const { revision } = entry
-    yield* migrate(
-      service,
-      entry.state === "reverting"
-        ? Plan.Target.DownTo({ number: revision - 1, slug: null })
-        : Plan.Target.UpTo({ number: revision, slug: null })
-    )
-  }
+  if (repair._tag === "Retry") yield* migrate(service, endOf(entry))
   const { entries } = yield* openRun(service)
   const repaired: Repaired = { service, revision: nameOf(entry), did, current: Plan.currentOf(entries).name }
   return repaired

@@ -13,6 +13,7 @@ import { readScript, runVerify } from "../run/Execution.ts"
 import { takeSchema } from "../run/Preparation.ts"
 import { RevisionFailed } from "../run/RevisionFailed.ts"
 import { openRun } from "../run/SchemaRun.ts"
+import { withoutSecrets } from "../run/Secrets.ts"
 
 /** The history already says more than what is to be written into it. */
 export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefused", {
@@ -31,6 +32,29 @@ export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefus
   }
 }
 
+/** There is nothing to adopt: where nothing is, a stamp would only keep `upgrade` from making it. */
+export class SchemaEmpty extends Schema.TaggedError<SchemaEmpty>()("SchemaEmpty", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.refused
+  }
+  override get message(): string {
+    return (
+      `${this.service}: the schema ${this.service} at ${this.address} has no table or view of its own, so there is nothing to ` +
+      `adopt; nothing was stamped. To make what the revisions describe: pnpm migrate --service ${this.service} upgrade`
+    )
+  }
+}
+
+/** Of the service: the history's own tables and view are not. */
+const ownRelations = (service: ServiceName) =>
+  `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+     and c.relname not in ('schema_history', 'schema_event', 'schema_version') limit 1`
+
 export interface Stamped {
   readonly service: ServiceName
   readonly from: string
@@ -44,8 +68,8 @@ export type StampTarget = Plan.Target & { readonly _tag: "Head" | "UpTo" }
 
 /**
  * Adopts a database whose tables are there already: records every revision up to the target as applied, and runs none of
- * them. What it can be sure of it checks: the history that is there, and the target's own `migrate:verify`, read-only. A row
- * that was taken out of the history by hand is put back in the same way.
+ * them. What it can be sure of it checks: the history that is there, that the schema is not empty, and the `migrate:verify` of
+ * each revision that it records, read-only. A row that was taken out of the history by hand is put back in the same way.
  */
 export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName, target: StampTarget, reason: string) {
   const { history, session, set } = yield* openRun(service)
@@ -74,29 +98,35 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
 
   const work = Effect.gen(function* () {
     yield* lock.fence
+    if (revisions.length > 0 && (yield* connection.query(ownRelations(service))).rowCount === 0) {
+      return yield* new SchemaEmpty({ service, address: session.address })
+    }
     const { rows } = yield* connection.query("select pg_catalog.clock_timestamp()::text as now")
     for (const revision of revisions) {
       yield* history.insert(revision, "applied", 0, String(rows[0]?.["now"]))
       yield* history.event("stamped", { revision: revision.number, slug: revision.slug }, reason)
     }
-    if (revisions.length > 0 && current.number < number && Option.isSome(goal.verify)) {
-      yield* runVerify(connection, yield* readScript(goal.file, goal.verify.value, "verify"))
+    for (const { file, verify } of revisions) {
+      if (Option.isSome(verify)) yield* runVerify(connection, yield* readScript(file, verify.value, "verify"))
     }
   })
   yield* connection.transaction(work).pipe(
     Effect.catchTags({
       DatabaseError: (cause) => session.refuse("stamping")(cause),
       StatementFailed: ({ cause, direction, place }) =>
-        new RevisionFailed({
-          service,
-          revision: to,
-          direction,
-          place,
-          cause,
-          attempts: 1,
-          blockers: [],
-          outcome: `The database is not as ${to} leaves it, so nothing was stamped`
-        })
+        Effect.flatMap(
+          withoutSecrets({ cause, place }),
+          (shown) =>
+            new RevisionFailed({
+              service,
+              revision: to,
+              direction,
+              ...shown,
+              attempts: 1,
+              blockers: [],
+              outcome: `The database is not as ${to} leaves it, so nothing was stamped`
+            })
+        )
     })
   )
   const stamped: Stamped = {

@@ -70,7 +70,9 @@ export const split = Effect.fn("Statements.split")(function* (
       return yield* unreadable(
         section,
         [...before].length,
-        "the migrator opens and ends the transaction; take this statement out, or use transaction:false"
+        section.transaction
+          ? "the migrator opens and ends the transaction; take this statement out, or use transaction:false"
+          : "with transaction:false each statement commits by itself; take this statement out"
       )
     }
     const raw = bytes.subarray(start, length === undefined || length === 0 ? bytes.length : start + length).toString()

@@ -5,6 +5,7 @@ import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { DataLossRefused } from "../plan/DataLoss.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import type { DataRevisionUnreadable } from "../revision/DataModule.ts"
@@ -12,8 +13,9 @@ import { revisionName } from "../revision/Revision.ts"
 import { watched } from "./Blockers.ts"
 import { dataWork } from "./DataRun.ts"
 import type { StatementFailed } from "./Execution.ts"
-import { RevisionFailed } from "./RevisionFailed.ts"
+import { commitOfStep, ownRecord, RevisionFailed } from "./RevisionFailed.ts"
 import type { LockLost } from "./SchemaLock.ts"
+import { withoutSecrets } from "./Secrets.ts"
 import { type Bench, readStep, refOf, runInTransaction, type StepError, sectionOf } from "./StepRun.ts"
 import { runStepwise } from "./Stepwise.ts"
 
@@ -25,11 +27,11 @@ export interface Application extends Bench {
 }
 
 /** Why a step did not come to its end. */
-export type StepFailure = RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
+export type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
 /** 55P03: lock_timeout passed. 40P01: deadlock. Waiting mends both. */
 const isContention = (error: StepError): boolean => {
-  if (error._tag === "LockLost" || error._tag === "PartlyApplied") return false
+  if (error._tag === "DataLossRefused" || error._tag === "LockLost" || error._tag === "PartlyApplied") return false
   const { sqlstate } = error._tag === "StatementFailed" ? error.cause : error
   return sqlstate === "55P03" || sqlstate === "40P01"
 }
@@ -45,7 +47,7 @@ const placeless = (application: Application, step: Step, error: DatabaseError) =
         : Option.getOrElse(step.file, () => `${application.service}.schema_history.down_script`),
     line: sectionOf(step).line,
     source: sectionOf(step).text.split("\n")[0] ?? "",
-    statement: error.phase === "commit" ? "commit" : "(the migrator's own record of this revision)"
+    statement: error.phase === "commit" ? commitOfStep : ownRecord
   }
 })
 
@@ -81,10 +83,13 @@ const detailsOf = (failure: RevisionFailed | PartlyApplied): object =>
         blockers: failure.blockers
       }
 
+const reasonOf = (failure: RevisionFailed | PartlyApplied): string =>
+  failure._tag === "PartlyApplied" ? failure.message : failure.record
+
 /** The event log must not hide the failure that it is about: what goes wrong here is only logged. */
 const recordFailure = ({ session, history }: Application, step: Step, failure: RevisionFailed | PartlyApplied) =>
   session.reset.pipe(
-    Effect.zipRight(history.event("failed", refOf(step), failure.message, detailsOf(failure))),
+    Effect.zipRight(history.event("failed", refOf(step), reasonOf(failure), detailsOf(failure))),
     Effect.catchAll((error) => Effect.logWarning(`the failure could not be recorded in schema_event: ${error.message}`))
   )
 
@@ -124,7 +129,8 @@ export const runStep = (application: Application, step: Step): Effect.Effect<voi
     }).pipe(
       Effect.catchAll((error: StepError | DataRevisionUnreadable) =>
         Effect.gen(function* () {
-          if (error._tag === "LockLost" || error._tag === "DataRevisionUnreadable") return yield* error
+          if (error._tag === "DataLossRefused" || error._tag === "LockLost") return yield* error
+          if (error._tag === "DataRevisionUnreadable") return yield* error
           if (error._tag === "PartlyApplied") {
             yield* recordFailure(application, step, error)
             return yield* error
@@ -143,15 +149,19 @@ export const runStep = (application: Application, step: Step): Effect.Effect<voi
           }
           const known: Pick<StatementFailed, "place" | "direction" | "cause" | "invalidIndex"> =
             error._tag === "StatementFailed" ? error : placeless(application, step, error)
+          const { cause, place } = yield* withoutSecrets(known)
           const failure = new RevisionFailed({
             service,
             revision: name,
             direction: known.direction,
-            place: known.place,
-            cause: known.cause,
+            place,
+            cause,
             attempts: count,
             blockers,
-            outcome: outcomeOf(application, step, known.cause, known.invalidIndex)
+            outcome:
+              error._tag === "StatementFailed" && error.unread === true
+                ? `Nothing was run; ${service} stays at ${application.standing}`
+                : outcomeOf(application, step, known.cause, known.invalidIndex)
           })
           yield* recordFailure(application, step, failure)
           return yield* failure

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Connection, QueryResult } from "../../platform/Connection.ts"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { child, listOf, type ParseTree, readTree } from "../revision/ParseTree.ts"
 import type { Section } from "../revision/Revision.ts"
 import { type Statement, split } from "../revision/Statements.ts"
 import { withProgress } from "./Progress.ts"
@@ -15,7 +16,9 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>()("Stat
   direction: Schema.Literal("up", "down", "verify"),
   cause: DatabaseError,
   /** An index that the statement made and could not finish. */
-  invalidIndex: Schema.optional(Schema.String)
+  invalidIndex: Schema.optional(Schema.String),
+  /** The parser refused the section, so that none of it was sent. */
+  unread: Schema.optional(Schema.Boolean)
 }) {
   override get message(): string {
     return `${this.place.file}:${this.place.line}: ${this.cause.message}`
@@ -39,7 +42,7 @@ export const readScript = (
     Effect.map((statements) => ({ file, section, direction, statements })),
     Effect.mapError((unreadable) => {
       const cause = new DatabaseError({ phase: "statement", reason: unreadable.problem, sqlstate: "42601" })
-      return new StatementFailed({ place: placeOfUnreadable(file, unreadable), direction, cause })
+      return new StatementFailed({ place: placeOfUnreadable(file, unreadable), direction, cause, unread: true })
     })
   )
 
@@ -76,11 +79,28 @@ export const setTimeouts = (connection: Connection, section: Section, lockTimeou
     )
     .pipe(Effect.map(({ rows }) => String(rows[0]?.["now"])))
 
-const isFalse = (result: QueryResult): boolean => result.rows.some((row) => Object.values(row)[0] === false)
+/** Whether a statement is a question, which only `true` answers. Others (`do`, `select … into`) hold unless they fail. */
+export const isQuestion = ({ kind, node }: ParseTree): boolean =>
+  kind === "SelectStmt" && child(node, "intoClause") === undefined
+
+const noAnswer = "the assertion answered something else than true or false"
+
+/** What is wrong with an assertion's answer, or null. */
+const objection = (tree: ParseTree, { rows }: QueryResult): string | null => {
+  if (rows.length === 0) return isQuestion(tree) ? "the assertion answered no row" : null
+  // The driver keeps the last of several columns with one name, so the first could be another than it seems.
+  const lost = rows.some((row) => Object.keys(row).length < listOf(tree.node, "targetList").length)
+  if (lost) return "two columns of the assertion have one name; name them apart"
+  const wrong = rows.find((row) => Object.values(row)[0] !== true)
+  if (wrong === undefined) return null
+  const answer = Object.values(wrong)[0]
+  return answer === false || answer === null ? `the assertion answered ${answer}` : noAnswer
+}
 
 /**
- * Runs assertions inside the transaction that stands open, unable to write. One fails by raising an error, or by answering
- * a row whose first column is false. The savepoint's end makes the transaction writable again.
+ * Runs assertions inside the transaction that stands open, unable to write. A question holds when it answers at least one row
+ * and the first column of each is true, the boolean; any other statement holds when it does not fail. The savepoint's
+ * end makes the transaction writable again.
  */
 export const runVerify = (
   connection: Connection,
@@ -89,12 +109,10 @@ export const runVerify = (
   Effect.gen(function* () {
     yield* connection.query("savepoint verify; set local transaction_read_only = on")
     for (const statement of script.statements) {
-      if (isFalse(yield* runStatement(connection, script, statement))) {
-        const cause = new DatabaseError({
-          phase: "statement",
-          reason: "the assertion answered false",
-          sqlstate: "P0004"
-        })
+      const tree = yield* readTree(statement.text)
+      const reason = objection(tree, yield* runStatement(connection, script, statement))
+      if (reason !== null) {
+        const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
         const place = placeOf(script.file, statement, cause)
         return yield* new StatementFailed({ place, direction: "verify", cause })
       }

@@ -10,100 +10,66 @@ import { type Threat, threatsOf } from "../plan/Threat.ts"
 import { type QualifiedName, quotedName, readTree, shownName } from "../revision/ParseTree.ts"
 import { revisionName } from "../revision/Revision.ts"
 import { split } from "../revision/Statements.ts"
+import { dependantsOf, lockable, referrersOf, tablesIn, writingDoesMore } from "./LossCatalog.ts"
+import { alone, type Bounded, count, within } from "./LossCount.ts"
 import type { DatabaseRefusal, Session } from "./Session.ts"
 
 /** Of one count. After it only whether there is any row is asked. */
 const patience = Duration.seconds(10)
 
-/** A count, `some` where it would take too long, `absent` where the table or the column is not there. */
-type Count = number | "some" | "absent"
-
-const count = (
-  connection: Connection,
-  table: QualifiedName,
-  column: string | null,
-  longest: Duration.Duration
-): Effect.Effect<Count, DatabaseError> => {
-  const value = column === null ? null : quotedName({ schema: null, name: column })
-  const bounded = (text: string) =>
-    connection.transaction(
-      Effect.zipRight(
-        connection.query(
-          `set local transaction_read_only = on; set local statement_timeout = ${Math.ceil(Duration.toMillis(longest))}`
-        ),
-        connection.query(text)
-      )
-    )
-  const some = bounded(
-    `select 1 from ${quotedName(table)} ${value === null ? "" : `where ${value} is not null`} limit 1`
-  ).pipe(Effect.map(({ rows }): Count => (rows.length === 0 ? 0 : "some")))
-  return bounded(`select count(${value ?? "*"}) as rows from ${quotedName(table)}`).pipe(
-    Effect.map(({ rows }): Count => Number(rows[0]?.["rows"])),
-    Effect.catchAll((error) => {
-      // 42P01, 3F000: no such table; 42703: no such column; 57014: the time passed.
-      if (["42P01", "3F000", "42703"].includes(error.sqlstate ?? "")) return Effect.succeed<Count>("absent")
-      if (error.sqlstate !== "57014") return Effect.fail(error)
-      return Effect.catchIf(
-        some,
-        ({ sqlstate }) => sqlstate === "57014",
-        () => Effect.succeed<Count>("some")
-      )
-    })
-  )
+const notes = {
+  absent: "an earlier statement of the way back makes or renames it, so its rows cannot be counted yet",
+  moved: "an earlier statement of the way back may bring rows into it, so they cannot be counted yet",
+  more: "an earlier statement of the way back may bring more",
+  hidden: "this role may not see all of its rows (row-level security, or no right to select)",
+  unguarded: "the way back runs without a transaction, so rows may come while it runs"
 }
 
-const tablesIn = (connection: Connection, schema: string) =>
-  connection
-    .query(
-      `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-       where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition order by 1`,
-      [schema]
-    )
-    .pipe(Effect.map(({ rows }) => rows.map((row): QualifiedName => ({ schema, name: String(row["name"]) }))))
+/** How a threat is looked at. */
+interface Look {
+  readonly connection: Connection
+  readonly bounded: Bounded
+  readonly longest: Duration.Duration
+}
 
-/** The tables that refer to one, and those that refer to them: what `truncate … cascade` empties too. */
-const referrersOf = (connection: Connection, table: QualifiedName) =>
-  connection
-    .query(
-      `with recursive referrers as (
-         select pg_catalog.to_regclass($1)::oid as oid
-         union select c.conrelid from pg_catalog.pg_constraint c join referrers r on c.confrelid = r.oid where c.contype = 'f'
-       )
-       select n.nspname as schema, c.relname as name from referrers r join pg_catalog.pg_class c on c.oid = r.oid
-       join pg_catalog.pg_namespace n on n.oid = c.relnamespace where not c.relispartition order by 1, 2`,
-      [quotedName(table)]
-    )
-    .pipe(
-      Effect.map(({ rows }) =>
-        rows.map((row): QualifiedName => ({ schema: String(row["schema"]), name: String(row["name"]) }))
-      )
-    )
+const unknown = (revision: string, note: string): DataLoss => ({
+  revision,
+  table: null,
+  column: null,
+  rows: null,
+  note
+})
 
 const lossesOf = (
-  connection: Connection,
+  { bounded, connection, longest }: Look,
   revision: string,
   threat: Threat,
-  longest: Duration.Duration
+  transaction: boolean
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> => {
   const counted = (table: QualifiedName, column: string | null, moved: boolean) =>
-    Effect.map(count(connection, table, column, longest), (found): ReadonlyArray<DataLoss> => {
-      if (found === 0 || (found === "absent" && !moved)) return []
-      const notes = { absent: "an earlier down makes or renames it, so its rows cannot be counted yet" }
-      const some = `there are, too many to count within ${Duration.format(longest)}`
-      return [
-        {
-          revision,
-          table: shownName(table),
-          column,
-          rows: typeof found === "number" ? found : null,
-          note: typeof found === "number" ? null : found === "absent" ? notes.absent : some
-        }
-      ]
+    Effect.map(count(bounded, table, column, longest), (found): ReadonlyArray<DataLoss> => {
+      const nothing = found === 0 || found === "absent"
+      if (nothing && !moved && (transaction || found === "absent")) return []
+      const note = {
+        some: `there are, too many to count within ${Duration.format(longest)}`,
+        absent: notes.absent,
+        hidden: notes.hidden,
+        0: moved ? notes.moved : notes.unguarded
+      }
+      const rows = typeof found === "number" && found > 0 ? found : null
+      const why = typeof found === "string" ? note[found] : found === 0 ? note[0] : moved ? notes.more : null
+      return [{ revision, table: shownName(table), column, rows, note: why }]
     })
   const each = (tables: ReadonlyArray<QualifiedName>) =>
     Effect.map(
       Effect.forEach(tables, (table) => counted(table, null, false)),
       (found) => found.flat()
+    )
+  const dependants = (what: string, dropped: Parameters<typeof dependantsOf>[1]) =>
+    Effect.map(dependantsOf(connection, dropped), (found) =>
+      found.length === 0
+        ? []
+        : [unknown(revision, `drop ${what} … cascade may take columns of ${found.map(shownName).join(", ")} with it`)]
     )
   switch (threat._tag) {
     case "Rows":
@@ -112,21 +78,61 @@ const lossesOf = (
       return counted(threat.table, threat.column, threat.moved)
     case "RowsAndReferrers":
       return Effect.flatMap(referrersOf(connection, threat.table), (tables) =>
-        tables.length === 0 ? counted(threat.table, null, threat.moved) : each(tables)
+        tables.length === 0 || threat.moved ? counted(threat.table, null, threat.moved) : each(tables)
       )
+    case "Dependants":
+      return dependants(`table ${shownName(threat.table)}`, { table: threat.table })
     case "Schema":
-      return Effect.flatMap(tablesIn(connection, threat.name), each)
+      return threat.moved
+        ? Effect.succeed([unknown(revision, `what is in schema ${threat.name} by then: ${notes.moved}`)])
+        : Effect.zipWith(
+            Effect.flatMap(tablesIn(connection, threat.name), each),
+            dependants(`schema ${threat.name}`, { schema: threat.name }),
+            (rows, columns) => [...rows, ...columns]
+          )
+    case "Written":
+      return Effect.map(writingDoesMore(connection, threat.table), (more) =>
+        threat.renamed || more === true
+          ? [
+              unknown(
+                revision,
+                `it writes to ${shownName(threat.table)}, and triggers, rules or references may do more`
+              )
+            ]
+          : []
+      )
     case "Unknown":
-      return Effect.succeed([{ revision, table: null, column: null, rows: null, note: threat.what }])
+      return Effect.succeed([unknown(revision, threat.what)])
   }
 }
 
-const treesOf = (step: Step & { readonly _tag: "Revert" }) =>
+type Revert = Step & { readonly _tag: "Revert" }
+
+const treesOf = (step: Revert) =>
   split(step.down).pipe(
     Effect.flatMap((statements) => Effect.all(statements.map(({ text }) => readTree(text)))),
     // What cannot be read cannot be run either; that is told, with its place, when its turn comes.
     Effect.catchAll(() => Effect.succeed([{ kind: "unreadable", node: {} }]))
   )
+
+const lossesOfReverts = (look: Look, reverts: ReadonlyArray<Revert>) =>
+  Effect.gen(function* () {
+    const sql = reverts.filter(({ entry }) => entry.kind === "sql")
+    const threats = threatsOf(yield* Effect.forEach(sql, treesOf))
+    const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
+      Effect.forEach(threats[index] ?? [], (threat) =>
+        lossesOf(look, revisionName(entry.revision, entry.slug), threat, down.transaction)
+      )
+    )
+    const code = reverts
+      .filter(({ entry }) => entry.kind === "ts")
+      .map(({ entry }) =>
+        unknown(revisionName(entry.revision, entry.slug), "the way back of a data revision is a program")
+      )
+    const losses = [...found.flat(2), ...code]
+    const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
+    return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
+  })
 
 /**
  * What the way back through `steps` would destroy of what the database holds now; steps up destroy nothing here. Counts
@@ -137,42 +143,23 @@ export const readLosses = (
   steps: ReadonlyArray<Step>,
   longest: Duration.Duration = patience
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> =>
-  Effect.gen(function* () {
-    const reverts = steps.flatMap((step) => (step._tag === "Revert" ? [step] : []))
-    const sql = reverts.filter(({ entry }) => entry.kind === "sql")
-    const threats = threatsOf(yield* Effect.forEach(sql, treesOf))
-    const found = yield* Effect.forEach(sql, ({ entry }, index) =>
-      Effect.forEach(threats[index] ?? [], (threat) =>
-        lossesOf(connection, revisionName(entry.revision, entry.slug), threat, longest)
-      )
-    )
-    const code = reverts
-      .filter(({ entry }) => entry.kind === "ts")
-      .map(
-        ({ entry }): DataLoss => ({
-          revision: revisionName(entry.revision, entry.slug),
-          table: null,
-          column: null,
-          rows: null,
-          note: "the way back of a data revision is a program"
-        })
-      )
-    const losses = [...found.flat(2), ...code]
-    const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
-    return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
-  })
+  lossesOfReverts(
+    { connection, bounded: alone(connection), longest },
+    steps.flatMap((step) => (step._tag === "Revert" ? [step] : []))
+  )
 
-/**
- * Fails where the way back through `steps` to `goal` would destroy something, unless that is allowed. `standing`: where the
- * schema is when steps before them have been reverted already; null where nothing has.
- */
-export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (asked: {
+/** What a refusal says besides the losses. */
+export interface Way {
   readonly service: ServiceName
-  readonly session: Session
-  readonly steps: ReadonlyArray<Step>
   readonly goal: string
+  /** Where the schema is when steps before have been reverted already; null where nothing has. */
   readonly standing: string | null
-}): Effect.fn.Return<void, DataLossRefused | DatabaseRefusal> {
+}
+
+/** Fails where the way back through `steps` to `goal` would destroy something, unless that is allowed. */
+export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (
+  asked: Way & { readonly session: Session; readonly steps: ReadonlyArray<Step> }
+): Effect.fn.Return<void, DataLossRefused | DatabaseRefusal> {
   const { goal, service, session, standing, steps } = asked
   const { allowDataLoss } = yield* MigratorOptions
   if (allowDataLoss) return
@@ -181,3 +168,38 @@ export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (asked:
   )
   if (losses.length > 0) return yield* new DataLossRefused({ service, goal, losses, standing })
 })
+
+const tablesOf = (connection: Connection, threat: Threat) => {
+  switch (threat._tag) {
+    case "Rows":
+    case "Values":
+      return Effect.succeed([threat.table])
+    case "RowsAndReferrers":
+      return referrersOf(connection, threat.table)
+    case "Schema":
+      return tablesIn(connection, threat.name)
+    default:
+      return Effect.succeed([])
+  }
+}
+
+/**
+ * Locks what one way back threatens and counts it again, inside the transaction that will run it: from then on no row can
+ * come unseen. The transaction must be `read committed`, so that the count sees what was committed while the lock was waited
+ * for.
+ */
+export const refuseLossesWithin = (
+  connection: Connection,
+  step: Revert,
+  way: Way
+): Effect.Effect<void, DataLossRefused | DatabaseError> =>
+  Effect.gen(function* () {
+    const threats = threatsOf([yield* treesOf(step)]).flat()
+    const threatened = yield* Effect.forEach(threats, (threat) => tablesOf(connection, threat))
+    const tables = [...new Map(threatened.flat().map((table) => [quotedName(table), table])).values()]
+    for (const table of yield* lockable(connection, tables)) {
+      yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
+    }
+    const losses = yield* lossesOfReverts({ connection, bounded: within(connection), longest: patience }, [step])
+    if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
+  })

@@ -12,13 +12,21 @@ export const Place = Schema.Struct({
   column: Schema.optional(Schema.Number),
   /** The line of the file. */
   source: Schema.String,
-  /** The statement on one line, shortened; or `commit`. */
+  /** The statement; in a RevisionFailed on one line, shortened and without secrets. Or what stands for it. */
   statement: Schema.String
 })
 export type Place = typeof Place.Type
 
 /** Stands for a statement where a data revision failed outside of any. */
 export const ownCode = "(the module's own code)"
+
+/** Stands for the statements that the migrator adds to those of a revision. */
+export const ownRecord = "(the migrator's own record of this revision)"
+
+export const commitOfStep = "commit"
+
+/** What stands for a statement and is none. */
+export const placeholders: ReadonlySet<string> = new Set([ownCode, ownRecord, commitOfStep])
 
 /** PostgreSQL refused a statement of a revision, or its COMMIT; or a data revision failed by itself. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
@@ -37,6 +45,12 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   get exitCode() {
     return ExitCode.revisionFailed
   }
+  /** What schema_event keeps: where, and the server's first words; neither the statement nor the detail, which hold values. */
+  get record(): string {
+    const { file, line } = this.place
+    const state = this.cause.sqlstate === undefined ? "" : ` (SQLSTATE ${this.cause.sqlstate})`
+    return `${file}:${line}: ${this.cause.reason}${state}`
+  }
   override get message(): string {
     const { file, line, column, statement } = this.place
     const state =
@@ -45,8 +59,9 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
         : statement === ownCode
           ? "an error of the revision's own"
           : "no SQLSTATE: the server did not answer"
+    // Of a broken constraint (class 23) the detail repeats a row: "Key (email)=(…) already exists". The server's log has it.
     const more = [
-      ["detail", this.cause.detail],
+      ["detail", this.cause.sqlstate?.startsWith("23") ? undefined : this.cause.detail],
       ["hint", this.cause.hint],
       ["attempts", this.attempts > 1 ? String(this.attempts) : undefined],
       ["blocked by", this.blockers.length === 0 ? undefined : this.blockers.join(", ")]
@@ -75,7 +90,7 @@ export const placeOf = (file: string, statement: Statement, error: DatabaseError
     file,
     line: statement.line + line - 1,
     source,
-    statement: onOneLine(statement.text),
+    statement: statement.text,
     ...(error.position === undefined ? {} : { column })
   }
 }
@@ -86,5 +101,5 @@ export const placeOfUnreadable = (file: string, { line, column, source }: Statem
   line,
   column,
   source,
-  statement: onOneLine(source)
+  statement: source
 })

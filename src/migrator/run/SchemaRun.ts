@@ -51,9 +51,9 @@ export const openRun = Effect.fn("Migrator.open")(function* (service: ServiceNam
   return { ...run, entries }
 })
 
-/** Where a plan leads. */
+/** Where a plan leads: of one that goes back and forward again (`redo`), how far back. */
 export const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string => {
-  const last = plan.steps.at(-1)
+  const last = plan.steps.findLast(({ _tag }) => _tag === "Revert") ?? plan.steps.at(-1)
   return last === undefined ? plan.current : Plan.standingAfter(last, history)
 }
 
@@ -114,7 +114,8 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (service: Service
       yield* reset
       yield* refuseLosses({ service, session, steps: [step], goal, standing })
     }
-    yield* runStep({ service, session, lock, history, lockTimeout, options, url, standing }, step)
+    const way = { service, goal, standing: index > 0 ? standing : null }
+    yield* runStep({ service, session, lock, history, lockTimeout, options, url, standing, way }, step)
     standing = Plan.standingAfter(step, standingEntries)
   }
   yield* reset

@@ -46,6 +46,24 @@ export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("
   }
 }
 
+/** Statements of one connection run in different sessions of the server: neither a lock nor a setting would stay with it. */
+export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionShared", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.lockNotAcquired
+  }
+  override get message(): string {
+    return (
+      `${this.service}: ${this.address} is not PostgreSQL itself, so it may not keep one session for the migration lock; ` +
+      "nothing was run, set or locked. A pooler stands between, which in transaction mode would lose the lock: point " +
+      `${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
+    )
+  }
+}
+
 export interface Session {
   readonly connection: Connection
   /** Without password. */
@@ -58,11 +76,13 @@ export interface Session {
 
 /**
  * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
- * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own.
+ * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. One of them, of whole
+ * transactions, PostgreSQL 16 does not know.
  */
 export const cleanSession =
   "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
-  "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0"
+  "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; " +
+  "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'"
 
 const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
   cause.sqlstate === "42501"
@@ -75,7 +95,7 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (
   service: ServiceName
 ): Effect.fn.Return<
   Session,
-  DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal,
+  DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal | SessionShared,
   Database | Settings | Scope.Scope
 > {
   const { databaseConnectDeadline } = yield* Settings
@@ -91,6 +111,13 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (
     Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
     Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))
   )
+  // Before anything is set: a setting or a lock would stay behind in a session that belongs to everybody.
+  for (let time = 1; time <= 2; time++) {
+    const { rows } = yield* connection
+      .query("select pg_catalog.pg_backend_pid() as pid")
+      .pipe(Effect.mapError(refuse("asking which session this is")))
+    if (rows[0]?.["pid"] !== connection.backendPid) return yield* new SessionShared({ service, address })
+  }
   const reset = Effect.asVoid(connection.query(cleanSession))
   yield* reset.pipe(Effect.mapError(refuse("setting the session up")))
   const { rows } = yield* connection

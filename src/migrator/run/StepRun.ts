@@ -5,9 +5,11 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
 import type { History, RevisionRef } from "../history/History.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
+import type { DataLossRefused } from "../plan/DataLoss.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { readScript, runStatement, runVerify, type Script, type StatementFailed, setTimeouts } from "./Execution.ts"
+import { refuseLossesWithin, type Way } from "./LossCheck.ts"
 import type { LockLost, SchemaLock } from "./SchemaLock.ts"
 import type { Session } from "./Session.ts"
 
@@ -19,9 +21,11 @@ export interface Bench {
   readonly lock: SchemaLock
   readonly history: History
   readonly lockTimeout: Duration.Duration
+  /** Of which this step is a part, for a refusal to destroy rows. */
+  readonly way: Way
 }
 
-export type StepError = StatementFailed | DatabaseError | LockLost | PartlyApplied
+export type StepError = DataLossRefused | StatementFailed | DatabaseError | LockLost | PartlyApplied
 
 export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
 
@@ -47,15 +51,19 @@ export const readStep = (step: Step, service: string) =>
 
 /** The statements, the history row and the event commit together, or none does. */
 export const runInTransaction = (
-  { session, lock, history, lockTimeout }: Bench,
+  { session, lock, history, lockTimeout, options, way }: Bench,
   step: Step,
   script: Script,
   verify: Option.Option<Script>
 ): Effect.Effect<void, StepError> =>
   session.connection.transaction(
     Effect.gen(function* () {
+      const guarded = step._tag === "Revert" && !options.allowDataLoss
+      // Before any query, whatever the role's default: see refuseLossesWithin.
+      if (guarded) yield* session.connection.query("set transaction isolation level read committed")
       yield* lock.fence
       const startedAt = yield* setTimeouts(session.connection, script.section, lockTimeout)
+      if (guarded) yield* refuseLossesWithin(session.connection, step, way)
       for (const statement of script.statements) yield* runStatement(session.connection, script, statement)
       if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
       if (step._tag === "Apply") {

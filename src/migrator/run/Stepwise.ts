@@ -30,7 +30,7 @@ export const firstChanged = (
 }
 
 /** Whether the statements done are still those of the script. Rows of the first form have only the checksum of the whole. */
-const changedSince = (entry: HistoryEntry, script: Script): number | null => {
+export const changedSince = (entry: HistoryEntry, script: Pick<Script, "section" | "statements">): number | null => {
   const checksum = entry.state === "applying" ? entry.up_checksum : entry.down_checksum
   return entry.step_checksums.length === 0 && script.section.checksum === checksum
     ? null

@@ -73,19 +73,27 @@ const pooled = (program: string, url: Redacted.Redacted) =>
 
 describe("a pooler in transaction mode", () => {
   it.runIf(pgbouncer !== undefined)(
-    "is found out by the fence: the lock was taken in one session and the work would run in another (exit 6)",
+    "is found out before anything is set or locked in a session that it lends to others (exit 6)",
     { timeout: 30_000 },
     () =>
       Effect.runPromise(
         Effect.gen(function* () {
           const url = yield* freshDatabase
           const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
-          // The lock that was taken stays with the pooler's session: it is gone when the pooler is.
           const refusal = yield* pooled(pgbouncer ?? "", url).pipe(
             Effect.flatMap((way) => Effect.flip(migrateRouter(way, migrations))),
+            Effect.tap(() =>
+              Effect.map(
+                ask(
+                  url,
+                  "select from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()"
+                ),
+                (locks) => expect(locks).toEqual([])
+              )
+            ),
             Effect.scoped
           )
-          expect(refusal).toMatchObject({ _tag: "LockLost", exitCode: 6 })
+          expect(refusal).toMatchObject({ _tag: "SessionShared", exitCode: 6 })
           expect(refusal.message).toContain("A pooler in transaction mode does this")
           expect(refusal.message).toContain("ROUTER_MIGRATION_DATABASE_URL at PostgreSQL itself")
           expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])

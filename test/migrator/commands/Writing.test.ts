@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises"
+import { readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -88,6 +88,11 @@ describe("redo", { timeout: 30_000 }, () => {
         { direction: "up", revision: "0002_b" },
         { direction: "up", revision: "0003_c" }
       ])
+      yield* Effect.promise(() => rm(join(migrations, "router/0003_c.sql")))
+      const ahead = yield* redo({})
+      expect(ahead.code).toBe(8)
+      expect(ahead.stderr).toContain("the head is 0002_b")
+      expect(yield* tablesOf(url, "router")).toEqual(["a", "b", "c"])
       const production = yield* redo({ NODE_ENV: "production" })
       expect(production.code).toBe(10)
       expect(production.stderr).toContain("NODE_ENV is production")

@@ -32,10 +32,8 @@ const apply = (url: Redacted.Redacted, script: string) =>
     Effect.promise(
       () =>
         new Promise<string | null>((done) => {
-          const child = execFile(
-            "psql",
-            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", Redacted.value(url)],
-            (error, _, stderr) => done(error !== null && error.code === "ENOENT" ? null : stderr)
+          const child = execFile("psql", ["-X", "-q", "-d", Redacted.value(url)], (error, _, stderr) =>
+            done(error !== null && error.code === "ENOENT" ? null : stderr)
           )
           child.stdin?.on("error", () => {})
           child.stdin?.end(script)
@@ -45,8 +43,9 @@ const apply = (url: Redacted.Redacted, script: string) =>
   )
 
 /** As psql cuts it: each statement by itself. */
-const bySession = (url: Redacted.Redacted, script: string) =>
+const bySession = (url: Redacted.Redacted, text: string) =>
   Effect.gen(function* () {
+    const script = text.replace("\\set ON_ERROR_STOP on\n", "\n")
     const { parse } = yield* Effect.promise(() => import("libpg-query"))
     const tree = yield* Effect.promise(() => parse(script))
     const bytes = Buffer.from(script)
@@ -122,14 +121,46 @@ describe("--sql", { timeout: 60_000 }, () => {
     })
   )
 
-  it.scopedLive("stops where an assertion answers false, with nothing of that revision kept", () =>
+  it.scopedLive("whose unguarded statement was cut off is not run again, by script or by upgrade", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const count =
+        "do $$ begin insert into router.a values (1); commit; perform 1 / (select n from router.gate); end $$"
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": revision("create table router.a (id int);\ncreate table router.gate as select 0 as n;"),
+        "router/0002_call.sql": revision(`${count};\ncreate table router.b ();`, "select 1;", " transaction:false")
+      })
+      const { stdout } = yield* commandLine({ url: nowhere, migrations })("--sql", "--service", "router")
+      expect(yield* apply(url, stdout)).toContain("division by zero")
+      expect(yield* ask(url, "select steps_done, steps_begun from router.schema_history where revision = 2")).toEqual([
+        { steps_done: 0, steps_begun: 1 }
+      ])
+      yield* ask(url, "update router.gate set n = 1")
+      expect(yield* apply(url, stdout)).toContain("router is not at base")
+      const rest = yield* commandLine({ url: nowhere, migrations })("upgrade", "--sql", "1:2", "--service", "router")
+      expect(yield* apply(url, rest.stdout)).toContain("schema_history")
+      const upgrade = yield* commandLine({ url, migrations })("--service", "router")
+      expect(upgrade.code).toBe(7)
+      expect(upgrade.stderr).toContain("nobody recorded how statement 1 ended")
+      expect(yield* ask(url, "select count(*)::int from router.a")).toEqual([{ count: 1 }])
+      expect(yield* ask(url, "select to_regclass('router.b') as b")).toEqual([{ b: null }])
+    })
+  )
+
+  it.scopedLive.each([
+    "select 1 = 2, 'x'",
+    "select null::boolean",
+    "select true from router.a",
+    "values (true), (false)",
+    "select 'true'"
+  ])("stops where an assertion does not answer true, with nothing of that revision kept: %s", (assertion) =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
-        "router/0001_a.sql": `${revision("create table router.a ();", "drop table router.a;")}-- migrate:verify\nselect 1 = 2, 'x';\n`
+        "router/0001_a.sql": `${revision("create table router.a ();", "drop table router.a;")}-- migrate:verify\n${assertion};\n`
       })
       const { stdout } = yield* commandLine({ url: nowhere, migrations })("--sql", "--service", "router")
-      expect(yield* apply(url, stdout)).toMatch(/the assertion answered false: .*0001_a\.sql:\d+/)
+      expect(yield* apply(url, stdout)).toMatch(/the assertion answered no row, or not true: .*0001_a\.sql:\d+/)
       expect(yield* ask(url, "select to_regclass('router.a') as a, count(*)::int from router.schema_history")).toEqual([
         { a: null, count: 0 }
       ])

@@ -69,6 +69,9 @@ describe("a plan", () => {
     ["down to the current one", 2, Target.DownTo(to(2)), ""],
     ["one back", 2, Target.Back({ count: 1 }), "-2"],
     ["further back than base", 2, Target.Back({ count: 3 }), "RevisionUnknown"],
+    ["one back and forward again", 2, Target.Redo({ count: 1 }), "-2 +2"],
+    ["all back and forward again", 3, Target.Redo({ count: 3 }), "-3 -2 -1 +1 +2 +3"],
+    ["further back and forward than base", 1, Target.Redo({ count: 2 }), "RevisionUnknown"],
     ["down to what is ahead", 1, Target.DownTo(to(2)), "TargetBehind"]
   ])("%s", (_, applied, target, expected) => {
     expect(decided(three, historyOf(three, applied), target)).toBe(expected)
@@ -132,6 +135,23 @@ describe("a plan", () => {
     expect(told(half("applying"), Target.DownTo(to(0)))).toContain(`${service} upgrade 0002_r2`)
   })
 
+  it.each<[what: string, change: Partial<HistoryEntry>, target: Plan.Target, expected: string]>([
+    ["expands: it is ahead", {}, Target.Head(), ""],
+    ["takes something away", { phase: "contract" }, Target.Head(), "PartlyApplied"],
+    ["is on its way back", { state: "reverting" }, Target.Head(), "PartlyApplied"],
+    ["expands, to a revision by number", {}, Target.UpTo(to(2)), "PartlyApplied"],
+    ["expands, down", {}, Target.Back({ count: 1 }), "PartlyApplied"]
+  ])("with a half-way revision that is unknown here and %s", (_, change, target, expected) => {
+    const two = { ...three, revisions: three.revisions.slice(0, 2) }
+    const history = historyOf(three, 3, { state: "applying", phase: "expand", ...change })
+    expect(decided(two, history, target)).toBe(expected)
+    if (expected !== "") return
+    const plan = Either.getOrThrow(Plan.make(two, history, target))
+    expect([plan.current, plan.ahead.map(({ slug }) => slug)]).toEqual(["0002_r2", ["r3"]])
+    // A revision of our own below it is pending: a hole, not a version ahead.
+    expect(decided(two, history.slice(2), target)).toBe("RevisionConflict")
+  })
+
   it("goes on under a database ahead of it when that only expanded the schema, and refuses when it took something away", () => {
     const one = setOf(fileOf(1))
     expect(decided(one, historyOf(three), Target.Head())).toBe("")
@@ -155,6 +175,14 @@ describe("a plan", () => {
     expect(refusal.exitCode).toBe(10)
     expect(refusal.message).toContain("0002_r2 (too late)")
     expect(refusal.message).toContain("downgrade 0002_r2")
+  })
+
+  it("takes nothing back to put it in place again that this program has no file of", () => {
+    const older = setOf(fileOf(1))
+    expect(decided(older, historyOf(three, 2), Target.Back({ count: 1 }))).toBe("-2")
+    expect(decided(older, historyOf(three, 2), Target.Redo({ count: 1 }))).toBe("RevisionUnknown")
+    expect(decided(older, historyOf(three, 3), Target.Redo({ count: 3 }))).toBe("RevisionUnknown")
+    expect(decided(older, historyOf(three, 1), Target.Redo({ count: 1 }))).toBe("-1 +1")
   })
 
   it.prop(

@@ -5,6 +5,7 @@ import { Target } from "../../../src/migrator/plan/Plan.ts"
 import { diagnose } from "../../../src/migrator/recovery/Diagnosis.ts"
 import { Repair, repair } from "../../../src/migrator/recovery/Repair.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
+import { dataMigrationsOf, dataRevision } from "../support/DataMigrations.ts"
 import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf, write } from "../support/Fixture.ts"
 import { onRouter } from "../support/OnRouter.ts"
 
@@ -98,9 +99,15 @@ describe("repair", () => {
         }
       ])
       yield* Effect.flip(migrateRouter(url, migrations))
+      // Corrected since it failed: what is recorded is the file as it is now, with its way back.
+      yield* write(migrations, {
+        "router/0002_half.sql": half.replace("select 1 / 0", "select 2").replace("\nselect 1;\n", "\nselect 3;\n")
+      })
       const done = repair("router", Repair.MarkApplied({ reason: "done by hand" }))
       expect(yield* done.pipe(onRouter(url, migrations))).toMatchObject({ current: "0002_half" })
       expect(yield* ask(url, state)).toEqual([{ revision: 2, state: "applied", steps_done: 2, steps_total: 2 }])
+      const [kept] = yield* ask(url, "select down_script from router.schema_history where revision = 2")
+      expect(kept?.["down_script"]).toContain("select 3;")
       expect((yield* migrateRouter(url, migrations)).steps).toEqual([])
       for (const nothing of [undone, done, repair("router", Repair.Retry())]) {
         const refusal = yield* Effect.flip(nothing.pipe(onRouter(url, migrations)))
@@ -147,8 +154,8 @@ describe("repair", () => {
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const back = revision(
-        "create table router.one ();\ncreate table router.two ();",
-        "drop table router.two;\nselect 1 / (select n from router.a);\ndrop table router.one;"
+        "create view router.one as select 1;\ncreate view router.two as select 2;",
+        "drop view router.two;\nselect 1 / (select n from router.a);\ndrop view router.one;"
       )
       const migrations = yield* migrationsOf({
         "router/0001_a.sql": revision("create table router.a as select 0 as n;"),
@@ -163,6 +170,60 @@ describe("repair", () => {
         current: "0001_a"
       })
       expect(yield* tablesOf(url, "router")).toEqual(["a"])
+    })
+  )
+
+  it.scopedLive("--retry goes on with the corrected file of a data revision, and records which it was and is", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const data = (body: string) =>
+        dataRevision(
+          `up: Effect.flatMap(sql, (db) => db\`${body}\`), irreversible: "a test"`,
+          `// migrate:up${outside}`
+        )
+      // A process reads a module once, so each state of the file has a folder of its own.
+      const folder = (name: string, text: string) =>
+        dataMigrationsOf({ "router/0001_a.sql": tableA, [`router/${name}.ts`]: text })
+      yield* Effect.flip(migrateRouter(url, yield* folder("0002_fill", data("insert into router.missing values (1)"))))
+      const retry = (directory: string) => repair("router", Repair.Retry()).pipe(onRouter(url, directory))
+      const unreadable = yield* folder("0002_fill", "export const nothing = 1\n")
+      expect((yield* Effect.flip(retry(unreadable)))._tag).toBe("DataRevisionUnreadable")
+      const other = yield* folder("0002_other", data("select 1"))
+      expect((yield* Effect.flip(retry(other)))._tag).toBe("PartlyApplied")
+      expect(yield* commands(url, other)).toEqual([
+        "status",
+        'repair --mark-applied --reason "<why>"',
+        'repair --mark-reverted --reason "<why>"'
+      ])
+      // Neither was possible, so neither is said to have been done.
+      expect(yield* eventsOf(url)).not.toContain("repaired fill")
+      const migrations = yield* folder("0002_fill", data("insert into router.a values (1)"))
+      expect((yield* commands(url, migrations)).slice(0, 2)).toEqual([
+        expect.stringMatching(/^git checkout -- .*0002_fill\.ts$/),
+        "repair --retry"
+      ])
+      const sum = "select up_checksum as sum from router.schema_history where revision = 2"
+      const [before] = yield* ask(url, sum)
+      expect(yield* retry(migrations)).toMatchObject({ current: "0002_fill" })
+      const [after] = yield* ask(url, sum)
+      expect(yield* ask(url, "select details from router.schema_event where event = 'repaired'")).toMatchObject([
+        { details: { action: "retry", old: { up: before?.["sum"] }, new: { up: after?.["sum"] } } }
+      ])
+      expect(after).not.toEqual(before)
+      expect((yield* migrateRouter(url, migrations)).steps).toEqual([])
+    })
+  )
+
+  it.scopedLive("--retry is not recorded where a statement that ran is not in the file any more", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_half.sql": half })
+      yield* Effect.flip(migrateRouter(url, migrations))
+      yield* write(migrations, { "router/0001_half.sql": half.replace("table router.half", "table router.whole") })
+      const refusal = yield* Effect.flip(repair("router", Repair.Retry()).pipe(onRouter(url, migrations)))
+      expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
+      expect(refusal.message).toContain("statement 1 of 0001_half is not the one that ran")
+      expect(yield* eventsOf(url)).toEqual(["prepared", "failed half"])
     })
   )
 })

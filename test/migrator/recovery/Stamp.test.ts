@@ -1,9 +1,22 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { serviceNames } from "../../../src/domain/Service.ts"
 import { Target } from "../../../src/migrator/plan/Plan.ts"
 import { type StampTarget, stamp } from "../../../src/migrator/recovery/Stamp.ts"
+import { migrate } from "../../../src/migrator/run/SchemaRun.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf, write } from "../support/Fixture.ts"
+import {
+  ask,
+  environment,
+  eventsOf,
+  migrateRouter,
+  migrationsOf,
+  quiet,
+  revision,
+  tableA,
+  tablesOf,
+  write
+} from "../support/Fixture.ts"
 import { onRouter } from "../support/OnRouter.ts"
 
 const upTo = (number: number, slug: string | null = null): StampTarget => Target.UpTo({ number, slug })
@@ -74,6 +87,50 @@ describe("stamp", () => {
         expect(yield* eventsOf(url)).toEqual(["prepared", "applied a", "applied b"])
       })
   )
+
+  it.scopedLive("refuses an empty schema, which upgrade then makes as if nobody had asked", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+      const refusal = yield* Effect.flip(stamp("router", Target.Head(), "hopeful").pipe(onRouter(url, migrations)))
+      expect(refusal).toMatchObject({ _tag: "SchemaEmpty", exitCode: 10 })
+      expect(refusal.message).toContain("pnpm migrate --service router upgrade")
+      expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")
+      expect(yield* tablesOf(url, "router")).toEqual(["a"])
+    })
+  )
+
+  it.scopedLive("asks the assertions of every revision that it records, not only the target's", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf(three)
+      yield* ask(url, "create schema router; create table router.a (id int primary key); create table router.c ()")
+      const failure = yield* Effect.flip(stamp("router", Target.Head(), "hopeful").pipe(onRouter(url, migrations)))
+      expect(failure).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
+      expect(failure.message).toContain("0002_b.sql")
+      expect(yield* ask(url, "select from router.schema_history")).toEqual([])
+    })
+  )
+
+  for (const service of serviceNames) {
+    it.scopedLive(`asks the shipped revisions of the ${service}: each can tell whether it is there`, () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const own = Effect.provide([environment({ url }), quiet])
+        yield* migrate(service, Target.Head()).pipe(own)
+        // The history is lost, what it is about is not.
+        yield* ask(url, `delete from ${service}.schema_history`)
+        const adopt = stamp(service, Target.Head(), "lost").pipe(own)
+        expect((yield* adopt).revisions).toHaveLength(2)
+        yield* ask(url, `delete from ${service}.schema_history; drop function ${service}.missing_grants`)
+        expect(yield* Effect.flip(adopt)).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
+        yield* ask(url, `drop schema ${service} cascade; create schema ${service}; create table ${service}.other ()`)
+        const first = yield* Effect.flip(adopt)
+        expect(first).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
+        expect(first.message).toContain("/0001_")
+      })
+    )
+  }
 
   it.scopedLive("puts back a row that was taken out of the history by hand", () =>
     Effect.gen(function* () {

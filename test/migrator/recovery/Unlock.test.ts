@@ -46,4 +46,18 @@ describe("unlock", () => {
       ).toEqual([{ pid: String(holder.backendPid) }])
     })
   )
+
+  it.scopedLive("neither shows nor ends who holds the lock of the same service in another database", () =>
+    Effect.gen(function* () {
+      const [here, there] = [yield* freshDatabase, yield* freshDatabase]
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+      const holder = yield* connect({ url: there, applicationName: "elsewhere" })
+      yield* acquire(holder, "router", Duration.zero)
+      const look = (pid?: number) => unlock("router", Option.fromNullable(pid)).pipe(onRouter(here, migrations))
+      expect((yield* look()).holder).toBe(null)
+      expect((yield* Effect.flip(look(holder.backendPid))).message).toContain("(nobody does); nothing was ended")
+      yield* holder.query("select 1")
+      expect((yield* migrateRouter(here, migrations)).to).toBe("0001_a")
+    })
+  )
 })

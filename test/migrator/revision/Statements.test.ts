@@ -38,6 +38,13 @@ describe("a section", () => {
     })
   )
 
+  it.effect("with transaction:false is told to leave transactions out, not to use what it uses", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(split({ ...sectionOf("begin;"), transaction: false }))
+      expect(refused.problem).toBe("with transaction:false each statement commits by itself; take this statement out")
+    })
+  )
+
   it.effect.prop(
     "keeps every statement whole, whatever characters stand around it",
     [FastCheck.array(FastCheck.fullUnicodeString({ maxLength: 12 }), { minLength: 1, maxLength: 6 })],

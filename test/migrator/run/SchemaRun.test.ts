@@ -118,7 +118,8 @@ describe("the migrator", () => {
       expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
         _tag: "RevisionFailed",
         place: { line: 3, column: 1 },
-        cause: { sqlstate: "42601" }
+        cause: { sqlstate: "42601" },
+        outcome: "Nothing was run; router stays at 0001_a"
       })
       expect(yield* eventsOf(url)).toEqual(["prepared", "applied a", "failed b"])
     })
@@ -140,7 +141,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("holds an assertion to be failed when it answers false, and keeps it from writing", () =>
+  it.scopedLive("holds an assertion to be failed unless it answers true, and keeps it from writing", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const withVerify = (verify: string) => ({ "router/0001_a.sql": `${tableA}-- migrate:verify\n${verify}\n` })
@@ -154,8 +155,24 @@ describe("the migrator", () => {
         direction: "verify",
         cause: { sqlstate: "25006" }
       })
+      for (const [verify, reason] of [
+        ["select null::boolean;", "the assertion answered null"],
+        ["select true from router.a;", "the assertion answered no row"],
+        ["values (true), (false);", "the assertion answered false"],
+        ["select 'true';", "the assertion answered something else than true or false"],
+        ["select 1 = 2, 1 = 1;", "two columns of the assertion have one name; name them apart"],
+        // Of a block only the SQLSTATE is told.
+        ["do $$ begin assert false; end $$;", ""]
+      ] as const) {
+        yield* write(migrations, withVerify(verify))
+        const failure = yield* Effect.flip(migrateRouter(url, migrations))
+        expect(failure.message).toContain(`${reason} (SQLSTATE P0004)`)
+      }
       expect(yield* tablesOf(url, "router")).toEqual([])
-      yield* write(migrations, withVerify("select count(*) = 0 from router.a;"))
+      yield* write(
+        migrations,
+        withVerify("select count(*) = 0 from router.a;\nvalues (true), (true);\ndo $$ begin assert true; end $$;")
+      )
       expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")
     })
   )

@@ -42,6 +42,25 @@ const startRouter = (mode: "upgrade" | "verify" | "off", url: Redacted.Redacted,
 const one = { "router/0001_a.sql": tableA }
 const two = { ...one, "router/0002_b.sql": tableB }
 
+describe("a start while a newer version expands the schema", () => {
+  it.scopedLive("goes on, with a warning, whether it may apply revisions or only verify; what is cut off stays", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const newer = revision("create table router.c ();\nselect 1 / 0;", "select 1;", " transaction:false")
+      yield* Effect.flip(migrateRouter(url, yield* migrationsOf({ ...two, "router/0003_c.sql": newer })))
+      const migrations = yield* migrationsOf(two)
+      for (const mode of ["upgrade", "verify"] as const) {
+        const seen = yield* startRouter(mode, url, migrations)
+        expect(seen).toMatchObject({ expected: "0002_b", actual: "0002_b", schemaStands: true })
+        expect(seen.lines.join("\n")).toContain("WARN Router runs on a schema ahead of it: 0003_c only expand it")
+      }
+      expect(yield* ask(url, "select state from router.schema_history where revision = 3")).toEqual([
+        { state: "applying" }
+      ])
+    })
+  )
+})
+
 describe("a start with MIGRATE_ON_START=verify", () => {
   it.scopedLive("refuses an empty database with exit 3 and the command to type, and makes nothing in it", () =>
     Effect.gen(function* () {
