@@ -13,19 +13,18 @@ export const percentiles = (nanoseconds: Float64Array): Percentiles => {
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
 }
 
-/** Of a plain function, each call by itself; the first tenth warms up and does not count. */
-export const sample = (times: number, run: () => void): Percentiles => {
-  const samples = new Float64Array(times)
-  for (let index = -Math.floor(times / 10); index < times; index++) {
-    const start = process.hrtime.bigint()
-    run()
-    const took = Number(process.hrtime.bigint() - start)
-    if (index >= 0) samples[index] = took
-  }
-  return percentiles(samples)
-}
-
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
+
+/** Of rounds with many samples each: a round that the machine disturbed does not decide. */
+export const medianPercentiles = (rounds: ReadonlyArray<Percentiles>): Percentiles => ({
+  p50: median(rounds.map(({ p50 }) => p50)),
+  p99: median(rounds.map(({ p99 }) => p99)),
+  p999: median(rounds.map(({ p999 }) => p999))
+})
+
+/** Of rounds with few samples each, which only together have a tail. */
+export const pooledPercentiles = (rounds: ReadonlyArray<Float64Array>): Percentiles =>
+  percentiles(Float64Array.from(rounds.flatMap((samples) => [...samples])))

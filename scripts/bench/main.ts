@@ -1,15 +1,36 @@
+import { parseArgs } from "node:util"
+
+interface Options {
+  readonly json: boolean
+  readonly profile: boolean
+  readonly events: number
+}
+
 /** Each loaded when it is asked for: what one bench imports must not weigh on another. */
-const benches = new Map([
+const benches = new Map<string, () => Promise<(options: Options) => void>>([
   ["audit", async () => (await import("./Audit.ts")).auditBench],
   ["migrate", async () => (await import("./Migrate.ts")).migrateBench]
 ])
 
-const [name = "", ...options] = process.argv.slice(2)
-const bench = benches.get(name)
-if (bench === undefined) {
-  console.error(`usage: pnpm bench <${[...benches.keys()].join("|")}> [--json]`)
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+    events: { type: "string", default: "200000" }
+  }
+})
+
+const events = Number(values.events)
+const bench = benches.get(positionals[0] ?? "")
+if (bench === undefined || !Number.isInteger(events) || events < 1_000) {
+  console.error(
+    `usage: pnpm bench audit [--json] [--events N]   N events are left to recover, 1000 or more
+       pnpm bench audit --profile [--json]    where the time of one event goes
+       pnpm bench migrate [--json]`
+  )
   process.exitCode = 2
 } else {
   const run = await bench()
-  run({ json: options.includes("--json") })
+  run({ json: values.json, profile: values.profile, events })
 }

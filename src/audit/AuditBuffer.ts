@@ -3,15 +3,21 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { HashedRow } from "./AuditRow.ts"
+import type { Overflow } from "./Overflow.ts"
 import { type Piece, piecesOf, sizeOf } from "./Piece.ts"
+import * as Spill from "./Spill.ts"
 
 export interface BufferOptions {
-  /** Rows, those in the drain's hands included. */
+  /** Rows in memory, those in the drain's hands included. */
   readonly capacity: number
   /** Rows in a batch at most. */
   readonly batchSize: number
   /** How long a first row waits for company; a full batch never waits. */
   readonly linger: Duration.DurationInput
+  /** Holds every row; from here come those that the memory had no room for. Without it the buffer is bounded. */
+  readonly overflow?: Overflow | undefined
+  /** Told of rows that are in the database, table or dead letters. */
+  readonly onSettled?: ((rows: ReadonlyArray<HashedRow>) => void) | undefined
 }
 
 /** Characters that waiting rows may have on average, which bounds the memory as `capacity` bounds the number. */
@@ -25,15 +31,18 @@ export const pieceSize = 4 * 1_024 * 1_024
  * drain that dies takes nothing along and the next one goes on where it was.
  */
 export interface AuditBuffer {
+  /** Whether one more row can be kept; with an overflow that is for the journal to say. */
   readonly hasRoom: () => boolean
-  /** The caller has asked `hasRoom` in the same tick. */
-  readonly offer: (row: HashedRow) => void
+  /** The caller has asked `hasRoom` in the same tick. An `urgent` row waits for no company. */
+  readonly offer: (row: HashedRow, urgent?: boolean) => void
   /** Waits for rows and puts a batch into the drain's hands; at once when some are there already or none will come. */
   readonly fill: Effect.Effect<void>
   /** What the drain has in its hands, oldest first. */
   readonly inHand: () => ReadonlyArray<Piece>
-  /** Puts others in the place of the first piece in hand: none when it is settled, its halves when it is split. */
+  /** Puts others in the place of the first piece in hand: what is known of it now, or its halves. */
   readonly replaceFirst: (pieces: ReadonlyArray<Piece>) => void
+  /** The first piece in hand is in the database. */
+  readonly settleFirst: () => void
   /** Lets the others pass the first piece in hand, which cannot be settled now. */
   readonly setFirstAside: () => void
   readonly aside: () => ReadonlyArray<Piece>
@@ -46,7 +55,15 @@ export interface AuditBuffer {
   /** Completes when the buffer closes. */
   readonly closed: Effect.Effect<void>
   readonly isClosed: () => boolean
+  /** Rows that are not settled, wherever they are. */
   readonly depth: () => number
+  /** Of `depth`: rows that are in the overflow only. */
+  readonly beyond: () => number
+  /** Rows that the overflow lost: nobody settles them. */
+  readonly passedOver: () => number
+  /** Every row up to this number is settled; the highest that `offer` saw when none waits. */
+  readonly settledUpTo: () => number
+  /** Characters of the rows in memory. */
   readonly pendingSize: () => number
   /** When the oldest unsettled row was recorded, at most the pause between two rows too early. */
   readonly oldest: () => number | undefined
@@ -57,20 +74,30 @@ const count = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((sum, piec
 const weigh = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((sum, piece) => sum + sizeOf(piece.rows), 0)
 
 export const make = Effect.fnUntraced(function* (options: BufferOptions) {
+  const { overflow } = options
   const queue = yield* Queue.dropping<HashedRow>(options.capacity)
   const closing = yield* Effect.makeLatch(false)
   let closed = false
   let waiting = 0
   let waitingSize = 0
   let oldestWaiting = 0
+  let firstWaiting = 0
+  let urgent = false
   let hand: ReadonlyArray<Piece> = []
   let aside: ReadonlyArray<Piece> = []
-  let depth = 0
+  let depth = overflow?.pending ?? 0
   let pendingSize = 0
+  let lastOffered = 0
   let wanted = 0
   let wake: (() => void) | undefined
 
-  const enough = () => closed || waiting >= wanted || waitingSize >= pieceSize
+  const spill = overflow === undefined ? undefined : Spill.make(overflow)
+  let passedOver = 0
+
+  const beyond = () => spill?.count() ?? 0
+  const inMemory = () => depth - beyond()
+  const memoryHasRoom = () => inMemory() < options.capacity && pendingSize < options.capacity * sizePerRow
+  const enough = () => closed || urgent || waiting + beyond() >= wanted || waitingSize >= pieceSize
 
   const awaitRows = (number: number) =>
     Effect.async<void>((resume) => {
@@ -94,39 +121,79 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     pendingSize -= weigh(before) - weigh(after)
   }
 
+  /** Taking and holding are one step, in which nothing can be interrupted. */
+  const takeQueued = Effect.flatMap(Queue.takeUpTo(queue, options.batchSize), (taken) =>
+    Effect.sync(() => {
+      const rows = Chunk.toReadonlyArray(taken)
+      waiting -= rows.length
+      waitingSize -= sizeOf(rows)
+      const last = rows.at(-1)
+      if (last !== undefined) {
+        oldestWaiting = last.timestamp
+        firstWaiting = last.seq + 1
+      }
+      urgent = false
+      hand = piecesOf(rows, pieceSize)
+    })
+  ).pipe(Effect.uninterruptible)
+
+  const readBack = (spill: Spill.Spill) =>
+    spill.read(
+      options.batchSize,
+      () => lastOffered,
+      (rows, certain, missed) => {
+        depth -= missed
+        passedOver += missed
+        pendingSize += sizeOf(rows)
+        urgent = false
+        hand = piecesOf(rows, pieceSize).map((piece) => ({ ...piece, certain }))
+      }
+    )
+
+  const take = Effect.suspend(() => (waiting === 0 && spill?.isActive() === true ? readBack(spill) : takeQueued))
+
+  const settled = (pieces: ReadonlyArray<Piece>) => {
+    for (const piece of pieces) options.onSettled?.(piece.rows)
+  }
+
   const buffer: AuditBuffer = {
-    hasRoom: () => !closed && depth < options.capacity && pendingSize < options.capacity * sizePerRow,
-    offer: (row) => {
-      if (waiting === 0) oldestWaiting = row.timestamp
-      waiting += 1
-      waitingSize += row.size
+    hasRoom: () => !closed && (spill !== undefined || memoryHasRoom()),
+    offer: (row, isUrgent = false) => {
+      const spills = spill !== undefined && (spill.isActive() || !memoryHasRoom())
       depth += 1
-      pendingSize += row.size
-      Queue.unsafeOffer(queue, row)
+      lastOffered = row.seq
+      if (spills) {
+        spill.add(row)
+      } else {
+        if (waiting === 0) {
+          oldestWaiting = row.timestamp
+          firstWaiting = row.seq
+        }
+        waiting += 1
+        waitingSize += row.size
+        pendingSize += row.size
+        Queue.unsafeOffer(queue, row)
+      }
+      if (isUrgent) urgent = true
       wakeIfEnough()
     },
     fill: Effect.suspend(() => {
       if (hand.length > 0) return Effect.void
       return awaitRows(1).pipe(
         Effect.zipRight(Effect.raceFirst(awaitRows(options.batchSize), Effect.sleep(options.linger))),
-        // Taking and holding are one step, in which nothing can be interrupted.
-        Effect.zipRight(
-          Effect.flatMap(Queue.takeUpTo(queue, options.batchSize), (taken) =>
-            Effect.sync(() => {
-              const rows = Chunk.toReadonlyArray(taken)
-              waiting -= rows.length
-              waitingSize -= sizeOf(rows)
-              oldestWaiting = rows.at(-1)?.timestamp ?? oldestWaiting
-              hand = piecesOf(rows, pieceSize)
-            })
-          ).pipe(Effect.uninterruptible)
-        )
+        Effect.zipRight(take)
       )
     }),
     inHand: () => hand,
     replaceFirst: (pieces) => {
       replace(hand.slice(0, 1), pieces)
       hand = [...pieces, ...hand.slice(1)]
+    },
+    settleFirst: () => {
+      const first = hand.slice(0, 1)
+      replace(first, [])
+      hand = hand.slice(1)
+      settled(first)
     },
     setFirstAside: () => {
       aside = [...aside, ...hand.slice(0, 1)]
@@ -137,11 +204,12 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       hand = [...aside, ...hand]
       aside = []
     },
-    forget: (settled) => {
+    forget: (isSettled) => {
       const before = [...aside, ...hand]
-      hand = before.map((piece) => ({ ...piece, rows: piece.rows.filter((row) => !settled(row)) }))
+      hand = before.map((piece) => ({ ...piece, rows: piece.rows.filter((row) => !isSettled(row)) }))
       aside = []
       replace(before, hand)
+      settled(before.map((piece) => ({ ...piece, rows: piece.rows.filter(isSettled) })))
     },
     close: Effect.suspend(() => {
       closed = true
@@ -151,9 +219,17 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     closed: closing.await,
     isClosed: () => closed,
     depth: () => depth,
+    beyond,
+    passedOver: () => passedOver,
+    settledUpTo: () => {
+      const held = [...aside, ...hand].flatMap(({ rows }) => rows[0]?.seq ?? [])
+      if (held.length > 0) return Math.min(...held) - 1
+      if (waiting > 0) return firstWaiting - 1
+      return spill?.isActive() === true ? spill.readUpTo() : lastOffered
+    },
     pendingSize: () => pendingSize,
     oldest: () =>
-      aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : undefined)
+      aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : spill?.oldest())
   }
   return buffer
 })

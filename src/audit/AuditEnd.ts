@@ -3,23 +3,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type { AuditBuffer } from "./AuditBuffer.ts"
 import { AuditStore } from "./AuditStore.ts"
-import type { Drain } from "./Drain.ts"
-import type { DrainProgress } from "./DrainProgress.ts"
-import type { Recorder } from "./Recorder.ts"
+import type { Pipeline } from "./Pipeline.ts"
 
-export interface AuditEndOptions {
-  readonly buffer: AuditBuffer
-  readonly recorder: Recorder
-  readonly drain: Drain
-  readonly progress: DrainProgress
+export interface AuditEndOptions
+  extends Pick<
+    Pipeline,
+    "buffer" | "drain" | "journal" | "keeps" | "losses" | "progress" | "quarantined" | "recorder"
+  > {
   /** The drain's fiber. */
   readonly worker: Fiber.RuntimeFiber<void>
-  readonly maintenance: Fiber.RuntimeFiber<void>
+  /** Everything that runs beside it. */
+  readonly upkeep: Fiber.RuntimeFiber<void>
   /** For the whole end. */
   readonly deadline: Duration.DurationInput
-  /** Told when `count` events are not known to be in the database. */
+  /** Told when `count` events are not known to be in the database, nor in the journal. */
   readonly onUnwritten: (count: number) => Effect.Effect<void>
 }
 
@@ -29,11 +27,11 @@ export interface AuditEndOptions {
  */
 const endsAt = { flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate: 0.85, signOff: 1 } as const
 
-/** Closes the intake, writes what is queued, tells what could not be written, and signs off. */
+/** Closes the intake, writes what is queued, tells what could not be written or stays in the journal, and signs off. */
 export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void>, never, AuditStore> =>
   Effect.map(AuditStore, (store) =>
     Effect.gen(function* () {
-      const { buffer, drain, maintenance, progress, recorder, worker } = options
+      const { buffer, drain, journal, losses, progress, recorder, upkeep, worker } = options
       const { incarnation } = recorder
       const start = yield* Clock.currentTimeMillis
 
@@ -71,6 +69,19 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
         return 0
       })
 
+      /** A disk that hangs holds nobody up: then the journal is as that of a process that was killed. */
+      const endJournal = (remove: boolean) =>
+        journal === undefined ? Effect.void : within("signOff", journal.end({ remove }))
+
+      /** Nothing is lost: whoever starts next with this home writes it. */
+      const keep = Effect.gen(function* () {
+        yield* Effect.logWarning(
+          `${buffer.depth()} audit events are not in the database yet and stay in the journal ${journal?.path}: the next start ` +
+            "with this GRAVITAS_HOME writes them. Keep that directory."
+        )
+        yield* endJournal(false)
+      })
+
       /** Before the sign-off: if that hangs, the counts are known all the same. */
       const tell = Effect.fnUntraced(function* (unwritten: number, inDoubt: number) {
         const which = `(source ${incarnation.source}, up to number ${recorder.counts().lastSeq})`
@@ -89,22 +100,41 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
         if (unwritten + inDoubt > 0) yield* options.onUnwritten(unwritten + inDoubt)
       })
 
-      yield* Fiber.interruptFork(maintenance)
+      yield* Fiber.interruptFork(upkeep)
+      yield* losses.receiptShed
       yield* buffer.close
       if (Option.isNone(yield* within("flush", Fiber.await(worker)))) yield* giveUp
       const inDoubt = yield* settleDoubts
-      const unwritten = buffer.depth() - inDoubt
-      yield* tell(unwritten, inDoubt)
-      const { lastSeq, refused, shed } = recorder.counts()
-      const signedOff = store.signOff(incarnation, { lastSeq, shed, refused, unwritten, inDoubt })
-      yield* Effect.flatten(within("signOff", signedOff)).pipe(
-        Effect.catchAll((error) =>
-          Effect.logWarning(
-            `The audit trail could not be signed off: ${error._tag === "DatabaseError" ? error.message : "no answer in time"}; ` +
-              "its tail counts as unknown."
+      const counts = recorder.counts()
+      journal?.note(counts)
+      if (options.keeps && buffer.depth() > 0) {
+        // Whoever takes the journal over signs off.
+        yield* keep
+      } else {
+        const unwritten = buffer.depth() - inDoubt
+        yield* tell(unwritten, inDoubt)
+        const signedOff = store.signOff(incarnation, {
+          lastSeq: counts.lastSeq,
+          shed: counts.shed,
+          refused: counts.refused,
+          unwritten,
+          inDoubt,
+          quarantined: options.quarantined()
+        })
+        const isSignedOff = yield* Effect.flatten(within("signOff", signedOff)).pipe(
+          Effect.as(true),
+          Effect.catchAll((error) =>
+            Effect.as(
+              Effect.logWarning(
+                `The audit trail could not be signed off: ${error._tag === "DatabaseError" ? error.message : "no answer in time"}; ` +
+                  "its tail counts as unknown."
+              ),
+              false
+            )
           )
         )
-      )
+        yield* endJournal(isSignedOff)
+      }
       yield* progress.stopped
     })
   )

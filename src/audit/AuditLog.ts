@@ -3,34 +3,31 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import * as AuditBuffer from "./AuditBuffer.ts"
+import { type Durabilities, type Durability, isJournaled } from "../domain/Durability.ts"
+import type { DatabaseError } from "../platform/DatabaseError.ts"
 import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditId } from "./AuditId.ts"
+import type { AuditLedger } from "./AuditLedger.ts"
+import * as AuditMetrics from "./AuditMetrics.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
 import type { AuditStore } from "./AuditStore.ts"
-import * as Drain from "./Drain.ts"
-import * as DrainProgress from "./DrainProgress.ts"
-import * as Maintenance from "./Maintenance.ts"
-import * as Recorder from "./Recorder.ts"
-
-/** The trail did not take the event: no decision may be answered, since it would be without a record. */
-export class AuditUnavailable extends Schema.TaggedError<AuditUnavailable>()("AuditUnavailable", {
-  reason: Schema.Literal("full", "closed"),
-  /** Events that wait. */
-  depth: Schema.Number
-}) {
-  override get message(): string {
-    return this.reason === "full"
-      ? `the audit buffer is full (${this.depth} events wait for the database). Check that PostgreSQL answers; ` +
-          "AUDIT_QUEUE_CAPACITY sets the bound, AUDIT_ON_FULL=shed answers without a record instead"
-      : "the audit trail is closed because the process is stopping. Ask another instance, or try again later"
-  }
-}
+import { AuditUnavailable } from "./AuditUnavailable.ts"
+import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
+import type { JournalFiles } from "./journal/JournalFiles.ts"
+import * as Pipeline from "./Pipeline.ts"
+import type { Refusal } from "./Recorder.ts"
+import { withdrawal } from "./Withdrawal.ts"
 
 export interface AuditLogOptions {
-  /** Events that may wait for the database. */
+  /** What answers wait for. */
+  readonly durability: Durabilities
+  /** Where journals are; null keeps nothing on disk, which only the durability `memory` can do with. */
+  readonly journal: JournalSettings | null
+  /** How long an answer waits in the modes `fsync` and `commit`. */
+  readonly commitDeadline: Duration.DurationInput
+  /** Events in memory. */
   readonly queueCapacity: number
   /** Rows in one transaction at most. */
   readonly batchSize: number
@@ -39,30 +36,40 @@ export interface AuditLogOptions {
   readonly onFull: "refuse" | "shed"
   /** For the whole end: writing what is queued, giving up what cannot be written, signing off. */
   readonly shutdownDeadline: Duration.DurationInput
-  /** Told at the end when `count` events, taken and answered, are not in the database, or nobody could find out. */
+  /** Told at the end when `count` events, taken and answered, are nowhere but in this process, or nobody could find out. */
   readonly onUnwritten?: (count: number) => Effect.Effect<void>
 }
 
-/** Records what was decided, without waiting for the database. */
+export interface JournalSettings {
+  readonly directory: string
+  /** Bytes, of the own journal and those that are taken over. */
+  readonly maxBytes: number
+  /** How often it is written through to the disk where no answer waits for that. */
+  readonly flushInterval: Duration.DurationInput
+  readonly files?: JournalFiles
+}
+
+/** Records what was decided, without waiting for the database unless it is told to. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
   AuditLog,
   {
     /**
-     * Takes the event and answers at once with the id that its row will have. Any value in the event's fields is taken:
-     * what does not fit is cut or cleaned, and named in the row's `marks`. With `AUDIT_ON_FULL=shed` a full buffer answers
-     * with an id too, but its row will not exist; the status counts it.
+     * Takes the event and answers, once it is as durable as its result asks, with the id that its row will have. Any value in
+     * the event's fields is taken: what does not fit is cut or cleaned, and named in the row's `marks`. With
+     * `AUDIT_ON_FULL=shed` a full trail answers with an id too, but its row will not exist; a receipt in the trail says so.
      */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
+    /** Says in the trail that the answer to a recorded event was not given after all, and why. */
+    readonly withdraw: (event: AuditEvent, id: AuditId, why: string) => Effect.Effect<void>
     /** Whether `record` would take an event now. */
     readonly accepting: Effect.Effect<boolean>
     readonly status: Effect.Effect<AuditStatus>
   }
 >() {
-  /**
-   * The mode `memory`: events live in a bounded queue until their COMMIT. Its end closes the intake, drains what is queued
-   * and signs off; services that record depend on this layer and so end before it.
-   */
-  static readonly layer = (options: AuditLogOptions): Layer.Layer<AuditLog, never, AuditStore> =>
+  /** Its end closes the intake, drains what is queued and signs off; services that record depend on this layer and so end before it. */
+  static readonly layer = (
+    options: AuditLogOptions
+  ): Layer.Layer<AuditLog, JournalUnusable | JournalInUse | DatabaseError, AuditStore | AuditLedger> =>
     Layer.scoped(AuditLog, make(options))
 }
 
@@ -72,70 +79,77 @@ const tellStepBack = (millis: number) =>
       "wrong times, those from now on the clock's again. Check the machine's time service; said once."
   )
 
-const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
-  const clock = yield* Effect.clock
-  const buffer = yield* AuditBuffer.make({
-    capacity: options.queueCapacity,
-    batchSize: options.batchSize,
-    linger: options.linger
-  })
-  const steppedBack = yield* Deferred.make<number>()
-  const recorder = Recorder.make(buffer, clock, {
-    onFull: options.onFull,
-    onStepBack: (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis))
-  })
-  const progress = DrainProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
-  const drain = yield* Drain.make(buffer, progress, { batchSize: options.batchSize })
+const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
 
-  yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), tellStepBack))
-  const maintenance = yield* Effect.forkScoped(yield* Maintenance.make(recorder.incarnation))
-  const worker = yield* Effect.forkScoped(drain.run)
-  const end = yield* AuditEnd.make({
-    buffer,
-    recorder,
-    drain,
-    progress,
-    worker,
-    maintenance,
-    deadline: options.shutdownDeadline,
-    onUnwritten: options.onUnwritten ?? (() => Effect.void)
-  })
-  // Added after the forks, so it runs before they are interrupted.
-  yield* Effect.addFinalizer(() => end)
+const make = (
+  options: AuditLogOptions
+): Effect.Effect<
+  typeof AuditLog.Service,
+  JournalUnusable | JournalInUse | DatabaseError,
+  AuditStore | AuditLedger | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const steppedBack = yield* Deferred.make<number>()
+    const pipeline = yield* Pipeline.make(options, (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis)))
+    const { buffer, confirmation, recorder, status } = pipeline
+    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), tellStepBack))
+    yield* Effect.forkScoped(AuditMetrics.publish(status))
+    const worker = yield* Effect.forkScoped(
+      Effect.zipRight(Effect.logInfo("Audit background worker started."), pipeline.drain.run)
+    )
+    const upkeep = yield* Effect.forkScoped(pipeline.upkeep)
+    const end = yield* AuditEnd.make({
+      ...pipeline,
+      worker,
+      upkeep,
+      deadline: options.shutdownDeadline,
+      onUnwritten: options.onUnwritten ?? (() => Effect.void)
+    })
+    // Added after the forks, so it runs before they are interrupted.
+    yield* Effect.addFinalizer(() => end)
 
-  const status = Effect.sync((): AuditStatus => {
-    const { offered, refused, shed } = recorder.counts()
-    const oldest = buffer.oldest()
+    const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
+      Effect.suspend(() => {
+        if (recorder.recordOwn(withdrawal(event, id, why)) !== undefined) return Effect.void
+        pipeline.notWithdrawn()
+        return Effect.logError(
+          `ALARM: the audit event ${id} was recorded, its answer was not given (${why}), and the trail takes no event that says so.`
+        )
+      })
+
+    const exceptions = new Map<string, Durability>(Object.entries(options.durability.byResult))
+    const common = options.durability.default
+    const journaled = isJournaled(options.durability)
+
+    const confirmed = (event: AuditEvent, id: AuditId, wait: Effect.Effect<void, { readonly reason: string }>) =>
+      wait.pipe(
+        Effect.as(id),
+        Effect.onInterrupt(() => withdraw(event, id, "the caller left before the answer")),
+        Effect.catchAll(({ reason }) =>
+          Effect.zipRight(
+            withdraw(event, id, reason),
+            Effect.fail(new AuditUnavailable({ reason: "unconfirmed", detail: reason }))
+          )
+        )
+      )
+
     return {
-      mode: "memory",
-      source: recorder.incarnation.source,
-      accepting: recorder.accepting(),
-      depth: buffer.depth(),
-      capacity: options.queueCapacity,
-      aside: buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0),
-      pendingSize: buffer.pendingSize(),
-      oldestPendingMillis: oldest === undefined ? null : Math.max(0, clock.unsafeCurrentTimeMillis() - oldest),
-      counters: {
-        offered,
-        committed: progress.committed(),
-        deadLettered: progress.deadLettered(),
-        refused,
-        shed
-      },
-      drain: progress.state(),
-      restarts: progress.restarts()
+      record: (event: AuditEvent) =>
+        Effect.suspend(() => {
+          const durability = exceptions.get(event.result) ?? common
+          const id = recorder.record(event, durability === "commit")
+          if (typeof id !== "string") return unavailable(id)
+          if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
+          if (durability === "fsync") return confirmed(event, id, confirmation.synced)
+          const seq = recorder.lastSeq()
+          return confirmed(
+            event,
+            id,
+            confirmation.committed(seq, () => buffer.settledUpTo() >= seq)
+          )
+        }),
+      withdraw,
+      accepting: Effect.sync(recorder.accepting),
+      status
     }
   })
-
-  return {
-    record: (event: AuditEvent) =>
-      Effect.suspend(() => {
-        const id = recorder.record(event)
-        return typeof id === "string"
-          ? Effect.succeed(id)
-          : Effect.fail(new AuditUnavailable({ reason: id.refused, depth: buffer.depth() }))
-      }),
-    accepting: Effect.sync(recorder.accepting),
-    status
-  }
-})

@@ -1,5 +1,6 @@
 import * as Crypto from "node:crypto"
-import type { AuditId } from "./AuditId.ts"
+import * as Schema from "effect/Schema"
+import { AuditId } from "./AuditId.ts"
 
 /** An event, bounded and clean. */
 export interface EncodedEvent {
@@ -34,38 +35,110 @@ export interface HashedRow extends AuditRow {
   readonly size: number
 }
 
+const beforeMetadata = (row: Omit<AuditRow, "metadata">): string =>
+  `{"action":${JSON.stringify(row.action)},"ghost_id":${JSON.stringify(row.ghostId)},"id":"${row.id}",` +
+  `"marks":${JSON.stringify(row.marks)},"metadata":`
+
+const afterMetadata = (row: Omit<AuditRow, "metadata">): string =>
+  `,"reason":${JSON.stringify(row.reason)},"request_id":${JSON.stringify(row.requestId)},` +
+  `"resource":${JSON.stringify(row.resource)},"result":${JSON.stringify(row.result)},"seq":${row.seq},` +
+  `"shell_id":${JSON.stringify(row.shellId)},"source":"${row.source}",` +
+  `"timestamp":"${new Date(row.timestamp).toISOString()}"}`
+
 /**
  * The event's canonical bytes as text (RFC 8785): the columns of its row under their own names, so that anybody who reads the
  * row can make them again and check `leaf_hash`.
  */
-export const canonicalJson = (row: AuditRow): string =>
-  `{"action":${JSON.stringify(row.action)},"ghost_id":${JSON.stringify(row.ghostId)},"id":"${row.id}",` +
-  `"marks":${JSON.stringify(row.marks)},"metadata":${row.metadata},"reason":${JSON.stringify(row.reason)},` +
-  `"request_id":${JSON.stringify(row.requestId)},"resource":${JSON.stringify(row.resource)},` +
-  `"result":${JSON.stringify(row.result)},"seq":${row.seq},"shell_id":${JSON.stringify(row.shellId)},` +
-  `"source":"${row.source}","timestamp":"${new Date(row.timestamp).toISOString()}"}`
+export const canonicalJson = (row: AuditRow): string => beforeMetadata(row) + row.metadata + afterMetadata(row)
 
-/** Written out field by field: object spread costs more here than everything else together. */
+/** A row without its hash yet; written out field by field: object spread costs more here than everything else together. */
+export const draftRow = (event: EncodedEvent, identity: Identity) => ({
+  id: identity.id,
+  timestamp: identity.timestamp,
+  source: identity.source,
+  seq: identity.seq,
+  ghostId: event.ghostId,
+  shellId: event.shellId,
+  action: event.action,
+  resource: event.resource,
+  result: event.result,
+  reason: event.reason,
+  requestId: event.requestId,
+  metadata: event.metadata,
+  marks: event.marks,
+  leafHash: "",
+  size: 0
+})
+
+/** Completes a draft by its own canonical text. */
+export const sealRow = (draft: ReturnType<typeof draftRow>, json: string): HashedRow => {
+  draft.leafHash = Crypto.hash("sha256", json, "hex")
+  draft.size = json.length
+  return draft
+}
+
 export const makeRow = (event: EncodedEvent, identity: Identity): HashedRow => {
-  const row = {
-    id: identity.id,
-    timestamp: identity.timestamp,
-    source: identity.source,
-    seq: identity.seq,
-    ghostId: event.ghostId,
-    shellId: event.shellId,
+  const draft = draftRow(event, identity)
+  return sealRow(draft, canonicalJson(draft))
+}
+
+const text = Schema.NullOr(Schema.String)
+
+/** Names in the order of `canonicalJson`. */
+const CanonicalEvent = Schema.Struct({
+  action: text,
+  ghost_id: text,
+  id: AuditId,
+  marks: Schema.Array(Schema.String),
+  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  reason: text,
+  request_id: text,
+  resource: text,
+  result: Schema.String,
+  seq: Schema.Number.pipe(Schema.int(), Schema.positive(), Schema.lessThanOrEqualTo(Number.MAX_SAFE_INTEGER)),
+  shell_id: text,
+  source: Schema.UUID,
+  timestamp: Schema.String
+})
+const isCanonicalEvent = Schema.is(CanonicalEvent)
+const isObject = Schema.is(CanonicalEvent.fields.metadata)
+
+const parsed = (json: string): unknown => {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The row whose `canonicalJson` is this text; undefined when there is none. The metadata are cut out of the text: made anew
+ * from their parsed form, keys that look like numbers would change places, and the hash with them.
+ */
+export const rowOf = (json: string): HashedRow | undefined => {
+  const event = parsed(json)
+  if (!isCanonicalEvent(event)) return undefined
+  const timestamp = Date.parse(event.timestamp)
+  if (Number.isNaN(timestamp)) return undefined
+  const plain = {
+    id: event.id,
+    timestamp,
+    source: event.source,
+    seq: event.seq,
+    ghostId: event.ghost_id,
+    shellId: event.shell_id,
     action: event.action,
     resource: event.resource,
     result: event.result,
     reason: event.reason,
-    requestId: event.requestId,
-    metadata: event.metadata,
-    marks: event.marks,
-    leafHash: "",
-    size: 0
+    requestId: event.request_id,
+    marks: event.marks
   }
-  const json = canonicalJson(row)
-  row.leafHash = Crypto.hash("sha256", json, "hex")
-  row.size = json.length
-  return row
+  const before = beforeMetadata(plain)
+  const after = afterMetadata(plain)
+  if (json.length < before.length + after.length || !json.startsWith(before) || !json.endsWith(after)) return undefined
+  const metadata = json.slice(before.length, json.length - after.length)
+  // Members that the canonical form does not have would hide between its own.
+  if (!isObject(parsed(metadata))) return undefined
+  return sealRow({ ...plain, metadata, leafHash: "", size: 0 }, json)
 }

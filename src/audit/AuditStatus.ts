@@ -1,19 +1,19 @@
-/** What the drain does at this moment. `since` is in milliseconds since the epoch. */
+/** What a drain does at this moment. `since` is in milliseconds since the epoch. */
 export type DrainState =
   | { readonly _tag: "idle" }
   | { readonly _tag: "draining" }
   /** The database is away or busy; the drain tries again by itself. */
   | { readonly _tag: "retrying"; readonly reason: string; readonly since: number }
-  /** The set-up is wrong (role, schema): nothing is lost, but somebody has to mend it. */
+  /** The set-up is wrong (role, schema, another trail): nothing is lost, but somebody has to mend it. */
   | { readonly _tag: "paused"; readonly reason: string; readonly since: number }
   /** The fiber died of a defect and is about to be started again. */
   | { readonly _tag: "dead"; readonly reason: string; readonly since: number }
   /** After the shutdown. */
   | { readonly _tag: "stopped" }
 
-/** Since the start of this process. At every moment `offered = committed + deadLettered + refused + shed + depth`. */
+/** Since the start of this process. At every moment `offered = committed + deadLettered + refused + shed + passedOver + depth`. */
 export interface AuditCounters {
-  /** Calls of `record`. */
+  /** Events that were to be recorded, the trail's own included. */
   readonly offered: number
   /** In `audit_log`. */
   readonly committed: number
@@ -23,21 +23,56 @@ export interface AuditCounters {
   readonly refused: number
   /** Answered with an id, but never to be written. */
   readonly shed: number
+  /** Damaged in the journal before they were read back. */
+  readonly passedOver: number
+  /** Events whose answer was not given after all, and nothing in the trail says so: that could not be recorded either. */
+  readonly notWithdrawn: number
+}
+
+/** Journals that dead processes left in the same place. */
+export interface OtherJournals {
+  /** Of living processes. */
+  readonly alive: number
+  /** Of another trail: never read, never removed. */
+  readonly foreign: ReadonlyArray<{ readonly path: string; readonly trail: string }>
+  /** Which could not be taken over so far, and why. */
+  readonly stuck: ReadonlyArray<{ readonly path: string; readonly reason: string }>
+  /** The one that is being written to the database. */
+  readonly adopting: { readonly source: string; readonly pending: number; readonly state: DrainState } | null
+  /** Taken over and removed, since the start of this process. */
+  readonly adopted: number
+}
+
+export interface JournalState {
+  readonly path: string
+  readonly bytes: number
+  readonly maxBytes: number
+  readonly segments: number
+  /** Why it takes nothing now. */
+  readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
+  /** Damaged spans that were put aside. */
+  readonly quarantined: number
+  readonly others: OtherJournals
 }
 
 /** The state of the trail's way into the database, for `/health`, `/readyz` and metrics. */
 export interface AuditStatus {
-  readonly mode: "memory"
+  /** The durability, with its exceptions by result. */
+  readonly mode: string
   /** This process's incarnation, a uuid. */
   readonly source: string
+  /** The trail that the events belong to, a uuid; null where nothing is kept on disk. */
+  readonly trail: string | null
   readonly accepting: boolean
   /** Events that wait for their COMMIT, those in the drain's hands included. */
   readonly depth: number
-  /** Of `depth`. */
+  /** Of `depth`: those that are in the journal only, since the memory is full. */
+  readonly beyond: number
+  /** Events that the memory takes. */
   readonly capacity: number
   /** Of `depth`: events that could be settled in no way so far; the others pass them, and they are tried again. */
   readonly aside: number
-  /** Characters of canonical JSON that wait. */
+  /** Characters of canonical JSON in memory. */
   readonly pendingSize: number
   /** Milliseconds since the oldest waiting event was recorded; null when none waits. */
   readonly oldestPendingMillis: number | null
@@ -45,4 +80,6 @@ export interface AuditStatus {
   readonly drain: DrainState
   /** How often the drain died of a defect and was started again. */
   readonly restarts: number
+  /** Null where nothing is kept on disk. */
+  readonly journal: JournalState | null
 }

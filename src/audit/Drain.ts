@@ -9,7 +9,7 @@ import { AuditStore } from "./AuditStore.ts"
 import type { DrainProgress } from "./DrainProgress.ts"
 import { isolate, type Move, nextMove } from "./NextMove.ts"
 import * as Pauses from "./Pauses.ts"
-import { cut, type Piece } from "./Piece.ts"
+import { type Piece, splitAt } from "./Piece.ts"
 import * as Rejections from "./Rejections.ts"
 import { retryClass } from "./RetryClass.ts"
 import * as Stride from "./Stride.ts"
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const settled = Effect.fnUntraced(function* (rows: { readonly committed: number; readonly deadLettered: number }) {
-    buffer.replaceFirst([])
+    buffer.settleFirst()
     reset()
     if (rows.committed > 0) {
       // Others are written, so what was refused in a row was refused for its own sake.
@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* (
     if (kind === "set-up") return yield* pauseFor(wordsOf(error))
     yield* Effect.logError(
       `ALARM: an audit event was refused by the table and by gatekeeper.audit_dead_letter too: ${wordsOf(error)}. ` +
-        "It is kept in memory and tried again; the others go on."
+        "It is kept and tried again; the others go on."
     )
     yield* setAside
   })
@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function* (
 
   const reject = Effect.fnUntraced(function* (piece: Piece, error: DatabaseError) {
     const row = piece.rows[0]
-    if (row === undefined) return buffer.replaceFirst([])
+    if (row === undefined) return buffer.settleFirst()
     buffer.replaceFirst([piece])
     const why = { sqlstate: error.sqlstate ?? null, reason: wordsOf(error), attempts: piece.attempts }
     if (Rejections.tellOfSetUp(rejections, why.sqlstate)) {
@@ -151,7 +151,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const deliver = Effect.fnUntraced(function* (piece: Piece) {
-    if (piece.rows.length > stride.rows) return buffer.replaceFirst(cut(piece, stride.rows))
+    // Only what is sent now: the rest may go in longer pieces again.
+    if (piece.rows.length > stride.rows) return buffer.replaceFirst(splitAt(piece, stride.rows))
     yield* progress.working
     const appended = yield* Effect.either(store.append(piece.rows, { certain: piece.certain })).pipe(
       Effect.onInterrupt(() => doubt(piece))
@@ -222,10 +223,7 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const drain: Drain = {
-    run: Effect.zipRight(
-      Effect.logInfo("Audit background worker started."),
-      Effect.asVoid(Effect.repeat(ended, { until: (done) => done }))
-    ),
+    run: Effect.asVoid(Effect.repeat(ended, { until: (done) => done })),
     giveUp
   }
   return drain

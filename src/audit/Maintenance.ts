@@ -5,7 +5,8 @@ import type { DatabaseError } from "../platform/DatabaseError.ts"
 import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import { wordsOf } from "./Drain.ts"
 
-const interval = Duration.hours(1)
+const partitionInterval = Duration.hours(1)
+const heartbeatInterval = Duration.minutes(1)
 const pauseAfterFailure = Duration.minutes(1)
 
 /** Until it succeeds, with a line for each failure. */
@@ -21,18 +22,19 @@ const insist = (what: string, task: Effect.Effect<void, DatabaseError>) =>
   )
 
 /**
- * Makes the incarnation known and the partitions of the months to come, beside the drain: no event waits for either, since a
- * row without a source makes one and a row without a partition has it made.
+ * Makes the incarnation and the partitions of the months to come known, and says each minute that it lives; beside the drain: no
+ * event waits for any of it, since a row without a source makes one and a row without a partition has it made.
  */
 export const make = (incarnation: Incarnation) =>
-  Effect.map(AuditStore, (store) =>
-    insist("The audit trail's incarnation is not registered", store.register(incarnation)).pipe(
+  Effect.map(AuditStore, (store) => {
+    const heartbeat = Effect.ignore(store.heartbeat(incarnation)).pipe(Effect.delay(heartbeatInterval))
+    const partitions = insist("Audit partitions were not made ahead", store.makePartitionsAhead)
+    return insist("The audit trail's incarnation is not registered", store.register(incarnation)).pipe(
       Effect.zipRight(
-        Effect.repeat(
-          insist("Audit partitions were not made ahead", store.makePartitionsAhead),
-          Schedule.spaced(interval)
-        )
-      ),
-      Effect.asVoid
+        Effect.all([Effect.forever(heartbeat), Effect.repeat(partitions, Schedule.spaced(partitionInterval))], {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
     )
-  )
+  })

@@ -1,6 +1,6 @@
 import type { DatabaseError } from "../platform/DatabaseError.ts"
 import type { Piece } from "./Piece.ts"
-import { cut } from "./Piece.ts"
+import { splitAt } from "./Piece.ts"
 import { retryClass } from "./RetryClass.ts"
 
 /** What the drain does after a failed append. `piece` takes the failed one's place. */
@@ -21,10 +21,10 @@ export type Move =
 /** Tries of a piece whose failure nobody understands. */
 export const unknownAttempts = 3
 
-/** Times in a row that a piece may overrun the deadline before less is sent at a time. */
-const overrunsAllowed = 2
+/** What overruns may weigh, in a row, before less is sent at a time: two that say so, or eight cut connections. */
+const overrunsAllowed = 8
 
-type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
+type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint" | "late">
 
 /**
  * Whether a failed append can have written something. Nothing is committed before COMMIT was sent: when no session was had, or
@@ -33,24 +33,28 @@ type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
 const leavesDoubt = (error: Failure): boolean => error.phase === "commit"
 
 /**
- * The piece may be more than the database takes in the time, or has memory for: no answer, a statement or a transaction
- * that was cancelled for its length (57014, 25P04), out of memory (53200).
+ * Whether the piece may be more than the database takes in the time, or has memory for: it was not answered in time, the
+ * statement or transaction was cancelled for its length (57014, 25P04), it was out of memory (53200). A connection that is
+ * cut says little of the piece; one that is cut at each try says that it is what the server, or something before it, dies of.
  */
-const overran = ({ phase, sqlstate }: Failure): boolean =>
-  phase !== "connect" &&
-  (sqlstate === undefined || sqlstate === "57014" || sqlstate === "25P04" || sqlstate === "53200")
+const overrunOf = ({ late, phase, sqlstate }: Failure): number => {
+  if (phase === "connect") return 0
+  if (late === true || sqlstate === "57014" || sqlstate === "25P04" || sqlstate === "53200") return 4
+  return sqlstate === undefined ? 1 : 0
+}
 
 /** Halves the piece, or rejects its only row. */
 export const isolate = (piece: Piece): Move =>
   piece.rows.length <= 1
     ? { _tag: "reject", piece }
-    : { _tag: "split", pieces: cut(piece, Math.ceil(piece.rows.length / 2)) }
+    : { _tag: "split", pieces: splitAt(piece, Math.ceil(piece.rows.length / 2)) }
 
 /** Nobody's fault: again, with less when the piece itself may be too much. A session that is not had says nothing of it. */
 const waitFor = (piece: Piece, error: Failure): Move => {
   if (error.phase === "connect") return { _tag: "wait", piece }
-  if (!overran(error)) return { _tag: "wait", piece: { ...piece, overruns: 0 } }
-  const overruns = piece.overruns + 1
+  const overrun = overrunOf(error)
+  if (overrun === 0) return { _tag: "wait", piece: { ...piece, overruns: 0 } }
+  const overruns = piece.overruns + overrun
   return overruns >= overrunsAllowed && piece.rows.length > 1
     ? { _tag: "shorten", piece: { ...piece, overruns: 0 } }
     : { _tag: "wait", piece: { ...piece, overruns } }

@@ -4,8 +4,9 @@ import * as Scope from "effect/Scope"
 import { type Connection, type ConnectOptions, connect } from "../platform/Connection.ts"
 import { DatabaseError } from "../platform/DatabaseError.ts"
 
-/** One session, opened when it is needed and again when it was lost. One caller at a time, `retire` aside. */
+/** One session, opened when it is needed and again when it was lost. */
 export interface OwnedSession {
+  /** One caller after the other, in the order in which they come; who is interrupted while waiting leaves no trace. */
   readonly use: <A>(
     work: (connection: Connection) => Effect.Effect<A, DatabaseError>
   ) => Effect.Effect<A, DatabaseError>
@@ -16,8 +17,12 @@ export interface OwnedSession {
 
 const retirement = new DatabaseError({ phase: "connect", reason: "the session was given up" })
 
-/** The session lives no longer than the scope. */
-export const make = Effect.fnUntraced(function* (options: ConnectOptions) {
+/** The session lives no longer than the scope. `greet` says whether the database at the other end is the right one. */
+export const make = Effect.fnUntraced(function* (
+  options: ConnectOptions,
+  greet: (connection: Connection) => Effect.Effect<unknown, DatabaseError>
+) {
+  const turn = yield* Effect.makeSemaphore(1)
   let current: { readonly connection: Connection; readonly scope: Scope.CloseableScope } | undefined
   let retired = false
 
@@ -34,7 +39,7 @@ export const make = Effect.fnUntraced(function* (options: ConnectOptions) {
       if (current?.connection.isOpen() === true) return current.connection
       yield* close
       const scope = yield* Scope.make()
-      const opened = yield* restore(connect(options).pipe(Scope.extend(scope))).pipe(
+      const opened = yield* restore(connect(options).pipe(Effect.tap(greet), Scope.extend(scope))).pipe(
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       current = { connection: opened, scope }
@@ -45,7 +50,7 @@ export const make = Effect.fnUntraced(function* (options: ConnectOptions) {
   )
 
   const session: OwnedSession = {
-    use: (work) => Effect.flatMap(connection, work),
+    use: (work) => turn.withPermits(1)(Effect.flatMap(connection, work)),
     retire: Effect.suspend(() => {
       retired = true
       return current?.connection.destroy ?? Effect.void

@@ -7,7 +7,7 @@ export interface Piece {
   readonly certain: boolean
   /** Failures that may be the rows' own fault; an outage costs none. */
   readonly attempts: number
-  /** Times in a row that the database did not take it in time. */
+  /** What the failures in a row weigh that may be due to its length. */
   readonly overruns: number
   /** Times that its partitions stood, by what the database said, after it had found none. */
   readonly partitionsMade: number
@@ -38,13 +38,13 @@ export const piecesOf = (rows: ReadonlyArray<HashedRow>, maximum: number): Reado
   return groups.map(freshPiece)
 }
 
-/** Cuts a piece into ones of `length` rows at most, in order; what is known of it holds for each. */
-export const cut = (piece: Piece, length: number): ReadonlyArray<Piece> => {
-  const parts: Array<Piece> = []
-  for (let start = 0; start < piece.rows.length; start += length) {
-    parts.push({ ...piece, rows: piece.rows.slice(start, start + length) })
-  }
-  return parts
-}
+/** Cuts the first `length` rows off a longer piece; what is known of it holds for both. */
+export const splitAt = (piece: Piece, length: number): ReadonlyArray<Piece> =>
+  piece.rows.length <= length
+    ? [piece]
+    : [
+        { ...piece, rows: piece.rows.slice(0, length) },
+        { ...piece, rows: piece.rows.slice(length) }
+      ]
 
 export const sizeOf = (rows: ReadonlyArray<HashedRow>): number => rows.reduce((sum, row) => sum + row.size, 0)

@@ -1,76 +1,122 @@
 import * as Crypto from "node:crypto"
-import * as Os from "node:os"
 import type * as Clock from "effect/Clock"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import type { AuditBuffer } from "./AuditBuffer.ts"
 import type { AuditId } from "./AuditId.ts"
-import { makeRow } from "./AuditRow.ts"
+import { canonicalJson, draftRow, sealRow } from "./AuditRow.ts"
 import type { Incarnation } from "./AuditStore.ts"
 import { encodeEvent } from "./EventEncoding.ts"
+import type { Counts, Journal } from "./journal/Journal.ts"
 import { makeUuidV7 } from "./UuidV7.ts"
+
+/** Why an event was not taken. */
+export interface Refusal {
+  readonly reason: "full" | "failing" | "closed"
+  readonly detail: string
+}
+
+/** Numbers that were given to events which nobody kept. */
+export interface ShedRange {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
 
 export interface Recorder {
   readonly incarnation: Incarnation
-  /** Synchronous from end to end, so numbers and rows are in one order and the bounds are exact. Never throws. */
-  readonly record: (event: AuditEvent) => AuditId | { readonly refused: "full" | "closed" }
+  /**
+   * Synchronous from end to end, so numbers and rows are in one order and the bounds are exact. Never throws. An `urgent` row
+   * waits for no company on its way to the database.
+   */
+  readonly record: (event: AuditEvent, urgent?: boolean) => AuditId | Refusal
+  /** An event of the trail's own; undefined when it cannot be taken now, which counts as nothing. */
+  readonly recordOwn: (event: AuditEvent) => AuditId | undefined
   readonly accepting: () => boolean
-  readonly counts: () => {
-    readonly offered: number
-    readonly refused: number
-    readonly shed: number
-    /** 0 before the first. */
-    readonly lastSeq: number
-  }
+  /** The last number given; 0 before the first. */
+  readonly lastSeq: () => number
+  readonly counts: () => Counts & { readonly offered: number }
+  /** What was shed since the last call of `receipted`. */
+  readonly shedRange: () => ShedRange | undefined
+  readonly receipted: () => void
 }
 
-/** Gives events their identity, time and number, and puts them into the buffer. Its life is the incarnation's. */
+export interface RecorderOptions {
+  readonly onFull: "refuse" | "shed"
+  /** Holds each event before its answer; without it the buffer alone does. */
+  readonly journal: Journal | undefined
+  /** Told of each refused and each shed event, at once: whoever counts them must know though the process ends. */
+  readonly onLoss: (counts: Counts) => void
+  /** The clock went back by so many milliseconds, more than ids bridge. */
+  readonly onStepBack: (millis: number) => void
+}
+
+const closed: Refusal = { reason: "closed", detail: "the process is stopping" }
+
+/** Gives events their identity, time and number, appends them to the journal and puts them into the buffer. */
 export const make = (
+  incarnation: Incarnation,
   buffer: AuditBuffer,
   clock: Clock.Clock,
-  options: {
-    readonly onFull: "refuse" | "shed"
-    /** The clock went back by so many milliseconds, more than ids bridge. */
-    readonly onStepBack: (millis: number) => void
-  }
+  options: RecorderOptions
 ): Recorder => {
-  const incarnation: Incarnation = {
-    source: Crypto.randomUUID(),
-    host: Os.hostname(),
-    pid: process.pid,
-    startedAt: clock.unsafeCurrentTimeMillis()
-  }
+  const { journal, onLoss } = options
+  const { source } = incarnation
   const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes), options.onStepBack)
-  let offered = 0
   let refused = 0
   let shed = 0
   let lastSeq = 0
+  let shedRange: ShedRange | undefined
+
+  const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
+
+  const full = (): Refusal => ({ reason: "full", detail: `${buffer.depth()} events wait for the database` })
+
+  const take = (event: AuditEvent, urgent: boolean): AuditId | Refusal => {
+    if (buffer.isClosed()) return closed
+    if (!buffer.hasRoom()) return full()
+    // A raw reading of the clock: an effect for each would cost more than the rest of the identity.
+    const timestamp = clock.unsafeCurrentTimeMillis()
+    const id = nextId(timestamp)
+    const seq = lastSeq + 1
+    const draft = draftRow(encodeEvent(event), { id, timestamp, source, seq })
+    const json = canonicalJson(draft)
+    const problem = journal?.append(seq, json)
+    if (problem !== undefined) return problem
+    lastSeq = seq
+    buffer.offer(sealRow(draft, json), urgent)
+    return id
+  }
+
+  const shedOne = (): AuditId => {
+    shed += 1
+    lastSeq += 1
+    shedRange = { from: shedRange?.from ?? lastSeq, to: lastSeq, count: (shedRange?.count ?? 0) + 1 }
+    onLoss(counts())
+    return nextId(clock.unsafeCurrentTimeMillis())
+  }
 
   return {
     incarnation,
-    accepting: () => !buffer.isClosed() && (options.onFull === "shed" || buffer.hasRoom()),
-    counts: () => ({ offered, refused, shed, lastSeq }),
-    record: (event) => {
-      offered += 1
-      if (buffer.isClosed()) {
-        refused += 1
-        return { refused: "closed" }
-      }
-      // A raw reading of the clock: an effect for each would cost more than the rest of the identity.
-      const timestamp = clock.unsafeCurrentTimeMillis()
-      if (!buffer.hasRoom()) {
-        if (options.onFull === "refuse") {
-          refused += 1
-          return { refused: "full" }
-        }
-        shed += 1
-        lastSeq += 1
-        return nextId(timestamp)
-      }
-      const encoded = encodeEvent(event)
-      const id = nextId(timestamp)
-      lastSeq += 1
-      buffer.offer(makeRow(encoded, { id, timestamp, source: incarnation.source, seq: lastSeq }))
-      return id
+    accepting: () =>
+      !buffer.isClosed() &&
+      (options.onFull === "shed" || (buffer.hasRoom() && (journal === undefined || journal.status().problem === null))),
+    lastSeq: () => lastSeq,
+    counts,
+    record: (event, urgent = false) => {
+      const taken = take(event, urgent)
+      if (typeof taken === "string") return taken
+      if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
+      refused += 1
+      onLoss(counts())
+      return taken
+    },
+    recordOwn: (event) => {
+      const taken = take(event, false)
+      return typeof taken === "string" ? taken : undefined
+    },
+    shedRange: () => shedRange,
+    receipted: () => {
+      shedRange = undefined
     }
   }
 }

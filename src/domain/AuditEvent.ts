@@ -6,8 +6,22 @@ import * as Schema from "effect/Schema"
  * - `ALLOWED`, `DENIED`: the policy decided.
  * - `UNAUTHENTICATED`: no usable token; nobody is named, whatever the request claims.
  * - `INVALID`: the request could not be understood, so nothing was decided.
+ *
+ * What the trail says of itself:
+ *
+ * - `LOST`: a loss receipt; events are missing, or nobody can know whether any are.
+ * - `WITHDRAWN`: an event was recorded, but its answer was not given.
+ * - `REPLAYED`: a dead letter came into the trail.
  */
-export const AuditResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID")
+export const AuditResult = Schema.Literal(
+  "ALLOWED",
+  "DENIED",
+  "UNAUTHENTICATED",
+  "INVALID",
+  "LOST",
+  "WITHDRAWN",
+  "REPLAYED"
+)
 export type AuditResult = typeof AuditResult.Type
 
 /**

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { AuditResult } from "../domain/AuditEvent.ts"
 import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
-import { HealthGroup } from "../platform/http/Health.ts"
+import { AuditCheck, HealthGroup } from "../platform/http/Health.ts"
 import { defaultAction, maximumLength } from "./AccessRequest.ts"
 
 /** The gatekeeper's statuses, in one place: what a code means to a client. */
@@ -85,6 +85,48 @@ const EventsParams = Schema.Struct({
 
 export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: Schema.NullOr(Schema.String) })
 
+/** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
+const PipelineSource = Schema.Struct({
+  source: Schema.String,
+  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere"),
+  host: Schema.NullOr(Schema.String),
+  pid: Schema.NullOr(Schema.Number),
+  durability: Schema.NullOr(Schema.String),
+  started_at: Schema.NullOr(Schema.String),
+  seen_at: Schema.NullOr(Schema.String),
+  signed_off_at: Schema.NullOr(Schema.String),
+  tail_unknown_after: Schema.NullOr(Schema.Number),
+  /** Each number up to this was looked for in the table and the dead letters. */
+  checked_seq: Schema.Number,
+  offered: Schema.Number,
+  committed: Schema.Number,
+  pending: Schema.Number,
+  /** Without those that were replayed. */
+  dead_lettered: Schema.Number,
+  quarantined: Schema.Number,
+  refused: Schema.Number,
+  shed: Schema.Number,
+  lost: Schema.Number,
+  unaccounted: Schema.Number,
+  /** False where an older program wrote, which does not count. */
+  counted: Schema.Boolean
+})
+
+/** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
+export const PipelineReport = Schema.Struct({
+  trail: Schema.NullOr(Schema.String),
+  process: AuditCheck,
+  problem: Schema.NullOr(Schema.String),
+  sources: Schema.NullOr(Schema.Array(PipelineSource)),
+  dead_letters: Schema.NullOr(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })),
+  next: Schema.NullOr(Schema.String)
+})
+
+const PipelineParams = Schema.Struct({
+  limit: parameter("1 to 1000 sources; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})
+
 class DecisionsGroup extends HttpApiGroup.make("decisions").add(
   HttpApiEndpoint.post("validate", "/validate")
     .setPayload(ValidateRequest)
@@ -100,19 +142,33 @@ class DecisionsGroup extends HttpApiGroup.make("decisions").add(
     )
 ) {}
 
-class TrailGroup extends HttpApiGroup.make("trail").add(
-  HttpApiEndpoint.get("events", "/audit/events")
-    .setUrlParams(EventsParams)
-    .addSuccess(EventsPage)
-    .addError(failures.unauthenticated)
-    .addError(failures.denied)
-    .addError(failures.invalid)
-    .addError(failures.auditUnavailable)
-    .addError(failures.trailUnreachable)
-    .annotate(
-      OpenApi.Description,
-      "The trail, newest first. Needs `read` on `audit/events`; the reading itself is recorded."
-    )
-) {}
+class TrailGroup extends HttpApiGroup.make("trail")
+  .add(
+    HttpApiEndpoint.get("events", "/audit/events")
+      .setUrlParams(EventsParams)
+      .addSuccess(EventsPage)
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .addError(failures.trailUnreachable)
+      .annotate(
+        OpenApi.Description,
+        "The trail, newest first. Needs `read` on `audit/events`; the reading itself is recorded."
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("pipeline", "/audit/pipeline")
+      .setUrlParams(PipelineParams)
+      .addSuccess(PipelineReport)
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "Whether anything is missing: the counts of each source, newest first. Needs `read` on `audit/pipeline`; recorded."
+      )
+  ) {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper").add(DecisionsGroup).add(TrailGroup).add(HealthGroup) {}

@@ -1,6 +1,8 @@
+import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import * as PostgresAuditStore from "../audit/PostgresAuditStore.ts"
@@ -15,6 +17,7 @@ import { shutdownShares } from "../platform/ShutdownShares.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { GatekeeperApi } from "./Api.ts"
 import { handlers } from "./Http.ts"
+import { auditView } from "./PipelineView.ts"
 import { loadPolicy } from "./PolicyFile.ts"
 import { Tokens } from "./Tokens.ts"
 
@@ -29,16 +32,7 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
         ...now,
         // It decides without its database for as long as the trail takes the events: no balancer need send them elsewhere.
         canAnswer: audit.accepting,
-        audit: {
-          mode: audit.mode,
-          accepting: audit.accepting,
-          drain: audit.drain._tag,
-          depth: audit.depth,
-          capacity: audit.capacity,
-          aside: audit.aside,
-          oldest_age_ms: audit.oldestPendingMillis,
-          counters: { ...audit.counters }
-        }
+        audit: auditView(audit)
       }
     })
   })
@@ -63,22 +57,30 @@ export type OnUnwritten = (count: number) => Effect.Effect<void>
 
 const trail = (onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(
-    Effect.map(Settings, ({ audit, shutdownDeadline }) =>
+    Effect.map(Settings, ({ audit, home, shutdownDeadline }) =>
       AuditLog.layer({
         ...audit,
+        journal: {
+          directory: Path.resolve(home, "journal"),
+          maxBytes: audit.journalMaxBytes,
+          flushInterval: audit.journalFlushInterval
+        },
         shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail),
         onUnwritten
       })
     )
-  ).pipe(Layer.provide(PostgresAuditStore.layer))
+  ).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]))
+
+/** The gatekeeper on a given trail: its port opens after it and closes before it. */
+export const layerOn = <E, R>(trail: Layer.Layer<AuditLog, E, R>) =>
+  Layer.fresh(server).pipe(
+    Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer]),
+    Layer.provide(trail),
+    Layer.provide(Migrator.layer("gatekeeper"))
+  )
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then the audit worker, then its port; at the end
  * the other way round, so that the trail closes after the last answer.
  */
-export const layer = (onUnwritten: OnUnwritten) =>
-  Layer.fresh(server).pipe(
-    Layer.provide([accessControl, AuditReader.layer]),
-    Layer.provide(trail(onUnwritten)),
-    Layer.provide(Migrator.layer("gatekeeper"))
-  )
+export const layer = (onUnwritten: OnUnwritten) => layerOn(trail(onUnwritten))

@@ -4,11 +4,15 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AuditCommandRun from "../audit/commands/CommandRun.ts"
+import { deadLettersCommand } from "../audit/commands/DeadLettersCommand.ts"
+import { trailCommand } from "../audit/commands/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
-import { unambiguous } from "../migrator/commands/Flags.ts"
-import { reportUsage } from "../migrator/commands/UsageReport.ts"
+import * as MigrateReport from "../migrator/commands/Report.ts"
 import { appVersion } from "../platform/AppVersion.ts"
+import { unambiguous } from "../platform/console/Flags.ts"
+import { reportUsage } from "../platform/console/UsageReport.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
 import { dotEnv } from "./DotEnv.ts"
@@ -27,7 +31,9 @@ const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),
   Args.mapEffect((name) => {
     const service = serviceNames.find((one) => one === name)
-    const problem = `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (migrate, token)`
+    const problem =
+      `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
+      "(migrate, trail, journal, dead-letters, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -40,6 +46,17 @@ const serving = Effect.promise(() => import("./Serve.ts"))
 const settings = Layer.provide(Settings.layer, dotEnv(".env"))
 
 const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
+
+/** Where the trail is. */
+const trailDatabase = storage(["gatekeeper"], { join: true })
+
+/** Commands that print one object with `--json`. */
+const reporting = new Map<string, object>([
+  ["migrate", MigrateReport.unasked],
+  ["trail", AuditCommandRun.unasked],
+  ["journal", AuditCommandRun.unasked],
+  ["dead-letters", AuditCommandRun.unasked]
+])
 
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
 export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
@@ -59,9 +76,11 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
     ),
     Command.withSubcommands([
       migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput)),
+      trailCommand(trailDatabase).pipe(Command.provide(commandOutput)),
+      deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
-  return reportUsage(words)(run(unambiguous(words)))
+  return reportUsage(words, reporting)(run(unambiguous(words)))
 }

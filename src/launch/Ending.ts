@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { ExitCode, exitCodeOf } from "../migrator/ExitCode.ts"
+import { commonExitCode, exitCodeOf } from "../platform/console/ExitCode.ts"
 import { Settings } from "../platform/Settings.ts"
 
 /** sysexits(3) EX_TEMPFAIL: the process ended before it could write what it had accepted. */
@@ -28,7 +28,7 @@ export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: Ending): num
   if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
     const failure = Cause.failureOption(exit.cause)
     if (Option.isNone(failure)) return 1
-    return ValidationError.isValidationError(failure.value) ? ExitCode.usage : exitCodeOf(failure.value)
+    return ValidationError.isValidationError(failure.value) ? commonExitCode.usage : exitCodeOf(failure.value)
   }
   if (ending.unwritten > 0) return unwrittenExitCode
   if (Exit.isSuccess(exit) || ending.serving) return 0

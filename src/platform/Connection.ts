@@ -37,8 +37,14 @@ export interface Connection {
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
    * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
+   *
+   * With `begun` the body's first message starts with `begin;` itself, which saves a round trip. It has no parameters
+   * then: only a simple query holds several statements.
    */
-  readonly transaction: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DatabaseError, R>
+  readonly transaction: <A, E, R>(
+    body: Effect.Effect<A, E, R>,
+    options?: { readonly begun: boolean }
+  ) => Effect.Effect<A, E | DatabaseError, R>
   /** Ends the session at once by destroying its socket. */
   readonly destroy: Effect.Effect<void>
 }
@@ -62,7 +68,11 @@ const destroySocket = (client: Pg.Client): void => {
 }
 
 const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
-  new DatabaseError({ phase, reason: `no answer within ${Duration.format(after)}; the connection was closed` })
+  new DatabaseError({
+    phase,
+    late: true,
+    reason: `no answer within ${Duration.format(after)}; the connection was closed`
+  })
 
 const rolledBack = new DatabaseError({
   phase: "commit",
@@ -203,18 +213,24 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
         bounded("statement", undefined, async () => {
           await pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
         }),
-      transaction: (body) =>
+      transaction: (body, options) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
-            // Interrupted here, nobody knows whether the transaction stands open: the session goes, its effects with it.
-            yield* restore(statement("statement", "begin", undefined, undefined)).pipe(
-              Effect.onInterrupt(() => destroy)
-            )
+            if (options?.begun !== true) {
+              // Interrupted here, nobody knows whether the transaction stands open: the session goes, its effects with it.
+              yield* restore(statement("statement", "begin", undefined, undefined)).pipe(
+                Effect.onInterrupt(() => destroy)
+              )
+            }
             const exit = yield* Effect.exit(restore(body))
             if (Exit.isFailure(exit)) {
-              // A rollback that fails leaves a session whose state nobody knows.
+              // Harmless where the body did not get as far as its own BEGIN; one that fails leaves a session whose state
+              // nobody knows.
               yield* statement("statement", "rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
               return yield* exit
+            }
+            if (open && client.getTransactionStatus() === "I") {
+              return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
             }
             const end = yield* restore(bounded("commit", undefined, () => client.query("commit"))).pipe(
               Effect.onInterrupt(() => destroy)

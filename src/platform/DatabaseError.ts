@@ -9,6 +9,8 @@ import * as Schema from "effect/Schema"
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
   phase: Schema.Literal("connect", "statement", "commit"),
   reason: Schema.String,
+  /** The deadline on our side passed; present only when it did. */
+  late: Schema.optional(Schema.Literal(true)),
   sqlstate: Schema.optional(Schema.String),
   detail: Schema.optional(Schema.String),
   hint: Schema.optional(Schema.String),

@@ -97,6 +97,22 @@ export const duration = (
     (given) => Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
   )
 
+const byteUnits = new Map([
+  ["", 1],
+  ["kib", 2 ** 10],
+  ["mib", 2 ** 20],
+  ["gib", 2 ** 30],
+  ["tib", 2 ** 40]
+])
+
+/** `512MiB`, `4GiB`, or a plain number of bytes. Bounds are inclusive. */
+export const bytes = (name: string, range: { readonly min: number; readonly max: number }, shape: Shape) =>
+  setting(name, shape, (given) => {
+    const found = /^(\d+)\s*(|[kmgt]ib)$/i.exec(given)
+    const value = Number(found?.[1]) * (byteUnits.get(found?.[2]?.toLowerCase() ?? "") ?? Number.NaN)
+    return value >= range.min && value <= range.max ? Option.some(value) : Option.none()
+  })
+
 export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (value: string) => boolean = () => true) =>
   setting(name, { ...shape, secret: true }, (given) =>
     accepts(given) ? Option.some(Redacted.make(given)) : Option.none()

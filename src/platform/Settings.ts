@@ -9,9 +9,8 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ServiceName, serviceNames } from "../domain/Service.ts"
+import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
 import * as Setting from "./Setting.ts"
-
-export type OnFull = "refuse" | "shed"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
 export type MigrateOnStart = "upgrade" | "verify" | "off"
@@ -36,15 +35,7 @@ export interface SettingsValues {
     readonly audience: Option.Option<string>
   }
   readonly accessPolicyPath: string
-  readonly audit: {
-    /** Events. */
-    readonly queueCapacity: number
-    /** Rows in one transaction at most. */
-    readonly batchSize: number
-    /** How long a first event waits for company. */
-    readonly linger: Duration.Duration
-    readonly onFull: OnFull
-  }
+  readonly audit: AuditSettings
   /** From the signal to the end of the process. */
   readonly shutdownDeadline: Duration.Duration
   readonly log: {
@@ -124,22 +115,7 @@ const config: Config.Config<SettingsValues> = Config.all({
   accessPolicyPath: text("ACCESS_POLICY_PATH", "a YAML file", "config/access-policy.yaml").pipe(
     Setting.orDefault("config/access-policy.yaml")
   ),
-  audit: Config.all({
-    queueCapacity: Setting.integer(
-      "AUDIT_QUEUE_CAPACITY",
-      { min: 1, max: 10_000_000 },
-      { expected: "a number of events from 1 to 10000000", example: "65536" }
-    ).pipe(Setting.orDefault(65_536)),
-    batchSize: Setting.integer(
-      "AUDIT_BATCH_SIZE",
-      { min: 1, max: 10_000 },
-      { expected: "a number of rows from 1 to 10000", example: "1000" }
-    ).pipe(Setting.orDefault(1_000)),
-    linger: Setting.duration("AUDIT_LINGER", { min: "0 millis", max: "10 seconds" }, "20ms").pipe(
-      Setting.orDefault(Duration.millis(20))
-    ),
-    onFull: Setting.choice("AUDIT_ON_FULL", ["refuse", "shed"], "refuse").pipe(Setting.orDefault("refuse"))
-  }),
+  audit: auditSettings,
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
     Setting.orDefault(Duration.seconds(25))
   ),

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/Connection.ts"
 import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
+import { eventually, gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled, until } from "./Trail.ts"
 
 it.scopedLive("a full buffer refuses, gives no number to what it refused, and accepts again when there is room", () =>
   Effect.gen(function* () {
@@ -17,13 +17,17 @@ it.scopedLive("a full buffer refuses, gives no number to what it refused, and ac
     const ids = yield* recordMany(trail.log, 10)
     expect(yield* trail.log.accepting).toBe(false)
     const refusal = yield* Effect.flip(trail.log.record(anEvent))
-    expect(refusal).toMatchObject({ _tag: "AuditUnavailable", reason: "full", depth: 10 })
+    expect(refusal).toMatchObject({
+      _tag: "AuditUnavailable",
+      reason: "full",
+      detail: "10 events wait for the database"
+    })
     yield* gate.open
     yield* settled(trail.log)
     expect(yield* trail.log.accepting).toBe(true)
     const last = yield* trail.log.record(anEvent)
     const status = yield* settled(trail.log)
-    expect(status.counters).toEqual({ offered: 12, committed: 11, deadLettered: 0, refused: 1, shed: 0 })
+    expect(status.counters).toMatchObject({ offered: 12, committed: 11, deadLettered: 0, refused: 1, shed: 0 })
     expect(yield* recordedIds(url)).toEqual([...ids, last])
     expect(yield* query(url, "select max(seq) as seq from gatekeeper.audit_log")).toEqual([{ seq: "11" }])
     yield* trail.shutdown
@@ -33,7 +37,7 @@ it.scopedLive("a full buffer refuses, gives no number to what it refused, and ac
   })
 )
 
-it.scopedLive("a full buffer sheds where it is told to, counts it, and leaves the gap in the numbers", () =>
+it.scopedLive("a full buffer sheds where it is told to, counts it, and a receipt in the trail names the numbers", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const gate = yield* Effect.makeLatch(false)
@@ -45,18 +49,47 @@ it.scopedLive("a full buffer sheds where it is told to, counts it, and leaves th
     expect(new Set(ids).size).toBe(5)
     expect(yield* trail.log.accepting).toBe(true)
     yield* gate.open
-    yield* settled(trail.log)
+    const receipts = yield* eventually(
+      url,
+      "select seq::integer, source, reason, metadata from gatekeeper.audit_log where result = 'LOST'",
+      (rows) => rows.length > 0
+    )
     const last = yield* trail.log.record(anEvent)
     const status = yield* settled(trail.log)
-    expect(status.counters).toEqual({ offered: 6, committed: 4, deadLettered: 0, refused: 0, shed: 2 })
+    expect(status.counters).toMatchObject({ offered: 7, committed: 5, deadLettered: 0, refused: 0, shed: 2 })
     yield* trail.shutdown
-    expect(yield* recordedIds(url)).toEqual([...ids.slice(0, 3), last])
-    expect(
-      yield* query(url, "select array_agg(seq::integer order by seq) as numbers from gatekeeper.audit_log")
-    ).toEqual([{ numbers: [1, 2, 3, 6] }])
-    expect(yield* query(url, "select signed_off_seq, shed, unwritten from gatekeeper.audit_source")).toEqual([
-      { signed_off_seq: "6", shed: "2", unwritten: "0" }
+    expect(receipts).toEqual([
+      {
+        seq: 6,
+        source: status.source,
+        reason: "2 events answered without a record, among numbers 4 to 5",
+        metadata: { kind: "shed", source: status.source, from_seq: 4, to_seq: 5, count: 2 }
+      }
     ])
+    expect(
+      yield* query(url, "select id, seq::integer from gatekeeper.audit_log where result <> 'LOST' order by seq")
+    ).toEqual([...ids.slice(0, 3).map((id, index) => ({ id, seq: index + 1 })), { id: last, seq: 7 }])
+    expect(yield* query(url, "select signed_off_seq, shed, unwritten from gatekeeper.audit_source")).toEqual([
+      { signed_off_seq: "7", shed: "2", unwritten: "0" }
+    ])
+  })
+)
+
+it.scopedLive("what was shed before the end has its receipt at the end", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const gate = yield* Effect.makeLatch(false)
+    const trail = yield* openTrail(url, { queueCapacity: 2, onFull: "shed", batchSize: 1 }, (store) => ({
+      ...store,
+      append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options))
+    }))
+    yield* recordMany(trail.log, 3)
+    yield* gate.open
+    yield* until(trail.log, (status) => status.depth < 2)
+    yield* trail.shutdown
+    expect(
+      yield* query(url, "select metadata->'count' as count from gatekeeper.audit_log where result = 'LOST'")
+    ).toEqual([{ count: 1 }])
   })
 )
 

@@ -38,7 +38,10 @@ it.scopedLive("rows of the trail cannot be changed, deleted or truncated, throug
       "delete from gatekeeper.audit_trail",
       "update gatekeeper.audit_dead_letter set reason = ''",
       "delete from gatekeeper.audit_dead_letter",
-      "truncate gatekeeper.audit_dead_letter"
+      "truncate gatekeeper.audit_dead_letter",
+      "update gatekeeper.audit_dead_letter_replay set outcome = 'replayed'",
+      "delete from gatekeeper.audit_dead_letter_replay",
+      "truncate gatekeeper.audit_dead_letter_replay"
     ]) {
       expect((yield* Effect.flip(query(url, statement))).sqlstate).toBe("42501")
     }
@@ -125,6 +128,41 @@ it.scopedLive("what a source has said of itself stands, and only its last number
   })
 )
 
+it.scopedLive("counts of a source only grow, and who it is and where it was closed stand", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const change = (set: string) => query(url, `update gatekeeper.audit_source set ${set}`)
+    yield* query(
+      url,
+      `insert into gatekeeper.audit_source
+         (source, last_seq, boot_id, durability, committed, dead_lettered, replayed, quarantined, checked_seq, lost, seen_at)
+       values ($1, 9, 'a', 'journal', 5, 4, 3, 2, 8, 1, now())`,
+      [crypto.randomUUID()]
+    )
+    const counters = ["committed", "dead_lettered", "replayed", "quarantined", "checked_seq", "lost"]
+    const refused = [
+      ...counters.map((counter) => `${counter} = ${counter} - 1`),
+      "boot_id = 'b'",
+      "boot_id = null",
+      "durability = 'memory'",
+      "seen_at = seen_at - interval '1 second'",
+      "seen_at = null"
+    ]
+    for (const set of refused) expect([set, (yield* Effect.flip(change(set))).sqlstate]).toEqual([set, "42501"])
+    for (const counter of counters) yield* change(`${counter} = ${counter} + 1`)
+    yield* change("unsigned_after = 9")
+    yield* change("unsigned_after = 9, last_seq = 12, committed = committed + 3")
+    for (const set of ["unsigned_after = 10", "unsigned_after = null"]) {
+      expect([set, (yield* Effect.flip(change(set))).sqlstate]).toEqual([set, "42501"])
+    }
+    // A last number that grows uncounted marks the source for good.
+    expect(yield* query(url, "select counted from gatekeeper.audit_source")).toEqual([{ counted: true }])
+    yield* change("last_seq = 13")
+    expect(yield* query(url, "select counted from gatekeeper.audit_source")).toEqual([{ counted: false }])
+    expect((yield* Effect.flip(change("counted = true"))).sqlstate).toBe("42501")
+  })
+)
+
 it.scopedLive("an application role that owns nothing writes the trail and makes partitions, and no more", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
@@ -134,9 +172,10 @@ it.scopedLive("an application role that owns nothing writes the trail and makes 
     )
     for (const grant of [
       `grant usage on schema gatekeeper to ${role}`,
-      `grant select, insert on gatekeeper.audit_log, gatekeeper.audit_dead_letter to ${role}`,
+      `grant select, insert on gatekeeper.audit_log, gatekeeper.audit_dead_letter, gatekeeper.audit_dead_letter_replay to ${role}`,
       `grant select, insert on gatekeeper.audit_source to ${role}`,
-      `grant update (host, pid, started_at, last_seq, last_at, signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt)
+      `grant update (host, pid, started_at, last_seq, last_at, signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt,
+       boot_id, durability, seen_at, committed, dead_lettered, replayed, quarantined, checked_seq, lost, unsigned_after)
        on gatekeeper.audit_source to ${role}`,
       `grant select on gatekeeper.audit_trail to ${role}`
     ]) {

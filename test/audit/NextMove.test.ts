@@ -4,7 +4,7 @@ import { freshPiece, type Piece } from "../../src/audit/Piece.ts"
 import type { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { rowsOf } from "./Events.ts"
 
-type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint">
+type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint" | "late">
 
 const piece = (rows: number, rest: Partial<Piece> = {}): Piece => ({ ...freshPiece(rowsOf(rows)), ...rest })
 const statement = (sqlstate?: string): Failure =>
@@ -65,19 +65,32 @@ describe("after a failed append", () => {
   })
 
   it.each<[name: string, failure: Failure]>([
-    ["was not answered", statement()],
+    ["was not answered in time", { phase: "statement", late: true }],
     ["was cancelled for its length", statement("57014")],
     ["made its transaction too long", statement("25P04")],
     ["was too much for the memory", statement("53200")],
-    ["was not answered at COMMIT", { phase: "commit" }]
+    ["was not answered in time at COMMIT", { phase: "commit", late: true }]
   ])("a piece that %s twice in a row is shortened, without blame, and never rejected", (_, failure) => {
     const once = nextMove(piece(10), failure)
-    expect(once).toMatchObject({ _tag: "wait", piece: { overruns: 1, attempts: 0 } })
-    expect(nextMove(piece(10, { overruns: 1 }), failure)).toMatchObject({
+    expect(once).toMatchObject({ _tag: "wait", piece: { overruns: 4, attempts: 0 } })
+    expect(nextMove(piece(10, { overruns: 4 }), failure)).toMatchObject({
       _tag: "shorten",
       piece: { overruns: 0, attempts: 0 }
     })
     expect(nextMove(piece(1, { overruns: 100 }), failure)).toMatchObject({ _tag: "wait", piece: { attempts: 0 } })
+  })
+
+  it("a connection that is cut says little of the piece, one that is cut at each of eight tries that it is too much", () => {
+    let tried = piece(10)
+    for (let tries = 1; tries < 8; tries++) {
+      const move = nextMove(tried, { phase: "statement" })
+      expect(move._tag).toBe("wait")
+      if (move._tag === "wait") tried = move.piece
+    }
+    expect(nextMove(tried, { phase: "statement" })).toMatchObject({
+      _tag: "shorten",
+      piece: { overruns: 0, attempts: 0 }
+    })
   })
 
   it("a session that is not had leaves open whether a piece is too long; another trouble says that it is not", () => {

@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { cut, freshPiece, piecesOf } from "../../src/audit/Piece.ts"
+import { freshPiece, piecesOf, splitAt } from "../../src/audit/Piece.ts"
 import { rowsOf } from "./Events.ts"
 
 it.prop(
@@ -17,15 +17,14 @@ it.prop(
 )
 
 it.prop(
-  "cutting by length keeps every row, in order, and what is known of them",
+  "splitting keeps every row, in order, and what is known of them",
   [FastCheck.integer({ min: 0, max: 40 }), FastCheck.integer({ min: 1, max: 45 })],
   ([rows, length]) => {
     const whole = { ...freshPiece(rowsOf(rows)), certain: false, attempts: 2 }
-    const parts = cut(whole, length)
+    const parts = splitAt(whole, length)
     expect(parts.flatMap((part) => part.rows)).toEqual(whole.rows)
-    for (const part of parts) {
-      expect(part.rows.length).toBeLessThanOrEqual(length)
-      expect(part).toMatchObject({ certain: false, attempts: 2 })
-    }
+    expect(parts).toHaveLength(rows > length ? 2 : 1)
+    expect(parts[0]?.rows).toHaveLength(Math.min(rows, length))
+    for (const part of parts) expect(part).toMatchObject({ certain: false, attempts: 2 })
   }
 )

@@ -186,13 +186,20 @@ it.scopedLive("after it was abandoned nothing is written, and the end can still 
       refusals.push(yield* Effect.flip(store.deadLetter(row, { sqlstate: null, reason: "test", attempts: 1 })))
     }
     expect(refusals.map((error) => error.phase)).toEqual(["connect", "connect"])
-    const incarnation = { source: rows[0]?.source ?? "", host: "here", pid: 1, startedAt: 0 }
+    const incarnation = {
+      source: rows[0]?.source ?? "",
+      host: "here",
+      pid: 1,
+      startedAt: 0,
+      bootId: "boot",
+      durability: "memory"
+    }
     const located = yield* store.locate(
       incarnation,
       rows.map((row) => row.id)
     )
     expect([...located.committed].sort()).toEqual(rows.slice(0, 2).map((row) => row.id))
-    const end = { lastSeq: 3, shed: 0, refused: 0, unwritten: 1, inDoubt: 0 }
+    const end = { lastSeq: 3, shed: 0, refused: 0, unwritten: 1, inDoubt: 0, quarantined: 0 }
     yield* store.signOff(incarnation, end)
     // An answer that was lost is asked for again.
     yield* store.signOff(incarnation, end)
@@ -217,7 +224,14 @@ it.scopedLive("whoever asks where rows are waits for a COMMIT that is under way"
       [second.id]
     )
     yield* other.query("update gatekeeper.audit_source set last_seq = 2")
-    const incarnation = { source: first.source, host: "here", pid: 1, startedAt: 0 }
+    const incarnation = {
+      source: first.source,
+      host: "here",
+      pid: 1,
+      startedAt: 0,
+      bootId: "boot",
+      durability: "memory"
+    }
     const asking = yield* Effect.fork(
       store.locate(
         incarnation,

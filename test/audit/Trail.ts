@@ -1,3 +1,5 @@
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,7 +8,9 @@ import * as Logger from "effect/Logger"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { AuditLedger } from "../../src/audit/AuditLedger.ts"
 import { AuditLog, type AuditLogOptions } from "../../src/audit/AuditLog.ts"
+import { TrailUnreachable } from "../../src/audit/AuditReader.ts"
 import type { AuditStatus } from "../../src/audit/AuditStatus.ts"
 import { AuditStore } from "../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
@@ -19,7 +23,11 @@ import { anEvent } from "./Events.ts"
 /** A database of one's own with the gatekeeper's schema. */
 export const gatekeeperDatabase = Effect.tap(freshDatabase, gatekeeperUp)
 
+/** In memory only; tests of the journal say where it is. */
 export const defaults: AuditLogOptions = {
+  durability: { default: "memory", byResult: {} },
+  journal: null,
+  commitDeadline: "2 seconds",
   queueCapacity: 10_000,
   batchSize: 100,
   linger: "5 millis",
@@ -36,6 +44,27 @@ export interface Trail {
   readonly shutdown: Effect.Effect<void>
 }
 
+/** Connects for each question, so that a trail can begin without its database. */
+export const ledgerOf = (url: Redacted.Redacted): typeof AuditLedger.Service => {
+  const ask = <A>(question: (ledger: typeof AuditLedger.Service) => Effect.Effect<A, TrailUnreachable>) =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.make({ url, maxConnections: 1 }).pipe(
+        Effect.provide(Reactivity.layer),
+        Effect.mapError(({ message }) => new TrailUnreachable({ reason: message }))
+      )
+      const context = yield* Layer.build(AuditLedger.layerClient({ sql, deadline: "5 seconds" }))
+      return yield* question(Context.get(context, AuditLedger))
+    }).pipe(Effect.scoped)
+  return {
+    sources: (query) => ask((ledger) => ledger.sources(query)),
+    source: (source) => ask((ledger) => ledger.source(source)),
+    gaps: (source, query) => ask((ledger) => ledger.gaps(source, query)),
+    receipts: (source) => ask((ledger) => ledger.receipts(source)),
+    silent: (olderThan) => ask((ledger) => ledger.silent(olderThan)),
+    deadLetters: ask((ledger) => ledger.deadLetters)
+  }
+}
+
 /** A whole trail: AuditLog, its drain and a store in a real PostgreSQL. */
 export const openTrail = (
   url: Redacted.Redacted,
@@ -45,13 +74,14 @@ export const openTrail = (
 ): Effect.Effect<Trail, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const ledger = Layer.succeed(AuditLedger, ledgerOf(url))
     const stores = PostgresAuditStore.layerUrl({ url, ...store }).pipe(
       Layer.map((context) => Context.make(AuditStore, around(Context.get(context, AuditStore))))
     )
     const context = yield* Layer.buildWithScope(
-      AuditLog.layer({ ...defaults, ...options }).pipe(Layer.provide(stores)),
+      AuditLog.layer({ ...defaults, ...options }).pipe(Layer.provide([stores, ledger])),
       scope
-    )
+    ).pipe(Effect.orDie)
     return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void) }
   })
 
@@ -97,6 +127,7 @@ export const eventually = (url: Redacted.Redacted, text: string, holds: (rows: R
     Effect.orDieWith((rows) => new Error(`it did not come to that: ${JSON.stringify(rows)}`))
   )
 
-/** `offered = committed + dead-lettered + refused + shed + depth`. */
+/** `offered = committed + dead-lettered + refused + shed + passed over + depth`. */
 export const isConserved = ({ counters, depth }: AuditStatus): boolean =>
-  counters.offered === counters.committed + counters.deadLettered + counters.refused + counters.shed + depth
+  counters.offered ===
+  counters.committed + counters.deadLettered + counters.refused + counters.shed + counters.passedOver + depth

@@ -27,6 +27,8 @@ const forbidden = [
   "select gatekeeper.audit_make_month('2001-01-01')",
   "delete from gatekeeper.audit_source",
   "delete from gatekeeper.audit_dead_letter",
+  "update gatekeeper.audit_dead_letter_replay set outcome = 'replayed'",
+  "truncate gatekeeper.audit_dead_letter_replay",
   "insert into gatekeeper.audit_trail default values",
   "insert into gatekeeper.schema_history (revision, slug) values (9, 'x')",
   "delete from gatekeeper.schema_history",

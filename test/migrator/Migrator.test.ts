@@ -21,10 +21,11 @@ describe("the layer of a service", () => {
       Effect.provide([environment({ url, migrationUrl, services }), quiet])
     )
   const expected = {
-    gatekeeper: ["audit_dead_letter", "audit_log", "audit_source", "audit_trail"],
+    gatekeeper: ["audit_dead_letter", "audit_dead_letter_replay", "audit_log", "audit_source", "audit_trail"],
     guardian: ["agent_badges", "certificate", "session"],
     router: ["history"]
   }
+  const heads = { gatekeeper: 3, guardian: 2, router: 2 }
 
   it.scopedLive.each([
     { services: [...serviceNames] },
@@ -39,7 +40,9 @@ describe("the layer of a service", () => {
       yield* all(url, services)
       for (const service of services) {
         expect(yield* tablesOf(url, service)).toEqual(expected[service])
-        expect(yield* ask(url, `select revision from ${service}.schema_version`)).toEqual([{ revision: 2 }])
+        expect(yield* ask(url, `select revision from ${service}.schema_version`)).toEqual([
+          { revision: heads[service] }
+        ])
       }
       const schemas = yield* ask(url, "select nspname from pg_namespace where nspname = any($1)", [[...serviceNames]])
       expect(schemas).toHaveLength(services.length)
@@ -60,7 +63,7 @@ describe("the layer of a service", () => {
         ),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
-      const head = "0002_application_role"
+      const head = "0003_conservation"
       expect(version).toEqual({ actual: head, expected: head, head, service: "gatekeeper" })
       expect(lines).toContain(`Gatekeeper schema versioned at revision ${head} (head)`)
     })

@@ -44,6 +44,45 @@ describe("Connection.transaction", () => {
     })
   )
 
+  it.scopedLive(
+    "takes a body that begins the transaction in its first message: whole or not at all, and the session goes on",
+    () =>
+      Effect.gen(function* () {
+        const { session, observer } = yield* withTable
+        const begun = { begun: true }
+        const first = (text: string) => session.query(`begin; ${text}`)
+        const insert = (id: number) => session.query("insert into t values ($1)", [id])
+        yield* session.transaction(Effect.zipRight(first("set local lock_timeout = 1000"), insert(1)), begun)
+        yield* session.transaction(
+          session.copyIn("begin; set local lock_timeout = 1000; copy t (id) from stdin", "2\n3\n"),
+          begun
+        )
+        expect(yield* count(observer)).toBe(3)
+        const failures = [
+          Effect.zipRight(first("insert into t values (4)"), insert(1)),
+          first("insert into t values (4); select 1 / 0"),
+          first("not a statement"),
+          session.copyIn("begin; copy t (id) from stdin", "4\n1\n"),
+          session.copyIn("begin; insert into t values (4); copy t (id) from stdin", "x\n")
+        ]
+        const states = yield* Effect.forEach(failures, (body) =>
+          Effect.map(Effect.flip(session.transaction(body, begun)), ({ phase, sqlstate }) => [phase, sqlstate])
+        )
+        expect(states).toEqual(["23505", "22012", "42601", "23505", "22P02"].map((state) => ["statement", state]))
+        const body = Effect.zipRight(first("insert into t values (4)"), session.query("select pg_sleep(30)"))
+        const early = first("insert into t values (4); select pg_sleep(30)")
+        for (const interrupted of [body, early]) {
+          const fiber = yield* Effect.fork(session.transaction(interrupted, begun))
+          yield* untilActive(observer, session.backendPid)
+          yield* Fiber.interrupt(fiber)
+          expect(session.isOpen()).toBe(true)
+        }
+        expect(Exit.isFailure(yield* Effect.exit(session.transaction(session.query("select 1"), begun)))).toBe(true)
+        yield* session.transaction(Effect.zipRight(first("select 1"), insert(5)), begun)
+        expect(yield* count(observer)).toBe(4)
+      })
+  )
+
   it.scopedLive("fails with phase commit and the SQLSTATE when COMMIT is refused", () =>
     Effect.gen(function* () {
       const { session } = yield* withTable

@@ -39,6 +39,11 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["MIGRATE_ON_START", "maybe", "one of upgrade, verify, off"],
   ["DATABASE_CONNECT_DEADLINE", "30", "a duration from 100ms to 1h"],
   ["JWT_SECRET_KEY", "hunter2", "at least 32 bytes of secret text"],
+  ["AUDIT_DURABILITY", "disk", "one of memory, journal, fsync, commit"],
+  ["AUDIT_DURABILITY_BY_RESULT", "DENIED=fsync,REFUSED=fsync", "ALLOWED, DENIED, UNAUTHENTICATED, INVALID with one of"],
+  ["AUDIT_JOURNAL_MAX_BYTES", "4 gigabytes", "a size from 64KiB to 1024TiB"],
+  ["AUDIT_JOURNAL_FLUSH_INTERVAL", "0", "a duration from 10ms to 1m"],
+  ["AUDIT_COMMIT_DEADLINE", "5m", "a duration from 10ms to 1m"],
   ["AUDIT_QUEUE_CAPACITY", "0", "a number of events"],
   ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
   ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
@@ -66,7 +71,16 @@ describe("Settings", () => {
         databaseConnectDeadline: Duration.seconds(30),
         jwt: { secret: Option.none(), issuer: Option.none(), audience: Option.none() },
         accessPolicyPath: "config/access-policy.yaml",
-        audit: { queueCapacity: 65_536, batchSize: 1_000, linger: Duration.millis(20), onFull: "refuse" },
+        audit: {
+          durability: { default: "journal", byResult: {} },
+          journalMaxBytes: 4 * 2 ** 30,
+          journalFlushInterval: Duration.seconds(1),
+          commitDeadline: Duration.seconds(2),
+          queueCapacity: 8_192,
+          batchSize: 1_000,
+          linger: Duration.millis(20),
+          onFull: "refuse"
+        },
         shutdownDeadline: Duration.seconds(25),
         log: { level: "Info", format: "auto" }
       })
@@ -89,6 +103,11 @@ describe("Settings", () => {
         JWT_ISSUER: "https://issuer.example",
         JWT_AUDIENCE: "gravitas",
         ACCESS_POLICY_PATH: "policy.yaml",
+        AUDIT_DURABILITY: "memory",
+        AUDIT_DURABILITY_BY_RESULT: "denied = fsync, UNAUTHENTICATED=COMMIT",
+        AUDIT_JOURNAL_MAX_BYTES: "512MiB",
+        AUDIT_JOURNAL_FLUSH_INTERVAL: "50ms",
+        AUDIT_COMMIT_DEADLINE: "500ms",
         AUDIT_QUEUE_CAPACITY: "10",
         AUDIT_BATCH_SIZE: "5",
         AUDIT_LINGER: "0ms",
@@ -106,7 +125,16 @@ describe("Settings", () => {
         databaseConnectDeadline: Duration.minutes(2),
         jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
         accessPolicyPath: "policy.yaml",
-        audit: { queueCapacity: 10, batchSize: 5, linger: Duration.zero, onFull: "shed" },
+        audit: {
+          durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
+          journalMaxBytes: 512 * 2 ** 20,
+          journalFlushInterval: Duration.millis(50),
+          commitDeadline: Duration.millis(500),
+          queueCapacity: 10,
+          batchSize: 5,
+          linger: Duration.zero,
+          onFull: "shed"
+        },
         shutdownDeadline: Duration.seconds(1),
         log: { level: "Debug", format: "json" }
       })

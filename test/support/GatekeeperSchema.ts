@@ -21,5 +21,11 @@ const bring = (url: Redacted.Redacted, target: Target) => {
 /** Brings the gatekeeper's schema to head. */
 export const gatekeeperUp = (url: Redacted.Redacted) => bring(url, Target.Head())
 
+/** Brings it up to a revision, or back to one, by number. */
+export const gatekeeperUpTo = (url: Redacted.Redacted, number: number) =>
+  bring(url, Target.UpTo({ number, slug: null }))
+export const gatekeeperDownTo = (url: Redacted.Redacted, number: number) =>
+  bring(url, Target.DownTo({ number, slug: null }))
+
 /** The whole way back. */
-export const gatekeeperDown = (url: Redacted.Redacted) => bring(url, Target.DownTo({ number: 0, slug: null }))
+export const gatekeeperDown = (url: Redacted.Redacted) => gatekeeperDownTo(url, 0)

@@ -3,23 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { SignJWT } from "jose"
 import { expect } from "vitest"
 import { connect, type Row } from "../../src/platform/Connection.ts"
 import { type Program, type ProgramOptions, program } from "./Program.ts"
 import { freshDatabase } from "./TestDatabase.ts"
+import { signingSecret, tokenOf } from "./Tokens.ts"
 
-export const signingSecret = "a signing secret for tests, long enough"
-
-const key = new TextEncoder().encode(signingSecret)
-
-/** Seconds from now until it expires; negative for one that has. */
-export const tokenOf = (ghost: string, expiresIn = 3_600): Promise<string> =>
-  new SignJWT({ groups: ["admin"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject(ghost)
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresIn)
-    .sign(key)
+export { signingSecret, tokenOf }
 
 export const rowsOf = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
   connect({ url, applicationName: "gravitas test" }).pipe(

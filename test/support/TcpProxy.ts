@@ -15,6 +15,11 @@ export interface TcpProxy {
   readonly cutBefore: (statement: string) => Effect.Effect<void>
   /** The next such query is answered, and the answer held back for good: the connection stays. Completes when it was answered. */
   readonly holdAnswerTo: (statement: string) => Effect.Effect<void>
+  /**
+   * Of all that clients send from now on, `count` bytes reach the server; whoever sends the next one is cut off, wherever that is in
+   * what it says. Completes when that has happened.
+   */
+  readonly cutAfter: (count: number) => Effect.Effect<void>
   /** Milliseconds that each connection from now on takes to reach the server. */
   readonly delayConnections: (millis: number) => void
   /** Connections made through the proxy so far. */
@@ -39,6 +44,7 @@ export const tcpProxy = (url: Redacted.Redacted) =>
     const sockets = new Set<Net.Socket>()
     let connections = 0
     let awaited: { readonly message: Buffer; readonly fault: Fault; readonly done: () => void } | undefined
+    let severing: { left: number; readonly done: () => void } | undefined
     let delay = 0
 
     const join = (client: Net.Socket) => {
@@ -55,6 +61,16 @@ export const tcpProxy = (url: Redacted.Redacted) =>
         })
       }
       client.on("data", (data) => {
+        if (severing !== undefined) {
+          if (severing.left < data.length) {
+            const { done, left } = severing
+            severing = undefined
+            server.write(data.subarray(0, left))
+            client.destroy()
+            return done()
+          }
+          severing.left -= data.length
+        }
         // The driver sends a simple query in one write, which arrives in one piece on the loopback interface.
         if (awaited?.message.equals(data) === true) {
           faulty = awaited
@@ -100,7 +116,20 @@ export const tcpProxy = (url: Redacted.Redacted) =>
     through.port = typeof address === "object" && address !== null ? String(address.port) : ""
     const afflict = (fault: Fault) => (statement: string) =>
       Effect.async<void>((resume) => {
-        awaited = { message: queryMessage(statement), fault, done: () => resume(Effect.void) }
+        const waiting = { message: queryMessage(statement), fault, done: () => resume(Effect.void) }
+        awaited = waiting
+        // Who no longer waits for it does not want it to happen.
+        return Effect.sync(() => {
+          if (awaited === waiting) awaited = undefined
+        })
+      })
+    const cutAfter = (count: number) =>
+      Effect.async<void>((resume) => {
+        const cut = { left: count, done: () => resume(Effect.void) }
+        severing = cut
+        return Effect.sync(() => {
+          if (severing === cut) severing = undefined
+        })
       })
     const proxy: TcpProxy = {
       url: Redacted.make(through.href),
@@ -108,6 +137,7 @@ export const tcpProxy = (url: Redacted.Redacted) =>
       loseAnswerTo: afflict("lose-answer"),
       cutBefore: afflict("cut-before"),
       holdAnswerTo: afflict("hold-answer"),
+      cutAfter,
       delayConnections: (millis) => {
         delay = millis
       }

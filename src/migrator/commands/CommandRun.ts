@@ -3,7 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
-import { coloursWanted } from "./Colours.ts"
+import { coloursWanted } from "../../platform/console/Colours.ts"
 import { MigrationsFailed, type Report, type ReportedError, reported, tell } from "./Report.ts"
 
 export interface Tagged extends Error {

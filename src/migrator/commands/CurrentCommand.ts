@@ -1,12 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import { flag } from "../../platform/console/Flags.ts"
+import { helpOf } from "../../platform/console/Help.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { readStatus } from "../run/Status.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { flag } from "./Flags.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
 import { renderCurrent } from "./Rendering.ts"
 
 const checkHead = flag("check-head").pipe(

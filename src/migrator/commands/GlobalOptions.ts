@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { serviceNames } from "../../domain/Service.ts"
+import { flag } from "../../platform/console/Flags.ts"
 import { parseDuration } from "../../platform/Setting.ts"
-import { flag } from "./Flags.ts"
 
 const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
 

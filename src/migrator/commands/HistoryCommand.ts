@@ -3,14 +3,14 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { flag } from "../../platform/console/Flags.ts"
+import { helpOf } from "../../platform/console/Help.ts"
+import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import { readEvents } from "../history/EventLog.ts"
 import { revisionName } from "../revision/Revision.ts"
 import { openRun } from "../run/SchemaRun.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { flag } from "./Flags.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
-import { type Cell, renderTable } from "./Table.ts"
 
 /** What stands in the schema, in the order of its numbers. */
 const readHistory = Effect.fn("Migrator.history")(function* (service: ServiceName) {

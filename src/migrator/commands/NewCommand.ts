@@ -6,14 +6,14 @@ import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
+import { refusal, wrongUsage } from "../../platform/console/CommandRefused.ts"
+import { flag } from "../../platform/console/Flags.ts"
+import { helpOf } from "../../platform/console/Help.ts"
 import { MigrationsDirectory } from "../revision/MigrationFiles.ts"
 import { revisionName } from "../revision/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../revision/RevisionTemplate.ts"
-import { refusal, wrongUsage } from "./CommandRefused.ts"
 import { runCommand } from "./CommandRun.ts"
-import { flag } from "./Flags.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
 
 const modules = fileURLToPath(new URL("../revision", import.meta.url))
 

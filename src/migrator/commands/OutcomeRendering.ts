@@ -1,5 +1,5 @@
+import { renderTable } from "../../platform/console/Table.ts"
 import type { Outcome } from "../run/SchemaRun.ts"
-import { renderTable } from "./Table.ts"
 
 export const outcomeJson = ({ address, ahead, from, head, steps, to }: Outcome) => ({
   from,

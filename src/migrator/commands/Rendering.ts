@@ -1,6 +1,6 @@
 import type { ServiceName } from "../../domain/Service.ts"
+import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import type { RevisionStatus, Status } from "../run/Status.ts"
-import { type Cell, renderTable } from "./Table.ts"
 
 const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
   applied: "good",

@@ -1,11 +1,11 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import { wrongUsage } from "../../platform/console/CommandRefused.ts"
+import { helpOf } from "../../platform/console/Help.ts"
 import { type Renumbered, renumber } from "../recovery/Renumbering.ts"
-import { wrongUsage } from "./CommandRefused.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
 
 const revision = Args.text({ name: "revision" }).pipe(
   Args.withDescription("The revision that came late, in full where two have its number: 0002_add_reason.")

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import { exitCodeOf } from "../ExitCode.ts"
+import { exitCodeOf } from "../../platform/console/ExitCode.ts"
 import { RevisionFailed } from "../run/RevisionFailed.ts"
 
 /** A failure as `--json` shows it. */
@@ -28,6 +28,9 @@ export interface Report<A> {
     | { readonly service: ServiceName; readonly ok: false; readonly error: ReportedError }
   >
 }
+
+/** What that object has beside its error when the command line was not understood: no service was asked. */
+export const unasked = { services: [] } satisfies Pick<Report<never>, "services">
 
 /** One or more services failed. The first one's code ends the process. */
 export class MigrationsFailed extends Schema.TaggedError<MigrationsFailed>()("MigrationsFailed", {

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { CommandRefused } from "../../platform/console/CommandRefused.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { renderScript } from "../offline/OfflineScript.ts"
 import type { Target } from "../plan/Plan.ts"
-import type { CommandRefused } from "./CommandRefused.ts"
 import { runCommand } from "./CommandRun.ts"
 import type { Given } from "./GlobalOptions.ts"
 

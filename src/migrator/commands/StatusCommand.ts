@@ -1,12 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
+import { helpOf } from "../../platform/console/Help.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type RevisionStatus, readStatus } from "../run/Status.ts"
 import type { Verdict } from "./CommandRun.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
 import { renderStatus } from "./Rendering.ts"
 
 /** An upgrade might go on with it, so it is no refusal; that it was left so is news all the same. */

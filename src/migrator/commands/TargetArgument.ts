@@ -2,9 +2,9 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { type CommandRefused, wrongUsage } from "../../platform/console/CommandRefused.ts"
 import { type OfflineRange, parseRange } from "../offline/OfflineRange.ts"
 import type { Target } from "../plan/Plan.ts"
-import { type CommandRefused, wrongUsage } from "./CommandRefused.ts"
 import type { Given } from "./GlobalOptions.ts"
 
 /** Where to go; for a script (`--sql`) also from where. */

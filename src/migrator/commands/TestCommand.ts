@@ -1,12 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import { helpOf } from "../../platform/console/Help.ts"
+import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import { type CatalogDifference, showDifference } from "../catalog/CatalogDiff.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type RevisionTrial, type Trial, tryRevisions } from "../trial/Trial.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
-import { type Cell, renderTable } from "./Table.ts"
 
 const failed = ({ afterDown, afterSecondUp }: RevisionTrial): boolean => afterDown.length + afterSecondUp.length > 0
 

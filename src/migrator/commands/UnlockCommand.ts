@@ -2,12 +2,12 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { wrongUsage } from "../../platform/console/CommandRefused.ts"
+import { helpOf } from "../../platform/console/Help.ts"
+import { renderTable } from "../../platform/console/Table.ts"
 import { type LockState, unlock } from "../recovery/Unlock.ts"
-import { wrongUsage } from "./CommandRefused.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
-import { renderTable } from "./Table.ts"
 
 const pid = Options.integer("pid").pipe(
   Options.withDescription("End this session, if it is the one that holds the lock. Its transaction rolls back."),

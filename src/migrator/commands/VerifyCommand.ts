@@ -2,6 +2,8 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { helpOf } from "../../platform/console/Help.ts"
+import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { revisionName, type Section } from "../revision/Revision.ts"
@@ -11,8 +13,6 @@ import type { Session } from "../run/Session.ts"
 import { revisionStatuses } from "../run/Status.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
-import { helpOf } from "./Help.ts"
-import { type Cell, renderTable } from "./Table.ts"
 
 /** Of one applied revision. `holds` is null where its file asserts nothing, or is not here. */
 interface Verified {

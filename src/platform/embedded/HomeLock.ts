@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { tryLock } from "fs-native-extensions"
+import * as OsLock from "../OsLock.ts"
 
 /** The lock file of a home cannot be opened or locked. */
 export class HomeLockUnusable extends Schema.TaggedError<HomeLockUnusable>()("HomeLockUnusable", {
@@ -39,14 +39,8 @@ export interface HomeLock {
 const HolderLine = Schema.parseJson(Holder)
 
 /**
- * The locked byte is far behind the text: on Windows a lock is mandatory, and others must still be able to read who holds it.
- */
-const lockedByte = 2 ** 30
-
-/**
- * Takes the lock for as long as the scope lasts, or gives None. It is the operating system's, on an open file: it dies with
- * its process, however that ends, and no pid or clock has to be believed. Children do not inherit it (Node opens files
- * close-on-exec), so a PostgreSQL that outlives us does not hold it either.
+ * Takes the lock for as long as the scope lasts, or gives None. A PostgreSQL that outlives its process does not hold it: see
+ * `OsLock`.
  */
 export const tryAcquire = (
   path: string,
@@ -54,32 +48,13 @@ export const tryAcquire = (
 ): Effect.Effect<Option.Option<HomeLock>, HomeLockUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     const locked = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: async () => {
-          // For reading and appending, not truncated: the text may be that of the present holder.
-          const file = await Fs.open(path, "a+", 0o600)
-          try {
-            if (tryLock(file.fd, lockedByte, 1)) return Option.some(file)
-          } catch (cause) {
-            await file.close()
-            throw cause
-          }
-          await file.close()
-          return Option.none()
-        },
-        catch: (cause) => new HomeLockUnusable({ path, reason: cause instanceof Error ? cause.message : String(cause) })
-      }),
-      Option.match({ onNone: () => Effect.void, onSome: (file) => Effect.promise(() => file.close()) })
+      OsLock.tryAcquire(path).pipe(Effect.mapError(({ reason }) => new HomeLockUnusable({ path, reason }))),
+      Option.match({ onNone: () => Effect.void, onSome: (lock) => lock.release })
     )
     if (Option.isNone(locked)) return Option.none<HomeLock>()
-    const file = locked.value
     const since = new Date(yield* Clock.currentTimeMillis).toISOString()
     const report: HomeLock["report"] = (phase, port) =>
-      Effect.promise(async () => {
-        const line = `${JSON.stringify({ pid: process.pid, since, purpose, phase, port } satisfies Holder)}\n`
-        await file.truncate(0)
-        await file.appendFile(line)
-      })
+      locked.value.write(`${JSON.stringify({ pid: process.pid, since, purpose, phase, port } satisfies Holder)}\n`)
     yield* report("starting", null)
     return Option.some({ report })
   })

@@ -7,9 +7,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { exitCode, lastWords } from "../../../src/launch/Ending.ts"
 import { migrateCommand } from "../../../src/migrator/commands/Commands.ts"
-import { unambiguous } from "../../../src/migrator/commands/Flags.ts"
-import { reportUsage } from "../../../src/migrator/commands/UsageReport.ts"
+import { unasked } from "../../../src/migrator/commands/Report.ts"
 import { MigrationsDirectory } from "../../../src/migrator/revision/MigrationFiles.ts"
+import { unambiguous } from "../../../src/platform/console/Flags.ts"
+import { reportUsage } from "../../../src/platform/console/UsageReport.ts"
 import { Database } from "../../../src/platform/Database.ts"
 import { Settings } from "../../../src/platform/Settings.ts"
 import { quiet } from "./Fixture.ts"
@@ -40,7 +41,7 @@ export const commandLine =
       const exit = yield* CliCommand.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(
         unambiguous(["node", "migrate", ...args])
       ).pipe(
-        reportUsage(["migrate", ...args]),
+        reportUsage(["migrate", ...args], new Map([["migrate", unasked]])),
         Console.withConsole({
           ...console,
           log: (...values: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(values.join(" "))),

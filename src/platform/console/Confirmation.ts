@@ -1,8 +1,7 @@
 import * as Prompt from "@effect/cli/Prompt"
 import * as Effect from "effect/Effect"
-import { isTerminal } from "../../platform/Logging.ts"
+import { isTerminal } from "../Logging.ts"
 import { refusal } from "./CommandRefused.ts"
-import type { Given } from "./GlobalOptions.ts"
 
 const someoneIsThere = Effect.sync(() => process.stdin.isTTY === true && isTerminal("stdout"))
 
@@ -20,5 +19,5 @@ const ask = (question: string) =>
  * Asks a person once more before what cannot be taken back; `--yes` answers. Where nobody can be asked (a pipe), the option
  * that named the danger, such as `--allow-data-loss`, is the answer: the caller has looked for it.
  */
-export const confirmed = ({ yes }: Given, question: string) =>
+export const confirmed = ({ yes }: { readonly yes: boolean }, question: string) =>
   yes ? Effect.void : Effect.if(someoneIsThere, { onTrue: () => ask(question), onFalse: () => Effect.void })

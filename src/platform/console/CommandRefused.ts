@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { ExitCode } from "../ExitCode.ts"
+import { commonExitCode } from "./ExitCode.ts"
 
 /** A command that was not begun: an option that does not fit it, or an answer that was not given. */
 export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
@@ -11,6 +11,8 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
   }
 }
 
-export const wrongUsage = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.usage })
+export const wrongUsage = (problem: string): CommandRefused =>
+  new CommandRefused({ problem, exitCode: commonExitCode.usage })
 
-export const refusal = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.refused })
+export const refusal = (problem: string): CommandRefused =>
+  new CommandRefused({ problem, exitCode: commonExitCode.refused })

@@ -1,3 +1,5 @@
+import { visible } from "./Visible.ts"
+
 /** One cell: its text, and how a terminal that shows colours should show it. */
 export interface Cell {
   readonly text: string
@@ -15,7 +17,9 @@ export const renderTable = (
   rows: ReadonlyArray<ReadonlyArray<Cell>>,
   colours: boolean
 ): string => {
-  const all: ReadonlyArray<ReadonlyArray<Cell>> = [header.map((text) => ({ text, tone: "quiet" as const })), ...rows]
+  const all = [header.map((text): Cell => ({ text, tone: "quiet" })), ...rows].map((row) =>
+    row.map((cell): Cell => ({ ...cell, text: visible(cell.text) }))
+  )
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
   return all
     .map((row) =>

@@ -1,7 +1,7 @@
 import * as Terminal from "@effect/platform/Terminal"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import { isTerminal } from "../../platform/Logging.ts"
+import { isTerminal } from "../Logging.ts"
 
 /** https://no-color.org: set to anything but nothing. */
 const refusedByEnvironment = Config.string("NO_COLOR").pipe(

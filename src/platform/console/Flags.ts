@@ -1,16 +1,19 @@
 import * as Options from "@effect/cli/Options"
 
-/** Options that are there or not. All that `migrate` has stand here, or `unambiguous` would not know them. */
+/** Options that are there or not. All that a command has stand here, or `unambiguous` would not know them. */
 const names = [
+  "all",
   "allow-data-loss",
   "check-head",
   "db",
   "dry-run",
   "events",
+  "gaps",
   "json",
   "mark-applied",
   "mark-reverted",
   "no-color",
+  "repair",
   "retry",
   "sql",
   "ts",

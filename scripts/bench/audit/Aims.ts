@@ -1,0 +1,34 @@
+import { fixed, line } from "../Table.ts"
+import type { DrainReport } from "./DrainBench.ts"
+import type { RecordReport } from "./RecordBench.ts"
+import type { ValidateReport } from "./ValidateBench.ts"
+
+interface Aim {
+  readonly what: string
+  readonly value: number
+  readonly atMost?: number
+  readonly atLeast?: number
+}
+
+const aims = ({ drain, record, validate }: Reports): ReadonlyArray<Aim> => [
+  { what: "journal p99 / (stringify + bare append) p99", value: record.ratios.journalToAppend.p99, atMost: 3 },
+  { what: "journal p99.9, microseconds", value: record.microseconds.journal.p999, atMost: 100 },
+  { what: "drain / COPY", value: drain.ratios.drainToCopy, atLeast: 0.8 },
+  { what: "/validate with the journal / without audit", value: validate.ratios.journalToOff, atLeast: 0.95 }
+]
+
+interface Reports {
+  readonly record: RecordReport
+  readonly drain: DrainReport
+  readonly validate: ValidateReport
+}
+
+const aimText = ({ atLeast, atMost }: Aim): string => (atMost === undefined ? `>= ${atLeast}` : `<= ${atMost}`)
+
+const isMet = ({ atLeast = -Infinity, atMost = Infinity, value }: Aim): boolean => value <= atMost && value >= atLeast
+
+/** What is asked of the trail on a quiet machine, and what this run saw. */
+export const aimsTable = (reports: Reports): ReadonlyArray<string> => [
+  line("aims, on a quiet machine", ["aim", "here", ""]),
+  ...aims(reports).map((aim) => line(aim.what, [aimText(aim), fixed(2)(aim.value), isMet(aim) ? "met" : "missed"]))
+]

@@ -1,0 +1,125 @@
+import * as Crypto from "node:crypto"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { type HashedRow, makeRow } from "../../../src/audit/AuditRow.ts"
+import { copyColumns, copyLine } from "../../../src/audit/CopyText.ts"
+import { encodeEvent } from "../../../src/audit/EventEncoding.ts"
+import { makeUuidV7 } from "../../../src/audit/UuidV7.ts"
+import type { Connection } from "../../../src/platform/Connection.ts"
+import { batch } from "./BenchTrail.ts"
+import { event } from "./Events.ts"
+
+const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes))
+
+const makeRows = (number: number): ReadonlyArray<HashedRow> => {
+  const source = Crypto.randomUUID()
+  return Array.from({ length: number }, (_, index) => {
+    const timestamp = Date.now()
+    return makeRow(encodeEvent(event), { id: nextId(timestamp), timestamp, source, seq: index + 1 })
+  })
+}
+
+/** Rows per second of COPY, `batch` rows in each transaction; the text is made beforehand. */
+export const copyRate = (connection: Connection, number: number) =>
+  Effect.gen(function* () {
+    const rows = makeRows(number)
+    const texts = Array.from({ length: Math.ceil(number / batch) }, (_, index) =>
+      rows
+        .slice(index * batch, (index + 1) * batch)
+        .map(copyLine)
+        .join("")
+    )
+    const [took] = yield* Effect.timed(
+      Effect.forEach(texts, (text) => connection.copyIn(`copy gatekeeper.audit_log (${copyColumns}) from stdin`, text))
+    )
+    return number / Duration.toSeconds(took)
+  })
+
+const insertOne =
+  `insert into gatekeeper.audit_log (${copyColumns}) ` +
+  "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, decode($14, 'hex'))"
+
+const valuesOf = (row: HashedRow): ReadonlyArray<unknown> => [
+  row.id,
+  new Date(row.timestamp),
+  row.source,
+  row.seq,
+  row.ghostId,
+  row.shellId,
+  row.action,
+  row.resource,
+  row.result,
+  row.reason,
+  row.requestId,
+  row.metadata,
+  row.marks,
+  row.leafHash
+]
+
+/** Rows per second of one INSERT per event, each its own transaction. */
+export const singleRate = (connection: Connection, number: number) =>
+  Effect.gen(function* () {
+    const rows = makeRows(number)
+    const [took] = yield* Effect.timed(Effect.forEach(rows, (row) => connection.query(insertOne, valuesOf(row))))
+    return number / Duration.toSeconds(took)
+  })
+
+/** The event as an object whose `JSON.stringify` has the bytes that a journal's frame holds. */
+const plainEvent = (() => {
+  const [row] = makeRows(1)
+  if (row === undefined) throw new Error("one row was asked for")
+  return {
+    action: row.action,
+    ghost_id: row.ghostId,
+    id: row.id,
+    marks: row.marks,
+    metadata: event.metadata,
+    reason: row.reason,
+    request_id: row.requestId,
+    resource: row.resource,
+    result: row.result,
+    seq: 10_000,
+    shell_id: row.shellId,
+    source: row.source,
+    timestamp: new Date(row.timestamp).toISOString()
+  }
+})()
+
+/** Characters, and bytes, of the event's canonical JSON. */
+export const eventBytes = JSON.stringify(plainEvent).length
+
+export const stringify = (): string => JSON.stringify(plainEvent)
+
+/** The least that keeping an event in a file costs; the file is beside the journals. */
+export interface PlainFile {
+  readonly append: () => void
+  readonly appendAndSync: Effect.Effect<void>
+}
+
+export const plainFile = (home: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const path = Path.join(home, `plain-${Crypto.randomUUID()}`)
+      return { path, fd: Fs.openSync(path, "ax", 0o600) }
+    }),
+    ({ fd, path }) =>
+      Effect.sync(() => {
+        Fs.closeSync(fd)
+        Fs.unlinkSync(path)
+      })
+  ).pipe(
+    Effect.map(({ fd }): PlainFile => {
+      const append = () => {
+        Fs.writeSync(fd, stringify())
+      }
+      return {
+        append,
+        appendAndSync: Effect.async((resume) => {
+          append()
+          Fs.fdatasync(fd, (error) => resume(error === null ? Effect.void : Effect.die(error)))
+        })
+      }
+    })
+  )

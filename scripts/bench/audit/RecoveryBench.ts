@@ -1,0 +1,86 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { type Connection, connect } from "../../../src/platform/Connection.ts"
+import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
+import { progress } from "../Progress.ts"
+import { fixed, line, whole } from "../Table.ts"
+import { benchProcess } from "./BenchProcess.ts"
+import { copyRate } from "./PlainWrites.ts"
+
+const copiedRows = 50_000
+
+const Latency = Schema.Struct({ p50: Schema.Number, p99: Schema.Number, p999: Schema.Number })
+const Filled = Schema.Struct({ rss: Schema.Array(Schema.Number), latency: Latency, pending: Schema.Number })
+const Recovered = Schema.Struct({ seconds: Schema.Number, highestRss: Schema.Number })
+
+const rowsIn = (connection: Connection) =>
+  Effect.map(connection.query("select count(*)::integer as rows from gatekeeper.audit_log"), ({ rows }) =>
+    Number(rows[0]?.["rows"])
+  )
+
+const megabytes = (bytes: number): number => bytes / 2 ** 20
+
+/** A process that is killed with `events` waiting, and what the next one needs to write them. */
+export const recoveryBench = (url: Redacted.Redacted, events: number) =>
+  Effect.gen(function* () {
+    const connection = yield* connect({ url, applicationName: "gravitas bench", deadline: "5 minutes" })
+    const environment = { DATABASE_URL: Redacted.value(url), GRAVITAS_HOME: yield* temporaryHome }
+    const program = "RecoveryProcess.ts"
+
+    yield* progress(`recovery, recording ${whole(events)} events that PostgreSQL does not take`)
+    const filling = yield* benchProcess({ program, words: ["fill", String(events)], environment })
+    const filled = yield* filling.next(Filled)
+    yield* filling.kill
+    const before = yield* rowsIn(connection)
+
+    yield* progress("recovery, COPY before")
+    const copyBefore = yield* copyRate(connection, copiedRows)
+    yield* progress("recovery, the next process")
+    const recovering = yield* benchProcess({ program, words: ["recover"], environment })
+    const recovered = yield* recovering.next(Recovered)
+    yield* progress("recovery, COPY after")
+    const copyAfter = yield* copyRate(connection, copiedRows)
+
+    const missing = before + 2 * copiedRows + events - (yield* rowsIn(connection))
+    const copy = (copyBefore + copyAfter) / 2
+    const rate = events / recovered.seconds
+    return {
+      events,
+      pendingAtTheKill: filled.pending,
+      /** Rows that should be in the table and are not: none. */
+      missing,
+      microsecondsOfRecord: filled.latency,
+      /** At the start, and with a tenth, half and all of the events waiting. */
+      rssMegabytes: filled.rss.map(megabytes),
+      rssMegabytesRecovering: megabytes(recovered.highestRss),
+      seconds: recovered.seconds,
+      rowsPerSecond: { recovery: rate, copy },
+      ratios: { recoveryToCopy: rate / copy, rssAllToTenth: (filled.rss[3] ?? Number.NaN) / (filled.rss[1] ?? 0) }
+    }
+  }).pipe(Effect.scoped)
+
+export type RecoveryReport = Effect.Effect.Success<ReturnType<typeof recoveryBench>>
+
+export const recoveryTable = (report: RecoveryReport): ReadonlyArray<string> => {
+  const { p50, p99, p999 } = report.microsecondsOfRecord
+  const { ratios, rowsPerSecond } = report
+  return [
+    line("with PostgreSQL away, MB of memory (RSS)", ["start", "10 %", "50 %", "100 %", "100 % / 10 %"]),
+    line(`${whole(report.pendingAtTheKill)} events waiting`, [
+      ...report.rssMegabytes.map(fixed(0)),
+      fixed(2)(ratios.rssAllToTenth)
+    ]),
+    line("meanwhile: record, journal, microseconds", ["p50", "p99", "p99.9"]),
+    line("", [p50, p99, p999].map(fixed(2))),
+    line("recovery after SIGKILL, rows per second", ["rate", "/ COPY", "seconds", "RSS MB", "missing"]),
+    line(`${whole(report.events)} events of the dead process`, [
+      whole(rowsPerSecond.recovery),
+      fixed(2)(ratios.recoveryToCopy),
+      fixed(1)(report.seconds),
+      fixed(0)(report.rssMegabytesRecovering),
+      whole(report.missing)
+    ]),
+    line("COPY x1000 before and after it", [whole(rowsPerSecond.copy)])
+  ]
+}

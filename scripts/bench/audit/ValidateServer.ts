@@ -1,0 +1,56 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditId } from "../../../src/audit/AuditId.ts"
+import { AuditLog } from "../../../src/audit/AuditLog.ts"
+import * as Gatekeeper from "../../../src/gatekeeper/Gatekeeper.ts"
+import { storage } from "../../../src/launch/Storage.ts"
+import { Addresses } from "../../../src/platform/http/Addresses.ts"
+import * as Logging from "../../../src/platform/Logging.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+import { endWithBench, tell } from "./BenchProcess.ts"
+
+/** A gatekeeper as the program runs one, or, with the word `off`, the same without a trail. ValidateBench starts it. */
+const isOff = process.argv[2] === "off"
+
+const anId = AuditId.make("0197d7a4-0000-7000-8000-000000000000")
+
+const noTrail = Layer.succeed(AuditLog, {
+  record: () => Effect.succeed(anId),
+  withdraw: () => Effect.void,
+  accepting: Effect.succeed(true),
+  status: Effect.dieMessage("there is no trail")
+})
+
+const gatekeeper = isOff ? Gatekeeper.layerOn(noTrail) : Gatekeeper.layer(() => Effect.void)
+
+const announced = Effect.gen(function* () {
+  const addresses = yield* (yield* Addresses).all
+  yield* tell({ url: addresses.get("gatekeeper")?.url })
+})
+
+/** Of this process, user and system, in microseconds. */
+const tellUsage = Effect.suspend(() => {
+  const { system, user } = process.cpuUsage()
+  return tell({ processorTime: user + system })
+})
+
+const answers = Effect.zipRight(
+  Effect.async<void>((resume) => {
+    process.once("message", () => resume(Effect.void))
+  }),
+  tellUsage
+).pipe(Effect.forever)
+
+endWithBench()
+
+Layer.effectDiscard(announced).pipe(
+  Layer.merge(Layer.scopedDiscard(Effect.forkScoped(answers))),
+  Layer.provide(gatekeeper),
+  Layer.provide([storage(["gatekeeper"], { join: false }), Addresses.layer]),
+  Layer.provide(Logging.layer("stderr")),
+  Layer.provide([Settings.layer, NodeContext.layer]),
+  Layer.launch,
+  NodeRuntime.runMain
+)

@@ -1,0 +1,213 @@
+import * as Crypto from "node:crypto"
+import * as Os from "node:os"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { durabilitiesText, isJournaled } from "../domain/Durability.ts"
+import { bootId } from "../platform/BootId.ts"
+import * as Adoption from "./Adoption.ts"
+import * as AuditBuffer from "./AuditBuffer.ts"
+import type { AuditLogOptions } from "./AuditLog.ts"
+import type { AuditStatus } from "./AuditStatus.ts"
+import { AuditStore, type Incarnation } from "./AuditStore.ts"
+import * as Confirmation from "./Confirmation.ts"
+import * as Drain from "./Drain.ts"
+import * as DrainProgress from "./DrainProgress.ts"
+import { overflowOf } from "./JournalOverflow.ts"
+import * as Journal from "./journal/Journal.ts"
+import * as JournalRoom from "./journal/JournalRoom.ts"
+import * as Losses from "./Losses.ts"
+import * as Maintenance from "./Maintenance.ts"
+import * as Recorder from "./Recorder.ts"
+import { retryClass } from "./RetryClass.ts"
+
+/** The database was there a moment ago, when its schema was looked at; a short absence is waited for. */
+const trailPatience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
+
+const makeIncarnation = (durability: string) =>
+  Effect.gen(function* () {
+    const incarnation: Incarnation = {
+      source: Crypto.randomUUID(),
+      host: Os.hostname(),
+      pid: process.pid,
+      startedAt: yield* Clock.currentTimeMillis,
+      bootId: yield* bootId,
+      durability
+    }
+    return incarnation
+  })
+
+/** Begins anew when it dies of a defect, and takes nothing else along. */
+const supervised = (name: string, part: Effect.Effect<unknown>): Effect.Effect<void> =>
+  part.pipe(
+    Effect.zipRight(Effect.never),
+    Effect.catchAllDefect((defect) =>
+      Effect.zipRight(
+        Effect.logError(`The audit trail's ${name} died and is started again in 10 s: ${String(defect)}`),
+        Effect.sleep("10 seconds")
+      )
+    ),
+    Effect.forever
+  )
+
+/** The parts of a trail, put together: recorder -> journal and buffer -> drain, and what watches them. */
+export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onStepBack: (millis: number) => void) {
+  const store = yield* AuditStore
+  const clock = yield* Effect.clock
+  const mode = durabilitiesText(options.durability)
+  const incarnation = yield* makeIncarnation(mode)
+  const settings = options.journal
+  const askTrail = store.trail.pipe(
+    Effect.retry({ schedule: trailPatience, while: (error) => retryClass(error) === "transient" })
+  )
+  const room = JournalRoom.make(settings?.maxBytes ?? 0)
+  const trail = settings === null ? null : yield* askTrail
+  const journal =
+    settings === null || trail === null
+      ? undefined
+      : yield* Journal.open({
+          directory: settings.directory,
+          identity: { ...incarnation, trail },
+          room,
+          flushInterval: settings.flushInterval,
+          files: settings.files
+        })
+  const keeper = isJournaled(options.durability) ? journal : undefined
+  if (isJournaled(options.durability) && keeper === undefined) {
+    return yield* Effect.dieMessage(`the durability ${mode} needs a journal, and there is no place for one`)
+  }
+
+  const confirmation = Confirmation.make({ journal: keeper, deadline: options.commitDeadline })
+  const buffer = yield* AuditBuffer.make({
+    capacity: options.queueCapacity,
+    batchSize: options.batchSize,
+    linger: options.linger,
+    overflow: keeper === undefined ? undefined : overflowOf(keeper),
+    onSettled: (rows) => {
+      keeper?.settle(rows)
+      confirmation.settled(rows)
+    }
+  })
+  const recorder = Recorder.make(incarnation, buffer, clock, {
+    onFull: options.onFull,
+    journal: keeper,
+    onLoss: (counts) => journal?.note(counts),
+    onStepBack
+  })
+  const progress = DrainProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
+  const drain = yield* Drain.make(buffer, progress, { batchSize: options.batchSize })
+  const losses = yield* Losses.make(recorder)
+  let quarantined = 0
+  let notWithdrawn = 0
+
+  const adoption =
+    settings === null || trail === null
+      ? undefined
+      : yield* Adoption.make({
+          directory: settings.directory,
+          incarnation,
+          trail,
+          room,
+          files: settings.files,
+          batchSize: options.batchSize,
+          losses,
+          settled: (seq) =>
+            Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => buffer.settledUpTo() < seq }))
+        })
+
+  const status = Effect.sync((): AuditStatus => {
+    const { offered, refused, shed } = recorder.counts()
+    const oldest = buffer.oldest()
+    const kept = journal?.status()
+    return {
+      mode,
+      source: incarnation.source,
+      trail,
+      accepting: recorder.accepting() && !isUnanswered(options, progress, clock),
+      depth: buffer.depth(),
+      beyond: buffer.beyond(),
+      capacity: options.queueCapacity,
+      aside: buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0),
+      pendingSize: buffer.pendingSize(),
+      oldestPendingMillis: oldest === undefined ? null : Math.max(0, clock.unsafeCurrentTimeMillis() - oldest),
+      counters: {
+        offered,
+        committed: progress.committed(),
+        deadLettered: progress.deadLettered(),
+        refused,
+        shed,
+        passedOver: buffer.passedOver(),
+        notWithdrawn
+      },
+      drain: progress.state(),
+      restarts: progress.restarts(),
+      journal:
+        journal === undefined || kept === undefined || adoption === undefined
+          ? null
+          : {
+              path: journal.path,
+              bytes: kept.bytes,
+              maxBytes: kept.maxBytes,
+              segments: kept.segments,
+              problem: kept.problem,
+              quarantined: kept.quarantined,
+              others: adoption.status()
+            }
+    }
+  })
+
+  const watchLosses = Losses.watch(losses, {
+    buffer,
+    recorder,
+    spans: () => journal?.status().quarantined ?? 0,
+    onQuarantined: (events) => {
+      quarantined += events
+    }
+  })
+  /** So that whoever finds what a killed process left knows about how many events it had counted. */
+  const note = Effect.repeat(
+    Effect.sync(() => journal?.note(recorder.counts())),
+    Schedule.spaced("1 second")
+  )
+  const parts = [
+    ["maintenance", yield* Maintenance.make(incarnation)],
+    ["search for losses", watchLosses],
+    ["note of counts", note],
+    ["adoption of journals", adoption?.run ?? Effect.never]
+  ] as const
+  const upkeep = Effect.forEach(parts, ([name, part]) => supervised(name, part), {
+    concurrency: "unbounded",
+    discard: true
+  })
+
+  return {
+    buffer,
+    confirmation,
+    drain,
+    journal,
+    /** Whether the journal keeps what the database did not take. */
+    keeps: keeper !== undefined,
+    losses,
+    notWithdrawn: () => {
+      notWithdrawn += 1
+    },
+    progress,
+    quarantined: () => quarantined,
+    recorder,
+    status,
+    upkeep
+  }
+})
+
+export type Pipeline = Effect.Effect.Success<ReturnType<typeof make>>
+
+/** Where every answer waits for the database, a trail whose database has been away for longer than they wait gives none. */
+const isUnanswered = (options: AuditLogOptions, progress: DrainProgress.DrainProgress, clock: Clock.Clock): boolean => {
+  const state = progress.state()
+  return (
+    options.durability.default === "commit" &&
+    "since" in state &&
+    clock.unsafeCurrentTimeMillis() - state.since > Duration.toMillis(options.commitDeadline)
+  )
+}

@@ -1,0 +1,22 @@
+import type { Gap } from "../GapSearch.ts"
+import type { JournalIdentity } from "../journal/JournalIdentity.ts"
+
+/** What a look at a journal's files finds, beside its process or after it. */
+export interface JournalSight {
+  readonly path: string
+  readonly source: string
+  /** Who lives in it; null when nobody does. */
+  readonly holder: string | null
+  /** Null when none of its files says it. */
+  readonly identity: JournalIdentity | null
+  readonly lastSeq: number
+  readonly refused: number
+  readonly shed: number
+  /** Records that may not be in the database yet: those after the mark that the process leaves now and then. */
+  readonly pending: ReadonlyArray<Gap>
+  readonly bytes: number
+  /** Damaged spans that were put aside. */
+  readonly quarantined: number
+  /** Why it could not be read; the figures are zero then. */
+  readonly problem: string | null
+}

@@ -1,0 +1,160 @@
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { type Counts, JournalUnusable } from "./Journal.ts"
+import * as JournalDirectory from "./JournalDirectory.ts"
+import { attempt, type JournalFiles, nodeFiles } from "./JournalFiles.ts"
+import type { JournalIdentity } from "./JournalIdentity.ts"
+import type { JournalReader } from "./JournalReader.ts"
+import type { JournalRoom } from "./JournalRoom.ts"
+import * as JournalState from "./JournalState.ts"
+import type { JournalStatus } from "./JournalStatus.ts"
+import * as Quarantine from "./Quarantine.ts"
+import * as Segments from "./Segments.ts"
+import * as SegmentsReader from "./SegmentsReader.ts"
+import * as StateFile from "./StateFile.ts"
+import * as Survey from "./Survey.ts"
+
+/** The journal of an incarnation whose process is gone, held by this one. */
+export interface DeadJournal {
+  readonly path: string
+  readonly identity: JournalIdentity
+  /** It ended in order, with all that it had appended on the disk. */
+  readonly ended: boolean
+  /** The last number that is known, and what its process counted. */
+  readonly counts: Counts
+  /** Every event up to this number was in the database when the journal was taken over. */
+  readonly acknowledged: number
+  readonly survey: Survey.Survey
+  /** These events are in the database. Files that hold no others are removed. */
+  readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => void
+  readonly readAfter: (seq: number) => JournalReader
+  readonly status: () => JournalStatus
+  /** Removes the directory, when all of it is in the database or accounted for. */
+  readonly remove: Effect.Effect<void>
+}
+
+export type AdoptionOutcome =
+  /** Its process lives. */
+  | { readonly _tag: "alive"; readonly holder: string }
+  /** Of another trail: left as it is. */
+  | { readonly _tag: "foreign"; readonly trail: string; readonly bytes: number }
+  /** There was nothing in it; it is removed. */
+  | { readonly _tag: "empty" }
+  | { readonly _tag: "adopted"; readonly journal: DeadJournal }
+
+export interface AdoptionOptions {
+  /** The trail that this process writes to. */
+  readonly trail: string
+  readonly room: JournalRoom
+  readonly files?: JournalFiles | undefined
+}
+
+const source = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** The directories that are journals, of the living and the dead; none where there is no such directory. */
+export const list = (
+  directory: string
+): Effect.Effect<ReadonlyArray<{ readonly path: string; readonly source: string }>> =>
+  Effect.promise(async () => {
+    const names = await Fs.readdir(directory).catch(() => [])
+    return names.filter((name) => source.test(name)).map((name) => ({ path: Path.join(directory, name), source: name }))
+  })
+
+const readState = (path: string) =>
+  attempt(path, () => Fs.readFile(Path.join(path, StateFile.stateName)).catch(() => Buffer.alloc(0))).pipe(
+    Effect.map(JournalState.decode),
+    Effect.map(Option.getOrUndefined)
+  )
+
+const removeDirectory = (path: string) => attempt(path, () => Fs.rm(path, { recursive: true, force: true }))
+
+/** Takes over the journal at `path` until the scope closes, where its process is gone and it is of this trail. */
+export const adopt = (
+  path: string,
+  { files = nodeFiles, room, trail }: AdoptionOptions
+): Effect.Effect<AdoptionOutcome, JournalUnusable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const lock = yield* Effect.acquireRelease(
+      JournalDirectory.lock(path, ""),
+      Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
+    )
+    if (Option.isNone(lock)) return { _tag: "alive", holder: yield* JournalDirectory.holderOf(path) } as const
+    const state = yield* readState(path)
+    const found = yield* Survey.files(path, files)
+    const identity = state?.identity ?? Survey.identityOf(found)
+    if (identity === undefined) {
+      if (found.length === 0 && state === undefined) {
+        yield* removeDirectory(path)
+        return { _tag: "empty" } as const
+      }
+      return yield* new JournalUnusable({ path, reason: "neither its state nor the header of a segment can be read" })
+    }
+    if (identity.trail !== trail) {
+      return { _tag: "foreign", trail: identity.trail, bytes: found.reduce((sum, { size }) => sum + size, 0) } as const
+    }
+
+    const acknowledged = state?.acknowledged ?? 0
+    const quarantine = Quarantine.directoryOf(Path.dirname(path), identity.source)
+    const { segments: surveyed, survey } = yield* Survey.make({ found, files, quarantine, acknowledged })
+    const segments = Segments.make({ files, room, onDrop: () => {} })
+    for (const segment of surveyed) {
+      segments.add(segment)
+      room.force(segment.size)
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => room.give(segments.bytes())))
+
+    const counts: Counts = {
+      lastSeq: Math.max(state?.lastSeq ?? 0, survey.lastSeq),
+      refused: state?.refused ?? 0,
+      shed: state?.shed ?? 0
+    }
+    const ended = state?.ended ?? false
+    const stateFile =
+      state === undefined
+        ? undefined
+        : yield* Effect.acquireRelease(
+            attempt(path, async () =>
+              StateFile.open({ files, directory: path, identity, generation: state.generation })
+            ),
+            (open) => Effect.sync(() => open.close())
+          )
+    const reading: SegmentsReader.ReadingState = { quarantined: survey.quarantined, problem: null }
+
+    const journal: DeadJournal = {
+      path,
+      identity,
+      ended,
+      counts,
+      acknowledged,
+      survey,
+      settle: (rows) => {
+        if (segments.settle(rows) === 0) return
+        // Before files go: a state that knows nothing of them could not say later what their last number was.
+        stateFile?.write({ ...counts, acknowledged: segments.acknowledged(counts.lastSeq), ended })
+        segments.sweep()
+      },
+      readAfter: (seq) => SegmentsReader.make({ segments, files, quarantine, state: reading, after: seq }),
+      status: () => ({
+        bytes: segments.bytes(),
+        maxBytes: room.maxBytes,
+        segments: segments.all().length,
+        pendingFrames: segments.pending(),
+        lastSeq: counts.lastSeq,
+        acknowledged: segments.acknowledged(counts.lastSeq),
+        unsyncedBytes: 0,
+        problem: null,
+        readProblem: reading.problem,
+        quarantined: reading.quarantined
+      }),
+      remove: Effect.orDie(removeDirectory(path))
+    }
+    return { _tag: "adopted", journal } as const
+  }).pipe(
+    Effect.catchTags({
+      FileTrouble: ({ path, reason }) => new JournalUnusable({ path, reason }),
+      LockFileUnusable: ({ path, reason }) => new JournalUnusable({ path, reason })
+    })
+  )

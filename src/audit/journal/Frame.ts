@@ -1,0 +1,70 @@
+import { crc32c } from "@node-rs/crc32"
+
+/*
+ * A frame, little-endian: magic (4 bytes), CRC32C of all that follows (4), length of the payload (4), number of the event
+ * (8), payload (canonical JSON, UTF-8). The CRC starts from that of the segment's header, so that a frame that was copied
+ * from another segment is not valid here.
+ */
+
+/** Has a byte below 0x20, which canonical JSON never holds as it is: no event's text looks like the start of a frame. */
+export const magic = Buffer.from([0x1e, 0x47, 0x4a, 0x9f])
+
+const separator = 0x1e
+const magicWord = magic.readUInt32LE(0)
+
+const crcAt = 4
+const lengthAt = 8
+const seqAt = 12
+export const frameHead = 20
+
+/** Far beyond what the bounds of an event allow; a length above it is damage. */
+export const maxPayload = 256 * 1_024
+export const maxFrame = frameHead + maxPayload
+
+const word = 2 ** 32
+
+export const payloadLength = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + lengthAt)
+
+export const seqOf = (bytes: Buffer, at: number): number =>
+  bytes.readUInt32LE(at + seqAt) + bytes.readUInt32LE(at + seqAt + 4) * word
+
+/** Puts a checksum with another start into a frame that is whole. Gives the frame's length. */
+export const seal = (bytes: Buffer, at: number, seed: number): number => {
+  const end = at + frameHead + payloadLength(bytes, at)
+  bytes.writeUInt32LE(crc32c(bytes.subarray(at + lengthAt, end), seed), at + crcAt)
+  return end - at
+}
+
+/** Writes a frame at `at`; the caller has seen to it that it fits. Gives its length. */
+export const encode = (bytes: Buffer, at: number, seq: number, json: string, seed: number): number => {
+  const length = bytes.write(json, at + frameHead)
+  bytes.writeUInt32LE(magicWord, at)
+  bytes.writeUInt32LE(length, at + lengthAt)
+  bytes.writeUInt32LE(seq % word, at + seqAt)
+  bytes.writeUInt32LE(Math.floor(seq / word), at + seqAt + 4)
+  return seal(bytes, at, seed)
+}
+
+/**
+ * What stands at `at`: the length of a valid frame; 0: no frame; -1: `end` comes too soon to tell.
+ */
+export const probe = (bytes: Buffer, at: number, end: number, seeds: ReadonlyArray<number>): number => {
+  if (end - at < 4) return magic.compare(bytes, at, end, 0, end - at) === 0 ? -1 : 0
+  if (bytes.readUInt32LE(at) !== magicWord) return 0
+  if (end - at < frameHead) return -1
+  const length = payloadLength(bytes, at)
+  if (length === 0 || length > maxPayload || bytes.readUInt32LE(at + seqAt + 4) > 0x1f_ffff) return 0
+  const payload = at + frameHead
+  const frameEnd = payload + length
+  // Before the checksum: where many false starts follow each other, each of them ends at the next, so that the search for
+  // the next frame stays linear whatever the lengths say.
+  const reach = Math.min(frameEnd, end)
+  if (bytes.subarray(payload, reach).indexOf(separator) !== -1) return 0
+  if (frameEnd > end) return -1
+  const crc = bytes.readUInt32LE(at + crcAt)
+  const body = bytes.subarray(at + lengthAt, frameEnd)
+  return seeds.some((seed) => crc32c(body, seed) === crc) ? frameEnd - at : 0
+}
+
+export const payloadOf = (bytes: Buffer, at: number, length: number): string =>
+  bytes.toString("utf8", at + frameHead, at + length)

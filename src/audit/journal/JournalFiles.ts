@@ -1,0 +1,92 @@
+import * as Fs from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** A file operation failed. */
+export class FileTrouble extends Schema.TaggedError<FileTrouble>()("FileTrouble", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.reason} (${this.path})`
+  }
+}
+
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** An asynchronous file operation as an effect. */
+export const attempt = <A>(path: string, body: () => Promise<A>): Effect.Effect<A, FileTrouble> =>
+  Effect.tryPromise({ try: body, catch: (cause) => new FileTrouble({ path, reason: reasonOf(cause) }) })
+
+/**
+ * The file operations of a journal, so that a test can put a failing disk in their place. The synchronous ones are those of
+ * the recording path; they and the promises fail with Node's errors (`code`, `path`).
+ */
+export interface JournalFiles {
+  /** Opens a new file for reading and writing; fails when it exists. */
+  readonly create: (path: string) => number
+  /** Opens a file that exists for reading and writing. */
+  readonly open: (path: string) => number
+  /** Bytes written, which may be fewer than asked for. */
+  readonly write: (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => number
+  readonly truncate: (fd: number, length: number) => void
+  readonly close: (fd: number) => void
+  readonly unlink: (path: string) => void
+  /** Writes a file's data through to the disk, away from the event loop. */
+  readonly fdatasync: (fd: number) => Promise<void>
+  /** Writes a directory's entries through to the disk. */
+  readonly syncDirectory: (path: string) => Promise<void>
+  /** Reads up to `length` bytes from `position`; fewer only at the end of the file. */
+  readonly read: (path: string, bytes: Uint8Array, length: number, position: number) => Promise<number>
+  /** What makes a file or directory another one than that which had its path before; undefined where there is none. */
+  readonly identify: (path: string) => Promise<string | undefined>
+}
+
+const identify = (path: string): Promise<string | undefined> =>
+  Fs.promises.stat(path, { bigint: true }).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
+      throw cause
+    }
+  )
+
+const readFully = async (path: string, bytes: Uint8Array, length: number, position: number): Promise<number> => {
+  const file = await Fs.promises.open(path, "r")
+  try {
+    let read = 0
+    while (read < length) {
+      const { bytesRead } = await file.read(bytes, read, length - read, position + read)
+      if (bytesRead === 0) break
+      read += bytesRead
+    }
+    return read
+  } finally {
+    await file.close()
+  }
+}
+
+export const nodeFiles: JournalFiles = {
+  create: (path) => Fs.openSync(path, "wx+", 0o600),
+  open: (path) => Fs.openSync(path, "r+"),
+  write: (fd, bytes, offset, length, position) => Fs.writeSync(fd, bytes, offset, length, position),
+  truncate: (fd, length) => Fs.ftruncateSync(fd, length),
+  close: (fd) => Fs.closeSync(fd),
+  unlink: (path) => Fs.unlinkSync(path),
+  fdatasync: (fd) =>
+    new Promise((resolve, reject) => {
+      Fs.fdatasync(fd, (error) => (error === null ? resolve() : reject(error)))
+    }),
+  syncDirectory: async (path) => {
+    // Windows opens no directories, and writes their entries through by itself.
+    if (process.platform === "win32") return
+    const directory = await Fs.promises.open(path, "r")
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+  read: readFully,
+  identify
+}

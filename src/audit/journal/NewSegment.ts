@@ -1,0 +1,96 @@
+import * as Crypto from "node:crypto"
+import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
+import type { JournalIdentity } from "./JournalIdentity.ts"
+import type { JournalProblem } from "./JournalProblem.ts"
+import { pathOf, type Segment } from "./Segment.ts"
+import { encode, type Predecessor } from "./SegmentHeader.ts"
+import * as SeqRanges from "./SeqRanges.ts"
+
+/** A segment that is open for writing, or waits to be written through to the disk. */
+export interface OpenSegment {
+  readonly segment: Segment
+  readonly fd: number
+  /** What the checksums of its frames start from. */
+  readonly seed: number
+  /** Bytes that are on the disk for certain, and the last number among them. */
+  synced: number
+  syncedSeq: number
+  /** The disk is at work on it: its descriptor must stay. */
+  syncing: boolean
+  /** A write to it failed: nothing more is written to it. */
+  suspect: boolean
+}
+
+export const failing = (path: string, cause: unknown): JournalProblem => ({
+  reason: "failing",
+  detail: `${reasonOf(cause)} (${path})`
+})
+
+export const isFull = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+
+/** Writes on where a write fell short, until the system says why. Throws. */
+export const writeAll = (
+  files: JournalFiles,
+  fd: number,
+  buffer: Uint8Array,
+  from: number,
+  length: number,
+  position: number
+): void => {
+  for (let written = 0; written < length; ) {
+    const count = files.write(fd, buffer, from + written, length - written, position + written)
+    if (count === 0) throw new Error("nothing was written")
+    written += count
+  }
+}
+
+/**
+ * Closes and removes a file that came to nothing. On a failing disk it may stay; whoever takes the journal over then reads a
+ * segment without events of its own.
+ */
+export const discard = (files: JournalFiles, fd: number, path: string): void => {
+  for (const act of [() => files.close(fd), () => files.unlink(path)]) {
+    try {
+      act()
+    } catch {
+      // The first failure was told already.
+    }
+  }
+}
+
+/** Makes a file with its header. Throws when that fails, and then leaves none. */
+export const create = (options: {
+  readonly files: JournalFiles
+  readonly directory: string
+  readonly index: number
+  readonly identity: JournalIdentity
+  readonly firstSeq: number
+  readonly predecessors: ReadonlyArray<Predecessor>
+}): OpenSegment => {
+  const { files, firstSeq, identity, index, predecessors } = options
+  const path = pathOf(options.directory, index)
+  const { bytes, seed } = encode({ ...identity, firstSeq, nonce: Crypto.randomUUID(), predecessors })
+  const fd = files.create(path)
+  try {
+    writeAll(files, fd, bytes, 0, bytes.length, 0)
+  } catch (cause) {
+    discard(files, fd, path)
+    throw cause
+  }
+  const segment: Segment = {
+    index,
+    path,
+    seeds: [seed],
+    start: bytes.length,
+    length: bytes.length,
+    size: bytes.length,
+    ends: undefined,
+    firstSeq,
+    lastSeq: firstSeq - 1,
+    unsettled: SeqRanges.make(),
+    sealed: false,
+    dropped: false
+  }
+  return { segment, fd, seed, synced: 0, syncedSeq: firstSeq - 1, syncing: false, suspect: false }
+}

@@ -1,0 +1,81 @@
+import { crc32c } from "@node-rs/crc32"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { JournalIdentity } from "./JournalIdentity.ts"
+
+/** How far an earlier segment counts, said by one that was made when the earlier one had come to its end, or failed. */
+export const Predecessor = Schema.Struct({
+  segment: Schema.Number,
+  /** Damage before this offset is damage; after it, it is what a failed write or sync left. */
+  trusted: Schema.Number,
+  /** Bytes from this offset on count for nothing. */
+  end: Schema.Number
+})
+export type Predecessor = typeof Predecessor.Type
+
+export const SegmentHeader = Schema.Struct({
+  ...JournalIdentity.fields,
+  firstSeq: Schema.Number,
+  /** Makes the checksums of two segments start differently. */
+  nonce: Schema.String,
+  /** The earlier segments whose files do not say themselves where they end. */
+  predecessors: Schema.Array(Predecessor)
+})
+export type SegmentHeader = typeof SegmentHeader.Type
+
+/*
+ * Little-endian: magic (8 bytes), format version (4), length of the JSON (4), CRC32C of version, length and JSON (4), JSON.
+ */
+const magic = Buffer.from("GravJrn\x1e", "latin1")
+const versionAt = 8
+const lengthAt = 12
+const crcAt = 16
+const jsonAt = 20
+
+export const formatVersion = 1
+
+/** No header is longer. */
+export const maxHeader = 16 * 1_024
+
+const Json = Schema.parseJson(SegmentHeader)
+const encodeJson = Schema.encodeSync(Json)
+const decodeJson = Schema.decodeOption(Json)
+
+const crcOf = (bytes: Buffer, end: number): number =>
+  crc32c(bytes.subarray(jsonAt, end), crc32c(bytes.subarray(versionAt, crcAt)))
+
+/** The header's bytes, and the number that the checksums of its frames start from. */
+export const encode = (header: SegmentHeader): { readonly bytes: Buffer; readonly seed: number } => {
+  const json = Buffer.from(encodeJson(header))
+  const bytes = Buffer.concat([magic, Buffer.alloc(jsonAt - magic.length), json])
+  bytes.writeUInt32LE(formatVersion, versionAt)
+  bytes.writeUInt32LE(json.length, lengthAt)
+  const seed = crcOf(bytes, bytes.length)
+  bytes.writeUInt32LE(seed, crcAt)
+  return { bytes, seed }
+}
+
+export type ReadHeader =
+  | { readonly _tag: "Valid"; readonly header: SegmentHeader; readonly length: number; readonly seed: number }
+  /** Its checksum survives damage to the rest, and the rest that to the checksum: frames are valid under either. */
+  | { readonly _tag: "Damaged"; readonly seeds: ReadonlyArray<number> }
+  /** Whole, and of a later format. */
+  | { readonly _tag: "Newer"; readonly version: number }
+
+/** Reads a header from the first bytes of a file, `maxHeader` or as many as there are. Never throws. */
+export const decode = (bytes: Buffer): ReadHeader => {
+  if (bytes.length < jsonAt) return { _tag: "Damaged", seeds: [] }
+  const stored = bytes.readUInt32LE(crcAt)
+  const length = jsonAt + bytes.readUInt32LE(lengthAt)
+  if (length > bytes.length) return { _tag: "Damaged", seeds: [stored] }
+  const computed = crcOf(bytes, length)
+  if (computed !== stored || magic.compare(bytes, 0, magic.length) !== 0) {
+    return { _tag: "Damaged", seeds: [stored, computed] }
+  }
+  const version = bytes.readUInt32LE(versionAt)
+  if (version > formatVersion) return { _tag: "Newer", version }
+  return Option.match(decodeJson(bytes.toString("utf8", jsonAt, length)), {
+    onNone: (): ReadHeader => ({ _tag: "Damaged", seeds: [stored] }),
+    onSome: (header) => ({ _tag: "Valid", header, length, seed: stored })
+  })
+}

@@ -1,0 +1,238 @@
+import * as Frame from "./Frame.ts"
+import type { JournalFiles } from "./JournalFiles.ts"
+import type { JournalIdentity } from "./JournalIdentity.ts"
+import type { JournalProblem } from "./JournalProblem.ts"
+import type { JournalRoom } from "./JournalRoom.ts"
+import { create, discard, failing, isFull, type OpenSegment, writeAll } from "./NewSegment.ts"
+import type { Segments } from "./Segments.ts"
+import type { Unsynced } from "./Unsynced.ts"
+
+/** The segments of a living journal that are written to, one at a time. */
+export interface SegmentWriter {
+  /**
+   * One write, which is not on the disk yet. The JSON is canonical: without raw control characters. A failed or short write
+   * leaves no trace.
+   */
+  readonly append: (seq: number, json: string) => JournalProblem | undefined
+  readonly lastSeq: () => number
+  /** Segments whose descriptors are open, oldest first. */
+  readonly opened: () => ReadonlyArray<OpenSegment>
+  /** Closes what needs no more writing. */
+  readonly closeDone: () => void
+  /** Whether a file was made since the last call. */
+  readonly takeNewEntries: () => boolean
+  /**
+   * Writes all frames that wait for the disk once more, into a new segment, and lets those that `failed` end where they were
+   * synced. A problem when that does not succeed: then everything is as before.
+   */
+  readonly rewrite: (failed: ReadonlyArray<OpenSegment>) => JournalProblem | undefined
+  /** Goes on in a new file: the directory is another. */
+  readonly renew: () => void
+  /** Nothing is appended any more; descriptors that the disk is at work on stay open until it is done. */
+  readonly close: () => void
+}
+
+export interface SegmentWriterOptions {
+  readonly path: string
+  readonly identity: JournalIdentity
+  readonly files: JournalFiles
+  readonly room: JournalRoom
+  readonly segmentBytes: number
+  readonly segments: Segments
+  readonly unsynced: Unsynced
+}
+
+export const make = (options: SegmentWriterOptions): SegmentWriter => {
+  const { files, path, room, segmentBytes, segments, unsynced } = options
+  let opened: ReadonlyArray<OpenSegment> = []
+  let active: OpenSegment | undefined
+  let lastIndex = 0
+  let lastSeq = 0
+  let newEntries = false
+  let closed = false
+
+  const full = (bytes: number): JournalProblem => ({
+    reason: "full",
+    detail: `${room.used()} of ${room.maxBytes} bytes are used, and the event needs ${bytes} (${path})`
+  })
+
+  const shut = (one: OpenSegment) => {
+    opened = opened.filter((other) => other !== one)
+    try {
+      files.close(one.fd)
+    } catch {
+      // The descriptor is gone in any case.
+    }
+  }
+
+  const closeDone = () => {
+    for (const one of opened) {
+      if (one.syncing || !one.segment.sealed) continue
+      if (one.segment.dropped || one.synced >= one.segment.length) shut(one)
+    }
+  }
+
+  const seal = () => {
+    if (active !== undefined) active.segment.sealed = true
+    active = undefined
+    closeDone()
+  }
+
+  const begin = (firstSeq: number): OpenSegment => {
+    // An index is used once, even when the file cannot be filled.
+    lastIndex += 1
+    const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
+    const made = create({
+      files,
+      directory: path,
+      index: lastIndex,
+      identity: options.identity,
+      firstSeq,
+      predecessors
+    })
+    newEntries = true
+    room.force(made.segment.size)
+    return made
+  }
+
+  const activate = (one: OpenSegment) => {
+    seal()
+    segments.add(one.segment)
+    opened = [...opened, one]
+    active = one
+  }
+
+  const rotate = (firstSeq: number): JournalProblem | undefined => {
+    try {
+      activate(begin(firstSeq))
+      return undefined
+    } catch (cause) {
+      return failing(path, cause)
+    }
+  }
+
+  /** Without this, events that are settled long ago could fill a small journal for ever. */
+  const reclaim = (bytes: number): boolean => {
+    if (active !== undefined && active.segment.unsettled.size() === 0) seal()
+    segments.sweep()
+    closeDone()
+    return room.used() + bytes <= room.maxBytes
+  }
+
+  /** Takes back what a failed write left, since the number will be given again. */
+  const takeBack = (one: OpenSegment, bytes: number, cause: unknown) => {
+    const { segment } = one
+    // A full disk takes no new file either; after other errors another file may lie on better ground.
+    one.suspect = !isFull(cause)
+    try {
+      files.truncate(one.fd, segment.length)
+    } catch {
+      one.suspect = true
+      segment.ends = { segment: segment.index, trusted: segment.length, end: segment.length }
+      segment.size = segment.length + bytes
+      room.force(bytes)
+    }
+  }
+
+  const needsNew = (one: OpenSegment, bytes: number): boolean =>
+    one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
+
+  const append = (seq: number, json: string): JournalProblem | undefined => {
+    if (closed) return { reason: "failing", detail: `the journal is closed (${path})` }
+    if (seq <= lastSeq) return { reason: "failing", detail: `number ${seq} does not follow ${lastSeq} (${path})` }
+    if (json.length > Frame.maxPayload) return { reason: "failing", detail: `an event of ${json.length} characters` }
+    const estimate = Frame.frameHead + json.length
+    if (room.used() + estimate > room.maxBytes && !reclaim(estimate)) return full(estimate)
+    if (active === undefined || needsNew(active, estimate)) {
+      const problem = rotate(seq)
+      if (problem !== undefined) return problem
+    }
+    const file = active
+    const chunk = unsynced.place(Frame.frameHead + 3 * json.length)
+    if (file === undefined || chunk === undefined) {
+      return {
+        reason: "failing",
+        detail: `${unsynced.waiting()} bytes wait to be written through to the disk (${path})`
+      }
+    }
+    const { segment } = file
+    const length = Frame.encode(chunk.buffer, chunk.used, seq, json, file.seed)
+    if (length > Frame.maxFrame) return { reason: "failing", detail: `an event of ${length} bytes` }
+    if (!room.take(length)) return full(length)
+    try {
+      // One write in all but a few cases, without the loop around it.
+      const written = files.write(file.fd, chunk.buffer, chunk.used, length, segment.length)
+      if (written < length) {
+        writeAll(files, file.fd, chunk.buffer, chunk.used + written, length - written, segment.length + written)
+      }
+    } catch (cause) {
+      room.give(length)
+      takeBack(file, length, cause)
+      return failing(segment.path, cause)
+    }
+    unsynced.keep(chunk, length)
+    segment.length += length
+    segment.size += length
+    segment.lastSeq = seq
+    segment.unsettled.add(seq)
+    lastSeq = seq
+    return undefined
+  }
+
+  return {
+    append,
+    lastSeq: () => lastSeq,
+    opened: () => opened,
+    closeDone,
+    takeNewEntries: () => {
+      const had = newEntries
+      newEntries = false
+      return had
+    },
+    rewrite: (failed) => {
+      const firstSeq = Math.min(...failed.map(({ syncedSeq }) => syncedSeq)) + 1
+      const endings = failed.map((one) => ({ one, before: one.segment.ends }))
+      for (const { one } of endings) {
+        const { index, length } = one.segment
+        one.segment.ends = { segment: index, trusted: one.synced, end: length }
+      }
+      let next: OpenSegment | undefined
+      try {
+        next = begin(firstSeq)
+        for (const { buffer, from, to } of unsynced.spans()) {
+          for (let at = from; at < to; ) at += Frame.seal(buffer, at, next.seed)
+          writeAll(files, next.fd, buffer, from, to - from, next.segment.length)
+          next.segment.length += to - from
+        }
+      } catch (cause) {
+        for (const { before, one } of endings) one.segment.ends = before
+        if (next !== undefined) {
+          room.give(next.segment.size)
+          discard(files, next.fd, next.segment.path)
+        }
+        return failing(path, cause)
+      }
+      const { segment } = next
+      room.force(segment.length - segment.size)
+      segment.size = segment.length
+      segment.lastSeq = lastSeq
+      for (const one of failed) {
+        for (const { from, to } of one.segment.unsettled.split(one.syncedSeq + 1).ranges()) {
+          for (let seq = from; seq <= to; seq += 1) segment.unsettled.add(seq)
+        }
+        one.segment.length = Math.max(one.segment.start, one.synced)
+        one.segment.lastSeq = one.syncedSeq
+      }
+      activate(next)
+      closeDone()
+      segments.sweep()
+      return undefined
+    },
+    renew: () => seal(),
+    close: () => {
+      closed = true
+      seal()
+      for (const one of opened) if (!one.syncing) shut(one)
+    }
+  }
+}

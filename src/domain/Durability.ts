@@ -1,0 +1,37 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * What an answer waits for before it is given, as PostgreSQL's `synchronous_commit` is for a transaction.
+ *
+ * - `memory`: nothing. Lost with the process.
+ * - `journal`: appended to a local file. Survives the process.
+ * - `fsync`: that file is on the disk. Survives the machine.
+ * - `commit`: the row is in PostgreSQL.
+ */
+export const Durability = Schema.Literal("memory", "journal", "fsync", "commit")
+export type Durability = typeof Durability.Type
+
+/** The results that may have a durability of their own: those that somebody waits for. */
+export const AnsweredResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID")
+export type AnsweredResult = typeof AnsweredResult.Type
+
+/** The durability of events by what became of their request. */
+export interface Durabilities {
+  readonly default: Durability
+  readonly byResult: Partial<Readonly<Record<AnsweredResult, Durability>>>
+}
+
+const all = (durabilities: Durabilities): ReadonlyArray<Durability> => [
+  durabilities.default,
+  ...Object.values(durabilities.byResult)
+]
+
+/**
+ * Whether events go through a journal. If those of one result do, all do: there is one order, and what `memory` would save is a
+ * few microseconds.
+ */
+export const isJournaled = (durabilities: Durabilities): boolean => all(durabilities).some((one) => one !== "memory")
+
+/** `journal`, or `journal DENIED=fsync`. */
+export const durabilitiesText = ({ byResult, default: common }: Durabilities): string =>
+  [common, ...Object.entries(byResult).map(([result, durability]) => `${result}=${durability}`)].join(" ")

@@ -1,0 +1,118 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { AuditLedger, DeadLetterCounts, LedgerSource, SourcesQuery } from "../audit/AuditLedger.ts"
+import { maximumSources } from "../audit/AuditLedger.ts"
+import type { TrailUnreachable } from "../audit/AuditReader.ts"
+import type { AuditStatus } from "../audit/AuditStatus.ts"
+import { balance } from "../audit/Conservation.ts"
+import { sourceView, standingOf } from "../audit/SourceView.ts"
+
+const defaultPageSize = 100
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Reads the query of `GET /audit/pipeline`: `limit`, and `cursor`, which is `next` of the page before. */
+export const parsePipelineQuery = (params: URLSearchParams): Either.Either<SourcesQuery, string> => {
+  const unknown = [...params.keys()].filter((name) => name !== "limit" && name !== "cursor")
+  if (unknown.length > 0)
+    return Either.left(`unknown parameter ${JSON.stringify(unknown[0]?.slice(0, 50))}; known: limit, cursor`)
+  if (params.getAll("limit").length > 1 || params.getAll("cursor").length > 1) {
+    return Either.left('"limit" and "cursor" are given once at most')
+  }
+  const limit = params.get("limit") ?? String(defaultPageSize)
+  if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > maximumSources) {
+    return Either.left(`"limit" must be a number from 1 to ${maximumSources}`)
+  }
+  const after = params.get("cursor") ?? undefined
+  if (after !== undefined && !uuid.test(after)) {
+    return Either.left('"cursor" must be `next` of the page before')
+  }
+  return Either.right({ limit: Number(limit), after })
+}
+
+export interface LedgerPage {
+  readonly sources: ReadonlyArray<LedgerSource>
+  readonly next: string | null
+  readonly deadLetters: DeadLetterCounts
+}
+
+export const ledgerPage = (
+  ledger: typeof AuditLedger.Service,
+  query: SourcesQuery
+): Effect.Effect<LedgerPage, TrailUnreachable> =>
+  Effect.map(Effect.all([ledger.sources(query), ledger.deadLetters]), ([sources, deadLetters]) => ({
+    sources,
+    next: sources.length < query.limit ? null : (sources.at(-1)?.source ?? null),
+    deadLetters
+  }))
+
+/** What this process knows of its own source beyond the ledger. */
+const localCounts = ({ counters, depth, journal }: AuditStatus) => ({
+  pending: depth,
+  lastSeq: counters.offered - counters.refused,
+  refused: counters.refused,
+  shed: counters.shed,
+  quarantined: journal?.quarantined ?? 0
+})
+
+const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
+  const isOurs = row.source === now.source
+  const isTakenOver = row.source === now.journal?.others.adopting?.source
+  const standing = standingOf(row, {
+    living: isOurs ? "this process" : undefined,
+    left: isTakenOver ? "being taken over" : undefined
+  })
+  return sourceView(row, standing, balance(row, isOurs ? localCounts(now) : undefined))
+}
+
+/** Where the events are: the state of this process, and the balance of each source by what is durable. */
+export const pipelineView = (now: AuditStatus, page: Either.Either<LedgerPage, TrailUnreachable>) => ({
+  trail: now.trail,
+  process: auditView(now),
+  ...Either.match(page, {
+    onLeft: ({ message }) => ({ problem: message, sources: null, dead_letters: null, next: null }),
+    onRight: ({ deadLetters, next, sources }) => ({
+      problem: null,
+      sources: sources.map((row) => sourceViewOf(row, now)),
+      dead_letters: deadLetters,
+      next
+    })
+  })
+})
+
+/** The trail's part of `/health`, and of the above. */
+export const auditView = (now: AuditStatus) => ({
+  mode: now.mode,
+  source: now.source,
+  accepting: now.accepting,
+  drain: now.drain._tag,
+  drain_problem: "reason" in now.drain ? now.drain.reason : null,
+  depth: now.depth,
+  in_journal_only: now.beyond,
+  capacity: now.capacity,
+  aside: now.aside,
+  oldest_age_ms: now.oldestPendingMillis,
+  restarts: now.restarts,
+  counters: { ...now.counters },
+  journal:
+    now.journal === null
+      ? null
+      : {
+          path: now.journal.path,
+          bytes: now.journal.bytes,
+          max_bytes: now.journal.maxBytes,
+          segments: now.journal.segments,
+          problem: now.journal.problem === null ? null : now.journal.problem.detail,
+          quarantined: now.journal.quarantined,
+          others: {
+            alive: now.journal.others.alive,
+            adopted: now.journal.others.adopted,
+            foreign: now.journal.others.foreign,
+            stuck: now.journal.others.stuck,
+            adopting:
+              now.journal.others.adopting === null
+                ? null
+                : { source: now.journal.others.adopting.source, pending: now.journal.others.adopting.pending }
+          }
+        }
+})

@@ -1,0 +1,58 @@
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import { errorResponse } from "../platform/http/ErrorBody.ts"
+import type { Outcome } from "./AccessControl.ts"
+import { statusOf } from "./Api.ts"
+
+/** RFC 6750, section 3: a request without credentials gets no error code. */
+const challenge = (outcome: Outcome & { readonly _tag: "Unauthenticated" }): string =>
+  outcome.cause.problem === "missing"
+    ? 'Bearer realm="gravitas"'
+    : `Bearer realm="gravitas", error="invalid_token", error_description="${outcome.cause.reason.replace(/["\\]/g, "'")}"`
+
+/** What became of a request that was not allowed. */
+export type Refusal = Exclude<Outcome, { readonly _tag: "Allowed" }>
+
+/** The answer to whoever is not allowed. */
+export const refusalResponse = (outcome: Refusal, id: string): HttpServerResponse.HttpServerResponse => {
+  const { auditId } = outcome
+  switch (outcome._tag) {
+    case "Denied":
+      return errorResponse({
+        status: statusOf.access_denied,
+        code: "access_denied",
+        message: `${outcome.ghostId} may not do this: ${outcome.decision.reason}`,
+        detail: "Access denied by policy",
+        requestId: id,
+        auditId
+      })
+    case "Unauthenticated":
+      return errorResponse({
+        status: statusOf.unauthenticated,
+        code: "unauthenticated",
+        message: outcome.cause.reason,
+        detail: outcome.cause.problem === "missing" ? "Missing Authorization header" : "Invalid or expired token",
+        requestId: id,
+        auditId,
+        headers: { "www-authenticate": challenge(outcome) }
+      })
+    case "Invalid":
+      return errorResponse({
+        status: statusOf.invalid_request,
+        code: "invalid_request",
+        message: outcome.message,
+        requestId: id,
+        auditId
+      })
+  }
+}
+
+/** No decision without a record. */
+export const auditUnavailable = (error: AuditUnavailable, id: string) =>
+  errorResponse({
+    status: statusOf.audit_unavailable,
+    code: "audit_unavailable",
+    message: error.message,
+    requestId: id,
+    headers: { "retry-after": "1" }
+  })

@@ -1,0 +1,171 @@
+import { expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditStore } from "../../src/audit/AuditStore.ts"
+import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
+import { journaled, journalFolder, journalsIn, leaveJournal } from "./Journals.ts"
+import { gatekeeperDatabase, openTrail, query, until, withLogs } from "./Trail.ts"
+
+const sourceRow = (url: Parameters<typeof query>[0], source: string) =>
+  Effect.map(
+    query(
+      url,
+      `select signed_off_seq::integer as signed_off, unsigned_after::integer, committed::integer, lost::integer, quarantined::integer
+       from gatekeeper.audit_source where source = $1`,
+      [source]
+    ),
+    (rows) => rows[0]
+  )
+
+const receiptsOf = (url: Parameters<typeof query>[0], source: string) =>
+  Effect.map(
+    query(url, "select metadata from gatekeeper.audit_log where result = 'LOST' and resource = $1 order by seq", [
+      `audit/sources/${source}`
+    ]),
+    (rows) => rows.map((row) => row["metadata"])
+  )
+
+const adoptedAll = (status: { readonly journal: { readonly others: { readonly adopted: number } } | null }) =>
+  status.journal?.others.adopted === 1
+
+it.scopedLive("the journal of a process that was killed is written, signed off and removed", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 250)
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(
+      yield* query(url, "select id from gatekeeper.audit_log where source = $1 order by seq", [left.source])
+    ).toEqual(left.rows.map(({ id }) => ({ id })))
+    expect(yield* sourceRow(url, left.source)).toEqual({
+      signed_off: 250,
+      unsigned_after: null,
+      committed: 250,
+      lost: 0,
+      quarantined: 0
+    })
+    expect(yield* receiptsOf(url, left.source)).toEqual([])
+    expect(yield* journalsIn(directory)).not.toContain(left.source)
+  })
+)
+
+it.scopedLive("rows that had been written before the kill are not written twice", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 120)
+    const stores = yield* Layer.build(PostgresAuditStore.layerUrl({ url }))
+    yield* Context.get(stores, AuditStore).append(left.rows.slice(0, 50), { certain: true })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 120, committed: 120 })
+    expect(
+      yield* query(url, "select count(*)::integer as rows from gatekeeper.audit_log where source = $1", [left.source])
+    ).toEqual([{ rows: 120 }])
+  })
+)
+
+it.scopedLive("after a restart of the machine a receipt says that the tail is unknown", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 30, { bootId: "another boot" })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 30, committed: 30 })
+    expect(yield* receiptsOf(url, left.source)).toEqual([
+      { kind: "tail", source: left.source, from_seq: 31, to_seq: null, count: null }
+    ])
+  })
+)
+
+it.scopedLive("a machine that restarted loses nothing that was answered in the mode fsync", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 30, { bootId: "another boot", durability: "fsync" })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 30, unsigned_after: null })
+    expect(yield* receiptsOf(url, left.source)).toEqual([])
+  })
+)
+
+it.scopedLive("numbers that are nowhere are named by a receipt and counted, those that were shed apart", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 20, {
+      keep: (seq) => ![4, 5, 11].includes(seq),
+      counts: { lastSeq: 22, refused: 7, shed: 2 }
+    })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    // Five are missing, and two of them were shed.
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 22, committed: 17, lost: 3 })
+    expect(
+      (yield* receiptsOf(url, left.source)).map((one) => [
+        Reflect.get(Object(one), "from_seq"),
+        Reflect.get(Object(one), "to_seq")
+      ])
+    ).toEqual([
+      [4, 5],
+      [11, 11],
+      [21, 22]
+    ])
+  })
+)
+
+it.scopedLive("a process that kept nothing on disk leaves an unknown tail, and no silence", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 0, {
+      durability: "memory",
+      counts: { lastSeq: 9, refused: 0, shed: 0 }
+    })
+    const trail = yield* openTrail(url, journaled(directory, "memory"))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 9, lost: 9 })
+    expect((yield* receiptsOf(url, left.source)).map((one) => Reflect.get(Object(one), "kind"))).toEqual([
+      "gap",
+      "tail"
+    ])
+  })
+)
+
+it.scopedLive("a journal of another trail is named, and never read into this one", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const trailId = crypto.randomUUID()
+    const left = yield* leaveJournal(url, directory, 10, { trail: trailId })
+    const logged = yield* withLogs((lines) =>
+      Effect.gen(function* () {
+        const trail = yield* openTrail(url, journaled(directory))
+        const status = yield* until(trail.log, (status) => (status.journal?.others.foreign.length ?? 0) > 0)
+        expect(status.journal?.others.foreign).toEqual([{ path: left.path, trail: trailId }])
+        return lines
+      })
+    )
+    expect(logged.filter((line) => line.includes("belongs to the trail") && line.includes(trailId))).toHaveLength(1)
+    expect(yield* query(url, "select count(*)::integer as rows from gatekeeper.audit_log")).toEqual([{ rows: 0 }])
+    expect(yield* journalsIn(directory)).toContain(left.source)
+  })
+)
+
+it.scopedLive("two living processes share a home, and leave each other's journals alone", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const first = yield* openTrail(url, journaled(directory))
+    const second = yield* openTrail(url, journaled(directory))
+    const status = yield* until(second.log, (status) => status.journal?.others.alive === 1)
+    expect(status.journal?.others).toMatchObject({ adopted: 0, foreign: [], stuck: [] })
+    expect((yield* journalsIn(directory)).toSorted()).toEqual(
+      [(yield* first.log.status).source, status.source].toSorted()
+    )
+  })
+)
