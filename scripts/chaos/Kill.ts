@@ -7,6 +7,7 @@ import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
 import { briefly } from "./Conservation.ts"
 import { plan } from "./KillPlan.ts"
 import { type KillRound, nextServer, round } from "./KillRound.ts"
+import { type LossAccount, lossAccountOf } from "./LossAccount.ts"
 import { quarantinedIn } from "./Server.ts"
 import { type TrailReport, trailReport } from "./Trail.ts"
 import { percentile } from "./Window.ts"
@@ -26,6 +27,8 @@ export interface KillRun {
   readonly rounds: ReadonlyArray<KillRound>
   /** Of the whole trail, at the end. */
   readonly trail: TrailReport
+  /** What the trail says of all processes that were killed. */
+  readonly account: LossAccount
   /** Damaged spans of journal: no kill makes one. */
   readonly quarantined: number
 }
@@ -44,10 +47,12 @@ export const kill = (options: KillOptions) =>
       rounds.push(result)
       options.onRound?.(result)
     }
+    const account = yield* lossAccountOf(connection, server.pid)
     yield* server.kill
     const run: KillRun = {
       mode,
       rounds,
+      account,
       trail: yield* trailReport(connection),
       quarantined: yield* quarantinedIn(field.home)
     }
@@ -69,12 +74,13 @@ export const totals = ({ rounds }: KillRun) => ({
   unsettled: rounds.filter(({ settled }) => !settled).length
 })
 
-/** Whether a run ended as its mode promises; `memory` promises nothing about a SIGKILL but that it makes nothing up. */
+/** Whether a run ended as its mode promises; about a SIGKILL `memory` promises only that the trail says what it lost. */
 export const keptPromise = (run: KillRun): boolean => {
   const { contradicted, lost, twice, unsettled } = totals(run)
   const { deadLetters, gaps, repeated } = run.trail
+  const { named, tails, wrong } = run.account
   const madeUp = twice + contradicted + repeated + deadLetters + unsettled + run.quarantined
-  return madeUp === 0 && (run.mode === "memory" || lost + gaps === 0)
+  return madeUp + wrong.length === 0 && (run.mode === "memory" || lost + gaps + named + tails === 0)
 }
 
 const strikeText = ({ plan }: KillRound): string => {
@@ -96,13 +102,16 @@ const roundText = (round: KillRound): string =>
 const runText = (run: KillRun): string => {
   const { answered, contradicted, found, lost, twice, unavailable, unread, unsettled } = totals(run)
   const { deadLetters, gaps, repeated, rows, sources } = run.trail
+  const { lives, named, tails, wrong } = run.account
   const recovery = run.rounds.map(({ recovery }) => recovery.fromReady)
   return (
     `${run.mode}: ${run.rounds.length} rounds, ${answered} answered, ${found} in the table, ${lost} LOST, ${twice} TWICE, ` +
     `${contradicted} contradicted, ${unread} written and not read, ${unavailable} unavailable, ${unsettled} not settled; ` +
     `trail: ${rows} rows of ${sources} sources, ${gaps} gaps, ${repeated} numbers repeated, ${deadLetters} dead letters, ` +
-    `${run.quarantined} quarantined; recovered after ready in ${percentile(recovery, 0.5)} ms (p50), ` +
-    `${percentile(recovery, 0.99)} ms (p99): ${keptPromise(run) ? "kept its promise" : "BROKE ITS PROMISE"}`
+    `${run.quarantined} quarantined; of ${lives} processes, receipts name ${named} numbers and ${tails} unknown tails, ` +
+    `${wrong.length} untold or told wrongly; recovered after ready in ${percentile(recovery, 0.5)} ms (p50), ` +
+    `${percentile(recovery, 0.99)} ms (p99): ${keptPromise(run) ? "kept its promise" : "BROKE ITS PROMISE"}` +
+    wrong.map((one) => `\n  ${one}`).join("")
   )
 }
 

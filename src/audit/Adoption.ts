@@ -64,8 +64,8 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       onSettled: journal.settle
     })
     const progress = DrainProgress.make({ depth: buffer.depth, shed: () => 0 })
-    const { source } = journal.identity
-    adopting = () => ({ source, pending: buffer.depth(), state: progress.state() })
+    const { counts, identity } = journal
+    adopting = () => ({ source: identity.source, counts, pending: buffer.depth(), state: progress.state() })
     const worker = yield* Drain.make(buffer, progress, { batchSize: options.batchSize }).pipe(
       Effect.provideService(AuditStore, store)
     )

@@ -38,7 +38,13 @@ export interface OtherJournals {
   /** Which could not be taken over so far, and why. */
   readonly stuck: ReadonlyArray<{ readonly path: string; readonly reason: string }>
   /** The one that is being written to the database. */
-  readonly adopting: { readonly source: string; readonly pending: number; readonly state: DrainState } | null
+  readonly adopting: {
+    readonly source: string
+    readonly pending: number
+    /** What its process had counted. */
+    readonly counts: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
+    readonly state: DrainState
+  } | null
   /** Taken over and removed, since the start of this process. */
   readonly adopted: number
 }

@@ -193,7 +193,8 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
       notWithdrawn += 1
     },
     progress,
-    quarantined: () => quarantined,
+    /** Events whose record was damaged. */
+    quarantined: () => Math.max(quarantined, buffer.passedOver()),
     recorder,
     status,
     upkeep

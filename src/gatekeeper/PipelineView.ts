@@ -4,7 +4,7 @@ import type { AuditLedger, DeadLetterCounts, LedgerSource, SourcesQuery } from "
 import { maximumSources } from "../audit/AuditLedger.ts"
 import type { TrailUnreachable } from "../audit/AuditReader.ts"
 import type { AuditStatus } from "../audit/AuditStatus.ts"
-import { balance } from "../audit/Conservation.ts"
+import { type Balance, balance, type LocalCounts } from "../audit/Conservation.ts"
 import { sourceView, standingOf } from "../audit/SourceView.ts"
 
 const defaultPageSize = 100
@@ -46,23 +46,36 @@ export const ledgerPage = (
     deadLetters
   }))
 
-/** What this process knows of its own source beyond the ledger. */
-const localCounts = ({ counters, depth, journal }: AuditStatus) => ({
-  pending: depth,
-  lastSeq: counters.offered - counters.refused,
-  refused: counters.refused,
-  shed: counters.shed,
-  quarantined: journal?.quarantined ?? 0
-})
+/** What this process knows of a source beyond the ledger: its own, or the one whose journal it takes over. */
+const localCounts = (
+  source: string,
+  { counters, depth, journal, source: own }: AuditStatus
+): LocalCounts | undefined => {
+  if (source === own) {
+    const { offered, passedOver, refused, shed } = counters
+    return { pending: depth, lastSeq: offered - refused, refused, shed, quarantined: passedOver }
+  }
+  const adopting = journal?.others.adopting
+  return adopting?.source === source ? { ...adopting.counts, pending: adopting.pending, quarantined: 0 } : undefined
+}
+
+/**
+ * The ledger was read after the status: what was written in between is no longer pending. So as many are, of those that were, as the
+ * ledger leaves open.
+ */
+const balanceOf = (row: LedgerSource, now: AuditStatus): Balance => {
+  const local = localCounts(row.source, now)
+  if (local === undefined) return balance(row)
+  const open = balance(row, { ...local, pending: 0 }).unaccounted
+  return balance(row, { ...local, pending: Math.min(Math.max(open, 0), local.pending) })
+}
 
 const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
-  const isOurs = row.source === now.source
-  const isTakenOver = row.source === now.journal?.others.adopting?.source
   const standing = standingOf(row, {
-    living: isOurs ? "this process" : undefined,
-    left: isTakenOver ? "being taken over" : undefined
+    living: row.source === now.source ? "this process" : undefined,
+    left: row.source === now.journal?.others.adopting?.source ? "being taken over" : undefined
   })
-  return sourceView(row, standing, balance(row, isOurs ? localCounts(now) : undefined))
+  return sourceView(row, standing, balanceOf(row, now))
 }
 
 /** Where the events are: the state of this process, and the balance of each source by what is durable. */

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AuditCommandRun from "../audit/commands/CommandRun.ts"
 import { deadLettersCommand } from "../audit/commands/DeadLettersCommand.ts"
+import { journalCommand } from "../audit/commands/JournalCommand.ts"
 import { trailCommand } from "../audit/commands/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
@@ -77,6 +78,7 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
     Command.withSubcommands([
       migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput)),
       trailCommand(trailDatabase).pipe(Command.provide(commandOutput)),
+      journalCommand.pipe(Command.provide(dotEnv(".env"))),
       deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
       tokenCommand.pipe(Command.provide(commandOutput))
     ])

@@ -15,6 +15,8 @@ const start = (shutdownDeadline = "25s", onFull = "refuse") =>
       environment: {
         DATABASE_URL: Redacted.value(postgres.url),
         JWT_SECRET_KEY: signingSecret,
+        // What is bounded here is the memory; test/main/Journal.test.ts has the journal.
+        AUDIT_DURABILITY: "memory",
         AUDIT_QUEUE_CAPACITY: String(capacity),
         SHUTDOWN_DEADLINE: shutdownDeadline,
         AUDIT_ON_FULL: onFull

@@ -3,7 +3,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type HashedRow, makeRow } from "../../../src/audit/AuditRow.ts"
+import { canonicalJson, type HashedRow, makeRow } from "../../../src/audit/AuditRow.ts"
 import { copyColumns, copyLine } from "../../../src/audit/CopyText.ts"
 import { encodeEvent } from "../../../src/audit/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/UuidV7.ts"
@@ -66,26 +66,8 @@ export const singleRate = (connection: Connection, number: number) =>
     return number / Duration.toSeconds(took)
   })
 
-/** The event as an object whose `JSON.stringify` has the bytes that a journal's frame holds. */
-const plainEvent = (() => {
-  const [row] = makeRows(1)
-  if (row === undefined) throw new Error("one row was asked for")
-  return {
-    action: row.action,
-    ghost_id: row.ghostId,
-    id: row.id,
-    marks: row.marks,
-    metadata: event.metadata,
-    reason: row.reason,
-    request_id: row.requestId,
-    resource: row.resource,
-    result: row.result,
-    seq: 10_000,
-    shell_id: row.shellId,
-    source: row.source,
-    timestamp: new Date(row.timestamp).toISOString()
-  }
-})()
+/** An object whose `JSON.stringify` is the text that the journal holds of an event. */
+const plainEvent: unknown = JSON.parse(makeRows(1).map(canonicalJson).join())
 
 /** Characters, and bytes, of the event's canonical JSON. */
 export const eventBytes = JSON.stringify(plainEvent).length

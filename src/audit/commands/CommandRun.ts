@@ -58,6 +58,10 @@ const told = (failure: Tagged): Verdict => ({
   exitCode: exitCodeOfFailure(failure)
 })
 
+/** A failure with the exit code that it ends the process with. */
+export const failed = (failure: Tagged): CommandFailed =>
+  new CommandFailed({ problem: failure.message, exitCode: exitCodeOfFailure(failure) })
+
 /** Runs a command: its result goes to stdout, as text or as one JSON object; why it does not end with 0 to stderr. */
 export const runCommand = <A, E extends Tagged, R>(
   run: CommandRun<A, E, R>

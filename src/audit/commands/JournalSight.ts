@@ -5,8 +5,10 @@ import type { JournalIdentity } from "../journal/JournalIdentity.ts"
 export interface JournalSight {
   readonly path: string
   readonly source: string
-  /** Who lives in it; null when nobody does. */
+  /** Who holds it: the process that writes it, or one that takes it over; null when nobody does. */
   readonly holder: string | null
+  /** The process that writes it lives. */
+  readonly living: boolean
   /** Null when none of its files says it. */
   readonly identity: JournalIdentity | null
   readonly lastSeq: number

@@ -8,8 +8,8 @@ export const sizeOf = (ranges: ReadonlyArray<Gap>): number =>
   ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 
 /** A process that lives, and keeps its events nowhere else: what is not in the database is in its memory. */
-export const isLivingMemory = ({ holder, identity }: JournalSight): boolean =>
-  holder !== null && (identity?.durability ?? "journal").split(" ").every((mode) => mode.endsWith("memory"))
+export const isLivingMemory = ({ identity, living }: JournalSight): boolean =>
+  living && (identity?.durability ?? "journal").split(" ").every((mode) => mode.endsWith("memory"))
 
 /** A journal whose source never came to the database. */
 export const unregistered = ({ identity, source }: JournalSight): LedgerSource => ({
@@ -53,8 +53,8 @@ export const accountOf = (row: LedgerSource, sight: JournalSight | undefined): B
 
 export const standingAtHome = (row: LedgerSource, sight: JournalSight | undefined): string =>
   standingOf(row, {
-    living: sight !== undefined && sight.holder !== null ? "runs here" : undefined,
-    left: sight === undefined ? undefined : "gone, journal left"
+    living: sight?.living === true ? "runs here" : undefined,
+    left: sight === undefined ? undefined : sight.holder === null ? "gone, journal left" : "being taken over"
   })
 
 export const nothing: Balance = {

@@ -104,7 +104,7 @@ const looks = 4
 const pause = Duration.millis(300)
 
 const isMoving = ({ sources }: TrailAccount): boolean =>
-  sources.some(({ balance, sight }) => sight?.holder != null && balance.counted && balance.unaccounted !== 0)
+  sources.some(({ balance, sight }) => sight?.living === true && balance.counted && balance.unaccounted !== 0)
 
 /** The journals first: what they hold is on its way into the ledger, and would be missed there for no reason. */
 const look = Effect.fnUntraced(function* (directory: string, query: TrailStatusQuery) {

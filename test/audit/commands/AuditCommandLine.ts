@@ -8,6 +8,7 @@ import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import { unasked } from "../../../src/audit/commands/CommandRun.ts"
 import { deadLettersCommand } from "../../../src/audit/commands/DeadLettersCommand.ts"
+import { journalCommand } from "../../../src/audit/commands/JournalCommand.ts"
 import { trailCommand } from "../../../src/audit/commands/TrailCommand.ts"
 import { exitCode, lastWords } from "../../../src/launch/Ending.ts"
 import { unambiguous } from "../../../src/platform/console/Flags.ts"
@@ -26,7 +27,8 @@ const database = Database.layer(["gatekeeper"])
 const commands = Command.make("gravitas").pipe(
   Command.withSubcommands([
     trailCommand(database).pipe(Command.provide(Settings.layer)),
-    deadLettersCommand(database).pipe(Command.provide(Settings.layer))
+    deadLettersCommand(database).pipe(Command.provide(Settings.layer)),
+    journalCommand
   ])
 )
 

@@ -56,5 +56,5 @@ it.scopedLive(
       // A journal needs no database, and none of the other settings.
       expect((yield* command(`journal fsck ${source.source}`, { DATABASE_URL: "nonsense" })).code).toBe(0)
     }),
-  60_000
+  120_000
 )

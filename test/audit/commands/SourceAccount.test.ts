@@ -20,6 +20,7 @@ const sight = (change: Partial<JournalSight> = {}, durability = "journal"): Jour
   path: `journal/${source}`,
   source,
   holder: null,
+  living: false,
   identity: { trail: "t", source, bootId: "b", startedAt: 0, host: "h", pid: 1, durability },
   lastSeq: 10,
   refused: 0,
@@ -40,7 +41,7 @@ describe("the account of a source", () => {
     ["one that holds settled records still", row({ committed: 10 }), sight(), { pending: 0, unaccounted: 0 }],
     ["one that has lost records", row(), sight({ pending: [{ from: 3, to: 10 }] }), { pending: 8, unaccounted: 2 }],
     ["shed and refused ones", row({ committed: 7 }), sight({ shed: 3, refused: 2 }), { offered: 12, unaccounted: 0 }],
-    ["a memory that lives", row({ committed: 4 }), sight({ holder: "x", pending: [] }, "memory"), { pending: 6 }],
+    ["a memory that lives", row({ committed: 4 }), sight({ living: true, pending: [] }, "memory"), { pending: 6 }],
     ["a memory that died", row({ committed: 4 }), sight({ pending: [] }, "memory"), { pending: 0, unaccounted: 6 }],
     ["a journal that cannot be read", row({ lastSeq: 4, committed: 4 }), sight({ problem: "EIO" }), { offered: 4 }],
     ["a row too many", row({ lastSeq: 4, committed: 5 }), undefined, { unaccounted: -1 }]
@@ -55,11 +56,11 @@ describe("the account of a source", () => {
         FastCheck.record({ lastSeq: number, committed: number, deadLettered: number, lost: number, shed: number }),
         FastCheck.record({ lastSeq: number, refused: number, shed: number, quarantined: number }),
         FastCheck.array(number, { maxLength: 3 }),
-        FastCheck.option(FastCheck.constant("process 1")),
+        FastCheck.boolean(),
         FastCheck.constantFrom("journal", "memory", "memory DENIED=fsync"),
-        (ledger, local, ends, holder, durability) => {
+        (ledger, local, ends, living, durability) => {
           const pending = ends.map((to) => ({ from: 1, to }))
-          const found = accountOf(row(ledger), sight({ ...local, pending, holder }, durability))
+          const found = accountOf(row(ledger), sight({ ...local, pending, living }, durability))
           const { committed, deadLettered, lost, offered, quarantined, refused, shed, unaccounted } = found
           const rest = committed + deadLettered + quarantined + refused + shed + lost + unaccounted
           expect(offered).toBe(found.pending + rest)
@@ -79,10 +80,11 @@ describe("the account of a source", () => {
   })
 
   it.each<[expected: string, row: LedgerSource, sight: JournalSight | undefined]>([
-    ["runs here", row(), sight({ holder: "process 1" })],
+    ["runs here", row(), sight({ holder: "process 1", living: true })],
     ["signed off", row({ signedOffSeq: 3 }), sight()],
     ["tail unknown", row({ unsignedAfter: 3 }), undefined],
     ["gone, journal left", row(), sight()],
+    ["being taken over", row(), sight({ holder: "process 2" })],
     ["elsewhere", row(), undefined]
   ])("stands as %s", (expected, row, sight) => {
     expect(standingAtHome(row, sight)).toBe(expected)
