@@ -88,7 +88,8 @@ const tickMillis = 5
 
 const begin = (options: LoadOptions, given: Tokens) => {
   const random = new PCGRandom(Hash.string(options.name))
-  const agent = new Http.Agent({ keepAlive: true, maxSockets: options.connections })
+  // In turn: a connection that nobody used for a while is closed by the server, and that can meet the next request on it.
+  const agent = new Http.Agent({ keepAlive: true, maxSockets: options.connections, scheduling: "fifo" })
   const target = new URL("/validate", options.url)
   const exchanges: Array<Exchange> = []
   const start = performance.now()

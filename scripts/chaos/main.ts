@@ -14,6 +14,7 @@ interface Command {
   readonly seed: number
   readonly mode: Durability | "all"
   readonly faults: ReadonlyArray<FaultName>
+  readonly events: number
   readonly json: boolean
 }
 
@@ -22,6 +23,7 @@ type Chaos = (command: Command) => Effect.Effect<boolean, unknown, Scope.Scope>
 
 /** Each loaded when it is asked for. */
 const runs = new Map<string, () => Promise<Chaos>>([
+  ["backlog", async () => (await import("./Backlog.ts")).backlogCommand],
   ["kill", async () => (await import("./Kill.ts")).killCommand],
   ["outage", async () => (await import("./Outage.ts")).outageCommand],
   ["starters", async () => (await import("./Starters.ts")).starters],
@@ -37,6 +39,7 @@ const { positionals, values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     mode: { type: "string", default: "all" },
     faults: { type: "string", default: "" },
+    events: { type: "string", default: "1000000" },
     json: { type: "boolean", default: false }
   }
 })
@@ -44,20 +47,21 @@ const { positionals, values } = parseArgs({
 const wanted = values.faults === "" ? [] : values.faults.split(",")
 const faults = faultNames.filter((name) => wanted.includes(name))
 const run = runs.get(positionals[0] ?? "")
-const [rounds, seed] = [Number(values.rounds), Number(values.seed)]
+const [rounds, seed, events] = [Number(values.rounds), Number(values.seed), Number(values.events)]
 const mode = modes.find((one) => one === values.mode)
-const isNumbered = Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed)
+const isNumbered = [rounds, events].every((number) => Number.isInteger(number) && number > 0) && Number.isInteger(seed)
 if (run === undefined || mode === undefined || faults.length < wanted.length || !isNumbered) {
   console.error(
     `usage: pnpm chaos walk|starters [--rounds N] [--seed N]
        pnpm chaos kill [--rounds N] [--seed N] [--mode ${modes.join("|")}] [--json]
-       pnpm chaos outage [--seed N] [--mode ${modes.join("|")}] [--faults ${faultNames.join(",")}] [--json]`
+       pnpm chaos outage [--seed N] [--mode ${modes.join("|")}] [--faults ${faultNames.join(",")}] [--json]
+       pnpm chaos backlog [--events N] [--json]`
   )
   process.exitCode = 2
 } else {
   const chaos = await run()
   // Not `Effect.runPromise`: a Ctrl-C must end the servers that it started too.
-  chaos({ rounds, seed, mode, faults, json: values.json }).pipe(
+  chaos({ rounds, seed, mode, faults, events, json: values.json }).pipe(
     Effect.scoped,
     Logger.withMinimumLogLevel(LogLevel.Error),
     NodeRuntime.runMain({

@@ -5,49 +5,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import { type Durabilities, type Durability, isJournaled } from "../domain/Durability.ts"
+import { type Durability, isJournaled } from "../domain/Durability.ts"
 import type { DatabaseError } from "../platform/DatabaseError.ts"
 import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditId } from "./AuditId.ts"
 import type { AuditLedger } from "./AuditLedger.ts"
+import type { AuditLogOptions } from "./AuditLogOptions.ts"
 import * as AuditMetrics from "./AuditMetrics.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
 import type { AuditStore } from "./AuditStore.ts"
 import { AuditUnavailable } from "./AuditUnavailable.ts"
 import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
-import type { JournalFiles } from "./journal/JournalFiles.ts"
 import * as Pipeline from "./Pipeline.ts"
 import type { Refusal } from "./Recorder.ts"
 import { withdrawal } from "./Withdrawal.ts"
-
-export interface AuditLogOptions {
-  /** What answers wait for. */
-  readonly durability: Durabilities
-  /** Where journals are; null keeps nothing on disk, which only the durability `memory` can do with. */
-  readonly journal: JournalSettings | null
-  /** How long an answer waits in the modes `fsync` and `commit`. */
-  readonly commitDeadline: Duration.DurationInput
-  /** Events in memory. */
-  readonly queueCapacity: number
-  /** Rows in one transaction at most. */
-  readonly batchSize: number
-  /** How long a first event waits for company. */
-  readonly linger: Duration.DurationInput
-  readonly onFull: "refuse" | "shed"
-  /** For the whole end: writing what is queued, giving up what cannot be written, signing off. */
-  readonly shutdownDeadline: Duration.DurationInput
-  /** Told at the end when `count` events, taken and answered, are nowhere but in this process, or nobody could find out. */
-  readonly onUnwritten?: (count: number) => Effect.Effect<void>
-}
-
-export interface JournalSettings {
-  readonly directory: string
-  /** Bytes, of the own journal and those that are taken over. */
-  readonly maxBytes: number
-  /** How often it is written through to the disk where no answer waits for that. */
-  readonly flushInterval: Duration.DurationInput
-  readonly files?: JournalFiles
-}
 
 /** Records what was decided, without waiting for the database unless it is told to. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<

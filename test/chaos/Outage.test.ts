@@ -11,7 +11,7 @@ describe("a gatekeeper under load, while one fault after the other happens to Po
         faults: faultNames,
         seed: 7,
         rate: 200,
-        watch: { before: 700, during: 2_500, after: 300 }
+        watch: { before: 300, during: 1_500, after: 200 }
       })
       expect(faults.map(({ fault }) => fault).toSorted()).toEqual([...faultNames].toSorted())
       for (const { after, before, during, fault, settled } of faults) {

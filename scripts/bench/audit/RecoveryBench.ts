@@ -66,7 +66,7 @@ export const recoveryTable = (report: RecoveryReport): ReadonlyArray<string> => 
   const { p50, p99, p999 } = report.microsecondsOfRecord
   const { ratios, rowsPerSecond } = report
   return [
-    line("with PostgreSQL away, MB of memory (RSS)", ["start", "10 %", "50 %", "100 %", "100 % / 10 %"]),
+    line("with PostgreSQL away, MB of memory (RSS)", ["start", "10 %", "50 %", "100 %", "100/10 %"]),
     line(`${whole(report.pendingAtTheKill)} events waiting`, [
       ...report.rssMegabytes.map(fixed(0)),
       fixed(2)(ratios.rssAllToTenth)

@@ -39,6 +39,8 @@ export type JournalRecord =
       readonly _tag: "Record"
       readonly segment: string
       readonly offset: number
+      /** In the file. */
+      readonly bytes: number
       readonly seq: number
       /** Canonical JSON. */
       readonly json: string

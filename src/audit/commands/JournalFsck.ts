@@ -1,11 +1,16 @@
+import * as Os from "node:os"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { JournalInUse } from "../journal/Journal.ts"
+import * as JournalDirectory from "../journal/JournalDirectory.ts"
 import { runCommand, type Verdict } from "./CommandRun.ts"
 import { ExitCode } from "./ExitCode.ts"
 import type { JournalFacts } from "./JournalFacts.ts"
 import { journalAt } from "./JournalPlace.ts"
 import { factsOf } from "./JournalReading.ts"
 import { factsJson, renderFacts } from "./JournalRendering.ts"
+import { type Repaired, repair } from "./JournalRepair.ts"
+import { program } from "./Program.ts"
 
 interface Given {
   readonly repair: boolean
@@ -13,36 +18,80 @@ interface Given {
   readonly noColor: boolean
 }
 
-export const fsckVerdict = ({ path, segments, state }: JournalFacts): Verdict | null => {
-  const spans = segments.reduce((sum, { corruptSpans }) => sum + corruptSpans, 0)
-  const torn = segments.filter(({ tornBytes }) => tornBytes > 0).length
-  const headers = segments.filter(({ header }) => header === "damaged").length
-  const found = [
-    ...(state === null ? ["its state cannot be read"] : []),
-    ...(headers > 0 ? [`${headers} damaged headers`] : []),
-    ...(spans > 0 ? [`${spans} corrupt spans`] : []),
-    ...(torn > 0 ? [`${torn} torn tails`] : [])
-  ]
-  return found.length === 0
-    ? null
-    : {
-        error: "JournalDamaged",
-        message: `the journal ${path} is damaged: ${found.join(", ")}`,
-        exitCode: ExitCode.damaged
-      }
+interface Checked {
+  /** After the repair, where there was one. */
+  readonly facts: JournalFacts
+  readonly repaired: Repaired | null
 }
+
+const counted = (count: number, one: string): ReadonlyArray<string> =>
+  count === 0 ? [] : [`${count} ${one}${count === 1 ? "" : "s"}`]
+
+const damageOf = ({ segments, state }: JournalFacts): ReadonlyArray<string> => [
+  ...(state === null ? ["its state cannot be read"] : []),
+  ...counted(segments.filter(({ header }) => header !== "whole").length, "unreadable header"),
+  ...counted(
+    segments.reduce((sum, { corruptSpans }) => sum + corruptSpans, 0),
+    "corrupt span"
+  ),
+  ...counted(segments.filter(({ tornBytes }) => tornBytes > 0).length, "torn tail")
+]
+
+/** Null when the journal was whole. */
+export const fsckVerdict = ({ facts, repaired }: Checked): Verdict | null => {
+  const damage = damageOf(facts)
+  const { path } = facts
+  if (damage.length > 0) {
+    const next =
+      repaired === null
+        ? `To put it aside: ${program} journal fsck ${path} --repair`
+        : "That cannot be repaired; its records are read all the same"
+    return {
+      error: "JournalDamaged",
+      message: `the journal ${path} is damaged: ${damage.join(", ")}. ${next}`,
+      exitCode: ExitCode.damaged
+    }
+  }
+  if (repaired === null || repaired.putAside + repaired.cutBytes === 0) return null
+  const did = [
+    ...counted(repaired.putAside, "corrupt span").map((spans) => `${spans} put aside`),
+    ...(repaired.cutBytes > 0 ? [`torn tails of ${repaired.cutBytes} bytes cut`] : [])
+  ]
+  return {
+    error: "JournalRepaired",
+    message: `the journal ${path} is repaired: ${did.join(", ")}`,
+    exitCode: ExitCode.repaired
+  }
+}
+
+const nothingDone: Repaired = { putAside: 0, cutBytes: 0 }
+
+const check = (path: string, wanted: boolean) =>
+  Effect.gen(function* () {
+    const lock = yield* Effect.acquireRelease(
+      JournalDirectory.lock(path, Os.hostname()),
+      Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
+    )
+    if (Option.isNone(lock)) return yield* new JournalInUse({ path, holder: yield* JournalDirectory.holderOf(path) })
+    const found = yield* factsOf(path)
+    const { identity } = found
+    const repaired = !wanted ? null : identity === null ? nothingDone : yield* repair(path, identity.source)
+    const facts = repaired === null ? found : yield* factsOf(path)
+    // The holder is this command, which is about to end.
+    const checked: Checked = { facts: { ...facts, holder: null }, repaired }
+    return checked
+  }).pipe(Effect.scoped)
 
 /** `journal fsck`. */
 export const checkJournal = (place: string, given: Given) =>
   runCommand({
     ...given,
     command: "journal fsck",
-    work: Effect.gen(function* () {
-      const path = yield* journalAt(place)
-      const facts = yield* factsOf(path)
-      return facts.holder === null ? facts : yield* new JournalInUse({ path, holder: facts.holder })
+    work: Effect.flatMap(journalAt(place), (path) => check(path, given.repair)),
+    render: ({ facts }, colours) => renderFacts(facts, colours),
+    toJson: ({ facts, repaired }) => ({
+      ...factsJson(facts),
+      repaired: repaired === null ? null : { put_aside: repaired.putAside, cut_bytes: repaired.cutBytes }
     }),
-    render: renderFacts,
-    toJson: factsJson,
     verdict: fsckVerdict
   })

@@ -20,7 +20,8 @@ import { holderNow } from "./JournalHolder.ts"
 /** A living process removes what is settled at any moment: what was listed may be gone when it is opened. */
 const isGone = ({ reason }: FileTrouble): boolean => reason.includes("ENOENT")
 
-const listed = (path: string) =>
+/** The segments of a journal with their headers, oldest first. */
+export const segmentsOf = (path: string) =>
   Survey.files(path, nodeFiles).pipe(Effect.retry({ schedule: Schedule.recurs(5), while: isGone }))
 
 const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
@@ -33,7 +34,7 @@ const endingOf = (files: ReadonlyArray<Survey.SegmentFile>, index: number) =>
     .findLast(({ segment }) => segment === index)
 
 /** The records of one file and its damage, in order. */
-const recordsIn = (
+export const recordsIn = (
   file: Survey.SegmentFile,
   files: ReadonlyArray<Survey.SegmentFile>,
   texts: boolean
@@ -43,7 +44,7 @@ const recordsIn = (
     if (header._tag === "Newer") return Stream.empty
     const ending = endingOf(files, index)
     const end = Math.min(size, ending?.end ?? size)
-    const trusted = files.at(-1) === file ? 0 : (ending?.trusted ?? end)
+    const isLast = files.at(-1) === file
     const scan = SegmentScan.make({
       path,
       files: nodeFiles,
@@ -57,7 +58,7 @@ const recordsIn = (
     const recordOf = (found: SegmentScan.Found): JournalRecord => {
       if (found._tag === "Frame") return { ...found, _tag: "Record", segment }
       const { from, to } = found
-      const kind = to >= end && from >= trusted ? "torn" : "corrupt"
+      const kind = to >= end && isLast ? "torn" : "corrupt"
       return { _tag: "Damage", segment, offset: from, bytes: to - from, kind }
     }
     return Stream.paginateChunkEffect(undefined, () =>
@@ -71,7 +72,7 @@ const recordsIn = (
 /** Every record of a journal and every damaged span, with flat memory. Reads only. */
 export const recordsOf = (path: string): Stream.Stream<JournalRecord, FileTrouble> =>
   Stream.unwrap(
-    Effect.map(listed(path), (files) =>
+    Effect.map(segmentsOf(path), (files) =>
       Stream.flatMap(Stream.fromIterable(files), (file) => recordsIn(file, files, true))
     )
   )
@@ -114,7 +115,7 @@ const readState = (path: string) =>
 export const factsOf = (path: string): Effect.Effect<JournalFacts, FileTrouble> =>
   Effect.gen(function* () {
     const holder = yield* holderNow(path)
-    const files = yield* listed(path)
+    const files = yield* segmentsOf(path)
     // After the list: what was settled meanwhile counts as settled.
     const state = yield* readState(path)
     const identity = state?.identity ?? Survey.identityOf(files) ?? null

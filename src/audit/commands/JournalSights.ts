@@ -41,14 +41,12 @@ const unread = (path: string, source: string, problem: string): JournalSight => 
   problem
 })
 
+const look = ({ path, source }: { readonly path: string; readonly source: string }) =>
+  factsOf(path).pipe(
+    Effect.map((facts) => seen(source, facts)),
+    Effect.catchAll(({ message }) => Effect.succeed(unread(path, source, message)))
+  )
+
 /** A look at each journal in a directory, those of living processes too; none where there is no such directory. */
 export const sightsIn = (directory: string): Effect.Effect<ReadonlyArray<JournalSight>> =>
-  Effect.flatMap(
-    list(directory),
-    Effect.forEach(({ path, source }) =>
-      factsOf(path).pipe(
-        Effect.map((facts) => seen(source, facts)),
-        Effect.catchAll(({ message }) => Effect.succeed(unread(path, source, message)))
-      )
-    )
-  )
+  Effect.flatMap(list(directory), (journals) => Effect.forEach(journals, look))

@@ -1,4 +1,5 @@
 import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,6 +9,7 @@ import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles, nodeFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalReader } from "./JournalReader.ts"
+import * as JournalRemoval from "./JournalRemoval.ts"
 import type { JournalRoom } from "./JournalRoom.ts"
 import * as JournalState from "./JournalState.ts"
 import type { JournalStatus } from "./JournalStatus.ts"
@@ -69,16 +71,16 @@ const readState = (path: string) =>
     Effect.map(Option.getOrUndefined)
   )
 
-const removeDirectory = (path: string) => attempt(path, () => Fs.rm(path, { recursive: true, force: true }))
-
 /** Takes over the journal at `path` until the scope closes, where its process is gone and it is of this trail. */
 export const adopt = (
   path: string,
   { files = nodeFiles, room, trail }: AdoptionOptions
 ): Effect.Effect<AdoptionOutcome, JournalUnusable, Scope.Scope> =>
   Effect.gen(function* () {
+    // Another process was quicker to take it over and to remove it.
+    if ((yield* attempt(path, () => files.identify(path))) === undefined) return { _tag: "empty" } as const
     const lock = yield* Effect.acquireRelease(
-      JournalDirectory.lock(path, ""),
+      JournalDirectory.lock(path, Os.hostname()),
       Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
     )
     if (Option.isNone(lock)) return { _tag: "alive", holder: yield* JournalDirectory.holderOf(path) } as const
@@ -87,7 +89,7 @@ export const adopt = (
     const identity = state?.identity ?? Survey.identityOf(found)
     if (identity === undefined) {
       if (found.length === 0 && state === undefined) {
-        yield* removeDirectory(path)
+        yield* JournalRemoval.remove(path)
         return { _tag: "empty" } as const
       }
       return yield* new JournalUnusable({ path, reason: "neither its state nor the header of a segment can be read" })
@@ -99,7 +101,7 @@ export const adopt = (
     const acknowledged = state?.acknowledged ?? 0
     const quarantine = Quarantine.directoryOf(Path.dirname(path), identity.source)
     const { segments: surveyed, survey } = yield* Survey.make({ found, files, quarantine, acknowledged })
-    const segments = Segments.make({ files, room, onDrop: () => {} })
+    const segments = Segments.make({ files, room })
     for (const segment of surveyed) {
       segments.add(segment)
       room.force(segment.size)
@@ -149,7 +151,7 @@ export const adopt = (
         readProblem: reading.problem,
         quarantined: reading.quarantined
       }),
-      remove: Effect.orDie(removeDirectory(path))
+      remove: JournalRemoval.remove(path)
     }
     return { _tag: "adopted", journal } as const
   }).pipe(

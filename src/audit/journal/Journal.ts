@@ -112,7 +112,7 @@ export const open = Effect.fnUntraced(function* (
   const { path } = held.directory
   const quarantine = Quarantine.directoryOf(parent, identity.source)
 
-  const segments = Segments.make({ files, room, onDrop: () => {} })
+  const segments = Segments.make({ files, room })
   const unsynced = Unsynced.make(unsyncedLimit)
   const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(room.maxBytes / 4))
   const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes, segments, unsynced })
@@ -149,7 +149,12 @@ export const open = Effect.fnUntraced(function* (
   const fiber = yield* Effect.forkScoped(
     Effect.repeat(Effect.zipRight(Effect.sleep(options.flushInterval), upkeep), Schedule.forever)
   )
-  yield* Effect.addFinalizer(() => Effect.promise(() => through.exclusive(async () => writer.close())))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(Effect.promise(through.hold), (release) => {
+      writer.close()
+      release()
+    })
+  )
 
   return {
     path,
@@ -187,6 +192,6 @@ export const open = Effect.fnUntraced(function* (
         quarantined: reading.quarantined
       }
     },
-    end: ({ remove }) => JournalEnd.end({ held, fiber, remove, writer, through, values })
+    end: ({ remove }) => JournalEnd.end({ held, fiber, remove, segments, writer, through, values })
   }
 })

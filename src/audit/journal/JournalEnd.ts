@@ -1,8 +1,9 @@
-import * as Fs from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { JournalDirectory } from "./JournalDirectory.ts"
+import * as JournalRemoval from "./JournalRemoval.ts"
 import type { StateValues } from "./JournalState.ts"
+import type { Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 import type { WriteThrough } from "./WriteThrough.ts"
 
@@ -10,6 +11,7 @@ export interface JournalEndOptions {
   readonly held: { readonly directory: JournalDirectory }
   /** The upkeep's. */
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly segments: Segments
   readonly writer: SegmentWriter
   readonly through: WriteThrough
   readonly values: (ended: boolean) => StateValues
@@ -21,20 +23,26 @@ export interface JournalEndOptions {
  * Ends a journal in order: removed, or written through to the disk and marked as ended, so that whoever finds it knows its last
  * number even when the machine was started anew in between.
  */
-export const end = ({ fiber, held, remove, through, values, writer }: JournalEndOptions): Effect.Effect<void> =>
+export const end = (options: JournalEndOptions): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const { fiber, held, remove, segments, through, values, writer } = options
+    // It does not wait for a disk that hangs.
     yield* Fiber.interruptFork(fiber)
-    const { path, release, state } = held.directory
+    const close = Effect.andThen(Effect.promise(through.hold), (release) => {
+      writer.close()
+      release()
+    })
     if (remove) {
-      yield* Effect.promise(() => through.exclusive(async () => writer.close()))
-      yield* Effect.promise(() => Fs.rm(path, { recursive: true, force: true }).catch(() => {}))
-      return yield* release
+      yield* close
+      held.directory.state.write(values(false))
+      yield* JournalRemoval.remove(held.directory.path)
+      for (const segment of segments.all()) segments.drop(segment)
+    } else {
+      const problem = yield* Effect.promise(through.sync)
+      yield* close
+      if (problem === undefined && held.directory.state.write(values(true))) {
+        yield* Effect.promise(() => held.directory.state.sync().catch(() => {}))
+      }
     }
-    const problem = yield* Effect.promise(through.sync)
-    yield* Effect.promise(() => through.exclusive(async () => writer.close()))
-    if (problem === undefined) {
-      state.write(values(true))
-      yield* Effect.promise(() => state.sync().catch(() => {}))
-    }
-    yield* release
+    yield* held.directory.release
   })

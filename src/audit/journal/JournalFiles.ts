@@ -32,6 +32,7 @@ export interface JournalFiles {
   readonly truncate: (fd: number, length: number) => void
   readonly close: (fd: number) => void
   readonly unlink: (path: string) => void
+  readonly rename: (from: string, to: string) => void
   /** Writes a file's data through to the disk, away from the event loop. */
   readonly fdatasync: (fd: number) => Promise<void>
   /** Writes a directory's entries through to the disk. */
@@ -73,6 +74,7 @@ export const nodeFiles: JournalFiles = {
   truncate: (fd, length) => Fs.ftruncateSync(fd, length),
   close: (fd) => Fs.closeSync(fd),
   unlink: (path) => Fs.unlinkSync(path),
+  rename: (from, to) => Fs.renameSync(from, to),
   fdatasync: (fd) =>
     new Promise((resolve, reject) => {
       Fs.fdatasync(fd, (error) => (error === null ? resolve() : reject(error)))

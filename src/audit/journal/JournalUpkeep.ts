@@ -1,8 +1,7 @@
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as JournalDirectory from "./JournalDirectory.ts"
-import type { JournalFiles } from "./JournalFiles.ts"
-import { reasonOf } from "./JournalFiles.ts"
+import { attempt, type JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalRoom } from "./JournalRoom.ts"
 import { discard, writeAll } from "./NewSegment.ts"
@@ -22,7 +21,7 @@ export interface UpkeepOptions {
   readonly room: JournalRoom
   readonly through: WriteThrough
   readonly problems: Problems
-  readonly writeState: () => boolean
+  readonly writeState: () => void
   readonly requestSync: () => void
 }
 
@@ -60,42 +59,44 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
     if (isOver) problems.set("append", undefined)
   })
 
-  /** What was in the old one is gone, but for what is in memory: the rows that wait there are still written to the database. */
+  const vanished = (detail: string) =>
+    Effect.sync(() => problems.set("place", { reason: "failing", detail: `the directory has vanished: ${detail}` }))
+
+  /** What had reached the disk is gone with it; what had not is in memory still, and goes into the new one. */
   const renew = Effect.gen(function* () {
-    for (const segment of segments.all()) {
-      segment.sealed = true
-      segments.drop(segment)
-    }
+    yield* vanished(held.directory.path)
+    const before = segments.pending()
+    writer.forsake()
+    through.distrust()
     yield* held.directory.release
     const claimed = yield* JournalDirectory.claim({ parent, identity, files })
-    if (claimed._tag === "Held") {
-      return problems.set("place", { reason: "failing", detail: `${held.directory.path} is held by ${claimed.holder}` })
-    }
+    if (claimed._tag === "Held") return yield* vanished(`${held.directory.path} is held by ${claimed.holder}`)
     held.directory = claimed.directory
-    writer.renew()
-    options.writeState()
-    yield* Effect.logError(
-      `ALARM: the audit journal ${held.directory.path} had vanished and was made again. What had waited in it alone is lost; ` +
-        "receipts will name it. Keep the volume of GRAVITAS_HOME mounted."
-    )
+    writer.goOn()
     problems.set("place", undefined)
+    yield* Effect.logError(
+      `ALARM: the audit journal ${held.directory.path} had vanished and was made again. Of the ${before} events that it held, ` +
+        `${before - segments.pending()} are in no file now; those that the memory holds are written to the database all the ` +
+        "same, and receipts will name the others. Keep the volume of GRAVITAS_HOME mounted."
+    )
   })
 
   const look = Effect.gen(function* () {
     const { id, path } = held.directory
-    const found = yield* Effect.tryPromise({ try: () => files.identify(path), catch: reasonOf })
-    if (found !== id) yield* renew
-  }).pipe(
-    Effect.catchAll((error) =>
-      Effect.sync(() =>
-        problems.set("place", { reason: "failing", detail: typeof error === "string" ? error : error.message })
-      )
+    if ((yield* attempt(path, () => files.identify(path))) === id) return
+    yield* Effect.acquireUseRelease(
+      Effect.promise(through.hold),
+      () => renew,
+      (release) => Effect.sync(release)
     )
-  )
+  }).pipe(Effect.catchAll(({ message }) => vanished(message)))
 
   return Effect.gen(function* () {
     yield* look
     yield* retry
+    segments.sweep()
+    writer.closeDone()
+    options.writeState()
     if (through.isDue()) options.requestSync()
   })
 }

@@ -1,4 +1,5 @@
 import * as Crypto from "node:crypto"
+import * as Frame from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalProblem.ts"
@@ -59,23 +60,36 @@ export const discard = (files: JournalFiles, fd: number, path: string): void => 
   }
 }
 
-/** Makes a file with its header. Throws when that fails, and then leaves none. */
-export const create = (options: {
+export interface NewSegmentOptions {
   readonly files: JournalFiles
   readonly directory: string
   readonly index: number
   readonly identity: JournalIdentity
   readonly firstSeq: number
   readonly predecessors: ReadonlyArray<Predecessor>
-}): OpenSegment => {
-  const { files, firstSeq, identity, index, predecessors } = options
+  /** Whole frames that it begins with; their checksums are made anew. */
+  readonly frames?: ReadonlyArray<{ readonly buffer: Buffer; readonly from: number; readonly to: number }>
+}
+
+/** Makes a file with its header and all of its first frames, or throws and leaves none. */
+export const create = (options: NewSegmentOptions): OpenSegment => {
+  const { files, firstSeq, frames = [], identity, index, predecessors } = options
   const path = pathOf(options.directory, index)
+  const unfinished = `${path}.part`
   const { bytes, seed } = encode({ ...identity, firstSeq, nonce: Crypto.randomUUID(), predecessors })
-  const fd = files.create(path)
+  const fd = files.create(unfinished)
+  let length = bytes.length
   try {
     writeAll(files, fd, bytes, 0, bytes.length, 0)
+    for (const { buffer, from, to } of frames) {
+      for (let at = from; at < to; ) at += Frame.seal(buffer, at, seed)
+      writeAll(files, fd, buffer, from, to - from, length)
+      length += to - from
+    }
+    // Its header takes back what other segments hold: it counts when all that it has in their place is in it.
+    files.rename(unfinished, path)
   } catch (cause) {
-    discard(files, fd, path)
+    discard(files, fd, unfinished)
     throw cause
   }
   const segment: Segment = {
@@ -83,8 +97,8 @@ export const create = (options: {
     path,
     seeds: [seed],
     start: bytes.length,
-    length: bytes.length,
-    size: bytes.length,
+    length,
+    size: length,
     ends: undefined,
     firstSeq,
     lastSeq: firstSeq - 1,

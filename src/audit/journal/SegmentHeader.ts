@@ -3,11 +3,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { JournalIdentity } from "./JournalIdentity.ts"
 
-/** How far an earlier segment counts, said by one that was made when the earlier one had come to its end, or failed. */
+/**
+ * How far an earlier segment counts, where its file does not say so itself: a write or a write-through of it failed, and what
+ * it held after that offset is in the later segment, or was told to be refused.
+ */
 export const Predecessor = Schema.Struct({
   segment: Schema.Number,
-  /** Damage before this offset is damage; after it, it is what a failed write or sync left. */
-  trusted: Schema.Number,
   /** Bytes from this offset on count for nothing. */
   end: Schema.Number
 })

@@ -3,7 +3,7 @@ import type { JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalProblem.ts"
 import type { JournalRoom } from "./JournalRoom.ts"
-import { create, discard, failing, isFull, type OpenSegment, writeAll } from "./NewSegment.ts"
+import { create, failing, isFull, type NewSegmentOptions, type OpenSegment, writeAll } from "./NewSegment.ts"
 import type { Segments } from "./Segments.ts"
 import type { Unsynced } from "./Unsynced.ts"
 
@@ -23,11 +23,16 @@ export interface SegmentWriter {
   readonly takeNewEntries: () => boolean
   /**
    * Writes all frames that wait for the disk once more, into a new segment, and lets those that `failed` end where they were
-   * synced. A problem when that does not succeed: then everything is as before.
+   * synced, which are all that are behind. A problem when that does not succeed: then everything is as before.
    */
   readonly rewrite: (failed: ReadonlyArray<OpenSegment>) => JournalProblem | undefined
-  /** Goes on in a new file: the directory is another. */
-  readonly renew: () => void
+  /**
+   * The files are gone: what was only in them is lost. What waits for the disk is to be written anew; until then nothing is
+   * appended to a file that nobody finds.
+   */
+  readonly forsake: () => void
+  /** The directory is there again. */
+  readonly goOn: () => void
   /** Nothing is appended any more; descriptors that the disk is at work on stay open until it is done. */
   readonly close: () => void
 }
@@ -49,7 +54,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
   let lastIndex = 0
   let lastSeq = 0
   let newEntries = false
-  let closed = false
+  let stopped: string | undefined
 
   const full = (bytes: number): JournalProblem => ({
     reason: "full",
@@ -78,18 +83,12 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     closeDone()
   }
 
-  const begin = (firstSeq: number): OpenSegment => {
+  const begin = (firstSeq: number, frames: NewSegmentOptions["frames"] = []): OpenSegment => {
     // An index is used once, even when the file cannot be filled.
     lastIndex += 1
     const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
-    const made = create({
-      files,
-      directory: path,
-      index: lastIndex,
-      identity: options.identity,
-      firstSeq,
-      predecessors
-    })
+    const { identity } = options
+    const made = create({ files, directory: path, index: lastIndex, identity, firstSeq, predecessors, frames })
     newEntries = true
     room.force(made.segment.size)
     return made
@@ -128,7 +127,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
       files.truncate(one.fd, segment.length)
     } catch {
       one.suspect = true
-      segment.ends = { segment: segment.index, trusted: segment.length, end: segment.length }
+      segment.ends = { segment: segment.index, end: segment.length }
       segment.size = segment.length + bytes
       room.force(bytes)
     }
@@ -138,7 +137,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
 
   const append = (seq: number, json: string): JournalProblem | undefined => {
-    if (closed) return { reason: "failing", detail: `the journal is closed (${path})` }
+    if (stopped !== undefined) return { reason: "failing", detail: `${stopped} (${path})` }
     if (seq <= lastSeq) return { reason: "failing", detail: `number ${seq} does not follow ${lastSeq} (${path})` }
     if (json.length > Frame.maxPayload) return { reason: "failing", detail: `an event of ${json.length} characters` }
     const estimate = Frame.frameHead + json.length
@@ -191,46 +190,49 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     },
     rewrite: (failed) => {
       const firstSeq = Math.min(...failed.map(({ syncedSeq }) => syncedSeq)) + 1
-      const endings = failed.map((one) => ({ one, before: one.segment.ends }))
-      for (const { one } of endings) {
-        const { index, length } = one.segment
-        one.segment.ends = { segment: index, trusted: one.synced, end: length }
-      }
-      let next: OpenSegment | undefined
+      const before = failed.map(({ segment }) => segment.ends)
+      for (const { segment, synced } of failed) segment.ends = { segment: segment.index, end: synced }
+      let next: OpenSegment
       try {
-        next = begin(firstSeq)
-        for (const { buffer, from, to } of unsynced.spans()) {
-          for (let at = from; at < to; ) at += Frame.seal(buffer, at, next.seed)
-          writeAll(files, next.fd, buffer, from, to - from, next.segment.length)
-          next.segment.length += to - from
-        }
+        next = begin(firstSeq, unsynced.spans())
       } catch (cause) {
-        for (const { before, one } of endings) one.segment.ends = before
-        if (next !== undefined) {
-          room.give(next.segment.size)
-          discard(files, next.fd, next.segment.path)
-        }
+        for (const [place, { segment }] of failed.entries()) segment.ends = before[place]
         return failing(path, cause)
       }
-      const { segment } = next
-      room.force(segment.length - segment.size)
-      segment.size = segment.length
-      segment.lastSeq = lastSeq
+      next.segment.lastSeq = lastSeq
       for (const one of failed) {
-        for (const { from, to } of one.segment.unsettled.split(one.syncedSeq + 1).ranges()) {
-          for (let seq = from; seq <= to; seq += 1) segment.unsettled.add(seq)
+        const { segment, synced, syncedSeq } = one
+        for (const { from, to } of segment.unsettled.split(syncedSeq + 1).ranges()) {
+          for (let seq = from; seq <= to; seq += 1) next.segment.unsettled.add(seq)
         }
-        one.segment.length = Math.max(one.segment.start, one.synced)
-        one.segment.lastSeq = one.syncedSeq
+        segment.length = Math.max(segment.start, synced)
+        segment.lastSeq = syncedSeq
+        one.synced = segment.length
       }
       activate(next)
-      closeDone()
       segments.sweep()
+      closeDone()
       return undefined
     },
-    renew: () => seal(),
+    forsake: () => {
+      const kept = unsynced.firstSeq() ?? Number.POSITIVE_INFINITY
+      stopped = "the journal's directory has vanished"
+      for (const segment of segments.all()) {
+        if (opened.every((one) => one.segment !== segment)) segments.drop(segment)
+      }
+      for (const one of opened) {
+        one.segment.unsettled.removeBetween(0, kept - 1)
+        one.synced = 0
+        one.syncedSeq = Math.max(one.segment.firstSeq, kept) - 1
+      }
+      if (kept === Number.POSITIVE_INFINITY) for (const { segment } of opened) segments.drop(segment)
+      seal()
+    },
+    goOn: () => {
+      stopped = undefined
+    },
     close: () => {
-      closed = true
+      stopped = "the journal is closed"
       seal()
       for (const one of opened) if (!one.syncing) shut(one)
     }

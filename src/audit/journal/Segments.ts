@@ -28,20 +28,14 @@ const needless = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
       segment.sealed && segment.unsettled.size() === 0 && (place < segments.length - 1 || segments.length === 1)
   )
 
-export const make = (options: {
-  readonly files: JournalFiles
-  readonly room: JournalRoom
-  /** Called before its file is removed. */
-  readonly onDrop: (segment: Segment) => void
-}): Segments => {
-  const { files, onDrop, room } = options
+export const make = (options: { readonly files: JournalFiles; readonly room: JournalRoom }): Segments => {
+  const { files, room } = options
   let segments: ReadonlyArray<Segment> = []
 
   const drop = (segment: Segment) => {
     segment.dropped = true
     segments = segments.filter((one) => one !== segment)
     room.give(segment.size)
-    onDrop(segment)
   }
 
   const remove = (segment: Segment) => {

@@ -116,7 +116,7 @@ export const make = (options: {
         if (batch.length === 0) break
         for (const one of batch) {
           if (one._tag === "Damage") {
-            const isTail = one.to >= end && (isLast || one.from >= (ending?.trusted ?? end))
+            const isTail = one.to >= end && isLast
             if (isTail) {
               length = one.from
               tornBytes += one.to - one.from

@@ -12,8 +12,10 @@ export interface WriteThrough {
   readonly sync: () => Promise<JournalProblem | undefined>
   /** Whether anything waits. */
   readonly isDue: () => boolean
-  /** Does something while nothing is written through. */
-  readonly exclusive: <A>(body: () => Promise<A>) => Promise<A>
+  /** What is behind is not in its files for certain: it is written anew before the next write-through. */
+  readonly distrust: () => void
+  /** Waits until nothing is written through; nothing is until the given function is called. */
+  readonly hold: () => Promise<() => void>
 }
 
 export interface WriteThroughOptions {
@@ -30,7 +32,7 @@ export interface WriteThroughOptions {
  */
 export const make = ({ files, path, unsynced, writer }: WriteThroughOptions): WriteThrough => {
   let entriesDue = false
-  let failed: ReadonlyArray<OpenSegment> = []
+  let distrusted = false
 
   const isBehind = (one: OpenSegment) => !one.segment.dropped && one.synced < one.segment.length
 
@@ -54,7 +56,7 @@ export const make = ({ files, path, unsynced, writer }: WriteThroughOptions): Wr
       one.synced = length
       one.syncedSeq = lastSeq
     } catch (cause) {
-      failed = writer.opened().filter(isBehind)
+      distrusted = true
       throw cause
     } finally {
       one.syncing = false
@@ -73,10 +75,12 @@ export const make = ({ files, path, unsynced, writer }: WriteThroughOptions): Wr
     unsynced.release(target)
   }
 
+  /** All that is behind at once, also what was appended elsewhere since the failure: the numbers rise from file to file. */
   const rewrite = (): JournalProblem | undefined => {
-    const still = failed.filter((one) => !one.segment.dropped)
-    const problem = still.length === 0 ? undefined : writer.rewrite(still)
-    if (problem === undefined) failed = []
+    if (!distrusted) return undefined
+    const behind = writer.opened().filter(isBehind)
+    const problem = behind.length === 0 ? undefined : writer.rewrite(behind)
+    distrusted = problem !== undefined
     return problem
   }
 
@@ -108,7 +112,13 @@ export const make = ({ files, path, unsynced, writer }: WriteThroughOptions): Wr
   }
   return {
     sync: () => exclusive(sync),
-    isDue: () => unsynced.waiting() > 0 || entriesDue || writer.opened().some(isBehind),
-    exclusive
+    distrust: () => {
+      distrusted = true
+    },
+    hold: () =>
+      new Promise((held) => {
+        void exclusive(() => new Promise<void>((end) => held(end)))
+      }),
+    isDue: () => unsynced.waiting() > 0 || entriesDue || writer.opened().some(isBehind)
   }
 }

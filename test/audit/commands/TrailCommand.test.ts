@@ -1,10 +1,13 @@
+import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type { HashedRow } from "../../../src/audit/AuditRow.ts"
 import type { Incarnation } from "../../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/PostgresAuditStore.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { rowsOf } from "../Events.ts"
+import { leaveJournal } from "../Journals.ts"
 import { gatekeeperDatabase, query } from "../Trail.ts"
 import { auditCommandLine } from "./AuditCommandLine.ts"
 
@@ -138,5 +141,39 @@ it.scopedLive(
       expect(found.code).toBe(3)
       expect(found.stderr).toContain("2 events gone that were in the trail once")
       expect(found.stdout).toContain(": 2-3 (besides 0 that receipts name and 0 that wait; 2 were in the trail once)")
+    })
+)
+
+it.scopedLive(
+  "trail status counts what a journal keeps as pending, names one of another trail, and needs no database",
+  () =>
+    Effect.gen(function* () {
+      const { home, run, url } = yield* withTrail
+      const directory = Path.join(home, "journal")
+      const left = yield* leaveJournal(url, directory, 5, { counts: { lastSeq: 6, refused: 2, shed: 1 } })
+      const other = "0b1e6c1e-6f0f-4d52-9b8e-2f6f4f1c2a3d"
+      const foreign = yield* leaveJournal(url, directory, 3, { trail: other })
+      const text = yield* run("trail", "status", "--gaps")
+      expect(text).toMatchObject({ code: 0, stderr: "" })
+      expect(text.stdout).toMatch(new RegExp(`^${left.source} +gone, journal left .* 8 +0 +5 +0 +0 +2 +1 +0 +0$`, "m"))
+      expect(text.stdout).toContain(`${left.source}: 6 (besides 0 that receipts name and 5 that wait)`)
+      expect(text.stdout).toMatch(new RegExp(`^${left.source} +nobody +5 +\\d+ +this one$`, "m"))
+      expect(text.stdout).toMatch(
+        new RegExp(`^${foreign.source} +nobody +3 +\\d+ +another: ${other}, left alone$`, "m")
+      )
+
+      const nowhere = auditCommandLine({
+        url: Redacted.make("postgresql://nobody:hidden-word@127.0.0.1:9/none"),
+        home
+      })
+      const away = yield* nowhere("trail", "status", "--json")
+      expect(away.code).toBe(9)
+      expect(away.stderr).toContain("cannot connect to postgresql://nobody@127.0.0.1:9/none")
+      expect(JSON.parse(away.stdout)).toMatchObject({
+        exitCode: 9,
+        error: { error: "TrailUnreachable" },
+        result: { trail: null, sources: null, total: null, dead_letters: null, journals: [{}, {}] }
+      })
+      expect(away.stdout + away.stderr).not.toContain("hidden-word")
     })
 )

@@ -1,0 +1,33 @@
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import { lockName } from "./JournalDirectory.ts"
+import { reasonOf } from "./JournalFiles.ts"
+import { indexOf } from "./Segment.ts"
+
+/**
+ * Removes a journal's directory; its lock is held. First the segments, then the state, which says that all is settled, and the
+ * lock last: an end in between leaves something that the next who takes it over removes. Never fails: neither does a disk that
+ * keeps the files.
+ */
+export const remove = (path: string): Effect.Effect<void> =>
+  Effect.tryPromise({
+    try: async () => {
+      const names = await Fs.readdir(path)
+      const segments = names.filter((name) => indexOf(name) !== undefined)
+      const others = names.filter((name) => name !== lockName && !segments.includes(name))
+      for (const name of [...segments.toSorted(), ...others]) await Fs.rm(Path.join(path, name), { force: true })
+      await Fs.rm(Path.join(path, lockName), { force: true })
+      await Fs.rmdir(path)
+    },
+    catch: (cause) =>
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? undefined : reasonOf(cause)
+  }).pipe(
+    Effect.catchAll((reason) =>
+      reason === undefined
+        ? Effect.void
+        : Effect.logWarning(
+            `The audit journal ${path} is settled and not removed yet: ${reason}. The next start tries again.`
+          )
+    )
+  )
