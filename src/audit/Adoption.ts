@@ -103,9 +103,12 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       yield* drain(journal, known)
     }
     const now = yield* Clock.currentTimeMillis
+    // Without a journal of its events the table may know of later ones than its last note.
+    const written = (yield* ledger.source(identity.source))?.lastSeq ?? 0
+    const lastSeq = Math.max(counts.lastSeq, written)
     const account = yield* losses.settleAccount({
       source: identity.source,
-      upTo: counts.lastSeq,
+      upTo: lastSeq,
       fromTime: identity.startedAt,
       toTime: now,
       shed: counts.shed,
@@ -119,9 +122,9 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     }
     if (known?.signedOffSeq == null) {
       if (isTailKnown(remains)) {
-        yield* store.signOff(dead, { ...left, lastSeq: counts.lastSeq, unwritten: 0, inDoubt: 0 })
+        yield* store.signOff(dead, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
       } else if (known?.unsignedAfter == null) {
-        yield* unknownTail(identity.source, counts.lastSeq, left)
+        yield* unknownTail(identity.source, lastSeq, left)
       }
     }
     yield* journal.remove

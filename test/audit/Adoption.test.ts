@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditStore } from "../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
+import { rowsOf } from "./Events.ts"
 import { journaled, journalFolder, journalsIn, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, query, until, withLogs } from "./Trail.ts"
 
@@ -136,6 +137,22 @@ it.scopedLive("a process that kept nothing on disk leaves an unknown tail, and n
   })
 )
 
+it.scopedLive("the tail is unknown after the last row, where the table knows of later ones than the last note", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 0, {
+      durability: "memory",
+      counts: { lastSeq: 2, refused: 0, shed: 0 }
+    })
+    const stores = yield* Layer.build(PostgresAuditStore.layerUrl({ url }))
+    yield* Context.get(stores, AuditStore).append(rowsOf(5, { source: left.source }), { certain: true })
+    const trail = yield* openTrail(url, journaled(directory, "memory"))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 5, lost: 0 })
+  })
+)
+
 it.scopedLive("a journal of another trail is named, and never read into this one", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
@@ -147,6 +164,8 @@ it.scopedLive("a journal of another trail is named, and never read into this one
         const trail = yield* openTrail(url, journaled(directory))
         const status = yield* until(trail.log, (status) => (status.journal?.others.foreign.length ?? 0) > 0)
         expect(status.journal?.others.foreign).toEqual([{ path: left.path, trail: trailId }])
+        const isTold = () => lines.some((line) => line.includes(trailId))
+        yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: isTold }), Effect.timeout("10 seconds"))
         return lines
       })
     )
