@@ -158,6 +158,8 @@ it.scopedLive(
       expect(text.stdout).toMatch(new RegExp(`^${left.source} +gone, journal left .* 8 +0 +5 +0 +0 +2 +1 +0 +0$`, "m"))
       expect(text.stdout).toContain(`${left.source}: 6 (besides 0 that receipts name and 5 that wait)`)
       expect(text.stdout).toMatch(new RegExp(`^${left.source} +nobody +5 +\\d+ +this one$`, "m"))
+      // Its events are no part of the account.
+      expect(text.stdout).not.toMatch(new RegExp(`^${foreign.source} +gone`, "m"))
       expect(text.stdout).toMatch(
         new RegExp(`^${foreign.source} +nobody +3 +\\d+ +another: ${other}, left alone$`, "m")
       )
