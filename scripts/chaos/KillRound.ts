@@ -37,7 +37,7 @@ const firstAnswer = (asking: Load, server: Server) =>
   Effect.sync(asking.answered).pipe(
     Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced("2 millis") }),
     Effect.timeoutFail({
-      duration: "20 seconds",
+      duration: "1 minute",
       onTimeout: () => new Error(`no answer; the server printed:\n${server.output()}`)
     }),
     Effect.orDie

@@ -46,7 +46,8 @@ const runText = (run: OutageRun): string => {
     run.contradicted
       .slice(0, 10)
       .map((one) => `\n  ${one}`)
-      .join("")
+      .join("") +
+    (run.lastWords === "" ? "" : `\nthe gatekeeper's last words:\n${run.lastWords}`)
   )
 }
 

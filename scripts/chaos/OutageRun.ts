@@ -16,7 +16,7 @@ import { type Comparison, compare } from "./Conservation.ts"
 import { dropPartition, type FaultName, faults } from "./Faults.ts"
 import { type Load, load } from "./Load.ts"
 import { as, makeRoles, roles } from "./Roles.ts"
-import { healthOf, quarantinedIn, type Server, settled, startServer } from "./Server.ts"
+import { healthOf, journalsIn, quarantinedIn, type Server, settled, startServer } from "./Server.ts"
 import { rowsSince, type TrailReport, trailReport } from "./Trail.ts"
 import { type Window, windowOf } from "./Window.ts"
 
@@ -54,7 +54,11 @@ export interface OutageRun extends Comparison {
   readonly quarantined: number
   /** Of the gatekeeper, which is told to stop at the end; null when it did not end by itself. */
   readonly exitCode: number | null
+  /** The end of what it printed, where that was not an orderly end. */
+  readonly lastWords: string
 }
+
+const wordsShown = 3_000
 
 /** Fisher and Yates. */
 const shuffled = <A>(values: ReadonlyArray<A>, random: PCGRandom): ReadonlyArray<A> => {
@@ -154,7 +158,7 @@ export const outage = (options: OutageOptions) =>
     const postgres = yield* testPostgres({ settings: { max_connections: "24" } })
     yield* makeRoles(postgres.url)
     const proxy = yield* tcpProxy(postgres.url)
-    const server = yield* startServer({
+    const start = startServer({
       mode,
       home,
       databaseUrl: as(proxy.url, roles.application),
@@ -163,6 +167,7 @@ export const outage = (options: OutageOptions) =>
         AUDIT_COMMIT_DEADLINE: "500ms"
       }
     })
+    const server = yield* start
     const url = yield* server.url
     const missesPartition = options.faults.includes("partition")
     if (missesPartition) yield* dropPartition(postgres.url, 0)
@@ -184,6 +189,11 @@ export const outage = (options: OutageOptions) =>
     yield* settled(url, home)
     yield* server.signal("SIGTERM")
     const { code } = yield* server.ended
+    // What it had no time to write is for the next one: only then is everything in the table that ever will be.
+    if ((yield* journalsIn(home)) > 0) {
+      const next = yield* start
+      yield* settled(yield* next.url, home)
+    }
     const connection = yield* connect({ url: postgres.url, applicationName: "gravitas chaos" })
     const run: OutageRun = {
       mode,
@@ -192,7 +202,8 @@ export const outage = (options: OutageOptions) =>
       ...compare(asking.exchanges, yield* rowsSince(connection, "1970-01-01")),
       trail: yield* trailReport(connection),
       quarantined: yield* quarantinedIn(home),
-      exitCode: code
+      exitCode: code,
+      lastWords: code === 0 ? "" : server.output().slice(-wordsShown)
     }
     return run
   }).pipe(Effect.scoped)

@@ -87,11 +87,11 @@ export const quarantinedIn = (home: string): Effect.Effect<number> =>
 
 /**
  * Waits until the only process of a home has no more than `waiting` events to write, and nothing of those before it. False when
- * that is not so within 20 seconds.
+ * that is not so within a minute, which is long also for a machine that has other work.
  */
 export const settled = (url: string, home: string, waiting = 0): Effect.Effect<boolean> =>
   Effect.all([healthOf(url), journalsIn(home)]).pipe(
     Effect.map(([audit, journals]) => audit !== undefined && audit.depth <= waiting && journals <= 1),
     Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutTo({ duration: "20 seconds", onSuccess: () => true, onTimeout: () => false })
+    Effect.timeoutTo({ duration: "1 minute", onSuccess: () => true, onTimeout: () => false })
   )

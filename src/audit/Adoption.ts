@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as AuditBuffer from "./AuditBuffer.ts"
 import { AuditLedger, type LedgerSource } from "./AuditLedger.ts"
@@ -112,7 +113,9 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       fromTime: identity.startedAt,
       toTime: now,
       shed: counts.shed,
-      spans: journal.status().quarantined
+      damaged: survey.damaged,
+      passedOver: 0,
+      isOver: true
     })
     const left = { refused: counts.refused, shed: counts.shed, quarantined: account.quarantined }
     const remains = {
@@ -182,6 +185,8 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
 
   /** Sources whose journal is nowhere to be found: on a volume that did not persist, or on another machine. */
   const closeSilent = Effect.gen(function* () {
+    // Others look, too: not all at the same moment, since each would write the same receipt.
+    yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(0, 30_000)))
     const here = new Set((yield* list(directory)).map(({ source }) => source))
     for (const { lastSeq, quarantined, refused, shed, source, startedAt } of yield* ledger.silent(silence)) {
       if (here.has(source) || source === incarnation.source) continue
@@ -192,7 +197,10 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
         fromTime: startedAt?.epochMillis ?? 0,
         toTime: now,
         shed: shed ?? 0,
-        spans: 0
+        damaged: [],
+        passedOver: 0,
+        // Where it lived its journal may hold more.
+        isOver: false
       })
       yield* unknownTail(source, lastSeq, { refused: refused ?? 0, shed: shed ?? 0, quarantined })
     }

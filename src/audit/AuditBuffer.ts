@@ -63,6 +63,8 @@ export interface AuditBuffer {
   readonly passedOver: () => number
   /** Every row up to this number is settled; the highest that `offer` saw when none waits. */
   readonly settledUpTo: () => number
+  /** Whether this row, which was offered, is settled; those before it may wait. */
+  readonly isSettled: (seq: number) => boolean
   /** Characters of the rows in memory. */
   readonly pendingSize: () => number
   /** When the oldest unsettled row was recorded, at most the pause between two rows too early. */
@@ -227,6 +229,11 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       if (waiting > 0) return firstWaiting - 1
       return spill?.isActive() === true ? spill.readUpTo() : lastOffered
     },
+    isSettled: (seq) =>
+      seq <= lastOffered &&
+      !(waiting > 0 && seq >= firstWaiting) &&
+      !(spill?.isActive() === true && seq > spill.readUpTo()) &&
+      ![...aside, ...hand].some(({ rows }) => rows.some((row) => row.seq === seq)),
     pendingSize: () => pendingSize,
     oldest: () =>
       aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : spill?.oldest())

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import { AuditStore } from "./AuditStore.ts"
 import type { Pipeline } from "./Pipeline.ts"
 
@@ -25,7 +26,7 @@ export interface AuditEndOptions
  * When each part of the end is over at the latest, as a share of the deadline; the time that one leaves falls to the next.
  * What is not written by the end of `flush` is given up, so that it can still be counted and told in time.
  */
-const endsAt = { flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate: 0.85, signOff: 1 } as const
+const endsAt = { receipt: 0.3, flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate: 0.85, signOff: 1 } as const
 
 /** Closes the intake, writes what is queued, tells what could not be written or stays in the journal, and signs off. */
 export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void>, never, AuditStore> =>
@@ -69,6 +70,8 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
         return 0
       })
 
+      const isSaid = () => recorder.shedRange() === undefined
+
       /** A disk that hangs holds nobody up: then the journal is as that of a process that was killed. */
       const endJournal = (remove: boolean) =>
         journal === undefined ? Effect.void : within("signOff", journal.end({ remove }))
@@ -101,7 +104,11 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
       })
 
       yield* Fiber.interruptFork(upkeep)
-      yield* losses.receiptShed
+      // Nobody records any more, so there is room for it as soon as the database takes anything.
+      yield* within(
+        "receipt",
+        Effect.repeat(losses.receiptShed, { schedule: Schedule.spaced("20 millis"), until: isSaid })
+      )
       yield* buffer.close
       if (Option.isNone(yield* within("flush", Fiber.await(worker)))) yield* giveUp
       const inDoubt = yield* settleDoubts
@@ -110,6 +117,10 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
       if (options.keeps && buffer.depth() > 0) {
         // Whoever takes the journal over signs off.
         yield* keep
+      } else if (journal !== undefined && !isSaid()) {
+        // Whoever finds what this process counted writes the receipt.
+        yield* tell(buffer.depth() - inDoubt, inDoubt)
+        yield* endJournal(false)
       } else {
         const unwritten = buffer.depth() - inDoubt
         yield* tell(unwritten, inDoubt)

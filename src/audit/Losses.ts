@@ -2,11 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { AuditBuffer } from "./AuditBuffer.ts"
-import { AuditLedger } from "./AuditLedger.ts"
+import { AuditLedger, type LedgerSource } from "./AuditLedger.ts"
 import { AuditStore } from "./AuditStore.ts"
+import { maximumGaps } from "./GapSearch.ts"
 import { type Loss, lossReceipt } from "./LossReceipt.ts"
 import type { Recorder } from "./Recorder.ts"
-import { attribute, unexplained } from "./Tail.ts"
+import { attribute, type Range, sizeOf, unexplained } from "./Tail.ts"
 
 /** A source whose numbers are to be accounted for. */
 export interface Account {
@@ -18,8 +19,12 @@ export interface Account {
   readonly toTime: number
   /** Events shed by the source in its whole life; 0 of a living one, which knows the numbers itself. */
   readonly shed: number
-  /** Damaged spans of its journal that were put aside. */
-  readonly spans: number
+  /** The numbers that damaged spans of its journal held. */
+  readonly damaged: ReadonlyArray<Range>
+  /** Events that could not be read back from it, in its whole life. */
+  readonly passedOver: number
+  /** Every event of it that will ever be is written: where its counts say that none is missing, no row need be looked for. */
+  readonly isOver: boolean
 }
 
 export interface Losses {
@@ -38,22 +43,31 @@ export type LookFailed = Effect.Effect.Error<ReturnType<(typeof AuditLedger.Serv
 type StoreFailed = Effect.Effect.Error<ReturnType<(typeof AuditStore.Service)["recordLoss"]>>
 
 /** Numbers that a receipt names. */
-type Named = Pick<Loss, "kind" | "source"> & { readonly from: number; readonly to: number }
+type Named = Pick<Loss, "kind" | "source"> & Range
 
-const size = (ranges: ReadonlyArray<{ readonly from: number; readonly to: number }>): number =>
-  ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+/** A receipt may be there twice: in the table, and as one of this process. */
+const distinct = (ranges: ReadonlyArray<Range>): number =>
+  sizeOf([...new Map(ranges.map((range) => [`${range.from} ${range.to}`, range])).values()])
+
+/** How many events are missing of those up to `upTo`, by the counts of the ledger. */
+const missingBy = (known: LedgerSource, upTo: number): number =>
+  upTo - known.committed - (known.deadLettered - known.replayed) - known.quarantined - known.lost
 
 /** Whatever is missing from the trail is said in the trail: what was shed, what is nowhere, where a tail is unknown. */
-export const make = Effect.fnUntraced(function* (recorder: Recorder) {
+export const make = Effect.fnUntraced(function* (
+  recorder: Recorder,
+  /** Waits until the event of this process with that number is in the database. */
+  settled: (seq: number) => Effect.Effect<void>
+) {
   const ledger = yield* AuditLedger
   const store = yield* AuditStore
 
   /** Receipts of this process; they are in the table a little later. */
-  const said: Array<Named> = []
+  let said: ReadonlyArray<Named> = []
 
   const record = (loss: Loss) => {
     const taken = recorder.recordOwn(lossReceipt(loss))
-    if (taken !== undefined && loss.kind !== "tail") said.push(loss)
+    if (taken !== undefined && loss.kind !== "tail") said = [...said, loss]
     return taken
   }
 
@@ -71,6 +85,50 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder) {
       return [...written, ...own, ...(shedding === undefined ? [] : [{ kind: "shed", source, ...shedding } as const])]
     })
 
+  /** As far as one search for gaps goes. */
+  const settlePart = Effect.fnUntraced(function* (account: Account) {
+    const { damaged, fromTime, isOver, passedOver, shed, source, toTime, upTo } = account
+    const known = yield* ledger.source(source)
+    const from = known?.checkedSeq ?? 0
+    const nothing = { quarantined: 0, done: true }
+    if (upTo <= from) return nothing
+    const isWhole = isOver && known?.counted === true && missingBy(known, upTo) <= 0
+    const gaps = isWhole ? [] : yield* ledger.gaps(source, { from, to: upTo, fromTime, toTime })
+    // There may be more after those.
+    const end = gaps.length < maximumGaps ? upTo : (gaps.at(-1)?.to ?? upTo)
+    const named = gaps.length === 0 ? [] : yield* namedOf(source)
+    const namedAs = (kind: Named["kind"]) => named.filter((one) => one.kind === kind)
+    const within = (kind: Named["kind"]) => sizeOf(gaps) - sizeOf(unexplained(gaps, namedAs(kind)))
+    const unnamed = unexplained(gaps, named)
+    const found = attribute({
+      missing: unnamed,
+      damaged,
+      shed: shed - distinct(namedAs("shed")),
+      passedOver: passedOver - distinct(namedAs("quarantined"))
+    })
+    let last = 0
+    for (const [kind, ranges] of [
+      ["shed", found.shed],
+      ["quarantined", found.quarantined],
+      ["gap", found.lost]
+    ] as const) {
+      for (const { from, to } of ranges) last = yield* receipt({ kind, source, from, to, count: to - from + 1 })
+    }
+    if (unnamed.length > 0) {
+      yield* Effect.logError(
+        `ALARM: ${sizeOf(unnamed)} numbers of the audit source ${source} are neither in the table nor among the dead letters ` +
+          `(${sizeOf(found.shed)} shed, ${sizeOf(found.quarantined)} damaged in the journal, ${sizeOf(found.lost)} lost); ` +
+          "receipts say so in the trail."
+      )
+    }
+    // What the receipts say counts once they are where nothing takes them away.
+    if (last > 0) yield* settled(last)
+    // Of receipts that were written before somebody died over it, too.
+    yield* store.recordLoss(source, { from, checkedSeq: end, lost: within("gap") + sizeOf(found.lost) })
+    said = said.filter((one) => one.source !== source || one.to > end)
+    return { quarantined: within("quarantined") + sizeOf(found.quarantined), done: end >= upTo }
+  })
+
   const losses: Losses = {
     receipt,
     receiptShed: Effect.suspend(() => {
@@ -85,34 +143,18 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder) {
           `receipt ${taken} says so in the trail.`
       )
     }),
-    settleAccount: Effect.fnUntraced(function* (account) {
-      const { fromTime, shed, source, spans, toTime, upTo } = account
-      const known = yield* ledger.source(source)
-      const from = known?.checkedSeq ?? 0
-      if (upTo <= from) return { quarantined: 0 }
-      const gaps = yield* ledger.gaps(source, { from, to: upTo, fromTime, toTime })
-      if (gaps.length === 0) {
-        yield* store.recordLoss(source, { from, checkedSeq: upTo, lost: 0 })
-        return { quarantined: 0 }
-      }
-      const named = yield* namedOf(source)
-      const missing = unexplained(gaps, named)
-      const shedAndNamed = new Map(named.flatMap((one) => (one.kind === "shed" ? [[one.from, one]] : [])))
-      const found = attribute({ missing: size(missing), shed: shed - size([...shedAndNamed.values()]), spans })
-      for (const { from, to } of missing) {
-        const kind = found.lost > 0 ? "gap" : found.quarantined > 0 ? "quarantined" : "shed"
-        yield* receipt({ kind, source, from, to, count: to - from + 1 })
-      }
-      if (missing.length > 0) {
-        yield* Effect.logError(
-          `ALARM: ${size(missing)} numbers of the audit source ${source} are neither in the table nor among the dead ` +
-            `letters (${found.shed} shed, ${found.quarantined} damaged in the journal, ${found.lost} lost); receipts say ` +
-            "so in the trail."
-        )
-      }
-      yield* store.recordLoss(source, { from, checkedSeq: upTo, lost: found.lost })
-      return { quarantined: found.quarantined }
-    })
+    settleAccount: (account) =>
+      Effect.iterate(
+        { quarantined: 0, done: false },
+        {
+          while: ({ done }) => !done,
+          body: ({ quarantined }) =>
+            Effect.map(settlePart(account), (part) => ({
+              quarantined: quarantined + part.quarantined,
+              done: part.done
+            }))
+        }
+      )
   }
   return losses
 })
@@ -123,7 +165,6 @@ export const watch = (
   options: {
     readonly buffer: AuditBuffer
     readonly recorder: Recorder
-    readonly spans: () => number
     readonly onQuarantined: (events: number) => void
   }
 ) => {
@@ -140,7 +181,9 @@ export const watch = (
       fromTime,
       toTime: now,
       shed: 0,
-      spans: options.spans()
+      damaged: [],
+      passedOver: buffer.passedOver(),
+      isOver: false
     })
     fromTime = next
     options.onQuarantined(quarantined)

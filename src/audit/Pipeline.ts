@@ -97,7 +97,9 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   })
   const progress = DrainProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
   const drain = yield* Drain.make(buffer, progress, { batchSize: options.batchSize })
-  const losses = yield* Losses.make(recorder)
+  const settled = (seq: number) =>
+    Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => !buffer.isSettled(seq) }))
+  const losses = yield* Losses.make(recorder, settled)
   let quarantined = 0
   let notWithdrawn = 0
 
@@ -112,8 +114,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
           files: settings.files,
           batchSize: options.batchSize,
           losses,
-          settled: (seq) =>
-            Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => buffer.settledUpTo() < seq }))
+          settled
         })
 
   const status = Effect.sync((): AuditStatus => {
@@ -160,7 +161,6 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   const watchLosses = Losses.watch(losses, {
     buffer,
     recorder,
-    spans: () => journal?.status().quarantined ?? 0,
     onQuarantined: (events) => {
       quarantined += events
     }

@@ -24,12 +24,53 @@ describe("whether the tail of an incarnation is known", () => {
 })
 
 describe("what became of numbers that are nowhere", () => {
+  const missing = [
+    { from: 3, to: 4 },
+    { from: 9, to: 12 }
+  ]
+  const none = { missing, damaged: [], shed: 0, passedOver: 0 }
+
   it.each([
-    ["all shed", { missing: 3, shed: 3, spans: 0 }, { shed: 3, quarantined: 0, lost: 0 }],
-    ["more shed than missing", { missing: 3, shed: 9, spans: 0 }, { shed: 3, quarantined: 0, lost: 0 }],
-    ["some shed, the others lost", { missing: 5, shed: 2, spans: 0 }, { shed: 2, quarantined: 0, lost: 3 }],
-    ["damage explains the others", { missing: 5, shed: 2, spans: 1 }, { shed: 2, quarantined: 3, lost: 0 }],
-    ["nothing shed that has no receipt", { missing: 2, shed: -4, spans: 0 }, { shed: 0, quarantined: 0, lost: 2 }]
+    ["nothing explains them", none, { shed: [], quarantined: [], lost: missing }],
+    ["all were shed", { ...none, shed: 6 }, { shed: missing, quarantined: [], lost: [] }],
+    ["more were shed than are missing", { ...none, shed: 9 }, { shed: missing, quarantined: [], lost: [] }],
+    [
+      "some were shed",
+      { ...none, shed: 3 },
+      {
+        shed: [
+          { from: 3, to: 4 },
+          { from: 9, to: 9 }
+        ],
+        quarantined: [],
+        lost: [{ from: 10, to: 12 }]
+      }
+    ],
+    [
+      "damage explains what it covers, and no more",
+      { ...none, damaged: [{ from: 8, to: 10 }] },
+      {
+        shed: [],
+        quarantined: [{ from: 9, to: 10 }],
+        lost: [
+          { from: 3, to: 4 },
+          { from: 11, to: 12 }
+        ]
+      }
+    ],
+    [
+      "some could not be read back",
+      { ...none, shed: 1, passedOver: 2 },
+      {
+        shed: [{ from: 3, to: 3 }],
+        quarantined: [
+          { from: 4, to: 4 },
+          { from: 9, to: 9 }
+        ],
+        lost: [{ from: 10, to: 12 }]
+      }
+    ],
+    ["what was shed has its receipts", { ...none, shed: -4 }, { shed: [], quarantined: [], lost: missing }]
   ] as const)("%s", (_, found, expected) => {
     expect(attribute(found)).toEqual(expected)
   })

@@ -10,7 +10,7 @@ const run = (mode: Durability) =>
 const well = { twice: 0, contradicted: 0, unsettled: 0 }
 const whole = { repeated: 0, deadLetters: 0 }
 
-describe("a gatekeeper that is killed under load, eight times, and started again", { timeout: 150_000 }, () => {
+describe("a gatekeeper that is killed under load, eight times, and started again", { timeout: 240_000 }, () => {
   it.scopedLive("in the mode memory loses what it had answered and not written, and the trail says so", () =>
     Effect.gen(function* () {
       const memory = yield* run("memory")

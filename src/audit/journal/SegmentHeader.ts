@@ -42,7 +42,8 @@ const Json = Schema.parseJson(SegmentHeader)
 const encodeJson = Schema.encodeSync(Json)
 const decodeJson = Schema.decodeOption(Json)
 
-const crcOf = (bytes: Buffer, end: number): number =>
+/** Over version, length and JSON. */
+export const checksum = (bytes: Buffer, end: number): number =>
   crc32c(bytes.subarray(jsonAt, end), crc32c(bytes.subarray(versionAt, crcAt)))
 
 /** The header's bytes, and the number that the checksums of its frames start from. */
@@ -51,7 +52,7 @@ export const encode = (header: SegmentHeader): { readonly bytes: Buffer; readonl
   const bytes = Buffer.concat([magic, Buffer.alloc(jsonAt - magic.length), json])
   bytes.writeUInt32LE(formatVersion, versionAt)
   bytes.writeUInt32LE(json.length, lengthAt)
-  const seed = crcOf(bytes, bytes.length)
+  const seed = checksum(bytes, bytes.length)
   bytes.writeUInt32LE(seed, crcAt)
   return { bytes, seed }
 }
@@ -69,7 +70,7 @@ export const decode = (bytes: Buffer): ReadHeader => {
   const stored = bytes.readUInt32LE(crcAt)
   const length = jsonAt + bytes.readUInt32LE(lengthAt)
   if (length > bytes.length) return { _tag: "Damaged", seeds: [stored] }
-  const computed = crcOf(bytes, length)
+  const computed = checksum(bytes, length)
   if (computed !== stored || magic.compare(bytes, 0, magic.length) !== 0) {
     return { _tag: "Damaged", seeds: [stored, computed] }
   }

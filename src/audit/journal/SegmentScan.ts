@@ -22,7 +22,7 @@ export interface DamageFound {
 export type Found = FrameFound | DamageFound
 
 export interface SegmentScan {
-  /** The next findings in order, at most `max`; none at the end. What is appended later is found by a later call. */
+  /** The next findings in order, at most `max` records among them; none at the end. What is appended later is found by a later call. */
   readonly next: (max: number) => Effect.Effect<ReadonlyArray<Found>, FileTrouble>
   /** Everything before this offset was found. */
   readonly position: () => number

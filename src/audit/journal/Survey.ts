@@ -23,8 +23,10 @@ export interface Survey {
   readonly quarantined: number
   /** What the last write left, when the process died in it. */
   readonly tornBytes: number
-  /** Numbers between the first and the last that no file holds, ends included. */
+  /** Numbers up to the last that no file holds, from where the first file begins, ends included. */
   readonly gaps: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  /** Of `gaps`: those with damage in their place. */
+  readonly damaged: ReadonlyArray<{ readonly from: number; readonly to: number }>
 }
 
 /** A segment's file before its frames are looked at. */
@@ -82,6 +84,9 @@ export const make = (options: {
     const window = SegmentScan.makeWindow()
     const segments: Array<Segment> = []
     const gaps: Array<{ from: number; to: number }> = []
+    const damaged: Array<{ from: number; to: number }> = []
+    /** Between the last frame and the next one. */
+    let isDamaged = false
     let frames = 0
     let pending = 0
     let firstSeq = 0
@@ -96,6 +101,7 @@ export const make = (options: {
         })
       }
       const start = file.header._tag === "Valid" ? file.header.length : 0
+      const first = file.header._tag === "Valid" ? file.header.header.firstSeq : acknowledged + 1
       const ending = ends.get(file.index)
       const end = Math.min(file.size, ending?.end ?? file.size)
       const isLast = place === found.length - 1
@@ -121,6 +127,7 @@ export const make = (options: {
               length = one.from
               tornBytes += one.to - one.from
             } else {
+              isDamaged = true
               yield* Quarantine.keep({
                 files: options.files,
                 directory: quarantine,
@@ -130,8 +137,13 @@ export const make = (options: {
               })
             }
           } else if (one.seq > lastSeq) {
+            const expected = lastSeq > 0 ? lastSeq + 1 : first
             if (firstSeq === 0) firstSeq = one.seq
-            else if (one.seq > lastSeq + 1) gaps.push({ from: lastSeq + 1, to: one.seq - 1 })
+            if (one.seq > expected) {
+              gaps.push({ from: expected, to: one.seq - 1 })
+              if (isDamaged) damaged.push({ from: expected, to: one.seq - 1 })
+            }
+            isDamaged = false
             lastSeq = one.seq
             frames += 1
             if (one.seq > acknowledged) {
@@ -158,5 +170,5 @@ export const make = (options: {
     }
     const quarantined = yield* Quarantine.count(quarantine)
     const bytes = found.reduce((sum, { size }) => sum + size, 0)
-    return { survey: { frames, pending, firstSeq, lastSeq, bytes, quarantined, tornBytes, gaps }, segments }
+    return { survey: { frames, pending, firstSeq, lastSeq, bytes, quarantined, tornBytes, gaps, damaged }, segments }
   })

@@ -12,6 +12,7 @@ export interface Faults {
   cutShort: number
   truncate: number
   create: number
+  rename: number
   fdatasync: number
   syncDirectory: number
   read: number
@@ -27,6 +28,7 @@ const none: Faults = {
   cutShort: 0,
   truncate: 0,
   create: 0,
+  rename: 0,
   fdatasync: 0,
   syncDirectory: 0,
   read: 0,
@@ -77,6 +79,10 @@ export const faultyDisk = () => {
       mayFail("truncate")
       nodeFiles.truncate(fd, length)
     },
+    rename: (from, to) => {
+      mayFail("rename")
+      nodeFiles.rename(from, to)
+    },
     unlink: (path) => {
       mayFail("unlink")
       nodeFiles.unlink(path)
@@ -94,6 +100,12 @@ export const faultyDisk = () => {
       return await nodeFiles.read(path, bytes, length, position)
     }
   }
-  return { files, faults, happened, heal: () => Object.assign(faults, none), isWell: () => Object.values(faults).every((times) => times === 0) }
+  return {
+    files,
+    faults,
+    happened,
+    heal: () => Object.assign(faults, none),
+    isWell: () => Object.values(faults).every((times) => times === 0)
+  }
 }
 export type FaultyDisk = ReturnType<typeof faultyDisk>

@@ -24,6 +24,9 @@ export const injuries: FastCheck.Arbitrary<Injuries> = FastCheck.record({
 
 const slotBytes = 2_048
 
+/** Which of the slots of `state` that were written are whole. */
+export type SlotsLeft = "all" | "one" | "none"
+
 /** Does the damage, and says what it may cost. */
 export const damage = (life: Life, { flips, segment, state }: Injuries) => {
   const segments = segmentsIn(life.path)
@@ -64,6 +67,10 @@ export const damage = (life: Life, { flips, segment, state }: Injuries) => {
   const headersTouched = places.every((frames, index) =>
     isTouched(index, 0, frames[0]?.from ?? before[index]?.length ?? 0)
   )
-  const slots = [0, slotBytes].filter((from) => isTouched(segments.length, from, from + slotBytes))
-  return { lost, statesTouched: slots.length, mayBeUnusable: slots.length === 2 && headersTouched }
+  const written = [0, slotBytes].filter((from) =>
+    before[segments.length]?.subarray(from, from + slotBytes).some((byte) => byte !== 0)
+  )
+  const touchedSlots = written.filter((from) => isTouched(segments.length, from, from + slotBytes)).length
+  const slots: SlotsLeft = touchedSlots === 0 ? "all" : touchedSlots < written.length ? "one" : "none"
+  return { lost, slots, mayBeUnusable: slots === "none" && headersTouched }
 }

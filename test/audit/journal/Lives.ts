@@ -10,17 +10,12 @@ import type { JournalIdentity } from "../../../src/audit/journal/JournalIdentity
 import type { JournalFrame, JournalReader } from "../../../src/audit/journal/JournalReader.ts"
 import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-
-export const trail = "5b0b9d2a-94c9-4c5c-8c0c-0a8f4be1c111"
+import * as Left from "./Left.ts"
 
 export const identityOf = (source: string, more: Partial<JournalIdentity> = {}): JournalIdentity => ({
-  trail,
-  source,
-  bootId: "the-boot",
-  startedAt: 1_700_000_000_000,
+  ...Left.identityOf(source),
   host: "here",
   pid: process.pid,
-  durability: "journal",
   ...more
 })
 
@@ -36,7 +31,7 @@ export interface LifeOptions {
   readonly maxBytes?: number
   readonly segmentBytes?: number
   readonly files?: JournalFiles | undefined
-  readonly flushInterval?: "10 millis" | "1 hour"
+  readonly flushInterval?: "10 millis" | "200 millis" | "1 hour"
   readonly identity?: Partial<JournalIdentity>
 }
 
@@ -63,7 +58,7 @@ export const takeOver = (path: string, options: { readonly files?: JournalFiles;
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const room = JournalRoom.make(2 ** 30)
-    const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
+    const outcome = yield* adopt(path, { trail: options.trail ?? Left.trail, room, files: options.files }).pipe(
       Scope.extend(scope)
     )
     return { outcome, room, leave: Scope.close(scope, Exit.void) }
@@ -90,9 +85,7 @@ export const readAll = (reader: JournalReader) =>
   })
 
 export const synced = (journal: Journal.Journal) =>
-  Effect.async<string | undefined>((resume) =>
-    journal.whenSynced((problem) => resume(Effect.succeed(problem?.detail)))
-  )
+  Effect.async<string | undefined>((resume) => journal.whenSynced((problem) => resume(Effect.succeed(problem?.detail))))
 
 export const segmentsIn = (path: string) =>
   Effect.promise(async () => {
@@ -104,3 +97,12 @@ export const segmentsIn = (path: string) =>
 
 export const bytesIn = (path: string) =>
   Effect.map(segmentsIn(path), (segments) => segments.reduce((sum, { size }) => sum + size, 0))
+
+/** Appends events with the numbers from `from` on, and gives them. */
+export const appendMany = (journal: Journal.Journal, number: number, from = 1): ReadonlyArray<JournalFrame> =>
+  Array.from({ length: number }, (_, place) => {
+    const frame = { seq: from + place, json: jsonOf(from + place) }
+    const problem = journal.append(frame.seq, frame.json)
+    if (problem !== undefined) throw new Error(problem.detail)
+    return frame
+  })

@@ -1,0 +1,90 @@
+import * as Fs from "node:fs/promises"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { faultyDisk } from "./FaultyDisk.ts"
+import { adopted, appendMany, bytesIn, journalFolder, live, readAll, segmentsIn, synced } from "./Lives.ts"
+
+describe("a segment that is written anew because its write-through failed", () => {
+  const half = Effect.gen(function* () {
+    const disk = faultyDisk()
+    const life = yield* live({ directory: yield* journalFolder, files: disk.files })
+    const safe = appendMany(life.journal, 3)
+    expect(yield* synced(life.journal)).toBeUndefined()
+    const [file] = yield* segmentsIn(life.journal.path)
+    const unsafe = appendMany(life.journal, 3, 4)
+    return { ...life, disk, safe, unsafe, path: file?.path ?? "", kept: file?.size ?? 0 }
+  })
+
+  it.scopedLive("gives a reader each event once, wherever it had come to", () =>
+    Effect.gen(function* () {
+      for (const read of [0, 1, 3, 4, 6]) {
+        const { disk, journal, safe, unsafe } = yield* half
+        const reader = journal.readAfter(0)
+        const before = read === 0 ? [] : (yield* reader.next(read)).frames
+        disk.faults.fdatasync = 1
+        expect(yield* synced(journal)).toBeUndefined()
+        const later = appendMany(journal, 2, 7)
+        const after = yield* readAll(reader)
+        expect([...before, ...after.frames]).toEqual([...safe, ...unsafe, ...later])
+        expect(after.quarantined).toBe(0)
+      }
+    })
+  )
+
+  it.scopedLive.each([
+    [0, 1 / 4],
+    [1 / 4, 1 / 2],
+    [1 / 2, 1]
+  ] as const)("is not missed where it was lost, and not mixed with the new one (%d to %d)", ([from, to]) =>
+    Effect.gen(function* () {
+      const { die, disk, journal, kept, path, safe, unsafe } = yield* half
+      const { size } = yield* Effect.promise(() => Fs.stat(path))
+      disk.faults.fdatasync = 1
+      expect(yield* synced(journal)).toBeUndefined()
+      yield* Effect.promise(async () => {
+        const bytes = await Fs.readFile(path)
+        const at = (share: number) => kept + Math.floor((size - kept) * share)
+        await Fs.writeFile(path, bytes.fill(0, at(from), at(to)))
+      })
+      yield* die
+      const { dead } = yield* adopted(journal.path)
+      expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...safe, ...unsafe])
+      expect(dead.survey).toMatchObject({ frames: 6, quarantined: 0, tornBytes: 0, gaps: [] })
+    })
+  )
+
+  it.scopedLive("counts as long as the new one is not whole, though nothing of that can be removed", () =>
+    Effect.gen(function* () {
+      const { die, disk, journal, safe, unsafe } = yield* half
+      disk.faults.fdatasync = 1
+      disk.faults.rename = 1
+      disk.faults.unlink = 1
+      expect(yield* synced(journal)).toContain("EIO")
+      const names = yield* Effect.promise(() => Fs.readdir(journal.path))
+      expect(names.filter((name) => name.endsWith(".part"))).toHaveLength(1)
+      const later = appendMany(journal, 2, 7)
+      yield* die
+      const { dead, room } = yield* adopted(journal.path)
+      expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...safe, ...unsafe, ...later])
+      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      dead.settle([...safe, ...unsafe, ...later])
+      yield* dead.remove
+      expect(yield* Effect.promise(() => Fs.readdir(journal.path).catch(() => "gone"))).toBe("gone")
+    })
+  )
+})
+
+it.scopedLive("an event in characters of several bytes makes room for itself as any other does", () =>
+  Effect.gen(function* () {
+    const { journal, room } = yield* live({ directory: yield* journalFolder, maxBytes: 6_000, segmentBytes: 5_900 })
+    let last = 0
+    while (room.used() < 4_700) appendMany(journal, 1, ++last)
+    journal.settle(Array.from({ length: last }, (_, place) => ({ seq: place + 1 })))
+    const json = JSON.stringify({ text: "漢".repeat(500) })
+    // By its characters it fits in what is left, by its bytes it does not.
+    expect(room.used() + json.length).toBeLessThan(room.maxBytes - 100)
+    expect(room.used() + Buffer.byteLength(json)).toBeGreaterThan(room.maxBytes)
+    expect(journal.append(last + 1, json)).toBeUndefined()
+    expect(room.used()).toBe(yield* bytesIn(journal.path))
+  })
+)

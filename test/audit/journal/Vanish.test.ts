@@ -1,0 +1,87 @@
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Journal from "../../../src/audit/journal/Journal.ts"
+import { adopted, appendMany, journalFolder, live, readAll, synced, takeOver } from "./Lives.ts"
+
+const isThere = (path: string) =>
+  Effect.promise(() =>
+    Fs.stat(path).then(
+      () => true,
+      () => false
+    )
+  )
+
+const eventually = <A>(effect: Effect.Effect<A>, accept: (value: A) => boolean) =>
+  effect.pipe(
+    Effect.filterOrFail(accept, () => new Error("not yet")),
+    Effect.retry(Schedule.spaced("10 millis")),
+    Effect.timeout("5 seconds")
+  )
+
+const vanish = (path: string) => Effect.promise(() => Fs.rm(path, { recursive: true }))
+
+const seqs = (journal: Journal.Journal) =>
+  Effect.map(readAll(journal.readAfter(0)), ({ frames }) => frames.map(({ seq }) => seq))
+
+it.scopedLive("a directory that vanishes is made again, with all that was not on the disk yet", () =>
+  Effect.gen(function* () {
+    const { die, journal, room } = yield* live({
+      directory: yield* journalFolder,
+      segmentBytes: 3_000,
+      flushInterval: "200 millis"
+    })
+    appendMany(journal, 20)
+    expect(yield* synced(journal)).toBeUndefined()
+    yield* vanish(journal.path)
+    const late = appendMany(journal, 3, 21)
+    yield* eventually(isThere(Path.join(journal.path, "state")), (there) => there)
+    yield* eventually(
+      Effect.sync(() => journal.status()),
+      ({ problem }) => problem === null
+    )
+    const more = appendMany(journal, 2, 24)
+    expect(yield* synced(journal)).toBeUndefined()
+    expect(yield* seqs(journal)).toEqual([21, 22, 23, 24, 25])
+    // What is gone waits for nobody: its numbers are found missing by those who look into the table.
+    expect(journal.status()).toMatchObject({ pendingFrames: 5, acknowledged: 20, unsyncedBytes: 0 })
+    expect((yield* takeOver(journal.path)).outcome._tag).toBe("alive")
+    yield* die
+    const { dead, room: taken } = yield* adopted(journal.path)
+    expect(taken.used()).toBe(room.used())
+    const { frames } = yield* readAll(dead.readAfter(0))
+    expect(frames).toEqual([...late, ...more])
+  })
+)
+
+it.scopedLive("while its directory cannot be made, nothing is taken, and the status says why", () =>
+  Effect.gen(function* () {
+    const directory = yield* journalFolder
+    const { journal, room } = yield* live({ directory, flushInterval: "10 millis" })
+    appendMany(journal, 3)
+    yield* vanish(directory)
+    yield* Effect.promise(() => Fs.writeFile(directory, "in the way"))
+    yield* eventually(
+      Effect.sync(() => journal.status()),
+      ({ problem }) => problem?.detail.includes(directory) === true
+    )
+    expect(journal.append(4, '{"seq":4}')).toMatchObject({
+      reason: "failing",
+      detail: expect.stringContaining("vanished")
+    })
+    yield* Effect.promise(() => Fs.rm(directory))
+    yield* eventually(
+      Effect.sync(() => journal.append(4, '{"seq":4}')),
+      (problem) => problem === undefined
+    )
+    expect(yield* synced(journal)).toBeUndefined()
+    expect(journal.status().problem).toBeNull()
+    expect((yield* seqs(journal)).at(-1)).toBe(4)
+    journal.settle([1, 2, 3, 4].map((seq) => ({ seq })))
+    yield* journal.end({ remove: true })
+    expect(room.used()).toBe(0)
+    expect(yield* Effect.promise(() => Fs.readdir(directory))).toEqual([])
+  })
+)
