@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditStore } from "../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
+import { DatabaseError } from "../../src/platform/DatabaseError.ts"
 import { rowsOf } from "./Events.ts"
 import { journaled, journalFolder, journalsIn, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, query, until, withLogs } from "./Trail.ts"
@@ -116,6 +117,39 @@ it.scopedLive("numbers that are nowhere are named by a receipt and counted, thos
       [11, 11],
       [21, 22]
     ])
+  })
+)
+
+it.scopedLive(
+  "numbers that a receipt names are counted as lost by whoever goes on, though the first one died over it",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const directory = yield* journalFolder
+      const left = yield* leaveJournal(url, directory, 20, { keep: (seq) => seq !== 4 && seq !== 5 })
+      const broken = new DatabaseError({ phase: "connect", reason: "cut off" })
+      const first = yield* openTrail(url, journaled(directory), (store) => ({
+        ...store,
+        recordLoss: () => Effect.fail(broken)
+      }))
+      yield* until(first.log, (status) => (status.journal?.others.stuck.length ?? 0) > 0)
+      yield* first.shutdown
+      const second = yield* openTrail(url, journaled(directory))
+      yield* until(second.log, (status) => status.journal?.others.adopting === null && adoptedAll(status))
+      expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 20, committed: 18, lost: 2 })
+      expect(yield* receiptsOf(url, left.source)).toHaveLength(1)
+    })
+)
+
+it.scopedLive("more gaps than one search finds are all counted and named", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 2_401, { keep: (seq) => seq % 2 === 1 })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 2_401, committed: 1_201, lost: 1_200 })
+    expect(yield* receiptsOf(url, left.source)).toHaveLength(1_200)
   })
 )
 

@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/Connection.ts"
 import { anEvent } from "./Events.ts"
@@ -90,6 +91,25 @@ it.scopedLive("what was shed before the end has its receipt at the end", () =>
     expect(
       yield* query(url, "select metadata->'count' as count from gatekeeper.audit_log where result = 'LOST'")
     ).toEqual([{ count: 1 }])
+  })
+)
+
+it.scopedLive("a trail that is full when it is asked to end still says what it shed", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const gate = yield* Effect.makeLatch(false)
+    const trail = yield* openTrail(url, { queueCapacity: 3, onFull: "shed" }, (store) => ({
+      ...store,
+      append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options))
+    }))
+    yield* recordMany(trail.log, 10)
+    const ending = yield* Effect.fork(trail.shutdown)
+    yield* Effect.sleep("100 millis")
+    yield* gate.open
+    yield* Fiber.join(ending)
+    expect(
+      yield* query(url, "select metadata->'count' as count from gatekeeper.audit_log where result = 'LOST'")
+    ).toEqual([{ count: 7 }])
   })
 )
 
