@@ -35,7 +35,10 @@ export interface AuditBuffer {
   readonly hasRoom: () => boolean
   /** The caller has asked `hasRoom` in the same tick. An `urgent` row waits for no company. */
   readonly offer: (row: HashedRow, urgent?: boolean) => void
-  /** Waits for rows and puts a batch into the drain's hands; at once when some are there already or none will come. */
+  /**
+   * Waits for rows and puts a batch into the drain's hands; at once when some are there already or none will come. While what
+   * was set aside fills the memory it waits for `takeBack`, which is the caller's to think of.
+   */
   readonly fill: Effect.Effect<void>
   /** What the drain has in its hands, oldest first. */
   readonly inHand: () => ReadonlyArray<Piece>
@@ -86,7 +89,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
   let firstWaiting = 0
   let urgent = false
   let hand: ReadonlyArray<Piece> = []
-  let aside: ReadonlyArray<Piece> = []
+  let aside: Array<Piece> = []
   let depth = overflow?.pending ?? 0
   let pendingSize = 0
   let lastOffered = 0
@@ -181,6 +184,8 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     },
     fill: Effect.suspend(() => {
       if (hand.length > 0) return Effect.void
+      // What nobody takes fills the memory: nothing more is read back until some of it is settled.
+      if (waiting === 0 && aside.length > 0 && !memoryHasRoom()) return Effect.never
       return awaitRows(1).pipe(
         Effect.zipRight(Effect.raceFirst(awaitRows(options.batchSize), Effect.sleep(options.linger))),
         Effect.zipRight(take)
@@ -198,7 +203,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       settled(first)
     },
     setFirstAside: () => {
-      aside = [...aside, ...hand.slice(0, 1)]
+      aside.push(...hand.slice(0, 1))
       hand = hand.slice(1)
     },
     aside: () => aside,

@@ -111,8 +111,10 @@ const make = (
           const id = recorder.record(event, durability === "commit")
           if (typeof id !== "string") return unavailable(id)
           if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
-          if (durability === "fsync") return confirmed(event, id, confirmation.synced)
           const seq = recorder.lastSeq()
+          // Nobody will ever write it: there is nothing to wait for.
+          if (recorder.lastShed() === seq) return Effect.succeed(id)
+          if (durability === "fsync") return confirmed(event, id, confirmation.synced)
           return confirmed(
             event,
             id,

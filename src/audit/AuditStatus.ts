@@ -56,6 +56,8 @@ export interface JournalState {
   readonly segments: number
   /** Why it takes nothing now. */
   readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
+  /** Why it cannot be read back now: what the memory has no room for waits for that. */
+  readonly readProblem: { readonly detail: string; readonly since: number } | null
   /** Damaged spans that were put aside. */
   readonly quarantined: number
   readonly others: OtherJournals

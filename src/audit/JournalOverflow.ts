@@ -8,7 +8,11 @@ import type { Overflow, OverflowReader } from "./Overflow.ts"
 /** Rows that are made between two turns of the event loop: a request waits no longer than for these. */
 const slice = 64
 
-const readerOf = (reader: JournalReader, certainAfter: number): OverflowReader => ({
+const readerOf = (
+  { settle }: Pick<Journal, "settle">,
+  reader: JournalReader,
+  certainAfter: number
+): OverflowReader => ({
   next: (maximum) =>
     Effect.gen(function* () {
       const { caughtUp, frames } = yield* reader.next(maximum)
@@ -17,8 +21,15 @@ const readerOf = (reader: JournalReader, certainAfter: number): OverflowReader =
         if (start > 0) yield* Effect.yieldNow()
         for (const frame of frames.slice(start, start + slice)) {
           const row = rowOf(frame.json)
-          if (row !== undefined) rows.push(row)
-          else yield* Effect.logError(`ALARM: record ${frame.seq} of a journal is whole and is no audit event.`)
+          if (row === undefined) {
+            yield* reader.putAside(frame)
+            // Its file goes with the others.
+            settle([frame])
+            yield* Effect.logError(
+              `ALARM: record ${frame.seq} of a journal is whole and is no audit event that this program knows. It is kept in ` +
+                "the journal's quarantine: find out who wrote it, a later program perhaps."
+            )
+          } else rows.push(row)
         }
       }
       const first = rows[0]
@@ -36,7 +47,7 @@ export const overflowOf = (journal: Journal): Overflow => ({
   pending: 0,
   start: 0,
   oldest: undefined,
-  readAfter: (seq) => readerOf(journal.readAfter(seq), 0)
+  readAfter: (seq) => readerOf(journal, journal.readAfter(seq), 0)
 })
 
 /** All that an incarnation left. It may have sent any of its rows up to `certainAfter`, and heard nothing. */
@@ -44,5 +55,5 @@ export const overflowOfDead = (journal: DeadJournal, certainAfter: number): Over
   pending: journal.survey.pending,
   start: journal.acknowledged,
   oldest: undefined,
-  readAfter: (seq) => readerOf(journal.readAfter(seq), certainAfter)
+  readAfter: (seq) => readerOf(journal, journal.readAfter(seq), certainAfter)
 })

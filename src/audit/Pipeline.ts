@@ -19,6 +19,7 @@ import * as Journal from "./journal/Journal.ts"
 import * as JournalRoom from "./journal/JournalRoom.ts"
 import * as Losses from "./Losses.ts"
 import * as Maintenance from "./Maintenance.ts"
+import * as ReadTrouble from "./ReadTrouble.ts"
 import * as Recorder from "./Recorder.ts"
 import { retryClass } from "./RetryClass.ts"
 
@@ -101,6 +102,8 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => !buffer.isSettled(seq) }))
   const losses = yield* Losses.make(recorder, settled)
   let quarantined = 0
+  /** So many of those that the buffer passed over have their place in an account: damaged, or lost. */
+  let accounted = 0
   let notWithdrawn = 0
 
   const adoption =
@@ -152,6 +155,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
               maxBytes: kept.maxBytes,
               segments: kept.segments,
               problem: kept.problem,
+              readProblem: kept.readProblem,
               quarantined: kept.quarantined,
               others: adoption.status()
             }
@@ -163,6 +167,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     recorder,
     onQuarantined: (events) => {
       quarantined += events
+      accounted = buffer.passedOver()
     }
   })
   /** So that whoever finds what a killed process left knows about how many events it had counted. */
@@ -174,6 +179,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     ["maintenance", yield* Maintenance.make(incarnation)],
     ["search for losses", watchLosses],
     ["note of counts", note],
+    ["watch of the journal's reading", ReadTrouble.watch(() => journal?.status().readProblem ?? null)],
     ["adoption of journals", adoption?.run ?? Effect.never]
   ] as const
   const upkeep = Effect.forEach(parts, ([name, part]) => supervised(name, part), {
@@ -193,8 +199,8 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
       notWithdrawn += 1
     },
     progress,
-    /** Events whose record was damaged. */
-    quarantined: () => Math.max(quarantined, buffer.passedOver()),
+    /** Events whose record was damaged: by the accounts, and since the last of them. */
+    quarantined: () => quarantined + buffer.passedOver() - accounted,
     recorder,
     status,
     upkeep

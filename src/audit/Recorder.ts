@@ -34,6 +34,8 @@ export interface Recorder {
   readonly accepting: () => boolean
   /** The last number given; 0 before the first. */
   readonly lastSeq: () => number
+  /** The last number given to an event that was shed; 0 before the first. */
+  readonly lastShed: () => number
   readonly counts: () => Counts & { readonly offered: number }
   /** What was shed since the last call of `receipted`. */
   readonly shedRange: () => ShedRange | undefined
@@ -65,6 +67,7 @@ export const make = (
   let refused = 0
   let shed = 0
   let lastSeq = 0
+  let lastShed = 0
   let shedRange: ShedRange | undefined
 
   const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
@@ -90,6 +93,7 @@ export const make = (
   const shedOne = (): AuditId => {
     shed += 1
     lastSeq += 1
+    lastShed = lastSeq
     shedRange = { from: shedRange?.from ?? lastSeq, to: lastSeq, count: (shedRange?.count ?? 0) + 1 }
     onLoss(counts())
     return nextId(clock.unsafeCurrentTimeMillis())
@@ -101,6 +105,7 @@ export const make = (
       !buffer.isClosed() &&
       (options.onFull === "shed" || (buffer.hasRoom() && (journal === undefined || journal.status().problem === null))),
     lastSeq: () => lastSeq,
+    lastShed: () => lastShed,
     counts,
     record: (event, urgent = false) => {
       const taken = take(event, urgent)

@@ -52,8 +52,8 @@ const localCounts = (
   { counters, depth, journal, source: own }: AuditStatus
 ): LocalCounts | undefined => {
   if (source === own) {
-    const { offered, passedOver, refused, shed } = counters
-    return { pending: depth, lastSeq: offered - refused, refused, shed, quarantined: passedOver }
+    const { offered, refused, shed } = counters
+    return { pending: depth, lastSeq: offered - refused, refused, shed, quarantined: 0 }
   }
   const adopting = journal?.others.adopting
   return adopting?.source === source ? { ...adopting.counts, pending: adopting.pending, quarantined: 0 } : undefined
@@ -61,13 +61,17 @@ const localCounts = (
 
 /**
  * The ledger was read after the status: what was written in between is no longer pending. So as many are, of those that were, as the
- * ledger leaves open.
+ * ledger leaves open. The same holds for those that the journal could not give back: what an account called lost since is open
+ * no more.
  */
 const balanceOf = (row: LedgerSource, now: AuditStatus): Balance => {
   const local = localCounts(row.source, now)
   if (local === undefined) return balance(row)
-  const open = balance(row, { ...local, pending: 0 }).unaccounted
-  return balance(row, { ...local, pending: Math.min(Math.max(open, 0), local.pending) })
+  const open = Math.max(0, balance(row, { ...local, pending: 0 }).unaccounted)
+  const pending = Math.min(open, local.pending)
+  const passedOver = row.source === now.source ? now.counters.passedOver : 0
+  const quarantined = row.quarantined + Math.min(open - pending, Math.max(0, passedOver - row.quarantined))
+  return balance(row, { ...local, pending, quarantined })
 }
 
 const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
@@ -116,6 +120,7 @@ export const auditView = (now: AuditStatus) => ({
           max_bytes: now.journal.maxBytes,
           segments: now.journal.segments,
           problem: now.journal.problem === null ? null : now.journal.problem.detail,
+          read_problem: now.journal.readProblem === null ? null : now.journal.readProblem.detail,
           quarantined: now.journal.quarantined,
           others: {
             alive: now.journal.others.alive,

@@ -16,7 +16,7 @@ export class LockFileUnusable extends Schema.TaggedError<LockFileUnusable>()("Lo
 
 /** A lock that is held. */
 export interface OsLock {
-  /** Replaces the file's text, by which the others know who holds it. */
+  /** Replaces the file's text, by which the others know who holds it; on a disk that refuses they do not, and it is held. */
   readonly write: (text: string) => Effect.Effect<void>
   /** Harmless when repeated. */
   readonly release: Effect.Effect<void>
@@ -59,10 +59,12 @@ export const tryAcquire = (path: string): Effect.Effect<Option.Option<OsLock>, L
         let released: Promise<void> | undefined
         return {
           write: (text) =>
-            Effect.promise(async () => {
-              await file.truncate(0)
-              await file.appendFile(text)
-            }),
+            Effect.ignore(
+              Effect.tryPromise(async () => {
+                await file.truncate(0)
+                await file.appendFile(text)
+              })
+            ),
           release: Effect.promise(() => {
             released ??= file.close()
             return released

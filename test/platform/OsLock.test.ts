@@ -68,3 +68,14 @@ it.scopedLive("a place where no file can be says what is wrong", () =>
     expect(unusable.message).toContain(`the lock file ${path} is not usable: ENOENT`)
   })
 )
+
+it.scopedLive("it is held on a full disk too, though nobody can read there who has it", () =>
+  Effect.gen(function* () {
+    const path = yield* lockIn
+    yield* Effect.promise(() => Fs.symlink("/dev/full", path))
+    const lock = Option.getOrThrow(yield* OsLock.tryAcquire(path))
+    yield* lock.write("the first\n")
+    expect(Option.isNone(yield* OsLock.tryAcquire(path))).toBe(true)
+    yield* lock.release
+  })
+)

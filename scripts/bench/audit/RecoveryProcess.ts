@@ -1,3 +1,5 @@
+import * as V8 from "node:v8"
+import * as Vm from "node:vm"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -20,6 +22,14 @@ const events = Number(number)
 const where = Effect.all({ url: Config.redacted("DATABASE_URL"), home: Config.string("GRAVITAS_HOME") })
 
 const rss = (): number => process.memoryUsage().rss
+
+/** Bytes that are still reachable: RSS grows with the room that the collector takes, too. */
+const liveHeap = (): number => {
+  V8.setFlagsFromString("--expose-gc")
+  const collect: unknown = Vm.runInNewContext("gc")
+  if (typeof collect === "function") collect()
+  return process.memoryUsage().heapUsed
+}
 
 /** Shares of all events, at which the memory is looked at. */
 const marks = [0, 0.1, 0.5, 1]
@@ -46,7 +56,10 @@ const recordAll = (trail: Trail) =>
 
 const fill = Effect.gen(function* () {
   const trail = yield* openTrail({ ...(yield* where), durability: "journal", gate: Effect.never })
-  yield* tell({ ...(yield* recordAll(trail)), pending: (yield* trail.status).depth })
+  const before = liveHeap()
+  const recorded = yield* recordAll(trail)
+  const { depth } = yield* trail.status
+  yield* tell({ ...recorded, pending: depth, liveHeap: [before, liveHeap()] })
   return yield* Effect.never
 }).pipe(Effect.scoped)
 

@@ -34,8 +34,8 @@ export interface DeadJournal {
   readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => void
   readonly readAfter: (seq: number) => JournalReader
   readonly status: () => JournalStatus
-  /** Removes the directory, when all of it is in the database or accounted for. */
-  readonly remove: Effect.Effect<void>
+  /** Removes the directory, when all of it is in the database or accounted for. False when the disk keeps it. */
+  readonly remove: Effect.Effect<boolean>
 }
 
 export type AdoptionOutcome =
@@ -65,11 +65,15 @@ export const list = (
     return names.filter((name) => source.test(name)).map((name) => ({ path: Path.join(directory, name), source: name }))
   })
 
-const readState = (path: string) =>
-  attempt(path, () => Fs.readFile(Path.join(path, StateFile.stateName)).catch(() => Buffer.alloc(0))).pipe(
-    Effect.map(JournalState.decode),
-    Effect.map(Option.getOrUndefined)
-  )
+/** None where there is no state, or none that is whole. What cannot be read now may be read the next time: it is no such case. */
+const readState = (path: string, files: JournalFiles) =>
+  attempt(path, async () => {
+    const file = Path.join(path, StateFile.stateName)
+    if ((await files.identify(file)) === undefined) return undefined
+    const bytes = Buffer.alloc(JournalState.stateBytes)
+    const read = await files.read(file, bytes, bytes.length, 0)
+    return Option.getOrUndefined(JournalState.decode(bytes.subarray(0, read)))
+  })
 
 /** Takes over the journal at `path` until the scope closes, where its process is gone and it is of this trail. */
 export const adopt = (
@@ -84,11 +88,13 @@ export const adopt = (
       Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
     )
     if (Option.isNone(lock)) return { _tag: "alive", holder: yield* JournalDirectory.holderOf(path) } as const
-    const state = yield* readState(path)
+    const state = yield* readState(path, files)
     const found = yield* Survey.files(path, files)
     const identity = state?.identity ?? Survey.identityOf(found)
     if (identity === undefined) {
-      if (found.length === 0 && state === undefined) {
+      const stateFile = Path.join(path, StateFile.stateName)
+      // A state that is damaged may have counted events: the directory is not empty.
+      if (found.length === 0 && (yield* attempt(path, () => files.identify(stateFile))) === undefined) {
         yield* JournalRemoval.remove(path)
         return { _tag: "empty" } as const
       }

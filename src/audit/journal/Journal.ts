@@ -29,7 +29,7 @@ export class JournalUnusable extends Schema.TaggedError<JournalUnusable>()("Jour
 }) {
   override get message(): string {
     return (
-      `the audit journal ${this.path} is not usable: ${this.reason}. Check the rights and the space there, ` +
+      `the audit journal ${this.path} is not usable: ${this.reason}. Make room there and check the rights, ` +
       "or set GRAVITAS_HOME to another directory"
     )
   }
@@ -92,6 +92,12 @@ const defaultSegmentBytes = 16 * 2 ** 20
 /** Frames kept in memory until they are on the disk; at the limit nothing more is appended. */
 const unsyncedLimit = 64 * 2 ** 20
 
+/** So much is written through without waiting for the flush interval. */
+const unsyncedDue = unsyncedLimit / 4
+
+/** A disk that takes longer to let go of the files than this may keep them until the process is gone. */
+const letGo = "1 second"
+
 /** Makes the journal of a new incarnation and holds its lock until the scope closes; with no `end` before, as if it had died. */
 export const open = Effect.fnUntraced(function* (
   options: JournalOptions
@@ -126,6 +132,15 @@ export const open = Effect.fnUntraced(function* (
     })
   )
 
+  /** A write-through is under way that nobody asked for; after one that failed the upkeep asks next. */
+  let asked = false
+  const requestSync = () => {
+    asked = true
+    commit.request((problem) => {
+      asked = problem !== undefined
+    })
+  }
+
   let counts: Counts = { lastSeq: 0, refused: 0, shed: 0 }
   const values = (ended = false): JournalState.StateValues => {
     const lastSeq = Math.max(counts.lastSeq, writer.lastSeq())
@@ -144,16 +159,20 @@ export const open = Effect.fnUntraced(function* (
     through,
     problems,
     writeState,
-    requestSync: () => commit.request(() => {})
+    requestSync
   })
   const fiber = yield* Effect.forkScoped(
-    Effect.repeat(Effect.zipRight(Effect.sleep(options.flushInterval), upkeep), Schedule.forever)
+    Effect.repeat(Effect.zipRight(Effect.sleep(options.flushInterval), upkeep), Schedule.forever).pipe(
+      Effect.disconnect
+    )
   )
+  let hasEnd = false
+  const close = Effect.andThen(Effect.promise(through.hold), (release) => {
+    writer.close()
+    release()
+  })
   yield* Effect.addFinalizer(() =>
-    Effect.andThen(Effect.promise(through.hold), (release) => {
-      writer.close()
-      release()
-    })
+    hasEnd ? Effect.void : close.pipe(Effect.interruptible, Effect.timeoutOption(letGo))
   )
 
   return {
@@ -161,6 +180,7 @@ export const open = Effect.fnUntraced(function* (
     append: (seq, json) => {
       const problem = writer.append(seq, json)
       problems.set("append", problem)
+      if (!asked && unsynced.waiting() >= unsyncedDue) requestSync()
       return problem
     },
     whenSynced: (done) => (through.isDue() ? commit.request(done) : done()),
@@ -192,6 +212,10 @@ export const open = Effect.fnUntraced(function* (
         quarantined: reading.quarantined
       }
     },
-    end: ({ remove }) => JournalEnd.end({ held, fiber, remove, segments, writer, through, values })
+    end: ({ remove }) =>
+      Effect.suspend(() => {
+        hasEnd = true
+        return JournalEnd.end({ held, fiber, remove, segments, writer, through, values })
+      })
   }
 })

@@ -1,6 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -53,6 +54,28 @@ export type Claim =
   | { readonly _tag: "Claimed"; readonly directory: JournalDirectory }
   | { readonly _tag: "Held"; readonly holder: string }
 
+const unfinishedName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.new$/
+
+/** Longer than any start takes to name its directory. */
+const abandoned = Duration.minutes(1)
+
+const removeAbandonedAt = (path: string) =>
+  Effect.gen(function* () {
+    const { mtimeMs } = yield* attempt(path, () => Fs.stat(path))
+    if ((yield* Clock.currentTimeMillis) - mtimeMs < Duration.toMillis(abandoned)) return
+    const taken = yield* OsLock.tryAcquire(Path.join(path, lockName))
+    if (Option.isNone(taken)) return
+    yield* attempt(path, () => Fs.rm(path, { recursive: true, force: true })).pipe(Effect.ensuring(taken.value.release))
+  }).pipe(Effect.ignore)
+
+/** Removes what starts left that were killed before their directory had its name: it never held an event. Never fails. */
+const removeAbandoned = (parent: string): Effect.Effect<void> =>
+  Effect.promise(() => Fs.readdir(parent).catch(() => [])).pipe(
+    Effect.map((names) => names.filter((name) => unfinishedName.test(name))),
+    Effect.flatMap((names) => Effect.forEach(names, (name) => removeAbandonedAt(Path.join(parent, name)))),
+    Effect.asVoid
+  )
+
 const make = (
   parent: string,
   path: string,
@@ -96,6 +119,7 @@ export const claim = (options: {
     const { files, identity, parent } = options
     const path = Path.join(parent, identity.source)
     yield* attempt(parent, () => Fs.mkdir(parent, { recursive: true, mode: 0o700 }))
+    yield* removeAbandoned(parent)
     const isThere = (yield* attempt(path, () => files.identify(path))) !== undefined
     if (isThere) return { _tag: "Held", holder: yield* holderOf(path) } as const
     return { _tag: "Claimed", directory: yield* make(parent, path, identity, files) } as const

@@ -21,4 +21,6 @@ export interface JournalReader {
    * records are quarantined and passed over. Never fails: what cannot be read is tried again, and the status says so.
    */
   readonly next: (max: number) => Effect.Effect<JournalReading>
+  /** Keeps a record in the quarantine that was read and that nobody can make an event of. Tried until it is kept. */
+  readonly putAside: (frame: JournalFrame) => Effect.Effect<void>
 }

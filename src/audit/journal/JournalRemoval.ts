@@ -7,10 +7,10 @@ import { indexOf } from "./Segment.ts"
 
 /**
  * Removes a journal's directory; its lock is held. First the segments, then the state, which says that all is settled, and the
- * lock last: an end in between leaves something that the next who takes it over removes. Never fails: neither does a disk that
- * keeps the files.
+ * lock last: an end in between leaves something that the next who takes it over removes. False, and never a failure, where a
+ * disk keeps the files.
  */
-export const remove = (path: string): Effect.Effect<void> =>
+export const remove = (path: string): Effect.Effect<boolean> =>
   Effect.tryPromise({
     try: async () => {
       const names = await Fs.readdir(path)
@@ -23,11 +23,15 @@ export const remove = (path: string): Effect.Effect<void> =>
     catch: (cause) =>
       cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? undefined : reasonOf(cause)
   }).pipe(
+    Effect.as(true),
     Effect.catchAll((reason) =>
       reason === undefined
-        ? Effect.void
-        : Effect.logWarning(
-            `The audit journal ${path} is settled and not removed yet: ${reason}. The next start tries again.`
+        ? Effect.succeed(true)
+        : Effect.as(
+            Effect.logWarning(
+              `The audit journal ${path} is settled and not removed yet: ${reason}. The next start tries again.`
+            ),
+            false
           )
     )
   )

@@ -84,10 +84,11 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
   const look = Effect.gen(function* () {
     const { id, path } = held.directory
     if ((yield* attempt(path, () => files.identify(path))) === id) return
-    yield* Effect.acquireUseRelease(
-      Effect.promise(through.hold),
-      () => renew,
-      (release) => Effect.sync(release)
+    yield* Effect.uninterruptibleMask((restore) =>
+      // A disk that hangs may keep this waiting for ever: the end of the process must not.
+      Effect.flatMap(restore(Effect.promise(through.hold)), (release) =>
+        Effect.ensuring(restore(renew), Effect.sync(release))
+      )
     )
   }).pipe(Effect.catchAll(({ message }) => vanished(message)))
 
@@ -98,5 +99,11 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
     writer.closeDone()
     options.writeState()
     if (through.isDue()) options.requestSync()
-  })
+  }).pipe(
+    Effect.catchAllDefect((defect) =>
+      Effect.logError(
+        `The upkeep of the audit journal ${held.directory.path} died and goes on at the next turn: ${String(defect)}`
+      )
+    )
+  )
 }

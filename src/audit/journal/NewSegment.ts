@@ -4,7 +4,7 @@ import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalProblem.ts"
 import { pathOf, type Segment } from "./Segment.ts"
-import { encode, type Predecessor } from "./SegmentHeader.ts"
+import { encode, maxHeader, type Predecessor } from "./SegmentHeader.ts"
 import * as SeqRanges from "./SeqRanges.ts"
 
 /** A segment that is open for writing, or waits to be written through to the disk. */
@@ -77,6 +77,9 @@ export const create = (options: NewSegmentOptions): OpenSegment => {
   const path = pathOf(options.directory, index)
   const unfinished = `${path}.part`
   const { bytes, seed } = encode({ ...identity, firstSeq, nonce: Crypto.randomUUID(), predecessors })
+  // A reader would not see all of it, and take for events what was told to be refused.
+  if (bytes.length > maxHeader)
+    throw new Error(`the ends of ${predecessors.length} segments that failed fit in no header`)
   const fd = files.create(unfinished)
   let length = bytes.length
   try {

@@ -20,18 +20,12 @@ export const count = (directory: string): Effect.Effect<number, FileTrouble> =>
     return names.filter((name) => name.endsWith(extension)).length
   })
 
-/** Copies the bytes by way of a temporary file, so that a name is there with all of them or not at all. */
-const copy = async (files: JournalFiles, path: string, from: number, to: number, target: string): Promise<void> => {
+/** Writes a file by way of a temporary one, so that its name is there with all of it or not at all. */
+const place = async (target: string, fill: (file: Fs.FileHandle) => Promise<void>): Promise<void> => {
   const temporary = `${target}.part`
   const file = await Fs.open(temporary, "w", 0o600)
   try {
-    const bytes = Buffer.allocUnsafe(Math.min(chunk, to - from))
-    for (let at = from; at < to; ) {
-      const read = await files.read(path, bytes, Math.min(bytes.length, to - at), at)
-      if (read === 0) break
-      await file.write(bytes, 0, read)
-      at += read
-    }
+    await fill(file)
     await file.datasync()
   } finally {
     await file.close()
@@ -39,10 +33,29 @@ const copy = async (files: JournalFiles, path: string, from: number, to: number,
   await Fs.rename(temporary, target)
 }
 
-/**
- * Keeps a damaged span in a file whose name says where it was. False when it was kept before: however often a damaged segment
- * is read, counting files is counting spans.
- */
+const copy = (files: JournalFiles, path: string, from: number, to: number, target: string): Promise<void> =>
+  place(target, async (file) => {
+    const bytes = Buffer.allocUnsafe(Math.min(chunk, to - from))
+    for (let at = from; at < to; ) {
+      const read = await files.read(path, bytes, Math.min(bytes.length, to - at), at)
+      if (read === 0) break
+      await file.write(bytes, 0, read)
+      at += read
+    }
+  })
+
+/** Makes the file once: however often a segment is read, counting files is counting what was put aside. */
+const once = async (directory: string, target: string, make: () => Promise<void>): Promise<boolean> => {
+  await Fs.mkdir(directory, { recursive: true, mode: 0o700 })
+  const isKept = await Fs.stat(target).then(
+    () => true,
+    () => false
+  )
+  if (!isKept) await make()
+  return !isKept
+}
+
+/** Keeps a damaged span in a file whose name says where it was. False when it was kept before. */
 export const keep = (options: {
   readonly files: JournalFiles
   readonly directory: string
@@ -52,14 +65,14 @@ export const keep = (options: {
 }): Effect.Effect<boolean, FileTrouble> => {
   const { directory, files, from, segment, to } = options
   const target = Path.join(directory, `${nameOf(segment.index).replace(".segment", "")}-${from}${extension}`)
-  return attempt(segment.path, async () => {
-    await Fs.mkdir(directory, { recursive: true, mode: 0o700 })
-    const isKept = await Fs.stat(target).then(
-      () => true,
-      () => false
-    )
-    if (isKept) return false
-    await copy(files, segment.path, from, to, target)
-    return true
-  })
+  return attempt(segment.path, () => once(directory, target, () => copy(files, segment.path, from, to, target)))
+}
+
+/** Keeps a record that is whole, and that nobody can make an event of, in a file whose name says its number. */
+export const keepRecord = (
+  directory: string,
+  { json, seq }: { readonly seq: number; readonly json: string }
+): Effect.Effect<boolean, FileTrouble> => {
+  const target = Path.join(directory, `record-${seq}${extension}`)
+  return attempt(target, () => once(directory, target, () => place(target, (file) => file.writeFile(json))))
 }

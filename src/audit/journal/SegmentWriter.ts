@@ -86,6 +86,8 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
   const begin = (firstSeq: number, frames: NewSegmentOptions["frames"] = []): OpenSegment => {
     // An index is used once, even when the file cannot be filled.
     lastIndex += 1
+    // A file that is gone needs no words in the next header, and these are bounded.
+    segments.sweep()
     const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
     const { identity } = options
     const made = create({ files, directory: path, index: lastIndex, identity, firstSeq, predecessors, frames })
@@ -140,7 +142,9 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     if (stopped !== undefined) return { reason: "failing", detail: `${stopped} (${path})` }
     if (seq <= lastSeq) return { reason: "failing", detail: `number ${seq} does not follow ${lastSeq} (${path})` }
     if (json.length > Frame.maxPayload) return { reason: "failing", detail: `an event of ${json.length} characters` }
-    const estimate = Frame.frameHead + json.length
+    // Exact where space is short: who is refused for his bytes must have had room made for as many.
+    const isShort = room.used() + Frame.frameHead + 3 * json.length > room.maxBytes
+    const estimate = Frame.frameHead + (isShort ? Buffer.byteLength(json) : json.length)
     if (room.used() + estimate > room.maxBytes && !reclaim(estimate)) return full(estimate)
     if (active === undefined || needsNew(active, estimate)) {
       const problem = rotate(seq)

@@ -99,6 +99,10 @@ export const make = (options: SegmentsReaderOptions): JournalReader => {
     })
 
   return {
+    putAside: (frame) =>
+      Effect.map(patiently(Quarantine.keepRecord(quarantine, frame)), (isNew) => {
+        if (isNew === true) state.quarantined += 1
+      }),
     next: (max) =>
       Effect.gen(function* () {
         const frames: Array<JournalFrame> = []

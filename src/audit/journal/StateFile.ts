@@ -2,7 +2,7 @@ import * as Path from "node:path"
 import type { JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import { makeSlot, type StateValues, slotBytes, stateBytes } from "./JournalState.ts"
-import { writeAll } from "./NewSegment.ts"
+import { discard, writeAll } from "./NewSegment.ts"
 
 /** The open file `state` of a journal. */
 export interface StateFile {
@@ -36,9 +36,14 @@ export const open = (options: {
   }
 
   if (generation === undefined) {
-    // The whole file at once: what is written later finds its space taken already.
-    writeAll(files, fd, Buffer.alloc(stateBytes - slotBytes), 0, slotBytes, 0)
-    write(initial)
+    try {
+      // The whole file at once: what is written later finds its space taken already.
+      writeAll(files, fd, Buffer.alloc(stateBytes - slotBytes), 0, slotBytes, 0)
+      write(initial)
+    } catch (cause) {
+      discard(files, fd, path)
+      throw cause
+    }
   } else slot.startAfter(generation)
 
   return {

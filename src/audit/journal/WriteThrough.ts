@@ -14,8 +14,8 @@ export interface WriteThrough {
   readonly isDue: () => boolean
   /** What is behind is not in its files for certain: it is written anew before the next write-through. */
   readonly distrust: () => void
-  /** Waits until nothing is written through; nothing is until the given function is called. */
-  readonly hold: () => Promise<() => void>
+  /** Waits until nothing is written through; nothing is until the given function is called, or `signal` says to let go. */
+  readonly hold: (signal: AbortSignal) => Promise<() => void>
 }
 
 export interface WriteThroughOptions {
@@ -115,9 +115,17 @@ export const make = ({ files, path, unsynced, writer }: WriteThroughOptions): Wr
     distrust: () => {
       distrusted = true
     },
-    hold: () =>
+    hold: (signal) =>
       new Promise((held) => {
-        void exclusive(() => new Promise<void>((end) => held(end)))
+        void exclusive(
+          () =>
+            new Promise<void>((end) => {
+              // Who stopped waiting must not hold up those that come after.
+              if (signal.aborted) return end()
+              signal.addEventListener("abort", () => end(), { once: true })
+              held(end)
+            })
+        )
       }),
     isDue: () => unsynced.waiting() > 0 || entriesDue || writer.opened().some(isBehind)
   }

@@ -30,6 +30,8 @@ const JournalCheck = Schema.Struct({
   segments: Schema.Number,
   /** Why it takes nothing now. */
   problem: Schema.NullOr(Schema.String),
+  /** Why it cannot be read back now. */
+  read_problem: Schema.NullOr(Schema.String),
   /** Damaged spans that were put aside. */
   quarantined: Schema.Number,
   /** Journals that others left, or keep, in the same home. */

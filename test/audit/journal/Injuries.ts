@@ -1,7 +1,7 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as FastCheck from "effect/FastCheck"
-import { frameAt, segmentsIn } from "./Left.ts"
+import { frameAt, type SlotsLeft, segmentsIn } from "./Left.ts"
 import type { Life } from "./ModelLife.ts"
 
 /** What happens to the files of a process that is gone. */
@@ -23,9 +23,6 @@ export const injuries: FastCheck.Arbitrary<Injuries> = FastCheck.record({
 })
 
 const slotBytes = 2_048
-
-/** Which of the slots of `state` that were written are whole. */
-export type SlotsLeft = "all" | "one" | "none"
 
 /** Does the damage, and says what it may cost. */
 export const damage = (life: Life, { flips, segment, state }: Injuries) => {

@@ -45,3 +45,6 @@ export const frameAt = (bytes: Buffer, json: string): { readonly from: number; r
   const at = bytes.indexOf(text)
   return at < 0 ? undefined : { from: at - 20, to: at + text.length }
 }
+
+/** Which of the slots of `state` that were written are whole. */
+export type SlotsLeft = "all" | "one" | "none"

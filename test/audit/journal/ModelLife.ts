@@ -8,7 +8,7 @@ import type { JournalProblem } from "../../../src/audit/journal/JournalProblem.t
 import type { JournalFrame } from "../../../src/audit/journal/JournalReader.ts"
 import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
 import { faultyDisk } from "./FaultyDisk.ts"
-import type { SlotsLeft } from "./Injuries.ts"
+import type { SlotsLeft } from "./Left.ts"
 import { bytesIn, identityOf, jsonOf, readAll } from "./Left.ts"
 
 /** A living journal beside what a simple model says of it. */

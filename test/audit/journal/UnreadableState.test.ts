@@ -22,7 +22,7 @@ it.scopedLive.each([0, 3])(
       appendMany(journal, events)
       journal.note({ lastSeq: events + 2, refused: 5, shed: 2 })
       yield* die
-      const trouble = yield* Effect.flip(takeOver(journal.path, { files: blind }))
+      const trouble = yield* Effect.flip(Effect.scoped(takeOver(journal.path, { files: blind })))
       expect(trouble).toMatchObject({ _tag: "JournalUnusable", reason: expect.stringContaining("EIO") })
       const { dead } = yield* adopted(journal.path)
       expect(dead.counts).toEqual({ lastSeq: events + 2, refused: 5, shed: 2 })
@@ -37,5 +37,18 @@ it.scopedLive("a journal whose state is gone is read from its segments", () =>
     yield* Effect.promise(() => Fs.rm(Path.join(journal.path, "state")))
     const { dead } = yield* adopted(journal.path)
     expect(dead).toMatchObject({ counts: { lastSeq: 3, refused: 0, shed: 0 }, survey: { pending: 3 } })
+  })
+)
+
+it.scopedLive("a directory with a state that is damaged is not removed as one that is empty", () =>
+  Effect.gen(function* () {
+    const { die, journal } = yield* live({ directory: yield* journalFolder })
+    journal.note({ lastSeq: 2, refused: 5, shed: 2 })
+    yield* die
+    const state = Path.join(journal.path, "state")
+    yield* Effect.promise(() => Fs.writeFile(state, Buffer.alloc(4_096)))
+    const trouble = yield* Effect.flip(Effect.scoped(takeOver(journal.path)))
+    expect(trouble).toMatchObject({ _tag: "JournalUnusable", reason: expect.stringContaining("neither its state") })
+    expect(yield* Effect.promise(() => Fs.readdir(journal.path))).toContain("state")
   })
 )

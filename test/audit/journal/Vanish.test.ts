@@ -16,7 +16,7 @@ const isThere = (path: string) =>
 
 const eventually = <A>(effect: Effect.Effect<A>, accept: (value: A) => boolean) =>
   effect.pipe(
-    Effect.filterOrFail(accept, () => new Error("not yet")),
+    Effect.filterOrFail(accept, () => "not yet" as const),
     Effect.retry(Schedule.spaced("10 millis")),
     Effect.timeout("5 seconds")
   )

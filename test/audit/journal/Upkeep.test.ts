@@ -1,0 +1,47 @@
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { withLogs } from "../Trail.ts"
+import { appendMany, journalFolder, jsonOf, live } from "./Lives.ts"
+
+it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const directory = yield* journalFolder
+      const { journal, room } = yield* live({ directory, maxBytes: 20_000, flushInterval: "10 millis" })
+      appendMany(journal, 2)
+      const { used } = room
+      expect(journal.append(3, jsonOf(3, 30_000))).toMatchObject({ reason: "full" })
+      Object.assign(room, {
+        used: () => {
+          throw new Error("nobody thought of that")
+        }
+      })
+      yield* Effect.sleep("100 millis")
+      Object.assign(room, { used })
+      yield* Effect.sync(() => journal.status().problem).pipe(
+        Effect.filterOrFail((problem) => problem === null),
+        Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("10 seconds")))
+      )
+      expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("nobody thought of that"))).not.toEqual(
+        []
+      )
+    })
+  )
+)
+
+it.scopedLive(
+  "what waits for the disk is written through early when it is much",
+  () =>
+    Effect.gen(function* () {
+      const directory = yield* journalFolder
+      const { journal } = yield* live({ directory, maxBytes: 2 ** 30, flushInterval: "1 hour" })
+      // 20 MiB, of the 64 MiB beyond which nothing more is taken.
+      for (let seq = 1; seq <= 100; seq++) expect(journal.append(seq, jsonOf(seq, 200_000))).toBeUndefined()
+      yield* Effect.sync(() => journal.status().unsyncedBytes).pipe(
+        Effect.filterOrFail((bytes) => bytes < 8 * 2 ** 20),
+        Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("20 seconds")))
+      )
+    }),
+  30_000
+)
