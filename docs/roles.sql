@@ -18,7 +18,7 @@
 -- MIGRATION_DATABASE_URL at all: the owner's password is then nowhere near them.
 --
 -- What the groups may do in their schemas is not said here but in the revisions themselves (missing_grants in
--- migrations/*/0002_application_role.sql): `pnpm migrate` grants it as the owner, and again when a later revision asks for more.
+-- the revisions under migrations): `pnpm migrate` grants it as the owner, and again when a later revision asks for more.
 
 do $$
 declare

@@ -66,7 +66,13 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     })
     const progress = DrainProgress.make({ depth: buffer.depth, shed: () => 0 })
     const { counts, identity } = journal
-    adopting = () => ({ source: identity.source, counts, pending: buffer.depth(), state: progress.state() })
+    adopting = () => ({
+      source: identity.source,
+      counts,
+      pending: buffer.depth(),
+      state: progress.state(),
+      readProblem: journal.status().readProblem
+    })
     const worker = yield* Drain.make(buffer, progress, { batchSize: options.batchSize }).pipe(
       Effect.provideService(AuditStore, store)
     )
@@ -130,7 +136,7 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
         yield* unknownTail(identity.source, lastSeq, left)
       }
     }
-    yield* journal.remove
+    if (!(yield* journal.remove)) return
     adopted += 1
     yield* Effect.logInfo(`Audit journal of ${identity.source} is in the database and removed.`)
   })

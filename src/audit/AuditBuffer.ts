@@ -2,6 +2,7 @@ import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Arrivals from "./Arrivals.ts"
 import type { HashedRow } from "./AuditRow.ts"
 import type { Overflow } from "./Overflow.ts"
 import { type Piece, piecesOf, sizeOf } from "./Piece.ts"
@@ -72,6 +73,8 @@ export interface AuditBuffer {
   readonly pendingSize: () => number
   /** When the oldest unsettled row was recorded, at most the pause between two rows too early. */
   readonly oldest: () => number | undefined
+  /** The same of the rows that a new one waits behind: not of those that the others pass. */
+  readonly oldestInLine: () => number | undefined
 }
 
 const count = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((sum, piece) => sum + piece.rows.length, 0)
@@ -93,8 +96,6 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
   let depth = overflow?.pending ?? 0
   let pendingSize = 0
   let lastOffered = 0
-  let wanted = 0
-  let wake: (() => void) | undefined
 
   const spill = overflow === undefined ? undefined : Spill.make(overflow)
   let passedOver = 0
@@ -102,24 +103,9 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
   const beyond = () => spill?.count() ?? 0
   const inMemory = () => depth - beyond()
   const memoryHasRoom = () => inMemory() < options.capacity && pendingSize < options.capacity * sizePerRow
-  const enough = () => closed || urgent || waiting + beyond() >= wanted || waitingSize >= pieceSize
-
-  const awaitRows = (number: number) =>
-    Effect.async<void>((resume) => {
-      wanted = number
-      if (enough()) return resume(Effect.void)
-      wake = () => resume(Effect.void)
-      return Effect.sync(() => {
-        wake = undefined
-      })
-    })
-
-  const wakeIfEnough = () => {
-    if (wake === undefined || !enough()) return
-    const resume = wake
-    wake = undefined
-    resume()
-  }
+  const arrivals = Arrivals.make(
+    (wanted) => closed || urgent || waiting + beyond() >= wanted || waitingSize >= pieceSize
+  )
 
   const replace = (before: ReadonlyArray<Piece>, after: ReadonlyArray<Piece>) => {
     depth -= count(before) - count(after)
@@ -157,6 +143,8 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
 
   const take = Effect.suspend(() => (waiting === 0 && spill?.isActive() === true ? readBack(spill) : takeQueued))
 
+  const oldestInLine = () => hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : spill?.oldest())
+
   const settled = (pieces: ReadonlyArray<Piece>) => {
     for (const piece of pieces) options.onSettled?.(piece.rows)
   }
@@ -180,16 +168,18 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
         Queue.unsafeOffer(queue, row)
       }
       if (isUrgent) urgent = true
-      wakeIfEnough()
+      arrivals.look()
     },
     fill: Effect.suspend(() => {
       if (hand.length > 0) return Effect.void
       // What nobody takes fills the memory: nothing more is read back until some of it is settled.
       if (waiting === 0 && aside.length > 0 && !memoryHasRoom()) return Effect.never
-      return awaitRows(1).pipe(
-        Effect.zipRight(Effect.raceFirst(awaitRows(options.batchSize), Effect.sleep(options.linger))),
-        Effect.zipRight(take)
-      )
+      return arrivals
+        .until(1)
+        .pipe(
+          Effect.zipRight(Effect.raceFirst(arrivals.until(options.batchSize), Effect.sleep(options.linger))),
+          Effect.zipRight(take)
+        )
     }),
     inHand: () => hand,
     replaceFirst: (pieces) => {
@@ -220,7 +210,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     },
     close: Effect.suspend(() => {
       closed = true
-      wakeIfEnough()
+      arrivals.look()
       return Effect.asVoid(closing.open)
     }),
     closed: closing.await,
@@ -240,8 +230,8 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       !(spill?.isActive() === true && seq > spill.readUpTo()) &&
       ![...aside, ...hand].some(({ rows }) => rows.some((row) => row.seq === seq)),
     pendingSize: () => pendingSize,
-    oldest: () =>
-      aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : spill?.oldest())
+    oldest: () => aside[0]?.rows[0]?.timestamp ?? oldestInLine(),
+    oldestInLine
   }
   return buffer
 })

@@ -50,6 +50,8 @@ const tellStepBack = (millis: number) =>
       "wrong times, those from now on the clock's again. Check the machine's time service; said once."
   )
 
+const behind: Refusal = { reason: "behind", detail: "what waits for it is older than answers may wait" }
+
 const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
 
 const make = (
@@ -108,6 +110,7 @@ const make = (
       record: (event: AuditEvent) =>
         Effect.suspend(() => {
           const durability = exceptions.get(event.result) ?? common
+          if (durability === "commit" && pipeline.isBehind()) return unavailable(recorder.refuse(behind))
           const id = recorder.record(event, durability === "commit")
           if (typeof id !== "string") return unavailable(id)
           if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
@@ -122,7 +125,7 @@ const make = (
           )
         }),
       withdraw,
-      accepting: Effect.sync(recorder.accepting),
+      accepting: Effect.sync(pipeline.accepting),
       status
     }
   })

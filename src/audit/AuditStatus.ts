@@ -1,3 +1,5 @@
+import type { ReadTrouble } from "./ReadTrouble.ts"
+
 /** What a drain does at this moment. `since` is in milliseconds since the epoch. */
 export type DrainState =
   | { readonly _tag: "idle" }
@@ -44,6 +46,7 @@ export interface OtherJournals {
     /** What its process had counted. */
     readonly counts: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
     readonly state: DrainState
+    readonly readProblem: ReadTrouble
   } | null
   /** Taken over and removed, since the start of this process. */
   readonly adopted: number
@@ -57,7 +60,7 @@ export interface JournalState {
   /** Why it takes nothing now. */
   readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
   /** Why it cannot be read back now: what the memory has no room for waits for that. */
-  readonly readProblem: { readonly detail: string; readonly since: number } | null
+  readonly readProblem: ReadTrouble
   /** Damaged spans that were put aside. */
   readonly quarantined: number
   readonly others: OtherJournals

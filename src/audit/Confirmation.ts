@@ -24,6 +24,14 @@ export interface Confirmation {
   readonly waiting: () => number
 }
 
+/**
+ * Whether an answer that waits for the database is better refused at once, since what waits before it is too old. Half of the
+ * deadline: taken up to the whole of it, most answers would come a moment too late, and a database that is merely slow would
+ * answer none at all.
+ */
+export const isBehind = (oldestInLine: number | undefined, now: number, deadline: Duration.DurationInput): boolean =>
+  oldestInLine !== undefined && now - oldestInLine > Duration.toMillis(deadline) / 2
+
 export const make = (options: {
   readonly journal: Journal | undefined
   readonly deadline: Duration.DurationInput

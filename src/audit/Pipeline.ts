@@ -1,7 +1,6 @@
 import * as Crypto from "node:crypto"
 import * as Os from "node:os"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { durabilitiesText, isJournaled } from "../domain/Durability.ts"
@@ -120,6 +119,10 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
           settled
         })
 
+  const isBehind = () =>
+    Confirmation.isBehind(buffer.oldestInLine(), clock.unsafeCurrentTimeMillis(), options.commitDeadline)
+  const accepting = () => recorder.accepting() && !(options.durability.default === "commit" && isBehind())
+
   const status = Effect.sync((): AuditStatus => {
     const { offered, refused, shed } = recorder.counts()
     const oldest = buffer.oldest()
@@ -128,7 +131,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
       mode,
       source: incarnation.source,
       trail,
-      accepting: recorder.accepting() && !isUnanswered(options, progress, clock),
+      accepting: accepting(),
       depth: buffer.depth(),
       beyond: buffer.beyond(),
       capacity: options.queueCapacity,
@@ -175,11 +178,12 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     Effect.sync(() => journal?.note(recorder.counts())),
     Schedule.spaced("1 second")
   )
+  const readProblem = () => journal?.status().readProblem ?? adoption?.status().adopting?.readProblem ?? null
   const parts = [
     ["maintenance", yield* Maintenance.make(incarnation)],
     ["search for losses", watchLosses],
     ["note of counts", note],
-    ["watch of the journal's reading", ReadTrouble.watch(() => journal?.status().readProblem ?? null)],
+    ["watch of the journals' reading", ReadTrouble.watch(readProblem)],
     ["adoption of journals", adoption?.run ?? Effect.never]
   ] as const
   const upkeep = Effect.forEach(parts, ([name, part]) => supervised(name, part), {
@@ -188,9 +192,11 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   })
 
   return {
+    accepting,
     buffer,
     confirmation,
     drain,
+    isBehind,
     journal,
     /** Whether the journal keeps what the database did not take. */
     keeps: keeper !== undefined,
@@ -208,13 +214,3 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
 })
 
 export type Pipeline = Effect.Effect.Success<ReturnType<typeof make>>
-
-/** Where every answer waits for the database, a trail whose database has been away for longer than they wait gives none. */
-const isUnanswered = (options: AuditLogOptions, progress: DrainProgress.DrainProgress, clock: Clock.Clock): boolean => {
-  const state = progress.state()
-  return (
-    options.durability.default === "commit" &&
-    "since" in state &&
-    clock.unsafeCurrentTimeMillis() - state.since > Duration.toMillis(options.commitDeadline)
-  )
-}

@@ -31,11 +31,11 @@ export const watch = (read: () => ReadTrouble): Effect.Effect<never> =>
       if (word === undefined) return
       if (trouble === null) {
         told = undefined
-        return yield* Effect.logInfo("The audit journal can be read again.")
+        return yield* Effect.logInfo("The audit journals can be read again.")
       }
       told = { trouble, at: now }
       yield* Effect.logError(
-        `The audit journal cannot be read back since ${new Date(trouble.since).toISOString()}: ${trouble.detail}. The events ` +
+        `An audit journal cannot be read back since ${new Date(trouble.since).toISOString()}: ${trouble.detail}. The events ` +
           "that the memory has no room for wait in it, and those after them. Mend the disk of GRAVITAS_HOME; it is tried " +
           "again all the time."
       )

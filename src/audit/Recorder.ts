@@ -11,7 +11,7 @@ import { makeUuidV7 } from "./UuidV7.ts"
 
 /** Why an event was not taken. */
 export interface Refusal {
-  readonly reason: "full" | "failing" | "closed"
+  readonly reason: "full" | "failing" | "behind" | "closed"
   readonly detail: string
 }
 
@@ -31,6 +31,8 @@ export interface Recorder {
   readonly record: (event: AuditEvent, urgent?: boolean) => AuditId | Refusal
   /** An event of the trail's own; undefined when it cannot be taken now, which counts as nothing. */
   readonly recordOwn: (event: AuditEvent) => AuditId | undefined
+  /** Counts an event that is not even tried. */
+  readonly refuse: (refusal: Refusal) => Refusal
   readonly accepting: () => boolean
   /** The last number given; 0 before the first. */
   readonly lastSeq: () => number
@@ -90,6 +92,12 @@ export const make = (
     return id
   }
 
+  const refuse = (refusal: Refusal): Refusal => {
+    refused += 1
+    onLoss(counts())
+    return refusal
+  }
+
   const shedOne = (): AuditId => {
     shed += 1
     lastSeq += 1
@@ -111,10 +119,9 @@ export const make = (
       const taken = take(event, urgent)
       if (typeof taken === "string") return taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
-      refused += 1
-      onLoss(counts())
-      return taken
+      return refuse(taken)
     },
+    refuse,
     recordOwn: (event) => {
       const taken = take(event, false)
       return typeof taken === "string" ? taken : undefined

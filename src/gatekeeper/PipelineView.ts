@@ -130,7 +130,11 @@ export const auditView = (now: AuditStatus) => ({
             adopting:
               now.journal.others.adopting === null
                 ? null
-                : { source: now.journal.others.adopting.source, pending: now.journal.others.adopting.pending }
+                : {
+                    source: now.journal.others.adopting.source,
+                    pending: now.journal.others.adopting.pending,
+                    read_problem: now.journal.others.adopting.readProblem?.detail ?? null
+                  }
           }
         }
 })

@@ -6,7 +6,7 @@ import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFil
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { anEvent } from "./Events.ts"
 import { journaled, journalFolder } from "./Journals.ts"
-import { eventually, gatekeeperDatabase, openTrail, query, settled } from "./Trail.ts"
+import { eventually, gatekeeperDatabase, isConserved, openTrail, query, settled } from "./Trail.ts"
 
 const withdrawals = "select reason, metadata, request_id, ghost_id from gatekeeper.audit_log where result = 'WITHDRAWN'"
 
@@ -98,6 +98,36 @@ it.scopedLive("an answer that the database does not confirm is not given; its ev
     expect(rows.map((row) => row["result"])).toEqual(["ALLOWED", "WITHDRAWN"])
     expect(rows[1]?.["metadata"]).toMatchObject({ audit_id: rows[0]?.["id"] })
   })
+)
+
+it.scopedLive(
+  "what would wait for too long is refused at once, without an event; counted, and taken again when it is made up for",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const gate = yield* Effect.makeLatch(false)
+      const trail = yield* openTrail(
+        url,
+        { ...journaled(yield* journalFolder, "commit"), commitDeadline: "100 millis" },
+        (store) => ({ ...store, append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options)) })
+      )
+      expect(yield* trail.log.accepting).toBe(true)
+      expect(yield* Effect.flip(trail.log.record(anEvent))).toMatchObject({ reason: "unconfirmed" })
+      const before = yield* trail.log.status
+      expect(yield* trail.log.accepting).toBe(false)
+      const refusals = yield* Effect.replicateEffect(Effect.flip(trail.log.record(anEvent)), 10)
+      for (const refusal of refusals) expect(refusal).toMatchObject({ _tag: "AuditUnavailable", reason: "behind" })
+      const after = yield* trail.log.status
+      expect(after.depth).toBe(before.depth)
+      expect(after.counters.refused).toBe(before.counters.refused + 10)
+      expect(isConserved(after)).toBe(true)
+      yield* gate.open
+      yield* settled(trail.log)
+      const id = yield* trail.log.record(anEvent).pipe(Effect.retry({ times: 5 }))
+      expect(
+        yield* query(url, "select id from gatekeeper.audit_log where result = 'ALLOWED' order by seq offset 1")
+      ).toContainEqual({ id })
+    })
 )
 
 it.scopedLive("a caller that leaves before its answer leaves a word in the trail", () =>

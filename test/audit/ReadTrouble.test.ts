@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
 import { nextWord } from "../../src/audit/ReadTrouble.ts"
-import { journaled, journalFolder } from "./Journals.ts"
+import { journaled, journalFolder, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "./Trail.ts"
 
 const trouble = { detail: "EIO", since: 0 }
@@ -49,6 +49,48 @@ it.scopedLive(
         yield* until(trail.log, ({ journal }) => journal?.readProblem === null)
         yield* Effect.sleep("1500 millis")
         expect(lines.filter((line) => line.includes("can be read again"))).toHaveLength(1)
+      })
+    ),
+  60_000
+)
+
+it.scopedLive(
+  "the same is told of a journal that is taken over",
+  () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const directory = yield* journalFolder
+        yield* leaveJournal(url, directory, 6_000)
+        const disk = { isBlind: false }
+        const files: JournalFiles = {
+          ...nodeFiles,
+          read: (path, bytes, length, position) =>
+            disk.isBlind
+              ? Promise.reject(new Error("EIO: i/o error, read"))
+              : nodeFiles.read(path, bytes, length, position)
+        }
+        const trail = yield* openTrail(
+          url,
+          { ...journaled(directory, "journal", { files }), batchSize: 20 },
+          (store) => ({
+            ...store,
+            append: (rows, options) =>
+              Effect.tap(store.append(rows, options), () =>
+                Effect.sync(() => {
+                  if (lines.every((line) => !line.includes("cannot be read back"))) disk.isBlind = true
+                })
+              )
+          })
+        )
+        const status = yield* until(
+          trail.log,
+          ({ journal }) => journal?.others.adopting?.readProblem?.detail.includes("EIO") === true
+        )
+        expect(status.journal?.readProblem).toBeNull()
+        yield* until(trail.log, () => lines.some((line) => line.includes("cannot be read back")))
+        disk.isBlind = false
+        yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
       })
     ),
   60_000

@@ -41,7 +41,9 @@ const JournalCheck = Schema.Struct({
     /** Of another database's trail: they are left alone. */
     foreign: Schema.Array(Schema.Struct({ path: Schema.String, trail: Schema.String })),
     stuck: Schema.Array(Schema.Struct({ path: Schema.String, reason: Schema.String })),
-    adopting: Schema.NullOr(Schema.Struct({ source: Schema.String, pending: Schema.Number }))
+    adopting: Schema.NullOr(
+      Schema.Struct({ source: Schema.String, pending: Schema.Number, read_problem: Schema.NullOr(Schema.String) })
+    )
   })
 })
 
