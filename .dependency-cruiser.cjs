@@ -1,5 +1,6 @@
 /**
- * The import law: domain <- platform <- migrator, audit <- gatekeeper, guardian, router <- launch <- main.
+ * The import law: domain <- platform <- migrator, audit, peers <- gatekeeper, guardian, router <- launch <- main; of a service
+ * its peers know the contract, Api.ts, alone.
  * test/ImportLaw.test.ts breaks each rule once.
  *
  * @type {import("dependency-cruiser").IConfiguration}
@@ -40,7 +41,14 @@ module.exports = {
         "Services may run in processes of their own: they speak through a derived HttpApiClient, never by import.",
       severity: "error",
       from: { path: "^src/(gatekeeper|guardian|router)/" },
-      to: { path: "^src/", pathNot: "^src/(domain|platform|migrator|audit|$1)/" }
+      to: { path: "^src/", pathNot: "^src/(domain|platform|migrator|audit|peers|$1)/" }
+    },
+    {
+      name: "peers-know-contracts-only",
+      comment: "A client is derived from a service's contract: nothing behind it may leak to those that only ask.",
+      severity: "error",
+      from: { path: "^src/peers/" },
+      to: { path: "^src/", pathNot: "^src/(domain|platform|peers)/|^src/(gatekeeper|guardian|router)/Api[.]ts$" }
     },
     {
       name: "launch-is-mains-own",
@@ -56,7 +64,7 @@ module.exports = {
       from: {},
       to: {
         path: "^src/",
-        pathNot: "^src/(main[.]ts$|(domain|platform|migrator|audit|gatekeeper|guardian|router|launch)/)"
+        pathNot: "^src/(main[.]ts$|(domain|platform|migrator|audit|peers|gatekeeper|guardian|router|launch)/)"
       }
     },
     {

@@ -55,7 +55,8 @@ const server = Layer.unwrapEffect(
 /** Told at the end how many events were answered and are not in the database. */
 export type OnUnwritten = (count: number) => Effect.Effect<void>
 
-const trail = (onUnwritten: OnUnwritten) =>
+/** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
+export const trail = (onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(
     Effect.map(Settings, ({ audit, home, shutdownDeadline }) =>
       AuditLog.layer({
@@ -69,18 +70,13 @@ const trail = (onUnwritten: OnUnwritten) =>
         onUnwritten
       })
     )
-  ).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]))
-
-/** The gatekeeper on a given trail: its port opens after it and closes before it. */
-export const layerOn = <E, R>(trail: Layer.Layer<AuditLog, E, R>) =>
-  Layer.fresh(server).pipe(
-    Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer]),
-    Layer.provide(trail),
-    Layer.provide(Migrator.layer("gatekeeper"))
-  )
+  ).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(Migrator.layer("gatekeeper")))
 
 /**
- * The gatekeeper: who are you, and may you do this? Its schema at head, then the audit worker, then its port; at the end
- * the other way round, so that the trail closes after the last answer.
+ * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail
+ * is there before the port and closes after the last answer.
  */
-export const layer = (onUnwritten: OnUnwritten) => layerOn(trail(onUnwritten))
+export const layer = Layer.fresh(server).pipe(
+  Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer]),
+  Layer.provide(Migrator.layer("gatekeeper"))
+)

@@ -1,16 +1,20 @@
 import * as Path from "node:path"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { loadPolicy } from "../gatekeeper/PolicyFile.ts"
 import { Tokens } from "../gatekeeper/Tokens.ts"
 import * as Guardian from "../guardian/Guardian.ts"
 import * as Migrator from "../migrator/Migrator.ts"
+import { Gatekeeper as GatekeeperPeer } from "../peers/Gatekeeper.ts"
 import { Database } from "../platform/Database.ts"
 import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
@@ -33,11 +37,19 @@ const schemas = (services: ReadonlyArray<ServiceName>) => {
 }
 
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
-const inOrder = (services: ReadonlyArray<ServiceName>, onUnwritten: Gatekeeper.OnUnwritten) => {
-  const layers = { gatekeeper: Gatekeeper.layer(onUnwritten), guardian: Guardian.layer, router: Router.layer }
+const inOrder = (services: ReadonlyArray<ServiceName>) => {
+  const layers = { gatekeeper: Gatekeeper.layer, guardian: Guardian.layer, router: Router.layer }
   const [first, ...rest] = services.map((service) => layers[service])
   return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
 }
+
+/** The trail of services that run without the gatekeeper. */
+const trailElsewhere = Layer.succeed(AuditLog, {
+  record: () => Effect.fail(new AuditUnavailable({ reason: "closed", detail: "no gatekeeper runs in this process" })),
+  withdraw: () => Effect.void,
+  accepting: Effect.succeed(false),
+  status: Effect.dieMessage("there is no trail in this process")
+})
 
 const exampleQuestion = (place: Place) =>
   Effect.gen(function* () {
@@ -91,7 +103,9 @@ export const serve = <E, R>(
   Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
-      Layer.provide(inOrder(services, onUnwritten)),
+      Layer.provide(inOrder(services)),
+      Layer.provide(GatekeeperPeer.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))),
+      Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
       Layer.provide(schemas(services)),
       Layer.provide([storage(services, { join: false }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))

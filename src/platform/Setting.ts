@@ -129,3 +129,15 @@ export const databaseUrl = (name: string) =>
       return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && /^\/[^/@]+$/.test(url.pathname)
     }
   )
+
+/** The origin of a service: no path, and no name or password, which would end up in logs. */
+export const origin = (name: string, example: string) =>
+  setting(name, { expected: "an http or https URL without path, user and password", example }, (given) => {
+    const url = URL.canParse(given) ? new URL(given) : undefined
+    const isOrigin =
+      url !== undefined &&
+      /^https?:$/.test(url.protocol) &&
+      url.username + url.password + url.search + url.hash === "" &&
+      url.pathname === "/"
+    return isOrigin ? Option.some(url.origin) : Option.none()
+  })

@@ -24,6 +24,8 @@ export interface SettingsValues {
   readonly home: string
   readonly host: string
   readonly ports: Readonly<Record<ServiceName, number>>
+  /** Where services that run elsewhere are; None: in this process, or on this machine at its default port. */
+  readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
   readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
   /** The role that owns the schema; by default the application's. */
   readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
@@ -91,6 +93,10 @@ const config: Config.Config<SettingsValues> = Config.all({
   ports: perService((service) =>
     Setting.port(`${service.toUpperCase()}_PORT`, defaultPorts[service]).pipe(Setting.orDefault(defaultPorts[service]))
   ),
+  peerUrls: Config.all({
+    gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
+    guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
+  }),
   urls: perService(urlsOf),
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
     Setting.orDefault("upgrade")

@@ -23,7 +23,7 @@ const noTrail = Layer.succeed(AuditLog, {
   status: Effect.dieMessage("there is no trail")
 })
 
-const gatekeeper = isOff ? Gatekeeper.layerOn(noTrail) : Gatekeeper.layer(() => Effect.void)
+const trail = isOff ? noTrail : Gatekeeper.trail(() => Effect.void)
 
 const announced = Effect.gen(function* () {
   const addresses = yield* (yield* Addresses).all
@@ -47,7 +47,8 @@ endWithBench()
 
 Layer.effectDiscard(announced).pipe(
   Layer.merge(Layer.scopedDiscard(Effect.forkScoped(answers))),
-  Layer.provide(gatekeeper),
+  Layer.provide(Gatekeeper.layer),
+  Layer.provide(trail),
   Layer.provide([storage(["gatekeeper"], { join: false }), Addresses.layer]),
   Layer.provide(Logging.layer("stderr")),
   Layer.provide([Settings.layer, NodeContext.layer]),

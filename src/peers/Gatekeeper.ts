@@ -1,0 +1,87 @@
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { GatekeeperApi } from "../gatekeeper/Api.ts"
+import { locationOf } from "./Location.ts"
+import * as Outgoing from "./Outgoing.ts"
+import { PeerUnavailable } from "./PeerUnavailable.ts"
+
+/** May the bearer of `authorization` do this? */
+export interface Question {
+  /** The value of the caller's `Authorization` header, as it came. */
+  readonly authorization: string | undefined
+  readonly requestId: string
+  readonly action: string
+  /** Canonical: `shells/<tier>/<model>`, `badges/<ghost>`, … */
+  readonly resource: string
+  /** For the decision's row in the trail. */
+  readonly metadata?: Readonly<Record<string, unknown>>
+}
+
+/** The gatekeeper allowed it; its row in the trail is `auditId`. */
+export interface Authorized {
+  readonly ghostId: string
+  readonly groups: ReadonlyArray<string>
+  readonly auditId: string
+}
+
+/** The gatekeeper refused, and recorded that: nobody is known (401), it is not allowed (403), or the question is none (422). */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  code: Schema.Literal("unauthenticated", "access_denied", "invalid_request"),
+  reason: Schema.String,
+  /** Of the gatekeeper's row. */
+  auditId: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** Asks the gatekeeper over HTTP, by the client that its contract yields. It records each decision itself. */
+export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
+  Gatekeeper,
+  {
+    readonly authorize: (question: Question) => Effect.Effect<Authorized, NotAuthorized | PeerUnavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Gatekeeper,
+    Effect.gen(function* () {
+      const http = yield* Effect.context<HttpClient.HttpClient>()
+      // Made at the first question: a service of this process has a port only when it listens.
+      const client = yield* Effect.cached(
+        Effect.flatMap(yield* locationOf("gatekeeper"), (baseUrl) =>
+          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: Outgoing.carrying })
+        ).pipe(Effect.provide(http))
+      )
+      return {
+        authorize: Effect.fn("Gatekeeper.authorize")(function* (question) {
+          const { decisions } = yield* client
+          const { action, authorization, metadata, requestId, resource } = question
+          const allowed = yield* decisions
+            .validate({ payload: { action, resource, ...(metadata === undefined ? {} : { metadata }) } })
+            .pipe(
+              Outgoing.withHeaders({
+                "x-request-id": requestId,
+                ...(authorization === undefined ? {} : { authorization })
+              }),
+              Effect.mapError((failure) => {
+                if ("error" in failure) {
+                  const { audit_id: auditId, code, message } = failure.error
+                  if (code === "unauthenticated" || code === "access_denied" || code === "invalid_request") {
+                    return new NotAuthorized({ code, reason: message, ...(auditId === undefined ? {} : { auditId }) })
+                  }
+                  return new PeerUnavailable({ peer: "gatekeeper", reason: message })
+                }
+                return new PeerUnavailable({ peer: "gatekeeper", reason: failure._tag })
+              })
+            )
+          return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
+        })
+      }
+    })
+  )
+}
