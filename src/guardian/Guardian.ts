@@ -5,18 +5,55 @@ import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { routesOf } from "../platform/http/Strays.ts"
+import { Settings } from "../platform/Settings.ts"
 import { GuardianApi } from "./Api.ts"
+import { Badges } from "./Badges.ts"
+import { Certificates } from "./Certificates.ts"
 import { handlers } from "./Http.ts"
+import { sessionExpiry } from "./SessionExpiry.ts"
+import { Sessions } from "./Sessions.ts"
+import { SigningKeys } from "./SigningKeys.ts"
+import { Statistics } from "./Statistics.ts"
+
+const makeReport = Effect.gen(function* () {
+  const version = yield* SchemaVersion.guardian
+  const statistics = yield* Statistics
+  const state = yield* schemaProbe(version)
+  // Health is asked often, and must not wait for a database that does not answer: it tells what it could count in time.
+  const counts = yield* Effect.cachedWithTTL(
+    statistics.counts.pipe(
+      Effect.map((found) => ({ counts: { ...found } })),
+      Effect.timeout("1 second"),
+      Effect.orElseSucceed(() => ({}))
+    ),
+    "1 second"
+  )
+  return Effect.map(Effect.all([state, counts], { concurrency: 2 }), ([now, counted]) => ({
+    ...now,
+    ...counted,
+    // It needs its tables to answer anything.
+    canAnswer: now.databaseAnswers && now.schemaStands
+  }))
+})
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
+    const { guardian } = yield* Settings
     const version = yield* SchemaVersion.guardian
-    const state = yield* schemaProbe(version)
-    // It needs its tables to answer anything.
-    const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers && now.schemaStands }))
-    return serve("guardian", routesOf(GuardianApi), version.expected).pipe(Layer.provide(handlers(report)))
+    const report = yield* makeReport
+    return serve("guardian", routesOf(GuardianApi), version.expected).pipe(
+      Layer.provide(handlers(report, guardian.sessionTimeout)),
+      // Below the port, so that it goes on for as long as somebody is answered.
+      Layer.provide(sessionExpiry(guardian.sessionTimeout))
+    )
   })
 )
 
-/** The guardian: its schema at head, then its port. */
-export const layer = Layer.fresh(server).pipe(Layer.provide(Migrator.layer("guardian")))
+/** The keys first: without one it does not start, whatever its database says. */
+const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).pipe(
+  Layer.provideMerge(Certificates.layer),
+  Layer.provideMerge(SigningKeys.layer)
+)
+
+/** The guardian: are you certified, and still valid? Its schema at head, then its port. */
+export const layer = Layer.fresh(server).pipe(Layer.provide(register), Layer.provide(Migrator.layer("guardian")))

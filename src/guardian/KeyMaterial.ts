@@ -1,19 +1,8 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
 import { calculateJwkThumbprint } from "jose"
-
-/** A public Ed25519 key as others read it (RFC 7517, RFC 8037). */
-export const PublicJwk = Schema.Struct({
-  kty: Schema.Literal("OKP"),
-  crv: Schema.Literal("Ed25519"),
-  x: Schema.String,
-  kid: Schema.String,
-  alg: Schema.Literal("EdDSA"),
-  use: Schema.Literal("sig")
-})
-export type PublicJwk = typeof PublicJwk.Type
+import type { PublicJwk } from "./Shapes.ts"
 
 export interface VerificationKey {
   /** The key's own thumbprint (RFC 7638), so that no two keys can share an id. */

@@ -8,7 +8,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Settings } from "../platform/Settings.ts"
 import { keysUnderHome } from "./KeyDirectory.ts"
-import { type PublicJwk, readKey, unreadableKey, type VerificationKey, verificationKey } from "./KeyMaterial.ts"
+import { readKey, unreadableKey, type VerificationKey, verificationKey } from "./KeyMaterial.ts"
+import type { PublicJwk } from "./Shapes.ts"
 
 /** In production no key is made up: certificates of one instance would mean nothing to the next, and vanish with the disk. */
 export class SigningKeyMissing extends Schema.TaggedError<SigningKeyMissing>()("SigningKeyMissing", {}) {

@@ -39,7 +39,10 @@ const schemas = (services: ReadonlyArray<ServiceName>) => {
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
 const inOrder = (services: ReadonlyArray<ServiceName>) => {
   const layers = { gatekeeper: Gatekeeper.layer, guardian: Guardian.layer, router: Router.layer }
-  const [first, ...rest] = services.map((service) => layers[service])
+  type Any = (typeof layers)[ServiceName]
+  const [first, ...rest] = services.map(
+    (service): Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>> => layers[service]
+  )
   return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
 }
 

@@ -24,7 +24,7 @@ export const guardianSettings: Config.Config<GuardianSettings> = Config.all({
   ),
   formerKeys: Setting.secret(
     "GUARDIAN_FORMER_KEYS",
-    { expected: "a JWKS of Ed25519 keys", example: '\'{"keys":[{"kty":"OKP","crv":"Ed25519","x":"…"}]}\'' },
+    { expected: "a JWKS of Ed25519 keys", example: '{"keys":[]}' },
     (given) => given.startsWith("{")
   ),
   sessionTimeout: Setting.duration("GUARDIAN_SESSION_TIMEOUT", { min: "1 second", max: "30 days" }, "15m").pipe(

@@ -48,6 +48,9 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
   ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
   ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
+  ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
+  ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
+  ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
   ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
   ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
   ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
@@ -65,6 +68,7 @@ describe("Settings", () => {
         home: ".gravitas",
         host: "127.0.0.1",
         ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
         databaseUrls: none,
         migrationDatabaseUrls: none,
         migrateOnStart: "upgrade",
@@ -81,6 +85,7 @@ describe("Settings", () => {
           linger: Duration.millis(20),
           onFull: "refuse"
         },
+        guardian: { signingKey: Option.none(), formerKeys: Option.none(), sessionTimeout: Duration.minutes(15) },
         shutdownDeadline: Duration.seconds(25),
         log: { level: "Info", format: "auto" }
       })
@@ -174,9 +179,9 @@ describe("Settings", () => {
     Effect.gen(function* () {
       const refused = yield* refusal(allWrong)
       const examples = refused.problems.map(({ name, problem }) => [name, problem.split(`${name}=`)[1] ?? ""] as const)
-      // The secret's is a command for a shell, which would put what it prints in its place.
+      // Those of secrets are commands for a shell, which would put what it prints in its place.
       const pasted = Object.fromEntries(examples.filter(([, example]) => !example.includes("$(")))
-      expect(Object.keys(pasted)).toHaveLength(wrong.length - 1)
+      expect(Object.keys(pasted)).toHaveLength(wrong.length - 2)
       yield* load(pasted)
     })
   )

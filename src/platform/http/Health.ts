@@ -20,6 +20,8 @@ export interface HealthReport {
   readonly schemaStands: boolean
   /** The gatekeeper's trail. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
+  /** What the service keeps, where it could be counted. */
+  readonly counts?: Readonly<Record<string, number>>
 }
 
 const JournalCheck = Schema.Struct({
@@ -79,7 +81,8 @@ const Health = Schema.Struct({
   database: Schema.Literal("connected", "disconnected"),
   database_problem: Schema.optional(Schema.String),
   schema: SchemaCheck,
-  audit: Schema.optional(AuditCheck)
+  audit: Schema.optional(AuditCheck),
+  counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number }))
 })
 
 const Ready = Schema.Struct({
@@ -126,7 +129,8 @@ const health = (service: ServiceName, now: HealthReport) =>
     database: now.databaseAnswers ? "connected" : "disconnected",
     database_problem: now.databaseProblem,
     schema: now.schema,
-    audit: now.audit
+    audit: now.audit,
+    counts: now.counts
   })
 
 /** The handlers of the group, the same for each service. `report` is asked anew at each request. */

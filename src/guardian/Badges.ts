@@ -1,0 +1,98 @@
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { bounded, type DatabaseUnavailable, store } from "./Store.ts"
+
+const BadgeRow = Schema.Struct({
+  ghostId: Schema.String,
+  badge: Schema.String,
+  grantedAt: Schema.DateTimeUtcFromDate
+})
+export type Badge = typeof BadgeRow.Type
+
+const decode = Schema.decodeUnknown(Schema.Array(BadgeRow))
+
+/** As the HTTP answers have it; `badge_name` is the column's name, which clients of the table know. */
+export const badgeView = ({ badge, ghostId, grantedAt }: Badge) => ({
+  ghost_id: ghostId,
+  badge_name: badge,
+  granted_at: DateTime.formatIso(grantedAt)
+})
+
+/** Of one ghost; it has no more badges than somebody granted by hand. */
+const maximumBadges = 1_000
+
+/** The badges of ghosts. */
+export class Badges extends Context.Tag("guardian/Badges")<
+  Badges,
+  {
+    /** By name, at most 1 000. */
+    readonly list: (ghostId: string) => Effect.Effect<ReadonlyArray<Badge>, DatabaseUnavailable>
+    readonly find: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
+    /** `isNew` is false where the ghost had it already: then nothing changes. */
+    readonly grant: (
+      ghostId: string,
+      badge: string
+    ) => Effect.Effect<{ readonly badge: Badge | undefined; readonly isNew: boolean }, DatabaseUnavailable>
+    /** The badge that was taken; undefined where there was none. */
+    readonly take: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Badges,
+    Effect.gen(function* () {
+      const { sql } = yield* store
+      const columns = sql`ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"`
+      const rowsOf = (question: Effect.Effect<unknown, DatabaseUnavailable>) =>
+        Effect.flatMap(question, (rows) => Effect.orDie(decode(rows)))
+
+      const find = Effect.fn("Badges.find")(function* (ghostId: string, badge: string) {
+        const [found] = yield* rowsOf(
+          bounded(
+            sql`
+              select ${columns} from guardian.agent_badges
+              where ghost_id = ${ghostId} and badge_name = ${badge}`.withoutTransform
+          )
+        )
+        return found
+      })
+
+      return {
+        find,
+        list: Effect.fn("Badges.list")((ghostId) =>
+          rowsOf(
+            bounded(
+              sql`
+                select ${columns} from guardian.agent_badges where ghost_id = ${ghostId}
+                order by badge_name limit ${maximumBadges}`.withoutTransform
+            )
+          )
+        ),
+        grant: Effect.fn("Badges.grant")(function* (ghostId, badge) {
+          const [granted] = yield* rowsOf(
+            bounded(
+              sql`
+                insert into guardian.agent_badges (ghost_id, badge_name) values (${ghostId}, ${badge})
+                on conflict (ghost_id, badge_name) do nothing
+                returning ${columns}`.withoutTransform
+            )
+          )
+          if (granted !== undefined) return { badge: granted, isNew: true }
+          return { badge: yield* find(ghostId, badge), isNew: false }
+        }),
+        take: Effect.fn("Badges.take")(function* (ghostId, badge) {
+          const [taken] = yield* rowsOf(
+            bounded(
+              sql`
+                delete from guardian.agent_badges where ghost_id = ${ghostId} and badge_name = ${badge}
+                returning ${columns}`.withoutTransform
+            )
+          )
+          return taken
+        })
+      }
+    })
+  )
+}

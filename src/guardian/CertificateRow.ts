@@ -1,0 +1,46 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { SealedRow } from "./CertificateSeal.ts"
+
+/** A row of `guardian.certificate`: nothing in it is to be believed before `unseal` agrees, its revocation aside. */
+export const CertificateRow = Schema.Struct({
+  /** The row's own number, for references inside of the database. */
+  no: Schema.String,
+  id: Schema.NullOr(Schema.String),
+  agent: Schema.String,
+  version: Schema.Number,
+  issuedMicros: Schema.BigInt,
+  expiresMicros: Schema.BigInt,
+  keyId: Schema.NullOr(Schema.String),
+  signature: Schema.NullOr(Schema.String),
+  revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  revokedReason: Schema.NullOr(Schema.String),
+  /** By the database's clock, as all that is in force or not: services on several machines agree. */
+  isExpired: Schema.Boolean,
+  isFuture: Schema.Boolean
+})
+export interface CertificateRow extends SealedRow, Schema.Schema.Type<typeof CertificateRow> {}
+
+const decode = Schema.decodeUnknown(Schema.Array(CertificateRow))
+
+export const certificateRows = (rows: unknown): Effect.Effect<ReadonlyArray<CertificateRow>> =>
+  Effect.orDie(decode(rows))
+
+/** A certificate may be this much ahead: it is dated by the clock of the machine that issued it. */
+const clockTolerance = 60
+
+/** Numbers as text: a `Date` would lose the microseconds, which the signature covers. */
+export const certificateColumns = (sql: SqlClient.SqlClient) => sql`
+  certificate.id::text as no, certificate.jti::text as id, certificate.agent, certificate.version,
+  (extract(epoch from certificate.issued_at) * 1000000)::bigint::text as "issuedMicros",
+  (extract(epoch from certificate.expires_at) * 1000000)::bigint::text as "expiresMicros",
+  certificate.key_id as "keyId", certificate.signature, certificate.revoked_at as "revokedAt",
+  certificate.revoked_reason as "revokedReason", certificate.expires_at <= clock_timestamp() as "isExpired",
+  certificate.issued_at > clock_timestamp() + make_interval(secs => ${clockTolerance}) as "isFuture"`
+
+/** `2026-01-31T12:00:00.000Z`. */
+export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTime.unsafeMake(Number(micros / 1_000n)))
+
+export const isoOfSeconds = (seconds: number): string => DateTime.formatIso(DateTime.unsafeMake(seconds * 1_000))

@@ -1,0 +1,87 @@
+import * as Either from "effect/Either"
+
+/** What is kept of a session's metadata. */
+export interface KeptMetadata {
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Paths of what was left out, since it is or may be what was said to a model, or a secret. At most `maximumNamed`. */
+  readonly dropped: ReadonlyArray<string>
+}
+
+/** Levels of objects and lists, the metadata itself counted. */
+export const maximumDepth = 8
+/** Keys and list elements together. */
+export const maximumMembers = 200
+/** Of the stored JSON. */
+export const maximumBytes = 8 * 1024
+/** Characters of one text: a label has fewer, what people and models say has more. */
+export const maximumText = 256
+const maximumKey = 100
+const maximumNamed = 20
+
+/** Where the dropped paths are noted in what is stored. */
+export const droppedKey = "dropped"
+
+/** Compared without case, digits and separators: `system_prompt`, `User-Prompt2` and `inputMessages` are all meant. */
+const messageWords =
+  /^(messages?|prompts?|contents?|inputs?|outputs?|completions?|responses?|answers?|questions?|query|queries|texts?|bodies|body|instructions?|conversation|transcript|history|chat|choices|delta)$|(prompts?|messages?|contents?|completions?|instructions?|transcript)$/
+
+const secretWords = /(password|passwd|secret|token|apikey|authorization|credentials?|privatekey|cookie)$/
+
+const isMessageOrSecret = (key: string): boolean => {
+  const plain = key.toLowerCase().replace(/[^a-z]/g, "")
+  return messageWords.test(plain) || secretWords.test(plain)
+}
+
+/** PostgreSQL's jsonb holds neither NUL nor half a surrogate pair. */
+const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+class TooMuch extends Error {}
+
+/**
+ * Bounds the metadata of a session, and leaves out what a prompt could be in: keys that hold messages, wherever they are, and
+ * long texts, whatever their key. Secrets go too. Size, depth and number of members are refused rather than cut: half of an
+ * object says something else. Left: why.
+ */
+export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, string> => {
+  const dropped: Array<string> = []
+  let members = 0
+  const drop = (path: ReadonlyArray<string>) => {
+    if (dropped.length < maximumNamed) dropped.push(storable(path.map((key) => key.slice(0, maximumKey)).join(".")))
+    return undefined
+  }
+  const keep = (value: unknown, path: ReadonlyArray<string>): unknown => {
+    members += 1
+    if (members > maximumMembers) throw new TooMuch(`"metadata" has more than ${maximumMembers} members`)
+    if (typeof value === "string") return value.length > maximumText ? drop(path) : storable(value)
+    if (typeof value !== "object" || value === null) return value
+    if (path.length >= maximumDepth) throw new TooMuch(`"metadata" is nested deeper than ${maximumDepth} levels`)
+    if (Array.isArray(value)) {
+      return value.map((one, index) => keep(one, [...path, String(index)])).filter((one) => one !== undefined)
+    }
+    return keepMembers(Object.entries(value), path)
+  }
+  const keepMembers = (entries: ReadonlyArray<readonly [string, unknown]>, path: ReadonlyArray<string>) =>
+    Object.fromEntries(
+      entries.flatMap(([key, value]) => {
+        const kept =
+          isMessageOrSecret(key) || key.length > maximumKey ? drop([...path, key]) : keep(value, [...path, key])
+        return kept === undefined ? [] : [[storable(key), kept] as const]
+      })
+    )
+  if (given === undefined || given === null) return Either.right({ metadata: {}, dropped })
+  if (!isObject(given)) return Either.left('"metadata" must be an object')
+  return Either.try({
+    try: () => keepMembers(Object.entries(given), []),
+    catch: (thrown) => (thrown instanceof TooMuch ? thrown.message : '"metadata" cannot be read')
+  }).pipe(
+    Either.map((kept) => (dropped.length === 0 ? kept : { ...kept, [droppedKey]: dropped })),
+    Either.filterOrLeft(
+      (metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= maximumBytes,
+      () => `"metadata" is larger than ${maximumBytes} bytes`
+    ),
+    Either.map((metadata) => ({ metadata, dropped }))
+  )
+}

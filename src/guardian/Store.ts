@@ -1,0 +1,64 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type Connection, connect } from "../platform/Connection.ts"
+import { Database } from "../platform/Database.ts"
+import { type DatabaseError, databaseError } from "../platform/DatabaseError.ts"
+
+/** PostgreSQL could not be asked, or gave no answer in time; what was to be changed may have been. */
+export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `the guardian's database cannot be asked: ${this.reason}. Try again later; where something was to be changed, ` +
+      "look first whether it was"
+    )
+  }
+}
+
+/** How long one question may take, the wait for a connection included. */
+const deadline = Duration.seconds(5)
+
+/** 22, 23: what was sent breaks a rule that the code before should have kept. That is a defect, not an outage. */
+const isDefect = ({ sqlstate }: DatabaseError): boolean => /^2[23]/.test(sqlstate ?? "")
+
+const unavailable = (error: DatabaseError) =>
+  isDefect(error) ? Effect.die(error) : Effect.fail(new DatabaseUnavailable({ reason: error.reason }))
+
+/** Answers within the deadline, whatever the server does. */
+export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>
+  question.pipe(
+    Effect.catchAll((cause) => unavailable(databaseError("statement", cause))),
+    // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
+    Effect.disconnect,
+    Effect.timeoutFail({
+      duration: deadline,
+      onTimeout: () => new DatabaseUnavailable({ reason: `no answer within ${Duration.format(deadline)}` })
+    })
+  )
+
+/** The guardian's database, as its repositories use it. */
+export interface Store {
+  readonly sql: SqlClient.SqlClient
+  /** A transaction on a session of its own, for what takes several statements. */
+  readonly transaction: <A>(
+    body: (connection: Connection) => Effect.Effect<A, DatabaseError>
+  ) => Effect.Effect<A, DatabaseUnavailable>
+}
+
+export const store: Effect.Effect<Store, never, Database> = Effect.map(Database, (database) => ({
+  sql: database.pool("guardian"),
+  transaction: (body) =>
+    connect({
+      url: database.url("guardian", "application"),
+      applicationName: "gravitas guardian",
+      connectTimeout: deadline,
+      deadline
+    }).pipe(
+      Effect.flatMap((connection) => connection.transaction(body(connection))),
+      Effect.scoped,
+      Effect.catchAll(unavailable)
+    )
+}))

@@ -1,0 +1,161 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { answering, type Done, Refused, type Task } from "./Answering.ts"
+import { GuardianApi } from "./Api.ts"
+import { isoOfSeconds } from "./CertificateRow.ts"
+import { Certificates, type InForce } from "./Certificates.ts"
+import { certificateResource, sessionResource } from "./Names.ts"
+import { bodyOf } from "./Reading.ts"
+import { parseAgent, parseEnd, parseSession, parseStart, type StartRequest } from "./RequestBodies.ts"
+import { type SessionRow, sessionState } from "./SessionRow.ts"
+import { Sessions } from "./Sessions.ts"
+
+const unknownSession = (sessionId: string) =>
+  new Refused({ code: "session_not_found", reason: `there is no session ${JSON.stringify(sessionId)}` })
+
+const until = ({ claims }: InForce): string => `certified until ${isoOfSeconds(claims.exp)}`
+
+const validation = (certificates: typeof Certificates.Service): Task<{ readonly agent: string }> => ({
+  event: "certificate.validate",
+  may: "read",
+  within: "certificates",
+  resource: ({ agent }) => Effect.succeed(certificateResource(agent)),
+  work: ({ agent }) =>
+    Effect.map(certificates.inForce(agent), (certificate) => ({
+      body: {
+        valid: true,
+        agent,
+        issued_at: isoOfSeconds(certificate.claims.iat),
+        expires_at: isoOfSeconds(certificate.claims.exp)
+      },
+      reason: until(certificate),
+      metadata: { certificate_id: certificate.claims.jti }
+    }))
+})
+
+const start = (certificates: typeof Certificates.Service, sessions: typeof Sessions.Service): Task<StartRequest> => {
+  const attempt = (
+    { agent, kept, sessionId }: StartRequest,
+    requestId: string,
+    attemptsLeft: number
+  ): ReturnType<Task<StartRequest>["work"]> =>
+    Effect.gen(function* () {
+      const certificate = yield* certificates.inForce(agent)
+      const starting = { agent, sessionId, certificate, requestId, metadata: kept.metadata }
+      if (yield* sessions.start(starting)) {
+        const done: Done = {
+          body: { allowed: true, reason: `${agent} is ${until(certificate)}` },
+          reason: until(certificate),
+          metadata: {
+            certificate_id: certificate.claims.jti,
+            ...(kept.dropped.length === 0 ? {} : { dropped: kept.dropped })
+          },
+          undo: sessions.withdraw(starting)
+        }
+        return done
+      }
+      const existing = yield* sessions.find(sessionId)
+      // Without one, the certificate stopped to be in force in between: the next look says why, or finds another.
+      if (existing === undefined && attemptsLeft > 0) {
+        return yield* attempt({ agent, kept, sessionId }, requestId, attemptsLeft - 1)
+      }
+      const state = existing === undefined ? "is being started by another request" : sessionState(existing)
+      return yield* new Refused({
+        code: "session_exists",
+        reason: `the session ${JSON.stringify(sessionId)} ${state}; a session's name is used once`
+      })
+    })
+  return {
+    event: "session.start",
+    may: "execute",
+    within: "sessions",
+    resource: ({ agent, sessionId }) => Effect.succeed(sessionResource(agent, sessionId)),
+    work: (given, { requestId }) => attempt(given, requestId, 2)
+  }
+}
+
+/** Of a name that no session has, the resource is the name itself: nobody learns of names that they have no part in. */
+const resourceOf =
+  (sessions: typeof Sessions.Service) =>
+  ({ sessionId }: { readonly sessionId: string }) =>
+    Effect.map(sessions.find(sessionId), (session) =>
+      session === undefined ? `sessions/${sessionId}` : sessionResource(session.agent, sessionId)
+    )
+
+const heartbeat = (
+  certificates: typeof Certificates.Service,
+  sessions: typeof Sessions.Service,
+  timeout: Duration.Duration
+): Task<{ readonly sessionId: string }> => {
+  const active = (sessionId: string, session: SessionRow | undefined) =>
+    session === undefined
+      ? Effect.fail(unknownSession(sessionId))
+      : session.endedAt === null
+        ? Effect.succeed(session)
+        : Effect.fail(
+            new Refused({
+              code: "session_over",
+              reason: `the session ${JSON.stringify(sessionId)} ${sessionState(session)}; start another`
+            })
+          )
+  return {
+    event: "session.heartbeat",
+    may: "execute",
+    within: "sessions",
+    resource: resourceOf(sessions),
+    work: ({ sessionId }) =>
+      Effect.gen(function* () {
+        const { agent } = yield* active(sessionId, yield* sessions.find(sessionId))
+        const certificate = yield* certificates.inForce(agent)
+        const { lastSeenAt } = yield* active(sessionId, yield* sessions.beat(sessionId))
+        return {
+          body: {
+            session_id: sessionId,
+            last_seen_at: DateTime.formatIso(lastSeenAt),
+            expires_at: DateTime.formatIso(DateTime.addDuration(lastSeenAt, timeout))
+          },
+          reason: until(certificate)
+        }
+      })
+  }
+}
+
+const end = (
+  sessions: typeof Sessions.Service
+): Task<{ readonly sessionId: string; readonly outputFile: string | null }> => ({
+  event: "session.end",
+  may: "execute",
+  within: "sessions",
+  resource: resourceOf(sessions),
+  work: ({ outputFile, sessionId }) =>
+    Effect.gen(function* () {
+      const session = yield* sessions.end(sessionId, outputFile)
+      if (session === undefined || session.endedAt === null) return yield* unknownSession(sessionId)
+      return {
+        body: {
+          session_id: sessionId,
+          ended_at: DateTime.formatIso(session.endedAt),
+          end_reason: session.endReason
+        },
+        reason: `the session ${sessionState(session)}`
+      }
+    })
+})
+
+/** What others ask while an agent works. A session that is silent for `timeout` is ended elsewhere. */
+export const workHandlers = (timeout: Duration.Duration) =>
+  HttpApiBuilder.group(GuardianApi, "work", (group) =>
+    Effect.map(Effect.all([answering, Certificates, Sessions]), ([answer, certificates, sessions]) => {
+      const validating = validation(certificates)
+      const starting = start(certificates, sessions)
+      const beating = heartbeat(certificates, sessions, timeout)
+      const ending = end(sessions)
+      return group
+        .handleRaw("validate", ({ request }) => answer(validating, request, bodyOf(parseAgent)(request)))
+        .handleRaw("startSession", ({ request }) => answer(starting, request, bodyOf(parseStart)(request)))
+        .handleRaw("heartbeat", ({ request }) => answer(beating, request, bodyOf(parseSession)(request)))
+        .handleRaw("endSession", ({ request }) => answer(ending, request, bodyOf(parseEnd)(request)))
+    })
+  )
