@@ -94,7 +94,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               select ${columns} from guardian.certificate
               where agent = ${agent}
                 and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
-              order by issued_at desc, id desc
+              order by certificate.issued_at desc, certificate.id desc
               limit ${limit}`.withoutTransform
           ),
           certificateRows
@@ -131,8 +131,8 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               bounded(
                 sql`
                   select ${columns} from guardian.certificate
-                  where ${ofAgent} and ${before === undefined ? sql`true` : sql`id < ${before}::bigint`}
-                  order by id desc limit ${limit}`.withoutTransform
+                  where ${ofAgent} and ${before === undefined ? sql`true` : sql`certificate.id < ${before}::bigint`}
+                  order by certificate.id desc limit ${limit}`.withoutTransform
               ),
               bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`.withoutTransform)
             ],

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto"
+import { generateKeyPairSync, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
@@ -55,3 +55,6 @@ export const rowsUnder = (requestId: string | null, count: number) =>
       Effect.orElse(() => read)
     )
   })
+
+/** The GUARDIAN_SIGNING_KEY of processes that share a database. */
+export const signingKey = generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString()
