@@ -1,3 +1,5 @@
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -140,6 +142,25 @@ it.scopedLive(
       expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 20, committed: 18, lost: 2 })
       expect(yield* receiptsOf(url, left.source)).toHaveLength(1)
     })
+)
+
+it.scopedLive("a journal that the disk keeps is written and signed off, and not said to be removed", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 3)
+    // What is no file is not removed.
+    yield* Effect.promise(() => Fs.mkdir(Path.join(left.path, "kept")))
+    yield* withLogs((lines) =>
+      Effect.gen(function* () {
+        const trail = yield* openTrail(url, journaled(directory))
+        const status = yield* until(trail.log, () => lines.some((line) => line.includes("settled and not removed")))
+        expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 3, committed: 3 })
+        expect(status.journal?.others.adopted).toBe(0)
+        expect(yield* journalsIn(directory)).toContain(left.source)
+      })
+    )
+  })
 )
 
 it.scopedLive("a whole record that is no event of ours is kept aside: the receipt does not call it lost", () =>
