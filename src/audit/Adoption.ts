@@ -103,11 +103,12 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     const dead: Incarnation = { ...identity, durability: identity.durability }
     yield* store.register(dead)
     const known = yield* ledger.source(identity.source)
+    let passedOver = 0
     if (survey.pending > 0) {
       yield* Effect.logInfo(
         `Audit journal of ${identity.source} (process ${identity.pid}, which is gone) is taken over: ${survey.pending} events.`
       )
-      yield* drain(journal, known)
+      passedOver = yield* drain(journal, known)
     }
     const now = yield* Clock.currentTimeMillis
     // Without a journal of its events the table may know of later ones than its last note.
@@ -120,7 +121,7 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       toTime: now,
       shed: counts.shed,
       damaged: survey.damaged,
-      passedOver: 0,
+      passedOver,
       isOver: true
     })
     const left = { refused: counts.refused, shed: counts.shed, quarantined: account.quarantined }

@@ -37,10 +37,12 @@ export interface AuditBuffer {
   /** The caller has asked `hasRoom` in the same tick. An `urgent` row waits for no company. */
   readonly offer: (row: HashedRow, urgent?: boolean) => void
   /**
-   * Waits for rows and puts a batch into the drain's hands; at once when some are there already or none will come. While what
-   * was set aside fills the memory it waits for `takeBack`, which is the caller's to think of.
+   * Waits for rows and puts a batch into the drain's hands; at once when some are there already or none will come. While it
+   * `isHeldUp` it gives none, and waits for the end alone.
    */
   readonly fill: Effect.Effect<void>
+  /** What was set aside fills the memory: nothing more comes until some of it is taken back and settled. */
+  readonly isHeldUp: () => boolean
   /** What the drain has in its hands, oldest first. */
   readonly inHand: () => ReadonlyArray<Piece>
   /** Puts others in the place of the first piece in hand: what is known of it now, or its halves. */
@@ -65,6 +67,8 @@ export interface AuditBuffer {
   readonly beyond: () => number
   /** Rows that the overflow lost: nobody settles them. */
   readonly passedOver: () => number
+  /** None of those has a higher number. */
+  readonly passedOverUpTo: () => number
   /** Every row up to this number is settled; the highest that `offer` saw when none waits. */
   readonly settledUpTo: () => number
   /** Whether this row, which was offered, is settled; those before it may wait. */
@@ -99,6 +103,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
 
   const spill = overflow === undefined ? undefined : Spill.make(overflow)
   let passedOver = 0
+  let passedOverUpTo = 0
 
   const beyond = () => spill?.count() ?? 0
   const inMemory = () => depth - beyond()
@@ -135,6 +140,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       (rows, certain, missed) => {
         depth -= missed
         passedOver += missed
+        if (missed > 0) passedOverUpTo = spill.isActive() ? spill.readUpTo() : lastOffered
         pendingSize += sizeOf(rows)
         urgent = false
         hand = piecesOf(rows, pieceSize).map((piece) => ({ ...piece, certain }))
@@ -143,7 +149,9 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
 
   const take = Effect.suspend(() => (waiting === 0 && spill?.isActive() === true ? readBack(spill) : takeQueued))
 
-  const oldestInLine = () => hand[0]?.rows[0]?.timestamp ?? (waiting > 0 ? oldestWaiting : spill?.oldest())
+  const oldestOutside = () => (waiting > 0 ? oldestWaiting : spill?.oldest())
+  const oldestInLine = () => hand.find((piece) => !piece.wasAside)?.rows[0]?.timestamp ?? oldestOutside()
+  const isHeldUp = () => hand.length === 0 && waiting === 0 && aside.length > 0 && !memoryHasRoom()
 
   const settled = (pieces: ReadonlyArray<Piece>) => {
     for (const piece of pieces) options.onSettled?.(piece.rows)
@@ -172,8 +180,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     },
     fill: Effect.suspend(() => {
       if (hand.length > 0) return Effect.void
-      // What nobody takes fills the memory: nothing more is read back until some of it is settled.
-      if (waiting === 0 && aside.length > 0 && !memoryHasRoom()) return Effect.never
+      if (isHeldUp()) return closing.await
       return arrivals
         .until(1)
         .pipe(
@@ -181,6 +188,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
           Effect.zipRight(take)
         )
     }),
+    isHeldUp,
     inHand: () => hand,
     replaceFirst: (pieces) => {
       replace(hand.slice(0, 1), pieces)
@@ -193,7 +201,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       settled(first)
     },
     setFirstAside: () => {
-      aside.push(...hand.slice(0, 1))
+      aside.push(...hand.slice(0, 1).map((piece) => ({ ...piece, wasAside: true })))
       hand = hand.slice(1)
     },
     aside: () => aside,
@@ -218,6 +226,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
     depth: () => depth,
     beyond,
     passedOver: () => passedOver,
+    passedOverUpTo: () => passedOverUpTo,
     settledUpTo: () => {
       const held = [...aside, ...hand].flatMap(({ rows }) => rows[0]?.seq ?? [])
       if (held.length > 0) return Math.min(...held) - 1
@@ -230,7 +239,7 @@ export const make = Effect.fnUntraced(function* (options: BufferOptions) {
       !(spill?.isActive() === true && seq > spill.readUpTo()) &&
       ![...aside, ...hand].some(({ rows }) => rows.some((row) => row.seq === seq)),
     pendingSize: () => pendingSize,
-    oldest: () => aside[0]?.rows[0]?.timestamp ?? oldestInLine(),
+    oldest: () => aside[0]?.rows[0]?.timestamp ?? hand[0]?.rows[0]?.timestamp ?? oldestOutside(),
     oldestInLine
   }
   return buffer

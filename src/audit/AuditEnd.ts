@@ -8,10 +8,7 @@ import { AuditStore } from "./AuditStore.ts"
 import type { Pipeline } from "./Pipeline.ts"
 
 export interface AuditEndOptions
-  extends Pick<
-    Pipeline,
-    "buffer" | "drain" | "journal" | "keeps" | "losses" | "progress" | "quarantined" | "recorder"
-  > {
+  extends Pick<Pipeline, "buffer" | "drain" | "journal" | "keeps" | "losses" | "lossWatch" | "progress" | "recorder"> {
   /** The drain's fiber. */
   readonly worker: Fiber.RuntimeFiber<void>
   /** Everything that runs beside it. */
@@ -32,7 +29,7 @@ const endsAt = { receipt: 0.3, flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate:
 export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void>, never, AuditStore> =>
   Effect.map(AuditStore, (store) =>
     Effect.gen(function* () {
-      const { buffer, drain, journal, losses, progress, recorder, upkeep, worker } = options
+      const { buffer, drain, journal, losses, lossWatch, progress, recorder, upkeep, worker } = options
       const { incarnation } = recorder
       const start = yield* Clock.currentTimeMillis
 
@@ -107,7 +104,10 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
       // Nobody records any more, so there is room for it as soon as the database takes anything.
       yield* within(
         "receipt",
-        Effect.repeat(losses.receiptShed, { schedule: Schedule.spaced("20 millis"), until: isSaid })
+        Effect.zipRight(
+          Effect.repeat(losses.receiptShed, { schedule: Schedule.spaced("20 millis"), until: isSaid }),
+          lossWatch.settleLast
+        )
       )
       yield* buffer.close
       if (Option.isNone(yield* within("flush", Fiber.await(worker)))) yield* giveUp
@@ -130,7 +130,7 @@ export const make = (options: AuditEndOptions): Effect.Effect<Effect.Effect<void
           refused: counts.refused,
           unwritten,
           inDoubt,
-          quarantined: options.quarantined()
+          quarantined: lossWatch.quarantined()
         })
         const isSignedOff = yield* Effect.flatten(within("signOff", signedOff)).pipe(
           Effect.as(true),

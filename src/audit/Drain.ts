@@ -174,9 +174,16 @@ export const make = Effect.fnUntraced(function* (
     const aside = buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0)
     if (aside === 0) return yield* orGivenUp(buffer.fill)
     const left = Duration.millis(Math.max(0, asideDue - (yield* Clock.currentTimeMillis)))
-    const last = buffer.isClosed() && buffer.depth() === aside
-    if (last) yield* pause(left)
-    if (last || Duration.toMillis(left) === 0) return yield* takeBack
+    const isHeldUp = buffer.isHeldUp()
+    if (isHeldUp) {
+      yield* progress.trouble(
+        "paused",
+        `${aside} events that neither the table nor the dead letters take fill the memory`
+      )
+    }
+    const nothingElse = isHeldUp || (buffer.isClosed() && buffer.depth() === aside)
+    if (nothingElse) yield* pause(left)
+    if (nothingElse || Duration.toMillis(left) === 0) return yield* takeBack
     yield* orGivenUp(Effect.timeoutOption(buffer.fill, left))
   })
 

@@ -159,44 +159,61 @@ export const make = Effect.fnUntraced(function* (
   return losses
 })
 
-/** The losses of a living process: each second what was shed, each minute what is nowhere. */
+export interface LossWatch {
+  /** Each second what was shed, each minute what is nowhere. */
+  readonly run: Effect.Effect<unknown>
+  /** Before the end: looks until what the journal could not give back has its place in an account. Only once `run` has ended. */
+  readonly settleLast: Effect.Effect<unknown>
+  /** Events that are gone for damage to the journal: by the accounts, and since the last of them. */
+  readonly quarantined: () => number
+}
+
+/** The losses of a living process. */
 export const watch = (
   losses: Losses,
-  options: {
-    readonly buffer: AuditBuffer
-    readonly recorder: Recorder
-    readonly onQuarantined: (events: number) => void
-  }
-) => {
+  options: { readonly buffer: AuditBuffer; readonly recorder: Recorder }
+): LossWatch => {
   const { buffer, recorder } = options
   let fromTime = recorder.incarnation.startedAt
+  let quarantined = 0
+  /** So many of those that the buffer passed over have their place in an account: damaged, or lost. */
+  let accounted = 0
 
   const look = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     // What is numbered higher was not recorded before this moment.
     const next = buffer.oldest() ?? now
-    const { quarantined } = yield* losses.settleAccount({
+    const upTo = buffer.settledUpTo()
+    const passedOver = buffer.passedOverUpTo() <= upTo ? buffer.passedOver() : accounted
+    const found = yield* losses.settleAccount({
       source: recorder.incarnation.source,
-      upTo: buffer.settledUpTo(),
+      upTo,
       fromTime,
       toTime: now,
       shed: 0,
       damaged: [],
-      passedOver: buffer.passedOver(),
+      passedOver,
       isOver: false
     })
     fromTime = next
-    options.onQuarantined(quarantined)
+    quarantined += found.quarantined
+    accounted = passedOver
   }).pipe(
     // The drain tells of a database that is away; the next look covers what this one did not see.
     Effect.catchAll((error) => Effect.logDebug(`The audit trail was not searched for gaps: ${error.message}`))
   )
 
-  return Effect.all(
-    [
-      Effect.repeat(losses.receiptShed, Schedule.spaced("1 second")),
-      Effect.repeat(Effect.zipRight(Effect.sleep("1 minute"), look), Schedule.forever)
-    ],
-    { concurrency: "unbounded", discard: true }
-  )
+  return {
+    run: Effect.all(
+      [
+        Effect.repeat(losses.receiptShed, Schedule.spaced("1 second")),
+        Effect.repeat(Effect.zipRight(Effect.sleep("1 minute"), look), Schedule.forever)
+      ],
+      { concurrency: "unbounded", discard: true }
+    ),
+    settleLast: Effect.suspend(() => (accounted === buffer.passedOver() ? Effect.void : look)).pipe(
+      Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: () => accounted === buffer.passedOver() })
+    ),
+    quarantined: () => quarantined + buffer.passedOver() - accounted
+  }
 }

@@ -11,6 +11,8 @@ export interface Piece {
   readonly overruns: number
   /** Times that its partitions stood, by what the database said, after it had found none. */
   readonly partitionsMade: number
+  /** Others have passed it: who waits behind it did not wait since it was recorded. */
+  readonly wasAside: boolean
 }
 
 export const freshPiece = (rows: ReadonlyArray<HashedRow>): Piece => ({
@@ -18,7 +20,8 @@ export const freshPiece = (rows: ReadonlyArray<HashedRow>): Piece => ({
   certain: true,
   attempts: 0,
   overruns: 0,
-  partitionsMade: 0
+  partitionsMade: 0,
+  wasAside: false
 })
 
 /** Cuts a batch where its size (characters) asks for it. */

@@ -100,9 +100,6 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   const settled = (seq: number) =>
     Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => !buffer.isSettled(seq) }))
   const losses = yield* Losses.make(recorder, settled)
-  let quarantined = 0
-  /** So many of those that the buffer passed over have their place in an account: damaged, or lost. */
-  let accounted = 0
   let notWithdrawn = 0
 
   const adoption =
@@ -165,14 +162,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     }
   })
 
-  const watchLosses = Losses.watch(losses, {
-    buffer,
-    recorder,
-    onQuarantined: (events) => {
-      quarantined += events
-      accounted = buffer.passedOver()
-    }
-  })
+  const lossWatch = Losses.watch(losses, { buffer, recorder })
   /** So that whoever finds what a killed process left knows about how many events it had counted. */
   const note = Effect.repeat(
     Effect.sync(() => journal?.note(recorder.counts())),
@@ -181,7 +171,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   const readProblem = () => journal?.status().readProblem ?? adoption?.status().adopting?.readProblem ?? null
   const parts = [
     ["maintenance", yield* Maintenance.make(incarnation)],
-    ["search for losses", watchLosses],
+    ["search for losses", lossWatch.run],
     ["note of counts", note],
     ["watch of the journals' reading", ReadTrouble.watch(readProblem)],
     ["adoption of journals", adoption?.run ?? Effect.never]
@@ -201,12 +191,11 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     /** Whether the journal keeps what the database did not take. */
     keeps: keeper !== undefined,
     losses,
+    lossWatch,
     notWithdrawn: () => {
       notWithdrawn += 1
     },
     progress,
-    /** Events whose record was damaged: by the accounts, and since the last of them. */
-    quarantined: () => quarantined + buffer.passedOver() - accounted,
     recorder,
     status,
     upkeep

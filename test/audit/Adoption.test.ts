@@ -1,7 +1,10 @@
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { canonicalJson } from "../../src/audit/AuditRow.ts"
 import { AuditStore } from "../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
 import { DatabaseError } from "../../src/platform/DatabaseError.ts"
@@ -139,6 +142,39 @@ it.scopedLive(
       expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 20, committed: 18, lost: 2 })
       expect(yield* receiptsOf(url, left.source)).toHaveLength(1)
     })
+)
+
+it.scopedLive("a journal that the disk keeps is written and signed off, and not said to be removed", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 3)
+    // What is no file is not removed.
+    yield* Effect.promise(() => Fs.mkdir(Path.join(left.path, "kept")))
+    yield* withLogs((lines) =>
+      Effect.gen(function* () {
+        const trail = yield* openTrail(url, journaled(directory))
+        const status = yield* until(trail.log, () => lines.some((line) => line.includes("settled and not removed")))
+        expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 3, committed: 3 })
+        expect(status.journal?.others.adopted).toBe(0)
+        expect(yield* journalsIn(directory)).toContain(left.source)
+      })
+    )
+  })
+)
+
+it.scopedLive("a whole record that is no event of ours is kept aside: the receipt does not call it lost", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 3, {
+      textOf: (row) => (row.seq === 2 ? JSON.stringify({ of: "a later program" }) : canonicalJson(row))
+    })
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ committed: 2, quarantined: 1, lost: 0 })
+    expect(yield* receiptsOf(url, left.source)).toMatchObject([{ kind: "quarantined", from_seq: 2, to_seq: 2 }])
+  })
 )
 
 it.scopedLive("more gaps than one search finds are all counted and named", () =>

@@ -1,8 +1,9 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { DatabaseError } from "../../src/platform/DatabaseError.ts"
+import { anEvent } from "./Events.ts"
 import { journaled, journalFolder } from "./Journals.ts"
-import { gatekeeperDatabase, isConserved, openTrail, recordMany, settled, until } from "./Trail.ts"
+import { gatekeeperDatabase, isConserved, openTrail, recordedIds, recordMany, settled, until } from "./Trail.ts"
 
 const refusal = new DatabaseError({ phase: "statement", sqlstate: "22000", reason: "refused" })
 
@@ -36,6 +37,75 @@ it.scopedLive(
       const status = yield* settled(trail.log)
       expect(isConserved(status)).toBe(true)
       expect(status.counters.committed).toBe(300)
+    }),
+  60_000
+)
+
+it.scopedLive.each(["memory", "journal"] as const)(
+  "in the mode %s, rows that fill the memory are tried again at the end, which waits for no pause",
+  (mode) =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const database = { refuses: true }
+      let unwritten = 0
+      const trail = yield* openTrail(
+        url,
+        {
+          ...(mode === "memory" ? {} : journaled(yield* journalFolder)),
+          queueCapacity: 20,
+          batchSize: 10,
+          linger: 0,
+          onUnwritten: (count) =>
+            Effect.sync(() => {
+              unwritten += count
+            })
+        },
+        (store) => ({
+          ...store,
+          append: (rows, options) =>
+            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.append(rows, options))),
+          deadLetter: (row, why) =>
+            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.deadLetter(row, why)))
+        })
+      )
+      const number = mode === "memory" ? 20 : 60
+      yield* recordMany(trail.log, number)
+      yield* until(trail.log, ({ aside }) => aside >= 20)
+      database.refuses = false
+      yield* trail.shutdown
+      expect(unwritten).toBe(0)
+      expect(yield* recordedIds(url)).toHaveLength(number)
+    }),
+  60_000
+)
+
+it.scopedLive(
+  "where such rows fill the memory the others wait behind them, and the status says so until they are taken",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const database = { refuses: true }
+      const isBad = (rows: ReadonlyArray<{ readonly action: string | null }>) =>
+        database.refuses && rows.some(({ action }) => action === "bad")
+      const trail = yield* openTrail(
+        url,
+        { ...journaled(yield* journalFolder), queueCapacity: 20, batchSize: 10, linger: 0 },
+        (store) => ({
+          ...store,
+          append: (rows, options) =>
+            Effect.suspend(() => (isBad(rows) ? Effect.fail(refusal) : store.append(rows, options))),
+          deadLetter: (row, why) =>
+            Effect.suspend(() => (isBad([row]) ? Effect.fail(refusal) : store.deadLetter(row, why)))
+        })
+      )
+      yield* recordMany(trail.log, 20, { ...anEvent, action: "bad" })
+      yield* recordMany(trail.log, 50)
+      const status = yield* until(trail.log, ({ drain }) => drain._tag === "paused")
+      expect(status.drain).toMatchObject({ reason: expect.stringContaining("fill the memory") })
+      database.refuses = false
+      const after = yield* settled(trail.log)
+      expect(after.counters.committed).toBe(70)
+      expect(after.drain._tag).toBe("idle")
     }),
   60_000
 )

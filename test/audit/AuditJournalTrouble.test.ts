@@ -113,6 +113,21 @@ it.scopedLive(
       const recorded = yield* recordedIds(url)
       expect(ids.filter((id) => !recorded.includes(id))).toHaveLength(1)
       expect(yield* Effect.promise(() => Fs.readdir(Path.join(directory, "quarantine", source)))).toHaveLength(1)
+      // Nobody looks at this source after its end.
+      yield* trail.shutdown
+      const [row] = yield* query(
+        url,
+        `select signed_off_seq::integer as signed_off, quarantined::integer, lost::integer
+         from gatekeeper.audit_source where source = $1`,
+        [source]
+      )
+      // The receipt has a number, too.
+      expect(row).toEqual({ signed_off: 301, quarantined: 1, lost: 0 })
+      const receipts = yield* query(
+        url,
+        "select metadata->>'kind' as kind from gatekeeper.audit_log where result = 'LOST'"
+      )
+      expect(receipts).toEqual([{ kind: "quarantined" }])
     })
 )
 

@@ -48,6 +48,8 @@ export const leaveJournal = (
   number: number,
   options: {
     readonly keep?: (seq: number) => boolean
+    /** What the journal holds of a row; by default what a trail puts there. */
+    readonly textOf?: (row: HashedRow) => string
     readonly trail?: string
     readonly bootId?: string
     readonly durability?: string
@@ -73,7 +75,7 @@ export const leaveJournal = (
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     const kept = rows.filter((row) => options.keep?.(row.seq) ?? true)
-    for (const row of kept) journal.append(row.seq, canonicalJson(row))
+    for (const row of kept) journal.append(row.seq, (options.textOf ?? canonicalJson)(row))
     if (options.counts !== undefined) journal.note(options.counts)
     yield* Scope.close(scope, Exit.void)
     const left: LeftBehind = { source, rows: kept, path: journal.path }

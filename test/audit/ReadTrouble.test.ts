@@ -1,3 +1,4 @@
+import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
@@ -93,5 +94,33 @@ it.scopedLive(
         yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
       })
     ),
+  60_000
+)
+
+it.scopedLive(
+  "it is over when there is nothing left to read, though the journal vanished meanwhile",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const gate = yield* Effect.makeLatch(false)
+      const trail = yield* openTrail(
+        url,
+        {
+          ...journaled(yield* journalFolder, "journal", { flushInterval: "300 millis" }),
+          queueCapacity: 10,
+          batchSize: 20
+        },
+        (store) => ({ ...store, append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options)) })
+      )
+      yield* recordMany(trail.log, 50)
+      yield* Effect.sleep("1 second")
+      const { journal } = yield* trail.log.status
+      yield* Effect.promise(() => Fs.rm(journal?.path ?? "", { recursive: true }))
+      yield* gate.open
+      yield* settled(trail.log)
+      yield* recordMany(trail.log, 5)
+      yield* settled(trail.log)
+      yield* until(trail.log, (status) => status.journal?.readProblem === null)
+    }),
   60_000
 )

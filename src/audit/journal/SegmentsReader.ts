@@ -91,7 +91,10 @@ export const make = (options: SegmentsReaderOptions): JournalReader => {
           return result.right
         }
         // Settled while it was being read, so nobody needs it.
-        if (segment?.dropped === true) return undefined
+        if (segment?.dropped === true) {
+          state.problem = null
+          return undefined
+        }
         const since = state.problem?.since ?? (yield* Clock.currentTimeMillis)
         state.problem = { detail: result.left.message, since }
         yield* Effect.sleep(pause)
