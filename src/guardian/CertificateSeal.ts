@@ -62,7 +62,8 @@ const decodeClaims = Schema.decodeUnknown(Schema.parseJson(Claims), { onExcessPr
 
 const altered = (reason: string) => new CertificateAltered({ reason })
 
-const readJws = (keys: Keyring, jws: string) =>
+/** What a compact JWS of these keys says, and which of them signed it. */
+export const openSeal = (keys: Keyring, jws: string) =>
   Effect.gen(function* () {
     if (jws.length > maximumLength || !isCanonical(jws)) return yield* altered("its signature is malformed")
     const verified = yield* Effect.tryPromise({
@@ -82,7 +83,7 @@ const readJws = (keys: Keyring, jws: string) =>
     const claims = yield* Effect.mapError(decodeClaims(Buffer.from(verified.payload).toString("utf8")), () =>
       altered("what was signed is no certificate")
     )
-    return { keyId: verified.protectedHeader.kid, claims }
+    return { keyId: verified.protectedHeader.kid ?? "", claims }
   })
 
 const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
@@ -91,7 +92,7 @@ const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
 export const unseal = (keys: Keyring, row: SealedRow): Effect.Effect<Claims, CertificateAltered> =>
   Effect.gen(function* () {
     if (row.signature === null) return yield* altered("nobody signed it")
-    const { claims, keyId } = yield* readJws(keys, row.signature)
+    const { claims, keyId } = yield* openSeal(keys, row.signature)
     const differing = [
       row.id === claims.jti ? [] : ["id"],
       row.agent === claims.sub ? [] : ["agent"],

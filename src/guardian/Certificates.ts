@@ -20,8 +20,6 @@ export interface IssuedCertificate {
 export interface Issuing {
   readonly agent: string
   readonly version: number
-  /** Seconds since 1970; by default now. */
-  readonly issuedAt?: number
   /** Seconds since 1970, after `issuedAt`. */
   readonly expiresAt: number
 }
@@ -65,6 +63,14 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
   Certificates,
   {
     readonly issue: (issuing: Issuing) => Effect.Effect<IssuedCertificate, DatabaseUnavailable>
+    /**
+     * Takes over a certificate of another issuing; without `signed` it is signed anew. False where there is one of its id, in
+     * force or not.
+     */
+    readonly adopt: (
+      claims: Claims,
+      signed: { readonly keyId: string; readonly signature: string } | undefined
+    ) => Effect.Effect<boolean, DatabaseUnavailable>
     /** The agent's newest certificate that is in force, its signature checked now. */
     readonly inForce: (agent: string) => Effect.Effect<InForce, NotCertified | DatabaseUnavailable>
     readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
@@ -100,6 +106,18 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           certificateRows
         )
 
+      /** False where a certificate of that id is there. */
+      const add = ({ claims, keyId, signature }: IssuedCertificate) =>
+        Effect.map(
+          bounded(sql`
+            insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
+            values (${claims.jti}::uuid, ${claims.sub}, ${claims.version}, to_timestamp(${claims.iat}::bigint),
+              to_timestamp(${claims.exp}::bigint), ${keyId}, ${signature})
+            on conflict (jti) do nothing
+            returning id`),
+          (rows) => rows.length > 0
+        )
+
       return {
         issue: Effect.fn("Certificates.issue")(function* (issuing) {
           const now = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
@@ -108,16 +126,15 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
             jti: randomUUID(),
             sub: issuing.agent,
             version: issuing.version,
-            iat: issuing.issuedAt ?? now,
+            iat: now,
             exp: issuing.expiresAt
           }
-          const signature = yield* seal(keys, claims)
-          const keyId = keys.active.id
-          yield* bounded(sql`
-            insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
-            values (${claims.jti}::uuid, ${claims.sub}, ${claims.version}, to_timestamp(${claims.iat}::bigint),
-              to_timestamp(${claims.exp}::bigint), ${keyId}, ${signature})`)
-          return { claims, keyId, signature }
+          const issued = { claims, keyId: keys.active.id, signature: yield* seal(keys, claims) }
+          yield* add(issued)
+          return issued
+        }),
+        adopt: Effect.fn("Certificates.adopt")(function* (claims, signed) {
+          return yield* add({ claims, ...(signed ?? { keyId: keys.active.id, signature: yield* seal(keys, claims) }) })
         }),
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
           const standing = yield* newest(agent, "standing", candidates)

@@ -33,6 +33,8 @@ export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, D
     Effect.catchAll((cause) => unavailable(databaseError("statement", cause))),
     // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
     Effect.disconnect,
+    // Also where the caller itself must not be interrupted: else the deadline would wait for the driver's own.
+    Effect.interruptible,
     Effect.timeoutFail({
       duration: deadline,
       onTimeout: () => new DatabaseUnavailable({ reason: `no answer within ${Duration.format(deadline)}` })

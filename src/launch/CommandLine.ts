@@ -9,6 +9,7 @@ import { deadLettersCommand } from "../audit/commands/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/commands/JournalCommand.ts"
 import { trailCommand } from "../audit/commands/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
+import { certificateCommand } from "../guardian/commands/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
 import * as MigrateReport from "../migrator/commands/Report.ts"
 import { appVersion } from "../platform/AppVersion.ts"
@@ -34,7 +35,7 @@ const services = Args.text({ name: "service" }).pipe(
     const service = serviceNames.find((one) => one === name)
     const problem =
       `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, token)"
+      "(migrate, trail, journal, dead-letters, certificate, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -51,12 +52,23 @@ const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
 /** Where the trail is. */
 const trailDatabase = storage(["gatekeeper"], { join: true })
 
+const certificateDatabase = storage(["gatekeeper", "guardian"], { join: true })
+
+/** What a command changes has its rows, as what a service changes. */
+const commandTrail = Layer.unwrapEffect(
+  Effect.map(
+    Effect.promise(() => import("../gatekeeper/Gatekeeper.ts")),
+    ({ trail }) => trail(() => Effect.void)
+  )
+)
+
 /** Commands that print one object with `--json`. */
 const reporting = new Map<string, object>([
   ["migrate", MigrateReport.unasked],
   ["trail", AuditCommandRun.unasked],
   ["journal", AuditCommandRun.unasked],
-  ["dead-letters", AuditCommandRun.unasked]
+  ["dead-letters", AuditCommandRun.unasked],
+  ["certificate", AuditCommandRun.unasked]
 ])
 
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
@@ -80,6 +92,7 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
       trailCommand(trailDatabase).pipe(Command.provide(commandOutput)),
       journalCommand.pipe(Command.provide(dotEnv(".env"))),
       deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
+      certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput)),
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )

@@ -4,6 +4,7 @@ import * as Options from "@effect/cli/Options"
 const names = [
   "all",
   "allow-data-loss",
+  "assume-utc",
   "check-head",
   "db",
   "dry-run",
@@ -14,6 +15,7 @@ const names = [
   "mark-reverted",
   "no-color",
   "repair",
+  "resign",
   "retry",
   "sql",
   "ts",

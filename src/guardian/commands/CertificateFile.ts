@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { type Claims, issuer } from "../CertificateSeal.ts"
+import { lacksZone, readSeconds } from "../Moment.ts"
+import { nameProblem } from "../Names.ts"
+
+/** What an existing certificate's file says: `{agent_name, issued_at, expires_at, signature, version}`. */
+export interface CertificateFile {
+  readonly agent: string
+  readonly version: number
+  /** Seconds since 1970. */
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly signature: string | undefined
+}
+
+export const maximumFileBytes = 64 * 1024
+
+const maximumVersion = 2_147_483_647
+
+/** `1`, `"1"` or `"1.0"`. */
+const readVersion = (given: unknown): number =>
+  given === undefined || given === null
+    ? 1
+    : Number(typeof given === "number" ? given : /^\d{1,10}(\.0+)?$/.test(String(given)) ? given : Number.NaN)
+
+const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Either<number, string> => {
+  if (typeof given !== "string") return Either.left(`"${field}" must be a text`)
+  if (lacksZone(given) && !assumeUtc) {
+    return Either.left(
+      `"${field}" has no zone, so it could be another moment on each machine (--assume-utc takes it for UTC)`
+    )
+  }
+  const text = !lacksZone(given) ? given : given.length === 10 ? `${given}T00:00:00Z` : `${given}Z`
+  return Option.match(readSeconds(text), {
+    onNone: () => Either.left(`"${field}" is no ISO 8601 time`),
+    onSome: Either.right
+  })
+}
+
+/** Reads a file's text. Left: all that is wrong with it. */
+export const parseCertificateFile = (
+  text: string,
+  options: { readonly assumeUtc: boolean }
+): Either.Either<CertificateFile, string> => {
+  const json = Either.getOrUndefined(Either.try((): unknown => JSON.parse(text)))
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is no JSON object")
+  const field = (name: string): unknown => (Object.hasOwn(json, name) ? Reflect.get(json, name) : undefined)
+  const issuedAt = readTime("issued_at", field("issued_at"), options.assumeUtc)
+  const expiresAt = readTime("expires_at", field("expires_at"), options.assumeUtc)
+  const version = readVersion(field("version"))
+  const signature = field("signature")
+  const problems = [
+    nameProblem("agent_name", field("agent_name")),
+    Either.isLeft(issuedAt) ? issuedAt.left : undefined,
+    Either.isLeft(expiresAt) ? expiresAt.left : undefined,
+    Either.isRight(issuedAt) && Either.isRight(expiresAt) && expiresAt.right <= issuedAt.right
+      ? "it expires before it was issued"
+      : undefined,
+    Number.isInteger(version) && version >= 1 && version <= maximumVersion
+      ? undefined
+      : '"version" must be a whole number from 1'
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0 || Either.isLeft(issuedAt) || Either.isLeft(expiresAt))
+    return Either.left(problems.join("; "))
+  return Either.right({
+    agent: String(field("agent_name")),
+    version,
+    issuedAt: issuedAt.right,
+    expiresAt: expiresAt.right,
+    signature: typeof signature === "string" && signature.trim() !== "" ? signature.trim() : undefined
+  })
+}
+
+/** The same file has the same id however often it is signed anew: a second import finds the first one's. */
+export const claimsOf = (file: CertificateFile): Claims => {
+  const digest = createHash("sha256")
+    .update(JSON.stringify(["gravitas certificate import", file.agent, file.version, file.issuedAt, file.expiresAt]))
+    .digest("hex")
+  // A UUID of version 8 (RFC 9562): its bits are the issuer's own.
+  const jti = digest.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-8$3-8$4-$5")
+  return { iss: issuer, jti, sub: file.agent, version: file.version, iat: file.issuedAt, exp: file.expiresAt }
+}
+
+/** Where what was signed and what stands beside it differ. */
+export const differences = (file: CertificateFile, claims: Claims): ReadonlyArray<string> =>
+  [
+    file.agent === claims.sub ? [] : ["agent_name"],
+    file.version === claims.version ? [] : ["version"],
+    file.issuedAt === claims.iat ? [] : ["issued_at"],
+    file.expiresAt === claims.exp ? [] : ["expires_at"]
+  ].flat()

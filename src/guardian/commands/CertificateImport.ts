@@ -1,0 +1,184 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import { commonExitCode } from "../../platform/console/ExitCode.ts"
+import { type Claims, openSeal } from "../CertificateSeal.ts"
+import { Certificates } from "../Certificates.ts"
+import { certificateResource } from "../Names.ts"
+import { SigningKeys } from "../SigningKeys.ts"
+import {
+  type CertificateFile,
+  claimsOf,
+  differences,
+  maximumFileBytes,
+  parseCertificateFile
+} from "./CertificateFile.ts"
+
+/** The directory is none, or cannot be read. */
+export class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>()("DirectoryUnreadable", {
+  directory: Schema.String,
+  problem: Schema.String
+}) {
+  get exitCode(): number {
+    return 11
+  }
+  override get message(): string {
+    return `the certificates in ${this.directory} cannot be read: ${this.problem}`
+  }
+}
+
+/** The database or the trail did not go on. Each file is imported whole or not at all. */
+export class ImportStopped extends Schema.TaggedError<ImportStopped>()("ImportStopped", {
+  done: Schema.Number,
+  reason: Schema.String
+}) {
+  get exitCode(): number {
+    return commonExitCode.noAccess
+  }
+  override get message(): string {
+    return (
+      `the import stopped after ${this.done} files: ${this.reason}. Nothing is half done; import again: files that were imported ` +
+      "are passed over"
+    )
+  }
+}
+
+export interface ImportRequest {
+  readonly directory: string
+  /** Sign anew what is unsigned, or was signed by an unknown key. */
+  readonly resign: boolean
+  readonly assumeUtc: boolean
+  readonly dryRun: boolean
+  /** Who imports, for the record. */
+  readonly by: string
+}
+
+export interface Imported {
+  readonly file: string
+  /** `present`: there before, in force or not. `accepted`: what a dry run would import. */
+  readonly outcome: "imported" | "resigned" | "present" | "accepted" | "refused"
+  readonly agent: string | null
+  readonly id: string | null
+  readonly expiresAt: number | null
+  readonly reason: string | null
+}
+
+interface Sealed {
+  readonly claims: Claims
+  /** Undefined where it is to be signed anew. */
+  readonly signed: { readonly keyId: string; readonly signature: string } | undefined
+}
+
+/** What of a file is taken over. Left: why nothing is. */
+const sealed = (keys: typeof SigningKeys.Service, file: CertificateFile, resign: boolean) =>
+  Effect.gen(function* () {
+    const { signature } = file
+    if (signature !== undefined) {
+      const opened = yield* Effect.either(openSeal(keys, signature))
+      if (Either.isRight(opened)) {
+        const { claims, keyId } = opened.right
+        const differing = differences(file, claims)
+        // Somebody changed what this guardian had signed: that is not to be signed anew.
+        if (differing.length > 0) return yield* Effect.fail(`it differs from what was signed (${differing.join(", ")})`)
+        const taken: Sealed = { claims, signed: { keyId, signature } }
+        return taken
+      }
+      if (!resign) return yield* Effect.fail(`${opened.left.reason}; --resign issues a new one with its dates`)
+    }
+    if (!resign) return yield* Effect.fail("nobody signed it; --resign issues a new one with its dates")
+    const anew: Sealed = { claims: claimsOf(file), signed: undefined }
+    return anew
+  })
+
+const readFile = (path: string, assumeUtc: boolean) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const info = yield* Effect.mapError(files.stat(path), () => "it cannot be read")
+    if (info.type !== "File") return yield* Effect.fail("it is no file")
+    if (info.size > maximumFileBytes) return yield* Effect.fail(`it is larger than ${maximumFileBytes} bytes`)
+    const bytes = yield* Effect.mapError(files.readFile(path), () => "it cannot be read")
+    const text = yield* Either.try({
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+      catch: () => "it is not UTF-8"
+    })
+    return yield* parseCertificateFile(text, { assumeUtc })
+  })
+
+/** Imports each `.json` of a directory, by name. What a file lacks is told of, and the rest goes on. */
+export const importCertificates = (request: ImportRequest) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { directory } = request
+    const names = yield* Effect.mapError(
+      files.readDirectory(directory),
+      (error) =>
+        new DirectoryUnreadable({
+          directory,
+          problem:
+            error._tag === "SystemError" && error.reason === "NotFound" ? "there is no such directory" : error.message
+        })
+    )
+    const keys = yield* SigningKeys
+    const certificates = yield* Certificates
+    const trail = yield* AuditLog
+
+    const adopt = ({ claims, signed }: Sealed, file: string) =>
+      Effect.gen(function* () {
+        if (!(yield* certificates.adopt(claims, signed))) return false
+        yield* trail
+          .record({
+            action: "certificate.import",
+            resource: certificateResource(claims.sub),
+            ghostId: null,
+            shellId: null,
+            result: "ALLOWED",
+            reason: signed === undefined ? "signed anew" : "its signature stands",
+            requestId: null,
+            metadata: { by: request.by, file, certificate_id: claims.jti }
+          })
+          .pipe(
+            Effect.tapError(() =>
+              Effect.ignore(certificates.revoke(claims.jti, { ghostId: "import", reason: "it could not be recorded" }))
+            )
+          )
+        return true
+      }).pipe(Effect.uninterruptible)
+
+    const one = (file: string) =>
+      Effect.gen(function* () {
+        const refused = (reason: string, agent: string | null): Imported => ({
+          file,
+          outcome: "refused",
+          agent,
+          id: null,
+          expiresAt: null,
+          reason
+        })
+        const parsed = yield* Effect.either(readFile(path.join(directory, file), request.assumeUtc))
+        if (Either.isLeft(parsed)) return refused(parsed.left, null)
+        const taken = yield* Effect.either(sealed(keys, parsed.right, request.resign))
+        if (Either.isLeft(taken)) return refused(taken.left, parsed.right.agent)
+        const { claims, signed } = taken.right
+        const isNew = request.dryRun
+          ? (yield* certificates.find(claims.jti)) === undefined
+          : yield* adopt(taken.right, file)
+        const done = request.dryRun ? "accepted" : signed === undefined ? "resigned" : "imported"
+        const imported: Imported = {
+          file,
+          outcome: isNew ? done : "present",
+          agent: claims.sub,
+          id: claims.jti,
+          expiresAt: claims.exp,
+          reason: null
+        }
+        return imported
+      })
+
+    return yield* Effect.forEach(names.filter((name) => name.endsWith(".json")).sort(), (file, done) =>
+      Effect.mapError(one(file), ({ message }) => new ImportStopped({ done, reason: message }))
+    )
+  })
