@@ -1,5 +1,4 @@
 import * as Path from "node:path"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -104,7 +103,7 @@ export const serve = <E, R>(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
-      Layer.provide(GatekeeperPeer.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))),
+      Layer.provide(GatekeeperPeer.layer),
       Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
       Layer.provide(schemas(services)),
       Layer.provide([storage(services, { join: false }), Addresses.layer]),

@@ -26,6 +26,8 @@ export interface SettingsValues {
   readonly ports: Readonly<Record<ServiceName, number>>
   /** Where services that run elsewhere are; None: in this process, or on this machine at its default port. */
   readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
+  /** How long a peer may take to answer; then whoever asked refuses. */
+  readonly peerTimeout: Duration.Duration
   readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
   /** The role that owns the schema; by default the application's. */
   readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
@@ -97,6 +99,9 @@ const config: Config.Config<SettingsValues> = Config.all({
     gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
     guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
+  peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
+    Setting.orDefault(Duration.seconds(2))
+  ),
   urls: perService(urlsOf),
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
     Setting.orDefault("upgrade")
