@@ -19,6 +19,7 @@ import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Telemetry from "../platform/Telemetry.ts"
 import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
@@ -106,7 +107,7 @@ export const serve = <E, R>(
       Layer.provide(GatekeeperPeer.layer),
       Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
       Layer.provide(schemas(services)),
-      Layer.provide([storage(services, { join: false }), Addresses.layer]),
+      Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))
     )
   )

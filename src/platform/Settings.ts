@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { type ServiceName, serviceNames } from "../domain/Service.ts"
 import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
 import * as Setting from "./Setting.ts"
+import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
 export type MigrateOnStart = "upgrade" | "verify" | "off"
@@ -47,6 +48,7 @@ export interface SettingsValues {
     /** `auto`: pretty on a terminal, JSON otherwise. */
     readonly format: "auto" | "pretty" | "json"
   }
+  readonly telemetry: TelemetrySettings
 }
 
 const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper: 8001, guardian: 8003, router: 8004 }
@@ -136,7 +138,8 @@ const config: Config.Config<SettingsValues> = Config.all({
       Config.map((name): LogLevel.Literal => levels[name])
     ),
     format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
-  })
+  }),
+  telemetry: telemetrySettings
 }).pipe(
   Config.map(({ urls, ...rest }) => ({
     ...rest,

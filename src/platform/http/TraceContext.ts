@@ -89,8 +89,9 @@ const requestOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): HttpServerReque
 export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Readonly<Record<string, string>> => {
   const headers = requestOf(fiber)?.headers
   const span = Context.getOption(fiber.currentContext, Tracer.ParentSpan)
+  // Where tracing is off, spans have no ids.
   const traceparent =
-    span._tag === "Some"
+    span._tag === "Some" && span.value.traceId.length === 32
       ? traceparentOf({ traceId: span.value.traceId, parentId: span.value.spanId, sampled: span.value.sampled })
       : headers?.["traceparent"]
   if (traceparent === undefined) return {}
