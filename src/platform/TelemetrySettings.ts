@@ -94,7 +94,12 @@ const pairs = { expected: "key=value pairs, separated by commas, values percent-
 export const telemetrySettings: Config.Config<TelemetrySettings> = Config.all({
   endpoint: Setting.setting(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    { expected: "an http or https URL without user, password and query", example: "http://127.0.0.1:4318" },
+    // Not repeated when it is refused: it may be refused because of a password.
+    {
+      expected: "an http or https URL without user, password and query",
+      example: "http://127.0.0.1:4318",
+      secret: true
+    },
     parseEndpoint
   ),
   headers: Setting.setting(

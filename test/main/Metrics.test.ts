@@ -6,11 +6,8 @@ import { ask, Gravitas, request } from "../support/Gravitas.ts"
 const scraped = (url: string) =>
   Effect.promise(async (signal) => {
     const response = await fetch(`${url}/metrics`, { signal })
-    return {
-      status: response.status,
-      type: response.headers.get("content-type"),
-      families: parse(await response.text())
-    }
+    const text = await response.text()
+    return { status: response.status, type: response.headers.get("content-type"), text, families: parse(text) }
   })
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/metrics", (it) => {
@@ -23,7 +20,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/
       yield* request(`${yield* program.url("router")}/healthz`)
       // Audit's own numbers are published each second.
       yield* Effect.sleep("1200 millis")
-      const { families, status, type } = yield* scraped(gatekeeper)
+      const { families, status, text, type } = yield* scraped(gatekeeper)
       expect(status).toBe(200)
       expect(type).toBe("text/plain; version=0.0.4; charset=utf-8")
       const family = (name: string) => families.find((one) => one.name === name)
@@ -39,10 +36,15 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/
       expect(valueOf({ service: "router", route: "/healthz", status: "200" })).toBe("1")
       const duration = family("http_server_request_duration_seconds")
       expect(duration?.type).toBe("HISTOGRAM")
-      const ofValidate = duration?.metrics.find((one) => one.labels?.["route"] === "/validate")
-      expect(ofValidate?.count).toBe("4")
-      expect(ofValidate?.buckets?.["+Inf"]).toBe("4")
-      expect(Number(ofValidate?.sum)).toBeGreaterThan(0)
+      // The parser folds the histograms of all labels into one, so these are read line by line.
+      const ofValidate = [...text.matchAll(/^http_server_request_duration_seconds_(\w+)\{(.*)\} (.+)$/gm)]
+        .filter(([, , labels]) => labels?.includes('route="/validate"'))
+        .map(([, part, labels, value]) => ({ part, bound: /le="(.+?)"/.exec(labels ?? "")?.[1], value: Number(value) }))
+      expect(ofValidate.find(({ part }) => part === "count")?.value).toBe(4)
+      expect(ofValidate.find(({ part }) => part === "sum")?.value).toBeGreaterThan(0)
+      const buckets = ofValidate.filter(({ part }) => part === "bucket")
+      expect(buckets.at(-1)).toMatchObject({ bound: "+Inf", value: 4 })
+      expect(buckets.map(({ value }) => value)).toEqual(buckets.map(({ value }) => value).toSorted((a, b) => a - b))
       expect(family("audit_events_offered")?.metrics[0]?.value).toBe("4")
     })
   )
