@@ -17,9 +17,9 @@ import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { metricsPage } from "./MetricsPage.ts"
 import { aboutPaths, documented } from "./OpenApiDocument.ts"
-import { routeTable } from "./RouteTable.ts"
+import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
-import { answerStrays, answerUndecoded, type RouteList } from "./Strays.ts"
+import { answerStrays, answerUndecoded } from "./Strays.ts"
 import { beginTrace } from "./TraceContext.ts"
 
 /** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */

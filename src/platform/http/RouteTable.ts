@@ -1,4 +1,5 @@
-import type { RouteList } from "./Strays.ts"
+/** The methods of each path of a service's contract. */
+export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
 
 export interface Route {
   /** As the contract has it: `/badges/:ghost/:badge`. */

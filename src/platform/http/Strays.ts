@@ -10,10 +10,7 @@ import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { errorResponse } from "./ErrorBody.ts"
 import { requestId } from "./RequestId.ts"
-import type { RouteTable } from "./RouteTable.ts"
-
-/** The methods of each path of a service's contract. */
-export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
+import type { RouteList, RouteTable } from "./RouteTable.ts"
 
 /** Reads them off the contract itself, so that 405 can name what is allowed. */
 export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
