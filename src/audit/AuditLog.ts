@@ -2,11 +2,13 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
 import type { DatabaseError } from "../platform/DatabaseError.ts"
+import { currentTraceId } from "../platform/http/TraceContext.ts"
 import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditId } from "./AuditId.ts"
 import type { AuditLedger } from "./AuditLedger.ts"
@@ -50,6 +52,13 @@ const tellStepBack = (millis: number) =>
       "wrong times, those from now on the clock's again. Check the machine's time service; said once."
   )
 
+/** The event with the trace of the request that this fiber answers. */
+const traced = (event: AuditEvent, fiber: Fiber.RuntimeFiber<unknown, unknown>): AuditEvent => {
+  if (event.traceId !== undefined) return event
+  const traceId = currentTraceId(fiber)
+  return traceId === undefined ? event : { ...event, traceId }
+}
+
 const behind: Refusal = { reason: "behind", detail: "what waits for it is older than answers may wait" }
 
 const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
@@ -81,8 +90,9 @@ const make = (
     // Added after the forks, so it runs before they are interrupted.
     yield* Effect.addFinalizer(() => end)
 
-    const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
-      Effect.suspend(() => {
+    const withdraw = (recorded: AuditEvent, id: AuditId, why: string) =>
+      Effect.withFiberRuntime<void>((fiber) => {
+        const event = traced(recorded, fiber)
         if (recorder.recordOwn(withdrawal(event, id, why)) !== undefined) return Effect.void
         pipeline.notWithdrawn()
         return Effect.logError(
@@ -107,8 +117,9 @@ const make = (
       )
 
     return {
-      record: (event: AuditEvent) =>
-        Effect.suspend(() => {
+      record: (decided: AuditEvent) =>
+        Effect.withFiberRuntime((fiber) => {
+          const event = traced(decided, fiber)
           const durability = exceptions.get(event.result) ?? common
           if (durability === "commit" && pipeline.isBehind()) return unavailable(recorder.refuse(behind))
           const id = recorder.record(event, durability === "commit")

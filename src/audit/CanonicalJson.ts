@@ -24,6 +24,12 @@ export type Blemish =
   | "key-truncated"
   | "key-clash"
 
+/** A member that the outermost object has whatever was given, in the place of one of the same name; `json` needs no escape. */
+export interface Reserved {
+  readonly key: string
+  readonly json: string
+}
+
 export interface Encoded {
   readonly json: string
   readonly blemishes: ReadonlySet<Blemish>
@@ -45,7 +51,10 @@ class Walk {
   private readonly above: Array<object> = []
   blemishes: Set<Blemish> | undefined
 
-  constructor(private readonly budget: Budget) {
+  constructor(
+    private readonly budget: Budget,
+    private readonly reserved: Reserved | undefined
+  ) {
     this.membersLeft = budget.members
     this.sizeLeft = budget.size
   }
@@ -141,7 +150,13 @@ class Walk {
   private object(given: object): string {
     let json = "{"
     let previous: string | undefined
+    let reserved = this.above.length === 1 ? this.reserved : undefined
     for (const [key, original] of this.keys(given)) {
+      if (reserved !== undefined && key >= reserved.key) {
+        json += `${previous === undefined ? "" : ","}"${reserved.key}":${reserved.json}`
+        previous = reserved.key
+        reserved = undefined
+      }
       if (key === previous) {
         this.blemish("key-clash")
         continue
@@ -152,6 +167,7 @@ class Walk {
       json += `${previous === undefined ? "" : ","}${this.spend(JSON.stringify(key))}:${value}`
       previous = key
     }
+    if (reserved !== undefined) json += `${previous === undefined ? "" : ","}"${reserved.key}":${reserved.json}`
     return `${json}}`
   }
 
@@ -204,10 +220,11 @@ const bigintText = (given: bigint): string => {
 
 /**
  * Canonical JSON (RFC 8785) of any JavaScript value, within a budget. Never throws; takes time and memory in proportion to
- * the budget, not to the value (its key lists aside, which the engine makes whole). Undefined becomes null.
+ * the budget, not to the value (its key lists aside, which the engine makes whole). Undefined becomes null. A `reserved` member
+ * costs none of the budget.
  */
-export const encodeCanonical = (given: unknown, budget: Budget): Encoded => {
-  const walk = new Walk(budget)
+export const encodeCanonical = (given: unknown, budget: Budget, reserved?: Reserved): Encoded => {
+  const walk = new Walk(budget, reserved)
   const json = walk.value(given) ?? "null"
   return { json, blemishes: walk.blemishes ?? none }
 }

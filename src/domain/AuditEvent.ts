@@ -40,6 +40,8 @@ export const AuditEvent = Schema.Struct({
   reason: Schema.NullOr(Schema.String),
   requestId: Schema.NullOr(Schema.String),
   /** A JSON object. Anything else is stored under the key `value`. */
-  metadata: Schema.Unknown
+  metadata: Schema.Unknown,
+  /** 32 hexadecimal digits; where left out, that of the request in which the event is recorded. Stored as `metadata.trace_id`. */
+  traceId: Schema.optional(Schema.String)
 })
 export type AuditEvent = typeof AuditEvent.Type

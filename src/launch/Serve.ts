@@ -1,5 +1,4 @@
 import * as Path from "node:path"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,6 +19,7 @@ import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Telemetry from "../platform/Telemetry.ts"
 import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
@@ -107,10 +107,10 @@ export const serve = <E, R>(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
-      Layer.provide(GatekeeperPeer.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))),
+      Layer.provide(GatekeeperPeer.layer),
       Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
       Layer.provide(schemas(services)),
-      Layer.provide([storage(services, { join: false }), Addresses.layer]),
+      Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))
     )
   )

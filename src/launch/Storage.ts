@@ -9,14 +9,19 @@ import { embeddedServices, Settings } from "../platform/Settings.ts"
 import { shutdownShares } from "../platform/ShutdownShares.ts"
 
 /**
+ * `beneathPools` ends after the pools and before the embedded server.
+ *
  * The database of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
  *
  * `join`: a command uses the embedded server that a running Gravitas keeps; a server wants one of its own.
  */
-export const storage = (services: ReadonlyArray<ServiceName>, options: { readonly join: boolean }) =>
+export const storage = <E = never, R = never>(
+  services: ReadonlyArray<ServiceName>,
+  options: { readonly join: boolean; readonly beneathPools?: Layer.Layer<never, E, R> }
+) =>
   Layer.unwrapEffect(
     Effect.map(Settings, (settings) => {
-      const database = Database.layer(services)
+      const database = Layer.provide(Database.layer(services), options.beneathPools ?? Layer.empty)
       const isEmbedded = embeddedServices(settings).some((service) => services.includes(service))
       if (!isEmbedded) return database
       return Layer.provideMerge(

@@ -7,6 +7,9 @@ import * as Schema from "effect/Schema"
 import { GatekeeperApi } from "../gatekeeper/Api.ts"
 import { locationOf } from "./Location.ts"
 import * as Outgoing from "./Outgoing.ts"
+import * as PeerCall from "./PeerCall.ts"
+import { type CallFailure, reasonOf } from "./PeerCall.ts"
+import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** May the bearer of `authorization` do this? */
@@ -40,6 +43,27 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
   }
 }
 
+interface Declared {
+  readonly error: { readonly code: string; readonly message: string; readonly audit_id?: string | undefined }
+}
+
+const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
+  if (failure instanceof PeerUnavailable) return failure
+  if (!("error" in failure)) return new PeerUnavailable({ peer: "gatekeeper", reason: reasonOf(failure) })
+  const { audit_id: auditId, code, message } = failure.error
+  const recorded = auditId === undefined ? {} : { auditId }
+  switch (code) {
+    case "unauthenticated":
+    case "access_denied":
+    case "invalid_request":
+      return new NotAuthorized({ code, reason: message, ...recorded })
+    case "body_too_large":
+      return new NotAuthorized({ code: "invalid_request", reason: message, ...recorded })
+    default:
+      return new PeerUnavailable({ peer: "gatekeeper", reason: message })
+  }
+}
+
 /** Asks the gatekeeper over HTTP, by the client that its contract yields. It records each decision itself. */
 export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
   Gatekeeper,
@@ -51,6 +75,7 @@ export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
     Gatekeeper,
     Effect.gen(function* () {
       const http = yield* Effect.context<HttpClient.HttpClient>()
+      const call = yield* PeerCall.make("gatekeeper")
       // Made at the first question: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
         Effect.flatMap(yield* locationOf("gatekeeper"), (baseUrl) =>
@@ -58,30 +83,26 @@ export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
         ).pipe(Effect.provide(http))
       )
       return {
-        authorize: Effect.fn("Gatekeeper.authorize")(function* (question) {
+        authorize: Effect.fn("Gatekeeper.authorize", { kind: "client" })(function* (question) {
           const { decisions } = yield* client
           const { action, authorization, metadata, requestId, resource } = question
           const allowed = yield* decisions
             .validate({ payload: { action, resource, ...(metadata === undefined ? {} : { metadata }) } })
             .pipe(
+              // A decision without a subject or a row is none.
+              Effect.filterOrFail(
+                ({ audit_id, ghost_id }) => ghost_id !== "" && audit_id !== "",
+                () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
+              ),
+              (asking) => call(asking, meaning),
               Outgoing.withHeaders({
                 "x-request-id": requestId,
                 ...(authorization === undefined ? {} : { authorization })
-              }),
-              Effect.mapError((failure) => {
-                if ("error" in failure) {
-                  const { audit_id: auditId, code, message } = failure.error
-                  if (code === "unauthenticated" || code === "access_denied" || code === "invalid_request") {
-                    return new NotAuthorized({ code, reason: message, ...(auditId === undefined ? {} : { auditId }) })
-                  }
-                  return new PeerUnavailable({ peer: "gatekeeper", reason: message })
-                }
-                return new PeerUnavailable({ peer: "gatekeeper", reason: failure._tag })
               })
             )
           return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
         })
       }
     })
-  )
+  ).pipe(Layer.provide(PeerHttp.layer))
 }

@@ -8,6 +8,9 @@ import * as Schema from "effect/Schema"
 import { WorkGroup } from "../guardian/Api.ts"
 import { locationOf } from "./Location.ts"
 import * as Outgoing from "./Outgoing.ts"
+import * as PeerCall from "./PeerCall.ts"
+import { type CallFailure, reasonOf } from "./PeerCall.ts"
+import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** In whose name, and under which id, the guardian is asked. */
@@ -35,6 +38,19 @@ export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("Guar
 
 const isRefusal = Schema.is(GuardianRefused.fields.code)
 
+interface Declared {
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
+  if (!("error" in failure)) return new PeerUnavailable({ peer: "guardian", reason: reasonOf(failure) })
+  const { code, message } = failure.error
+  if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
+  return code === "body_too_large"
+    ? new GuardianRefused({ code: "invalid_request", reason: message })
+    : new PeerUnavailable({ peer: "guardian", reason: message })
+}
+
 /** Asks the guardian over HTTP, by the client that its contract yields. */
 export class Guardian extends Context.Tag("peers/Guardian")<
   Guardian,
@@ -59,48 +75,40 @@ export class Guardian extends Context.Tag("peers/Guardian")<
     Guardian,
     Effect.gen(function* () {
       const http = yield* Effect.context<HttpClient.HttpClient>()
+      const call = yield* PeerCall.make("guardian")
       // Made at the first question: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
         Effect.flatMap(yield* locationOf("guardian"), (baseUrl) =>
           HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: Outgoing.carrying })
         ).pipe(Effect.provide(http))
       )
-      const failed = (
-        failure: { readonly _tag: string } | { readonly error: { readonly code: string; readonly message: string } }
-      ) => {
-        if (!("error" in failure)) return new PeerUnavailable({ peer: "guardian", reason: failure._tag })
-        const { code, message } = failure.error
-        return isRefusal(code)
-          ? new GuardianRefused({ code, reason: message })
-          : new PeerUnavailable({ peer: "guardian", reason: message })
-      }
       const inNameOf = ({ authorization, requestId }: Asker) =>
         Outgoing.withHeaders({
           "x-request-id": requestId,
           ...(authorization === undefined ? {} : { authorization })
         })
       return {
-        certified: Effect.fn("Guardian.certified")(function* (question) {
+        certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
           const { work } = yield* client
           const { agent, expires_at: expiresAt } = yield* work
             .validate({ payload: { agent: question.agent } })
-            .pipe(inNameOf(question), Effect.mapError(failed))
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
           return { agent, expiresAt }
         }),
-        startSession: Effect.fn("Guardian.startSession")(function* (question) {
+        startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
           const { work } = yield* client
           const { agent, metadata, sessionId } = question
           yield* work
             .startSession({ payload: { agent, session_id: sessionId, metadata } })
-            .pipe(inNameOf(question), Effect.mapError(failed))
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
         }),
-        endSession: Effect.fn("Guardian.endSession")(function* (question) {
+        endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
           const { work } = yield* client
           yield* work
             .endSession({ payload: { session_id: question.sessionId } })
-            .pipe(inNameOf(question), Effect.mapError(failed))
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
         })
       }
     })
-  )
+  ).pipe(Layer.provide(PeerHttp.layer))
 }

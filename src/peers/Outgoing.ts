@@ -3,6 +3,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as GlobalValue from "effect/GlobalValue"
+import { outgoingTrace } from "../platform/http/TraceContext.ts"
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -16,8 +17,15 @@ export const withHeaders =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(effect, outgoing, headers)
 
-/** A client whose requests carry what `withHeaders` says; a derived client has no place for them of its own. */
+/**
+ * A client whose requests carry what `withHeaders` says, and the trace that the calling fiber is part of; a derived client has no
+ * place for them of its own. The platform's own client span would repeat every header in its attributes, and make no use of a
+ * trace that is passed on but not recorded.
+ */
 export const carrying = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
   HttpClient.mapRequestEffect(client, (request) =>
-    Effect.map(FiberRef.get(outgoing), (headers) => HttpClientRequest.setHeaders(request, headers))
-  )
+    Effect.withFiberRuntime((fiber) => {
+      const headers = { ...outgoingTrace(fiber), ...fiber.getFiberRef(outgoing) }
+      return Effect.succeed(HttpClientRequest.setHeaders(request, headers))
+    })
+  ).pipe(HttpClient.withTracerDisabledWhen(() => true))

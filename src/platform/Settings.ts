@@ -12,6 +12,7 @@ import { type ServiceName, serviceNames } from "../domain/Service.ts"
 import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
 import { type GuardianSettings, guardianSettings } from "./GuardianSettings.ts"
 import * as Setting from "./Setting.ts"
+import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
 export type MigrateOnStart = "upgrade" | "verify" | "off"
@@ -27,6 +28,8 @@ export interface SettingsValues {
   readonly ports: Readonly<Record<ServiceName, number>>
   /** Where services that run elsewhere are; None: in this process, or on this machine at its default port. */
   readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
+  /** How long a peer may take to answer; then whoever asked refuses. */
+  readonly peerTimeout: Duration.Duration
   readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
   /** The role that owns the schema; by default the application's. */
   readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
@@ -47,6 +50,7 @@ export interface SettingsValues {
     /** `auto`: pretty on a terminal, JSON otherwise. */
     readonly format: "auto" | "pretty" | "json"
   }
+  readonly telemetry: TelemetrySettings
 }
 
 const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper: 8001, guardian: 8003, router: 8004 }
@@ -99,6 +103,9 @@ const config: Config.Config<SettingsValues> = Config.all({
     gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
     guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
+  peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
+    Setting.orDefault(Duration.seconds(2))
+  ),
   urls: perService(urlsOf),
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
     Setting.orDefault("upgrade")
@@ -134,7 +141,8 @@ const config: Config.Config<SettingsValues> = Config.all({
       Config.map((name): LogLevel.Literal => levels[name])
     ),
     format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
-  })
+  }),
+  telemetry: telemetrySettings
 }).pipe(
   Config.map(({ urls, ...rest }) => ({
     ...rest,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
 import { encodeEvent, limits } from "../../src/audit/EventEncoding.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { anEvent } from "./Events.ts"
@@ -36,6 +37,52 @@ describe("an event's encoding", () => {
     ["everything missing", hostile({ action: undefined, resource: undefined, result: undefined }), []]
   ])("marks %s", (_, event, marks) => {
     expect(encodeEvent(event).marks).toEqual(marks)
+  })
+
+  describe("puts the trace into the metadata, in its place", () => {
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
+    const trace = `"trace_id":"${traceId}"`
+    it.each<[name: string, metadata: unknown, json: string, marks: Array<string>]>([
+      ["of nothing", undefined, `{${trace}}`, []],
+      ["before what comes after it", { zone: 1 }, `{${trace},"zone":1}`, []],
+      ["after what comes before it", { agent: 1 }, `{"agent":1,${trace}}`, []],
+      ["in between", { zone: 2, agent: 1 }, `{"agent":1,${trace},"zone":2}`, []],
+      ["for one that was given", { trace_id: "of another", zone: 2 }, `{${trace},"zone":2}`, ["metadata:key-clash"]],
+      ["not further in", { agent: { trace_id: "x" } }, `{"agent":{"trace_id":"x"},${trace}}`, []],
+      ["of what is no object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
+      ["of a key that sorts right before it", { trace_ic: 1 }, `{"trace_ic":1,${trace}}`, []]
+    ])("%s", (_, metadata, json, marks) => {
+      const encoded = encodeEvent({ ...anEvent, metadata, traceId })
+      expect(encoded.metadata).toBe(json)
+      expect(encoded.marks).toEqual(marks)
+    })
+
+    it("whatever is given, and however much: no member is there twice, and the trace always", () => {
+      FastCheck.assert(
+        FastCheck.property(
+          FastCheck.dictionary(
+            FastCheck.oneof(FastCheck.string(), FastCheck.constant("trace_id")),
+            FastCheck.jsonValue(),
+            {
+              maxKeys: 100,
+              size: "max"
+            }
+          ),
+          (metadata) => {
+            const { metadata: json } = encodeEvent({ ...anEvent, metadata, traceId })
+            const read: Record<string, unknown> = JSON.parse(json)
+            expect(read["trace_id"]).toBe(traceId)
+            const sorted = Object.keys(read).filter((key) => !/^\d+$/.test(key))
+            expect(sorted).toEqual(sorted.toSorted((a, b) => (a < b ? -1 : 1)))
+            expect(json.split(trace).length).toBe(2)
+          }
+        )
+      )
+    })
+
+    it("but not what is no trace id", () => {
+      expect(encodeEvent({ ...anEvent, metadata: {}, traceId: '","forged":"' }).metadata).toBe("{}")
+    })
   })
 
   it("survives properties that throw", () => {

@@ -170,7 +170,10 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
       const { databaseUrl } = yield* Gravitas
       const answer = yield* ask({ resource: "vaults/a", metadata: { nested: { yes: true, none: null } } })
       const row = yield* rowNamedBy(answer)
-      expect(row["metadata"]).toEqual({ nested: { yes: true, none: null } })
+      expect(row["metadata"]).toEqual({
+        nested: { yes: true, none: null },
+        trace_id: expect.stringMatching(/^[0-9a-f]{32}$/)
+      })
       const types = yield* rowsOf(
         databaseUrl,
         `select column_name, data_type from information_schema.columns

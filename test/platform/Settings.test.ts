@@ -36,6 +36,16 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["GATEKEEPER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
   ["GUARDIAN_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
   ["ROUTER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["PEER_TIMEOUT", "1ms", "a duration from 10ms to 1m"],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "key=value pairs"],
+  ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "one of http/json, http/protobuf"],
+  ["OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds"],
+  ["OTEL_SDK_DISABLED", "perhaps", "one of true, false"],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a", "key=value pairs"],
+  ["OTEL_TRACES_SAMPLER", "sometimes", "one of always_on"],
+  ["OTEL_TRACES_SAMPLER_ARG", "2", "a share from 0 to 1"],
+  ["OTEL_METRICS_EXPORTER", "prometheus", "one of otlp, none"],
   ["MIGRATE_ON_START", "maybe", "one of upgrade, verify, off"],
   ["DATABASE_CONNECT_DEADLINE", "30", "a duration from 100ms to 1h"],
   ["JWT_SECRET_KEY", "hunter2", "at least 32 bytes of secret text"],
@@ -64,6 +74,14 @@ describe("Settings", () => {
       const settings = yield* load({})
       const none = { gatekeeper: Option.none(), guardian: Option.none(), router: Option.none() }
       expect(settings).toEqual({
+        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
+        peerTimeout: Duration.seconds(2),
+        telemetry: expect.objectContaining({
+          endpoint: Option.none(),
+          disabled: false,
+          serviceName: "gravitas",
+          sampler: { parentBased: true, ratio: 1 }
+        }),
         environment: "development",
         home: ".gravitas",
         host: "127.0.0.1",

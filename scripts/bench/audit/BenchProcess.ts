@@ -21,6 +21,8 @@ export interface BenchProcessOptions {
   readonly program: string
   readonly words: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
+  /** For node itself. */
+  readonly flags?: ReadonlyArray<string>
 }
 
 /** What the machine's own environment says of audit, ports and the like must not reach the program. */
@@ -31,9 +33,9 @@ const inherited = Object.fromEntries(
   })
 )
 
-const start = ({ environment, program, words }: BenchProcessOptions): ChildProcess =>
+const start = ({ environment, flags = [], program, words }: BenchProcessOptions): ChildProcess =>
   fork(fileURLToPath(new URL(program, import.meta.url)), words, {
-    execArgv: ["--import", tsxLoader],
+    execArgv: [...flags, "--import", tsxLoader],
     env: { ...inherited, ...environment },
     // Its log goes where the progress goes.
     stdio: ["ignore", 2, 2, "ipc"]
@@ -80,3 +82,16 @@ export const tell = (message: Readonly<Record<string, unknown>>): Effect.Effect<
 export const endWithBench = (): void => {
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
 }
+
+/** Answers every message with the processor time of this process, user and system, in microseconds. */
+export const usageOnDemand: Effect.Effect<never> = Effect.async<void>((resume) => {
+  process.once("message", () => resume(Effect.void))
+}).pipe(
+  Effect.zipRight(
+    Effect.suspend(() => {
+      const { system, user } = process.cpuUsage()
+      return tell({ processorTime: user + system })
+    })
+  ),
+  Effect.forever
+)

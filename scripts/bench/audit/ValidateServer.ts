@@ -9,7 +9,8 @@ import { storage } from "../../../src/launch/Storage.ts"
 import { Addresses } from "../../../src/platform/http/Addresses.ts"
 import * as Logging from "../../../src/platform/Logging.ts"
 import { Settings } from "../../../src/platform/Settings.ts"
-import { endWithBench, tell } from "./BenchProcess.ts"
+import * as Telemetry from "../../../src/platform/Telemetry.ts"
+import { endWithBench, tell, usageOnDemand } from "./BenchProcess.ts"
 
 /** A gatekeeper as the program runs one, or, with the word `off`, the same without a trail. ValidateBench starts it. */
 const isOff = process.argv[2] === "off"
@@ -30,26 +31,13 @@ const announced = Effect.gen(function* () {
   yield* tell({ url: addresses.get("gatekeeper")?.url })
 })
 
-/** Of this process, user and system, in microseconds. */
-const tellUsage = Effect.suspend(() => {
-  const { system, user } = process.cpuUsage()
-  return tell({ processorTime: user + system })
-})
-
-const answers = Effect.zipRight(
-  Effect.async<void>((resume) => {
-    process.once("message", () => resume(Effect.void))
-  }),
-  tellUsage
-).pipe(Effect.forever)
-
 endWithBench()
 
 Layer.effectDiscard(announced).pipe(
-  Layer.merge(Layer.scopedDiscard(Effect.forkScoped(answers))),
+  Layer.merge(Layer.scopedDiscard(Effect.forkScoped(usageOnDemand))),
   Layer.provide(Gatekeeper.layer),
   Layer.provide(trail),
-  Layer.provide([storage(["gatekeeper"], { join: false }), Addresses.layer]),
+  Layer.provide([storage(["gatekeeper"], { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
   Layer.provide(Logging.layer("stderr")),
   Layer.provide([Settings.layer, NodeContext.layer]),
   Layer.launch,

@@ -1,14 +1,39 @@
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings } from "../Settings.ts"
 import { shutdownShares } from "../ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
+import { docsPage } from "./DocsPage.ts"
+import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
-import { answerStrays, type RouteList } from "./Strays.ts"
+import { metricsPage } from "./MetricsPage.ts"
+import { aboutPaths, documented } from "./OpenApiDocument.ts"
+import { type RouteList, routeTable } from "./RouteTable.ts"
+import { withServerSpan } from "./ServerSpan.ts"
+import { answerStrays, answerUndecoded } from "./Strays.ts"
+import { beginTrace } from "./TraceContext.ts"
+
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
+const aboutRoutes = (service: ServiceName) =>
+  Effect.gen(function* () {
+    const { api } = yield* HttpApi.Api
+    const router = yield* HttpApiBuilder.Router
+    const contract = documented(service, api)
+    const docs = yield* Effect.cached(docsPage(contract))
+    const document = yield* Effect.cached(Effect.sync(() => HttpServerResponse.unsafeJson(OpenApi.fromApi(contract))))
+    yield* router.get("/openapi.json", document)
+    yield* router.get("/docs", docs)
+    yield* router.get("/metrics", yield* metricsPage)
+  })
 
 /**
  * Serves a service's `HttpApi` on its own port, from the moment this layer is built until its scope ends; then it stops
@@ -22,14 +47,28 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string)
     Effect.gen(function* () {
       const settings = yield* Settings
       const addresses = yield* Addresses
-      const app = yield* HttpApiBuilder.httpApp
-      const handler = yield* NodeHttpServer.makeHandler(answerStrays(service, routes)(app))
+      const about: RouteList = new Map(aboutPaths.map((path) => [path, ["GET"]]))
+      const table = routeTable(new Map([...routes, ...about]))
+      yield* aboutRoutes(service)
+      const middleware = yield* HttpApiBuilder.Middleware
+      yield* middleware.add(answerUndecoded)
+      const app = answerStrays(service, table)(yield* HttpApiBuilder.httpApp)
+      const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
+      const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
+        // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.
+        Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
+      )
       const url = yield* listen({
         service,
         host: settings.host,
         port: settings.ports[service],
         drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),
-        handler
+        routes: table,
+        metrics: httpMetrics(service),
+        handler: (request, response) => {
+          if (!isTraced) beginTrace(request)
+          handler(request, response)
+        }
       })
       yield* addresses.announce(service, { url, revision })
     })

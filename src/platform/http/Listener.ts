@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import * as Http from "node:http"
+import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,10 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { errorText } from "./ErrorBody.ts"
+import type { HttpMetrics } from "./HttpMetrics.ts"
 import { assignRequestId } from "./RequestId.ts"
+import type { RouteTable } from "./RouteTable.ts"
+import { admitTraceContext } from "./TraceContext.ts"
 
 /** The port of a service could not be opened. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
@@ -35,6 +39,8 @@ export interface ListenOptions {
   readonly port: number
   /** How long the end of the scope waits for requests in flight before it cuts them off. */
   readonly drainFor: Duration.Duration
+  readonly routes?: RouteTable
+  readonly metrics?: HttpMetrics
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
@@ -64,6 +70,9 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
   )
 }
 
+/** As nginx and the platform count a client that hung up before its answer was whole. */
+const clientLeft = 499
+
 const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
   Effect.async((resume) => {
     const onError = (error: NodeJS.ErrnoException) =>
@@ -91,17 +100,24 @@ const urlOf = (server: Http.Server, host: string): string => {
 export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     const inFlight = new Set<Http.ServerResponse>()
+    const { metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
     const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes }, (request, response) => {
+      const began = performance.now()
       const id = assignRequestId(request)
+      admitTraceContext(request)
       response.setHeader("x-request-id", id)
-      if (draining) return refuseWhileDraining(options.service, id, response)
+      metrics?.began()
       inFlight.add(response)
       response.once("close", () => {
+        const status = response.writableFinished ? response.statusCode : clientLeft
+        const route = options.routes?.(request.url ?? "")?.path
+        metrics?.ended(request.method ?? "", route, status, (performance.now() - began) / 1_000)
         inFlight.delete(response)
         if (inFlight.size === 0) onIdle()
       })
+      if (draining) return refuseWhileDraining(options.service, id, response)
       options.handler(request, response)
     })
     server.on("clientError", refuseUnreadable)

@@ -10,9 +10,7 @@ import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { errorResponse } from "./ErrorBody.ts"
 import { requestId } from "./RequestId.ts"
-
-/** The methods of each path of a service's contract. */
-export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
+import type { RouteList, RouteTable } from "./RouteTable.ts"
 
 /** Reads them off the contract itself, so that 405 can name what is allowed. */
 export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
@@ -36,9 +34,19 @@ const isTagged =
 const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
 const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
 
+/** The answer to a request that the platform could not decode: the platform's own would have a shape and a status of its own. */
+export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+  Effect.catchAll(app, (error) =>
+    isDecodeError(error)
+      ? Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
+          errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: requestId(request) })
+        )
+      : Effect.fail(error)
+  )
+
 /** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
 export const answerStrays =
-  (service: ServiceName, routes: RouteList) =>
+  (service: ServiceName, routes: RouteTable) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {
       // The client hung up or the server is stopping: the platform answers 499 or 503.
@@ -49,7 +57,7 @@ export const answerStrays =
         if (isRouteNotFound(error)) {
           const path = request.url.split("?", 1)[0] ?? ""
           const asked = `${request.method} ${path.slice(0, 200)}`
-          const allowed = routes.get(path)?.join(", ")
+          const allowed = routes(path)?.methods.join(", ")
           return Effect.succeed(
             allowed === undefined
               ? errorResponse({
@@ -65,11 +73,6 @@ export const answerStrays =
                   requestId: id,
                   headers: { allow: allowed }
                 })
-          )
-        }
-        if (isDecodeError(error)) {
-          return Effect.succeed(
-            errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: id })
           )
         }
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`

@@ -2,6 +2,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import { routeTable } from "../../../src/platform/http/RouteTable.ts"
 import { answerStrays } from "../../../src/platform/http/Strays.ts"
 
 const request = HttpServerRequest.fromWeb(
@@ -18,7 +19,7 @@ describe("answerStrays", () => {
           logged.push(line)
         })
       )
-      const app = answerStrays("gatekeeper", new Map())(Effect.die(new Error("the secret of the house")))
+      const app = answerStrays("gatekeeper", routeTable(new Map()))(Effect.die(new Error("the secret of the house")))
       const response = yield* app.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
         Effect.scoped,

@@ -1,0 +1,68 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Schema from "effect/Schema"
+
+const Node = Schema.Struct({
+  id: Schema.Number,
+  callFrame: Schema.Struct({ functionName: Schema.String, url: Schema.String, lineNumber: Schema.Number })
+})
+
+const Profile = Schema.Struct({
+  nodes: Schema.Array(Node),
+  samples: Schema.Array(Schema.Number),
+  timeDeltas: Schema.Array(Schema.Number)
+})
+
+const decode = Schema.decodeUnknownSync(Schema.parseJson(Profile))
+
+export interface Share {
+  readonly name: string
+  /** Of the time in which the processor worked. */
+  readonly share: number
+}
+
+export interface ProfileReport {
+  readonly packages: ReadonlyArray<Share>
+  readonly functions: ReadonlyArray<Share>
+}
+
+/** `effect`, `@effect/platform`, `src/audit`, `node:http`; or what the engine does itself: `(garbage collector)`. */
+const packageOf = (frame: typeof Node.Type.callFrame): string => {
+  if (frame.url === "") return frame.functionName.startsWith("(") ? frame.functionName : "(native)"
+  if (frame.url.startsWith("node:")) return frame.url.split("/").slice(0, 2).join("/")
+  const [, inside] = frame.url.split(/node_modules\/(?!\.pnpm)/)
+  if (inside !== undefined) {
+    const [scope = "", name = ""] = inside.split("/")
+    return scope.startsWith("@") ? `${scope}/${name}` : scope
+  }
+  const [, own] = frame.url.split("/src/")
+  return own === undefined ? "scripts" : `src/${own.split("/").slice(0, -1).join("/")}`
+}
+
+const shares = (times: ReadonlyMap<string, number>, total: number, count: number): ReadonlyArray<Share> =>
+  [...times]
+    .map(([name, time]) => ({ name, share: time / total }))
+    .toSorted((a, b) => b.share - a.share)
+    .slice(0, count)
+
+/** Sums the self times of V8's profile in `directory`. */
+export const readProfile = (directory: string): ProfileReport => {
+  const [file] = Fs.readdirSync(directory).filter((name) => name.endsWith(".cpuprofile"))
+  if (file === undefined) throw new Error(`no profile in ${directory}`)
+  const { nodes, samples, timeDeltas } = decode(Fs.readFileSync(Path.join(directory, file), "utf8"))
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const packages = new Map<string, number>()
+  const functions = new Map<string, number>()
+  let total = 0
+  samples.forEach((id, index) => {
+    const frame = byId.get(id)?.callFrame
+    const time = timeDeltas[index] ?? 0
+    if (frame === undefined || frame.functionName === "(idle)" || frame.functionName === "(program)") return
+    total += time
+    const name = packageOf(frame)
+    packages.set(name, (packages.get(name) ?? 0) + time)
+    const place = `${frame.functionName || "(anonymous)"} ${name}:${frame.lineNumber + 1}`
+    functions.set(place, (functions.get(place) ?? 0) + time)
+  })
+  return { packages: shares(packages, total, 20), functions: shares(functions, total, 30) }
+}

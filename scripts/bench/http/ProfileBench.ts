@@ -1,0 +1,32 @@
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
+import { tokenOf } from "../../../test/support/Tokens.ts"
+import { progress } from "../Progress.ts"
+import { fixed, line } from "../Table.ts"
+import { type ProfileReport, readProfile } from "./CpuProfile.ts"
+import { drive } from "./HttpBench.ts"
+import { startServer } from "./Rivals.ts"
+
+const millis = 8_000
+
+/** Where the processor's time of a server goes while it answers `/validate`, its start left out as far as it is short beside that. */
+export const profileBench = (database: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryHome
+    const token = yield* Effect.promise(() => tokenOf("Librarian"))
+    yield* Effect.gen(function* () {
+      const server = yield* startServer(database, "validate", ["--cpu-prof", `--cpu-prof-dir=${directory}`])
+      yield* progress("/validate under load, profiled")
+      yield* drive(server, token, millis)
+    }).pipe(Effect.scoped)
+    return readProfile(directory)
+  }).pipe(Effect.scoped)
+
+export const profileTable = ({ functions, packages }: ProfileReport): ReadonlyArray<string> => [
+  line("/validate, self time by package", ["%"]),
+  ...packages.map(({ name, share }) => line(name, [fixed(1)(share * 100)])),
+  "",
+  line("by function", ["%"]),
+  ...functions.map(({ name, share }) => line(name, [fixed(1)(share * 100)]))
+]

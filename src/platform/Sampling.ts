@@ -1,0 +1,47 @@
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import type { Sampler } from "./TelemetrySettings.ts"
+
+/** Digits of the trace id that decide, and how many values they have. */
+const decidingDigits = 8
+const values = 16 ** decidingDigits
+
+/**
+ * Whether a trace is recorded: by the last digits of its id, so that every process with the same ratio decides alike (the
+ * specification's TraceIdRatioBased). A trace that came from elsewhere goes as it began where the sampler minds its parent.
+ */
+export const isSampled = (
+  sampler: Sampler,
+  traceId: string,
+  remoteParent: Pick<Tracer.ExternalSpan, "sampled"> | undefined
+): boolean =>
+  sampler.parentBased && remoteParent !== undefined
+    ? remoteParent.sampled
+    : Number.parseInt(traceId.slice(-decidingDigits), 16) < sampler.ratio * values
+
+/** Carries the trace on, and is told of to nobody. */
+const unrecorded = (span: Tracer.Span): Tracer.Span => ({
+  ...span,
+  _tag: "Span",
+  sampled: false,
+  end: () => {},
+  attribute: () => {},
+  event: () => {},
+  addLinks: () => {}
+})
+
+/**
+ * A tracer that exports what the sampler takes: each step of a trace in this process goes as its first did. Traces begin with a
+ * request: what workers do between requests would be a trace of one span a second, about nothing that anybody asked.
+ */
+export const sampling = (sampler: Sampler, recording: Tracer.Tracer): Tracer.Tracer =>
+  Tracer.make({
+    context: recording.context,
+    span: (name, parent, context, links, startTime, kind, options) => {
+      const above = Option.getOrUndefined(parent)
+      if (above?._tag === "Span" && !above.sampled) return { ...above, name, parent, kind }
+      const span = recording.span(name, parent, context, links, startTime, kind, options)
+      if (above?._tag === "Span") return span
+      return kind === "server" && isSampled(sampler, span.traceId, above) ? span : unrecorded(span)
+    }
+  })

@@ -1,0 +1,114 @@
+import * as OtlpLogger from "@effect/opentelemetry/OtlpLogger"
+import * as OtlpMetrics from "@effect/opentelemetry/OtlpMetrics"
+import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
+import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { appVersion } from "./AppVersion.ts"
+import * as Logging from "./Logging.ts"
+import { sampling } from "./Sampling.ts"
+import { Settings } from "./Settings.ts"
+import { shutdownShares } from "./ShutdownShares.ts"
+import type { TelemetrySettings } from "./TelemetrySettings.ts"
+
+/** Exports at a time. More are not begun but dropped: what waits for a receiver that hangs would fill the memory. */
+const maximumInFlight = 4
+
+/** Under heavy load a batch is sent as soon as it has as many spans or lines. */
+const maximumBatch = 1_000
+
+/** Sends within the time given, and says once when that fails and once when it works again. */
+const bounded = (endpoint: string, timeout: Duration.Duration) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) => {
+      let inFlight = 0
+      let failing = false
+      const tell = (fails: boolean) => {
+        if (fails === failing) return Effect.void
+        failing = fails
+        return fails
+          ? Effect.logWarning(
+              `Telemetry cannot be sent to ${endpoint}; what is not sent is dropped. Requests are not held up.`
+            )
+          : Effect.logInfo(`Telemetry is sent to ${endpoint} again.`)
+      }
+      const send = (request: HttpClientRequest.HttpClientRequest) =>
+        Effect.suspend(() => {
+          const failure = (description: string) =>
+            new HttpClientError.RequestError({ request, reason: "Transport", description })
+          if (inFlight >= maximumInFlight) return Effect.fail(failure("too many exports wait"))
+          inFlight += 1
+          return client.execute(request).pipe(
+            // Read to its end, so that the connection can be used again.
+            Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
+            Effect.timeoutFail({ duration: timeout, onTimeout: () => failure("no answer in time") }),
+            Effect.tap((response) => tell(response.status >= 400)),
+            Effect.tapError(() => tell(true)),
+            Effect.ensuring(
+              Effect.sync(() => {
+                inFlight -= 1
+              })
+            )
+          )
+        })
+      return HttpClient.make((request) => send(request))
+    })
+  )
+
+const layers = (telemetry: TelemetrySettings, endpoint: string, lastWords: Duration.Duration) => {
+  const common = {
+    headers: Redacted.value(telemetry.headers),
+    resource: {
+      serviceName: telemetry.serviceName,
+      serviceVersion: telemetry.resourceAttributes["service.version"] ?? appVersion,
+      attributes: telemetry.resourceAttributes
+    },
+    maxBatchSize: maximumBatch,
+    shutdownTimeout: lastWords
+  }
+  const traces = Layer.unwrapScoped(
+    Effect.map(OtlpTracer.make({ ...common, url: `${endpoint}/v1/traces` }), (tracer) =>
+      Layer.setTracer(sampling(telemetry.sampler, tracer))
+    )
+  )
+  const metrics = OtlpMetrics.layer({
+    ...common,
+    url: `${endpoint}/v1/metrics`,
+    exportInterval: telemetry.metricInterval
+  })
+  const logs = Logger.addScoped(
+    Effect.map(OtlpLogger.make({ ...common, url: `${endpoint}/v1/logs` }), Logging.ofRequest)
+  )
+  const { signals } = telemetry
+  return Layer.mergeAll(
+    signals.traces ? traces : Layer.empty,
+    signals.metrics ? metrics : Layer.empty,
+    signals.logs ? logs : Layer.empty
+  ).pipe(
+    Layer.provide(bounded(endpoint, telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),
+    Layer.provide(telemetry.protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf)
+  )
+}
+
+/** What `layer` of Telemetry.ts is where something is exported. */
+export const exporting = Layer.unwrapEffect(
+  Effect.map(Settings, ({ shutdownDeadline, telemetry }) =>
+    Option.match(telemetry.endpoint, {
+      onNone: () => Layer.empty,
+      onSome: (endpoint) => {
+        // The three end one after the other.
+        const lastWords = Duration.times(shutdownDeadline, shutdownShares.telemetry / 3)
+        return layers(telemetry, endpoint, lastWords)
+      }
+    })
+  )
+)

@@ -1,0 +1,163 @@
+import type * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { appVersion } from "../AppVersion.ts"
+
+/** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
+type Response = { readonly description: string }
+type Operation = Readonly<Record<string, unknown>> & {
+  readonly parameters: ReadonlyArray<unknown>
+  readonly security: ReadonlyArray<unknown>
+  readonly responses: Readonly<Record<string, Response>>
+}
+type Document = Readonly<Record<string, unknown>> & {
+  readonly info: Readonly<Record<string, unknown>>
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly tags?: ReadonlyArray<unknown>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, unknown>>
+    readonly securitySchemes: Readonly<Record<string, unknown>>
+  }
+}
+
+const reference = /#\/components\/schemas\/([^"]+)/g
+
+const referenced = (value: unknown): ReadonlyArray<string> =>
+  [...JSON.stringify(value).matchAll(reference)].map(([, name]) => name ?? "")
+
+const codesIn = (response: Response): ReadonlyArray<string> =>
+  referenced(response).flatMap((name) => (name.startsWith("Error_") ? [name.slice("Error_".length)] : []))
+
+/** The platform's own answer to what it cannot decode, which no client gets: see Strays.ts. */
+const isDecodeError = (response: Response): boolean => referenced(response).includes("HttpApiDecodeError")
+
+const anyError = {
+  type: "object",
+  required: ["error", "detail"],
+  properties: {
+    error: {
+      type: "object",
+      required: ["code", "message", "request_id"],
+      properties: {
+        code: { type: "string", description: "for programs; stable" },
+        message: { type: "string" },
+        request_id: { type: "string", description: "that of the answer's X-Request-Id" },
+        audit_id: { type: "string", description: "the row of the trail, where there is one" }
+      }
+    },
+    detail: { type: "string", description: "what clients of the system before this one read" }
+  }
+}
+
+const errorContent = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
+
+const otherErrors = {
+  description:
+    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down`.",
+  content: errorContent
+}
+
+const unprocessable = { description: "`invalid_request`", content: errorContent }
+
+const describe = (response: Response): Response => {
+  const codes = codesIn(response)
+  const isGeneric = /^Error(_|$)/.test(response.description) && codes.length > 0
+  return isGeneric ? { ...response, description: codes.map((code) => `\`${code}\``).join(" or ") } : response
+}
+
+/** A route that can answer 401 asks for a token; the others do not. */
+const operation = (given: Operation): Operation => {
+  const takesInput = given["requestBody"] !== undefined || given.parameters.length > 0
+  const responses: Record<string, Response> = {}
+  for (const [status, response] of Object.entries(given.responses)) {
+    if (!isDecodeError(response)) responses[status] = describe(response)
+    else if (takesInput && !("422" in given.responses)) responses["422"] = unprocessable
+  }
+  return {
+    ...given,
+    security: "401" in responses && given.security.length === 0 ? [{ bearer: [] }] : given.security,
+    responses: { ...responses, default: otherErrors }
+  }
+}
+
+const page = (operationId: string, description: string, contentType: string, schema: object = { type: "string" }) => ({
+  get: {
+    tags: ["about"],
+    operationId: `about.${operationId}`,
+    description,
+    parameters: [],
+    security: [],
+    responses: { 200: { description: "Success", content: { [contentType]: { schema } } }, default: otherErrors }
+  }
+})
+
+/** What every service answers beside its contract. */
+const aboutPages = {
+  "/openapi.json": page("openapi", "This document.", "application/json", { type: "object" }),
+  "/docs": page("docs", "This document, for reading and trying out.", "text/html"),
+  "/metrics": page("metrics", "The metrics of this process, for Prometheus.", "text/plain")
+}
+
+/** The paths that every service answers beside its contract. */
+export const aboutPaths = Object.keys(aboutPages)
+
+/** The platform gives each schema of anything the same `$id`, and an id may stand once. */
+const withoutIds = <A>(document: A): A =>
+  JSON.parse(JSON.stringify(document, (key, value) => (key === "$id" && isPlatformId(value) ? undefined : value)))
+
+const isPlatformId = (value: unknown): boolean => typeof value === "string" && value.startsWith("/schemas/")
+
+/** Without the schemas that nothing names any more. */
+const withoutStrays = (spec: Document): Document => {
+  const { schemas } = spec.components
+  const named = new Set<string>()
+  const name = (value: unknown): void => {
+    for (const one of referenced(value)) {
+      if (named.has(one)) continue
+      named.add(one)
+      name(schemas[one] ?? null)
+    }
+  }
+  name(spec.paths)
+  const kept = Object.fromEntries(Object.entries(schemas).filter(([one]) => named.has(one)))
+  return { ...spec, components: { ...spec.components, schemas: kept } }
+}
+
+const complete = (service: ServiceName, spec: Document): Document => {
+  const paths = Object.fromEntries(
+    Object.entries(spec.paths).map(([path, methods]) => [
+      path,
+      Object.fromEntries(Object.entries(methods).map(([method, given]) => [method, operation(given)]))
+    ])
+  )
+  return withoutStrays({
+    ...spec,
+    info: {
+      ...spec.info,
+      title: spec.info["title"] === "Api" ? `Gravitas ${titleOf(service)}` : spec.info["title"],
+      version: appVersion
+    },
+    servers: spec["servers"] ?? [{ url: "/" }],
+    paths: { ...paths, ...aboutPages },
+    tags: [...(spec.tags ?? []), { name: "about", description: "What every service tells of itself." }],
+    components: {
+      schemas: { ...spec.components.schemas, Error: anyError },
+      securitySchemes: {
+        ...spec.components.securitySchemes,
+        bearer: {
+          type: "http",
+          scheme: "bearer",
+          description: "A token of the ghost that asks: `pnpm -s tsx src/main.ts token <ghost>` prints one."
+        }
+      }
+    }
+  })
+}
+
+/** The contract with what its document says beyond the contract: OpenAPI 3.1. */
+export const documented = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  service: ServiceName,
+  api: HttpApi.HttpApi<Id, Groups, E, R>
+): HttpApi.HttpApi<Id, Groups, E, R> =>
+  api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))

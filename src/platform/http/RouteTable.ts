@@ -1,0 +1,39 @@
+/** The methods of each path of a service's contract. */
+export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
+
+export interface Route {
+  /** As the contract has it: `/badges/:ghost/:badge`. */
+  readonly path: string
+  readonly methods: ReadonlyArray<string>
+}
+
+/** Which route a request asks for, whatever its method: for 405, and as a label that cannot take values without end. */
+export type RouteTable = (url: string) => Route | undefined
+
+const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").filter((segment) => segment !== "")
+
+const matches = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>): boolean => {
+  if (pattern.at(-1) === "*") return pattern.slice(0, -1).every((part, index) => fits(part, segments[index]))
+  return pattern.length === segments.length && pattern.every((part, index) => fits(part, segments[index]))
+}
+
+/** The platform's router does not mind case. */
+const fits = (part: string, segment: string | undefined): boolean =>
+  segment !== undefined && (part.startsWith(":") || part.toLowerCase() === segment.toLowerCase())
+
+export const routeTable = (routes: RouteList): RouteTable => {
+  const exact = new Map<string, Route>()
+  const patterns: Array<{ readonly route: Route; readonly segments: ReadonlyArray<string> }> = []
+  for (const [path, methods] of routes) {
+    exact.set(path, { path, methods })
+    patterns.push({ route: { path, methods }, segments: segmentsOf(path) })
+  }
+  return (url) => {
+    const end = url.indexOf("?")
+    const path = end === -1 ? url : url.slice(0, end)
+    const found = exact.get(path)
+    if (found !== undefined) return found
+    const segments = segmentsOf(path)
+    return patterns.find((pattern) => matches(pattern.segments, segments))?.route
+  }
+}

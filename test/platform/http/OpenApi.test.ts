@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto"
+import { expect, layer } from "@effect/vitest"
+import { Validator } from "@seriousme/openapi-schema-validator"
+import * as Effect from "effect/Effect"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { GatekeeperApi } from "../../../src/gatekeeper/Api.ts"
+import { GuardianApi } from "../../../src/guardian/Api.ts"
+import { routesOf } from "../../../src/platform/http/Strays.ts"
+import { RouterApi } from "../../../src/router/Api.ts"
+import { Gravitas, request } from "../../support/Gravitas.ts"
+
+interface Operation {
+  readonly security: ReadonlyArray<unknown>
+  readonly responses: Readonly<Record<string, { readonly description: string }>>
+}
+
+interface Document {
+  readonly openapi: string
+  readonly info: { readonly title: string; readonly version: string }
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly components: { readonly securitySchemes: unknown; readonly schemas: Readonly<Record<string, unknown>> }
+}
+
+const routes = {
+  gatekeeper: routesOf(GatekeeperApi),
+  guardian: routesOf(GuardianApi),
+  router: routesOf(RouterApi)
+}
+
+const raw = (url: string) =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(url, { signal })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("the documents of a service", (it) => {
+  for (const service of serviceNames) {
+    it.effect(`${service}: /openapi.json is valid OpenAPI 3.1, and names every route that is answered`, () =>
+      Effect.gen(function* () {
+        const url = yield* (yield* Gravitas).program.url(service)
+        const answer = yield* request(`${url}/openapi.json`)
+        expect(answer.status).toBe(200)
+        const validator = new Validator()
+        const validated = yield* Effect.promise(() => validator.validate(structuredClone(answer.body)))
+        expect(validated.errors ?? []).toEqual([])
+        expect(validated.valid).toBe(true)
+        expect(validator.version).toBe("3.1")
+        const document = answer.body as unknown as Document
+        expect(document.info.title).toMatch(/^Gravitas (Gatekeeper|Guardian|Router)$/)
+        expect(document.info.version).toMatch(/^\d+\.\d+\.\d+/)
+        const told = Object.entries(document.paths).flatMap(([path, methods]) =>
+          Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
+        )
+        const contract = [...routes[service]].flatMap(([path, methods]) =>
+          methods.map((method) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)
+        )
+        const about = ["GET /openapi.json", "GET /docs", "GET /metrics"]
+        expect(told.toSorted()).toEqual([...contract, ...about].toSorted())
+        for (const methods of Object.values(document.paths)) {
+          for (const { responses, security } of Object.values(methods)) {
+            expect(security).toEqual("401" in responses ? [{ bearer: [] }] : [])
+            expect(responses).toHaveProperty("default")
+            for (const status of Object.keys(responses)) expect(status).not.toBe("400")
+          }
+        }
+        expect(document.components.securitySchemes).toMatchObject({ bearer: { type: "http", scheme: "bearer" } })
+        expect(document.components.schemas).not.toHaveProperty("HttpApiDecodeError")
+      })
+    )
+
+    it.effect(`${service}: /docs embeds all that it needs, and its policy lets in nothing else`, () =>
+      Effect.gen(function* () {
+        const url = yield* (yield* Gravitas).program.url(service)
+        const page = yield* raw(`${url}/docs`)
+        expect(page.status).toBe(200)
+        expect(page.headers.get("content-type")).toContain("text/html")
+        expect(page.text).not.toMatch(/<(script|link|img)[^>]+(src|href)\s*=\s*["']?(https?:)?\/\//)
+        const policy = page.headers.get("content-security-policy") ?? ""
+        expect(policy).toContain("default-src 'none'")
+        expect(policy).not.toMatch(/script-src[^;]*unsafe/)
+        const scripts = [...page.text.matchAll(/<script>([\s\S]*?)<\/script>/g)]
+        expect(scripts.length).toBeGreaterThan(0)
+        for (const [, script] of scripts) {
+          const hash = createHash("sha256")
+            .update(script ?? "")
+            .digest("base64")
+          expect(policy).toContain(`'sha256-${hash}'`)
+        }
+      })
+    )
+  }
+
+  it.effect("names each code of a status that has several", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const { body } = yield* request(`${gatekeeper}/openapi.json`)
+      const document = body as unknown as Document
+      expect(document.paths["/audit/events"]?.["get"]?.responses["503"]?.description).toBe(
+        "`audit_unavailable` or `trail_unreachable`"
+      )
+    })
+  )
+
+  it.effect("are pages like others to the rest: 405, and the request id", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const answer = yield* request(`${gatekeeper}/openapi.json`, { method: "DELETE" })
+      expect(answer.status).toBe(405)
+      expect(answer.headers.get("allow")).toBe("GET")
+      expect((yield* raw(`${gatekeeper}/docs`)).headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
+    })
+  )
+})
