@@ -9,7 +9,8 @@ interface Options {
 /** Each loaded when it is asked for: what one bench imports must not weigh on another. */
 const benches = new Map<string, () => Promise<(options: Options) => void>>([
   ["audit", async () => (await import("./Audit.ts")).auditBench],
-  ["migrate", async () => (await import("./Migrate.ts")).migrateBench]
+  ["migrate", async () => (await import("./Migrate.ts")).migrateBench],
+  ["policy", async () => (await import("./Policy.ts")).policyBench]
 ])
 
 const { positionals, values } = parseArgs({
@@ -27,7 +28,8 @@ if (bench === undefined || !Number.isInteger(events) || events < 1_000) {
   console.error(
     `usage: pnpm bench audit [--json] [--events N]   N events are left to recover, 1000 or more
        pnpm bench audit --profile [--json]    where the time of one event goes
-       pnpm bench migrate [--json]`
+       pnpm bench migrate [--json]
+       pnpm bench policy [--json]             decisions with 10 to 10 000 rules`
   )
   process.exitCode = 2
 } else {
