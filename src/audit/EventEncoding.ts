@@ -1,4 +1,4 @@
-import type { AuditEvent } from "../domain/AuditEvent.ts"
+import { type AuditEvent, RecorderMark } from "../domain/AuditEvent.ts"
 import type { EncodedEvent } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical } from "./CanonicalJson.ts"
@@ -35,7 +35,12 @@ const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
 /** Stands for a property whose getter threw. */
 const unreadable: unique symbol = Symbol("unreadable")
 
-const textOf = (event: AuditEvent, key: Exclude<keyof AuditEvent, "metadata">, field: Field, marks: Marks) => {
+const textOf = (
+  event: AuditEvent,
+  key: Exclude<keyof AuditEvent, "metadata" | "marks">,
+  field: Field,
+  marks: Marks
+) => {
   const given = property(event, key)
   if (given === null || given === undefined) return null
   if (given === unreadable) {
@@ -69,6 +74,13 @@ const metadataOf = (event: AuditEvent, marks: Marks): string => {
   return `{"value":${json}}`
 }
 
+/** Known ones alone: a mark is written into rows as it is. */
+const takeMarks = (event: AuditEvent, marks: Marks): void => {
+  const given = property(event, "marks")
+  if (given === undefined || !Array.isArray(given)) return
+  for (const mark of RecorderMark.literals) if (given.includes(mark)) marks.add(mark)
+}
+
 /** What was cut or cleaned; most events have nothing. */
 class Marks {
   private readonly found = new Set<string>()
@@ -88,6 +100,7 @@ class Marks {
  */
 export const encodeEvent = (event: AuditEvent): EncodedEvent => {
   const marks = new Marks()
+  takeMarks(event, marks)
   return {
     ghostId: textOf(event, "ghostId", "ghost_id", marks),
     shellId: textOf(event, "shellId", "shell_id", marks),

@@ -3,8 +3,9 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { FileProblem, problemLines } from "./FileProblem.ts"
 import type { Permission, PermissionEffect, Policy } from "./Policy.ts"
-import { FileProblem, problemLines, readYaml, type YamlReading } from "./YamlReading.ts"
+import { readYaml, type YamlReading } from "./YamlReading.ts"
 
 /** The policy file cannot be used; every problem has its line and column, counted from 1. */
 export class PolicyRefused extends Schema.TaggedError<PolicyRefused>()("PolicyRefused", {

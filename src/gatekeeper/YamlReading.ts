@@ -1,13 +1,5 @@
-import * as Schema from "effect/Schema"
 import { isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument } from "yaml"
-
-/** What is wrong in a file, and where; counted from 1. */
-export const FileProblem = Schema.Struct({ line: Schema.Number, column: Schema.Number, problem: Schema.String })
-export type FileProblem = typeof FileProblem.Type
-
-/** `file:line:column: problem`, a line for each. */
-export const problemLines = (file: string, problems: ReadonlyArray<FileProblem>): string =>
-  problems.map(({ line, column, problem }) => `  ${file}:${line}:${column}: ${problem}`).join("\n")
+import type { FileProblem } from "./FileProblem.ts"
 
 /** Reads a YAML text piece by piece, and keeps what is wrong with it. Each reader answers something empty where it noted a problem. */
 export interface YamlReading {

@@ -18,6 +18,8 @@ export interface HealthReport {
   readonly schema: { readonly expected: string; readonly actual: string | null }
   /** `actual` is one that this program understands. */
   readonly schemaStands: boolean
+  /** What is dangerous about how it is set up. */
+  readonly warnings?: ReadonlyArray<string>
   /** The gatekeeper's trail. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
 }
@@ -79,6 +81,7 @@ const Health = Schema.Struct({
   database: Schema.Literal("connected", "disconnected"),
   database_problem: Schema.optional(Schema.String),
   schema: SchemaCheck,
+  warnings: Schema.optional(Schema.Array(Schema.String)),
   audit: Schema.optional(AuditCheck)
 })
 
@@ -126,6 +129,7 @@ const health = (service: ServiceName, now: HealthReport) =>
     database: now.databaseAnswers ? "connected" : "disconnected",
     database_problem: now.databaseProblem,
     schema: now.schema,
+    warnings: now.warnings,
     audit: now.audit
   })
 
