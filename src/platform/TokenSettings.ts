@@ -65,7 +65,7 @@ const previousSecrets = Setting.setting(
   "JWT_PREVIOUS_SECRET_KEYS",
   {
     expected: `up to ${maximumPreviousSecrets} secrets of at least ${minimumSecretBytes} bytes, separated by commas`,
-    example: '"$OLD_SECRET"',
+    example: '"$(cat the-secret-before-this-one)"',
     secret: true
   },
   (given) => {
@@ -92,7 +92,9 @@ const jwksUrl = Setting.setting(
   "JWKS_URL",
   {
     expected: "an https URL without user and password (http to this machine alone)",
-    example: "https://issuer.example/.well-known/jwks.json"
+    example: "https://issuer.example/.well-known/jwks.json",
+    // A wrong one is not repeated: it may hold the password that it must not hold.
+    secret: true
   },
   (given) => {
     const url = URL.canParse(given) ? new URL(given) : undefined

@@ -194,9 +194,9 @@ describe("Settings", () => {
     Effect.gen(function* () {
       const refused = yield* refusal(allWrong)
       const examples = refused.problems.map(({ name, problem }) => [name, problem.split(`${name}=`)[1] ?? ""] as const)
-      // The secret's is a command for a shell, which would put what it prints in its place.
+      // The secrets' are commands for a shell, which would put what it prints in its place.
       const pasted = Object.fromEntries(examples.filter(([, example]) => !example.includes("$(")))
-      expect(Object.keys(pasted)).toHaveLength(wrong.length - 1)
+      expect(Object.keys(pasted)).toHaveLength(wrong.length - 2)
       yield* load(pasted)
     })
   )
