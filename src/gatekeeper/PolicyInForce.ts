@@ -64,7 +64,6 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       const turn = yield* Effect.makeSemaphore(1)
       const put = (policy: Policy): Effect.Effect<InForce> =>
         Effect.map(DateTime.now, (loadedAt) => ({ policy, index: indexPolicy(policy), loadedAt }))
-      const current = yield* Ref.make(yield* Effect.flatMap(loadPolicy(file), put))
       const refused = yield* Ref.make<RefusedReload | null>(null)
 
       const record = (result: "ALLOWED" | "INVALID", reason: string, asker: ReloadAsker | null) =>
@@ -81,8 +80,19 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           })
         )
 
+      /** Follows links, so that a ConfigMap's swapped link is another file; null while there is none. */
+      const look = files.stat(file).pipe(
+        Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
+        Effect.orElseSucceed(() => null)
+      )
+
+      /** The look before the last reading. */
+      let seen = yield* look
+      const current = yield* Ref.make(yield* Effect.flatMap(loadPolicy(file), put))
+
       const reload = (asker: ReloadAsker | null) =>
         Effect.gen(function* () {
+          const now = yield* look
           const before = (yield* Ref.get(current)).policy.version
           const parsed = yield* Effect.either(
             Effect.flatMap(readPolicyFile(file), (text) => parsePolicy(text, file))
@@ -94,6 +104,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
             const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`
             yield* record("INVALID", `policy ${before} stays: the file has ${count}${where}`, asker)
             yield* Ref.set(refused, { at: yield* DateTime.now, problems })
+            seen = now
             yield* Effect.logError(`Policy ${before} stays in force. ${parsed.left.message}`)
             return yield* parsed.left
           }
@@ -106,20 +117,15 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
             )
           }
           yield* Ref.set(refused, null)
+          seen = now
           if (after !== before) {
             yield* Ref.set(current, yield* put(parsed.right))
             yield* Effect.logInfo(`Policy ${after} is in force; before it ${before}.`)
           }
           return { before, after }
-        }).pipe(turn.withPermits(1))
+          // A caller that hangs up leaves no policy recorded that did not come into force.
+        }).pipe(Effect.uninterruptible, turn.withPermits(1))
 
-      /** Follows links, so that a ConfigMap's swapped link is another file; null while there is none. */
-      const look = files.stat(file).pipe(
-        Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
-        Effect.orElseSucceed(() => null)
-      )
-
-      let seen = yield* look
       let pending: string | null | undefined
       const follow = Effect.gen(function* () {
         const now = yield* look
@@ -133,7 +139,6 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
         }
         // Tried again at the next look while the trail takes nothing: no policy comes into force without its record.
         yield* reload(null).pipe(Effect.catchTag("PolicyRefused", () => Effect.void))
-        seen = now
       }).pipe(
         Effect.catchTag("AuditUnavailable", () => Effect.void),
         Effect.sandbox,

@@ -9,6 +9,7 @@ import { deadLettersCommand } from "../audit/commands/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/commands/JournalCommand.ts"
 import { trailCommand } from "../audit/commands/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
+import { policyCommand } from "../gatekeeper/commands/PolicyCommand.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
 import * as MigrateReport from "../migrator/commands/Report.ts"
 import { appVersion } from "../platform/AppVersion.ts"
@@ -34,7 +35,7 @@ const services = Args.text({ name: "service" }).pipe(
     const service = serviceNames.find((one) => one === name)
     const problem =
       `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, token)"
+      "(migrate, trail, journal, dead-letters, policy, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -56,7 +57,8 @@ const reporting = new Map<string, object>([
   ["migrate", MigrateReport.unasked],
   ["trail", AuditCommandRun.unasked],
   ["journal", AuditCommandRun.unasked],
-  ["dead-letters", AuditCommandRun.unasked]
+  ["dead-letters", AuditCommandRun.unasked],
+  ["policy", AuditCommandRun.unasked]
 ])
 
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
@@ -80,6 +82,7 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
       trailCommand(trailDatabase).pipe(Command.provide(commandOutput)),
       journalCommand.pipe(Command.provide(dotEnv(".env"))),
       deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
+      policyCommand.pipe(Command.provide(dotEnv(".env"))),
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
