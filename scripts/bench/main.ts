@@ -10,7 +10,8 @@ interface Options {
 const benches = new Map<string, () => Promise<(options: Options) => void>>([
   ["audit", async () => (await import("./Audit.ts")).auditBench],
   ["http", async () => (await import("./Http.ts")).httpBench],
-  ["migrate", async () => (await import("./Migrate.ts")).migrateBench]
+  ["migrate", async () => (await import("./Migrate.ts")).migrateBench],
+  ["policy", async () => (await import("./Policy.ts")).policyBench]
 ])
 
 const { positionals, values } = parseArgs({
@@ -30,7 +31,8 @@ if (bench === undefined || !Number.isInteger(events) || events < 1_000) {
        pnpm bench audit --profile [--json]    where the time of one event goes
        pnpm bench http [--json]               /validate beside a bare node:http and a bare router
        pnpm bench http --profile [--json]     where the processor's time of /validate goes
-       pnpm bench migrate [--json]`
+       pnpm bench migrate [--json]
+       pnpm bench policy [--json]             decisions with 10 to 10 000 rules`
   )
   process.exitCode = 2
 } else {

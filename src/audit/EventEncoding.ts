@@ -1,4 +1,4 @@
-import type { AuditEvent } from "../domain/AuditEvent.ts"
+import { type AuditEvent, RecorderMark } from "../domain/AuditEvent.ts"
 import type { EncodedEvent } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical, type Reserved } from "./CanonicalJson.ts"
@@ -37,7 +37,7 @@ const unreadable: unique symbol = Symbol("unreadable")
 
 const textOf = (
   event: AuditEvent,
-  key: Exclude<keyof AuditEvent, "metadata" | "traceId">,
+  key: Exclude<keyof AuditEvent, "metadata" | "traceId" | "marks">,
   field: Field,
   marks: Marks
 ) => {
@@ -87,6 +87,13 @@ const metadataOf = (event: AuditEvent, marks: Marks): string => {
   return trace === undefined ? `{"value":${json}}` : `{"${trace.key}":${trace.json},"value":${json}}`
 }
 
+/** Known ones alone: a mark is written into rows as it is. */
+const takeMarks = (event: AuditEvent, marks: Marks): void => {
+  const given = property(event, "marks")
+  if (given === undefined || !Array.isArray(given)) return
+  for (const mark of RecorderMark.literals) if (given.includes(mark)) marks.add(mark)
+}
+
 /** What was cut or cleaned; most events have nothing. */
 class Marks {
   private readonly found = new Set<string>()
@@ -106,6 +113,7 @@ class Marks {
  */
 export const encodeEvent = (event: AuditEvent): EncodedEvent => {
   const marks = new Marks()
+  takeMarks(event, marks)
   return {
     ghostId: textOf(event, "ghostId", "ghost_id", marks),
     shellId: textOf(event, "shellId", "shell_id", marks),

@@ -24,6 +24,10 @@ export const AuditResult = Schema.Literal(
 )
 export type AuditResult = typeof AuditResult.Type
 
+/** `auth:disabled`: nobody asked the caller who it is. */
+export const RecorderMark = Schema.Literal("auth:disabled")
+export type RecorderMark = typeof RecorderMark.Type
+
 /**
  * One decision, as a caller of `AuditLog.record` states it. Identity, time, order and hash are given to it there.
  *
@@ -42,6 +46,8 @@ export const AuditEvent = Schema.Struct({
   /** A JSON object. Anything else is stored under the key `value`. */
   metadata: Schema.Unknown,
   /** 32 hexadecimal digits; where left out, that of the request in which the event is recorded. Stored as `metadata.trace_id`. */
-  traceId: Schema.optional(Schema.String)
+  traceId: Schema.optional(Schema.String),
+  /** What whoever records wants to be seen in the row's `marks`, beside what the trail says there itself. */
+  marks: Schema.optional(Schema.Array(RecorderMark))
 })
 export type AuditEvent = typeof AuditEvent.Type

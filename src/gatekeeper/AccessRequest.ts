@@ -34,7 +34,7 @@ export const nothingClaimed: Claimed = { action: null, resource: null, metadata:
 export const defaultAction = "inference"
 
 /** Characters: the widths of the trail's columns, so that what was decided is what is recorded. */
-export const maximumLength = { action: 100, resource: 255 } as const
+export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as const
 
 /** Levels of objects and arrays, `metadata` itself counted. */
 export const maximumMetadataDepth = 32
@@ -60,7 +60,8 @@ export const isDeeperThan = (value: unknown, limit: number): boolean => {
   return false
 }
 
-const textProblem = (field: "action" | "resource", value: unknown): string | undefined => {
+/** Why a value cannot stand in the trail as it is; `field` is how the caller knows it. */
+export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {
   if (typeof value !== "string") return value === undefined ? `"${field}" is missing` : `"${field}" must be a text`
   if (value === "") return `"${field}" must not be empty`
   if (value.length > maximumLength[field]) {

@@ -6,8 +6,11 @@ import * as Schema from "effect/Schema"
 import { AuditResult } from "../domain/AuditEvent.ts"
 import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
-import { AuditCheck, HealthGroup } from "../platform/http/Health.ts"
-import { defaultAction, maximumLength } from "./AccessRequest.ts"
+import { HealthGroup } from "../platform/http/Health.ts"
+import { AskedAccess, deniedBy } from "./AccessSchemas.ts"
+import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
+import { PipelineParams, PipelineReport, parameter } from "./PipelineSchemas.ts"
+import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
 
 /** The gatekeeper's statuses, in one place: what a code means to a client. */
 export const statusOf = {
@@ -15,26 +18,25 @@ export const statusOf = {
   access_denied: 403,
   body_too_large: 413,
   invalid_request: 422,
+  policy_refused: 422,
+  /** AuthZEN asks for it where the others say 422. */
+  bad_request: 400,
+  keys_unavailable: 503,
   audit_unavailable: 503,
   trail_unreachable: 503
 } as const
 
 const failures = {
   unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
-  denied: errorBody(statusOf.access_denied, "access_denied"),
+  denied: errorBody(statusOf.access_denied, "access_denied", deniedBy),
   tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
   invalid: errorBody(statusOf.invalid_request, "invalid_request"),
+  policyRefused: errorBody(statusOf.policy_refused, "policy_refused", policyProblems),
+  badRequest: errorBody(statusOf.bad_request, "bad_request"),
+  keysUnavailable: errorBody(statusOf.keys_unavailable, "keys_unavailable"),
   auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
   trailUnreachable: errorBody(statusOf.trail_unreachable, "trail_unreachable")
 }
-
-const ValidateRequest = Schema.Struct({
-  action: Schema.optionalWith(Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.action)), {
-    default: () => defaultAction
-  }),
-  resource: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.resource)),
-  metadata: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
-})
 
 /** The answer to an allowed request. `audit_id` is the id of its row in the trail. */
 export const Validated = Schema.Struct({
@@ -65,13 +67,6 @@ export const EventRow = Schema.Struct({
   leaf_hash: Schema.String
 })
 
-/**
- * Wide on purpose: the handler reads the query, not the platform, so that one that is refused has its row in the trail
- * too.
- */
-const parameter = (description: string) =>
-  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
-
 const EventsParams = Schema.Struct({
   ghost_id: parameter("the subject"),
   action: parameter("the action, whole"),
@@ -85,53 +80,12 @@ const EventsParams = Schema.Struct({
 
 export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: Schema.NullOr(Schema.String) })
 
-/** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
-const PipelineSource = Schema.Struct({
-  source: Schema.String,
-  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere"),
-  host: Schema.NullOr(Schema.String),
-  pid: Schema.NullOr(Schema.Number),
-  durability: Schema.NullOr(Schema.String),
-  started_at: Schema.NullOr(Schema.String),
-  seen_at: Schema.NullOr(Schema.String),
-  signed_off_at: Schema.NullOr(Schema.String),
-  tail_unknown_after: Schema.NullOr(Schema.Number),
-  /** Each number up to this was looked for in the table and the dead letters. */
-  checked_seq: Schema.Number,
-  offered: Schema.Number,
-  committed: Schema.Number,
-  pending: Schema.Number,
-  /** Without those that were replayed. */
-  dead_lettered: Schema.Number,
-  quarantined: Schema.Number,
-  refused: Schema.Number,
-  shed: Schema.Number,
-  lost: Schema.Number,
-  unaccounted: Schema.Number,
-  /** False where an older program wrote, which does not count. */
-  counted: Schema.Boolean
-})
-
-/** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
-export const PipelineReport = Schema.Struct({
-  trail: Schema.NullOr(Schema.String),
-  process: AuditCheck,
-  problem: Schema.NullOr(Schema.String),
-  sources: Schema.NullOr(Schema.Array(PipelineSource)),
-  dead_letters: Schema.NullOr(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })),
-  next: Schema.NullOr(Schema.String)
-})
-
-const PipelineParams = Schema.Struct({
-  limit: parameter("1 to 1000 sources; 100 where left out"),
-  cursor: parameter("`next` of the page before")
-})
-
 class DecisionsGroup extends HttpApiGroup.make("decisions").add(
   HttpApiEndpoint.post("validate", "/validate")
-    .setPayload(ValidateRequest)
+    .setPayload(AskedAccess)
     .addSuccess(Validated)
     .addError(failures.unauthenticated)
+    .addError(failures.keysUnavailable)
     .addError(failures.denied)
     .addError(failures.tooLarge)
     .addError(failures.invalid)
@@ -148,6 +102,7 @@ class TrailGroup extends HttpApiGroup.make("trail")
       .setUrlParams(EventsParams)
       .addSuccess(EventsPage)
       .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
       .addError(failures.denied)
       .addError(failures.invalid)
       .addError(failures.auditUnavailable)
@@ -162,6 +117,7 @@ class TrailGroup extends HttpApiGroup.make("trail")
       .setUrlParams(PipelineParams)
       .addSuccess(PipelineReport)
       .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
       .addError(failures.denied)
       .addError(failures.invalid)
       .addError(failures.auditUnavailable)
@@ -171,4 +127,85 @@ class TrailGroup extends HttpApiGroup.make("trail")
       )
   ) {}
 
-export class GatekeeperApi extends HttpApi.make("gatekeeper").add(DecisionsGroup).add(TrailGroup).add(HealthGroup) {}
+class PolicyGroup extends HttpApiGroup.make("policy")
+  .add(
+    HttpApiEndpoint.get("policy", "/policy")
+      .addSuccess(PolicyView)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.auditUnavailable)
+      .annotate(OpenApi.Description, "The policy in force. Needs `read` on `policy`; recorded.")
+  )
+  .add(
+    HttpApiEndpoint.post("reload", "/policy/reload")
+      .addSuccess(PolicyReloaded)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.policyRefused)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "Reads the policy's file again. A file with a problem is refused, and the policy in force stays. Needs `write` on `policy`; recorded."
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("explain", "/explain")
+      .setPayload(ExplainRequest)
+      .addSuccess(Explained)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.tooLarge)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "What `/validate` would decide, and every rule that was considered. About another ghost it needs `read` on `policy`. Recorded as a reading, not as a decision."
+      )
+  ) {}
+
+class AuthZenGroup extends HttpApiGroup.make("authzen")
+  .add(
+    HttpApiEndpoint.post("evaluation", "/access/v1/evaluation")
+      .setPayload(EvaluationRequest)
+      .addSuccess(Evaluated)
+      .addError(failures.badRequest)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.tooLarge)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "OpenID AuthZEN 1.0: may the subject do it? The caller needs `execute` on `access/evaluation`. The caller's permission and the decision have a row each."
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("evaluations", "/access/v1/evaluations")
+      .setPayload(EvaluationsRequest)
+      .addSuccess(EvaluationsAnswer)
+      .addError(failures.badRequest)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.tooLarge)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "OpenID AuthZEN 1.0: several evaluations at once, each with its row. What is said beside `evaluations` stands for what one of them leaves out."
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("configuration", "/.well-known/authzen-configuration")
+      .addSuccess(Configuration)
+      .annotate(OpenApi.Description, "OpenID AuthZEN 1.0: where the endpoints are. Nobody is asked who they are.")
+  ) {}
+
+export class GatekeeperApi extends HttpApi.make("gatekeeper")
+  .add(DecisionsGroup)
+  .add(TrailGroup)
+  .add(PolicyGroup)
+  .add(AuthZenGroup)
+  .add(HealthGroup) {}

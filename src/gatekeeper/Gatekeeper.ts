@@ -15,15 +15,22 @@ import { routesOf } from "../platform/http/Strays.ts"
 import { Settings } from "../platform/Settings.ts"
 import { shutdownShares } from "../platform/ShutdownShares.ts"
 import { AccessControl } from "./AccessControl.ts"
+import { anonymousGhost } from "./Anonymous.ts"
 import { GatekeeperApi } from "./Api.ts"
 import { handlers } from "./Http.ts"
 import { auditView } from "./PipelineView.ts"
-import { loadPolicy } from "./PolicyFile.ts"
+import { PolicyInForce } from "./PolicyInForce.ts"
 import { Tokens } from "./Tokens.ts"
+
+const authDisabledWarning =
+  `AUTH_DISABLED=true: nobody is asked who they are; every request is the ghost "${anonymousGhost}", may do what the policy ` +
+  "lets that ghost do, and is marked auth:disabled in the trail. For development on this machine alone"
 
 const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
   Effect.gen(function* () {
+    const { gatekeeper } = yield* Settings
     const trail = yield* AuditLog
+    if (gatekeeper.authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
     const state = yield* schemaProbe(version)
     return Effect.gen(function* () {
       const now = yield* state
@@ -32,17 +39,13 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
         ...now,
         // It decides without its database for as long as the trail takes the events: no balancer need send them elsewhere.
         canAnswer: audit.accepting,
+        ...(gatekeeper.authDisabled ? { warnings: [authDisabledWarning] } : {}),
         audit: auditView(audit)
       }
     })
   })
 
-const accessControl = Layer.unwrapEffect(
-  Effect.gen(function* () {
-    const { accessPolicyPath } = yield* Settings
-    return AccessControl.layer(yield* loadPolicy(accessPolicyPath))
-  })
-).pipe(Layer.provide(Tokens.layer))
+const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {

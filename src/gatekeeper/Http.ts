@@ -7,58 +7,44 @@ import * as Layer from "effect/Layer"
 import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { nothingClaimed, parseAccessRequest } from "./AccessRequest.ts"
-import { GatekeeperApi, statusOf } from "./Api.ts"
-import { auditUnavailable, refusalResponse } from "./Refusals.ts"
+import { GatekeeperApi } from "./Api.ts"
+import { evaluation, evaluations } from "./AuthZenHttp.ts"
+import { configurationResponse, pointUrl } from "./AuthZenMetadata.ts"
+import { explainAccess, readPolicy, reloadPolicy } from "./PolicyHttp.ts"
+import { PolicyInForce } from "./PolicyInForce.ts"
+import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
 import { readEvents, readPipeline } from "./TrailHttp.ts"
 
 const validate = (access: typeof AccessControl.Service) =>
-  Effect.fnUntraced(
-    function* (request: HttpServerRequest.HttpServerRequest) {
-      const id = requestId(request)
-      const body = yield* Effect.either(readJson(request))
-      const outcome = yield* access.ask({
-        authorization: request.headers["authorization"],
-        requestId: id,
-        access: Either.isLeft(body)
-          ? Either.left({ message: body.left.message, claimed: nothingClaimed })
-          : parseAccessRequest(body.right)
-      })
-      if (outcome._tag === "Allowed") {
-        const { decision } = outcome
-        return HttpServerResponse.unsafeJson({
-          allowed: true,
-          ghost_id: outcome.ghostId,
-          groups: decision.groups,
-          audit_id: outcome.auditId,
-          reason: decision.reason,
-          matched: decision.matched,
-          policy_version: outcome.policyVersion
-        })
-      }
-      if (outcome._tag === "Invalid" && Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge") {
-        const { message } = body.left
-        const { auditId } = outcome
-        return errorResponse({
-          status: statusOf.body_too_large,
-          code: "body_too_large",
-          message,
-          requestId: id,
-          auditId
-        })
-      }
-      return refusalResponse(outcome, id)
-    },
-    (effect, request) =>
-      Effect.catchTag(effect, "AuditUnavailable", (error) =>
-        Effect.succeed(auditUnavailable(error, requestId(request)))
-      )
-  )
+  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const body = yield* Effect.either(readJson(request))
+    const outcome = yield* access.ask({
+      authorization: request.headers["authorization"],
+      requestId: id,
+      access: Either.isLeft(body)
+        ? Either.left({ message: body.left.message, claimed: nothingClaimed })
+        : parseAccessRequest(body.right)
+    })
+    if (outcome._tag !== "Allowed") {
+      return refusalResponse(outcome, id, Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge")
+    }
+    const { decision } = outcome
+    return HttpServerResponse.unsafeJson({
+      allowed: true,
+      ghost_id: outcome.ghostId,
+      groups: decision.groups,
+      audit_id: outcome.auditId,
+      reason: decision.reason,
+      matched: decision.matched,
+      policy_version: outcome.policyVersion
+    })
+  }, elseAuditUnavailable)
 
 /** The handlers of the gatekeeper's contract. `report` is what `/health` and `/readyz` tell. */
 export const handlers = (report: Effect.Effect<HealthReport>) => {
@@ -77,6 +63,27 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
         .handleRaw("pipeline", ({ request }) => pipeline(request))
     })
   )
+  const policy = HttpApiBuilder.group(GatekeeperApi, "policy", (group) =>
+    Effect.map(Effect.all([AccessControl, PolicyInForce]), ([access, policies]) => {
+      const read = readPolicy(access, policies)
+      const reload = reloadPolicy(access, policies)
+      const explain = explainAccess(access)
+      return group
+        .handleRaw("policy", ({ request }) => read(request))
+        .handleRaw("reload", ({ request }) => reload(request))
+        .handleRaw("explain", ({ request }) => explain(request))
+    })
+  )
+  const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
+    Effect.map(Effect.all([AccessControl, pointUrl]), ([access, url]) => {
+      const one = evaluation(access)
+      const several = evaluations(access)
+      return group
+        .handleRaw("evaluation", ({ request }) => one(request))
+        .handleRaw("evaluations", ({ request }) => several(request))
+        .handleRaw("configuration", () => Effect.map(url, configurationResponse))
+    })
+  )
   const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))
-  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, health]))
+  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, policy, authzen, health]))
 }

@@ -1,15 +1,21 @@
 import type { Decision } from "../domain/Decision.ts"
 
-/** Allows `action` on `resource`; each may be `*`, and a resource may end in `/*`. */
+/** What a permission does with what it matches; a `deny` that matches wins over every `allow`. */
+export type PermissionEffect = "allow" | "deny"
+
+/** Allows or denies `action` on `resource`; each may be `*`, and a resource may end in `/*`. */
 export interface Permission {
   readonly action: string
   readonly resource: string
+  readonly effect: PermissionEffect
 }
 
-/** What the policy file says. Allow-only: what no permission names is denied. */
+/** What the policy file says. What no permission allows is denied. */
 export interface Policy {
   readonly groups: ReadonlyMap<string, ReadonlyArray<Permission>>
   readonly ghostMappings: ReadonlyMap<string, ReadonlyArray<string>>
+  /** By type of AuthZEN resource, the properties whose values stand between type and id in its path; see AuthZenResource.ts. */
+  readonly resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
   /** Of the file's text: the first 12 hexadecimal digits of its SHA-256. */
   readonly version: string
 }
@@ -19,6 +25,9 @@ export interface Question {
   readonly action: string
   readonly resource: string
 }
+
+/** The groups of a ghost without a mapping. */
+export const noGroups: ReadonlyArray<string> = []
 
 /**
  * `*` is everything; `a/*` is what lies below `a`, by whole segments: neither `a` itself nor `ab`; anything else is itself.
@@ -30,28 +39,56 @@ export const matchesResource = (pattern: string, resource: string): boolean => {
   return resource.length > prefix && resource.startsWith(pattern.slice(0, prefix))
 }
 
-const matches = (permission: Permission, question: Question): boolean =>
-  (permission.action === "*" || permission.action === question.action) &&
-  matchesResource(permission.resource, question.resource)
+export const matchesAction = (pattern: string, action: string): boolean => pattern === "*" || pattern === action
 
-const noGroups: ReadonlyArray<string> = []
+const matches = (permission: Permission, { action, resource }: Question): boolean =>
+  matchesAction(permission.action, action) && matchesResource(permission.resource, resource)
 
-/** Decides by the first permission that matches, in the order of the ghost's groups and of their lists. */
+/** A permission with its place: its group, and its number in that group's list, counted from 1. */
+export interface Rule {
+  readonly group: string
+  readonly rule: number
+  readonly permission: Permission
+}
+
+/** The decision that `rule` makes for a ghost of `groups`. */
+export const decidedBy = ({ group, permission, rule }: Rule, groups: ReadonlyArray<string>): Decision => {
+  const allowed = permission.effect === "allow"
+  return {
+    allowed,
+    groups,
+    matched: { group, rule },
+    reason: `group ${group} ${allowed ? "may" : "must not"} ${permission.action} on ${permission.resource}`
+  }
+}
+
+/** Why a ghost of `groups` is denied where no permission matches. */
+export const undecidedReason = (groups: ReadonlyArray<string>): string =>
+  groups.length === 0 ? "the policy maps this ghost to no group" : `no permission of ${groups.join(", ")} allows it`
+
+/** Every permission of the ghost's groups, in the order in which they decide. */
+export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
+  (policy.ghostMappings.get(ghostId) ?? noGroups).flatMap((group) =>
+    (policy.groups.get(group) ?? []).map((permission, index) => ({ group, rule: index + 1, permission }))
+  )
+
+/**
+ * Decides by the first `deny` that matches, else by the first `allow`, in the order of the ghost's groups and of their lists.
+ *
+ * This is what a decision means, one rule after the other. Requests are decided by PolicyIndex, which must say the same.
+ */
 export const decide = (policy: Policy, question: Question): Decision => {
   const groups = policy.ghostMappings.get(question.ghostId) ?? noGroups
+  let allowing: Rule | undefined
   for (const group of groups) {
-    const permissions = policy.groups.get(group) ?? []
-    for (const [index, permission] of permissions.entries()) {
+    for (const [index, permission] of (policy.groups.get(group) ?? []).entries()) {
       if (!matches(permission, question)) continue
-      return {
-        allowed: true,
-        groups,
-        matched: { group, rule: index + 1 },
-        reason: `group ${group} may ${permission.action} on ${permission.resource}`
-      }
+      const rule: Rule = { group, rule: index + 1, permission }
+      if (permission.effect === "deny") return decidedBy(rule, groups)
+      allowing ??= rule
     }
   }
-  const reason =
-    groups.length === 0 ? "the policy maps this ghost to no group" : `no permission of ${groups.join(", ")} allows it`
-  return { allowed: false, groups, matched: null, reason }
+  return allowing === undefined
+    ? { allowed: false, groups, matched: null, reason: undecidedReason(groups) }
+    : decidedBy(allowing, groups)
 }

@@ -1,6 +1,9 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import * as Effect from "effect/Effect"
+import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
+import { requestId } from "../platform/http/RequestId.ts"
 import type { Outcome } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 
@@ -11,10 +14,14 @@ const challenge = (outcome: Outcome & { readonly _tag: "Unauthenticated" }): str
     : `Bearer realm="gravitas", error="invalid_token", error_description="${outcome.cause.reason.replace(/["\\]/g, "'")}"`
 
 /** What became of a request that was not allowed. */
-export type Refusal = Exclude<Outcome, { readonly _tag: "Allowed" }>
+export type Refusal = Exclude<Outcome, { readonly _tag: "Allowed" | "Known" }>
 
-/** The answer to whoever is not allowed. */
-export const refusalResponse = (outcome: Refusal, id: string): HttpServerResponse.HttpServerResponse => {
+/** The answer to whoever is not allowed. `isTooLarge`: what could not be understood is a body over the limit. */
+export const refusalResponse = (
+  outcome: Refusal,
+  id: string,
+  isTooLarge = false
+): HttpServerResponse.HttpServerResponse => {
   const { auditId } = outcome
   switch (outcome._tag) {
     case "Denied":
@@ -24,7 +31,17 @@ export const refusalResponse = (outcome: Refusal, id: string): HttpServerRespons
         message: `${outcome.ghostId} may not do this: ${outcome.decision.reason}`,
         detail: "Access denied by policy",
         requestId: id,
-        auditId
+        auditId,
+        more: { matched: outcome.decision.matched, policy_version: outcome.policyVersion }
+      })
+    case "KeysUnavailable":
+      return errorResponse({
+        status: statusOf.keys_unavailable,
+        code: "keys_unavailable",
+        message: outcome.cause.message,
+        requestId: id,
+        auditId,
+        headers: { "retry-after": "1" }
       })
     case "Unauthenticated":
       return errorResponse({
@@ -38,8 +55,9 @@ export const refusalResponse = (outcome: Refusal, id: string): HttpServerRespons
       })
     case "Invalid":
       return errorResponse({
-        status: statusOf.invalid_request,
-        code: "invalid_request",
+        ...(isTooLarge
+          ? { status: statusOf.body_too_large, code: "body_too_large" }
+          : { status: statusOf.invalid_request, code: "invalid_request" }),
         message: outcome.message,
         requestId: id,
         auditId
@@ -56,3 +74,14 @@ export const auditUnavailable = (error: AuditUnavailable, id: string) =>
     requestId: id,
     headers: { "retry-after": "1" }
   })
+
+/** Answers a request that the trail could not record with that. */
+export const elseAuditUnavailable = <E, R>(
+  effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E | AuditUnavailable, R>,
+  request: HttpServerRequest.HttpServerRequest
+) =>
+  Effect.catchIf(
+    effect,
+    (error): error is AuditUnavailable => error instanceof AuditUnavailable,
+    (error) => Effect.succeed(auditUnavailable(error, requestId(request)))
+  )

@@ -12,7 +12,7 @@ import type { AccessControl, Asked } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 import { parseEventsQuery } from "./EventsQuery.ts"
 import { ledgerPage, parsePipelineQuery, pipelineView } from "./PipelineView.ts"
-import { auditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
 
 const eventRow = (event: RecordedEvent) => ({
   id: event.id,
@@ -49,41 +49,35 @@ const reading = <Q>(
   parse: (params: URLSearchParams) => Either.Either<Q, string>,
   answer: (query: Q) => Effect.Effect<HttpServerResponse.HttpServerResponse, TrailUnreachable>
 ) =>
-  Effect.fnUntraced(
-    function* (request: HttpServerRequest.HttpServerRequest) {
-      const id = requestId(request)
-      const given = search(request)
-      const query = parse(new URLSearchParams(given))
-      const claimed = { action: "read", resource, metadata: { query: given } }
-      const asked: Asked = {
-        authorization: request.headers["authorization"],
-        requestId: id,
-        access: Either.isLeft(query) ? Either.left({ message: query.left, claimed }) : Either.right(claimed)
-      }
-      const outcome = yield* access.ask(asked)
-      if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
-      // An invalid query never was `Allowed`.
-      return yield* answer(Either.getOrThrow(query)).pipe(
-        Effect.catchTag("TrailUnreachable", ({ message }) =>
-          Effect.as(
-            access.withdraw(asked, outcome, message),
-            errorResponse({
-              status: statusOf.trail_unreachable,
-              code: "trail_unreachable",
-              message,
-              requestId: id,
-              auditId: outcome.auditId,
-              headers: { "retry-after": "1" }
-            })
-          )
+  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const given = search(request)
+    const query = parse(new URLSearchParams(given))
+    const claimed = { action: "read", resource, metadata: { query: given } }
+    const asked: Asked = {
+      authorization: request.headers["authorization"],
+      requestId: id,
+      access: Either.isLeft(query) ? Either.left({ message: query.left, claimed }) : Either.right(claimed)
+    }
+    const outcome = yield* access.ask(asked)
+    if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
+    // An invalid query never was `Allowed`.
+    return yield* answer(Either.getOrThrow(query)).pipe(
+      Effect.catchTag("TrailUnreachable", ({ message }) =>
+        Effect.as(
+          access.withdraw(asked, outcome, message),
+          errorResponse({
+            status: statusOf.trail_unreachable,
+            code: "trail_unreachable",
+            message,
+            requestId: id,
+            auditId: outcome.auditId,
+            headers: { "retry-after": "1" }
+          })
         )
       )
-    },
-    (effect, request) =>
-      Effect.catchTag(effect, "AuditUnavailable", (error) =>
-        Effect.succeed(auditUnavailable(error, requestId(request)))
-      )
-  )
+    )
+  }, elseAuditUnavailable)
 
 /** `GET /audit/events`. */
 export const readEvents = (access: typeof AccessControl.Service, reader: typeof AuditReader.Service) =>

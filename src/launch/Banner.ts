@@ -1,6 +1,6 @@
 import type { ServiceName } from "../domain/Service.ts"
 import { serviceNames, titleOf } from "../domain/Service.ts"
-import type { Policy } from "../gatekeeper/Policy.ts"
+import { decide, type Policy, rulesOf } from "../gatekeeper/Policy.ts"
 import type { Address } from "../platform/http/Addresses.ts"
 import type { Place } from "./Place.ts"
 
@@ -28,12 +28,11 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 /** A question that `policy` answers with yes, for whatever its file says; undefined where it allows nothing. */
 export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefined => {
-  for (const [ghost, groups] of policy.ghostMappings) {
-    for (const group of groups) {
-      const permission = policy.groups.get(group)?.[0]
-      if (permission === undefined) continue
+  for (const ghost of policy.ghostMappings.keys()) {
+    for (const { permission } of rulesOf(policy, ghost)) {
       const resource = permission.resource === "*" ? "vaults/public" : permission.resource.replace(/\*$/, "example")
-      return { ghost, action: permission.action === "*" ? "read" : permission.action, resource }
+      const question = { ghost, action: permission.action === "*" ? "read" : permission.action, resource }
+      if (decide(policy, { ...question, ghostId: ghost }).allowed) return question
     }
   }
   return undefined

@@ -9,6 +9,7 @@ import { deadLettersCommand } from "../audit/commands/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/commands/JournalCommand.ts"
 import { trailCommand } from "../audit/commands/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
+import { policyCommand } from "../gatekeeper/commands/PolicyCommand.ts"
 import { certificateCommand } from "../guardian/commands/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/commands/Commands.ts"
 import * as MigrateReport from "../migrator/commands/Report.ts"
@@ -35,7 +36,7 @@ const services = Args.text({ name: "service" }).pipe(
     const service = serviceNames.find((one) => one === name)
     const problem =
       `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, certificate, token)"
+      "(migrate, trail, journal, dead-letters, policy, certificate, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -68,7 +69,8 @@ const reporting = new Map<string, object>([
   ["trail", AuditCommandRun.unasked],
   ["journal", AuditCommandRun.unasked],
   ["dead-letters", AuditCommandRun.unasked],
-  ["certificate", AuditCommandRun.unasked]
+  ["certificate", AuditCommandRun.unasked],
+  ["policy", AuditCommandRun.unasked]
 ])
 
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
@@ -93,6 +95,7 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
       journalCommand.pipe(Command.provide(dotEnv(".env"))),
       deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
       certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput)),
+      policyCommand.pipe(Command.provide(dotEnv(".env"))),
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )

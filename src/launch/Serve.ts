@@ -20,6 +20,7 @@ import { Addresses } from "../platform/http/Addresses.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Telemetry from "../platform/Telemetry.ts"
+import { sharedAlgorithm } from "../platform/TokenSettings.ts"
 import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
@@ -59,6 +60,8 @@ const exampleQuestion = (place: Place) =>
     const settings = yield* Settings
     const question = allowedQuestion(yield* loadPolicy(settings.accessPolicyPath))
     if (question === undefined) return undefined
+    // Tokens are made elsewhere.
+    if (!settings.jwt.algorithms.includes(sharedAlgorithm)) return undefined
     if (!Logging.isTerminal("stderr")) {
       const { audience, issuer, secret } = settings.jwt
       const variables = {
@@ -76,7 +79,7 @@ const exampleQuestion = (place: Place) =>
       tokens.issue(question.ghost, { groups: [], timeToLive: Duration.hours(24) })
     )
     return { ...question, token: Redacted.value(yield* Effect.provide(issue, Tokens.layer)) }
-  })
+  }).pipe(Effect.catchTag("SigningUnavailable", () => Effect.succeed(undefined)))
 
 const banner = (place: Place, services: ReadonlyArray<ServiceName>) =>
   Effect.gen(function* () {

@@ -132,12 +132,17 @@ export const databaseUrl = (name: string) =>
 
 /** The origin of a service: no path, and no name or password, which would end up in logs. */
 export const origin = (name: string, example: string) =>
-  setting(name, { expected: "an http or https URL without path, user and password", example }, (given) => {
-    const url = URL.canParse(given) ? new URL(given) : undefined
-    const isOrigin =
-      url !== undefined &&
-      /^https?:$/.test(url.protocol) &&
-      url.username + url.password + url.search + url.hash === "" &&
-      url.pathname === "/"
-    return isOrigin ? Option.some(url.origin) : Option.none()
-  })
+  // A wrong one is not repeated: it may hold the password that it must not hold.
+  setting(
+    name,
+    { expected: "an http or https URL without path, user and password", example, secret: true },
+    (given) => {
+      const url = URL.canParse(given) ? new URL(given) : undefined
+      const isOrigin =
+        url !== undefined &&
+        /^https?:$/.test(url.protocol) &&
+        url.username + url.password + url.search + url.hash === "" &&
+        url.pathname === "/"
+      return isOrigin ? Option.some(url.origin) : Option.none()
+    }
+  )

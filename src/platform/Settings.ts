@@ -1,8 +1,9 @@
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
+import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
@@ -10,9 +11,16 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ServiceName, serviceNames } from "../domain/Service.ts"
 import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
+import {
+  accessPolicyPath,
+  authDisabledProblem,
+  type GatekeeperSettings,
+  gatekeeperSettings
+} from "./GatekeeperSettings.ts"
 import { type GuardianSettings, guardianSettings } from "./GuardianSettings.ts"
 import * as Setting from "./Setting.ts"
 import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
+import { type TokenSettings, tokenSettings } from "./TokenSettings.ts"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
 export type MigrateOnStart = "upgrade" | "verify" | "off"
@@ -35,11 +43,8 @@ export interface SettingsValues {
   readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
   readonly migrateOnStart: MigrateOnStart
   readonly databaseConnectDeadline: Duration.Duration
-  readonly jwt: {
-    readonly secret: Option.Option<Redacted.Redacted>
-    readonly issuer: Option.Option<string>
-    readonly audience: Option.Option<string>
-  }
+  readonly jwt: TokenSettings
+  readonly gatekeeper: GatekeeperSettings
   readonly accessPolicyPath: string
   readonly audit: AuditSettings
   readonly guardian: GuardianSettings
@@ -86,9 +91,6 @@ const environments = { development: "development", dev: "development", test: "te
 
 const text = (name: string, expected: string, example: string) => Setting.text(name, { expected, example })
 
-/** RFC 7518, section 3.2: a key for HS256 has 256 bits or more. */
-export const minimumSecretBytes = 32
-
 const config: Config.Config<SettingsValues> = Config.all({
   environment: Setting.choice("NODE_ENV", ["development", "dev", "test", "production"], "production").pipe(
     Setting.orDefault("development"),
@@ -115,21 +117,9 @@ const config: Config.Config<SettingsValues> = Config.all({
     { min: "100 millis", max: "1 hour" },
     "30s"
   ).pipe(Setting.orDefault(Duration.seconds(30))),
-  jwt: Config.all({
-    secret: Setting.secret(
-      "JWT_SECRET_KEY",
-      {
-        expected: `at least ${minimumSecretBytes} bytes of secret text (RFC 7518 section 3.2 asks 256 bits for HS256)`,
-        example: '"$(openssl rand -base64 48)"'
-      },
-      (given) => Buffer.byteLength(given) >= minimumSecretBytes
-    ),
-    issuer: text("JWT_ISSUER", "the `iss` that tokens must carry", "https://issuer.example"),
-    audience: text("JWT_AUDIENCE", "the `aud` that tokens must carry", "gravitas")
-  }),
-  accessPolicyPath: text("ACCESS_POLICY_PATH", "a YAML file", "config/access-policy.yaml").pipe(
-    Setting.orDefault("config/access-policy.yaml")
-  ),
+  jwt: tokenSettings,
+  gatekeeper: gatekeeperSettings,
+  accessPolicyPath,
   audit: auditSettings,
   guardian: guardianSettings,
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
@@ -144,6 +134,12 @@ const config: Config.Config<SettingsValues> = Config.all({
   }),
   telemetry: telemetrySettings
 }).pipe(
+  Config.mapOrFail((given) => {
+    const problem = given.gatekeeper.authDisabled ? authDisabledProblem(given.environment, given.host) : undefined
+    return problem === undefined
+      ? Either.right(given)
+      : Either.left(ConfigError.InvalidData(["AUTH_DISABLED"], problem))
+  }),
   Config.map(({ urls, ...rest }) => ({
     ...rest,
     databaseUrls: {

@@ -1,35 +1,34 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { decide, matchesResource, type Policy } from "../../src/gatekeeper/Policy.ts"
+import { policyOf } from "./Policies.ts"
 
-const policy: Policy = {
-  version: "test",
-  groups: new Map([
-    ["admin", [{ action: "*", resource: "*" }]],
-    [
-      "librarian",
-      [
-        { action: "execute", resource: "shells/*" },
-        { action: "read", resource: "vaults/*" },
-        { action: "execute", resource: "tools/librarian/*" }
-      ]
+const policy: Policy = policyOf(
+  {
+    admin: [["*", "*"]],
+    librarian: [
+      ["execute", "shells/*"],
+      ["read", "vaults/*"],
+      ["execute", "tools/librarian/*"]
     ],
-    [
-      "scout",
-      [
-        { action: "execute", resource: "shells/l1/*" },
-        { action: "read", resource: "vaults/public" }
-      ]
+    scout: [
+      ["execute", "shells/l1/*"],
+      ["read", "vaults/public"]
+    ],
+    quarantine: [
+      ["*", "shells/l1/leaky", "deny"],
+      ["read", "vaults/secret/*", "deny"]
     ]
-  ]),
-  ghostMappings: new Map([
-    ["Supervisor_Managed_Agent", ["admin"]],
-    ["Librarian", ["librarian"]],
-    ["Scout", ["scout"]],
-    ["Both", ["scout", "librarian"]],
-    ["Nobody", []]
-  ])
-}
+  },
+  {
+    Supervisor_Managed_Agent: ["admin"],
+    Librarian: ["librarian"],
+    Scout: ["scout"],
+    Both: ["scout", "librarian"],
+    Restricted: ["librarian", "quarantine"],
+    Nobody: []
+  }
+)
 
 describe("matchesResource", () => {
   it.each([
@@ -70,6 +69,15 @@ describe("decide", () => {
     const decision = decide(policy, { ghostId, action, resource })
     expect(decision.matched).toEqual(matched)
     expect(decision.allowed).toBe(matched !== null)
+  })
+
+  it.each([
+    ["execute", "shells/l1/leaky", { group: "quarantine", rule: 1 }, "group quarantine must not * on shells/l1/leaky"],
+    ["read", "vaults/secret/a", { group: "quarantine", rule: 2 }, "group quarantine must not read on vaults/secret/*"]
+  ])("denies %s on %s by the rule that says so, though another allows it", (action, resource, matched, reason) => {
+    const question = { ghostId: "Restricted", action, resource }
+    expect(decide(policy, question)).toMatchObject({ allowed: false, matched, reason })
+    expect(decide(policy, { ...question, ghostId: "Librarian" }).allowed).toBe(true)
   })
 
   it("says why it denies: no group, or no permission of the groups that there are", () => {

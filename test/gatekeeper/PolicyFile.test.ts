@@ -21,10 +21,17 @@ ghost_mappings:
 describe("parsePolicy", () => {
   it("reads groups, permissions and mappings, and names the text by its hash", () => {
     const policy = Either.getOrThrow(parsePolicy(good, "policy.yaml"))
-    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public" }])
+    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "allow" }])
     expect(policy.ghostMappings.get("Scout")).toEqual(["scout"])
     expect(policy.version).toMatch(/^[0-9a-f]{12}$/)
     expect(Either.getOrThrow(parsePolicy(`${good}\n`, "policy.yaml")).version).not.toBe(policy.version)
+  })
+
+  it("reads what a permission denies, and how AuthZEN resources become paths", () => {
+    const text = good.replace("vaults/public }", "vaults/public, effect: deny }")
+    const policy = Either.getOrThrow(parsePolicy(`${text}resource_paths:\n  todo: [ownerID]\n`, "policy.yaml"))
+    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "deny" }])
+    expect(policy.resourcePaths.get("todo")).toEqual(["ownerID"])
   })
 
   it.each([
@@ -50,6 +57,21 @@ describe("parsePolicy", () => {
       "the same group twice",
       `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"),
       "5:3 Map keys must be unique"
+    ],
+    [
+      "an effect that is neither",
+      good.replace("vaults/public }", "vaults/public, effect: denied }"),
+      '4:58 effect "denied" is neither allow nor deny'
+    ],
+    [
+      "an unknown key of a permission beside an effect",
+      good.replace("vaults/public }", "vaults/public, efect: deny }"),
+      '4:50 unknown key "efect" in a permission'
+    ],
+    [
+      "a text for a list of properties",
+      `${good}resource_paths:\n  todo: ownerID\n`,
+      "8:9 properties of todo must be a list"
     ],
     ["YAML that cannot be read", "groups: [\n", "2:1 "],
     ["an empty file", "", "1:1 the policy must be a mapping"]

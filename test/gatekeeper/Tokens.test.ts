@@ -33,7 +33,10 @@ const sign = (claims: Record<string, unknown>, algorithm = "HS256", signingKey =
 
 const verify = (authorization: string | undefined) =>
   Effect.flatMap(Tokens, (service) => Effect.either(service.verify(authorization))).pipe(
-    Effect.map((result) => (result._tag === "Right" ? result.right : `${result.left.problem}: ${result.left.reason}`))
+    Effect.map((result) => {
+      if (result._tag === "Right") return result.right
+      return `${result.left._tag === "Unauthenticated" ? result.left.problem : "unavailable"}: ${result.left.reason}`
+    })
   )
 
 describe("Tokens", () => {

@@ -2,15 +2,10 @@ import { execFileSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { decide, type Policy } from "../../src/gatekeeper/Policy.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "../../src/launch/Banner.ts"
+import { type PermissionText, policyOf } from "../gatekeeper/Policies.ts"
 
-const policy = (permissions: ReadonlyArray<readonly [string, string]>): Policy => ({
-  version: "test",
-  groups: new Map([["g", permissions.map(([action, resource]) => ({ action, resource }))]]),
-  ghostMappings: new Map([
-    ["Nobody", []],
-    ["Some one", ["g"]]
-  ])
-})
+const policy = (permissions: ReadonlyArray<PermissionText>): Policy =>
+  policyOf({ g: permissions }, { Nobody: [], "Some one": ["g"] })
 
 describe("allowedQuestion", () => {
   it.each([[["*", "*"]], [["execute", "shells/l1/*"]], [["read", "vaults/public"]]] as const)(
@@ -22,8 +17,27 @@ describe("allowedQuestion", () => {
     }
   )
 
+  it("passes over what another rule denies", () => {
+    const some = policy([
+      ["read", "vaults/public", "deny"],
+      ["read", "vaults/*"],
+      ["read", "vaults/public"],
+      ["read", "vaults/example", "deny"],
+      ["write", "vaults/*"]
+    ])
+    expect(allowedQuestion(some)).toMatchObject({ action: "write", resource: "vaults/example" })
+  })
+
   it("finds nothing where nobody may do anything", () => {
     expect(allowedQuestion(policy([]))).toBeUndefined()
+    expect(
+      allowedQuestion(
+        policy([
+          ["read", "a"],
+          ["*", "*", "deny"]
+        ])
+      )
+    ).toBeUndefined()
   })
 })
 

@@ -7,13 +7,18 @@ import * as Schema from "effect/Schema"
  * client sent or was given, the `audit_id` of the row where there is one. `detail` is what clients of the system before
  * this one read.
  */
-export const errorBody = <const Code extends string>(status: number, code: Code) =>
+export const errorBody = <const Code extends string, More extends Schema.Struct.Fields = Record<never, never>>(
+  status: number,
+  code: Code,
+  more?: More
+) =>
   Schema.Struct({
     error: Schema.Struct({
       code: Schema.Literal(code),
       message: Schema.String,
       request_id: Schema.String,
-      audit_id: Schema.optional(Schema.String)
+      audit_id: Schema.optional(Schema.String),
+      ...(more as More)
     }),
     detail: Schema.String
   }).annotations({ ...HttpApiSchema.annotations({ status }), identifier: `Error_${code}` })
@@ -27,16 +32,21 @@ export interface ErrorAnswer {
   readonly auditId?: string
   /** By default the message. */
   readonly detail?: string
+  /** Further fields of `error`, which the contract of that code has. */
+  readonly more?: Readonly<Record<string, unknown>>
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export const errorText = (answer: Pick<ErrorAnswer, "code" | "message" | "requestId" | "auditId" | "detail">): string =>
+export const errorText = (
+  answer: Pick<ErrorAnswer, "code" | "message" | "requestId" | "auditId" | "detail" | "more">
+): string =>
   JSON.stringify({
     error: {
       code: answer.code,
       message: answer.message,
       request_id: answer.requestId,
-      ...(answer.auditId === undefined ? {} : { audit_id: answer.auditId })
+      ...(answer.auditId === undefined ? {} : { audit_id: answer.auditId }),
+      ...answer.more
     },
     detail: answer.detail ?? answer.message
   })

@@ -18,6 +18,8 @@ export interface HealthReport {
   readonly schema: { readonly expected: string; readonly actual: string | null }
   /** `actual` is one that this program understands. */
   readonly schemaStands: boolean
+  /** What is dangerous about how it is set up. */
+  readonly warnings?: ReadonlyArray<string>
   /** The gatekeeper's trail. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
   /** What the service keeps, where it could be counted. */
@@ -82,7 +84,8 @@ const Health = Schema.Struct({
   database_problem: Schema.optional(Schema.String),
   schema: SchemaCheck,
   audit: Schema.optional(AuditCheck),
-  counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number }))
+  counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
+  warnings: Schema.optional(Schema.Array(Schema.String))
 })
 
 const Ready = Schema.Struct({
@@ -130,7 +133,8 @@ const health = (service: ServiceName, now: HealthReport) =>
     database_problem: now.databaseProblem,
     schema: now.schema,
     audit: now.audit,
-    counts: now.counts
+    counts: now.counts,
+    warnings: now.warnings
   })
 
 /** The handlers of the group, the same for each service. `report` is asked anew at each request. */

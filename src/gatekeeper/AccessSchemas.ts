@@ -1,0 +1,18 @@
+import * as Schema from "effect/Schema"
+import { Matched } from "../domain/Decision.ts"
+import { defaultAction, maximumLength } from "./AccessRequest.ts"
+
+/** The body of `/validate`. */
+export const AskedAccess = Schema.Struct({
+  action: Schema.optionalWith(Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.action)), {
+    default: () => defaultAction
+  }),
+  resource: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.resource)),
+  metadata: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+})
+
+/** Of `error` in a denial, beside its usual fields: the rule that denied, if one did, and the policy. */
+export const deniedBy = {
+  matched: Schema.optional(Schema.NullOr(Matched)),
+  policy_version: Schema.optional(Schema.String)
+}

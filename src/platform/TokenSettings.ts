@@ -1,0 +1,160 @@
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Setting from "./Setting.ts"
+
+/** RFC 7518, section 3.2: a key for HS256 has 256 bits or more. */
+export const minimumSecretBytes = 32
+
+/** Signed with the secret that the gatekeeper shares with whoever issues. */
+export const sharedAlgorithm = "HS256"
+
+/** Signed by an issuer whose public keys are at `JWKS_URL`. RFC 7518, section 3.1; RFC 8037; RFC 9864. */
+const publicAlgorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519"
+] as const
+
+/** `none` is not among them. */
+export const tokenAlgorithms = [sharedAlgorithm, ...publicAlgorithms] as const
+export type TokenAlgorithm = (typeof tokenAlgorithms)[number]
+
+export interface TokenSettings {
+  readonly secret: Option.Option<Redacted.Redacted>
+  /** Secrets that signed tokens which are still around; nothing is signed with them any more. */
+  readonly previousSecrets: ReadonlyArray<Redacted.Redacted>
+  readonly issuer: Option.Option<string>
+  readonly audience: Option.Option<string>
+  readonly algorithms: ReadonlyArray<TokenAlgorithm>
+  /** How far the issuer's clock may be from ours. */
+  readonly clockTolerance: Duration.Duration
+  readonly jwks: Option.Option<{
+    readonly url: URL
+    /** How often the keys are fetched again, asked for or not: a key that was taken away is believed no longer than this. */
+    readonly refresh: Duration.Duration
+    /** How long the keys are believed while they cannot be fetched again. */
+    readonly maxAge: Duration.Duration
+    /** Between two fetches that requests cause, by an unknown key or by none at all. */
+    readonly coolDown: Duration.Duration
+    readonly timeout: Duration.Duration
+  }>
+}
+
+const hasEnoughBytes = (secret: string): boolean => Buffer.byteLength(secret) >= minimumSecretBytes
+
+const secretShape = {
+  expected: `at least ${minimumSecretBytes} bytes of secret text (RFC 7518 section 3.2 asks 256 bits for HS256)`,
+  example: '"$(openssl rand -base64 48)"'
+}
+
+const maximumPreviousSecrets = 4
+
+const previousSecrets = Setting.setting(
+  "JWT_PREVIOUS_SECRET_KEYS",
+  {
+    expected: `up to ${maximumPreviousSecrets} secrets of at least ${minimumSecretBytes} bytes, separated by commas`,
+    example: '"$(cat the-secret-before-this-one)"',
+    secret: true
+  },
+  (given) => {
+    const secrets = given.split(",").map((one) => one.trim())
+    return secrets.length <= maximumPreviousSecrets && secrets.every(hasEnoughBytes)
+      ? Option.some(secrets.map((one) => Redacted.make(one)))
+      : Option.none()
+  }
+).pipe(Setting.orDefault([]))
+
+const algorithms = Setting.setting(
+  "JWT_ALGORITHMS",
+  { expected: `some of ${tokenAlgorithms.join(", ")}, separated by commas`, example: "HS256,RS256" },
+  (given) =>
+    Option.all(
+      given.split(",").map((one) => Option.fromNullable(tokenAlgorithms.find((known) => known === one.trim())))
+    )
+)
+
+const loopback = ["localhost", "127.0.0.1", "[::1]"]
+
+/** Keys decide who is believed: over a network they come by https only. */
+const jwksUrl = Setting.setting(
+  "JWKS_URL",
+  {
+    expected: "an https URL without user and password (http to this machine alone)",
+    example: "https://issuer.example/.well-known/jwks.json",
+    // A wrong one is not repeated: it may hold the password that it must not hold.
+    secret: true
+  },
+  (given) => {
+    const url = URL.canParse(given) ? new URL(given) : undefined
+    if (url === undefined || url.username + url.password + url.hash !== "") return Option.none()
+    const isSafe = url.protocol === "https:" || (url.protocol === "http:" && loopback.includes(url.hostname))
+    return isSafe ? Option.some(url) : Option.none()
+  }
+)
+
+const given = Config.all({
+  secret: Setting.secret("JWT_SECRET_KEY", secretShape, hasEnoughBytes),
+  previousSecrets,
+  issuer: Setting.text("JWT_ISSUER", {
+    expected: "the `iss` that tokens must carry",
+    example: "https://issuer.example"
+  }),
+  audience: Setting.text("JWT_AUDIENCE", { expected: "the `aud` that tokens must carry", example: "gravitas" }),
+  algorithms,
+  clockTolerance: Setting.duration("JWT_CLOCK_TOLERANCE", { min: "0 millis", max: "5 minutes" }, "5s").pipe(
+    Setting.orDefault(Duration.zero)
+  ),
+  url: jwksUrl,
+  refresh: Setting.duration("JWKS_REFRESH_INTERVAL", { min: "1 second", max: "1 day" }, "5m").pipe(
+    Setting.orDefault(Duration.minutes(5))
+  ),
+  maxAge: Setting.duration("JWKS_MAX_AGE", { min: "1 second", max: "7 days" }, "1h").pipe(
+    Setting.orDefault(Duration.hours(1))
+  ),
+  coolDown: Setting.duration("JWKS_COOL_DOWN", { min: "100 millis", max: "1 hour" }, "10s").pipe(
+    Setting.orDefault(Duration.seconds(10))
+  ),
+  timeout: Setting.duration("JWKS_TIMEOUT", { min: "100 millis", max: "30 seconds" }, "3s").pipe(
+    Setting.orDefault(Duration.seconds(3))
+  )
+})
+
+const refusal = (name: string, problem: string) => Either.left(ConfigError.InvalidData([name], problem))
+
+/** Who is believed. Settings that contradict each other are refused: one of them is not what was meant. */
+export const tokenSettings: Config.Config<TokenSettings> = given.pipe(
+  Config.mapOrFail(({ algorithms, coolDown, maxAge, refresh, timeout, url, ...rest }) => {
+    // Who has an issuer elsewhere shares no secret unless it is set: none is made up that nobody signs with.
+    const shared: ReadonlyArray<TokenAlgorithm> =
+      Option.isNone(url) || Option.isSome(rest.secret) ? [sharedAlgorithm] : []
+    const byDefault = Option.isNone(url) ? shared : ([...shared, "RS256", "ES256", "EdDSA", "Ed25519"] as const)
+    const allowed = Option.getOrElse(algorithms, () => byDefault)
+    const needKeys = allowed.filter((one) => one !== sharedAlgorithm)
+    if (Option.isNone(url) && needKeys.length > 0) {
+      return refusal("JWT_ALGORITHMS", `${needKeys.join(", ")} need the issuer's public keys: set JWKS_URL too`)
+    }
+    if (Option.isSome(url) && needKeys.length === 0) {
+      return refusal("JWT_ALGORITHMS", `with JWKS_URL expected one of ${publicAlgorithms.join(", ")} among them`)
+    }
+    if (!allowed.includes(sharedAlgorithm) && rest.previousSecrets.length > 0) {
+      return refusal("JWT_PREVIOUS_SECRET_KEYS", `is of no use unless JWT_ALGORITHMS has ${sharedAlgorithm}`)
+    }
+    return Either.right({
+      ...rest,
+      algorithms: allowed,
+      jwks: Option.map(url, (url) => ({ url, refresh, maxAge, coolDown, timeout }))
+    })
+  })
+)

@@ -1,0 +1,120 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { program, project } from "../support/Program.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
+
+const shipped = join(project, "config/access-policy.yaml")
+
+/** Runs a command in a directory with `files`; what it needs of the environment is the policy's path alone. */
+const run = (args: ReadonlyArray<string>, files: Readonly<Record<string, string>> = {}) =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryHome
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+    const running = yield* program({ args, directory, environment: { GATEKEEPER_PORT: "of no interest here" } })
+    const { code } = yield* running.ended()
+    return { code, stdout: running.stdout(), stderr: running.stderr() }
+  })
+
+const bad = `groups:
+  scout:
+    permissions:
+      - { action: read, resource: vaults/public, effect: denied }
+      - { action: re*, resource: vaults/* }
+ghost_mappings:
+  Scout: [scuot]
+`
+
+describe("policy check", () => {
+  it.scopedLive("says what a good policy holds, and reads the one that the setting names", () =>
+    Effect.gen(function* () {
+      const told = yield* run(["policy", "check"])
+      expect(told.code).toBe(0)
+      expect(told.stdout).toMatch(/is good: policy [0-9a-f]{12}\n\ngroup +allow +deny +ghosts\nadmin +1 +0 +Supervisor/)
+      const json = yield* run(["policy", "check", shipped, "--json"])
+      expect(json.code).toBe(0)
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        command: "policy check",
+        exitCode: 0,
+        error: null,
+        result: {
+          groups: [{ group: "admin" }, { group: "librarian", allow: 4 }, { group: "scout", ghosts: ["Scout"] }]
+        }
+      })
+    })
+  )
+
+  it.scopedLive("tells every problem of a bad one with line and column, and ends with 3", () =>
+    Effect.gen(function* () {
+      const told = yield* run(["policy", "check", "bad.yaml"], { "bad.yaml": bad })
+      expect(told.code).toBe(3)
+      for (const place of ["bad.yaml:4:58: effect", 'bad.yaml:5:19: "re*"', "bad.yaml:7:11: ghost Scout"]) {
+        expect(told.stderr).toContain(place)
+      }
+      const json = yield* run(["policy", "check", "missing.yaml", "--json"])
+      expect(json.code).toBe(3)
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        exitCode: 3,
+        result: null,
+        error: { error: "PolicyFileRefused" }
+      })
+    })
+  )
+})
+
+describe("policy test", () => {
+  const good = [
+    "- { ghost: Scout, action: execute, resource: shells/l1/small, expect: allow, rule: scout#1 }",
+    "- { ghost: Scout, action: execute, resource: shellsABC, expect: deny }",
+    "- { ghost: Nobody, action: read, resource: vaults/public, expect: deny }"
+  ].join("\n")
+
+  it.scopedLive("ends with 0 where the policy decides as the cases expect", () =>
+    Effect.gen(function* () {
+      const told = yield* run(["policy", "test", "cases.yaml"], { "cases.yaml": good })
+      expect(told.stderr).toBe("")
+      expect(told.code).toBe(0)
+      expect(told.stdout).toMatch(/^line +ghost +action +resource +expected +decided/)
+      expect(told.stdout).toContain("3 of 3 cases as expected")
+    })
+  )
+
+  it.scopedLive("ends with 5 where it does not, and says where the case stands and what was decided", () =>
+    Effect.gen(function* () {
+      const cases = `${good}\n- { ghost: Librarian, action: write, resource: vaults/a, expect: deny }\n`
+      const told = yield* run(["policy", "test", "cases.yaml", "--policy", shipped], { "cases.yaml": cases })
+      expect(told.code).toBe(5)
+      expect(told.stdout).toMatch(/4 +Librarian +write +vaults\/a +deny +allow librarian#3 +FAILED/)
+      expect(told.stderr).toContain("cases.yaml:4:3: expected deny for Librarian to write vaults/a, but it is allow")
+      const json = yield* run(["policy", "test", "cases.yaml", "--json"], { "cases.yaml": cases })
+      expect(json.code).toBe(5)
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        error: { error: "CasesFailed", exitCode: 5 },
+        result: { cases: [{ passed: true }, { passed: true }, { passed: true }, { passed: false, by: "librarian#3" }] }
+      })
+    })
+  )
+
+  it.scopedLive("ends with 4 where the cases themselves are wrong, and with 3 where the policy is", () =>
+    Effect.gen(function* () {
+      const cases = "- { ghost: Scout, action: read, resuorce: a, expect: yes }\n- { ghost: Scout, rule: scout }\n"
+      const told = yield* run(["policy", "test", "cases.yaml"], { "cases.yaml": cases })
+      expect(told.code).toBe(4)
+      for (const problem of [
+        'cases.yaml:1:33: unknown key "resuorce" in a case',
+        'cases.yaml:1:3: a case lacks "resource"',
+        'cases.yaml:1:54: expect "yes" is neither allow nor deny',
+        'cases.yaml:2:25: rule "scout" is not group#number'
+      ]) {
+        expect(told.stderr).toContain(problem)
+      }
+      expect((yield* run(["policy", "test", "empty.yaml"], { "empty.yaml": "[]\n" })).code).toBe(4)
+      const refused = yield* run(["policy", "test", "cases.yaml", "--policy", "bad.yaml"], {
+        "cases.yaml": good,
+        "bad.yaml": bad
+      })
+      expect(refused.code).toBe(3)
+    })
+  )
+})

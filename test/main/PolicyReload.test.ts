@@ -1,0 +1,307 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { ask, Gravitas, request, rowNamedBy, rowsOf, tokenOf } from "../support/Gravitas.ts"
+import { program, project } from "../support/Program.ts"
+
+const good = readFileSync(join(project, "config/access-policy.yaml"), "utf8")
+const denying = good.replace(
+  "      - { action: read, resource: vaults/* }\n",
+  "      - { action: read, resource: vaults/* }\n      - { action: read, resource: vaults/secret/*, effect: deny }\n"
+)
+const directory = mkdtempSync(join(tmpdir(), "gravitas-policy-"))
+process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
+const file = join(directory, "policy.yaml")
+writeFileSync(file, good)
+
+const call = (method: string, path: string, ghost = "Supervisor_Managed_Agent", body?: unknown) =>
+  Effect.gen(function* () {
+    const { gatekeeper } = yield* Gravitas
+    const token = yield* Effect.promise(() => tokenOf(ghost))
+    return yield* request(`${gatekeeper}${path}`, { method, token, ...(body === undefined ? {} : { body }) })
+  })
+
+const versionInForce = Effect.map(call("GET", "/policy"), ({ body }) => String(body["version"]))
+
+/** Asks until it is so; a change of the file is seen within a second or so. */
+const eventually = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (answer: A) => boolean) =>
+  ask.pipe(
+    Effect.filterOrFail(holds, () => "not yet" as const),
+    Effect.retry(Schedule.spaced("100 millis")),
+    Effect.timeout("10 seconds"),
+    Effect.orDie
+  )
+
+const reloads = Effect.flatMap(Gravitas, ({ databaseUrl }) =>
+  rowsOf(databaseUrl, "select * from gatekeeper.audit_log where action = 'policy.reload' order by id")
+)
+
+layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
+  timeout: "60 seconds",
+  excludeTestServices: true
+})("the policy in force", (it) => {
+  it.effect("is told to those who may read it, with its version, which every decision and its row name", () =>
+    Effect.gen(function* () {
+      const answer = yield* call("GET", "/policy")
+      expect(answer.status).toBe(200)
+      expect(answer.body).toMatchObject({
+        groups: { scout: { permissions: [{ action: "execute", resource: "shells/l1/*", effect: "allow" }, {}] } },
+        ghost_mappings: { Scout: ["scout"] },
+        refused_reload: null
+      })
+      expect(yield* rowNamedBy(answer)).toMatchObject({ action: "read", resource: "policy", result: "ALLOWED" })
+      const version = answer.body["version"]
+      const allowed = yield* ask({ action: "read", resource: "vaults/a" }, { ghost: "Librarian" })
+      expect(allowed.body["policy_version"]).toBe(version)
+      const denied = yield* ask({ action: "read", resource: "vaults/a" }, { ghost: "Scout" })
+      expect(denied.body).toMatchObject({ error: { policy_version: version, matched: null } })
+      for (const one of [allowed, denied]) {
+        expect((yield* rowNamedBy(one))["reason"]).toMatch(new RegExp(`^policy ${version}: `))
+      }
+      const forbidden = yield* call("GET", "/policy", "Scout")
+      expect(forbidden.status).toBe(403)
+      expect(yield* rowNamedBy(forbidden)).toMatchObject({ ghost_id: "Scout", resource: "policy", result: "DENIED" })
+    })
+  )
+
+  it.effect("is read again when told to; a file that is wrong is told with every place, and changes nothing", () =>
+    Effect.gen(function* () {
+      const before = yield* versionInForce
+      const same = yield* call("POST", "/policy/reload")
+      expect(same.body).toMatchObject({ before, after: before, changed: false })
+      expect((yield* call("POST", "/policy/reload", "Scout")).status).toBe(403)
+
+      writeFileSync(file, good.replace("resource: vaults/public", "resuorce: vaults/public"))
+      const refused = yield* call("POST", "/policy/reload")
+      expect(refused.status).toBe(422)
+      expect(refused.body).toMatchObject({
+        error: {
+          code: "policy_refused",
+          policy_version: before,
+          problems: [
+            { line: 22, column: 9 },
+            { line: 22, column: 25 }
+          ]
+        }
+      })
+      const told = yield* call("GET", "/policy")
+      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 22 }, { line: 22 }] } })
+      expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
+
+      writeFileSync(file, denying)
+      const reloaded = yield* call("POST", "/policy/reload")
+      expect(reloaded.status).toBe(200)
+      const after = yield* versionInForce
+      expect(reloaded.body).toMatchObject({ before, after, changed: true })
+      expect(after).not.toBe(before)
+      const denied = yield* ask({ action: "read", resource: "vaults/secret/x" }, { ghost: "Librarian" })
+      expect(denied.status).toBe(403)
+      expect(denied.body).toMatchObject({ error: { matched: { group: "librarian", rule: 3 }, policy_version: after } })
+
+      const rows = yield* eventually(reloads, (found) => found.length >= 3)
+      expect(rows.slice(0, 3)).toMatchObject([
+        { ghost_id: "Supervisor_Managed_Agent", result: "ALLOWED", reason: `policy ${before} stays` },
+        { result: "INVALID", resource: "policy", request_id: refused.headers.get("x-request-id") },
+        { result: "ALLOWED", reason: `policy ${before} -> ${after}`, request_id: reloaded.headers.get("x-request-id") }
+      ])
+    })
+  )
+
+  const changes: ReadonlyArray<readonly [string, (text: string) => void]> = [
+    ["is written in place", (text) => writeFileSync(file, text)],
+    [
+      "is replaced, as editors do",
+      (text) => {
+        writeFileSync(`${file}.new`, text)
+        renameSync(`${file}.new`, file)
+      }
+    ],
+    [
+      "becomes a link to a directory's link that is swapped, as ConfigMaps are",
+      (text) => {
+        const version = mkdtempSync(join(directory, "version-"))
+        writeFileSync(join(version, "policy.yaml"), text)
+        symlinkSync(version, join(directory, "data.new"))
+        renameSync(join(directory, "data.new"), join(directory, "data"))
+        symlinkSync(join(directory, "data", "policy.yaml"), `${file}.new`)
+        renameSync(`${file}.new`, file)
+      }
+    ],
+    [
+      "has its directory's link swapped once more",
+      (text) => {
+        const version = mkdtempSync(join(directory, "version-"))
+        writeFileSync(join(version, "policy.yaml"), text)
+        symlinkSync(version, join(directory, "data.new"))
+        renameSync(join(directory, "data.new"), join(directory, "data"))
+      }
+    ]
+  ]
+  for (const [index, [what, change]] of changes.entries()) {
+    it.effect(`follows its file by itself when that ${what}; logged and recorded, with nobody's name`, () =>
+      Effect.gen(function* () {
+        const { program } = yield* Gravitas
+        const before = yield* versionInForce
+        change(`${good}# change ${index}\n`)
+        const after = yield* eventually(versionInForce, (version) => version !== before)
+        expect(program.stdout()).toContain(`Policy ${after} is in force; before it ${before}.`)
+        const rows = yield* eventually(reloads, (found) => found.at(-1)?.["reason"] === `policy ${before} -> ${after}`)
+        expect(rows.at(-1)).toMatchObject({ ghost_id: null, request_id: null, result: "ALLOWED" })
+      })
+    )
+  }
+
+  it.effect(
+    "stays while its file is wrong or gone, which is logged and recorded once, and follows it again after",
+    () =>
+      Effect.gen(function* () {
+        const { program } = yield* Gravitas
+        const before = yield* versionInForce
+        const count = (yield* reloads).length
+        unlinkSync(file)
+        const gone = yield* eventually(reloads, (rows) => rows.length > count)
+        expect(gone.at(-1)).toMatchObject({ ghost_id: null, result: "INVALID" })
+        expect(program.stdout()).toContain("no such file")
+        mkdirSync(file)
+        yield* eventually(reloads, (rows) => rows.length > count + 1)
+        expect(yield* versionInForce).toBe(before)
+        expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
+        rmSync(file, { recursive: true })
+        writeFileSync(file, `${good}# back\n`)
+        yield* eventually(versionInForce, (version) => version !== before)
+        yield* Effect.sleep("1500 millis")
+        expect((yield* reloads).length).toBe(count + 3)
+      })
+  )
+})
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /explain", (it) => {
+  it.effect("tells the caller every rule of its groups, and why each does or does not match", () =>
+    Effect.gen(function* () {
+      const question = { action: "execute", resource: "shells/l3/large" }
+      const answer = yield* call("POST", "/explain", "Scout", question)
+      expect(answer.status).toBe(200)
+      expect(answer.body).toMatchObject({
+        allowed: false,
+        ghost_id: "Scout",
+        ...question,
+        groups: ["scout"],
+        matched: null,
+        rules: [
+          {
+            group: "scout",
+            rule: 1,
+            effect: "allow",
+            matches: false,
+            decides: false,
+            why: 'the resource does not lie below "shells/l1"'
+          },
+          {
+            rule: 2,
+            matches: false,
+            why: 'the action is not "read"; the resource is not "vaults/public"'
+          }
+        ]
+      })
+      expect(answer.body["policy_version"]).toMatch(/^[0-9a-f]{12}$/)
+      expect(yield* rowNamedBy(answer)).toMatchObject({
+        action: "explain",
+        resource: "policy",
+        ghost_id: "Scout",
+        result: "ALLOWED",
+        metadata: { ghost_id: "Scout", ...question }
+      })
+    })
+  )
+
+  it.effect("tells of another to whom the policy lets read it, and to nobody else", () =>
+    Effect.gen(function* () {
+      const question = { action: "read", resource: "vaults/a", ghost_id: "Librarian" }
+      const denied = yield* call("POST", "/explain", "Scout", question)
+      expect(denied.status).toBe(403)
+      expect(yield* rowNamedBy(denied)).toMatchObject({ ghost_id: "Scout", resource: "policy", result: "DENIED" })
+      const told = yield* call("POST", "/explain", "Supervisor_Managed_Agent", question)
+      expect(told.body).toMatchObject({
+        allowed: true,
+        ghost_id: "Librarian",
+        matched: { group: "librarian", rule: 2 }
+      })
+      expect((told.body["rules"] as ReadonlyArray<unknown>).length).toBe(4)
+    })
+  )
+
+  it.effect("records what it cannot understand, and who is nobody", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      for (const body of [{}, { resource: "a", ghost_id: 7 }, { resource: "a", ghost_id: "g".repeat(101) }, "{"]) {
+        const answer = yield* call("POST", "/explain", "Scout", body)
+        expect(answer.status).toBe(422)
+        expect(yield* rowNamedBy(answer)).toMatchObject({ action: "explain", ghost_id: "Scout", result: "INVALID" })
+      }
+      const unknown = yield* request(`${gatekeeper}/explain`, { body: { resource: "a" } })
+      expect(unknown.status).toBe(401)
+      expect(yield* rowNamedBy(unknown)).toMatchObject({ ghost_id: null, result: "UNAUTHENTICATED" })
+    })
+  )
+})
+
+const openFile = join(directory, "open.yaml")
+writeFileSync(openFile, good.replace("  Scout: [scout]\n", "  Scout: [scout]\n  anonymous: [scout]\n"))
+
+describe("AUTH_DISABLED (fault 10)", () => {
+  layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: openFile, AUTH_DISABLED: "true" } }), {
+    timeout: "60 seconds",
+    excludeTestServices: true
+  })((it) => {
+    it.effect("makes everybody the ghost anonymous, who may do what the policy says, in rows that are marked", () =>
+      Effect.gen(function* () {
+        const { gatekeeper, program } = yield* Gravitas
+        const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
+        const cases = [
+          { body: { action: "read", resource: "vaults/public" }, status: 200, result: "ALLOWED" },
+          { body: { action: "read", resource: "vaults/public" }, token, status: 200, result: "ALLOWED" },
+          { body: { action: "write", resource: "vaults/secret" }, token, status: 403, result: "DENIED" },
+          { body: {}, status: 422, result: "INVALID" }
+        ]
+        for (const { result, status, ...asked } of cases) {
+          const answer = yield* request(`${gatekeeper}/validate`, asked)
+          expect(answer.status).toBe(status)
+          expect(yield* rowNamedBy(answer)).toMatchObject({
+            ghost_id: "anonymous",
+            result,
+            marks: expect.arrayContaining(["auth:disabled"])
+          })
+        }
+        expect(program.stdout()).toContain("DANGER: AUTH_DISABLED=true")
+        const health = yield* request(`${gatekeeper}/health`)
+        expect(health.body["warnings"]).toEqual([expect.stringContaining("AUTH_DISABLED=true")])
+      })
+    )
+  })
+})
+
+layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("a start", (it) => {
+  it.effect("is refused with a bad policy, by line and column, and with AUTH_DISABLED where others could come in", () =>
+    Effect.gen(function* () {
+      const bad = join(directory, "bad.yaml")
+      writeFileSync(bad, good.replace("groups:", "gruops:"))
+      const started = yield* program({
+        environment: { ACCESS_POLICY_PATH: bad, AUTH_DISABLED: "true", HOST: "0.0.0.0" }
+      })
+      expect((yield* started.ended()).code).toBe(1)
+      expect(started.stderr()).toContain("AUTH_DISABLED: must not be true with HOST=0.0.0.0")
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,63 @@
+import { createServer } from "node:http"
+import * as Effect from "effect/Effect"
+import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose"
+
+/** A key pair of an issuer. */
+export interface IssuerKey {
+  readonly public: JWK
+  readonly sign: (claims: Record<string, unknown>, header?: Record<string, unknown>) => Effect.Effect<string>
+}
+
+export const issuerKey = (kid: string, alg = "ES256"): Effect.Effect<IssuerKey> =>
+  Effect.promise(async () => {
+    const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+    return {
+      public: { ...(await exportJWK(publicKey)), kid, alg },
+      sign: (claims, header = {}) =>
+        Effect.promise(() => new SignJWT(claims).setProtectedHeader({ alg, kid, ...header }).sign(privateKey))
+    }
+  })
+
+/** An issuer's JWKS endpoint on this machine, until the scope ends. */
+export interface JwksServer {
+  readonly url: string
+  /** What it answers from now on; a text as it is. */
+  readonly publish: (keys: ReadonlyArray<JWK> | string) => void
+  /** From now on it answers this status alone. */
+  readonly fail: (status: number) => void
+  readonly fetches: () => number
+}
+
+export const jwksServer = Effect.acquireRelease(
+  Effect.async<JwksServer & { readonly close: () => void }>((resume) => {
+    let body = JSON.stringify({ keys: [] })
+    let status = 200
+    let fetches = 0
+    const server = createServer((_, response) => {
+      fetches += 1
+      response.writeHead(status, { "content-type": "application/json" }).end(body)
+    })
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      resume(
+        Effect.succeed({
+          url: `http://127.0.0.1:${port}/jwks.json`,
+          publish: (keys) => {
+            status = 200
+            body = typeof keys === "string" ? keys : JSON.stringify({ keys })
+          },
+          fail: (failing) => {
+            status = failing
+          },
+          fetches: () => fetches,
+          close: () => {
+            server.close()
+            server.closeAllConnections()
+          }
+        })
+      )
+    })
+  }),
+  ({ close }) => Effect.sync(close)
+)
