@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
  * - `ALLOWED`, `DENIED`: the policy decided.
  * - `UNAUTHENTICATED`: no usable token; nobody is named, whatever the request claims.
  * - `INVALID`: the request could not be understood, so nothing was decided.
+ * - `REPORTED`: another program told of an event, and of no decision.
  *
  * What the trail says of itself:
  *
@@ -18,11 +19,16 @@ export const AuditResult = Schema.Literal(
   "DENIED",
   "UNAUTHENTICATED",
   "INVALID",
+  "REPORTED",
   "LOST",
   "WITHDRAWN",
   "REPLAYED"
 )
 export type AuditResult = typeof AuditResult.Type
+
+/** What other programs may say became of something; the others are the trail's own words. */
+export const ClaimableResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID", "REPORTED")
+export type ClaimableResult = typeof ClaimableResult.Type
 
 /**
  * One decision, as a caller of `AuditLog.record` states it. Identity, time, order and hash are given to it there.

@@ -8,6 +8,7 @@ import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
 import { AuditCheck, HealthGroup } from "../platform/http/Health.ts"
 import { defaultAction, maximumLength } from "./AccessRequest.ts"
+import { IngestAnswer, IngestBody } from "./IngestContract.ts"
 
 /** The gatekeeper's statuses, in one place: what a code means to a client. */
 export const statusOf = {
@@ -88,7 +89,9 @@ export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: 
 /** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
 const PipelineSource = Schema.Struct({
   source: Schema.String,
-  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere"),
+  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere", "ingest"),
+  /** The ghost that writes for it over HTTP; null where its process writes into the database itself. */
+  identity: Schema.NullOr(Schema.String),
   host: Schema.NullOr(Schema.String),
   pid: Schema.NullOr(Schema.Number),
   durability: Schema.NullOr(Schema.String),
@@ -171,4 +174,25 @@ class TrailGroup extends HttpApiGroup.make("trail")
       )
   ) {}
 
-export class GatekeeperApi extends HttpApi.make("gatekeeper").add(DecisionsGroup).add(TrailGroup).add(HealthGroup) {}
+class IngestGroup extends HttpApiGroup.make("ingest").add(
+  HttpApiEndpoint.post("record", "/audit/events")
+    .setPayload(IngestBody)
+    .addSuccess(IngestAnswer)
+    .addError(failures.unauthenticated)
+    .addError(failures.denied)
+    .addError(failures.tooLarge)
+    .addError(failures.invalid)
+    .addError(failures.auditUnavailable)
+    .addError(failures.trailUnreachable)
+    .annotate(
+      OpenApi.Description,
+      "Records events of another program, each once under the key that it gave. Needs `write` on `audit/events`. 503: send the " +
+        "same batch again."
+    )
+) {}
+
+export class GatekeeperApi extends HttpApi.make("gatekeeper")
+  .add(DecisionsGroup)
+  .add(TrailGroup)
+  .add(IngestGroup)
+  .add(HealthGroup) {}

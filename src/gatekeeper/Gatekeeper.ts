@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
+import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import * as PostgresAuditStore from "../audit/PostgresAuditStore.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
@@ -77,6 +78,6 @@ export const trail = (onUnwritten: OnUnwritten) =>
  * is there before the port and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
-  Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer]),
+  Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer, AuditIngest.layer]),
   Layer.provide(Migrator.layer("gatekeeper"))
 )

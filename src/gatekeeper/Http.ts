@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
+import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
@@ -14,6 +15,7 @@ import { requestId } from "../platform/http/RequestId.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { nothingClaimed, parseAccessRequest } from "./AccessRequest.ts"
 import { GatekeeperApi, statusOf } from "./Api.ts"
+import { ingestEvents } from "./IngestHttp.ts"
 import { auditUnavailable, refusalResponse } from "./Refusals.ts"
 import { readEvents, readPipeline } from "./TrailHttp.ts"
 
@@ -77,6 +79,12 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
         .handleRaw("pipeline", ({ request }) => pipeline(request))
     })
   )
+  const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
+    Effect.map(Effect.all([AccessControl, AuditIngest]), ([access, events]) => {
+      const record = ingestEvents(access, events)
+      return group.handleRaw("record", ({ request }) => record(request))
+    })
+  )
   const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))
-  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, health]))
+  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, ingest, health]))
 }
