@@ -14,6 +14,7 @@ import { IngestAnswer, IngestBody } from "./IngestContract.ts"
 export const statusOf = {
   unauthenticated: 401,
   access_denied: 403,
+  source_of_another: 403,
   body_too_large: 413,
   invalid_request: 422,
   audit_unavailable: 503,
@@ -23,6 +24,7 @@ export const statusOf = {
 const failures = {
   unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
   denied: errorBody(statusOf.access_denied, "access_denied"),
+  sourceOfAnother: errorBody(statusOf.source_of_another, "source_of_another"),
   tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
   invalid: errorBody(statusOf.invalid_request, "invalid_request"),
   auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
@@ -174,22 +176,40 @@ class TrailGroup extends HttpApiGroup.make("trail")
       )
   ) {}
 
-class IngestGroup extends HttpApiGroup.make("ingest").add(
-  HttpApiEndpoint.post("record", "/audit/events")
-    .setPayload(IngestBody)
-    .addSuccess(IngestAnswer)
-    .addError(failures.unauthenticated)
-    .addError(failures.denied)
-    .addError(failures.tooLarge)
-    .addError(failures.invalid)
-    .addError(failures.auditUnavailable)
-    .addError(failures.trailUnreachable)
-    .annotate(
-      OpenApi.Description,
-      "Records events of another program, each once under the key that it gave. Needs `write` on `audit/events`. 503: send the " +
-        "same batch again."
-    )
-) {}
+class IngestGroup extends HttpApiGroup.make("ingest")
+  .add(
+    HttpApiEndpoint.post("record", "/audit/events")
+      .setPayload(IngestBody)
+      .addSuccess(IngestAnswer)
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.tooLarge)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .addError(failures.trailUnreachable)
+      .annotate(
+        OpenApi.Description,
+        "Records events of another program, each once under the key that it gave. Needs `write` on `audit/events`. 503: send " +
+          "the same batch again."
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("store", "/audit/store/:operation")
+      .setPath(Schema.Struct({ operation: Schema.String }))
+      .setPayload(Schema.Unknown)
+      .addSuccess(Schema.Struct({ value: Schema.optional(Schema.Unknown), failure: Schema.optional(Schema.Unknown) }))
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.sourceOfAnother)
+      .addError(failures.tooLarge)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "The trail of guardian and router in processes of their own; spoken by the same version at both ends, and no API for others. " +
+          "Needs `write` on `audit/store`."
+      )
+  ) {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)

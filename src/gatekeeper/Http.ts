@@ -8,6 +8,7 @@ import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
+import { TrailService } from "../audit/remote/TrailService.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
@@ -17,6 +18,7 @@ import { nothingClaimed, parseAccessRequest } from "./AccessRequest.ts"
 import { GatekeeperApi, statusOf } from "./Api.ts"
 import { ingestEvents } from "./IngestHttp.ts"
 import { auditUnavailable, refusalResponse } from "./Refusals.ts"
+import { keepStore } from "./StoreHttp.ts"
 import { readEvents, readPipeline } from "./TrailHttp.ts"
 
 const validate = (access: typeof AccessControl.Service) =>
@@ -80,9 +82,12 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
     })
   )
   const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
-    Effect.map(Effect.all([AccessControl, AuditIngest]), ([access, events]) => {
+    Effect.map(Effect.all([AccessControl, AuditIngest, AuditLog, TrailService]), ([access, events, log, service]) => {
       const record = ingestEvents(access, events)
-      return group.handleRaw("record", ({ request }) => record(request))
+      const store = keepStore(access, log, service)
+      return group
+        .handleRaw("record", ({ request }) => record(request))
+        .handleRaw("store", ({ request }) => store(request))
     })
   )
   const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))

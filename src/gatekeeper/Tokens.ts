@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { errors, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
 import { Settings } from "../platform/Settings.ts"
-import { signingSecret } from "./SigningSecret.ts"
+import { signingSecret } from "../platform/SigningSecret.ts"
 
 /** The request names nobody that can be believed. `reason` is for the trail and holds nothing of the token. */
 export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {

@@ -36,6 +36,8 @@ export interface SettingsValues {
     readonly issuer: Option.Option<string>
     readonly audience: Option.Option<string>
   }
+  /** Of a process that asks the gatekeeper in its own name; None: it makes its own. */
+  readonly serviceToken: Option.Option<Redacted.Redacted>
   readonly accessPolicyPath: string
   readonly audit: AuditSettings
   /** From the signal to the end of the process. */
@@ -118,6 +120,11 @@ const config: Config.Config<SettingsValues> = Config.all({
     issuer: text("JWT_ISSUER", "the `iss` that tokens must carry", "https://issuer.example"),
     audience: text("JWT_AUDIENCE", "the `aud` that tokens must carry", "gravitas")
   }),
+  serviceToken: Setting.secret(
+    "SERVICE_TOKEN",
+    { expected: "a bearer token, without the word Bearer", example: "eyJhbGciOi…" },
+    (given) => /^[A-Za-z0-9\-._~+/]+=*$/.test(given)
+  ),
   accessPolicyPath: text("ACCESS_POLICY_PATH", "a YAML file", "config/access-policy.yaml").pipe(
     Setting.orDefault("config/access-policy.yaml")
   ),
