@@ -15,6 +15,7 @@ import { adopt, type DeadJournal, list } from "./journal/DeadJournal.ts"
 import type { JournalFiles } from "./journal/JournalFiles.ts"
 import type { JournalRoom } from "./journal/JournalRoom.ts"
 import type { Losses } from "./Losses.ts"
+import { sourceOfAnother } from "./SourceOfAnother.ts"
 import { isTailKnown } from "./Tail.ts"
 
 export interface AdoptionOptions {
@@ -54,6 +55,8 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
   let stuck: OtherJournals["stuck"] = []
   let adopting: (() => OtherJournals["adopting"]) | undefined
   let adopted = 0
+  /** Journals of another identity, with the words of the refusal: that never changes, and each question would be recorded. */
+  const left = new Map<string, string>()
 
   /** Writes what is pending; ends when all of it is settled. */
   const drain = Effect.fnUntraced(function* (journal: DeadJournal, known: LedgerSource | undefined) {
@@ -166,6 +169,10 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       ),
       Effect.catchAll((error) => {
         stuck = [...stuck, { path, reason: error.message }]
+        if (error._tag === "DatabaseError" && error.sqlstate === sourceOfAnother) {
+          left.set(path, error.message)
+          return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
+        }
         return Effect.logWarning(
           `The audit journal ${path} is not taken over yet: ${error.message}; it is kept, and tried again.`
         )
@@ -179,8 +186,11 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     foreign = []
     stuck = []
     for (const { path, source } of journals) {
-      if (source !== incarnation.source) yield* visit(path)
+      const reason = left.get(path)
+      if (reason !== undefined) stuck = [...stuck, { path, reason }]
+      else if (source !== incarnation.source) yield* visit(path)
     }
+    for (const path of left.keys()) if (!journals.some((one) => one.path === path)) left.delete(path)
     for (const one of foreign) {
       if (before.some(({ path }) => path === one.path)) continue
       yield* Effect.logError(

@@ -13,6 +13,10 @@ import { receiptAction, receiptResource, receiptResult } from "./LossReceipt.ts"
 /** What `audit_source` says of one incarnation. */
 export const LedgerSource = Schema.Struct({
   source: Schema.String,
+  /** The ghost that writes for it from outside; null where its process writes into the database itself. */
+  identity: Schema.NullOr(Schema.String),
+  /** `ingest`: of a client without numbers of its own. It has no process, and never ends. */
+  kind: Schema.Literal("process", "ingest"),
   host: Schema.NullOr(Schema.String),
   pid: Schema.NullOr(Schema.Number),
   startedAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
@@ -105,7 +109,7 @@ const decodeReceipts = Schema.decodeUnknown(
 const decodeCounts = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })))
 
 const columns = (sql: SqlClient.SqlClient) => sql`
-  source, host, pid, started_at as "startedAt", boot_id as "bootId", durability, seen_at as "seenAt",
+  source, identity, kind, host, pid, started_at as "startedAt", boot_id as "bootId", durability, seen_at as "seenAt",
   last_seq as "lastSeq", last_at as "lastAt", committed, dead_lettered as "deadLettered", replayed, quarantined,
   counted and not (last_seq > 0 and committed + dead_lettered = 0) as counted,
   checked_seq as "checkedSeq", lost, unsigned_after as "unsignedAfter", signed_off_seq as "signedOffSeq",
@@ -129,7 +133,7 @@ export class AuditLedger extends Context.Tag("audit/AuditLedger")<
     readonly gaps: (source: string, query: GapQuery) => Effect.Effect<ReadonlyArray<Gap>, TrailUnreachable>
     /**
      * Those that neither signed off nor were closed, and gave no sign of life for so long by the database's clock, oldest
-     * sign first, at most `maximumSources`. A program without heartbeats gives one with each write only.
+     * sign first, at most `maximumSources`; only those of a process. A program without heartbeats gives one with each write only.
      */
     readonly silent: (olderThan: Duration.DurationInput) => Effect.Effect<ReadonlyArray<LedgerSource>, TrailUnreachable>
     /** What the loss receipts of a source name, oldest first, at most `maximumGaps`; of an unknown tail there is nothing to name. */
@@ -206,7 +210,7 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
       const rows = yield* bounded(
         sql`
           select ${columns(sql)} from gatekeeper.audit_source
-          where signed_off_seq is null and unsigned_after is null
+          where signed_off_seq is null and unsigned_after is null and kind = 'process'
             and ${sign} < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(olderThan)})
           order by ${sign}, source
           limit ${maximumSources}`.withoutTransform

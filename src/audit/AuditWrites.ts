@@ -106,6 +106,22 @@ export const advanceSource = (connection: Connection, source: string, lastSeq: n
 
 export const conflictReason = "the table holds another event under this id"
 
+/** Answers whether the letter is new. */
+export const insertDeadLetter = (connection: Connection, row: HashedRow, why: Rejection) =>
+  Effect.map(
+    connection.query(deadLetterStatement, [
+      row.id,
+      row.leafHash,
+      row.source,
+      row.seq,
+      Buffer.from(canonicalJson(row)),
+      why.sqlstate,
+      why.reason.replaceAll("\0", "\ufffd"),
+      why.attempts
+    ]),
+    ({ rowCount }) => rowCount === 1
+  )
+
 /** What a writing session runs. The server gives each statement up after `statementTimeout` milliseconds. */
 export const write = (connection: Connection, statementTimeout: number) => {
   const begin = connection.query(beginBounded(statementTimeout))
@@ -115,22 +131,6 @@ export const write = (connection: Connection, statementTimeout: number) => {
     const last = rows.at(-1)
     return last === undefined ? Effect.void : advanceSource(connection, last.source, last.seq, inserted)
   }
-
-  /** Answers whether the letter is new. */
-  const deadLetter = (row: HashedRow, why: Rejection) =>
-    Effect.map(
-      connection.query(deadLetterStatement, [
-        row.id,
-        row.leafHash,
-        row.source,
-        row.seq,
-        Buffer.from(canonicalJson(row)),
-        why.sqlstate,
-        why.reason.replaceAll("\0", "\ufffd"),
-        why.attempts
-      ]),
-      ({ rowCount }) => rowCount === 1
-    )
 
   const copied = (rows: ReadonlyArray<HashedRow>) =>
     Effect.as(connection.copyIn(copyStatement(statementTimeout), copyPieces(rows)), {
@@ -142,7 +142,8 @@ export const write = (connection: Connection, statementTimeout: number) => {
     const { conflicts, inserted, replayed } = yield* insertTolerantly(connection, rows, "drain")
     let deadLettered = 0
     for (const row of conflicts) {
-      if (yield* deadLetter(row, { sqlstate: "23505", reason: conflictReason, attempts: 1 })) deadLettered += 1
+      if (yield* insertDeadLetter(connection, row, { sqlstate: "23505", reason: conflictReason, attempts: 1 }))
+        deadLettered += 1
     }
     return {
       conflicts: conflicts.map((row) => row.id),
@@ -160,7 +161,7 @@ export const write = (connection: Connection, statementTimeout: number) => {
     deadLetter: (row: HashedRow, why: Rejection) =>
       Effect.gen(function* () {
         yield* begin
-        const isNew = yield* deadLetter(row, why)
+        const isNew = yield* insertDeadLetter(connection, row, why)
         yield* advance([row], { committed: 0, deadLettered: isNew ? 1 : 0, replayed: 0 })
       }).pipe(inTransaction)
   }

@@ -10,11 +10,15 @@ export interface Known {
   readonly left?: string | undefined
 }
 
-/** How a source stands: it lives, it ended with a word or without, or it lives (or died unnoticed) elsewhere. */
+/**
+ * How a source stands: it is a client's that has no process, it lives, it ended with a word or without, or it lives (or died
+ * unnoticed) elsewhere.
+ */
 export const standingOf = (
-  row: Pick<LedgerSource, "signedOffSeq" | "unsignedAfter">,
+  row: Pick<LedgerSource, "kind" | "signedOffSeq" | "unsignedAfter">,
   { left, living }: Known
 ): string => {
+  if (row.kind === "ingest") return "ingest"
   if (living !== undefined) return living
   if (row.signedOffSeq !== null) return "signed off"
   if (row.unsignedAfter !== null) return "tail unknown"
@@ -29,6 +33,7 @@ const iso = (time: DateTime.Utc | null): string | null => (time === null ? null 
 export const sourceView = (row: LedgerSource, standing: string, balance: Balance) => ({
   source: row.source,
   standing,
+  identity: row.identity,
   host: row.host,
   pid: row.pid,
   durability: row.durability,

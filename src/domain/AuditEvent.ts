@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
  * - `ALLOWED`, `DENIED`: the policy decided.
  * - `UNAUTHENTICATED`: no usable token; nobody is named, whatever the request claims.
  * - `INVALID`: the request could not be understood, so nothing was decided.
+ * - `REPORTED`: another program told of an event, and of no decision.
  *
  * What the trail says of itself:
  *
@@ -18,6 +19,7 @@ export const AuditResult = Schema.Literal(
   "DENIED",
   "UNAUTHENTICATED",
   "INVALID",
+  "REPORTED",
   "LOST",
   "WITHDRAWN",
   "REPLAYED"
@@ -27,6 +29,10 @@ export type AuditResult = typeof AuditResult.Type
 /** `auth:disabled`: nobody asked the caller who it is. */
 export const RecorderMark = Schema.Literal("auth:disabled")
 export type RecorderMark = typeof RecorderMark.Type
+
+/** What other programs may say became of something; the others are the trail's own words. */
+export const ClaimableResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID", "REPORTED")
+export type ClaimableResult = typeof ClaimableResult.Type
 
 /**
  * One decision, as a caller of `AuditLog.record` states it. Identity, time, order and hash are given to it there.

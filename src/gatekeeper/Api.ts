@@ -3,19 +3,21 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { AuditResult } from "../domain/AuditEvent.ts"
 import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
 import { AskedAccess, deniedBy } from "./AccessSchemas.ts"
 import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
-import { PipelineParams, PipelineReport, parameter } from "./PipelineSchemas.ts"
+import { EventsPage, EventsParams } from "./EventsSchemas.ts"
+import { IngestAnswer, IngestBody } from "./IngestContract.ts"
+import { PipelineParams, PipelineReport } from "./PipelineSchemas.ts"
 import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
 
 /** The gatekeeper's statuses, in one place: what a code means to a client. */
 export const statusOf = {
   unauthenticated: 401,
   access_denied: 403,
+  source_of_another: 403,
   body_too_large: 413,
   invalid_request: 422,
   policy_refused: 422,
@@ -29,6 +31,7 @@ export const statusOf = {
 const failures = {
   unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
   denied: errorBody(statusOf.access_denied, "access_denied", deniedBy),
+  sourceOfAnother: errorBody(statusOf.source_of_another, "source_of_another"),
   tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
   invalid: errorBody(statusOf.invalid_request, "invalid_request"),
   policyRefused: errorBody(statusOf.policy_refused, "policy_refused", policyProblems),
@@ -48,37 +51,6 @@ export const Validated = Schema.Struct({
   matched: Schema.NullOr(Matched),
   policy_version: Schema.String
 })
-
-/** A row of the trail, as it is read. */
-export const EventRow = Schema.Struct({
-  id: Schema.String,
-  timestamp: Schema.String,
-  source: Schema.String,
-  seq: Schema.Number,
-  ghost_id: Schema.NullOr(Schema.String),
-  shell_id: Schema.NullOr(Schema.String),
-  action: Schema.NullOr(Schema.String),
-  resource: Schema.NullOr(Schema.String),
-  result: Schema.String,
-  reason: Schema.NullOr(Schema.String),
-  request_id: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
-  marks: Schema.Array(Schema.String),
-  leaf_hash: Schema.String
-})
-
-const EventsParams = Schema.Struct({
-  ghost_id: parameter("the subject"),
-  action: parameter("the action, whole"),
-  resource: parameter("the resource, whole"),
-  result: parameter(AuditResult.literals.join(" | ")),
-  from: parameter("ISO 8601 with a zone; inclusive"),
-  to: parameter("ISO 8601 with a zone; exclusive"),
-  limit: parameter("1 to 1000; 100 where left out"),
-  cursor: parameter("`next` of the page before")
-})
-
-export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: Schema.NullOr(Schema.String) })
 
 class DecisionsGroup extends HttpApiGroup.make("decisions").add(
   HttpApiEndpoint.post("validate", "/validate")
@@ -203,9 +175,47 @@ class AuthZenGroup extends HttpApiGroup.make("authzen")
       .annotate(OpenApi.Description, "OpenID AuthZEN 1.0: where the endpoints are. Nobody is asked who they are.")
   ) {}
 
+class IngestGroup extends HttpApiGroup.make("ingest")
+  .add(
+    HttpApiEndpoint.post("record", "/audit/events")
+      .setPayload(IngestBody)
+      .addSuccess(IngestAnswer)
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.tooLarge)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .addError(failures.trailUnreachable)
+      .annotate(
+        OpenApi.Description,
+        "Records events of another program, each once under the key that it gave. Needs `write` on `audit/events`. 503: send " +
+          "the same batch again."
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("store", "/audit/store/:operation")
+      .setPath(Schema.Struct({ operation: Schema.String }))
+      .setPayload(Schema.Unknown)
+      .addSuccess(Schema.Struct({ value: Schema.optional(Schema.Unknown), failure: Schema.optional(Schema.Unknown) }))
+      .addError(failures.unauthenticated)
+      .addError(failures.keysUnavailable)
+      .addError(failures.denied)
+      .addError(failures.sourceOfAnother)
+      .addError(failures.tooLarge)
+      .addError(failures.invalid)
+      .addError(failures.auditUnavailable)
+      .annotate(
+        OpenApi.Description,
+        "The trail of guardian and router in processes of their own; spoken by the same version at both ends, and no API for others. " +
+          "Needs `write` on `audit/store`."
+      )
+  ) {}
+
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)
   .add(TrailGroup)
   .add(PolicyGroup)
   .add(AuthZenGroup)
+  .add(IngestGroup)
   .add(HealthGroup) {}

@@ -17,7 +17,8 @@ const isDay = (day: string): boolean => {
   return Option.isSome(midnight) && DateTime.formatIsoDateUtc(midnight.value) === day
 }
 
-const readTime = (text: string): Option.Option<DateTime.Utc> => {
+/** A moment with its zone. */
+export const readTime = (text: string): Option.Option<DateTime.Utc> => {
   const day = rfc3339.exec(text)?.[1]
   return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
 }

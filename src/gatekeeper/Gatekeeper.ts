@@ -1,11 +1,12 @@
-import * as Path from "node:path"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
+import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
+import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import * as PostgresAuditStore from "../audit/PostgresAuditStore.ts"
+import { TrailService } from "../audit/remote/TrailService.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
@@ -13,7 +14,6 @@ import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { routesOf } from "../platform/http/Strays.ts"
 import { Settings } from "../platform/Settings.ts"
-import { shutdownShares } from "../platform/ShutdownShares.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { anonymousGhost } from "./Anonymous.ts"
 import { GatekeeperApi } from "./Api.ts"
@@ -55,31 +55,19 @@ const server = Layer.unwrapEffect(
   })
 )
 
-/** Told at the end how many events were answered and are not in the database. */
-export type OnUnwritten = (count: number) => Effect.Effect<void>
-
 /** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
 export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(
-    Effect.map(Settings, ({ audit, home, shutdownDeadline }) =>
-      AuditLog.layer({
-        ...audit,
-        journal: {
-          directory: Path.resolve(home, "journal"),
-          maxBytes: audit.journalMaxBytes,
-          flushInterval: audit.journalFlushInterval
-        },
-        shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail),
-        onUnwritten
-      })
-    )
-  ).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(Migrator.layer("gatekeeper")))
+  Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
+    Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
+    Layer.provide(Migrator.layer("gatekeeper"))
+  )
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail
  * is there before the port and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
-  Layer.provide([accessControl, AuditReader.layer, AuditLedger.layer]),
+  Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
+  Layer.provide(AuditLedger.layer),
   Layer.provide(Migrator.layer("gatekeeper"))
 )

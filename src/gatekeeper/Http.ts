@@ -7,6 +7,8 @@ import * as Layer from "effect/Layer"
 import { AuditLedger } from "../audit/AuditLedger.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
+import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
+import { TrailService } from "../audit/remote/TrailService.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
@@ -15,9 +17,11 @@ import { nothingClaimed, parseAccessRequest } from "./AccessRequest.ts"
 import { GatekeeperApi } from "./Api.ts"
 import { evaluation, evaluations } from "./AuthZenHttp.ts"
 import { configurationResponse, pointUrl } from "./AuthZenMetadata.ts"
+import { ingestEvents } from "./IngestHttp.ts"
 import { explainAccess, readPolicy, reloadPolicy } from "./PolicyHttp.ts"
 import { PolicyInForce } from "./PolicyInForce.ts"
 import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
+import { keepStore } from "./StoreHttp.ts"
 import { readEvents, readPipeline } from "./TrailHttp.ts"
 
 const validate = (access: typeof AccessControl.Service) =>
@@ -84,6 +88,15 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
         .handleRaw("configuration", () => Effect.map(url, configurationResponse))
     })
   )
+  const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
+    Effect.map(Effect.all([AccessControl, AuditIngest, AuditLog, TrailService]), ([access, events, log, service]) => {
+      const record = ingestEvents(access, events)
+      const store = keepStore(access, log, service)
+      return group
+        .handleRaw("record", ({ request }) => record(request))
+        .handleRaw("store", ({ request }) => store(request))
+    })
+  )
   const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))
-  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, policy, authzen, health]))
+  return HttpApiBuilder.api(GatekeeperApi).pipe(Layer.provide([decisions, trail, ingest, policy, authzen, health]))
 }

@@ -11,7 +11,9 @@ export const parameter = (description: string) =>
 /** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
 const PipelineSource = Schema.Struct({
   source: Schema.String,
-  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere"),
+  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere", "ingest"),
+  /** The ghost that writes for it over HTTP; null where its process writes into the database itself. */
+  identity: Schema.NullOr(Schema.String),
   host: Schema.NullOr(Schema.String),
   pid: Schema.NullOr(Schema.Number),
   durability: Schema.NullOr(Schema.String),

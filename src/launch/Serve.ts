@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { AuditLog } from "../audit/AuditLog.ts"
-import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import type { AuditLog } from "../audit/AuditLog.ts"
+import type { OnUnwritten } from "../audit/AuditLogSettings.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { loadPolicy } from "../gatekeeper/PolicyFile.ts"
@@ -24,6 +24,7 @@ import { sharedAlgorithm } from "../platform/TokenSettings.ts"
 import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
+import * as RemoteTrail from "./RemoteTrail.ts"
 import { storage } from "./Storage.ts"
 
 /** The schemas of all services stand before the first port opens: a process whose start fails has answered nobody. */
@@ -47,13 +48,15 @@ const inOrder = (services: ReadonlyArray<ServiceName>) => {
   return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
 }
 
-/** The trail of services that run without the gatekeeper. */
-const trailElsewhere = Layer.succeed(AuditLog, {
-  record: () => Effect.fail(new AuditUnavailable({ reason: "closed", detail: "no gatekeeper runs in this process" })),
-  withdraw: () => Effect.void,
-  accepting: Effect.succeed(false),
-  status: Effect.dieMessage("there is no trail in this process")
-})
+/** On the database where the gatekeeper runs here; where it runs elsewhere, through it. */
+const trailOf = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) => {
+  const own = Gatekeeper.trail(onUnwritten)
+  const remote = RemoteTrail.layer(services, onUnwritten)
+  type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
+  type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
+  const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
+  return trail
+}
 
 const exampleQuestion = (place: Place) =>
   Effect.gen(function* () {
@@ -104,14 +107,14 @@ export const serve = <E, R>(
   services: ReadonlyArray<ServiceName>,
   place: Place,
   onReady: Layer.Layer<never, E, R>,
-  onUnwritten: Gatekeeper.OnUnwritten
+  onUnwritten: OnUnwritten
 ) =>
   Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
       Layer.provide(GatekeeperPeer.layer),
-      Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
+      Layer.provide(trailOf(services, onUnwritten)),
       Layer.provide(schemas(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))

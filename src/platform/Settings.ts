@@ -45,6 +45,8 @@ export interface SettingsValues {
   readonly databaseConnectDeadline: Duration.Duration
   readonly jwt: TokenSettings
   readonly gatekeeper: GatekeeperSettings
+  /** Of a process that asks the gatekeeper in its own name; None: it makes its own. */
+  readonly serviceToken: Option.Option<Redacted.Redacted>
   readonly accessPolicyPath: string
   readonly audit: AuditSettings
   readonly guardian: GuardianSettings
@@ -119,6 +121,11 @@ const config: Config.Config<SettingsValues> = Config.all({
   ).pipe(Setting.orDefault(Duration.seconds(30))),
   jwt: tokenSettings,
   gatekeeper: gatekeeperSettings,
+  serviceToken: Setting.secret(
+    "SERVICE_TOKEN",
+    { expected: "a bearer token, without the word Bearer", example: "eyJhbGciOi…" },
+    (given) => /^[A-Za-z0-9\-._~+/]+=*$/.test(given)
+  ),
   accessPolicyPath,
   audit: auditSettings,
   guardian: guardianSettings,

@@ -8,6 +8,8 @@ const source = crypto.randomUUID()
 
 const ledger: LedgerSource = {
   source,
+  identity: null,
+  kind: "process",
   host: "here",
   pid: 1,
   startedAt: null,

@@ -97,12 +97,14 @@ describe("loadPolicy", () => {
   it.effect("loads the policy that is shipped: the groups and mappings of the contract", () =>
     Effect.gen(function* () {
       const policy = yield* loadPolicy("config/access-policy.yaml")
-      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout"])
+      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout", "services"])
       expect(Object.fromEntries(policy.ghostMappings)).toEqual({
         Supervisor_Managed_Agent: ["admin"],
         Librarian: ["librarian"],
         Scout: ["scout"],
-        dan_flory: ["admin"]
+        dan_flory: ["admin"],
+        "service:guardian": ["services"],
+        "service:router": ["services"]
       })
     }).pipe(Effect.provide(NodeContext.layer))
   )

@@ -21,11 +21,19 @@ describe("the layer of a service", () => {
       Effect.provide([environment({ url, migrationUrl, services }), quiet])
     )
   const expected = {
-    gatekeeper: ["audit_dead_letter", "audit_dead_letter_replay", "audit_log", "audit_source", "audit_trail"],
+    gatekeeper: [
+      "audit_dead_letter",
+      "audit_dead_letter_replay",
+      "audit_ingest",
+      "audit_ingest_conflict",
+      "audit_log",
+      "audit_source",
+      "audit_trail"
+    ],
     guardian: ["agent_badges", "certificate", "session"],
     router: ["history"]
   }
-  const heads = { gatekeeper: 3, guardian: 2, router: 2 }
+  const heads = { gatekeeper: 4, guardian: 2, router: 2 }
 
   it.scopedLive.each([
     { services: [...serviceNames] },
@@ -63,7 +71,7 @@ describe("the layer of a service", () => {
         ),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
-      const head = "0003_conservation"
+      const head = "0004_ingest"
       expect(version).toEqual({ actual: head, expected: head, head, service: "gatekeeper" })
       expect(lines).toContain(`Gatekeeper schema versioned at revision ${head} (head)`)
     })

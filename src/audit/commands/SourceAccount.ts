@@ -14,6 +14,8 @@ export const isLivingMemory = ({ identity, living }: JournalSight): boolean =>
 /** A journal whose source never came to the database. */
 export const unregistered = ({ identity, source }: JournalSight): LedgerSource => ({
   source,
+  identity: null,
+  kind: "process",
   host: identity?.host ?? null,
   pid: identity?.pid ?? null,
   startedAt: null,

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { Settings } from "../platform/Settings.ts"
-import { minimumSecretBytes } from "../platform/TokenSettings.ts"
+import { Settings } from "./Settings.ts"
+import { minimumSecretBytes } from "./TokenSettings.ts"
 
 /** In production no secret is made up: it would differ from one instance to the next and vanish with the disk. */
 export class SigningSecretMissing extends Schema.TaggedError<SigningSecretMissing>()("SigningSecretMissing", {}) {

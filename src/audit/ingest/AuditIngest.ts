@@ -1,0 +1,114 @@
+import * as Crypto from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Database } from "../../platform/Database.ts"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import { wordsOf } from "../Drain.ts"
+import * as OwnedSession from "../OwnedSession.ts"
+import { retryClass } from "../RetryClass.ts"
+import { makeUuidV7 } from "../UuidV7.ts"
+import { type Ingested, ingestBatch } from "./IngestBatch.ts"
+import type { IngestEvent } from "./IngestEvent.ts"
+
+/** The batch was not written, or nobody heard whether it was: the same batch, sent again, is recorded once. */
+export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `the audit trail cannot be written: ${this.reason}. Send the same batch again: no event is recorded twice`
+  }
+}
+
+export interface AuditIngestOptions {
+  readonly url: Redacted.Redacted
+  /** Of one statement. A batch gets twice as long, waiting for others included. */
+  readonly deadline?: Duration.DurationInput
+}
+
+/** Takes events from programs that keep no journal and give no numbers: in PostgreSQL before the answer. */
+export class AuditIngest extends Context.Tag("audit/ingest/AuditIngest")<
+  AuditIngest,
+  {
+    /**
+     * Records each event once under the key that `identity` gave it, and answers for each in order: the table holds it when
+     * this returns. Of several who send the same batch at once, each gets the same ids.
+     */
+    readonly ingest: (
+      identity: string,
+      events: ReadonlyArray<IngestEvent>
+    ) => Effect.Effect<ReadonlyArray<Ingested>, TrailUnwritable>
+  }
+>() {
+  static readonly layerUrl = (options: AuditIngestOptions): Layer.Layer<AuditIngest> =>
+    Layer.scoped(AuditIngest, make(options))
+
+  /** Into the gatekeeper's database, as the application. */
+  static readonly layer: Layer.Layer<AuditIngest, never, Database> = Layer.unwrapEffect(
+    Effect.map(Database, (database) => AuditIngest.layerUrl({ url: database.url("gatekeeper", "application") }))
+  )
+}
+
+const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
+  const deadline = Duration.decode(options.deadline ?? "5 seconds")
+  const patience = Duration.times(deadline, 2)
+  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+  const session = yield* OwnedSession.make(
+    { url: options.url, applicationName: "gravitas audit ingest", deadline, connectTimeout: deadline },
+    () => Effect.void
+  )
+  const nextId = makeUuidV7((bytes) => Crypto.getRandomValues(bytes))
+
+  const attempt = (identity: string, events: ReadonlyArray<IngestEvent>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      session.use((connection) =>
+        ingestBatch(connection, identity, events, { freshSource: Crypto.randomUUID(), nextId, now, statementTimeout })
+      )
+    )
+  /** They are made ahead; this is for the day on which that failed. */
+  const makePartition = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    session.use((connection) => connection.query("select gatekeeper.audit_make_partition($1)", [nextId(now)]))
+  )
+
+  const alarm = (identity: string, { clientId }: IngestEvent, outcome: Ingested) => {
+    if (outcome.status === "conflict") {
+      if (!outcome.isNew) return Effect.void
+      return Effect.logError(
+        `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${outcome.recordedAs}. It is in ` +
+          `gatekeeper.audit_dead_letter as ${outcome.auditId}; find out who repeats or forges keys.`
+      )
+    }
+    if (outcome.status !== "dead_lettered") return Effect.void
+    return Effect.logError(
+      `The audit event ${outcome.auditId}, sent by ${identity}, was refused by the table and is in gatekeeper.audit_dead_letter.`
+    )
+  }
+
+  return AuditIngest.of({
+    ingest: Effect.fn("AuditIngest.ingest")(function* (identity, events) {
+      if (events.length === 0) return []
+      const outcomes = yield* attempt(identity, events).pipe(
+        Effect.catchIf(
+          (error) => retryClass(error) === "partition",
+          () => Effect.zipRight(makePartition, attempt(identity, events))
+        ),
+        Effect.mapError((error: DatabaseError) => new TrailUnwritable({ reason: wordsOf(error) })),
+        // A stopped server answers a cancel request as little as the statement: the client does not wait for either.
+        Effect.disconnect,
+        Effect.timeoutFail({
+          duration: patience,
+          onTimeout: () => new TrailUnwritable({ reason: "the database did not answer in time" })
+        })
+      )
+      for (const [index, event] of events.entries()) {
+        const outcome = outcomes[index]
+        if (outcome !== undefined) yield* alarm(identity, event, outcome)
+      }
+      return outcomes
+    })
+  })
+})

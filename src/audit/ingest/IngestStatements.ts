@@ -1,0 +1,83 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Connection } from "../../platform/Connection.ts"
+import { AuditId } from "../AuditId.ts"
+
+/** Two that come at once agree on one: the unique index says so. */
+const makeSourceStatement = `
+  insert into gatekeeper.audit_source (source, kind, identity, started_at) values ($1, 'ingest', $2, clock_timestamp())
+  on conflict (identity) where kind = 'ingest' do nothing`
+
+/** Held to the transaction's end: one batch of an identity after the other, so that keys and numbers are given once. */
+const lockSourceStatement = `
+  select source, last_seq from gatekeeper.audit_source where kind = 'ingest' and identity = $1 for update`
+
+const knownStatement = `
+  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest, dead_lettered as "deadLettered"
+  from gatekeeper.audit_ingest where identity = $1 and client_id = any($2)`
+
+const knownConflictsStatement = `
+  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest
+  from gatekeeper.audit_ingest_conflict where identity = $1 and client_id = any($2)`
+
+const keysStatement = `
+  insert into gatekeeper.audit_ingest (identity, client_id, audit_id, digest, dead_lettered)
+  select $1, client_id, audit_id, decode(digest, 'hex'), dead_lettered
+  from json_to_recordset($2) as key (client_id text, audit_id uuid, digest text, dead_lettered boolean)`
+
+const conflictsStatement = `
+  insert into gatekeeper.audit_ingest_conflict (identity, client_id, digest, audit_id)
+  select $1, client_id, decode(digest, 'hex'), audit_id
+  from json_to_recordset($2) as key (client_id text, audit_id uuid, digest text)`
+
+const decodeSources = Schema.decodeUnknown(
+  Schema.Array(Schema.Struct({ source: Schema.String, last_seq: Schema.NumberFromString }))
+)
+
+const Conflict = Schema.Struct({ clientId: Schema.String, auditId: AuditId, digest: Schema.String })
+const decodeConflicts = Schema.decodeUnknown(Schema.Array(Conflict))
+
+const Key = Schema.Struct({ ...Conflict.fields, deadLettered: Schema.Boolean })
+const decodeKeys = Schema.decodeUnknown(Schema.Array(Key))
+
+/** An event under the client's own key. */
+export type IngestKey = typeof Key.Type
+export type IngestConflict = typeof Conflict.Type
+
+/** The source of an identity, made by the first who asks, with its last number; locked until the transaction ends. */
+export const lockSource = Effect.fnUntraced(function* (connection: Connection, identity: string, fresh: string) {
+  const find = Effect.flatMap(connection.query(lockSourceStatement, [identity]), ({ rows }) =>
+    Effect.orDie(decodeSources(rows))
+  )
+  const [known] = yield* find
+  if (known !== undefined) return { source: known.source, lastSeq: known.last_seq }
+  yield* connection.query(makeSourceStatement, [fresh, identity])
+  const [made] = yield* find
+  return made === undefined
+    ? yield* Effect.dieMessage("the source of an ingest is not there though it was made")
+    : { source: made.source, lastSeq: made.last_seq }
+})
+
+export const readKeys = (connection: Connection, identity: string, clientIds: ReadonlyArray<string>) =>
+  Effect.flatMap(connection.query(knownStatement, [identity, clientIds]), ({ rows }) => Effect.orDie(decodeKeys(rows)))
+
+export const readConflicts = (connection: Connection, identity: string, clientIds: ReadonlyArray<string>) =>
+  Effect.flatMap(connection.query(knownConflictsStatement, [identity, clientIds]), ({ rows }) =>
+    Effect.orDie(decodeConflicts(rows))
+  )
+
+const json = (keys: ReadonlyArray<IngestConflict & { readonly deadLettered?: boolean }>): string =>
+  JSON.stringify(
+    keys.map(({ auditId, clientId, deadLettered, digest }) => ({
+      client_id: clientId,
+      audit_id: auditId,
+      digest,
+      dead_lettered: deadLettered
+    }))
+  )
+
+export const insertKeys = (connection: Connection, identity: string, keys: ReadonlyArray<IngestKey>) =>
+  keys.length === 0 ? Effect.void : connection.query(keysStatement, [identity, json(keys)])
+
+export const insertConflicts = (connection: Connection, identity: string, conflicts: ReadonlyArray<IngestConflict>) =>
+  conflicts.length === 0 ? Effect.void : connection.query(conflictsStatement, [identity, json(conflicts)])

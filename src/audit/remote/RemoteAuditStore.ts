@@ -1,0 +1,86 @@
+import * as Crypto from "node:crypto"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { AuditStore } from "../AuditStore.ts"
+import { retryClass } from "../RetryClass.ts"
+import * as RemoteCalls from "./RemoteCalls.ts"
+import { storeOperations } from "./TrailProtocol.ts"
+
+export interface RemoteAuditStoreOptions extends RemoteCalls.RemoteOptions {
+  /** How long the first question waits for a gatekeeper that is not there yet. */
+  readonly patience: Duration.DurationInput
+  /** Of what writes, waiting for others at the other end included; longer than that end's own. */
+  readonly deadline?: Duration.DurationInput
+}
+
+const given = new DatabaseError({ phase: "connect", reason: "writing was given up" })
+
+/** Sent, and nobody waited for the answer. */
+const doubtful = new DatabaseError({ phase: "commit", reason: "writing was given up before the gatekeeper answered" })
+
+/** An `AuditStore` that a gatekeeper keeps: its drain, journal and adoption are those of every process. */
+export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOptions) {
+  const calls = yield* RemoteCalls.make(options)
+  const writer = Crypto.randomUUID()
+  const abandoned = yield* Deferred.make<never, DatabaseError>()
+  const turn = yield* Effect.makeSemaphore(1)
+  const long = options.deadline ?? "25 seconds"
+  const short = "12 seconds"
+  const { append, heartbeat, locate, register, trail, ...others } = storeOperations
+
+  /** One after the other; given up, the one that waits for its answer fails in doubt, and the others without having begun. */
+  const asWriter = <A>(work: Effect.Effect<A, DatabaseError>) =>
+    turn.withPermits(1)(
+      Effect.flatMap(Deferred.isDone(abandoned), (isDone) =>
+        isDone ? Effect.fail(given) : Effect.raceFirst(work, Deferred.await(abandoned))
+      )
+    )
+
+  const askTrail = calls.ask("trail", trail, {}, short)
+  let asked = false
+  const patient = Effect.gen(function* () {
+    if (asked) return yield* askTrail
+    asked = true
+    return yield* askTrail.pipe(
+      Effect.tapError((error) =>
+        retryClass(error) === "transient"
+          ? Effect.logWarning(`The audit trail is kept by the gatekeeper, and it is waited for: ${error.message}.`)
+          : Effect.void
+      ),
+      Effect.retry({
+        schedule: Schedule.spaced("1 second").pipe(Schedule.upTo(options.patience)),
+        while: (error) => retryClass(error) === "transient"
+      })
+    )
+  })
+
+  return AuditStore.of({
+    trail: patient,
+    register: (incarnation) => Effect.asVoid(calls.ask("register", register, { incarnation }, short)),
+    heartbeat: (incarnation) => Effect.asVoid(calls.ask("heartbeat", heartbeat, { incarnation }, short)),
+    append: (rows, { certain }) => asWriter(calls.ask("append", append, { writer, rows, certain }, long)),
+    deadLetter: (row, why) =>
+      Effect.asVoid(asWriter(calls.ask("dead-letter", others["dead-letter"], { writer, row, why }, long))),
+    makePartition: (id) => calls.ask("make-partition", others["make-partition"], { id }, long),
+    // Its gatekeeper does.
+    makePartitionsAhead: Effect.void,
+    signOff: (incarnation, end) => Effect.asVoid(calls.ask("sign-off", others["sign-off"], { incarnation, end }, long)),
+    closeUnknown: (source, after, counts) =>
+      Effect.asVoid(calls.ask("close-unknown", others["close-unknown"], { source, after, counts }, short)),
+    recordLoss: (source, found) => calls.ask("record-loss", others["record-loss"], { source, found }, short),
+    abandon: Effect.asVoid(Deferred.fail(abandoned, doubtful)),
+    locate: (incarnation, ids) =>
+      Effect.map(calls.ask("locate", locate, { writer, incarnation, ids }, long), ({ committed, deadLettered }) => ({
+        committed: new Set(committed),
+        deadLettered: new Set(deadLettered)
+      }))
+  })
+})
+
+export const layer = (options: RemoteAuditStoreOptions): Layer.Layer<AuditStore, never, HttpClient.HttpClient> =>
+  Layer.effect(AuditStore, make(options))

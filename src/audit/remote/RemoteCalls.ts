@@ -1,0 +1,83 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { ServiceToken } from "../../platform/ServiceToken.ts"
+import { refusalOf, unansweredBy } from "./RemoteFailure.ts"
+import type { Operation } from "./TrailProtocol.ts"
+
+export interface RemoteOptions {
+  /** Where the gatekeeper is: `http://127.0.0.1:8001`. */
+  readonly location: Effect.Effect<string>
+  /** In whose name it is asked. */
+  readonly token: typeof ServiceToken.Service
+}
+
+/** Asks a `TrailService` over HTTP. */
+export interface RemoteCalls {
+  /**
+   * Fails with what the other side's store answered, or with a `DatabaseError` in its manner: `connect` where nothing was done,
+   * `commit` without a SQLSTATE where nobody knows whether it was.
+   */
+  readonly ask: <A, I, B, J, F, G>(
+    name: string,
+    operation: Operation<A, I, B, J, F, G>,
+    request: A,
+    deadline: Duration.DurationInput
+  ) => Effect.Effect<B, F | DatabaseError>
+}
+
+export const make = ({ location, token }: RemoteOptions): Effect.Effect<RemoteCalls, never, HttpClient.HttpClient> =>
+  Effect.map(HttpClient.HttpClient, (client) => {
+    const send = Effect.fnUntraced(function* (name: string, text: string) {
+      const request = HttpClientRequest.post(`${yield* location}/audit/store/${name}`).pipe(
+        HttpClientRequest.setHeader("authorization", Redacted.value(yield* token.authorization)),
+        HttpClientRequest.bodyText(text, "application/json")
+      )
+      const response = yield* client.execute(request)
+      return { response, body: yield* response.text }
+    })
+
+    /** A token may have expired, or been made with a secret that is no longer: the next one is another. */
+    const sendTwice = (name: string, text: string) =>
+      Effect.flatMap(send(name, text), (answer) =>
+        answer.response.status === 401 ? Effect.zipRight(token.renew, send(name, text)) : Effect.succeed(answer)
+      )
+
+    return {
+      ask: Effect.fnUntraced(function* (name, operation, request, deadline) {
+        const text = JSON.stringify(yield* Effect.orDie(Schema.encode(operation.request)(request)))
+        const { body, response } = yield* sendTwice(name, text).pipe(
+          Effect.mapError((error: HttpClientError.HttpClientError) => unansweredBy(error)),
+          // Who is interrupted does not wait for the connection's end.
+          Effect.disconnect,
+          Effect.timeoutFail({
+            duration: deadline,
+            onTimeout: () =>
+              new DatabaseError({
+                phase: "commit",
+                late: true,
+                reason: `the gatekeeper did not answer within ${Duration.format(deadline)}`
+              })
+          })
+        )
+        if (response.status !== 200) return yield* refusalOf(response.status, body)
+        const answer = yield* Schema.decodeUnknown(Schema.parseJson(operation.answer))(body).pipe(
+          Effect.mapError(() => unreadable(response))
+        )
+        return "failure" in answer ? yield* Effect.fail(answer.failure) : answer.value
+      })
+    }
+  })
+
+/** It did answer, so it may have done it. */
+const unreadable = (response: HttpClientResponse.HttpClientResponse) =>
+  new DatabaseError({
+    phase: "commit",
+    reason: `the answer (${response.status}) is none of a gatekeeper's; look what listens at GATEKEEPER_URL`
+  })

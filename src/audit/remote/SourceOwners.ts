@@ -1,0 +1,79 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import * as OwnedSession from "../OwnedSession.ts"
+
+/** Somebody asked to write for a source that is not theirs. */
+export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRefused", {
+  source: Schema.String,
+  /** Whose it is; null where its process writes into the database itself. */
+  owner: Schema.NullOr(Schema.String),
+  identity: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `the audit source ${this.source} belongs to ${this.owner ?? "a process that writes into the database itself"}; ` +
+      `${this.identity} may not write for it. Its owner's next start takes over what it left`
+    )
+  }
+}
+
+export interface SourceOwners {
+  /** Succeeds where the source is the identity's. One that nobody has heard of becomes its own, for good. */
+  readonly check: (identity: string, source: string) => Effect.Effect<void, SourceRefused | DatabaseError>
+}
+
+/** Without an identity a source would be anybody's: it is given with the row. */
+const claimStatement = `
+  insert into gatekeeper.audit_source (source, identity) values ($1, $2) on conflict (source) do nothing`
+
+const ownerStatement = "select identity from gatekeeper.audit_source where source = $1"
+
+const decodeOwner = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ identity: Schema.NullOr(Schema.String) })))
+
+/** Owners never change, so those that are known are kept; so many at most. */
+const maximumKnown = 10_000
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly url: Redacted.Redacted
+  readonly deadline: Duration.DurationInput
+}) {
+  const session = yield* OwnedSession.make(
+    {
+      url: options.url,
+      applicationName: "gravitas audit sources",
+      deadline: options.deadline,
+      connectTimeout: Duration.min(options.deadline, "5 seconds")
+    },
+    () => Effect.void
+  )
+  const known = new Map<string, string | null>()
+
+  const ask = (identity: string, source: string) =>
+    session
+      .use((connection) =>
+        Effect.zipRight(
+          connection.query(claimStatement, [source, identity]),
+          connection.query(ownerStatement, [source])
+        )
+      )
+      .pipe(
+        Effect.flatMap(({ rows }) => Effect.orDie(decodeOwner(rows))),
+        Effect.map(([{ identity: owner }]) => {
+          if (known.size >= maximumKnown) known.clear()
+          known.set(source, owner)
+          return owner
+        })
+      )
+
+  const owners: SourceOwners = {
+    check: Effect.fnUntraced(function* (identity, source) {
+      const kept = known.get(source)
+      const owner = kept === undefined ? yield* ask(identity, source) : kept
+      if (owner !== identity) return yield* new SourceRefused({ source, owner, identity })
+    })
+  }
+  return owners
+})

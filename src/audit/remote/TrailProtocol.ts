@@ -1,0 +1,138 @@
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { AuditId } from "../AuditId.ts"
+import { LedgerSource } from "../AuditLedger.ts"
+import { TrailUnreachable } from "../AuditReader.ts"
+import { canonicalJson, type HashedRow, rowOf } from "../AuditRow.ts"
+
+const isRow = (value: unknown): value is HashedRow =>
+  typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value
+
+/** A row as its canonical text: whoever reads it makes the same hash of it, or refuses it. */
+export const WireRow = Schema.transformOrFail(Schema.String, Schema.declare(isRow), {
+  strict: true,
+  decode: (text, _, ast) => {
+    const row = rowOf(text)
+    // Not the text: it may hold secrets.
+    return row === undefined
+      ? ParseResult.fail(new ParseResult.Type(ast, "…", "the row is no canonical event"))
+      : ParseResult.succeed(row)
+  },
+  encode: (row) => ParseResult.succeed(canonicalJson(row))
+})
+
+const Count = Schema.NonNegativeInt
+
+const Incarnation = Schema.Struct({
+  source: Schema.UUID,
+  host: Schema.String,
+  pid: Count,
+  startedAt: Schema.Number,
+  bootId: Schema.String,
+  durability: Schema.String
+})
+
+const Rejection = Schema.Struct({
+  sqlstate: Schema.NullOr(Schema.String),
+  reason: Schema.String,
+  attempts: Count
+})
+
+const SignOff = Schema.Struct({
+  lastSeq: Count,
+  shed: Count,
+  refused: Count,
+  unwritten: Count,
+  inDoubt: Count,
+  quarantined: Count
+})
+
+const Gap = Schema.Struct({ from: Count, to: Count })
+
+const NamedRange = Schema.Struct({
+  ...Gap.fields,
+  kind: Schema.Literal("shed", "gap", "quarantined"),
+  source: Schema.String
+})
+
+const Source = Schema.Struct({
+  ...LedgerSource.fields,
+  startedAt: Schema.NullOr(Schema.DateTimeUtc),
+  seenAt: Schema.NullOr(Schema.DateTimeUtc),
+  lastAt: Schema.NullOr(Schema.DateTimeUtc),
+  signedOffAt: Schema.NullOr(Schema.DateTimeUtc)
+})
+
+/** One life of a client: what it abandoned is written by none of its requests that are still on their way. */
+const Writer = Schema.UUID
+
+/** What is asked and answered under `POST /audit/store/:operation`. A failure is the store's own answer. */
+export interface Operation<A, I, B, J, F, G> {
+  readonly request: Schema.Schema<A, I>
+  readonly value: Schema.Schema<B, J>
+  readonly answer: Schema.Schema<
+    { readonly value: B } | { readonly failure: F },
+    { readonly value: J } | { readonly failure: G }
+  >
+}
+
+const operation =
+  <F, G>(failure: Schema.Schema<F, G>) =>
+  <A, I, B, J>(request: Schema.Schema<A, I>, value: Schema.Schema<B, J>): Operation<A, I, B, J, F, G> => ({
+    request,
+    value,
+    answer: Schema.Union(Schema.Struct({ value }), Schema.Struct({ failure }))
+  })
+
+const store = operation(DatabaseError)
+const ledger = operation(TrailUnreachable)
+
+const nothing = Schema.Struct({})
+const done = Schema.Null
+
+/** `AuditStore`. */
+export const storeOperations = {
+  trail: store(nothing, Schema.UUID),
+  register: store(Schema.Struct({ incarnation: Incarnation }), done),
+  heartbeat: store(Schema.Struct({ incarnation: Incarnation }), done),
+  append: store(
+    Schema.Struct({ writer: Writer, rows: Schema.Array(WireRow), certain: Schema.Boolean }),
+    Schema.Struct({ conflicts: Schema.Array(AuditId) })
+  ),
+  "dead-letter": store(Schema.Struct({ writer: Writer, row: WireRow, why: Rejection }), done),
+  "make-partition": store(Schema.Struct({ id: AuditId }), Schema.Boolean),
+  "sign-off": store(Schema.Struct({ incarnation: Incarnation, end: SignOff }), done),
+  "close-unknown": store(
+    Schema.Struct({
+      source: Schema.UUID,
+      after: Count,
+      counts: Schema.Struct({ refused: Count, shed: Count, quarantined: Count })
+    }),
+    done
+  ),
+  "record-loss": store(
+    Schema.Struct({ source: Schema.UUID, found: Schema.Struct({ from: Count, checkedSeq: Count, lost: Count }) }),
+    Schema.Boolean
+  ),
+  locate: store(
+    Schema.Struct({ writer: Writer, incarnation: Incarnation, ids: Schema.Array(AuditId) }),
+    Schema.Struct({ committed: Schema.Array(AuditId), deadLettered: Schema.Array(AuditId) })
+  )
+} as const
+
+/** `AuditLedger`. */
+export const ledgerOperations = {
+  sources: ledger(Schema.Struct({ limit: Schema.Number, after: Schema.optional(Schema.UUID) }), Schema.Array(Source)),
+  source: ledger(Schema.Struct({ source: Schema.UUID }), Schema.NullOr(Source)),
+  gaps: ledger(
+    Schema.Struct({ source: Schema.UUID, ...Gap.fields, fromTime: Schema.Number, toTime: Schema.Number }),
+    Schema.Array(Gap)
+  ),
+  silent: ledger(Schema.Struct({ seconds: Schema.NonNegative }), Schema.Array(Source)),
+  receipts: ledger(Schema.Struct({ source: Schema.UUID }), Schema.Array(NamedRange)),
+  "dead-letters": ledger(nothing, Schema.Struct({ total: Count, waiting: Count }))
+} as const
+
+/** Bytes of a request: twice what the drain puts into one piece, in the widest encoding. */
+export const maximumOperationBytes = 16 * 1024 * 1024

@@ -1,0 +1,48 @@
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { describe, expect, it } from "@effect/vitest"
+import { nextMove } from "../../../src/audit/NextMove.ts"
+import { freshPiece } from "../../../src/audit/Piece.ts"
+import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
+import { rowsOf } from "../Events.ts"
+
+const piece = freshPiece(rowsOf(4))
+
+const moveAfter = (error: ReturnType<typeof refusalOf>) => {
+  const move = nextMove(piece, error)
+  return [move._tag, "piece" in move ? move.piece.certain : undefined]
+}
+
+const body = (code: string) => JSON.stringify({ error: { code, message: "why", request_id: "1" }, detail: "why" })
+
+describe("what a drain does after an answer of the gatekeeper", () => {
+  it.each([
+    [503, body("audit_unavailable"), ["wait", true]],
+    [503, body("shutting_down"), ["wait", true]],
+    [401, body("unauthenticated"), ["pause", true]],
+    [403, body("access_denied"), ["pause", true]],
+    [403, body("source_of_another"), ["pause", true]],
+    [404, body("not_found"), ["pause", true]],
+    [422, body("invalid_request"), ["pause", true]],
+    [413, body("body_too_large"), ["split", undefined]],
+    // It may have been done.
+    [500, body("internal_error"), ["wait", false]],
+    [502, "<html>bad gateway</html>", ["wait", false]],
+    [200, "", ["wait", false]]
+  ] as const)("%i %s", (status, text, expected) => {
+    expect(moveAfter(refusalOf(status, text))).toEqual(expected)
+  })
+
+  it.each([
+    ["ECONNREFUSED", true],
+    ["UND_ERR_CONNECT_TIMEOUT", true],
+    ["ECONNRESET", false],
+    ["UND_ERR_SOCKET", false],
+    [undefined, false]
+  ])("none, since %s", (code, certain) => {
+    const cause = Object.assign(new Error("failed"), code === undefined ? {} : { cause: { code } })
+    const request = HttpClientRequest.post("http://127.0.0.1:1")
+    const error = unansweredBy(new HttpClientError.RequestError({ request, reason: "Transport", cause }))
+    expect(moveAfter(error)).toEqual(["wait", certain])
+  })
+})
