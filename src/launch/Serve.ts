@@ -15,6 +15,7 @@ import { Tokens } from "../gatekeeper/Tokens.ts"
 import * as Guardian from "../guardian/Guardian.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { Gatekeeper as GatekeeperPeer } from "../peers/Gatekeeper.ts"
+import { Guardian as GuardianPeer } from "../peers/Guardian.ts"
 import { Database } from "../platform/Database.ts"
 import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
@@ -39,7 +40,11 @@ const schemas = (services: ReadonlyArray<ServiceName>) => {
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */
 const inOrder = (services: ReadonlyArray<ServiceName>) => {
   const layers = { gatekeeper: Gatekeeper.layer, guardian: Guardian.layer, router: Router.layer }
-  const [first, ...rest] = services.map((service) => layers[service])
+  type Any = (typeof layers)[ServiceName]
+  const chosen: ReadonlyArray<Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>>> = services.map(
+    (service) => layers[service]
+  )
+  const [first, ...rest] = chosen
   return rest.reduce((before, next) => Layer.provide(next, before), first ?? Layer.empty)
 }
 
@@ -104,7 +109,9 @@ export const serve = <E, R>(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
-      Layer.provide(GatekeeperPeer.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))),
+      Layer.provide(
+        Layer.mergeAll(GatekeeperPeer.layer, GuardianPeer.layer).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      ),
       Layer.provide(services.includes("gatekeeper") ? Gatekeeper.trail(onUnwritten) : trailElsewhere),
       Layer.provide(schemas(services)),
       Layer.provide([storage(services, { join: false }), Addresses.layer]),

@@ -10,6 +10,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ServiceName, serviceNames } from "../domain/Service.ts"
 import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
+import { type RouterSettings, routerSettings } from "./RouterSettings.ts"
 import * as Setting from "./Setting.ts"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
@@ -38,6 +39,7 @@ export interface SettingsValues {
   }
   readonly accessPolicyPath: string
   readonly audit: AuditSettings
+  readonly router: RouterSettings
   /** From the signal to the end of the process. */
   readonly shutdownDeadline: Duration.Duration
   readonly log: {
@@ -122,6 +124,7 @@ const config: Config.Config<SettingsValues> = Config.all({
     Setting.orDefault("config/access-policy.yaml")
   ),
   audit: auditSettings,
+  router: routerSettings,
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
     Setting.orDefault(Duration.seconds(25))
   ),

@@ -48,6 +48,7 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
   ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
   ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
+  ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
   ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
   ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
   ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
@@ -65,6 +66,7 @@ describe("Settings", () => {
         home: ".gravitas",
         host: "127.0.0.1",
         ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
         databaseUrls: none,
         migrationDatabaseUrls: none,
         migrateOnStart: "upgrade",
@@ -81,6 +83,7 @@ describe("Settings", () => {
           linger: Duration.millis(20),
           onFull: "refuse"
         },
+        router: { modelsPath: "config/models.yaml", storeContent: false },
         shutdownDeadline: Duration.seconds(25),
         log: { level: "Info", format: "auto" }
       })
@@ -112,6 +115,8 @@ describe("Settings", () => {
         AUDIT_BATCH_SIZE: "5",
         AUDIT_LINGER: "0ms",
         AUDIT_ON_FULL: "shed",
+        ROUTER_MODELS_PATH: "models.yaml",
+        ROUTER_STORE_CONTENT: "TRUE",
         SHUTDOWN_DEADLINE: "1s",
         LOG_LEVEL: "DEBUG",
         LOG_FORMAT: "json"
@@ -125,6 +130,7 @@ describe("Settings", () => {
         databaseConnectDeadline: Duration.minutes(2),
         jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
         accessPolicyPath: "policy.yaml",
+        router: { modelsPath: "models.yaml", storeContent: true },
         audit: {
           durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
           journalMaxBytes: 512 * 2 ** 20,
