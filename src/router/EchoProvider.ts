@@ -30,6 +30,9 @@ const behaviours = new Map<string, Behaviour>([
   ["echo-endless", { endless: true }]
 ])
 
+/** Words that the endless one says at a time: it is there to be more than a client can read. */
+const burst = 64
+
 /** Words, each with the space before it. */
 const wordsOf = (text: string): ReadonlyArray<string> => text.match(/\s*\S+/g) ?? []
 
@@ -99,7 +102,8 @@ export const makeEchoProvider = (name: string): Provider => {
       text: "",
       finishReason: undefined
     })
-    return Stream.concat(opening, Stream.concat(words, end))
+    const spoken = behaviour.endless === true ? Stream.rechunk(words, burst) : words
+    return Stream.concat(opening, Stream.concat(spoken, end))
   }
 
   return {

@@ -3,6 +3,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Agent } from "@effect/platform-node/Undici"
+import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -26,6 +27,11 @@ const bodyOf = ({ request, upstreamModel }: Call, stream: boolean) => ({
   // Asked for in any case: it is recorded, whether the client wants to see it or not.
   ...(stream ? { stream_options: { include_usage: true } } : {})
 })
+
+interface Batch {
+  readonly parts: ReadonlyArray<ChatPart>
+  readonly stop: ProviderFailure | "done" | undefined
+}
 
 const parseJson = (text: string): unknown => {
   try {
@@ -92,34 +98,43 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
       })
 
-    /** Undefined at the end that the stream itself tells. */
-    const readEvent = ({ data, event }: SseEvent): Effect.Effect<ChatPart | undefined, ProviderFailure> => {
-      if (data.trim() === "[DONE]") return Effect.succeed(undefined)
+    const readEvent = ({ data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
+      if (data.trim() === "[DONE]") return "done"
       const value = parseJson(data)
-      if (event === "error" || isErrorAnswer(value)) return Effect.fail(broken("failed in the middle of its answer"))
-      const part = readPart(value, "delta")
-      return part === undefined ? Effect.fail(broken("streams what is no chat completion")) : Effect.succeed(part)
+      if (event === "error" || isErrorAnswer(value)) return broken("failed in the middle of its answer")
+      return readPart(value, "delta") ?? broken("streams what is no chat completion")
     }
 
+    /** Up to what ends the stream. */
+    const readEvents = (read: () => ReadonlyArray<SseEvent>): Batch => {
+      const parts: Array<ChatPart> = []
+      try {
+        for (const event of read()) {
+          const found = readEvent(event)
+          if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
+          parts.push(found)
+        }
+      } catch {
+        return { parts, stop: broken("streams an event that is too long") }
+      }
+      return { parts, stop: undefined }
+    }
+
+    /** What one read of the socket holds stays together: a deadline is set for each read, not for each event. */
     const partsOf = (response: HttpClientResponse.HttpClientResponse) =>
       Stream.suspend(() => {
         const parser = makeSseParser()
-        const tooLong = () => broken("streams an event that is too long")
-        const events = bytesOf(response).pipe(
-          Stream.mapEffect((bytes) => Effect.try({ try: () => parser.push(bytes), catch: tooLong })),
-          Stream.concat(Stream.fromEffect(Effect.try({ try: parser.end, catch: tooLong }))),
-          Stream.mapConcat((found) => found)
-        )
         let hasEnded = false
-        const parts = events.pipe(
-          Stream.mapEffect(readEvent),
-          Stream.tap((part) =>
-            Effect.sync(() => {
-              if (part === undefined || part.finishReason !== undefined) hasEnded = true
-            })
-          ),
-          Stream.takeWhile((part) => part !== undefined)
+        const batches = bytesOf(response).pipe(
+          Stream.map((bytes) => readEvents(() => parser.push(bytes))),
+          Stream.concat(Stream.sync(() => readEvents(parser.end))),
+          Stream.takeUntil(({ stop }) => stop !== undefined)
         )
+        const parts = Stream.flatMap(batches, ({ parts, stop }) => {
+          if (stop === "done" || parts.some(({ finishReason }) => finishReason !== undefined)) hasEnded = true
+          const found = Stream.fromChunk(Chunk.unsafeFromArray(parts))
+          return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
+        })
         // Some servers forget [DONE]; a stream that ends without either was cut.
         const end = Stream.suspend(() =>
           hasEnded ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
