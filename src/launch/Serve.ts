@@ -14,6 +14,7 @@ import { Tokens } from "../gatekeeper/Tokens.ts"
 import * as Guardian from "../guardian/Guardian.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { Gatekeeper as GatekeeperPeer } from "../peers/Gatekeeper.ts"
+import { Guardian as GuardianPeer } from "../peers/Guardian.ts"
 import { Database } from "../platform/Database.ts"
 import { EmbeddedPostgres } from "../platform/EmbeddedPostgres.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
@@ -113,7 +114,7 @@ export const serve = <E, R>(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
-      Layer.provide(GatekeeperPeer.layer),
+      Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
       Layer.provide(trailOf(services, onUnwritten)),
       Layer.provide(schemas(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),

@@ -18,6 +18,7 @@ import {
   gatekeeperSettings
 } from "./GatekeeperSettings.ts"
 import { type GuardianSettings, guardianSettings } from "./GuardianSettings.ts"
+import { type RouterSettings, routerSettings } from "./RouterSettings.ts"
 import * as Setting from "./Setting.ts"
 import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
 import { type TokenSettings, tokenSettings } from "./TokenSettings.ts"
@@ -50,6 +51,7 @@ export interface SettingsValues {
   readonly accessPolicyPath: string
   readonly audit: AuditSettings
   readonly guardian: GuardianSettings
+  readonly router: RouterSettings
   /** From the signal to the end of the process. */
   readonly shutdownDeadline: Duration.Duration
   readonly log: {
@@ -129,6 +131,7 @@ const config: Config.Config<SettingsValues> = Config.all({
   accessPolicyPath,
   audit: auditSettings,
   guardian: guardianSettings,
+  router: routerSettings,
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
     Setting.orDefault(Duration.seconds(25))
   ),

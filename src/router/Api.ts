@@ -1,4 +1,209 @@
 import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
 import { HealthGroup } from "../platform/http/Health.ts"
+import { tiers } from "./Catalog.ts"
+import { roles } from "./ChatMessages.ts"
+import { defaults } from "./ChatRequest.ts"
 
-export class RouterApi extends HttpApi.make("router").add(HealthGroup) {}
+/** The router's statuses, in one place: what a code means to a client. */
+export const statusOf = {
+  invalid_request: 400,
+  provider_rejected: 400,
+  unauthenticated: 401,
+  access_denied: 403,
+  not_certified: 403,
+  session_refused: 403,
+  model_not_found: 404,
+  body_too_large: 413,
+  rate_limited: 429,
+  provider_failed: 502,
+  provider_misconfigured: 502,
+  audit_unavailable: 503,
+  database_unavailable: 503,
+  peer_unavailable: 503,
+  provider_unavailable: 503,
+  provider_timeout: 504
+} as const
+
+export type RefusalCode = keyof typeof statusOf
+
+/** What the `openai` clients call the kinds of errors. */
+const typeOfStatus: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "invalid_request_error",
+  413: "invalid_request_error",
+  429: "rate_limit_error"
+}
+
+export const errorTypeOf = (code: RefusalCode): string => typeOfStatus[statusOf[code]] ?? "server_error"
+
+/** OpenAI's error, with what every answer of Gravitas has besides; `detail` is what older clients read. */
+const failure = (status: number, ...codes: ReadonlyArray<RefusalCode>) =>
+  Schema.Struct({
+    error: Schema.Struct({
+      message: Schema.String,
+      type: Schema.String,
+      param: Schema.NullOr(Schema.String),
+      code: Schema.Literal(...codes),
+      request_id: Schema.String,
+      audit_id: Schema.optional(Schema.String)
+    }),
+    detail: Schema.String
+  }).annotations({ ...HttpApiSchema.annotations({ status }), identifier: `Error_${codes.join("_or_")}` })
+
+const failures = {
+  invalidChat: failure(400, "invalid_request", "provider_rejected"),
+  invalid: failure(400, "invalid_request"),
+  unauthenticated: failure(401, "unauthenticated"),
+  chatDenied: failure(403, "access_denied", "not_certified", "session_refused"),
+  denied: failure(403, "access_denied"),
+  modelNotFound: failure(404, "model_not_found"),
+  tooLarge: failure(413, "body_too_large"),
+  rateLimited: failure(429, "rate_limited"),
+  providerFailed: failure(502, "provider_failed", "provider_misconfigured"),
+  chatUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "provider_unavailable"),
+  readUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "database_unavailable"),
+  providerTimeout: failure(504, "provider_timeout")
+}
+
+const Message = Schema.Struct(
+  {
+    role: Schema.Literal(...roles),
+    content: Schema.optional(
+      Schema.NullOr(
+        Schema.Union(Schema.String, Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
+      )
+    )
+  },
+  { key: Schema.String, value: Schema.Unknown }
+)
+
+const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
+  Schema.optional(Schema.NullOr(schema)).annotations({ description })
+
+/** Wide on purpose: the handler reads the body, so that what is refused has its row in the trail. */
+const ChatRequestBody = Schema.Struct(
+  {
+    model: Schema.String.annotations({ description: "a shell's name, a ghost's, or `auto`" }),
+    messages: Schema.NonEmptyArray(Message),
+    stream: optional(Schema.Boolean, "answer as server-sent events, ending in `data: [DONE]`"),
+    stream_options: optional(
+      Schema.Struct({ include_usage: optional(Schema.Boolean, "usage as the last chunk") }),
+      "of a stream"
+    ),
+    max_tokens: optional(Schema.Number, `${defaults.maxTokens} where left out`),
+    complexity: optional(Schema.Number, "0 to 10, 5 where left out; over 8, `auto` means L3"),
+    priority: optional(Schema.Number, "0 to 1000; recorded"),
+    force_tier: optional(Schema.Literal(...tiers), "only shells of this tier")
+  },
+  { key: Schema.String, value: Schema.Unknown }
+)
+
+const UsageBody = Schema.Struct(
+  { prompt_tokens: Schema.Number, completion_tokens: Schema.Number },
+  { key: Schema.String, value: Schema.Unknown }
+)
+
+const ChatCompletion = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("chat.completion"),
+  created: Schema.Number,
+  model: Schema.String.annotations({ description: "the shell that answered" }),
+  choices: Schema.Array(Schema.Unknown),
+  usage: Schema.optional(UsageBody)
+})
+
+const EventStream = Schema.String.pipe(HttpApiSchema.withEncoding({ kind: "Text", contentType: "text/event-stream" }))
+
+const ModelRow = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("model"),
+  created: Schema.Number,
+  owned_by: Schema.String,
+  kind: Schema.Literal("shell", "ghost"),
+  tier: Schema.Literal(...tiers),
+  available: Schema.Boolean,
+  trouble: Schema.NullOr(Schema.String)
+})
+
+const HistoryRow = Schema.Struct({
+  id: Schema.String,
+  timestamp: Schema.String,
+  role: Schema.String,
+  content: Schema.NullOr(Schema.String),
+  ghost_id: Schema.String,
+  shell_id: Schema.NullOr(Schema.String),
+  requested_model: Schema.NullOr(Schema.String),
+  tier: Schema.NullOr(Schema.String),
+  provider: Schema.NullOr(Schema.String),
+  outcome: Schema.NullOr(Schema.String),
+  finish_reason: Schema.NullOr(Schema.String),
+  prompt_tokens: Schema.NullOr(Schema.Number),
+  completion_tokens: Schema.NullOr(Schema.Number),
+  request_id: Schema.NullOr(Schema.String)
+})
+
+const parameter = (description: string) =>
+  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
+
+const HistoryParams = Schema.Struct({
+  ghost: parameter("whose messages; needed"),
+  limit: parameter("1 to 1000; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})
+
+class ChatGroup extends HttpApiGroup.make("chat").add(
+  HttpApiEndpoint.post("completions", "/v1/chat/completions")
+    .setPayload(ChatRequestBody)
+    .addSuccess(ChatCompletion)
+    .addSuccess(EventStream)
+    .addError(failures.invalidChat)
+    .addError(failures.unauthenticated)
+    .addError(failures.chatDenied)
+    .addError(failures.modelNotFound)
+    .addError(failures.tooLarge)
+    .addError(failures.rateLimited)
+    .addError(failures.providerFailed)
+    .addError(failures.chatUnavailable)
+    .addError(failures.providerTimeout)
+    .annotate(
+      OpenApi.Description,
+      "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+        'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
+    )
+) {}
+
+class CatalogGroup extends HttpApiGroup.make("catalog").add(
+  HttpApiEndpoint.get("models", "/v1/models")
+    .addSuccess(Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }))
+    .addError(failures.unauthenticated)
+    .addError(failures.denied)
+    .addError(failures.readUnavailable)
+    .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+) {}
+
+class HistoryGroup extends HttpApiGroup.make("history").add(
+  HttpApiEndpoint.get("history", "/v1/history")
+    .setUrlParams(HistoryParams)
+    .addSuccess(Schema.Struct({ messages: Schema.Array(HistoryRow), next: Schema.NullOr(Schema.String) }))
+    .addError(failures.invalid)
+    .addError(failures.unauthenticated)
+    .addError(failures.denied)
+    .addError(failures.readUnavailable)
+    .annotate(
+      OpenApi.Description,
+      "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+    )
+) {}
+
+export class RouterApi extends HttpApi.make("router")
+  .add(ChatGroup)
+  .add(CatalogGroup)
+  .add(HistoryGroup)
+  .add(HealthGroup) {}

@@ -71,6 +71,7 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
   ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
   ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
+  ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
   ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
   ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
   ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
@@ -122,6 +123,7 @@ describe("Settings", () => {
           onFull: "refuse"
         },
         guardian: { signingKey: Option.none(), formerKeys: Option.none(), sessionTimeout: Duration.minutes(15) },
+        router: { modelsPath: "config/models.yaml", storeContent: false },
         shutdownDeadline: Duration.seconds(25),
         log: { level: "Info", format: "auto" }
       })
@@ -153,6 +155,8 @@ describe("Settings", () => {
         AUDIT_BATCH_SIZE: "5",
         AUDIT_LINGER: "0ms",
         AUDIT_ON_FULL: "shed",
+        ROUTER_MODELS_PATH: "models.yaml",
+        ROUTER_STORE_CONTENT: "TRUE",
         SHUTDOWN_DEADLINE: "1s",
         LOG_LEVEL: "DEBUG",
         LOG_FORMAT: "json"
@@ -166,6 +170,7 @@ describe("Settings", () => {
         databaseConnectDeadline: Duration.minutes(2),
         jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
         accessPolicyPath: "policy.yaml",
+        router: { modelsPath: "models.yaml", storeContent: true },
         audit: {
           durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
           journalMaxBytes: 512 * 2 ** 20,
@@ -217,7 +222,7 @@ describe("Settings", () => {
       const examples = refused.problems.map(({ name, problem }) => [name, problem.split(`${name}=`)[1] ?? ""] as const)
       // Those of secrets are commands for a shell, which would put what it prints in its place.
       const pasted = Object.fromEntries(examples.filter(([, example]) => !example.includes("$(")))
-      expect(Object.keys(pasted)).toHaveLength(wrong.length - 2)
+      expect(Object.keys(pasted)).toHaveLength(wrong.length - 3)
       yield* load(pasted)
     })
   )

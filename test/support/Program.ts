@@ -82,6 +82,7 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
           GUARDIAN_PORT: "0",
           ROUTER_PORT: "0",
           ACCESS_POLICY_PATH: join(checkout, "config/access-policy.yaml"),
+          ROUTER_MODELS_PATH: join(checkout, "config/models.yaml"),
           ...options.environment
         }
       }

@@ -1,0 +1,52 @@
+import type * as Duration from "effect/Duration"
+
+/** L1 is local, L2 is hosted, L3 is the most capable and the most expensive. */
+export const tiers = ["L1", "L2", "L3"] as const
+export type Tier = (typeof tiers)[number]
+
+/** How long a provider is waited for. */
+export interface Timeouts {
+  /** Until its socket stands. */
+  readonly connect: Duration.Duration
+  /** Of a streamed answer: until its first event. */
+  readonly firstByte: Duration.Duration
+  /** Of a streamed answer: between two events. */
+  readonly idle: Duration.Duration
+  /** The whole answer, streamed or not. */
+  readonly total: Duration.Duration
+}
+
+export interface ProviderSpec {
+  readonly name: string
+  readonly kind: "openai-compatible" | "echo"
+  /** Without a slash at its end; empty for `echo`. */
+  readonly baseUrl: string
+  /** The NAME of the variable that holds the key; the key itself is never in a file. */
+  readonly apiKeyVariable: string | undefined
+  readonly timeouts: Timeouts
+}
+
+/** A model that can be asked. */
+export interface Shell {
+  readonly name: string
+  readonly tier: Tier
+  readonly provider: string
+  /** What the provider calls it. */
+  readonly upstreamModel: string
+}
+
+/** A ghost's name may stand for a model: its shells, the preferred one first. */
+export interface Ghost {
+  readonly name: string
+  readonly shells: readonly [Shell, ...ReadonlyArray<Shell>]
+}
+
+/** What `models.yaml` says, each in the order of the file. A ghost and a shell never share a name. */
+export interface Catalog {
+  readonly providers: ReadonlyMap<string, ProviderSpec>
+  readonly shells: ReadonlyMap<string, Shell>
+  readonly ghosts: ReadonlyMap<string, Ghost>
+}
+
+/** The model name that leaves the choice to the tier; no shell or ghost may be called so. */
+export const automatic = "auto"

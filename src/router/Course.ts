@@ -1,0 +1,55 @@
+import type { Shell } from "./Catalog.ts"
+import type { Usage } from "./ChatAnswer.ts"
+import type { ChatRequest } from "./ChatRequest.ts"
+
+/** How a request ended. `refused` has its row in the trail before; the others get theirs where it becomes known. */
+export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
+
+/**
+ * What is known of one request while it runs, for its end: whoever ends it, the provider, the client or the server, the trail, the
+ * history and the session learn what was true then. Only the request's own fiber writes to it.
+ */
+export interface Course {
+  readonly requestId: string
+  readonly authorization: string | undefined
+  readonly startedAtMillis: number
+  request: ChatRequest | undefined
+  /** As the gatekeeper knows the caller. */
+  ghostId: string | undefined
+  sessionId: string | undefined
+  /** The shell that is being asked, or has answered. */
+  shell: Shell | undefined
+  usage: Usage | undefined
+  finishReason: string | undefined
+  /** What the answer says so far, where content is stored; bounded. */
+  said: string
+  outcome: RouteOutcome | undefined
+}
+
+export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | "startedAtMillis">): Course => ({
+  ...facts,
+  request: undefined,
+  ghostId: undefined,
+  sessionId: undefined,
+  shell: undefined,
+  usage: undefined,
+  finishReason: undefined,
+  said: "",
+  outcome: undefined
+})
+
+/** Characters of an answer that are stored; a provider that does not stop fills no memory. */
+const maximumSaid = 1024 * 1024
+
+/** Notes a piece of the answer. */
+export const hear = (
+  course: Course,
+  part: { readonly text: string; readonly usage: Usage | undefined; readonly finishReason: string | undefined },
+  storeContent: boolean
+): void => {
+  if (part.usage !== undefined) course.usage = part.usage
+  if (part.finishReason !== undefined) course.finishReason = part.finishReason
+  if (storeContent && course.said.length < maximumSaid) {
+    course.said += part.text.slice(0, maximumSaid - course.said.length)
+  }
+}

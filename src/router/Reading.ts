@@ -1,0 +1,40 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { AuditLog } from "../audit/AuditLog.ts"
+import type { Gatekeeper } from "../peers/Gatekeeper.ts"
+import { requestId } from "../platform/http/RequestId.ts"
+import { refusalOfAbsence, refusalOfDenial } from "./Caller.ts"
+import { beginCourse } from "./Course.ts"
+import { type RouteRefused, refusalResponse } from "./RouteRefused.ts"
+
+/** Answers a question about `resource`, for those who may read it. The gatekeeper records that they asked. */
+export const reading = (
+  gatekeeper: typeof Gatekeeper.Service,
+  trail: typeof AuditLog.Service,
+  request: HttpServerRequest.HttpServerRequest,
+  resource: Effect.Effect<string, RouteRefused>,
+  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, RouteRefused>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.gen(function* () {
+    const course = beginCourse({
+      requestId: requestId(request),
+      authorization: request.headers["authorization"],
+      startedAtMillis: yield* Clock.currentTimeMillis
+    })
+    yield* gatekeeper
+      .authorize({
+        authorization: course.authorization,
+        requestId: course.requestId,
+        action: "read",
+        resource: yield* resource
+      })
+      .pipe(
+        Effect.catchTags({
+          NotAuthorized: (denial) => Effect.fail(refusalOfDenial(denial)),
+          PeerUnavailable: (absent) => Effect.flatMap(refusalOfAbsence(trail, course, absent), Effect.fail)
+        })
+      )
+    return yield* answer
+  }).pipe(Effect.catchTag("RouteRefused", (refusal) => Effect.succeed(refusalResponse(refusal, requestId(request)))))

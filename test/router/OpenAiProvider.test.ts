@@ -1,0 +1,217 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type { ProviderSpec } from "../../src/router/Catalog.ts"
+import { beginInTime, completeInTime } from "../../src/router/Deadlines.ts"
+import { makeOpenAiProvider } from "../../src/router/OpenAiProvider.ts"
+import { standardTimeouts } from "../../src/router/TimeoutsReading.ts"
+import { callOf } from "./support/Calls.ts"
+import {
+  answering,
+  completion,
+  delta,
+  events,
+  type Script,
+  streaming,
+  type Upstream,
+  upstream,
+  usageChunk
+} from "./support/Upstream.ts"
+
+const secret = "sk-very-secret"
+const specOf = (baseUrl: string, timeouts = standardTimeouts): ProviderSpec => ({
+  name: "p",
+  kind: "openai-compatible",
+  baseUrl,
+  apiKeyVariable: "KEY",
+  timeouts
+})
+const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
+  makeOpenAiProvider(specOf(baseUrl), Option.some(Redacted.make(secret)))
+
+const wordsFrom = (script: Script) =>
+  Effect.gen(function* () {
+    const provider = yield* providerOf(yield* upstream(script))
+    return Chunk.toReadonlyArray(yield* Stream.runCollect(provider.stream(callOf("hi"))))
+  })
+const failureFrom = (script: Script, stream = true) =>
+  Effect.gen(function* () {
+    const provider = yield* providerOf(yield* upstream(script))
+    return yield* Effect.flip(
+      stream ? Stream.runDrain(provider.stream(callOf("hi"))) : Effect.asVoid(provider.complete(callOf("hi")))
+    )
+  })
+
+describe("the OpenAI-compatible provider", () => {
+  it.scopedLive("sends the whole conversation, the limits and its key, and asks for the usage", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream(streaming(events(delta("a"), delta("b", "stop"), usageChunk, "[DONE]")))
+      const provider = yield* providerOf(server)
+      const parts = Chunk.toReadonlyArray(yield* Stream.runCollect(provider.stream(callOf("hi", { max_tokens: 9 }))))
+      expect(parts.map(({ text }) => text).join("")).toBe("ab")
+      expect(parts.at(-1)?.usage).toMatchObject({ promptTokens: 7, completionTokens: 2 })
+      expect(server.requests[0]?.headers.authorization).toBe(`Bearer ${secret}`)
+      expect(server.requests[0]?.headers["traceparent"]).toBeUndefined()
+      expect(server.requests[0]?.body).toMatchObject({
+        model: "upstream-name",
+        max_tokens: 9,
+        stream: true,
+        stream_options: { include_usage: true },
+        messages: [
+          { role: "system", content: "be brief" },
+          { role: "user", content: "hi" }
+        ]
+      })
+    })
+  )
+
+  it.scopedLive("reads an answer that is not streamed", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(yield* upstream(answering(200, completion("hello"))))
+      expect(yield* provider.complete(callOf("hi"))).toMatchObject({ text: "hello", finishReason: "stop" })
+    })
+  )
+
+  it.scopedLive("takes a stream with comments, carriage returns and without [DONE], sent byte by byte", () =>
+    Effect.gen(function* () {
+      const text = `: keep-alive\r\n\r\ndata: ${delta("ä€")}\r\n\r\ndata: ${delta("", "stop")}\r\n\r\n`
+      const parts = yield* wordsFrom((_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" })
+        for (const byte of Buffer.from(text)) response.write(Uint8Array.of(byte))
+        response.end()
+      })
+      expect(parts.map((part) => part.text).join("")).toBe("ä€")
+    })
+  )
+
+  const failures: ReadonlyArray<readonly [string, Script, string, string]> = [
+    ["a stream that was cut", streaming(events(delta("a"))), "broken", "hung up in the middle"],
+    [
+      "an error in the stream",
+      streaming(events(delta("a"), `{"error":{"message":"${secret}"}}`)),
+      "broken",
+      "in the middle"
+    ],
+    ["an error by event name", streaming(`event: error\ndata: ${secret}\n\n`), "broken", "in the middle"],
+    ["a stream of something else", streaming(events("hello")), "broken", "no chat completion"],
+    ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "no event stream"],
+    ["a refused key", answering(401, { error: { message: `bad key ${secret}` } }), "misconfigured", "status 401"],
+    ["a forbidden model", answering(403, secret), "misconfigured", "status 403"],
+    ["an unknown model", answering(404, secret), "misconfigured", "does not know the model"],
+    ["too many requests", answering(429, secret, { "retry-after": "7" }), "busy", "fewer requests"],
+    ["a request that it refuses", answering(400, secret), "rejected", "does not take this request"],
+    ["an error of its own", answering(500, secret), "broken", "status 500"],
+    ["a gateway's timeout", answering(504, secret), "timed_out", "in time"],
+    ["a redirect", answering(302, secret, { location: "http://127.0.0.1:1/" }), "broken", "status 302"],
+    ["a reset", (_, response) => response.destroy(), "unreachable", "UND_ERR_SOCKET"]
+  ]
+  for (const [what, script, kind, reason] of failures) {
+    it.scopedLive(`${what}: ${kind}, in our own words`, () =>
+      Effect.gen(function* () {
+        const failure = yield* failureFrom(script)
+        expect(failure.kind).toBe(kind)
+        expect(failure.message).toContain(reason)
+        expect(JSON.stringify(failure) + failure.message).not.toContain(secret)
+      })
+    )
+  }
+
+  for (const [what, body] of [
+    ["text", "hello"],
+    ["an error with status 200", { error: { message: secret } }],
+    ["an answer without choices", { choices: [] }]
+  ] as const) {
+    it.scopedLive(`${what} where a completion should be: broken`, () =>
+      Effect.gen(function* () {
+        const failure = yield* failureFrom(answering(200, body), false)
+        expect(failure).toMatchObject({ kind: "broken" })
+        expect(failure.message).not.toContain(secret)
+      })
+    )
+  }
+
+  it.scopedLive("nobody listens: unreachable", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf({ baseUrl: "http://127.0.0.1:1/v1" })
+      const failure = yield* Effect.flip(provider.complete(callOf("hi")))
+      expect(failure).toMatchObject({ kind: "unreachable" })
+      expect(failure.message).toContain("ECONNREFUSED")
+    })
+  )
+
+  for (const stream of [true, false]) {
+    it.scopedLive(`ends the call at the other side when it is interrupted (${stream ? "stream" : "whole"})`, () =>
+      Effect.gen(function* () {
+        const server = yield* upstream((_, response) => {
+          if (!stream) return
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          response.write(events(delta("a")))
+        })
+        const provider = yield* providerOf(server)
+        const call = callOf("hi")
+        const fiber = yield* Effect.fork(stream ? Stream.runDrain(provider.stream(call)) : provider.complete(call))
+        while (server.requests.length === 0) yield* Effect.sleep("5 millis")
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(fiber)
+        while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
+        expect(server.hangUps()).toBe(1)
+      }).pipe(Effect.timeout("5 seconds"))
+    )
+  }
+})
+
+describe("deadlines", () => {
+  const brief = { ...standardTimeouts, firstByte: Duration.millis(100), idle: Duration.millis(100) }
+  const open = (_: unknown, response: Parameters<Script>[1]) =>
+    response.writeHead(200, { "content-type": "text/event-stream" })
+
+  it.scopedLive("a stream that does not begin is given up, and so is its connection", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => void open(_, response).flushHeaders())
+      const provider = yield* providerOf(server)
+      const failure = yield* Effect.flip(Effect.scoped(beginInTime("p", brief, provider.stream(callOf("hi")))))
+      expect(failure).toMatchObject({ kind: "timed_out" })
+      expect(failure.message).toContain("did not begin to answer within 100ms")
+      while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
+    }).pipe(Effect.timeout("5 seconds"))
+  )
+
+  it.scopedLive("a stream that stops is given up", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(
+        yield* upstream((_, response) => void open(_, response).write(events(delta("a"))))
+      )
+      const { first, rest } = yield* beginInTime("p", brief, provider.stream(callOf("hi")))
+      expect(Chunk.size(first)).toBe(1)
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("said nothing more within 100ms")
+    })
+  )
+
+  it.scopedLive("a stream that never ends is given up", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => {
+        open(_, response)
+        const timer = setInterval(() => response.write(events(delta("a"))), 20)
+        response.once("close", () => clearInterval(timer))
+      })
+      const provider = yield* providerOf(server)
+      const timeouts = { ...brief, total: Duration.millis(300) }
+      const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("was not done within 300ms")
+    })
+  )
+
+  it.scopedLive("an answer that is not streamed has one for the whole", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(yield* upstream(() => {}))
+      const timeouts = { ...brief, total: Duration.millis(100) }
+      const failure = yield* Effect.flip(completeInTime("p", timeouts, provider.complete(callOf("hi"))))
+      expect(failure.message).toContain("did not answer within 100ms")
+    })
+  )
+})
