@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,6 +19,8 @@ export interface IssuedCertificate {
 export interface Issuing {
   readonly agent: string
   readonly version: number
+  /** Seconds since 1970. */
+  readonly issuedAt: number
   /** Seconds since 1970, after `issuedAt`. */
   readonly expiresAt: number
 }
@@ -120,13 +121,12 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
 
       return {
         issue: Effect.fn("Certificates.issue")(function* (issuing) {
-          const now = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
           const claims: Claims = {
             iss: issuer,
             jti: randomUUID(),
             sub: issuing.agent,
             version: issuing.version,
-            iat: now,
+            iat: issuing.issuedAt,
             exp: issuing.expiresAt
           }
           const issued = { claims, keyId: keys.active.id, signature: yield* seal(keys, claims) }

@@ -84,7 +84,8 @@ export const parseRevocation = (given: unknown): Either.Either<{ readonly reason
 export interface IssueRequest {
   readonly agent: string
   readonly version: number
-  /** Seconds since 1970. */
+  /** Seconds since 1970: the moment from which `expiresAt` was reckoned. */
+  readonly issuedAt: number
   readonly expiresAt: number
 }
 
@@ -143,6 +144,7 @@ export const parseIssue = (given: unknown, now: number): Either.Either<IssueRequ
       () => ({
         agent: String(body["agent"]),
         version: Number(version),
+        issuedAt: now,
         expiresAt: Either.getOrElse(expiresAt, () => now)
       })
     )
