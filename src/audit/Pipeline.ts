@@ -178,7 +178,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     Effect.sync(() => journal?.note(recorder.counts())),
     Schedule.spaced("1 second")
   )
-  const readProblem = () => journal?.status().readProblem ?? adoption?.status().adopting?.readProblem ?? null
+  const readProblem = () => journal?.status().readProblem ?? adoption?.readTrouble() ?? null
   const parts = [
     ["maintenance", yield* Maintenance.make(incarnation)],
     ["search for losses", watchLosses],

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-/** Why the journal cannot be read back, and since when (milliseconds since the epoch). */
+/** Why the journal cannot be read on, and since when (milliseconds since the epoch). */
 export type ReadTrouble = { readonly detail: string; readonly since: number } | null
 
 /** What was told of it, and when. */
@@ -35,7 +35,7 @@ export const watch = (read: () => ReadTrouble): Effect.Effect<never> =>
       }
       told = { trouble, at: now }
       yield* Effect.logError(
-        `An audit journal cannot be read back since ${new Date(trouble.since).toISOString()}: ${trouble.detail}. The events ` +
+        `An audit journal cannot be read on since ${new Date(trouble.since).toISOString()}: ${trouble.detail}. The events ` +
           "that the memory has no room for wait in it, and those after them. Mend the disk of GRAVITAS_HOME; it is tried " +
           "again all the time."
       )
