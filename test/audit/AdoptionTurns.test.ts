@@ -87,7 +87,7 @@ it.scopedLive(
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const directory = yield* journalFolder
-      const left = yield* Effect.replicateEffect(leaveJournal(url, directory, 2_000), 2)
+      const left = yield* Effect.replicateEffect(leaveJournal(url, directory, 5_000), 2)
       let gone = ""
       const trail = yield* hastily(
         openTrail(url, { ...journaled(directory), batchSize: 20 }, (store) => ({
@@ -106,7 +106,7 @@ it.scopedLive(
       yield* until(trail.log, ({ journal }) => journal?.others.stuck.some(({ path }) => path === gone) === true)
       yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
       const other = left.filter(({ path }) => path !== gone).map(({ source }) => source)
-      expect(yield* rowsBySource(url, other)).toMatchObject([{ rows: 2_000 }])
+      expect(yield* rowsBySource(url, other)).toMatchObject([{ rows: 5_000 }])
       yield* until(trail.log, ({ journal }) => journal?.others.stuck.length === 0)
     }),
   60_000

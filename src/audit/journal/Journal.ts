@@ -155,7 +155,6 @@ export const open = Effect.fnUntraced(function* (
     held,
     segments,
     writer,
-    room,
     through,
     problems,
     writeState,
