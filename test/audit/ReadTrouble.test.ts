@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
-import { nextWord } from "../../src/audit/ReadTrouble.ts"
+import { nextWord } from "../../src/audit/LastingTrouble.ts"
 import { journaled, journalFolder, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "./Trail.ts"
 
