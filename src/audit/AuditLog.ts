@@ -50,8 +50,6 @@ const tellStepBack = (millis: number) =>
       "wrong times, those from now on the clock's again. Check the machine's time service; said once."
   )
 
-const behind: Refusal = { reason: "behind", detail: "what waits for it is older than answers may wait" }
-
 const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
 
 const make = (
@@ -110,7 +108,8 @@ const make = (
       record: (event: AuditEvent) =>
         Effect.suspend(() => {
           const durability = exceptions.get(event.result) ?? common
-          if (durability === "commit" && pipeline.isBehind()) return unavailable(recorder.refuse(behind))
+          const behind = pipeline.isBehind(durability)
+          if (behind !== undefined) return unavailable(recorder.refuse(behind))
           const id = recorder.record(event, durability === "commit")
           if (typeof id !== "string") return unavailable(id)
           if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
