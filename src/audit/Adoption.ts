@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as AuditBuffer from "./AuditBuffer.ts"
 import { AuditLedger, type LedgerSource } from "./AuditLedger.ts"
@@ -11,12 +10,16 @@ import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import * as Drain from "./Drain.ts"
 import * as DrainProgress from "./DrainProgress.ts"
 import { overflowOfDead } from "./JournalOverflow.ts"
+import { readingFails } from "./JournalUnreadable.ts"
 import { adopt, type DeadJournal, list } from "./journal/DeadJournal.ts"
 import type { JournalFiles } from "./journal/JournalFiles.ts"
 import type { JournalRoom } from "./journal/JournalRoom.ts"
 import type { Losses } from "./Losses.ts"
+import type { ReadTrouble } from "./ReadTrouble.ts"
+import * as SilentSources from "./SilentSources.ts"
 import { sourceOfAnother } from "./SourceOfAnother.ts"
 import { isTailKnown } from "./Tail.ts"
+import * as UnknownTail from "./UnknownTail.ts"
 
 export interface AdoptionOptions {
   /** Where journals are, one directory for each incarnation. */
@@ -35,24 +38,31 @@ export interface Adoption {
   /** Looks for journals without a living process, now and each minute, and writes what they hold. */
   readonly run: Effect.Effect<never>
   readonly status: () => OtherJournals
+  /** Why one of them cannot be read now; also of one that waits to be tried again. */
+  readonly readTrouble: () => ReadTrouble
 }
 
 const interval = Duration.minutes(1)
 
-/** A heartbeat comes each minute; a source without one for so long, and without a journal here, is gone. */
-const silence = Duration.hours(1)
-
 const patience = { queueRows: 2 } as const
+
+interface Stuck {
+  readonly path: string
+  readonly reason: string
+  /** Where it is the reading that fails. */
+  readonly trouble: ReadTrouble
+}
 
 /** Journals of processes that are gone are written to the database, accounted for, signed off and removed. */
 export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
   const { directory, incarnation, losses } = options
   const store = yield* AuditStore
   const ledger = yield* AuditLedger
+  const tail = yield* UnknownTail.make(options)
 
   let alive = 0
   let foreign: OtherJournals["foreign"] = []
-  let stuck: OtherJournals["stuck"] = []
+  let stuck: ReadonlyArray<Stuck> = []
   let adopting: (() => OtherJournals["adopting"]) | undefined
   let adopted = 0
   /** Journals of another identity, with the words of the refusal: that never changes, and each question would be recorded. */
@@ -81,24 +91,11 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     )
     const running = yield* Effect.fork(worker.run)
     yield* Effect.repeat(Effect.sleep("20 millis"), { while: () => buffer.depth() > 0 }).pipe(
-      Effect.onInterrupt(() => worker.giveUp)
+      Effect.onInterrupt(() => worker.giveUp),
+      Effect.raceFirst(readingFails(journal)),
+      Effect.ensuring(Fiber.interrupt(running))
     )
-    yield* Fiber.interrupt(running)
     return buffer.passedOver()
-  })
-
-  const unknownTail = Effect.fnUntraced(function* (
-    source: string,
-    after: number,
-    counts: { readonly refused: number; readonly shed: number; readonly quarantined: number }
-  ) {
-    const seq = yield* losses.receipt({ kind: "tail", source, after })
-    yield* options.settled(seq)
-    yield* store.closeUnknown(source, after, counts)
-    yield* Effect.logWarning(
-      `The audit source ${source} ended without a word: whether it recorded events after number ${after}, nobody knows. ` +
-        "A receipt says so in the trail."
-    )
   })
 
   const settleDead = Effect.fnUntraced(function* (journal: DeadJournal) {
@@ -137,12 +134,24 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
       if (isTailKnown(remains)) {
         yield* store.signOff(dead, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
       } else if (known?.unsignedAfter == null) {
-        yield* unknownTail(identity.source, lastSeq, left)
+        yield* tail.tell(identity.source, lastSeq, left)
       }
     }
     if (!(yield* journal.remove)) return
     adopted += 1
     yield* Effect.logInfo(`Audit journal of ${identity.source} is in the database and removed.`)
+  })
+
+  const settleDamaged = Effect.fnUntraced(function* (source: string, remove: Effect.Effect<boolean>) {
+    const known = yield* ledger.source(source)
+    if (known !== undefined && known.signedOffSeq === null && known.unsignedAfter === null) {
+      yield* tail.tellOf(known, true)
+    }
+    if (!(yield* remove)) return
+    adopted += 1
+    yield* Effect.logWarning(
+      `The audit journal of ${source} held no events, and its state could not be read: it is in the quarantine, the journal is removed.`
+    )
   })
 
   const visit = (path: string) =>
@@ -157,6 +166,8 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
           return
         case "empty":
           return
+        case "damaged":
+          return yield* settleDamaged(outcome.source, outcome.remove)
         case "adopted":
           return yield* settleDead(outcome.journal)
       }
@@ -167,15 +178,23 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
           adopting = undefined
         })
       ),
-      Effect.catchAll((error) => {
-        stuck = [...stuck, { path, reason: error.message }]
-        if (error._tag === "DatabaseError" && error.sqlstate === sourceOfAnother) {
-          left.set(path, error.message)
-          return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
+      Effect.matchEffect({
+        onSuccess: () =>
+          Effect.sync(() => {
+            stuck = stuck.filter((one) => one.path !== path)
+          }),
+        onFailure: (error) => {
+          const trouble = error._tag === "JournalUnreadable" ? error : null
+          // Not before it was tried again: in between nothing is known to be better.
+          stuck = [...stuck.filter((one) => one.path !== path), { path, reason: error.message, trouble }]
+          if (error._tag === "DatabaseError" && error.sqlstate === sourceOfAnother) {
+            left.set(path, error.message)
+            return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
+          }
+          return Effect.logWarning(
+            `The audit journal ${path} is not taken over yet: ${error.message}; it is kept, and tried again.`
+          )
         }
-        return Effect.logWarning(
-          `The audit journal ${path} is not taken over yet: ${error.message}; it is kept, and tried again.`
-        )
       })
     )
 
@@ -184,11 +203,12 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     const journals = yield* list(directory)
     alive = 0
     foreign = []
-    stuck = []
-    for (const { path, source } of journals) {
-      const reason = left.get(path)
-      if (reason !== undefined) stuck = [...stuck, { path, reason }]
-      else if (source !== incarnation.source) yield* visit(path)
+    stuck = stuck.filter((one) => journals.some(({ path }) => path === one.path))
+    const wasStuck = new Set(stuck.map(({ path }) => path))
+    // Those that held up the last round come last.
+    const inTurn = journals.toSorted((a, b) => Number(wasStuck.has(a.path)) - Number(wasStuck.has(b.path)))
+    for (const { path, source } of inTurn) {
+      if (source !== incarnation.source && !left.has(path)) yield* visit(path)
     }
     for (const path of left.keys()) if (!journals.some((one) => one.path === path)) left.delete(path)
     for (const one of foreign) {
@@ -200,38 +220,26 @@ export const make = Effect.fnUntraced(function* (options: AdoptionOptions) {
     }
   })
 
-  /** Sources whose journal is nowhere to be found: on a volume that did not persist, or on another machine. */
-  const closeSilent = Effect.gen(function* () {
-    // Others look, too: not all at the same moment, since each would write the same receipt.
-    yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(0, 30_000)))
-    const here = new Set((yield* list(directory)).map(({ source }) => source))
-    for (const { lastSeq, quarantined, refused, shed, source, startedAt } of yield* ledger.silent(silence)) {
-      if (here.has(source) || source === incarnation.source) continue
-      const now = yield* Clock.currentTimeMillis
-      yield* losses.settleAccount({
-        source,
-        upTo: lastSeq,
-        fromTime: startedAt?.epochMillis ?? 0,
-        toTime: now,
-        shed: shed ?? 0,
-        damaged: [],
-        passedOver: 0,
-        // Where it lived its journal may hold more.
-        isOver: false
-      })
-      yield* unknownTail(source, lastSeq, { refused: refused ?? 0, shed: shed ?? 0, quarantined })
-    }
-  }).pipe(Effect.catchAll((error) => Effect.logDebug(`Silent audit sources were not looked for: ${error.message}`)))
+  const silentSources = yield* SilentSources.watch({
+    directory,
+    source: incarnation.source,
+    tail,
+    stuck: () => stuck.map(({ path }) => path)
+  })
 
   const adoption: Adoption = {
-    run: Effect.all(
-      [
-        Effect.repeat(round, Schedule.spaced(interval)),
-        Effect.repeat(Effect.zipRight(Effect.sleep(interval), closeSilent), Schedule.spaced(silence))
-      ],
-      { concurrency: "unbounded", discard: true }
-    ).pipe(Effect.zipRight(Effect.never)),
-    status: () => ({ alive, foreign, stuck, adopting: adopting?.() ?? null, adopted })
+    run: Effect.all([Effect.repeat(round, Schedule.spaced(interval)), silentSources], {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.zipRight(Effect.never)),
+    readTrouble: () => adopting?.()?.readProblem ?? stuck.find(({ trouble }) => trouble !== null)?.trouble ?? null,
+    status: () => ({
+      alive,
+      foreign,
+      stuck: stuck.map(({ path, reason }) => ({ path, reason })),
+      adopting: adopting?.() ?? null,
+      adopted
+    })
   }
   return adoption
 })

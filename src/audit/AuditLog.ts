@@ -59,8 +59,6 @@ const traced = (event: AuditEvent, fiber: Fiber.RuntimeFiber<unknown, unknown>):
   return traceId === undefined ? event : { ...event, traceId }
 }
 
-const behind: Refusal = { reason: "behind", detail: "what waits for it is older than answers may wait" }
-
 const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
 
 const make = (
@@ -121,7 +119,8 @@ const make = (
         Effect.withFiberRuntime((fiber) => {
           const event = traced(decided, fiber)
           const durability = exceptions.get(event.result) ?? common
-          if (durability === "commit" && pipeline.isBehind()) return unavailable(recorder.refuse(behind))
+          const behind = pipeline.isBehind(durability)
+          if (behind !== undefined) return unavailable(recorder.refuse(behind))
           const id = recorder.record(event, durability === "commit")
           if (typeof id !== "string") return unavailable(id)
           if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)

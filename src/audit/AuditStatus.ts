@@ -57,7 +57,7 @@ export interface JournalState {
   readonly bytes: number
   readonly maxBytes: number
   readonly segments: number
-  /** Why it takes nothing now. */
+  /** Why it takes nothing now; `hanging`: it takes events, and its disk answers no write-through. */
   readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
   /** Why it cannot be read back now: what the memory has no room for waits for that. */
   readonly readProblem: ReadTrouble

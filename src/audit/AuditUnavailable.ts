@@ -8,8 +8,7 @@ const words = {
     `the audit journal cannot be written (${detail}). Make room or mend the disk of GRAVITAS_HOME; the process goes on by ` +
     "itself. AUDIT_ON_FULL=shed answers without a record instead",
   behind: (detail: string) =>
-    `the database is behind (${detail}): the event would not be safe in time, so it was not taken. Check that PostgreSQL ` +
-    "answers, and keeps up; AUDIT_COMMIT_DEADLINE sets how long an answer waits",
+    `the event would not be safe in time, so it was not taken: ${detail}. AUDIT_COMMIT_DEADLINE sets how long an answer waits`,
   closed: () => "the audit trail is closed because the process is stopping. Ask another instance, or try again later",
   unconfirmed: (detail: string) =>
     `the audit event was taken, but ${detail}: its outcome is unknown, so the decision is not given. Try again; ` +
@@ -21,7 +20,7 @@ export class AuditUnavailable extends Schema.TaggedError<AuditUnavailable>()("Au
   /**
    * - `full`: too much waits for the database.
    * - `failing`: the journal's disk refuses.
-   * - `behind`: the answer would wait for the database longer than answers wait.
+   * - `behind`: the answer would wait for the database, or for the journal's disk, longer than answers wait.
    * - `closed`: the process is stopping.
    * - `unconfirmed`: the event was taken, and nobody confirmed in time that it is safe. Another event says that it was not
    *   answered.

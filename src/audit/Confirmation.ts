@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Journal } from "./journal/Journal.ts"
+import type { Refusal } from "./Recorder.ts"
 
 /** An answer was to wait until its event is safe, and nobody said so in time. The event is in the journal; its outcome is unknown. */
 export class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed", {
@@ -31,6 +32,16 @@ export interface Confirmation {
  */
 export const isBehind = (oldestInLine: number | undefined, now: number, deadline: Duration.DurationInput): boolean =>
   oldestInLine !== undefined && now - oldestInLine > Duration.toMillis(deadline) / 2
+
+export const databaseBehind: Refusal = {
+  reason: "behind",
+  detail: "what waits for the database is older than answers may wait. Check that PostgreSQL answers, and keeps up"
+}
+
+export const diskBehind = (detail: string): Refusal => ({
+  reason: "behind",
+  detail: `${detail}. Mend the disk of GRAVITAS_HOME; the process goes on by itself`
+})
 
 export const make = (options: {
   readonly journal: Journal | undefined

@@ -3,7 +3,7 @@ import * as Os from "node:os"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { durabilitiesText, isJournaled } from "../domain/Durability.ts"
+import { type Durability, durabilitiesText, isJournaled } from "../domain/Durability.ts"
 import { bootId } from "../platform/BootId.ts"
 import * as Adoption from "./Adoption.ts"
 import * as AuditBuffer from "./AuditBuffer.ts"
@@ -13,6 +13,7 @@ import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import * as Confirmation from "./Confirmation.ts"
 import * as Drain from "./Drain.ts"
 import * as DrainProgress from "./DrainProgress.ts"
+import * as HangingDisk from "./HangingDisk.ts"
 import { overflowOf } from "./JournalOverflow.ts"
 import * as Journal from "./journal/Journal.ts"
 import * as JournalRoom from "./journal/JournalRoom.ts"
@@ -116,9 +117,16 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
           settled
         })
 
-  const isBehind = () =>
+  const isDatabaseBehind = () =>
     Confirmation.isBehind(buffer.oldestInLine(), clock.unsafeCurrentTimeMillis(), options.commitDeadline)
-  const accepting = () => recorder.accepting() && !(options.durability.default === "commit" && isBehind())
+  const hanging = () => keeper?.hanging() ?? null
+  /** Why an answer that waits for what this durability promises would wait in vain. */
+  const isBehind = (durability: Durability): Recorder.Refusal | undefined => {
+    if (durability === "commit") return isDatabaseBehind() ? Confirmation.databaseBehind : undefined
+    const problem = durability === "fsync" ? hanging() : null
+    return problem === null ? undefined : Confirmation.diskBehind(problem.detail)
+  }
+  const accepting = () => recorder.accepting() && isBehind(options.durability.default) === undefined
 
   const status = Effect.sync((): AuditStatus => {
     const { offered, refused, shed } = recorder.counts()
@@ -168,12 +176,13 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     Effect.sync(() => journal?.note(recorder.counts())),
     Schedule.spaced("1 second")
   )
-  const readProblem = () => journal?.status().readProblem ?? adoption?.status().adopting?.readProblem ?? null
+  const readProblem = () => journal?.status().readProblem ?? adoption?.readTrouble() ?? null
   const parts = [
     ["maintenance", yield* Maintenance.make(incarnation)],
     ["search for losses", lossWatch.run],
     ["note of counts", note],
     ["watch of the journals' reading", ReadTrouble.watch(readProblem)],
+    ["watch of the journal's disk", HangingDisk.watch(hanging)],
     ["adoption of journals", adoption?.run ?? Effect.never]
   ] as const
   const upkeep = Effect.forEach(parts, ([name, part]) => supervised(name, part), {

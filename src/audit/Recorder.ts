@@ -107,11 +107,15 @@ export const make = (
     return nextId(clock.unsafeCurrentTimeMillis())
   }
 
+  const journalTakes = (): boolean => {
+    const problem = journal?.status().problem ?? null
+    // Whoever promises the disk before the answer refuses by himself.
+    return problem === null || problem.reason === "hanging"
+  }
+
   return {
     incarnation,
-    accepting: () =>
-      !buffer.isClosed() &&
-      (options.onFull === "shed" || (buffer.hasRoom() && (journal === undefined || journal.status().problem === null))),
+    accepting: () => !buffer.isClosed() && (options.onFull === "shed" || (buffer.hasRoom() && journalTakes())),
     lastSeq: () => lastSeq,
     lastShed: () => lastShed,
     counts,

@@ -2,7 +2,7 @@ import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
-import { nextWord } from "../../src/audit/ReadTrouble.ts"
+import { nextWord } from "../../src/audit/LastingTrouble.ts"
 import { journaled, journalFolder, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "./Trail.ts"
 
@@ -44,7 +44,7 @@ it.scopedLive(
         const status = yield* until(trail.log, ({ journal }) => journal?.readProblem?.detail.includes("EIO") === true)
         expect(status.depth).toBeGreaterThan(0)
         yield* Effect.sleep("2500 millis")
-        expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("cannot be read back"))).toHaveLength(1)
+        expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("cannot be read on"))).toHaveLength(1)
         disk.isBlind = false
         yield* settled(trail.log)
         yield* until(trail.log, ({ journal }) => journal?.readProblem === null)
@@ -79,7 +79,7 @@ it.scopedLive(
             append: (rows, options) =>
               Effect.tap(store.append(rows, options), () =>
                 Effect.sync(() => {
-                  if (lines.every((line) => !line.includes("cannot be read back"))) disk.isBlind = true
+                  if (lines.every((line) => !line.includes("cannot be read on"))) disk.isBlind = true
                 })
               )
           })
@@ -89,7 +89,7 @@ it.scopedLive(
           ({ journal }) => journal?.others.adopting?.readProblem?.detail.includes("EIO") === true
         )
         expect(status.journal?.readProblem).toBeNull()
-        yield* until(trail.log, () => lines.some((line) => line.includes("cannot be read back")))
+        yield* until(trail.log, () => lines.some((line) => line.includes("cannot be read on")))
         disk.isBlind = false
         yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
       })

@@ -110,6 +110,7 @@ describe("Settings", () => {
           clockTolerance: Duration.zero,
           jwks: Option.none()
         },
+        serviceToken: Option.none(),
         gatekeeper: { publicUrl: Option.none(), authDisabled: false },
         accessPolicyPath: "config/access-policy.yaml",
         audit: {

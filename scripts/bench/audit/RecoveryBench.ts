@@ -12,13 +12,16 @@ const copiedRows = 50_000
 
 const Latency = Schema.Struct({ p50: Schema.Number, p99: Schema.Number, p999: Schema.Number })
 const Bytes = Schema.Array(Schema.Number)
-const Filled = Schema.Struct({ rss: Bytes, liveHeap: Bytes, latency: Latency, pending: Schema.Number })
+const Filled = Schema.Struct({ rss: Bytes, liveMemory: Bytes, latency: Latency, pending: Schema.Number })
 const Recovered = Schema.Struct({ seconds: Schema.Number, highestRss: Schema.Number })
 
 const rowsIn = (connection: Connection) =>
   Effect.map(connection.query("select count(*)::integer as rows from gatekeeper.audit_log"), ({ rows }) =>
     Number(rows[0]?.["rows"])
   )
+
+const ratioOf = (values: ReadonlyArray<number>, above: number, below: number): number =>
+  (values[above] ?? Number.NaN) / (values[below] ?? Number.NaN)
 
 const megabytes = (bytes: number): number => bytes / 2 ** 20
 
@@ -55,11 +58,12 @@ export const recoveryBench = (url: Redacted.Redacted, events: number) =>
       /** At the start, and with a tenth, half and all of the events waiting. */
       rssMegabytes: filled.rss.map(megabytes),
       /** What the collector finds reachable before the first event and after the last. */
-      liveHeapMegabytes: filled.liveHeap.map(megabytes),
+      liveMegabytes: filled.liveMemory.map(megabytes),
       rssMegabytesRecovering: megabytes(recovered.highestRss),
       seconds: recovered.seconds,
       rowsPerSecond: { recovery: rate, copy },
-      ratios: { recoveryToCopy: rate / copy }
+      /** RSS with all events waiting to that with a tenth of them: near 1 where what waits is not in memory. */
+      ratios: { recoveryToCopy: rate / copy, flatness: ratioOf(filled.rss, 3, 1) }
     }
   }).pipe(Effect.scoped)
 
@@ -68,11 +72,12 @@ export type RecoveryReport = Effect.Effect.Success<ReturnType<typeof recoveryBen
 export const recoveryTable = (report: RecoveryReport): ReadonlyArray<string> => {
   const { p50, p99, p999 } = report.microsecondsOfRecord
   const { ratios, rowsPerSecond } = report
-  const live = (index: number): string => fixed(0)(report.liveHeapMegabytes[index] ?? Number.NaN)
+  const live = (index: number): string => fixed(0)(report.liveMegabytes[index] ?? Number.NaN)
   return [
     line("with PostgreSQL away, MB", ["start", "10 %", "50 %", "100 %"]),
     line(`RSS, up to ${whole(report.pendingAtTheKill)} events waiting`, report.rssMegabytes.map(fixed(0))),
-    line("live heap, after a collection", [live(0), "", "", live(1)]),
+    line("live heap and buffers, after a collection", [live(0), "", "", live(1)]),
+    line("RSS at 100 % / at 10 %", [fixed(2)(ratios.flatness)]),
     line("meanwhile: record, journal, microseconds", ["p50", "p99", "p99.9"]),
     line("", [p50, p99, p999].map(fixed(2))),
     line("recovery after SIGKILL, rows per second", ["rate", "/ COPY", "seconds", "RSS MB", "missing"]),

@@ -23,12 +23,13 @@ const where = Effect.all({ url: Config.redacted("DATABASE_URL"), home: Config.st
 
 const rss = (): number => process.memoryUsage().rss
 
-/** Bytes that are still reachable: RSS grows with the room that the collector takes, too. */
-const liveHeap = (): number => {
+/** Bytes that are still reachable, the buffers outside the heap included: RSS grows with the room that the collector takes, too. */
+const liveMemory = (): number => {
   V8.setFlagsFromString("--expose-gc")
   const collect: unknown = Vm.runInNewContext("gc")
   if (typeof collect === "function") collect()
-  return process.memoryUsage().heapUsed
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 /** Shares of all events, at which the memory is looked at. */
@@ -56,10 +57,10 @@ const recordAll = (trail: Trail) =>
 
 const fill = Effect.gen(function* () {
   const trail = yield* openTrail({ ...(yield* where), durability: "journal", gate: Effect.never })
-  const before = liveHeap()
+  const before = liveMemory()
   const recorded = yield* recordAll(trail)
   const { depth } = yield* trail.status
-  yield* tell({ ...recorded, pending: depth, liveHeap: [before, liveHeap()] })
+  yield* tell({ ...recorded, pending: depth, liveMemory: [before, liveMemory()] })
   return yield* Effect.never
 }).pipe(Effect.scoped)
 

@@ -45,6 +45,8 @@ export type AdoptionOutcome =
   | { readonly _tag: "foreign"; readonly trail: string; readonly bytes: number }
   /** There was nothing in it; it is removed. */
   | { readonly _tag: "empty" }
+  /** It has no events, and what its process counted cannot be read; the state is in the quarantine. `remove` as of a journal. */
+  | { readonly _tag: "damaged"; readonly source: string; readonly remove: Effect.Effect<boolean> }
   | { readonly _tag: "adopted"; readonly journal: DeadJournal }
 
 export interface AdoptionOptions {
@@ -93,10 +95,16 @@ export const adopt = (
     const identity = state?.identity ?? Survey.identityOf(found)
     if (identity === undefined) {
       const stateFile = Path.join(path, StateFile.stateName)
-      // A state that is damaged may have counted events: the directory is not empty.
-      if (found.length === 0 && (yield* attempt(path, () => files.identify(stateFile))) === undefined) {
+      const hasState = (yield* attempt(path, () => files.identify(stateFile))) !== undefined
+      if (found.length === 0 && !hasState) {
         yield* JournalRemoval.remove(path)
         return { _tag: "empty" } as const
+      }
+      // It may have counted events: the directory is not empty. But there is nothing in it to wait for.
+      if (found.length === 0) {
+        const source = Path.basename(path)
+        yield* Quarantine.keepState(files, Quarantine.directoryOf(Path.dirname(path), source), stateFile)
+        return { _tag: "damaged", source, remove: JournalRemoval.remove(path) } as const
       }
       return yield* new JournalUnusable({ path, reason: "neither its state nor the header of a segment can be read" })
     }

@@ -19,6 +19,7 @@ import * as Quarantine from "./Quarantine.ts"
 import * as Segments from "./Segments.ts"
 import * as SegmentsReader from "./SegmentsReader.ts"
 import * as SegmentWriter from "./SegmentWriter.ts"
+import * as SlowDisk from "./SlowDisk.ts"
 import * as Unsynced from "./Unsynced.ts"
 import * as WriteThrough from "./WriteThrough.ts"
 
@@ -80,6 +81,8 @@ export interface Journal {
   /** Writes the counts down, at once and on a full disk too. Never throws. */
   readonly note: (counts: Counts) => void
   readonly status: () => JournalStatus
+  /** What was appended is taken, and nobody knows when it will be on the disk. Null while the disk answers in good time. */
+  readonly hanging: () => SlowDisk.Hanging | null
   /**
    * The orderly end. With `remove` everything is settled and signed off, and the directory goes; otherwise all is written
    * through to the disk, marked as ended, and left to the next process.
@@ -123,10 +126,12 @@ export const open = Effect.fnUntraced(function* (
   const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(room.maxBytes / 4))
   const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes, segments, unsynced })
   const through = WriteThrough.make({ path, files, writer, unsynced })
-  const problems = Problems.make(() => clock.unsafeCurrentTimeMillis())
+  const now = () => clock.unsafeCurrentTimeMillis()
+  const problems = Problems.make(now)
+  const disk = SlowDisk.make({ now, flushInterval: options.flushInterval, path })
   const reading: SegmentsReader.ReadingState = { quarantined: 0, problem: null }
   const commit = GroupCommit.make(() =>
-    through.sync().then((problem) => {
+    disk.during(through.sync).then((problem) => {
       problems.set("sync", problem)
       return problem
     })
@@ -155,7 +160,6 @@ export const open = Effect.fnUntraced(function* (
     held,
     segments,
     writer,
-    room,
     through,
     problems,
     writeState,
@@ -197,7 +201,9 @@ export const open = Effect.fnUntraced(function* (
       counts = next
       writeState()
     },
+    hanging: disk.hanging,
     status: () => {
+      const hanging = disk.hanging()
       const { acknowledged, lastSeq } = values()
       return {
         bytes: room.used(),
@@ -207,7 +213,7 @@ export const open = Effect.fnUntraced(function* (
         lastSeq,
         acknowledged,
         unsyncedBytes: unsynced.waiting(),
-        problem: problems.current(),
+        problem: problems.current() ?? (hanging === null ? null : { reason: "hanging", ...hanging }),
         readProblem: reading.problem,
         quarantined: reading.quarantined
       }

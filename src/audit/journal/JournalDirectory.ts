@@ -56,8 +56,11 @@ export type Claim =
 
 const unfinishedName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.new$/
 
-/** Longer than any start takes to name its directory. */
-const abandoned = Duration.minutes(1)
+/**
+ * Longer than any start takes to lock its directory: it holds the lock from the moment after it made it, however long a disk
+ * keeps it from naming it. One that hung before its lock for longer finds no directory to lock, and says so.
+ */
+const abandoned = Duration.minutes(10)
 
 const removeAbandonedAt = (path: string) =>
   Effect.gen(function* () {
@@ -101,6 +104,8 @@ const make = (
       taken.value.release
     )
     return yield* attempt(path, async () => {
+      // A power loss leaves a whole state or none.
+      await state.sync()
       // Never seen without its lock held: who looks for journals of the dead would take it for one.
       await Fs.rename(unfinished, path)
       await files.syncDirectory(parent)

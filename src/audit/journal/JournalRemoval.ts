@@ -29,7 +29,8 @@ export const remove = (path: string): Effect.Effect<boolean> =>
         ? Effect.succeed(true)
         : Effect.as(
             Effect.logWarning(
-              `The audit journal ${path} is settled and not removed yet: ${reason}. The next start tries again.`
+              `The audit journal ${path} is settled and not removed yet: ${reason}. A gatekeeper with this GRAVITAS_HOME tries ` +
+                "again each minute."
             ),
             false
           )

@@ -14,8 +14,12 @@ export interface JournalStatus {
   readonly acknowledged: number
   /** Not on the disk for certain. */
   readonly unsyncedBytes: number
-  /** Why it takes nothing now, or cannot write it through. */
-  readonly problem: (JournalProblem & { readonly since: number }) | null
+  /** Why it takes nothing now, or cannot write it through; `hanging`: it takes events, and the disk answers no write-through. */
+  readonly problem: {
+    readonly reason: JournalProblem["reason"] | "hanging"
+    readonly detail: string
+    readonly since: number
+  } | null
   /** Why it cannot be read now. */
   readonly readProblem: { readonly detail: string; readonly since: number } | null
   /** Damaged spans that were put aside. */

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import type { JournalRoom } from "./JournalRoom.ts"
 import { discard, writeAll } from "./NewSegment.ts"
 import type { Problems } from "./Problems.ts"
 import type { Segments } from "./Segments.ts"
@@ -18,7 +17,6 @@ export interface UpkeepOptions {
   readonly held: { directory: JournalDirectory.JournalDirectory }
   readonly segments: Segments
   readonly writer: SegmentWriter
-  readonly room: JournalRoom
   readonly through: WriteThrough
   readonly problems: Problems
   readonly writeState: () => void
@@ -30,7 +28,7 @@ const typical = 4_096
 
 /** What is done each flush interval: writing through, looking whether a problem is over and whether the files are there. */
 export const make = (options: UpkeepOptions): Effect.Effect<void> => {
-  const { files, held, identity, parent, problems, room, segments, through, writer } = options
+  const { files, held, identity, parent, problems, segments, through, writer } = options
   const probe = Buffer.alloc(typical)
   let tries = 0
 
@@ -53,10 +51,8 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
 
   /** A balancer sends nothing to a gatekeeper that takes no event: that it takes some again has to be known without one. */
   const retry = Effect.sync(() => {
-    const problem = problems.get("append")
-    if (problem === undefined) return
-    const isOver = problem.reason === "full" ? room.used() + typical <= room.maxBytes : takes()
-    if (isOver) problems.set("append", undefined)
+    if (problems.get("append") === undefined) return
+    if (writer.isReady(typical) && takes()) problems.set("append", undefined)
   })
 
   const vanished = (detail: string) =>

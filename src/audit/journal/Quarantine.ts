@@ -1,7 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import type * as Effect from "effect/Effect"
-import { attempt, type FileTrouble, type JournalFiles } from "./JournalFiles.ts"
+import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import { nameOf } from "./Segment.ts"
 
 /** Where damaged spans of a source's journal go, beside the journals. */
@@ -18,6 +18,14 @@ export const count = (directory: string): Effect.Effect<number, FileTrouble> =>
       throw cause
     })
     return names.filter((name) => name.endsWith(extension)).length
+  })
+
+/** The damaged file could not be read: no fault of the quarantine. */
+class Unread extends Error {}
+
+const readFrom = (files: JournalFiles, ...[path, ...rest]: Parameters<JournalFiles["read"]>): Promise<number> =>
+  files.read(path, ...rest).catch((cause: unknown) => {
+    throw new Unread(reasonOf(cause))
   })
 
 /** Writes a file by way of a temporary one, so that its name is there with all of it or not at all. */
@@ -37,22 +45,40 @@ const copy = (files: JournalFiles, path: string, from: number, to: number, targe
   place(target, async (file) => {
     const bytes = Buffer.allocUnsafe(Math.min(chunk, to - from))
     for (let at = from; at < to; ) {
-      const read = await files.read(path, bytes, Math.min(bytes.length, to - at), at)
+      const read = await readFrom(files, path, bytes, Math.min(bytes.length, to - at), at)
       if (read === 0) break
       await file.write(bytes, 0, read)
       at += read
     }
   })
 
-/** Makes the file once: however often a segment is read, counting files is counting what was put aside. */
-const once = async (directory: string, target: string, make: () => Promise<void>): Promise<boolean> => {
-  await Fs.mkdir(directory, { recursive: true, mode: 0o700 })
-  const isKept = await Fs.stat(target).then(
+const isThere = (path: string): Promise<boolean> =>
+  Fs.stat(path).then(
     () => true,
     () => false
   )
-  if (!isKept) await make()
-  return !isKept
+
+/**
+ * Makes the file once: however often a segment is read, counting files is counting what was put aside. It is found after a power
+ * loss, too, before anybody removes what it was copied from.
+ */
+const once = async (
+  files: JournalFiles,
+  directory: string,
+  target: string,
+  make: () => Promise<void>
+): Promise<boolean> => {
+  try {
+    await Fs.mkdir(directory, { recursive: true, mode: 0o700 })
+    const isNew = !(await isThere(target))
+    if (isNew) await make()
+    const quarantine = Path.dirname(directory)
+    // Of one that was kept before, too: whoever made it may have died before this.
+    for (const entries of [directory, quarantine, Path.dirname(quarantine)]) await files.syncDirectory(entries)
+    return isNew
+  } catch (cause) {
+    throw cause instanceof Unread ? cause : new Error(`the quarantine cannot be written: ${reasonOf(cause)}`)
+  }
 }
 
 /** Keeps a damaged span in a file whose name says where it was. False when it was kept before. */
@@ -65,14 +91,30 @@ export const keep = (options: {
 }): Effect.Effect<boolean, FileTrouble> => {
   const { directory, files, from, segment, to } = options
   const target = Path.join(directory, `${nameOf(segment.index).replace(".segment", "")}-${from}${extension}`)
-  return attempt(segment.path, () => once(directory, target, () => copy(files, segment.path, from, to, target)))
+  return attempt(segment.path, () => once(files, directory, target, () => copy(files, segment.path, from, to, target)))
+}
+
+/** Keeps the file of a journal's state that nobody can read; it counts as no span. */
+export const keepState = (
+  files: JournalFiles,
+  directory: string,
+  path: string
+): Effect.Effect<boolean, FileTrouble> => {
+  const target = Path.join(directory, "state.damaged")
+  return attempt(path, () =>
+    once(files, directory, target, async () => {
+      const { size } = await Fs.stat(path)
+      await copy(files, path, 0, size, target)
+    })
+  )
 }
 
 /** Keeps a record that is whole, and that nobody can make an event of, in a file whose name says its number. */
 export const keepRecord = (
+  files: JournalFiles,
   directory: string,
   { json, seq }: { readonly seq: number; readonly json: string }
 ): Effect.Effect<boolean, FileTrouble> => {
   const target = Path.join(directory, `record-${seq}${extension}`)
-  return attempt(target, () => once(directory, target, () => place(target, (file) => file.writeFile(json))))
+  return attempt(target, () => once(files, directory, target, () => place(target, (file) => file.writeFile(json))))
 }

@@ -1,9 +1,10 @@
+import * as FailedTails from "./FailedTails.ts"
 import * as Frame from "./Frame.ts"
 import type { JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalProblem.ts"
 import type { JournalRoom } from "./JournalRoom.ts"
-import { create, failing, isFull, type NewSegmentOptions, type OpenSegment, writeAll } from "./NewSegment.ts"
+import { create, failing, type NewSegmentOptions, type OpenSegment, writeAll } from "./NewSegment.ts"
 import type { Segments } from "./Segments.ts"
 import type { Unsynced } from "./Unsynced.ts"
 
@@ -15,6 +16,8 @@ export interface SegmentWriter {
    */
   readonly append: (seq: number, json: string) => JournalProblem | undefined
   readonly lastSeq: () => number
+  /** Whether an event of up to `bytes` would be appended, but for what only its own write can tell; makes the file for it. */
+  readonly isReady: (bytes: number) => boolean
   /** Segments whose descriptors are open, oldest first. */
   readonly opened: () => ReadonlyArray<OpenSegment>
   /** Closes what needs no more writing. */
@@ -88,6 +91,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     lastIndex += 1
     // A file that is gone needs no words in the next header, and these are bounded.
     segments.sweep()
+    FailedTails.cut({ files, room, segments: segments.all(), opened })
     const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
     const { identity } = options
     const made = create({ files, directory: path, index: lastIndex, identity, firstSeq, predecessors, frames })
@@ -118,21 +122,6 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     segments.sweep()
     closeDone()
     return room.used() + bytes <= room.maxBytes
-  }
-
-  /** Takes back what a failed write left, since the number will be given again. */
-  const takeBack = (one: OpenSegment, bytes: number, cause: unknown) => {
-    const { segment } = one
-    // A full disk takes no new file either; after other errors another file may lie on better ground.
-    one.suspect = !isFull(cause)
-    try {
-      files.truncate(one.fd, segment.length)
-    } catch {
-      one.suspect = true
-      segment.ends = { segment: segment.index, end: segment.length }
-      segment.size = segment.length + bytes
-      room.force(bytes)
-    }
   }
 
   const needsNew = (one: OpenSegment, bytes: number): boolean =>
@@ -170,7 +159,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
       }
     } catch (cause) {
       room.give(length)
-      takeBack(file, length, cause)
+      FailedTails.takeBack({ files, room, one: file, bytes: length, cause })
       return failing(segment.path, cause)
     }
     unsynced.keep(chunk, length)
@@ -185,6 +174,11 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
   return {
     append,
     lastSeq: () => lastSeq,
+    isReady: (bytes) =>
+      stopped === undefined &&
+      (room.used() + bytes <= room.maxBytes || reclaim(bytes)) &&
+      unsynced.hasRoom(3 * bytes) &&
+      ((active !== undefined && !needsNew(active, bytes)) || rotate(lastSeq + 1) === undefined),
     opened: () => opened,
     closeDone,
     takeNewEntries: () => {

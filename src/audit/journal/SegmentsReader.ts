@@ -103,7 +103,7 @@ export const make = (options: SegmentsReaderOptions): JournalReader => {
 
   return {
     putAside: (frame) =>
-      Effect.map(patiently(Quarantine.keepRecord(quarantine, frame)), (isNew) => {
+      Effect.map(patiently(Quarantine.keepRecord(files, quarantine, frame)), (isNew) => {
         if (isNew === true) state.quarantined += 1
       }),
     next: (max) =>

@@ -4,6 +4,8 @@ import { maxFrame, seqOf } from "./Frame.ts"
 export interface Unsynced {
   /** Where the next frame of up to `bytes` is to be encoded; undefined when too much waits for the disk. */
   readonly place: (bytes: number) => Chunk | undefined
+  /** Whether `place` would give a place. */
+  readonly hasRoom: (bytes: number) => boolean
   /** Keeps the frame that was encoded at the chunk's `used`. */
   readonly keep: (chunk: Chunk, bytes: number) => void
   /** Bytes kept so far, in all. */
@@ -43,9 +45,12 @@ export const make = (limit: number): Unsynced => {
 
   const spans = () => chunks.map(({ base, buffer, used }) => ({ buffer, from: Math.max(0, released - base), to: used }))
 
+  const hasRoom = (bytes: number): boolean => written - released + bytes <= limit
+
   return {
+    hasRoom,
     place: (bytes) => {
-      if (written - released + bytes > limit) return undefined
+      if (!hasRoom(bytes)) return undefined
       const last = chunks[chunks.length - 1]
       return last !== undefined && last.used + bytes <= chunkBytes ? last : grow()
     },

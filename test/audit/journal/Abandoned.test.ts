@@ -10,17 +10,20 @@ it.scopedLive("a start removes what starts left that were killed long ago, and n
   Effect.gen(function* () {
     const directory = yield* journalFolder
     const nameOf = () => Path.join(directory, `${crypto.randomUUID()}.new`)
-    const [old, young, held] = [nameOf(), nameOf(), nameOf()]
-    for (const path of [old, young, held]) {
+    const [old, young, slow, held] = [nameOf(), nameOf(), nameOf(), nameOf()]
+    for (const path of [old, young, slow, held]) {
       yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
       yield* Effect.promise(() => Fs.writeFile(Path.join(path, "state"), "half"))
     }
     const lock = Option.getOrThrow(yield* OsLock.tryAcquire(Path.join(held, "lock")))
     const hourAgo = new Date(Date.now() - 3_600_000)
     for (const path of [old, held]) yield* Effect.promise(() => Fs.utimes(path, hourAgo, hourAgo))
+    // Its start hangs on a disk, and may go on.
+    const minutesAgo = new Date(Date.now() - 5 * 60_000)
+    yield* Effect.promise(() => Fs.utimes(slow, minutesAgo, minutesAgo))
     const { journal } = yield* live({ directory })
     const left = yield* Effect.promise(() => Fs.readdir(directory))
-    expect(left.toSorted()).toEqual([young, held, journal.path].map((path) => Path.basename(path)).toSorted())
+    expect(left.toSorted()).toEqual([young, slow, held, journal.path].map((path) => Path.basename(path)).toSorted())
     yield* lock.release
   })
 )

@@ -6,14 +6,21 @@ import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/Journal
 import { faultyDisk } from "./FaultyDisk.ts"
 import { adopted, appendMany, journalFolder, jsonOf, live, readAll, segmentsIn, synced } from "./Lives.ts"
 
-/** A disk that answers each fdatasync when it is told to, and from `free` on by itself. */
+/** A disk that answers each fdatasync of a segment when it is told to, and from `free` on by itself. */
 const slowDisk = () => {
   const started: Array<() => void> = []
+  const stateFiles = new Set<number>()
   let isFree = false
   const files: JournalFiles = {
     ...nodeFiles,
+    create: (path) => {
+      const fd = nodeFiles.create(path)
+      if (path.endsWith("state")) stateFiles.add(fd)
+      else stateFiles.delete(fd)
+      return fd
+    },
     fdatasync: async (fd) => {
-      if (!isFree) await new Promise<void>((resolve) => started.push(resolve))
+      if (!isFree && !stateFiles.has(fd)) await new Promise<void>((resolve) => started.push(resolve))
       await nodeFiles.fdatasync(fd)
     }
   }
@@ -73,6 +80,38 @@ describe("writing through", () => {
       appendMany(journal, 10)
       expect(journal.status().unsyncedBytes).toBeGreaterThan(0)
       yield* until(() => journal.status().unsyncedBytes === 0)
+    })
+  )
+
+  it.scopedLive("of much is one that nobody asked for, and the next when as much has come again", () =>
+    Effect.gen(function* () {
+      const { answer, files, started } = slowDisk()
+      const { journal } = yield* live({
+        directory: yield* journalFolder,
+        files,
+        maxBytes: 2 ** 30,
+        segmentBytes: 2 ** 29
+      })
+      let last = 0
+      const appendMegabytes = (number: number) => {
+        for (let part = 0; part < number * 5; part++) {
+          last += 1
+          expect(journal.append(last, jsonOf(last, 210_000))).toBeUndefined()
+        }
+      }
+      for (const _crossing of [1, 2]) {
+        appendMegabytes(10)
+        yield* Effect.sleep("30 millis")
+        expect(started).toHaveLength(0)
+        appendMegabytes(10)
+        yield* until(() => started.length === 1)
+        // More than enough waits still; what has come meanwhile is little.
+        appendMegabytes(1)
+        answer()
+        yield* until(() => journal.status().unsyncedBytes < 2 ** 21)
+        yield* Effect.sleep("50 millis")
+        expect(started).toHaveLength(0)
+      }
     })
   )
 
