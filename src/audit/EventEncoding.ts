@@ -90,8 +90,12 @@ const metadataOf = (event: AuditEvent, marks: Marks): string => {
 /** Known ones alone: a mark is written into rows as it is. */
 const takeMarks = (event: AuditEvent, marks: Marks): void => {
   const given = property(event, "marks")
-  if (given === undefined || !Array.isArray(given)) return
-  for (const mark of RecorderMark.literals) if (given.includes(mark)) marks.add(mark)
+  if (given === undefined) return
+  try {
+    for (const mark of RecorderMark.literals) if (Array.isArray(given) && given.includes(mark)) marks.add(mark)
+  } catch {
+    marks.add("marks:unreadable")
+  }
 }
 
 /** What was cut or cleaned; most events have nothing. */

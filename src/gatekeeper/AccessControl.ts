@@ -138,7 +138,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         if (Either.isRight(caller)) return Outcome.Known({ ghostId: caller.right, inForce: yield* policies.current })
         const cause = caller.left
         const auditId = yield* trail.record(
-          eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.reason)
+          eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.message)
         )
         return cause._tag === "KeysUnavailable"
           ? Outcome.KeysUnavailable({ auditId, cause })

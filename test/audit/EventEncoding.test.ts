@@ -34,6 +34,20 @@ describe("an event's encoding", () => {
       { ...anEvent, metadata: JSON.parse("[".repeat(5_000) + "]".repeat(5_000)) },
       ["metadata:depth", "metadata:wrapped"]
     ],
+    ["what the recorder marks itself", { ...anEvent, marks: ["auth:disabled"] }, ["auth:disabled"]],
+    ["no mark that nobody knows", hostile({ marks: ["},{", 7, "auth:disabled"] }), ["auth:disabled"]],
+    ["marks that are none", hostile({ marks: "auth:disabled" }), []],
+    [
+      "marks that cannot be read",
+      hostile({
+        marks: new Proxy([], {
+          get: () => {
+            throw new Error("no")
+          }
+        })
+      }),
+      ["marks:unreadable"]
+    ],
     ["everything missing", hostile({ action: undefined, resource: undefined, result: undefined }), []]
   ])("marks %s", (_, event, marks) => {
     expect(encodeEvent(event).marks).toEqual(marks)

@@ -91,13 +91,13 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
           code: "policy_refused",
           policy_version: before,
           problems: [
-            { line: 22, column: 9 },
-            { line: 22, column: 25 }
+            { line: 23, column: 9 },
+            { line: 23, column: 25 }
           ]
         }
       })
       const told = yield* call("GET", "/policy")
-      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 22 }, { line: 22 }] } })
+      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 23 }, { line: 23 }] } })
       expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
 
       writeFileSync(file, denying)
