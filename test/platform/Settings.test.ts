@@ -67,9 +67,11 @@ describe("Settings", () => {
         ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
         databaseUrls: none,
         migrationDatabaseUrls: none,
+        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
         migrateOnStart: "upgrade",
         databaseConnectDeadline: Duration.seconds(30),
         jwt: { secret: Option.none(), issuer: Option.none(), audience: Option.none() },
+        serviceToken: Option.none(),
         accessPolicyPath: "config/access-policy.yaml",
         audit: {
           durability: { default: "journal", byResult: {} },
