@@ -1,6 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -212,8 +213,8 @@ describe("a process without the gatekeeper", () => {
         yield* gone.running.signal("SIGTERM")
         yield* gone.running.ended()
         const recorder = yield* recorderAt(gone.url, yield* temporaryHome)
-        const refused = yield* Effect.exit(recorder.record(1))
-        expect(String(refused)).toContain("has not been reached since the start")
+        const refused = yield* recorder.record(1).pipe(Effect.sandbox, Effect.flip)
+        expect(Cause.pretty(refused)).toContain("has not been reached since the start")
         expect(yield* recorder.status).toMatchObject({ accepting: false, trail: null })
         yield* gatekeeperOn(databaseUrl, portOf(gone.url))
         yield* until(recorder.status, (status) => status["accepting"] === true)
