@@ -9,6 +9,9 @@ const words = {
     "itself. AUDIT_ON_FULL=shed answers without a record instead",
   behind: (detail: string) =>
     `the event would not be safe in time, so it was not taken: ${detail}. AUDIT_COMMIT_DEADLINE sets how long an answer waits`,
+  waiting: (detail: string) =>
+    `the audit trail is kept by the gatekeeper, which has not been reached since the start (${detail}). Start it, or set GATEKEEPER_URL; ` +
+    "this process goes on by itself",
   closed: () => "the audit trail is closed because the process is stopping. Ask another instance, or try again later",
   unconfirmed: (detail: string) =>
     `the audit event was taken, but ${detail}: its outcome is unknown, so the decision is not given. Try again; ` +
@@ -21,11 +24,12 @@ export class AuditUnavailable extends Schema.TaggedError<AuditUnavailable>()("Au
    * - `full`: too much waits for the database.
    * - `failing`: the journal's disk refuses.
    * - `behind`: the answer would wait for the database, or for the journal's disk, longer than answers wait.
+   * - `waiting`: it is not open yet.
    * - `closed`: the process is stopping.
    * - `unconfirmed`: the event was taken, and nobody confirmed in time that it is safe. Another event says that it was not
    *   answered.
    */
-  reason: Schema.Literal("full", "failing", "behind", "closed", "unconfirmed"),
+  reason: Schema.Literal("full", "failing", "behind", "waiting", "closed", "unconfirmed"),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -1,8 +1,8 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { AuditLog } from "../audit/AuditLog.ts"
 import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import * as LateAuditLog from "../audit/remote/LateAuditLog.ts"
 import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import type { ServiceName } from "../domain/Service.ts"
@@ -23,8 +23,8 @@ export const layer = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwri
       const settings = yield* Settings
       const location = yield* locationOf("gatekeeper")
       const token = yield* ServiceToken
-      const options = { location, token, patience: settings.databaseConnectDeadline }
-      return AuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
+      const options = { location, token }
+      return LateAuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditLedger.layer(options)])
       )
     })

@@ -108,15 +108,21 @@ describe("the program's settings and command line", () => {
     })
   )
 
-  it.scopedLive("runs a router in production without the secret that only the gatekeeper needs", () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const running = yield* program({
-        args: ["router"],
-        environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production" }
+  it.scopedLive(
+    "runs a router in production with a token of its own, without the secret that only the gatekeeper needs",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const running = yield* program({
+          args: ["router"],
+          environment: {
+            DATABASE_URL: Redacted.value(url),
+            NODE_ENV: "production",
+            SERVICE_TOKEN: "header.claims.signature"
+          }
+        })
+        expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
       })
-      expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
-    })
   )
 
   it.scopedLive("prints tokens alone on stdout, for as long and with the groups that were asked for", () =>

@@ -44,7 +44,7 @@ const started = ({ row, sight }: SourceStatus): string => {
 const renderSources = ({ count, sources, total }: TrailAccount, colours: boolean): string => {
   const rows = sources.map((one) => [
     { text: one.row.source },
-    { text: one.standing },
+    { text: one.row.identity === null ? one.standing : `${one.standing}, ${one.row.identity}` },
     { text: started(one) },
     { text: one.row.durability ?? "-" },
     ...figures(one.balance)

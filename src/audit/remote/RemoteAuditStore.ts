@@ -4,16 +4,12 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
 import { AuditStore } from "../AuditStore.ts"
-import { retryClass } from "../RetryClass.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
 import { storeOperations } from "./TrailProtocol.ts"
 
 export interface RemoteAuditStoreOptions extends RemoteCalls.RemoteOptions {
-  /** How long the first question waits for a gatekeeper that is not there yet. */
-  readonly patience: Duration.DurationInput
   /** Of what writes, waiting for others at the other end included; longer than that end's own. */
   readonly deadline?: Duration.DurationInput
 }
@@ -41,26 +37,8 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
       )
     )
 
-  const askTrail = calls.ask("trail", trail, {}, short)
-  let asked = false
-  const patient = Effect.gen(function* () {
-    if (asked) return yield* askTrail
-    asked = true
-    return yield* askTrail.pipe(
-      Effect.tapError((error) =>
-        retryClass(error) === "transient"
-          ? Effect.logWarning(`The audit trail is kept by the gatekeeper, and it is waited for: ${error.message}.`)
-          : Effect.void
-      ),
-      Effect.retry({
-        schedule: Schedule.spaced("1 second").pipe(Schedule.upTo(options.patience)),
-        while: (error) => retryClass(error) === "transient"
-      })
-    )
-  })
-
   return AuditStore.of({
-    trail: patient,
+    trail: calls.ask("trail", trail, {}, short),
     register: (incarnation) => Effect.asVoid(calls.ask("register", register, { incarnation }, short)),
     heartbeat: (incarnation) => Effect.asVoid(calls.ask("heartbeat", heartbeat, { incarnation }, short)),
     append: (rows, { certain }) => asWriter(calls.ask("append", append, { writer, rows, certain }, long)),

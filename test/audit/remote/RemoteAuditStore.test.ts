@@ -70,8 +70,7 @@ layer(Layer.merge(Gravitas.layer({ args: ["gatekeeper"] }), NodeHttpClient.layer
     Effect.gen(function* () {
       const store = yield* RemoteAuditStore.make({
         location: Effect.succeed("http://127.0.0.1:1"),
-        token: { authorization: Effect.succeed(Redacted.make("Bearer none")), renew: Effect.void },
-        patience: 0
+        token: { authorization: Effect.succeed(Redacted.make("Bearer none")), renew: Effect.void }
       })
       const error = yield* Effect.flip(store.append(rowsOf(1), certain))
       expect([error.phase, error.sqlstate]).toEqual(["connect", undefined])

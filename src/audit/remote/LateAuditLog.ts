@@ -1,0 +1,96 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { durabilitiesText } from "../../domain/Durability.ts"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { AuditLedger } from "../AuditLedger.ts"
+import { AuditLog } from "../AuditLog.ts"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { AuditStatus } from "../AuditStatus.ts"
+import { AuditStore } from "../AuditStore.ts"
+import { AuditUnavailable } from "../AuditUnavailable.ts"
+import type { JournalInUse, JournalUnusable } from "../journal/Journal.ts"
+
+/** A gatekeeper that is there answers sooner; for one that is not, nobody's port waits. */
+const firstLook = "2 seconds"
+
+const unopened = (options: AuditLogOptions, since: number, reason: string): AuditStatus => ({
+  mode: durabilitiesText(options.durability),
+  source: "",
+  trail: null,
+  accepting: false,
+  depth: 0,
+  beyond: 0,
+  capacity: options.queueCapacity,
+  aside: 0,
+  pendingSize: 0,
+  oldestPendingMillis: null,
+  counters: { offered: 0, committed: 0, deadLettered: 0, refused: 0, shed: 0, passedOver: 0, notWithdrawn: 0 },
+  drain: { _tag: "retrying", reason, since },
+  restarts: 0,
+  journal: null
+})
+
+/**
+ * An `AuditLog` whose store is elsewhere, and may come later than this process: a journal names its trail, and only the store
+ * knows which that is. Until it has said so nothing is taken (`waiting`), hence nothing decided; from then on it may go away.
+ */
+export const layer = (
+  options: AuditLogOptions
+): Layer.Layer<AuditLog, JournalUnusable | JournalInUse | DatabaseError, AuditStore | AuditLedger> =>
+  Layer.scoped(AuditLog, make(options))
+
+const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
+  const store = yield* AuditStore
+  const needs = yield* Effect.context<AuditStore | AuditLedger>()
+  const since = yield* Clock.currentTimeMillis
+  let opened: typeof AuditLog.Service | undefined
+  let problem = "it has not answered yet"
+
+  // Before whoever opens it is forked, so that it is closed after that one has ended.
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
+  const open = Layer.buildWithScope(AuditLog.layer(options), scope).pipe(
+    Effect.provide(needs),
+    Effect.flatMap((context) =>
+      Effect.sync(() => {
+        opened = Context.get(context, AuditLog)
+      })
+    )
+  )
+
+  const tell = (reason: string) =>
+    Effect.suspend(() => {
+      if (reason === problem) return Effect.void
+      problem = reason
+      return Effect.logWarning(
+        `The audit trail is kept by the gatekeeper, and it is waited for: ${reason}. Until then nothing is decided here.`
+      )
+    })
+
+  const known = yield* store.trail.pipe(Effect.disconnect, Effect.timeout(firstLook), Effect.either)
+  if (Either.isRight(known)) yield* open
+  else {
+    yield* tell(known.left.message)
+    const insist = store.trail.pipe(
+      Effect.zipRight(open),
+      Effect.tapError(({ message }) => tell(message)),
+      Effect.retry(Schedule.spaced("1 second")),
+      Effect.ignore,
+      Effect.zipRight(Effect.logInfo("The gatekeeper is there: the audit trail is open."))
+    )
+    yield* Effect.forkScoped(insist)
+  }
+
+  const waiting = Effect.suspend(() => Effect.fail(new AuditUnavailable({ reason: "waiting", detail: problem })))
+  return AuditLog.of({
+    record: (event) => Effect.suspend(() => opened?.record(event) ?? waiting),
+    // What was not taken need not be withdrawn.
+    withdraw: (event, id, why) => Effect.suspend(() => opened?.withdraw(event, id, why) ?? Effect.void),
+    accepting: Effect.suspend(() => opened?.accepting ?? Effect.succeed(false)),
+    status: Effect.suspend(() => opened?.status ?? Effect.succeed(unopened(options, since, problem)))
+  })
+})
