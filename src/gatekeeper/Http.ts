@@ -1,6 +1,5 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -9,6 +8,7 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
+import { jsonResponse } from "../platform/http/JsonResponse.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { AccessControl } from "./AccessControl.ts"
@@ -31,7 +31,7 @@ const validate = (access: typeof AccessControl.Service) =>
       })
       if (outcome._tag === "Allowed") {
         const { decision } = outcome
-        return HttpServerResponse.unsafeJson({
+        return jsonResponse({
           allowed: true,
           ghost_id: outcome.ghostId,
           groups: decision.groups,
