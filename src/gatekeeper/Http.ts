@@ -1,6 +1,5 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -10,6 +9,7 @@ import { AuditReader } from "../audit/AuditReader.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
+import { jsonResponse } from "../platform/http/JsonResponse.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { AccessControl } from "./AccessControl.ts"
@@ -39,7 +39,7 @@ const validate = (access: typeof AccessControl.Service) =>
       return refusalResponse(outcome, id, Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge")
     }
     const { decision } = outcome
-    return HttpServerResponse.unsafeJson({
+    return jsonResponse({
       allowed: true,
       ghost_id: outcome.ghostId,
       groups: decision.groups,

@@ -2,10 +2,14 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import { Settings } from "./Settings.ts"
 
 /** No span is made, which is most of what tracing costs. */
 const untraced = Layer.locallyScoped(FiberRef.currentTracerEnabled, false)
+
+/** Effect counts and times every fiber, one for each request, and nobody reads that. */
+const withoutFiberMetrics = RuntimeFlags.disableRuntimeMetrics
 
 /** Loaded only where something is exported. */
 const exporters = Effect.promise(() => import("./TelemetryExport.ts"))
@@ -22,4 +26,4 @@ export const layer = Layer.unwrapEffect(
           telemetry.signals.traces ? exporting : Layer.merge(exporting, untraced)
         )
   )
-)
+).pipe(Layer.provideMerge(withoutFiberMetrics))

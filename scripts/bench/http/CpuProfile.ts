@@ -45,11 +45,13 @@ const shares = (times: ReadonlyMap<string, number>, total: number, count: number
     .toSorted((a, b) => b.share - a.share)
     .slice(0, count)
 
-/** Sums the self times of V8's profile in `directory`. */
+/** Sums the self times of V8's largest profile in `directory`: the others are of threads that load modules. */
 export const readProfile = (directory: string): ProfileReport => {
-  const [file] = Fs.readdirSync(directory).filter((name) => name.endsWith(".cpuprofile"))
+  const [file] = Fs.readdirSync(directory)
+    .map((name) => Path.join(directory, name))
+    .toSorted((a, b) => Fs.statSync(b).size - Fs.statSync(a).size)
   if (file === undefined) throw new Error(`no profile in ${directory}`)
-  const { nodes, samples, timeDeltas } = decode(Fs.readFileSync(Path.join(directory, file), "utf8"))
+  const { nodes, samples, timeDeltas } = decode(Fs.readFileSync(file, "utf8"))
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const packages = new Map<string, number>()
   const functions = new Map<string, number>()

@@ -8,7 +8,7 @@ import { type ProfileReport, readProfile } from "./CpuProfile.ts"
 import { drive } from "./HttpBench.ts"
 import { startServer } from "./Rivals.ts"
 
-const millis = 8_000
+const millis = 20_000
 
 /** Where the processor's time of a server goes while it answers `/validate`, its start left out as far as it is short beside that. */
 export const profileBench = (database: Redacted.Redacted) =>

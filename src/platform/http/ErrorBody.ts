@@ -1,6 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
+import { jsonTextResponse } from "./JsonResponse.ts"
 
 /**
  * The body of every answer that is not a success. `error` is for programs: a stable `code`, the `request_id` that the
@@ -52,8 +53,7 @@ export const errorText = (
   })
 
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(errorText(answer), {
+  jsonTextResponse(errorText(answer), {
     status: answer.status,
-    contentType: "application/json",
     ...(answer.headers === undefined ? {} : { headers: answer.headers })
   })

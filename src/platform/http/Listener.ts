@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import * as Http from "node:http"
+import * as Net from "node:net"
 import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
@@ -70,6 +71,9 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
   )
 }
 
+/** In which a client under load sends its next request. */
+const lastMoment = Duration.millis(200)
+
 /** As nginx and the platform count a client that hung up before its answer was whole. */
 const clientLeft = 499
 
@@ -109,15 +113,18 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       admitTraceContext(request)
       response.setHeader("x-request-id", id)
       metrics?.began()
-      inFlight.add(response)
+      if (!draining) inFlight.add(response)
       response.once("close", () => {
         const status = response.writableFinished ? response.statusCode : clientLeft
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, status, (performance.now() - began) / 1_000)
-        inFlight.delete(response)
-        if (inFlight.size === 0) onIdle()
+        if (inFlight.delete(response) && inFlight.size === 0) onIdle()
       })
-      if (draining) return refuseWhileDraining(options.service, id, response)
+      if (draining) {
+        // Read to its end: a connection that is closed on an unread body is reset, and the answer with it.
+        request.resume()
+        return refuseWhileDraining(options.service, id, response)
+      }
       options.handler(request, response)
     })
     server.on("clientError", refuseUnreadable)
@@ -127,7 +134,8 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     })
     const drain = Effect.gen(function* () {
       draining = true
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      // Not http's own close, which first cuts the connections that are idle: a client that sends at that moment gets no answer.
+      const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
       for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
       yield* idle.pipe(Effect.interruptible, Effect.timeoutOption(options.drainFor))
       const cutOff = inFlight.size
@@ -136,9 +144,8 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
           `${titleOf(options.service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
         )
       }
-      server.closeIdleConnections()
-      // Kept-alive clients get a moment to read the 503; then nothing may hold the shutdown.
-      yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption("200 millis"))
+      // Kept-alive clients get a moment for a request that is answered 503 and closes; then nothing may hold the shutdown.
+      yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
       server.closeAllConnections()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })
