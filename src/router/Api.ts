@@ -6,7 +6,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { HealthGroup } from "../platform/http/Health.ts"
 import { tiers } from "./Catalog.ts"
-import { roles } from "./ChatMessages.ts"
+import { isPlainObject, roles } from "./ChatMessages.ts"
 import { defaults } from "./ChatRequest.ts"
 
 /** The router's statuses, in one place: what a code means to a client. */
@@ -119,7 +119,14 @@ const ChatCompletion = Schema.Struct({
   usage: Schema.optional(UsageBody)
 })
 
-const EventStream = Schema.String.pipe(HttpApiSchema.withEncoding({ kind: "Text", contentType: "text/event-stream" }))
+/** The platform's document has one content type for a status; with `stream` this one has another. */
+const alsoAsEvents = (operation: Readonly<Record<string, unknown>>) => {
+  const responses = isPlainObject(operation["responses"]) ? operation["responses"] : {}
+  const whole = isPlainObject(responses["200"]) ? responses["200"] : {}
+  const content = isPlainObject(whole["content"]) ? whole["content"] : {}
+  const events = { "text/event-stream": { schema: { type: "string" } } }
+  return { ...operation, responses: { ...responses, 200: { ...whole, content: { ...content, ...events } } } }
+}
 
 const ModelRow = Schema.Struct({
   id: Schema.String,
@@ -162,7 +169,6 @@ class ChatGroup extends HttpApiGroup.make("chat").add(
   HttpApiEndpoint.post("completions", "/v1/chat/completions")
     .setPayload(ChatRequestBody)
     .addSuccess(ChatCompletion)
-    .addSuccess(EventStream)
     .addError(failures.invalidChat)
     .addError(failures.unauthenticated)
     .addError(failures.chatDenied)
@@ -172,6 +178,7 @@ class ChatGroup extends HttpApiGroup.make("chat").add(
     .addError(failures.providerFailed)
     .addError(failures.chatUnavailable)
     .addError(failures.providerTimeout)
+    .annotate(OpenApi.Transform, alsoAsEvents)
     .annotate(
       OpenApi.Description,
       "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
