@@ -1,0 +1,66 @@
+import { type Endpoint, isObject } from "./Document.ts"
+import type { Input } from "./Inputs.ts"
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly text: string
+}
+
+/** Statuses that the listener and the router's frame give to any route. */
+const anywhere = new Set([400, 404, 405, 408, 431])
+
+const acceptableId = /^[A-Za-z0-9._:-]{1,128}$/
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The row that an answer names. */
+export const auditIdOf = ({ headers, text }: Answer): string | undefined => {
+  const body = parsed(text)
+  const error = isObject(body) ? body["error"] : undefined
+  const named = [
+    isObject(body) ? body["audit_id"] : undefined,
+    isObject(error) ? error["audit_id"] : undefined,
+    headers["x-audit-id"]
+  ]
+  return named.find((id) => typeof id === "string")
+}
+
+const isText = (value: unknown): boolean => typeof value === "string"
+
+/** An error's body is ours, or OpenAI's on the paths that speak it; `/health` and `/readyz` tell the same in 200 and 503. */
+const isErrorBody = (endpoint: Endpoint, text: string, requestId: unknown): boolean => {
+  const body = parsed(text)
+  if (!isObject(body)) return false
+  const error = body["error"]
+  if (!isObject(error)) return ["/health", "/readyz"].includes(endpoint.path) && isText(body["status"])
+  if (!isText(error["message"]) || error["request_id"] !== requestId) return false
+  return isText(body["detail"])
+    ? isText(error["code"])
+    : endpoint.path.startsWith("/v1/") && "type" in error && "code" in error
+}
+
+/** What is wrong with an answer; undefined where nothing is. */
+export const problemOf = (input: Input, answer: Answer): string | undefined => {
+  const { endpoint, method } = input
+  const { headers, status, text } = answer
+  const requestId = headers["x-request-id"]
+  if (typeof requestId !== "string" || !acceptableId.test(requestId)) return "no X-Request-Id"
+  const given = input.headers["x-request-id"]
+  if (given !== undefined && acceptableId.test(given) && requestId !== given)
+    return "another X-Request-Id than was sent"
+  const isRoute = method === endpoint.method || (method === "HEAD" && endpoint.method === "GET")
+  const isDocumented = isRoute ? endpoint.statuses.has(status) : status < 500
+  if (!isDocumented && !anywhere.has(status)) return `status ${status} is not documented`
+  if (status >= 400 && method !== "HEAD" && !isErrorBody(endpoint, text, requestId))
+    return "an error in no documented shape"
+  const isDecision = isRoute && endpoint.statuses.has(401) && (status === 401 || status === 403)
+  if (isDecision && method !== "HEAD" && auditIdOf(answer) === undefined) return "a decision that names no row"
+  return undefined
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Endpoint } from "../../scripts/chaos/fuzz/Document.ts"
+import { type Answer, problemOf } from "../../scripts/chaos/fuzz/Verdict.ts"
+
+const endpoint: Endpoint = {
+  url: "http://127.0.0.1:1",
+  method: "POST",
+  path: "/validate",
+  query: [],
+  body: {},
+  statuses: new Set([200, 401, 403, 422, 503]),
+  schemas: {}
+}
+
+const refused = (code: string, more: object = {}) =>
+  JSON.stringify({ error: { code, message: "no", request_id: "r-1", ...more }, detail: "no" })
+
+const audited = { audit_id: "0197d7a4-0000-7000-8000-000000000000" }
+
+/** What a fuzz of the services looks for, each fault once. */
+const cases: ReadonlyArray<readonly [string, method: string, Answer, problem: string | undefined]> = [
+  ["a yes", "POST", { status: 200, headers: {}, text: "{}" }, undefined],
+  ["a refusal with its row", "POST", { status: 403, headers: {}, text: refused("access_denied", audited) }, undefined],
+  ["a documented failure", "POST", { status: 503, headers: {}, text: refused("audit_unavailable") }, undefined],
+  ["another method", "PUT", { status: 405, headers: {}, text: refused("method_not_allowed") }, undefined],
+  ["a failure", "POST", { status: 500, headers: {}, text: refused("internal_error") }, "status 500"],
+  [
+    "a failure of another method",
+    "PUT",
+    { status: 503, headers: {}, text: refused("audit_unavailable") },
+    "status 503"
+  ],
+  ["a status that no document has", "POST", { status: 418, headers: {}, text: refused("teapot") }, "status 418"],
+  ["an empty error", "POST", { status: 422, headers: {}, text: "" }, "no documented shape"],
+  ["the platform's own error", "POST", { status: 422, headers: {}, text: '{"_tag":"X"}' }, "no documented shape"],
+  [
+    "an error of another request",
+    "POST",
+    { status: 422, headers: { "x-request-id": "r-2" }, text: refused("x") },
+    "another X-Request-Id"
+  ],
+  ["a decision without a row", "POST", { status: 403, headers: {}, text: refused("access_denied") }, "names no row"],
+  [
+    "an answer without an id",
+    "POST",
+    { status: 200, headers: { "x-request-id": undefined }, text: "{}" },
+    "no X-Request-Id"
+  ]
+]
+
+describe("the verdict on an answer to malformed input", () => {
+  for (const [what, method, answer, problem] of cases) {
+    it(`${problem === undefined ? "accepts" : "sees"} ${what}`, () => {
+      const input = { endpoint, method, target: "/validate", headers: { "x-request-id": "r-1" }, body: undefined }
+      const found = problemOf(input, { ...answer, headers: { "x-request-id": "r-1", ...answer.headers } })
+      if (problem === undefined) expect(found).toBeUndefined()
+      else expect(found).toContain(problem)
+    })
+  }
+})
