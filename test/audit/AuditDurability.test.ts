@@ -10,10 +10,14 @@ import { eventually, gatekeeperDatabase, isConserved, openTrail, query, settled 
 
 const withdrawals = "select reason, metadata, request_id, ghost_id from gatekeeper.audit_log where result = 'WITHDRAWN'"
 
-/** A disk that holds each sync back until it is released, at the end of the test at the latest. */
+/** A disk that, from `hold` on, holds each sync back until it is released. */
 const slowDisk = Effect.gen(function* () {
   const held: Array<() => void> = []
-  const disk = { syncs: 0, holding: true, release: () => {} }
+  const disk = { syncs: 0, holding: false, hold: () => {}, release: () => {} }
+  disk.hold = () => {
+    disk.syncs = 0
+    disk.holding = true
+  }
   disk.release = () => {
     disk.holding = false
     for (const go of held.splice(0)) go()
@@ -34,6 +38,7 @@ it.scopedLive("in the mode fsync an answer waits for the disk, and those that wa
     const url = yield* gatekeeperDatabase
     const { disk, files } = yield* slowDisk
     const trail = yield* openTrail(url, journaled(yield* journalFolder, "fsync", { files, flushInterval: "1 minute" }))
+    disk.hold()
     const answers = yield* Effect.forEach(Array.from({ length: 50 }), () => Effect.fork(trail.log.record(anEvent)))
     yield* Effect.sleep("50 millis")
     expect((yield* Effect.forEach(answers, Fiber.poll)).filter((exit) => exit._tag === "Some")).toEqual([])
@@ -52,6 +57,7 @@ it.scopedLive("an answer that the disk does not confirm is not given, and the tr
       ...journaled(yield* journalFolder, "fsync", { files }),
       commitDeadline: "100 millis"
     })
+    disk.hold()
     const refusal = yield* Effect.flip(trail.log.record(anEvent))
     expect(refusal).toMatchObject({ _tag: "AuditUnavailable", reason: "unconfirmed" })
     disk.release()
@@ -135,6 +141,7 @@ it.scopedLive("a caller that leaves before its answer leaves a word in the trail
     const url = yield* gatekeeperDatabase
     const { disk, files } = yield* slowDisk
     const trail = yield* openTrail(url, journaled(yield* journalFolder, "fsync", { files }))
+    disk.hold()
     const answer = yield* Effect.fork(trail.log.record(anEvent))
     yield* Effect.sleep("20 millis")
     yield* Fiber.interrupt(answer)
@@ -152,6 +159,7 @@ it.scopedLive("some results may wait for more than others", () =>
       ...journaled(yield* journalFolder, "journal", { files, flushInterval: "1 minute" }),
       durability: { default: "journal", byResult: { DENIED: "fsync" } }
     })
+    disk.hold()
     const denied: AuditEvent = { ...anEvent, result: "DENIED" }
     yield* trail.log.record(anEvent)
     expect(disk.syncs).toBe(0)

@@ -1,8 +1,10 @@
 import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
 import { nextWord } from "../../src/audit/LastingTrouble.ts"
+import { anEvent } from "./Events.ts"
 import { journaled, journalFolder, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "./Trail.ts"
 
@@ -118,7 +120,8 @@ it.scopedLive(
       yield* Effect.promise(() => Fs.rm(journal?.path ?? "", { recursive: true }))
       yield* gate.open
       yield* settled(trail.log)
-      yield* recordMany(trail.log, 5)
+      // Until there is a directory again.
+      yield* trail.log.record(anEvent).pipe(Effect.retry(Schedule.spaced("50 millis")))
       yield* settled(trail.log)
       yield* until(trail.log, (status) => status.journal?.readProblem === null)
     }),
