@@ -5,8 +5,8 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { SigningSecretMissing } from "../../src/platform/SigningSecret.ts"
 import { type Ending, exitCode, lastWords, unwrittenExitCode } from "../../src/launch/Ending.ts"
+import { SigningSecretMissing } from "../../src/platform/SigningSecret.ts"
 
 const ending = (some: Partial<Ending> = {}): Ending => ({ signal: undefined, serving: false, unwritten: 0, ...some })
 const interrupted = Exit.interrupt(FiberId.none)
