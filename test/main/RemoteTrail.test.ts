@@ -205,6 +205,27 @@ describe("a process without the gatekeeper", () => {
   )
 
   it.scopedLive(
+    "leaves what it did not bring to a gatekeeper in the same home, too",
+    () =>
+      Effect.gen(function* () {
+        const databaseUrl = yield* freshDatabase
+        const home = yield* temporaryHome
+        const first = yield* gatekeeperOn(databaseUrl)
+        const recorder = yield* recorderAt(first.url, home)
+        const ids = [...(yield* recorder.record(5))]
+        yield* arrived(databaseUrl, ids)
+        yield* first.running.signal("SIGKILL")
+        ids.push(...(yield* recorder.record(30)))
+        yield* recorder.running.signal("SIGKILL")
+        yield* recorder.running.ended()
+        const second = yield* gatekeeperOn(databaseUrl, "0", home)
+        yield* arrived(databaseUrl, ids, second.running)
+        yield* until(sourcesOf(databaseUrl), (rows) => rows[0]?.["signed_off_seq"] === 35)
+      }),
+    120_000
+  )
+
+  it.scopedLive(
     "takes no event before it has reached its gatekeeper, and says so",
     () =>
       Effect.gen(function* () {
