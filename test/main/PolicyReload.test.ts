@@ -16,7 +16,8 @@ import * as Schedule from "effect/Schedule"
 import { ask, Gravitas, request, rowNamedBy, rowsOf, tokenOf } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 
-const good = readFileSync(join(project, "config/access-policy.yaml"), "utf8")
+const fixture = join(project, "test/support/access-policy.yaml")
+const good = readFileSync(fixture, "utf8")
 const denying = good.replace(
   "      - { action: read, resource: vaults/* }\n",
   "      - { action: read, resource: vaults/* }\n      - { action: read, resource: vaults/secret/*, effect: deny }\n"
@@ -91,13 +92,13 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
           code: "policy_refused",
           policy_version: before,
           problems: [
-            { line: 23, column: 9 },
-            { line: 23, column: 25 }
+            { line: 24, column: 9 },
+            { line: 24, column: 25 }
           ]
         }
       })
       const told = yield* call("GET", "/policy")
-      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 23 }, { line: 23 }] } })
+      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 24 }, { line: 24 }] } })
       expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
 
       writeFileSync(file, denying)
@@ -187,7 +188,10 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
   )
 })
 
-layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /explain", (it) => {
+layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: fixture } }), {
+  timeout: "60 seconds",
+  excludeTestServices: true
+})("POST /explain", (it) => {
   it.effect("tells the caller every rule of its groups, and why each does or does not match", () =>
     Effect.gen(function* () {
       const question = { action: "execute", resource: "shells/l3/large" }
