@@ -39,7 +39,12 @@ describe("policy check", () => {
         exitCode: 0,
         error: null,
         result: {
-          groups: [{ group: "admin" }, { group: "librarian", allow: 4 }, { group: "scout", ghosts: ["Scout"] }]
+          groups: [
+            { group: "admin" },
+            { group: "librarian", allow: 8 },
+            { group: "scout", ghosts: ["Scout"] },
+            { group: "services" }
+          ]
         }
       })
     })

@@ -96,7 +96,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
       const { body } = yield* request(`${gatekeeper}/openapi.json`)
       const document = body as unknown as Document
       expect(document.paths["/audit/events"]?.["get"]?.responses["503"]?.description).toBe(
-        "`audit_unavailable` or `trail_unreachable`"
+        "`keys_unavailable` or `audit_unavailable` or `trail_unreachable`"
       )
     })
   )
