@@ -2,7 +2,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
@@ -52,13 +51,6 @@ const tellStepBack = (millis: number) =>
       "wrong times, those from now on the clock's again. Check the machine's time service; said once."
   )
 
-/** The event with the trace of the request that this fiber answers. */
-const traced = (event: AuditEvent, fiber: Fiber.RuntimeFiber<unknown, unknown>): AuditEvent => {
-  if (event.traceId !== undefined) return event
-  const traceId = currentTraceId(fiber)
-  return traceId === undefined ? event : { ...event, traceId }
-}
-
 const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
 
 const make = (
@@ -88,10 +80,9 @@ const make = (
     // Added after the forks, so it runs before they are interrupted.
     yield* Effect.addFinalizer(() => end)
 
-    const withdraw = (recorded: AuditEvent, id: AuditId, why: string) =>
+    const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
       Effect.withFiberRuntime<void>((fiber) => {
-        const event = traced(recorded, fiber)
-        if (recorder.recordOwn(withdrawal(event, id, why)) !== undefined) return Effect.void
+        if (recorder.recordOwn(withdrawal(event, id, why), currentTraceId(fiber)) !== undefined) return Effect.void
         pipeline.notWithdrawn()
         return Effect.logError(
           `ALARM: the audit event ${id} was recorded, its answer was not given (${why}), and the trail takes no event that says so.`
@@ -115,13 +106,12 @@ const make = (
       )
 
     return {
-      record: (decided: AuditEvent) =>
+      record: (event: AuditEvent) =>
         Effect.withFiberRuntime((fiber) => {
-          const event = traced(decided, fiber)
           const durability = exceptions.get(event.result) ?? common
           const behind = pipeline.isBehind(durability)
           if (behind !== undefined) return unavailable(recorder.refuse(behind))
-          const id = recorder.record(event, durability === "commit")
+          const id = recorder.record(event, durability === "commit", currentTraceId(fiber))
           if (typeof id !== "string") return unavailable(id)
           if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
           const seq = recorder.lastSeq()

@@ -37,7 +37,7 @@ const unreadable: unique symbol = Symbol("unreadable")
 
 const textOf = (
   event: AuditEvent,
-  key: Exclude<keyof AuditEvent, "metadata" | "traceId" | "marks">,
+  key: Exclude<keyof AuditEvent, "metadata" | "marks">,
   field: Field,
   marks: Marks
 ) => {
@@ -60,19 +60,17 @@ const textOf = (
   return bounded.text
 }
 
-const traceId = /^[0-9a-f]{32}$/
+const traceIdShape = /^[0-9a-f]{32}$/
 
 /**
  * The trace stands in the metadata, under a name that whoever is judged cannot fill: a column would be a new format of the row, and
  * of all that hashes, ships and reads rows. What a caller gave under that name is left out, and the row marked.
  */
-const traceOf = (event: AuditEvent): Reserved | undefined => {
-  const given = property(event, "traceId")
-  return typeof given === "string" && traceId.test(given) ? { key: "trace_id", json: `"${given}"` } : undefined
-}
+const traceOf = (traceId: string | undefined): Reserved | undefined =>
+  traceId !== undefined && traceIdShape.test(traceId) ? { key: "trace_id", json: `"${traceId}"` } : undefined
 
-const metadataOf = (event: AuditEvent, marks: Marks): string => {
-  const trace = traceOf(event)
+const metadataOf = (event: AuditEvent, traceId: string | undefined, marks: Marks): string => {
+  const trace = traceOf(traceId)
   const alone = trace === undefined ? "{}" : `{"${trace.key}":${trace.json}}`
   const given = property(event, "metadata")
   if (given === null || given === undefined) return alone
@@ -115,7 +113,7 @@ class Marks {
  * Bounds and cleans an event. Takes any value in any field, whatever its declared type: cannot throw, so that no caller can
  * make its own row vanish. An absent result becomes empty text.
  */
-export const encodeEvent = (event: AuditEvent): EncodedEvent => {
+export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent => {
   const marks = new Marks()
   takeMarks(event, marks)
   return {
@@ -126,7 +124,7 @@ export const encodeEvent = (event: AuditEvent): EncodedEvent => {
     result: textOf(event, "result", "result", marks) ?? "",
     reason: textOf(event, "reason", "reason", marks),
     requestId: textOf(event, "requestId", "request_id", marks),
-    metadata: metadataOf(event, marks),
+    metadata: metadataOf(event, traceId, marks),
     marks: marks.sorted()
   }
 }

@@ -26,11 +26,11 @@ export interface Recorder {
   readonly incarnation: Incarnation
   /**
    * Synchronous from end to end, so numbers and rows are in one order and the bounds are exact. Never throws. An `urgent` row
-   * waits for no company on its way to the database.
+   * waits for no company on its way to the database. `traceId` is that of the request it belongs to.
    */
-  readonly record: (event: AuditEvent, urgent?: boolean) => AuditId | Refusal
+  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | Refusal
   /** An event of the trail's own; undefined when it cannot be taken now, which counts as nothing. */
-  readonly recordOwn: (event: AuditEvent) => AuditId | undefined
+  readonly recordOwn: (event: AuditEvent, traceId?: string) => AuditId | undefined
   /** Counts an event that is not even tried. */
   readonly refuse: (refusal: Refusal) => Refusal
   readonly accepting: () => boolean
@@ -76,14 +76,14 @@ export const make = (
 
   const full = (): Refusal => ({ reason: "full", detail: `${buffer.depth()} events wait for the database` })
 
-  const take = (event: AuditEvent, urgent: boolean): AuditId | Refusal => {
+  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | Refusal => {
     if (buffer.isClosed()) return closed
     if (!buffer.hasRoom()) return full()
     // A raw reading of the clock: an effect for each would cost more than the rest of the identity.
     const timestamp = clock.unsafeCurrentTimeMillis()
     const id = nextId(timestamp)
     const seq = lastSeq + 1
-    const draft = draftRow(encodeEvent(event), { id, timestamp, source, seq })
+    const draft = draftRow(encodeEvent(event, traceId), { id, timestamp, source, seq })
     const json = canonicalJson(draft)
     const problem = journal?.append(seq, json)
     if (problem !== undefined) return problem
@@ -119,15 +119,15 @@ export const make = (
     lastSeq: () => lastSeq,
     lastShed: () => lastShed,
     counts,
-    record: (event, urgent = false) => {
-      const taken = take(event, urgent)
+    record: (event, urgent = false, traceId) => {
+      const taken = take(event, urgent, traceId)
       if (typeof taken === "string") return taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
       return refuse(taken)
     },
     refuse,
-    recordOwn: (event) => {
-      const taken = take(event, false)
+    recordOwn: (event, traceId) => {
+      const taken = take(event, false, traceId)
       return typeof taken === "string" ? taken : undefined
     },
     shedRange: () => shedRange,

@@ -13,6 +13,5 @@ export const withdrawal = (event: AuditEvent, auditId: AuditId, why: string): Au
   result: "WITHDRAWN",
   reason: `the answer of event ${auditId} was not given: ${why}`,
   requestId: event.requestId,
-  metadata: { audit_id: auditId, why },
-  ...(event.traceId === undefined ? {} : { traceId: event.traceId })
+  metadata: { audit_id: auditId, why }
 })

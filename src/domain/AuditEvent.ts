@@ -51,8 +51,6 @@ export const AuditEvent = Schema.Struct({
   requestId: Schema.NullOr(Schema.String),
   /** A JSON object. Anything else is stored under the key `value`. */
   metadata: Schema.Unknown,
-  /** 32 hexadecimal digits; where left out, that of the request in which the event is recorded. Stored as `metadata.trace_id`. */
-  traceId: Schema.optional(Schema.String),
   /** What whoever records wants to be seen in the row's `marks`, beside what the trail says there itself. */
   marks: Schema.optional(Schema.Array(RecorderMark))
 })

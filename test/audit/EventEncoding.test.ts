@@ -66,7 +66,7 @@ describe("an event's encoding", () => {
       ["of what is no object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
       ["of a key that sorts right before it", { trace_ic: 1 }, `{"trace_ic":1,${trace}}`, []]
     ])("%s", (_, metadata, json, marks) => {
-      const encoded = encodeEvent({ ...anEvent, metadata, traceId })
+      const encoded = encodeEvent({ ...anEvent, metadata }, traceId)
       expect(encoded.metadata).toBe(json)
       expect(encoded.marks).toEqual(marks)
     })
@@ -83,7 +83,7 @@ describe("an event's encoding", () => {
             }
           ),
           (metadata) => {
-            const { metadata: json } = encodeEvent({ ...anEvent, metadata, traceId })
+            const { metadata: json } = encodeEvent({ ...anEvent, metadata }, traceId)
             const read: Record<string, unknown> = JSON.parse(json)
             expect(read["trace_id"]).toBe(traceId)
             const sorted = Object.keys(read).filter((key) => !/^\d+$/.test(key))
@@ -95,7 +95,7 @@ describe("an event's encoding", () => {
     })
 
     it("but not what is no trace id", () => {
-      expect(encodeEvent({ ...anEvent, metadata: {}, traceId: '","forged":"' }).metadata).toBe("{}")
+      expect(encodeEvent({ ...anEvent, metadata: {} }, '","forged":"').metadata).toBe("{}")
     })
   })
 

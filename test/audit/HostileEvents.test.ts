@@ -1,3 +1,4 @@
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -35,6 +36,26 @@ const hostileEvent = FastCheck.record({
   requestId: field,
   metadata: FastCheck.oneof(anything, FastCheck.dictionary(text, FastCheck.oneof(text, anything)))
 }).map((fields): AuditEvent => Object.assign({ ...anEvent }, fields))
+
+it.scopedLive("properties that throw cost no row where the event belongs to a traced request either", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url, { linger: 0 })
+    const event = Object.defineProperty({ ...anEvent }, "metadata", {
+      enumerable: true,
+      get: () => {
+        throw new Error("no")
+      }
+    })
+    const headers = { traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }
+    const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/validate", { headers }))
+    const id = yield* trail.log.record(event).pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, request))
+    yield* settled(trail.log)
+    expect(yield* query(url, "select id, metadata, marks from gatekeeper.audit_log")).toEqual([
+      { id, metadata: { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736" }, marks: ["metadata:unreadable"] }
+    ])
+  })
+)
 
 it.scopedLive("no caller can make its own row vanish: any value in any field gives exactly one row", () =>
   Effect.gen(function* () {
