@@ -4,11 +4,9 @@ import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { canonicalJson } from "../../src/audit/AuditRow.ts"
 import { AuditStore } from "../../src/audit/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
 import { DatabaseError } from "../../src/platform/DatabaseError.ts"
-import { rowsOf } from "./Events.ts"
 import { journaled, journalFolder, journalsIn, leaveJournal } from "./Journals.ts"
 import { gatekeeperDatabase, openTrail, query, until, withLogs } from "./Trail.ts"
 
@@ -72,20 +70,6 @@ it.scopedLive("rows that had been written before the kill are not written twice"
   })
 )
 
-it.scopedLive("after a restart of the machine a receipt says that the tail is unknown", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 30, { bootId: "another boot" })
-    const trail = yield* openTrail(url, journaled(directory))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 30, committed: 30 })
-    expect(yield* receiptsOf(url, left.source)).toEqual([
-      { kind: "tail", source: left.source, from_seq: 31, to_seq: null, count: null }
-    ])
-  })
-)
-
 it.scopedLive("a machine that restarted loses nothing that was answered in the mode fsync", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
@@ -95,31 +79,6 @@ it.scopedLive("a machine that restarted loses nothing that was answered in the m
     yield* until(trail.log, adoptedAll)
     expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 30, unsigned_after: null })
     expect(yield* receiptsOf(url, left.source)).toEqual([])
-  })
-)
-
-it.scopedLive("numbers that are nowhere are named by a receipt and counted, those that were shed apart", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 20, {
-      keep: (seq) => ![4, 5, 11].includes(seq),
-      counts: { lastSeq: 22, refused: 7, shed: 2 }
-    })
-    const trail = yield* openTrail(url, journaled(directory))
-    yield* until(trail.log, adoptedAll)
-    // Five are missing, and two of them were shed.
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 22, committed: 17, lost: 3 })
-    expect(
-      (yield* receiptsOf(url, left.source)).map((one) => [
-        Reflect.get(Object(one), "from_seq"),
-        Reflect.get(Object(one), "to_seq")
-      ])
-    ).toEqual([
-      [4, 5],
-      [11, 11],
-      [21, 22]
-    ])
   })
 )
 
@@ -160,66 +119,6 @@ it.scopedLive("a journal that the disk keeps is written and signed off, and not 
         expect(yield* journalsIn(directory)).toContain(left.source)
       })
     )
-  })
-)
-
-it.scopedLive("a whole record that is no event of ours is kept aside: the receipt does not call it lost", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 3, {
-      textOf: (row) => (row.seq === 2 ? JSON.stringify({ of: "a later program" }) : canonicalJson(row))
-    })
-    const trail = yield* openTrail(url, journaled(directory))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ committed: 2, quarantined: 1, lost: 0 })
-    expect(yield* receiptsOf(url, left.source)).toMatchObject([{ kind: "quarantined", from_seq: 2, to_seq: 2 }])
-  })
-)
-
-it.scopedLive("more gaps than one search finds are all counted and named", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 2_401, { keep: (seq) => seq % 2 === 1 })
-    const trail = yield* openTrail(url, journaled(directory))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 2_401, committed: 1_201, lost: 1_200 })
-    expect(yield* receiptsOf(url, left.source)).toHaveLength(1_200)
-  })
-)
-
-it.scopedLive("a process that kept nothing on disk leaves an unknown tail, and no silence", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 0, {
-      durability: "memory",
-      counts: { lastSeq: 9, refused: 0, shed: 0 }
-    })
-    const trail = yield* openTrail(url, journaled(directory, "memory"))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 9, lost: 9 })
-    expect((yield* receiptsOf(url, left.source)).map((one) => Reflect.get(Object(one), "kind"))).toEqual([
-      "gap",
-      "tail"
-    ])
-  })
-)
-
-it.scopedLive("the tail is unknown after the last row, where the table knows of later ones than the last note", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 0, {
-      durability: "memory",
-      counts: { lastSeq: 2, refused: 0, shed: 0 }
-    })
-    const stores = yield* Layer.build(PostgresAuditStore.layerUrl({ url }))
-    yield* Context.get(stores, AuditStore).append(rowsOf(5, { source: left.source }), { certain: true })
-    const trail = yield* openTrail(url, journaled(directory, "memory"))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: null, unsigned_after: 5, lost: 0 })
   })
 )
 

@@ -1,52 +1,12 @@
 import { expect, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { canonicalJson, type HashedRow } from "../../src/audit/AuditRow.ts"
-import { rowOfLetter } from "../../src/audit/DeadLetterReplay.ts"
-import { DeadLetters } from "../../src/audit/DeadLetters.ts"
-import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
+import { canonicalJson } from "../../src/audit/AuditRow.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
-import { anEvent, rowsOf } from "./Events.ts"
-import { gatekeeperDatabase, query } from "./Trail.ts"
-
-const why = { sqlstate: "23514", reason: "a check", attempts: 3 }
-const all = { all: true, by: "Ada" } as const
-
-const openLetters = (url: Redacted.Redacted, deadline = "10 seconds" as const) =>
-  Effect.map(Layer.build(DeadLetters.layerUrl({ url, deadline })), (context) => Context.get(context, DeadLetters))
-
-/** A trail with `number` dead letters of one source. */
-const withLetters = (number: number) =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const store = yield* PostgresAuditStore.make({ url })
-    const rows = rowsOf(number)
-    for (const row of rows) yield* store.deadLetter(row, why)
-    return { url, store, rows, source: rows[0]?.source ?? "", letters: yield* openLetters(url) }
-  })
-
-const idsOf = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<string> => rows.map(({ id }) => id)
-
-const countsOf = (url: Redacted.Redacted, source: string) =>
-  Effect.map(
-    query(
-      url,
-      `select last_seq::integer as last, committed::integer, dead_lettered::integer as letters, replayed::integer
-       from gatekeeper.audit_source where source = $1`,
-      [source]
-    ),
-    ([row]) => row
-  )
-
-const told = (url: Redacted.Redacted) =>
-  query(
-    url,
-    `select metadata ->> 'audit_id' as id, metadata ->> 'outcome' as outcome, resource, ghost_id
-     from gatekeeper.audit_log where result = 'REPLAYED' order by id`
-  )
+import { rowsOf } from "./Events.ts"
+import { all, countsOf, idsOf, openLetters, told, why, withLetters } from "./Letters.ts"
+import { query } from "./Trail.ts"
 
 it.scopedLive("a letter is replayed from its original bytes, counted, and told of in the trail", () =>
   Effect.gen(function* () {
@@ -258,30 +218,3 @@ it.scopedLive("a role with the grants of the schema and no others replays", () =
     expect(yield* countsOf(url, source)).toMatchObject({ committed: rows.length, replayed: rows.length })
   })
 )
-
-it("bytes are a letter's row only when they are its own event", () => {
-  const [row, other] = rowsOf(2, { event: { ...anEvent, metadata: { 2: "b", 10: "a" } } })
-  if (row === undefined || other === undefined) return
-  const letter = {
-    eventId: row.id,
-    leafHash: row.leafHash,
-    source: row.source,
-    seq: row.seq,
-    body: Buffer.from(canonicalJson(row)),
-    sqlstate: null,
-    settled: false
-  }
-  const judge = (change: object) => rowOfLetter({ ...letter, ...change })
-  expect(judge({})).toMatchObject({ _tag: "Right", right: row })
-  expect(judge({ body: Buffer.from("{}") })).toMatchObject({ left: "its bytes are no canonical event" })
-  const foreign = { left: "its bytes are of another event than the letter names" }
-  for (const change of [
-    { body: Buffer.from(canonicalJson(other)) },
-    { eventId: other.id },
-    { leafHash: other.leafHash },
-    { source: crypto.randomUUID() },
-    { seq: 3 }
-  ]) {
-    expect(judge(change)).toMatchObject(foreign)
-  }
-})

@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgMigrator from "@effect/sql-pg/PgMigrator"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { runner } from "node-pg-migrate"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { migrate } from "../../../src/migrator/run/SchemaRun.ts"
+import { environment } from "../../../test/migrator/support/Fixture.ts"
+
+export const revisions = 100
+
+/** Milliseconds of `effect`. */
+export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.timed(effect), ([took]) => Duration.toMillis(took))
+
+const statementsOf = (schema: string, number: number): ReadonlyArray<string> => [
+  `create table ${schema}.t${number} (id bigint primary key, name text not null, at timestamptz not null default now())`,
+  `create index t${number}_name on ${schema}.t${number} (name)`
+]
+
+const name = (number: number): string => `${String(number).padStart(4, "0")}_t${number}`
+
+const numbers = Array.from({ length: revisions }, (_, index) => index + 1)
+
+/** The same statements as files of ours and of node-pg-migrate. */
+export const files = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const root = await mkdtemp(join(tmpdir(), "gravitas-bench-migrations-"))
+    const [ours, theirs] = [join(root, "ours"), join(root, "theirs")]
+    for (const service of serviceNames) await mkdir(join(ours, service), { recursive: true })
+    await mkdir(theirs)
+    for (const number of numbers) {
+      const up = statementsOf("router", number).join(";\n")
+      const down = `drop table router.t${number}`
+      const file = `${name(number)}.sql`
+      await writeFile(join(ours, "router", file), `-- migrate:up\n${up};\n\n-- migrate:down\n${down};\n`)
+      await writeFile(join(theirs, file), `-- Up Migration\n${up};\n\n-- Down Migration\n${down};\n`)
+    }
+    return { root, ours, theirs }
+  }),
+  ({ root }) => Effect.promise(() => rm(root, { recursive: true, force: true }))
+)
+
+export const withGravitas = (url: Redacted.Redacted, migrations: string) =>
+  timed(migrate("router", Target.Head())).pipe(
+    Effect.provide(environment({ url, migrations, services: ["router"] })),
+    Effect.orDie
+  )
+
+export const withEffectSql = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    yield* sql`create schema router`
+    const loader = Effect.succeed(
+      numbers.map(
+        (number): PgMigrator.ResolvedMigration => [
+          number,
+          name(number),
+          Effect.succeed(
+            Effect.forEach(statementsOf("router", number), (statement) => sql.unsafe(statement), { discard: true })
+          )
+        ]
+      )
+    )
+    return yield* timed(PgMigrator.run({ loader }))
+  }).pipe(Effect.provide(PgClient.layer({ url })), Effect.provide(NodeContext.layer), Effect.orDie)
+
+export const withNodePgMigrate = (url: Redacted.Redacted, dir: string, singleTransaction: boolean) =>
+  timed(
+    Effect.promise(() =>
+      runner({
+        databaseUrl: Redacted.value(url),
+        dir,
+        direction: "up",
+        migrationsTable: "pgmigrations",
+        createSchema: true,
+        schema: "router",
+        singleTransaction,
+        log: () => {}
+      })
+    )
+  )
