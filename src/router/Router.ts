@@ -1,6 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { auditView } from "../audit/AuditView.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
@@ -24,8 +26,13 @@ const server = (catalog: Catalog, storeContent: boolean) =>
     Effect.gen(function* () {
       const version = yield* SchemaVersion.router
       const state = yield* schemaProbe(version)
-      // It needs its tables to answer anything.
-      const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers && now.schemaStands }))
+      const trail = yield* AuditLog
+      // It needs its tables to answer anything, and a trail that takes what it decides.
+      const report = Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
+        ...now,
+        canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
+        audit: auditView(audit)
+      }))
       const answers = handlers(report, catalog, storeContent)
       return serve("router", routesOf(RouterApi), version.expected).pipe(Layer.provide(answers))
     })
