@@ -17,7 +17,7 @@ import { History } from "./History.ts"
 import { HistoryWriter, standardOptions } from "./HistoryWriter.ts"
 import { handlers } from "./Http.ts"
 import { InFlight } from "./InFlight.ts"
-import { loadModels } from "./ModelsFile.ts"
+import { Models } from "./Models.ts"
 import { Providers } from "./Providers.ts"
 import { Route } from "./Route.ts"
 
@@ -48,7 +48,7 @@ const endShare = 0.4
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { router, shutdownDeadline } = yield* Settings
-    const catalog = yield* loadModels(router.modelsPath)
+    const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
     const rooms = Layer.mergeAll(Farewell.layer(router.storeContent), Route.layer).pipe(
       Layer.provideMerge(Providers.layer(catalog)),
@@ -58,4 +58,4 @@ export const layer = Layer.unwrapEffect(
     )
     return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(rooms))
   })
-).pipe(Layer.provide(Migrator.layer("router")))
+).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))
