@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import type { AccessControl, Allowed, Asked, Outcome } from "./AccessControl.ts"
+import type { AccessControl, Allowed, AskedFor, Outcome } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 
 /** RFC 6750, section 3: a request without credentials gets no error code. */
@@ -78,7 +78,7 @@ export const auditUnavailable = (error: AuditUnavailable, id: string) =>
 /** What was allowed cannot be given, since the trail's database is away: the trail says so, and so does the answer. */
 export const trailUnreachable = (
   access: typeof AccessControl.Service,
-  asked: Asked,
+  asked: Omit<AskedFor, "ghostId">,
   allowed: Allowed,
   message: string
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
