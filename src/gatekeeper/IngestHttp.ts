@@ -7,6 +7,7 @@ import type { Ingested } from "../audit/ingest/IngestBatch.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl } from "./AccessControl.ts"
+import { markBroughtBy } from "./Anonymous.ts"
 import { maximumIngestBytes } from "./IngestContract.ts"
 import { type JudgedEvent, parseIngestRequest } from "./IngestRequest.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "./Refusals.ts"
@@ -65,7 +66,9 @@ export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeo
     const asked = { requestId: id, access: batch.access }
     const outcome = yield* access.askFor({ ...asked, ghostId }, inForce)
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id, batch.isTooLarge)
-    const valid = batch.events.flatMap((event) => (Either.isRight(event) ? [event.right] : []))
+    const valid = batch.events.flatMap((judged) =>
+      Either.isRight(judged) ? [{ ...judged.right, event: markBroughtBy(ghostId, judged.right.event) }] : []
+    )
     return yield* ingest.ingest(ghostId, valid).pipe(
       Effect.map((outcomes) =>
         HttpServerResponse.unsafeJson(

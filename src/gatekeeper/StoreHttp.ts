@@ -3,7 +3,6 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { AuditLog } from "../audit/AuditLog.ts"
 import { maximumOperationBytes } from "../audit/remote/TrailProtocol.ts"
 import type { TrailService } from "../audit/remote/TrailService.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
@@ -25,11 +24,7 @@ const operationOf = ({ url }: HttpServerRequest.HttpServerRequest): string =>
  * A process writes many times a minute, and a row for each of its batches would double a quiet trail: the decision is recorded
  * once and stands for a minute, for that very token. What is refused is recorded each time.
  */
-export const keepStore = (
-  access: typeof AccessControl.Service,
-  log: typeof AuditLog.Service,
-  service: typeof TrailService.Service
-) => {
+export const keepStore = (access: typeof AccessControl.Service, service: typeof TrailService.Service) => {
   const leases = Leases.make()
 
   const record = (
@@ -38,7 +33,7 @@ export const keepStore = (
     result: "DENIED" | "INVALID",
     reason: string
   ) =>
-    log.record({
+    access.note({
       action: "write",
       resource,
       ghostId,
