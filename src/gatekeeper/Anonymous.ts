@@ -5,6 +5,9 @@ export const anonymousGhost = "anonymous"
 
 const marks: ReadonlyArray<RecorderMark> = ["auth:disabled"]
 
+/** Marks the row of an event that `caller` brought, if nobody asked who that is; the event may name another. */
+export const markBroughtBy = (caller: string | null, event: AuditEvent): AuditEvent =>
+  caller === anonymousGhost ? { ...event, marks } : event
+
 /** Marks the row of a caller whom nobody asked who it is. */
-export const markAnonymous = (event: AuditEvent): AuditEvent =>
-  event.ghostId === anonymousGhost ? { ...event, marks } : event
+export const markAnonymous = (event: AuditEvent): AuditEvent => markBroughtBy(event.ghostId, event)

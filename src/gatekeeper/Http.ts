@@ -89,9 +89,9 @@ export const handlers = (report: Effect.Effect<HealthReport>) => {
     })
   )
   const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
-    Effect.map(Effect.all([AccessControl, AuditIngest, AuditLog, TrailService]), ([access, events, log, service]) => {
+    Effect.map(Effect.all([AccessControl, AuditIngest, TrailService]), ([access, events, service]) => {
       const record = ingestEvents(access, events)
-      const store = keepStore(access, log, service)
+      const store = keepStore(access, service)
       return group
         .handleRaw("record", ({ request }) => record(request))
         .handleRaw("store", ({ request }) => store(request))

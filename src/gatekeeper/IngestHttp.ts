@@ -4,14 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import type { Ingested } from "../audit/ingest/IngestBatch.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import type { AccessControl, Asked } from "./AccessControl.ts"
-import { statusOf } from "./Api.ts"
+import type { AccessControl } from "./AccessControl.ts"
+import { markBroughtBy } from "./Anonymous.ts"
 import { maximumIngestBytes } from "./IngestContract.ts"
 import { type JudgedEvent, parseIngestRequest } from "./IngestRequest.ts"
-import { auditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "./Refusals.ts"
 
 const problemOf = (outcome: Ingested): string | undefined => {
   switch (outcome.status) {
@@ -36,60 +35,47 @@ const resultsOf = (events: ReadonlyArray<JudgedEvent>, outcomes: ReadonlyArray<I
   })
 }
 
+const question = { action: "write", resource: "audit/events", metadata: {} }
+
+/** The batch as far as it can be read, with what the decision's row says of it. */
+const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+  const body = yield* Effect.either(readJson(request, maximumIngestBytes))
+  const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
+  const events = Either.isLeft(body)
+    ? Either.left(body.left.message)
+    : parseIngestRequest(body.right, requestId(request))
+  const claimed = { ...question, metadata: { events: Either.isLeft(events) ? 0 : events.right.length } }
+  return {
+    access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),
+    events: Either.getOrElse(events, () => []),
+    isTooLarge
+  }
+})
+
 /** `POST /audit/events`: asks whether the caller may write there, and records what it brought in its name. */
 export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeof AuditIngest.Service) =>
-  Effect.fnUntraced(
-    function* (request: HttpServerRequest.HttpServerRequest) {
-      const id = requestId(request)
-      const body = yield* Effect.either(readJson(request, maximumIngestBytes))
-      const events = Either.isLeft(body) ? Either.left(body.left.message) : parseIngestRequest(body.right, id)
-      const count = Either.isLeft(events) ? 0 : events.right.length
-      const claimed = { action: "write", resource: "audit/events", metadata: { events: count } }
-      const asked: Asked = {
-        authorization: request.headers["authorization"],
-        requestId: id,
-        access: Either.isLeft(events) ? Either.left({ message: events.left, claimed }) : Either.right(claimed)
-      }
-      const outcome = yield* access.ask(asked)
-      if (outcome._tag === "Invalid" && Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge") {
-        const { auditId } = outcome
-        const { message } = body.left
-        return errorResponse({
-          status: statusOf.body_too_large,
-          code: "body_too_large",
-          message,
-          requestId: id,
-          auditId
-        })
-      }
-      if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
-      // A body that is no batch never was `Allowed`.
-      const judged = Either.getOrThrow(events)
-      const valid = judged.flatMap((event) => (Either.isRight(event) ? [event.right] : []))
-      return yield* ingest.ingest(outcome.ghostId, valid).pipe(
-        Effect.map((outcomes) =>
-          HttpServerResponse.unsafeJson(
-            { results: resultsOf(judged, outcomes), audit_id: outcome.auditId },
-            { headers: { "cache-control": "no-store" } }
-          )
-        ),
-        Effect.catchTag("TrailUnwritable", ({ message }) =>
-          Effect.as(
-            access.withdraw(asked, outcome, message),
-            errorResponse({
-              status: statusOf.trail_unreachable,
-              code: "trail_unreachable",
-              message,
-              requestId: id,
-              auditId: outcome.auditId,
-              headers: { "retry-after": "1" }
-            })
-          )
+  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const authorization = request.headers["authorization"]
+    const caller = yield* access.identify({ authorization, requestId: id, access: Either.right(question) })
+    if (caller._tag !== "Known") return refusalResponse(caller, id)
+    const { ghostId, inForce } = caller
+    // Before the body: only who may write here may send so much.
+    const isLetIn = inForce.index.decide({ ghostId, ...question }).allowed
+    const batch = isLetIn ? yield* batchOf(request) : { access: Either.right(question), events: [], isTooLarge: false }
+    const asked = { requestId: id, access: batch.access }
+    const outcome = yield* access.askFor({ ...asked, ghostId }, inForce)
+    if (outcome._tag !== "Allowed") return refusalResponse(outcome, id, batch.isTooLarge)
+    const valid = batch.events.flatMap((judged) =>
+      Either.isRight(judged) ? [{ ...judged.right, event: markBroughtBy(ghostId, judged.right.event) }] : []
+    )
+    return yield* ingest.ingest(ghostId, valid).pipe(
+      Effect.map((outcomes) =>
+        HttpServerResponse.unsafeJson(
+          { results: resultsOf(batch.events, outcomes), audit_id: outcome.auditId },
+          { headers: { "cache-control": "no-store" } }
         )
-      )
-    },
-    (effect, request) =>
-      Effect.catchTag(effect, "AuditUnavailable", (error) =>
-        Effect.succeed(auditUnavailable(error, requestId(request)))
-      )
-  )
+      ),
+      Effect.catchTag("TrailUnwritable", ({ message }) => trailUnreachable(access, asked, outcome, message))
+    )
+  }, elseAuditUnavailable)

@@ -3,7 +3,6 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { AuditLog } from "../audit/AuditLog.ts"
 import { maximumOperationBytes } from "../audit/remote/TrailProtocol.ts"
 import type { TrailService } from "../audit/remote/TrailService.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
@@ -12,7 +11,7 @@ import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl, Asked } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 import * as Leases from "./Leases.ts"
-import { auditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
 
 const resource = "audit/store"
 
@@ -25,11 +24,7 @@ const operationOf = ({ url }: HttpServerRequest.HttpServerRequest): string =>
  * A process writes many times a minute, and a row for each of its batches would double a quiet trail: the decision is recorded
  * once and stands for a minute, for that very token. What is refused is recorded each time.
  */
-export const keepStore = (
-  access: typeof AccessControl.Service,
-  log: typeof AuditLog.Service,
-  service: typeof TrailService.Service
-) => {
+export const keepStore = (access: typeof AccessControl.Service, service: typeof TrailService.Service) => {
   const leases = Leases.make()
 
   const record = (
@@ -38,7 +33,7 @@ export const keepStore = (
     result: "DENIED" | "INVALID",
     reason: string
   ) =>
-    log.record({
+    access.note({
       action: "write",
       resource,
       ghostId,
@@ -74,43 +69,37 @@ export const keepStore = (
     return Either.right(outcome.ghostId)
   })
 
-  return Effect.fnUntraced(
-    function* (request: HttpServerRequest.HttpServerRequest) {
-      const id = requestId(request)
-      const operation = operationOf(request)
-      // Before the body: only who may write here may send so much.
-      const admitted = yield* admit(request)
-      if (Either.isLeft(admitted)) return admitted.left
-      const ghostId = admitted.right
-      const refuse = (code: "body_too_large" | "invalid_request" | "source_of_another", message: string) =>
-        Effect.map(record(request, ghostId, code === "source_of_another" ? "DENIED" : "INVALID", message), (auditId) =>
-          errorResponse({ status: statusOf[code], code, message, requestId: id, auditId })
-        )
-      const body = yield* Effect.either(readJson(request, maximumOperationBytes))
-      if (Either.isLeft(body)) {
-        const isTooLarge = body.left._tag === "RequestBodyTooLarge"
-        return yield* refuse(isTooLarge ? "body_too_large" : "invalid_request", body.left.message)
-      }
-      const answering = service.operations.get(operation)
-      if (answering === undefined) return yield* refuse("invalid_request", `there is no operation ${operation}`)
-      return yield* answering(ghostId, body.right).pipe(
-        Effect.map((answer) => HttpServerResponse.unsafeJson(answer, { headers: { "cache-control": "no-store" } })),
-        Effect.catchTags({
-          UnreadableOperation: ({ message }) => refuse("invalid_request", message),
-          SourceRefused: ({ message }) =>
-            // Whoever takes journals over asks first, and is no forger.
-            operation === "register"
-              ? Effect.zipRight(Effect.logInfo(`Refused: ${message}.`), refuse("source_of_another", message))
-              : Effect.zipRight(
-                  Effect.logError(`ALARM: ${message}. It asked for ${operation}; find out who holds its token.`),
-                  refuse("source_of_another", message)
-                )
-        })
+  return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const operation = operationOf(request)
+    // Before the body: only who may write here may send so much.
+    const admitted = yield* admit(request)
+    if (Either.isLeft(admitted)) return admitted.left
+    const ghostId = admitted.right
+    const refuse = (code: "body_too_large" | "invalid_request" | "source_of_another", message: string) =>
+      Effect.map(record(request, ghostId, code === "source_of_another" ? "DENIED" : "INVALID", message), (auditId) =>
+        errorResponse({ status: statusOf[code], code, message, requestId: id, auditId })
       )
-    },
-    (effect, request) =>
-      Effect.catchTag(effect, "AuditUnavailable", (error) =>
-        Effect.succeed(auditUnavailable(error, requestId(request)))
-      )
-  )
+    const body = yield* Effect.either(readJson(request, maximumOperationBytes))
+    if (Either.isLeft(body)) {
+      const isTooLarge = body.left._tag === "RequestBodyTooLarge"
+      return yield* refuse(isTooLarge ? "body_too_large" : "invalid_request", body.left.message)
+    }
+    const answering = service.operations.get(operation)
+    if (answering === undefined) return yield* refuse("invalid_request", `there is no operation ${operation}`)
+    return yield* answering(ghostId, body.right).pipe(
+      Effect.map((answer) => HttpServerResponse.unsafeJson(answer, { headers: { "cache-control": "no-store" } })),
+      Effect.catchTags({
+        UnreadableOperation: ({ message }) => refuse("invalid_request", message),
+        SourceRefused: ({ message }) =>
+          // Whoever takes journals over asks first, and is no forger.
+          operation === "register"
+            ? Effect.zipRight(Effect.logInfo(`Refused: ${message}.`), refuse("source_of_another", message))
+            : Effect.zipRight(
+                Effect.logError(`ALARM: ${message}. It asked for ${operation}; find out who holds its token.`),
+                refuse("source_of_another", message)
+              )
+      })
+    )
+  }, elseAuditUnavailable)
 }

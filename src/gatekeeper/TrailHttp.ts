@@ -6,13 +6,11 @@ import * as Either from "effect/Either"
 import type { AuditLedger } from "../audit/AuditLedger.ts"
 import type { AuditReader, EventPage, RecordedEvent, TrailUnreachable } from "../audit/AuditReader.ts"
 import type { AuditStatus } from "../audit/AuditStatus.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl, Asked } from "./AccessControl.ts"
-import { statusOf } from "./Api.ts"
 import { parseEventsQuery } from "./EventsQuery.ts"
 import { ledgerPage, parsePipelineQuery, pipelineView } from "./PipelineView.ts"
-import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "./Refusals.ts"
 
 const eventRow = (event: RecordedEvent) => ({
   id: event.id,
@@ -63,19 +61,7 @@ const reading = <Q>(
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
     // An invalid query never was `Allowed`.
     return yield* answer(Either.getOrThrow(query)).pipe(
-      Effect.catchTag("TrailUnreachable", ({ message }) =>
-        Effect.as(
-          access.withdraw(asked, outcome, message),
-          errorResponse({
-            status: statusOf.trail_unreachable,
-            code: "trail_unreachable",
-            message,
-            requestId: id,
-            auditId: outcome.auditId,
-            headers: { "retry-after": "1" }
-          })
-        )
-      )
+      Effect.catchTag("TrailUnreachable", ({ message }) => trailUnreachable(access, asked, outcome, message))
     )
   }, elseAuditUnavailable)
 

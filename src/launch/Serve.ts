@@ -12,6 +12,7 @@ import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { loadPolicy } from "../gatekeeper/PolicyFile.ts"
 import { Tokens } from "../gatekeeper/Tokens.ts"
 import * as Guardian from "../guardian/Guardian.ts"
+import { SigningKeys } from "../guardian/SigningKeys.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { Gatekeeper as GatekeeperPeer } from "../peers/Gatekeeper.ts"
 import { Guardian as GuardianPeer } from "../peers/Guardian.ts"
@@ -22,20 +23,27 @@ import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Telemetry from "../platform/Telemetry.ts"
 import { sharedAlgorithm } from "../platform/TokenSettings.ts"
+import { Models } from "../router/Models.ts"
 import * as Router from "../router/Router.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { Place } from "./Place.ts"
 import * as RemoteTrail from "./RemoteTrail.ts"
 import { storage } from "./Storage.ts"
 
-/** The schemas of all services stand before the first port opens: a process whose start fails has answered nobody. */
-const schemas = (services: ReadonlyArray<ServiceName>) => {
+/**
+ * The schemas of all services stand before the first port opens, and what those need that open theirs later is read: a process
+ * whose start fails has answered nobody. The gatekeeper's policy and keys come before its own port, which is the first.
+ */
+const preparations = (services: ReadonlyArray<ServiceName>) => {
   const layers = {
     gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-    guardian: Layer.discard(Migrator.layer("guardian")),
-    router: Layer.discard(Migrator.layer("router"))
+    guardian: Layer.discard(Layer.merge(SigningKeys.layer, Migrator.layer("guardian"))),
+    router: Layer.discard(Layer.merge(Models.layer, Migrator.layer("router")))
   }
-  const [first, ...rest] = services.map((service) => layers[service])
+  type Any = (typeof layers)[ServiceName]
+  const [first, ...rest] = services.map(
+    (service): Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>> => layers[service]
+  )
   return rest.reduce((before, next) => Layer.merge(next, before), first ?? Layer.empty)
 }
 
@@ -116,7 +124,7 @@ export const serve = <E, R>(
       Layer.provide(inOrder(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
       Layer.provide(trailOf(services, onUnwritten)),
-      Layer.provide(schemas(services)),
+      Layer.provide(preparations(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))
     )

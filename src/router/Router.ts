@@ -1,6 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { auditView } from "../audit/AuditView.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
@@ -15,7 +17,7 @@ import { History } from "./History.ts"
 import { HistoryWriter, standardOptions } from "./HistoryWriter.ts"
 import { handlers } from "./Http.ts"
 import { InFlight } from "./InFlight.ts"
-import { loadModels } from "./ModelsFile.ts"
+import { Models } from "./Models.ts"
 import { Providers } from "./Providers.ts"
 import { Route } from "./Route.ts"
 
@@ -24,8 +26,13 @@ const server = (catalog: Catalog, storeContent: boolean) =>
     Effect.gen(function* () {
       const version = yield* SchemaVersion.router
       const state = yield* schemaProbe(version)
-      // It needs its tables to answer anything.
-      const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers && now.schemaStands }))
+      const trail = yield* AuditLog
+      // It needs its tables to answer anything, and a trail that takes what it decides.
+      const report = Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
+        ...now,
+        canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
+        audit: auditView(audit)
+      }))
       const answers = handlers(report, catalog, storeContent)
       return serve("router", routesOf(RouterApi), version.expected).pipe(Layer.provide(answers))
     })
@@ -41,7 +48,7 @@ const endShare = 0.4
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { router, shutdownDeadline } = yield* Settings
-    const catalog = yield* loadModels(router.modelsPath)
+    const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
     const rooms = Layer.mergeAll(Farewell.layer(router.storeContent), Route.layer).pipe(
       Layer.provideMerge(Providers.layer(catalog)),
@@ -51,4 +58,4 @@ export const layer = Layer.unwrapEffect(
     )
     return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(rooms))
   })
-).pipe(Layer.provide(Migrator.layer("router")))
+).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))

@@ -38,6 +38,19 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
     })
   )
 
+  it.effect("finds every row of one request by its id, however long", () =>
+    Effect.gen(function* () {
+      const headers = { "x-request-id": `one-${"x".repeat(110)}` }
+      const first = yield* ask({ action: "read", resource: "vaults/one" }, { headers })
+      const second = yield* ask({ action: "write", resource: "vaults/one" }, { headers, ghost: "Scout" })
+      yield* rowNamedBy(second)
+      const page = yield* events(`?request_id=${headers["x-request-id"]}`)
+      const error = Object(second.body["error"])
+      expect(listed(page).map(({ id }) => id)).toEqual([error.audit_id, first.body["audit_id"]])
+      expect(listed(yield* events("?request_id=another"))).toEqual([])
+    })
+  )
+
   it.effect(
     "is itself decided and recorded: 403 without the permission, 401 without a token, 422 for a query it cannot read",
     () =>

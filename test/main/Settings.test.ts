@@ -75,7 +75,8 @@ describe("the program's settings and command line", () => {
           runner: ["sh", "-c", 'umask 077; exec "$@"', "sh", process.execPath, "--import", tsxLoader],
           environment: { GRAVITAS_HOME: home }
         })
-        expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
+        const ready = yield* request(`${yield* running.url("router")}/readyz`)
+        expect(ready.body).toMatchObject({ checks: { database: true } })
         expect(running.stderr()).toContain(`data in ${home}`)
         yield* running.signal("SIGTERM")
         expect((yield* running.ended()).code).toBe(0)
@@ -121,7 +122,8 @@ describe("the program's settings and command line", () => {
             SERVICE_TOKEN: "header.claims.signature"
           }
         })
-        expect((yield* request(`${yield* running.url("router")}/readyz`)).status).toBe(200)
+        const ready = yield* request(`${yield* running.url("router")}/readyz`)
+        expect(ready.body).toMatchObject({ checks: { database: true } })
       })
   )
 

@@ -1,35 +1,17 @@
 import { execFile } from "node:child_process"
 import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import { closedPort, whileClosed } from "../support/ClosedPort.ts"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 const services = ["gatekeeper", "guardian", "router"] as const
-
-/** A port where nothing listens. */
-const closedPort = Effect.async<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
-
-/** Dies when somebody answers. */
-const knock = (port: number) =>
-  Effect.async<void>((resume) => {
-    const socket = connect(port, "127.0.0.1")
-    socket.once("connect", () => resume(Effect.dieMessage(`port ${port} is open`)))
-    socket.once("error", () => resume(Effect.void))
-    return Effect.sync(() => socket.destroy())
-  })
 
 const environmentOf = (url: Redacted.Redacted) => ({ DATABASE_URL: Redacted.value(url), JWT_SECRET_KEY: signingSecret })
 
@@ -79,8 +61,13 @@ describe("pnpm start", () => {
           const url = yield* freshDatabase
           for (const args of [order, services.filter((service) => !order.includes(service))]) {
             const running = yield* program({ args, environment: environmentOf(url) })
-            for (const service of args)
-              expect((yield* request(`${yield* running.url(service)}/readyz`)).status).toBe(200)
+            for (const service of args) {
+              // Without a gatekeeper it has its tables, and no trail yet.
+              expect(yield* request(`${yield* running.url(service)}/readyz`)).toMatchObject({
+                status: args.includes("gatekeeper") ? 200 : 503,
+                body: { checks: { database: true, schema: { actual: expect.stringMatching(/^\d{4}_/) } } }
+              })
+            }
             yield* running.signal("SIGTERM")
             expect((yield* running.ended()).code).toBe(0)
           }
@@ -136,10 +123,8 @@ describe("pnpm start", () => {
         checkout: copy,
         environment: { ...environmentOf(url), GATEKEEPER_PORT: String(port) }
       })
-      const knocking = yield* Effect.fork(Effect.forever(Effect.delay(knock(port), "5 millis")))
-      const { code } = yield* running.ended("60 seconds")
-      // Whoever got in would have made this fail: no port opened, not even that of a service whose schema stands.
-      yield* Fiber.interrupt(knocking)
+      // Not even that of a service whose schema stands.
+      const { code } = yield* whileClosed(port, running.ended("60 seconds"))
       expect(code).toBe(1)
       const words = running.stderr()
       expect(words).toContain("guardian")

@@ -33,7 +33,7 @@ describe("the layer of a service", () => {
     guardian: ["agent_badges", "certificate", "session"],
     router: ["history"]
   }
-  const heads = { gatekeeper: 4, guardian: 3, router: 3 }
+  const heads = { gatekeeper: 5, guardian: 3, router: 3 }
 
   it.scopedLive.each([
     { services: [...serviceNames] },
@@ -71,7 +71,7 @@ describe("the layer of a service", () => {
         ),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
-      const head = "0004_ingest"
+      const head = "0005_request_id"
       expect(version).toEqual({ actual: head, expected: head, head, service: "gatekeeper" })
       expect(lines).toContain(`Gatekeeper schema versioned at revision ${head} (head)`)
     })

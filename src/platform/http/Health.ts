@@ -20,7 +20,7 @@ export interface HealthReport {
   readonly schemaStands: boolean
   /** What is dangerous about how it is set up. */
   readonly warnings?: ReadonlyArray<string>
-  /** The gatekeeper's trail. */
+  /** The trail of its process. */
   readonly audit?: Schema.Schema.Type<typeof AuditCheck>
   /** What the service keeps, where it could be counted. */
   readonly counts?: Readonly<Record<string, number>>

@@ -1,0 +1,23 @@
+import { connect, createServer } from "node:net"
+import * as Effect from "effect/Effect"
+
+/** A port that nobody listens on. */
+export const closedPort = Effect.async<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** Dies when somebody answers. */
+const knock = (port: number) =>
+  Effect.async<void>((resume) => {
+    const socket = connect(port, "127.0.0.1")
+    socket.once("connect", () => resume(Effect.dieMessage(`port ${port} is open`)))
+    socket.once("error", () => resume(Effect.void))
+    return Effect.sync(() => socket.destroy())
+  })
+
+/** Does the work, and dies when the port opens before it is done. */
+export const whileClosed = <A, E, R>(port: number, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.raceFirst(work, Effect.forever(Effect.delay(knock(port), "5 millis")))
