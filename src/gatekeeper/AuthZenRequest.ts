@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
-import { type AccessRequest, isDeeperThan, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
+import { isDeeperThan } from "../platform/http/Depth.ts"
+import { type AccessRequest, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
 import { anonymousGhost } from "./Anonymous.ts"
 import { resourcePath } from "./AuthZenResource.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "./AuthZenSchemas.ts"
