@@ -8,7 +8,14 @@ import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl, Allowed, AskedFor, Outcome } from "./AccessControl.ts"
 import { nothingClaimed } from "./AccessRequest.ts"
 import { statusOf } from "./Api.ts"
-import { type Evaluations, parseEvaluation, parseEvaluations, type RawEvaluation, subjectOf } from "./AuthZenRequest.ts"
+import {
+  type Evaluations,
+  parseEvaluation,
+  parseEvaluations,
+  parseOne,
+  type RawEvaluation,
+  subjectOf
+} from "./AuthZenRequest.ts"
 import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
 
 /** What a caller, the policy enforcement point, must be allowed before it may ask about others. */
@@ -126,8 +133,7 @@ const handler = (access: typeof AccessControl.Service, parse: (body: unknown) =>
   }, elseAuditUnavailable)
 
 /** `POST /access/v1/evaluation`. */
-export const evaluation = (access: typeof AccessControl.Service) =>
-  handler(access, (body) => Either.right({ single: true, evaluations: [body], semantic: "execute_all" }))
+export const evaluation = (access: typeof AccessControl.Service) => handler(access, parseOne)
 
 /** `POST /access/v1/evaluations`. */
 export const evaluations = (access: typeof AccessControl.Service) => handler(access, parseEvaluations)
