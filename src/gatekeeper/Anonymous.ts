@@ -5,6 +5,6 @@ export const anonymousGhost = "anonymous"
 
 const marks: ReadonlyArray<RecorderMark> = ["auth:disabled"]
 
-/** Marks the row of a caller whom nobody asked who it is. */
-export const markAnonymous = (event: AuditEvent): AuditEvent =>
-  event.ghostId === anonymousGhost ? { ...event, marks } : event
+/** Marks what was asked by a caller whom nobody asked who it is, whomever it is about. */
+export const markAnonymous = (event: AuditEvent, askedBy = event.ghostId): AuditEvent =>
+  askedBy === anonymousGhost ? { ...event, marks } : event

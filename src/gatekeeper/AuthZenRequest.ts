@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import { isDeeperThan } from "../platform/http/Depth.ts"
-import { type AccessRequest, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
+import { type AccessRequest, type Claimed, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
 import { anonymousGhost } from "./Anonymous.ts"
 import { resourcePath } from "./AuthZenResource.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "./AuthZenSchemas.ts"
@@ -79,6 +79,18 @@ export const subjectOf = (evaluation: RawEvaluation): string | null => {
   const subject = isFields(evaluation) ? evaluation["subject"] : undefined
   const id = isFields(subject) ? subject["id"] : undefined
   return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
+}
+
+/** What an evaluation that cannot be decided claims, as far as it can be read, for its row. */
+export const claimedOf = (evaluation: RawEvaluation, askedBy: string): Claimed => {
+  const { action, resource } = isFields(evaluation) ? evaluation : {}
+  const name = isFields(action) ? action["name"] : undefined
+  const { id, type } = isFields(resource) ? resource : {}
+  return {
+    action: typeof name === "string" ? name : null,
+    resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
+    metadata: { asked_by: askedBy }
+  }
 }
 
 export interface Evaluation {
