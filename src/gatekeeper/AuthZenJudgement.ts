@@ -1,10 +1,14 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { turn } from "../platform/Turns.ts"
 import { type AccessControl, type Allowed, type AskedFor, type Decided, notGiven } from "./AccessControl.ts"
 import { claimedOf, type Evaluations, parseEvaluation, type RawEvaluation, subjectOf } from "./AuthZenRequest.ts"
 
 /** What a caller, the policy enforcement point, must be allowed before it may ask about others. */
 export const asking = { action: "execute", resource: "access/evaluation", metadata: {} }
+
+/** A row with all that a body can hold may cost a millisecond. */
+const evaluationsInTurn = 8
 
 export type Judged = Effect.Effect.Success<ReturnType<typeof AccessControl.Service.askFor>>
 
@@ -41,7 +45,8 @@ export const judge = (
       [{ requestId: id, ghostId, access: Either.right(asking) }, caller]
     ]
     return Effect.gen(function* () {
-      for (const evaluation of evaluations) {
+      for (const [index, evaluation] of evaluations.entries()) {
+        if (index % evaluationsInTurn === evaluationsInTurn - 1) yield* turn
         const asked = question(evaluation)
         const outcome = yield* access.askFor(asked, inForce)
         if (outcome._tag !== "Invalid") decided.push([asked, outcome])

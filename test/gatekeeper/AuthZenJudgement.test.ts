@@ -55,6 +55,21 @@ describe("judge", () => {
     })
   )
 
+  it.live("lets others go first now and then, for a hundred rows can be a tenth of a second", () =>
+    Effect.gen(function* () {
+      let turns = 0
+      const count = () => {
+        turns += 1
+        immediate = setImmediate(count)
+      }
+      let immediate = setImmediate(count)
+      const outcomes = yield* judging("Enforcer", 101).judged(Array.from({ length: 100 }, () => reading("1")))
+      clearImmediate(immediate)
+      expect(outcomes).toHaveLength(100)
+      expect(turns).toBeGreaterThanOrEqual(10)
+    })
+  )
+
   it.effect("marks every row that it makes for whom nobody asked who it is, whomever the row is about", () =>
     Effect.gen(function* () {
       const { judged, rows } = judging("anonymous")
