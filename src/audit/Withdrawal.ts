@@ -13,5 +13,6 @@ export const withdrawal = (event: AuditEvent, auditId: AuditId, why: string): Au
   result: "WITHDRAWN",
   reason: `the answer of event ${auditId} was not given: ${why}`,
   requestId: event.requestId,
-  metadata: { audit_id: auditId, why }
+  metadata: { audit_id: auditId, why },
+  ...(event.marks === undefined ? {} : { marks: event.marks })
 })

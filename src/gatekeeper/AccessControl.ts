@@ -1,8 +1,10 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type { AuditId } from "../audit/AuditId.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
@@ -33,6 +35,8 @@ export interface AskedFor {
   readonly requestId: string
   /** Whom it is about; null where the question does not say. */
   readonly ghostId: string | null
+  /** Who asked, where it is not whom it is about. */
+  readonly askedBy?: string
   readonly access: Asked["access"]
 }
 
@@ -73,7 +77,7 @@ const claimedBy = (access: Asked["access"]): Claimed =>
 
 const eventOf = (asked: AskedFor, result: AuditResult, reason: string): AuditEvent => {
   const claimed = claimedBy(asked.access)
-  return markAnonymous({
+  const event: AuditEvent = {
     action: claimed.action,
     resource: claimed.resource,
     ghostId: asked.ghostId,
@@ -82,8 +86,16 @@ const eventOf = (asked: AskedFor, result: AuditResult, reason: string): AuditEve
     reason,
     requestId: asked.requestId,
     metadata: claimed.metadata
-  })
+  }
+  return markAnonymous(event, asked.askedBy)
 }
+
+/** Why what was decided was not given, for `withdraw`. */
+export const notGiven = (cause: Cause.Cause<AuditUnavailable>): string =>
+  Option.match(Cause.failureOption(cause), {
+    onNone: () => (Cause.isInterruptedOnly(cause) ? "the caller left before the answer" : "the answer failed"),
+    onSome: ({ message }) => message
+  })
 
 /**
  * The row's reason names the policy, before all that could be long: a reason is cut at its end. It stands there because the

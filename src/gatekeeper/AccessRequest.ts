@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { isDeeperThan } from "../platform/http/Depth.ts"
 
 /** What a ghost asks to be allowed. */
 export interface AccessRequest {
@@ -48,17 +49,6 @@ const hasDotSegment = (resource: string): boolean =>
 
 const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Breadth first, so that depth costs no stack. */
-export const isDeeperThan = (value: unknown, limit: number): boolean => {
-  let level: ReadonlyArray<unknown> = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    const nested = level.filter((one): one is object => typeof one === "object" && one !== null)
-    if (nested.length > 0 && depth >= limit) return true
-    level = nested.flatMap((one) => Object.values(one))
-  }
-  return false
-}
 
 /** Why a value cannot stand in the trail as it is; `field` is how the caller knows it. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {

@@ -5,9 +5,6 @@ export const anonymousGhost = "anonymous"
 
 const marks: ReadonlyArray<RecorderMark> = ["auth:disabled"]
 
-/** Marks the row of an event that `caller` brought, if nobody asked who that is; the event may name another. */
-export const markBroughtBy = (caller: string | null, event: AuditEvent): AuditEvent =>
-  caller === anonymousGhost ? { ...event, marks } : event
-
-/** Marks the row of a caller whom nobody asked who it is. */
-export const markAnonymous = (event: AuditEvent): AuditEvent => markBroughtBy(event.ghostId, event)
+/** Marks what was asked, or brought, by a caller whom nobody asked who it is, whomever it is about. */
+export const markAnonymous = (event: AuditEvent, askedBy = event.ghostId): AuditEvent =>
+  askedBy === anonymousGhost ? { ...event, marks } : event

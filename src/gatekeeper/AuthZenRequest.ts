@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
-import { type AccessRequest, isDeeperThan, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
+import { isDeeperThan } from "../platform/http/Depth.ts"
+import { type AccessRequest, type Claimed, maximumMetadataDepth, textProblem } from "./AccessRequest.ts"
 import { anonymousGhost } from "./Anonymous.ts"
 import { resourcePath } from "./AuthZenResource.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "./AuthZenSchemas.ts"
@@ -24,22 +25,36 @@ const isFields = (value: unknown): value is Fields =>
 
 const entityKeys = ["subject", "action", "resource", "context"] as const
 
-/** What is wrong with the whole of a body, whatever its evaluations say. */
-const bodyProblem = (body: unknown): string | undefined => {
-  if (!isFields(body)) return "the request body must be a JSON object"
-  // Each evaluation is a level below, and what it says ends in the metadata of a row.
-  if (isDeeperThan(body, maximumMetadataDepth))
-    return `the request is nested deeper than ${maximumMetadataDepth} levels`
+const entitiesProblem = (fields: Fields): string | undefined => {
   for (const key of entityKeys) {
-    if (body[key] !== undefined && !isFields(body[key])) return `"${key}" must be an object`
+    if (fields[key] !== undefined && !isFields(fields[key])) return `"${key}" must be an object`
   }
   return undefined
 }
 
+/**
+ * The body as an object. How deep it goes is asked here and once: evaluations share what the body says beside them, and each
+ * that looked through it again would cost as much as a body.
+ */
+const readBody = (body: unknown): Either.Either<Fields, string> => {
+  if (!isFields(body)) return Either.left("the request body must be a JSON object")
+  return isDeeperThan(body, maximumMetadataDepth)
+    ? Either.left(`the request is nested deeper than ${maximumMetadataDepth} levels`)
+    : Either.right(body)
+}
+
+const asOne = (body: Fields): Evaluations => ({ single: true, evaluations: [body], semantic: "execute_all" })
+
+/** Reads the body of `/access/v1/evaluation` as far as it is one at all. */
+export const parseOne = (body: unknown): Either.Either<Evaluations, string> => Either.map(readBody(body), asOne)
+
 /** Reads the body of `/access/v1/evaluations` as far as it concerns all evaluations. */
-export const parseEvaluations = (body: unknown): Either.Either<Evaluations, string> => {
-  const problem = bodyProblem(body)
-  if (problem !== undefined || !isFields(body)) return Either.left(problem ?? "")
+export const parseEvaluations = (given: unknown): Either.Either<Evaluations, string> =>
+  Either.flatMap(readBody(given), readEvaluations)
+
+const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
+  const problem = entitiesProblem(body)
+  if (problem !== undefined) return Either.left(problem)
   const given = body["evaluations"]
   const options = body["options"] ?? {}
   if (!isFields(options)) return Either.left('"options" must be an object')
@@ -48,9 +63,9 @@ export const parseEvaluations = (body: unknown): Either.Either<Evaluations, stri
   if (semantic === undefined) {
     return Either.left(`"options.evaluations_semantic" must be one of ${evaluationsSemantics.join(", ")}`)
   }
-  if (given === undefined) return Either.right({ single: true, evaluations: [body], semantic })
+  if (given === undefined) return Either.right(asOne(body))
   if (!Array.isArray(given)) return Either.left('"evaluations" must be a list')
-  if (given.length === 0) return Either.right({ single: true, evaluations: [body], semantic })
+  if (given.length === 0) return Either.right(asOne(body))
   if (given.length > maximumEvaluations) {
     return Either.left(`"evaluations" has ${given.length} entries; at most ${maximumEvaluations} are allowed`)
   }
@@ -64,6 +79,18 @@ export const subjectOf = (evaluation: RawEvaluation): string | null => {
   const subject = isFields(evaluation) ? evaluation["subject"] : undefined
   const id = isFields(subject) ? subject["id"] : undefined
   return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
+}
+
+/** What an evaluation that cannot be decided claims, as far as it can be read, for its row. */
+export const claimedOf = (evaluation: RawEvaluation, askedBy: string): Claimed => {
+  const { action, resource } = isFields(evaluation) ? evaluation : {}
+  const name = isFields(action) ? action["name"] : undefined
+  const { id, type } = isFields(resource) ? resource : {}
+  return {
+    action: typeof name === "string" ? name : null,
+    resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
+    metadata: { asked_by: askedBy }
+  }
 }
 
 export interface Evaluation {
@@ -93,14 +120,15 @@ const metadataOf = (
   }
 }
 
-/** Reads one evaluation: `askedBy` is who enforces the decision, `resourcePaths` the policy's. */
+/** Reads one evaluation of a body that was read: `askedBy` is who enforces the decision, `resourcePaths` the policy's. */
 export const parseEvaluation = (
   evaluation: RawEvaluation,
   askedBy: string,
   resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
 ): Either.Either<Evaluation, string> => {
-  const problem = bodyProblem(evaluation)
-  if (problem !== undefined || !isFields(evaluation)) return Either.left(problem ?? "")
+  if (!isFields(evaluation)) return Either.left("an evaluation must be a JSON object")
+  const problem = entitiesProblem(evaluation)
+  if (problem !== undefined) return Either.left(problem)
   const { action, context, resource, subject } = evaluation
   for (const [name, value] of Object.entries({ subject, action, resource })) {
     if (value === undefined) return Either.left(`"${name}" is missing`)

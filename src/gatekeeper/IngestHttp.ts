@@ -7,7 +7,7 @@ import type { Ingested } from "../audit/ingest/IngestBatch.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl } from "./AccessControl.ts"
-import { markBroughtBy } from "./Anonymous.ts"
+import { markAnonymous } from "./Anonymous.ts"
 import { maximumIngestBytes } from "./IngestContract.ts"
 import { type JudgedEvent, parseIngestRequest } from "./IngestRequest.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "./Refusals.ts"
@@ -67,7 +67,7 @@ export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeo
     const outcome = yield* access.askFor({ ...asked, ghostId }, inForce)
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id, batch.isTooLarge)
     const valid = batch.events.flatMap((judged) =>
-      Either.isRight(judged) ? [{ ...judged.right, event: markBroughtBy(ghostId, judged.right.event) }] : []
+      Either.isRight(judged) ? [{ ...judged.right, event: markAnonymous(judged.right.event, ghostId) }] : []
     )
     return yield* ingest.ingest(ghostId, valid).pipe(
       Effect.map((outcomes) =>

@@ -3,9 +3,10 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { atOnce, inTurns, type Steps } from "../platform/Turns.ts"
 import { FileProblem, problemLines } from "./FileProblem.ts"
 import type { Permission, PermissionEffect, Policy } from "./Policy.ts"
-import { readYaml, type YamlReading } from "./YamlReading.ts"
+import { readingYaml, type YamlReading } from "./YamlReading.ts"
 
 /** The policy file cannot be used; every problem has its line and column, counted from 1. */
 export class PolicyRefused extends Schema.TaggedError<PolicyRefused>()("PolicyRefused", {
@@ -16,6 +17,9 @@ export class PolicyRefused extends Schema.TaggedError<PolicyRefused>()("PolicyRe
     return `Policy refused. Correct the file, or name another by ACCESS_POLICY_PATH:\n${problemLines(this.file, this.problems)}`
   }
 }
+
+/** By which a policy's text is known. */
+export const versionOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12)
 
 /** A pattern is `*`, a literal, or a literal that ends in `/*`; anything else would match nothing that its author meant. */
 const resourceProblem = (pattern: string): string | undefined =>
@@ -83,8 +87,12 @@ const readLists = (
 }
 
 /** Reads a policy's YAML. Keys that it does not know are refused: a misspelt one would silently deny or drop a rule. */
-export const parsePolicy = (text: string, file: string): Either.Either<Policy, PolicyRefused> => {
-  const yaml = readYaml(text)
+export const parsePolicy = (text: string, file: string): Either.Either<Policy, PolicyRefused> =>
+  atOnce(parsing(text, file))
+
+function* parsing(text: string, file: string): Steps<Either.Either<Policy, PolicyRefused>> {
+  const yaml = yield* readingYaml(text)
+  yield
   const root =
     yaml.root === undefined
       ? new Map<string, unknown>()
@@ -112,9 +120,12 @@ export const parsePolicy = (text: string, file: string): Either.Either<Policy, P
     : new Map()
   const problems = yaml.problems()
   if (problems.length > 0) return Either.left(new PolicyRefused({ file, problems }))
-  const version = createHash("sha256").update(text).digest("hex").slice(0, 12)
-  return Either.right({ groups, ghostMappings, resourcePaths, version })
+  return Either.right({ groups, ghostMappings, resourcePaths, version: versionOf(text) })
 }
+
+/** `parsePolicy`, while others go first: a large file takes tenths of a second. */
+export const parseInTurns = (text: string, file: string): Effect.Effect<Policy, PolicyRefused> =>
+  Effect.flatten(inTurns(() => parsing(text, file)))
 
 /** The text of a policy file; a file that cannot be read is refused as one that cannot be understood is. */
 export const readPolicyFile = (file: string): Effect.Effect<string, PolicyRefused, FileSystem.FileSystem> =>
@@ -126,4 +137,4 @@ export const readPolicyFile = (file: string): Effect.Effect<string, PolicyRefuse
   )
 
 export const loadPolicy = (file: string): Effect.Effect<Policy, PolicyRefused, FileSystem.FileSystem> =>
-  Effect.flatMap(readPolicyFile(file), (text) => parsePolicy(text, file))
+  Effect.flatMap(readPolicyFile(file), (text) => parseInTurns(text, file))

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import type { AccessControl, Asked } from "./AccessControl.ts"
+import { type AccessControl, type Asked, notGiven } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 import { parseExplainRequest } from "./ExplainRequest.ts"
 import { type Considered, explain } from "./Explanation.ts"
@@ -101,23 +101,27 @@ export const explainAccess = (access: typeof AccessControl.Service) =>
     const { action, ghostId: about, resource } = Either.getOrThrow(wanted)
     const ghostId = about ?? caller.ghostId
     const question = { ghost_id: ghostId, action, resource }
-    if (ghostId !== caller.ghostId) {
-      const reading = { action: "read", resource: "policy", metadata: { explain: question } }
-      const asked = { requestId: id, ghostId: caller.ghostId, access: Either.right(reading) }
-      const outcome = yield* access.askFor(asked, caller.inForce)
-      if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
-    }
+    const reading = { action: "read", resource: "policy", metadata: { explain: question } }
+    const asked = { requestId: id, ghostId: caller.ghostId, access: Either.right(reading) }
+    const permission = ghostId === caller.ghostId ? undefined : yield* access.askFor(asked, caller.inForce)
+    if (permission !== undefined && permission._tag !== "Allowed") return refusalResponse(permission, id)
     const { policy } = caller.inForce
     const { decision, rules } = explain(policy, { ghostId, action, resource })
-    const auditId = yield* access.note({
-      ...claimed,
-      ghostId: caller.ghostId,
-      shellId: null,
-      result: "ALLOWED",
-      reason: `policy ${policy.version}: explained, not decided`,
-      requestId: id,
-      metadata: question
-    })
+    const auditId = yield* access
+      .note({
+        ...claimed,
+        ghostId: caller.ghostId,
+        shellId: null,
+        result: "ALLOWED",
+        reason: `policy ${policy.version}: explained, not decided`,
+        requestId: id,
+        metadata: question
+      })
+      .pipe(
+        Effect.onError((cause) =>
+          permission === undefined ? Effect.void : access.withdraw(asked, permission, notGiven(cause))
+        )
+      )
     return HttpServerResponse.unsafeJson(
       {
         ...question,

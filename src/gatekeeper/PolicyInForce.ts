@@ -10,16 +10,20 @@ import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { Settings } from "../platform/Settings.ts"
+import { turn } from "../platform/Turns.ts"
 import { markAnonymous } from "./Anonymous.ts"
 import type { FileProblem } from "./FileProblem.ts"
 import type { Policy } from "./Policy.ts"
-import { loadPolicy, type PolicyRefused, parsePolicy, readPolicyFile } from "./PolicyFile.ts"
+import { type PolicyRefused, parseInTurns, readPolicyFile, versionOf } from "./PolicyFile.ts"
 import { indexPolicy, type PolicyIndex } from "./PolicyIndex.ts"
 
-/** A policy that decides, from when on. */
-export interface InForce {
+interface Understood {
   readonly policy: Policy
   readonly index: PolicyIndex
+}
+
+/** A policy that decides, from when on. */
+export interface InForce extends Understood {
   readonly loadedAt: DateTime.Utc
 }
 
@@ -61,9 +65,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       const { accessPolicyPath: file } = yield* Settings
       const files = yield* FileSystem.FileSystem
       const trail = yield* AuditLog
-      const turn = yield* Effect.makeSemaphore(1)
-      const put = (policy: Policy): Effect.Effect<InForce> =>
-        Effect.map(DateTime.now, (loadedAt) => ({ policy, index: indexPolicy(policy), loadedAt }))
+      const oneReload = yield* Effect.makeSemaphore(1)
       const refused = yield* Ref.make<RefusedReload | null>(null)
 
       const record = (result: "ALLOWED" | "INVALID", reason: string, asker: ReloadAsker | null) =>
@@ -86,29 +88,43 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
         Effect.orElseSucceed(() => null)
       )
 
+      const understand = (text: string): Effect.Effect<Understood, PolicyRefused> =>
+        Effect.flatMap(parseInTurns(text, file), (policy) =>
+          Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
+        )
+      /** A text is understood once, however often it is read: while the trail takes no record of it, that is twice a second. */
+      let last: { readonly version: string; readonly understood: Either.Either<Understood, PolicyRefused> } | undefined
+      const read = Effect.gen(function* () {
+        const text = yield* readPolicyFile(file)
+        const version = versionOf(text)
+        if (last?.version !== version) last = { version, understood: yield* Effect.either(understand(text)) }
+        return yield* last.understood
+      }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+
+      const put = (understood: Understood): Effect.Effect<InForce> =>
+        Effect.map(DateTime.now, (loadedAt) => ({ ...understood, loadedAt }))
+
       /** The look before the last reading. */
       let seen = yield* look
-      const current = yield* Ref.make(yield* Effect.flatMap(loadPolicy(file), put))
+      const current = yield* Ref.make(yield* Effect.flatMap(read, put))
 
       const reload = (asker: ReloadAsker | null) =>
         Effect.gen(function* () {
           const now = yield* look
           const before = (yield* Ref.get(current)).policy.version
-          const parsed = yield* Effect.either(
-            Effect.flatMap(readPolicyFile(file), (text) => parsePolicy(text, file))
-          ).pipe(Effect.provideService(FileSystem.FileSystem, files))
-          if (Either.isLeft(parsed)) {
-            const { problems } = parsed.left
+          const understood = yield* Effect.either(read)
+          if (Either.isLeft(understood)) {
+            const { problems } = understood.left
             const first = problems[0]
             const where = first === undefined ? "" : `, the first in line ${first.line}, column ${first.column}`
             const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`
             yield* record("INVALID", `policy ${before} stays: the file has ${count}${where}`, asker)
             yield* Ref.set(refused, { at: yield* DateTime.now, problems })
             seen = now
-            yield* Effect.logError(`Policy ${before} stays in force. ${parsed.left.message}`)
-            return yield* parsed.left
+            yield* Effect.logError(`Policy ${before} stays in force. ${understood.left.message}`)
+            return yield* understood.left
           }
-          const after = parsed.right.version
+          const after = understood.right.policy.version
           if (after !== before || asker !== null) {
             yield* record(
               "ALLOWED",
@@ -119,12 +135,12 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           yield* Ref.set(refused, null)
           seen = now
           if (after !== before) {
-            yield* Ref.set(current, yield* put(parsed.right))
+            yield* Ref.set(current, yield* put(understood.right))
             yield* Effect.logInfo(`Policy ${after} is in force; before it ${before}.`)
           }
           return { before, after }
           // A caller that hangs up leaves no policy recorded that did not come into force.
-        }).pipe(Effect.uninterruptible, turn.withPermits(1))
+        }).pipe(Effect.uninterruptible, oneReload.withPermits(1))
 
       let pending: string | null | undefined
       const follow = Effect.gen(function* () {

@@ -55,7 +55,6 @@ const readAll = async (response: Response): Promise<string> => {
 /** Nothing of the answer is told: it comes from outside. */
 const reasonOf = (thrown: unknown): string => {
   if (thrown instanceof KeysUnavailable) return thrown.reason
-  if (thrown instanceof DOMException && thrown.name === "TimeoutError") return "no answer in time"
   if (thrown instanceof SyntaxError) return "the answer is not JSON"
   if (thrown instanceof errors.JWKSInvalid) return "the answer is no JSON Web Key Set"
   const code: unknown =
@@ -76,14 +75,18 @@ const fetchKeys = ({ timeout, url }: Jwks): Effect.Effect<Fetched, KeysUnavailab
       const response = await fetch(url, {
         headers: { accept: "application/jwk-set+json, application/json" },
         redirect: "error",
-        signal: AbortSignal.any([signal, AbortSignal.timeout(Duration.toMillis(timeout))])
+        signal
       })
       if (response.status !== 200) throw new KeysUnavailable({ reason: `status ${response.status}` })
       const text = await readAll(response)
       return { text, find: createLocalJWKSet(JSON.parse(text)) }
     },
     catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
-  })
+  }).pipe(
+    // Also where whoever waits may not be interrupted. Not AbortSignal.any over a timeout: Node collects that, and it never fires.
+    Effect.interruptible,
+    Effect.timeoutFail({ duration: timeout, onTimeout: () => new KeysUnavailable({ reason: "no answer in time" }) })
+  )
 
 /** Fetches the keys at once, in the background, and again at each interval, until the scope ends. */
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>
@@ -91,6 +94,7 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
     const turn = yield* Effect.makeSemaphore(1)
     let keys: (Fetched & { readonly fetchedAt: number }) | undefined
     let failure: string | undefined
+    /** The end of the last fetch: whoever waited for one that took long must not begin another. */
     let attemptedAt = Number.NEGATIVE_INFINITY
     let generation = 0
 
@@ -99,8 +103,8 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
 
     const fetchNow = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      attemptedAt = now
       const fetched = yield* Effect.either(fetchKeys(jwks))
+      attemptedAt = yield* Clock.currentTimeMillis
       if (fetched._tag === "Left") {
         const { reason } = fetched.left
         if (failure !== reason)

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
 import { Settings } from "./Settings.ts"
 import { signingSecret } from "./SigningSecret.ts"
+import { sharedAlgorithm } from "./TokenSettings.ts"
 
 /** A service that asks the gatekeeper in its own name needs a token, and there is nothing to make one of. */
 export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
@@ -17,7 +18,8 @@ export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>
   override get message(): string {
     return (
       `this process asks the gatekeeper as ${this.ghost} and has no token for that. Set SERVICE_TOKEN to one whose \`sub\` may \`write\` on ` +
-      "`audit/store`, or JWT_SECRET_KEY to the secret that signs tokens, so that it makes its own."
+      `\`audit/store\`, or JWT_SECRET_KEY to the secret that signs tokens (and JWT_ALGORITHMS, if set, to allow ${sharedAlgorithm}), so that ` +
+      "it makes its own."
     )
   }
 }
@@ -47,13 +49,15 @@ export class ServiceToken extends Context.Tag("platform/ServiceToken")<
           const given = Redacted.make(`Bearer ${Redacted.value(serviceToken.value)}`)
           return { authorization: Effect.succeed(given), renew: Effect.void }
         }
+        // Nobody would believe it, and the service would ask for ever.
+        if (!jwt.algorithms.includes(sharedAlgorithm)) return yield* new ServiceTokenMissing({ ghost })
         const secret = yield* signingSecret.pipe(
           Effect.catchTag("SigningSecretMissing", () => Effect.fail(new ServiceTokenMissing({ ghost })))
         )
         const key = new TextEncoder().encode(Redacted.value(secret))
         const make = (now: number) => {
           const token = new SignJWT({ groups: [] })
-            .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+            .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
             .setSubject(ghost)
             .setIssuedAt(Math.floor(now / 1000))
             .setExpirationTime(Math.floor((now + Duration.toMillis(timeToLive)) / 1000))

@@ -1,8 +1,8 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { isDeeperThan } from "../platform/http/Depth.ts"
 import type { Tier } from "./Catalog.ts"
 import { isPlainObject, type Message, type Problem, parseMessages } from "./ChatMessages.ts"
-import { isDeeperThan } from "./Depth.ts"
 import { parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
 
 /** A chat completion that is asked for. */

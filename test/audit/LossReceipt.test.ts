@@ -41,6 +41,12 @@ it.each(receipts)("a receipt says in the trail what is missing, by number: %j", 
   })
 })
 
+it("a withdrawal of what was asked by whom nobody asked who it is is marked as that was", () => {
+  for (const { id } of rowsOf(1)) {
+    expect(withdrawal({ ...anEvent, marks: ["auth:disabled"] }, id, "why").marks).toEqual(["auth:disabled"])
+  }
+})
+
 it("a withdrawal is about the same request as its event, names it, and says why no answer was given", () => {
   for (const { id } of rowsOf(1)) {
     expect(withdrawal(anEvent, id, "the disk did not confirm it in time")).toEqual({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { isDeeperThan, maximumMetadataDepth, parseAccessRequest } from "../../src/gatekeeper/AccessRequest.ts"
+import { parseAccessRequest } from "../../src/gatekeeper/AccessRequest.ts"
 
 const problemOf = (body: unknown): string =>
   Either.match(parseAccessRequest(body), { onLeft: ({ message }) => message, onRight: () => "accepted" })
@@ -51,13 +51,5 @@ describe("parseAccessRequest", () => {
         parseAccessRequest(body)
       })
     )
-  })
-})
-
-describe("isDeeperThan", () => {
-  it("counts levels of nesting from 1", () => {
-    expect(isDeeperThan(nested(maximumMetadataDepth), maximumMetadataDepth)).toBe(false)
-    expect(isDeeperThan(nested(maximumMetadataDepth + 1), maximumMetadataDepth)).toBe(true)
-    expect(isDeeperThan("text", 1)).toBe(false)
   })
 })

@@ -1,8 +1,11 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { loadPolicy, parsePolicy } from "../../src/gatekeeper/PolicyFile.ts"
+import { temporaryHome } from "../support/TemporaryHome.ts"
 
 const problemsOf = (text: string): ReadonlyArray<string> =>
   Either.match(parsePolicy(text, "policy.yaml"), {
@@ -59,6 +62,17 @@ describe("parsePolicy", () => {
       "5:3 Map keys must be unique"
     ],
     [
+      "the same ghost twice",
+      `${good}  Scout: []\n`,
+      '7:3 Map keys must be unique: "Scout" stands twice in ghost_mappings'
+    ],
+    [
+      "the same key of a permission twice",
+      good.replace("action: read", "action: read, action: write"),
+      "4:25 Map keys must be unique"
+    ],
+    ["two documents", `${good}---\n${good}`, "7:1 there must be one document only"],
+    [
       "an effect that is neither",
       good.replace("vaults/public }", "vaults/public, effect: denied }"),
       '4:58 effect "denied" is neither allow nor deny'
@@ -86,6 +100,25 @@ describe("parsePolicy", () => {
 })
 
 describe("loadPolicy", () => {
+  it.scopedLive("lets others go first while it reads a large file, and reads what parsePolicy reads", () =>
+    Effect.gen(function* () {
+      const rules = Array.from({ length: 5_000 }, (_, rule) => `      - { action: read, resource: vaults/${rule}/* }\n`)
+      const text = good.replace("permissions:\n", `permissions:\n${rules.join("")}`)
+      const file = join(yield* temporaryHome, "policy.yaml")
+      writeFileSync(file, text)
+      let turns = 0
+      const count = () => {
+        turns += 1
+        immediate = setImmediate(count)
+      }
+      let immediate = setImmediate(count)
+      const policy = yield* loadPolicy(file)
+      clearImmediate(immediate)
+      expect(policy).toEqual(Either.getOrThrow(parsePolicy(text, file)))
+      expect(turns).toBeGreaterThan(15)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.effect("names a file that is not there, and the variable that names another", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(loadPolicy("/nowhere/policy.yaml"))

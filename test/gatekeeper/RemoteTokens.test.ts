@@ -1,38 +1,13 @@
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
-import { Tokens } from "../../src/gatekeeper/Tokens.ts"
-import { Settings } from "../../src/platform/Settings.ts"
 import { issuerKey, jwksServer } from "../support/Jwks.ts"
+import { tokensOf } from "./TokensOf.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 const now = Math.floor(Date.now() / 1000)
 const claims = { sub: "Scout", exp: now + 600 }
-
-const tokensOf = (variables: Record<string, string>) =>
-  Layer.build(
-    Tokens.layer.pipe(
-      Layer.provide(
-        Settings.layer.pipe(
-          Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
-        )
-      ),
-      Layer.provide(NodeContext.layer)
-    )
-  ).pipe(
-    Effect.map((context) => {
-      const service = Context.get(context, Tokens)
-      return (token: string) =>
-        Effect.map(Effect.either(service.verify(`Bearer ${token}`)), (result) =>
-          result._tag === "Right" ? result.right : `${result.left._tag}: ${result.left.reason}`
-        )
-    })
-  )
 
 /** Asks again until it is so, for what happens in the background. */
 const eventually = (ask: Effect.Effect<string>, expected: string | RegExp) =>

@@ -103,14 +103,19 @@ describe("policy test", () => {
 
   it.scopedLive("ends with 4 where the cases themselves are wrong, and with 3 where the policy is", () =>
     Effect.gen(function* () {
-      const cases = "- { ghost: Scout, action: read, resuorce: a, expect: yes }\n- { ghost: Scout, rule: scout }\n"
+      const cases =
+        "- { ghost: Scout, action: read, resuorce: a, expect: yes }\n- { ghost: Scout, rule: scout }\n" +
+        "- { ghost: Librarian, action: read, resource: vaults/../secret, expect: allow }\n" +
+        `- { ghost: ${"G".repeat(101)}, action: read, resource: vaults/public, expect: deny }\n`
       const told = yield* run(["policy", "test", "cases.yaml"], { "cases.yaml": cases })
       expect(told.code).toBe(4)
       for (const problem of [
         'cases.yaml:1:33: unknown key "resuorce" in a case',
         'cases.yaml:1:3: a case lacks "resource"',
         'cases.yaml:1:54: expect "yes" is neither allow nor deny',
-        'cases.yaml:2:25: rule "scout" is not group#number'
+        'cases.yaml:2:25: rule "scout" is not group#number',
+        'cases.yaml:3:47: no request may have it: "resource" must not have the segments',
+        'cases.yaml:4:12: no request may have it: "ghost_id" has 101 characters'
       ]) {
         expect(told.stderr).toContain(problem)
       }

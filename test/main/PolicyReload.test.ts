@@ -1,23 +1,15 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync
-} from "node:fs"
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, expect, layer } from "@effect/vitest"
+import { expect, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { ask, Gravitas, request, rowNamedBy, rowsOf, tokenOf } from "../support/Gravitas.ts"
-import { program, project } from "../support/Program.ts"
+import { ask, Gravitas, rowNamedBy, rowsOf, signingSecret } from "../support/Gravitas.ts"
+import { call, policyText as good } from "../support/PolicyCalls.ts"
+import { program } from "../support/Program.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
 
-const fixture = join(project, "test/support/access-policy.yaml")
-const good = readFileSync(fixture, "utf8")
 const denying = good.replace(
   "      - { action: read, resource: vaults/* }\n",
   "      - { action: read, resource: vaults/* }\n      - { action: read, resource: vaults/secret/*, effect: deny }\n"
@@ -26,13 +18,6 @@ const directory = mkdtempSync(join(tmpdir(), "gravitas-policy-"))
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 const file = join(directory, "policy.yaml")
 writeFileSync(file, good)
-
-const call = (method: string, path: string, ghost = "Supervisor_Managed_Agent", body?: unknown) =>
-  Effect.gen(function* () {
-    const { gatekeeper } = yield* Gravitas
-    const token = yield* Effect.promise(() => tokenOf(ghost))
-    return yield* request(`${gatekeeper}${path}`, { method, token, ...(body === undefined ? {} : { body }) })
-  })
 
 const versionInForce = Effect.map(call("GET", "/policy"), ({ body }) => String(body["version"]))
 
@@ -188,124 +173,19 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
   )
 })
 
-layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: fixture } }), {
-  timeout: "60 seconds",
-  excludeTestServices: true
-})("POST /explain", (it) => {
-  it.effect("tells the caller every rule of its groups, and why each does or does not match", () =>
-    Effect.gen(function* () {
-      const question = { action: "execute", resource: "shells/l3/large" }
-      const answer = yield* call("POST", "/explain", "Scout", question)
-      expect(answer.status).toBe(200)
-      expect(answer.body).toMatchObject({
-        allowed: false,
-        ghost_id: "Scout",
-        ...question,
-        groups: ["scout"],
-        matched: null,
-        rules: [
-          {
-            group: "scout",
-            rule: 1,
-            effect: "allow",
-            matches: false,
-            decides: false,
-            why: 'the resource does not lie below "shells/l1"'
-          },
-          {
-            rule: 2,
-            matches: false,
-            why: 'the action is not "read"; the resource is not "vaults/public"'
-          }
-        ]
-      })
-      expect(answer.body["policy_version"]).toMatch(/^[0-9a-f]{12}$/)
-      expect(yield* rowNamedBy(answer)).toMatchObject({
-        action: "explain",
-        resource: "policy",
-        ghost_id: "Scout",
-        result: "ALLOWED",
-        metadata: { ghost_id: "Scout", ...question }
-      })
-    })
-  )
-
-  it.effect("tells of another to whom the policy lets read it, and to nobody else", () =>
-    Effect.gen(function* () {
-      const question = { action: "read", resource: "vaults/a", ghost_id: "Librarian" }
-      const denied = yield* call("POST", "/explain", "Scout", question)
-      expect(denied.status).toBe(403)
-      expect(yield* rowNamedBy(denied)).toMatchObject({ ghost_id: "Scout", resource: "policy", result: "DENIED" })
-      const told = yield* call("POST", "/explain", "Supervisor_Managed_Agent", question)
-      expect(told.body).toMatchObject({
-        allowed: true,
-        ghost_id: "Librarian",
-        matched: { group: "librarian", rule: 2 }
-      })
-      expect((told.body["rules"] as ReadonlyArray<unknown>).length).toBe(4)
-    })
-  )
-
-  it.effect("records what it cannot understand, and who is nobody", () =>
-    Effect.gen(function* () {
-      const { gatekeeper } = yield* Gravitas
-      for (const body of [{}, { resource: "a", ghost_id: 7 }, { resource: "a", ghost_id: "g".repeat(101) }, "{"]) {
-        const answer = yield* call("POST", "/explain", "Scout", body)
-        expect(answer.status).toBe(422)
-        expect(yield* rowNamedBy(answer)).toMatchObject({ action: "explain", ghost_id: "Scout", result: "INVALID" })
+it.scopedLive("a start with a policy that is wrong is refused, by line and column", () =>
+  Effect.gen(function* () {
+    const bad = join(directory, "bad.yaml")
+    writeFileSync(bad, good.replace("\ngroups:", "\ngruops:"))
+    const started = yield* program({
+      args: ["gatekeeper"],
+      environment: {
+        DATABASE_URL: Redacted.value(yield* freshDatabase),
+        JWT_SECRET_KEY: signingSecret,
+        ACCESS_POLICY_PATH: bad
       }
-      const unknown = yield* request(`${gatekeeper}/explain`, { body: { resource: "a" } })
-      expect(unknown.status).toBe(401)
-      expect(yield* rowNamedBy(unknown)).toMatchObject({ ghost_id: null, result: "UNAUTHENTICATED" })
     })
-  )
-})
-
-const openFile = join(directory, "open.yaml")
-writeFileSync(openFile, good.replace("  Scout: [scout]\n", "  Scout: [scout]\n  anonymous: [scout]\n"))
-
-describe("AUTH_DISABLED (fault 10)", () => {
-  layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: openFile, AUTH_DISABLED: "true" } }), {
-    timeout: "60 seconds",
-    excludeTestServices: true
-  })((it) => {
-    it.effect("makes everybody the ghost anonymous, who may do what the policy says, in rows that are marked", () =>
-      Effect.gen(function* () {
-        const { gatekeeper, program } = yield* Gravitas
-        const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
-        const cases = [
-          { body: { action: "read", resource: "vaults/public" }, status: 200, result: "ALLOWED" },
-          { body: { action: "read", resource: "vaults/public" }, token, status: 200, result: "ALLOWED" },
-          { body: { action: "write", resource: "vaults/secret" }, token, status: 403, result: "DENIED" },
-          { body: {}, status: 422, result: "INVALID" }
-        ]
-        for (const { result, status, ...asked } of cases) {
-          const answer = yield* request(`${gatekeeper}/validate`, asked)
-          expect(answer.status).toBe(status)
-          expect(yield* rowNamedBy(answer)).toMatchObject({
-            ghost_id: "anonymous",
-            result,
-            marks: expect.arrayContaining(["auth:disabled"])
-          })
-        }
-        expect(program.stdout()).toContain("DANGER: AUTH_DISABLED=true")
-        const health = yield* request(`${gatekeeper}/health`)
-        expect(health.body["warnings"]).toEqual([expect.stringContaining("AUTH_DISABLED=true")])
-      })
-    )
+    expect((yield* started.ended()).code).toBe(1)
+    expect(started.stderr()).toMatch(/bad\.yaml:\d+:1: unknown key "gruops" in the policy/)
   })
-})
-
-layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("a start", (it) => {
-  it.effect("is refused with a bad policy, by line and column, and with AUTH_DISABLED where others could come in", () =>
-    Effect.gen(function* () {
-      const bad = join(directory, "bad.yaml")
-      writeFileSync(bad, good.replace("groups:", "gruops:"))
-      const started = yield* program({
-        environment: { ACCESS_POLICY_PATH: bad, AUTH_DISABLED: "true", HOST: "0.0.0.0" }
-      })
-      expect((yield* started.ended()).code).toBe(1)
-      expect(started.stderr()).toContain("AUTH_DISABLED: must not be true with HOST=0.0.0.0")
-    }).pipe(Effect.scoped)
-  )
-})
+)

@@ -25,6 +25,8 @@ export interface JwksServer {
   readonly publish: (keys: ReadonlyArray<JWK> | string) => void
   /** From now on it answers this status alone. */
   readonly fail: (status: number) => void
+  /** From now on it takes requests and never answers. */
+  readonly hang: () => void
   readonly fetches: () => number
 }
 
@@ -33,8 +35,10 @@ export const jwksServer = Effect.acquireRelease(
     let body = JSON.stringify({ keys: [] })
     let status = 200
     let fetches = 0
+    let hanging = false
     const server = createServer((_, response) => {
       fetches += 1
+      if (hanging) return
       response.writeHead(status, { "content-type": "application/json" }).end(body)
     })
     server.listen(0, "127.0.0.1", () => {
@@ -49,6 +53,9 @@ export const jwksServer = Effect.acquireRelease(
           },
           fail: (failing) => {
             status = failing
+          },
+          hang: () => {
+            hanging = true
           },
           fetches: () => fetches,
           close: () => {

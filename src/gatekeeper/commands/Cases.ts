@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { maximumLength } from "../AccessRequest.ts"
+import { textProblem } from "../AccessRequest.ts"
 import { FileProblem, problemLines } from "../FileProblem.ts"
 import type { Question } from "../Policy.ts"
 import { readYaml, type YamlReading } from "../YamlReading.ts"
@@ -27,15 +27,21 @@ export class CasesRefused extends Schema.TaggedError<CasesRefused>()("CasesRefus
   }
 }
 
+const asked = [
+  ["ghost", "ghost_id"],
+  ["action", "action"],
+  ["resource", "resource"]
+] as const
+
 const ruleShape = /^.+#[1-9]\d*$/
 
 const readCase = (yaml: YamlReading, node: unknown): Case | undefined => {
   const fields = yaml.fields(node, "a case", ["ghost", "action", "resource", "expect"], ["rule"])
   const text = (name: string): string => (fields.has(name) ? yaml.name(fields.get(name), name) : "")
-  for (const name of ["action", "resource"] as const) {
-    if (text(name).length > maximumLength[name]) {
-      yaml.note(fields.get(name), `${name} is over ${maximumLength[name]} characters, which no request may have`)
-    }
+  // What the gatekeeper refuses before it asks the policy is no case of the policy's.
+  for (const [name, field] of asked) {
+    const problem = text(name) === "" ? undefined : textProblem(field, text(name))
+    if (problem !== undefined) yaml.note(fields.get(name), `no request may have it: ${problem}`)
   }
   const expected = text("expect")
   const rule = fields.has("rule") ? text("rule") : undefined

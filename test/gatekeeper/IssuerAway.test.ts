@@ -1,0 +1,23 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { issuerKey, jwksServer } from "../support/Jwks.ts"
+import { tokensOf } from "./TokensOf.ts"
+
+const exp = Math.floor(Date.now() / 1000) + 600
+
+describe("an issuer that takes requests and never answers", () => {
+  it.scopedLive("holds nobody up for longer than one fetch, however many ask at once", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      server.hang()
+      const key = yield* issuerKey("key")
+      const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_TIMEOUT: "1500ms" })
+      const tokens = yield* Effect.all(Array.from({ length: 6 }, (_, index) => key.sign({ sub: `Scout${index}`, exp })))
+      const [took, answers] = yield* Effect.timed(Effect.forEach(tokens, verify, { concurrency: "unbounded" }))
+      for (const answer of answers) expect(answer).toBe("KeysUnavailable: no answer in time")
+      expect(Duration.toMillis(took)).toBeLessThan(3_500)
+      expect(server.fetches()).toBeLessThanOrEqual(2)
+    })
+  )
+})
