@@ -55,7 +55,10 @@ export interface Caller extends Authorized {
   readonly requestId: string
 }
 
-/** One thing that the guardian is asked. */
+/**
+ * One thing that the guardian is asked. `I` holds what `resource` is made of, whatever had to be looked up for it included: work
+ * that looked again could find something else than the gatekeeper allowed.
+ */
 export interface Task<I> {
   /** Names it in the trail: `session.start`. */
   readonly event: string
@@ -63,7 +66,7 @@ export interface Task<I> {
   readonly may: "read" | "write" | "execute"
   /** The resource of a request whose own cannot be read. */
   readonly within: string
-  readonly resource: (input: I) => Effect.Effect<string, DatabaseUnavailable>
+  readonly resource: (input: I) => string
   readonly work: (input: I, caller: Caller) => Effect.Effect<Done, Refused | NotCertified | DatabaseUnavailable>
 }
 
@@ -104,7 +107,7 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
   const answer = <I>(
     task: Task<I>,
     request: HttpServerRequest.HttpServerRequest,
-    input: Effect.Effect<I, InvalidRequest>
+    input: Effect.Effect<I, InvalidRequest | DatabaseUnavailable>
   ) => {
     const id = requestId(request)
     const authorization = request.headers["authorization"]
@@ -189,10 +192,12 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
 
     return Effect.gen(function* () {
       const given = yield* Effect.either(input)
-      if (Either.isLeft(given)) return yield* invalid(given.left)
-      const found = yield* Effect.either(task.resource(given.right))
-      if (Either.isLeft(found)) return yield* deny("database_unavailable", found.left.message, task.within, null)
-      const resource = found.right
+      if (Either.isLeft(given)) {
+        return yield* given.left._tag === "InvalidRequest"
+          ? invalid(given.left)
+          : deny("database_unavailable", given.left.message, task.within, null)
+      }
+      const resource = task.resource(given.right)
       const tooLong = resourceProblem(resource)
       if (tooLong !== undefined) return yield* invalid(new InvalidRequest({ code: "invalid_request", reason: tooLong }))
       const caller = yield* Effect.either(authorize(resource))

@@ -12,7 +12,7 @@ interface OneBadge {
 const missing = ({ badge, ghost }: OneBadge) =>
   new Refused({ code: "badge_not_found", reason: `${ghost} has no badge ${JSON.stringify(badge)}` })
 
-const resource = ({ badge, ghost }: OneBadge) => Effect.succeed(badgeResource(ghost, badge))
+const resource = ({ badge, ghost }: OneBadge) => badgeResource(ghost, badge)
 
 /** What can be asked of badges. */
 export const badgeTasks = (badges: typeof Badges.Service) => {
@@ -20,7 +20,7 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
     event: "badge.list",
     may: "read",
     within: "badges",
-    resource: ({ ghost }) => Effect.succeed(`badges/${ghost}`),
+    resource: ({ ghost }) => `badges/${ghost}`,
     work: ({ ghost }) =>
       Effect.map(badges.list(ghost), (found) => ({
         body: { ghost_id: ghost, badges: found.map(badgeView), total: found.length },
