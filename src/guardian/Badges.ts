@@ -43,7 +43,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
   static readonly layer = Layer.effect(
     Badges,
     Effect.gen(function* () {
-      const { sql } = yield* store
+      const { sql, transaction } = yield* store
       const columns = sql`ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"`
       const rowsOf = (question: Effect.Effect<unknown, DatabaseUnavailable>) =>
         Effect.flatMap(question, (rows) => Effect.orDie(decode(rows)))
@@ -72,11 +72,16 @@ export class Badges extends Context.Tag("guardian/Badges")<
         ),
         grant: Effect.fn("Badges.grant")(function* (ghostId, badge) {
           const [granted] = yield* rowsOf(
-            bounded(
-              sql`
-                insert into guardian.agent_badges (ghost_id, badge_name) values (${ghostId}, ${badge})
-                on conflict (ghost_id, badge_name) do nothing
-                returning ${columns}`.withoutTransform
+            transaction(({ query }) =>
+              Effect.map(
+                query(
+                  `insert into guardian.agent_badges (ghost_id, badge_name) values ($1, $2)
+                   on conflict (ghost_id, badge_name) do nothing
+                   returning ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"`,
+                  [ghostId, badge]
+                ),
+                ({ rows }) => rows
+              )
             )
           )
           if (granted !== undefined) return { badge: granted, isNew: true }

@@ -109,14 +109,17 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
 
       /** False where a certificate of that id is there. */
       const add = ({ claims, keyId, signature }: IssuedCertificate) =>
-        Effect.map(
-          bounded(sql`
-            insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
-            values (${claims.jti}::uuid, ${claims.sub}, ${claims.version}, to_timestamp(${claims.iat}::bigint),
-              to_timestamp(${claims.exp}::bigint), ${keyId}, ${signature})
-            on conflict (jti) do nothing
-            returning id`),
-          (rows) => rows.length > 0
+        transaction((connection) =>
+          Effect.map(
+            connection.query(
+              `insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
+               values ($1::uuid, $2, $3, to_timestamp($4::bigint), to_timestamp($5::bigint), $6, $7)
+               on conflict (jti) do nothing
+               returning id`,
+              [claims.jti, claims.sub, claims.version, claims.iat, claims.exp, keyId, signature]
+            ),
+            ({ rows }) => rows.length > 0
+          )
         )
 
       return {

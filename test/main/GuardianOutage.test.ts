@@ -24,7 +24,8 @@ const start = (url: Redacted.Redacted, environment: Readonly<Record<string, stri
     const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
     const ask = (path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}) =>
       request(`${guardian}${path}`, { token, headers, ...(body === undefined ? {} : { body }) })
-    return { running, ask }
+    const put = (path: string) => request(`${guardian}${path}`, { token, method: "PUT" })
+    return { running, ask, put }
   })
 
 const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown>, count: number) =>
@@ -63,7 +64,7 @@ describe("the guardian", () => {
     () =>
       Effect.gen(function* () {
         const postgres = yield* testPostgres()
-        const { ask } = yield* start(postgres.url)
+        const { ask, put } = yield* start(postgres.url)
         expect((yield* ask("/certificates", { agent: "Librarian" })).status).toBe(201)
         yield* postgres.pause
         const asked = yield* Clock.currentTimeMillis
@@ -71,7 +72,9 @@ describe("the guardian", () => {
           [
             ask("/validate", { agent: "Librarian" }, { "x-request-id": "away-1" }),
             ask("/session/start", { agent: "Librarian", session_id: "s" }, { "x-request-id": "away-2" }),
-            ask("/session/end", { session_id: "s" }, { "x-request-id": "away-3" })
+            ask("/session/end", { session_id: "s" }, { "x-request-id": "away-3" }),
+            ask("/certificates", { agent: "Scout" }),
+            put("/badges/Scout/trusted")
           ],
           { concurrency: "unbounded" }
         )
@@ -89,6 +92,9 @@ describe("the guardian", () => {
         expect(rows.map((row) => row["action"])).toEqual(["certificate.validate", "session.start", "session.end"])
         const session = randomUUID()
         expect((yield* ask("/session/start", { agent: "Librarian", session_id: session })).status).toBe(200)
+        // What was denied is not done afterwards, when the server reads what waited for it.
+        expect(yield* rowsOf(postgres.url, "select from guardian.certificate where agent = 'Scout'")).toEqual([])
+        expect(yield* rowsOf(postgres.url, "select from guardian.agent_badges")).toEqual([])
       }),
     60_000
   )
