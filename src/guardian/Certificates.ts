@@ -183,7 +183,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               )
               if (rows[0] === undefined) return []
               const ended = yield* connection.query(
-                `update guardian.session set ended_at = clock_timestamp(), end_reason = 'revoked'
+                `update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
                  where certificate_id = $1 and ended_at is null
                  returning session_id`,
                 [rows[0]["id"]]

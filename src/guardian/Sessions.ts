@@ -101,7 +101,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
         }),
         withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
           yield* bounded(sql`
-            update guardian.session set ended_at = clock_timestamp(), end_reason = 'withdrawn'
+            update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'withdrawn'
             where session_id = ${sessionId} and request_id = ${requestId} and ended_at is null`)
         }),
         beat: Effect.fn("Sessions.beat")((which) =>

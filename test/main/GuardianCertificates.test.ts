@@ -119,6 +119,24 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
+  it.effect("are revoked also where the database's clock went back since a session began", () =>
+    Effect.gen(function* () {
+      const { databaseUrl } = yield* Gravitas
+      const agent = newAgent()
+      const { id } = yield* issue(agent)
+      yield* ask("POST", "/session/start", { agent, session_id: agent })
+      const ahead = "clock_timestamp() + interval '10 minutes'"
+      yield* rowsOf(
+        databaseUrl,
+        `update guardian.session set started_at = ${ahead}, last_seen_at = ${ahead} where session_id = $1`,
+        [agent]
+      )
+      const revoked = yield* ask("POST", `/certificates/${id}/revoke`, {})
+      expect([revoked.status, revoked.body["sessions_ended"]]).toEqual([200, 1])
+      expect((yield* ask("POST", "/validate", { agent })).status).toBe(403)
+    })
+  )
+
   it.effect("stand beside badges: granted once, read, taken once", () =>
     Effect.gen(function* () {
       const ghost = newAgent()
