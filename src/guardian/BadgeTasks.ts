@@ -45,16 +45,15 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
     within: "badges",
     resource,
     work: (asked) =>
-      Effect.flatMap(badges.grant(asked.ghost, asked.badge), ({ badge, isNew }) =>
-        badge === undefined
-          ? // Taken by another between the two looks: it is theirs that came last.
-            Effect.fail(missing(asked))
-          : Effect.succeed({
-              status: isNew ? 201 : 200,
-              body: badgeView(badge),
-              reason: isNew ? "granted" : `granted before, at ${DateTime.formatIso(badge.grantedAt)}`,
-              ...(isNew ? { undo: badges.take(asked.ghost, asked.badge) } : {})
-            } as const)
+      Effect.map(
+        badges.grant(asked.ghost, asked.badge),
+        ({ badge, isNew }) =>
+          ({
+            status: isNew ? 201 : 200,
+            body: badgeView(badge),
+            reason: isNew ? "granted" : `granted before, at ${DateTime.formatIso(badge.grantedAt)}`,
+            ...(isNew ? { undo: badges.take(asked.ghost, asked.badge) } : {})
+          }) as const
       )
   }
   const take: Task<OneBadge> = {

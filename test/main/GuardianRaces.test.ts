@@ -33,4 +33,18 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
       expect(active.body["sessions"]).toHaveLength(fifty.length)
     })
   )
+
+  it.effect("is done: a badge is granted, whoever takes it at the same time", () =>
+    Effect.gen(function* () {
+      const path = `/badges/${randomUUID()}/first`
+      const granting = Effect.forEach(fifty, () => ask("PUT", path), { concurrency: 8 })
+      const taking = Effect.forEach(fifty, () => ask("DELETE", path), { concurrency: 8 })
+      const [granted, taken] = yield* Effect.all([granting, taking], { concurrency: 2 })
+      for (const { status } of granted) expect([200, 201]).toContain(status)
+      const times = (answers: typeof granted, wanted: number) =>
+        answers.filter(({ status }) => status === wanted).length
+      const left = (yield* ask("GET", path)).status === 200 ? 1 : 0
+      expect(times(granted, 201)).toBe(times(taken, 200) + left)
+    })
+  )
 })
