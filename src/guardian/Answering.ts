@@ -47,8 +47,11 @@ export interface Done {
   /** For the trail. */
   readonly reason: string
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Takes back what was given, where the trail cannot say that it was. What was taken stays taken. */
-  readonly undo?: Effect.Effect<unknown, DatabaseUnavailable>
+  /**
+   * Takes back what was done, where the trail cannot say that it was; left out where nothing was changed. `stands`: what is
+   * revoked or ended stays so, and the log says it.
+   */
+  readonly undo?: Effect.Effect<unknown, DatabaseUnavailable> | "stands"
 }
 
 export interface Caller extends Authorized {
@@ -174,14 +177,13 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
             return yield* deny(code, failure.message, resource, caller.ghostId)
           }
           const { body, metadata, reason, status, undo } = outcome.right
+          const stands = (why: string) =>
+            Effect.logError(`ALARM: ${task.event} on ${resource} has no row in the trail and stands${why}`)
           const auditId = yield* record("ALLOWED", resource, reason, caller.ghostId, metadata).pipe(
-            Effect.tapError(() =>
-              Effect.catchAll(undo ?? Effect.void, (error) =>
-                Effect.logError(
-                  `ALARM: ${task.event} on ${resource} has no row in the trail and stands: ${error.reason}`
-                )
-              )
-            )
+            Effect.tapError(() => {
+              if (undo === undefined) return Effect.void
+              return undo === "stands" ? stands("") : Effect.catchAll(undo, (error) => stands(`: ${error.reason}`))
+            })
           )
           return HttpServerResponse.unsafeJson(body, {
             status: status ?? 200,

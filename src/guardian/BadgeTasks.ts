@@ -67,7 +67,9 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
           ? Effect.fail(missing(asked))
           : Effect.succeed({
               body: badgeView(taken),
-              reason: `taken; granted at ${DateTime.formatIso(taken.grantedAt)}`
+              reason: `taken; granted at ${DateTime.formatIso(taken.grantedAt)}`,
+              // Nothing else tells that it was there.
+              undo: badges.restore(taken)
             })
       )
   }

@@ -43,6 +43,8 @@ export class Badges extends Context.Tag("guardian/Badges")<
     readonly grant: (ghostId: string, badge: string) => Effect.Effect<Granted, DatabaseUnavailable>
     /** The badge that was taken; undefined where there was none. */
     readonly take: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
+    /** Puts back one that was taken, as it was; nothing where it was granted anew meanwhile. */
+    readonly restore: (taken: Badge) => Effect.Effect<void, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -114,7 +116,13 @@ export class Badges extends Context.Tag("guardian/Badges")<
           changing(ghostId, badge, (one) =>
             one(`delete from guardian.agent_badges where ghost_id = $1 and badge_name = $2 returning ${columnNames}`)
           )
-        )
+        ),
+        restore: Effect.fn("Badges.restore")(function* ({ badge, ghostId, grantedAt }) {
+          yield* bounded(sql`
+            insert into guardian.agent_badges (ghost_id, badge_name, granted_at)
+            values (${ghostId}, ${badge}, ${DateTime.toDateUtc(grantedAt)})
+            on conflict (ghost_id, badge_name) do nothing`)
+        })
       }
     })
   )

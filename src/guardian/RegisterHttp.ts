@@ -99,8 +99,9 @@ const certificateTasks = (certificates: typeof Certificates.Service) => ({
         return {
           body: { id, agent, revoked_at: revokedAt, reason, sessions_ended: sessions.length },
           reason: `revoked at ${revokedAt}${reason === null ? "" : `: ${reason}`}`,
-          metadata: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) }
-        }
+          metadata: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) },
+          undo: "stands"
+        } as const
       })
   } as const,
   list: {

@@ -145,8 +145,9 @@ const end = (sessions: typeof Sessions.Service): Task<Concerning & { readonly ou
           ended_at: DateTime.formatIso(session.endedAt),
           end_reason: session.endReason
         },
-        reason: `the session ${sessionState(session)}`
-      }
+        reason: `the session ${sessionState(session)}`,
+        undo: "stands"
+      } as const
     })
 })
 
