@@ -163,6 +163,23 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
+  it.effect("stand beside badges whose names are as long as names may be, in whatever script", () =>
+    Effect.gen(function* () {
+      for (const letter of ["g", "猫", "%"]) {
+        const ghost = letter.repeat(150)
+        const badge = letter.repeat(90)
+        const path = (name: string) => `/badges/${encodeURIComponent(name)}/${encodeURIComponent(badge)}`
+        const granted = yield* ask("PUT", path(ghost))
+        expect([granted.status, granted.body["ghost_id"]]).toEqual([201, ghost])
+        expect((yield* ask("GET", path(ghost))).body).toEqual(granted.body)
+        const tooLong = yield* ask("PUT", path(letter.repeat(201)))
+        expect([tooLong.status, tooLong.body["detail"]]).toEqual([422, expect.stringContaining("201 characters")])
+        const rows = yield* rowsUnder(tooLong.headers.get("x-request-id"), 2)
+        expect(rows.map((row) => row["result"])).toEqual(["ALLOWED", "INVALID"])
+      }
+    })
+  )
+
   it.effect("are counted with the sessions from the tables: /stats and /health", () =>
     Effect.gen(function* () {
       const agent = newAgent()
