@@ -24,8 +24,20 @@ const start = (url: Redacted.Redacted, environment: Readonly<Record<string, stri
     const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
     const ask = (path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}) =>
       request(`${guardian}${path}`, { token, headers, ...(body === undefined ? {} : { body }) })
+    /** A streamed answer of the router, whole. */
+    const chat = (content: string) =>
+      Effect.flatMap(running.url("router"), (router) =>
+        Effect.promise(async () => {
+          const answer = await fetch(`${router}/v1/chat/completions`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${token}` },
+            body: JSON.stringify({ model: "echo-slow", messages: [{ role: "user", content }], stream: true })
+          })
+          return answer.text()
+        })
+      )
     const put = (path: string) => request(`${guardian}${path}`, { token, method: "PUT" })
-    return { running, ask, put }
+    return { ask, put, chat }
   })
 
 const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown>, count: number) =>
@@ -37,6 +49,20 @@ const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<un
   )
 
 describe("the guardian", () => {
+  it.scopedLive(
+    "lets no session of the router expire while its answer is under way",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const { ask, chat } = yield* start(url, { GUARDIAN_SESSION_TIMEOUT: "1s" })
+        yield* ask("/certificates", { agent: "Supervisor_Managed_Agent" })
+        expect(yield* chat("word ".repeat(20))).toContain("[DONE]")
+        const ended = "select end_reason from guardian.session where ended_at is not null"
+        expect(yield* rowsOnce(url, ended, [], 1)).toEqual([{ end_reason: "completed" }])
+      }),
+    60_000
+  )
+
   it.scopedLive("refuses while the gatekeeper cannot be asked, and records that", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
