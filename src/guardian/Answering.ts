@@ -47,15 +47,21 @@ export interface Done {
   /** For the trail. */
   readonly reason: string
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Takes back what was given, where the trail cannot say that it was. What was taken stays taken. */
-  readonly undo?: Effect.Effect<unknown, DatabaseUnavailable>
+  /**
+   * Takes back what was done, where the trail cannot say that it was; left out where nothing was changed. `stands`: what is
+   * revoked or ended stays so, and the log says it.
+   */
+  readonly undo?: Effect.Effect<unknown, DatabaseUnavailable> | "stands"
 }
 
 export interface Caller extends Authorized {
   readonly requestId: string
 }
 
-/** One thing that the guardian is asked. */
+/**
+ * One thing that the guardian is asked. `I` holds what `resource` is made of, whatever had to be looked up for it included: work
+ * that looked again could find something else than the gatekeeper allowed.
+ */
 export interface Task<I> {
   /** Names it in the trail: `session.start`. */
   readonly event: string
@@ -63,7 +69,7 @@ export interface Task<I> {
   readonly may: "read" | "write" | "execute"
   /** The resource of a request whose own cannot be read. */
   readonly within: string
-  readonly resource: (input: I) => Effect.Effect<string, DatabaseUnavailable>
+  readonly resource: (input: I) => string
   readonly work: (input: I, caller: Caller) => Effect.Effect<Done, Refused | NotCertified | DatabaseUnavailable>
 }
 
@@ -104,7 +110,7 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
   const answer = <I>(
     task: Task<I>,
     request: HttpServerRequest.HttpServerRequest,
-    input: Effect.Effect<I, InvalidRequest>
+    input: Effect.Effect<I, InvalidRequest | DatabaseUnavailable>
   ) => {
     const id = requestId(request)
     const authorization = request.headers["authorization"]
@@ -171,14 +177,13 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
             return yield* deny(code, failure.message, resource, caller.ghostId)
           }
           const { body, metadata, reason, status, undo } = outcome.right
+          const stands = (why: string) =>
+            Effect.logError(`ALARM: ${task.event} on ${resource} has no row in the trail and stands${why}`)
           const auditId = yield* record("ALLOWED", resource, reason, caller.ghostId, metadata).pipe(
-            Effect.tapError(() =>
-              Effect.catchAll(undo ?? Effect.void, (error) =>
-                Effect.logError(
-                  `ALARM: ${task.event} on ${resource} has no row in the trail and stands: ${error.reason}`
-                )
-              )
-            )
+            Effect.tapError(() => {
+              if (undo === undefined) return Effect.void
+              return undo === "stands" ? stands("") : Effect.catchAll(undo, (error) => stands(`: ${error.reason}`))
+            })
           )
           return HttpServerResponse.unsafeJson(body, {
             status: status ?? 200,
@@ -189,10 +194,12 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
 
     return Effect.gen(function* () {
       const given = yield* Effect.either(input)
-      if (Either.isLeft(given)) return yield* invalid(given.left)
-      const found = yield* Effect.either(task.resource(given.right))
-      if (Either.isLeft(found)) return yield* deny("database_unavailable", found.left.message, task.within, null)
-      const resource = found.right
+      if (Either.isLeft(given)) {
+        return yield* given.left._tag === "InvalidRequest"
+          ? invalid(given.left)
+          : deny("database_unavailable", given.left.message, task.within, null)
+      }
+      const resource = task.resource(given.right)
       const tooLong = resourceProblem(resource)
       if (tooLong !== undefined) return yield* invalid(new InvalidRequest({ code: "invalid_request", reason: tooLong }))
       const caller = yield* Effect.either(authorize(resource))

@@ -12,7 +12,7 @@ interface OneBadge {
 const missing = ({ badge, ghost }: OneBadge) =>
   new Refused({ code: "badge_not_found", reason: `${ghost} has no badge ${JSON.stringify(badge)}` })
 
-const resource = ({ badge, ghost }: OneBadge) => Effect.succeed(badgeResource(ghost, badge))
+const resource = ({ badge, ghost }: OneBadge) => badgeResource(ghost, badge)
 
 /** What can be asked of badges. */
 export const badgeTasks = (badges: typeof Badges.Service) => {
@@ -20,7 +20,7 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
     event: "badge.list",
     may: "read",
     within: "badges",
-    resource: ({ ghost }) => Effect.succeed(`badges/${ghost}`),
+    resource: ({ ghost }) => `badges/${ghost}`,
     work: ({ ghost }) =>
       Effect.map(badges.list(ghost), (found) => ({
         body: { ghost_id: ghost, badges: found.map(badgeView), total: found.length },
@@ -45,16 +45,15 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
     within: "badges",
     resource,
     work: (asked) =>
-      Effect.flatMap(badges.grant(asked.ghost, asked.badge), ({ badge, isNew }) =>
-        badge === undefined
-          ? // Taken by another between the two looks: it is theirs that came last.
-            Effect.fail(missing(asked))
-          : Effect.succeed({
-              status: isNew ? 201 : 200,
-              body: badgeView(badge),
-              reason: isNew ? "granted" : `granted before, at ${DateTime.formatIso(badge.grantedAt)}`,
-              ...(isNew ? { undo: badges.take(asked.ghost, asked.badge) } : {})
-            } as const)
+      Effect.map(
+        badges.grant(asked.ghost, asked.badge),
+        ({ badge, isNew }) =>
+          ({
+            status: isNew ? 201 : 200,
+            body: badgeView(badge),
+            reason: isNew ? "granted" : `granted before, at ${DateTime.formatIso(badge.grantedAt)}`,
+            ...(isNew ? { undo: badges.take(asked.ghost, asked.badge) } : {})
+          }) as const
       )
   }
   const take: Task<OneBadge> = {
@@ -68,7 +67,9 @@ export const badgeTasks = (badges: typeof Badges.Service) => {
           ? Effect.fail(missing(asked))
           : Effect.succeed({
               body: badgeView(taken),
-              reason: `taken; granted at ${DateTime.formatIso(taken.grantedAt)}`
+              reason: `taken; granted at ${DateTime.formatIso(taken.grantedAt)}`,
+              // Nothing else tells that it was there.
+              undo: badges.restore(taken)
             })
       )
   }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { DatabaseError } from "../platform/DatabaseError.ts"
 import { type CertificateRow, certificateColumns, certificateRows, isoOfMicros } from "./CertificateRow.ts"
 import { type Claims, issuer, seal, unseal } from "./CertificateSeal.ts"
 import { certified, type NotCertified } from "./Certification.ts"
@@ -66,17 +67,20 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     readonly issue: (issuing: Issuing) => Effect.Effect<IssuedCertificate, DatabaseUnavailable>
     /**
      * Takes over a certificate of another issuing; without `signed` it is signed anew. False where there is one of its id, in
-     * force or not.
+     * force or not. It is there only if `recording` succeeds, which is done where it is new.
      */
-    readonly adopt: (
+    readonly adopt: <E>(
       claims: Claims,
-      signed: { readonly keyId: string; readonly signature: string } | undefined
-    ) => Effect.Effect<boolean, DatabaseUnavailable>
+      signed: { readonly keyId: string; readonly signature: string } | undefined,
+      recording: Effect.Effect<unknown, E>
+    ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
     /** The agent's newest certificate that is in force, its signature checked now. */
     readonly inForce: (agent: string) => Effect.Effect<InForce, NotCertified | DatabaseUnavailable>
     readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
     /** By its public id. */
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
+    /** Whether there is a table to find any in: a command may come before the first start. */
+    readonly isReady: Effect.Effect<boolean, DatabaseUnavailable>
     /**
      * In force no more from the commit on; its sessions end with it. Undefined when there is no such certificate. A repeat
      * answers what the first did.
@@ -108,15 +112,21 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         )
 
       /** False where a certificate of that id is there. */
-      const add = ({ claims, keyId, signature }: IssuedCertificate) =>
-        Effect.map(
-          bounded(sql`
-            insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
-            values (${claims.jti}::uuid, ${claims.sub}, ${claims.version}, to_timestamp(${claims.iat}::bigint),
-              to_timestamp(${claims.exp}::bigint), ${keyId}, ${signature})
-            on conflict (jti) do nothing
-            returning id`),
-          (rows) => rows.length > 0
+      const add = <E = never>(
+        { claims, keyId, signature }: IssuedCertificate,
+        recording: Effect.Effect<unknown, E> = Effect.void
+      ) =>
+        transaction((connection) =>
+          Effect.flatMap(
+            connection.query(
+              `insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
+               values ($1::uuid, $2, $3, to_timestamp($4::bigint), to_timestamp($5::bigint), $6, $7)
+               on conflict (jti) do nothing
+               returning id`,
+              [claims.jti, claims.sub, claims.version, claims.iat, claims.exp, keyId, signature]
+            ),
+            ({ rows }) => (rows.length > 0 ? Effect.as(recording, true) : Effect.succeed(false))
+          )
         )
 
       return {
@@ -133,9 +143,13 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           yield* add(issued)
           return issued
         }),
-        adopt: Effect.fn("Certificates.adopt")(function* (claims, signed) {
-          return yield* add({ claims, ...(signed ?? { keyId: keys.active.id, signature: yield* seal(keys, claims) }) })
-        }),
+        adopt: (claims, signed, recording) =>
+          Effect.flatMap(
+            signed === undefined
+              ? Effect.map(seal(keys, claims), (signature) => ({ keyId: keys.active.id, signature }))
+              : Effect.succeed(signed),
+            (sealed) => add({ claims, ...sealed }, recording)
+          ).pipe(Effect.withSpan("Certificates.adopt")),
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
           const standing = yield* newest(agent, "standing", candidates)
           const rows = standing.length > 0 ? standing : yield* newest(agent, "any", 1)
@@ -168,6 +182,16 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           )
           return (yield* certificateRows(rows))[0]
         }),
+        isReady: Effect.map(
+          bounded(
+            sql`
+              select exists (
+                select from pg_catalog.pg_attribute
+                where attrelid = pg_catalog.to_regclass('guardian.certificate') and attname = 'jti' and not attisdropped
+              ) as ready`.withoutTransform
+          ),
+          (rows) => rows[0]?.["ready"] === true
+        ),
         revoke: Effect.fn("Certificates.revoke")(function* (id, by) {
           const revoked = yield* transaction((connection) =>
             Effect.gen(function* () {
@@ -180,7 +204,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               )
               if (rows[0] === undefined) return []
               const ended = yield* connection.query(
-                `update guardian.session set ended_at = clock_timestamp(), end_reason = 'revoked'
+                `update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
                  where certificate_id = $1 and ended_at is null
                  returning session_id`,
                 [rows[0]["id"]]

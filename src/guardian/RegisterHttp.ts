@@ -50,14 +50,21 @@ const unknownCertificate = (id: string) =>
   new Refused({ code: "certificate_not_found", reason: `there is no certificate ${id}` })
 
 const within = (collection: string) => (query: ListQuery) =>
-  Effect.succeed(query.agent === undefined ? collection : `${collection}/${query.agent}`)
+  query.agent === undefined ? collection : `${collection}/${query.agent}`
+
+interface Revoking {
+  readonly id: string
+  readonly reason: string | null
+  /** Undefined where no certificate has the id. */
+  readonly agent: string | undefined
+}
 
 const certificateTasks = (certificates: typeof Certificates.Service) => ({
   issue: {
     event: "certificate.issue",
     may: "write",
     within: "certificates",
-    resource: ({ agent }: IssueRequest) => Effect.succeed(certificateResource(agent)),
+    resource: ({ agent }: IssueRequest) => certificateResource(agent),
     work: (given: IssueRequest) =>
       Effect.map(certificates.issue(given), ({ claims, keyId, signature }) => {
         const expires = isoOfSeconds(claims.exp)
@@ -82,18 +89,19 @@ const certificateTasks = (certificates: typeof Certificates.Service) => ({
     event: "certificate.revoke",
     may: "write",
     within: "certificates",
-    resource: ({ id }: { readonly id: string }) =>
-      Effect.map(certificates.find(id), (found) => certificateResource(found?.agent ?? id)),
-    work: (given: { readonly id: string; readonly reason: string | null }, caller: { readonly ghostId: string }) =>
+    resource: ({ agent, id }: Revoking) => certificateResource(agent ?? id),
+    work: (given: Revoking, caller: { readonly ghostId: string }) =>
       Effect.gen(function* () {
+        if (given.agent === undefined) return yield* unknownCertificate(given.id)
         const revoked = yield* certificates.revoke(given.id, { ghostId: caller.ghostId, reason: given.reason })
         if (revoked === undefined) return yield* unknownCertificate(given.id)
         const { agent, id, reason, revokedAt, sessions } = revoked
         return {
           body: { id, agent, revoked_at: revokedAt, reason, sessions_ended: sessions.length },
           reason: `revoked at ${revokedAt}${reason === null ? "" : `: ${reason}`}`,
-          metadata: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) }
-        }
+          metadata: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) },
+          undo: "stands"
+        } as const
       })
   } as const,
   list: {
@@ -156,10 +164,11 @@ export const registerHandlers = HttpApiBuilder.group(GuardianApi, "register", (g
           answer(
             certificate.revoke,
             request,
-            Effect.zipWith(certificateIdOf(path.id), optionalBodyOf(parseRevocation)(request), (id, { reason }) => ({
-              id,
-              reason
-            }))
+            Effect.gen(function* () {
+              const id = yield* certificateIdOf(path.id)
+              const { reason } = yield* optionalBodyOf(parseRevocation)(request)
+              return { id, reason, agent: (yield* certificates.find(id))?.agent }
+            })
           )
         )
         .handleRaw("certificates", ({ request }) =>

@@ -20,6 +20,9 @@ export interface QueryShape {
 
 const maximumLimit = 1_000
 
+/** A query of nothing but mistakes would be answered, and recorded, many times as long as it is. */
+const maximumTold = 3
+
 /** A row's number. */
 export const rowNumber = /^\d{1,18}$/
 
@@ -60,6 +63,10 @@ export const parseListQuery = (search: string, shape: QueryShape): Either.Either
     problems.push('"cursor" is not one that this list gave; ask again without it for the first page')
   }
   return problems.length > 0
-    ? Either.left(problems.join("; "))
+    ? Either.left(
+        problems.length > maximumTold
+          ? `${problems.slice(0, maximumTold).join("; ")}; and ${problems.length - maximumTold} more`
+          : problems.join("; ")
+      )
     : Either.right({ agent, active: active === undefined ? undefined : active === "true", limit, after })
 }

@@ -38,6 +38,9 @@ const storable = (text: string): string => text.toWellFormed().replaceAll("\0", 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Not the start of a long one: as a key, too, somebody may send what was said. */
+const nameOf = (key: string): string => (key.length > maximumKey ? `(${key.length} characters)` : key)
+
 class TooMuch extends Error {}
 
 /**
@@ -49,7 +52,7 @@ export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, strin
   const dropped: Array<string> = []
   let members = 0
   const drop = (path: ReadonlyArray<string>) => {
-    if (dropped.length < maximumNamed) dropped.push(storable(path.map((key) => key.slice(0, maximumKey)).join(".")))
+    if (dropped.length < maximumNamed) dropped.push(storable(path.map(nameOf).join(".")))
     return undefined
   }
   const keep = (value: unknown, path: ReadonlyArray<string>): unknown => {

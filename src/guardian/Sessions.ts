@@ -14,6 +14,12 @@ export interface Starting {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
+/** A session by its name, as long as it is this agent's. */
+export interface OfAgent {
+  readonly sessionId: string
+  readonly agent: string
+}
+
 export interface SessionsQuery {
   readonly agent?: string | undefined
   readonly active?: boolean | undefined
@@ -38,10 +44,10 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
     readonly withdraw: (starting: Starting) => Effect.Effect<void, DatabaseUnavailable>
     readonly find: (sessionId: string) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** The session as it is now; its time moves only where it is active. Undefined when unknown. */
-    readonly beat: (sessionId: string) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    readonly beat: (which: OfAgent) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** Completes it where it is active; else as it ended before. Undefined when unknown. */
     readonly end: (
-      sessionId: string,
+      which: OfAgent,
       outputFile: string | null
     ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** One page, newest first. */
@@ -66,9 +72,11 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
       })
 
       /** What `change` returned, else the session as it is. */
-      const changed = (sessionId: string, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
+      const changed = ({ agent, sessionId }: OfAgent, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
         Effect.flatMap(Effect.flatMap(change, sessionRows), ([row]) =>
-          row === undefined ? find(sessionId) : Effect.succeed(row)
+          row === undefined
+            ? Effect.map(find(sessionId), (found) => (found?.agent === agent ? found : undefined))
+            : Effect.succeed(row)
         )
 
       return {
@@ -93,28 +101,28 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
         }),
         withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
           yield* bounded(sql`
-            update guardian.session set ended_at = clock_timestamp(), end_reason = 'withdrawn'
+            update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'withdrawn'
             where session_id = ${sessionId} and request_id = ${requestId} and ended_at is null`)
         }),
-        beat: Effect.fn("Sessions.beat")((sessionId) =>
+        beat: Effect.fn("Sessions.beat")((which) =>
           changed(
-            sessionId,
+            which,
             bounded(
               sql`
                 update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
-                where session_id = ${sessionId} and ended_at is null
+                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
                 returning ${columns}`.withoutTransform
             )
           )
         ),
-        end: Effect.fn("Sessions.end")((sessionId, outputFile) =>
+        end: Effect.fn("Sessions.end")((which, outputFile) =>
           changed(
-            sessionId,
+            which,
             bounded(
               sql`
                 update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
                   output_file = ${outputFile}
-                where session_id = ${sessionId} and ended_at is null
+                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
                 returning ${columns}`.withoutTransform
             )
           )

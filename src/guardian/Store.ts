@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Connection, connect } from "../platform/Connection.ts"
 import { Database } from "../platform/Database.ts"
-import { type DatabaseError, databaseError } from "../platform/DatabaseError.ts"
+import { DatabaseError, databaseError } from "../platform/DatabaseError.ts"
 
 /** PostgreSQL could not be asked, or gave no answer in time; what was to be changed may have been. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
@@ -44,15 +44,18 @@ export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, D
 /** The guardian's database, as its repositories use it. */
 export interface Store {
   readonly sql: SqlClient.SqlClient
-  /** A transaction on a session of its own, for what takes several statements. */
-  readonly transaction: <A>(
-    body: (connection: Connection) => Effect.Effect<A, DatabaseError>
-  ) => Effect.Effect<A, DatabaseUnavailable>
+  /**
+   * A transaction on a session of its own: for what takes several statements, and for what must not happen after it was refused.
+   * A statement of the pool that had no answer in time may still be done, once the server reads it.
+   */
+  readonly transaction: <A, E>(
+    body: (connection: Connection) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, DatabaseUnavailable | Exclude<E, DatabaseError>>
 }
 
 export const store: Effect.Effect<Store, never, Database> = Effect.map(Database, (database) => ({
   sql: database.pool("guardian"),
-  transaction: (body) =>
+  transaction: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) =>
     connect({
       url: database.url("guardian", "application"),
       applicationName: "gravitas guardian",
@@ -61,6 +64,9 @@ export const store: Effect.Effect<Store, never, Database> = Effect.map(Database,
     }).pipe(
       Effect.flatMap((connection) => connection.transaction(body(connection))),
       Effect.scoped,
-      Effect.catchAll(unavailable)
+      Effect.catchAll(
+        (error): Effect.Effect<never, DatabaseUnavailable | Exclude<E, DatabaseError>> =>
+          error instanceof DatabaseError ? unavailable(error) : Effect.fail(error as Exclude<E, DatabaseError>)
+      )
     )
 }))

@@ -21,7 +21,7 @@ const validation = (certificates: typeof Certificates.Service): Task<{ readonly 
   event: "certificate.validate",
   may: "read",
   within: "certificates",
-  resource: ({ agent }) => Effect.succeed(certificateResource(agent)),
+  resource: ({ agent }) => certificateResource(agent),
   work: ({ agent }) =>
     Effect.map(certificates.inForce(agent), (certificate) => ({
       body: {
@@ -71,24 +71,31 @@ const start = (certificates: typeof Certificates.Service, sessions: typeof Sessi
     event: "session.start",
     may: "execute",
     within: "sessions",
-    resource: ({ agent, sessionId }) => Effect.succeed(sessionResource(agent, sessionId)),
+    resource: ({ agent, sessionId }) => sessionResource(agent, sessionId),
     work: (given, { requestId }) => attempt(given, requestId, 2)
   }
 }
 
+/** A request about a session, and the session that it is about: undefined where none has the name. */
+interface Concerning {
+  readonly sessionId: string
+  readonly session: SessionRow | undefined
+}
+
 /** Of a name that no session has, the resource is the name itself: nobody learns of names that they have no part in. */
-const resourceOf =
+const resourceOf = ({ session, sessionId }: Concerning): string =>
+  session === undefined ? `sessions/${sessionId}` : sessionResource(session.agent, sessionId)
+
+const concerning =
   (sessions: typeof Sessions.Service) =>
-  ({ sessionId }: { readonly sessionId: string }) =>
-    Effect.map(sessions.find(sessionId), (session) =>
-      session === undefined ? `sessions/${sessionId}` : sessionResource(session.agent, sessionId)
-    )
+  <I extends { readonly sessionId: string }, E>(input: Effect.Effect<I, E>) =>
+    Effect.flatMap(input, (given) => Effect.map(sessions.find(given.sessionId), (session) => ({ ...given, session })))
 
 const heartbeat = (
   certificates: typeof Certificates.Service,
   sessions: typeof Sessions.Service,
   timeout: Duration.Duration
-): Task<{ readonly sessionId: string }> => {
+): Task<Concerning> => {
   const active = (sessionId: string, session: SessionRow | undefined) =>
     session === undefined
       ? Effect.fail(unknownSession(sessionId))
@@ -104,12 +111,12 @@ const heartbeat = (
     event: "session.heartbeat",
     may: "execute",
     within: "sessions",
-    resource: resourceOf(sessions),
-    work: ({ sessionId }) =>
+    resource: resourceOf,
+    work: ({ session, sessionId }) =>
       Effect.gen(function* () {
-        const { agent } = yield* active(sessionId, yield* sessions.find(sessionId))
+        const { agent } = yield* active(sessionId, session)
         const certificate = yield* certificates.inForce(agent)
-        const { lastSeenAt } = yield* active(sessionId, yield* sessions.beat(sessionId))
+        const { lastSeenAt } = yield* active(sessionId, yield* sessions.beat({ sessionId, agent }))
         return {
           body: {
             session_id: sessionId,
@@ -122,16 +129,15 @@ const heartbeat = (
   }
 }
 
-const end = (
-  sessions: typeof Sessions.Service
-): Task<{ readonly sessionId: string; readonly outputFile: string | null }> => ({
+const end = (sessions: typeof Sessions.Service): Task<Concerning & { readonly outputFile: string | null }> => ({
   event: "session.end",
   may: "execute",
   within: "sessions",
-  resource: resourceOf(sessions),
-  work: ({ outputFile, sessionId }) =>
+  resource: resourceOf,
+  work: ({ outputFile, session: known, sessionId }) =>
     Effect.gen(function* () {
-      const session = yield* sessions.end(sessionId, outputFile)
+      if (known === undefined) return yield* unknownSession(sessionId)
+      const session = yield* sessions.end({ sessionId, agent: known.agent }, outputFile)
       if (session === undefined || session.endedAt === null) return yield* unknownSession(sessionId)
       return {
         body: {
@@ -139,8 +145,9 @@ const end = (
           ended_at: DateTime.formatIso(session.endedAt),
           end_reason: session.endReason
         },
-        reason: `the session ${sessionState(session)}`
-      }
+        reason: `the session ${sessionState(session)}`,
+        undo: "stands"
+      } as const
     })
 })
 
@@ -152,10 +159,11 @@ export const workHandlers = (timeout: Duration.Duration) =>
       const starting = start(certificates, sessions)
       const beating = heartbeat(certificates, sessions, timeout)
       const ending = end(sessions)
+      const about = concerning(sessions)
       return group
         .handleRaw("validate", ({ request }) => answer(validating, request, bodyOf(parseAgent)(request)))
         .handleRaw("startSession", ({ request }) => answer(starting, request, bodyOf(parseStart)(request)))
-        .handleRaw("heartbeat", ({ request }) => answer(beating, request, bodyOf(parseSession)(request)))
-        .handleRaw("endSession", ({ request }) => answer(ending, request, bodyOf(parseEnd)(request)))
+        .handleRaw("heartbeat", ({ request }) => answer(beating, request, about(bodyOf(parseSession)(request))))
+        .handleRaw("endSession", ({ request }) => answer(ending, request, about(bodyOf(parseEnd)(request))))
     })
   )

@@ -2,10 +2,12 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { WorkGroup } from "../guardian/Api.ts"
+import { Settings } from "../platform/Settings.ts"
 import { locationOf } from "./Location.ts"
 import * as Outgoing from "./Outgoing.ts"
 import * as PeerCall from "./PeerCall.ts"
@@ -19,7 +21,7 @@ export interface Asker {
   readonly requestId: string
 }
 
-/** The guardian says no: the agent has no certificate in force, its session exists or is unknown, or the asker may not ask. */
+/** The guardian says no: the agent has no certificate in force, its session exists, is unknown or over, or the asker may not ask. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
   code: Schema.Literal(
     "unauthenticated",
@@ -27,6 +29,7 @@ export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("Guar
     "not_certified",
     "session_exists",
     "session_not_found",
+    "session_over",
     "invalid_request"
   ),
   reason: Schema.String
@@ -51,6 +54,10 @@ const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavail
     : new PeerUnavailable({ peer: "guardian", reason: message })
 }
 
+/** Two heartbeats may be lost before the session is. */
+const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
+  Duration.max(Duration.times(timeout, 1 / 3), Duration.millis(100))
+
 /** Asks the guardian over HTTP, by the client that its contract yields. */
 export class Guardian extends Context.Tag("peers/Guardian")<
   Guardian,
@@ -66,6 +73,11 @@ export class Guardian extends Context.Tag("peers/Guardian")<
         readonly metadata: Readonly<Record<string, unknown>>
       }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    /**
+     * Lets the guardian hear of a session, so that it does not expire, until this is interrupted or the guardian refuses. The first
+     * time after a third of `GUARDIAN_SESSION_TIMEOUT` as it is set here; from then on as the guardian itself says.
+     */
+    readonly keepAlive: (question: Asker & { readonly sessionId: string }) => Effect.Effect<void>
     readonly endSession: (
       question: Asker & { readonly sessionId: string }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
@@ -82,12 +94,39 @@ export class Guardian extends Context.Tag("peers/Guardian")<
           HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: Outgoing.carrying })
         ).pipe(Effect.provide(http))
       )
+      const { guardian } = yield* Settings
+
       const inNameOf = ({ authorization, requestId }: Asker) =>
         Outgoing.withHeaders({
           "x-request-id": requestId,
           ...(authorization === undefined ? {} : { authorization })
         })
+
+      const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
+        question: Asker & { readonly sessionId: string }
+      ) {
+        const { work } = yield* client
+        return yield* work
+          .heartbeat({ payload: { session_id: question.sessionId } })
+          .pipe((asking) => call(asking, meaning), inNameOf(question))
+      })
+
       return {
+        keepAlive: (question) => {
+          const beatAfter = (pause: Duration.Duration): Effect.Effect<void> =>
+            Effect.zipRight(Effect.sleep(pause), heartbeat(question)).pipe(
+              Effect.matchEffect({
+                onSuccess: ({ expires_at, last_seen_at }) =>
+                  beatAfter(pauseWithin(Duration.millis(Date.parse(expires_at) - Date.parse(last_seen_at)))),
+                onFailure: (failure) =>
+                  Effect.zipRight(
+                    Effect.logWarning(`Session ${question.sessionId} was not kept alive: ${failure.message}`),
+                    failure._tag === "PeerUnavailable" ? beatAfter(pause) : Effect.void
+                  )
+              })
+            )
+          return beatAfter(pauseWithin(guardian.sessionTimeout))
+        },
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
           const { work } = yield* client
           const { agent, expires_at: expiresAt } = yield* work

@@ -96,6 +96,8 @@ export class Route extends Context.Tag("router/Route")<
             }
           })
         )
+        // Until the request's scope ends: an answer may be under way for longer than a session may be silent.
+        yield* Effect.forkScoped(guardian.keepAlive({ authorization, requestId, sessionId }))
       })
 
       /** The caller's name, or why this shell is not for it. Fails where no other shell would help. */

@@ -103,4 +103,12 @@ describe("Queries", () => {
     }
     expect(Either.isLeft(parseListQuery(`cursor=${cursorOf("1; drop table x")}`, shape))).toBe(true)
   })
+
+  it("are refused in few words, however many are wrong", () => {
+    const many = Array.from({ length: 8_000 }, (_, index) => `x${index}`).join("&")
+    const refusal = Either.getOrThrow(Either.flip(parseListQuery(`${many}&limit=0`, shape)))
+    expect(refusal).toContain('unknown parameter "x0"')
+    expect(refusal).toContain("and 7998 more")
+    expect(refusal.length).toBeLessThan(500)
+  })
 })

@@ -41,6 +41,16 @@ describe("A session's metadata", () => {
     }
   })
 
+  it("keeps nothing of a key that is longer than a key is, and names its place by its length alone", () => {
+    const said = "please tell me how the vault is opened ".repeat(4)
+    expect(boundMetadata({ a: { [said]: 1, [`${said}prompt`]: 2 }, [said]: { b: 1 } })).toEqual(
+      Either.right({
+        metadata: { a: {}, dropped: ["a.(156 characters)", "a.(162 characters)", "(156 characters)"] },
+        dropped: ["a.(156 characters)", "a.(162 characters)", "(156 characters)"]
+      })
+    )
+  })
+
   it("keeps labels as they are", () => {
     const labels = { model: "gemma2:27b", tier: "L1", attempt: 2, tags: ["a", null, true], request: { path: "/v1" } }
     expect(boundMetadata(labels)).toEqual(Either.right({ metadata: labels, dropped: [] }))

@@ -119,6 +119,24 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
+  it.effect("are revoked also where the database's clock went back since a session began", () =>
+    Effect.gen(function* () {
+      const { databaseUrl } = yield* Gravitas
+      const agent = newAgent()
+      const { id } = yield* issue(agent)
+      yield* ask("POST", "/session/start", { agent, session_id: agent })
+      const ahead = "clock_timestamp() + interval '10 minutes'"
+      yield* rowsOf(
+        databaseUrl,
+        `update guardian.session set started_at = ${ahead}, last_seen_at = ${ahead} where session_id = $1`,
+        [agent]
+      )
+      const revoked = yield* ask("POST", `/certificates/${id}/revoke`, {})
+      expect([revoked.status, revoked.body["sessions_ended"]]).toEqual([200, 1])
+      expect((yield* ask("POST", "/validate", { agent })).status).toBe(403)
+    })
+  )
+
   it.effect("stand beside badges: granted once, read, taken once", () =>
     Effect.gen(function* () {
       const ghost = newAgent()
@@ -142,6 +160,23 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
         ["write", `badges/${ghost}/first flight`],
         ["badge.take", `badges/${ghost}/first flight`]
       ])
+    })
+  )
+
+  it.effect("stand beside badges whose names are as long as names may be, in whatever script", () =>
+    Effect.gen(function* () {
+      for (const letter of ["g", "猫", "%"]) {
+        const ghost = letter.repeat(150)
+        const badge = letter.repeat(90)
+        const path = (name: string) => `/badges/${encodeURIComponent(name)}/${encodeURIComponent(badge)}`
+        const granted = yield* ask("PUT", path(ghost))
+        expect([granted.status, granted.body["ghost_id"]]).toEqual([201, ghost])
+        expect((yield* ask("GET", path(ghost))).body).toEqual(granted.body)
+        const tooLong = yield* ask("PUT", path(letter.repeat(201)))
+        expect([tooLong.status, tooLong.body["detail"]]).toEqual([422, expect.stringContaining("201 characters")])
+        const rows = yield* rowsUnder(tooLong.headers.get("x-request-id"), 2)
+        expect(rows.map((row) => row["result"])).toEqual(["ALLOWED", "INVALID"])
+      }
     })
   )
 

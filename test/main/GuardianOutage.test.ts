@@ -24,7 +24,20 @@ const start = (url: Redacted.Redacted, environment: Readonly<Record<string, stri
     const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
     const ask = (path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}) =>
       request(`${guardian}${path}`, { token, headers, ...(body === undefined ? {} : { body }) })
-    return { running, ask }
+    /** A streamed answer of the router, whole. */
+    const chat = (content: string) =>
+      Effect.flatMap(running.url("router"), (router) =>
+        Effect.promise(async () => {
+          const answer = await fetch(`${router}/v1/chat/completions`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${token}` },
+            body: JSON.stringify({ model: "echo-slow", messages: [{ role: "user", content }], stream: true })
+          })
+          return answer.text()
+        })
+      )
+    const put = (path: string) => request(`${guardian}${path}`, { token, method: "PUT" })
+    return { ask, put, chat }
   })
 
 const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown>, count: number) =>
@@ -36,6 +49,20 @@ const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<un
   )
 
 describe("the guardian", () => {
+  it.scopedLive(
+    "lets no session of the router expire while its answer is under way",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const { ask, chat } = yield* start(url, { GUARDIAN_SESSION_TIMEOUT: "1s" })
+        yield* ask("/certificates", { agent: "Supervisor_Managed_Agent" })
+        expect(yield* chat("word ".repeat(20))).toContain("[DONE]")
+        const ended = "select end_reason from guardian.session where ended_at is not null"
+        expect(yield* rowsOnce(url, ended, [], 1)).toEqual([{ end_reason: "completed" }])
+      }),
+    60_000
+  )
+
   it.scopedLive("refuses while the gatekeeper cannot be asked, and records that", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -63,7 +90,7 @@ describe("the guardian", () => {
     () =>
       Effect.gen(function* () {
         const postgres = yield* testPostgres()
-        const { ask } = yield* start(postgres.url)
+        const { ask, put } = yield* start(postgres.url)
         expect((yield* ask("/certificates", { agent: "Librarian" })).status).toBe(201)
         yield* postgres.pause
         const asked = yield* Clock.currentTimeMillis
@@ -71,7 +98,9 @@ describe("the guardian", () => {
           [
             ask("/validate", { agent: "Librarian" }, { "x-request-id": "away-1" }),
             ask("/session/start", { agent: "Librarian", session_id: "s" }, { "x-request-id": "away-2" }),
-            ask("/session/end", { session_id: "s" }, { "x-request-id": "away-3" })
+            ask("/session/end", { session_id: "s" }, { "x-request-id": "away-3" }),
+            ask("/certificates", { agent: "Scout" }),
+            put("/badges/Scout/trusted")
           ],
           { concurrency: "unbounded" }
         )
@@ -89,6 +118,9 @@ describe("the guardian", () => {
         expect(rows.map((row) => row["action"])).toEqual(["certificate.validate", "session.start", "session.end"])
         const session = randomUUID()
         expect((yield* ask("/session/start", { agent: "Librarian", session_id: session })).status).toBe(200)
+        // What was denied is not done afterwards, when the server reads what waited for it.
+        expect(yield* rowsOf(postgres.url, "select from guardian.certificate where agent = 'Scout'")).toEqual([])
+        expect(yield* rowsOf(postgres.url, "select from guardian.agent_badges")).toEqual([])
       }),
     60_000
   )

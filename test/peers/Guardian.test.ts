@@ -54,6 +54,27 @@ describe("a question to the guardian", () => {
     )
   }
 
+  it.scopedLive("keeps a session alive until the guardian refuses, and tries again where it does not answer", () =>
+    Effect.gen(function* () {
+      const alive = {
+        session_id: "s",
+        last_seen_at: "2026-01-01T00:00:00.000Z",
+        expires_at: "2026-01-01T00:00:00.300Z"
+      }
+      const peer = yield* peerServer((response, count) => {
+        if (count === 2) return void response.destroy()
+        return count < 5 ? json(response, 200, alive) : json(response, 409, refusal("session_over"))
+      })
+      const guarding = Effect.flatMap(Guardian, (guardian) => guardian.keepAlive({ ...asker, sessionId: "s" }))
+      yield* guarding.pipe(
+        Effect.timeout("10 seconds"),
+        Effect.provide(peersAt(peer.url, "250ms", { GUARDIAN_SESSION_TIMEOUT: "1s" }))
+      )
+      expect(peer.seen.map(({ path }) => path)).toEqual(Array.from({ length: 5 }, () => "/session/heartbeat"))
+      expect(peer.seen[0]).toMatchObject({ headers: { authorization: "Bearer t" }, body: '{"session_id":"s"}' })
+    })
+  )
+
   it.scopedLive("is unavailable, by its name, where it does not answer", () =>
     Effect.gen(function* () {
       const peer = yield* peerServer(() => {})

@@ -66,14 +66,14 @@ export const deadUrl = Effect.async<string>((resume) => {
 })
 
 /** The clients of the peers at `url`. */
-export const peersAt = (url: string, timeout = "250ms") =>
+export const peersAt = (url: string, timeout = "250ms", environment: Readonly<Record<string, string>> = {}) =>
   Layer.mergeAll(Gatekeeper.layer, Guardian.layer).pipe(
     Layer.provide(Settings.layer),
     Layer.provide(Addresses.layer),
     Layer.provide(
       Layer.setConfigProvider(
         ConfigProvider.fromMap(
-          new Map(Object.entries({ GATEKEEPER_URL: url, GUARDIAN_URL: url, PEER_TIMEOUT: timeout }))
+          new Map(Object.entries({ GATEKEEPER_URL: url, GUARDIAN_URL: url, PEER_TIMEOUT: timeout, ...environment }))
         )
       )
     ),

@@ -1,9 +1,13 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { AuditId } from "../../audit/AuditId.ts"
 import { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import { commonExitCode } from "../../platform/console/ExitCode.ts"
 import { type Claims, openSeal } from "../CertificateSeal.ts"
 import { Certificates } from "../Certificates.ts"
@@ -98,8 +102,17 @@ const readFile = (path: string, assumeUtc: boolean) =>
     const files = yield* FileSystem.FileSystem
     const info = yield* Effect.mapError(files.stat(path), () => "it cannot be read")
     if (info.type !== "File") return yield* Effect.fail("it is no file")
-    if (info.size > maximumFileBytes) return yield* Effect.fail(`it is larger than ${maximumFileBytes} bytes`)
-    const bytes = yield* Effect.mapError(files.readFile(path), () => "it cannot be read")
+    // The kernel's own files have no length: one that a link leads to may never end, or never begin.
+    if (info.size === FileSystem.Size(0)) return yield* Effect.fail("it is empty")
+    const tooLarge = `it is larger than ${maximumFileBytes} bytes`
+    if (info.size > maximumFileBytes) return yield* Effect.fail(tooLarge)
+    // It may grow meanwhile.
+    const chunks = yield* files.stream(path, { bytesToRead: maximumFileBytes + 1 }).pipe(
+      Stream.runCollect,
+      Effect.mapError(() => "it cannot be read")
+    )
+    const bytes = Buffer.concat(Chunk.toReadonlyArray(chunks))
+    if (bytes.length > maximumFileBytes) return yield* Effect.fail(tooLarge)
     const text = yield* Either.try({
       try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
       catch: () => "it is not UTF-8"
@@ -126,27 +139,36 @@ export const importCertificates = (request: ImportRequest) =>
     const certificates = yield* Certificates
     const trail = yield* AuditLog
 
+    /** The row of the trail comes before the certificate's commit: none is in force that nobody recorded. */
     const adopt = ({ claims, signed }: Sealed, file: string) =>
-      Effect.gen(function* () {
-        if (!(yield* certificates.adopt(claims, signed))) return false
-        yield* trail
-          .record({
-            action: "certificate.import",
-            resource: certificateResource(claims.sub),
-            ghostId: null,
-            shellId: null,
-            result: "ALLOWED",
-            reason: signed === undefined ? "signed anew" : "its signature stands",
-            requestId: null,
-            metadata: { by: request.by, file, certificate_id: claims.jti }
-          })
+      Effect.suspend(() => {
+        const event: AuditEvent = {
+          action: "certificate.import",
+          resource: certificateResource(claims.sub),
+          ghostId: null,
+          shellId: null,
+          result: "ALLOWED",
+          reason: signed === undefined ? "signed anew" : "its signature stands",
+          requestId: null,
+          metadata: { by: request.by, file, certificate_id: claims.jti }
+        }
+        let recorded: AuditId | undefined
+        const recording = Effect.tap(trail.record(event), (id) => {
+          recorded = id
+        })
+        return certificates
+          .adopt(claims, signed, recording)
           .pipe(
-            Effect.tapError(() =>
-              Effect.ignore(certificates.revoke(claims.jti, { ghostId: "import", reason: "it could not be recorded" }))
+            Effect.tapError((error) =>
+              recorded === undefined ? Effect.void : trail.withdraw(event, recorded, error.message)
             )
           )
-        return true
       }).pipe(Effect.uninterruptible)
+
+    const isReady = yield* Effect.mapError(
+      certificates.isReady,
+      ({ message }) => new ImportStopped({ done: 0, reason: message })
+    )
 
     const one = (file: string) =>
       Effect.gen(function* () {
@@ -164,7 +186,7 @@ export const importCertificates = (request: ImportRequest) =>
         if (Either.isLeft(taken)) return refused(taken.left, parsed.right.agent)
         const { claims, signed } = taken.right
         const isNew = request.dryRun
-          ? (yield* certificates.find(claims.jti)) === undefined
+          ? !isReady || (yield* certificates.find(claims.jti)) === undefined
           : yield* adopt(taken.right, file)
         const done = request.dryRun ? "accepted" : signed === undefined ? "resigned" : "imported"
         const imported: Imported = {

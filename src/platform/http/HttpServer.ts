@@ -1,6 +1,7 @@
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -14,7 +15,7 @@ import { shutdownShares } from "../ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
-import { listen } from "./Listener.ts"
+import { listen, maximumHeaderBytes } from "./Listener.ts"
 import { metricsPage } from "./MetricsPage.ts"
 import { aboutPaths, documented } from "./OpenApiDocument.ts"
 import { type RouteList, routeTable } from "./RouteTable.ts"
@@ -52,7 +53,9 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string)
       yield* aboutRoutes(service)
       const middleware = yield* HttpApiBuilder.Middleware
       yield* middleware.add(answerUndecoded)
-      const app = answerStrays(service, table)(yield* HttpApiBuilder.httpApp)
+      // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
+      const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
+      const app = answerStrays(service, table)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.

@@ -51,8 +51,8 @@ const refuseWhileDraining = (service: ServiceName, id: string, response: Http.Se
   response.end(errorText({ code: "shutting_down", message, requestId: id }))
 }
 
-/** Longer headers are refused with 431; a token takes most of what is allowed. */
-const maximumHeaderBytes = 32 * 1024
+/** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
+export const maximumHeaderBytes = 32 * 1024
 
 /** What Node could not read as a request at all gets the body of every other refusal; there is nothing to decide or record. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {

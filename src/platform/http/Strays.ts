@@ -57,23 +57,27 @@ export const answerStrays =
         if (isRouteNotFound(error)) {
           const path = request.url.split("?", 1)[0] ?? ""
           const asked = `${request.method} ${path.slice(0, 200)}`
-          const allowed = routes(path)?.methods.join(", ")
-          return Effect.succeed(
-            allowed === undefined
-              ? errorResponse({
-                  status: 404,
-                  code: "not_found",
-                  message: `${titleOf(service)} has no ${asked}`,
-                  requestId: id
-                })
-              : errorResponse({
-                  status: 405,
-                  code: "method_not_allowed",
-                  message: `${titleOf(service)} has no ${asked}; the path takes ${allowed}`,
-                  requestId: id,
-                  headers: { allow: allowed }
-                })
-          )
+          const methods = routes(path)?.methods
+          const strayed = (
+            status: number,
+            code: string,
+            problem: string,
+            headers: Readonly<Record<string, string>> = {}
+          ) =>
+            Effect.succeed(
+              errorResponse({ status, code, message: `${titleOf(service)} ${problem}`, requestId: id, headers })
+            )
+          if (methods === undefined) return strayed(404, "not_found", `has no ${asked}`)
+          // For a path that it cannot decode, too, the platform says that there is no route.
+          if (methods.includes(request.method)) {
+            return strayed(
+              400,
+              "unreadable_request",
+              `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`
+            )
+          }
+          const allow = methods.join(", ")
+          return strayed(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
         }
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
         return Effect.logError("Request failed", cause).pipe(

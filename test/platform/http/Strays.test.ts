@@ -1,3 +1,4 @@
+import { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -29,6 +30,26 @@ describe("answerStrays", () => {
       const body = JSON.stringify(response.body)
       expect(body).not.toContain("secret of the house")
       expect(logged.join("\n")).toMatch(/secret of the house[\s\S]*request_id=request-1/)
+    })
+  )
+
+  it.effect("does not refuse a method that the path takes: it is the path that cannot be read", () =>
+    Effect.gen(function* () {
+      const table = routeTable(new Map([["/badges/:ghost", ["GET"]]]))
+      const asking = (method: string, path: string) => {
+        const given = HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { method }))
+        return answerStrays(
+          "guardian",
+          table
+        )(Effect.fail(new RouteNotFound({ request: given }))).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, given),
+          Effect.scoped,
+          Effect.map(({ status }) => status)
+        )
+      }
+      expect(yield* asking("GET", "/badges/%ff")).toBe(400)
+      expect(yield* asking("PUT", "/badges/%ff")).toBe(405)
+      expect(yield* asking("GET", "/nothing/%ff")).toBe(404)
     })
   )
 })

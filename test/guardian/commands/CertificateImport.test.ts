@@ -1,0 +1,121 @@
+import { symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { describe, expect, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
+import { AuditLog } from "../../../src/audit/AuditLog.ts"
+import { AuditUnavailable } from "../../../src/audit/AuditUnavailable.ts"
+import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
+import { Certificates } from "../../../src/guardian/Certificates.ts"
+import { importCertificates } from "../../../src/guardian/commands/CertificateImport.ts"
+import { SigningKeys } from "../../../src/guardian/SigningKeys.ts"
+import * as Migrator from "../../../src/migrator/Migrator.ts"
+import { Database } from "../../../src/platform/Database.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+import { rowsOf } from "../../support/Gravitas.ts"
+import { signingKey } from "../../support/Guardian.ts"
+import { temporaryHome } from "../../support/TemporaryHome.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+
+/** A trail whose `failing`th event does not get in. */
+const trailThatFails = (failing: number, events: Array<AuditEvent>) =>
+  Layer.succeed(AuditLog, {
+    record: (event) =>
+      Effect.suspend(() => {
+        events.push(event)
+        return events.length === failing
+          ? Effect.fail(new AuditUnavailable({ reason: "full", detail: "as told" }))
+          : Effect.succeed("00000000-0000-7000-8000-000000000000" as never)
+      }),
+    withdraw: () => Effect.void,
+    accepting: Effect.succeed(true),
+    status: Effect.dieMessage("nobody asks")
+  })
+
+const file = (agent: string) =>
+  JSON.stringify({
+    agent_name: agent,
+    issued_at: "2025-01-01T00:00:00Z",
+    expires_at: "2035-01-01T00:00:00Z",
+    version: 1
+  })
+
+const importing = Effect.gen(function* () {
+  const databaseUrl = yield* freshDatabase
+  const home = yield* temporaryHome
+  const directory = yield* temporaryHome
+  const environment = new Map([
+    ["DATABASE_URL", Redacted.value(databaseUrl)],
+    ["GRAVITAS_HOME", home],
+    ["GUARDIAN_SIGNING_KEY", signingKey]
+  ])
+  const base = Database.layer(["guardian"]).pipe(
+    Layer.provideMerge(
+      Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(environment))))
+    ),
+    Layer.provideMerge(NodeContext.layer),
+    Layer.provide(Logger.remove(Logger.defaultLogger))
+  )
+  const run = (options: { readonly failing?: number; readonly dryRun?: boolean } = {}) => {
+    const events: Array<AuditEvent> = []
+    const schema = options.dryRun === true ? Layer.empty : Layer.fresh(Layer.discard(Migrator.layer("guardian")))
+    return importCertificates({
+      directory,
+      resign: true,
+      assumeUtc: false,
+      dryRun: false,
+      by: "test",
+      ...options
+    }).pipe(
+      Effect.map((found) => found.map(({ file: name, outcome, reason }) => `${name}: ${reason ?? outcome}`)),
+      Effect.provide(trailThatFails(options.failing ?? -1, events)),
+      Effect.provide(Layer.fresh(Layer.provideMerge(Certificates.layer, SigningKeys.layer))),
+      Effect.provide(schema),
+      Effect.provide(base),
+      Effect.either,
+      Effect.map((outcome) => ({ outcome, events }))
+    )
+  }
+  const inForce = rowsOf(databaseUrl, "select agent from guardian.certificate where revoked_at is null order by agent")
+  return { directory, run, inForce }
+})
+
+describe("An import of certificates", () => {
+  it.scopedLive("that the trail stops can be repeated: what it did not record is not there, and comes in then", () =>
+    Effect.gen(function* () {
+      const { directory, inForce, run } = yield* importing
+      for (const agent of ["A", "B", "C"]) writeFileSync(join(directory, `${agent}.json`), file(agent))
+      const stopped = yield* run({ failing: 2 })
+      expect(stopped.outcome).toMatchObject({ left: { _tag: "ImportStopped", done: 1 } })
+      expect(yield* inForce).toEqual([{ agent: "A" }])
+      const repeated = yield* run()
+      expect(repeated.outcome).toMatchObject({ right: ["A.json: present", "B.json: resigned", "C.json: resigned"] })
+      expect(repeated.events.map(({ resource }) => resource)).toEqual(["certificates/B", "certificates/C"])
+      expect(yield* inForce).toEqual([{ agent: "A" }, { agent: "B" }, { agent: "C" }])
+    })
+  )
+
+  it.scopedLive("can be tried on a database that has no schema yet, and leaves it so", () =>
+    Effect.gen(function* () {
+      const { directory, run } = yield* importing
+      writeFileSync(join(directory, "A.json"), file("A"))
+      const tried = yield* run({ dryRun: true })
+      expect(tried.outcome).toMatchObject({ right: ["A.json: accepted"] })
+      expect((yield* run()).outcome).toMatchObject({ right: ["A.json: resigned"] })
+      expect((yield* run({ dryRun: true })).outcome).toMatchObject({ right: ["A.json: present"] })
+    })
+  )
+
+  it.scopedLive("reads no file whose length nobody knows before its end: one of the kernel's may have none", () =>
+    Effect.gen(function* () {
+      const { directory, run } = yield* importing
+      symlinkSync("/proc/self/environ", join(directory, "A.json"))
+      writeFileSync(join(directory, "B.json"), "")
+      expect((yield* run()).outcome).toMatchObject({ right: ["A.json: it is empty", "B.json: it is empty"] })
+    })
+  )
+})
