@@ -1,0 +1,42 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { rowsOf } from "../support/Gravitas.ts"
+import { startedBefore } from "../support/RouterUpstream.ts"
+
+describe("the router's end", () => {
+  it.scopedLive(
+    "finishes a stream that runs when it is told to end, and records and writes its end",
+    () =>
+      Effect.gen(function* () {
+        const { client, databaseUrl, guardian, running } = yield* startedBefore(
+          () => {},
+          "  slow: { tier: L1, provider: echo, model: echo-slow }\n"
+        )
+        const text = Effect.promise(async () => {
+          const stream = await client.chat.completions.create(
+            { model: "slow", messages: [{ role: "user", content: "a b c d e" }], stream: true },
+            { headers: { "x-request-id": "ending-1" } }
+          )
+          let said = ""
+          for await (const piece of stream) said += piece.choices[0]?.delta.content ?? ""
+          return said
+        })
+        const reading = yield* Effect.fork(text)
+        yield* Effect.sleep("400 millis")
+        yield* running.signal("SIGTERM")
+        expect(yield* Fiber.join(reading)).toBe("a b c d e")
+        expect(yield* running.ended()).toMatchObject({ code: 0 })
+        const rows = yield* rowsOf(
+          databaseUrl,
+          "select action from gatekeeper.audit_log where request_id = 'ending-1' order by seq"
+        )
+        expect(rows.map(({ action }) => action)).toEqual(["execute", "route", "route.completed"])
+        const history = yield* rowsOf(databaseUrl, "select outcome from router.history where request_id = 'ending-1'")
+        expect(history.map(({ outcome }) => outcome)).toEqual(["completed", "completed"])
+        expect(guardian.open()).toEqual([])
+      }).pipe(Effect.timeout(Duration.seconds(60))),
+    90_000
+  )
+})
