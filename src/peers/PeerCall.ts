@@ -1,7 +1,6 @@
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
+import { monotonicMillis } from "../platform/MonotonicClock.ts"
 import { Settings } from "../platform/Settings.ts"
 import { admit, type Breaker, type BreakerOptions, initial, type Outcome, settle } from "./CircuitBreaker.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
@@ -70,9 +70,6 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   const { status } = failure.value
   return status !== undefined && status >= 400 && status < 500 ? "answered" : "failed"
 }
-
-/** It stands still when the machine's clock is set: a breaker must not stay open for the hour by which that went back. */
-const monotonicMillis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /**
  * How one peer is asked: within `PEER_TIMEOUT`, once more where nobody listened, and not at all for a while after it failed

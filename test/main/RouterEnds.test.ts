@@ -45,6 +45,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
       expect(heard).toBe("a b")
       const rows = yield* trailOf("aborts-1", (actions) => actions.includes("route.aborted"))
       expect(rows.map(({ action }) => action)).toEqual(["execute", "route", "route.aborted"])
+      expect(rows[2]).toMatchObject({ reason: "the client hung up", metadata: { closed_by: "client" } })
       expect((yield* historyOf("aborts-1", 2)).at(-1)).toMatchObject({ outcome: "aborted" })
       expect(guardian.open()).toEqual([])
     })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { delta, events } from "../router/support/Upstream.ts"
-import { memoryOf, messages, pausedReader, startedBefore } from "../support/RouterUpstream.ts"
+import { answering, completion, delta, events } from "../router/support/Upstream.ts"
+import { memoryOf, messages, pausedReader, rowsOfAborted, startedBefore } from "../support/RouterUpstream.ts"
 
 describe("a client that reads slowly", () => {
   it.scopedLive(
@@ -78,6 +78,38 @@ describe("a client that reads slowly", () => {
         // The first piece names the role, with empty content; a chunk's edge may cut a mark in two.
         expect(Math.abs(count - words - 1)).toBeLessThan(words / 100)
       }).pipe(Effect.timeout("80 seconds")),
+    90_000
+  )
+
+  it.scopedLive(
+    "holds the provider and its session no longer than the answer may take, and is not held against the provider",
+    () =>
+      Effect.gen(function* () {
+        const { apiKey, client, databaseUrl, guardian, router, server } = yield* startedBefore(
+          (request, response) => {
+            if (request.body["stream"] !== true) return answering(200, completion("hello"))(request, response)
+            response.writeHead(200, { "content-type": "text/event-stream" })
+            const piece = events(delta("x".repeat(16 * 1024)))
+            const send = () => {
+              while (response.write(piece));
+              response.once("drain", send)
+            }
+            send()
+          },
+          { timeouts: "{ total: 1s }" }
+        )
+        const ids = ["unread-1", "unread-2", "unread-3"]
+        for (const id of ids) yield* pausedReader(router, apiKey, { model: "real", messages, stream: true }, id)
+        for (const id of ids) {
+          expect((yield* rowsOfAborted(databaseUrl, id)).at(-1)).toMatchObject({
+            reason: "the client did not read its answer in time",
+            metadata: { closed_by: "unread" }
+          })
+        }
+        while (server.hangUps() < 3 || guardian.open().length > 0) yield* Effect.sleep("10 millis")
+        const { choices } = yield* Effect.promise(() => client.chat.completions.create({ model: "real", messages }))
+        expect(choices[0]?.message.content).toBe("hello")
+      }).pipe(Effect.timeout("60 seconds")),
     90_000
   )
 })

@@ -206,6 +206,33 @@ describe("deadlines", () => {
     })
   )
 
+  it.scopedLive("a stream that begins with nothing but comments is given up as one that does not begin", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => {
+        open(_, response)
+        const timer = setInterval(() => response.write(": wait\n\n"), 20)
+        response.once("close", () => clearInterval(timer))
+      })
+      const provider = yield* providerOf(server)
+      const [took, failure] = yield* beginInTime("p", brief, provider.stream(callOf("hi"))).pipe(
+        Effect.flip,
+        Effect.timed
+      )
+      expect(failure.message).toContain("did not begin to answer within 100ms")
+      expect(Duration.toMillis(took)).toBeLessThan(1_000)
+    })
+  )
+
+  it.scopedLive("the time that its client takes to read is not the provider's", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(yield* upstream(streaming(events(delta("a"), delta("b", "stop"), "[DONE]"))))
+      const timeouts = { ...brief, total: Duration.millis(100) }
+      const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
+      yield* Effect.sleep("200 millis")
+      yield* Stream.runDrain(rest)
+    })
+  )
+
   it.scopedLive("an answer that is not streamed has one for the whole", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf(yield* upstream(() => {}))
