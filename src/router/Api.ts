@@ -163,7 +163,7 @@ const parameter = (description: string) =>
 
 const HistoryParams = Schema.Struct({
   ghost: parameter("whose messages; needed"),
-  limit: parameter("1 to 1000; 100 where left out"),
+  limit: parameter("1 to 1000; 100 where left out. A page of long messages has fewer"),
   cursor: parameter("`next` of the page before")
 })
 
