@@ -8,7 +8,7 @@ import { GatekeeperApi } from "../gatekeeper/Api.ts"
 import { locationOf } from "./Location.ts"
 import * as Outgoing from "./Outgoing.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, reasonOf } from "./PeerCall.ts"
+import { type CallFailure, unavailable } from "./PeerCall.ts"
 import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
@@ -49,7 +49,7 @@ interface Declared {
 
 const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
   if (failure instanceof PeerUnavailable) return failure
-  if (!("error" in failure)) return new PeerUnavailable({ peer: "gatekeeper", reason: reasonOf(failure) })
+  if (!("error" in failure)) return unavailable("gatekeeper", failure)
   const { audit_id: auditId, code, message } = failure.error
   const recorded = auditId === undefined ? {} : { auditId }
   switch (code) {
@@ -63,6 +63,12 @@ const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthoriz
       return new PeerUnavailable({ peer: "gatekeeper", reason: message })
   }
 }
+
+/**
+ * Longer than what the gatekeeper takes for a token, shorter than the headers that it reads: what is passed on of a longer value is
+ * refused, and recorded, as one without a usable token. Whole, its headers could be more than those of the caller's request.
+ */
+const maximumAuthorization = 16 * 1024
 
 /** Asks the gatekeeper over HTTP, by the client that its contract yields. It records each decision itself. */
 export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
@@ -97,7 +103,7 @@ export class Gatekeeper extends Context.Tag("peers/Gatekeeper")<
               (asking) => call(asking, meaning),
               Outgoing.withHeaders({
                 "x-request-id": requestId,
-                ...(authorization === undefined ? {} : { authorization })
+                ...(authorization === undefined ? {} : { authorization: authorization.slice(0, maximumAuthorization) })
               })
             )
           return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }

@@ -11,7 +11,7 @@ import { Settings } from "../platform/Settings.ts"
 import { locationOf } from "./Location.ts"
 import * as Outgoing from "./Outgoing.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, reasonOf } from "./PeerCall.ts"
+import { type CallFailure, unavailable } from "./PeerCall.ts"
 import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
@@ -46,7 +46,7 @@ interface Declared {
 }
 
 const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
-  if (!("error" in failure)) return new PeerUnavailable({ peer: "guardian", reason: reasonOf(failure) })
+  if (!("error" in failure)) return unavailable("guardian", failure)
   const { code, message } = failure.error
   if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
   return code === "body_too_large"

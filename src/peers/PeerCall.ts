@@ -1,7 +1,6 @@
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
+import { monotonicMillis } from "../platform/MonotonicClock.ts"
 import { Settings } from "../platform/Settings.ts"
 import { admit, type Breaker, type BreakerOptions, initial, type Outcome, settle } from "./CircuitBreaker.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
@@ -32,8 +32,16 @@ const wasRefused = (failure: unknown): boolean =>
   Predicate.hasProperty(failure.cause, "code") &&
   failure.cause.code === "ECONNREFUSED"
 
+/** What a failure is to whoever asked, where it is no answer of the peer's contract. */
+export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
+  new PeerUnavailable({
+    peer,
+    reason: reasonOf(failure),
+    ...(failure._tag === "ResponseError" ? { status: failure.response.status } : {})
+  })
+
 /** For people who look for the reason of a refusal; says nothing of what was asked or answered. */
-export const reasonOf = (failure: CallFailure): string => {
+const reasonOf = (failure: CallFailure): string => {
   switch (failure._tag) {
     case "ParseError":
     case "HttpApiDecodeError":
@@ -50,16 +58,18 @@ export const reasonOf = (failure: CallFailure): string => {
   }
 }
 
-/** What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. */
+/**
+ * What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. Nor does a
+ * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
+ */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   if (Exit.isSuccess(exit)) return "answered"
   const failure = Cause.failureOption(exit.cause)
-  if (Option.isSome(failure)) return failure.value instanceof PeerUnavailable ? "failed" : "answered"
-  return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
+  if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
+  if (!(failure.value instanceof PeerUnavailable)) return "answered"
+  const { status } = failure.value
+  return status !== undefined && status >= 400 && status < 500 ? "answered" : "failed"
 }
-
-/** It stands still when the machine's clock is set: a breaker must not stay open for the hour by which that went back. */
-const monotonicMillis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /**
  * How one peer is asked: within `PEER_TIMEOUT`, once more where nobody listened, and not at all for a while after it failed
@@ -86,26 +96,30 @@ export const make = (peer: ServiceName) =>
       effect: Effect.Effect<A, E, R>,
       meaning: (failure: E) => F | PeerUnavailable
     ): Effect.Effect<A, F | PeerUnavailable, R> =>
-      Effect.flatMap(monotonicMillis, (start) => {
-        const { admitted, next } = admit(breaker, start)
-        breaker = next
-        if (!admitted) return Effect.fail(new PeerUnavailable({ peer, reason: "it failed a moment ago" }))
-        const { epoch } = next
-        return effect.pipe(
-          Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
-          Effect.mapError(meaning),
-          Effect.timeoutFail({
-            duration: peerTimeout,
-            onTimeout: () =>
-              new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
-          }),
-          Effect.onExit((exit) =>
-            Effect.flatMap(monotonicMillis, (now) => {
-              const before = breaker
-              breaker = settle(breaker, epoch, outcomeOf(exit), now, breakerOptions)
-              return changed(before, breaker, exit)
-            })
+      // A probe whose caller left between being let out and being watched would stay out for ever.
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(monotonicMillis, (start) => {
+          const { admitted, next } = admit(breaker, start)
+          breaker = next
+          if (!admitted) return Effect.fail(new PeerUnavailable({ peer, reason: "it failed a moment ago" }))
+          const { epoch } = next
+          return effect.pipe(
+            Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
+            Effect.mapError(meaning),
+            Effect.timeoutFail({
+              duration: peerTimeout,
+              onTimeout: () =>
+                new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
+            }),
+            restore,
+            Effect.onExit((exit) =>
+              Effect.flatMap(monotonicMillis, (now) => {
+                const before = breaker
+                breaker = settle(breaker, epoch, outcomeOf(exit), now, breakerOptions)
+                return changed(before, breaker, exit)
+              })
+            )
           )
-        )
-      })
+        })
+      )
   })

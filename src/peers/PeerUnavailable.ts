@@ -5,7 +5,9 @@ import { ServiceName, titleOf } from "../domain/Service.ts"
 export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("PeerUnavailable", {
   peer: ServiceName,
   /** What went wrong, without anything secret. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** Of its answer, where it gave one that is not of its contract. */
+  status: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
     return `${titleOf(this.peer)} cannot be asked (${this.reason}), so this is refused. Try again later; ${this.peer.toUpperCase()}_URL says where it is`

@@ -20,6 +20,7 @@ export const statusOf = {
   model_not_found: 404,
   body_too_large: 413,
   rate_limited: 429,
+  internal_error: 500,
   provider_failed: 502,
   provider_misconfigured: 502,
   audit_unavailable: 503,
@@ -66,6 +67,7 @@ const failures = {
   modelNotFound: failure(404, "model_not_found"),
   tooLarge: failure(413, "body_too_large"),
   rateLimited: failure(429, "rate_limited"),
+  failed: failure(500, "internal_error"),
   providerFailed: failure(502, "provider_failed", "provider_misconfigured"),
   chatUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "provider_unavailable"),
   readUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "database_unavailable"),
@@ -161,7 +163,7 @@ const parameter = (description: string) =>
 
 const HistoryParams = Schema.Struct({
   ghost: parameter("whose messages; needed"),
-  limit: parameter("1 to 1000; 100 where left out"),
+  limit: parameter("1 to 1000; 100 where left out. A page of long messages has fewer"),
   cursor: parameter("`next` of the page before")
 })
 
@@ -175,6 +177,7 @@ class ChatGroup extends HttpApiGroup.make("chat").add(
     .addError(failures.modelNotFound)
     .addError(failures.tooLarge)
     .addError(failures.rateLimited)
+    .addError(failures.failed)
     .addError(failures.providerFailed)
     .addError(failures.chatUnavailable)
     .addError(failures.providerTimeout)
@@ -191,6 +194,7 @@ class CatalogGroup extends HttpApiGroup.make("catalog").add(
     .addSuccess(Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }))
     .addError(failures.unauthenticated)
     .addError(failures.denied)
+    .addError(failures.failed)
     .addError(failures.readUnavailable)
     .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
 ) {}
@@ -202,6 +206,7 @@ class HistoryGroup extends HttpApiGroup.make("history").add(
     .addError(failures.invalid)
     .addError(failures.unauthenticated)
     .addError(failures.denied)
+    .addError(failures.failed)
     .addError(failures.readUnavailable)
     .annotate(
       OpenApi.Description,

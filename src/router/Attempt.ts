@@ -9,14 +9,16 @@ import { type Begun, beginInTime, completeInTime } from "./Deadlines.ts"
 import { countsAgainst, type ProviderFailure } from "./ProviderFailure.ts"
 import type { Standing } from "./Providers.ts"
 
-export type Answer = { readonly _tag: "Whole"; readonly part: ChatPart } | ({ readonly _tag: "Streamed" } & Begun)
+export type Answer =
+  | { readonly _tag: "Whole"; readonly part: ChatPart }
+  | ({
+      readonly _tag: "Streamed"
+      /** Tells the provider's cool-down how the stream ended: whole, or by a failure, which counts as one before it began does. */
+      readonly ended: (failure?: ProviderFailure) => Effect.Effect<void>
+    } & Begun)
 
 /** Of a call that ended with `failure`, for the provider's cool-down. */
 const outcomeOf = (failure: ProviderFailure) => (countsAgainst(failure.kind) ? "failed" : "answered")
-
-/** A stream that breaks after it began counts as well. */
-export const settleLate = (standing: Standing, failure: ProviderFailure): Effect.Effect<void> =>
-  standing.settled(outcomeOf(failure))
 
 /**
  * Asks one shell, until its answer is whole or its stream has begun. A stream that has begun goes on until the scope ends; a call
@@ -29,23 +31,24 @@ export const attempt = (
 ): Effect.Effect<Answer, ProviderFailure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const provider = yield* standing.enter
+      const { provider, settled } = yield* standing.enter
       const { spec } = standing
       const call = { request, upstreamModel: shell.upstreamModel }
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const ended = (failure?: ProviderFailure) => settled(failure === undefined ? "answered" : outcomeOf(failure))
       const answer: Effect.Effect<Answer, ProviderFailure> = request.stream
         ? beginInTime(spec.name, spec.timeouts, provider.stream(call)).pipe(
             Scope.extend(scope),
-            Effect.map((begun): Answer => ({ _tag: "Streamed", ...begun }))
+            Effect.map((begun): Answer => ({ _tag: "Streamed", ...begun, ended }))
           )
         : completeInTime(spec.name, spec.timeouts, provider.complete(call)).pipe(
             Effect.map((part): Answer => ({ _tag: "Whole", part }))
           )
       return yield* restore(answer).pipe(
-        Effect.tap(() => standing.settled("answered")),
-        Effect.tapError((failure) => standing.settled(outcomeOf(failure))),
-        Effect.onInterrupt(() => standing.settled("abandoned")),
-        Effect.tapDefect(() => standing.settled("failed")),
+        Effect.tap(() => settled(request.stream ? "began" : "answered")),
+        Effect.tapError(ended),
+        Effect.onInterrupt(() => settled("abandoned")),
+        Effect.tapDefect(() => settled("failed")),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
       )
     })

@@ -1,4 +1,8 @@
 import { isPlainObject } from "./ChatMessages.ts"
+import { isDeeperThan } from "./Depth.ts"
+
+/** Levels of objects and arrays in an answer. */
+const maximumDepth = 64
 
 export interface Usage {
   readonly promptTokens: number
@@ -30,9 +34,17 @@ const readUsage = (value: unknown): Usage | undefined => {
     : { promptTokens, completionTokens, raw: value }
 }
 
+/** As a table can hold it. Some servers give every piece one, and leave it empty until the last. */
+const readFinishReason = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== ""
+    ? value.slice(0, 50).replaceAll("\u0000", "\ufffd").toWellFormed()
+    : undefined
+
 /** Reads a chat completion (`message`) or a chunk of one (`delta`); undefined for anything else. */
 export const readPart = (value: unknown, content: "message" | "delta"): ChatPart | undefined => {
   if (!isPlainObject(value) || !Array.isArray(value["choices"])) return undefined
+  // What is deeper could not be written as JSON again.
+  if (isDeeperThan(value, maximumDepth)) return undefined
   const choices: ReadonlyArray<unknown> = value["choices"]
   if (!choices.every(isPlainObject)) return undefined
   const first = choices.find((choice) => isPlainObject(choice) && (choice["index"] ?? 0) === 0)
@@ -43,7 +55,7 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
     choices,
     usage: readUsage(value["usage"]),
     text: typeof text === "string" ? text : "",
-    finishReason: typeof finish === "string" ? finish.slice(0, 50) : undefined
+    finishReason: readFinishReason(finish)
   }
 }
 

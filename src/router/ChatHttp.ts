@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { Gatekeeper } from "../peers/Gatekeeper.ts"
+import { wasCutOff } from "../platform/http/CutOff.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { wholeBody } from "./AnswerBody.ts"
@@ -19,6 +20,7 @@ import { type RefusalFields, type RouteRefused, refusalOfTrail, refusalResponse,
 import { choose, type NoRoute } from "./Routing.ts"
 import { streamedAnswer } from "./StreamedAnswer.ts"
 import { tell } from "./Trail.ts"
+import { closeUnread } from "./Unread.ts"
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   switch (route._tag) {
@@ -83,13 +85,13 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
         createdSeconds: Math.floor(course.startedAtMillis / 1_000),
         includeUsage: chat.includeUsage
       }
+      yield* Effect.forkScoped(closeUnread(course, request, providers.standing(routed.shell.provider).spec.timeouts))
       const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
       if (routed.answer._tag === "Streamed") {
-        const standing = providers.standing(routed.shell.provider)
-        return HttpServerResponse.stream(
-          streamedAnswer(farewell, standing, course, frame, routed.answer, storeContent),
-          { contentType: "text/event-stream; charset=utf-8", headers }
-        )
+        return HttpServerResponse.stream(streamedAnswer(farewell, course, frame, routed.answer, storeContent), {
+          contentType: "text/event-stream; charset=utf-8",
+          headers
+        })
       }
       hear(course, routed.answer.part, storeContent)
       yield* farewell.conclude(course, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
@@ -109,7 +111,12 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
         startedAtMillis: yield* Clock.currentTimeMillis
       })
       // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
-      yield* Effect.acquireRelease(farewell.begin(course), () => farewell.end(course))
+      yield* Effect.acquireRelease(farewell.begin(course), () =>
+        Effect.suspend(() => {
+          if (wasCutOff(request)) course.cut ??= "shutdown"
+          return farewell.end(course)
+        })
+      )
       return yield* answer(course, request).pipe(
         Effect.catchTag("RouteRefused", (refusal) => refuse(course, refusal)),
         Effect.tapDefect(() =>

@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { isDeeperThan } from "../platform/http/Depth.ts"
 import type { Tier } from "./Catalog.ts"
 import { isPlainObject, type Message, type Problem, parseMessages } from "./ChatMessages.ts"
-import { parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
+import { isLeftOut, parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
 
 /** A chat completion that is asked for. */
 export interface ChatRequest {
@@ -78,7 +78,7 @@ const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
 /** `max_completion_tokens` is what OpenAI calls `max_tokens` now; a request that has it keeps it under its name. */
 const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>) => {
-  const field = body["max_completion_tokens"] === undefined ? "max_tokens" : "max_completion_tokens"
+  const field = isLeftOut(body["max_completion_tokens"]) ? "max_tokens" : "max_completion_tokens"
   const limit = parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
   return { [field]: limit }
 }

@@ -1,17 +1,21 @@
 import * as Data from "effect/Data"
 
-/** Whether a provider may be asked. Times are milliseconds of one clock. */
+/**
+ * Whether a provider may be asked. Times are milliseconds of one clock; `times` are its openings since it last gave a whole answer.
+ *
+ * `epoch` counts the changes between the three: what became of a call that was let in before the last change says nothing about now.
+ */
 export type CoolDown = Data.TaggedEnum<{
   /** It may; `failures` in a row so far. */
-  Closed: { readonly failures: number }
-  /** It may not before `until`; the `times`-th opening in a row. */
-  Open: { readonly until: number; readonly times: number }
-  /** One request finds out whether it is back; the others stay away. */
-  Probing: { readonly times: number }
+  Closed: { readonly epoch: number; readonly failures: number; readonly times: number }
+  /** It may not before `until`. */
+  Open: { readonly epoch: number; readonly until: number; readonly times: number }
+  /** One request finds out whether it is back. The others stay away until that is known, but not for ever: at `until` one more tries. */
+  Probing: { readonly epoch: number; readonly until: number; readonly times: number }
 }>
 export const CoolDown = Data.taggedEnum<CoolDown>()
 
-export const fresh: CoolDown = CoolDown.Closed({ failures: 0 })
+export const fresh: CoolDown = CoolDown.Closed({ epoch: 0, failures: 0, times: 0 })
 
 export interface CoolDownRules {
   /** Failures in a row that open it. */
@@ -19,54 +23,66 @@ export interface CoolDownRules {
   readonly firstPauseMillis: number
   /** Pauses double up to this. */
   readonly longestPauseMillis: number
+  /** How long the others wait for a probe, whose answer may take minutes. */
+  readonly probeMillis: number
 }
 
-export const standardRules: CoolDownRules = { threshold: 3, firstPauseMillis: 2_000, longestPauseMillis: 60_000 }
+export const standardRules: CoolDownRules = {
+  threshold: 3,
+  firstPauseMillis: 2_000,
+  longestPauseMillis: 60_000,
+  probeMillis: 15_000
+}
 
 /** How long others are told to wait while a probe is out. */
-const probeMillis = 1_000
+const retryMillis = 1_000
 
 export type Admission =
   | { readonly admitted: true; readonly next: CoolDown }
   | { readonly admitted: false; readonly next: CoolDown; readonly retryAfterMillis: number }
 
-/** Asks to pass. Whoever is admitted tells by `settle` what became of it. */
-export const admit = (state: CoolDown, now: number): Admission => {
+/** Asks to pass. Whoever is admitted tells by `settle` what became of it, with the epoch of the state after it was. */
+export const admit = (rules: CoolDownRules, state: CoolDown, now: number): Admission => {
   if (state._tag === "Closed") return { admitted: true, next: state }
-  if (state._tag === "Probing") return { admitted: false, next: state, retryAfterMillis: probeMillis }
-  if (now < state.until) return { admitted: false, next: state, retryAfterMillis: state.until - now }
-  return { admitted: true, next: CoolDown.Probing({ times: state.times }) }
+  if (now < state.until) {
+    const retryAfterMillis = state._tag === "Open" ? state.until - now : retryMillis
+    return { admitted: false, next: state, retryAfterMillis }
+  }
+  const epoch = state._tag === "Open" ? state.epoch + 1 : state.epoch
+  return { admitted: true, next: CoolDown.Probing({ epoch, until: now + rules.probeMillis, times: state.times }) }
 }
 
-const open = (rules: CoolDownRules, times: number, now: number): CoolDown =>
-  CoolDown.Open({
-    until: now + Math.min(rules.firstPauseMillis * 2 ** (times - 1), rules.longestPauseMillis),
-    times
-  })
-
 /**
- * What an answer means for the next request. `abandoned`: the client left before anybody could know, so a probe's place is
- * free again. Answers of requests that were admitted before it opened may still arrive: a success closes it in any case, a
- * failure then tells nothing new.
+ * What became of a call.
+ *
+ * - `began`: its stream has begun. That it ends is not said, so it forgives no failure, but a probe has found out enough.
+ * - `answered`: its answer is whole.
+ * - `abandoned`: the client left before anybody could know.
  */
+export type CallOutcome = "began" | "answered" | "failed" | "abandoned"
+
+/** What a call, which was let in in `epoch`, means for the next one. */
 export const settle = (
   rules: CoolDownRules,
   state: CoolDown,
-  outcome: "answered" | "failed" | "abandoned",
+  epoch: number,
+  outcome: CallOutcome,
   now: number
 ): CoolDown => {
-  if (outcome === "answered") return fresh
-  switch (state._tag) {
-    case "Closed": {
-      if (outcome === "abandoned") return state
-      const failures = state.failures + 1
-      return failures >= rules.threshold ? open(rules, 1, now) : CoolDown.Closed({ failures })
+  if (state.epoch !== epoch || state._tag === "Open") return state
+  const probed = state._tag === "Probing"
+  switch (outcome) {
+    case "answered":
+      return CoolDown.Closed({ epoch: probed ? epoch + 1 : epoch, failures: 0, times: 0 })
+    case "began":
+      return probed ? CoolDown.Closed({ epoch: epoch + 1, failures: rules.threshold - 1, times: state.times }) : state
+    case "abandoned":
+      return probed ? CoolDown.Open({ epoch: epoch + 1, until: now, times: state.times }) : state
+    case "failed": {
+      const failures = probed ? rules.threshold : state.failures + 1
+      if (failures < rules.threshold) return CoolDown.Closed({ epoch, failures, times: state.times })
+      const pause = Math.min(rules.firstPauseMillis * 2 ** state.times, rules.longestPauseMillis)
+      return CoolDown.Open({ epoch: epoch + 1, until: now + pause, times: state.times + 1 })
     }
-    case "Open":
-      return state
-    case "Probing":
-      return outcome === "failed"
-        ? open(rules, state.times + 1, now)
-        : CoolDown.Open({ until: now, times: state.times })
   }
 }

@@ -2,7 +2,10 @@ import type { Shell } from "./Catalog.ts"
 import type { Usage } from "./ChatAnswer.ts"
 import type { ChatRequest } from "./ChatRequest.ts"
 
-/** How a request ended. `refused` has its row in the trail before; the others get theirs where it becomes known. */
+/**
+ * How a request ended. `aborted`: its connection was closed before its answer was whole, by the client or at this side. `refused` has its
+ * row in the trail before; the others get theirs where it becomes known.
+ */
 export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
 
 /**
@@ -24,6 +27,10 @@ export interface Course {
   /** What the answer says so far, where content is stored; bounded. */
   said: string
   outcome: RouteOutcome | undefined
+  /** Shells that were asked and did not answer, each with its reason. */
+  readonly tried: Array<string>
+  /** Why the connection was closed at this side: the program ends, or the client did not read. Undefined: the client hung up. */
+  cut: "shutdown" | "unread" | undefined
 }
 
 export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | "startedAtMillis">): Course => ({
@@ -35,7 +42,9 @@ export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | 
   usage: undefined,
   finishReason: undefined,
   said: "",
-  outcome: undefined
+  outcome: undefined,
+  tried: [],
+  cut: undefined
 })
 
 /** Characters of an answer that are stored; a provider that does not stop fills no memory. */

@@ -1,10 +1,10 @@
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { monotonicMillis } from "../platform/MonotonicClock.ts"
 import type { Timeouts } from "./Catalog.ts"
 import type { ChatPart } from "./ChatAnswer.ts"
 import { ProviderFailure } from "./ProviderFailure.ts"
@@ -28,7 +28,7 @@ export interface Begun {
 
 /**
  * Waits for the first pieces, and lets the rest be pulled under the deadlines. Time in which nobody pulls, because the client
- * reads slowly, counts for the total only. The call ends with the scope.
+ * reads slowly, counts for none of them: it is not the provider's. The call ends with the scope.
  */
 export const beginInTime = (
   provider: string,
@@ -36,17 +36,23 @@ export const beginInTime = (
   answer: Stream.Stream<ChatPart, ProviderFailure>
 ): Effect.Effect<Begun, ProviderFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    const start = yield* Clock.currentTimeMillis
+    let waited = 0
     const pull = yield* Stream.toPull(answer)
     const within = (limit: Duration.Duration, what: string) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const left = Duration.subtract(timeouts.total, Duration.millis(now - start))
-        return Duration.lessThan(left, limit)
+      Effect.flatMap(monotonicMillis, (from) => {
+        const left = Duration.subtract(timeouts.total, Duration.millis(waited))
+        const bounded = Duration.lessThan(left, limit)
           ? Effect.timeoutFail(pull, {
               duration: left,
               onTimeout: () => Option.some(late(provider, "was not done", timeouts.total))
             })
           : Effect.timeoutFail(pull, { duration: limit, onTimeout: () => Option.some(late(provider, what, limit)) })
+        return Effect.zipLeft(
+          bounded,
+          Effect.map(monotonicMillis, (now) => {
+            waited += now - from
+          })
+        )
       })
     const first = yield* within(timeouts.firstByte, "did not begin to answer").pipe(
       Effect.repeat({ while: Chunk.isEmpty }),

@@ -33,8 +33,15 @@ const behaviours = new Map<string, Behaviour>([
 /** Words that the endless one says at a time: it is there to be more than a client can read. */
 const burst = 64
 
-/** Words, each with the space before it. */
-const wordsOf = (text: string): ReadonlyArray<string> => text.match(/\s*\S+/g) ?? []
+/** Words, each with the space before it. One pattern for both would try each space anew where no word follows: hours for a megabyte. */
+const wordsOf = (text: string): ReadonlyArray<string> => {
+  let from = 0
+  return Array.from(text.matchAll(/\S+/g), ({ 0: word, index }) => {
+    const found = text.slice(from, index + word.length)
+    from = index + word.length
+    return found
+  })
+}
 
 const question = ({ request }: Call): string => {
   const asked = request.messages.findLast(({ role }) => role === "user") ?? request.messages.at(-1)

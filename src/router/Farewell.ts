@@ -22,6 +22,13 @@ const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteFact, "
   aborted: { action: "route.aborted", result: "ALLOWED" }
 }
 
+/** Why an answer that nobody finished ended. */
+const cuts = {
+  client: "the client hung up",
+  shutdown: "the router ended before the answer was whole",
+  unread: "the client did not read its answer in time"
+} as const
+
 /** The end of a request: what the trail, the history and the guardian learn of it. */
 export class Farewell extends Context.Tag("router/Farewell")<
   Farewell,
@@ -49,11 +56,14 @@ export class Farewell extends Context.Tag("router/Farewell")<
         const conclude = (course: Course, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
             course.outcome = outcome
-            const { finishReason, startedAtMillis, usage } = course
+            const { cut, finishReason, shell, startedAtMillis, usage } = course
             return tell(trail, course, {
               ...facts[outcome],
+              // Who leaves before any shell was allowed was allowed nothing.
+              ...(shell === undefined ? { result: "DENIED" } : {}),
               reason,
               metadata: {
+                ...(outcome === "aborted" ? { closed_by: cut ?? "client" } : {}),
                 duration_ms: now - startedAtMillis,
                 ...(finishReason === undefined ? {} : { finish_reason: finishReason }),
                 ...(usage === undefined
@@ -81,8 +91,10 @@ export class Farewell extends Context.Tag("router/Farewell")<
             Effect.gen(function* () {
               // Nothing else leaves it open: an answer, a refusal and a failure each say what they are.
               if (course.outcome === undefined) {
-                yield* conclude(course, "aborted", "the client hung up").pipe(
-                  Effect.catchAll(({ message }) => Effect.logError(`A hang-up is not in the trail: ${message}`))
+                yield* conclude(course, "aborted", cuts[course.cut ?? "client"]).pipe(
+                  Effect.catchAll(({ message }) =>
+                    Effect.logError(`An answer that was cut off is not in the trail: ${message}`)
+                  )
                 )
               }
               yield* Metric.increment(Metric.tagged(routed, "outcome", course.outcome ?? "aborted"))

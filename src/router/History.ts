@@ -53,7 +53,17 @@ export interface HistoryQuery {
   readonly before: string | undefined
 }
 
+/** One page, newest first. */
+export interface HistoryPage {
+  readonly rows: ReadonlyArray<HistoryRow>
+  /** Whether older ones follow. */
+  readonly hasMore: boolean
+}
+
 export const maximumPageSize = 1_000
+
+/** Bytes of content after which a page ends: a thousand messages of a megabyte fit into no memory. The last may go beyond. */
+const maximumPageBytes = 8 * 1024 * 1024
 
 /** The database could not be asked. This is never an empty page. */
 export class HistoryUnreachable extends Schema.TaggedError<HistoryUnreachable>()("HistoryUnreachable", {
@@ -81,7 +91,8 @@ const decodeRows = Schema.decodeUnknown(
       finishReason: text,
       promptTokens: Schema.NullOr(Schema.Number),
       completionTokens: Schema.NullOr(Schema.Number),
-      requestId: text
+      requestId: text,
+      found: Schema.Number
     })
   )
 )
@@ -108,15 +119,27 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<NewHistoryRow>) =>
     order by place`.withoutTransform
 }
 
+/**
+ * One more than asked, which tells whether there is a next page; `found` counts those too that the page's bytes leave out. The
+ * order is that of `sized.id`: `id` alone would be the text that is selected, of which 9 comes before 13.
+ */
 const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
   sql`
   select id::text, timestamp, role, content, ghost_id as "ghostId", shell_id as "shellId",
     requested_model as "requestedModel", tier, provider, outcome, finish_reason as "finishReason",
-    prompt_tokens as "promptTokens", completion_tokens as "completionTokens", request_id as "requestId"
-  from router.history
-  where ghost_id = ${ghost} and ${before === undefined ? sql`true` : sql`id < ${before}::bigint`}
-  order by id desc
-  limit ${limit}`.withoutTransform
+    prompt_tokens as "promptTokens", completion_tokens as "completionTokens", request_id as "requestId", found
+  from (
+    select *, (count(*) over ())::integer as found,
+      sum(octet_length(content)) over (order by id desc rows between unbounded preceding and 1 preceding) as newer_bytes
+    from (
+      select * from router.history
+      where ghost_id = ${ghost} and ${before === undefined ? sql`true` : sql`id < ${before}::bigint`}
+      order by id desc
+      limit ${limit + 1}
+    ) as newest
+  ) as sized
+  where coalesce(newer_bytes, 0) < ${maximumPageBytes}
+  order by sized.id desc`.withoutTransform
 
 /** The table of messages. */
 export class History extends Context.Tag("router/History")<
@@ -124,8 +147,8 @@ export class History extends Context.Tag("router/History")<
   {
     /** In the order given, all or none. */
     readonly append: (rows: ReadonlyArray<NewHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /** Newest first. */
-    readonly read: (query: HistoryQuery) => Effect.Effect<ReadonlyArray<HistoryRow>, HistoryUnreachable>
+    /** A page is shorter than asked where its messages are long. */
+    readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
   }
 >() {
   /** `deadline` bounds each statement. */
@@ -158,7 +181,9 @@ const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly d
       const found = yield* bounded(select(sql, query)).pipe(
         Effect.mapError(({ reason }) => new HistoryUnreachable({ reason }))
       )
-      return yield* Effect.orDie(decodeRows(found))
+      const decoded = yield* Effect.orDie(decodeRows(found))
+      const rows = decoded.slice(0, query.limit)
+      return { rows, hasMore: (decoded[0]?.found ?? 0) > rows.length }
     })
   })
 }

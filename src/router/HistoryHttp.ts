@@ -40,15 +40,13 @@ export const makeHistory = Effect.gen(function* () {
   const history = yield* History
 
   const page = (query: HistoryQuery) =>
-    // One more than asked tells whether there is a next page.
-    history.read({ ...query, limit: query.limit + 1 }).pipe(
+    history.read(query).pipe(
       Effect.mapError(({ message }) => refused({ code: "database_unavailable", reason: message })),
-      Effect.map((found) => {
-        const messages = found.slice(0, query.limit)
-        const last = messages.at(-1)
-        const next = found.length > query.limit && last !== undefined ? cursorOf(last.id) : null
+      Effect.map(({ hasMore, rows }) => {
+        const last = rows.at(-1)
+        const next = hasMore && last !== undefined ? cursorOf(last.id) : null
         return HttpServerResponse.unsafeJson(
-          { messages: messages.map(rowBody), next },
+          { messages: rows.map(rowBody), next },
           { headers: { "cache-control": "no-store" } }
         )
       })

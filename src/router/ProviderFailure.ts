@@ -36,6 +36,9 @@ export class ProviderFailure extends Schema.TaggedError<ProviderFailure>()("Prov
   }
 }
 
-/** Whether the provider, not the request, is at fault: such failures in a row open its cool-down. */
+/**
+ * Whether the provider as a whole, not the request or the shell, is at fault: such failures in a row open its cool-down. A shell
+ * whose model it does not have keeps nobody from its other shells.
+ */
 export const countsAgainst = (kind: FailureKind): boolean =>
-  kind !== "rejected" && kind !== "cooling" && kind !== "unavailable"
+  kind === "unreachable" || kind === "timed_out" || kind === "broken" || kind === "busy"

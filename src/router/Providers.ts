@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,22 +5,26 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
+import { monotonicMillis } from "../platform/MonotonicClock.ts"
 import type { Catalog, ProviderSpec } from "./Catalog.ts"
-import { admit, type CoolDownRules, fresh, settle, standardRules } from "./CoolDown.ts"
+import { admit, type CallOutcome, type CoolDownRules, fresh, settle, standardRules } from "./CoolDown.ts"
 import { makeEchoProvider } from "./EchoProvider.ts"
 import { makeOpenAiProvider } from "./OpenAiProvider.ts"
 import type { Provider } from "./Provider.ts"
 import { ProviderFailure } from "./ProviderFailure.ts"
 
+/** A call that was let in. */
+export interface Admitted {
+  readonly provider: Provider
+  /** Says what became of it. */
+  readonly settled: (outcome: CallOutcome) => Effect.Effect<void>
+}
+
 /** A provider with its cool-down. */
 export interface Standing {
   readonly spec: ProviderSpec
-  /**
-   * Asks to call it. Whoever is let in says by `settled` what became of the call. Fails with `cooling` while it is left
-   * alone, with `unavailable` where its key is missing.
-   */
-  readonly enter: Effect.Effect<Provider, ProviderFailure>
-  readonly settled: (outcome: "answered" | "failed" | "abandoned") => Effect.Effect<void>
+  /** Asks to call it. Fails with `cooling` while it is left alone, with `unavailable` where its key is missing. */
+  readonly enter: Effect.Effect<Admitted, ProviderFailure>
   /** Why it cannot be asked now; undefined while it can. */
   readonly trouble: Effect.Effect<string | undefined>
 }
@@ -57,6 +60,20 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
       yield* Effect.logWarning(`Provider ${spec.name} is unavailable: ${lacks}. Its shells answer 503 or fall back.`)
     }
     const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
+    const settled = (epoch: number) => (outcome: CallOutcome) =>
+      Effect.gen(function* () {
+        const now = yield* monotonicMillis
+        const [before, after] = yield* Ref.modify(state, (was) => {
+          const is = settle(rules, was, epoch, outcome, now)
+          return [[was, is] as const, is]
+        })
+        if (after._tag === "Open" && before._tag !== "Open" && outcome === "failed") {
+          yield* Effect.logWarning(`Provider ${spec.name} ${cooling(after.until - now)}.`)
+        }
+        if (after._tag === "Closed" && before._tag !== "Closed") {
+          yield* Effect.logInfo(`Provider ${spec.name} answers again.`)
+        }
+      })
     const enter = Effect.gen(function* () {
       if (lacks !== undefined) {
         return yield* new ProviderFailure({
@@ -65,12 +82,12 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
           reason: `is unavailable: ${lacks}`
         })
       }
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* monotonicMillis
       const admission = yield* Ref.modify(state, (before) => {
-        const found = admit(before, now)
+        const found = admit(rules, before, now)
         return [found, found.next]
       })
-      if (admission.admitted) return provider
+      if (admission.admitted) return { provider, settled: settled(admission.next.epoch) }
       const { retryAfterMillis } = admission
       return yield* new ProviderFailure({
         provider: spec.name,
@@ -82,24 +99,10 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
     return {
       spec,
       enter,
-      settled: (outcome) =>
-        Effect.gen(function* () {
-          const now = yield* Clock.currentTimeMillis
-          const [before, after] = yield* Ref.modify(state, (was) => {
-            const is = settle(rules, was, outcome, now)
-            return [[was, is] as const, is]
-          })
-          if (after._tag === "Open" && before._tag !== "Open" && outcome === "failed") {
-            yield* Effect.logWarning(`Provider ${spec.name} ${cooling(after.until - now)}.`)
-          }
-          if (after._tag === "Closed" && before._tag !== "Closed") {
-            yield* Effect.logInfo(`Provider ${spec.name} answers again.`)
-          }
-        }),
       trouble: Effect.gen(function* () {
         if (lacks !== undefined) return lacks
-        const now = yield* Clock.currentTimeMillis
-        const found = admit(yield* Ref.get(state), now)
+        const now = yield* monotonicMillis
+        const found = admit(rules, yield* Ref.get(state), now)
         return found.admitted ? undefined : cooling(found.retryAfterMillis)
       })
     } satisfies Standing

@@ -4,7 +4,7 @@ import type { Problem } from "./ChatMessages.ts"
 type Body = Readonly<Record<string, unknown>>
 
 /** A field that is null is one that is left out, as clients with optional fields send them. */
-const isLeftOut = (value: unknown): boolean => value === undefined || value === null
+export const isLeftOut = (value: unknown): boolean => value === undefined || value === null
 
 export const parseTruth = (body: Body, field: string, problems: Array<Problem>): boolean => {
   const value = body[field]

@@ -123,13 +123,13 @@ export class Route extends Context.Tag("router/Route")<
       })
 
       /** No shell is left: the last failure decides the answer, all of them are in the row. */
-      const noAnswer = (course: Course, last: ProviderFailure, tried: ReadonlyArray<string>) =>
+      const noAnswer = (course: Course, last: ProviderFailure) =>
         recorded(
           tell(trail, course, {
             action: "route",
             result: "DENIED",
             reason: last.message,
-            metadata: { code: refusalOfFailure(last).code, tried }
+            metadata: { code: refusalOfFailure(last).code }
           })
         ).pipe(
           Effect.flatMap((auditId) => {
@@ -142,7 +142,6 @@ export class Route extends Context.Tag("router/Route")<
         open: Effect.fn("Route.open")(function* (course, request, candidates) {
           let denied: RouteRefused | undefined
           let failed: { readonly shell: Shell; readonly failure: ProviderFailure } | undefined
-          const tried: Array<string> = []
           for (const [i, shell] of candidates.entries()) {
             const caller = yield* authorize(course, request, shell, i + 1)
             if (Either.isLeft(caller)) {
@@ -167,20 +166,19 @@ export class Route extends Context.Tag("router/Route")<
             const answer = yield* Effect.either(attempt(providers.standing(shell.provider), shell, request))
             if (Either.isLeft(answer)) {
               failed = { shell, failure: answer.left }
-              tried.push(`${shell.name}: ${answer.left.message}`)
+              course.tried.push(`${shell.name}: ${answer.left.message}`)
               continue
             }
             const auditId = yield* recorded(
               tell(trail, course, {
                 action: "route",
                 result: "ALLOWED",
-                reason: `${shell.name} answers`,
-                metadata: tried.length === 0 ? {} : { tried }
+                reason: `${shell.name} answers`
               })
             )
             return { answer: answer.right, shell, auditId }
           }
-          if (failed !== undefined) return yield* noAnswer(course, failed.failure, tried)
+          if (failed !== undefined) return yield* noAnswer(course, failed.failure)
           return yield* denied ?? refused({ code: "access_denied", reason: "no shell may answer" })
         })
       }

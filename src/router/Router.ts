@@ -51,8 +51,9 @@ export const layer = Layer.unwrapEffect(
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
     const rooms = Layer.mergeAll(Farewell.layer(router.storeContent), Route.layer).pipe(
-      Layer.provideMerge(Providers.layer(catalog)),
+      // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
       Layer.provideMerge(InFlight.layer(endWithin)),
+      Layer.provideMerge(Providers.layer(catalog)),
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )

@@ -48,7 +48,7 @@ export const makeSseParser = (): SseParser => {
     const value = colon === -1 ? "" : text.slice(text[colon + 1] === " " ? colon + 2 : colon + 1)
     if (field === "data") {
       data.push(value)
-      dataLength += value.length
+      dataLength += value.length + 1
       if (dataLength > maximumEventLength) throw new SseEventTooLong()
     } else if (field === "event") event = value
   }

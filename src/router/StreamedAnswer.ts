@@ -2,17 +2,18 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { doneEvent, errorEvent, type Frame, pieceEvent } from "./AnswerBody.ts"
-import { settleLate } from "./Attempt.ts"
+import type { Answer } from "./Attempt.ts"
 import type { ChatPart } from "./ChatAnswer.ts"
 import { type Course, hear } from "./Course.ts"
-import type { Begun } from "./Deadlines.ts"
 import type { Farewell } from "./Farewell.ts"
 import type { ProviderFailure } from "./ProviderFailure.ts"
-import type { Standing } from "./Providers.ts"
 import { refusalOfFailure, refusalOfTrail, refused } from "./RouteRefused.ts"
 
 const encoder = new TextEncoder()
+
+const failedHere = "the router failed; its log says why"
 
 /**
  * The bytes of a streamed answer. It is pulled by the client's socket, so a client that reads slowly slows the provider down
@@ -20,10 +21,9 @@ const encoder = new TextEncoder()
  */
 export const streamedAnswer = (
   farewell: typeof Farewell.Service,
-  standing: Standing,
   course: Course,
   frame: Frame,
-  { first, rest }: Begun,
+  { ended, first, rest }: Extract<Answer, { readonly _tag: "Streamed" }>,
   storeContent: boolean
 ): Stream.Stream<Uint8Array> => {
   const { requestId } = course
@@ -35,21 +35,32 @@ export const streamedAnswer = (
     }
     return text
   }
-  const completed = farewell.conclude(course, "completed", "the answer is whole").pipe(
-    Effect.match({
-      onSuccess: () => doneEvent,
-      onFailure: (error) => errorEvent(refusalOfTrail(error), requestId)
-    })
-  )
+  const unrecorded = (error: AuditUnavailable) => {
+    course.outcome = "failed"
+    return errorEvent(refusalOfTrail(error), requestId)
+  }
+  const completed = farewell
+    .conclude(course, "completed", "the answer is whole")
+    .pipe(Effect.zipLeft(ended()), Effect.match({ onSuccess: () => doneEvent, onFailure: unrecorded }))
   const failed = (failure: ProviderFailure) =>
     farewell.conclude(course, "failed", failure.message).pipe(
-      Effect.zipLeft(settleLate(standing, failure)),
+      Effect.zipLeft(ended(failure)),
       Effect.match({
         onSuccess: (auditId) => {
           const { code, reason } = refusalOfFailure(failure)
           return errorEvent(refused({ code, reason, auditId }), requestId)
         },
-        onFailure: (error) => errorEvent(refusalOfTrail(error), requestId)
+        onFailure: unrecorded
+      })
+    )
+  // A stream that ended here without a word would look whole to some clients.
+  const broken = (cause: Cause.Cause<never>) =>
+    Effect.logError("A stream failed", cause).pipe(
+      Effect.annotateLogs({ request_id: requestId }),
+      Effect.zipRight(farewell.conclude(course, "failed", failedHere)),
+      Effect.match({
+        onSuccess: (auditId) => errorEvent(refused({ code: "internal_error", reason: failedHere, auditId }), requestId),
+        onFailure: unrecorded
       })
     )
   return Stream.concat(Stream.fromChunk(Chunk.of(first)), Stream.chunks(rest)).pipe(
@@ -59,10 +70,10 @@ export const streamedAnswer = (
     Stream.filter((text) => text !== ""),
     Stream.map((text) => encoder.encode(text)),
     // A defect of ours is no hang-up of the client.
-    Stream.onError((cause) =>
+    Stream.catchAllCause((cause) =>
       Cause.isInterruptedOnly(cause)
-        ? Effect.void
-        : Effect.ignore(farewell.conclude(course, "failed", "the router failed; its log says why"))
+        ? Stream.failCause(cause)
+        : Stream.fromEffect(Effect.map(broken(cause), (text) => encoder.encode(text)))
     )
   )
 }

@@ -46,6 +46,7 @@ export const tell = (trail: typeof AuditLog.Service, course: Course, fact: Route
           }),
       ...(shell === undefined ? {} : { provider: shell.provider }),
       ...(course.sessionId === undefined ? {} : { session_id: course.sessionId }),
+      ...(course.tried.length === 0 ? {} : { tried: course.tried }),
       ...fact.metadata
     }
   })

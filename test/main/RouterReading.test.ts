@@ -74,7 +74,7 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
 
   it.effect("reads a ghost's messages newest first, page by page, and no other's", () =>
     Effect.gen(function* () {
-      for (const i of [1, 2, 3]) yield* say("Librarian", `history-${i}`, "hi")
+      for (const i of [1, 2, 3, 4, 5, 6]) yield* say("Librarian", `history-${i}`, "hi")
       const seen: Array<unknown> = []
       let path: string | undefined = "/v1/history?ghost=Librarian&limit=4"
       while (path !== undefined) {
@@ -86,8 +86,29 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
         path = typeof next === "string" ? `/v1/history?ghost=Librarian&limit=4&cursor=${next}` : undefined
       }
       expect(seen).toEqual(
-        [3, 2, 1].flatMap((i) => ["assistant", "user"].map((role) => [`history-${i}`, role, "Librarian"]))
+        [6, 5, 4, 3, 2, 1].flatMap((i) => ["assistant", "user"].map((role) => [`history-${i}`, role, "Librarian"]))
       )
+    })
+  )
+
+  it.effect("holds no more of long messages at once than a page's bytes, and loses none between the pages", () =>
+    Effect.gen(function* () {
+      const { databaseUrl } = yield* RouterProgram
+      yield* rowsOf(
+        databaseUrl,
+        `insert into router.history (role, content, ghost_id, request_id)
+         select 'user', repeat('x', 1000000), 'dan_flory', n::text from generate_series(1, 40) as n`
+      )
+      const seen: Array<unknown> = []
+      let query = ""
+      do {
+        const { body } = yield* get(`/v1/history?ghost=dan_flory&limit=1000${query}`, "dan_flory")
+        expect(JSON.stringify(body).length).toBeLessThan(12_000_000)
+        for (const one of body["messages"] as ReadonlyArray<Record<string, unknown>>)
+          seen.push(Number(one["request_id"]))
+        query = body["next"] === null ? "" : `&cursor=${body["next"]}`
+      } while (query !== "")
+      expect(seen).toEqual(Array.from({ length: 40 }, (_, i) => 40 - i))
     })
   )
 

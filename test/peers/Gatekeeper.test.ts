@@ -214,39 +214,6 @@ describe("a question to the gatekeeper", () => {
     })
   )
 
-  it.scopedLive("is answered at once for a moment after the peer failed again and again; then one call tries it", () =>
-    Effect.gen(function* () {
-      let failing = true
-      const peer = yield* peerServer((response) => {
-        if (failing) json(response, 500, {})
-        else setTimeout(() => json(response, 200, allowed), 100)
-      })
-      yield* Effect.gen(function* () {
-        yield* Effect.repeatN(ask, 4)
-        expect(peer.seen.length).toBe(5)
-        expect(reasonOf(yield* ask)).toContain("failed a moment ago")
-        expect(peer.seen.length).toBe(5)
-        failing = false
-        yield* Effect.sleep("1100 millis")
-        const answers = yield* Effect.all(
-          Array.makeBy(8, () => ask),
-          { concurrency: "unbounded" }
-        )
-        expect(answers.filter(Either.isRight).length).toBe(1)
-        expect(peer.seen.length).toBe(6)
-        expect(reasonOf(yield* ask)).toBe("allowed")
-      }).pipe(Effect.provide(peersAt(peer.url, "1s")))
-    })
-  )
-
-  it.scopedLive("is not held against a peer that refuses, however often", () =>
-    Effect.gen(function* () {
-      const peer = yield* peerServer((response) => json(response, 403, refusal("access_denied")))
-      const answers = yield* Effect.all(Array.makeBy(30, () => ask)).pipe(Effect.provide(peersAt(peer.url)))
-      expect(answers.map(reasonOf).filter((reason) => !reason.startsWith("NotAuthorized"))).toEqual([])
-    })
-  )
-
   it.scopedLive("takes its connection back from a peer that hangs when the caller leaves", () =>
     Effect.gen(function* () {
       let closed = 0

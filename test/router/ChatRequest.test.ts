@@ -23,6 +23,11 @@ describe("parseChatRequest", () => {
     })
   })
 
+  it("takes a field that is null as one that is left out", () => {
+    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: null }).passed).toEqual({ max_tokens: 7 })
+    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 }).passed).toEqual({ max_completion_tokens: 5 })
+  })
+
   it("takes the old system's fields", () => {
     const old = { ...valid, complexity: 9, priority: 1, force_tier: "L3", stream: true, max_tokens: 7 }
     expect(parsed(old)).toMatchObject({

@@ -24,6 +24,15 @@ describe("echo", () => {
     })
   )
 
+  it.effect("holds nobody up over a question of nothing but spaces", () =>
+    Effect.gen(function* () {
+      const start = performance.now()
+      const parts = yield* pieces("echo", `to${" ".repeat(200_000)}`)
+      expect(parts.map(({ text }) => text).join("")).toBe("to")
+      expect(performance.now() - start).toBeLessThan(1_000)
+    })
+  )
+
   it.effect("says the same whole", () =>
     Effect.gen(function* () {
       const { choices, text } = yield* echo.complete(callOf("to be or", {}, "echo"))

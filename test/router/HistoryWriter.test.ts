@@ -34,7 +34,7 @@ const writing = (
 ) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const history = Layer.succeed(History, { append, read: () => Effect.succeed([]) })
+    const history = Layer.succeed(History, { append, read: () => Effect.succeed({ rows: [], hasMore: false }) })
     const writer = HistoryWriter.layer({ ...standardOptions, capacity, endWithin: "5 seconds" })
     const context = yield* Layer.buildWithScope(Layer.provide(writer, history), scope)
     const { write } = yield* Effect.provide(HistoryWriter, context)

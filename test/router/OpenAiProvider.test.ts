@@ -1,13 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ProviderSpec } from "../../src/router/Catalog.ts"
-import { beginInTime, completeInTime } from "../../src/router/Deadlines.ts"
 import { makeOpenAiProvider } from "../../src/router/OpenAiProvider.ts"
 import { standardTimeouts } from "../../src/router/TimeoutsReading.ts"
 import { callOf } from "./support/Calls.ts"
@@ -33,6 +31,9 @@ const specOf = (baseUrl: string, timeouts = standardTimeouts): ProviderSpec => (
 })
 const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
   makeOpenAiProvider(specOf(baseUrl), Option.some(Redacted.make(secret)))
+
+/** Deeper than `JSON.stringify` can go. */
+const deep = "[".repeat(9_000) + "]".repeat(9_000)
 
 const wordsFrom = (script: Script) =>
   Effect.gen(function* () {
@@ -77,6 +78,14 @@ describe("the OpenAI-compatible provider", () => {
     })
   )
 
+  it.scopedLive("reads a reason to end that no table would take as one that it does", () =>
+    Effect.gen(function* () {
+      const odd = "\u0000\ud800".padEnd(60, "x")
+      const parts = yield* wordsFrom(streaming(events(delta("a", ""), delta("", odd), "[DONE]")))
+      expect(parts.map(({ finishReason }) => finishReason)).toEqual([undefined, "\ufffd\ufffd".padEnd(50, "x")])
+    })
+  )
+
   it.scopedLive("takes a stream with comments, carriage returns and without [DONE], sent byte by byte", () =>
     Effect.gen(function* () {
       const text = `: keep-alive\r\n\r\ndata: ${delta("ä€")}\r\n\r\ndata: ${delta("", "stop")}\r\n\r\n`
@@ -91,6 +100,18 @@ describe("the OpenAI-compatible provider", () => {
 
   const failures: ReadonlyArray<readonly [string, Script, string, string]> = [
     ["a stream that was cut", streaming(events(delta("a"))), "broken", "hung up in the middle"],
+    [
+      "one that was cut, with empty reasons to end",
+      streaming(events(delta("a", ""))),
+      "broken",
+      "hung up in the middle"
+    ],
+    [
+      "a piece too deep to pass on",
+      streaming(events(`{"choices":[{"delta":${deep}}]}`)),
+      "broken",
+      "no chat completion"
+    ],
     [
       "an error in the stream",
       streaming(events(delta("a"), `{"error":{"message":"${secret}"}}`)),
@@ -124,7 +145,8 @@ describe("the OpenAI-compatible provider", () => {
   for (const [what, body] of [
     ["text", "hello"],
     ["an error with status 200", { error: { message: secret } }],
-    ["an answer without choices", { choices: [] }]
+    ["an answer without choices", { choices: [] }],
+    ["an answer too deep to pass on", `{"choices":[{"message":${deep}}]}`]
   ] as const) {
     it.scopedLive(`${what} where a completion should be: broken`, () =>
       Effect.gen(function* () {
@@ -163,55 +185,4 @@ describe("the OpenAI-compatible provider", () => {
       }).pipe(Effect.timeout("5 seconds"))
     )
   }
-})
-
-describe("deadlines", () => {
-  const brief = { ...standardTimeouts, firstByte: Duration.millis(100), idle: Duration.millis(100) }
-  const open = (_: unknown, response: Parameters<Script>[1]) =>
-    response.writeHead(200, { "content-type": "text/event-stream" })
-
-  it.scopedLive("a stream that does not begin is given up, and so is its connection", () =>
-    Effect.gen(function* () {
-      const server = yield* upstream((_, response) => void open(_, response).flushHeaders())
-      const provider = yield* providerOf(server)
-      const failure = yield* Effect.flip(Effect.scoped(beginInTime("p", brief, provider.stream(callOf("hi")))))
-      expect(failure).toMatchObject({ kind: "timed_out" })
-      expect(failure.message).toContain("did not begin to answer within 100ms")
-      while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
-    }).pipe(Effect.timeout("5 seconds"))
-  )
-
-  it.scopedLive("a stream that stops is given up", () =>
-    Effect.gen(function* () {
-      const provider = yield* providerOf(
-        yield* upstream((_, response) => void open(_, response).write(events(delta("a"))))
-      )
-      const { first, rest } = yield* beginInTime("p", brief, provider.stream(callOf("hi")))
-      expect(Chunk.size(first)).toBe(1)
-      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("said nothing more within 100ms")
-    })
-  )
-
-  it.scopedLive("a stream that never ends is given up", () =>
-    Effect.gen(function* () {
-      const server = yield* upstream((_, response) => {
-        open(_, response)
-        const timer = setInterval(() => response.write(events(delta("a"))), 20)
-        response.once("close", () => clearInterval(timer))
-      })
-      const provider = yield* providerOf(server)
-      const timeouts = { ...brief, total: Duration.millis(300) }
-      const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
-      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("was not done within 300ms")
-    })
-  )
-
-  it.scopedLive("an answer that is not streamed has one for the whole", () =>
-    Effect.gen(function* () {
-      const provider = yield* providerOf(yield* upstream(() => {}))
-      const timeouts = { ...brief, total: Duration.millis(100) }
-      const failure = yield* Effect.flip(completeInTime("p", timeouts, provider.complete(callOf("hi"))))
-      expect(failure.message).toContain("did not answer within 100ms")
-    })
-  )
 })

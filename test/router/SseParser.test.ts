@@ -55,4 +55,12 @@ describe("SseParser", () => {
       for (let sent = 0; sent <= maximumEventLength; sent += piece.length) parser.push(piece)
     }).toThrow(SseEventTooLong)
   })
+
+  it("refuses an event of lines without end, empty ones too", () => {
+    const parser = makeSseParser()
+    const piece = bytes("data:\n".repeat(100_000))
+    expect(() => {
+      for (let lines = 0; lines <= maximumEventLength; lines += 100_000) parser.push(piece)
+    }).toThrow(SseEventTooLong)
+  })
 })

@@ -49,7 +49,7 @@ export const guardianDouble = Effect.acquireRelease(
         if (path === "/session/end") {
           const known = sessions.delete(String(body["session_id"]))
           return known
-            ? answer(200, { session_id: body["session_id"], ended_at: now })
+            ? answer(200, { session_id: body["session_id"], ended_at: now, end_reason: "completed" })
             : answer(404, refusal("session_not_found", requestId))
         }
         if (verdict === "not_certified") return answer(403, refusal("not_certified", requestId))

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { markCutOff } from "./CutOff.ts"
 import { errorText } from "./ErrorBody.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import { assignRequestId } from "./RequestId.ts"
@@ -146,6 +147,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       }
       // Kept-alive clients get a moment for a request that is answered 503 and closes; then nothing may hold the shutdown.
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
+      for (const { req } of inFlight) markCutOff(req)
       server.closeAllConnections()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })
