@@ -110,7 +110,7 @@ export const routerRequests: ReadonlyArray<OldRequest> = [
   chat(
     "a ghost whose preferred shell fails: its fallback",
     { model: "Fallen" },
-    { ...failed(500, "exception"), differs: { line: "model-that-answered", ...answered("llama-3.3-70b") } }
+    { ...failed(500, "exception"), differs: { line: "fallbacks", ...answered("llama-3.3-70b") } }
   ),
   chat(
     "a ghost that is no admin",
