@@ -7,9 +7,10 @@ import { GatekeeperApi } from "../../../src/gatekeeper/Api.ts"
 import { GuardianApi } from "../../../src/guardian/Api.ts"
 import { routesOf } from "../../../src/platform/http/Strays.ts"
 import { RouterApi } from "../../../src/router/Api.ts"
-import { Gravitas, request } from "../../support/Gravitas.ts"
+import { Gravitas, request, tokenOf } from "../../support/Gravitas.ts"
 
 interface Operation {
+  readonly parameters: ReadonlyArray<{ readonly schema: unknown }>
   readonly security: ReadonlyArray<unknown>
   readonly responses: Readonly<Record<string, { readonly description: string }>>
 }
@@ -32,6 +33,9 @@ const raw = (url: string) =>
     const response = await fetch(url, { signal })
     return { status: response.status, headers: response.headers, text: await response.text() }
   })
+
+const documentOf = (url: string) =>
+  Effect.map(request(`${url}/openapi.json`), ({ body }) => body as unknown as Document)
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("the documents of a service", (it) => {
   for (const service of serviceNames) {
@@ -60,7 +64,6 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
           for (const { responses, security } of Object.values(methods)) {
             expect(security).toEqual("401" in responses ? [{ bearer: [] }] : [])
             expect(responses).toHaveProperty("default")
-            for (const status of Object.keys(responses)) expect(status).not.toBe("400")
           }
         }
         expect(document.components.securitySchemes).toMatchObject({ bearer: { type: "http", scheme: "bearer" } })
@@ -89,6 +92,39 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
       })
     )
   }
+
+  const refusals = [
+    ["gatekeeper", "/validate", "post", "422", "400", "`invalid_request`"],
+    ["gatekeeper", "/access/v1/evaluation", "post", "400", "422", "`bad_request`"],
+    ["gatekeeper", "/access/v1/evaluations", "post", "400", "422", "`bad_request`"],
+    ["guardian", "/session/start", "post", "422", "400", "`invalid_request`"],
+    ["router", "/v1/chat/completions", "post", "400", "422", "`invalid_request` or `provider_rejected`"],
+    ["router", "/v1/history", "get", "400", "422", "`invalid_request`"]
+  ] as const
+  for (const [service, path, method, status, never, codes] of refusals) {
+    it.effect(`${service}: ${path} says that it refuses with ${status}, as it does, and not with ${never}`, () =>
+      Effect.gen(function* () {
+        const url = yield* (yield* Gravitas).program.url(service)
+        const { responses } = (yield* documentOf(url)).paths[path]?.[method] ?? {}
+        expect(responses).toHaveProperty(status)
+        expect(responses).not.toHaveProperty(never)
+        expect(responses?.[status]?.description).toBe(codes)
+        const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
+        const answer = yield* request(`${url}${path}`, { token, ...(method === "post" && { body: {} }) })
+        expect(String(answer.status)).toBe(status)
+      })
+    )
+  }
+
+  it.effect("tells a query's parameters as texts, for one that is repeated is refused", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const operation = (yield* documentOf(gatekeeper)).paths["/audit/events"]?.["get"]
+      expect(operation?.parameters.map(({ schema }) => schema)).toEqual(
+        Array.from({ length: 8 }, () => ({ type: "string", description: expect.any(String) }))
+      )
+    })
+  )
 
   it.effect("names each code of a status that has several", () =>
     Effect.gen(function* () {
