@@ -17,6 +17,7 @@ type Document = Readonly<Record<string, unknown>> & {
 
 const anyError = {
   type: "object",
+  description: "What every error has.",
   required: ["error", "detail"],
   properties: {
     error: {
@@ -37,6 +38,7 @@ const page = (operationId: string, description: string, contentType: string, sch
   get: {
     tags: ["about"],
     operationId: `about.${operationId}`,
+    summary: description,
     description,
     parameters: [],
     security: [],

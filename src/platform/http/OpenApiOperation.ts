@@ -1,3 +1,5 @@
+import { meaningOf } from "./ErrorMeanings.ts"
+
 /** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
 export type Json = Readonly<Record<string, unknown>>
 
@@ -64,7 +66,7 @@ const described = (status: string, response: Response): Response => {
   const codes = codesIn(response)
   return {
     ...response,
-    ...(codes.length > 0 && { description: codes.map((code) => `\`${code}\``).join(" or ") }),
+    ...(codes.length > 0 && { description: meaningOf(...codes) }),
     headers: headersOf(status, codes.length > 0)
   }
 }
@@ -79,7 +81,7 @@ export const otherErrors = {
   content: errorContent
 }
 
-const unprocessable = { description: "`invalid_request`", headers: requestIdHeader, content: errorContent }
+const unprocessable = { description: meaningOf("invalid_request"), headers: requestIdHeader, content: errorContent }
 
 /** The contract takes what is repeated, so that the handler can refuse and record it: whoever asks may give one. */
 const parameter = <A extends { readonly schema: Json }>(given: A): A => {
