@@ -1,3 +1,4 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
@@ -10,7 +11,9 @@ export const parameter = (description: string) =>
   Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
 
 /** Names in paths and bodies. */
-export const AgentName = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
+export const AgentName = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200)).annotations({
+  examples: ["Librarian"]
+})
 export const SessionId = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
 export const CertificateId = Schema.String.annotations({ description: "of the certificate" })
 export const GhostName = Schema.String.annotations({ description: "whose badge" })
@@ -156,4 +159,6 @@ export const PublicJwk = Schema.Struct({
 })
 export type PublicJwk = typeof PublicJwk.Type
 
-export const Jwks = Schema.Struct({ keys: Schema.Array(PublicJwk) }).annotations({ description: "A JSON Web Key Set." })
+export const Jwks = Schema.Struct({ keys: Schema.Array(PublicJwk) })
+  .annotations({ description: "A JSON Web Key Set." })
+  .pipe(HttpApiSchema.withEncoding({ kind: "Json", contentType: "application/jwk-set+json" }))

@@ -8,7 +8,7 @@ import { meaningOf } from "../platform/http/ErrorMeanings.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
 import { tiers } from "./Catalog.ts"
 import { isPlainObject, roles } from "./ChatMessages.ts"
-import { defaults } from "./ChatRequest.ts"
+import { defaults, tokenLimits } from "./ChatRequest.ts"
 
 /** The router's statuses, in one place: what a code means to a client. */
 export const statusOf = {
@@ -102,13 +102,19 @@ const ChatRequestBody = Schema.Struct(
       Schema.Struct({ include_usage: optional(Schema.Boolean, "usage as the last chunk") }),
       "of a stream"
     ),
-    max_tokens: optional(Schema.Number, `${defaults.maxTokens} where left out`),
-    complexity: optional(Schema.Number, "0 to 10, 5 where left out; over 8, `auto` means L3"),
-    priority: optional(Schema.Number, "0 to 1000; recorded"),
+    max_tokens: optional(
+      Schema.Int.pipe(Schema.between(tokenLimits.min, tokenLimits.max)),
+      `${defaults.maxTokens} where left out`
+    ),
+    complexity: optional(
+      Schema.Number.pipe(Schema.between(0, 10)),
+      "0 to 10, 5 where left out; over 8, `auto` means L3"
+    ),
+    priority: optional(Schema.Number.pipe(Schema.between(0, 1_000)), "0 to 1000; recorded"),
     force_tier: optional(Schema.Literal(...tiers), "only shells of this tier")
   },
   { key: Schema.String, value: Schema.Unknown }
-)
+).annotations({ examples: [{ model: "echo", messages: [{ role: "user", content: "which shelf?" }] }] })
 
 const UsageBody = Schema.Struct(
   { prompt_tokens: Schema.Number, completion_tokens: Schema.Number },

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
 import { Gravitas, request, rowsOf, signingSecret } from "../support/Gravitas.ts"
+import { untoldIn } from "../support/OpenApiReading.ts"
 import { project } from "../support/Program.ts"
 import { gatekeeperRequests } from "./contract/GatekeeperRequests.ts"
 import { guardianRequests } from "./contract/GuardianRequests.ts"
@@ -50,8 +51,15 @@ const send = ({ as, authorization, body, route, service }: OldRequest) =>
         ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) })
       })
       const text = await response.text()
-      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true
-      return { status: response.status, body: isStream ? eventsOf(text) : (JSON.parse(text) as unknown) }
+      const contentType = response.headers.get("content-type")?.split(";")[0] ?? ""
+      const isStream = contentType === "text/event-stream"
+      const document: unknown = await (await fetch(`${url}/openapi.json`, { signal })).json()
+      const told = { status: response.status, contentType, body: isStream ? text : (JSON.parse(text) as unknown) }
+      return {
+        status: response.status,
+        body: isStream ? eventsOf(text) : told.body,
+        untold: untoldIn(document, { method, path: path.split("?")[0] ?? "" }, told)
+      }
     })
   })
 
@@ -97,6 +105,8 @@ layer(running, { timeout: "60 seconds", excludeTestServices: true })("what clien
       Effect.gen(function* () {
         const answer = yield* send(old)
         expect(answersAs({ ...before, ...differs }, answer)).toBe("as it should")
+        // The document of the service says so.
+        expect(answer.untold).toEqual([])
         // A difference that is gone must not be told of any more.
         if (differs !== undefined) expect(answersAs(before, answer)).not.toBe("as it should")
       })
