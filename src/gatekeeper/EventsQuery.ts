@@ -6,7 +6,7 @@ import { AuditResult } from "../domain/AuditEvent.ts"
 
 const defaultPageSize = 100
 
-const known = ["ghost_id", "action", "resource", "result", "from", "to", "limit", "cursor"]
+const known = ["ghost_id", "action", "resource", "result", "request_id", "from", "to", "limit", "cursor"]
 
 /** RFC 3339. A time without a zone means another moment on each machine, so it is refused. */
 const rfc3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/i
@@ -63,6 +63,7 @@ export const parseEventsQuery = (params: URLSearchParams): Either.Either<EventQu
     action: given("action"),
     resource: given("resource"),
     result,
+    requestId: given("request_id"),
     from: time("from"),
     to: time("to"),
     limit,

@@ -25,6 +25,7 @@ export const EventsParams = Schema.Struct({
   action: parameter("the action, whole"),
   resource: parameter("the resource, whole"),
   result: parameter(AuditResult.literals.join(" | ")),
+  request_id: parameter("the request whose rows they are; beside `from` where the trail is long"),
   from: parameter("ISO 8601 with a zone; inclusive"),
   to: parameter("ISO 8601 with a zone; exclusive"),
   limit: parameter("1 to 1000; 100 where left out"),

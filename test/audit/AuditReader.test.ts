@@ -52,7 +52,8 @@ const filled = (number: number) =>
           ghostId: ghosts[index % 3] ?? null,
           action: index % 4 === 0 ? "read" : "execute",
           resource: `vaults/${index % 5}`,
-          result: results[index % 2] ?? "ALLOWED"
+          result: results[index % 2] ?? "ALLOWED",
+          requestId: `request-${index % 7}`
         }
       })
     ).flat()
@@ -87,6 +88,7 @@ it.scopedLive("all given conditions hold, and none that fits is missing", () =>
         action: optional(["read", "execute"]),
         resource: optional(["vaults/1", "vaults/2"]),
         result: optional(results),
+        requestId: optional(["request-1", "request-2"]),
         from: optional(moments),
         to: optional(moments)
       }),
@@ -105,6 +107,7 @@ it.scopedLive("all given conditions hold, and none that fits is missing", () =>
           (asked.action === undefined || row.action === asked.action) &&
           (asked.resource === undefined || row.resource === asked.resource) &&
           (asked.result === undefined || row.result === asked.result) &&
+          (asked.requestId === undefined || row.requestId === asked.requestId) &&
           (from === undefined || row.timestamp >= from) &&
           (to === undefined || row.timestamp < to)
       )

@@ -13,7 +13,7 @@ describe("parseEventsQuery", () => {
   it("reads every filter", () => {
     const query = Either.getOrThrow(
       parse(
-        "ghost_id=Scout&action=read&resource=vaults%2Fa&result=DENIED&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B02:00&limit=1000&cursor=AZomZTtwcAqAAAAAAAAAAA"
+        "ghost_id=Scout&action=read&resource=vaults%2Fa&result=DENIED&request_id=try-1&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B02:00&limit=1000&cursor=AZomZTtwcAqAAAAAAAAAAA"
       )
     )
     expect(query).toMatchObject({
@@ -21,6 +21,7 @@ describe("parseEventsQuery", () => {
       action: "read",
       resource: "vaults/a",
       result: "DENIED",
+      requestId: "try-1",
       limit: 1000,
       cursor: "AZomZTtwcAqAAAAAAAAAAA"
     })

@@ -140,7 +140,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
       const { gatekeeper } = yield* Gravitas
       const operation = (yield* documentOf(gatekeeper)).paths["/audit/events"]?.["get"]
       expect(operation?.parameters.map(({ schema }) => schema)).toEqual(
-        Array.from({ length: 8 }, () => ({ type: "string", description: expect.any(String) }))
+        Array.from({ length: 9 }, () => ({ type: "string", description: expect.any(String) }))
       )
     })
   )
