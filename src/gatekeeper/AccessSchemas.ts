@@ -9,7 +9,7 @@ export const AskedAccess = Schema.Struct({
   }),
   resource: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumLength.resource)),
   metadata: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
-})
+}).annotations({ examples: [{ action: "read", resource: "vaults/public", metadata: { shell_id: "gemma2:27b" } }] })
 
 /** Of `error` in a denial, beside its usual fields: the rule that denied, if one did, and the policy. */
 export const deniedBy = {

@@ -45,14 +45,17 @@ export const Evaluated = Schema.Struct({
     policy_version: Schema.optional(Schema.String),
     error: Schema.optional(Schema.Struct({ status: Schema.Number, message: Schema.String }))
   })
-})
+}).annotations({ description: "The decision." })
 
 /** Without `evaluations` in the request, or with none in it, the answer is that of one evaluation. */
-export const EvaluationsAnswer = Schema.Union(Schema.Struct({ evaluations: Schema.Array(Evaluated) }), Evaluated)
+export const EvaluationsAnswer = Schema.Union(
+  Schema.Struct({ evaluations: Schema.Array(Evaluated) }),
+  Evaluated
+).annotations({ description: "The decisions, in the order of the request." })
 
 /** AuthZEN 1.0, section 9. */
 export const Configuration = Schema.Struct({
   policy_decision_point: Schema.String,
   access_evaluation_endpoint: Schema.String,
   access_evaluations_endpoint: Schema.String
-})
+}).annotations({ description: "The addresses of this decision point." })

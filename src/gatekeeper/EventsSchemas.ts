@@ -32,4 +32,7 @@ export const EventsParams = Schema.Struct({
   cursor: parameter("`next` of the page before")
 })
 
-export const EventsPage = Schema.Struct({ events: Schema.Array(EventRow), next: Schema.NullOr(Schema.String) })
+export const EventsPage = Schema.Struct({
+  events: Schema.Array(EventRow),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "A page of the trail, newest first." })

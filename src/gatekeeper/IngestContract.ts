@@ -51,4 +51,4 @@ export const IngestAnswer = Schema.Struct({
     })
   ),
   audit_id: Schema.String
-})
+}).annotations({ description: "What became of each event, in the order in which they came." })

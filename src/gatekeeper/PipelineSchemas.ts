@@ -45,7 +45,7 @@ export const PipelineReport = Schema.Struct({
   sources: Schema.NullOr(Schema.Array(PipelineSource)),
   dead_letters: Schema.NullOr(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })),
   next: Schema.NullOr(Schema.String)
-})
+}).annotations({ description: "The counts of each source." })
 
 export const PipelineParams = Schema.Struct({
   limit: parameter("1 to 1000 sources; 100 where left out"),

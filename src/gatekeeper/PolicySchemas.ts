@@ -24,14 +24,14 @@ export const PolicyView = Schema.Struct({
   /** The file as it is now, where it was refused; null where it is what decides. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
   audit_id: Schema.String
-})
+}).annotations({ description: "The policy that decides." })
 
 export const PolicyReloaded = Schema.Struct({
   before: Schema.String,
   after: Schema.String,
   changed: Schema.Boolean,
   audit_id: Schema.String
-})
+}).annotations({ description: "The policy that decides from now on." })
 
 /** Of `error`, beside its usual fields. */
 export const policyProblems = { problems: Schema.Array(FileProblem), policy_version: Schema.String }
@@ -61,4 +61,4 @@ export const Explained = Schema.Struct({
   policy_version: Schema.String,
   rules: Schema.Array(RuleView),
   audit_id: Schema.String
-})
+}).annotations({ description: "What would be decided, and every rule that was considered." })

@@ -4,10 +4,11 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { meaningOf } from "../platform/http/ErrorMeanings.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
 import { tiers } from "./Catalog.ts"
 import { isPlainObject, roles } from "./ChatMessages.ts"
-import { defaults } from "./ChatRequest.ts"
+import { defaults, tokenLimits } from "./ChatRequest.ts"
 
 /** The router's statuses, in one place: what a code means to a client. */
 export const statusOf = {
@@ -56,7 +57,11 @@ const failure = (status: number, ...codes: ReadonlyArray<RefusalCode>) =>
       audit_id: Schema.optional(Schema.String)
     }),
     detail: Schema.String
-  }).annotations({ ...HttpApiSchema.annotations({ status }), identifier: `Error_${codes.join("_or_")}` })
+  }).annotations({
+    ...HttpApiSchema.annotations({ status }),
+    identifier: `Error_${codes.join("_or_")}`,
+    description: meaningOf(...codes)
+  })
 
 const failures = {
   invalidChat: failure(400, "invalid_request", "provider_rejected"),
@@ -99,13 +104,19 @@ const ChatRequestBody = Schema.Struct(
       Schema.Struct({ include_usage: optional(Schema.Boolean, "usage as the last chunk") }),
       "of a stream"
     ),
-    max_tokens: optional(Schema.Number, `${defaults.maxTokens} where left out`),
-    complexity: optional(Schema.Number, "0 to 10, 5 where left out; over 8, `auto` means L3"),
-    priority: optional(Schema.Number, "0 to 1000; recorded"),
+    max_tokens: optional(
+      Schema.Int.pipe(Schema.between(tokenLimits.min, tokenLimits.max)),
+      `${defaults.maxTokens} where left out`
+    ),
+    complexity: optional(
+      Schema.Number.pipe(Schema.between(0, 10)),
+      "0 to 10, 5 where left out; over 8, `auto` means L3"
+    ),
+    priority: optional(Schema.Number.pipe(Schema.between(0, 1_000)), "0 to 1000; recorded"),
     force_tier: optional(Schema.Literal(...tiers), "only shells of this tier")
   },
   { key: Schema.String, value: Schema.Unknown }
-)
+).annotations({ examples: [{ model: "echo", messages: [{ role: "user", content: "which shelf?" }] }] })
 
 const UsageBody = Schema.Struct(
   { prompt_tokens: Schema.Number, completion_tokens: Schema.Number },
@@ -119,7 +130,7 @@ const ChatCompletion = Schema.Struct({
   model: Schema.String.annotations({ description: "the shell that answered" }),
   choices: Schema.Array(Schema.Unknown),
   usage: Schema.optional(UsageBody)
-})
+}).annotations({ description: "The answer, whole or as events." })
 
 /** The platform's document has one content type for a status; with `stream` this one has another. */
 const alsoAsEvents = (operation: Readonly<Record<string, unknown>>) => {
@@ -141,6 +152,10 @@ const ModelRow = Schema.Struct({
   trouble: Schema.NullOr(Schema.String)
 })
 
+const ModelList = Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }).annotations({
+  description: "All of them."
+})
+
 const HistoryRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,
@@ -158,6 +173,11 @@ const HistoryRow = Schema.Struct({
   request_id: Schema.NullOr(Schema.String)
 })
 
+const HistoryPage = Schema.Struct({
+  messages: Schema.Array(HistoryRow),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "A page of messages, newest first." })
+
 const parameter = (description: string) =>
   Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
 
@@ -167,55 +187,65 @@ const HistoryParams = Schema.Struct({
   cursor: parameter("`next` of the page before")
 })
 
-class ChatGroup extends HttpApiGroup.make("chat").add(
-  HttpApiEndpoint.post("completions", "/v1/chat/completions")
-    .setPayload(ChatRequestBody)
-    .addSuccess(ChatCompletion)
-    .addError(failures.invalidChat)
-    .addError(failures.unauthenticated)
-    .addError(failures.chatDenied)
-    .addError(failures.modelNotFound)
-    .addError(failures.tooLarge)
-    .addError(failures.rateLimited)
-    .addError(failures.failed)
-    .addError(failures.providerFailed)
-    .addError(failures.chatUnavailable)
-    .addError(failures.providerTimeout)
-    .annotate(OpenApi.Transform, alsoAsEvents)
-    .annotate(
-      OpenApi.Description,
-      "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
-        'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
-    )
-) {}
+class ChatGroup extends HttpApiGroup.make("chat")
+  .add(
+    HttpApiEndpoint.post("completions", "/v1/chat/completions")
+      .setPayload(ChatRequestBody)
+      .addSuccess(ChatCompletion)
+      .addError(failures.invalidChat)
+      .addError(failures.unauthenticated)
+      .addError(failures.chatDenied)
+      .addError(failures.modelNotFound)
+      .addError(failures.tooLarge)
+      .addError(failures.rateLimited)
+      .addError(failures.failed)
+      .addError(failures.providerFailed)
+      .addError(failures.chatUnavailable)
+      .addError(failures.providerTimeout)
+      .annotate(OpenApi.Summary, "An answer of a model")
+      .annotate(OpenApi.Transform, alsoAsEvents)
+      .annotate(
+        OpenApi.Description,
+        "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+          'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
+      )
+  )
+  .annotate(OpenApi.Description, "Answers of models.") {}
 
-class CatalogGroup extends HttpApiGroup.make("catalog").add(
-  HttpApiEndpoint.get("models", "/v1/models")
-    .addSuccess(Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }))
-    .addError(failures.unauthenticated)
-    .addError(failures.denied)
-    .addError(failures.failed)
-    .addError(failures.readUnavailable)
-    .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
-) {}
+class CatalogGroup extends HttpApiGroup.make("catalog")
+  .add(
+    HttpApiEndpoint.get("models", "/v1/models")
+      .addSuccess(ModelList)
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.failed)
+      .addError(failures.readUnavailable)
+      .annotate(OpenApi.Summary, "Shells and ghosts")
+      .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+  )
+  .annotate(OpenApi.Description, "Which models there are.") {}
 
-class HistoryGroup extends HttpApiGroup.make("history").add(
-  HttpApiEndpoint.get("history", "/v1/history")
-    .setUrlParams(HistoryParams)
-    .addSuccess(Schema.Struct({ messages: Schema.Array(HistoryRow), next: Schema.NullOr(Schema.String) }))
-    .addError(failures.invalid)
-    .addError(failures.unauthenticated)
-    .addError(failures.denied)
-    .addError(failures.failed)
-    .addError(failures.readUnavailable)
-    .annotate(
-      OpenApi.Description,
-      "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
-    )
-) {}
+class HistoryGroup extends HttpApiGroup.make("history")
+  .add(
+    HttpApiEndpoint.get("history", "/v1/history")
+      .setUrlParams(HistoryParams)
+      .addSuccess(HistoryPage)
+      .addError(failures.invalid)
+      .addError(failures.unauthenticated)
+      .addError(failures.denied)
+      .addError(failures.failed)
+      .addError(failures.readUnavailable)
+      .annotate(OpenApi.Summary, "A ghost's messages")
+      .annotate(
+        OpenApi.Description,
+        "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+      )
+  )
+  .annotate(OpenApi.Description, "What was asked and answered.") {}
 
 export class RouterApi extends HttpApi.make("router")
   .add(ChatGroup)
   .add(CatalogGroup)
   .add(HistoryGroup)
-  .add(HealthGroup) {}
+  .add(HealthGroup)
+  .annotate(OpenApi.Description, "Which model answers, and what was said? Speaks as OpenAI does.") {}

@@ -1,5 +1,5 @@
+import { isDeeperThan } from "../platform/http/Depth.ts"
 import { isPlainObject } from "./ChatMessages.ts"
-import { isDeeperThan } from "./Depth.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64

@@ -74,7 +74,7 @@ const modelProblem = (model: unknown): string | undefined => {
   return undefined
 }
 
-const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
+export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
 /** `max_completion_tokens` is what OpenAI calls `max_tokens` now; a request that has it keeps it under its name. */
 const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>) => {

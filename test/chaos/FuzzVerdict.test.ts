@@ -31,6 +31,8 @@ const cases: ReadonlyArray<readonly [string, method: string, Answer, problem: st
     "status 503"
   ],
   ["a status that no document has", "POST", { status: 418, headers: {}, text: refused("teapot") }, "status 418"],
+  ["a head that no server reads", "POST", { status: 400, headers: {}, text: refused("unreadable_request") }, undefined],
+  ["a refusal that no document has", "POST", { status: 400, headers: {}, text: refused("bad_request") }, "status 400"],
   ["an empty error", "POST", { status: 422, headers: {}, text: "" }, "no documented shape"],
   ["the platform's own error", "POST", { status: 422, headers: {}, text: '{"_tag":"X"}' }, "no documented shape"],
   [

@@ -22,6 +22,17 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
     })
   )
 
+  it.effect("finds every row of a request by its id", () =>
+    Effect.gen(function* () {
+      const headers = { "x-request-id": "found-by-its-id" }
+      const first = yield* ask({ action: "read", resource: "vaults/a" }, { headers })
+      const second = yield* ask({ action: "read", resource: "vaults/b" }, { headers })
+      yield* rowNamedBy(second)
+      const page = yield* events("?request_id=found-by-its-id")
+      expect(listed(page).map((event) => event["id"])).toEqual([second.body["audit_id"], first.body["audit_id"]])
+    })
+  )
+
   it.effect("pages through all that was asked for, once each, newest first", () =>
     Effect.gen(function* () {
       const ids: Array<unknown> = []

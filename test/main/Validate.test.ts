@@ -63,6 +63,17 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
+  it.effect("replaces a request id that its row could not hold whole, and keeps the longest that it can", () =>
+    Effect.gen(function* () {
+      const longest = "r".repeat(100)
+      const kept = yield* ask({ resource: "a" }, { headers: { "x-request-id": longest } })
+      expect(kept.headers.get("x-request-id")).toBe(longest)
+      expect(yield* rowNamedBy(kept)).toMatchObject({ request_id: longest, marks: [] })
+      const replaced = yield* ask({ resource: "a" }, { headers: { "x-request-id": `${longest}r` } })
+      expect(replaced.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
+    })
+  )
+
   it.effect("denies what no permission names: 403, with its row", () =>
     Effect.gen(function* () {
       const answer = yield* ask({ action: "execute", resource: "shells/l3/claude" }, { ghost: "Scout" })

@@ -7,10 +7,16 @@ export interface Answer {
   readonly text: string
 }
 
-/** Statuses that the listener and the router's frame give to any route. */
-const anywhere = new Set([400, 404, 405, 408, 431])
+/** What the listener and the router's frame answer on any route, by its status; with another code it is the route's own answer. */
+const anywhere: Readonly<Record<number, string>> = {
+  400: "unreadable_request",
+  404: "not_found",
+  405: "method_not_allowed",
+  408: "unreadable_request",
+  431: "unreadable_request"
+}
 
-const acceptableId = /^[A-Za-z0-9._:-]{1,128}$/
+const acceptableId = /^[A-Za-z0-9._:-]{1,100}$/
 
 const parsed = (text: string): unknown => {
   try {
@@ -30,6 +36,12 @@ export const auditIdOf = ({ headers, text }: Answer): string | undefined => {
     headers["x-audit-id"]
   ]
   return named.find((id) => typeof id === "string")
+}
+
+const codeOf = (text: string): unknown => {
+  const body = parsed(text)
+  const error = isObject(body) ? body["error"] : undefined
+  return isObject(error) ? error["code"] : undefined
 }
 
 const isText = (value: unknown): boolean => typeof value === "string"
@@ -57,7 +69,8 @@ export const problemOf = (input: Input, answer: Answer): string | undefined => {
     return "another X-Request-Id than was sent"
   const isRoute = method === endpoint.method || (method === "HEAD" && endpoint.method === "GET")
   const isDocumented = isRoute ? endpoint.statuses.has(status) : status < 500
-  if (!isDocumented && !anywhere.has(status)) return `status ${status} is not documented`
+  const isFrames = status in anywhere && (method === "HEAD" || codeOf(text) === anywhere[status])
+  if (!isDocumented && !isFrames) return `status ${status} is not documented`
   if (status >= 400 && method !== "HEAD" && !isErrorBody(endpoint, text, requestId))
     return "an error in no documented shape"
   const isDecision = isRoute && endpoint.statuses.has(401) && (status === 401 || status === 403)

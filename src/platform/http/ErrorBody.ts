@@ -1,6 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
+import { meaningOf } from "./ErrorMeanings.ts"
 import { jsonTextResponse } from "./JsonResponse.ts"
 
 /**
@@ -22,7 +23,11 @@ export const errorBody = <const Code extends string, More extends Schema.Struct.
       ...(more as More)
     }),
     detail: Schema.String
-  }).annotations({ ...HttpApiSchema.annotations({ status }), identifier: `Error_${code}` })
+  }).annotations({
+    ...HttpApiSchema.annotations({ status }),
+    identifier: `Error_${code}`,
+    description: meaningOf(code)
+  })
 
 export interface ErrorAnswer {
   readonly status: number

@@ -3,6 +3,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
@@ -86,7 +87,7 @@ const Health = Schema.Struct({
   audit: Schema.optional(AuditCheck),
   counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
   warnings: Schema.optional(Schema.Array(Schema.String))
-})
+}).annotations({ description: "What is so now." })
 
 const Ready = Schema.Struct({
   status: Schema.Literal("ready", "degraded"),
@@ -95,9 +96,15 @@ const Ready = Schema.Struct({
     schema: SchemaCheck,
     audit: Schema.optional(AuditCheck)
   })
+}).annotations({ description: "The service can answer; `degraded`: without its database." })
+
+const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavailable") }).annotations({
+  description: "The service cannot answer now."
 })
 
-const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavailable") })
+const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotations({ description: "It lives." })
+
+const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
 
 /**
  * - `/healthz`: the process lives; asks nobody.
@@ -105,9 +112,26 @@ const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavai
  * - `/health`: the shape that clients of the system before this one read, but true; its status code is `/readyz`'s.
  */
 export class HealthGroup extends HttpApiGroup.make("health")
-  .add(HttpApiEndpoint.get("healthz", "/healthz").addSuccess(Schema.Struct({ status: Schema.Literal("alive") })))
-  .add(HttpApiEndpoint.get("readyz", "/readyz").addSuccess(Ready).addError(NotReady, { status: 503 }))
-  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Health).addError(Health, { status: 503 })) {}
+  .add(
+    HttpApiEndpoint.get("healthz", "/healthz")
+      .addSuccess(Alive)
+      .annotateContext(describing("Does the process live?", "Asks nobody. For a supervisor."))
+  )
+  .add(
+    HttpApiEndpoint.get("readyz", "/readyz")
+      .addSuccess(Ready)
+      .addError(NotReady, { status: 503 })
+      .annotateContext(
+        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail takes events.")
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("health", "/health")
+      .addSuccess(Health)
+      .addError(Health, { status: 503 })
+      .annotateContext(describing("Everything about its state", "For people and monitors; 503 where `/readyz` is."))
+  )
+  .annotate(OpenApi.Description, "How it is. Nobody is asked who they are.") {}
 
 const answer = (status: number, body: unknown) =>
   HttpServerResponse.unsafeJson(body, { status, headers: { "cache-control": "no-store" } })

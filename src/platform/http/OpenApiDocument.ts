@@ -3,14 +3,8 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { appVersion } from "../AppVersion.ts"
+import { type Json, type Operation, operation, otherErrors, referenced } from "./OpenApiOperation.ts"
 
-/** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
-type Response = { readonly description: string }
-type Operation = Readonly<Record<string, unknown>> & {
-  readonly parameters: ReadonlyArray<unknown>
-  readonly security: ReadonlyArray<unknown>
-  readonly responses: Readonly<Record<string, Response>>
-}
 type Document = Readonly<Record<string, unknown>> & {
   readonly info: Readonly<Record<string, unknown>>
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
@@ -21,19 +15,9 @@ type Document = Readonly<Record<string, unknown>> & {
   }
 }
 
-const reference = /#\/components\/schemas\/([^"]+)/g
-
-const referenced = (value: unknown): ReadonlyArray<string> =>
-  [...JSON.stringify(value).matchAll(reference)].map(([, name]) => name ?? "")
-
-const codesIn = (response: Response): ReadonlyArray<string> =>
-  referenced(response).flatMap((name) => (name.startsWith("Error_") ? [name.slice("Error_".length)] : []))
-
-/** The platform's own answer to what it cannot decode, which no client gets: see Strays.ts. */
-const isDecodeError = (response: Response): boolean => referenced(response).includes("HttpApiDecodeError")
-
 const anyError = {
   type: "object",
+  description: "What every error has.",
   required: ["error", "detail"],
   properties: {
     error: {
@@ -50,45 +34,18 @@ const anyError = {
   }
 }
 
-const errorContent = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
-
-const otherErrors = {
-  description:
-    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down`.",
-  content: errorContent
-}
-
-const unprocessable = { description: "`invalid_request`", content: errorContent }
-
-const describe = (response: Response): Response => {
-  const codes = codesIn(response)
-  const isGeneric = /^Error(_|$)/.test(response.description) && codes.length > 0
-  return isGeneric ? { ...response, description: codes.map((code) => `\`${code}\``).join(" or ") } : response
-}
-
-/** A route that can answer 401 asks for a token; the others do not. */
-const operation = (given: Operation): Operation => {
-  const takesInput = given["requestBody"] !== undefined || given.parameters.length > 0
-  const responses: Record<string, Response> = {}
-  for (const [status, response] of Object.entries(given.responses)) {
-    if (!isDecodeError(response)) responses[status] = describe(response)
-    else if (takesInput && !("422" in given.responses)) responses["422"] = unprocessable
-  }
-  return {
-    ...given,
-    security: "401" in responses && given.security.length === 0 ? [{ bearer: [] }] : given.security,
-    responses: { ...responses, default: otherErrors }
-  }
-}
-
-const page = (operationId: string, description: string, contentType: string, schema: object = { type: "string" }) => ({
+const page = (operationId: string, description: string, contentType: string, schema: Json = { type: "string" }) => ({
   get: {
     tags: ["about"],
     operationId: `about.${operationId}`,
+    summary: description,
     description,
     parameters: [],
     security: [],
-    responses: { 200: { description: "Success", content: { [contentType]: { schema } } }, default: otherErrors }
+    responses: {
+      200: { description, headers: otherErrors.headers, content: { [contentType]: { schema } } },
+      default: otherErrors
+    }
   }
 })
 

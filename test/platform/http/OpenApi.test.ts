@@ -7,9 +7,13 @@ import { GatekeeperApi } from "../../../src/gatekeeper/Api.ts"
 import { GuardianApi } from "../../../src/guardian/Api.ts"
 import { routesOf } from "../../../src/platform/http/Strays.ts"
 import { RouterApi } from "../../../src/router/Api.ts"
-import { Gravitas, request } from "../../support/Gravitas.ts"
+import { Gravitas, request, tokenOf } from "../../support/Gravitas.ts"
 
 interface Operation {
+  readonly summary?: string
+  readonly description?: string
+  readonly requestBody?: unknown
+  readonly parameters: ReadonlyArray<{ readonly schema: unknown }>
   readonly security: ReadonlyArray<unknown>
   readonly responses: Readonly<Record<string, { readonly description: string }>>
 }
@@ -18,7 +22,11 @@ interface Document {
   readonly openapi: string
   readonly info: { readonly title: string; readonly version: string }
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly securitySchemes: unknown; readonly schemas: Readonly<Record<string, unknown>> }
+  readonly components: {
+    readonly securitySchemes: unknown
+    readonly schemas: Readonly<Record<string, { readonly description?: string }>>
+  }
+  readonly tags: ReadonlyArray<{ readonly name: string; readonly description?: string }>
 }
 
 const routes = {
@@ -32,6 +40,12 @@ const raw = (url: string) =>
     const response = await fetch(url, { signal })
     return { status: response.status, headers: response.headers, text: await response.text() }
   })
+
+/** The codes that the description of an answer names, each with what it means. */
+const codesOf = (description = "") => [...description.matchAll(/`(\w+)`: [a-zA-Z]/g)].map(([, code]) => code)
+
+const documentOf = (url: string) =>
+  Effect.map(request(`${url}/openapi.json`), ({ body }) => body as unknown as Document)
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("the documents of a service", (it) => {
   for (const service of serviceNames) {
@@ -57,14 +71,22 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
         const about = ["GET /openapi.json", "GET /docs", "GET /metrics"]
         expect(told.toSorted()).toEqual([...contract, ...about].toSorted())
         for (const methods of Object.values(document.paths)) {
-          for (const { responses, security } of Object.values(methods)) {
+          for (const { description, parameters, requestBody, responses, security, summary } of Object.values(methods)) {
             expect(security).toEqual("401" in responses ? [{ bearer: [] }] : [])
             expect(responses).toHaveProperty("default")
-            for (const status of Object.keys(responses)) expect(status).not.toBe("400")
+            expect("413" in responses).toBe(requestBody !== undefined)
+            expect(summary).toMatch(/\w/)
+            expect(description).toMatch(/\w/)
+            for (const one of parameters) expect(one).toHaveProperty("description")
+            for (const one of Object.values(responses)) expect(one.description).not.toBe("Success")
           }
         }
         expect(document.components.securitySchemes).toMatchObject({ bearer: { type: "http", scheme: "bearer" } })
         expect(document.components.schemas).not.toHaveProperty("HttpApiDecodeError")
+        for (const [name, schema] of Object.entries(document.components.schemas)) {
+          expect(schema.description, name).toMatch(name.startsWith("Error_") ? /^`\w+`: / : /\w/)
+        }
+        for (const tag of document.tags) expect(tag.description, tag.name).toMatch(/\w/)
       })
     )
 
@@ -90,14 +112,49 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
     )
   }
 
+  const refusals = [
+    ["gatekeeper", "/validate", "post", "422", "400", ["invalid_request"]],
+    ["gatekeeper", "/access/v1/evaluation", "post", "400", "422", ["bad_request"]],
+    ["gatekeeper", "/access/v1/evaluations", "post", "400", "422", ["bad_request"]],
+    ["guardian", "/session/start", "post", "422", "400", ["invalid_request"]],
+    ["router", "/v1/chat/completions", "post", "400", "422", ["invalid_request", "provider_rejected"]],
+    ["router", "/v1/history", "get", "400", "422", ["invalid_request"]]
+  ] as const
+  for (const [service, path, method, status, never, codes] of refusals) {
+    it.effect(`${service}: ${path} says that it refuses with ${status}, as it does, and not with ${never}`, () =>
+      Effect.gen(function* () {
+        const url = yield* (yield* Gravitas).program.url(service)
+        const { responses } = (yield* documentOf(url)).paths[path]?.[method] ?? {}
+        expect(responses).toHaveProperty(status)
+        expect(responses).not.toHaveProperty(never)
+        expect(codesOf(responses?.[status]?.description)).toEqual(codes)
+        const token = yield* Effect.promise(() => tokenOf("Supervisor_Managed_Agent"))
+        const answer = yield* request(`${url}${path}`, { token, ...(method === "post" && { body: {} }) })
+        expect(String(answer.status)).toBe(status)
+      })
+    )
+  }
+
+  it.effect("tells a query's parameters as texts, for one that is repeated is refused", () =>
+    Effect.gen(function* () {
+      const { gatekeeper } = yield* Gravitas
+      const operation = (yield* documentOf(gatekeeper)).paths["/audit/events"]?.["get"]
+      expect(operation?.parameters.map(({ schema }) => schema)).toEqual(
+        Array.from({ length: 9 }, () => ({ type: "string", description: expect.any(String) }))
+      )
+    })
+  )
+
   it.effect("names each code of a status that has several", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       const { body } = yield* request(`${gatekeeper}/openapi.json`)
       const document = body as unknown as Document
-      expect(document.paths["/audit/events"]?.["get"]?.responses["503"]?.description).toBe(
-        "`keys_unavailable` or `audit_unavailable` or `trail_unreachable`"
-      )
+      expect(codesOf(document.paths["/audit/events"]?.["get"]?.responses["503"]?.description)).toEqual([
+        "keys_unavailable",
+        "audit_unavailable",
+        "trail_unreachable"
+      ])
     })
   )
 
