@@ -22,17 +22,6 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
     })
   )
 
-  it.effect("finds every row of a request by its id", () =>
-    Effect.gen(function* () {
-      const headers = { "x-request-id": "found-by-its-id" }
-      const first = yield* ask({ action: "read", resource: "vaults/a" }, { headers })
-      const second = yield* ask({ action: "read", resource: "vaults/b" }, { headers })
-      yield* rowNamedBy(second)
-      const page = yield* events("?request_id=found-by-its-id")
-      expect(listed(page).map((event) => event["id"])).toEqual([second.body["audit_id"], first.body["audit_id"]])
-    })
-  )
-
   it.effect("pages through all that was asked for, once each, newest first", () =>
     Effect.gen(function* () {
       const ids: Array<unknown> = []
@@ -49,9 +38,9 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
     })
   )
 
-  it.effect("finds every row of one request by its id, however long", () =>
+  it.effect("finds every row of one request by its id, also the longest", () =>
     Effect.gen(function* () {
-      const headers = { "x-request-id": `one-${"x".repeat(110)}` }
+      const headers = { "x-request-id": `one-${"x".repeat(96)}` }
       const first = yield* ask({ action: "read", resource: "vaults/one" }, { headers })
       const second = yield* ask({ action: "write", resource: "vaults/one" }, { headers, ghost: "Scout" })
       yield* rowNamedBy(second)

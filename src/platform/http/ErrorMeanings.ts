@@ -7,6 +7,7 @@ const meanings: Readonly<Record<string, string>> = {
   body_too_large: "the body is larger than this route takes",
   certificate_not_found: "there is no certificate with that id",
   database_unavailable: "PostgreSQL does not answer; ask again",
+  internal_error: "a fault of the service itself; its log has the cause under the request id",
   invalid_request: "the request cannot be understood; the message says why",
   keys_unavailable: "the issuer's keys cannot be had, so nobody knows whether the token is good; ask again",
   model_not_found: "there is no shell or ghost of that name, or none of that tier",
