@@ -1,23 +1,16 @@
 import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as Redacted from "effect/Redacted"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../../src/audit/AuditUnavailable.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { Certificates } from "../../../src/guardian/Certificates.ts"
 import { importCertificates } from "../../../src/guardian/commands/CertificateImport.ts"
 import { SigningKeys } from "../../../src/guardian/SigningKeys.ts"
-import * as Migrator from "../../../src/migrator/Migrator.ts"
-import { Database } from "../../../src/platform/Database.ts"
-import { Settings } from "../../../src/platform/Settings.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
-import { signingKey } from "../../support/Guardian.ts"
+import { guardianGround, guardianRooms } from "../../support/GuardianRooms.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
@@ -46,23 +39,10 @@ const file = (agent: string) =>
 
 const importing = Effect.gen(function* () {
   const databaseUrl = yield* freshDatabase
-  const home = yield* temporaryHome
   const directory = yield* temporaryHome
-  const environment = new Map([
-    ["DATABASE_URL", Redacted.value(databaseUrl)],
-    ["GRAVITAS_HOME", home],
-    ["GUARDIAN_SIGNING_KEY", signingKey]
-  ])
-  const base = Database.layer(["guardian"]).pipe(
-    Layer.provideMerge(
-      Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(environment))))
-    ),
-    Layer.provideMerge(NodeContext.layer),
-    Layer.provide(Logger.remove(Logger.defaultLogger))
-  )
   const run = (options: { readonly failing?: number; readonly dryRun?: boolean } = {}) => {
     const events: Array<AuditEvent> = []
-    const schema = options.dryRun === true ? Layer.empty : Layer.fresh(Layer.discard(Migrator.layer("guardian")))
+    const ground = options.dryRun === true ? guardianGround(databaseUrl) : guardianRooms(databaseUrl)
     return importCertificates({
       directory,
       resign: true,
@@ -74,8 +54,7 @@ const importing = Effect.gen(function* () {
       Effect.map((found) => found.map(({ file: name, outcome, reason }) => `${name}: ${reason ?? outcome}`)),
       Effect.provide(trailThatFails(options.failing ?? -1, events)),
       Effect.provide(Layer.fresh(Layer.provideMerge(Certificates.layer, SigningKeys.layer))),
-      Effect.provide(schema),
-      Effect.provide(base),
+      Effect.provide(ground),
       Effect.either,
       Effect.map((outcome) => ({ outcome, events }))
     )
