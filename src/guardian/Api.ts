@@ -59,6 +59,12 @@ const failures = {
 const Agent = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
 const SessionId = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
 
+/** The platform says of every payload that it must be there. */
+const bodyMayBeLeftOut = (operation: Readonly<Record<string, unknown>>) => {
+  const body = operation["requestBody"]
+  return { ...operation, requestBody: { ...(typeof body === "object" ? body : {}), required: false } }
+}
+
 const describing = (text: string) => OpenApi.annotations({ description: text })
 
 /** What others ask while an agent works. */
@@ -133,6 +139,7 @@ class RegisterGroup extends HttpApiGroup.make("register")
       .setPayload(Schema.Struct({ reason: Schema.optional(Schema.String) }))
       .addSuccess(CertificateRevoked)
       .addError(failures.certificateNotFound)
+      .annotate(OpenApi.Transform, bodyMayBeLeftOut)
       .annotateContext(
         describing(
           "Needs `write` on `certificates/<agent>`; of an id that nobody has, on `certificates/<id>`. In effect before the answer; " +
