@@ -60,7 +60,7 @@ const importing = Effect.gen(function* () {
     )
   }
   const inForce = rowsOf(databaseUrl, "select agent from guardian.certificate where revoked_at is null order by agent")
-  return { directory, run, inForce }
+  return { databaseUrl, directory, run, inForce }
 })
 
 describe("An import of certificates", () => {
@@ -86,6 +86,29 @@ describe("An import of certificates", () => {
       expect(tried.outcome).toMatchObject({ right: ["A.json: accepted"] })
       expect((yield* run()).outcome).toMatchObject({ right: ["A.json: resigned"] })
       expect((yield* run({ dryRun: true })).outcome).toMatchObject({ right: ["A.json: present"] })
+    })
+  )
+
+  it.scopedLive("takes no revocation back: a revoked certificate is the same one without its signature, too", () =>
+    Effect.gen(function* () {
+      const { databaseUrl, directory, inForce, run } = yield* importing
+      const now = Math.floor(Date.now() / 1_000)
+      const rooms = Layer.provideMerge(Certificates.layer, SigningKeys.layer).pipe(
+        Layer.provide(guardianRooms(databaseUrl))
+      )
+      const issued = yield* Effect.gen(function* () {
+        const certificates = yield* Certificates
+        const { claims } = yield* certificates.issue({ agent: "A", version: 1, issuedAt: now, expiresAt: now + 3_600 })
+        yield* certificates.revoke(claims.jti, { ghostId: "admin", reason: "lost" })
+        return claims
+      }).pipe(Effect.provide(Layer.fresh(rooms)))
+      const iso = (seconds: number) => new Date(seconds * 1_000).toISOString()
+      const unsigned = { agent_name: "A", version: 1, issued_at: iso(issued.iat), expires_at: iso(issued.exp) }
+      writeFileSync(join(directory, "A.json"), JSON.stringify(unsigned))
+      expect((yield* run()).outcome).toMatchObject({
+        right: [expect.stringMatching(/^A.json: it was revoked at .*Z$/)]
+      })
+      expect(yield* inForce).toEqual([])
     })
   )
 
