@@ -32,6 +32,8 @@ export interface InForce {
   readonly no: string
   readonly claims: Claims
   readonly signature: string
+  /** When that was so, in microseconds since 1970 by the database's clock. */
+  readonly readMicros: bigint
 }
 
 export interface Revocation {
