@@ -19,7 +19,9 @@ export const CertificateRow = Schema.Struct({
   revokedReason: Schema.NullOr(Schema.String),
   /** By the database's clock, as all that is in force or not: services on several machines agree. */
   isExpired: Schema.Boolean,
-  isFuture: Schema.Boolean
+  isFuture: Schema.Boolean,
+  /** When the row was read, in microseconds since 1970. */
+  readMicros: Schema.BigInt
 })
 export interface CertificateRow extends SealedRow, Schema.Schema.Type<typeof CertificateRow> {}
 
@@ -38,7 +40,8 @@ export const certificateColumns = (sql: SqlClient.SqlClient) => sql`
   (extract(epoch from certificate.expires_at) * 1000000)::bigint::text as "expiresMicros",
   certificate.key_id as "keyId", certificate.signature, certificate.revoked_at as "revokedAt",
   certificate.revoked_reason as "revokedReason", certificate.expires_at <= clock_timestamp() as "isExpired",
-  certificate.issued_at > clock_timestamp() + make_interval(secs => ${clockTolerance}) as "isFuture"`
+  certificate.issued_at > clock_timestamp() + make_interval(secs => ${clockTolerance}) as "isFuture",
+  (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as "readMicros"`
 
 /** `2026-01-31T12:00:00.000Z`. */
 export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTime.unsafeMake(Number(micros / 1_000n)))

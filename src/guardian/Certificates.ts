@@ -32,6 +32,8 @@ export interface InForce {
   readonly no: string
   readonly claims: Claims
   readonly signature: string
+  /** When that was so, in microseconds since 1970 by the database's clock. */
+  readonly readMicros: bigint
 }
 
 export interface Revocation {
@@ -79,6 +81,8 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
     /** By its public id. */
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
+    /** The public id of one that says the same of the same agent, whatever its own id; the revoked first. */
+    readonly idOf: (said: Omit<Claims, "jti">) => Effect.Effect<string | undefined, DatabaseUnavailable>
     /** Whether there is a table to find any in: a command may come before the first start. */
     readonly isReady: Effect.Effect<boolean, DatabaseUnavailable>
     /**
@@ -181,6 +185,17 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
             sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`.withoutTransform
           )
           return (yield* certificateRows(rows))[0]
+        }),
+        idOf: Effect.fn("Certificates.idOf")(function* ({ exp, iat, sub, version }) {
+          const rows = yield* bounded(
+            sql`
+              select jti::text as id from guardian.certificate
+              where agent = ${sub} and version = ${version} and issued_at = to_timestamp(${iat}::bigint)
+                and expires_at = to_timestamp(${exp}::bigint) and jti is not null
+              order by revoked_at limit 1`.withoutTransform
+          )
+          const id = rows[0]?.["id"]
+          return typeof id === "string" ? id : undefined
         }),
         isReady: Effect.map(
           bounded(

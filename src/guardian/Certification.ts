@@ -48,7 +48,10 @@ export const certified = (
       const problem = standingProblem(row)
       if (problem === undefined) {
         const claims = yield* Effect.either(unseal(row))
-        if (Either.isRight(claims)) return { no: row.no, claims: claims.right, signature: row.signature ?? "" }
+        if (Either.isRight(claims)) {
+          const { no, readMicros, signature } = row
+          return { no, readMicros, claims: claims.right, signature: signature ?? "" }
+        }
         yield* Effect.logError(
           `ALARM: the certificate ${row.id ?? `number ${row.no}`} of ${JSON.stringify(agent)} certifies nothing: ${claims.left.reason}. ` +
             "If a key was changed, keep the old one to verify; otherwise somebody wrote to guardian.certificate."

@@ -3,6 +3,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Settings } from "../platform/Settings.ts"
 import { readKey } from "./KeyMaterial.ts"
@@ -53,8 +54,11 @@ export const keysUnderHome = (options: { readonly make: boolean }) =>
       const draft = `${activeFile}.${randomBytes(6).toString("hex")}`
       const { privateKey } = generateKeyPairSync("ed25519")
       const pem = privateKey.export({ format: "pem", type: "pkcs8" }).toString()
-      yield* files.writeFileString(draft, pem, { flag: "wx", mode: 0o600 })
-      yield* files.link(draft, activeFile).pipe(
+      yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(
+        // On the disk before anything is signed with it.
+        Effect.flatMap((file) => Effect.zipRight(file.writeAll(new TextEncoder().encode(pem)), file.sync)),
+        Effect.scoped,
+        Effect.zipRight(files.link(draft, activeFile)),
         Effect.catchIf(
           (error) => error._tag === "SystemError" && error.reason === "AlreadyExists",
           () => Effect.void
@@ -83,6 +87,17 @@ export const keysUnderHome = (options: { readonly make: boolean }) =>
     const kept = names.filter((name) => /\.(pem|jwk)$/.test(name)).sort()
     const keys = new Map<string, KeyObject>()
     for (const name of kept) keys.set(name, yield* read(path.join(directory, name)))
+    const isOpen = (place: string, bits: number) =>
+      Effect.map(Effect.option(files.stat(place)), (info) => Option.isSome(info) && (info.value.mode & bits) !== 0)
+    if (kept.length > 0 && (yield* isOpen(directory, 0o022))) {
+      yield* Effect.logWarning(`others may put keys into ${directory}, and so certify agents: chmod 700 ${directory}`)
+    }
+    for (const [name, key] of keys) {
+      const file = path.join(directory, name)
+      if (key.type === "private" && (yield* isOpen(file, 0o077))) {
+        yield* Effect.logWarning(`others may read the private key ${file}, and so certify agents: chmod 600 ${file}`)
+      }
+    }
     const active = keys.get(activeName)
     if (options.make && active?.type !== "private") {
       return yield* new KeyFileUnusable({ file: activeFile, problem: "it holds no private key" })

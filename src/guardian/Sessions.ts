@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InForce } from "./Certificates.ts"
 import { type SessionRow, sessionColumns, sessionRows } from "./SessionRow.ts"
-import { bounded, type DatabaseUnavailable, store } from "./Store.ts"
+import { bounded, type DatabaseUnavailable, deadline, store } from "./Store.ts"
 
 export interface Starting {
   readonly sessionId: string
@@ -36,8 +36,8 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
   Sessions,
   {
     /**
-     * False when the name is taken, or the certificate stopped to be in force meanwhile. It holds the certificate's row until
-     * the session stands, so that a revocation comes before it or ends it.
+     * False when the name is taken, or the certificate stopped to be in force or was looked at too long ago. It holds the
+     * certificate's row until the session stands, so that a revocation comes before it or ends it.
      */
     readonly start: (starting: Starting) => Effect.Effect<boolean, DatabaseUnavailable>
     /** As if it had never been started, since nobody was told of it: its name can be used again. */
@@ -87,6 +87,9 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               select id from guardian.certificate
               where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
                 and signature = ${certificate.signature}
+                -- Read by the server when the asker has given up, it starts nothing.
+                and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
+                  + make_interval(secs => ${Duration.toSeconds(deadline)})
               for share
             )
             insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)

@@ -19,7 +19,7 @@ export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>
 }
 
 /** How long one question may take, the wait for a connection included. */
-const deadline = Duration.seconds(5)
+export const deadline = Duration.seconds(5)
 
 /** 22, 23: what was sent breaks a rule that the code before should have kept. That is a defect, not an outage. */
 const isDefect = ({ sqlstate }: DatabaseError): boolean => /^2[23]/.test(sqlstate ?? "")

@@ -1,27 +1,12 @@
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as Redacted from "effect/Redacted"
 import { Badges } from "../../src/guardian/Badges.ts"
-import * as Migrator from "../../src/migrator/Migrator.ts"
-import { Database } from "../../src/platform/Database.ts"
-import { Settings } from "../../src/platform/Settings.ts"
+import { guardianRooms } from "../support/GuardianRooms.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 const badgesOnFreshDatabase = Layer.unwrapEffect(
-  Effect.map(freshDatabase, (url) => {
-    const environment = ConfigProvider.fromMap(new Map([["DATABASE_URL", Redacted.value(url)]]))
-    return Badges.layer.pipe(
-      Layer.provide(Layer.discard(Layer.fresh(Migrator.layer("guardian")))),
-      Layer.provide(Database.layer(["guardian"])),
-      Layer.provide(Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(environment)))),
-      Layer.provide(NodeContext.layer),
-      Layer.provide(Logger.remove(Logger.defaultLogger))
-    )
-  })
+  Effect.map(freshDatabase, (url) => Layer.provide(Badges.layer, guardianRooms(url)))
 )
 
 describe("A badge", () => {

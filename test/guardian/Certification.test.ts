@@ -18,7 +18,8 @@ const standing: CertificateRow = {
   revokedAt: null,
   revokedReason: null,
   isExpired: false,
-  isFuture: false
+  isFuture: false,
+  readMicros: 1_765_000_000_000_000n
 }
 const revoked = { ...standing, revokedAt: DateTime.unsafeMake(1_765_000_000_000), revokedReason: "lost" }
 const expired = { ...standing, isExpired: true }

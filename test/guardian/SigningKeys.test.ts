@@ -1,11 +1,12 @@
 import { generateKeyPairSync } from "node:crypto"
-import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises"
+import { chmod, readdir, readFile, rename, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { SigningKeys } from "../../src/guardian/SigningKeys.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -30,6 +31,32 @@ describe("SigningKeys", () => {
       expect(yield* Effect.promise(() => readdir(directory))).toEqual(["active.pem"])
       const { mode } = yield* Effect.promise(() => stat(join(directory, "active.pem")))
       expect(mode & 0o777).toBe(0o600)
+    })
+  )
+
+  it.scopedLive("warn of private keys that others may read, and of a directory into which others may put one", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const directory = join(home, "guardian-keys")
+      const warned = Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(({ message }) => {
+            lines.push(String(message))
+          })
+        )
+        yield* Effect.provide(keysWith({ GRAVITAS_HOME: home }), logger)
+        return lines.join("\n")
+      })
+      expect(yield* warned).toBe("")
+      yield* Effect.promise(() => chmod(join(directory, "active.pem"), 0o640))
+      expect(yield* warned).toContain(`others may read the private key ${join(directory, "active.pem")}`)
+      yield* Effect.promise(() => chmod(join(directory, "active.pem"), 0o400))
+      yield* Effect.promise(() => chmod(directory, 0o770))
+      expect(yield* warned).toContain(`others may put keys into ${directory}`)
+      yield* Effect.promise(() => chmod(directory, 0o500))
+      expect(yield* warned).toBe("")
     })
   )
 

@@ -1,6 +1,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -184,10 +185,12 @@ export const importCertificates = (request: ImportRequest) =>
         if (Either.isLeft(parsed)) return refused(parsed.left, null)
         const taken = yield* Effect.either(sealed(keys, parsed.right, request.resign))
         if (Either.isLeft(taken)) return refused(taken.left, parsed.right.agent)
-        const { claims, signed } = taken.right
-        const isNew = request.dryRun
-          ? !isReady || (yield* certificates.find(claims.jti)) === undefined
-          : yield* adopt(taken.right, file)
+        const { claims: said, signed } = taken.right
+        // Without its signature it is the same certificate still: revoked, it does not come back under another id.
+        const known = signed === undefined && isReady ? yield* certificates.idOf(said) : undefined
+        const claims = known === undefined ? said : { ...said, jti: known }
+        const found = isReady ? yield* certificates.find(claims.jti) : undefined
+        const isNew = request.dryRun ? found === undefined : yield* adopt({ claims, signed }, file)
         const done = request.dryRun ? "accepted" : signed === undefined ? "resigned" : "imported"
         const imported: Imported = {
           file,
@@ -195,7 +198,7 @@ export const importCertificates = (request: ImportRequest) =>
           agent: claims.sub,
           id: claims.jti,
           expiresAt: claims.exp,
-          reason: null
+          reason: found?.revokedAt == null ? null : `it was revoked at ${DateTime.formatIso(found.revokedAt)}`
         }
         return imported
       })

@@ -1,23 +1,16 @@
 import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as Redacted from "effect/Redacted"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../../src/audit/AuditUnavailable.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { Certificates } from "../../../src/guardian/Certificates.ts"
 import { importCertificates } from "../../../src/guardian/commands/CertificateImport.ts"
 import { SigningKeys } from "../../../src/guardian/SigningKeys.ts"
-import * as Migrator from "../../../src/migrator/Migrator.ts"
-import { Database } from "../../../src/platform/Database.ts"
-import { Settings } from "../../../src/platform/Settings.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
-import { signingKey } from "../../support/Guardian.ts"
+import { guardianGround, guardianRooms } from "../../support/GuardianRooms.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
@@ -46,23 +39,10 @@ const file = (agent: string) =>
 
 const importing = Effect.gen(function* () {
   const databaseUrl = yield* freshDatabase
-  const home = yield* temporaryHome
   const directory = yield* temporaryHome
-  const environment = new Map([
-    ["DATABASE_URL", Redacted.value(databaseUrl)],
-    ["GRAVITAS_HOME", home],
-    ["GUARDIAN_SIGNING_KEY", signingKey]
-  ])
-  const base = Database.layer(["guardian"]).pipe(
-    Layer.provideMerge(
-      Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(environment))))
-    ),
-    Layer.provideMerge(NodeContext.layer),
-    Layer.provide(Logger.remove(Logger.defaultLogger))
-  )
   const run = (options: { readonly failing?: number; readonly dryRun?: boolean } = {}) => {
     const events: Array<AuditEvent> = []
-    const schema = options.dryRun === true ? Layer.empty : Layer.fresh(Layer.discard(Migrator.layer("guardian")))
+    const ground = options.dryRun === true ? guardianGround(databaseUrl) : guardianRooms(databaseUrl)
     return importCertificates({
       directory,
       resign: true,
@@ -74,14 +54,13 @@ const importing = Effect.gen(function* () {
       Effect.map((found) => found.map(({ file: name, outcome, reason }) => `${name}: ${reason ?? outcome}`)),
       Effect.provide(trailThatFails(options.failing ?? -1, events)),
       Effect.provide(Layer.fresh(Layer.provideMerge(Certificates.layer, SigningKeys.layer))),
-      Effect.provide(schema),
-      Effect.provide(base),
+      Effect.provide(ground),
       Effect.either,
       Effect.map((outcome) => ({ outcome, events }))
     )
   }
   const inForce = rowsOf(databaseUrl, "select agent from guardian.certificate where revoked_at is null order by agent")
-  return { directory, run, inForce }
+  return { databaseUrl, directory, run, inForce }
 })
 
 describe("An import of certificates", () => {
@@ -107,6 +86,29 @@ describe("An import of certificates", () => {
       expect(tried.outcome).toMatchObject({ right: ["A.json: accepted"] })
       expect((yield* run()).outcome).toMatchObject({ right: ["A.json: resigned"] })
       expect((yield* run({ dryRun: true })).outcome).toMatchObject({ right: ["A.json: present"] })
+    })
+  )
+
+  it.scopedLive("takes no revocation back: a revoked certificate is the same one without its signature, too", () =>
+    Effect.gen(function* () {
+      const { databaseUrl, directory, inForce, run } = yield* importing
+      const now = Math.floor(Date.now() / 1_000)
+      const rooms = Layer.provideMerge(Certificates.layer, SigningKeys.layer).pipe(
+        Layer.provide(guardianRooms(databaseUrl))
+      )
+      const issued = yield* Effect.gen(function* () {
+        const certificates = yield* Certificates
+        const { claims } = yield* certificates.issue({ agent: "A", version: 1, issuedAt: now, expiresAt: now + 3_600 })
+        yield* certificates.revoke(claims.jti, { ghostId: "admin", reason: "lost" })
+        return claims
+      }).pipe(Effect.provide(Layer.fresh(rooms)))
+      const iso = (seconds: number) => new Date(seconds * 1_000).toISOString()
+      const unsigned = { agent_name: "A", version: 1, issued_at: iso(issued.iat), expires_at: iso(issued.exp) }
+      writeFileSync(join(directory, "A.json"), JSON.stringify(unsigned))
+      expect((yield* run()).outcome).toMatchObject({
+        right: [expect.stringMatching(/^A.json: it was revoked at .*Z$/)]
+      })
+      expect(yield* inForce).toEqual([])
     })
   )
 
