@@ -103,20 +103,25 @@ const handler = (access: typeof AccessControl.Service, parse: (body: unknown) =>
     const wanted = Either.flatMap(body, (json) =>
       Either.mapLeft(parse(json), (message): Unreadable => ({ message, isTooLarge: false }))
     )
-    const caller: Exclude<Outcome, { readonly _tag: "Known" }> = yield* access.ask({
-      authorization: request.headers["authorization"],
+    const asked = {
       requestId: id,
       access: Either.mapBoth(wanted, {
         onLeft: ({ message }) => ({ message, claimed: asking }),
         onRight: () => asking
       })
-    })
+    }
+    const authorization = request.headers["authorization"]
+    const caller: Exclude<Outcome, { readonly _tag: "Known" }> = yield* access.ask({ ...asked, authorization })
     if (caller._tag === "Invalid" && Either.isLeft(wanted) && !wanted.left.isTooLarge) {
       return badRequest(caller.message, id, caller.auditId)
     }
     if (caller._tag !== "Allowed") return refusalResponse(caller, id, true)
     const evaluations = Either.getOrThrow(wanted)
-    const outcomes = yield* judge(access, id, caller)(evaluations)
+    const outcomes = yield* judge(
+      access,
+      id,
+      caller
+    )(evaluations).pipe(Effect.tapError(({ message }) => access.withdraw(asked, caller, message)))
     if (!evaluations.single) return HttpServerResponse.unsafeJson({ evaluations: outcomes.map(evaluated) })
     const [only] = outcomes
     if (only === undefined || only._tag === "Invalid") {
