@@ -58,14 +58,15 @@ const handler = (access: typeof AccessControl.Service, parse: (body: unknown) =>
     const wanted = Either.flatMap(body, (json) =>
       Either.mapLeft(parse(json), (message): Unreadable => ({ message, isTooLarge: false }))
     )
-    const caller: Exclude<Outcome, { readonly _tag: "Known" }> = yield* access.ask({
-      authorization: request.headers["authorization"],
+    const asked = {
       requestId: id,
       access: Either.mapBoth(wanted, {
         onLeft: ({ message }) => ({ message, claimed: asking }),
         onRight: () => asking
       })
-    })
+    }
+    const authorization = request.headers["authorization"]
+    const caller: Exclude<Outcome, { readonly _tag: "Known" }> = yield* access.ask({ ...asked, authorization })
     if (caller._tag === "Invalid" && Either.isLeft(wanted) && !wanted.left.isTooLarge) {
       return badRequest(caller.message, id, caller.auditId)
     }

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { keptConflicts } from "../audit/ingest/IngestPlan.ts"
 import { ClaimableResult } from "../domain/AuditEvent.ts"
 
 /** One batch; a client with more sends several. */
@@ -44,7 +45,8 @@ export const IngestAnswer = Schema.Struct({
       status: Schema.Literal("recorded", "duplicate", "conflict", "invalid", "dead_lettered").annotations({
         description:
           "recorded: its row is in the trail; duplicate: it was before, under this audit_id; conflict: the id was used for another " +
-          "event, and this one is a dead letter; invalid: not recorded, `problem` says why; dead_lettered: the table refused it"
+          `event, and this one is a dead letter (without an audit_id it is not kept, for ${keptConflicts} others are); invalid: not ` +
+          "recorded, `problem` says why; dead_lettered: the table refused it"
       }),
       audit_id: Schema.optional(Schema.String),
       problem: Schema.optional(Schema.String)

@@ -3,7 +3,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { AuditIngest } from "../audit/ingest/AuditIngest.ts"
-import type { Ingested } from "../audit/ingest/IngestBatch.ts"
+import { type Ingested, keptConflicts } from "../audit/ingest/IngestPlan.ts"
 import { readJson } from "../platform/http/RequestBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import type { AccessControl } from "./AccessControl.ts"
@@ -14,8 +14,13 @@ import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "./Refus
 
 const problemOf = (outcome: Ingested): string | undefined => {
   switch (outcome.status) {
-    case "conflict":
-      return `this id was used for another event, ${outcome.recordedAs}; that one stands, and this one is kept as a dead letter`
+    case "conflict": {
+      const kept =
+        outcome.auditId === null
+          ? `this one is not recorded, for ${keptConflicts} others under this id are kept already`
+          : "this one is kept as a dead letter"
+      return `this id was used for another event, ${outcome.recordedAs}; that one stands, and ${kept}`
+    }
     case "dead_lettered":
       return "the table refused the event; it is kept as a dead letter, and who runs the trail is told"
     default:
@@ -31,7 +36,7 @@ const resultsOf = (events: ReadonlyArray<JudgedEvent>, outcomes: ReadonlyArray<I
     const outcome: Ingested | undefined = rest.next().value
     if (outcome === undefined) return { id: event.right.clientId, status: "invalid", problem: "it was not judged" }
     const { auditId, status } = outcome
-    return { id: event.right.clientId, status, audit_id: auditId, problem: problemOf(outcome) }
+    return { id: event.right.clientId, status, audit_id: auditId ?? undefined, problem: problemOf(outcome) }
   })
 }
 

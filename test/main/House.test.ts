@@ -16,7 +16,11 @@ const start = (databaseUrl: Redacted.Redacted, args: ReadonlyArray<string>, envi
 const inOne = (databaseUrl: Redacted.Redacted) =>
   Effect.gen(function* () {
     const all = yield* start(databaseUrl, [])
-    return { guardian: yield* all.url("guardian"), router: yield* all.url("router") }
+    return {
+      gatekeeper: yield* all.url("gatekeeper"),
+      guardian: yield* all.url("guardian"),
+      router: yield* all.url("router")
+    }
   })
 
 const inThree = (databaseUrl: Redacted.Redacted) =>
@@ -29,7 +33,7 @@ const inThree = (databaseUrl: Redacted.Redacted) =>
       start(databaseUrl, ["router"], { GATEKEEPER_URL: gatekeeper, GUARDIAN_URL: guardian }),
       (one) => one.url("router")
     )
-    return { guardian, router }
+    return { gatekeeper, guardian, router }
   })
 
 const eventually = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean) =>
@@ -60,7 +64,7 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase
-        const { guardian, router } = yield* open(databaseUrl)
+        const { gatekeeper, guardian, router } = yield* open(databaseUrl)
         const [admin, apiKey] = yield* Effect.promise(() =>
           Promise.all([tokenOf("Supervisor_Managed_Agent"), tokenOf("Librarian")])
         )
@@ -101,6 +105,10 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
           (found) => hops.every((hop) => found.some((row) => row["said"] === hop))
         )
         expect(new Set(rows.map((row) => row["source"])).size).toBe(sources)
+        const page = yield* request(`${gatekeeper}/audit/events?request_id=streamed-1`, { token: admin })
+        const events = Array.isArray(page.body["events"]) ? page.body["events"] : []
+        expect(events.length).toBeGreaterThanOrEqual(rows.length)
+        expect(new Set(events.map(({ source }) => source)).size).toBe(sources)
         const history = yield* eventually(
           rowsOf(databaseUrl, "select role, shell_id from router.history where request_id = 'streamed-1' order by id"),
           (found) => found.length === 2

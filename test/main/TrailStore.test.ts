@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { request, rowsOf, tokenOf } from "../support/Gravitas.ts"
+import { canonicalJson } from "../../src/audit/AuditRow.ts"
+import { rowsOf } from "../audit/Events.ts"
+import { request, rowsOf as rowsOfTable, tokenOf } from "../support/Gravitas.ts"
 import { arrived, gatekeeperOn, recorderAt, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
@@ -16,7 +18,10 @@ describe("POST /audit/store", () => {
         yield* arrived(databaseUrl, yield* recorder.record(5))
         const source = yield* recorder.source
         const [own] = yield* until(
-          rowsOf(databaseUrl, "select source from gatekeeper.audit_source where identity is null and host is not null"),
+          rowsOfTable(
+            databaseUrl,
+            "select source from gatekeeper.audit_source where identity is null and host is not null"
+          ),
           (rows) => rows.length === 1
         )
         const ask = (operation: string, body: unknown, ghost: string | null = "service:router") =>
@@ -39,7 +44,14 @@ describe("POST /audit/store", () => {
         const before = yield* sourcesOf(databaseUrl)
         for (const victim of [source, own?.["source"]]) {
           const incarnation = incarnationOf(victim)
+          const [forged] = rowsOf(1, { source: String(victim) }).map(canonicalJson)
+          const [mine] = rowsOf(1).map(canonicalJson)
+          const writer = crypto.randomUUID()
+          const why = { sqlstate: null, reason: "forged", attempts: 1 }
           const refusals = [
+            yield* ask("append", { writer, rows: [forged], certain: true }),
+            yield* ask("append", { writer, rows: [mine, forged], certain: false }),
+            yield* ask("dead-letter", { writer, row: forged, why }),
             yield* ask("register", { incarnation }),
             yield* ask("heartbeat", { incarnation }),
             yield* ask("sign-off", { incarnation, end }),
@@ -52,18 +64,25 @@ describe("POST /audit/store", () => {
           }
         }
         expect(yield* sourcesOf(databaseUrl)).toEqual(before)
+        expect(
+          yield* rowsOfTable(
+            databaseUrl,
+            `select id from gatekeeper.audit_log where resource = 'shells/l1/small'
+             union all select event_id from gatekeeper.audit_dead_letter`
+          )
+        ).toEqual([])
         yield* gatekeeper.running.printed(
           /ALARM: the audit source .* belongs to service:guardian; service:router may not/
         )
         const denied = yield* until(
-          rowsOf(
+          rowsOfTable(
             databaseUrl,
             `select metadata ->> 'operation' as operation from gatekeeper.audit_log
              where result = 'DENIED' and resource = 'audit/store' and ghost_id = 'service:router'`
           ),
-          (rows) => rows.length === 12
+          (rows) => rows.length === 18
         )
-        expect(new Set(denied.map((row) => row["operation"])).size).toBe(6)
+        expect(new Set(denied.map((row) => row["operation"])).size).toBe(8)
 
         expect((yield* ask("trail", {}, null)).status).toBe(401)
         expect((yield* ask("trail", {}, "Librarian")).status).toBe(403)

@@ -12,8 +12,9 @@ import { wordsOf } from "../Drain.ts"
 import * as OwnedSession from "../OwnedSession.ts"
 import { retryClass } from "../RetryClass.ts"
 import { makeUuidV7 } from "../UuidV7.ts"
-import { type Ingested, ingestBatch } from "./IngestBatch.ts"
+import { ingestBatch } from "./IngestBatch.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
+import type { Ingested } from "./IngestPlan.ts"
 
 /** The batch was not written, or nobody heard whether it was: the same batch, sent again, is recorded once. */
 export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {
@@ -74,19 +75,34 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
     session.use((connection) => connection.query("select gatekeeper.audit_make_partition($1)", [nextId(now)]))
   )
 
-  const alarm = (identity: string, { clientId }: IngestEvent, outcome: Ingested) => {
-    if (outcome.status === "conflict") {
-      if (!outcome.isNew) return Effect.void
-      return Effect.logError(
-        `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${outcome.recordedAs}. It is in ` +
-          `gatekeeper.audit_dead_letter as ${outcome.auditId}; find out who repeats or forges keys.`
+  const andMore = (count: number) => (count > 1 ? ` So were ${count - 1} more of the batch.` : "")
+
+  /** A line for each kind of trouble, not for each event: who floods the trail must not flood the log. */
+  const alarm = Effect.fnUntraced(function* (
+    identity: string,
+    events: ReadonlyArray<IngestEvent>,
+    outcomes: ReadonlyArray<Ingested>
+  ) {
+    const conflicts = outcomes.flatMap((outcome, index) =>
+      outcome.status === "conflict" && outcome.isNew ? [{ ...outcome, clientId: events[index]?.clientId }] : []
+    )
+    const [conflict] = conflicts
+    if (conflict !== undefined) {
+      const { auditId, clientId, recordedAs } = conflict
+      const where = auditId === null ? "It is not kept" : `It is in gatekeeper.audit_dead_letter as ${auditId}`
+      yield* Effect.logError(
+        `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${recordedAs}. ` +
+          `${where}; find out who repeats or forges keys.${andMore(conflicts.length)}`
       )
     }
-    if (outcome.status !== "dead_lettered") return Effect.void
-    return Effect.logError(
-      `The audit event ${outcome.auditId}, sent by ${identity}, was refused by the table and is in gatekeeper.audit_dead_letter.`
-    )
-  }
+    const refused = outcomes.filter(({ status }) => status === "dead_lettered")
+    if (refused[0] !== undefined) {
+      yield* Effect.logError(
+        `The audit event ${refused[0].auditId}, sent by ${identity}, was refused by the table and is in ` +
+          `gatekeeper.audit_dead_letter.${andMore(refused.length)}`
+      )
+    }
+  })
 
   return AuditIngest.of({
     ingest: Effect.fn("AuditIngest.ingest")(function* (identity, events) {
@@ -104,10 +120,7 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
           onTimeout: () => new TrailUnwritable({ reason: "the database did not answer in time" })
         })
       )
-      for (const [index, event] of events.entries()) {
-        const outcome = outcomes[index]
-        if (outcome !== undefined) yield* alarm(identity, event, outcome)
-      }
+      yield* alarm(identity, events, outcomes)
       return outcomes
     })
   })

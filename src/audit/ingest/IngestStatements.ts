@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/Connection.ts"
 import { AuditId } from "../AuditId.ts"
+import { canonicalJson, type HashedRow } from "../AuditRow.ts"
 
 /** Two that come at once agree on one: the unique index says so. */
 const makeSourceStatement = `
@@ -29,6 +30,12 @@ const conflictsStatement = `
   insert into gatekeeper.audit_ingest_conflict (identity, client_id, digest, audit_id)
   select $1, client_id, decode(digest, 'hex'), audit_id
   from json_to_recordset($2) as key (client_id text, audit_id uuid, digest text)`
+
+/** Fresh ids, so nothing of them can be in the trail. */
+const lettersStatement = `
+  insert into gatekeeper.audit_dead_letter (event_id, leaf_hash, source, seq, body, sqlstate, reason, attempts)
+  select event_id, decode(leaf_hash, 'hex'), source, seq, decode(body, 'hex'), '23505', reason, 1
+  from json_to_recordset($1) as letter (event_id uuid, leaf_hash text, source uuid, seq bigint, body text, reason text)`
 
 const decodeSources = Schema.decodeUnknown(
   Schema.Array(Schema.Struct({ source: Schema.String, last_seq: Schema.NumberFromString }))
@@ -81,3 +88,21 @@ export const insertKeys = (connection: Connection, identity: string, keys: Reado
 
 export const insertConflicts = (connection: Connection, identity: string, conflicts: ReadonlyArray<IngestConflict>) =>
   conflicts.length === 0 ? Effect.void : connection.query(conflictsStatement, [identity, json(conflicts)])
+
+/** Keeps events that came under the key of another: in one message, for a batch may hold nothing else. */
+export const insertLetters = (
+  connection: Connection,
+  identity: string,
+  letters: ReadonlyArray<{ readonly row: HashedRow; readonly key: IngestConflict }>
+) => {
+  if (letters.length === 0) return Effect.void
+  const rows = letters.map(({ key, row }) => ({
+    event_id: row.id,
+    leaf_hash: row.leafHash,
+    source: row.source,
+    seq: row.seq,
+    body: Buffer.from(canonicalJson(row)).toString("hex"),
+    reason: `the client ${identity} sent another event under the key of one that it had sent before: ${key.clientId}`
+  }))
+  return connection.query(lettersStatement, [JSON.stringify(rows)])
+}

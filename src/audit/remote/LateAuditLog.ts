@@ -2,6 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -53,7 +55,13 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
 
   // Before whoever opens it is forked, so that it is closed after that one has ended.
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
-  const open = Layer.buildWithScope(AuditLog.layer(options), scope).pipe(
+  const open = Scope.fork(scope, ExecutionStrategy.sequential).pipe(
+    // What an attempt that failed has taken it gives back, before the next.
+    Effect.flatMap((own) =>
+      Layer.buildWithScope(AuditLog.layer(options), own).pipe(
+        Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+      )
+    ),
     Effect.provide(needs),
     Effect.flatMap((context) =>
       Effect.sync(() => {
@@ -77,6 +85,8 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     yield* tell(known.left.message)
     const insist = store.trail.pipe(
       Effect.zipRight(open),
+      // Whoever ends for good here leaves a process that refuses everything and says nothing.
+      Effect.catchAllDefect((defect) => Effect.fail({ message: String(defect) })),
       Effect.tapError(({ message }) => tell(message)),
       Effect.retry(Schedule.spaced("1 second")),
       Effect.ignore,

@@ -24,17 +24,20 @@ export const WireRow = Schema.transformOrFail(Schema.String, Schema.declare(isRo
 
 const Count = Schema.NonNegativeInt
 
+/** What a process says of itself is shown to whoever asks for the sources, all at once. */
+const Label = Schema.String.pipe(Schema.maxLength(255))
+
 const Incarnation = Schema.Struct({
   source: Schema.UUID,
-  host: Schema.String,
+  host: Label,
   pid: Count,
   startedAt: Schema.Number,
-  bootId: Schema.String,
-  durability: Schema.String
+  bootId: Label,
+  durability: Label
 })
 
 const Rejection = Schema.Struct({
-  sqlstate: Schema.NullOr(Schema.String),
+  sqlstate: Schema.NullOr(Label),
   reason: Schema.String,
   attempts: Count
 })

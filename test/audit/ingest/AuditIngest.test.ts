@@ -1,48 +1,9 @@
-import { createHash } from "node:crypto"
 import { expect, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
-import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
-import { balance } from "../../../src/audit/Conservation.ts"
-import { AuditIngest } from "../../../src/audit/ingest/AuditIngest.ts"
-import type { IngestEvent } from "../../../src/audit/ingest/IngestEvent.ts"
 import { connect } from "../../../src/platform/Connection.ts"
 import { tcpProxy } from "../../support/TcpProxy.ts"
-import { anEvent } from "../Events.ts"
-import { gatekeeperDatabase, ledgerOf, query, withLogs } from "../Trail.ts"
-
-const ingestOf = (url: Redacted.Redacted) =>
-  Effect.map(Layer.build(AuditIngest.layerUrl({ url, deadline: "3 seconds" })), Context.get(AuditIngest))
-
-const eventOf = (clientId: string, content = "content"): IngestEvent => ({
-  clientId,
-  occurredAt: "2026-01-31T12:00:00Z",
-  digest: createHash("sha256").update(content).digest("hex"),
-  event: { ...anEvent, reason: content, metadata: { content, ingest: { by: "somebody else" } } }
-})
-
-const batchOf = (count: number, prefix = "event") =>
-  Array.from({ length: count }, (_, index) => eventOf(`${prefix} ${index}`))
-
-const statuses = (outcomes: ReadonlyArray<{ readonly status: string }>) => outcomes.map(({ status }) => status)
-const ids = (outcomes: ReadonlyArray<{ readonly auditId: string }>) => outcomes.map(({ auditId }) => auditId)
-
-/** Every source balances, and no number of it is missing. */
-const isWhole = (url: Redacted.Redacted) =>
-  Effect.gen(function* () {
-    const ledger = ledgerOf(url)
-    const sources = yield* ledger.sources({ limit: 1_000 })
-    for (const source of sources) {
-      expect(balance(source)).toMatchObject({ unaccounted: 0, pending: 0, counted: true })
-      const now = Date.now()
-      expect(
-        yield* ledger.gaps(source.source, { from: 0, to: source.lastSeq, fromTime: now - 60_000, toTime: now })
-      ).toEqual([])
-    }
-    return sources
-  })
+import { gatekeeperDatabase, ledgerOf, query } from "../Trail.ts"
+import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "./Ingests.ts"
 
 it.scopedLive("an event is recorded once under its key, and says who brought it where the client cannot write", () =>
   Effect.gen(function* () {
@@ -79,33 +40,6 @@ it.scopedLive("the keys of one client are none of another's", () =>
     ).toEqual(["recorded", "recorded"])
     expect(yield* isWhole(url)).toHaveLength(2)
   })
-)
-
-it.scopedLive(
-  "another event under a used key hides nothing: the first stands, the other is kept as a dead letter, once",
-  () =>
-    withLogs((lines) =>
-      Effect.gen(function* () {
-        const url = yield* gatekeeperDatabase
-        const { ingest } = yield* ingestOf(url)
-        const [first] = yield* ingest("planner", [eventOf("key")])
-        const forged = yield* ingest("planner", [eventOf("other"), eventOf("key", "forged"), eventOf("key", "forged")])
-        expect(statuses(forged)).toEqual(["recorded", "conflict", "conflict"])
-        expect(forged[1]).toMatchObject({ recordedAs: first?.auditId })
-        expect(forged[2]?.auditId).toBe(forged[1]?.auditId)
-        const again = yield* ingest("planner", [eventOf("key", "forged"), eventOf("key")])
-        expect(statuses(again)).toEqual(["conflict", "duplicate"])
-        expect(ids(again)).toEqual([forged[1]?.auditId, first?.auditId])
-        const letters = yield* query(
-          url,
-          "select event_id, convert_from(body, 'UTF8')::json ->> 'reason' as said, reason from gatekeeper.audit_dead_letter"
-        )
-        expect(letters).toMatchObject([{ event_id: forged[1]?.auditId, said: "forged" }])
-        expect(String(letters[0]?.["reason"])).toContain("planner")
-        expect(lines.filter((line) => line.startsWith("ERROR ALARM"))).toHaveLength(1)
-        expect(yield* isWhole(url)).toMatchObject([{ lastSeq: 3, committed: 2, deadLettered: 1 }])
-      })
-    )
 )
 
 it.scopedLive("of batches that come at once, each event is recorded once and all are told the same ids", () =>
@@ -180,55 +114,4 @@ it.scopedLive("a source of ingest has no process: it never counts as silent, and
       expect((yield* Effect.flip(query(url, `delete from gatekeeper.${table}`))).sqlstate).toBe("42501")
     }
   })
-)
-
-it.scopedLive(
-  "whatever keys and contents a client sends, in whatever order, each key has the first content and none is lost",
-  () =>
-    withLogs(() =>
-      Effect.gen(function* () {
-        const url = yield* gatekeeperDatabase
-        const { ingest } = yield* ingestOf(url)
-        const batches = FastCheck.array(
-          FastCheck.array(
-            FastCheck.tuple(FastCheck.integer({ min: 0, max: 5 }), FastCheck.constantFrom("a", "b", "c")),
-            {
-              minLength: 1,
-              maxLength: 8
-            }
-          ),
-          { minLength: 1, maxLength: 4 }
-        )
-        let run = 0
-        for (const sent of FastCheck.sample(batches, { numRuns: 25, seed: 5 })) {
-          const identity = `client ${run++}`
-          const first = new Map<number, string>()
-          const contents = new Map<string, string>()
-          for (const batch of sent) {
-            const answer = yield* ingest(
-              identity,
-              batch.map(([key, content]) => eventOf(`key ${key}`, content))
-            )
-            for (const [index, [key, content]] of batch.entries()) {
-              const { auditId, status } = answer[index] ?? { auditId: "", status: "none" }
-              const known = contents.get(`${key} ${content}`)
-              const stands = first.get(key)
-              expect(status).toBe(stands === undefined ? "recorded" : stands === content ? "duplicate" : "conflict")
-              if (known !== undefined) expect(auditId).toBe(known)
-              contents.set(`${key} ${content}`, auditId)
-              if (stands === undefined) first.set(key, content)
-            }
-          }
-          const [found] = yield* query(
-            url,
-            `select (select count(*)::integer from gatekeeper.audit_log where source = known.source) as rows,
-           (select count(*)::integer from gatekeeper.audit_dead_letter where source = known.source) as letters
-         from gatekeeper.audit_source as known where identity = $1`,
-            [identity]
-          )
-          expect(found).toEqual({ rows: first.size, letters: contents.size - first.size })
-        }
-        yield* isWhole(url)
-      })
-    )
 )

@@ -34,7 +34,6 @@ layer(Layer.merge(Gravitas.layer({ args: ["gatekeeper"] }), NodeHttpClient.layer
       const options = {
         location: Effect.succeed(front.url),
         token: { authorization: Effect.succeed(Redacted.make(`Bearer ${token}`)), renew: Effect.void },
-        patience: "1 second",
         deadline: "3 seconds"
       } as const
       const store = yield* RemoteAuditStore.make(options)

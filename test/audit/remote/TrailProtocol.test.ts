@@ -128,3 +128,10 @@ it.effect("a source of the ledger is the same source at the far end, its times i
     expect(overTheWire(ledgerOperations.source.answer, { value: source })).toEqual({ value: source })
   })
 )
+
+it("what a process says of itself is as long as a name, and no longer", () => {
+  const incarnation = { source: crypto.randomUUID(), pid: 1, startedAt: 0, bootId: "boot", durability: "journal" }
+  const isTaken = (host: string) =>
+    Schema.is(storeOperations.register.request)({ incarnation: { ...incarnation, host } })
+  expect([255, 256].map((length) => isTaken("h".repeat(length)))).toEqual([true, false])
+})

@@ -1,0 +1,100 @@
+import type { AuditId } from "../AuditId.ts"
+import { type HashedRow, makeRow } from "../AuditRow.ts"
+import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
+import type * as Statements from "./IngestStatements.ts"
+
+/**
+ * What became of an event.
+ *
+ * - `recorded`: its row is in the trail under `auditId`.
+ * - `duplicate`: it was recorded before, under `auditId`.
+ * - `conflict`: `recordedAs` is another event under the same key; this one is among the dead letters under `auditId`, or, where that
+ *   is null, nowhere: `keptConflicts` others are.
+ * - `dead_lettered`: the table refused it; it is among the dead letters under `auditId`.
+ */
+export type Ingested =
+  | { readonly status: "recorded" | "duplicate" | "dead_lettered"; readonly auditId: AuditId }
+  | {
+      readonly status: "conflict"
+      readonly auditId: AuditId | null
+      readonly recordedAs: AuditId
+      /** Nobody was told of it before. */
+      readonly isNew: boolean
+    }
+
+/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
+export const keptConflicts = 16
+
+export interface IngestContext {
+  /** For the source of an identity that has none. */
+  readonly freshSource: string
+  readonly nextId: (now: number) => AuditId
+  /** Milliseconds since the epoch: when the events are recorded. */
+  readonly now: number
+  /** Of each statement, milliseconds. */
+  readonly statementTimeout: number
+}
+
+/** What a batch asks the database to write, by what it knew before. */
+interface Plan {
+  readonly outcomes: ReadonlyArray<Ingested>
+  readonly rows: ReadonlyArray<HashedRow>
+  /** Of `rows`, by id. */
+  readonly keys: ReadonlyArray<Statements.IngestConflict>
+  readonly letters: ReadonlyArray<{ readonly row: HashedRow; readonly key: Statements.IngestConflict }>
+}
+
+const conflictKey = (clientId: string, digest: string): string => `${digest} ${clientId}`
+
+/** Judges the events in order; those after an event know it. Numbers go on from `lastSeq`. */
+export const planOf = (
+  events: ReadonlyArray<IngestEvent>,
+  known: {
+    readonly keys: ReadonlyArray<Statements.IngestKey>
+    readonly conflicts: ReadonlyArray<Statements.IngestConflict>
+  },
+  identity: string,
+  { lastSeq, source }: { readonly lastSeq: number; readonly source: string },
+  { nextId, now }: Pick<IngestContext, "nextId" | "now">
+): Plan => {
+  const keys = new Map(known.keys.map((key) => [key.clientId, key]))
+  const conflicts = new Map(known.conflicts.map((key) => [conflictKey(key.clientId, key.digest), key]))
+  const kept = new Map<string, number>()
+  const keep = (clientId: string) => kept.set(clientId, (kept.get(clientId) ?? 0) + 1)
+  for (const { clientId } of known.conflicts) keep(clientId)
+  const rows: Array<HashedRow> = []
+  const fresh: Array<Statements.IngestConflict> = []
+  const letters: Array<Plan["letters"][number]> = []
+  let seq = lastSeq
+  const rowOf = (event: IngestEvent) => {
+    seq += 1
+    return makeRow(encodeIngested(identity, event), { id: nextId(now), timestamp: now, source, seq })
+  }
+  const outcomes = events.map((event): Ingested => {
+    const { clientId, digest } = event
+    const before = keys.get(clientId)
+    if (before === undefined) {
+      const row = rowOf(event)
+      const key = { clientId, digest, auditId: row.id }
+      rows.push(row)
+      fresh.push(key)
+      keys.set(clientId, { ...key, deadLettered: false })
+      return { status: "recorded", auditId: row.id }
+    }
+    if (before.digest === digest) {
+      return { status: before.deadLettered ? "dead_lettered" : "duplicate", auditId: before.auditId }
+    }
+    const told = conflicts.get(conflictKey(clientId, digest))
+    const recordedAs = before.auditId
+    if (told !== undefined) return { status: "conflict", auditId: told.auditId, recordedAs, isNew: false }
+    if ((kept.get(clientId) ?? 0) >= keptConflicts)
+      return { status: "conflict", auditId: null, recordedAs, isNew: true }
+    keep(clientId)
+    const row = rowOf(event)
+    const key = { clientId, digest, auditId: row.id }
+    letters.push({ row, key })
+    conflicts.set(conflictKey(clientId, digest), key)
+    return { status: "conflict", auditId: row.id, recordedAs, isNew: true }
+  })
+  return { outcomes, rows, keys: fresh, letters }
+}

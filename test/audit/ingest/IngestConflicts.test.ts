@@ -1,0 +1,138 @@
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import { keptConflicts } from "../../../src/audit/ingest/IngestPlan.ts"
+import { gatekeeperDatabase, query, withLogs } from "../Trail.ts"
+import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "./Ingests.ts"
+
+it.scopedLive(
+  "another event under a used key hides nothing: the first stands, the other is kept as a dead letter, once",
+  () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const { ingest } = yield* ingestOf(url)
+        const [first] = yield* ingest("planner", [eventOf("key")])
+        const forged = yield* ingest("planner", [eventOf("other"), eventOf("key", "forged"), eventOf("key", "forged")])
+        expect(statuses(forged)).toEqual(["recorded", "conflict", "conflict"])
+        expect(forged[1]).toMatchObject({ recordedAs: first?.auditId })
+        expect(forged[2]?.auditId).toBe(forged[1]?.auditId)
+        const again = yield* ingest("planner", [eventOf("key", "forged"), eventOf("key")])
+        expect(statuses(again)).toEqual(["conflict", "duplicate"])
+        expect(ids(again)).toEqual([forged[1]?.auditId, first?.auditId])
+        const letters = yield* query(
+          url,
+          "select event_id, convert_from(body, 'UTF8')::json ->> 'reason' as said, reason from gatekeeper.audit_dead_letter"
+        )
+        expect(letters).toMatchObject([{ event_id: forged[1]?.auditId, said: "forged" }])
+        expect(String(letters[0]?.["reason"])).toContain("planner")
+        expect(lines.filter((line) => line.startsWith("ERROR ALARM"))).toHaveLength(1)
+        expect(yield* isWhole(url)).toMatchObject([{ lastSeq: 3, committed: 2, deadLettered: 1 }])
+      })
+    )
+)
+
+it.scopedLive("of one key so many other contents are kept and no more, and who sends one is told which", () =>
+  withLogs(() =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { ingest } = yield* ingestOf(url)
+      yield* ingest("planner", [eventOf("key")])
+      const others = Array.from({ length: 3 * keptConflicts }, (_, index) => eventOf("key", `other ${index}`))
+      // The bound holds within a batch, and from one to the next.
+      const told = [
+        ...(yield* ingest("planner", others.slice(0, 5))),
+        ...(yield* ingest("planner", others.slice(5, 2 * keptConflicts))),
+        ...(yield* ingest("planner", others.slice(2 * keptConflicts)))
+      ]
+      expect(new Set(statuses(told))).toEqual(new Set(["conflict"]))
+      expect(ids(told).map((id) => id !== null)).toEqual(others.map((_, index) => index < keptConflicts))
+      const again = yield* ingest("planner", [...others, eventOf("key")])
+      expect(ids(again).slice(0, -1)).toEqual(ids(told))
+      expect(statuses(again).at(-1)).toBe("duplicate")
+      const letters = yield* query(url, "select event_id from gatekeeper.audit_dead_letter order by event_id")
+      expect(letters.map((row) => row["event_id"])).toEqual(ids(told).slice(0, keptConflicts))
+      expect(yield* isWhole(url)).toMatchObject([
+        { lastSeq: 1 + keptConflicts, committed: 1, deadLettered: keptConflicts }
+      ])
+    })
+  )
+)
+
+it.scopedLive("a batch of nothing else is kept at once, with one alarm", () =>
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { ingest } = yield* ingestOf(url)
+      yield* ingest("planner", batchOf(500))
+      yield* query(
+        url,
+        "alter table gatekeeper.audit_dead_letter add column statement_at timestamptz default statement_timestamp()"
+      )
+      const told = yield* ingest(
+        "planner",
+        batchOf(500).map(({ clientId }) => eventOf(clientId, "\ud83d\ude00 other\n"))
+      )
+      expect(new Set(statuses(told))).toEqual(new Set(["conflict"]))
+      const [letters] = yield* query(
+        url,
+        `select count(*)::integer as count, count(distinct statement_at)::integer as statements,
+           bool_and(encode(sha256(body), 'hex') = encode(leaf_hash, 'hex')) as hashed
+         from gatekeeper.audit_dead_letter`
+      )
+      expect(letters).toEqual({ count: 500, statements: 1, hashed: true })
+      expect(lines.filter((line) => line.startsWith("ERROR ALARM"))).toEqual([expect.stringContaining("499 more")])
+    })
+  )
+)
+
+it.scopedLive(
+  "whatever keys and contents a client sends, in whatever order, each key has the first content and none is lost",
+  () =>
+    withLogs(() =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const { ingest } = yield* ingestOf(url)
+        const batches = FastCheck.array(
+          FastCheck.array(
+            FastCheck.tuple(FastCheck.integer({ min: 0, max: 5 }), FastCheck.constantFrom("a", "b", "c")),
+            {
+              minLength: 1,
+              maxLength: 8
+            }
+          ),
+          { minLength: 1, maxLength: 4 }
+        )
+        let run = 0
+        for (const sent of FastCheck.sample(batches, { numRuns: 25, seed: 5 })) {
+          const identity = `client ${run++}`
+          const first = new Map<number, string>()
+          const contents = new Map<string, string | null>()
+          for (const batch of sent) {
+            const answer = yield* ingest(
+              identity,
+              batch.map(([key, content]) => eventOf(`key ${key}`, content))
+            )
+            for (const [index, [key, content]] of batch.entries()) {
+              const { auditId, status } = answer[index] ?? { auditId: "", status: "none" }
+              const known = contents.get(`${key} ${content}`)
+              const stands = first.get(key)
+              expect(status).toBe(stands === undefined ? "recorded" : stands === content ? "duplicate" : "conflict")
+              if (known !== undefined) expect(auditId).toBe(known)
+              contents.set(`${key} ${content}`, auditId)
+              if (stands === undefined) first.set(key, content)
+            }
+          }
+          const [found] = yield* query(
+            url,
+            `select (select count(*)::integer from gatekeeper.audit_log where source = known.source) as rows,
+           (select count(*)::integer from gatekeeper.audit_dead_letter where source = known.source) as letters
+         from gatekeeper.audit_source as known where identity = $1`,
+            [identity]
+          )
+          expect(found).toEqual({ rows: first.size, letters: contents.size - first.size })
+        }
+        yield* isWhole(url)
+      })
+    )
+)
