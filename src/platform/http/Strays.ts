@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { errorResponse } from "./ErrorBody.ts"
+import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorBody.ts"
 import { requestId } from "./RequestId.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 
@@ -46,13 +46,15 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
 
 /** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
 export const answerStrays =
-  (service: ServiceName, routes: RouteTable) =>
+  (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {
       // The client hung up or the server is stopping: the platform answers 499 or 503.
       if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
       return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const id = requestId(request)
+        const answer = (given: Omit<ErrorAnswer, "requestId" | "more">) =>
+          errorResponse({ ...given, requestId: id, more: fields(given.status, request.url) })
         const error = Option.getOrUndefined(Cause.failureOption(cause))
         if (isRouteNotFound(error)) {
           const path = request.url.split("?", 1)[0] ?? ""
@@ -60,17 +62,11 @@ export const answerStrays =
           const allowed = routes(path)?.methods.join(", ")
           return Effect.succeed(
             allowed === undefined
-              ? errorResponse({
-                  status: 404,
-                  code: "not_found",
-                  message: `${titleOf(service)} has no ${asked}`,
-                  requestId: id
-                })
-              : errorResponse({
+              ? answer({ status: 404, code: "not_found", message: `${titleOf(service)} has no ${asked}` })
+              : answer({
                   status: 405,
                   code: "method_not_allowed",
                   message: `${titleOf(service)} has no ${asked}; the path takes ${allowed}`,
-                  requestId: id,
                   headers: { allow: allowed }
                 })
           )
@@ -78,7 +74,7 @@ export const answerStrays =
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
         return Effect.logError("Request failed", cause).pipe(
           Effect.annotateLogs({ service, request_id: id }),
-          Effect.as(errorResponse({ status: 500, code: "internal_error", message, requestId: id }))
+          Effect.as(answer({ status: 500, code: "internal_error", message }))
         )
       })
     })
