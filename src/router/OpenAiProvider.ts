@@ -50,8 +50,9 @@ const makeClient = ({ timeouts }: ProviderSpec) =>
     ),
     (agent) =>
       NodeHttpClient.makeUndici(agent).pipe(
-        // Ids of our traces are nobody else's business.
+        // Ids of our traces are nobody else's business, and its own span would repeat every header.
         HttpClient.withTracerPropagation(false),
+        HttpClient.withTracerDisabledWhen(() => true),
         // The call ends with its scope: at the other side too.
         HttpClient.withScope
       )
@@ -79,7 +80,11 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         Effect.filterOrFail(
           (response) => response.status === 200,
           ({ headers, status }) => failure(failureOfStatus(status), retryAfterMillis(headers["retry-after"]))
-        )
+        ),
+        Effect.withSpan("Provider.ask", {
+          kind: "client",
+          attributes: { provider: spec.name, model: call.upstreamModel }
+        })
       )
 
     const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { ProviderSpec } from "../../src/router/Catalog.ts"
 import { makeOpenAiProvider } from "../../src/router/OpenAiProvider.ts"
 import { standardTimeouts } from "../../src/router/TimeoutsReading.ts"
@@ -68,6 +69,31 @@ describe("the OpenAI-compatible provider", () => {
           { role: "user", content: "hi" }
         ]
       })
+    })
+  )
+
+  it.scopedLive("puts no header of the call or the answer into its span", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(
+        yield* upstream(answering(200, completion("hello"), { "x-organization": "house" }))
+      )
+      const attributes: Array<string> = []
+      const native = yield* Effect.tracer
+      const tracer = Tracer.make({
+        context: native.context,
+        span: (name, parent, context, links, time, kind, options) => {
+          const span = native.span(name, parent, context, links, time, kind, options)
+          const attribute = span.attribute.bind(span)
+          return Object.assign(span, {
+            attribute: (key: string, value: unknown) => {
+              attributes.push(key)
+              attribute(key, value)
+            }
+          })
+        }
+      })
+      yield* provider.complete(callOf("hi")).pipe(Effect.withTracer(tracer))
+      expect(attributes).toEqual(["provider", "model"])
     })
   )
 
