@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ProviderSpec } from "./Catalog.ts"
-import { type ChatPart, isErrorAnswer, readPart } from "./ChatAnswer.ts"
+import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "./ChatAnswer.ts"
 import type { Call, Provider } from "./Provider.ts"
 import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
 import { makeSseParser, type SseEvent } from "./SseParser.ts"
@@ -129,20 +129,22 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
     const partsOf = (response: HttpClientResponse.HttpClientResponse) =>
       Stream.suspend(() => {
         const parser = makeSseParser()
-        let hasEnded = false
+        const ending = makeEnding()
+        let isDone = false
         const batches = bytesOf(response).pipe(
           Stream.map((bytes) => readEvents(() => parser.push(bytes))),
           Stream.concat(Stream.sync(() => readEvents(parser.end))),
           Stream.takeUntil(({ stop }) => stop !== undefined)
         )
         const parts = Stream.flatMap(batches, ({ parts, stop }) => {
-          if (stop === "done" || parts.some(({ finishReason }) => finishReason !== undefined)) hasEnded = true
+          if (stop === "done") isDone = true
+          parts.forEach(ending.hear)
           const found = Stream.fromChunk(Chunk.unsafeFromArray(parts))
           return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
         })
         // Some servers forget [DONE]; a stream that ends without either was cut.
         const end = Stream.suspend(() =>
-          hasEnded ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
+          isDone || ending.isComplete() ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
         )
         return Stream.concat(parts, end)
       })

@@ -33,6 +33,9 @@ const specOf = (baseUrl: string, timeouts = standardTimeouts): ProviderSpec => (
 const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
   makeOpenAiProvider(specOf(baseUrl), Option.some(Redacted.make(secret)))
 
+const choice = (index: number, content: string, finish_reason: string | null) =>
+  JSON.stringify({ choices: [{ index, delta: { content }, finish_reason }] })
+
 /** Deeper than `JSON.stringify` can go. */
 const deep = "[".repeat(9_000) + "]".repeat(9_000)
 
@@ -104,6 +107,13 @@ describe("the OpenAI-compatible provider", () => {
     })
   )
 
+  it.scopedLive("takes a stream of two choices that have both ended, without [DONE]", () =>
+    Effect.gen(function* () {
+      const both = [choice(0, "a", null), choice(1, "b", "stop"), choice(0, "", "length"), choice(0, "", null)]
+      expect(yield* wordsFrom(streaming(events(...both)))).toHaveLength(4)
+    })
+  )
+
   it.scopedLive("reads a reason to end that no table would take as one that it does", () =>
     Effect.gen(function* () {
       const odd = "\u0000\ud800".padEnd(60, "x")
@@ -137,6 +147,12 @@ describe("the OpenAI-compatible provider", () => {
       streaming(events(`{"choices":[{"delta":${deep}}]}`)),
       "broken",
       "no chat completion"
+    ],
+    [
+      "one that was cut when one of its two choices had ended",
+      streaming(events(choice(0, "a", null), choice(1, "b", null), choice(0, "", "stop"))),
+      "broken",
+      "hung up in the middle"
     ],
     [
       "an error in the stream",
