@@ -27,10 +27,10 @@ describe("echo", () => {
 
   it.effect("holds nobody up over a question of nothing but spaces", () =>
     Effect.gen(function* () {
-      const start = performance.now()
+      const start = process.cpuUsage()
       const parts = yield* pieces("echo", `to${" ".repeat(200_000)}`)
       expect(parts.map(({ text }) => text).join("")).toBe("to")
-      expect(performance.now() - start).toBeLessThan(1_000)
+      expect(process.cpuUsage(start).user).toBeLessThan(1_000_000)
     })
   )
 
@@ -45,9 +45,9 @@ describe("echo", () => {
   it.effect("holds nobody up over a question of a megabyte of words", () =>
     Effect.gen(function* () {
       const call = callOf("a ".repeat(500_000), { max_tokens: 1_000_000 }, "echo")
-      const start = performance.now()
+      const start = process.cpuUsage()
       expect((yield* echo.complete(call)).usage).toMatchObject({ completionTokens: 500_000, promptTokens: 500_002 })
-      expect(performance.now() - start).toBeLessThan(1_500)
+      expect(process.cpuUsage(start).user).toBeLessThan(1_500_000)
     })
   )
 
