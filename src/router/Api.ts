@@ -39,11 +39,18 @@ const typeOfStatus: Readonly<Record<number, string>> = {
   401: "authentication_error",
   403: "permission_error",
   404: "invalid_request_error",
+  405: "invalid_request_error",
   413: "invalid_request_error",
   429: "rate_limit_error"
 }
 
-export const errorTypeOf = (code: RefusalCode): string => typeOfStatus[statusOf[code]] ?? "server_error"
+const typeOf = (status: number): string => typeOfStatus[status] ?? "server_error"
+
+export const errorTypeOf = (code: RefusalCode): string => typeOf(statusOf[code])
+
+/** What those clients look for in the errors too that the platform answers: unknown paths, wrong methods, defects, the end. */
+export const openAiFields = (status: number, url: string): Readonly<Record<string, unknown>> =>
+  url.startsWith("/v1/") ? { type: typeOf(status), param: null } : {}
 
 /** OpenAI's error, with what every answer of Gravitas has besides; `detail` is what older clients read. */
 const failure = (status: number, ...codes: ReadonlyArray<RefusalCode>) =>

@@ -59,6 +59,27 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
   }
 }
 
+/** What `n` may be at OpenAI. */
+const maximumChoices = 128
+
+/** Follows the choices of a stream to their ends: whether all that have begun have ended. */
+export const makeEnding = () => {
+  const begun = new Set<number>()
+  const ended = new Set<number>()
+  return {
+    hear: ({ choices }: ChatPart): void => {
+      for (const choice of choices) {
+        if (!isPlainObject(choice)) continue
+        const { index: given } = choice
+        const index = typeof given === "number" && given >= 0 && given < maximumChoices ? given : 0
+        begun.add(index)
+        if (readFinishReason(choice["finish_reason"]) !== undefined) ended.add(index)
+      }
+    },
+    isComplete: (): boolean => begun.size > 0 && ended.size === begun.size
+  }
+}
+
 /** Whether a provider says, with whatever status, that it failed. */
 export const isErrorAnswer = (value: unknown): boolean =>
   isPlainObject(value) && value["error"] !== undefined && value["error"] !== null

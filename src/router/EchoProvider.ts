@@ -1,6 +1,6 @@
-import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ChatPart, Usage } from "./ChatAnswer.ts"
@@ -33,14 +33,24 @@ const behaviours = new Map<string, Behaviour>([
 /** Words that the endless one says at a time: it is there to be more than a client can read. */
 const burst = 64
 
-/** Words, each with the space before it. One pattern for both would try each space anew where no word follows: hours for a megabyte. */
-const wordsOf = (text: string): ReadonlyArray<string> => {
-  let from = 0
-  return Array.from(text.matchAll(/\S+/g), ({ 0: word, index }) => {
-    const found = text.slice(from, index + word.length)
-    from = index + word.length
-    return found
-  })
+const countWords = (text: string): number => {
+  const word = /\S+/g
+  let count = 0
+  while (word.test(text)) count += 1
+  return count
+}
+
+/**
+ * The first words, each with the space before it. One pattern for both would try each space anew where no word follows: hours for a
+ * megabyte.
+ */
+const wordsOf = (text: string, limit: number): ReadonlyArray<string> => {
+  const word = /\S+/g
+  const words: Array<string> = []
+  for (let from = 0; words.length < limit && word.test(text); from = word.lastIndex) {
+    words.push(text.slice(from, word.lastIndex))
+  }
+  return words
 }
 
 const question = ({ request }: Call): string => {
@@ -61,7 +71,7 @@ const piece = (delta: Readonly<Record<string, unknown>>, finishReason: string | 
 })
 
 const usageOf = (call: Call, completionTokens: number): Usage => {
-  const promptTokens = call.request.messages.reduce((sum, one) => sum + wordsOf(textOf(one) ?? "").length, 0)
+  const promptTokens = call.request.messages.reduce((sum, one) => sum + countWords(textOf(one) ?? ""), 0)
   const raw = {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
@@ -78,61 +88,60 @@ export const makeEchoProvider = (name: string): Provider => {
   const failure = (kind: ProviderFailure["kind"], reason: string) =>
     new ProviderFailure({ provider: name, kind, reason })
 
-  const stream = (call: Call): Stream.Stream<ChatPart, ProviderFailure> => {
+  /** What is said to a call, and how. */
+  const plan = (call: Call) => {
     const behaviour = behaviours.get(call.upstreamModel)
     if (behaviour === undefined) {
       const known = [...behaviours.keys()].join(", ")
-      return Stream.fail(failure("misconfigured", `has no model of this name; it has ${known}`))
+      return Either.left(failure("misconfigured", `has no model of this name; it has ${known}`))
     }
-    if (behaviour.busy === true) return Stream.fail(failure("busy", "asks for fewer requests, as it was told to"))
-    const said = wordsOf(question(call))
+    if (behaviour.busy === true) return Either.left(failure("busy", "asks for fewer requests, as it was told to"))
+    const asked = question(call)
     const limit = limitOf(call)
-    const length = behaviour.endless === true && said.length > 0 ? limit : Math.min(said.length, limit)
+    const said = wordsOf(asked, limit)
+    const isEndless = behaviour.endless === true && said.length > 0
+    const length = isEndless ? limit : said.length
     const word = (i: number): string => {
       const text = said[i % said.length] ?? ""
       return i > 0 && i % said.length === 0 && !/^\s/.test(text) ? ` ${text}` : text
     }
+    const finishReason = behaviour.endless === true || countWords(asked) > limit ? "length" : "stop"
     const pause = Duration.decode(behaviour.pause ?? 0)
-    const next = (i: number): Effect.Effect<readonly [ChatPart, number] | undefined, ProviderFailure> => {
-      if (i === behaviour.failsAfter) return Effect.fail(failure("broken", "failed, as it was told to"))
-      if (i === behaviour.stallsAfter) return Effect.never
-      if (i >= length) return Effect.succeed(undefined)
-      const step = Effect.succeed([piece({ content: word(i) }), i + 1] as const)
-      return Duration.toMillis(pause) === 0 ? step : Effect.delay(step, pause)
-    }
-    const isSilent = behaviour.failsAfter === 0 || behaviour.stallsAfter === 0
-    const opening = isSilent ? Stream.empty : Stream.succeed(piece({ role: "assistant", content: "" }))
-    const words = Stream.unfoldEffect(0, (i) => Effect.map(next(i), Option.fromNullable))
-    const end = Stream.make(piece({}, length < said.length || behaviour.endless === true ? "length" : "stop"), {
-      choices: [],
-      usage: usageOf(call, length),
-      text: "",
-      finishReason: undefined
-    })
-    const spoken = behaviour.endless === true ? Stream.rechunk(words, burst) : words
-    return Stream.concat(opening, Stream.concat(spoken, end))
+    return Either.right({ behaviour, isEndless, length, word, finishReason, pause, usage: usageOf(call, length) })
   }
 
+  const fails = failure("broken", "failed, as it was told to")
+
   return {
-    stream,
+    stream: (call) =>
+      Stream.unwrap(
+        Effect.map(plan(call), ({ behaviour, finishReason, isEndless, length, pause, usage, word }) => {
+          const next = (i: number): Effect.Effect<readonly [ChatPart, number] | undefined, ProviderFailure> => {
+            if (i === behaviour.failsAfter) return fails
+            if (i === behaviour.stallsAfter) return Effect.never
+            if (i >= length) return Effect.succeed(undefined)
+            const step = Effect.succeed([piece({ content: word(i) }), i + 1] as const)
+            return Duration.toMillis(pause) === 0 ? step : Effect.delay(step, pause)
+          }
+          const isSilent = behaviour.failsAfter === 0 || behaviour.stallsAfter === 0
+          const opening = isSilent ? Stream.empty : Stream.succeed(piece({ role: "assistant", content: "" }))
+          const words = Stream.unfoldEffect(0, (i) => Effect.map(next(i), Option.fromNullable))
+          const last = { choices: [], usage, text: "", finishReason: undefined }
+          const spoken = isEndless ? Stream.rechunk(words, burst) : words
+          return Stream.concat(opening, Stream.concat(spoken, Stream.make(piece({}, finishReason), last)))
+        })
+      ),
+    // At once: a step for each word would take seconds of everybody's time where the question is long.
     complete: (call) =>
-      Effect.map(Stream.runCollect(stream(call)), (pieces): ChatPart => {
-        const parts = Chunk.toReadonlyArray(pieces)
-        const text = parts.map((part) => part.text).join("")
-        const finishReason = parts.find((part) => part.finishReason !== undefined)?.finishReason
-        return {
-          choices: [
-            {
-              index: 0,
-              message: { role: "assistant", content: text, refusal: null },
-              finish_reason: finishReason ?? "stop",
-              logprobs: null
-            }
-          ],
-          usage: parts.at(-1)?.usage,
-          text,
-          finishReason
-        }
+      Effect.gen(function* () {
+        const { behaviour, finishReason, length, pause, usage, word } = yield* plan(call)
+        if (behaviour.failsAfter !== undefined && behaviour.failsAfter <= length) return yield* fails
+        if (behaviour.stallsAfter !== undefined && behaviour.stallsAfter <= length) return yield* Effect.never
+        if (Duration.toMillis(pause) > 0) yield* Effect.sleep(Duration.times(pause, length))
+        const text = Array.from({ length }, (_, i) => word(i)).join("")
+        const message = { role: "assistant", content: text, refusal: null }
+        const choices = [{ index: 0, message, finish_reason: finishReason, logprobs: null }]
+        return { choices, usage, text, finishReason }
       })
   }
 }

@@ -40,17 +40,23 @@ const weightOf = (rows: ReadonlyArray<NewHistoryRow>): number =>
 /** Rows of one statement, about. */
 const batchSize = 500
 
+/** Weight of one statement, where a single request has not more: the whole of it is one parameter. */
+const batchWeight = 4 * 1024 * 1024
+
 type Entry = ReadonlyArray<NewHistoryRow>
 
 /** Requests stay whole: their rows belong together. */
 const batchesOf = (entries: Iterable<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
   const batches: Array<Array<Entry>> = []
   let rows = batchSize
+  let weight = 0
   for (const entry of entries) {
     rows += entry.length
-    if (rows > batchSize) {
+    weight += weightOf(entry)
+    if (rows > batchSize || weight > batchWeight) {
       batches.push([])
       rows = entry.length
+      weight = weightOf(entry)
     }
     batches.at(-1)?.push(entry)
   }
@@ -75,12 +81,18 @@ export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
         const history = yield* History
         const mailbox = yield* Mailbox.make<Entry>()
         let waiting = 0
+        let unwritten = 0
 
         const lose = (rows: number, why: string) =>
           Effect.zipRight(
             Metric.incrementBy(lost, rows),
             Effect.logWarning(`${rows} message${rows === 1 ? " is" : "s are"} not in the history: ${why}`)
           )
+
+        const done = (rows: ReadonlyArray<NewHistoryRow>) => {
+          waiting -= weightOf(rows)
+          unwritten -= rows.length
+        }
 
         /** One row that the table refuses takes no other request's rows with it. */
         const append = (entries: ReadonlyArray<Entry>): Effect.Effect<void> => {
@@ -92,29 +104,33 @@ export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
               while: (error) => !isFinal(error)
             }),
             Effect.zipRight(Metric.incrementBy(written, rows.length)),
-            Effect.catchAll((error) =>
-              isFinal(error) && entries.length > 1
-                ? Effect.forEach(entries, (entry) => append([entry]), { discard: true })
-                : lose(rows.length, error.message)
+            Effect.catchAllDefect((defect) =>
+              Effect.zipRight(
+                Effect.logError("The history failed", defect),
+                lose(rows.length, "its writer failed; the cause is logged")
+              )
             ),
-            Effect.onInterrupt(() => lose(rows.length, "the process ends"))
+            Effect.matchEffect({
+              onSuccess: () => Effect.sync(() => done(rows)),
+              onFailure: (error) =>
+                isFinal(error) && entries.length > 1
+                  ? Effect.forEach(entries, (entry) => append([entry]), { discard: true })
+                  : Effect.zipRight(
+                      Effect.sync(() => done(rows)),
+                      lose(rows.length, error.message)
+                    )
+            })
           )
         }
 
-        const writeBatch = (entries: ReadonlyArray<Entry>) =>
-          Effect.ensuring(
-            append(entries),
-            Effect.sync(() => {
-              waiting -= weightOf(entries.flat())
-            })
-          )
-
         const run: Effect.Effect<void> = Effect.flatMap(mailbox.takeAll, ([entries, isDone]) =>
           Effect.zipRight(
-            Effect.forEach(batchesOf(Chunk.toReadonlyArray(entries)), writeBatch, { discard: true }),
+            Effect.forEach(batchesOf(Chunk.toReadonlyArray(entries)), append, { discard: true }),
             isDone ? Effect.void : run
           )
         )
+        // Added before the fork, so it runs after the worker was interrupted.
+        yield* Effect.addFinalizer(() => (unwritten === 0 ? Effect.void : lose(unwritten, "the process ends")))
         const worker = yield* Effect.forkScoped(run)
         // Added after the fork, so it runs before the worker is interrupted.
         yield* Effect.addFinalizer(() =>
@@ -132,6 +148,7 @@ export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
               if (waiting + weight > options.capacity) return lose(rows.length, "too many wait for the database")
               if (!mailbox.unsafeOffer(rows)) return lose(rows.length, "the process ends")
               waiting += weight
+              unwritten += rows.length
               return Effect.void
             })
         }

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ProviderSpec } from "./Catalog.ts"
-import { type ChatPart, isErrorAnswer, readPart } from "./ChatAnswer.ts"
+import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "./ChatAnswer.ts"
 import type { Call, Provider } from "./Provider.ts"
 import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
 import { makeSseParser, type SseEvent } from "./SseParser.ts"
@@ -50,8 +50,9 @@ const makeClient = ({ timeouts }: ProviderSpec) =>
     ),
     (agent) =>
       NodeHttpClient.makeUndici(agent).pipe(
-        // Ids of our traces are nobody else's business.
+        // Ids of our traces are nobody else's business, and its own span would repeat every header.
         HttpClient.withTracerPropagation(false),
+        HttpClient.withTracerDisabledWhen(() => true),
         // The call ends with its scope: at the other side too.
         HttpClient.withScope
       )
@@ -79,7 +80,11 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         Effect.filterOrFail(
           (response) => response.status === 200,
           ({ headers, status }) => failure(failureOfStatus(status), retryAfterMillis(headers["retry-after"]))
-        )
+        ),
+        Effect.withSpan("Provider.ask", {
+          kind: "client",
+          attributes: { provider: spec.name, model: call.upstreamModel }
+        })
       )
 
     const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
@@ -124,20 +129,22 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
     const partsOf = (response: HttpClientResponse.HttpClientResponse) =>
       Stream.suspend(() => {
         const parser = makeSseParser()
-        let hasEnded = false
+        const ending = makeEnding()
+        let isDone = false
         const batches = bytesOf(response).pipe(
           Stream.map((bytes) => readEvents(() => parser.push(bytes))),
           Stream.concat(Stream.sync(() => readEvents(parser.end))),
           Stream.takeUntil(({ stop }) => stop !== undefined)
         )
         const parts = Stream.flatMap(batches, ({ parts, stop }) => {
-          if (stop === "done" || parts.some(({ finishReason }) => finishReason !== undefined)) hasEnded = true
+          if (stop === "done") isDone = true
+          parts.forEach(ending.hear)
           const found = Stream.fromChunk(Chunk.unsafeFromArray(parts))
           return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
         })
         // Some servers forget [DONE]; a stream that ends without either was cut.
         const end = Stream.suspend(() =>
-          hasEnded ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
+          isDone || ending.isComplete() ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
         )
         return Stream.concat(parts, end)
       })

@@ -10,7 +10,7 @@ import { serve } from "../platform/http/HttpServer.ts"
 import { routesOf } from "../platform/http/Strays.ts"
 import { Settings } from "../platform/Settings.ts"
 import { shutdownShares } from "../platform/ShutdownShares.ts"
-import { RouterApi } from "./Api.ts"
+import { openAiFields, RouterApi } from "./Api.ts"
 import type { Catalog } from "./Catalog.ts"
 import { Farewell } from "./Farewell.ts"
 import { History } from "./History.ts"
@@ -34,7 +34,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         audit: auditView(audit)
       }))
       const answers = handlers(report, catalog, storeContent)
-      return serve("router", routesOf(RouterApi), version.expected).pipe(Layer.provide(answers))
+      return serve("router", routesOf(RouterApi), version.expected, openAiFields).pipe(Layer.provide(answers))
     })
   )
 

@@ -136,6 +136,9 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
             ["route", "shells/l3/vendor%2Fgreat", "ALLOWED"],
             ["route.completed", "shells/l3/vendor%2Fgreat", "ALLOWED"]
           ])
+          expect(rows[4]?.["metadata"]).toMatchObject({
+            tried: [expect.stringMatching(/^fails-before: provider failing/)]
+          })
         }
       })
   )

@@ -39,7 +39,7 @@ describe("the cool-down of a provider", () => {
   )
 
   it.scopedLive(
-    "sends one probe, whatever becomes of the requests from before",
+    "sends one probe, whatever becomes of the requests from before, and the next when its client leaves",
     () =>
       Effect.gen(function* () {
         const held: Array<ServerResponse> = []
@@ -65,7 +65,8 @@ describe("the cool-down of a provider", () => {
         for (let i = 0; i < 3; i++) expect(yield* Effect.promise(() => ask())).toBe(502)
         yield* Effect.sleep("2100 millis")
         holding = true
-        const probe = ask()
+        const leaving = new AbortController()
+        const probe = ask(leaving.signal)
         while (held.length < 2) yield* Effect.sleep("10 millis")
         early.abort()
         expect(yield* Effect.promise(() => first)).toBe("left")
@@ -73,8 +74,15 @@ describe("the cool-down of a provider", () => {
         yield* Effect.sleep("100 millis")
         expect(yield* Effect.promise(() => Promise.all([ask(), ask()]))).toEqual([503, 503])
         expect(held).toHaveLength(2)
-        held[1]?.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(completion("hello")))
-        expect(yield* Effect.promise(() => probe)).toBe(200)
+        leaving.abort()
+        expect(yield* Effect.promise(() => probe)).toBe("left")
+        while (server.hangUps() < 2) yield* Effect.sleep("10 millis")
+        yield* Effect.sleep("100 millis")
+        const next = ask()
+        while (held.length < 3) yield* Effect.sleep("10 millis")
+        expect(yield* Effect.promise(() => ask())).toBe(503)
+        held[2]?.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(completion("hello")))
+        expect(yield* Effect.promise(() => next)).toBe(200)
       }).pipe(Effect.timeout("60 seconds")),
     90_000
   )

@@ -1,3 +1,4 @@
+import * as Http from "node:http"
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { clientOf, historyOf, RouterProgram, trailOf } from "../support/RouterProgram.ts"
@@ -48,6 +49,22 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
       expect(rows[2]).toMatchObject({ reason: "the client hung up", metadata: { closed_by: "client" } })
       expect((yield* historyOf("aborts-1", 2)).at(-1)).toMatchObject({ outcome: "aborted" })
       expect(guardian.open()).toEqual([])
+    })
+  )
+
+  it.effect("records a client that leaves before anything was allowed as one to whom nothing was", () =>
+    Effect.gen(function* () {
+      const { router } = yield* RouterProgram
+      const request = Http.request(`${router}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "x-request-id": "early-1", "content-length": 100 }
+      })
+      request.on("error", () => {})
+      request.write("{")
+      yield* Effect.sleep("200 millis")
+      request.destroy()
+      const rows = yield* trailOf("early-1", (actions) => actions.length > 0)
+      expect(rows).toMatchObject([{ action: "route.aborted", result: "DENIED", ghost_id: null, resource: null }])
     })
   )
 })

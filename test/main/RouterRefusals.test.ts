@@ -116,6 +116,21 @@ layer(RouterProgram.layer({ models: echoModels }), {
       })
     )
 
+    it.effect("a path or a method that it does not have, with the fields of its other errors", () =>
+      Effect.gen(function* () {
+        const client = yield* clientOf("Scout")
+        const error = yield* failing(() => client.embeddings.create({ model: "echo", input: "hi" }))
+        expect(error).toBeInstanceOf(OpenAI.NotFoundError)
+        expect(error).toMatchObject({ code: "not_found", type: "invalid_request_error", param: null })
+        expect(yield* failing(() => client.get("/chat/completions"))).toMatchObject({
+          status: 405,
+          code: "method_not_allowed",
+          type: "invalid_request_error",
+          param: null
+        })
+      })
+    )
+
     it.effect("a token as long as a header may be: 401, recorded, and nobody else is kept out", () =>
       Effect.gen(function* () {
         const { router } = yield* RouterProgram

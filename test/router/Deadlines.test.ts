@@ -8,7 +8,7 @@ import { beginInTime, completeInTime } from "../../src/router/Deadlines.ts"
 import { makeOpenAiProvider } from "../../src/router/OpenAiProvider.ts"
 import { standardTimeouts } from "../../src/router/TimeoutsReading.ts"
 import { callOf } from "./support/Calls.ts"
-import { delta, events, type Script, streaming, type Upstream, upstream } from "./support/Upstream.ts"
+import { delta, events, type Script, type Upstream, upstream } from "./support/Upstream.ts"
 
 const providerOf = ({ baseUrl }: Upstream) =>
   makeOpenAiProvider(
@@ -76,10 +76,15 @@ describe("deadlines", () => {
 
   it.scopedLive("the time that its client takes to read is not the provider's", () =>
     Effect.gen(function* () {
-      const provider = yield* providerOf(yield* upstream(streaming(events(delta("a"), delta("b", "stop"), "[DONE]"))))
-      const timeouts = { ...brief, total: Duration.millis(100) }
+      const provider = yield* providerOf(
+        yield* upstream((_, response) => {
+          open(_, response).write(events(delta("a")))
+          setTimeout(() => response.end(events(delta("b", "stop"), "[DONE]")), 1_500)
+        })
+      )
+      const timeouts = { ...standardTimeouts, total: Duration.seconds(1) }
       const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
-      yield* Effect.sleep("200 millis")
+      yield* Effect.sleep("1300 millis")
       yield* Stream.runDrain(rest)
     })
   )

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
@@ -106,6 +107,49 @@ describe("HistoryWriter", () => {
       expect(yield* since()).toBe(1)
       yield* write([row("c")])
       expect(yield* since()).toBe(1)
+    })
+  )
+
+  it.effect("goes on after a failure that nobody foresaw, and counts what it cost", () =>
+    Effect.gen(function* () {
+      const since = yield* lostSince
+      const seen: Array<string> = []
+      const { end, write } = yield* writing((rows) =>
+        rows.some(({ requestId }) => requestId === "bad")
+          ? Effect.die(new Error("unforeseen"))
+          : Effect.sync(() => void seen.push(...rows.map(({ requestId }) => requestId)))
+      )
+      yield* write([row("bad"), row("bad")])
+      yield* TestClock.adjust("1 second")
+      yield* write([row("a")])
+      yield* end
+      expect(seen).toEqual(["a"])
+      expect(yield* since()).toBe(2)
+    })
+  )
+
+  it.effect("counts everything that its end left unwritten", () =>
+    Effect.gen(function* () {
+      const since = yield* lostSince
+      const { end, write } = yield* writing(() => Effect.never, 10_000_000)
+      for (let i = 0; i < 1_200; i++) yield* write([row("a")])
+      yield* TestClock.adjust("1 second")
+      yield* write([row("b")])
+      const ending = yield* Effect.fork(end)
+      yield* TestClock.adjust("6 seconds")
+      yield* Fiber.join(ending)
+      expect(yield* since()).toBe(1_201)
+    })
+  )
+
+  it.effect("gives the database no more at once than a statement should hold", () =>
+    Effect.gen(function* () {
+      const sizes: Array<number> = []
+      const { end, write } = yield* writing((rows) => Effect.sync(() => void sizes.push(rows.length)), 40_000_000)
+      for (let i = 0; i < 10; i++) yield* write([row("a", "x".repeat(1_000_000))])
+      yield* end
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(10)
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(4)
     })
   )
 })

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { ProviderSpec } from "../../src/router/Catalog.ts"
 import { makeOpenAiProvider } from "../../src/router/OpenAiProvider.ts"
 import { standardTimeouts } from "../../src/router/TimeoutsReading.ts"
@@ -31,6 +32,9 @@ const specOf = (baseUrl: string, timeouts = standardTimeouts): ProviderSpec => (
 })
 const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
   makeOpenAiProvider(specOf(baseUrl), Option.some(Redacted.make(secret)))
+
+const choice = (index: number, content: string, finish_reason: string | null) =>
+  JSON.stringify({ choices: [{ index, delta: { content }, finish_reason }] })
 
 /** Deeper than `JSON.stringify` can go. */
 const deep = "[".repeat(9_000) + "]".repeat(9_000)
@@ -71,10 +75,42 @@ describe("the OpenAI-compatible provider", () => {
     })
   )
 
+  it.scopedLive("puts no header of the call or the answer into its span", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(
+        yield* upstream(answering(200, completion("hello"), { "x-organization": "house" }))
+      )
+      const attributes: Array<string> = []
+      const native = yield* Effect.tracer
+      const tracer = Tracer.make({
+        context: native.context,
+        span: (name, parent, context, links, time, kind, options) => {
+          const span = native.span(name, parent, context, links, time, kind, options)
+          const attribute = span.attribute.bind(span)
+          return Object.assign(span, {
+            attribute: (key: string, value: unknown) => {
+              attributes.push(key)
+              attribute(key, value)
+            }
+          })
+        }
+      })
+      yield* provider.complete(callOf("hi")).pipe(Effect.withTracer(tracer))
+      expect(attributes).toEqual(["provider", "model"])
+    })
+  )
+
   it.scopedLive("reads an answer that is not streamed", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf(yield* upstream(answering(200, completion("hello"))))
       expect(yield* provider.complete(callOf("hi"))).toMatchObject({ text: "hello", finishReason: "stop" })
+    })
+  )
+
+  it.scopedLive("takes a stream of two choices that have both ended, without [DONE]", () =>
+    Effect.gen(function* () {
+      const both = [choice(0, "a", null), choice(1, "b", "stop"), choice(0, "", "length"), choice(0, "", null)]
+      expect(yield* wordsFrom(streaming(events(...both)))).toHaveLength(4)
     })
   )
 
@@ -111,6 +147,12 @@ describe("the OpenAI-compatible provider", () => {
       streaming(events(`{"choices":[{"delta":${deep}}]}`)),
       "broken",
       "no chat completion"
+    ],
+    [
+      "one that was cut when one of its two choices had ended",
+      streaming(events(choice(0, "a", null), choice(1, "b", null), choice(0, "", "stop"))),
+      "broken",
+      "hung up in the middle"
     ],
     [
       "an error in the stream",

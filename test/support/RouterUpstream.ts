@@ -92,6 +92,6 @@ export const rowsOfAborted = (databaseUrl: Redacted.Redacted, requestId: string)
   rowsOf(databaseUrl, "select * from gatekeeper.audit_log where request_id = $1 order by seq", [requestId]).pipe(
     Effect.delay("20 millis"),
     Effect.repeat({ until: (rows) => rows.at(-1)?.["action"] === "route.aborted" }),
-    Effect.timeout("10 seconds"),
+    Effect.timeout("30 seconds"),
     Effect.orDie
   )

@@ -43,6 +43,14 @@ export interface ErrorAnswer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/**
+ * Further fields of `error` on some of a service's paths, for clients that look for them; of the errors that no handler of its own
+ * answers.
+ */
+export type ErrorFields = (status: number, url: string) => Readonly<Record<string, unknown>>
+
+export const noFields: ErrorFields = () => ({})
+
 export const errorText = (
   answer: Pick<ErrorAnswer, "code" | "message" | "requestId" | "auditId" | "detail" | "more">
 ): string =>

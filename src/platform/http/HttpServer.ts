@@ -14,6 +14,7 @@ import { Settings } from "../Settings.ts"
 import { shutdownShares } from "../ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
+import { type ErrorFields, noFields } from "./ErrorBody.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen, maximumHeaderBytes } from "./Listener.ts"
 import { metricsPage } from "./MetricsPage.ts"
@@ -43,7 +44,7 @@ const aboutRoutes = (service: ServiceName) =>
  * Wrap the whole of a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services
  * of one process that shared it would answer each other's routes.
  */
-export const serve = (service: ServiceName, routes: RouteList, revision: string) =>
+export const serve = (service: ServiceName, routes: RouteList, revision: string, errorFields: ErrorFields = noFields) =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
       const settings = yield* Settings
@@ -55,7 +56,7 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string)
       yield* middleware.add(answerUndecoded)
       // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
-      const app = answerStrays(service, table)(yield* anyLength(HttpApiBuilder.httpApp))
+      const app = answerStrays(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.
@@ -68,6 +69,7 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string)
         drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),
         routes: table,
         metrics: httpMetrics(service),
+        errorFields,
         handler: (request, response) => {
           if (!isTraced) beginTrace(request)
           handler(request, response)

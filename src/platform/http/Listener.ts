@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { markCutOff } from "./CutOff.ts"
-import { errorText } from "./ErrorBody.ts"
+import { type ErrorFields, errorText, noFields } from "./ErrorBody.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import { assignRequestId } from "./RequestId.ts"
 import type { RouteTable } from "./RouteTable.ts"
@@ -43,13 +43,19 @@ export interface ListenOptions {
   readonly drainFor: Duration.Duration
   readonly routes?: RouteTable
   readonly metrics?: HttpMetrics
+  readonly errorFields?: ErrorFields
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
-const refuseWhileDraining = (service: ServiceName, id: string, response: Http.ServerResponse): void => {
+const refuseWhileDraining = (
+  { errorFields = noFields, service }: ListenOptions,
+  url: string,
+  id: string,
+  response: Http.ServerResponse
+): void => {
   const message = `${titleOf(service)} is shutting down; send the request to another instance or again later`
   response.writeHead(503, { "content-type": "application/json", connection: "close", "retry-after": "1" })
-  response.end(errorText({ code: "shutting_down", message, requestId: id }))
+  response.end(errorText({ code: "shutting_down", message, requestId: id, more: errorFields(503, url) }))
 }
 
 /** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
@@ -124,7 +130,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       if (draining) {
         // Read to its end: a connection that is closed on an unread body is reset, and the answer with it.
         request.resume()
-        return refuseWhileDraining(options.service, id, response)
+        return refuseWhileDraining(options, request.url ?? "", id, response)
       }
       options.handler(request, response)
     })

@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { errorResponse } from "./ErrorBody.ts"
+import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorBody.ts"
 import { requestId } from "./RequestId.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 
@@ -46,35 +46,27 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
 
 /** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
 export const answerStrays =
-  (service: ServiceName, routes: RouteTable) =>
+  (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {
       // The client hung up or the server is stopping: the platform answers 499 or 503.
       if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
       return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const id = requestId(request)
+        const answer = (given: Omit<ErrorAnswer, "requestId" | "more">) =>
+          errorResponse({ ...given, requestId: id, more: fields(given.status, request.url) })
         const error = Option.getOrUndefined(Cause.failureOption(cause))
         if (isRouteNotFound(error)) {
           const path = request.url.split("?", 1)[0] ?? ""
           const asked = `${request.method} ${path.slice(0, 200)}`
           const methods = routes(path)?.methods
-          const strayed = (
-            status: number,
-            code: string,
-            problem: string,
-            headers: Readonly<Record<string, string>> = {}
-          ) =>
-            Effect.succeed(
-              errorResponse({ status, code, message: `${titleOf(service)} ${problem}`, requestId: id, headers })
-            )
+          const strayed = (status: number, code: string, problem: string, headers?: ErrorAnswer["headers"]) =>
+            Effect.succeed(answer({ status, code, message: `${titleOf(service)} ${problem}`, headers: headers ?? {} }))
           if (methods === undefined) return strayed(404, "not_found", `has no ${asked}`)
           // For a path that it cannot decode, too, the platform says that there is no route.
           if (methods.includes(request.method)) {
-            return strayed(
-              400,
-              "unreadable_request",
-              `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`
-            )
+            const problem = `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`
+            return strayed(400, "unreadable_request", problem)
           }
           const allow = methods.join(", ")
           return strayed(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
@@ -82,7 +74,7 @@ export const answerStrays =
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
         return Effect.logError("Request failed", cause).pipe(
           Effect.annotateLogs({ service, request_id: id }),
-          Effect.as(errorResponse({ status: 500, code: "internal_error", message, requestId: id }))
+          Effect.as(answer({ status: 500, code: "internal_error", message }))
         )
       })
     })

@@ -1,10 +1,12 @@
 import { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import { routeTable } from "../../../src/platform/http/RouteTable.ts"
 import { answerStrays } from "../../../src/platform/http/Strays.ts"
+import { openAiFields } from "../../../src/router/Api.ts"
 
 const request = HttpServerRequest.fromWeb(
   new Request("http://localhost/validate", { method: "POST", headers: { "x-request-id": "request-1" } })
@@ -50,6 +52,32 @@ describe("answerStrays", () => {
       expect(yield* asking("GET", "/badges/%ff")).toBe(400)
       expect(yield* asking("PUT", "/badges/%ff")).toBe(405)
       expect(yield* asking("GET", "/nothing/%ff")).toBe(404)
+    })
+  )
+
+  it.effect("gives an error the further fields that its service's clients look for, on the paths where they do", () =>
+    Effect.gen(function* () {
+      for (const [path, fields] of [
+        ["/v1/models", { type: "server_error", param: null }],
+        ["/health", {}]
+      ] as const) {
+        const app = answerStrays("router", routeTable(new Map()), openAiFields)(Effect.die(new Error("no")))
+        const response = yield* app.pipe(
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { headers: { "x-request-id": "r" } }))
+          ),
+          Effect.scoped,
+          Effect.provide(Logger.remove(Logger.defaultLogger))
+        )
+        const body = JSON.parse(yield* Effect.promise(() => HttpServerResponse.toWeb(response).text()))
+        expect(body.error).toEqual({
+          code: "internal_error",
+          message: expect.stringContaining("its log"),
+          request_id: "r",
+          ...fields
+        })
+      }
     })
   )
 })
