@@ -41,6 +41,21 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
+  it.effect("keeps no request id that its row could not hold whole: by what was echoed, the row is found", () =>
+    Effect.gen(function* () {
+      for (const [id, kept] of [
+        ["i".repeat(100), true],
+        ["i".repeat(101), false],
+        ["Root=1-67891233/abcdef+x==", true]
+      ] as const) {
+        const answer = yield* ask({ resource: "a" }, { headers: { "x-request-id": id } })
+        const echoed = answer.headers.get("x-request-id")
+        expect(echoed === id).toBe(kept)
+        expect((yield* rowNamedBy(answer))["request_id"]).toBe(echoed)
+      }
+    })
+  )
+
   it.effect("replaces a request id that could forge a log line", () =>
     Effect.gen(function* () {
       const answer = yield* ask({ resource: "a" }, { headers: { "x-request-id": 'x" injected="1' } })

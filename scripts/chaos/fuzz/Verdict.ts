@@ -10,7 +10,7 @@ export interface Answer {
 /** Statuses that the listener and the router's frame give to any route. */
 const anywhere = new Set([400, 404, 405, 408, 431])
 
-const acceptableId = /^[A-Za-z0-9._:-]{1,128}$/
+const acceptableId = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
 
 const parsed = (text: string): unknown => {
   try {
