@@ -68,7 +68,7 @@ export const undecidedReason = (groups: ReadonlyArray<string>): string =>
 
 /** Every permission of the ghost's groups, in the order in which they decide. */
 export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
-  (policy.ghostMappings.get(ghostId) ?? noGroups).flatMap((group) =>
+  [...new Set(policy.ghostMappings.get(ghostId))].flatMap((group) =>
     (policy.groups.get(group) ?? []).map((permission, index) => ({ group, rule: index + 1, permission }))
   )
 

@@ -13,7 +13,7 @@ const policy = policyOf(
     ],
     two: [["*", "vaults/public", "deny"]]
   },
-  { Scout: ["one"], Restricted: ["one", "two"] }
+  { Scout: ["one"], Restricted: ["one", "two"], Twice: ["one", "one"] }
 )
 
 const whyOf = (ghostId: string, action: string, resource: string) =>
@@ -40,11 +40,15 @@ describe("explain", () => {
     expect(whyOf("Stranger", "read", "vaults/public")).toEqual([])
   })
 
+  it("considers a rule once, also of a group that the ghost is mapped to twice", () => {
+    expect(whyOf("Twice", "read", "vaults/public")).toEqual(whyOf("Scout", "read", "vaults/public"))
+  })
+
   it("explains the decision that is made: one rule decides where one matched, and none where none did", () => {
     const fc = FastCheck
     fc.assert(
       fc.property(
-        fc.constantFrom("Scout", "Restricted", "Stranger"),
+        fc.constantFrom("Scout", "Restricted", "Twice", "Stranger"),
         fc.constantFrom("read", "write"),
         fc.constantFrom("vaults", "vaults/a", "vaults/public", "vaults/secret/a", "tools"),
         (ghostId, action, resource) => {
