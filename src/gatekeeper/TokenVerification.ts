@@ -50,6 +50,12 @@ const headerOf = (token: string): Effect.Effect<JWTHeaderParameters & { readonly
     catch: refusalOf
   })
 
+/** What a bearer token may say that it is (RFC 8725, section 3.11; RFC 9068): most say JWT, and some nothing. */
+const tokenType = /^(application\/)?(at\+)?jwt$/i
+
+const isToken = ({ typ }: JWTHeaderParameters): boolean =>
+  typ === undefined || (typeof typ === "string" && tokenType.test(typ))
+
 /**
  * The keys that may have signed. The family of the algorithm chooses between secret and public keys, never the key: what is
  * public is not taken for a secret (RFC 8725, section 2.1).
@@ -107,6 +113,7 @@ export const verifyToken = (
   Effect.gen(function* () {
     const { audience, issuer, jwt, remote, reserved } = verification
     const header = yield* headerOf(token)
+    if (!isToken(header)) return yield* invalid("the token is another kind of JWT (typ)")
     const generation = remote?.generation()
     const keys = yield* keysFor(verification, header)
     const tolerance = Duration.toSeconds(jwt.clockTolerance)

@@ -70,6 +70,23 @@ describe("Tokens", () => {
     }).pipe(Effect.provide(tokens()))
   )
 
+  it.live(
+    "takes no other kind of JWT for a token: a certificate names its agent and expires too, and is no secret",
+    () =>
+      Effect.gen(function* () {
+        const typed = (typ: string) =>
+          Effect.promise(() =>
+            new SignJWT({ sub: "Scout", exp: now + 60 }).setProtectedHeader({ alg: "HS256", typ }).sign(key)
+          )
+        for (const typ of ["JWT", "jwt", "at+jwt", "application/at+jwt"]) {
+          expect(yield* verify(`Bearer ${yield* typed(typ)}`)).toBe("Scout")
+        }
+        for (const typ of ["certificate+jwt", "dpop+jwt", "logout+jwt", ""]) {
+          expect(yield* verify(`Bearer ${yield* typed(typ)}`)).toBe("invalid: the token is another kind of JWT (typ)")
+        }
+      }).pipe(Effect.provide(tokens()))
+  )
+
   it.live("asks for issuer and audience where they are set", () =>
     Effect.gen(function* () {
       const claims = { sub: "Scout", exp: now + 60, iss: "https://issuer.example", aud: "gravitas" }
