@@ -6,6 +6,20 @@ import { tokensOf } from "./TokensOf.ts"
 
 const exp = Math.floor(Date.now() / 1000) + 600
 
+describe("an issuer that sends to another", () => {
+  it.scopedLive("is not followed: who is believed is what JWKS_URL says", () =>
+    Effect.gen(function* () {
+      const [server, other] = yield* Effect.all([jwksServer, jwksServer])
+      const key = yield* issuerKey("key")
+      other.publish([key.public])
+      server.redirect(other.url)
+      const verify = yield* tokensOf({ JWKS_URL: server.url })
+      expect(yield* verify(yield* key.sign({ sub: "Scout", exp }))).toMatch(/^KeysUnavailable/)
+      expect(other.fetches()).toBe(0)
+    })
+  )
+})
+
 describe("an issuer that takes requests and never answers", () => {
   it.scopedLive("holds nobody up for longer than one fetch, however many ask at once", () =>
     Effect.gen(function* () {

@@ -27,6 +27,8 @@ export interface JwksServer {
   readonly fail: (status: number) => void
   /** From now on it takes requests and never answers. */
   readonly hang: () => void
+  /** From now on it sends whoever asks to another. */
+  readonly redirect: (to: string) => void
   readonly fetches: () => number
 }
 
@@ -36,10 +38,11 @@ export const jwksServer = Effect.acquireRelease(
     let status = 200
     let fetches = 0
     let hanging = false
+    let headers: Readonly<Record<string, string>> = { "content-type": "application/json" }
     const server = createServer((_, response) => {
       fetches += 1
       if (hanging) return
-      response.writeHead(status, { "content-type": "application/json" }).end(body)
+      response.writeHead(status, headers).end(body)
     })
     server.listen(0, "127.0.0.1", () => {
       const address = server.address()
@@ -56,6 +59,10 @@ export const jwksServer = Effect.acquireRelease(
           },
           hang: () => {
             hanging = true
+          },
+          redirect: (to) => {
+            status = 302
+            headers = { location: to }
           },
           fetches: () => fetches,
           close: () => {
