@@ -6,6 +6,22 @@ import { tokensOf } from "./TokensOf.ts"
 
 const exp = Math.floor(Date.now() / 1000) + 600
 
+describe("an issuer that fails after it had answered", () => {
+  it.scopedLive("leaves unknown, not refused, whether a key that it had not told then is one of its keys", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      const [told, fresh] = yield* Effect.all([issuerKey("told"), issuerKey("fresh")])
+      server.publish([told.public])
+      const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_COOL_DOWN: "100ms" })
+      expect(yield* verify(yield* told.sign({ sub: "Scout", exp }))).toBe("Scout")
+      yield* Effect.sleep("150 millis")
+      server.fail(500)
+      expect(yield* verify(yield* fresh.sign({ sub: "Scout", exp }))).toBe("KeysUnavailable: status 500")
+      expect(yield* verify(yield* told.sign({ sub: "Librarian", exp }))).toBe("Librarian")
+    })
+  )
+})
+
 describe("an issuer that sends to another", () => {
   it.scopedLive("is not followed: who is believed is what JWKS_URL says", () =>
     Effect.gen(function* () {
