@@ -69,24 +69,47 @@ interface Fetched {
   readonly find: LocalJWKSet
 }
 
-const fetchKeys = ({ timeout, url }: Jwks): Effect.Effect<Fetched, KeysUnavailable> =>
+/**
+ * Until `signal` says so, or too long. What is given to `fetch` need not end it: Node 20 collects AbortSignal.any over
+ * AbortSignal.timeout, and what joins a signal to an answer that is being read. So the end is waited for here too.
+ */
+const withinTime = async <A>(
+  { timeout }: Jwks,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<A>
+): Promise<A> => {
+  const end = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const ended = new Promise<never>((_, reject) => {
+    const stop = () => {
+      reject(new KeysUnavailable({ reason: "no answer in time" }))
+      end.abort()
+    }
+    timer = setTimeout(stop, Duration.toMillis(timeout))
+    signal.addEventListener("abort", stop, { once: true })
+  })
+  try {
+    return await Promise.race([work(end.signal), ended])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const fetchKeys = (jwks: Jwks): Effect.Effect<Fetched, KeysUnavailable> =>
   Effect.tryPromise({
-    try: async (signal) => {
-      const response = await fetch(url, {
-        headers: { accept: "application/jwk-set+json, application/json" },
-        redirect: "error",
-        signal
-      })
-      if (response.status !== 200) throw new KeysUnavailable({ reason: `status ${response.status}` })
-      const text = await readAll(response)
-      return { text, find: createLocalJWKSet(JSON.parse(text)) }
-    },
+    try: (signal) =>
+      withinTime(jwks, signal, async (signal) => {
+        const response = await fetch(jwks.url, {
+          headers: { accept: "application/jwk-set+json, application/json" },
+          redirect: "error",
+          signal
+        })
+        if (response.status !== 200) throw new KeysUnavailable({ reason: `status ${response.status}` })
+        const text = await readAll(response)
+        return { text, find: createLocalJWKSet(JSON.parse(text)) }
+      }),
     catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
-  }).pipe(
-    // Also where whoever waits may not be interrupted. Not AbortSignal.any over a timeout: Node collects that, and it never fires.
-    Effect.interruptible,
-    Effect.timeoutFail({ duration: timeout, onTimeout: () => new KeysUnavailable({ reason: "no answer in time" }) })
-  )
+  })
 
 /** Fetches the keys at once, in the background, and again at each interval, until the scope ends. */
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>

@@ -1,8 +1,15 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import { issuerKey, jwksServer } from "../support/Jwks.ts"
 import { tokensOf } from "./TokensOf.ts"
+
+setFlagsFromString("--expose-gc")
+const collect: Effect.Effect<void> = Effect.sync(runInNewContext("gc"))
 
 const exp = Math.floor(Date.now() / 1000) + 600
 
@@ -36,11 +43,30 @@ describe("an issuer that sends to another", () => {
   )
 })
 
-describe("an issuer that takes requests and never answers", () => {
+describe("an issuer that takes its time, or never answers", () => {
+  it.scopedLive("is asked on for the others when the one whose request asked it leaves", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      server.fail(500)
+      const key = yield* issuerKey("key")
+      const verify = yield* tokensOf({ JWKS_URL: server.url })
+      const token = yield* key.sign({ sub: "Scout", exp })
+      yield* Effect.sleep("1200 millis")
+      server.publish([key.public])
+      server.delay(400)
+      const first = yield* Effect.fork(verify(token))
+      yield* Effect.sleep("100 millis")
+      const second = yield* Effect.fork(verify(token))
+      yield* Fiber.interruptFork(first)
+      expect(yield* Fiber.join(second)).toBe("Scout")
+      expect(server.fetches()).toBe(2)
+    })
+  )
+
   it.scopedLive("holds nobody up for longer than one fetch, however many ask at once", () =>
     Effect.gen(function* () {
       const server = yield* jwksServer
-      server.hang()
+      server.hang("before")
       const key = yield* issuerKey("key")
       const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_TIMEOUT: "1500ms" })
       const tokens = yield* Effect.all(Array.from({ length: 6 }, (_, index) => key.sign({ sub: `Scout${index}`, exp })))
@@ -48,6 +74,18 @@ describe("an issuer that takes requests and never answers", () => {
       for (const answer of answers) expect(answer).toBe("KeysUnavailable: no answer in time")
       expect(Duration.toMillis(took)).toBeLessThan(3_500)
       expect(server.fetches()).toBeLessThanOrEqual(2)
+    })
+  )
+
+  it.scopedLive("is given up within its answer too, whatever is collected meanwhile", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      server.hang("within")
+      const token = yield* (yield* issuerKey("key")).sign({ sub: "Scout", exp })
+      const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_TIMEOUT: "500ms" })
+      const collecting = yield* Effect.fork(Effect.repeat(collect, Schedule.spaced("50 millis")))
+      expect(yield* Effect.timeout(verify(token), "3 seconds")).toBe("KeysUnavailable: no answer in time")
+      yield* Fiber.interrupt(collecting)
     })
   )
 })
