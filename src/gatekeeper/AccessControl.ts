@@ -13,8 +13,8 @@ import type { Decision } from "../domain/Decision.ts"
 import type { AccessRequest, Claimed, InvalidAccessRequest } from "./AccessRequest.ts"
 import { markAnonymous } from "./Anonymous.ts"
 import type { Unauthenticated } from "./BearerToken.ts"
+import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type InForce, PolicyInForce } from "./PolicyInForce.ts"
-import type { KeysUnavailable } from "./RemoteKeys.ts"
 import { Tokens } from "./Tokens.ts"
 
 /** Why a request could not be decided, with what it claimed. */

@@ -1,5 +1,5 @@
 import type { Decision } from "../domain/Decision.ts"
-import { decide, matchesAction, matchesResource, type Policy, type Question, type Rule, rulesOf } from "./Policy.ts"
+import { appliesTo, decide, matchesAction, type Policy, type Question, type Rule, rulesOf } from "./Policy.ts"
 
 /** A rule of the asked ghost's groups, and what it has to say to the question. */
 export interface Considered extends Rule {
@@ -29,7 +29,7 @@ const resourceMismatch = (pattern: string, resource: string): string => {
 const mismatch = ({ permission }: Rule, { action, resource }: Question): string | undefined => {
   const problems = [
     matchesAction(permission.action, action) ? undefined : `the action is not ${quoted(permission.action)}`,
-    matchesResource(permission.resource, resource) ? undefined : resourceMismatch(permission.resource, resource)
+    appliesTo(permission, resource) ? undefined : resourceMismatch(permission.resource, resource)
   ].filter((one) => one !== undefined)
   return problems.length === 0 ? undefined : problems.join("; ")
 }

@@ -41,8 +41,21 @@ export const matchesResource = (pattern: string, resource: string): boolean => {
 
 export const matchesAction = (pattern: string, action: string): boolean => pattern === "*" || pattern === action
 
+/** A path without its empty segments: what resolves it takes `a//b` and `a/b/` for `a/b`. */
+export const withoutEmptySegments = (resource: string): string =>
+  resource.includes("//") || resource.startsWith("/") || resource.endsWith("/")
+    ? resource
+        .split("/")
+        .filter((segment) => segment !== "")
+        .join("/")
+    : resource
+
+/** As `matchesResource`; a deny also matches what is `resource` but for empty segments, so that none gets around it by them. */
+export const appliesTo = ({ effect, resource: pattern }: Permission, resource: string): boolean =>
+  matchesResource(pattern, resource) || (effect === "deny" && matchesResource(pattern, withoutEmptySegments(resource)))
+
 const matches = (permission: Permission, { action, resource }: Question): boolean =>
-  matchesAction(permission.action, action) && matchesResource(permission.resource, resource)
+  matchesAction(permission.action, action) && appliesTo(permission, resource)
 
 /** A permission with its place: its group, and its number in that group's list, counted from 1. */
 export interface Rule {

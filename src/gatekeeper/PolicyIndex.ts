@@ -1,5 +1,13 @@
 import type { Decision } from "../domain/Decision.ts"
-import { decidedBy, noGroups, type Policy, type Question, type Rule, undecidedReason } from "./Policy.ts"
+import {
+  decidedBy,
+  noGroups,
+  type Policy,
+  type Question,
+  type Rule,
+  undecidedReason,
+  withoutEmptySegments
+} from "./Policy.ts"
 
 /** Of one pattern and action: the first rule of each group. A later one of the same group never decides. */
 type RulesByGroup = Map<string, Rule>
@@ -123,9 +131,11 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
       const standing = standings.get(ghostId) ?? nobody
       if (standing.groups.length === 0) return standing.undecided
       const found = onTheWay(root, all, resource)
+      const plain = withoutEmptySegments(resource)
+      const denying = plain === resource ? found : [...found, ...onTheWay(root, all, plain)]
       for (const effect of ["deny", "allow"] as const) {
         let first: Rule | undefined
-        for (const rules of found) {
+        for (const rules of effect === "deny" ? denying : found) {
           if (rules[effect].size === 0) continue
           first = firstOf(rules[effect].get(action), standing, first)
           // An action that is `*` asks for what `*` alone allows, and has been looked for.

@@ -1,21 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type CryptoKey, createLocalJWKSet, errors, type JWTHeaderParameters, type LocalJWKSet } from "jose"
-import type { TokenSettings } from "../platform/TokenSettings.ts"
-
-/** Whether the token is good cannot be known: the issuer's keys are not there, or are too old to be believed. */
-export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("KeysUnavailable", {
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `the issuer's signing keys cannot be fetched (${this.reason}), so the token cannot be checked; JWKS_URL says where they are. Try again later`
-  }
-}
+import { type CryptoKey, errors, type JWTHeaderParameters } from "jose"
+import { type Fetched, fetchKeys, type Jwks, KeysUnavailable } from "./KeyFetch.ts"
 
 /** The issuer has no key, or more than one, of the token's `kid` and `alg`. */
 export class KeyUnknown extends Schema.TaggedError<KeyUnknown>()("KeyUnknown", { reason: Schema.String }) {
@@ -34,59 +24,8 @@ export interface RemoteKeys {
   readonly believedUntil: () => number
 }
 
-type Jwks = Option.Option.Value<TokenSettings["jwks"]>
-
-const maximumBytes = 512 * 1024
-
 /** How soon a fetch that failed is tried again because a request needs the keys. */
 const failurePause = 1_000
-
-const readAll = async (response: Response): Promise<string> => {
-  const chunks: Array<Uint8Array> = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > maximumBytes) throw new KeysUnavailable({ reason: `they are larger than ${maximumBytes} bytes` })
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString("utf8")
-}
-
-/** Nothing of the answer is told: it comes from outside. */
-const reasonOf = (thrown: unknown): string => {
-  if (thrown instanceof KeysUnavailable) return thrown.reason
-  if (thrown instanceof SyntaxError) return "the answer is not JSON"
-  if (thrown instanceof errors.JWKSInvalid) return "the answer is no JSON Web Key Set"
-  const code: unknown =
-    thrown instanceof Error && typeof thrown.cause === "object" && thrown.cause !== null
-      ? Reflect.get(thrown.cause, "code")
-      : undefined
-  return typeof code === "string" ? code : "the connection failed"
-}
-
-interface Fetched {
-  readonly text: string
-  readonly find: LocalJWKSet
-}
-
-const fetchKeys = ({ timeout, url }: Jwks): Effect.Effect<Fetched, KeysUnavailable> =>
-  Effect.tryPromise({
-    try: async (signal) => {
-      const response = await fetch(url, {
-        headers: { accept: "application/jwk-set+json, application/json" },
-        redirect: "error",
-        signal
-      })
-      if (response.status !== 200) throw new KeysUnavailable({ reason: `status ${response.status}` })
-      const text = await readAll(response)
-      return { text, find: createLocalJWKSet(JSON.parse(text)) }
-    },
-    catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
-  }).pipe(
-    // Also where whoever waits may not be interrupted. Not AbortSignal.any over a timeout: Node collects that, and it never fires.
-    Effect.interruptible,
-    Effect.timeoutFail({ duration: timeout, onTimeout: () => new KeysUnavailable({ reason: "no answer in time" }) })
-  )
 
 /** Fetches the keys at once, in the background, and again at each interval, until the scope ends. */
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>

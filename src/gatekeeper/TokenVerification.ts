@@ -12,7 +12,8 @@ import {
 import { sharedAlgorithm, type TokenSettings } from "../platform/TokenSettings.ts"
 import { textProblem } from "./AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
-import type { KeysUnavailable, RemoteKeys } from "./RemoteKeys.ts"
+import type { KeysUnavailable } from "./KeyFetch.ts"
+import type { RemoteKeys } from "./RemoteKeys.ts"
 import type { Verified } from "./VerifiedTokens.ts"
 
 export interface Verification {

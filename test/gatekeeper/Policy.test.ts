@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { explain } from "../../src/gatekeeper/Explanation.ts"
 import { decide, matchesResource, type Policy } from "../../src/gatekeeper/Policy.ts"
 import { policyOf } from "./Policies.ts"
 
@@ -78,6 +79,21 @@ describe("decide", () => {
     const question = { ghostId: "Restricted", action, resource }
     expect(decide(policy, question)).toMatchObject({ allowed: false, matched, reason })
     expect(decide(policy, { ...question, ghostId: "Librarian" }).allowed).toBe(true)
+  })
+
+  it.each([
+    "vaults//secret/a",
+    "vaults/secret//a",
+    "/vaults/secret/a",
+    "vaults/secret/a/",
+    "shells/l1/leaky/",
+    "shells//l1/leaky"
+  ])("denies %s too, which whatever resolves a path takes for what is denied, and allows nobody by it", (resource) => {
+    const action = resource.includes("vaults") ? "read" : "execute"
+    const question = { ghostId: "Restricted", action, resource }
+    expect(decide(policy, question)).toMatchObject({ allowed: false, matched: { group: "quarantine" } })
+    expect(explain(policy, question).rules.filter(({ decides }) => decides)).toMatchObject([{ group: "quarantine" }])
+    expect(decide(policy, { ghostId: "Scout", action: "read", resource: "vaults//public" }).allowed).toBe(false)
   })
 
   it("says why it denies: no group, or no permission of the groups that there are", () => {

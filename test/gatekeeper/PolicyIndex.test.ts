@@ -68,6 +68,21 @@ describe("indexPolicy", () => {
     )
   })
 
+  it("lets no other spelling of a path's slashes out of a deny", () => {
+    const word = fc.constantFrom("a", "b", "ab")
+    const slashes = fc.constantFrom("/", "//", "///")
+    const spelt = fc.array(fc.tuple(word, slashes), { minLength: 2, maxLength: 4 })
+    fc.assert(
+      fc.property(spelt, fc.constantFrom("", "/"), fc.boolean(), (segments, before, isAbove) => {
+        const words = segments.map(([one]) => one)
+        const rule = isAbove ? `${words.slice(0, -1).join("/")}/*` : words.join("/")
+        const denying = policyOf({ all: [["*", "*"]], not: [["*", rule, "deny"]] }, { Scout: ["all", "not"] })
+        const resource = before + segments.map(([one, slash]) => one + slash).join("")
+        expect(indexPolicy(denying).decide({ ghostId: "Scout", action: "read", resource }).allowed).toBe(false)
+      })
+    )
+  })
+
   it("is not moved by a rule that has nothing to do with the question", () => {
     fc.assert(
       fc.property(policy, question, permission, fc.constantFrom(...groupNames), (some, asked, extra, group) => {

@@ -52,6 +52,33 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         [true]
       ],
       [
+        "permit_on_first_permit after denials, and no further",
+        {
+          ...alice,
+          evaluations: [documents[1], {}, documents[0], documents[2]],
+          options: { evaluations_semantic: "permit_on_first_permit" }
+        },
+        [false, false, true]
+      ],
+      [
+        "permit_on_first_permit where nothing is permitted",
+        {
+          ...alice,
+          evaluations: [documents[1], documents[1]],
+          options: { evaluations_semantic: "permit_on_first_permit" }
+        },
+        [false, false]
+      ],
+      [
+        "deny_on_first_deny, for which a failure is a denial",
+        {
+          ...alice,
+          evaluations: [documents[0], {}, documents[2]],
+          options: { evaluations_semantic: "deny_on_first_deny" }
+        },
+        [true, false]
+      ],
+      [
         "decisions in the order of the request",
         {
           subject: user("bob"),

@@ -25,8 +25,12 @@ export interface JwksServer {
   readonly publish: (keys: ReadonlyArray<JWK> | string) => void
   /** From now on it answers this status alone. */
   readonly fail: (status: number) => void
-  /** From now on it takes requests and never answers. */
-  readonly hang: () => void
+  /** From now on it takes requests and never answers, or never ends its answer. */
+  readonly hang: (where: "before" | "within") => void
+  /** From now on it takes so many milliseconds to answer. */
+  readonly delay: (millis: number) => void
+  /** From now on it sends whoever asks to another. */
+  readonly redirect: (to: string) => void
   readonly fetches: () => number
 }
 
@@ -35,11 +39,14 @@ export const jwksServer = Effect.acquireRelease(
     let body = JSON.stringify({ keys: [] })
     let status = 200
     let fetches = 0
-    let hanging = false
+    let hanging: "before" | "within" | undefined
+    let delay = 0
+    let headers: Readonly<Record<string, string>> = { "content-type": "application/json" }
     const server = createServer((_, response) => {
       fetches += 1
-      if (hanging) return
-      response.writeHead(status, { "content-type": "application/json" }).end(body)
+      if (hanging === "within") response.writeHead(200, headers).write('{"keys":')
+      if (hanging !== undefined) return
+      setTimeout(() => response.writeHead(status, headers).end(body), delay)
     })
     server.listen(0, "127.0.0.1", () => {
       const address = server.address()
@@ -54,8 +61,15 @@ export const jwksServer = Effect.acquireRelease(
           fail: (failing) => {
             status = failing
           },
-          hang: () => {
-            hanging = true
+          hang: (where) => {
+            hanging = where
+          },
+          delay: (millis) => {
+            delay = millis
+          },
+          redirect: (to) => {
+            status = 302
+            headers = { location: to }
           },
           fetches: () => fetches,
           close: () => {

@@ -16,7 +16,7 @@ const anywhere: Readonly<Record<number, string>> = {
   431: "unreadable_request"
 }
 
-const acceptableId = /^[A-Za-z0-9._:-]{1,100}$/
+const acceptableId = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
 
 const parsed = (text: string): unknown => {
   try {

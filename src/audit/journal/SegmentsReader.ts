@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { turn } from "../../platform/Turns.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import type { JournalFrame, JournalReader } from "./JournalReader.ts"
 import * as Quarantine from "./Quarantine.ts"
@@ -26,11 +27,6 @@ export interface SegmentsReaderOptions {
 
 /** Records between two turns of the event loop. */
 const slice = 64
-
-const turn = Effect.async<void>((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
 
 const pause = "200 millis"
 
