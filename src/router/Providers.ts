@@ -97,7 +97,7 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
           }
         }),
       trouble: Effect.gen(function* () {
-        if (lacks !== undefined) return lacks
+        if (lacks !== undefined) return `is unavailable: ${lacks}`
         const now = yield* Clock.currentTimeMillis
         const found = admit(yield* Ref.get(state), now)
         return found.admitted ? undefined : cooling(found.retryAfterMillis)
