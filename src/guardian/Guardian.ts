@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { takesEvents } from "../audit/TakesEvents.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
@@ -18,6 +20,7 @@ import { Statistics } from "./Statistics.ts"
 const makeReport = Effect.gen(function* () {
   const version = yield* SchemaVersion.guardian
   const statistics = yield* Statistics
+  const trail = yield* AuditLog
   const state = yield* schemaProbe(version)
   // Health is asked often, and must not wait for a database that does not answer: it tells what it could count in time.
   const counts = yield* Effect.cachedWithTTL(
@@ -28,12 +31,16 @@ const makeReport = Effect.gen(function* () {
     ),
     "1 second"
   )
-  return Effect.map(Effect.all([state, counts], { concurrency: 2 }), ([now, counted]) => ({
-    ...now,
-    ...counted,
-    // It needs its tables to answer anything.
-    canAnswer: now.databaseAnswers && now.schemaStands
-  }))
+  return Effect.map(
+    Effect.all([state, counts, takesEvents(trail)], { concurrency: 3 }),
+    ([now, counted, { takesEvents, ...told }]) => ({
+      ...now,
+      ...counted,
+      ...told,
+      // It needs its tables to answer anything, and a trail to record it in.
+      canAnswer: now.databaseAnswers && now.schemaStands && takesEvents
+    })
+  )
 })
 
 const server = Layer.unwrapEffect(

@@ -1,6 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { takesEvents } from "../audit/TakesEvents.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
@@ -24,8 +26,13 @@ const server = (catalog: Catalog, storeContent: boolean) =>
     Effect.gen(function* () {
       const version = yield* SchemaVersion.router
       const state = yield* schemaProbe(version)
-      // It needs its tables to answer anything.
-      const report = Effect.map(state, (now) => ({ ...now, canAnswer: now.databaseAnswers && now.schemaStands }))
+      const trail = yield* AuditLog
+      const report = Effect.map(Effect.all([state, takesEvents(trail)]), ([now, { takesEvents, ...told }]) => ({
+        ...now,
+        ...told,
+        // It needs its tables to answer anything, and a trail to record it in.
+        canAnswer: now.databaseAnswers && now.schemaStands && takesEvents
+      }))
       const answers = handlers(report, catalog, storeContent)
       return serve("router", routesOf(RouterApi), version.expected).pipe(Layer.provide(answers))
     })
