@@ -100,7 +100,7 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
       spec,
       enter,
       trouble: Effect.gen(function* () {
-        if (lacks !== undefined) return lacks
+        if (lacks !== undefined) return `is unavailable: ${lacks}`
         const now = yield* monotonicMillis
         const found = admit(rules, yield* Ref.get(state), now)
         return found.admitted ? undefined : cooling(found.retryAfterMillis)

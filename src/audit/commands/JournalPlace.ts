@@ -3,16 +3,19 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Setting from "../../platform/Setting.ts"
+import { indexOf } from "../journal/Segment.ts"
+import * as StateFile from "../journal/StateFile.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { program } from "./Program.ts"
 
 /** There is no journal where one was said to be. */
 export class JournalUnknown extends Schema.TaggedError<JournalUnknown>()("JournalUnknown", {
-  path: Schema.String
+  path: Schema.String,
+  problem: Schema.Literal("no such directory", "it holds no part of one", "it is the directory of journals")
 }) {
   readonly exitCode = ExitCode.unknown
   override get message(): string {
-    return `there is no journal in ${this.path}: no such directory. Those that there are: ${program} trail status`
+    return `there is no journal in ${this.path}: ${this.problem}. Those that there are: ${program} trail status`
   }
 }
 
@@ -22,6 +25,13 @@ const home = Effect.orDie(
 )
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** A directory of another kind would look like a journal that is damaged, and be worked on as one. */
+const problemOf = (path: string, names: ReadonlyArray<string>): JournalUnknown["problem"] | undefined => {
+  if (uuid.test(Path.basename(path))) return undefined
+  if (names.some((name) => name === StateFile.stateName || indexOf(name) !== undefined)) return undefined
+  return names.some((name) => uuid.test(name)) ? "it is the directory of journals" : "it holds no part of one"
+}
 
 /** The journal that is meant by a path, or by the uuid of a source whose journal is under GRAVITAS_HOME. */
 export const journalAt = (given: string): Effect.Effect<string, JournalUnknown> =>
@@ -33,5 +43,8 @@ export const journalAt = (given: string): Effect.Effect<string, JournalUnknown> 
         () => false
       )
     )
-    return isThere ? path : yield* new JournalUnknown({ path })
+    // One that may not be looked into is told of by what reads it.
+    const names = yield* Effect.promise(() => Fs.readdir(path).catch(() => undefined))
+    const problem = isThere ? names && problemOf(path, names) : "no such directory"
+    return problem === undefined ? path : yield* new JournalUnknown({ path, problem })
   })

@@ -96,6 +96,28 @@ it.scopedLive("journal fsck ends with 0 for a whole journal, 5 for a damaged one
   })
 )
 
+it.scopedLive("a directory that is no journal is not taken for a damaged one, and nothing is made in it", () =>
+  Effect.gen(function* () {
+    const { directory, run } = yield* withHome
+    yield* leaveJournal(nowhere, directory, 1, { trail })
+    const empty = Path.join(directory, "quarantine")
+    yield* Effect.promise(() => Fs.mkdir(empty, { recursive: true }))
+    const cases = [
+      [directory, "it is the directory of journals"],
+      [empty, "it holds no part of one"]
+    ] as const
+    for (const [path, problem] of cases) {
+      const before = yield* Effect.promise(() => Fs.readdir(path))
+      for (const command of ["inspect", "fsck", "fsck --repair"]) {
+        const none = yield* run("journal", ...command.split(" "), path)
+        expect([command, none.code, none.stdout]).toEqual([command, 11, ""])
+        expect(none.stderr).toContain(`there is no journal in ${path}: ${problem}. Those that there are: `)
+      }
+      expect(yield* Effect.promise(() => Fs.readdir(path))).toEqual(before)
+    }
+  })
+)
+
 it.scopedLive("journal fsck --repair puts damage aside once, and leaves every other record as it was", () =>
   Effect.gen(function* () {
     const { directory, run } = yield* withHome
