@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks"
-import { decide, type Permission, type Policy, type Question } from "../../src/gatekeeper/Policy.ts"
-import { indexPolicy } from "../../src/gatekeeper/PolicyIndex.ts"
+import { decide, type Permission, type Policy, type Question } from "../../src/gatekeeper/policy/Policy.ts"
+import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
 import { median } from "./Samples.ts"
 import { fixed, line, whole } from "./Table.ts"
 

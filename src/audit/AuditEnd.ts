@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import { AuditStore } from "./AuditStore.ts"
 import type { Pipeline } from "./Pipeline.ts"
+import { AuditStore } from "./store/AuditStore.ts"
 
 export interface AuditEndOptions
   extends Pick<Pipeline, "buffer" | "drain" | "journal" | "keeps" | "losses" | "lossWatch" | "progress" | "recorder"> {

@@ -9,10 +9,10 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../platform/Database.ts"
 import { databaseError } from "../platform/DatabaseError.ts"
-import { AuditId } from "./AuditId.ts"
-import { boundText } from "./BoundedText.ts"
-import { limits } from "./EventEncoding.ts"
-import { clockTolerance, uuidFloor } from "./UuidV7.ts"
+import { AuditId } from "./event/AuditId.ts"
+import { boundText } from "./event/BoundedText.ts"
+import { limits } from "./event/EventEncoding.ts"
+import { clockTolerance, uuidFloor } from "./event/UuidV7.ts"
 
 /** A row of the trail. */
 export const RecordedEvent = Schema.Struct({

@@ -1,13 +1,13 @@
 import * as Crypto from "node:crypto"
 import type * as Clock from "effect/Clock"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import type { AuditBuffer } from "./AuditBuffer.ts"
-import type { AuditId } from "./AuditId.ts"
-import { canonicalJson, draftRow, sealRow } from "./AuditRow.ts"
-import type { Incarnation } from "./AuditStore.ts"
-import { encodeEvent } from "./EventEncoding.ts"
+import type { AuditId } from "./event/AuditId.ts"
+import { canonicalJson, draftRow, sealRow } from "./event/AuditRow.ts"
+import { encodeEvent } from "./event/EventEncoding.ts"
+import { makeUuidV7 } from "./event/UuidV7.ts"
 import type { Counts, Journal } from "./journal/Journal.ts"
-import { makeUuidV7 } from "./UuidV7.ts"
+import type { AuditBuffer } from "./memory/AuditBuffer.ts"
+import type { Incarnation } from "./store/AuditStore.ts"
 
 /** Why an event was not taken. */
 export interface Refusal {

@@ -7,11 +7,17 @@ import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
 import { AskedAccess, deniedBy } from "./AccessSchemas.ts"
-import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
-import { EventsPage, EventsParams } from "./EventsSchemas.ts"
-import { IngestAnswer, IngestBody } from "./IngestContract.ts"
-import { PipelineParams, PipelineReport } from "./PipelineSchemas.ts"
-import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
+import {
+  Configuration,
+  Evaluated,
+  EvaluationRequest,
+  EvaluationsAnswer,
+  EvaluationsRequest
+} from "./authzen/AuthZenSchemas.ts"
+import { IngestAnswer, IngestBody } from "./ingest/IngestContract.ts"
+import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./policy/PolicySchemas.ts"
+import { EventsPage, EventsParams } from "./trail/EventsSchemas.ts"
+import { PipelineParams, PipelineReport } from "./trail/PipelineSchemas.ts"
 
 /** The gatekeeper's statuses, in one place: what a code means to a client. */
 export const statusOf = {

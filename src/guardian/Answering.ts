@@ -10,7 +10,7 @@ import { type Authorized, Gatekeeper, type NotAuthorized } from "../peers/Gateke
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { statusOf } from "./Api.ts"
-import type { NotCertified } from "./Certification.ts"
+import type { NotCertified } from "./certificates/Certification.ts"
 import { resourceProblem } from "./Names.ts"
 import type { DatabaseUnavailable } from "./Store.ts"
 

@@ -9,13 +9,13 @@ import { serve } from "../platform/http/HttpServer.ts"
 import { routesOf } from "../platform/http/Strays.ts"
 import { Settings } from "../platform/Settings.ts"
 import { GuardianApi } from "./Api.ts"
-import { Badges } from "./Badges.ts"
-import { Certificates } from "./Certificates.ts"
+import { Badges } from "./badges/Badges.ts"
+import { Certificates } from "./certificates/Certificates.ts"
+import { SigningKeys } from "./certificates/SigningKeys.ts"
 import { handlers } from "./Http.ts"
-import { sessionExpiry } from "./SessionExpiry.ts"
-import { Sessions } from "./Sessions.ts"
-import { SigningKeys } from "./SigningKeys.ts"
 import { Statistics } from "./Statistics.ts"
+import { sessionExpiry } from "./sessions/SessionExpiry.ts"
+import { Sessions } from "./sessions/Sessions.ts"
 
 const makeReport = Effect.gen(function* () {
   const version = yield* SchemaVersion.guardian

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
 import { GuardianApi } from "./Api.ts"
+import { SigningKeys } from "./certificates/SigningKeys.ts"
 import { registerHandlers } from "./RegisterHttp.ts"
-import { SigningKeys } from "./SigningKeys.ts"
 import { workHandlers } from "./WorkHttp.ts"
 
 /** Keys change at a start only: others may keep them for a while. */

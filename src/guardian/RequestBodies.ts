@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { parseDuration } from "../platform/Setting.ts"
 import { readSeconds } from "./Moment.ts"
 import { nameProblem, sessionIdProblem } from "./Names.ts"
-import { boundMetadata, type KeptMetadata } from "./SessionMetadata.ts"
+import { boundMetadata, type KeptMetadata } from "./sessions/SessionMetadata.ts"
 
 type Body = Readonly<Record<string, unknown>>
 

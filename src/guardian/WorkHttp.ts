@@ -4,13 +4,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { answering, type Done, Refused, type Task } from "./Answering.ts"
 import { GuardianApi } from "./Api.ts"
-import { isoOfSeconds } from "./CertificateRow.ts"
-import { Certificates, type InForce } from "./Certificates.ts"
+import { isoOfSeconds } from "./certificates/CertificateRow.ts"
+import { Certificates, type InForce } from "./certificates/Certificates.ts"
 import { certificateResource, sessionResource } from "./Names.ts"
 import { bodyOf } from "./Reading.ts"
 import { parseAgent, parseEnd, parseSession, parseStart, type StartRequest } from "./RequestBodies.ts"
-import { type SessionRow, sessionState } from "./SessionRow.ts"
-import { Sessions } from "./Sessions.ts"
+import { type SessionRow, sessionState } from "./sessions/SessionRow.ts"
+import { Sessions } from "./sessions/Sessions.ts"
 
 const unknownSession = (sessionId: string) =>
   new Refused({ code: "session_not_found", reason: `there is no session ${JSON.stringify(sessionId)}` })

@@ -1,6 +1,6 @@
 import type { ServiceName } from "../domain/Service.ts"
 import { serviceNames, titleOf } from "../domain/Service.ts"
-import { decide, type Policy, rulesOf } from "../gatekeeper/Policy.ts"
+import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
 import type { Address } from "../platform/http/Addresses.ts"
 import type { Place } from "./Place.ts"
 

@@ -37,7 +37,7 @@ const timeToLive = Options.text("ttl").pipe(
 )
 
 /** Signing is loaded where a token is made: `migrate`, which shares the command line, needs none of it. */
-const signing = Effect.promise(() => import("../gatekeeper/Tokens.ts"))
+const signing = Effect.promise(() => import("../gatekeeper/tokens/Tokens.ts"))
 
 /** `token <ghost>`: prints the token alone, so that `$(…)` takes it. */
 export const tokenCommand = Command.make("token", { ghost, groups, timeToLive }, ({ ghost, groups, timeToLive }) =>

@@ -6,9 +6,9 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { meaningOf } from "../platform/http/ErrorMeanings.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
-import { tiers } from "./Catalog.ts"
-import { isPlainObject, roles } from "./ChatMessages.ts"
-import { defaults, tokenLimits } from "./ChatRequest.ts"
+import { isPlainObject, roles } from "./chat/ChatMessages.ts"
+import { defaults, tokenLimits } from "./chat/ChatRequest.ts"
+import { tiers } from "./models/Catalog.ts"
 
 /** The router's statuses, in one place: what a code means to a client. */
 export const statusOf = {

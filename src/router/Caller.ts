@@ -3,8 +3,8 @@ import type { AuditLog } from "../audit/AuditLog.ts"
 import type { Gatekeeper, NotAuthorized } from "../peers/Gatekeeper.ts"
 import type { PeerUnavailable } from "../peers/PeerUnavailable.ts"
 import type { Course } from "./Course.ts"
-import { type RouteRefused, refusalOfTrail, refused } from "./RouteRefused.ts"
-import { unknownShellResource } from "./ShellResource.ts"
+import { type RouteRefused, refusalOfTrail, refused } from "./route/RouteRefused.ts"
+import { unknownShellResource } from "./route/ShellResource.ts"
 import { tell } from "./Trail.ts"
 
 /** The gatekeeper recorded this itself. */

@@ -1,6 +1,6 @@
-import type { Shell } from "./Catalog.ts"
-import type { Usage } from "./ChatAnswer.ts"
-import type { ChatRequest } from "./ChatRequest.ts"
+import type { Usage } from "./chat/ChatAnswer.ts"
+import type { ChatRequest } from "./chat/ChatRequest.ts"
+import type { Shell } from "./models/Catalog.ts"
 
 /**
  * How a request ended. `aborted`: its connection was closed before its answer was whole, by the client or at this side. `refused` has its

@@ -7,7 +7,7 @@ import type { Gatekeeper } from "../peers/Gatekeeper.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { refusalOfAbsence, refusalOfDenial } from "./Caller.ts"
 import { beginCourse } from "./Course.ts"
-import { type RouteRefused, refusalResponse } from "./RouteRefused.ts"
+import { type RouteRefused, refusalResponse } from "./route/RouteRefused.ts"
 
 /** Answers a question about `resource`, for those who may read it. The gatekeeper records that they asked. */
 export const reading = (

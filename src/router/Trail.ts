@@ -1,8 +1,8 @@
 import type { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditResult } from "../domain/AuditEvent.ts"
-import type { Shell } from "./Catalog.ts"
 import type { Course } from "./Course.ts"
-import { shellResource } from "./ShellResource.ts"
+import type { Shell } from "./models/Catalog.ts"
+import { shellResource } from "./route/ShellResource.ts"
 
 /**
  * What the router decides after the gatekeeper did.

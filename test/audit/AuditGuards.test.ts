@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { makeUuidV7 } from "../../src/audit/UuidV7.ts"
+import { makeUuidV7 } from "../../src/audit/event/UuidV7.ts"
 import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
 
 const idAt = (millis: number) => makeUuidV7((bytes) => crypto.getRandomValues(bytes))(millis)

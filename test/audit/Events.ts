@@ -1,6 +1,6 @@
-import { makeRow } from "../../src/audit/AuditRow.ts"
-import { encodeEvent } from "../../src/audit/EventEncoding.ts"
-import { makeUuidV7 } from "../../src/audit/UuidV7.ts"
+import { makeRow } from "../../src/audit/event/AuditRow.ts"
+import { encodeEvent } from "../../src/audit/event/EventEncoding.ts"
+import { makeUuidV7 } from "../../src/audit/event/UuidV7.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 
 export const anEvent: AuditEvent = {

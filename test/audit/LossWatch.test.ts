@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import * as AuditBuffer from "../../src/audit/AuditBuffer.ts"
-import * as Losses from "../../src/audit/Losses.ts"
+import * as Losses from "../../src/audit/losses/Losses.ts"
+import * as AuditBuffer from "../../src/audit/memory/AuditBuffer.ts"
 import type { Recorder } from "../../src/audit/Recorder.ts"
 
 const recorder = { incarnation: { source: "s", startedAt: 0 } } as Recorder

@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import * as PostgresAuditStore from "../../src/audit/PostgresAuditStore.ts"
-import { retryClass } from "../../src/audit/RetryClass.ts"
+import { retryClass } from "../../src/audit/drain/RetryClass.ts"
+import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import { rowsOf } from "./Events.ts"
 import { gatekeeperDatabase, query, recordedIds } from "./Trail.ts"
 

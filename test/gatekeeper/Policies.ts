@@ -1,4 +1,4 @@
-import type { PermissionEffect, Policy } from "../../src/gatekeeper/Policy.ts"
+import type { PermissionEffect, Policy } from "../../src/gatekeeper/policy/Policy.ts"
 
 /** Action, resource and, where it is not `allow`, effect. */
 export type PermissionText = readonly [action: string, resource: string, effect?: PermissionEffect]

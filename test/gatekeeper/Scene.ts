@@ -1,14 +1,14 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { AuditId } from "../../src/audit/AuditId.ts"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../src/audit/AuditUnavailable.ts"
+import { AuditId } from "../../src/audit/event/AuditId.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { AccessControl } from "../../src/gatekeeper/AccessControl.ts"
-import { indexPolicy } from "../../src/gatekeeper/PolicyIndex.ts"
-import { PolicyInForce } from "../../src/gatekeeper/PolicyInForce.ts"
-import { Tokens } from "../../src/gatekeeper/Tokens.ts"
+import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
+import { PolicyInForce } from "../../src/gatekeeper/policy/PolicyInForce.ts"
+import { Tokens } from "../../src/gatekeeper/tokens/Tokens.ts"
 import { policyOf } from "./Policies.ts"
 
 const policy = policyOf(

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
-import { decide, type Policy } from "../../src/gatekeeper/Policy.ts"
+import { decide, type Policy } from "../../src/gatekeeper/policy/Policy.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "../../src/launch/Banner.ts"
 import { type PermissionText, policyOf } from "../gatekeeper/Policies.ts"
 

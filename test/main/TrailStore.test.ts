@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { canonicalJson } from "../../src/audit/AuditRow.ts"
+import { canonicalJson } from "../../src/audit/event/AuditRow.ts"
 import { rowsOf } from "../audit/Events.ts"
 import { request, rowsOf as rowsOfTable, tokenOf } from "../support/Gravitas.ts"
 import { arrived, gatekeeperOn, recorderAt, sourcesOf, until } from "../support/RemoteTrail.ts"

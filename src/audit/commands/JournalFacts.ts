@@ -1,6 +1,6 @@
-import type { Gap } from "../GapSearch.ts"
 import type { JournalIdentity } from "../journal/JournalIdentity.ts"
 import type { ReadState } from "../journal/JournalState.ts"
+import type { Gap } from "../ledger/GapSearch.ts"
 
 export interface SegmentFacts {
   readonly name: string

@@ -1,5 +1,5 @@
-import type { Gap } from "../GapSearch.ts"
 import type { JournalIdentity } from "../journal/JournalIdentity.ts"
+import type { Gap } from "../ledger/GapSearch.ts"
 
 /** What a look at a journal's files finds, beside its process or after it. */
 export interface JournalSight {

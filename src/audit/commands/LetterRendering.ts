@@ -2,8 +2,8 @@ import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import { visible } from "../../platform/console/Visible.ts"
-import type { LetterDetail, LetterSummary } from "../DeadLetterReading.ts"
-import type { LetterKey, Replayed, ReplayOutcome } from "../DeadLetterReplay.ts"
+import type { LetterDetail, LetterSummary } from "../letters/DeadLetterReading.ts"
+import type { LetterKey, Replayed, ReplayOutcome } from "../letters/DeadLetterReplay.ts"
 import { program } from "./Program.ts"
 
 /** What `--after` takes: the same id may have come with several contents. */

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { Database } from "../../platform/Database.ts"
-import type { LetterKey, Replayed } from "../DeadLetterReplay.ts"
-import { DeadLetters, type ReplayRequest } from "../DeadLetters.ts"
+import type { LetterKey, Replayed } from "../letters/DeadLetterReplay.ts"
+import { DeadLetters, type ReplayRequest } from "../letters/DeadLetters.ts"
 import { runCommand, type Tagged, type Verdict } from "./CommandRun.ts"
 import { ExitCode } from "./ExitCode.ts"
 import {

@@ -1,7 +1,7 @@
-import type { LedgerSource } from "../AuditLedger.ts"
-import { type Balance, balance } from "../Conservation.ts"
-import type { Gap } from "../GapSearch.ts"
-import { standingOf } from "../SourceView.ts"
+import type { LedgerSource } from "../ledger/AuditLedger.ts"
+import { type Balance, balance } from "../ledger/Conservation.ts"
+import type { Gap } from "../ledger/GapSearch.ts"
+import { standingOf } from "../ledger/SourceView.ts"
 import type { JournalSight } from "./JournalSight.ts"
 
 export const sizeOf = (ranges: ReadonlyArray<Gap>): number =>

@@ -2,11 +2,17 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Connection } from "../../platform/Connection.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import type { AuditId } from "../AuditId.ts"
-import type { HashedRow } from "../AuditRow.ts"
-import { advanceSource, beginBounded, conflictReason, insertDeadLetter, insertTolerantly } from "../AuditWrites.ts"
-import { wordsOf } from "../Drain.ts"
-import { retryClass } from "../RetryClass.ts"
+import { wordsOf } from "../drain/Drain.ts"
+import { retryClass } from "../drain/RetryClass.ts"
+import type { AuditId } from "../event/AuditId.ts"
+import type { HashedRow } from "../event/AuditRow.ts"
+import {
+  advanceSource,
+  beginBounded,
+  conflictReason,
+  insertDeadLetter,
+  insertTolerantly
+} from "../store/AuditWrites.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import { type IngestContext, type Ingested, planOf } from "./IngestPlan.ts"
 import * as Statements from "./IngestStatements.ts"

@@ -1,7 +1,7 @@
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
-import type { EncodedEvent } from "../AuditRow.ts"
-import { encodeCanonical } from "../CanonicalJson.ts"
-import { encodeEvent } from "../EventEncoding.ts"
+import type { EncodedEvent } from "../event/AuditRow.ts"
+import { encodeCanonical } from "../event/CanonicalJson.ts"
+import { encodeEvent } from "../event/EventEncoding.ts"
 
 /** An event as a client of the ingest tells it. All of it is the client's claim. */
 export interface IngestEvent {

@@ -1,5 +1,5 @@
-import type { AuditId } from "../AuditId.ts"
-import { type HashedRow, makeRow } from "../AuditRow.ts"
+import type { AuditId } from "../event/AuditId.ts"
+import { type HashedRow, makeRow } from "../event/AuditRow.ts"
 import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
 import type * as Statements from "./IngestStatements.ts"
 

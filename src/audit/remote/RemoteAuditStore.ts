@@ -5,7 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
-import { AuditStore } from "../AuditStore.ts"
+import { AuditStore } from "../store/AuditStore.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
 import { storeOperations } from "./TrailProtocol.ts"
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import * as OwnedSession from "../OwnedSession.ts"
+import * as OwnedSession from "../store/OwnedSession.ts"
 
 /** Somebody asked to write for a source that is not theirs. */
 export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRefused", {

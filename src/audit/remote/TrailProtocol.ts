@@ -1,10 +1,10 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
-import { AuditId } from "../AuditId.ts"
-import { LedgerSource } from "../AuditLedger.ts"
 import { TrailUnreachable } from "../AuditReader.ts"
-import { canonicalJson, type HashedRow, rowOf } from "../AuditRow.ts"
+import { AuditId } from "../event/AuditId.ts"
+import { canonicalJson, type HashedRow, rowOf } from "../event/AuditRow.ts"
+import { LedgerSource } from "../ledger/AuditLedger.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
   typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value

@@ -2,7 +2,7 @@ import type * as Option from "effect/Option"
 import { runCommand } from "../../audit/commands/CommandRun.ts"
 import { renderTable } from "../../platform/console/Table.ts"
 import { visible } from "../../platform/console/Visible.ts"
-import type { Policy } from "../Policy.ts"
+import type { Policy } from "../policy/Policy.ts"
 import { policyAt } from "./PolicyPlace.ts"
 
 interface Given {

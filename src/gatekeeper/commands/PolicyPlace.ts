@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { accessPolicyPath } from "../../platform/GatekeeperSettings.ts"
-import { FileProblem, problemLines } from "../FileProblem.ts"
-import { loadPolicy } from "../PolicyFile.ts"
+import { FileProblem, problemLines } from "../policy/FileProblem.ts"
+import { loadPolicy } from "../policy/PolicyFile.ts"
 import { ExitCode } from "./ExitCode.ts"
 
 /** A command's PolicyRefused, with its exit code: no server is refused its start here. */

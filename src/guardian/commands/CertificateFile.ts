@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { type Claims, issuer } from "../CertificateSeal.ts"
+import { type Claims, issuer } from "../certificates/CertificateSeal.ts"
 import { lacksZone, readSeconds } from "../Moment.ts"
 import { nameProblem } from "../Names.ts"
 

@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { AuditId } from "../../audit/AuditId.ts"
 import { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditId } from "../../audit/event/AuditId.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import { commonExitCode } from "../../platform/console/ExitCode.ts"
-import { type Claims, openSeal } from "../CertificateSeal.ts"
-import { Certificates } from "../Certificates.ts"
+import { type Claims, openSeal } from "../certificates/CertificateSeal.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import { SigningKeys } from "../certificates/SigningKeys.ts"
 import { certificateResource } from "../Names.ts"
-import { SigningKeys } from "../SigningKeys.ts"
 import {
   type CertificateFile,
   claimsOf,

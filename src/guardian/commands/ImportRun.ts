@@ -6,9 +6,9 @@ import * as Migrator from "../../migrator/Migrator.ts"
 import { withProgress } from "../../migrator/run/Progress.ts"
 import { type Cell, renderTable } from "../../platform/console/Table.ts"
 import type { Database } from "../../platform/Database.ts"
-import { isoOfSeconds } from "../CertificateRow.ts"
-import { Certificates } from "../Certificates.ts"
-import { SigningKeys } from "../SigningKeys.ts"
+import { isoOfSeconds } from "../certificates/CertificateRow.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import { SigningKeys } from "../certificates/SigningKeys.ts"
 import { type Imported, type ImportRequest, importCertificates } from "./CertificateImport.ts"
 
 /** `certificate import`: some files were not imported; each is told of with its reason. */

@@ -1,7 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import type { LedgerSource } from "../../../src/audit/AuditLedger.ts"
-import type { Balance } from "../../../src/audit/Conservation.ts"
 import type { JournalSight } from "../../../src/audit/commands/JournalSight.ts"
 import {
   accountOf,
@@ -13,6 +11,8 @@ import {
 } from "../../../src/audit/commands/SourceAccount.ts"
 import { explain } from "../../../src/audit/commands/SourceGaps.ts"
 import { trailVerdict } from "../../../src/audit/commands/TrailVerdict.ts"
+import type { LedgerSource } from "../../../src/audit/ledger/AuditLedger.ts"
+import type { Balance } from "../../../src/audit/ledger/Conservation.ts"
 
 const source = "01983f2e-7c1a-4000-8000-0123456789ab"
 

@@ -1,8 +1,8 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
-import { nextMove } from "../../../src/audit/NextMove.ts"
-import { freshPiece } from "../../../src/audit/Piece.ts"
+import { nextMove } from "../../../src/audit/drain/NextMove.ts"
+import { freshPiece } from "../../../src/audit/drain/Piece.ts"
 import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
 import { rowsOf } from "../Events.ts"
 

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
-import { parseChatRequest } from "../../../src/router/ChatRequest.ts"
-import type { Call } from "../../../src/router/Provider.ts"
+import { parseChatRequest } from "../../../src/router/chat/ChatRequest.ts"
+import type { Call } from "../../../src/router/providers/Provider.ts"
 
 export const callOf = (
   question: string,

@@ -1,0 +1,122 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Connection } from "../../platform/Connection.ts"
+import { AuditId } from "../event/AuditId.ts"
+import type { CheckedRange, Incarnation, LeftCounts, Located, SignOff } from "./AuditStore.ts"
+import { beginBounded } from "./AuditWrites.ts"
+
+/** Saying so again is the sign of life. The server's clock may step back; what was said does not. */
+const registerStatement = `
+  insert into gatekeeper.audit_source as known (source, host, pid, started_at, boot_id, durability, seen_at)
+  values ($1, $2, $3, $4, $5, $6, clock_timestamp())
+  on conflict (source) do update
+  set host = excluded.host, pid = excluded.pid, started_at = excluded.started_at, boot_id = excluded.boot_id,
+    durability = excluded.durability, seen_at = greatest(known.seen_at, excluded.seen_at)`
+
+/** Makes the row if nothing was ever written: an incarnation that only took events has an end, too. */
+const signOffStatement = `
+  insert into gatekeeper.audit_source as known (source, host, pid, started_at, boot_id, durability,
+    signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt, quarantined)
+  values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), $8, $9, $10, $11, $12)
+  on conflict (source) do update
+  set host = excluded.host, pid = excluded.pid, started_at = excluded.started_at, boot_id = excluded.boot_id,
+    durability = excluded.durability, signed_off_seq = excluded.signed_off_seq,
+    signed_off_at = coalesce(known.signed_off_at, excluded.signed_off_at),
+    shed = excluded.shed, refused = excluded.refused, unwritten = excluded.unwritten, in_doubt = excluded.in_doubt,
+    quarantined = greatest(known.quarantined, excluded.quarantined)`
+
+/** A sign-off that came after all stands, with its counts. */
+const closeUnknownStatement = `
+  insert into gatekeeper.audit_source as known (source, unsigned_after, refused, shed, quarantined)
+  values ($1, $2, $3, $4, $5)
+  on conflict (source) do update
+  set unsigned_after = coalesce(known.unsigned_after, excluded.unsigned_after),
+    refused = case when known.signed_off_seq is null then greatest(known.refused, excluded.refused) else known.refused end,
+    shed = case when known.signed_off_seq is null then greatest(known.shed, excluded.shed) else known.shed end,
+    quarantined = greatest(known.quarantined, excluded.quarantined)`
+
+const recordLossStatement = `
+  update gatekeeper.audit_source set lost = lost + $3, checked_seq = $4
+  where source = $1 and checked_seq = $2 and checked_seq < $4`
+
+/** Waits for each transaction of the source that got as far as its COMMIT: it holds this row until it ends. */
+const awaitWritersStatement = `
+  insert into gatekeeper.audit_source as known (source) values ($1)
+  on conflict (source) do update set last_seq = known.last_seq
+  returning last_seq`
+
+const locateStatement = `
+  select id, true as recorded from gatekeeper.audit_log where source = $1 and id = any($2)
+  union all
+  select event_id, false from gatekeeper.audit_dead_letter where source = $1 and event_id = any($2)`
+
+const decodeLocated = Schema.decodeUnknown(Schema.Array(Schema.Struct({ id: AuditId, recorded: Schema.Boolean })))
+
+const decodeLast = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ last_seq: Schema.NumberFromString })))
+
+const identity = ({ bootId, durability, host, pid, source, startedAt }: Incarnation) => [
+  source,
+  host,
+  pid,
+  new Date(startedAt),
+  bootId,
+  durability
+]
+
+/** Within a transaction of the caller's. */
+export const registerWithin = (connection: Connection, incarnation: Incarnation) =>
+  connection.query(registerStatement, identity(incarnation))
+
+/** What a process says in `audit_source` of itself and of those that are gone, and asks about its own rows. */
+export const incarnationStatements = (connection: Connection, statementTimeout: number) => {
+  const bounded = <A, E>(body: Effect.Effect<A, E>) =>
+    connection.transaction(Effect.zipRight(connection.query(beginBounded(statementTimeout)), body), { begun: true })
+
+  return {
+    register: (incarnation: Incarnation) => bounded(registerWithin(connection, incarnation)),
+    signOff: (incarnation: Incarnation, end: SignOff) =>
+      bounded(
+        connection.query(signOffStatement, [
+          ...identity(incarnation),
+          end.lastSeq,
+          end.shed,
+          end.refused,
+          end.unwritten,
+          end.inDoubt,
+          end.quarantined
+        ])
+      ),
+    /** Of a source whose numbers are given in the transaction that writes their rows: it is whole up to its last row. */
+    signOffAtLastRow: (incarnation: Incarnation) =>
+      bounded(
+        Effect.gen(function* () {
+          const answer = yield* connection.query(awaitWritersStatement, [incarnation.source])
+          const [{ last_seq }] = yield* Effect.orDie(decodeLast(answer.rows))
+          yield* connection.query(signOffStatement, [...identity(incarnation), last_seq, 0, 0, 0, 0, 0])
+        })
+      ),
+    closeUnknown: (source: string, after: number, { quarantined, refused, shed }: LeftCounts) =>
+      bounded(connection.query(closeUnknownStatement, [source, after, refused, shed, quarantined])),
+    recordLoss: (source: string, { checkedSeq, from, lost }: CheckedRange) =>
+      Effect.map(
+        bounded(connection.query(recordLossStatement, [source, from, lost, checkedSeq])),
+        ({ rowCount }) => rowCount === 1
+      ),
+    /** In read committed mode, so that the second statement sees what the first one waited for. */
+    locate: ({ source }: Incarnation, ids: ReadonlyArray<AuditId>) =>
+      bounded(
+        Effect.zipRight(
+          connection.query(awaitWritersStatement, [source]),
+          connection.query(locateStatement, [source, ids])
+        )
+      ).pipe(
+        Effect.flatMap(({ rows }) => Effect.orDie(decodeLocated(rows))),
+        Effect.map(
+          (rows): Located => ({
+            committed: new Set(rows.flatMap((row) => (row.recorded ? [row.id] : []))),
+            deadLettered: new Set(rows.flatMap((row) => (row.recorded ? [] : [row.id])))
+          })
+        )
+      )
+  }
+}

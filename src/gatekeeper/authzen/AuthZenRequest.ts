@@ -1,0 +1,158 @@
+import * as Either from "effect/Either"
+import { isDeeperThan } from "../../platform/http/Depth.ts"
+import { type AccessRequest, type Claimed, maximumMetadataDepth, textProblem } from "../AccessRequest.ts"
+import { anonymousGhost } from "../tokens/Anonymous.ts"
+import { resourcePath } from "./AuthZenResource.ts"
+import { type EvaluationsSemantic, evaluationsSemantics } from "./AuthZenSchemas.ts"
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** One evaluation as it was asked: what it leaves out is already taken from the defaults. Nothing of it is known to be right. */
+export type RawEvaluation = unknown
+
+export interface Evaluations {
+  /** Whether the answer is one decision, not a list. */
+  readonly single: boolean
+  readonly evaluations: ReadonlyArray<RawEvaluation>
+  readonly semantic: EvaluationsSemantic
+}
+
+/** Rows in the trail that one request may make. */
+export const maximumEvaluations = 100
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const entityKeys = ["subject", "action", "resource", "context"] as const
+
+const entitiesProblem = (fields: Fields): string | undefined => {
+  for (const key of entityKeys) {
+    if (fields[key] !== undefined && !isFields(fields[key])) return `"${key}" must be an object`
+  }
+  return undefined
+}
+
+/**
+ * The body as an object. How deep it goes is asked here and once: evaluations share what the body says beside them, and each
+ * that looked through it again would cost as much as a body.
+ */
+const readBody = (body: unknown): Either.Either<Fields, string> => {
+  if (!isFields(body)) return Either.left("the request body must be a JSON object")
+  return isDeeperThan(body, maximumMetadataDepth)
+    ? Either.left(`the request is nested deeper than ${maximumMetadataDepth} levels`)
+    : Either.right(body)
+}
+
+const asOne = (body: Fields): Evaluations => ({ single: true, evaluations: [body], semantic: "execute_all" })
+
+/** Reads the body of `/access/v1/evaluation` as far as it is one at all. */
+export const parseOne = (body: unknown): Either.Either<Evaluations, string> => Either.map(readBody(body), asOne)
+
+/** Reads the body of `/access/v1/evaluations` as far as it concerns all evaluations. */
+export const parseEvaluations = (given: unknown): Either.Either<Evaluations, string> =>
+  Either.flatMap(readBody(given), readEvaluations)
+
+const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
+  const problem = entitiesProblem(body)
+  if (problem !== undefined) return Either.left(problem)
+  const given = body["evaluations"]
+  const options = body["options"] ?? {}
+  if (!isFields(options)) return Either.left('"options" must be an object')
+  const named = options["evaluations_semantic"] ?? "execute_all"
+  const semantic = evaluationsSemantics.find((one) => one === named)
+  if (semantic === undefined) {
+    return Either.left(`"options.evaluations_semantic" must be one of ${evaluationsSemantics.join(", ")}`)
+  }
+  if (given === undefined) return Either.right(asOne(body))
+  if (!Array.isArray(given)) return Either.left('"evaluations" must be a list')
+  if (given.length === 0) return Either.right(asOne(body))
+  if (given.length > maximumEvaluations) {
+    return Either.left(`"evaluations" has ${given.length} entries; at most ${maximumEvaluations} are allowed`)
+  }
+  const defaults = Object.fromEntries(entityKeys.map((key) => [key, body[key]]))
+  const evaluations = given.map((one: unknown) => (isFields(one) ? { ...defaults, ...one } : one))
+  return Either.right({ single: false, evaluations, semantic })
+}
+
+/** The subject that an evaluation names, for the row of one that cannot be understood. */
+export const subjectOf = (evaluation: RawEvaluation): string | null => {
+  const subject = isFields(evaluation) ? evaluation["subject"] : undefined
+  const id = isFields(subject) ? subject["id"] : undefined
+  return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
+}
+
+/** What an evaluation that cannot be decided claims, as far as it can be read, for its row. */
+export const claimedOf = (evaluation: RawEvaluation, askedBy: string): Claimed => {
+  const { action, resource } = isFields(evaluation) ? evaluation : {}
+  const name = isFields(action) ? action["name"] : undefined
+  const { id, type } = isFields(resource) ? resource : {}
+  return {
+    action: typeof name === "string" ? name : null,
+    resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
+    metadata: { asked_by: askedBy }
+  }
+}
+
+export interface Evaluation {
+  readonly ghostId: string
+  readonly access: AccessRequest
+}
+
+const missing = (what: string, value: unknown): string =>
+  value === undefined ? `"${what}" is missing` : `"${what}" must be a text that is not empty`
+
+const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
+
+/** What the subject is, what it would do to what, and under which circumstances: kept in the row, decided by none of it. */
+const metadataOf = (
+  { context }: Fields,
+  entities: { readonly subject: Fields; readonly action: Fields; readonly resource: Fields },
+  askedBy: string
+): Fields => {
+  const properties = Object.fromEntries(
+    Object.entries(entities).flatMap(([name, { properties }]) => (properties === undefined ? [] : [[name, properties]]))
+  )
+  return {
+    asked_by: askedBy,
+    ...(context === undefined ? {} : { context }),
+    ...(Object.keys(properties).length === 0 ? {} : { properties }),
+    subject_type: entities.subject["type"]
+  }
+}
+
+/** Reads one evaluation of a body that was read: `askedBy` is who enforces the decision, `resourcePaths` the policy's. */
+export const parseEvaluation = (
+  evaluation: RawEvaluation,
+  askedBy: string,
+  resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
+): Either.Either<Evaluation, string> => {
+  if (!isFields(evaluation)) return Either.left("an evaluation must be a JSON object")
+  const problem = entitiesProblem(evaluation)
+  if (problem !== undefined) return Either.left(problem)
+  const { action, context, resource, subject } = evaluation
+  for (const [name, value] of Object.entries({ subject, action, resource })) {
+    if (value === undefined) return Either.left(`"${name}" is missing`)
+  }
+  if (!isFields(subject) || !isFields(action) || !isFields(resource)) return Either.left("")
+  const { id: ghostId, type: ghostType } = subject
+  const { id, type } = resource
+  const { name } = action
+  if (!isText(ghostType)) return Either.left(missing("subject.type", ghostType))
+  if (!isText(ghostId)) return Either.left(missing("subject.id", ghostId))
+  if (!isText(name)) return Either.left(missing("action.name", name))
+  if (!isText(type)) return Either.left(missing("resource.type", type))
+  if (!isText(id)) return Either.left(missing("resource.id", id))
+  for (const [name, { properties }] of Object.entries({ subject, action, resource })) {
+    if (properties !== undefined && !isFields(properties)) return Either.left(`"${name}.properties" must be an object`)
+  }
+  if (ghostId === anonymousGhost)
+    return Either.left(`"subject.id" must not be ${anonymousGhost}, which stands for nobody`)
+  const properties = isFields(resource["properties"]) ? resource["properties"] : {}
+  return Either.flatMap(resourcePath(type, id, properties, resourcePaths.get(type) ?? []), (path) => {
+    const texts = [textProblem("ghost_id", ghostId), textProblem("action", name), textProblem("resource", path)]
+    const wrong = texts.find((one) => one !== undefined)
+    if (wrong !== undefined) return Either.left(wrong)
+    const metadata = metadataOf({ context }, { subject, action, resource }, askedBy)
+    return Either.right({ ghostId, access: { action: name, resource: path, metadata } })
+  })
+}

@@ -1,0 +1,107 @@
+import type { Decision } from "../../domain/Decision.ts"
+
+/** What a permission does with what it matches; a `deny` that matches wins over every `allow`. */
+export type PermissionEffect = "allow" | "deny"
+
+/** Allows or denies `action` on `resource`; each may be `*`, and a resource may end in `/*`. */
+export interface Permission {
+  readonly action: string
+  readonly resource: string
+  readonly effect: PermissionEffect
+}
+
+/** What the policy file says. What no permission allows is denied. */
+export interface Policy {
+  readonly groups: ReadonlyMap<string, ReadonlyArray<Permission>>
+  readonly ghostMappings: ReadonlyMap<string, ReadonlyArray<string>>
+  /** By type of AuthZEN resource, the properties whose values stand between type and id in its path; see AuthZenResource.ts. */
+  readonly resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
+  /** Of the file's text: the first 12 hexadecimal digits of its SHA-256. */
+  readonly version: string
+}
+
+export interface Question {
+  readonly ghostId: string
+  readonly action: string
+  readonly resource: string
+}
+
+/** The groups of a ghost without a mapping. */
+export const noGroups: ReadonlyArray<string> = []
+
+/**
+ * `*` is everything; `a/*` is what lies below `a`, by whole segments: neither `a` itself nor `ab`; anything else is itself.
+ */
+export const matchesResource = (pattern: string, resource: string): boolean => {
+  if (pattern === "*") return true
+  if (!pattern.endsWith("/*")) return pattern === resource
+  const prefix = pattern.length - 1
+  return resource.length > prefix && resource.startsWith(pattern.slice(0, prefix))
+}
+
+export const matchesAction = (pattern: string, action: string): boolean => pattern === "*" || pattern === action
+
+/** A path without its empty segments: what resolves it takes `a//b` and `a/b/` for `a/b`. */
+export const withoutEmptySegments = (resource: string): string =>
+  resource.includes("//") || resource.startsWith("/") || resource.endsWith("/")
+    ? resource
+        .split("/")
+        .filter((segment) => segment !== "")
+        .join("/")
+    : resource
+
+/** As `matchesResource`; a deny also matches what is `resource` but for empty segments, so that none gets around it by them. */
+export const appliesTo = ({ effect, resource: pattern }: Permission, resource: string): boolean =>
+  matchesResource(pattern, resource) || (effect === "deny" && matchesResource(pattern, withoutEmptySegments(resource)))
+
+const matches = (permission: Permission, { action, resource }: Question): boolean =>
+  matchesAction(permission.action, action) && appliesTo(permission, resource)
+
+/** A permission with its place: its group, and its number in that group's list, counted from 1. */
+export interface Rule {
+  readonly group: string
+  readonly rule: number
+  readonly permission: Permission
+}
+
+/** The decision that `rule` makes for a ghost of `groups`. */
+export const decidedBy = ({ group, permission, rule }: Rule, groups: ReadonlyArray<string>): Decision => {
+  const allowed = permission.effect === "allow"
+  return {
+    allowed,
+    groups,
+    matched: { group, rule },
+    reason: `group ${group} ${allowed ? "may" : "must not"} ${permission.action} on ${permission.resource}`
+  }
+}
+
+/** Why a ghost of `groups` is denied where no permission matches. */
+export const undecidedReason = (groups: ReadonlyArray<string>): string =>
+  groups.length === 0 ? "the policy maps this ghost to no group" : `no permission of ${groups.join(", ")} allows it`
+
+/** Every permission of the ghost's groups, in the order in which they decide. */
+export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
+  [...new Set(policy.ghostMappings.get(ghostId))].flatMap((group) =>
+    (policy.groups.get(group) ?? []).map((permission, index) => ({ group, rule: index + 1, permission }))
+  )
+
+/**
+ * Decides by the first `deny` that matches, else by the first `allow`, in the order of the ghost's groups and of their lists.
+ *
+ * This is what a decision means, one rule after the other. Requests are decided by PolicyIndex, which must say the same.
+ */
+export const decide = (policy: Policy, question: Question): Decision => {
+  const groups = policy.ghostMappings.get(question.ghostId) ?? noGroups
+  let allowing: Rule | undefined
+  for (const group of groups) {
+    for (const [index, permission] of (policy.groups.get(group) ?? []).entries()) {
+      if (!matches(permission, question)) continue
+      const rule: Rule = { group, rule: index + 1, permission }
+      if (permission.effect === "deny") return decidedBy(rule, groups)
+      allowing ??= rule
+    }
+  }
+  return allowing === undefined
+    ? { allowed: false, groups, matched: null, reason: undecidedReason(groups) }
+    : decidedBy(allowing, groups)
+}

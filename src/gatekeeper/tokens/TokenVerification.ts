@@ -1,0 +1,135 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import {
+  type CryptoKey,
+  decodeProtectedHeader,
+  errors,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify
+} from "jose"
+import { sharedAlgorithm, type TokenSettings } from "../../platform/TokenSettings.ts"
+import { textProblem } from "../AccessRequest.ts"
+import { Unauthenticated } from "./BearerToken.ts"
+import type { KeysUnavailable } from "./KeyFetch.ts"
+import type { RemoteKeys } from "./RemoteKeys.ts"
+import type { Verified } from "./VerifiedTokens.ts"
+
+export interface Verification {
+  readonly jwt: TokenSettings
+  readonly issuer: string | undefined
+  readonly audience: string | undefined
+  /** Today's first, then those of before. */
+  readonly sharedKeys: ReadonlyArray<CryptoKey>
+  readonly remote: RemoteKeys | undefined
+  /** A ghost that no token may name. */
+  readonly reserved: string
+}
+
+const invalid = (reason: string): Unauthenticated => new Unauthenticated({ problem: "invalid", reason })
+
+/** Why jose refused, without a word of the token itself. */
+const refusalOf = (thrown: unknown): Unauthenticated => {
+  if (thrown instanceof errors.JWTExpired) {
+    return new Unauthenticated({ problem: "expired", reason: "the token has expired" })
+  }
+  if (thrown instanceof errors.JWTClaimValidationFailed) {
+    return invalid(`the token's claim "${thrown.claim}" is not acceptable`)
+  }
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return invalid("the token's signature is wrong")
+  return invalid("the token is malformed")
+}
+
+const headerOf = (token: string): Effect.Effect<JWTHeaderParameters & { readonly alg: string }, Unauthenticated> =>
+  Effect.try({
+    try: () => {
+      const header = decodeProtectedHeader(token)
+      if (typeof header.alg !== "string") throw new errors.JWTInvalid("no algorithm")
+      return { ...header, alg: header.alg }
+    },
+    catch: refusalOf
+  })
+
+/** What a bearer token may say that it is (RFC 8725, section 3.11; RFC 9068): most say JWT, and some nothing. */
+const tokenType = /^(application\/)?(at\+)?jwt$/i
+
+const isToken = ({ typ }: JWTHeaderParameters): boolean =>
+  typ === undefined || (typeof typ === "string" && tokenType.test(typ))
+
+/**
+ * The keys that may have signed. The family of the algorithm chooses between secret and public keys, never the key: what is
+ * public is not taken for a secret (RFC 8725, section 2.1).
+ */
+const keysFor = (
+  { jwt, remote, sharedKeys }: Verification,
+  header: JWTHeaderParameters & { readonly alg: string }
+): Effect.Effect<ReadonlyArray<CryptoKey>, Unauthenticated | KeysUnavailable> => {
+  if (!jwt.algorithms.some((allowed) => allowed === header.alg)) {
+    return Effect.fail(invalid(`the token's algorithm is none of ${jwt.algorithms.join(", ")}`))
+  }
+  if (header.alg === sharedAlgorithm || remote === undefined) return Effect.succeed(sharedKeys)
+  return remote.keyFor(header).pipe(
+    Effect.map((key) => [key]),
+    Effect.catchTag("KeyUnknown", ({ reason }) => Effect.fail(invalid(reason)))
+  )
+}
+
+const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVerifyOptions) =>
+  Effect.tryPromise({
+    try: async () => {
+      for (const key of keys.slice(0, -1)) {
+        try {
+          return (await jwtVerify(token, key, options)).payload
+        } catch (thrown) {
+          // Signed by it, and refused for another reason; only a wrong signature may be another key's.
+          if (!(thrown instanceof errors.JWSSignatureVerificationFailed)) throw thrown
+        }
+      }
+      const last = keys.at(-1)
+      if (last === undefined) throw new errors.JWSSignatureVerificationFailed()
+      return (await jwtVerify(token, last, options)).payload
+    },
+    catch: refusalOf
+  })
+
+const ghostOf = ({ sub }: JWTPayload, reserved: string): Effect.Effect<string, Unauthenticated> => {
+  if (typeof sub !== "string" || sub === "") return Effect.fail(invalid("the token names no subject"))
+  // What was decided about is what is recorded: the trail would cut it.
+  const problem = textProblem("ghost_id", sub)
+  if (problem !== undefined) return Effect.fail(invalid(`the token's subject cannot be recorded: ${problem}`))
+  return sub === reserved
+    ? Effect.fail(invalid(`the token's subject is ${reserved}, which stands for nobody`))
+    : Effect.succeed(sub)
+}
+
+const seconds = 1_000
+
+/** Verifies signature and claims at `now`, in milliseconds since the epoch. */
+export const verifyToken = (
+  verification: Verification,
+  token: string,
+  now: number
+): Effect.Effect<Verified, Unauthenticated | KeysUnavailable> =>
+  Effect.gen(function* () {
+    const { audience, issuer, jwt, remote, reserved } = verification
+    const header = yield* headerOf(token)
+    if (!isToken(header)) return yield* invalid("the token is another kind of JWT (typ)")
+    const generation = remote?.generation()
+    const keys = yield* keysFor(verification, header)
+    const tolerance = Duration.toSeconds(jwt.clockTolerance)
+    const payload = yield* payloadBy(token, keys, {
+      algorithms: [header.alg],
+      requiredClaims: ["sub", "exp"],
+      clockTolerance: tolerance,
+      currentDate: new Date(now),
+      ...(issuer === undefined ? {} : { issuer }),
+      ...(audience === undefined ? {} : { audience })
+    })
+    const ghostId = yield* ghostOf(payload, reserved)
+    // As jose compares: whole seconds of the clock.
+    const until = Math.ceil((payload.exp ?? 0) + tolerance) * seconds
+    const from = payload.nbf === undefined ? Number.NEGATIVE_INFINITY : Math.ceil(payload.nbf - tolerance) * seconds
+    const isShared = header.alg === sharedAlgorithm
+    return { ghostId, from, until, keyGeneration: isShared ? undefined : generation }
+  })

@@ -1,0 +1,108 @@
+import { webcrypto } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { SignJWT } from "jose"
+import { Settings } from "../../platform/Settings.ts"
+import { signingSecret } from "../../platform/SigningSecret.ts"
+import { sharedAlgorithm } from "../../platform/TokenSettings.ts"
+import { anonymousGhost } from "./Anonymous.ts"
+import { type BearerToken, bearerToken, type Unauthenticated } from "./BearerToken.ts"
+import type { KeysUnavailable } from "./KeyFetch.ts"
+import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
+import { verifyToken } from "./TokenVerification.ts"
+import { VerifiedTokens } from "./VerifiedTokens.ts"
+
+/** Tokens are made elsewhere: this process has no secret to sign with. */
+export class SigningUnavailable extends Schema.TaggedError<SigningUnavailable>()("SigningUnavailable", {}) {
+  override get message(): string {
+    return `no token can be made here: JWT_ALGORITHMS does not allow ${sharedAlgorithm}. Ask the issuer whose keys are at JWKS_URL, or set JWT_SECRET_KEY and allow ${sharedAlgorithm}`
+  }
+}
+
+/** Verified tokens that are remembered; some 300 bytes each. */
+const rememberedTokens = 16_384
+
+const importSecret = (secret: Redacted.Redacted) =>
+  Effect.promise(() =>
+    webcrypto.subtle.importKey(
+      "raw",
+      new TextEncoder().encode(Redacted.value(secret)),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign", "verify"]
+    )
+  )
+
+/** Bearer tokens: JWT (RFC 7519), signed with a shared secret or with one of an issuer's keys. */
+export class Tokens extends Context.Tag("gatekeeper/Tokens")<
+  Tokens,
+  {
+    /** The ghost (`sub`) of an `Authorization` header's value. */
+    readonly verify: (authorization: string | undefined) => Effect.Effect<string, Unauthenticated | KeysUnavailable>
+    /** A token for `ghost`; its `groups` claim is information for others and grants nothing here. */
+    readonly issue: (
+      ghost: string,
+      options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
+    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable>
+  }
+>() {
+  static readonly layer = Layer.scoped(
+    Tokens,
+    Effect.gen(function* () {
+      const { gatekeeper, jwt } = yield* Settings
+      const isShared = jwt.algorithms.includes(sharedAlgorithm)
+      const secrets = isShared ? [yield* signingSecret, ...jwt.previousSecrets] : []
+      const sharedKeys = yield* Effect.forEach(secrets, importSecret)
+      const remote: RemoteKeys | undefined = Option.isSome(jwt.jwks) ? yield* remoteKeys(jwt.jwks.value) : undefined
+      const issuer = Option.getOrUndefined(jwt.issuer)
+      const audience = Option.getOrUndefined(jwt.audience)
+      const verified = new VerifiedTokens(rememberedTokens)
+      const verification = { jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost }
+
+      const check = ({ digest, token }: BearerToken & { readonly digest: string }, now: number) =>
+        Effect.map(verifyToken(verification, token, now), (found) => {
+          verified.keep(digest, found)
+          return found.ghostId
+        })
+
+      return {
+        verify: (authorization) =>
+          gatekeeper.authDisabled
+            ? Effect.succeed(anonymousGhost)
+            : Effect.clockWith((clock) => {
+                const bearer = bearerToken(authorization)
+                if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
+                const { token } = bearer.right
+                const now = clock.unsafeCurrentTimeMillis()
+                const digest = VerifiedTokens.digest(token)
+                const known = verified.find(digest, {
+                  now,
+                  keyGeneration: remote?.generation() ?? 0,
+                  keysBelievedUntil: remote?.believedUntil() ?? 0
+                })
+                return known === undefined ? check({ token, digest }, now) : Effect.succeed(known.ghostId)
+              }),
+        issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
+          const [key] = sharedKeys
+          if (key === undefined) return yield* new SigningUnavailable()
+          const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+          const token = new SignJWT({ groups: [...groups] })
+            .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
+            .setSubject(ghost)
+            .setIssuedAt(now)
+            .setExpirationTime(now + Math.ceil(Duration.toSeconds(timeToLive)))
+          if (issuer !== undefined) token.setIssuer(issuer)
+          if (audience !== undefined) token.setAudience(audience)
+          return Redacted.make(yield* Effect.promise(() => token.sign(key)))
+        })
+      }
+    })
+  )
+}

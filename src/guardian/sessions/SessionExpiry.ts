@@ -1,0 +1,71 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditEvent } from "../../domain/AuditEvent.ts"
+import { sessionResource } from "../Names.ts"
+import type { SessionRow } from "./SessionRow.ts"
+import { expiryBatch, Sessions } from "./Sessions.ts"
+
+/** How often stale sessions are looked for: often enough that one is not found much later than it became stale. */
+export const expiryInterval = (timeout: Duration.Duration): Duration.Duration =>
+  Duration.clamp(Duration.times(timeout, 0.1), { minimum: "200 millis", maximum: "30 seconds" })
+
+/** Of all sessions of one sweep together: they are ended already, and the end of the process waits for their rows. */
+const retries = 2
+
+const eventOf = (session: SessionRow, timeout: Duration.Duration): AuditEvent => ({
+  action: "session.expire",
+  resource: sessionResource(session.agent, session.sessionId),
+  // Nobody asked for it.
+  ghostId: null,
+  shellId: null,
+  result: "DENIED",
+  reason: `nothing was heard of the session for ${Duration.format(timeout)}`,
+  // Of the start, so that one search finds all of the session.
+  requestId: session.requestId,
+  metadata: { last_seen_at: session.lastSeenAt.toJSON() }
+})
+
+/** Ends sessions that are silent for `timeout`, as long as the scope lives. Several guardians may do it at once. */
+export const sessionExpiry = (timeout: Duration.Duration) =>
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const trail = yield* AuditLog
+
+      const tell = (expired: ReadonlyArray<SessionRow>) => {
+        let retriesLeft = retries
+        return Effect.forEach(
+          expired,
+          (session) =>
+            trail.record(eventOf(session, timeout)).pipe(
+              Effect.retry({ schedule: Schedule.spaced("1 second"), while: () => retriesLeft-- > 0 }),
+              Effect.catchTag("AuditUnavailable", ({ message }) =>
+                Effect.logError(
+                  `ALARM: the session ${session.sessionId} expired, and the trail cannot say so: ${message}`
+                )
+              )
+            ),
+          { discard: true }
+        )
+      }
+
+      const sweep = Effect.gen(function* () {
+        // A session that nobody could be told of goes on for a while rather.
+        if (!(yield* trail.accepting)) return 0
+        const expired = yield* sessions.expire(timeout)
+        yield* tell(expired)
+        if (expired.length > 0) yield* Effect.logInfo(`${expired.length} sessions expired.`)
+        return expired.length
+      }).pipe(Effect.uninterruptible, Effect.repeat({ while: (count) => count === expiryBatch }))
+      yield* sweep.pipe(
+        Effect.catchAllCause((cause) =>
+          Effect.logWarning("Stale sessions could not be looked for; trying again.", cause)
+        ),
+        Effect.repeat(Schedule.spaced(expiryInterval(timeout))),
+        Effect.forkScoped
+      )
+    })
+  )

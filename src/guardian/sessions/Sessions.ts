@@ -1,0 +1,166 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { InForce } from "../certificates/Certificates.ts"
+import { bounded, type DatabaseUnavailable, deadline, store } from "../Store.ts"
+import { type SessionRow, sessionColumns, sessionRows } from "./SessionRow.ts"
+
+export interface Starting {
+  readonly sessionId: string
+  readonly agent: string
+  readonly certificate: InForce
+  readonly requestId: string
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** A session by its name, as long as it is this agent's. */
+export interface OfAgent {
+  readonly sessionId: string
+  readonly agent: string
+}
+
+export interface SessionsQuery {
+  readonly agent?: string | undefined
+  readonly active?: boolean | undefined
+  readonly limit: number
+  /** `no` of the last one of the page before. */
+  readonly before?: string | undefined
+}
+
+/** How many stale sessions one statement ends: a backlog is ended in pieces, so that nobody waits long for a row. */
+export const expiryBatch = 500
+
+/** The sessions in PostgreSQL: each change is one statement, so that guardians need not know of each other. */
+export class Sessions extends Context.Tag("guardian/Sessions")<
+  Sessions,
+  {
+    /**
+     * False when the name is taken, or the certificate stopped to be in force or was looked at too long ago. It holds the
+     * certificate's row until the session stands, so that a revocation comes before it or ends it.
+     */
+    readonly start: (starting: Starting) => Effect.Effect<boolean, DatabaseUnavailable>
+    /** As if it had never been started, since nobody was told of it: its name can be used again. */
+    readonly withdraw: (starting: Starting) => Effect.Effect<void, DatabaseUnavailable>
+    readonly find: (sessionId: string) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** The session as it is now; its time moves only where it is active. Undefined when unknown. */
+    readonly beat: (which: OfAgent) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** Completes it where it is active; else as it ended before. Undefined when unknown. */
+    readonly end: (
+      which: OfAgent,
+      outputFile: string | null
+    ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** One page, newest first. */
+    readonly list: (query: SessionsQuery) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
+    /** Ends up to `expiryBatch` that were silent for so long. What another guardian has in hand is left to it. */
+    readonly expire: (silentFor: Duration.Duration) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Sessions,
+    Effect.gen(function* () {
+      const { sql } = yield* store
+      const columns = sessionColumns(sql)
+
+      const find = Effect.fn("Sessions.find")(function* (sessionId: string) {
+        const rows = yield* bounded(
+          sql`
+            select ${columns} from guardian.session
+            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`.withoutTransform
+        )
+        return (yield* sessionRows(rows))[0]
+      })
+
+      /** What `change` returned, else the session as it is. */
+      const changed = ({ agent, sessionId }: OfAgent, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
+        Effect.flatMap(Effect.flatMap(change, sessionRows), ([row]) =>
+          row === undefined
+            ? Effect.map(find(sessionId), (found) => (found?.agent === agent ? found : undefined))
+            : Effect.succeed(row)
+        )
+
+      return {
+        find,
+        start: Effect.fn("Sessions.start")(function* ({ agent, certificate, metadata, requestId, sessionId }) {
+          const rows = yield* bounded(sql`
+            with certified as (
+              select id from guardian.certificate
+              where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
+                and signature = ${certificate.signature}
+                -- Read by the server when the asker has given up, it starts nothing.
+                and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
+                  + make_interval(secs => ${Duration.toSeconds(deadline)})
+              for share
+            )
+            insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)
+            select ${sessionId}, ${agent}, certified.id, ${requestId}, ${JSON.stringify(metadata)}::jsonb from certified
+            on conflict (session_id) do update
+              set agent = excluded.agent, certificate_id = excluded.certificate_id, request_id = excluded.request_id,
+                metadata = excluded.metadata, started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
+                ended_at = null, end_reason = null, output_file = null
+              where session.end_reason = 'withdrawn'
+            returning id`)
+          return rows.length > 0
+        }),
+        withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
+          yield* bounded(sql`
+            update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'withdrawn'
+            where session_id = ${sessionId} and request_id = ${requestId} and ended_at is null`)
+        }),
+        beat: Effect.fn("Sessions.beat")((which) =>
+          changed(
+            which,
+            bounded(
+              sql`
+                update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
+                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
+                returning ${columns}`.withoutTransform
+            )
+          )
+        ),
+        end: Effect.fn("Sessions.end")((which, outputFile) =>
+          changed(
+            which,
+            bounded(
+              sql`
+                update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
+                  output_file = ${outputFile}
+                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
+                returning ${columns}`.withoutTransform
+            )
+          )
+        ),
+        list: Effect.fn("Sessions.list")(function* ({ active, agent, before, limit }) {
+          const conditions = [
+            sql`end_reason is distinct from 'withdrawn'`,
+            agent === undefined ? undefined : sql`agent = ${agent}`,
+            active === undefined ? undefined : active ? sql`ended_at is null` : sql`ended_at is not null`,
+            before === undefined ? undefined : sql`id < ${before}::bigint`
+          ].filter((condition) => condition !== undefined)
+          const rows = yield* bounded(
+            sql`
+              select ${columns} from guardian.session where ${sql.and(conditions)}
+              order by id desc limit ${limit}`.withoutTransform
+          )
+          return yield* sessionRows(rows)
+        }),
+        expire: Effect.fn("Sessions.expire")(function* (silentFor) {
+          const rows = yield* bounded(
+            sql`
+              with stale as (
+                select id from guardian.session
+                where ended_at is null and last_seen_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(silentFor)})
+                order by last_seen_at
+                limit ${expiryBatch}
+                for update skip locked
+              )
+              update guardian.session set ended_at = clock_timestamp(), end_reason = 'expired'
+              from stale where session.id = stale.id
+              returning ${columns}`.withoutTransform
+          )
+          return yield* sessionRows(rows)
+        })
+      }
+    })
+  )
+}

@@ -1,0 +1,133 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import { Gatekeeper } from "../../peers/Gatekeeper.ts"
+import { wasCutOff } from "../../platform/http/CutOff.ts"
+import { readJson } from "../../platform/http/RequestBody.ts"
+import { requestId } from "../../platform/http/RequestId.ts"
+import { identify } from "../Caller.ts"
+import { beginCourse, type Course, hear } from "../Course.ts"
+import type { Catalog } from "../models/Catalog.ts"
+import { Providers } from "../providers/Providers.ts"
+import { Route } from "../route/Route.ts"
+import {
+  type RefusalFields,
+  type RouteRefused,
+  refusalOfTrail,
+  refusalResponse,
+  refused
+} from "../route/RouteRefused.ts"
+import { choose, type NoRoute } from "../route/Routing.ts"
+import { tell } from "../Trail.ts"
+import { wholeBody } from "./AnswerBody.ts"
+import { maximumBodyBytes, parseChatRequest } from "./ChatRequest.ts"
+import { Farewell } from "./Farewell.ts"
+import { streamedAnswer } from "./StreamedAnswer.ts"
+import { closeUnread } from "./Unread.ts"
+
+const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
+  switch (route._tag) {
+    case "UnknownModel": {
+      const reason = `there is no model ${JSON.stringify(route.model)}; GET /v1/models lists them`
+      return { code: "model_not_found", param: "model", reason }
+    }
+    case "EmptyTier": {
+      const reason = `${JSON.stringify(route.model)} has no shell of tier ${route.tier}; GET /v1/models lists them`
+      return { code: "model_not_found", param: "model", reason }
+    }
+    case "OtherTier": {
+      const reason = `${JSON.stringify(route.model)} is of tier ${route.tier}, and "force_tier" asks for ${route.forced}`
+      return { code: "invalid_request", param: "force_tier", reason }
+    }
+  }
+}
+
+/** `POST /v1/chat/completions`. */
+export const makeChat = (catalog: Catalog, storeContent: boolean) =>
+  Effect.gen(function* () {
+    const gatekeeper = yield* Gatekeeper
+    const trail = yield* AuditLog
+    const farewell = yield* Farewell
+    const providers = yield* Providers
+    const route = yield* Route
+
+    /** Refuses what cannot be routed, once it is known who asked, and records it. */
+    const unroutable = (course: Course, model: string, fields: RefusalFields) =>
+      Effect.gen(function* () {
+        yield* identify(gatekeeper, trail, course, model)
+        const auditId = yield* tell(trail, course, {
+          action: "route",
+          result: "INVALID",
+          reason: fields.reason,
+          metadata: { code: fields.code, asked: model }
+        }).pipe(Effect.mapError(refusalOfTrail))
+        return yield* refused({ ...fields, auditId })
+      })
+
+    const answer = Effect.fnUntraced(function* (course: Course, request: HttpServerRequest.HttpServerRequest) {
+      const body = yield* Effect.either(readJson(request, maximumBodyBytes))
+      if (Either.isLeft(body)) {
+        const code = body.left._tag === "RequestBodyTooLarge" ? "body_too_large" : "invalid_request"
+        return yield* unroutable(course, "", { code, reason: body.left.message })
+      }
+      const parsed = parseChatRequest(body.right)
+      if (Either.isLeft(parsed)) {
+        const { model, param, problem } = parsed.left
+        return yield* unroutable(course, model ?? "", { code: "invalid_request", param, reason: problem })
+      }
+      const chat = parsed.right
+      course.request = chat
+      const candidates = choose(catalog, chat)
+      if (Either.isLeft(candidates)) {
+        return yield* unroutable(course, chat.model, refusalOfNoRoute(candidates.left))
+      }
+      const routed = yield* route.open(course, chat, candidates.right)
+      const frame = {
+        requestId: course.requestId,
+        model: routed.shell.name,
+        createdSeconds: Math.floor(course.startedAtMillis / 1_000),
+        includeUsage: chat.includeUsage
+      }
+      yield* Effect.forkScoped(closeUnread(course, request, providers.standing(routed.shell.provider).spec.timeouts))
+      const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
+      if (routed.answer._tag === "Streamed") {
+        return HttpServerResponse.stream(streamedAnswer(farewell, course, frame, routed.answer, storeContent), {
+          contentType: "text/event-stream; charset=utf-8",
+          headers
+        })
+      }
+      hear(course, routed.answer.part, storeContent)
+      yield* farewell.conclude(course, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
+      return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
+    })
+
+    const refuse = (course: Course, refusal: RouteRefused) =>
+      Effect.sync(() => {
+        course.outcome = "refused"
+        return refusalResponse(refusal, course.requestId)
+      })
+
+    return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+      const course = beginCourse({
+        requestId: requestId(request),
+        authorization: request.headers["authorization"],
+        startedAtMillis: yield* Clock.currentTimeMillis
+      })
+      // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
+      yield* Effect.acquireRelease(farewell.begin(course), () =>
+        Effect.suspend(() => {
+          if (wasCutOff(request)) course.cut ??= "shutdown"
+          return farewell.end(course)
+        })
+      )
+      return yield* answer(course, request).pipe(
+        Effect.catchTag("RouteRefused", (refusal) => refuse(course, refusal)),
+        Effect.tapDefect(() =>
+          Effect.ignore(farewell.conclude(course, "failed", "the router failed; its log says why"))
+        )
+      )
+    })
+  })

@@ -1,0 +1,111 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import { Guardian } from "../../peers/Guardian.ts"
+import type { Course, RouteOutcome } from "../Course.ts"
+import { historyRows } from "../history/HistoryRows.ts"
+import { HistoryWriter } from "../history/HistoryWriter.ts"
+import { type RouteFact, tell } from "../Trail.ts"
+import { InFlight } from "./InFlight.ts"
+
+export const routed = Metric.counter("router_requests", { description: "Chat completions, by how they ended" })
+
+/** A session that cannot be ended expires by itself; nobody waits longer than this for it. */
+const sessionPatience = "3 seconds"
+
+const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteFact, "action" | "result">>> = {
+  completed: { action: "route.completed", result: "ALLOWED" },
+  failed: { action: "route.failed", result: "DENIED" },
+  aborted: { action: "route.aborted", result: "ALLOWED" }
+}
+
+/** Why an answer that nobody finished ended. */
+const cuts = {
+  client: "the client hung up",
+  shutdown: "the router ended before the answer was whole",
+  unread: "the client did not read its answer in time"
+} as const
+
+/** The end of a request: what the trail, the history and the guardian learn of it. */
+export class Farewell extends Context.Tag("router/Farewell")<
+  Farewell,
+  {
+    /** Records how the answer ended, the first time that it is told. */
+    readonly conclude: (
+      course: Course,
+      outcome: Exclude<RouteOutcome, "refused">,
+      reason: string
+    ) => ReturnType<typeof tell>
+    /** Runs `use` with a course, and says farewell to it when the request's scope ends: after its last byte. */
+    readonly begin: (course: Course) => Effect.Effect<void>
+    readonly end: (course: Course) => Effect.Effect<void>
+  }
+>() {
+  static readonly layer = (storeContent: boolean) =>
+    Layer.effect(
+      Farewell,
+      Effect.gen(function* () {
+        const trail = yield* AuditLog
+        const guardian = yield* Guardian
+        const writer = yield* HistoryWriter
+        const inFlight = yield* InFlight
+
+        const conclude = (course: Course, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            course.outcome = outcome
+            const { cut, finishReason, shell, startedAtMillis, usage } = course
+            return tell(trail, course, {
+              ...facts[outcome],
+              // Who leaves before any shell was allowed was allowed nothing.
+              ...(shell === undefined ? { result: "DENIED" } : {}),
+              reason,
+              metadata: {
+                ...(outcome === "aborted" ? { closed_by: cut ?? "client" } : {}),
+                duration_ms: now - startedAtMillis,
+                ...(finishReason === undefined ? {} : { finish_reason: finishReason }),
+                ...(usage === undefined
+                  ? {}
+                  : { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens })
+              }
+            })
+          })
+
+        const endSession = ({ authorization, requestId, sessionId }: Course) =>
+          sessionId === undefined
+            ? Effect.void
+            : guardian.endSession({ authorization, requestId, sessionId }).pipe(
+                Effect.interruptible,
+                Effect.timeout(sessionPatience),
+                Effect.catchAll(({ message }) =>
+                  Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${message}`)
+                )
+              )
+
+        return {
+          conclude,
+          begin: () => inFlight.begin,
+          end: (course) =>
+            Effect.gen(function* () {
+              // Nothing else leaves it open: an answer, a refusal and a failure each say what they are.
+              if (course.outcome === undefined) {
+                yield* conclude(course, "aborted", cuts[course.cut ?? "client"]).pipe(
+                  Effect.catchAll(({ message }) =>
+                    Effect.logError(`An answer that was cut off is not in the trail: ${message}`)
+                  )
+                )
+              }
+              yield* Metric.increment(Metric.tagged(routed, "outcome", course.outcome ?? "aborted"))
+              yield* writer.write(historyRows(course, storeContent))
+              yield* endSession(course)
+            }).pipe(
+              Effect.annotateLogs({ request_id: course.requestId }),
+              Effect.catchAllCause((cause) => Effect.logError("A request could not be ended in order", cause)),
+              Effect.ensuring(inFlight.end)
+            )
+        }
+      })
+    )
+}

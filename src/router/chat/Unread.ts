@@ -1,0 +1,26 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Course } from "../Course.ts"
+import type { Timeouts } from "../models/Catalog.ts"
+
+/** Later than the provider's own deadline: what is late then is so by its client. */
+const patienceOf = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
+
+/**
+ * Closes the connection of a client that does not read its answer in time. Nothing else would ever end it: the provider's deadlines
+ * stand still while nobody asks for more, and its connection and the session would be held for as long as the client likes.
+ */
+export const closeUnread = (
+  course: Course,
+  request: HttpServerRequest.HttpServerRequest,
+  timeouts: Timeouts
+): Effect.Effect<void> =>
+  Effect.delay(
+    Effect.sync(() => {
+      course.cut = "unread"
+      NodeHttpServerRequest.toServerResponse(request).destroy()
+    }),
+    patienceOf(timeouts)
+  )

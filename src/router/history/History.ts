@@ -1,0 +1,189 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Database } from "../../platform/Database.ts"
+import { type DatabaseError, databaseError } from "../../platform/DatabaseError.ts"
+import type { Role } from "../chat/ChatMessages.ts"
+import type { Tier } from "../models/Catalog.ts"
+
+/** A message that passed, as it is written. */
+export interface NewHistoryRow {
+  readonly role: Role
+  /** Null where content is not stored, or there is none. */
+  readonly content: string | null
+  readonly ghostId: string
+  readonly shellId: string
+  readonly requestedModel: string
+  readonly tier: Tier
+  readonly provider: string
+  readonly outcome: "completed" | "failed" | "aborted"
+  readonly finishReason: string | null
+  readonly promptTokens: number | null
+  readonly completionTokens: number | null
+  readonly requestId: string
+}
+
+/** As it is read; what older programs did not record is null. */
+export interface HistoryRow {
+  readonly id: string
+  readonly timestamp: DateTime.Utc
+  readonly role: string
+  readonly content: string | null
+  readonly ghostId: string
+  readonly shellId: string | null
+  readonly requestedModel: string | null
+  readonly tier: string | null
+  readonly provider: string | null
+  readonly outcome: string | null
+  readonly finishReason: string | null
+  readonly promptTokens: number | null
+  readonly completionTokens: number | null
+  readonly requestId: string | null
+}
+
+export interface HistoryQuery {
+  readonly ghost: string
+  /** From 1 to `maximumPageSize`. */
+  readonly limit: number
+  /** Rows before this one's id; undefined: from the newest. */
+  readonly before: string | undefined
+}
+
+/** One page, newest first. */
+export interface HistoryPage {
+  readonly rows: ReadonlyArray<HistoryRow>
+  /** Whether older ones follow. */
+  readonly hasMore: boolean
+}
+
+export const maximumPageSize = 1_000
+
+/** Bytes of content after which a page ends: a thousand messages of a megabyte fit into no memory. The last may go beyond. */
+const maximumPageBytes = 8 * 1024 * 1024
+
+/** The database could not be asked. This is never an empty page. */
+export class HistoryUnreachable extends Schema.TaggedError<HistoryUnreachable>()("HistoryUnreachable", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `the history cannot be read: ${this.reason}. Check that PostgreSQL answers, then ask again`
+  }
+}
+
+const text = Schema.NullOr(Schema.String)
+const decodeRows = Schema.decodeUnknown(
+  Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      timestamp: Schema.DateTimeUtcFromDate,
+      role: Schema.String,
+      content: text,
+      ghostId: Schema.String,
+      shellId: text,
+      requestedModel: text,
+      tier: text,
+      provider: text,
+      outcome: text,
+      finishReason: text,
+      promptTokens: Schema.NullOr(Schema.Number),
+      completionTokens: Schema.NullOr(Schema.Number),
+      requestId: text,
+      found: Schema.Number
+    })
+  )
+)
+
+/** PostgreSQL takes neither NUL nor half a character. */
+const storable = (given: string): string => given.replaceAll("\u0000", "\ufffd").toWellFormed()
+
+const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<NewHistoryRow>) => {
+  const values = rows.map((row, place) => ({
+    ...row,
+    place,
+    content: row.content === null ? null : storable(row.content)
+  }))
+  // The identity follows the order in which rows arrive, so a conversation reads in its order by id.
+  return sql`
+    insert into router.history (role, content, ghost_id, shell_id, requested_model, tier, provider, outcome, finish_reason,
+      prompt_tokens, completion_tokens, request_id)
+    select role, content, "ghostId", "shellId", "requestedModel", tier, provider, outcome, "finishReason",
+      "promptTokens", "completionTokens", "requestId"
+    from jsonb_to_recordset(${JSON.stringify(values)}::jsonb) as given (
+      place integer, role text, content text, "ghostId" text, "shellId" text, "requestedModel" text, tier text,
+      provider text, outcome text, "finishReason" text, "promptTokens" integer, "completionTokens" integer,
+      "requestId" text)
+    order by place`.withoutTransform
+}
+
+/**
+ * One more than asked, which tells whether there is a next page; `found` counts those too that the page's bytes leave out. The
+ * order is that of `sized.id`: `id` alone would be the text that is selected, of which 9 comes before 13.
+ */
+const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
+  sql`
+  select id::text, timestamp, role, content, ghost_id as "ghostId", shell_id as "shellId",
+    requested_model as "requestedModel", tier, provider, outcome, finish_reason as "finishReason",
+    prompt_tokens as "promptTokens", completion_tokens as "completionTokens", request_id as "requestId", found
+  from (
+    select *, (count(*) over ())::integer as found,
+      sum(octet_length(content)) over (order by id desc rows between unbounded preceding and 1 preceding) as newer_bytes
+    from (
+      select * from router.history
+      where ghost_id = ${ghost} and ${before === undefined ? sql`true` : sql`id < ${before}::bigint`}
+      order by id desc
+      limit ${limit + 1}
+    ) as newest
+  ) as sized
+  where coalesce(newer_bytes, 0) < ${maximumPageBytes}
+  order by sized.id desc`.withoutTransform
+
+/** The table of messages. */
+export class History extends Context.Tag("router/History")<
+  History,
+  {
+    /** In the order given, all or none. */
+    readonly append: (rows: ReadonlyArray<NewHistoryRow>) => Effect.Effect<void, DatabaseError>
+    /** A page is shorter than asked where its messages are long. */
+    readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
+  }
+>() {
+  /** `deadline` bounds each statement. */
+  static readonly layerClient = (options: {
+    readonly sql: SqlClient.SqlClient
+    readonly deadline: Duration.DurationInput
+  }): Layer.Layer<History> => Layer.succeed(History, make(options))
+
+  /** From the router's pool. */
+  static readonly layer: Layer.Layer<History, never, Database> = Layer.effect(
+    History,
+    Effect.map(Database, (database) => make({ sql: database.pool("router"), deadline: "5 seconds" }))
+  )
+}
+
+const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
+  /** A stopped server answers a cancel request as little as the statement: the caller does not wait for either. */
+  const bounded = <A, E>(statement: Effect.Effect<A, E>) =>
+    statement.pipe(
+      Effect.mapError((cause) => databaseError("statement", cause)),
+      Effect.disconnect,
+      Effect.timeoutFail({
+        duration: deadline,
+        onTimeout: () => databaseError("statement", new Error("the database did not answer in time"))
+      })
+    )
+  return History.of({
+    append: Effect.fn("History.append")((rows) => Effect.asVoid(bounded(insert(sql, rows)))),
+    read: Effect.fn("History.read")(function* (query) {
+      const found = yield* bounded(select(sql, query)).pipe(
+        Effect.mapError(({ reason }) => new HistoryUnreachable({ reason }))
+      )
+      const decoded = yield* Effect.orDie(decodeRows(found))
+      const rows = decoded.slice(0, query.limit)
+      return { rows, hasMore: (decoded[0]?.found ?? 0) > rows.length }
+    })
+  })
+}

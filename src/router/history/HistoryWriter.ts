@@ -1,0 +1,157 @@
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
+import * as Metric from "effect/Metric"
+import * as Schedule from "effect/Schedule"
+import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import { History, type NewHistoryRow } from "./History.ts"
+
+export const written = Metric.counter("router_history_rows_written", { description: "Messages in router.history" })
+export const lost = Metric.counter("router_history_rows_lost", {
+  description: "Messages that are not in router.history, because the database was away for too long or refused them"
+})
+
+export interface HistoryWriterOptions {
+  /** Characters of content, and a little per row, that wait at most. */
+  readonly capacity: number
+  /** For what waits at the end. */
+  readonly endWithin: Duration.DurationInput
+  /** Between two attempts of a batch, at first. */
+  readonly firstPause: Duration.DurationInput
+  readonly attempts: number
+}
+
+export const standardOptions = {
+  capacity: 32 * 1024 * 1024,
+  firstPause: "200 millis",
+  attempts: 6
+} as const
+
+/** What a row without content weighs. */
+const rowWeight = 300
+
+const weightOf = (rows: ReadonlyArray<NewHistoryRow>): number =>
+  rows.reduce((sum, { content }) => sum + rowWeight + (content?.length ?? 0), 0)
+
+/** Rows of one statement, about. */
+const batchSize = 500
+
+/** Weight of one statement, where a single request has not more: the whole of it is one parameter. */
+const batchWeight = 4 * 1024 * 1024
+
+type Entry = ReadonlyArray<NewHistoryRow>
+
+/** Requests stay whole: their rows belong together. */
+const batchesOf = (entries: Iterable<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
+  const batches: Array<Array<Entry>> = []
+  let rows = batchSize
+  let weight = 0
+  for (const entry of entries) {
+    rows += entry.length
+    weight += weightOf(entry)
+    if (rows > batchSize || weight > batchWeight) {
+      batches.push([])
+      rows = entry.length
+      weight = weightOf(entry)
+    }
+    batches.at(-1)?.push(entry)
+  }
+  return batches
+}
+
+/** The server took the statement and did not like it: it will not like it later. */
+const isFinal = ({ sqlstate }: DatabaseError): boolean => /^(22|23|42)/.test(sqlstate ?? "")
+
+/**
+ * Writes what was said beside the requests: no answer waits for it, and none fails by it. What waits is bounded; what does not
+ * fit, or cannot be written for long, is lost, counted and logged. The trail, which must not lose, is elsewhere.
+ */
+export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
+  HistoryWriter,
+  { readonly write: (rows: ReadonlyArray<NewHistoryRow>) => Effect.Effect<void> }
+>() {
+  static readonly layer = (options: HistoryWriterOptions) =>
+    Layer.scoped(
+      HistoryWriter,
+      Effect.gen(function* () {
+        const history = yield* History
+        const mailbox = yield* Mailbox.make<Entry>()
+        let waiting = 0
+        let unwritten = 0
+
+        const lose = (rows: number, why: string) =>
+          Effect.zipRight(
+            Metric.incrementBy(lost, rows),
+            Effect.logWarning(`${rows} message${rows === 1 ? " is" : "s are"} not in the history: ${why}`)
+          )
+
+        const done = (rows: ReadonlyArray<NewHistoryRow>) => {
+          waiting -= weightOf(rows)
+          unwritten -= rows.length
+        }
+
+        /** One row that the table refuses takes no other request's rows with it. */
+        const append = (entries: ReadonlyArray<Entry>): Effect.Effect<void> => {
+          const rows = entries.flat()
+          return history.append(rows).pipe(
+            Effect.retry({
+              times: options.attempts - 1,
+              schedule: Schedule.exponential(options.firstPause),
+              while: (error) => !isFinal(error)
+            }),
+            Effect.zipRight(Metric.incrementBy(written, rows.length)),
+            Effect.catchAllDefect((defect) =>
+              Effect.zipRight(
+                Effect.logError("The history failed", defect),
+                lose(rows.length, "its writer failed; the cause is logged")
+              )
+            ),
+            Effect.matchEffect({
+              onSuccess: () => Effect.sync(() => done(rows)),
+              onFailure: (error) =>
+                isFinal(error) && entries.length > 1
+                  ? Effect.forEach(entries, (entry) => append([entry]), { discard: true })
+                  : Effect.zipRight(
+                      Effect.sync(() => done(rows)),
+                      lose(rows.length, error.message)
+                    )
+            })
+          )
+        }
+
+        const run: Effect.Effect<void> = Effect.flatMap(mailbox.takeAll, ([entries, isDone]) =>
+          Effect.zipRight(
+            Effect.forEach(batchesOf(Chunk.toReadonlyArray(entries)), append, { discard: true }),
+            isDone ? Effect.void : run
+          )
+        )
+        // Added before the fork, so it runs after the worker was interrupted.
+        yield* Effect.addFinalizer(() => (unwritten === 0 ? Effect.void : lose(unwritten, "the process ends")))
+        const worker = yield* Effect.forkScoped(run)
+        // Added after the fork, so it runs before the worker is interrupted.
+        yield* Effect.addFinalizer(() =>
+          mailbox.end.pipe(
+            Effect.zipRight(Fiber.await(worker)),
+            Effect.interruptible,
+            Effect.timeoutOption(options.endWithin)
+          )
+        )
+
+        return {
+          write: (rows) =>
+            Effect.suspend(() => {
+              const weight = weightOf(rows)
+              if (waiting + weight > options.capacity) return lose(rows.length, "too many wait for the database")
+              if (!mailbox.unsafeOffer(rows)) return lose(rows.length, "the process ends")
+              waiting += weight
+              unwritten += rows.length
+              return Effect.void
+            })
+        }
+      })
+    )
+}

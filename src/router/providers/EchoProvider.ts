@@ -1,0 +1,147 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { ChatPart, Usage } from "../chat/ChatAnswer.ts"
+import { textOf } from "../chat/ChatMessages.ts"
+import { defaults } from "../chat/ChatRequest.ts"
+import type { Call, Provider } from "./Provider.ts"
+import { ProviderFailure } from "./ProviderFailure.ts"
+
+/** How a shell of this provider behaves. Words are counted from the first. */
+interface Behaviour {
+  readonly pause?: Duration.DurationInput
+  readonly failsAfter?: number
+  readonly stallsAfter?: number
+  readonly busy?: true
+  /** Says the question over and over, until `max_tokens`. */
+  readonly endless?: true
+}
+
+const behaviours = new Map<string, Behaviour>([
+  ["echo", {}],
+  ["echo-slow", { pause: "200 millis" }],
+  ["echo-fails-before", { failsAfter: 0 }],
+  ["echo-fails-after", { failsAfter: 2 }],
+  ["echo-hangs", { stallsAfter: 0 }],
+  ["echo-stalls", { stallsAfter: 2 }],
+  ["echo-busy", { busy: true }],
+  ["echo-endless", { endless: true }]
+])
+
+/** Words that the endless one says at a time: it is there to be more than a client can read. */
+const burst = 64
+
+const countWords = (text: string): number => {
+  const word = /\S+/g
+  let count = 0
+  while (word.test(text)) count += 1
+  return count
+}
+
+/**
+ * The first words, each with the space before it. One pattern for both would try each space anew where no word follows: hours for a
+ * megabyte.
+ */
+const wordsOf = (text: string, limit: number): ReadonlyArray<string> => {
+  const word = /\S+/g
+  const words: Array<string> = []
+  for (let from = 0; words.length < limit && word.test(text); from = word.lastIndex) {
+    words.push(text.slice(from, word.lastIndex))
+  }
+  return words
+}
+
+const question = ({ request }: Call): string => {
+  const asked = request.messages.findLast(({ role }) => role === "user") ?? request.messages.at(-1)
+  return asked === undefined ? "" : (textOf(asked) ?? "")
+}
+
+const limitOf = ({ request: { passed } }: Call): number => {
+  const limit = passed["max_completion_tokens"] ?? passed["max_tokens"]
+  return typeof limit === "number" ? limit : defaults.maxTokens
+}
+
+const piece = (delta: Readonly<Record<string, unknown>>, finishReason: string | null = null): ChatPart => ({
+  choices: [{ index: 0, delta, finish_reason: finishReason, logprobs: null }],
+  usage: undefined,
+  text: typeof delta["content"] === "string" ? delta["content"] : "",
+  finishReason: finishReason ?? undefined
+})
+
+const usageOf = (call: Call, completionTokens: number): Usage => {
+  const promptTokens = call.request.messages.reduce((sum, one) => sum + countWords(textOf(one) ?? ""), 0)
+  const raw = {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens
+  }
+  return { promptTokens, completionTokens, raw }
+}
+
+/**
+ * Answers with the last question, a word at a time: offline, and the same each time. The model's name says how it behaves,
+ * so that failures can be seen and tested without a network.
+ */
+export const makeEchoProvider = (name: string): Provider => {
+  const failure = (kind: ProviderFailure["kind"], reason: string) =>
+    new ProviderFailure({ provider: name, kind, reason })
+
+  /** What is said to a call, and how. */
+  const plan = (call: Call) => {
+    const behaviour = behaviours.get(call.upstreamModel)
+    if (behaviour === undefined) {
+      const known = [...behaviours.keys()].join(", ")
+      return Either.left(failure("misconfigured", `has no model of this name; it has ${known}`))
+    }
+    if (behaviour.busy === true) return Either.left(failure("busy", "asks for fewer requests, as it was told to"))
+    const asked = question(call)
+    const limit = limitOf(call)
+    const said = wordsOf(asked, limit)
+    const isEndless = behaviour.endless === true && said.length > 0
+    const length = isEndless ? limit : said.length
+    const word = (i: number): string => {
+      const text = said[i % said.length] ?? ""
+      return i > 0 && i % said.length === 0 && !/^\s/.test(text) ? ` ${text}` : text
+    }
+    const finishReason = behaviour.endless === true || countWords(asked) > limit ? "length" : "stop"
+    const pause = Duration.decode(behaviour.pause ?? 0)
+    return Either.right({ behaviour, isEndless, length, word, finishReason, pause, usage: usageOf(call, length) })
+  }
+
+  const fails = failure("broken", "failed, as it was told to")
+
+  return {
+    stream: (call) =>
+      Stream.unwrap(
+        Effect.map(plan(call), ({ behaviour, finishReason, isEndless, length, pause, usage, word }) => {
+          const next = (i: number): Effect.Effect<readonly [ChatPart, number] | undefined, ProviderFailure> => {
+            if (i === behaviour.failsAfter) return fails
+            if (i === behaviour.stallsAfter) return Effect.never
+            if (i >= length) return Effect.succeed(undefined)
+            const step = Effect.succeed([piece({ content: word(i) }), i + 1] as const)
+            return Duration.toMillis(pause) === 0 ? step : Effect.delay(step, pause)
+          }
+          const isSilent = behaviour.failsAfter === 0 || behaviour.stallsAfter === 0
+          const opening = isSilent ? Stream.empty : Stream.succeed(piece({ role: "assistant", content: "" }))
+          const words = Stream.unfoldEffect(0, (i) => Effect.map(next(i), Option.fromNullable))
+          const last = { choices: [], usage, text: "", finishReason: undefined }
+          const spoken = isEndless ? Stream.rechunk(words, burst) : words
+          return Stream.concat(opening, Stream.concat(spoken, Stream.make(piece({}, finishReason), last)))
+        })
+      ),
+    // At once: a step for each word would take seconds of everybody's time where the question is long.
+    complete: (call) =>
+      Effect.gen(function* () {
+        const { behaviour, finishReason, length, pause, usage, word } = yield* plan(call)
+        if (behaviour.failsAfter !== undefined && behaviour.failsAfter <= length) return yield* fails
+        if (behaviour.stallsAfter !== undefined && behaviour.stallsAfter <= length) return yield* Effect.never
+        if (Duration.toMillis(pause) > 0) yield* Effect.sleep(Duration.times(pause, length))
+        const text = Array.from({ length }, (_, i) => word(i)).join("")
+        const message = { role: "assistant", content: text, refusal: null }
+        const choices = [{ index: 0, message, finish_reason: finishReason, logprobs: null }]
+        return { choices, usage, text, finishReason }
+      })
+  }
+}

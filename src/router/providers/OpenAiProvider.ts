@@ -1,0 +1,177 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { Agent } from "@effect/platform-node/Undici"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../chat/ChatAnswer.ts"
+import type { ProviderSpec } from "../models/Catalog.ts"
+import { failureOfConnection, failureOfStatus, retryAfterMillis } from "../route/UpstreamFailures.ts"
+import type { Call, Provider } from "./Provider.ts"
+import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
+import { makeSseParser, type SseEvent } from "./SseParser.ts"
+
+/** Bytes of an answer that is not streamed. */
+const maximumAnswerBytes = 16 * 1024 * 1024
+
+const bodyOf = ({ request, upstreamModel }: Call, stream: boolean) => ({
+  ...request.passed,
+  model: upstreamModel,
+  messages: request.messages.map(({ raw }) => raw),
+  stream,
+  // Asked for in any case: it is recorded, whether the client wants to see it or not.
+  ...(stream ? { stream_options: { include_usage: true } } : {})
+})
+
+interface Batch {
+  readonly parts: ReadonlyArray<ChatPart>
+  readonly stop: ProviderFailure | "done" | undefined
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The socket is not waited for longer than the provider's `connect`; redirects are not followed, so no key follows one. */
+const makeClient = ({ timeouts }: ProviderSpec) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => new Agent({ connect: { timeout: Duration.toMillis(timeouts.connect) } })),
+      (agent) => Effect.promise(() => agent.destroy())
+    ),
+    (agent) =>
+      NodeHttpClient.makeUndici(agent).pipe(
+        // Ids of our traces are nobody else's business, and its own span would repeat every header.
+        HttpClient.withTracerPropagation(false),
+        HttpClient.withTracerDisabledWhen(() => true),
+        // The call ends with its scope: at the other side too.
+        HttpClient.withScope
+      )
+  )
+
+/** Speaks to anything with OpenAI's chat completions: Ollama, DeepInfra, Gemini's compatible endpoint, vLLM, … */
+export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redacted.Redacted>) =>
+  Effect.map(makeClient(spec), (client): Provider => {
+    const failure = ({ kind, reason }: { readonly kind: FailureKind; readonly reason: string }, pauseMillis?: number) =>
+      new ProviderFailure({
+        provider: spec.name,
+        kind,
+        reason,
+        ...(pauseMillis === undefined ? {} : { retryAfterMillis: pauseMillis })
+      })
+    const broken = (reason: string) => failure({ kind: "broken", reason })
+
+    const open = (call: Call, stream: boolean) =>
+      HttpClientRequest.post(`${spec.baseUrl}/chat/completions`).pipe(
+        HttpClientRequest.accept(stream ? "text/event-stream" : "application/json"),
+        (request) => (Option.isSome(key) ? HttpClientRequest.bearerToken(request, Redacted.value(key.value)) : request),
+        HttpClientRequest.bodyUnsafeJson(bodyOf(call, stream)),
+        client.execute,
+        Effect.mapError((error) => failure(failureOfConnection(error))),
+        Effect.filterOrFail(
+          (response) => response.status === 200,
+          ({ headers, status }) => failure(failureOfStatus(status), retryAfterMillis(headers["retry-after"]))
+        ),
+        Effect.withSpan("Provider.ask", {
+          kind: "client",
+          attributes: { provider: spec.name, model: call.upstreamModel }
+        })
+      )
+
+    const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
+      Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
+
+    const readWhole = (response: HttpClientResponse.HttpClientResponse) =>
+      Effect.suspend(() => {
+        const pieces: Array<Uint8Array> = []
+        let bytes = 0
+        return Stream.runForEach(bytesOf(response), (piece) => {
+          pieces.push(piece)
+          bytes += piece.length
+          return bytes > maximumAnswerBytes
+            ? Effect.fail(broken(`answers with more than ${maximumAnswerBytes} bytes`))
+            : Effect.void
+        }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
+      })
+
+    const readEvent = ({ data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
+      if (data.trim() === "[DONE]") return "done"
+      const value = parseJson(data)
+      if (event === "error" || isErrorAnswer(value)) return broken("failed in the middle of its answer")
+      return readPart(value, "delta") ?? broken("streams what is no chat completion")
+    }
+
+    /** Up to what ends the stream. */
+    const readEvents = (read: () => ReadonlyArray<SseEvent>): Batch => {
+      const parts: Array<ChatPart> = []
+      try {
+        for (const event of read()) {
+          const found = readEvent(event)
+          if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
+          parts.push(found)
+        }
+      } catch {
+        return { parts, stop: broken("streams an event that is too long") }
+      }
+      return { parts, stop: undefined }
+    }
+
+    /** What one read of the socket holds stays together: a deadline is set for each read, not for each event. */
+    const partsOf = (response: HttpClientResponse.HttpClientResponse) =>
+      Stream.suspend(() => {
+        const parser = makeSseParser()
+        const ending = makeEnding()
+        let isDone = false
+        const batches = bytesOf(response).pipe(
+          Stream.map((bytes) => readEvents(() => parser.push(bytes))),
+          Stream.concat(Stream.sync(() => readEvents(parser.end))),
+          Stream.takeUntil(({ stop }) => stop !== undefined)
+        )
+        const parts = Stream.flatMap(batches, ({ parts, stop }) => {
+          if (stop === "done") isDone = true
+          parts.forEach(ending.hear)
+          const found = Stream.fromChunk(Chunk.unsafeFromArray(parts))
+          return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
+        })
+        // Some servers forget [DONE]; a stream that ends without either was cut.
+        const end = Stream.suspend(() =>
+          isDone || ending.isComplete() ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
+        )
+        return Stream.concat(parts, end)
+      })
+
+    const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean => {
+      const type = headers["content-type"]
+      return type === undefined || type.toLowerCase().startsWith("text/event-stream")
+    }
+
+    return {
+      complete: (call) =>
+        open(call, false).pipe(
+          Effect.flatMap(readWhole),
+          Effect.flatMap((value) => {
+            const part = isErrorAnswer(value) ? undefined : readPart(value, "message")
+            return part === undefined || part.choices.length === 0
+              ? Effect.fail(broken("answers with what is no chat completion"))
+              : Effect.succeed(part)
+          }),
+          Effect.scoped
+        ),
+      stream: (call) =>
+        Stream.unwrapScoped(
+          open(call, true).pipe(
+            Effect.filterOrFail(isEventStream, () => broken("answers with what is no event stream")),
+            Effect.map(partsOf)
+          )
+        )
+    }
+  })

@@ -1,0 +1,187 @@
+import { randomBytes } from "node:crypto"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
+import type { AuditId } from "../../audit/event/AuditId.ts"
+import { Gatekeeper } from "../../peers/Gatekeeper.ts"
+import { Guardian, type GuardianRefused } from "../../peers/Guardian.ts"
+import { refusalOfAbsence, refusalOfDenial } from "../Caller.ts"
+import type { Course } from "../Course.ts"
+import type { ChatRequest } from "../chat/ChatRequest.ts"
+import type { Shell } from "../models/Catalog.ts"
+import type { ProviderFailure } from "../providers/ProviderFailure.ts"
+import { Providers } from "../providers/Providers.ts"
+import { tell } from "../Trail.ts"
+import { type Answer, attempt } from "./Attempt.ts"
+import { type RouteRefused, refusalOfFailure, refusalOfTrail, refused } from "./RouteRefused.ts"
+import type { Candidates } from "./Routing.ts"
+import { shellResource } from "./ShellResource.ts"
+
+/** A shell answers: `auditId` is the row that says which. */
+export interface Routed {
+  readonly answer: Answer
+  readonly shell: Shell
+  readonly auditId: AuditId
+}
+
+/** A session's id is told to nobody who could start it first; the request's id is in it, so that it is found. */
+const newSessionId = (requestId: string) => Effect.sync(() => `${requestId}.${randomBytes(6).toString("hex")}`)
+
+const refusalOfGuardian = ({ code, reason }: GuardianRefused, auditId: AuditId): RouteRefused =>
+  refused({
+    code: code === "unauthenticated" || code === "access_denied" || code === "not_certified" ? code : "session_refused",
+    reason,
+    auditId
+  })
+
+/**
+ * From candidates to an answer: each is authorised anew; the caller is certified, and its session started, once; then the
+ * provider is asked. Who does not answer is followed by the next, until the first piece of an answer is there.
+ */
+export class Route extends Context.Tag("router/Route")<
+  Route,
+  {
+    readonly open: (
+      course: Course,
+      request: ChatRequest,
+      candidates: Candidates
+    ) => Effect.Effect<Routed, RouteRefused, Scope.Scope>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Route,
+    Effect.gen(function* () {
+      const gatekeeper = yield* Gatekeeper
+      const guardian = yield* Guardian
+      const providers = yield* Providers
+      const trail = yield* AuditLog
+
+      const recorded = (told: Effect.Effect<AuditId, AuditUnavailable>) => Effect.mapError(told, refusalOfTrail)
+      const absent = (course: Course) => (peer: Parameters<typeof refusalOfAbsence>[2]) =>
+        Effect.flatMap(refusalOfAbsence(trail, course, peer), Effect.fail)
+
+      const startSession = Effect.fn("Route.startSession")(function* (course: Course, agent: string) {
+        const { authorization, requestId } = course
+        const sessionId = yield* newSessionId(requestId)
+        yield* guardian.certified({ authorization, requestId, agent }).pipe(
+          Effect.zipRight(
+            // Noted as soon as it may exist, so that it is ended if the client leaves meanwhile.
+            Effect.suspend(() => {
+              course.sessionId = sessionId
+              return guardian.startSession({
+                authorization,
+                requestId,
+                agent,
+                sessionId,
+                metadata: { request_id: requestId, model: course.request?.model ?? "" }
+              })
+            })
+          ),
+          Effect.catchTags({
+            PeerUnavailable: absent(course),
+            GuardianRefused: (refusal) => {
+              course.sessionId = undefined
+              return recorded(
+                tell(trail, course, {
+                  action: "route",
+                  result: "DENIED",
+                  reason: refusal.reason,
+                  metadata: { code: refusal.code, peer: "guardian" }
+                })
+              ).pipe(Effect.flatMap((auditId) => Effect.fail(refusalOfGuardian(refusal, auditId))))
+            }
+          })
+        )
+        // Until the request's scope ends: an answer may be under way for longer than a session may be silent.
+        yield* Effect.forkScoped(guardian.keepAlive({ authorization, requestId, sessionId }))
+      })
+
+      /** The caller's name, or why this shell is not for it. Fails where no other shell would help. */
+      const authorize = Effect.fn("Route.authorize")(function* (
+        course: Course,
+        request: ChatRequest,
+        shell: Shell,
+        place: number
+      ) {
+        const { authorization, requestId } = course
+        const resource = shellResource(shell)
+        const metadata = { shell_id: shell.name, model: request.model, candidate: place, stream: request.stream }
+        return yield* gatekeeper.authorize({ authorization, requestId, action: "execute", resource, metadata }).pipe(
+          Effect.map(({ ghostId }) => Either.right(ghostId)),
+          Effect.catchTags({
+            PeerUnavailable: absent(course),
+            NotAuthorized: (denial) =>
+              denial.code === "unauthenticated"
+                ? Effect.fail(refusalOfDenial(denial))
+                : Effect.succeed(Either.left(refusalOfDenial(denial)))
+          })
+        )
+      })
+
+      /** No shell is left: the last failure decides the answer, all of them are in the row. */
+      const noAnswer = (course: Course, last: ProviderFailure) =>
+        recorded(
+          tell(trail, course, {
+            action: "route",
+            result: "DENIED",
+            reason: last.message,
+            metadata: { code: refusalOfFailure(last).code }
+          })
+        ).pipe(
+          Effect.flatMap((auditId) => {
+            const { code, reason, retryAfterMillis } = refusalOfFailure(last)
+            return Effect.fail(refused({ code, reason, auditId, retryAfterMillis }))
+          })
+        )
+
+      return {
+        open: Effect.fn("Route.open")(function* (course, request, candidates) {
+          let denied: RouteRefused | undefined
+          let failed: { readonly shell: Shell; readonly failure: ProviderFailure } | undefined
+          for (const [i, shell] of candidates.entries()) {
+            const caller = yield* authorize(course, request, shell, i + 1)
+            if (Either.isLeft(caller)) {
+              denied ??= caller.left
+              continue
+            }
+            course.ghostId = caller.right
+            if (course.sessionId === undefined) yield* startSession(course, caller.right)
+            if (failed !== undefined) {
+              const { failure, shell: before } = failed
+              yield* recorded(
+                tell(trail, course, {
+                  action: "route.fallback",
+                  result: "DENIED",
+                  reason: failure.message,
+                  shell: before,
+                  metadata: { kind: failure.kind, next: shell.name }
+                })
+              )
+            }
+            course.shell = shell
+            const answer = yield* Effect.either(attempt(providers.standing(shell.provider), shell, request))
+            if (Either.isLeft(answer)) {
+              failed = { shell, failure: answer.left }
+              course.tried.push(`${shell.name}: ${answer.left.message}`)
+              continue
+            }
+            const auditId = yield* recorded(
+              tell(trail, course, {
+                action: "route",
+                result: "ALLOWED",
+                reason: `${shell.name} answers`
+              })
+            )
+            return { answer: answer.right, shell, auditId }
+          }
+          if (failed !== undefined) return yield* noAnswer(course, failed.failure)
+          return yield* denied ?? refused({ code: "access_denied", reason: "no shell may answer" })
+        })
+      }
+    })
+  )
+}

@@ -1,0 +1,54 @@
+import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+import { automatic, type Catalog, type Shell, type Tier } from "../models/Catalog.ts"
+
+export interface RoutingQuestion {
+  /** A shell's name, a ghost's, or `auto`. */
+  readonly model: string
+  /** 0 to 10. */
+  readonly complexity: number
+  readonly forceTier: Tier | undefined
+}
+
+/** Nothing to choose from. */
+export type NoRoute = Data.TaggedEnum<{
+  /** No shell or ghost is called so. */
+  UnknownModel: { readonly model: string }
+  /** The shell is of another tier than `force_tier` says. */
+  OtherTier: { readonly model: string; readonly tier: Tier; readonly forced: Tier }
+  /** The ghost, or the whole catalogue, has no shell of that tier. */
+  EmptyTier: { readonly model: string; readonly tier: Tier }
+}>
+export const NoRoute = Data.taggedEnum<NoRoute>()
+
+/** In the order in which they are tried. */
+export type Candidates = readonly [Shell, ...ReadonlyArray<Shell>]
+
+const ofTier = (shells: Iterable<Shell>, model: string, tier: Tier): Either.Either<Candidates, NoRoute> => {
+  const [first, ...rest] = [...shells].filter((shell) => shell.tier === tier)
+  return first === undefined ? Either.left(NoRoute.EmptyTier({ model, tier })) : Either.right([first, ...rest])
+}
+
+/** Where the request names no shell: `force_tier`, else L3 for what is harder than 8 of 10, else L1. */
+export const tierFor = ({ complexity, forceTier }: Pick<RoutingQuestion, "complexity" | "forceTier">): Tier =>
+  forceTier ?? (complexity > 8 ? "L3" : "L1")
+
+/**
+ * Which shells may answer, best first.
+ *
+ * A shell's own name is that shell alone, whatever the complexity. A ghost's name is its preferred shell, then its fallbacks;
+ * `force_tier` leaves those of that tier. `auto` is every shell of the tier that `force_tier` or the complexity asks for.
+ */
+export const choose = (catalog: Catalog, question: RoutingQuestion): Either.Either<Candidates, NoRoute> => {
+  const { forceTier, model } = question
+  if (model === automatic) return ofTier(catalog.shells.values(), model, tierFor(question))
+  const shell = catalog.shells.get(model)
+  if (shell !== undefined) {
+    return forceTier === undefined || forceTier === shell.tier
+      ? Either.right([shell])
+      : Either.left(NoRoute.OtherTier({ model, tier: shell.tier, forced: forceTier }))
+  }
+  const ghost = catalog.ghosts.get(model)
+  if (ghost === undefined) return Either.left(NoRoute.UnknownModel({ model }))
+  return forceTier === undefined ? Either.right(ghost.shells) : ofTier(ghost.shells, model, forceTier)
+}

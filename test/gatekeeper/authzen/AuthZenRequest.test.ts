@@ -1,0 +1,43 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import {
+  maximumEvaluations,
+  parseEvaluation,
+  parseEvaluations
+} from "../../../src/gatekeeper/authzen/AuthZenRequest.ts"
+
+const entities = {
+  subject: { type: "user", id: "alice" },
+  action: { name: "read" },
+  resource: { type: "record", id: "1" }
+}
+
+describe("parseEvaluations", () => {
+  it("looks through what its evaluations share once, not once for each: a body could cost a hundred bodies", () => {
+    let looks = 0
+    const context = new Proxy(
+      { time: "now" },
+      {
+        ownKeys: (target) => {
+          looks += 1
+          return Reflect.ownKeys(target)
+        }
+      }
+    )
+    const body = { ...entities, context, evaluations: Array.from({ length: maximumEvaluations }, () => ({})) }
+    const { evaluations } = Either.getOrThrow(parseEvaluations(body))
+    for (const one of evaluations) expect(Either.isRight(parseEvaluation(one, "Enforcer", new Map()))).toBe(true)
+    expect(evaluations).toHaveLength(maximumEvaluations)
+    expect(looks).toBe(1)
+  })
+
+  it("refuses a body that is nested too deeply, whether it asks one or several", () => {
+    const deep: unknown = JSON.parse(`${'{"a":'.repeat(40)}{}${"}".repeat(40)}`)
+    for (const body of [
+      { ...entities, context: deep },
+      { ...entities, evaluations: [{ context: deep }] }
+    ]) {
+      expect(parseEvaluations(body)).toEqual(Either.left("the request is nested deeper than 32 levels"))
+    }
+  })
+})

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
+import { parseIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
+
+const event = { id: "1", action: "deploy", resource: "sites/a" }
+
+const judge = (given: unknown) => {
+  const judged = Either.getOrThrow(parseIngestRequest({ events: [given] }, "request-1"))[0]
+  if (judged === undefined) throw new Error("no event")
+  return judged
+}
+
+const problemOf = (given: unknown) =>
+  Either.match(judge(given), { onLeft: ({ problem }) => problem, onRight: () => "" })
+
+describe("a body", () => {
+  it.each([
+    [undefined, "events"],
+    [[event], "events"],
+    [{}, "events"],
+    [{ events: {} }, "events"],
+    [{ events: [] }, "empty"],
+    [{ events: Array.from({ length: 1_001 }, () => event) }, "at most 1000"],
+    [{ events: [event], source: "a" }, "unknown field"]
+  ])("%j is no batch", (body, problem) => {
+    expect(Either.getOrThrow(Either.flip(parseIngestRequest(body, "")))).toContain(problem)
+  })
+})
+
+describe("an event", () => {
+  it.each([
+    [null, "must be a JSON object"],
+    [{ ...event, id: undefined }, '"id" must be a text'],
+    [{ ...event, id: 1 }, '"id" must be a text'],
+    [{ ...event, id: "" }, "must not be empty"],
+    [{ ...event, id: "x".repeat(201) }, "at most 200"],
+    [{ ...event, id: "a\0" }, "NUL"],
+    [{ ...event, id: "\ud800" }, "well-formed"],
+    [{ ...event, action: "" }, '"action"'],
+    [{ ...event, resource: 1 }, '"resource"'],
+    [{ ...event, ghost_id: {} }, '"ghost_id" must be a text'],
+    [{ ...event, occurred_at: "yesterday" }, '"occurred_at"'],
+    [{ ...event, occurred_at: "2026-02-30T12:00:00Z" }, '"occurred_at"'],
+    [{ ...event, occurred_at: "2026-02-01T12:00:00" }, '"occurred_at"'],
+    [{ ...event, metadata: [] }, '"metadata" must be an object'],
+    [{ ...event, metadata: JSON.parse(`${'{"a":'.repeat(40)}1${"}".repeat(40)}`) }, "nested deeper"],
+    // What names the trail's own fields is refused, not overlooked.
+    [{ ...event, source: crypto.randomUUID() }, 'unknown field "source"'],
+    [{ ...event, audit_id: crypto.randomUUID() }, 'unknown field "audit_id"'],
+    [{ ...event, timestamp: "2026-02-01T12:00:00Z" }, 'unknown field "timestamp"']
+  ])("%j is refused for itself", (given, problem) => {
+    expect(problemOf(given)).toContain(problem)
+  })
+
+  it("may claim a decision, and none of the trail's own words", () => {
+    for (const result of AuditResult.literals) {
+      const isClaimable = ClaimableResult.literals.some((one) => one === result)
+      expect([result, problemOf({ ...event, result }) === ""]).toEqual([result, isClaimable])
+    }
+    expect(Either.getOrThrow(judge(event)).event.result).toBe("REPORTED")
+  })
+
+  it("that is longer than a row is no problem: it is cut and marked as every other", () => {
+    expect(Either.isRight(judge({ ...event, resource: "x".repeat(10_000), reason: "a\0b" }))).toBe(true)
+  })
+
+  it("has the batch's request id where it has none", () => {
+    expect(Either.getOrThrow(judge(event)).event.requestId).toBe("request-1")
+    expect(Either.getOrThrow(judge({ ...event, request_id: "mine" })).event.requestId).toBe("mine")
+  })
+
+  it("has one digest however its members are ordered, and another for any other content", () => {
+    const digestOf = (given: object) => Either.getOrThrow(judge(given)).digest
+    expect(digestOf({ resource: "sites/a", id: "1", action: "deploy" })).toBe(digestOf(event))
+    FastCheck.assert(
+      FastCheck.property(FastCheck.jsonValue(), FastCheck.jsonValue(), (a, b) => {
+        const [one, other] = [a, b].map((value) => digestOf({ ...event, metadata: { value } }))
+        expect(one === other).toBe(JSON.stringify(sorted(a)) === JSON.stringify(sorted(b)))
+      })
+    )
+  })
+
+  it("of any JSON is judged, never thrown over", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(FastCheck.jsonValue(), { minLength: 1, maxLength: 5 }), (events) => {
+        const judged = Either.getOrThrow(parseIngestRequest({ events }, ""))
+        expect(judged).toHaveLength(events.length)
+      })
+    )
+  })
+})
+
+const sorted = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(sorted)
+    : typeof value === "object" && value !== null
+      ? Object.entries(value)
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, inner]) => [key, sorted(inner)])
+          .concat([["", "object"]])
+      : value

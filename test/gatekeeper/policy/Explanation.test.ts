@@ -1,0 +1,64 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { explain } from "../../../src/gatekeeper/policy/Explanation.ts"
+import { decide } from "../../../src/gatekeeper/policy/Policy.ts"
+import { policyOf } from "../Policies.ts"
+
+const policy = policyOf(
+  {
+    one: [
+      ["read", "vaults/*"],
+      ["read", "vaults/public"],
+      ["read", "vaults/secret/*", "deny"]
+    ],
+    two: [["*", "vaults/public", "deny"]]
+  },
+  { Scout: ["one"], Restricted: ["one", "two"], Twice: ["one", "one"] }
+)
+
+const whyOf = (ghostId: string, action: string, resource: string) =>
+  explain(policy, { ghostId, action, resource }).rules.map(({ why }) => why)
+
+describe("explain", () => {
+  it("says of each rule why it decides or does not", () => {
+    expect(whyOf("Scout", "read", "vaults/public")).toEqual([
+      "the first that matches and allows",
+      "it matches, but one#1 came first",
+      'the resource does not lie below "vaults/secret"'
+    ])
+    expect(whyOf("Restricted", "read", "vaults/public")).toEqual([
+      "it matches, but two#1 denies, and that wins",
+      "it matches, but two#1 denies, and that wins",
+      'the resource does not lie below "vaults/secret"',
+      "the first that matches and denies"
+    ])
+    expect(whyOf("Scout", "write", "vaults")).toEqual([
+      'the action is not "read"; "vaults/*" is what lies below "vaults", not "vaults" itself',
+      'the action is not "read"; the resource is not "vaults/public"',
+      'the action is not "read"; the resource does not lie below "vaults/secret"'
+    ])
+    expect(whyOf("Stranger", "read", "vaults/public")).toEqual([])
+  })
+
+  it("considers a rule once, also of a group that the ghost is mapped to twice", () => {
+    expect(whyOf("Twice", "read", "vaults/public")).toEqual(whyOf("Scout", "read", "vaults/public"))
+  })
+
+  it("explains the decision that is made: one rule decides where one matched, and none where none did", () => {
+    const fc = FastCheck
+    fc.assert(
+      fc.property(
+        fc.constantFrom("Scout", "Restricted", "Twice", "Stranger"),
+        fc.constantFrom("read", "write"),
+        fc.constantFrom("vaults", "vaults/a", "vaults/public", "vaults/secret/a", "tools"),
+        (ghostId, action, resource) => {
+          const { decision, rules } = explain(policy, { ghostId, action, resource })
+          expect(decision).toEqual(decide(policy, { ghostId, action, resource }))
+          const deciding = rules.filter(({ decides }) => decides).map(({ group, rule }) => ({ group, rule }))
+          expect(deciding).toEqual(decision.matched === null ? [] : [decision.matched])
+          expect(rules.some(({ matches }) => matches)).toBe(decision.matched !== null)
+        }
+      )
+    )
+  })
+})

@@ -1,0 +1,144 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { loadPolicy, parsePolicy } from "../../../src/gatekeeper/policy/PolicyFile.ts"
+import { temporaryHome } from "../../support/TemporaryHome.ts"
+
+const problemsOf = (text: string): ReadonlyArray<string> =>
+  Either.match(parsePolicy(text, "policy.yaml"), {
+    onLeft: ({ problems }) => problems.map(({ line, column, problem }) => `${line}:${column} ${problem}`),
+    onRight: () => []
+  })
+
+const good = `groups:
+  scout:
+    permissions:
+      - { action: read, resource: vaults/public }
+ghost_mappings:
+  Scout: [scout]
+`
+
+describe("parsePolicy", () => {
+  it("reads groups, permissions and mappings, and names the text by its hash", () => {
+    const policy = Either.getOrThrow(parsePolicy(good, "policy.yaml"))
+    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "allow" }])
+    expect(policy.ghostMappings.get("Scout")).toEqual(["scout"])
+    expect(policy.version).toMatch(/^[0-9a-f]{12}$/)
+    expect(Either.getOrThrow(parsePolicy(`${good}\n`, "policy.yaml")).version).not.toBe(policy.version)
+  })
+
+  it("reads what a permission denies, and how AuthZEN resources become paths", () => {
+    const text = good.replace("vaults/public }", "vaults/public, effect: deny }")
+    const policy = Either.getOrThrow(parsePolicy(`${text}resource_paths:\n  todo: [ownerID]\n`, "policy.yaml"))
+    expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "deny" }])
+    expect(policy.resourcePaths.get("todo")).toEqual(["ownerID"])
+  })
+
+  it.each([
+    [
+      "an unknown key of a permission",
+      good.replace("resource:", "resuorce:"),
+      '4:25 unknown key "resuorce" in a permission'
+    ],
+    [
+      "an unknown key of a group",
+      good.replace("permissions:", "permission:"),
+      '3:5 unknown key "permission" in group scout'
+    ],
+    ["an unknown key at the top", `${good}ghosts: {}\n`, '7:1 unknown key "ghosts" in the policy'],
+    ["a missing key at the top", "groups: {}\n", '1:1 the policy lacks "ghost_mappings"'],
+    ["a group that does not exist", good.replace("[scout]", "[scuot]"), "6:11 ghost Scout is mapped to scuot"],
+    ["a star in the middle", good.replace("vaults/public", "vaults/*/x"), '4:35 "vaults/*/x"'],
+    ["a star within a segment", good.replace("vaults/public", "vaults*"), '4:35 "vaults*"'],
+    ["a star in an action", good.replace("action: read", "action: re*"), '4:19 "re*"'],
+    ["a number for a text", good.replace("action: read", "action: 7"), "4:19 action must be a text"],
+    ["a text for a list", good.replace("[scout]", "scout"), "6:10 groups of Scout must be a list"],
+    [
+      "the same group twice",
+      `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"),
+      "5:3 Map keys must be unique"
+    ],
+    [
+      "the same ghost twice",
+      `${good}  Scout: []\n`,
+      '7:3 Map keys must be unique: "Scout" stands twice in ghost_mappings'
+    ],
+    [
+      "the same key of a permission twice",
+      good.replace("action: read", "action: read, action: write"),
+      "4:25 Map keys must be unique"
+    ],
+    ["two documents", `${good}---\n${good}`, "7:1 there must be one document only"],
+    [
+      "an effect that is neither",
+      good.replace("vaults/public }", "vaults/public, effect: denied }"),
+      '4:58 effect "denied" is neither allow nor deny'
+    ],
+    [
+      "an unknown key of a permission beside an effect",
+      good.replace("vaults/public }", "vaults/public, efect: deny }"),
+      '4:50 unknown key "efect" in a permission'
+    ],
+    [
+      "a text for a list of properties",
+      `${good}resource_paths:\n  todo: ownerID\n`,
+      "8:9 properties of todo must be a list"
+    ],
+    ["YAML that cannot be read", "groups: [\n", "2:1 "],
+    ["an empty file", "", "1:1 the policy must be a mapping"]
+  ])("refuses %s with its line and column", (_, text, problem) => {
+    expect(problemsOf(text).join("\n")).toContain(problem)
+  })
+
+  it("tells all problems at once, in the order of the file", () => {
+    const text = good.replace("resource:", "resuorce:").replace("[scout]", "[scuot]")
+    expect(problemsOf(text).map((line) => line.split(":")[0])).toEqual(["4", "4", "6"])
+  })
+})
+
+describe("loadPolicy", () => {
+  it.scopedLive("lets others go first while it reads a large file, and reads what parsePolicy reads", () =>
+    Effect.gen(function* () {
+      const rules = Array.from({ length: 5_000 }, (_, rule) => `      - { action: read, resource: vaults/${rule}/* }\n`)
+      const text = good.replace("permissions:\n", `permissions:\n${rules.join("")}`)
+      const file = join(yield* temporaryHome, "policy.yaml")
+      writeFileSync(file, text)
+      let turns = 0
+      const count = () => {
+        turns += 1
+        immediate = setImmediate(count)
+      }
+      let immediate = setImmediate(count)
+      const policy = yield* loadPolicy(file)
+      clearImmediate(immediate)
+      expect(policy).toEqual(Either.getOrThrow(parsePolicy(text, file)))
+      expect(turns).toBeGreaterThan(15)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.effect("names a file that is not there, and the variable that names another", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loadPolicy("/nowhere/policy.yaml"))
+      expect(error.message).toContain("/nowhere/policy.yaml:1:1: no such file")
+      expect(error.message).toContain("ACCESS_POLICY_PATH")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.effect("loads the policy that is shipped: the groups and mappings of the contract", () =>
+    Effect.gen(function* () {
+      const policy = yield* loadPolicy("config/access-policy.yaml")
+      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout", "services"])
+      expect(Object.fromEntries(policy.ghostMappings)).toEqual({
+        Supervisor_Managed_Agent: ["admin"],
+        Librarian: ["librarian"],
+        Scout: ["scout"],
+        dan_flory: ["admin"],
+        "service:guardian": ["services"],
+        "service:router": ["services"]
+      })
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})

@@ -1,0 +1,137 @@
+import { statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { describe, expect, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { SignJWT, UnsecuredJWT } from "jose"
+import { Tokens } from "../../../src/gatekeeper/tokens/Tokens.ts"
+import { Settings } from "../../../src/platform/Settings.ts"
+import { signingSecret } from "../../../src/platform/SigningSecret.ts"
+import { temporaryHome } from "../../support/TemporaryHome.ts"
+
+const secret = "a secret of more than thirty-two bytes"
+
+const settingsOf = (variables: Record<string, string>) =>
+  Settings.layer.pipe(
+    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
+  )
+
+const tokens = (variables: Record<string, string> = {}) =>
+  Tokens.layer.pipe(
+    Layer.provide(settingsOf({ JWT_SECRET_KEY: secret, ...variables })),
+    Layer.provide(NodeContext.layer)
+  )
+
+const key = new TextEncoder().encode(secret)
+const now = Math.floor(Date.now() / 1000)
+const sign = (claims: Record<string, unknown>, algorithm = "HS256", signingKey = key) =>
+  Effect.promise(() => new SignJWT(claims).setProtectedHeader({ alg: algorithm }).sign(signingKey))
+
+const verify = (authorization: string | undefined) =>
+  Effect.flatMap(Tokens, (service) => Effect.either(service.verify(authorization))).pipe(
+    Effect.map((result) => {
+      if (result._tag === "Right") return result.right
+      return `${result.left._tag === "Unauthenticated" ? result.left.problem : "unavailable"}: ${result.left.reason}`
+    })
+  )
+
+describe("Tokens", () => {
+  it.live("verifies what it issues, in whatever case the scheme is written", () =>
+    Effect.gen(function* () {
+      const token = Redacted.value(
+        yield* (yield* Tokens).issue("Scout", { groups: ["admin"], timeToLive: Duration.hours(1) })
+      )
+      for (const scheme of ["Bearer", "bearer", "BEARER"]) expect(yield* verify(`${scheme} ${token}`)).toBe("Scout")
+    }).pipe(Effect.provide(tokens()))
+  )
+
+  it.live("refuses what is no bearer token, and says why in words that hold nothing of it", () =>
+    Effect.gen(function* () {
+      const good = yield* sign({ sub: "Scout", exp: now + 60 })
+      expect(yield* verify(undefined)).toBe("missing: Missing Authorization header")
+      expect(yield* verify(" ")).toContain("missing")
+      expect(yield* verify(good)).toContain("scheme")
+      expect(yield* verify(`Basic ${good}`)).toContain("scheme")
+      expect(yield* verify(`Bearer Bearer ${good}`)).toContain("scheme")
+      expect(yield* verify("Bearer garbage")).toBe("invalid: the token is malformed")
+      expect(yield* verify(`Bearer ${good.slice(0, -2)}xx`)).toContain("signature")
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout", exp: now - 1 })}`)).toContain("expired")
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout" })}`)).toContain('"exp"')
+      expect(yield* verify(`Bearer ${yield* sign({ exp: now + 60 })}`)).toContain('"sub"')
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "", exp: now + 60 })}`)).toContain("no subject")
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout", exp: now + 60, nbf: now + 50 })}`)).toContain('"nbf"')
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout", exp: now + 60 }, "HS512")}`)).toContain("algorithm")
+      const unsigned = new UnsecuredJWT({ sub: "Scout", exp: now + 60 }).encode()
+      expect(yield* verify(`Bearer ${unsigned}`)).toMatch(/^(scheme|invalid): /)
+    }).pipe(Effect.provide(tokens()))
+  )
+
+  it.live(
+    "takes no other kind of JWT for a token: a certificate names its agent and expires too, and is no secret",
+    () =>
+      Effect.gen(function* () {
+        const typed = (typ: string) =>
+          Effect.promise(() =>
+            new SignJWT({ sub: "Scout", exp: now + 60 }).setProtectedHeader({ alg: "HS256", typ }).sign(key)
+          )
+        for (const typ of ["JWT", "jwt", "at+jwt", "application/at+jwt"]) {
+          expect(yield* verify(`Bearer ${yield* typed(typ)}`)).toBe("Scout")
+        }
+        for (const typ of ["certificate+jwt", "dpop+jwt", "logout+jwt", ""]) {
+          expect(yield* verify(`Bearer ${yield* typed(typ)}`)).toBe("invalid: the token is another kind of JWT (typ)")
+        }
+      }).pipe(Effect.provide(tokens()))
+  )
+
+  it.live("asks for issuer and audience where they are set", () =>
+    Effect.gen(function* () {
+      const claims = { sub: "Scout", exp: now + 60, iss: "https://issuer.example", aud: "gravitas" }
+      expect(yield* verify(`Bearer ${yield* sign(claims)}`)).toBe("Scout")
+      expect(yield* verify(`Bearer ${yield* sign({ ...claims, iss: "https://other.example" })}`)).toContain('"iss"')
+      expect(yield* verify(`Bearer ${yield* sign({ ...claims, aud: "another" })}`)).toContain('"aud"')
+      expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout", exp: now + 60 })}`)).toContain('"iss"')
+      const own = yield* (yield* Tokens).issue("Scout", { groups: [], timeToLive: Duration.hours(1) })
+      expect(yield* verify(`Bearer ${Redacted.value(own)}`)).toBe("Scout")
+    }).pipe(Effect.provide(tokens({ JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" })))
+  )
+})
+
+describe("signingSecret", () => {
+  const secretIn = (home: string, variables: Record<string, string> = {}) =>
+    signingSecret.pipe(Effect.provide([settingsOf({ GRAVITAS_HOME: home, ...variables }), NodeContext.layer]))
+
+  it.scopedLive("is made once under the home, for its owner's eyes, by however many that start at once", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const made = yield* Effect.all(
+        Array.from({ length: 8 }, () => secretIn(home)),
+        { concurrency: "unbounded" }
+      )
+      expect(new Set(made.map(Redacted.value)).size).toBe(1)
+      expect(statSync(join(home, "jwt-secret")).mode & 0o777).toBe(0o600)
+      expect(Redacted.value(yield* secretIn(home))).toBe(made[0] && Redacted.value(made[0]))
+    })
+  )
+
+  it.scopedLive("is never made up in production", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const refused = yield* Effect.flip(secretIn(home, { NODE_ENV: "production" }))
+      expect(refused.message).toContain("JWT_SECRET_KEY")
+    })
+  )
+
+  it.scopedLive("is refused when its file was cut short, with the way out", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      writeFileSync(join(home, "jwt-secret"), "short")
+      const refused = yield* Effect.flip(secretIn(home))
+      expect(refused.message).toContain(join(home, "jwt-secret"))
+      expect(refused.message).toContain("Remove the file")
+    })
+  )
+})

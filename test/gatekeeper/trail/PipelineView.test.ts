@@ -1,0 +1,81 @@
+import { expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import type { AuditCounters, AuditStatus } from "../../../src/audit/AuditStatus.ts"
+import type { LedgerSource } from "../../../src/audit/ledger/AuditLedger.ts"
+import { pipelineView } from "../../../src/gatekeeper/trail/PipelineView.ts"
+
+const source = crypto.randomUUID()
+
+const ledger: LedgerSource = {
+  source,
+  identity: null,
+  kind: "process",
+  host: "here",
+  pid: 1,
+  startedAt: null,
+  bootId: null,
+  durability: "journal",
+  seenAt: null,
+  lastSeq: 0,
+  lastAt: null,
+  signedOffAt: null,
+  signedOffSeq: null,
+  refused: null,
+  shed: null,
+  unwritten: null,
+  inDoubt: null,
+  committed: 0,
+  deadLettered: 0,
+  replayed: 0,
+  quarantined: 0,
+  checkedSeq: 0,
+  lost: 0,
+  unsignedAfter: null,
+  counted: true
+}
+
+const counters: AuditCounters = {
+  offered: 0,
+  committed: 0,
+  deadLettered: 0,
+  refused: 0,
+  shed: 0,
+  passedOver: 0,
+  notWithdrawn: 0
+}
+
+const status: AuditStatus = {
+  mode: "journal",
+  source,
+  trail: null,
+  accepting: true,
+  depth: 0,
+  beyond: 0,
+  capacity: 10,
+  aside: 0,
+  pendingSize: 0,
+  oldestPendingMillis: null,
+  counters,
+  drain: { _tag: "idle" },
+  restarts: 0,
+  journal: null
+}
+
+const balanceOf = (row: Partial<LedgerSource>, own: Partial<AuditCounters>, depth: number) => {
+  const now = { ...status, counters: { ...counters, ...own }, depth }
+  const deadLetters = { total: 0, waiting: 0 }
+  const page = { sources: [{ ...ledger, ...row }], next: null, deadLetters }
+  const { sources } = pipelineView(now, Either.right(page))
+  return sources?.[0]
+}
+
+it.each([
+  ["before any account", {}, { pending: 10, quarantined: 5, lost: 0, unaccounted: 0 }],
+  ["once it is called lost", { lost: 5 }, { pending: 10, quarantined: 0, lost: 5, unaccounted: 0 }],
+  ["once a part of it is called lost", { lost: 2 }, { pending: 10, quarantined: 3, lost: 2, unaccounted: 0 }],
+  ["once all that waited is written", { committed: 95, lost: 5 }, { pending: 0, quarantined: 0, unaccounted: 0 }],
+  ["while a row is nowhere", { committed: 84 }, { pending: 10, quarantined: 5, lost: 0, unaccounted: 1 }]
+] as const)("what the journal could not give back is counted once, %s", (_when, row, expected) => {
+  const own = { offered: 100, committed: 85, passedOver: 5 }
+  expect(balanceOf({ lastSeq: 100, committed: 85, ...row }, own, 10)).toMatchObject(expected)
+})

@@ -1,0 +1,116 @@
+import { randomUUID } from "node:crypto"
+import { expect, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
+import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
+import { Sessions, type Starting } from "../../../src/guardian/sessions/Sessions.ts"
+import { connect } from "../../../src/platform/Connection.ts"
+import { rowsOf } from "../../support/Gravitas.ts"
+import { guardianRooms } from "../../support/GuardianRooms.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+
+class Url extends Context.Tag("test/Url")<Url, Redacted.Redacted>() {}
+
+const rooms = Layer.unwrapScoped(
+  Effect.map(freshDatabase, (url) =>
+    Layer.mergeAll(Sessions.layer, Certificates.layer).pipe(
+      Layer.provide(SigningKeys.layer),
+      Layer.provide(guardianRooms(url)),
+      Layer.merge(Layer.succeed(Url, url))
+    )
+  )
+)
+
+/** A session about to be started, whose certificate was in force a moment ago. */
+const certified = Effect.gen(function* () {
+  const certificates = yield* Certificates
+  const agent = randomUUID()
+  const now = Math.floor(Date.now() / 1_000)
+  const { claims } = yield* certificates.issue({ agent, version: 1, issuedAt: now, expiresAt: now + 3_600 })
+  const starting: Starting = {
+    agent,
+    sessionId: randomUUID(),
+    certificate: yield* certificates.inForce(agent),
+    requestId: "r",
+    metadata: {}
+  }
+  return { id: claims.jti, starting }
+})
+
+/** Another session of the database, with a transaction that has done `text` and waits. */
+const holding = (text: string, values: ReadonlyArray<unknown>) =>
+  Effect.gen(function* () {
+    const other = yield* connect({ url: yield* Url, applicationName: "gravitas test" })
+    yield* other.query("begin")
+    yield* other.query(text, values)
+    return other.query("commit")
+  })
+
+layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", (it) => {
+  it.effect("does not start on a certificate that was revoked, or edited, since it was looked at", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const revoked = yield* certified
+      yield* (yield* Certificates).revoke(revoked.id, { ghostId: "admin", reason: null })
+      expect(yield* sessions.start(revoked.starting)).toBe(false)
+      const edited = yield* certified
+      const url = yield* Url
+      yield* rowsOf(url, "alter table guardian.certificate disable trigger certificate_only_revoked")
+      yield* rowsOf(url, "update guardian.certificate set signature = 'other' where jti = $1", [edited.id])
+      yield* rowsOf(url, "alter table guardian.certificate enable always trigger certificate_only_revoked")
+      expect(yield* sessions.start(edited.starting)).toBe(false)
+    })
+  )
+
+  it.scoped("waits for a revocation that is under way, and does not start then", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const { id, starting } = yield* certified
+      const commit = yield* holding("update guardian.certificate set revoked_at = now() where jti = $1", [id])
+      const start = yield* Effect.fork(sessions.start(starting))
+      yield* Effect.sleep("300 millis")
+      expect(Option.isNone(yield* Fiber.poll(start))).toBe(true)
+      yield* commit
+      expect(yield* Fiber.join(start)).toBe(false)
+      expect(yield* sessions.find(starting.sessionId)).toBeUndefined()
+    })
+  )
+
+  it.scoped("that another guardian has in hand holds up no other's expiry", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const [held, silent] = [yield* certified, yield* certified]
+      for (const { starting } of [held, silent]) expect(yield* sessions.start(starting)).toBe(true)
+      const commit = yield* holding("select from guardian.session where session_id = $1 for update", [
+        held.starting.sessionId
+      ])
+      yield* Effect.sleep("20 millis")
+      const names = Effect.map(sessions.expire(Duration.millis(10)), (rows) => rows.map(({ sessionId }) => sessionId))
+      expect(yield* Effect.timeout(names, "2 seconds")).toEqual([silent.starting.sessionId])
+      yield* commit
+      expect(yield* names).toEqual([held.starting.sessionId])
+      expect(yield* names).toEqual([])
+    })
+  )
+
+  it.effect("is ended and kept alive as its agent's only", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const { starting } = yield* certified
+      const { agent, sessionId } = starting
+      yield* sessions.start(starting)
+      const other = { sessionId, agent: randomUUID() }
+      expect(yield* sessions.end(other, null)).toBeUndefined()
+      expect(yield* sessions.beat(other)).toBeUndefined()
+      expect((yield* sessions.beat({ sessionId, agent }))?.endedAt).toBeNull()
+      expect((yield* sessions.end({ sessionId, agent }, "out"))?.endReason).toBe("completed")
+      expect(yield* sessions.end(other, null)).toBeUndefined()
+    })
+  )
+})

@@ -1,0 +1,125 @@
+import { readFileSync } from "node:fs"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { loadModels, parseModels } from "../../../src/router/models/ModelsFile.ts"
+
+const parsed = (text: string) => Either.getOrThrow(parseModels(text, "models.yaml"))
+const refused = (text: string) => Either.getOrThrow(Either.flip(parseModels(text, "models.yaml"))).message
+
+const providers = "providers:\n  p: { kind: echo }\n"
+
+describe("parseModels", () => {
+  it("reads the file that is shipped, and every default in it", () => {
+    const { ghosts, providers, shells } = parsed(readFileSync("config/models.yaml", "utf8"))
+    expect(shells.get("gemma2:27b")).toEqual({
+      name: "gemma2:27b",
+      tier: "L1",
+      provider: "ollama",
+      upstreamModel: "gemma2:27b"
+    })
+    expect(shells.get("llama-3.3-70b")?.upstreamModel).toBe("meta-llama/Llama-3.3-70B-Instruct")
+    expect(providers.get("deepinfra")?.apiKeyVariable).toBe("DEEPINFRA_API_KEY")
+    expect(Duration.toMillis(providers.get("ollama")?.timeouts.connect ?? 0)).toBe(1_000)
+    expect(Duration.toMillis(providers.get("gemini")?.timeouts.connect ?? 0)).toBe(5_000)
+    expect(ghosts.get("Librarian")?.shells.map(({ name }) => name)).toEqual(["gemma2:27b", "llama-3.3-70b", "echo"])
+    expect([...new Set([...shells.values()].map(({ tier }) => tier))]).toEqual(["L1", "L2", "L3"])
+  })
+
+  const cases: ReadonlyArray<readonly [string, string, string]> = [
+    ["an unknown key", `${providers}shels: {}\nshells: {}`, 'models.yaml:3:1: unknown key "shels" in the file'],
+    ["what is not YAML", "providers: [", "models.yaml:1:13: "],
+    ["a missing part", "shells: {}", 'the file lacks "providers"'],
+    [
+      "a dangling provider",
+      `${providers}shells:\n  s: { tier: L1, provider: q }`,
+      "models.yaml:4:28: shell s is of provider q"
+    ],
+    [
+      "a dangling shell",
+      `${providers}shells: {}\nghosts:\n  G: { preferred_shell: s }`,
+      "models.yaml:5:25: ghost G names s, which is no shell"
+    ],
+    [
+      "a dangling fallback",
+      `${providers}shells:\n  s: { tier: L1, provider: p }\nghosts:\n  G: { preferred_shell: s, fallback_shells: [t] }`,
+      "models.yaml:6:46: ghost G names t"
+    ],
+    [
+      "a shell named twice by a ghost",
+      `${providers}shells:\n  s: { tier: L1, provider: p }\nghosts:\n  G: { preferred_shell: s, fallback_shells: [s] }`,
+      "names s twice"
+    ],
+    [
+      "a tier that is none",
+      `${providers}shells:\n  s: { tier: L4, provider: p }`,
+      "tier of shell s must be one of L1, L2, L3"
+    ],
+    ["a number as name", `${providers}shells:\n  7: { tier: L1, provider: p }`, "quote it"],
+    [
+      "a name that is given twice",
+      `${providers}shells:\n  s: { tier: L1, provider: p }\n  s: { tier: L2, provider: p }`,
+      "models.yaml:5:3: "
+    ],
+    [
+      "names that differ by case",
+      `${providers}shells:\n  s: { tier: L1, provider: p }\n  S: { tier: L2, provider: p }`,
+      "differ by case only"
+    ],
+    ["a shell called auto", `${providers}shells:\n  auto: { tier: L1, provider: p }`, "must not be called auto"],
+    [
+      "a shell and a ghost of one name",
+      `${providers}shells:\n  s: { tier: L1, provider: p }\nghosts:\n  s: { preferred_shell: s }`,
+      "s is a shell and a ghost"
+    ],
+    [
+      "a provider without a URL",
+      "providers:\n  p: { kind: openai-compatible }\nshells: {}",
+      'models.yaml:2:6: provider p lacks "base_url"'
+    ],
+    [
+      "a URL that is none",
+      "providers:\n  p: { kind: openai-compatible, base_url: ftp://x }\nshells: {}",
+      "must be an http or https URL"
+    ],
+    [
+      "a timeout that is none",
+      "providers:\n  p: { kind: echo, timeouts: { idle: soon } }\nshells: {}",
+      "models.yaml:2:38: idle in timeouts of provider p"
+    ],
+    [
+      "a name too long for the policy",
+      `${providers}shells:\n  ${"ü".repeat(100)}: { tier: L1, provider: p }`,
+      "too long"
+    ]
+  ]
+  for (const [what, text, problem] of cases) {
+    it(`refuses ${what}, with its line and column`, () => expect(refused(text)).toContain(problem))
+  }
+
+  it("repeats neither a key that stands where its variable's name should, nor a password in a URL", () => {
+    const key = refused(
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, api_key_env: sk-SECRET }\nshells: {}"
+    )
+    expect(key).toContain("must be the NAME of a variable")
+    const url = refused("providers:\n  p: { kind: openai-compatible, base_url: 'http://u:SECRET@x/v1' }\nshells: {}")
+    expect(url).toContain("no user, password")
+    expect(key + url).not.toContain("SECRET")
+  })
+
+  it("finds all problems in one run", () => {
+    expect(
+      refused("providers:\n  p: { kind: what }\nshells:\n  s: { tier: L9, provider: q }").split("\n")
+    ).toHaveLength(4)
+  })
+
+  it.effect("says which variable names the file when there is none", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loadModels("/nowhere/models.yaml"))
+      expect(error.message).toContain("no such file")
+      expect(error.message).toContain("ROUTER_MODELS_PATH")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { standardTimeouts } from "../../../src/router/models/TimeoutsReading.ts"
+import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
+import { beginInTime, completeInTime } from "../../../src/router/route/Deadlines.ts"
+import { callOf } from "../support/Calls.ts"
+import { delta, events, type Script, type Upstream, upstream } from "../support/Upstream.ts"
+
+const providerOf = ({ baseUrl }: Upstream) =>
+  makeOpenAiProvider(
+    { name: "p", kind: "openai-compatible", baseUrl, apiKeyVariable: undefined, timeouts: standardTimeouts },
+    Option.none()
+  )
+
+describe("deadlines", () => {
+  const brief = { ...standardTimeouts, firstByte: Duration.millis(100), idle: Duration.millis(100) }
+  const open = (_: unknown, response: Parameters<Script>[1]) =>
+    response.writeHead(200, { "content-type": "text/event-stream" })
+
+  it.scopedLive("a stream that does not begin is given up, and so is its connection", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => void open(_, response).flushHeaders())
+      const provider = yield* providerOf(server)
+      const failure = yield* Effect.flip(Effect.scoped(beginInTime("p", brief, provider.stream(callOf("hi")))))
+      expect(failure).toMatchObject({ kind: "timed_out" })
+      expect(failure.message).toContain("did not begin to answer within 100ms")
+      while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
+    }).pipe(Effect.timeout("5 seconds"))
+  )
+
+  it.scopedLive("a stream that stops is given up", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(
+        yield* upstream((_, response) => void open(_, response).write(events(delta("a"))))
+      )
+      const { first, rest } = yield* beginInTime("p", brief, provider.stream(callOf("hi")))
+      expect(Chunk.size(first)).toBe(1)
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("said nothing more within 100ms")
+    })
+  )
+
+  it.scopedLive("a stream that never ends is given up", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => {
+        open(_, response)
+        const timer = setInterval(() => response.write(events(delta("a"))), 20)
+        response.once("close", () => clearInterval(timer))
+      })
+      const provider = yield* providerOf(server)
+      const timeouts = { ...brief, total: Duration.millis(300) }
+      const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("was not done within 300ms")
+    })
+  )
+
+  it.scopedLive("a stream that begins with nothing but comments is given up as one that does not begin", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => {
+        open(_, response)
+        const timer = setInterval(() => response.write(": wait\n\n"), 20)
+        response.once("close", () => clearInterval(timer))
+      })
+      const provider = yield* providerOf(server)
+      const [took, failure] = yield* beginInTime("p", brief, provider.stream(callOf("hi"))).pipe(
+        Effect.flip,
+        Effect.timed
+      )
+      expect(failure.message).toContain("did not begin to answer within 100ms")
+      expect(Duration.toMillis(took)).toBeLessThan(1_000)
+    })
+  )
+
+  it.scopedLive("the time that its client takes to read is not the provider's", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(
+        yield* upstream((_, response) => {
+          open(_, response).write(events(delta("a")))
+          setTimeout(() => response.end(events(delta("b", "stop"), "[DONE]")), 1_500)
+        })
+      )
+      const timeouts = { ...standardTimeouts, total: Duration.seconds(1) }
+      const { rest } = yield* beginInTime("p", timeouts, provider.stream(callOf("hi")))
+      yield* Effect.sleep("1300 millis")
+      yield* Stream.runDrain(rest)
+    })
+  )
+
+  it.scopedLive("an answer that is not streamed has one for the whole", () =>
+    Effect.gen(function* () {
+      const provider = yield* providerOf(yield* upstream(() => {}))
+      const timeouts = { ...brief, total: Duration.millis(100) }
+      const failure = yield* Effect.flip(completeInTime("p", timeouts, provider.complete(callOf("hi"))))
+      expect(failure.message).toContain("did not answer within 100ms")
+    })
+  )
+})
