@@ -3,10 +3,9 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { Matched } from "../domain/Decision.ts"
 import { errorBody } from "../platform/http/ErrorBody.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
-import { AskedAccess, deniedBy } from "./AccessSchemas.ts"
+import { AskedAccess, deniedBy, Validated } from "./AccessSchemas.ts"
 import {
   Configuration,
   Evaluated,
@@ -46,17 +45,6 @@ const failures = {
   auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
   trailUnreachable: errorBody(statusOf.trail_unreachable, "trail_unreachable")
 }
-
-/** The answer to an allowed request. `audit_id` is the id of its row in the trail. */
-export const Validated = Schema.Struct({
-  allowed: Schema.Literal(true),
-  ghost_id: Schema.String,
-  groups: Schema.Array(Schema.String),
-  audit_id: Schema.String,
-  reason: Schema.String,
-  matched: Schema.NullOr(Matched),
-  policy_version: Schema.String
-}).annotations({ description: "It is allowed." })
 
 class DecisionsGroup extends HttpApiGroup.make("decisions")
   .add(

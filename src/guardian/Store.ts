@@ -1,4 +1,5 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -53,6 +54,24 @@ export interface Store {
   ) => Effect.Effect<A, DatabaseUnavailable | Exclude<E, DatabaseError>>
 }
 
+/** Sessions beside the pool's, of all transactions of the process together: the server has to leave some to everybody. */
+const sessions = Effect.unsafeMakeSemaphore(4)
+
+/** Does it when its turn has come. Whose turn does not come within the deadline has done nothing. */
+const inTurn = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseUnavailable> =>
+  Effect.flatMap(Deferred.make<void>(), (begun) =>
+    Effect.raceFirst(
+      sessions.withPermits(1)(Effect.zipRight(Deferred.succeed(begun, undefined), work)),
+      Deferred.await(begun).pipe(
+        Effect.timeoutFail({
+          duration: deadline,
+          onTimeout: () => new DatabaseUnavailable({ reason: `others waited for it for ${Duration.format(deadline)}` })
+        }),
+        Effect.zipRight(Effect.never)
+      )
+    )
+  )
+
 export const store: Effect.Effect<Store, never, Database> = Effect.map(Database, (database) => ({
   sql: database.pool("guardian"),
   transaction: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) =>
@@ -64,6 +83,7 @@ export const store: Effect.Effect<Store, never, Database> = Effect.map(Database,
     }).pipe(
       Effect.flatMap((connection) => connection.transaction(body(connection))),
       Effect.scoped,
+      inTurn,
       Effect.catchAll(
         (error): Effect.Effect<never, DatabaseUnavailable | Exclude<E, DatabaseError>> =>
           error instanceof DatabaseError ? unavailable(error) : Effect.fail(error as Exclude<E, DatabaseError>)

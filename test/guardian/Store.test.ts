@@ -1,0 +1,58 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { store } from "../../src/guardian/Store.ts"
+import { guardianRooms } from "../support/GuardianRooms.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
+
+const roomsOnFreshDatabase = Layer.unwrapEffect(Effect.map(freshDatabase, guardianRooms))
+
+const four = Array.from({ length: 4 }, (_, index) => index)
+
+describe("transactions of the guardian", () => {
+  it.scopedLive("hold four sessions together at the most, however many are asked for", () =>
+    Effect.gen(function* () {
+      const { transaction } = yield* store
+      let open = 0
+      let most = 0
+      const asked = Array.from({ length: 40 }, (_, index) => index)
+      const pids = yield* Effect.forEach(
+        asked,
+        () =>
+          transaction(({ query }) =>
+            Effect.gen(function* () {
+              most = Math.max(most, ++open)
+              const { rows } = yield* query("select pg_backend_pid() as pid, pg_sleep(0.02)")
+              open--
+              return rows[0]?.["pid"]
+            })
+          ),
+        { concurrency: "unbounded" }
+      )
+      expect(most).toBe(4)
+      expect(new Set(pids).size).toBe(asked.length)
+    }).pipe(Effect.provide(roomsOnFreshDatabase))
+  )
+
+  it.scopedLive("that never had their turn are refused, have done nothing, and hold up nobody after them", () =>
+    Effect.gen(function* () {
+      const { transaction } = yield* store
+      const held = yield* Effect.fork(
+        Effect.forEach(four, () => transaction(() => Effect.sleep("6 seconds")), { concurrency: 4, discard: true })
+      )
+      yield* Effect.sleep("300 millis")
+      let done = 0
+      const late = yield* Effect.forEach(four, () => Effect.flip(transaction(() => Effect.sync(() => done++))), {
+        concurrency: 4
+      })
+      expect(late.map(({ message }) => message)).toEqual(
+        four.map(() => expect.stringContaining("others waited for it"))
+      )
+      expect(done).toBe(0)
+      yield* Fiber.join(held)
+      yield* Effect.forEach(four, () => transaction(() => Effect.sync(() => done++)), { concurrency: 4 })
+      expect(done).toBe(4)
+    }).pipe(Effect.provide(roomsOnFreshDatabase))
+  )
+})
