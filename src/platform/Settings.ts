@@ -21,7 +21,7 @@ import { type GuardianSettings, guardianSettings } from "./GuardianSettings.ts"
 import { type RouterSettings, routerSettings } from "./RouterSettings.ts"
 import * as Setting from "./Setting.ts"
 import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
-import { type TokenSettings, tokenSettings } from "./TokenSettings.ts"
+import { issuerProblem, type TokenSettings, tokenSettings } from "./TokenSettings.ts"
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
 export type MigrateOnStart = "upgrade" | "verify" | "off"
@@ -145,10 +145,11 @@ const config: Config.Config<SettingsValues> = Config.all({
   telemetry: telemetrySettings
 }).pipe(
   Config.mapOrFail((given) => {
-    const problem = given.gatekeeper.authDisabled ? authDisabledProblem(given.environment, given.host) : undefined
-    return problem === undefined
-      ? Either.right(given)
-      : Either.left(ConfigError.InvalidData(["AUTH_DISABLED"], problem))
+    const refusal = (name: string, problem: string) => Either.left(ConfigError.InvalidData([name], problem))
+    const open = given.gatekeeper.authDisabled ? authDisabledProblem(given.environment, given.host) : undefined
+    if (open !== undefined) return refusal("AUTH_DISABLED", open)
+    const unbound = issuerProblem(given.environment, given.jwt)
+    return unbound === undefined ? Either.right(given) : refusal(...unbound)
   }),
   Config.map(({ urls, ...rest }) => ({
     ...rest,

@@ -158,3 +158,20 @@ export const tokenSettings: Config.Config<TokenSettings> = given.pipe(
     })
   })
 )
+
+/**
+ * Of an issuer's tokens not all are meant for this house (RFC 8725, section 3.9): in production those are told apart. Which
+ * setting is missing, and why; undefined where none is.
+ */
+export const issuerProblem = (
+  environment: string,
+  { audience, issuer, jwks }: TokenSettings
+): readonly [name: string, problem: string] | undefined => {
+  if (environment !== "production" || Option.isNone(jwks)) return undefined
+  const why = "is needed with JWKS_URL and NODE_ENV=production"
+  if (Option.isNone(issuer)) return ["JWT_ISSUER", `${why}: the \`iss\` of the tokens that are believed`]
+  if (Option.isNone(audience)) {
+    return ["JWT_AUDIENCE", `${why}: else a token that the issuer gave out for another program would be believed`]
+  }
+  return undefined
+}

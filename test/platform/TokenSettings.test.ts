@@ -46,6 +46,29 @@ describe("the settings of tokens", () => {
   )
 })
 
+describe("an issuer's tokens in production", () => {
+  const production = { NODE_ENV: "production", JWKS_URL: url }
+
+  it.effect.each([
+    [production, "JWT_ISSUER is needed with JWKS_URL"],
+    [{ ...production, JWT_ISSUER: "https://issuer.example" }, "JWT_AUDIENCE is needed with JWKS_URL"],
+    [{ ...production, JWT_AUDIENCE: "gravitas" }, "JWT_ISSUER is needed with JWKS_URL"]
+  ] as const)("are not believed whomever they are for: %o is refused", ([variables, problem]) =>
+    Effect.gen(function* () {
+      expect(yield* load(variables)).toEqual(Either.left(expect.stringContaining(problem.replace(" ", ": "))))
+    })
+  )
+
+  it.effect("are believed where both are told; elsewhere neither is asked for", () =>
+    Effect.gen(function* () {
+      const both = { ...production, JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" }
+      for (const variables of [both, { JWKS_URL: url }, { NODE_ENV: "production", JWT_SECRET_KEY: secret }]) {
+        expect(Either.isRight(yield* load(variables))).toBe(true)
+      }
+    })
+  )
+})
+
 describe("AUTH_DISABLED", () => {
   it.effect.each([
     [{ AUTH_DISABLED: "true" }, true],
