@@ -59,18 +59,18 @@ const sessions = Effect.unsafeMakeSemaphore(4)
 
 /** Does it when its turn has come. Whose turn does not come within the deadline has done nothing. */
 const inTurn = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseUnavailable> =>
-  Effect.flatMap(Deferred.make<void>(), (begun) =>
-    Effect.raceFirst(
-      sessions.withPermits(1)(Effect.zipRight(Deferred.succeed(begun, undefined), work)),
-      Deferred.await(begun).pipe(
-        Effect.timeoutFail({
-          duration: deadline,
-          onTimeout: () => new DatabaseUnavailable({ reason: `others waited for it for ${Duration.format(deadline)}` })
-        }),
-        Effect.zipRight(Effect.never)
-      )
+  Effect.flatMap(Deferred.make<void>(), (begun) => {
+    const inOrder = sessions.withPermits(1)(Effect.zipRight(Deferred.succeed(begun, undefined), work))
+    const tooLate = Deferred.await(begun).pipe(
+      Effect.timeoutFail({
+        duration: deadline,
+        onTimeout: () => new DatabaseUnavailable({ reason: `others waited for it for ${Duration.format(deadline)}` })
+      }),
+      Effect.zipRight(Effect.never)
     )
-  )
+    // Also where the caller itself must not be interrupted: who loses the race could not be ended.
+    return Effect.raceFirst(Effect.interruptible(inOrder), Effect.interruptible(tooLate))
+  })
 
 export const store: Effect.Effect<Store, never, Database> = Effect.map(Database, (database) => ({
   sql: database.pool("guardian"),

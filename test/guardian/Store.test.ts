@@ -11,6 +11,16 @@ const roomsOnFreshDatabase = Layer.unwrapEffect(Effect.map(freshDatabase, guardi
 const four = Array.from({ length: 4 }, (_, index) => index)
 
 describe("transactions of the guardian", () => {
+  it.scopedLive("end also where whoever asks must not be interrupted", () =>
+    Effect.gen(function* () {
+      const { transaction } = yield* store
+      const asked = Effect.uninterruptible(transaction(({ query }) => query("select 1 as one")))
+      expect(
+        (yield* Effect.timeoutFail(Effect.disconnect(asked), { duration: "5 seconds", onTimeout: () => "never" })).rows
+      ).toEqual([{ one: 1 }])
+    }).pipe(Effect.provide(roomsOnFreshDatabase))
+  )
+
   it.scopedLive("hold four sessions together at the most, however many are asked for", () =>
     Effect.gen(function* () {
       const { transaction } = yield* store
@@ -43,9 +53,13 @@ describe("transactions of the guardian", () => {
       )
       yield* Effect.sleep("300 millis")
       let done = 0
-      const late = yield* Effect.forEach(four, () => Effect.flip(transaction(() => Effect.sync(() => done++))), {
-        concurrency: 4
-      })
+      const late = yield* Effect.forEach(
+        four,
+        () => Effect.flip(Effect.uninterruptible(transaction(() => Effect.sync(() => done++)))),
+        {
+          concurrency: 4
+        }
+      )
       expect(late.map(({ message }) => message)).toEqual(
         four.map(() => expect.stringContaining("others waited for it"))
       )

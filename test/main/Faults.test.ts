@@ -75,23 +75,23 @@ const faults: Readonly<Record<number, Fault>> = {
         "answers the official client through router, gatekeeper, guardian and echo, and one request id finds every hop"
       ],
       ["main/Router", "goes past a shell that the caller may not use (fault 8)"],
-      ["gatekeeper/Policy", "lets a trailing /* match by whole segments only"]
+      ["gatekeeper/policy/Policy", "lets a trailing /* match by whole segments only"]
     ]
   },
   9: {
     was: "a token was read by taking `Bearer ` out, from any issuer for any audience, under a secret that everybody knew",
     proofs: [
-      ["gatekeeper/Tokens", "verifies what it issues, in whatever case the scheme is written"],
-      ["gatekeeper/Tokens", "refuses what is no bearer token, and says why in words that hold nothing of it"],
-      ["gatekeeper/Tokens", "asks for issuer and audience where they are set"],
-      ["gatekeeper/Tokens", "is never made up in production"]
+      ["gatekeeper/tokens/Tokens", "verifies what it issues, in whatever case the scheme is written"],
+      ["gatekeeper/tokens/Tokens", "refuses what is no bearer token, and says why in words that hold nothing of it"],
+      ["gatekeeper/tokens/Tokens", "asks for issuer and audience where they are set"],
+      ["gatekeeper/tokens/Tokens", "is never made up in production"]
     ]
   },
   10: {
     was: "AUTH_DISABLED made everybody an admin, and no row told",
     proofs: [
       [
-        "main/PolicyReload",
+        "main/AuthDisabled",
         "makes everybody the ghost anonymous, who may do what the policy says, in rows that are marked"
       ],
       ["platform/TokenSettings", "AUTH_DISABLED"]
@@ -100,7 +100,10 @@ const faults: Readonly<Record<number, Fault>> = {
   11: {
     was: "no signature was verified, sessions were in memory, and a second start of one was allowed",
     proofs: [
-      ["guardian/CertificateSeal", "is refused when any one bit of its signature is altered, each of them tried"],
+      [
+        "guardian/certificates/CertificateSeal",
+        "is refused when any one bit of its signature is altered, each of them tried"
+      ],
       [
         "main/GuardianCertificates",
         "certify nothing once their row is edited, and nobody can take a revocation back (fault 11)"
@@ -112,8 +115,11 @@ const faults: Readonly<Record<number, Fault>> = {
   12: {
     was: "the router read the last message alone, hid failures and the model behind the one asked for, and kept no history",
     proofs: [
-      ["router/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
-      ["router/OpenAiProvider", "sends the whole conversation, the limits and its key, and asks for the usage"],
+      ["router/chat/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
+      [
+        "router/providers/OpenAiProvider",
+        "sends the whole conversation, the limits and its key, and asks for the usage"
+      ],
       ["main/Router", "streams for the official client, with the usage where it is asked for"],
       ["main/Router", "honours max_tokens (fault 12)"],
       [

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { decodeJwt } from "jose"
 import { request, signingSecret } from "../support/Gravitas.ts"
+import { signingKey } from "../support/Guardian.ts"
 import { program, tsxLoader } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
@@ -57,11 +58,16 @@ describe("the program's settings and command line", () => {
   it.scopedLive("starts in production with real secrets only", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
-      const running = yield* program({
-        environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production" }
-      })
-      expect((yield* running.ended()).code).toBe(1)
-      expect(running.stderr()).toContain("JWT_SECRET_KEY")
+      for (const [missing, given] of [
+        ["GUARDIAN_SIGNING_KEY", { JWT_SECRET_KEY: signingSecret }],
+        ["JWT_SECRET_KEY", { GUARDIAN_SIGNING_KEY: signingKey }]
+      ] as const) {
+        const running = yield* program({
+          environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production", ...given }
+        })
+        expect((yield* running.ended()).code).toBe(1)
+        expect(running.stderr()).toContain(`${missing} is not set`)
+      }
     })
   )
 
