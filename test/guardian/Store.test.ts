@@ -69,4 +69,26 @@ describe("transactions of the guardian", () => {
       expect(done).toBe(4)
     }).pipe(Effect.provide(roomsOnFreshDatabase))
   )
+
+  it.scopedLive("are done to their end where the caller must not be interrupted, and not begun by one that left", () =>
+    Effect.gen(function* () {
+      const { transaction } = yield* store
+      let done = 0
+      const slow = transaction(() =>
+        Effect.zipRight(
+          Effect.sleep("500 millis"),
+          Effect.sync(() => done++)
+        )
+      )
+      const kept = yield* Effect.fork(Effect.uninterruptible(slow))
+      yield* Effect.sleep("250 millis")
+      yield* Fiber.interrupt(kept)
+      expect(done).toBe(1)
+      const left = yield* Effect.fork(slow)
+      yield* Effect.sleep("250 millis")
+      yield* Fiber.interrupt(left)
+      yield* Effect.sleep("500 millis")
+      expect(done).toBe(1)
+    }).pipe(Effect.provide(roomsOnFreshDatabase))
+  )
 })

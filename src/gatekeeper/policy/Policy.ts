@@ -41,18 +41,30 @@ export const matchesResource = (pattern: string, resource: string): boolean => {
 
 export const matchesAction = (pattern: string, action: string): boolean => pattern === "*" || pattern === action
 
-/** A path without its empty segments: what resolves it takes `a//b` and `a/b/` for `a/b`. */
-export const withoutEmptySegments = (resource: string): string =>
-  resource.includes("//") || resource.startsWith("/") || resource.endsWith("/")
-    ? resource
-        .split("/")
-        .filter((segment) => segment !== "")
-        .join("/")
-    : resource
+/** A path, and what it is without its empty segments: what resolves it takes `a//b`, `/a/b` and `a/b/` for `a/b`. */
+export const spellings = (path: string): ReadonlyArray<string> =>
+  path.includes("//") || path.startsWith("/") || path.endsWith("/")
+    ? [
+        path,
+        path
+          .split("/")
+          .filter((segment) => segment !== "")
+          .join("/")
+      ]
+    : [path]
 
-/** As `matchesResource`; a deny also matches what is `resource` but for empty segments, so that none gets around it by them. */
+/** The same of a pattern; what is no wildcard in it becomes none. */
+export const patternSpellings = (pattern: string): ReadonlyArray<string> => {
+  if (!pattern.endsWith("/*")) return spellings(pattern).filter((one) => one === pattern || !/^\*$|\/\*$/.test(one))
+  const [, plain] = spellings(pattern.slice(0, -1))
+  return plain === undefined || `${plain}/*` === pattern ? [pattern] : [pattern, plain === "" ? "*" : `${plain}/*`]
+}
+
+/** As `matchesResource`; a deny also matches where the two differ in empty segments alone, so that none gets around it by them. */
 export const appliesTo = ({ effect, resource: pattern }: Permission, resource: string): boolean =>
-  matchesResource(pattern, resource) || (effect === "deny" && matchesResource(pattern, withoutEmptySegments(resource)))
+  effect === "allow"
+    ? matchesResource(pattern, resource)
+    : patternSpellings(pattern).some((rule) => spellings(resource).some((one) => matchesResource(rule, one)))
 
 const matches = (permission: Permission, { action, resource }: Question): boolean =>
   matchesAction(permission.action, action) && appliesTo(permission, resource)

@@ -3,10 +3,11 @@ import {
   decidedBy,
   noGroups,
   type Policy,
+  patternSpellings,
   type Question,
   type Rule,
-  undecidedReason,
-  withoutEmptySegments
+  spellings,
+  undecidedReason
 } from "./Policy.ts"
 
 /** Of one pattern and action: the first rule of each group. A later one of the same group never decides. */
@@ -58,6 +59,11 @@ const nodeAt = (root: Node, path: string): Node => {
     node = child
   }
   return node
+}
+
+const placeOf = (root: Node, all: Rules, pattern: string): Rules => {
+  if (pattern === "*") return all
+  return pattern.endsWith("/*") ? nodeAt(root, pattern.slice(0, -2)).below : nodeAt(root, pattern).here
 }
 
 const standingOf = (groups: ReadonlyArray<string>): Standing => {
@@ -115,14 +121,10 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
   const all = emptyRules()
   for (const [group, permissions] of policy.groups) {
     for (const [index, permission] of permissions.entries()) {
-      const { resource } = permission
-      const rules =
-        resource === "*"
-          ? all
-          : resource.endsWith("/*")
-            ? nodeAt(root, resource.slice(0, -2)).below
-            : nodeAt(root, resource).here
-      put(rules, { group, rule: index + 1, permission })
+      const { effect, resource } = permission
+      for (const pattern of effect === "deny" ? patternSpellings(resource) : [resource]) {
+        put(placeOf(root, all, pattern), { group, rule: index + 1, permission })
+      }
     }
   }
   const standings = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, standingOf(groups)]))
@@ -131,8 +133,8 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
       const standing = standings.get(ghostId) ?? nobody
       if (standing.groups.length === 0) return standing.undecided
       const found = onTheWay(root, all, resource)
-      const plain = withoutEmptySegments(resource)
-      const denying = plain === resource ? found : [...found, ...onTheWay(root, all, plain)]
+      const [, plain] = spellings(resource)
+      const denying = plain === undefined ? found : [...found, ...onTheWay(root, all, plain)]
       for (const effect of ["deny", "allow"] as const) {
         let first: Rule | undefined
         for (const rules of effect === "deny" ? denying : found) {
