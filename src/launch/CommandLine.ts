@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AuditCommandRun from "../audit/commands/CommandRun.ts"
@@ -15,6 +16,7 @@ import { migrateCommand } from "../migrator/commands/Commands.ts"
 import * as MigrateReport from "../migrator/commands/Report.ts"
 import { appVersion } from "../platform/AppVersion.ts"
 import { unambiguous } from "../platform/console/Flags.ts"
+import { groupHelp } from "../platform/console/GroupHelp.ts"
 import { reportUsage } from "../platform/console/UsageReport.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
@@ -73,8 +75,22 @@ const reporting = new Map<string, object>([
   ["policy", AuditCommandRun.unasked]
 ])
 
+/** What follows the program's own path. */
+const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)
+
+const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter((word) => !word.startsWith("-"))
+
+const asksForHelp = (words: ReadonlyArray<string>): boolean =>
+  argumentsOf(words).some((word) => word === "--help" || word === "-h")
+
 /** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
 export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
+  const migrate = migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput))
+  const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))
+  const journal = journalCommand.pipe(Command.provide(dotEnv(".env")))
+  const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))
+  const certificate = certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput))
+  const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
     const onUnwritten = (count: number) =>
@@ -87,18 +103,30 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
   }).pipe(
     Command.withDescription(
       "Runs the services, each on its own port. Examples: `gravitas` runs all three; `gravitas gatekeeper router` those two; " +
-        "`gravitas migrate status` shows the schemas; `gravitas token Scout` prints a token."
+        "`gravitas migrate status` shows the schemas; `gravitas token Scout` prints a token; `gravitas --completions bash` makes " +
+        "the shell complete its words."
     ),
     Command.withSubcommands([
-      migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput)),
-      trailCommand(trailDatabase).pipe(Command.provide(commandOutput)),
-      journalCommand.pipe(Command.provide(dotEnv(".env"))),
-      deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput)),
-      certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput)),
-      policyCommand.pipe(Command.provide(dotEnv(".env"))),
+      migrate,
+      trail,
+      journal,
+      deadLetters,
+      certificate,
+      policy,
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
+  const helps: ReadonlyMap<string, () => string> = new Map([
+    ["", () => groupHelp(gravitas, "gravitas", "gravitas [<service>...] | gravitas <command> [options]")],
+    ["migrate", () => groupHelp(migrate, "gravitas migrate")],
+    ["trail", () => groupHelp(trail, "gravitas trail")],
+    ["journal", () => groupHelp(journal, "gravitas journal")],
+    ["dead-letters", () => groupHelp(deadLetters, "gravitas dead-letters")],
+    ["certificate", () => groupHelp(certificate, "gravitas certificate")],
+    ["policy", () => groupHelp(policy, "gravitas policy")]
+  ])
+  const help = asksForHelp(words) ? helps.get(commandWords(words).join(" ")) : undefined
+  if (help !== undefined) return Console.log(help())
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
   return reportUsage(words, reporting)(run(unambiguous(words)))
 }

@@ -166,7 +166,13 @@ describe("the program's settings and command line", () => {
     Effect.gen(function* () {
       const help = yield* program({ args: ["--help"] })
       expect((yield* help.ended()).code).toBe(0)
-      expect(help.stdout()).toMatch(/migrate[\s\S]*token/)
+      expect(help.stdout()).toMatch(/- migrate +Brings the schemas[^\n]*\n[\s\S]*- token +Prints/)
+      const ofGroup = yield* program({ args: ["migrate", "--help"] })
+      expect((yield* ofGroup.ended()).code).toBe(0)
+      expect(ofGroup.stdout()).toMatch(/--dry-run[\s\S]*- downgrade +Reverts[^\n]*\n[\s\S]*- upgrade +Applies/)
+      for (const text of [help.stdout(), ofGroup.stdout()]) {
+        expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThan(220)
+      }
       // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are what must not be there
       expect(help.stdout()).not.toMatch(/\u001b/)
       const version = yield* program({ args: ["--version"] })
