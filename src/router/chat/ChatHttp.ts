@@ -24,9 +24,9 @@ import { choose, type NoRoute } from "../route/Routing.ts"
 import { tell } from "../Trail.ts"
 import { wholeBody } from "./AnswerBody.ts"
 import { maximumBodyBytes, parseChatRequest } from "./ChatRequest.ts"
+import { closeOver, closeUnread } from "./Closing.ts"
 import { Farewell } from "./Farewell.ts"
 import { streamedAnswer } from "./StreamedAnswer.ts"
-import { closeUnread } from "./Unread.ts"
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   switch (route._tag) {
@@ -92,6 +92,7 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
         includeUsage: chat.includeUsage
       }
       yield* Effect.forkScoped(closeUnread(course, request, providers.standing(routed.shell.provider).spec.timeouts))
+      yield* Effect.forkScoped(closeOver(course, request))
       const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
       if (routed.answer._tag === "Streamed") {
         return HttpServerResponse.stream(streamedAnswer(farewell, course, frame, routed.answer, storeContent), {
