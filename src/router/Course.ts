@@ -1,6 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as FiberId from "effect/FiberId"
 import type { GuardianRefused } from "../peers/Guardian.ts"
+import type { CutOff } from "../platform/http/CutOff.ts"
 import type { Usage } from "./chat/ChatAnswer.ts"
 import type { ChatRequest } from "./chat/ChatRequest.ts"
 import type { Shell } from "./models/Catalog.ts"
@@ -35,10 +36,10 @@ export interface Course {
   /** Shells that were asked and did not answer, each with its reason. */
   readonly tried: Array<string>
   /**
-   * Why the connection was closed at this side: the program ends, the client did not read, or the session may not go on. Undefined:
-   * the client hung up.
+   * Why the connection was closed at this side: as the listener says, or because the client did not read, or the session may not
+   * go on. Undefined: the client hung up.
    */
-  cut: "shutdown" | "unread" | "session_over" | undefined
+  cut: CutOff | "unread" | "session_over" | undefined
 }
 
 export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | "startedAtMillis">): Course => ({

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { Gatekeeper } from "../../peers/Gatekeeper.ts"
-import { wasCutOff } from "../../platform/http/CutOff.ts"
+import { cutOffOf } from "../../platform/http/CutOff.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { identify } from "../Caller.ts"
@@ -120,7 +120,7 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
       // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
       yield* Effect.acquireRelease(farewell.begin(course), () =>
         Effect.suspend(() => {
-          if (wasCutOff(request)) course.cut ??= "shutdown"
+          course.cut ??= cutOffOf(request)
           return farewell.end(course)
         })
       )

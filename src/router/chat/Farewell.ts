@@ -26,6 +26,7 @@ const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteFact, "
 const cuts = {
   client: "the client hung up",
   shutdown: "the router ended before the answer was whole",
+  timeout: "the request did not arrive in time",
   unread: "the client did not read its answer in time",
   session_over: "the guardian let its session go on no longer"
 } as const
