@@ -54,9 +54,9 @@ const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavail
     : new PeerUnavailable({ peer: "guardian", reason: message })
 }
 
-/** Two heartbeats may be lost before the session is. */
+/** Two heartbeats may be lost before the session is: the third comes before its time is over. */
 const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
-  Duration.max(Duration.times(timeout, 1 / 3), Duration.millis(100))
+  Duration.max(Duration.times(timeout, 1 / 4), Duration.millis(100))
 
 /** Asks the guardian over HTTP, by the client that its contract yields. */
 export class Guardian extends Context.Tag("peers/Guardian")<
@@ -74,10 +74,11 @@ export class Guardian extends Context.Tag("peers/Guardian")<
       }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
     /**
-     * Lets the guardian hear of a session, so that it does not expire, until this is interrupted or the guardian refuses. The first
-     * time after a third of `GUARDIAN_SESSION_TIMEOUT` as it is set here; from then on as the guardian itself says.
+     * Lets the guardian hear of a session, so that it does not expire, until this is interrupted or the guardian refuses: the refusal
+     * is what it gives. The first time after a quarter of `GUARDIAN_SESSION_TIMEOUT` as it is set here; from then on as the guardian
+     * itself says.
      */
-    readonly keepAlive: (question: Asker & { readonly sessionId: string }) => Effect.Effect<void>
+    readonly keepAlive: (question: Asker & { readonly sessionId: string }) => Effect.Effect<GuardianRefused>
     readonly endSession: (
       question: Asker & { readonly sessionId: string }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
@@ -113,7 +114,7 @@ export class Guardian extends Context.Tag("peers/Guardian")<
 
       return {
         keepAlive: (question) => {
-          const beatAfter = (pause: Duration.Duration): Effect.Effect<void> =>
+          const beatAfter = (pause: Duration.Duration): Effect.Effect<GuardianRefused> =>
             Effect.zipRight(Effect.sleep(pause), heartbeat(question)).pipe(
               Effect.matchEffect({
                 onSuccess: ({ expires_at, last_seen_at }) =>
@@ -121,7 +122,7 @@ export class Guardian extends Context.Tag("peers/Guardian")<
                 onFailure: (failure) =>
                   Effect.zipRight(
                     Effect.logWarning(`Session ${question.sessionId} was not kept alive: ${failure.message}`),
-                    failure._tag === "PeerUnavailable" ? beatAfter(pause) : Effect.void
+                    failure._tag === "PeerUnavailable" ? beatAfter(pause) : Effect.succeed(failure)
                   )
               })
             )

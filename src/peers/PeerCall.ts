@@ -61,6 +61,7 @@ const reasonOf = (failure: CallFailure): string => {
 /**
  * What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. Nor does a
  * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
+ * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
  */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   if (Exit.isSuccess(exit)) return "answered"
@@ -68,7 +69,8 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
   if (!(failure.value instanceof PeerUnavailable)) return "answered"
   const { status } = failure.value
-  return status !== undefined && status >= 400 && status < 500 ? "answered" : "failed"
+  if (status === undefined || status === 408 || status === 429) return "failed"
+  return status >= 400 && status < 500 ? "answered" : "failed"
 }
 
 /**

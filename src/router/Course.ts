@@ -1,3 +1,7 @@
+import * as Deferred from "effect/Deferred"
+import * as FiberId from "effect/FiberId"
+import type { GuardianRefused } from "../peers/Guardian.ts"
+import type { CutOff } from "../platform/http/CutOff.ts"
 import type { Usage } from "./chat/ChatAnswer.ts"
 import type { ChatRequest } from "./chat/ChatRequest.ts"
 import type { Shell } from "./models/Catalog.ts"
@@ -10,7 +14,7 @@ export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
 
 /**
  * What is known of one request while it runs, for its end: whoever ends it, the provider, the client or the server, the trail, the
- * history and the session learn what was true then. Only the request's own fiber writes to it.
+ * history and the session learn what was true then. The request's own fiber writes to it; `cut` alone is written by who closes.
  */
 export interface Course {
   readonly requestId: string
@@ -20,6 +24,8 @@ export interface Course {
   /** As the gatekeeper knows the caller. */
   ghostId: string | undefined
   sessionId: string | undefined
+  /** Why the session may not go on, once the guardian said so: a certificate was revoked, or the session is over. */
+  readonly sessionOver: Deferred.Deferred<GuardianRefused>
   /** The shell that is being asked, or has answered. */
   shell: Shell | undefined
   usage: Usage | undefined
@@ -29,8 +35,11 @@ export interface Course {
   outcome: RouteOutcome | undefined
   /** Shells that were asked and did not answer, each with its reason. */
   readonly tried: Array<string>
-  /** Why the connection was closed at this side: the program ends, or the client did not read. Undefined: the client hung up. */
-  cut: "shutdown" | "unread" | undefined
+  /**
+   * Why the connection was closed at this side: as the listener says, or because the client did not read, or the session may not
+   * go on. Undefined: the client hung up.
+   */
+  cut: CutOff | "unread" | "session_over" | undefined
 }
 
 export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | "startedAtMillis">): Course => ({
@@ -38,6 +47,7 @@ export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | 
   request: undefined,
   ghostId: undefined,
   sessionId: undefined,
+  sessionOver: Deferred.unsafeMake(FiberId.none),
   shell: undefined,
   usage: undefined,
   finishReason: undefined,

@@ -66,10 +66,11 @@ describe("a question to the guardian", () => {
         return count < 5 ? json(response, 200, alive) : json(response, 409, refusal("session_over"))
       })
       const guarding = Effect.flatMap(Guardian, (guardian) => guardian.keepAlive({ ...asker, sessionId: "s" }))
-      yield* guarding.pipe(
+      const over = yield* guarding.pipe(
         Effect.timeout("10 seconds"),
         Effect.provide(peersAt(peer.url, "250ms", { GUARDIAN_SESSION_TIMEOUT: "1s" }))
       )
+      expect(over).toMatchObject({ _tag: "GuardianRefused", code: "session_over" })
       expect(peer.seen.map(({ path }) => path)).toEqual(Array.from({ length: 5 }, () => "/session/heartbeat"))
       expect(peer.seen[0]).toMatchObject({ headers: { authorization: "Bearer t" }, body: '{"session_id":"s"}' })
     })

@@ -71,6 +71,26 @@ describe("a call of a peer", () => {
     })
   )
 
+  const statuses = [
+    [405, "is not held against it"],
+    [404, "is not held against it"],
+    [408, "is a failure"],
+    [414, "is not held against it"],
+    [429, "is a failure"],
+    [431, "is not held against it"],
+    [500, "is a failure"],
+    [502, "is a failure"]
+  ] as const
+  for (const [status, what] of statuses) {
+    it.scopedLive(`that gets ${status} of what stands before the peer: ${what}`, () =>
+      Effect.gen(function* () {
+        const peer = yield* peerServer((response) => json(response, status, {}))
+        yield* Effect.repeatN(ask, 5).pipe(Effect.provide(peersAt(peer.url)))
+        expect(peer.seen.length).toBe(what === "is a failure" ? 5 : 6)
+      })
+    )
+  }
+
   it.scopedLive("is not held against a peer that cannot read one caller's request", () =>
     Effect.gen(function* () {
       let status = 431

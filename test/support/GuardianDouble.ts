@@ -24,6 +24,8 @@ const refusal = (code: string, requestId: string | undefined) => ({
   detail: code
 })
 
+const in15Minutes = () => new Date(Date.now() + 15 * 60_000).toISOString()
+
 /** A real server that speaks the guardian's contract for work (`guardian/Api.ts`), and says what a test tells it to. */
 export const guardianDouble = Effect.acquireRelease(
   Effect.async<GuardianDouble & { readonly server: Http.Server }>((resume) => {
@@ -55,6 +57,11 @@ export const guardianDouble = Effect.acquireRelease(
         if (verdict === "not_certified") return answer(403, refusal("not_certified", requestId))
         if (path === "/validate") {
           return answer(200, { valid: true, agent: body["agent"], issued_at: now, expires_at: now })
+        }
+        if (path === "/session/heartbeat") {
+          return sessions.has(String(body["session_id"]))
+            ? answer(200, { session_id: body["session_id"], last_seen_at: now, expires_at: in15Minutes() })
+            : answer(404, refusal("session_not_found", requestId))
         }
         if (verdict === "session_exists") return answer(409, refusal("session_exists", requestId))
         sessions.add(String(body["session_id"]))

@@ -2,13 +2,16 @@ import type { IncomingMessage } from "node:http"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 
-const cutOff = new WeakSet<IncomingMessage>()
+/** Why the server closes a connection before the answer is whole: its own end came, or the request did not arrive in time. */
+export type CutOff = "shutdown" | "timeout"
+
+const cutOff = new WeakMap<IncomingMessage, CutOff>()
 
 /** Says, before the connection is closed, that the server does it and not the client. */
-export const markCutOff = (request: IncomingMessage): void => {
-  cutOff.add(request)
+export const markCutOff = (request: IncomingMessage, why: CutOff): void => {
+  cutOff.set(request, why)
 }
 
-/** Whether the server's own end came before the answer's: to the handler both look like a client that hung up. */
-export const wasCutOff = (request: HttpServerRequest.HttpServerRequest): boolean =>
-  cutOff.has(NodeHttpServerRequest.toIncomingMessage(request))
+/** Why the server closed the connection; undefined where it did not. To the handler both look like a client that hung up. */
+export const cutOffOf = (request: HttpServerRequest.HttpServerRequest): CutOff | undefined =>
+  cutOff.get(NodeHttpServerRequest.toIncomingMessage(request))

@@ -61,6 +61,9 @@ const refuseWhileDraining = (
 /** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
 export const maximumHeaderBytes = 32 * 1024
 
+/** Node's code for a request that did not arrive in time. */
+const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
+
 /** What Node could not read as a request at all gets the body of every other refusal; there is nothing to decide or record. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   if (!socket.writable) return void socket.destroy()
@@ -68,7 +71,7 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
   const answer =
     error.code === "HPE_HEADER_OVERFLOW"
       ? { status: "431 Request Header Fields Too Large", message: `the headers are over ${maximumHeaderBytes} bytes` }
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      : error.code === requestTimedOut
         ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
         : { status: "400 Bad Request", message: "this is not an HTTP request" }
   const body = errorText({ code: "unreadable_request", message: answer.message, requestId: id })
@@ -134,7 +137,12 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       }
       options.handler(request, response)
     })
-    server.on("clientError", refuseUnreadable)
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      if (error.code === requestTimedOut) {
+        for (const { req } of inFlight) if (req.socket === socket) markCutOff(req, "timeout")
+      }
+      refuseUnreadable(error, socket)
+    })
     const idle = Effect.async<void>((resume) => {
       onIdle = () => resume(Effect.void)
       if (inFlight.size === 0) resume(Effect.void)
@@ -153,7 +161,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       }
       // Kept-alive clients get a moment for a request that is answered 503 and closes; then nothing may hold the shutdown.
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
-      for (const { req } of inFlight) markCutOff(req)
+      for (const { req } of inFlight) markCutOff(req, "shutdown")
       server.closeAllConnections()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })

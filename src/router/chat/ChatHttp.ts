@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { Gatekeeper } from "../../peers/Gatekeeper.ts"
-import { wasCutOff } from "../../platform/http/CutOff.ts"
+import { cutOffOf } from "../../platform/http/CutOff.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { identify } from "../Caller.ts"
@@ -24,9 +24,9 @@ import { choose, type NoRoute } from "../route/Routing.ts"
 import { tell } from "../Trail.ts"
 import { wholeBody } from "./AnswerBody.ts"
 import { maximumBodyBytes, parseChatRequest } from "./ChatRequest.ts"
+import { closeOver, closeUnread } from "./Closing.ts"
 import { Farewell } from "./Farewell.ts"
 import { streamedAnswer } from "./StreamedAnswer.ts"
-import { closeUnread } from "./Unread.ts"
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   switch (route._tag) {
@@ -92,6 +92,7 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
         includeUsage: chat.includeUsage
       }
       yield* Effect.forkScoped(closeUnread(course, request, providers.standing(routed.shell.provider).spec.timeouts))
+      yield* Effect.forkScoped(closeOver(course, request))
       const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
       if (routed.answer._tag === "Streamed") {
         return HttpServerResponse.stream(streamedAnswer(farewell, course, frame, routed.answer, storeContent), {
@@ -119,7 +120,7 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
       // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
       yield* Effect.acquireRelease(farewell.begin(course), () =>
         Effect.suspend(() => {
-          if (wasCutOff(request)) course.cut ??= "shutdown"
+          course.cut ??= cutOffOf(request)
           return farewell.end(course)
         })
       )

@@ -26,7 +26,9 @@ const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteFact, "
 const cuts = {
   client: "the client hung up",
   shutdown: "the router ended before the answer was whole",
-  unread: "the client did not read its answer in time"
+  timeout: "the request did not arrive in time",
+  unread: "the client did not read its answer in time",
+  session_over: "the guardian let its session go on no longer"
 } as const
 
 /** The end of a request: what the trail, the history and the guardian learn of it. */

@@ -3,7 +3,8 @@ import * as Data from "effect/Data"
 /**
  * Whether a provider may be asked. Times are milliseconds of one clock; `times` are its openings since it last gave a whole answer.
  *
- * `epoch` counts the changes between the three: what became of a call that was let in before the last change says nothing about now.
+ * `epoch` counts the changes between the three, but that of a probe whose stream begins: what became of a call that was let in
+ * before the last change says nothing about now.
  */
 export type CoolDown = Data.TaggedEnum<{
   /** It may; `failures` in a row so far. */
@@ -75,7 +76,8 @@ export const settle = (
     case "answered":
       return CoolDown.Closed({ epoch: probed ? epoch + 1 : epoch, failures: 0, times: 0 })
     case "began":
-      return probed ? CoolDown.Closed({ epoch: epoch + 1, failures: rules.threshold - 1, times: state.times }) : state
+      // The epoch stays: the end of this same stream is still to be told.
+      return probed ? CoolDown.Closed({ epoch, failures: rules.threshold - 1, times: state.times }) : state
     case "abandoned":
       return probed ? CoolDown.Open({ epoch: epoch + 1, until: now, times: state.times }) : state
     case "failed": {

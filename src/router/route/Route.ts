@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -38,6 +39,9 @@ const refusalOfGuardian = ({ code, reason }: GuardianRefused, auditId: AuditId):
     auditId
   })
 
+/** Whether an answer that is under way may not go on: its agent or its session is in force no longer. */
+const endsAnswer = ({ code }: GuardianRefused): boolean => code === "session_over" || code === "not_certified"
+
 /**
  * From candidates to an answer: each is authorised anew; the caller is certified, and its session started, once; then the
  * provider is asked. Who does not answer is followed by the next, until the first piece of an answer is there.
@@ -64,6 +68,16 @@ export class Route extends Context.Tag("router/Route")<
       const absent = (course: Course) => (peer: Parameters<typeof refusalOfAbsence>[2]) =>
         Effect.flatMap(refusalOfAbsence(trail, course, peer), Effect.fail)
 
+      const refuseFor = (course: Course) => (refusal: GuardianRefused) =>
+        recorded(
+          tell(trail, course, {
+            action: "route",
+            result: "DENIED",
+            reason: refusal.reason,
+            metadata: { code: refusal.code, peer: "guardian" }
+          })
+        ).pipe(Effect.flatMap((auditId) => Effect.fail(refusalOfGuardian(refusal, auditId))))
+
       const startSession = Effect.fn("Route.startSession")(function* (course: Course, agent: string) {
         const { authorization, requestId } = course
         const sessionId = yield* newSessionId(requestId)
@@ -85,19 +99,17 @@ export class Route extends Context.Tag("router/Route")<
             PeerUnavailable: absent(course),
             GuardianRefused: (refusal) => {
               course.sessionId = undefined
-              return recorded(
-                tell(trail, course, {
-                  action: "route",
-                  result: "DENIED",
-                  reason: refusal.reason,
-                  metadata: { code: refusal.code, peer: "guardian" }
-                })
-              ).pipe(Effect.flatMap((auditId) => Effect.fail(refusalOfGuardian(refusal, auditId))))
+              return refuseFor(course)(refusal)
             }
           })
         )
         // Until the request's scope ends: an answer may be under way for longer than a session may be silent.
-        yield* Effect.forkScoped(guardian.keepAlive({ authorization, requestId, sessionId }))
+        yield* guardian.keepAlive({ authorization, requestId, sessionId }).pipe(
+          Effect.flatMap((refusal) =>
+            endsAnswer(refusal) ? Deferred.succeed(course.sessionOver, refusal) : Effect.succeed(false)
+          ),
+          Effect.forkScoped
+        )
       })
 
       /** The caller's name, or why this shell is not for it. Fails where no other shell would help. */
@@ -163,7 +175,9 @@ export class Route extends Context.Tag("router/Route")<
               )
             }
             course.shell = shell
-            const answer = yield* Effect.either(attempt(providers.standing(shell.provider), shell, request))
+            const answer = yield* Effect.either(attempt(providers.standing(shell.provider), shell, request)).pipe(
+              Effect.raceFirst(Effect.flatMap(Deferred.await(course.sessionOver), refuseFor(course)))
+            )
             if (Either.isLeft(answer)) {
               failed = { shell, failure: answer.left }
               course.tried.push(`${shell.name}: ${answer.left.message}`)

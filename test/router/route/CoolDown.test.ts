@@ -37,7 +37,7 @@ describe("settle", () => {
     ["a stream that begins forgets none: it may break each time", closed(2, 3), "began", closed(2, 3)],
     ["who left says nothing", closed(2), "abandoned", closed(2)],
     ["a probe that is answered closes", probing(600, 4), "answered", closed(0, 0, 5)],
-    ["a probe whose stream begins closes, for as long as none fails", probing(600, 4), "began", closed(2, 4, 5)],
+    ["a probe whose stream begins closes, for as long as none fails", probing(600, 4), "began", closed(2, 4)],
     ["then the next pause is longer still", closed(2, 2), "failed", open(14_000, 3, 5)],
     ["a probe that fails opens for twice as long", probing(600), "failed", open(12_000, 2, 5)],
     ["but never longer than the longest", probing(600, 40), "failed", open(18_000, 41, 5)],
@@ -45,6 +45,16 @@ describe("settle", () => {
   ] as const
   for (const [what, state, outcome, next] of cases) {
     it(what, () => expect(settle(rules, state, 4, outcome, 10_000)).toEqual(next))
+  }
+
+  const endings = [
+    ["began, then failed: opens again, for longer", "failed", open(18_000, 5, 5)],
+    ["began, then answered: forgets the failures", "answered", closed(0)]
+  ] as const
+  for (const [what, outcome, next] of endings) {
+    it(`a probe that ${what}`, () => {
+      expect(settle(rules, settle(rules, probing(600, 4), 4, "began", 9_000), 4, outcome, 10_000)).toEqual(next)
+    })
   }
 
   const outcomes: ReadonlyArray<CallOutcome> = ["began", "answered", "failed", "abandoned"]

@@ -1,5 +1,6 @@
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Course } from "../Course.ts"
@@ -7,6 +8,16 @@ import type { Timeouts } from "../models/Catalog.ts"
 
 /** Later than the provider's own deadline: what is late then is so by its client. */
 const patienceOf = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
+
+const close = (
+  course: Course,
+  request: HttpServerRequest.HttpServerRequest,
+  cut: NonNullable<Course["cut"]>
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    course.cut = cut
+    NodeHttpServerRequest.toServerResponse(request).destroy()
+  })
 
 /**
  * Closes the connection of a client that does not read its answer in time. Nothing else would ever end it: the provider's deadlines
@@ -16,11 +27,11 @@ export const closeUnread = (
   course: Course,
   request: HttpServerRequest.HttpServerRequest,
   timeouts: Timeouts
-): Effect.Effect<void> =>
-  Effect.delay(
-    Effect.sync(() => {
-      course.cut = "unread"
-      NodeHttpServerRequest.toServerResponse(request).destroy()
-    }),
-    patienceOf(timeouts)
+): Effect.Effect<void> => Effect.delay(close(course, request, "unread"), patienceOf(timeouts))
+
+/** Closes the connection when the guardian says that the session may not go on, unless how the answer ended is told already. */
+export const closeOver = (course: Course, request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
+  Effect.zipRight(
+    Deferred.await(course.sessionOver),
+    Effect.suspend(() => (course.outcome === undefined ? close(course, request, "session_over") : Effect.void))
   )
