@@ -91,7 +91,7 @@ const eventOf = (asked: AskedFor, result: AuditResult, reason: string): AuditEve
 }
 
 /** Why what was decided was not given, for `withdraw`. */
-export const notGiven = (cause: Cause.Cause<AuditUnavailable>): string =>
+export const notGiven = (cause: Cause.Cause<{ readonly message: string }>): string =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => (Cause.isInterruptedOnly(cause) ? "the caller left before the answer" : "the answer failed"),
     onSome: ({ message }) => message
@@ -183,3 +183,12 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
     })
   )
 }
+
+/**
+ * Does what `allowed` allows. Where it comes to no answer, be it that it fails or that the caller leaves, the trail says so: an
+ * error that is an answer is caught before.
+ */
+export const orWithdrawn =
+  (access: typeof AccessControl.Service, asked: Omit<AskedFor, "ghostId">, allowed: Allowed) =>
+  <A, E extends { readonly message: string }, R>(answer: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.onError(answer, (cause) => access.withdraw(asked, allowed, notGiven(cause)))

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import type { AccessControl, Allowed, AskedFor, Outcome } from "./AccessControl.ts"
+import type { Allowed, Outcome } from "./AccessControl.ts"
 import { statusOf } from "./Api.ts"
 
 /** RFC 6750, section 3: a request without credentials gets no error code. */
@@ -75,24 +75,20 @@ export const auditUnavailable = (error: AuditUnavailable, id: string) =>
     headers: { "retry-after": "1" }
   })
 
-/** What was allowed cannot be given, since the trail's database is away: the trail says so, and so does the answer. */
+/** What was allowed cannot be given, since the trail's database is away. */
 export const trailUnreachable = (
-  access: typeof AccessControl.Service,
-  asked: Omit<AskedFor, "ghostId">,
-  allowed: Allowed,
-  message: string
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.as(
-    access.withdraw(asked, allowed, message),
-    errorResponse({
-      status: statusOf.trail_unreachable,
-      code: "trail_unreachable",
-      message,
-      requestId: asked.requestId,
-      auditId: allowed.auditId,
-      headers: { "retry-after": "1" }
-    })
-  )
+  { auditId }: Allowed,
+  message: string,
+  id: string
+): HttpServerResponse.HttpServerResponse =>
+  errorResponse({
+    status: statusOf.trail_unreachable,
+    code: "trail_unreachable",
+    message,
+    requestId: id,
+    auditId,
+    headers: { "retry-after": "1" }
+  })
 
 /** Answers a request that the trail could not record with that. */
 export const elseAuditUnavailable = <E, R>(

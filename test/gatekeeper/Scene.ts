@@ -12,7 +12,14 @@ import { Tokens } from "../../src/gatekeeper/tokens/Tokens.ts"
 import { policyOf } from "./Policies.ts"
 
 const policy = policyOf(
-  { pep: [["execute", "access/evaluation"]], readers: [["read", "record/*"]], admin: [["read", "policy"]] },
+  {
+    pep: [["execute", "access/evaluation"]],
+    readers: [["read", "record/*"]],
+    admin: [
+      ["*", "policy"],
+      ["*", "audit/*"]
+    ]
+  },
   { Enforcer: ["pep"], anonymous: ["pep"], alice: ["readers"], Admin: ["admin"] }
 )
 const inForce = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafeMake(0) }

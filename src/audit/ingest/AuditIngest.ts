@@ -10,11 +10,12 @@ import { Database } from "../../platform/Database.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
 import { wordsOf } from "../drain/Drain.ts"
 import { retryClass } from "../drain/RetryClass.ts"
+import type { AuditId } from "../event/AuditId.ts"
 import { makeUuidV7 } from "../event/UuidV7.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 import { ingestBatch } from "./IngestBatch.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
-import type { Ingested } from "./IngestPlan.ts"
+import { type Ingested, keptConflicts } from "./IngestPlan.ts"
 
 /** The batch was not written, or nobody heard whether it was: the same batch, sent again, is recorded once. */
 export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {
@@ -75,6 +76,14 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
     session.use((connection) => connection.query("select gatekeeper.audit_make_partition($1)", [nextId(now)]))
   )
 
+  const whereabouts = (kept: ReadonlyArray<AuditId>, notKept: number): string =>
+    [
+      ...(kept[0] === undefined
+        ? []
+        : [`${kept.length} kept in gatekeeper.audit_dead_letter, the first as ${kept[0]}`]),
+      ...(notKept === 0 ? [] : [`${notKept} kept nowhere, for ${keptConflicts} others under the key are kept already`])
+    ].join("; ")
+
   const andMore = (count: number) => (count > 1 ? ` So were ${count - 1} more of the batch.` : "")
 
   /** A line for each kind of trouble, not for each event: who floods the trail must not flood the log. */
@@ -88,11 +97,12 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
     )
     const [conflict] = conflicts
     if (conflict !== undefined) {
-      const { auditId, clientId, recordedAs } = conflict
-      const where = auditId === null ? "It is not kept" : `It is in gatekeeper.audit_dead_letter as ${auditId}`
+      const { clientId, recordedAs } = conflict
+      const kept = conflicts.flatMap(({ auditId }) => auditId ?? [])
       yield* Effect.logError(
-        `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${recordedAs}. ` +
-          `${where}; find out who repeats or forges keys.${andMore(conflicts.length)}`
+        `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${recordedAs}` +
+          `${conflicts.length > 1 ? `, and ${conflicts.length - 1} more such in the batch` : ""}; find out who repeats or ` +
+          `forges keys. ${whereabouts(kept, conflicts.length - kept.length)}.`
       )
     }
     const refused = outcomes.filter(({ status }) => status === "dead_lettered")

@@ -18,7 +18,7 @@ export type Ingested =
       readonly status: "conflict"
       readonly auditId: AuditId | null
       readonly recordedAs: AuditId
-      /** Nobody was told of it before. */
+      /** Not seen before in what is kept. What is not kept is new each time that it comes: nothing remembers it. */
       readonly isNew: boolean
     }
 

@@ -6,7 +6,7 @@ import type { AuditIngest } from "../../audit/ingest/AuditIngest.ts"
 import { type Ingested, keptConflicts } from "../../audit/ingest/IngestPlan.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import type { AccessControl } from "../AccessControl.ts"
+import { type AccessControl, orWithdrawn } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
 import { markAnonymous } from "../tokens/Anonymous.ts"
 import { maximumIngestBytes } from "./IngestContract.ts"
@@ -81,6 +81,7 @@ export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeo
           { headers: { "cache-control": "no-store" } }
         )
       ),
-      Effect.catchTag("TrailUnwritable", ({ message }) => trailUnreachable(access, asked, outcome, message))
+      orWithdrawn(access, asked, outcome),
+      Effect.catchTag("TrailUnwritable", ({ message }) => Effect.succeed(trailUnreachable(outcome, message, id)))
     )
   }, elseAuditUnavailable)

@@ -3,10 +3,11 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { identity } from "effect/Function"
 import { errorResponse } from "../../platform/http/ErrorBody.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import { type AccessControl, type Asked, notGiven } from "../AccessControl.ts"
+import { type AccessControl, type Asked, orWithdrawn } from "../AccessControl.ts"
 import { statusOf } from "../Api.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
 import { parseExplainRequest } from "./ExplainRequest.ts"
@@ -51,7 +52,6 @@ export const reloadPolicy = (access: typeof AccessControl.Service, policies: typ
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
     const { auditId, ghostId } = outcome
     return yield* policies.reload({ ghostId, requestId: id }).pipe(
-      Effect.tapErrorTag("AuditUnavailable", ({ message }) => access.withdraw(asked, outcome, message)),
       Effect.map(({ after, before }) =>
         HttpServerResponse.unsafeJson({ before, after, changed: before !== after, audit_id: auditId }, fresh)
       ),
@@ -67,7 +67,8 @@ export const reloadPolicy = (access: typeof AccessControl.Service, policies: typ
             more: { problems, policy_version: policy.version }
           })
         })
-      )
+      ),
+      orWithdrawn(access, asked, outcome)
     )
   }, elseAuditUnavailable)
 
@@ -117,11 +118,7 @@ export const explainAccess = (access: typeof AccessControl.Service) =>
         requestId: id,
         metadata: question
       })
-      .pipe(
-        Effect.onError((cause) =>
-          permission === undefined ? Effect.void : access.withdraw(asked, permission, notGiven(cause))
-        )
-      )
+      .pipe(permission === undefined ? identity : orWithdrawn(access, asked, permission))
     return HttpServerResponse.unsafeJson(
       {
         ...question,

@@ -7,7 +7,7 @@ import type { AuditReader, EventPage, RecordedEvent, TrailUnreachable } from "..
 import type { AuditStatus } from "../../audit/AuditStatus.ts"
 import type { AuditLedger } from "../../audit/ledger/AuditLedger.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import type { AccessControl, Asked } from "../AccessControl.ts"
+import { type AccessControl, type Asked, orWithdrawn } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
 import { parseEventsQuery } from "./EventsQuery.ts"
 import { ledgerPage, parsePipelineQuery, pipelineView } from "./PipelineView.ts"
@@ -61,7 +61,8 @@ const reading = <Q>(
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id)
     // An invalid query never was `Allowed`.
     return yield* answer(Either.getOrThrow(query)).pipe(
-      Effect.catchTag("TrailUnreachable", ({ message }) => trailUnreachable(access, asked, outcome, message))
+      orWithdrawn(access, asked, outcome),
+      Effect.catchTag("TrailUnreachable", ({ message }) => Effect.succeed(trailUnreachable(outcome, message, id)))
     )
   }, elseAuditUnavailable)
 

@@ -1,9 +1,11 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { AuditLog } from "../../audit/AuditLog.ts"
@@ -157,13 +159,16 @@ export const importCertificates = (request: ImportRequest) =>
         const recording = Effect.tap(trail.record(event), (id) => {
           recorded = id
         })
-        return certificates
-          .adopt(claims, signed, recording)
-          .pipe(
-            Effect.tapError((error) =>
-              recorded === undefined ? Effect.void : trail.withdraw(event, recorded, error.message)
-            )
-          )
+        return certificates.adopt(claims, signed, recording).pipe(
+          // Also of a defect: a value that the table refuses is one, and the row is taken back with it.
+          Effect.onError((cause) => {
+            const why = Option.match(Cause.failureOption(cause), {
+              onNone: () => "the import failed",
+              onSome: ({ message }) => message
+            })
+            return recorded === undefined ? Effect.void : trail.withdraw(event, recorded, why)
+          })
+        )
       }).pipe(Effect.uninterruptible)
 
     const isReady = yield* Effect.mapError(

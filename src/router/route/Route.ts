@@ -20,6 +20,7 @@ import { tell } from "../Trail.ts"
 import { type Answer, attempt } from "./Attempt.ts"
 import { type RouteRefused, refusalOfFailure, refusalOfTrail, refused } from "./RouteRefused.ts"
 import type { Candidates } from "./Routing.ts"
+import { sessionIdOf } from "./SessionId.ts"
 import { shellResource } from "./ShellResource.ts"
 
 /** A shell answers: `auditId` is the row that says which. */
@@ -29,8 +30,7 @@ export interface Routed {
   readonly auditId: AuditId
 }
 
-/** A session's id is told to nobody who could start it first; the request's id is in it, so that it is found. */
-const newSessionId = (requestId: string) => Effect.sync(() => `${requestId}.${randomBytes(6).toString("hex")}`)
+const newSessionId = (requestId: string) => Effect.sync(() => sessionIdOf(requestId, randomBytes(6).toString("hex")))
 
 const refusalOfGuardian = ({ code, reason }: GuardianRefused, auditId: AuditId): RouteRefused =>
   refused({

@@ -33,7 +33,7 @@ it.scopedLive(
 )
 
 it.scopedLive("of one key so many other contents are kept and no more, and who sends one is told which", () =>
-  withLogs(() =>
+  withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const { ingest } = yield* ingestOf(url)
@@ -47,6 +47,13 @@ it.scopedLive("of one key so many other contents are kept and no more, and who s
       ]
       expect(new Set(statuses(told))).toEqual(new Set(["conflict"]))
       expect(ids(told).map((id) => id !== null)).toEqual(others.map((_, index) => index < keptConflicts))
+      const alarms = lines.filter((line) => line.startsWith("ERROR ALARM"))
+      expect(alarms.map((line) => line.replace(/.*keys\. /, "").replace(/ as [^;.]*/, " as ID"))).toEqual([
+        "5 kept in gatekeeper.audit_dead_letter, the first as ID.",
+        "11 kept in gatekeeper.audit_dead_letter, the first as ID; 16 kept nowhere, for 16 others under the key are kept already.",
+        "16 kept nowhere, for 16 others under the key are kept already."
+      ])
+      expect(alarms[1]).toContain("and 26 more such in the batch")
       const again = yield* ingest("planner", [...others, eventOf("key")])
       expect(ids(again).slice(0, -1)).toEqual(ids(told))
       expect(statuses(again).at(-1)).toBe("duplicate")

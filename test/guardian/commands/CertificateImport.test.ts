@@ -1,6 +1,7 @@
 import { symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
@@ -15,7 +16,11 @@ import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 /** A trail whose `failing`th event does not get in. */
-const trailThatFails = (failing: number, events: Array<AuditEvent>) =>
+const trailThatFails = (
+  failing: number,
+  events: Array<AuditEvent>,
+  withdrawn: Array<readonly [string | null, string]>
+) =>
   Layer.succeed(AuditLog, {
     record: (event) =>
       Effect.suspend(() => {
@@ -24,7 +29,7 @@ const trailThatFails = (failing: number, events: Array<AuditEvent>) =>
           ? Effect.fail(new AuditUnavailable({ reason: "full", detail: "as told" }))
           : Effect.succeed("00000000-0000-7000-8000-000000000000" as never)
       }),
-    withdraw: () => Effect.void,
+    withdraw: ({ resource }, _, why) => Effect.sync(() => void withdrawn.push([resource, why])),
     accepting: Effect.succeed(true),
     status: Effect.dieMessage("nobody asks")
   })
@@ -42,6 +47,7 @@ const importing = Effect.gen(function* () {
   const directory = yield* temporaryHome
   const run = (options: { readonly failing?: number; readonly dryRun?: boolean } = {}) => {
     const events: Array<AuditEvent> = []
+    const withdrawn: Array<readonly [string | null, string]> = []
     const ground = options.dryRun === true ? guardianGround(databaseUrl) : guardianRooms(databaseUrl)
     return importCertificates({
       directory,
@@ -52,11 +58,13 @@ const importing = Effect.gen(function* () {
       ...options
     }).pipe(
       Effect.map((found) => found.map(({ file: name, outcome, reason }) => `${name}: ${reason ?? outcome}`)),
-      Effect.provide(trailThatFails(options.failing ?? -1, events)),
+      Effect.provide(trailThatFails(options.failing ?? -1, events, withdrawn)),
       Effect.provide(Layer.fresh(Layer.provideMerge(Certificates.layer, SigningKeys.layer))),
       Effect.provide(ground),
+      Effect.sandbox,
+      Effect.mapError(Cause.squash),
       Effect.either,
-      Effect.map((outcome) => ({ outcome, events }))
+      Effect.map((outcome) => ({ outcome, events, withdrawn }))
     )
   }
   const inForce = rowsOf(databaseUrl, "select agent from guardian.certificate where revoked_at is null order by agent")
@@ -75,6 +83,29 @@ describe("An import of certificates", () => {
       expect(repeated.outcome).toMatchObject({ right: ["A.json: present", "B.json: resigned", "C.json: resigned"] })
       expect(repeated.events.map(({ resource }) => resource)).toEqual(["certificates/B", "certificates/C"])
       expect(yield* inForce).toEqual([{ agent: "A" }, { agent: "B" }, { agent: "C" }])
+    })
+  )
+
+  it.scopedLive("withdraws what it recorded of one that the table refuses at the commit", () =>
+    Effect.gen(function* () {
+      const { databaseUrl, directory, inForce, run } = yield* importing
+      yield* run()
+      yield* rowsOf(
+        databaseUrl,
+        `create function guardian.refuse() returns trigger language plpgsql as $$
+         begin raise exception 'not this one' using errcode = '23514'; end $$`
+      )
+      yield* rowsOf(
+        databaseUrl,
+        `create constraint trigger refuse after insert on guardian.certificate deferrable initially deferred
+         for each row execute function guardian.refuse()`
+      )
+      writeFileSync(join(directory, "A.json"), file("A"))
+      const { events, outcome, withdrawn } = yield* run()
+      expect(outcome).toMatchObject({ left: { _tag: "DatabaseError", sqlstate: "23514" } })
+      expect(events).toMatchObject([{ action: "certificate.import", result: "ALLOWED" }])
+      expect(withdrawn).toEqual([["certificates/A", "the import failed"]])
+      expect(yield* inForce).toEqual([])
     })
   )
 
