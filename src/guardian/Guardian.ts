@@ -53,7 +53,7 @@ const server = Layer.unwrapEffect(
   })
 )
 
-/** The keys first: without one it does not start, whatever its database says. */
+/** Its keys were read before any port opened; see launch/Serve.ts. */
 const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).pipe(
   Layer.provideMerge(Certificates.layer),
   Layer.provideMerge(SigningKeys.layer)

@@ -9,6 +9,7 @@ import { Certificates, type InForce } from "./certificates/Certificates.ts"
 import { certificateResource, sessionResource } from "./Names.ts"
 import { bodyOf } from "./Reading.ts"
 import { parseAgent, parseEnd, parseSession, parseStart, type StartRequest } from "./RequestBodies.ts"
+import { DatabaseUnavailable } from "./Store.ts"
 import { type SessionRow, sessionState } from "./sessions/SessionRow.ts"
 import { Sessions } from "./sessions/Sessions.ts"
 
@@ -61,10 +62,13 @@ const start = (certificates: typeof Certificates.Service, sessions: typeof Sessi
       if (existing === undefined && attemptsLeft > 0) {
         return yield* attempt({ agent, kept, sessionId }, requestId, attemptsLeft - 1)
       }
-      const state = existing === undefined ? "is being started by another request" : sessionState(existing)
+      // Nobody has the name: the statement came to the server too late each time, since it is slow or its rows are held.
+      if (existing === undefined) {
+        return yield* new DatabaseUnavailable({ reason: "it did not start the session in time, and nobody else did" })
+      }
       return yield* new Refused({
         code: "session_exists",
-        reason: `the session ${JSON.stringify(sessionId)} ${state}; a session's name is used once`
+        reason: `the session ${JSON.stringify(sessionId)} ${sessionState(existing)}; a session's name is used once`
       })
     })
   return {

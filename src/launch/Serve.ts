@@ -35,16 +35,18 @@ import { storage } from "./Storage.ts"
  * whose start fails has answered nobody. The gatekeeper's policy and keys come before its own port, which is the first.
  */
 const preparations = (services: ReadonlyArray<ServiceName>) => {
+  const keys = services.includes("guardian") ? Layer.discard(SigningKeys.layer) : Layer.empty
+  const models = services.includes("router") ? Layer.discard(Models.layer) : Layer.empty
   const layers = {
     gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-    guardian: Layer.discard(Layer.merge(SigningKeys.layer, Migrator.layer("guardian"))),
-    router: Layer.discard(Layer.merge(Models.layer, Migrator.layer("router")))
+    guardian: Layer.discard(Migrator.layer("guardian")),
+    router: Layer.discard(Migrator.layer("router"))
   }
   type Any = (typeof layers)[ServiceName]
-  const [first, ...rest] = services.map(
-    (service): Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>> => layers[service]
-  )
-  return rest.reduce((before, next) => Layer.merge(next, before), first ?? Layer.empty)
+  const none: Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>> = Layer.empty
+  const schemas = services.reduce((before, service) => Layer.merge(layers[service], before), none)
+  // What can be refused without a look at a schema comes first: no migration that has begun is cut off for it.
+  return Layer.provide(schemas, Layer.merge(keys, models))
 }
 
 /** One after the other, each on those that it asks; so the end goes router, guardian, gatekeeper. */

@@ -38,6 +38,8 @@ describe("a start that a service refuses opens no port, not even that of another
       expect(running.stderr()).toContain(words)
       // The trail is opened before the first port.
       expect(running.output()).not.toContain("Audit background worker started")
+      // Nor is a schema touched: no migration is cut off in the middle for it.
+      expect(running.output()).not.toContain("0001_")
     })
   )
 })

@@ -12,6 +12,9 @@ import { expiryBatch, Sessions } from "./Sessions.ts"
 export const expiryInterval = (timeout: Duration.Duration): Duration.Duration =>
   Duration.clamp(Duration.times(timeout, 0.1), { minimum: "200 millis", maximum: "30 seconds" })
 
+/** Rows that wait together where each is confirmed: one after the other would hold up the end of the process. */
+const toldAtOnce = 64
+
 /** Of all sessions of one sweep together: they are ended already, and the end of the process waits for their rows. */
 const retries = 2
 
@@ -48,7 +51,7 @@ export const sessionExpiry = (timeout: Duration.Duration) =>
                 )
               )
             ),
-          { discard: true }
+          { concurrency: toldAtOnce, discard: true }
         )
       }
 

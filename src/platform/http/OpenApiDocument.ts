@@ -85,7 +85,12 @@ const complete = (service: ServiceName, spec: Document): Document => {
   const paths = Object.fromEntries(
     Object.entries(spec.paths).map(([path, methods]) => [
       path,
-      Object.fromEntries(Object.entries(methods).map(([method, given]) => [method, operation(given)]))
+      Object.fromEntries(
+        Object.entries(methods).map(([method, given]) => [
+          method,
+          operation(given, { headers: service !== "gatekeeper" })
+        ])
+      )
     ])
   )
   return withoutStrays({

@@ -56,18 +56,23 @@ const challengeHeader = {
 }
 const retryHeader = { "Retry-After": header("Seconds, where they can be told.") }
 
-const headersOf = (status: string, isError: boolean) => ({
+const auditIdHeader = {
+  "X-Audit-Id": header("That of the row in the trail that tells of the answer, where there is one.")
+}
+
+const headersOf = (status: string, isError: boolean, tellsAuditId: boolean) => ({
   ...requestIdHeader,
+  ...(tellsAuditId && auditIdHeader),
   ...(isError && status === "401" && challengeHeader),
   ...(isError && (status === "429" || status === "503") && retryHeader)
 })
 
-const described = (status: string, response: Response): Response => {
+const described = (status: string, response: Response, tellsAuditId: boolean): Response => {
   const codes = codesIn(response)
   return {
     ...response,
     ...(codes.length > 0 && { description: meaningOf(...codes) }),
-    headers: headersOf(status, codes.length > 0)
+    headers: headersOf(status, codes.length > 0, tellsAuditId)
   }
 }
 
@@ -91,13 +96,17 @@ const parameter = <A extends { readonly schema: Json }>(given: A): A => {
   return isList ? { ...given, schema: { ...first, ...rest } } : given
 }
 
-/** The operation as it is answered. A route that can answer 401 asks for a token; the others do not. */
-export const operation = (given: Operation): Operation => {
+/**
+ * The operation as it is answered. A route that can answer 401 asks for a token; the others do not. `headers` says whether its
+ * service names rows in a header, beside the body.
+ */
+export const operation = (given: Operation, { headers }: { readonly headers: boolean }): Operation => {
+  const tellsAuditId = headers && "401" in given.responses
   const takesInput = given["requestBody"] !== undefined || given.parameters.length > 0
   const responses: Record<string, Response> = {}
   for (const [status, response] of Object.entries(given.responses)) {
     const own = ownOf(response)
-    if (own !== undefined) responses[status] = described(status, own)
+    if (own !== undefined) responses[status] = described(status, own, tellsAuditId)
     else if (takesInput && !("422" in given.responses)) responses["422"] = unprocessable
   }
   return {

@@ -35,13 +35,13 @@ const cuts = {
 export class Farewell extends Context.Tag("router/Farewell")<
   Farewell,
   {
-    /** Records how the answer ended, the first time that it is told. */
+    /** Records how the answer ended. */
     readonly conclude: (
       course: Course,
       outcome: Exclude<RouteOutcome, "refused">,
       reason: string
     ) => ReturnType<typeof tell>
-    /** Runs `use` with a course, and says farewell to it when the request's scope ends: after its last byte. */
+    /** From here on the end of the router waits for this request's own. */
     readonly begin: (course: Course) => Effect.Effect<void>
     readonly end: (course: Course) => Effect.Effect<void>
   }

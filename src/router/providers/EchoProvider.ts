@@ -134,7 +134,9 @@ export const makeEchoProvider = (name: string): Provider => {
     // At once: a step for each word would take seconds of everybody's time where the question is long.
     complete: (call) =>
       Effect.gen(function* () {
-        const { behaviour, finishReason, length, pause, usage, word } = yield* plan(call)
+        const { behaviour, finishReason, isEndless, length, pause, usage, word } = yield* plan(call)
+        if (isEndless)
+          return yield* failure("rejected", "says as much as it may, piece by piece: ask it with stream: true")
         if (behaviour.failsAfter !== undefined && behaviour.failsAfter <= length) return yield* fails
         if (behaviour.stallsAfter !== undefined && behaviour.stallsAfter <= length) return yield* Effect.never
         if (Duration.toMillis(pause) > 0) yield* Effect.sleep(Duration.times(pause, length))

@@ -59,14 +59,19 @@ describe("echo", () => {
         seed: 5
       })
       for (const [words, max_tokens] of cases) {
-        for (const model of ["echo", "echo-endless"]) {
-          const question = words.join("")
-          const parts = yield* pieces(model, question, { max_tokens })
-          const whole = yield* echo.complete(callOf(question, { max_tokens }, model))
-          expect(whole.text).toBe(parts.map(({ text }) => text).join(""))
-          expect([whole.finishReason, whole.usage]).toEqual([parts.at(-2)?.finishReason, parts.at(-1)?.usage])
-        }
+        const question = words.join("")
+        const parts = yield* pieces("echo", question, { max_tokens })
+        const whole = yield* echo.complete(callOf(question, { max_tokens }, "echo"))
+        expect(whole.text).toBe(parts.map(({ text }) => text).join(""))
+        expect([whole.finishReason, whole.usage]).toEqual([parts.at(-2)?.finishReason, parts.at(-1)?.usage])
       }
+    })
+  )
+
+  it.effect("does not gather in one piece what is said without end", () =>
+    Effect.gen(function* () {
+      const endless = callOf("a b", { max_tokens: 10 }, "echo-endless")
+      expect(yield* Effect.flip(echo.complete(endless))).toMatchObject({ kind: "rejected" })
     })
   )
 
