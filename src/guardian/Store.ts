@@ -28,7 +28,10 @@ const isDefect = ({ sqlstate }: DatabaseError): boolean => /^2[23]/.test(sqlstat
 const unavailable = (error: DatabaseError) =>
   isDefect(error) ? Effect.die(error) : Effect.fail(new DatabaseUnavailable({ reason: error.reason }))
 
-/** Answers within the deadline, whatever the server does. */
+/**
+ * Answers within the deadline, whatever the server does, and to its end where the caller must not be interrupted: what is told to
+ * leave tells the fibers that it forked, those of a race among them, be it uninterruptible itself or not. So it forks none.
+ */
 export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>
   question.pipe(
     Effect.catchAll((cause) => unavailable(databaseError("statement", cause))),
@@ -39,7 +42,8 @@ export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, D
     Effect.timeoutFail({
       duration: deadline,
       onTimeout: () => new DatabaseUnavailable({ reason: `no answer within ${Duration.format(deadline)}` })
-    })
+    }),
+    Effect.disconnect
   )
 
 /** The guardian's database, as its repositories use it. */
@@ -57,7 +61,7 @@ export interface Store {
 /** Sessions beside the pool's, of all transactions of the process together: the server has to leave some to everybody. */
 const sessions = Effect.unsafeMakeSemaphore(4)
 
-/** Does it when its turn has come. Whose turn does not come within the deadline has done nothing. */
+/** Does it when its turn has come, to its end as `bounded` does. Whose turn does not come within the deadline has done nothing. */
 const inTurn = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseUnavailable> =>
   Effect.flatMap(Deferred.make<void>(), (begun) => {
     const inOrder = sessions.withPermits(1)(Effect.zipRight(Deferred.succeed(begun, undefined), work))
@@ -69,7 +73,7 @@ const inTurn = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseU
       Effect.zipRight(Effect.never)
     )
     // Also where the caller itself must not be interrupted: who loses the race could not be ended.
-    return Effect.raceFirst(Effect.interruptible(inOrder), Effect.interruptible(tooLate))
+    return Effect.disconnect(Effect.raceFirst(Effect.interruptible(inOrder), Effect.interruptible(tooLate)))
   })
 
 export const store: Effect.Effect<Store, never, Database> = Effect.map(Database, (database) => ({
