@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { request, signingSecret, tokenOf } from "../support/Gravitas.ts"
+import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
 import { gatekeeperOn, portOf, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -63,7 +64,11 @@ describe.each(["guardian", "router"] as const)("gravitas %s", (service) => {
         const databaseUrl = yield* freshDatabase
         const running = yield* program({
           args: [service],
-          environment: { NODE_ENV: "production", DATABASE_URL: Redacted.value(databaseUrl) }
+          environment: {
+            NODE_ENV: "production",
+            DATABASE_URL: Redacted.value(databaseUrl),
+            GUARDIAN_SIGNING_KEY: signingKey
+          }
         })
         expect((yield* running.ended()).code).toBe(1)
         expect(running.stderr()).toContain("SERVICE_TOKEN")
