@@ -17,6 +17,7 @@ import * as MigrateReport from "../migrator/commands/Report.ts"
 import { appVersion } from "../platform/AppVersion.ts"
 import { unambiguous } from "../platform/console/Flags.ts"
 import { groupHelp } from "../platform/console/GroupHelp.ts"
+import { helpOf } from "../platform/console/Help.ts"
 import { reportUsage } from "../platform/console/UsageReport.ts"
 import * as Logging from "../platform/Logging.ts"
 import { Settings } from "../platform/Settings.ts"
@@ -102,9 +103,13 @@ export const commandLine = (ending: Ending, words: ReadonlyArray<string>) => {
     )
   }).pipe(
     Command.withDescription(
-      "Runs the services, each on its own port. Examples: `gravitas` runs all three; `gravitas gatekeeper router` those two; " +
-        "`gravitas migrate status` shows the schemas; `gravitas token Scout` prints a token; `gravitas --completions bash` makes " +
-        "the shell complete its words."
+      helpOf("Runs the services, each on its own port; all three where none is named.", [
+        "gravitas",
+        "gravitas gatekeeper router",
+        "gravitas migrate status      # where the schemas stand",
+        "gravitas token Scout         # a token, alone on stdout",
+        "gravitas --completions bash  # the shell completes its words"
+      ])
     ),
     Command.withSubcommands([
       migrate,
