@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { project, tsxLoader } from "../support/Program.ts"
+import { fromSources, project } from "../support/Program.ts"
 import { RouterProgram, trailOf } from "../support/RouterProgram.ts"
 import { echoModels } from "../support/RouterQuestions.ts"
 
@@ -21,13 +21,10 @@ const answerTo = (url: string, text: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-layer(
-  RouterProgram.layer({ models: echoModels, runner: [process.execPath, "--import", tsxLoader, "--import", hasty] }),
-  {
-    timeout: "90 seconds",
-    excludeTestServices: true
-  }
-)("a request that does not arrive in time", (it) => {
+layer(RouterProgram.layer({ models: echoModels, runner: [...fromSources, "--import", hasty] }), {
+  timeout: "90 seconds",
+  excludeTestServices: true
+})("a request that does not arrive in time", (it) => {
   it.effect("is answered 408, and recorded as that: its client did not hang up", () =>
     Effect.gen(function* () {
       const { router } = yield* RouterProgram

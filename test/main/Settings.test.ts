@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { decodeJwt } from "jose"
 import { request, signingSecret } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
-import { program, tsxLoader } from "../support/Program.ts"
+import { fromSources, program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -78,7 +78,7 @@ describe("the program's settings and command line", () => {
         const home = join(yield* temporaryHome, "new", "home")
         const running = yield* program({
           args: ["router"],
-          runner: ["sh", "-c", 'umask 077; exec "$@"', "sh", process.execPath, "--import", tsxLoader],
+          runner: ["sh", "-c", 'umask 077; exec "$@"', "sh", ...fromSources],
           environment: { GRAVITAS_HOME: home }
         })
         const ready = yield* request(`${yield* running.url("router")}/readyz`)

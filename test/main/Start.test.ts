@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { closedPort, whileClosed } from "../support/ClosedPort.ts"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
-import { program, project } from "../support/Program.ts"
+import { fromSources, program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -21,7 +21,7 @@ describe("pnpm start", () => {
     () =>
       Effect.gen(function* () {
         const home = yield* temporaryHome
-        const running = yield* program({ environment: { GRAVITAS_HOME: home } })
+        const running = yield* program({ environment: { GRAVITAS_HOME: home }, runner: fromSources })
         const [, curl = ""] = yield* running.printed(/^\s+(curl .*)$/m)
         for (const service of services) {
           const ready = yield* request(`${yield* running.url(service)}/readyz`)

@@ -17,6 +17,16 @@ export interface Ended {
 /** As a URL: `tsx` alone would be looked for beside the directory of the start. */
 export const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
+/** As a user starts the program: from its sources. */
+export const fromSources = [process.execPath, "--import", tsxLoader]
+
+/**
+ * The program put together once for the whole test run: see `bundleProgram`. Undefined outside of one, and where the sources of
+ * another checkout are to run.
+ */
+const bundled = (checkout: string): string | undefined =>
+  checkout === project ? process.env["GRAVITAS_TEST_PROGRAM"] : undefined
+
 /** The real program, in a process and a process group of its own. */
 export interface Program {
   readonly pid: number
@@ -42,7 +52,7 @@ export interface ProgramOptions {
   readonly checkout?: string
   /** Where it is started: by default an empty directory, for a developer's own `.env` is none of a test's business. */
   readonly directory?: string
-  /** What runs the program: by default `node --import tsx`. */
+  /** What runs the program's sources. */
   readonly runner?: ReadonlyArray<string>
 }
 
@@ -63,30 +73,33 @@ const kill = (pid: number, signal: NodeJS.Signals) =>
     }
   })
 
+const commandOf = ({ args = [], checkout = project, runner }: ProgramOptions): ReadonlyArray<string> => {
+  const bundle = runner === undefined ? bundled(checkout) : undefined
+  return bundle === undefined
+    ? [...(runner ?? fromSources), join(checkout, "src/main.ts"), ...args]
+    : [process.execPath, bundle, ...args]
+}
+
 /** Runs `src/main.ts` on free ports; killed with its group, if still there, when the scope ends. */
 export const program = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.gen(function* () {
     const checkout = options.checkout ?? project
     const directory = options.directory ?? (yield* temporaryHome)
-    const [runner = "", ...runnerArguments] = options.runner ?? [process.execPath, "--import", tsxLoader]
-    const child: ChildProcess = spawn(
-      runner,
-      [...runnerArguments, join(checkout, "src/main.ts"), ...(options.args ?? [])],
-      {
-        cwd: directory,
-        detached: true,
-        stdio: ["ignore", "pipe", "pipe"],
-        env: {
-          ...inherited,
-          GATEKEEPER_PORT: "0",
-          GUARDIAN_PORT: "0",
-          ROUTER_PORT: "0",
-          ACCESS_POLICY_PATH: join(checkout, "config/access-policy.yaml"),
-          ROUTER_MODELS_PATH: join(checkout, "config/models.yaml"),
-          ...options.environment
-        }
+    const [command = "", ...words] = commandOf(options)
+    const child: ChildProcess = spawn(command, words, {
+      cwd: directory,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...inherited,
+        GATEKEEPER_PORT: "0",
+        GUARDIAN_PORT: "0",
+        ROUTER_PORT: "0",
+        ACCESS_POLICY_PATH: join(checkout, "config/access-policy.yaml"),
+        ROUTER_MODELS_PATH: join(checkout, "config/models.yaml"),
+        ...options.environment
       }
-    )
+    })
     let stdout = ""
     let stderr = ""
     let ended: Ended | undefined

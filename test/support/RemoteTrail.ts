@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
 import { request, rowsOf, signingSecret } from "./Gravitas.ts"
-import { type Program, program, tsxLoader } from "./Program.ts"
+import { fromSources, type Program, program } from "./Program.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
 
 const recorderProgram = Path.join(import.meta.dirname, "RemoteRecorder.ts")
@@ -28,7 +28,7 @@ export const gatekeeperOn = (databaseUrl: Redacted.Redacted, port = "0", home?: 
 export const recorderAt = (gatekeeper: string, home: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const running = yield* program({
-      runner: [process.execPath, "--import", tsxLoader, recorderProgram],
+      runner: [...fromSources, recorderProgram],
       environment: {
         GRAVITAS_HOME: home,
         GATEKEEPER_URL: gatekeeper,

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
+import { bundleProgram } from "./ProgramBundle.ts"
 import { clearHomesAtExit, clearOrphanedHomes, temporaryHome } from "./TemporaryHome.ts"
 import { testSettings } from "./TestPostgres.ts"
 
@@ -18,23 +19,31 @@ declare module "vitest" {
   }
 }
 
+/** The workers inherit where it is. */
+const bundle = Effect.gen(function* () {
+  const directory = yield* temporaryHome
+  process.env["GRAVITAS_TEST_PROGRAM"] = yield* Effect.promise(() => bundleProgram(directory))
+})
+
 const embeddedUrl = Effect.gen(function* () {
-  yield* clearOrphanedHomes
-  yield* clearHomesAtExit
   const home = yield* temporaryHome
   const settings = { ...testSettings, max_connections: "200" }
   const context = yield* Layer.build(EmbeddedPostgres.layer({ home, join: false, settings }))
   return Redacted.value(Context.get(context, EmbeddedPostgres).url)
 })
 
-/** One real PostgreSQL per run: that of `TEST_DATABASE_URL`, else the embedded one. */
+/** One real PostgreSQL per run, that of `TEST_DATABASE_URL` or else the embedded one; and the program, put together anew for each. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Effect.runSync(Scope.make())
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
+  const run = <A>(effect: Effect.Effect<A, never, Scope.Scope>) =>
+    Effect.runPromise(effect.pipe(Scope.extend(scope), Logger.withMinimumLogLevel(LogLevel.Warning)))
   const given = process.env["TEST_DATABASE_URL"] ?? ""
   try {
-    const embedded = embeddedUrl.pipe(Scope.extend(scope), Logger.withMinimumLogLevel(LogLevel.Warning))
-    project.provide("adminUrl", given === "" ? await Effect.runPromise(embedded) : given)
+    await run(Effect.zipRight(clearOrphanedHomes, clearHomesAtExit))
+    project.provide("adminUrl", given === "" ? await run(Effect.orDie(embeddedUrl)) : given)
+    await run(bundle)
+    project.onTestsRerun(() => run(bundle))
   } catch (cause) {
     await close()
     throw cause
