@@ -142,6 +142,10 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
         })
       )
 
+    /** A fault of the guardian's own, which is answered elsewhere; the log has its cause under the request's id. */
+    const failed = (resource: string, ghostId: string | null) =>
+      Effect.ignore(record("DENIED", resource, "the guardian failed, and what was asked may have been done", ghostId))
+
     const authorize = (resource: string) =>
       gatekeeper.authorize({
         authorization,
@@ -165,7 +169,9 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
       // Whoever hangs up now is not told, but what was done has its row.
       Effect.uninterruptible(
         Effect.gen(function* () {
-          const outcome = yield* Effect.either(task.work(given, caller))
+          const outcome = yield* Effect.either(
+            Effect.tapDefect(task.work(given, caller), () => failed(resource, caller.ghostId))
+          )
           if (Either.isLeft(outcome)) {
             const failure = outcome.left
             const code =
@@ -193,7 +199,7 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
       )
 
     return Effect.gen(function* () {
-      const given = yield* Effect.either(input)
+      const given = yield* Effect.either(Effect.tapDefect(input, () => failed(task.within, null)))
       if (Either.isLeft(given)) {
         return yield* given.left._tag === "InvalidRequest"
           ? invalid(given.left)

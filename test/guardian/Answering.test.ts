@@ -1,11 +1,15 @@
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../src/audit/AuditUnavailable.ts"
+import type { AuditId } from "../../src/audit/event/AuditId.ts"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { answering, type Task } from "../../src/guardian/Answering.ts"
 import type { Badge, Badges } from "../../src/guardian/badges/Badges.ts"
 import { badgeTasks } from "../../src/guardian/badges/BadgeTasks.ts"
@@ -40,11 +44,16 @@ const badgesWith = (given: Badge | undefined) => {
   return { badges, held: () => held }
 }
 
-/** Whoever asks may, and the trail takes nothing. */
+const asking = HttpServerRequest.fromWeb(new Request("http://guardian/", { headers: { "x-request-id": "r" } }))
+
+/** Whoever asks may. */
+const allowing = Layer.succeed(Gatekeeper, {
+  authorize: () => Effect.succeed({ ghostId: "admin", groups: [], auditId: "1" })
+})
+
+/** The same, and the trail takes nothing. */
 const unrecorded = Layer.mergeAll(
-  Layer.succeed(Gatekeeper, {
-    authorize: () => Effect.succeed({ ghostId: "admin", groups: [], auditId: "1" })
-  }),
+  allowing,
   Layer.succeed(AuditLog, {
     record: () => Effect.fail(new AuditUnavailable({ reason: "full", detail: "as told" })),
     withdraw: () => Effect.void,
@@ -61,12 +70,51 @@ const answered = <I>(task: Task<I>, input: I) => {
       logged.push(String(message))
     })
   )
-  const request = HttpServerRequest.fromWeb(new Request("http://guardian/", { headers: { "x-request-id": "r" } }))
-  return Effect.flatMap(answering, (answer) => answer(task, request, Effect.succeed(input))).pipe(
+  return Effect.flatMap(answering, (answer) => answer(task, asking, Effect.succeed(input))).pipe(
     Effect.provide([unrecorded, logger]),
     Effect.map(({ status }) => ({ status, logged: logged.join("\n") }))
   )
 }
+
+describe("What the guardian fails at by a fault of its own", () => {
+  const recording = (task: Task<null>, input: Effect.Effect<null>) =>
+    Effect.gen(function* () {
+      const rows: Array<AuditEvent> = []
+      const trail = Layer.succeed(AuditLog, {
+        record: (event) =>
+          Effect.as(
+            Effect.sync(() => rows.push(event)),
+            "1" as AuditId
+          ),
+        withdraw: () => Effect.void,
+        accepting: Effect.succeed(true),
+        status: Effect.dieMessage("nobody asks")
+      })
+      const exit = yield* Effect.flatMap(answering, (answer) => Effect.exit(answer(task, asking, input))).pipe(
+        Effect.provide([allowing, trail])
+      )
+      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      return rows
+    })
+  const failing: Task<null> = {
+    event: "session.end",
+    may: "execute",
+    within: "sessions",
+    resource: () => "sessions/a/s",
+    work: () => Effect.dieMessage("a fault")
+  }
+
+  it.effect("has its row, though nobody foresaw it", () =>
+    Effect.gen(function* () {
+      expect(yield* recording(failing, Effect.succeed(null))).toMatchObject([
+        { action: "session.end", resource: "sessions/a/s", ghostId: "admin", result: "DENIED", requestId: "r" }
+      ])
+      expect(yield* recording(failing, Effect.dieMessage("a fault"))).toMatchObject([
+        { action: "session.end", resource: "sessions", ghostId: null, result: "DENIED", requestId: "r" }
+      ])
+    })
+  )
+})
 
 describe("What the trail cannot take", () => {
   it.effect("is undone: a badge that was taken is there again, one that was granted is not", () =>

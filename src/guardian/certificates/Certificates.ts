@@ -207,42 +207,41 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           ),
           (rows) => rows[0]?.["ready"] === true
         ),
-        revoke: Effect.fn("Certificates.revoke")(function* (id, by) {
-          const revoked = yield* transaction((connection) =>
+        revoke: Effect.fn("Certificates.revoke")((id, by) =>
+          transaction((connection) =>
             Effect.gen(function* () {
               // The row's lock comes first: a start that holds it is finished, and seen by the second statement.
-              const { rows } = yield* connection.query(
+              const revoked = yield* connection.query(
                 `update guardian.certificate set revoked_at = clock_timestamp(), revoked_by = $2, revoked_reason = $3
                  where jti = $1::uuid and revoked_at is null
                  returning id`,
                 [id, by.ghostId, by.reason]
               )
-              if (rows[0] === undefined) return []
               const ended = yield* connection.query(
                 `update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
                  where certificate_id = $1 and ended_at is null
                  returning session_id`,
-                [rows[0]["id"]]
+                [revoked.rows[0]?.["id"] ?? null]
               )
-              return ended.rows.map((row) => String(row["session_id"]))
+              // Within the transaction too: asked after it, a question without an answer would deny what was done.
+              const { rows } = yield* connection.query(
+                `select agent, (extract(epoch from revoked_at) * 1000000)::bigint::text as at, revoked_reason as reason
+                 from guardian.certificate where jti = $1::uuid`,
+                [id]
+              )
+              const row = rows[0]
+              if (row === undefined) return undefined
+              const reason = row["reason"]
+              return {
+                id,
+                agent: String(row["agent"]),
+                revokedAt: isoOfMicros(BigInt(String(row["at"]))),
+                reason: typeof reason === "string" ? reason : null,
+                sessions: ended.rows.map((session) => String(session["session_id"]))
+              }
             })
           )
-          const rows = yield* bounded(
-            sql`
-              select agent, (extract(epoch from revoked_at) * 1000000)::bigint::text as at, revoked_reason as reason
-              from guardian.certificate where jti = ${id}::uuid`.withoutTransform
-          )
-          const row = rows[0]
-          if (row === undefined) return undefined
-          const reason = row["reason"]
-          return {
-            id,
-            agent: String(row["agent"]),
-            revokedAt: isoOfMicros(BigInt(String(row["at"]))),
-            reason: typeof reason === "string" ? reason : null,
-            sessions: revoked
-          }
-        })
+        )
       }
     })
   )

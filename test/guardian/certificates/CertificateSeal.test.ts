@@ -2,7 +2,6 @@ import { generateKeyPairSync, randomUUID } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as FastCheck from "effect/FastCheck"
 import { CompactSign, SignJWT } from "jose"
 import {
   type Claims,
@@ -66,26 +65,25 @@ describe("A sealed certificate", () => {
     })
   )
 
-  it.effect("is refused when any one bit of any column is altered", () =>
+  it.effect("is refused when any one bit of any column is altered, each of them tried", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
-      const alterations = FastCheck.oneof(
-        FastCheck.nat(row.agent.length * 8 - 1).map((bit) => ({ ...row, agent: flip(row.agent, bit) })),
-        FastCheck.nat(36 * 8 - 1).map((bit) => ({ ...row, id: flip(claims.jti, bit) })),
-        FastCheck.nat(keys.active.id.length * 8 - 1).map((bit) => ({ ...row, keyId: flip(keys.active.id, bit) })),
-        FastCheck.nat(30).map((bit) => ({ ...row, version: row.version ^ (1 << bit) })),
-        FastCheck.nat(62).map((bit) => ({ ...row, issuedMicros: row.issuedMicros ^ (1n << BigInt(bit)) })),
-        FastCheck.nat(62).map((bit) => ({ ...row, expiresMicros: row.expiresMicros ^ (1n << BigInt(bit)) })),
-        FastCheck.constantFrom<SealedRow>({ ...row, id: null }, { ...row, keyId: null }, { ...row, signature: null })
-      )
-      yield* Effect.promise(() =>
-        FastCheck.assert(
-          FastCheck.asyncProperty(alterations, async (altered) =>
-            Either.isLeft(await Effect.runPromise(Effect.either(unseal(keys, altered))))
-          ),
-          { numRuns: 500 }
-        )
-      )
+      const bitsOf = (text: string) => Array.from({ length: text.length * 8 }, (_, bit) => flip(text, bit))
+      const micros = Array.from({ length: 63 }, (_, bit) => 1n << BigInt(bit))
+      const altered: ReadonlyArray<SealedRow> = [
+        ...bitsOf(row.agent).map((agent) => ({ ...row, agent })),
+        ...bitsOf(claims.jti).map((id) => ({ ...row, id })),
+        ...bitsOf(keys.active.id).map((keyId) => ({ ...row, keyId })),
+        ...Array.from({ length: 31 }, (_, bit) => ({ ...row, version: row.version ^ (1 << bit) })),
+        ...micros.map((bit) => ({ ...row, issuedMicros: row.issuedMicros ^ bit })),
+        ...micros.map((bit) => ({ ...row, expiresMicros: row.expiresMicros ^ bit })),
+        { ...row, id: null },
+        { ...row, keyId: null },
+        { ...row, signature: null }
+      ]
+      for (const [index, one] of altered.entries()) {
+        expect([index, Either.isLeft(yield* Effect.either(unseal(keys, one)))]).toEqual([index, true])
+      }
     })
   )
 

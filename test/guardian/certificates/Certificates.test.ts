@@ -1,14 +1,45 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
+import { store } from "../../../src/guardian/Store.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianRooms.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 describe("Certificates", () => {
+  it.scopedLive("are revoked in one transaction: what was done is answered so, also where the pool is busy then", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const asked = Effect.gen(function* () {
+        const certificates = yield* Certificates
+        const { sql } = yield* store
+        const now = Math.floor(Date.now() / 1_000)
+        const { claims } = yield* certificates.issue({ agent: "a", version: 1, issuedAt: now, expiresAt: now + 3_600 })
+        const busy = yield* Effect.fork(
+          Effect.forEach(Array.from({ length: 20 }), () => sql`select pg_sleep(60)`, { concurrency: "unbounded" })
+        )
+        yield* rowsOf(url, "select from pg_stat_activity where query like 'select pg_sleep%'").pipe(
+          Effect.filterOrFail((rows) => rows.length >= 10),
+          Effect.retry(Schedule.spaced("50 millis")),
+          Effect.timeout("20 seconds")
+        )
+        const revoked = yield* certificates.revoke(claims.jti, { ghostId: "admin", reason: "lost" })
+        const again = yield* certificates.revoke(claims.jti, { ghostId: "admin", reason: "found" })
+        expect(revoked).toMatchObject({ id: claims.jti, agent: "a", reason: "lost", sessions: [] })
+        expect(again).toEqual(revoked)
+        expect(yield* certificates.revoke(randomUUID(), { ghostId: "admin", reason: null })).toBeUndefined()
+        yield* Fiber.interruptFork(busy)
+      })
+      const rooms = Layer.provide(Certificates.layer, SigningKeys.layer).pipe(Layer.provideMerge(guardianRooms(url)))
+      yield* Effect.provide(asked, Layer.fresh(rooms))
+    })
+  )
+
   it.scopedLive(
     "are found by their agent without a look at all others, where it has none in force or none at all",
     () =>
