@@ -8,7 +8,7 @@ import { tokenOf } from "../../test/support/Tokens.ts"
 import { endpointsOf } from "./fuzz/Document.ts"
 import { exchange } from "./fuzz/Exchange.ts"
 import { type Input, inputOf } from "./fuzz/Inputs.ts"
-import { auditIdOf, problemOf } from "./fuzz/Verdict.ts"
+import { auditIdOf, isDecided, problemOf } from "./fuzz/Verdict.ts"
 
 export interface FuzzOptions {
   readonly urls: ReadonlyArray<string>
@@ -26,8 +26,9 @@ export interface FuzzReport {
   readonly byStatus: Readonly<Record<string, number>>
   /** With the request that showed each, the first few. */
   readonly problems: ReadonlyArray<string>
+  /** Rows that answers named. */
   readonly decisions: number
-  /** Ids that answers named and that are in no row. */
+  /** Ids that answers named and that are in no row; ids of requests that were decided more often than they have rows. */
   readonly withoutRow: ReadonlyArray<string>
 }
 
@@ -41,12 +42,21 @@ const shown = ({ body, endpoint, headers, method, target }: Input): string =>
 
 const unrecorded = `
   select id::text from unnest($1::uuid[]) as named (id)
-  where not exists (select from gatekeeper.audit_log as row where row.id = named.id)`
+  where not exists (select from gatekeeper.audit_log as row where row.id = named.id)
+  union all
+  select asked.id from unnest($2::text[], $3::integer[]) as asked (id, times)
+  where (select count(*) from gatekeeper.audit_log as row where row.request_id = asked.id) < asked.times`
 
-/** Of `ids`, those that have no row within half a minute. */
-const missing = (databaseUrl: Redacted.Redacted, ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>> =>
+/** Of `named` rows and `decided` requests, those that are not there within half a minute. */
+const missing = (
+  databaseUrl: Redacted.Redacted,
+  named: ReadonlySet<string>,
+  decided: ReadonlyMap<string, number>
+): Effect.Effect<ReadonlyArray<string>> =>
   connect({ url: databaseUrl, applicationName: "gravitas chaos" }).pipe(
-    Effect.flatMap((connection) => connection.query(unrecorded, [ids])),
+    Effect.flatMap((connection) =>
+      connection.query(unrecorded, [[...named], [...decided.keys()], [...decided.values()]])
+    ),
     Effect.map(({ rows }) => rows.map((row) => String(row["id"]))),
     Effect.scoped,
     Effect.orDie,
@@ -72,7 +82,8 @@ export const fuzz = ({ databaseUrl, requests, seed, urls }: FuzzOptions) =>
       (agent) => Effect.sync(() => agent.destroy())
     )
     const problems: Array<string> = []
-    const ids = new Set<string>()
+    const named = new Set<string>()
+    const decided = new Map<string, number>()
     const byStatus: Record<string, number> = {}
     let sent = 0
     for (const [at, endpoint] of endpoints.entries()) {
@@ -87,7 +98,11 @@ export const fuzz = ({ databaseUrl, requests, seed, urls }: FuzzOptions) =>
             if (typeof answer === "string") return
             byStatus[answer.status] = (byStatus[answer.status] ?? 0) + 1
             const id = auditIdOf(answer)
-            if (id !== undefined) ids.add(id)
+            if (id !== undefined) named.add(id)
+            const requestId = answer.headers["x-request-id"]
+            if (typeof requestId === "string" && isDecided(input, answer)) {
+              decided.set(requestId, (decided.get(requestId) ?? 0) + 1)
+            }
           }),
         { concurrency: atOnce, discard: true }
       )
@@ -97,8 +112,8 @@ export const fuzz = ({ databaseUrl, requests, seed, urls }: FuzzOptions) =>
       requests: sent,
       byStatus,
       problems,
-      decisions: ids.size,
-      withoutRow: yield* missing(databaseUrl, [...ids])
+      decisions: named.size,
+      withoutRow: yield* missing(databaseUrl, named, decided)
     }
     return report
   }).pipe(Effect.scoped)

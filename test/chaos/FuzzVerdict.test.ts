@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Endpoint } from "../../scripts/chaos/fuzz/Document.ts"
-import { type Answer, problemOf } from "../../scripts/chaos/fuzz/Verdict.ts"
+import { type Answer, isDecided, problemOf } from "../../scripts/chaos/fuzz/Verdict.ts"
 
 const endpoint: Endpoint = {
   url: "http://127.0.0.1:1",
@@ -59,4 +59,19 @@ describe("the verdict on an answer to malformed input", () => {
       else expect(found).toContain(problem)
     })
   }
+})
+
+describe("what has to have a row", () => {
+  it.each([
+    ["a yes", endpoint, "POST", 200, "{}", true],
+    ["a refusal of what cannot be understood", endpoint, "POST", 422, refused("invalid_request"), true],
+    ["nobody's request", endpoint, "POST", 401, refused("unauthenticated", audited), true],
+    ["what the trail could not take", endpoint, "POST", 503, refused("audit_unavailable"), false],
+    ["what no route was asked", endpoint, "PUT", 405, refused("method_not_allowed"), false],
+    ["a path that cannot be read", endpoint, "POST", 400, refused("unreadable_request"), false],
+    ["a route that asks nobody who it is", { ...endpoint, statuses: new Set([200, 503]) }, "POST", 200, "{}", false]
+  ] as const)("%s", (_, endpoint, method, status, text, expected) => {
+    const input = { endpoint, method, target: "/validate", headers: {}, body: undefined }
+    expect(isDecided(input, { status, headers: {}, text })).toBe(expected)
+  })
 })

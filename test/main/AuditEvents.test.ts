@@ -1,4 +1,5 @@
 import { expect, layer } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Answer, ask, Gravitas, request, rowNamedBy, tokenOf } from "../support/Gravitas.ts"
 
@@ -14,19 +15,28 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
 
   it.effect("shows an answered request within a second", () =>
     Effect.gen(function* () {
-      const answer = yield* ask({ action: "read", resource: "vaults/seen" })
-      yield* rowNamedBy(answer)
+      const seen: Array<{ readonly id: unknown; readonly millis: number }> = []
+      for (let i = 0; i < 5; i++) {
+        const answer = yield* ask({ action: "read", resource: "vaults/seen" })
+        const [took] = yield* Effect.timed(rowNamedBy(answer))
+        seen.unshift({ id: answer.body["audit_id"], millis: Duration.toMillis(took) })
+      }
+      // Not each, on a machine that is busy with something else.
+      expect(Math.min(...seen.map(({ millis }) => millis))).toBeLessThan(1_000)
       const page = yield* events("?resource=vaults/seen")
       expect(page.status).toBe(200)
-      expect(listed(page).map((event) => event["id"])).toEqual([answer.body["audit_id"]])
+      expect(listed(page).map((event) => event["id"])).toEqual(seen.map(({ id }) => id))
     })
   )
 
   it.effect("pages through all that was asked for, once each, newest first", () =>
     Effect.gen(function* () {
       const ids: Array<unknown> = []
-      for (let i = 0; i < 7; i++) ids.push((yield* ask({ action: "read", resource: "vaults/paged" })).body["audit_id"])
-      yield* Effect.sleep("300 millis")
+      for (let i = 0; i < 7; i++) {
+        const answer = yield* ask({ action: "read", resource: "vaults/paged" })
+        yield* rowNamedBy(answer)
+        ids.push(answer.body["audit_id"])
+      }
       const seen: Array<unknown> = []
       let cursor = ""
       do {

@@ -161,7 +161,11 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
             databaseUrl,
             "select result from gatekeeper.audit_log where request_id = $1 and result = 'INVALID'",
             [answer.headers.get("x-request-id")]
-          ).pipe(Effect.repeat({ until: (found) => found.length === 1 }), Effect.timeout("3 seconds"))
+          ).pipe(
+            Effect.delay("20 millis"),
+            Effect.repeat({ until: (found) => found.length === 1 }),
+            Effect.timeout("30 seconds")
+          )
           expect(rows).toHaveLength(1)
         })
       )

@@ -25,7 +25,7 @@ layer(Gravitas.layer({ environment: { LOG_LEVEL: "error" } }), { timeout: "60 se
           // A failure that a handler did not foresee is logged as such.
           expect(program.output()).not.toContain("Request failed")
         }),
-      { timeout: 180_000 }
+      { timeout: 300_000 }
     )
   }
 )

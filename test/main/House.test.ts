@@ -39,7 +39,7 @@ const inThree = (databaseUrl: Redacted.Redacted) =>
 const eventually = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean) =>
   read.pipe(
     Effect.filterOrFail(holds, (value) => value),
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo("15 seconds"))),
+    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo("60 seconds"))),
     Effect.orDieWith((value) => new Error(`it did not come to that: ${JSON.stringify(value)}`))
   )
 

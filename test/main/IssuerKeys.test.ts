@@ -38,7 +38,7 @@ it.scopedLive(
       const rows = yield* rowsOf(databaseUrl, "select * from gatekeeper.audit_log where id = $1", [id]).pipe(
         Effect.filterOrFail((found) => found.length === 1),
         Effect.retry(Schedule.spaced("20 millis")),
-        Effect.timeout("2 seconds")
+        Effect.timeout("30 seconds")
       )
       expect(rows[0]).toMatchObject({ ghost_id: null, result: "UNAUTHENTICATED" })
       expect(rows[0]?.["reason"]).toMatch(/signing keys cannot be fetched \(status 500\)/)
@@ -48,7 +48,7 @@ it.scopedLive(
       yield* ask(old).pipe(
         Effect.filterOrFail(({ status }) => status === 200),
         Effect.retry(Schedule.spaced("100 millis")),
-        Effect.timeout("5 seconds")
+        Effect.timeout("30 seconds")
       )
       server.publish([first.public, second.public])
       yield* Effect.sleep("150 millis")

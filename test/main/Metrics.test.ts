@@ -1,14 +1,23 @@
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import parse from "parse-prometheus-text-format"
 import { ask, Gravitas, request } from "../support/Gravitas.ts"
 
-const scraped = (url: string) =>
+/** Once the page has the lines: an answer is counted after it was given, the audit's own numbers are published each second. */
+const scraped = (url: string, ...lines: ReadonlyArray<string | RegExp>) =>
   Effect.promise(async (signal) => {
     const response = await fetch(`${url}/metrics`, { signal })
     const text = await response.text()
     return { status: response.status, type: response.headers.get("content-type"), text, families: parse(text) }
-  })
+  }).pipe(
+    Effect.filterOrFail(
+      ({ text }) => lines.every((line) => new RegExp(line, "m").test(text)),
+      ({ text }) => text
+    ),
+    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo("30 seconds"))),
+    Effect.orDieWith((text) => new Error(`the page never had ${lines.join(" and ")}:\n${text}`))
+  )
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/metrics", (it) => {
   it.effect("is Prometheus' text, and counts what was answered by route and status", () =>
@@ -18,9 +27,14 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/
       yield* ask({ action: "execute", resource: "shells/l3/claude" }, { ghost: "Scout" })
       yield* request(`${gatekeeper}/nowhere`)
       yield* request(`${yield* program.url("router")}/healthz`)
-      // Audit's own numbers are published each second.
-      yield* Effect.sleep("1200 millis")
-      const { families, status, text, type } = yield* scraped(gatekeeper)
+      const { families, status, text, type } = yield* scraped(
+        gatekeeper,
+        "^audit_events_offered 4$",
+        /^http_server_requests_total\{(?=.*route="\/validate")(?=.*status="200").*\} 3$/,
+        /^http_server_requests_total\{(?=.*route="\/validate")(?=.*status="403").*\} 1$/,
+        /^http_server_requests_total\{(?=.*route="unknown")(?=.*status="404").*\} 1$/,
+        /^http_server_requests_total\{(?=.*service="router")(?=.*route="\/healthz").*\} 1$/
+      )
       expect(status).toBe(200)
       expect(type).toBe("text/plain; version=0.0.4; charset=utf-8")
       const family = (name: string) => families.find((one) => one.name === name)
@@ -54,7 +68,11 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("/
       const { gatekeeper } = yield* Gravitas
       for (const path of ["/a", "/b", "/validate/x", "/%00", "/validate?x=1"]) yield* request(`${gatekeeper}${path}`)
       yield* request(`${gatekeeper}/validate`, { method: "PURGE" })
-      const { families } = yield* scraped(gatekeeper)
+      const { families } = yield* scraped(
+        gatekeeper,
+        /^http_server_requests_total\{(?=.*route="unknown")(?=.*status="404").*\} 5$/,
+        /^http_server_requests_total\{(?=.*method="other")(?=.*route="\/validate").*\} 1$/
+      )
       const requests = families.find((one) => one.name === "http_server_requests_total")?.metrics ?? []
       const routes = new Set(requests.flatMap((one) => one.labels?.["route"] ?? []))
       expect([...routes].filter((route) => !["/validate", "/metrics", "/healthz", "unknown"].includes(route))).toEqual(

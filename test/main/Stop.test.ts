@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import { childrenOf } from "../../src/platform/embedded/Process.ts"
+import { untilClosed } from "../support/ClosedPort.ts"
 import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -38,8 +39,19 @@ const load = (url: string, token: string, connections: number, answered: Array<s
 const reached = (answered: ReadonlyArray<string>, count: number) =>
   Effect.suspend(() => (answered.length < count ? Effect.fail("not yet" as const) : Effect.void)).pipe(
     Effect.retry(Schedule.spaced("10 millis")),
-    Effect.timeout("20 seconds"),
+    Effect.timeout("60 seconds"),
     Effect.orDie
+  )
+
+/** Waits until a gatekeeper has as many requests under way. */
+const untilInFlight = (url: string, count: number) =>
+  Effect.promise(async () => (await fetch(`${url}/metrics`)).text()).pipe(
+    Effect.filterOrFail(
+      (text) => new RegExp(`^http_server_requests_in_flight\\{service="gatekeeper"\\} ${count}$`, "m").test(text),
+      (text) => text
+    ),
+    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo("30 seconds"))),
+    Effect.orDieWith((text) => new Error(`it never had ${count} under way:\n${text}`))
   )
 
 /** Of the processes below `pid`, that in which the program itself runs. */
@@ -111,9 +123,14 @@ describe("the end", () => {
       const databaseUrl = yield* freshDatabase
       const running = yield* program({
         args: ["gatekeeper"],
-        environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
+        environment: {
+          DATABASE_URL: Redacted.value(databaseUrl),
+          JWT_SECRET_KEY: signingSecret,
+          SHUTDOWN_DEADLINE: "5m"
+        }
       })
-      const { hostname, port } = new URL(yield* running.url("gatekeeper"))
+      const gatekeeper = yield* running.url("gatekeeper")
+      const { hostname, port } = new URL(gatekeeper)
       const token = yield* Effect.promise(() => tokenOf("Librarian"))
       const body = '{"action":"read","resource":"vaults/slow"}'
       const socket = Net.connect(Number(port), hostname)
@@ -125,10 +142,15 @@ describe("the end", () => {
         `POST /validate HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\ncontent-length: ${body.length}\r\n\r\n`
       )
       socket.write(body.slice(0, 10))
-      yield* Effect.sleep("300 millis")
+      // It, and the question itself.
+      yield* untilInFlight(gatekeeper, 2)
       yield* running.signal("SIGTERM")
-      yield* Effect.sleep("700 millis")
-      socket.write(body.slice(10))
+      yield* untilClosed(Number(port))
+      const closed = Effect.async<void>((resume) => void socket.once("close", () => resume(Effect.void)))
+      yield* Effect.zipRight(
+        Effect.sync(() => socket.write(body.slice(10))),
+        closed
+      )
       expect((yield* running.ended()).code).toBe(0)
       expect(received).toContain("200 OK")
       const rows = yield* rowsOf(databaseUrl, "select resource from gatekeeper.audit_log")

@@ -93,7 +93,7 @@ it.scopedLive(
       )
       yield* Effect.suspend(() =>
         serviceNames.every((service) => (tallies[service].get("200") ?? 0) > 100) ? Effect.void : Effect.fail("not yet")
-      ).pipe(Effect.retry(Schedule.spaced("20 millis")), Effect.timeout("30 seconds"), Effect.orDie)
+      ).pipe(Effect.retry(Schedule.spaced("20 millis")), Effect.timeout("60 seconds"), Effect.orDie)
       yield* running.signal("SIGTERM")
       expect((yield* running.ended("25 seconds")).code).toBe(0)
       yield* Fiber.joinAll(loading)

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
@@ -27,8 +26,9 @@ const started = (environment: Readonly<Record<string, string>>) =>
     return { running, validate, databaseUrl }
   })
 
+/** What is left is sent at the end, within a share of its deadline: here one that a busy machine does not pass. */
 const exportingTo = ({ url }: OtlpReceiver, more: Readonly<Record<string, string>> = {}) =>
-  started({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ...more })
+  started({ OTEL_EXPORTER_OTLP_ENDPOINT: url, SHUTDOWN_DEADLINE: "5m", ...more })
 
 const attributesOf = (span: Span | undefined) =>
   Object.fromEntries((span?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]))
@@ -117,22 +117,46 @@ describe("telemetry", () => {
   }
 
   it.scopedLive(
-    "that nobody takes holds up neither requests nor the end, and is told once",
+    "that nobody takes holds up neither requests nor the end",
     () =>
       Effect.gen(function* () {
         const receiver = yield* otlpReceiver(false)
-        const { running, validate } = yield* exportingTo(receiver, { OTEL_EXPORTER_OTLP_TIMEOUT: "200" })
-        const [took] = yield* Effect.timed(Effect.repeatN(validate(), 199))
-        expect(Duration.toMillis(took)).toBeLessThan(8_000)
-        yield* running.printed(/Telemetry cannot be sent/)
-        yield* Effect.sleep("1500 millis")
+        // An export hangs for longer than all that follows may take together: who waited for one would be seen.
+        const { running, validate } = yield* exportingTo(receiver, {
+          OTEL_EXPORTER_OTLP_TIMEOUT: "300000",
+          OTEL_METRIC_EXPORT_INTERVAL: "100",
+          SHUTDOWN_DEADLINE: "25s"
+        })
+        while (receiver.headers().length === 0) yield* Effect.sleep("20 millis")
+        const statuses = yield* Effect.forEach(Array.from({ length: 200 }), () =>
+          Effect.map(validate(), ({ status }) => status)
+        ).pipe(Effect.timeout("60 seconds"))
+        expect(new Set(statuses)).toEqual(new Set([200]))
         yield* running.signal("SIGTERM")
-        const [end, { code }] = yield* Effect.timed(running.ended())
-        expect(code).toBe(0)
-        expect(Duration.toMillis(end)).toBeLessThan(5_000)
+        expect((yield* running.ended("60 seconds")).code).toBe(0)
+        expect(running.output()).not.toContain("not stopped within")
+      }),
+    180_000
+  )
+
+  it.scopedLive(
+    "that nobody takes in time is told of once",
+    () =>
+      Effect.gen(function* () {
+        const receiver = yield* otlpReceiver(false)
+        const { running, validate } = yield* exportingTo(receiver, {
+          OTEL_EXPORTER_OTLP_TIMEOUT: "200",
+          OTEL_METRIC_EXPORT_INTERVAL: "100"
+        })
+        yield* validate()
+        yield* running.printed(/Telemetry cannot be sent/)
+        const before = receiver.headers().length
+        while (receiver.headers().length < before + 2) yield* Effect.sleep("20 millis")
+        yield* running.signal("SIGTERM")
+        expect((yield* running.ended()).code).toBe(0)
         expect(running.output().match(/Telemetry cannot be sent/g)?.length).toBe(1)
       }),
-    60_000
+    120_000
   )
 
   it.scopedLive(

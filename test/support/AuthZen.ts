@@ -27,7 +27,12 @@ export const rowsOfRequest = (answer: Answer, count: number) =>
     const { databaseUrl } = yield* Gravitas
     return yield* rowsOf(databaseUrl, "select * from gatekeeper.audit_log where request_id = $1 order by source, seq", [
       answer.headers.get("x-request-id")
-    ]).pipe(Effect.repeat({ until: (rows) => rows.length === count }), Effect.timeout("3 seconds"), Effect.orDie)
+    ]).pipe(
+      Effect.delay("20 millis"),
+      Effect.repeat({ until: (rows) => rows.length === count }),
+      Effect.timeout("30 seconds"),
+      Effect.orDie
+    )
   })
 
 export const decisionsOf = ({ body }: Answer): ReadonlyArray<unknown> =>

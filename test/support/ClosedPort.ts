@@ -1,5 +1,6 @@
 import { connect, createServer } from "node:net"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 
 /** A port that nobody listens on. */
 export const closedPort = Effect.async<number>((resume) => {
@@ -21,3 +22,7 @@ const knock = (port: number) =>
 /** Does the work, and dies when the port opens before it is done. */
 export const whileClosed = <A, E, R>(port: number, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.raceFirst(work, Effect.forever(Effect.delay(knock(port), "5 millis")))
+
+/** Waits until nobody listens there any more. */
+export const untilClosed = (port: number): Effect.Effect<void> =>
+  Effect.sandbox(knock(port)).pipe(Effect.retry(Schedule.spaced("10 millis")), Effect.orDie)

@@ -73,7 +73,7 @@ export class Gravitas extends Context.Tag("test/Gravitas")<
     )
 }
 
-/** The row that an answer names, once it is there: within a second. */
+/** The row that an answer names, once it is there. */
 export const rowNamedBy = (answer: Answer) =>
   Effect.gen(function* () {
     const { databaseUrl } = yield* Gravitas
@@ -85,7 +85,7 @@ export const rowNamedBy = (answer: Answer) =>
         rows.length === 1 && rows[0] ? Effect.succeed(rows[0]) : Effect.fail("not there" as const)
       ),
       Effect.retry(Schedule.spaced("20 millis")),
-      Effect.timeout("1 second"),
+      Effect.timeout("30 seconds"),
       Effect.orDie
     )
   })

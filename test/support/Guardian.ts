@@ -51,7 +51,7 @@ export const rowsUnder = (requestId: string | null, count: number) =>
     return yield* read.pipe(
       Effect.flatMap((rows) => (rows.length >= count ? Effect.succeed(rows) : Effect.fail("not yet" as const))),
       Effect.retry(Schedule.spaced("20 millis")),
-      Effect.timeout("2 seconds"),
+      Effect.timeout("30 seconds"),
       Effect.orElse(() => read)
     )
   })

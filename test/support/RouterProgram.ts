@@ -72,7 +72,7 @@ export const clientOf = (ghost: string) =>
     return new OpenAI({ baseURL: `${router}/v1`, apiKey, maxRetries: 0 })
   })
 
-/** The rows of a request in the trail, once `until` holds for them: within five seconds. */
+/** The rows of a request in the trail, once `until` holds for them. */
 export const trailOf = (
   requestId: string,
   until: (actions: ReadonlyArray<unknown>, ids: ReadonlyArray<unknown>) => boolean
@@ -108,7 +108,7 @@ const eventually = (read: Effect.Effect<ReadonlyArray<Row>>, until: (rows: Reado
     ),
     Effect.filterOrFail(until, () => "not yet" as const),
     Effect.retry(Schedule.spaced("50 millis")),
-    Effect.timeout("5 seconds"),
+    Effect.timeout("30 seconds"),
     Effect.catchAll(() => Effect.dieMessage(`the rows never came; these are there: ${JSON.stringify(last)}`))
   )
 }

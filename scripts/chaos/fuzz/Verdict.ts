@@ -58,6 +58,23 @@ const isErrorBody = (endpoint: Endpoint, text: string, requestId: unknown): bool
     : endpoint.path.startsWith("/v1/") && "type" in error && "code" in error
 }
 
+const isOfRoute = ({ endpoint, method }: Input): boolean =>
+  method === endpoint.method || (method === "HEAD" && endpoint.method === "GET")
+
+/** Of a HEAD's answer the status alone tells. */
+const isFrames = ({ method }: Input, { status, text }: Answer): boolean =>
+  status in anywhere && (method === "HEAD" || codeOf(text) === anywhere[status])
+
+/**
+ * Whether something was decided: by a route that asks for a token, whatever came of it, but where the trail itself could not take
+ * the event. Each such request has a row.
+ */
+export const isDecided = (input: Input, answer: Answer): boolean =>
+  isOfRoute(input) &&
+  input.endpoint.statuses.has(401) &&
+  !isFrames(input, answer) &&
+  (input.method === "HEAD" ? answer.status !== 503 : codeOf(answer.text) !== "audit_unavailable")
+
 /** What is wrong with an answer; undefined where nothing is. */
 export const problemOf = (input: Input, answer: Answer): string | undefined => {
   const { endpoint, method } = input
@@ -67,10 +84,9 @@ export const problemOf = (input: Input, answer: Answer): string | undefined => {
   const given = input.headers["x-request-id"]
   if (given !== undefined && acceptableId.test(given) && requestId !== given)
     return "another X-Request-Id than was sent"
-  const isRoute = method === endpoint.method || (method === "HEAD" && endpoint.method === "GET")
+  const isRoute = isOfRoute(input)
   const isDocumented = isRoute ? endpoint.statuses.has(status) : status < 500
-  const isFrames = status in anywhere && (method === "HEAD" || codeOf(text) === anywhere[status])
-  if (!isDocumented && !isFrames) return `status ${status} is not documented`
+  if (!isDocumented && !isFrames(input, answer)) return `status ${status} is not documented`
   if (status >= 400 && method !== "HEAD" && !isErrorBody(endpoint, text, requestId))
     return "an error in no documented shape"
   const isDecision = isRoute && endpoint.statuses.has(401) && (status === 401 || status === 403)

@@ -12,6 +12,9 @@ export const markCutOff = (request: IncomingMessage, why: CutOff): void => {
   cutOff.set(request, why)
 }
 
-/** Why the server closed the connection; undefined where it did not. To the handler both look like a client that hung up. */
+/** Why the server closed the connection; undefined where it did not. */
+export const whyCutOff = (request: IncomingMessage): CutOff | undefined => cutOff.get(request)
+
+/** The same, for a handler: to it both look like a client that hung up. */
 export const cutOffOf = (request: HttpServerRequest.HttpServerRequest): CutOff | undefined =>
-  cutOff.get(NodeHttpServerRequest.toIncomingMessage(request))
+  whyCutOff(NodeHttpServerRequest.toIncomingMessage(request))

@@ -16,13 +16,14 @@ import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorBody.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
-import { listen, maximumHeaderBytes } from "./Listener.ts"
+import { listen } from "./Listener.ts"
 import { metricsPage } from "./MetricsPage.ts"
 import { aboutPaths, documented } from "./OpenApiDocument.ts"
 import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { answerStrays, answerUndecoded } from "./Strays.ts"
 import { beginTrace } from "./TraceContext.ts"
+import { maximumHeaderBytes } from "./Unreadable.ts"
 
 /** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
 const aboutRoutes = (service: ServiceName) =>

@@ -1,19 +1,18 @@
-import { randomUUID } from "node:crypto"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { performance } from "node:perf_hooks"
-import type { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { markCutOff } from "./CutOff.ts"
+import { markCutOff, whyCutOff } from "./CutOff.ts"
 import { type ErrorFields, errorText, noFields } from "./ErrorBody.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import { assignRequestId } from "./RequestId.ts"
 import type { RouteTable } from "./RouteTable.ts"
 import { admitTraceContext } from "./TraceContext.ts"
+import { maximumHeaderBytes, namesNoHost, refuseHostless, refuseUnreadable, requestTimedOut } from "./Unreadable.ts"
 
 /** The port of a service could not be opened. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
@@ -58,34 +57,18 @@ const refuseWhileDraining = (
   response.end(errorText({ code: "shutting_down", message, requestId: id, more: errorFields(503, url) }))
 }
 
-/** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
-export const maximumHeaderBytes = 32 * 1024
-
-/** Node's code for a request that did not arrive in time. */
-const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
-
-/** What Node could not read as a request at all gets the body of every other refusal; there is nothing to decide or record. */
-const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  if (!socket.writable) return void socket.destroy()
-  const id = randomUUID()
-  const answer =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? { status: "431 Request Header Fields Too Large", message: `the headers are over ${maximumHeaderBytes} bytes` }
-      : error.code === requestTimedOut
-        ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
-        : { status: "400 Bad Request", message: "this is not an HTTP request" }
-  const body = errorText({ code: "unreadable_request", message: answer.message, requestId: id })
-  socket.end(
-    `HTTP/1.1 ${answer.status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `x-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`
-  )
-}
-
 /** In which a client under load sends its next request. */
 const lastMoment = Duration.millis(200)
 
 /** As nginx and the platform count a client that hung up before its answer was whole. */
 const clientLeft = 499
+
+/** The status as it is counted: an answer that is not whole has that of whoever closed the connection. */
+const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse): number => {
+  if (response.writableFinished) return response.statusCode
+  const why = whyCutOff(request)
+  return why === undefined ? clientLeft : why === "timeout" ? 408 : 503
+}
 
 const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
   Effect.async((resume) => {
@@ -117,7 +100,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const { metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
-    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes }, (request, response) => {
+    const take = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
       const began = performance.now()
       const id = assignRequestId(request)
       admitTraceContext(request)
@@ -125,9 +108,8 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       metrics?.began()
       if (!draining) inFlight.add(response)
       response.once("close", () => {
-        const status = response.writableFinished ? response.statusCode : clientLeft
         const route = options.routes?.(request.url ?? "")?.path
-        metrics?.ended(request.method ?? "", route, status, (performance.now() - began) / 1_000)
+        metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
         if (inFlight.delete(response) && inFlight.size === 0) onIdle()
       })
       if (draining) {
@@ -135,13 +117,18 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         request.resume()
         return refuseWhileDraining(options, request.url ?? "", id, response)
       }
+      if (namesNoHost(request)) return refuseHostless(request, id, response)
       options.handler(request, response)
-    })
+    }
+    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, take)
+    // Else Node answers 417 by itself; RFC 9110, section 10.1.1, lets a server ignore what it does not know.
+    server.on("checkExpectation", take)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-      if (error.code === requestTimedOut) {
-        for (const { req } of inFlight) if (req.socket === socket) markCutOff(req, "timeout")
-      }
-      refuseUnreadable(error, socket)
+      const here = [...inFlight].filter(({ req }) => req.socket === socket)
+      if (error.code === requestTimedOut) for (const { req } of here) markCutOff(req, "timeout")
+      // Into an answer that has begun no other may be written.
+      if (here.some(({ headersSent }) => headersSent)) socket.destroy()
+      else refuseUnreadable(error, socket)
     })
     const idle = Effect.async<void>((resume) => {
       onIdle = () => resume(Effect.void)
