@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Connection } from "../../platform/Connection.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import { inTurns } from "../../platform/Turns.ts"
 import { wordsOf } from "../drain/Drain.ts"
 import { retryClass } from "../drain/RetryClass.ts"
 import type { AuditId } from "../event/AuditId.ts"
@@ -14,7 +15,7 @@ import {
   insertTolerantly
 } from "../store/AuditWrites.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
-import { type IngestContext, type Ingested, planOf } from "./IngestPlan.ts"
+import { type IngestContext, type Ingested, planning } from "./IngestPlan.ts"
 import * as Statements from "./IngestStatements.ts"
 
 /** A row may be at fault, not the database or the role: the others can be written without it. */
@@ -67,7 +68,7 @@ export const ingestBatch = (
     const place = yield* Statements.lockSource(connection, identity, context.freshSource)
     const keys = yield* Statements.readKeys(connection, identity, clientIds)
     const conflicts = keys.length === 0 ? [] : yield* Statements.readConflicts(connection, identity, clientIds)
-    const plan = planOf(events, { keys, conflicts }, identity, place, context)
+    const plan = yield* inTurns(() => planning(events, { keys, conflicts }, identity, place, context))
     const refused = new Set(yield* insertWhatFits(connection, plan.rows))
     yield* Statements.insertLetters(connection, identity, plan.letters)
     yield* Statements.insertKeys(

@@ -13,8 +13,13 @@ const makeSourceStatement = `
 const lockSourceStatement = `
   select source, last_seq from gatekeeper.audit_source where kind = 'ingest' and identity = $1 for update`
 
+/** A dead letter that was replayed since is in the trail as every other. */
 const knownStatement = `
-  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest, dead_lettered as "deadLettered"
+  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest,
+    dead_lettered and not exists (
+      select from gatekeeper.audit_dead_letter_replay as replay
+      where replay.event_id = audit_id and replay.outcome in ('replayed', 'present')
+    ) as "deadLettered"
   from gatekeeper.audit_ingest where identity = $1 and client_id = any($2)`
 
 const knownConflictsStatement = `

@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { canonicalJson } from "../event/AuditRow.ts"
 import { AuditStore } from "../store/AuditStore.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
 import { storeOperations } from "./TrailProtocol.ts"
@@ -41,7 +42,8 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
     trail: calls.ask("trail", trail, {}, short),
     register: (incarnation) => Effect.asVoid(calls.ask("register", register, { incarnation }, short)),
     heartbeat: (incarnation) => Effect.asVoid(calls.ask("heartbeat", heartbeat, { incarnation }, short)),
-    append: (rows, { certain }) => asWriter(calls.ask("append", append, { writer, rows, certain }, long)),
+    append: (rows, { certain }) =>
+      asWriter(calls.ask("append", append, { writer, rows: rows.map(canonicalJson), certain }, long)),
     deadLetter: (row, why) =>
       Effect.asVoid(asWriter(calls.ask("dead-letter", others["dead-letter"], { writer, row, why }, long))),
     makePartition: (id) => calls.ask("make-partition", others["make-partition"], { id }, long),

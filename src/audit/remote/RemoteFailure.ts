@@ -39,7 +39,7 @@ export const unansweredBy = (error: HttpClientError.HttpClientError): DatabaseEr
 }
 
 /** Answers of the gatekeeper itself, before it asked its database. */
-const undone: ReadonlyArray<string> = ["audit_unavailable", "shutting_down", "trail_unreachable"]
+const undone: ReadonlyArray<string> = ["audit_unavailable", "keys_unavailable", "shutting_down", "trail_unreachable"]
 
 /**
  * What a status other than 200 means, in a database's words, so that a drain does about it what it does about a database:

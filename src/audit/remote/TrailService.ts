@@ -5,11 +5,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/Database.ts"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import { inTurns } from "../../platform/Turns.ts"
 import { AuditLedger } from "../ledger/AuditLedger.ts"
 import type { AuditStore } from "../store/AuditStore.ts"
 import * as PostgresAuditStore from "../store/PostgresAuditStore.ts"
 import * as SourceOwners from "./SourceOwners.ts"
-import { ledgerOperations, type Operation, storeOperations } from "./TrailProtocol.ts"
+import { ledgerOperations, type Operation, readingRows, storeOperations } from "./TrailProtocol.ts"
 import * as Writers from "./Writers.ts"
 
 /** The request is none of the operation's: a client of another version, or none of ours. */
@@ -21,11 +22,11 @@ export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>
   }
 }
 
+/** Not the store's own answer: nothing was done. */
+type Refusal = SourceOwners.SourceRefused | UnreadableOperation
+
 /** Answers `body` in the name of `identity`. */
-type Answering = (
-  identity: string,
-  body: unknown
-) => Effect.Effect<unknown, UnreadableOperation | SourceOwners.SourceRefused>
+type Answering = (identity: string, body: unknown) => Effect.Effect<unknown, Refusal>
 
 /** The other end of the trail of processes elsewhere: an `AuditStore` and an `AuditLedger` for whoever may write to it. */
 export class TrailService extends Context.Tag("audit/remote/TrailService")<
@@ -48,16 +49,15 @@ export class TrailService extends Context.Tag("audit/remote/TrailService")<
   )
 }
 
-const isOf = <F>(failure: unknown, refusal: (error: unknown) => error is SourceOwners.SourceRefused): failure is F =>
-  !refusal(failure)
+const isOf = <F>(failure: unknown, refusal: (error: unknown) => error is Refusal): failure is F => !refusal(failure)
 
-const isRefusal = Schema.is(SourceOwners.SourceRefused)
+const isRefusal = Schema.is(Schema.Union(SourceOwners.SourceRefused, UnreadableOperation))
 
 const answering =
   <A, I, B, J, F, G>(
     name: string,
     { answer, request }: Operation<A, I, B, J, F, G>,
-    run: (identity: string, request: A) => Effect.Effect<B, F | SourceOwners.SourceRefused>
+    run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>
   ): Answering =>
   (identity, body) =>
     Schema.decodeUnknown(request)(body).pipe(
@@ -110,13 +110,19 @@ const operationsOn = (
     ],
     [
       "append",
-      answering("append", s.append, (identity, { certain, rows, writer }) => {
-        if (rows.length === 0) return Effect.succeed({ conflicts: [] })
-        const source = oneSource(rows)
-        return source === undefined
-          ? Effect.fail(new SourceOwners.SourceRefused({ source: "several at once", owner: null, identity }))
-          : owned(identity, source, writers.write(writer, store.append(rows, { certain })))
-      })
+      answering(
+        "append",
+        s.append,
+        Effect.fnUntraced(function* (identity, { certain, rows: texts, writer }) {
+          const rows = yield* inTurns(() => readingRows(texts))
+          if (rows === undefined) return yield* new UnreadableOperation({ operation: "append" })
+          if (rows.length === 0) return { conflicts: [] }
+          const source = oneSource(rows)
+          if (source === undefined)
+            return yield* new SourceOwners.SourceRefused({ source: "several at once", owner: null, identity })
+          return yield* owned(identity, source, writers.write(writer, store.append(rows, { certain })))
+        })
+      )
     ],
     [
       "dead-letter",

@@ -8,6 +8,9 @@ export const maximumIngestEvents = 1_000
 /** Bytes of its body. */
 export const maximumIngestBytes = 1024 * 1024
 
+/** Bytes of one event: as much as any other request may bring, and many times what a row holds. */
+export const maximumIngestEventBytes = 64 * 1024
+
 export const maximumClientIdLength = 200
 
 const text = (description: string) => Schema.optional(Schema.NullOr(Schema.String.annotations({ description })))

@@ -6,11 +6,12 @@ import type { AuditIngest } from "../../audit/ingest/AuditIngest.ts"
 import { type Ingested, keptConflicts } from "../../audit/ingest/IngestPlan.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
+import { inTurns } from "../../platform/Turns.ts"
 import { type AccessControl, orWithdrawn } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
 import { markAnonymous } from "../tokens/Anonymous.ts"
 import { maximumIngestBytes } from "./IngestContract.ts"
-import { type JudgedEvent, parseIngestRequest } from "./IngestRequest.ts"
+import { type JudgedEvent, readingIngestRequest } from "./IngestRequest.ts"
 
 const problemOf = (outcome: Ingested): string | undefined => {
   switch (outcome.status) {
@@ -48,7 +49,7 @@ const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServ
   const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
   const events = Either.isLeft(body)
     ? Either.left(body.left.message)
-    : parseIngestRequest(body.right, requestId(request))
+    : yield* inTurns(() => readingIngestRequest(body.right, requestId(request)))
   const claimed = { ...question, metadata: { events: Either.isLeft(events) ? 0 : events.right.length } }
   return {
     access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),

@@ -6,9 +6,10 @@ import { encodeCanonical } from "../../audit/event/CanonicalJson.ts"
 import type { IngestEvent } from "../../audit/ingest/IngestEvent.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 import { isDeeperThan } from "../../platform/http/Depth.ts"
+import type { Steps } from "../../platform/Turns.ts"
 import { maximumMetadataDepth } from "../AccessRequest.ts"
 import { readTime } from "../trail/EventsQuery.ts"
-import { maximumClientIdLength, maximumIngestEvents } from "./IngestContract.ts"
+import { maximumClientIdLength, maximumIngestEventBytes, maximumIngestEvents } from "./IngestContract.ts"
 
 /** An event that cannot be recorded, with the key that it came under, as far as there is one. */
 export interface InvalidIngestEvent {
@@ -79,8 +80,22 @@ const strayProblem = (event: Fields): string | undefined => {
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
-const judge = (given: unknown, requestId: string): JudgedEvent => {
-  if (!isObject(given)) return Either.left({ clientId: null, problem: "the event must be a JSON object" })
+/** How much of a turn an event takes that is refused before all of it is looked through, in bytes of others. */
+const leastWeight = 512
+
+interface Weighed {
+  readonly judged: JudgedEvent
+  /** Bytes. */
+  readonly weight: number
+}
+
+const refused = (clientId: string | null, problem: string, weight = leastWeight): Weighed => ({
+  judged: Either.left({ clientId, problem }),
+  weight
+})
+
+const judge = (given: unknown, requestId: string): Weighed => {
+  if (!isObject(given)) return refused(null, "the event must be a JSON object")
   const { id } = given
   const unusable = idProblem(id)
   const problems = [
@@ -92,10 +107,15 @@ const judge = (given: unknown, requestId: string): JudgedEvent => {
     strayProblem(given)
   ].filter((problem) => problem !== undefined)
   if (problems.length > 0 || typeof id !== "string") {
-    return Either.left({ clientId: unusable === undefined ? textOrNull(id) : null, problem: problems.join("; ") })
+    return refused(unusable === undefined ? textOrNull(id) : null, problems.join("; "))
+  }
+  // Not before its depth is known to be bounded: a deep one would overflow the stack.
+  const weight = Buffer.byteLength(JSON.stringify(given))
+  if (weight > maximumIngestEventBytes) {
+    return refused(id, `the event has ${weight} bytes; at most ${maximumIngestEventBytes} are allowed`, weight)
   }
   const result = given["result"]
-  return Either.right({
+  const judged: JudgedEvent = Either.right({
     clientId: id,
     occurredAt: textOrNull(given["occurred_at"]),
     digest: digestOf(given),
@@ -110,18 +130,22 @@ const judge = (given: unknown, requestId: string): JudgedEvent => {
       metadata: given["metadata"] ?? {}
     }
   })
+  return { judged, weight: Math.max(weight, leastWeight) }
 }
 
+/** Bytes of events that are judged before others go first: a millisecond of work or so. A batch may take tenths of a second. */
+const bytesInTurn = 8 * 1024
+
 /**
- * Reads the body of `POST /audit/events`: each event is judged for itself, in order. What is too long is no problem here: the
- * trail cuts it and marks the row, as it does with every event. Left is a body that is no batch.
+ * Reads the body of `POST /audit/events` in steps: each event is judged for itself, in order. What is too long for a row is no
+ * problem here: the trail cuts it and marks the row, as it does with every event. Left is a body that is no batch.
  *
  * An event without a `request_id` gets that of the batch.
  */
-export const parseIngestRequest = (
+export function* readingIngestRequest(
   body: unknown,
   requestId: string
-): Either.Either<ReadonlyArray<JudgedEvent>, string> => {
+): Steps<Either.Either<ReadonlyArray<JudgedEvent>, string>> {
   const events = isObject(body) ? body["events"] : undefined
   if (!isObject(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')
@@ -134,5 +158,15 @@ export const parseIngestRequest = (
   if (events.length > maximumIngestEvents) {
     return Either.left(`"events" holds ${events.length} events; at most ${maximumIngestEvents} are taken at once`)
   }
-  return Either.right(events.map((event) => judge(event, requestId)))
+  const all: Array<JudgedEvent> = []
+  let inTurn = 0
+  for (const event of events) {
+    const { judged, weight } = judge(event, requestId)
+    all.push(judged)
+    inTurn += weight
+    if (inTurn < bytesInTurn) continue
+    inTurn = 0
+    yield
+  }
+  return Either.right(all)
 }

@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect } from "../../../src/platform/Connection.ts"
 import { tcpProxy } from "../../support/TcpProxy.ts"
+import { all, openLetters } from "../letters/Letters.ts"
 import { gatekeeperDatabase, ledgerOf, query } from "../Trail.ts"
 import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "./Ingests.ts"
 
@@ -68,6 +69,24 @@ it.scopedLive("an event that the table refuses becomes a dead letter, says so, a
     expect(statuses(again)).toEqual(expected.map((status) => (status === "recorded" ? "duplicate" : status)))
     expect(ids(again)).toEqual(ids(answer))
     expect(yield* isWhole(url)).toMatchObject([{ lastSeq: 20, committed: 17, deadLettered: 3 }])
+  })
+)
+
+it.scopedLive("an event that a replay brought into the trail is a duplicate from then on, no dead letter", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    yield* query(url, "alter table gatekeeper.audit_log add constraint no_poison check (reason <> 'poison')")
+    const { ingest } = yield* ingestOf(url)
+    const batch = [eventOf("fine"), eventOf("bad", "poison")]
+    const first = yield* ingest("planner", batch)
+    const letters = yield* openLetters(url)
+    expect(yield* letters.replay(all)).toMatchObject([{ outcome: "failed" }])
+    expect(statuses(yield* ingest("planner", batch))).toEqual(["duplicate", "dead_lettered"])
+    yield* query(url, "alter table gatekeeper.audit_log drop constraint no_poison")
+    expect(yield* letters.replay(all)).toMatchObject([{ outcome: "replayed" }])
+    const again = yield* ingest("planner", batch)
+    expect(statuses(again)).toEqual(["duplicate", "duplicate"])
+    expect(ids(again)).toEqual(ids(first))
   })
 )
 

@@ -19,6 +19,8 @@ describe("what a drain does after an answer of the gatekeeper", () => {
   it.each([
     [503, body("audit_unavailable"), ["wait", true]],
     [503, body("shutting_down"), ["wait", true]],
+    [503, body("keys_unavailable"), ["wait", true]],
+    [503, body("trail_unreachable"), ["wait", true]],
     [401, body("unauthenticated"), ["pause", true]],
     [403, body("access_denied"), ["pause", true]],
     [403, body("source_of_another"), ["pause", true]],

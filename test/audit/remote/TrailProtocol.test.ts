@@ -7,8 +7,9 @@ import * as Schema from "effect/Schema"
 import { canonicalJson, makeRow } from "../../../src/audit/event/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/event/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/event/UuidV7.ts"
-import { ledgerOperations, storeOperations, WireRow } from "../../../src/audit/remote/TrailProtocol.ts"
+import { ledgerOperations, readingRows, storeOperations, WireRow } from "../../../src/audit/remote/TrailProtocol.ts"
 import { DatabaseError } from "../../../src/platform/DatabaseError.ts"
+import { atOnce } from "../../../src/platform/Turns.ts"
 import { rowsOf } from "../Events.ts"
 
 const nextId = makeUuidV7((bytes) => crypto.getRandomValues(bytes))
@@ -80,6 +81,17 @@ it("a text that is no canonical event is refused, and not repeated in the refusa
     expect(Either.isLeft(refused)).toBe(true)
     expect(String(Either.getOrThrow(Either.flip(refused)))).not.toContain("secret")
   }
+})
+
+it("many rows are read in steps, in their order, and none of them where one is no row", () => {
+  const rows = rowsOf(1_000)
+  const texts = rows.map(canonicalJson)
+  const steps = readingRows(texts)
+  let count = 0
+  for (let step = steps.next(); step.done !== true; step = steps.next()) count += 1
+  expect(count).toBeGreaterThan(60)
+  expect(atOnce(readingRows(texts))).toEqual(rows)
+  expect(atOnce(readingRows([...texts, "{}"]))).toBeUndefined()
 })
 
 it("a database's error is the same error at the far end", () => {

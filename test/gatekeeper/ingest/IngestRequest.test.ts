@@ -2,9 +2,12 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
-import { parseIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
+import { readingIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
+import { atOnce } from "../../../src/platform/Turns.ts"
 
 const event = { id: "1", action: "deploy", resource: "sites/a" }
+
+const parseIngestRequest = (body: unknown, requestId: string) => atOnce(readingIngestRequest(body, requestId))
 
 const judge = (given: unknown) => {
   const judged = Either.getOrThrow(parseIngestRequest({ events: [given] }, "request-1"))[0]
@@ -26,6 +29,24 @@ describe("a body", () => {
     [{ events: [event], source: "a" }, "unknown field"]
   ])("%j is no batch", (body, problem) => {
     expect(Either.getOrThrow(Either.flip(parseIngestRequest(body, "")))).toContain(problem)
+  })
+})
+
+describe("a batch", () => {
+  const stepsOf = (events: ReadonlyArray<unknown>) => {
+    const steps = readingIngestRequest({ events }, "")
+    let count = 0
+    while (steps.next().done !== true) count += 1
+    return count
+  }
+
+  it("is read in steps by what there is to look through, so that none holds others up", () => {
+    const events = (count: number, text: string) => Array.from({ length: count }, () => ({ ...event, reason: text }))
+    expect(stepsOf(events(10, "short"))).toBe(0)
+    expect(stepsOf(events(1_000, "short"))).toBeGreaterThanOrEqual(62)
+    expect(stepsOf(events(1_000, "x".repeat(1_000)))).toBeGreaterThanOrEqual(125)
+    expect(stepsOf(events(16, "x".repeat(60_000)))).toBe(16)
+    expect(stepsOf(Array.from({ length: 1_000 }, () => null))).toBeGreaterThanOrEqual(62)
   })
 })
 
@@ -64,6 +85,19 @@ describe("an event", () => {
 
   it("that is longer than a row is no problem: it is cut and marked as every other", () => {
     expect(Either.isRight(judge({ ...event, resource: "x".repeat(10_000), reason: "a\0b" }))).toBe(true)
+  })
+
+  it("has at most 64 KiB: what is larger is refused for itself, and the others are not", () => {
+    const padded = (size: number) => {
+      const bare = { ...event, metadata: { text: "" } }
+      return { ...bare, metadata: { text: "x".repeat(size - JSON.stringify(bare).length) } }
+    }
+    expect(problemOf(padded(65_536))).toBe("")
+    expect(problemOf(padded(65_537))).toBe("the event has 65537 bytes; at most 65536 are allowed")
+    // Bytes, not characters.
+    expect(problemOf({ ...event, metadata: { text: "é".repeat(40_000) } })).toContain("at most 65536")
+    const judged = Either.getOrThrow(parseIngestRequest({ events: [padded(100_000), event] }, ""))
+    expect(judged).toMatchObject([{ left: { clientId: "1" } }, { right: { clientId: "1" } }])
   })
 
   it("has the batch's request id where it has none", () => {
