@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { atOnce, inTurns, type Steps } from "../../platform/Turns.ts"
+import { textProblem } from "../AccessRequest.ts"
 import { FileProblem, problemLines } from "./FileProblem.ts"
 import type { Permission, PermissionEffect, Policy } from "./Policy.ts"
 import { readingYaml, type YamlReading } from "./YamlReading.ts"
@@ -21,14 +22,25 @@ export class PolicyRefused extends Schema.TaggedError<PolicyRefused>()("PolicyRe
 /** By which a policy's text is known. */
 export const versionOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12)
 
-/** A pattern is `*`, a literal, or a literal that ends in `/*`; anything else would match nothing that its author meant. */
-const resourceProblem = (pattern: string): string | undefined =>
-  pattern === "*" || !pattern.replace(/\/\*$/, "").includes("*")
-    ? undefined
-    : `${JSON.stringify(pattern)}: "*" may stand alone or as a trailing "/*"`
+/** Why a text is none that can be asked about: what allows it is of no use, and what denies it denies nothing. */
+const unaskable = (field: "action" | "resource", text: string): string | undefined => {
+  const problem = text === "" ? undefined : textProblem(field, text)
+  return problem === undefined ? undefined : `${JSON.stringify(text)} can match nothing: ${problem}`
+}
 
-const actionProblem = (action: string): string | undefined =>
-  action === "*" || !action.includes("*") ? undefined : `${JSON.stringify(action)}: "*" may only stand alone`
+/** A pattern is `*`, a literal, or a literal that ends in `/*`; anything else would match nothing that its author meant. */
+const resourceProblem = (pattern: string): string | undefined => {
+  if (pattern === "*") return undefined
+  const literal = pattern.replace(/\/\*$/, "")
+  return literal.includes("*")
+    ? `${JSON.stringify(pattern)}: "*" may stand alone or as a trailing "/*"`
+    : unaskable("resource", literal)
+}
+
+const actionProblem = (action: string): string | undefined => {
+  if (action === "*") return undefined
+  return action.includes("*") ? `${JSON.stringify(action)}: "*" may only stand alone` : unaskable("action", action)
+}
 
 const effects: ReadonlyArray<PermissionEffect> = ["allow", "deny"]
 

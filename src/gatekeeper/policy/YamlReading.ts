@@ -30,6 +30,9 @@ const rangeOf = (node: unknown): number => {
   return typeof start === "number" ? start : 0
 }
 
+/** V8's words for a stack that the library's recursion has used up, which it reports as any error of the text. */
+const isTooDeep = /call stack size exceeded/
+
 /** Some milliseconds of work. */
 const lexemesInStep = 4_096
 
@@ -66,8 +69,9 @@ export function* readingYaml(text: string): Steps<YamlReading> {
   const note = (node: unknown, problem: string): void => {
     found.push({ ...placeOf(node), problem })
   }
-  for (const error of document?.errors ?? []) {
-    found.push({ ...placeAt(error.pos[0]), problem: error.message.split("\n", 1)[0] ?? error.code })
+  for (const { code, message, pos } of document?.errors ?? []) {
+    const problem = isTooDeep.test(message) ? "it is nested too deeply" : (message.split("\n", 1)[0] ?? code)
+    found.push({ ...placeAt(pos[0]), problem })
   }
   if (another !== undefined) found.push({ ...placeAt(another.range[0]), problem: "there must be one document only" })
   const entries = (node: unknown, what: string): ReadonlyArray<Pair> => {

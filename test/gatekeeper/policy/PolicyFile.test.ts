@@ -37,7 +37,21 @@ describe("parsePolicy", () => {
     expect(policy.resourcePaths.get("todo")).toEqual(["ownerID"])
   })
 
+  it("says of a file that is nested without end that it is, wherever the reader gave up", () => {
+    expect(problemsOf(`groups: ${"[".repeat(20_000)}`)[0]).toMatch(/^1:\d+ it is nested too deeply$/)
+  })
+
   it.each([
+    [
+      "a resource that nobody can ask about, which a deny of would deny nothing",
+      good.replace("vaults/public }", "vaults/../secret/*, effect: deny }"),
+      '4:35 "vaults/../secret" can match nothing: "resource" must not have the segments "." or ".."'
+    ],
+    [
+      "an action that nobody can ask about",
+      good.replace("action: read", `action: ${"r".repeat(101)}`),
+      `4:19 ${JSON.stringify("r".repeat(101))} can match nothing: "action" has 101 characters; at most 100 are allowed`
+    ],
     [
       "an unknown key of a permission",
       good.replace("resource:", "resuorce:"),
