@@ -20,10 +20,10 @@ const exporters = Effect.promise(() => import("./TelemetryExport.ts"))
  */
 export const layer = Layer.unwrapEffect(
   Effect.flatMap(Settings, ({ telemetry }) =>
-    telemetry.disabled || Option.isNone(telemetry.endpoint)
+    telemetry.disabled || Object.values(telemetry.destinations).every(Option.isNone)
       ? Effect.succeed(untraced)
       : Effect.map(exporters, ({ exporting }) =>
-          telemetry.signals.traces ? exporting : Layer.merge(exporting, untraced)
+          Option.isSome(telemetry.destinations.traces) ? exporting : Layer.merge(exporting, untraced)
         )
   )
 ).pipe(Layer.provideMerge(withoutFiberMetrics))

@@ -17,7 +17,7 @@ import * as Logging from "./Logging.ts"
 import { sampling } from "./Sampling.ts"
 import { Settings } from "./Settings.ts"
 import { shutdownShares } from "./ShutdownShares.ts"
-import type { TelemetrySettings } from "./TelemetrySettings.ts"
+import type { Signal, TelemetrySettings } from "./TelemetrySettings.ts"
 
 /** Exports at a time. More are not begun but dropped: what waits for a receiver that hangs would fill the memory. */
 const maximumInFlight = 4
@@ -26,33 +26,34 @@ const maximumInFlight = 4
 const maximumBatch = 1_000
 
 /** Sends within the time given, and says once when that fails and once when it works again. */
-const bounded = (endpoint: string, timeout: Duration.Duration) =>
+const bounded = (timeout: Duration.Duration) =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) => {
       let inFlight = 0
       let failing = false
-      const tell = (fails: boolean) => {
+      const tell = ({ url }: HttpClientRequest.HttpClientRequest, fails: boolean) => {
         if (fails === failing) return Effect.void
         failing = fails
         return fails
           ? Effect.logWarning(
-              `Telemetry cannot be sent to ${endpoint}; what is not sent is dropped. Requests are not held up.`
+              `Telemetry cannot be sent to ${url}; what is not sent is dropped. Requests are not held up.`
             )
-          : Effect.logInfo(`Telemetry is sent to ${endpoint} again.`)
+          : Effect.logInfo(`Telemetry is sent to ${url} again.`)
       }
       const send = (request: HttpClientRequest.HttpClientRequest) =>
         Effect.suspend(() => {
           const failure = (description: string) =>
             new HttpClientError.RequestError({ request, reason: "Transport", description })
-          if (inFlight >= maximumInFlight) return Effect.fail(failure("too many exports wait"))
+          if (inFlight >= maximumInFlight)
+            return Effect.zipRight(tell(request, true), Effect.fail(failure("too many exports wait")))
           inFlight += 1
           return client.execute(request).pipe(
             // Read to its end, so that the connection can be used again.
             Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
             Effect.timeoutFail({ duration: timeout, onTimeout: () => failure("no answer in time") }),
-            Effect.tap((response) => tell(response.status >= 400)),
-            Effect.tapError(() => tell(true)),
+            Effect.tap((response) => tell(request, response.status >= 400)),
+            Effect.tapError(() => tell(request, true)),
             Effect.ensuring(
               Effect.sync(() => {
                 inFlight -= 1
@@ -64,7 +65,7 @@ const bounded = (endpoint: string, timeout: Duration.Duration) =>
     })
   )
 
-const layers = (telemetry: TelemetrySettings, endpoint: string, lastWords: Duration.Duration) => {
+const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
   const common = {
     headers: Redacted.value(telemetry.headers),
     resource: {
@@ -75,26 +76,21 @@ const layers = (telemetry: TelemetrySettings, endpoint: string, lastWords: Durat
     maxBatchSize: maximumBatch,
     shutdownTimeout: lastWords
   }
-  const traces = Layer.unwrapScoped(
-    Effect.map(OtlpTracer.make({ ...common, url: `${endpoint}/v1/traces` }), (tracer) =>
-      Layer.setTracer(sampling(telemetry.sampler, tracer))
+  const where = <E, R>(signal: Signal, to: (url: string) => Layer.Layer<never, E, R>) =>
+    Option.match(telemetry.destinations[signal], { onNone: () => Layer.empty, onSome: to })
+  const traces = where("traces", (url) =>
+    Layer.unwrapScoped(
+      Effect.map(OtlpTracer.make({ ...common, url }), (tracer) => Layer.setTracer(sampling(telemetry.sampler, tracer)))
     )
   )
-  const metrics = OtlpMetrics.layer({
-    ...common,
-    url: `${endpoint}/v1/metrics`,
-    exportInterval: telemetry.metricInterval
-  })
-  const logs = Logger.addScoped(
-    Effect.map(OtlpLogger.make({ ...common, url: `${endpoint}/v1/logs` }), Logging.ofRequest)
+  const metrics = where("metrics", (url) =>
+    OtlpMetrics.layer({ ...common, url, exportInterval: telemetry.metricInterval })
   )
-  const { signals } = telemetry
-  return Layer.mergeAll(
-    signals.traces ? traces : Layer.empty,
-    signals.metrics ? metrics : Layer.empty,
-    signals.logs ? logs : Layer.empty
-  ).pipe(
-    Layer.provide(bounded(endpoint, telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),
+  const logs = where("logs", (url) =>
+    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.ofRequest))
+  )
+  return Layer.mergeAll(traces, metrics, logs).pipe(
+    Layer.provide(bounded(telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),
     Layer.provide(telemetry.protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf)
   )
 }
@@ -102,13 +98,7 @@ const layers = (telemetry: TelemetrySettings, endpoint: string, lastWords: Durat
 /** What `layer` of Telemetry.ts is where something is exported. */
 export const exporting = Layer.unwrapEffect(
   Effect.map(Settings, ({ shutdownDeadline, telemetry }) =>
-    Option.match(telemetry.endpoint, {
-      onNone: () => Layer.empty,
-      onSome: (endpoint) => {
-        // The three end one after the other.
-        const lastWords = Duration.times(shutdownDeadline, shutdownShares.telemetry / 3)
-        return layers(telemetry, endpoint, lastWords)
-      }
-    })
+    // The three end one after the other.
+    layers(telemetry, Duration.times(shutdownDeadline, shutdownShares.telemetry / 3))
   )
 )

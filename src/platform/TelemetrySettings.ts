@@ -6,8 +6,8 @@ import * as Setting from "./Setting.ts"
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and …/protocol/exporter/. */
 export interface TelemetrySettings {
-  /** Where traces, metrics and logs are sent, OTLP over HTTP; None: nowhere. */
-  readonly endpoint: Option.Option<string>
+  /** Where each is sent, OTLP over HTTP; None: nowhere. */
+  readonly destinations: Readonly<Record<Signal, Option.Option<string>>>
   readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly protocol: "http/json" | "http/protobuf"
   /** Of one export. */
@@ -16,9 +16,10 @@ export interface TelemetrySettings {
   readonly serviceName: string
   readonly resourceAttributes: Readonly<Record<string, string>>
   readonly sampler: Sampler
-  readonly signals: Readonly<Record<"traces" | "metrics" | "logs", boolean>>
   readonly metricInterval: Duration.Duration
 }
+
+export type Signal = "traces" | "metrics" | "logs"
 
 export interface Sampler {
   /** Whether a trace that came from elsewhere is recorded as its beginning says. */
@@ -83,25 +84,37 @@ const milliseconds = (name: string, fallback: number) =>
     Config.map((millis) => Duration.millis(millis))
   )
 
-const signal = (name: string) =>
-  Setting.choice(name, ["otlp", "none"], "otlp").pipe(
-    Setting.orDefault("otlp"),
-    Config.map((exporter) => exporter === "otlp")
+const endpoint = (name: string, example: string) =>
+  Setting.setting(
+    name,
+    // Not repeated when it is refused: it may be refused because of a password.
+    { expected: "an http or https URL without user, password and query", example, secret: true },
+    parseEndpoint
   )
+
+/** An endpoint of the signal's own is taken as it is; to the common one its path is appended. */
+const destination = (signal: Signal) => {
+  const name = signal.toUpperCase()
+  const path = `/v1/${signal}`
+  return Config.all({
+    exporter: Setting.choice(`OTEL_${name}_EXPORTER`, ["otlp", "none"], "otlp").pipe(Setting.orDefault("otlp")),
+    own: endpoint(`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`, `http://127.0.0.1:4318${path}`),
+    common: endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+  }).pipe(
+    Config.map(({ common, exporter, own }) =>
+      exporter === "none" ? Option.none() : Option.orElse(own, () => Option.map(common, (url) => url + path))
+    )
+  )
+}
 
 const pairs = { expected: "key=value pairs, separated by commas, values percent-encoded" }
 
 export const telemetrySettings: Config.Config<TelemetrySettings> = Config.all({
-  endpoint: Setting.setting(
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    // Not repeated when it is refused: it may be refused because of a password.
-    {
-      expected: "an http or https URL without user, password and query",
-      example: "http://127.0.0.1:4318",
-      secret: true
-    },
-    parseEndpoint
-  ),
+  destinations: Config.all({
+    traces: destination("traces"),
+    metrics: destination("metrics"),
+    logs: destination("logs")
+  }),
   headers: Setting.setting(
     "OTEL_EXPORTER_OTLP_HEADERS",
     { ...pairs, example: "api-key=secret", secret: true },
@@ -127,11 +140,6 @@ export const telemetrySettings: Config.Config<TelemetrySettings> = Config.all({
   ratio: Setting.setting("OTEL_TRACES_SAMPLER_ARG", { expected: "a share from 0 to 1", example: "0.1" }, (given) =>
     Option.filter(Option.some(Number(given)), (share) => share >= 0 && share <= 1)
   ).pipe(Setting.orDefault(1)),
-  signals: Config.all({
-    traces: signal("OTEL_TRACES_EXPORTER"),
-    metrics: signal("OTEL_METRICS_EXPORTER"),
-    logs: signal("OTEL_LOGS_EXPORTER")
-  }),
   metricInterval: milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000)
 }).pipe(
   Config.map(({ name, ratio, sampler, ...rest }) => ({

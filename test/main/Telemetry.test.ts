@@ -91,6 +91,26 @@ describe("telemetry", () => {
     60_000
   )
 
+  it.scopedLive(
+    "sends a signal to the endpoint of its own, path and all, and the others to the common one",
+    () =>
+      Effect.gen(function* () {
+        const common = yield* otlpReceiver()
+        const own = yield* otlpReceiver()
+        const { running, validate } = yield* exportingTo(common, {
+          OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${own.url}/ingest/otlp`
+        })
+        yield* validate()
+        yield* running.signal("SIGTERM")
+        expect((yield* running.ended()).code).toBe(0)
+        expect(own.paths()).toEqual(["/ingest/otlp"])
+        expect(own.spans().length).toBeGreaterThan(0)
+        expect(common.paths()).toEqual(["/v1/logs", "/v1/metrics"])
+        expect(common.spans()).toEqual([])
+      }),
+    60_000
+  )
+
   const samplers: ReadonlyArray<
     readonly [what: string, Readonly<Record<string, string>>, traceparent: string, spans: number]
   > = [

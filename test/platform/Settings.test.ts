@@ -26,6 +26,9 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["ROUTER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
   ["PEER_TIMEOUT", "1ms", "a duration from 10ms to 1m"],
   ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
   ["OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "key=value pairs"],
   ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "one of http/json, http/protobuf"],
   ["OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds"],
@@ -76,7 +79,7 @@ describe("Settings", () => {
         peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
         peerTimeout: Duration.seconds(2),
         telemetry: expect.objectContaining({
-          endpoint: Option.none(),
+          destinations: { traces: Option.none(), metrics: Option.none(), logs: Option.none() },
           disabled: false,
           serviceName: "gravitas",
           sampler: { parentBased: true, ratio: 1 }

@@ -18,6 +18,8 @@ export interface OtlpReceiver {
   readonly logLines: () => ReadonlyArray<string>
   readonly headers: () => ReadonlyArray<Http.IncomingHttpHeaders>
   readonly resources: () => ReadonlyArray<unknown>
+  /** Each that something was sent to, once. */
+  readonly paths: () => ReadonlyArray<string>
 }
 
 /** A receiver of OTLP/HTTP in JSON that keeps what it is sent; `answer` false: it takes requests and never answers. */
@@ -29,6 +31,7 @@ export const otlpReceiver = (answer = true) =>
       const logLines: Array<string> = []
       const headers: Array<Http.IncomingHttpHeaders> = []
       const resources: Array<unknown> = []
+      const paths = new Set<string>()
       const server = Http.createServer((request, response) => {
         let body = ""
         request.setEncoding("utf8").on("data", (chunk) => {
@@ -36,6 +39,7 @@ export const otlpReceiver = (answer = true) =>
         })
         request.on("end", () => {
           headers.push(request.headers)
+          paths.add(request.url ?? "")
           if (!answer) return
           const data = JSON.parse(body)
           for (const { resource, scopeSpans } of data.resourceSpans ?? []) {
@@ -61,7 +65,8 @@ export const otlpReceiver = (answer = true) =>
           metricNames: () => metricNames,
           logLines: () => logLines,
           headers: () => headers,
-          resources: () => resources
+          resources: () => resources,
+          paths: () => [...paths].toSorted()
         }
         resume(Effect.succeed({ receiver, server }))
       })
