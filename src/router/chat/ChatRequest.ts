@@ -16,7 +16,9 @@ export interface ChatRequest {
   readonly complexity: number
   readonly priority: number
   readonly forceTier: Tier | undefined
-  /** What goes to the provider besides `model`, `messages` and `stream`, `max_tokens` included. */
+  /** How much may be answered, whichever of its two names the client gave it. */
+  readonly maxTokens: number
+  /** What goes to the provider besides `model`, `messages`, `stream` and the limit of tokens. */
   readonly passed: Readonly<Record<string, unknown>>
 }
 
@@ -76,11 +78,10 @@ const modelProblem = (model: unknown): string | undefined => {
 
 export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
-/** `max_completion_tokens` is what OpenAI calls `max_tokens` now; a request that has it keeps it under its name. */
-const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>) => {
+/** `max_completion_tokens` is what OpenAI calls `max_tokens` now. Which of the two a provider knows is its own business. */
+const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): number => {
   const field = isLeftOut(body["max_completion_tokens"]) ? "max_tokens" : "max_completion_tokens"
-  const limit = parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
-  return { [field]: limit }
+  return parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
 }
 
 const includesUsage = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): boolean => {
@@ -125,6 +126,7 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
     complexity,
     priority,
     forceTier,
-    passed: { ...passed, ...maxTokens }
+    maxTokens,
+    passed
   })
 }

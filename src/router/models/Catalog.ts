@@ -16,6 +16,9 @@ export interface Timeouts {
   readonly total: Duration.Duration
 }
 
+/** What providers call the limit of an answer's tokens. */
+export const tokenLimitFields = ["max_tokens", "max_completion_tokens"] as const
+
 export interface ProviderSpec {
   readonly name: string
   readonly kind: "openai-compatible" | "echo"
@@ -23,6 +26,8 @@ export interface ProviderSpec {
   readonly baseUrl: string
   /** The NAME of the variable that holds the key; the key itself is never in a file. */
   readonly apiKeyVariable: string | undefined
+  /** The field that this one takes the limit in: Ollama drops the newer one in silence, OpenAI's newest models refuse the older. */
+  readonly tokenLimit: (typeof tokenLimitFields)[number]
   readonly timeouts: Timeouts
 }
 

@@ -3,7 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { historyResource, maximumResourceLength, shellResource } from "../route/ShellResource.ts"
-import { automatic, type Catalog, type Ghost, type ProviderSpec, type Shell, tiers } from "./Catalog.ts"
+import {
+  automatic,
+  type Catalog,
+  type Ghost,
+  type ProviderSpec,
+  type Shell,
+  tiers,
+  tokenLimitFields
+} from "./Catalog.ts"
 import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
 import { readTimeouts } from "./TimeoutsReading.ts"
 
@@ -24,12 +32,13 @@ const readProvider = (reading: ModelsReading, name: string, node: unknown): Prov
   const { at, choice, fields, note, text } = reading
   const found = fields(node, `provider ${name}`, {
     required: ["kind"],
-    optional: ["base_url", "api_key_env", "timeouts"]
+    optional: ["base_url", "api_key_env", "token_limit", "timeouts"]
   })
   const kind = choice(found.get("kind"), `kind of provider ${name}`, kinds) ?? "echo"
   const needsUrl = kind === "openai-compatible"
-  if (!needsUrl && (found.has("base_url") || found.has("api_key_env"))) {
-    note(at(node), `provider ${name} is of kind echo, which has no base_url and no api_key_env`)
+  const foreign = needsUrl ? [] : ["base_url", "api_key_env", "token_limit"].filter((field) => found.has(field))
+  if (foreign.length > 0) {
+    note(at(node), `provider ${name} is of kind echo, which has no ${foreign.join(" and no ")}`)
   }
   const given = found.has("base_url") ? text(found.get("base_url"), `base_url of provider ${name}`) : ""
   const url = URL.canParse(given) ? new URL(given) : undefined
@@ -54,6 +63,7 @@ const readProvider = (reading: ModelsReading, name: string, node: unknown): Prov
     kind,
     baseUrl: given.replace(/\/+$/, ""),
     apiKeyVariable: variable === "" ? undefined : variable,
+    tokenLimit: choice(found.get("token_limit"), `token_limit of provider ${name}`, tokenLimitFields) ?? "max_tokens",
     timeouts: readTimeouts(reading, name, found.get("timeouts"))
   }
 }

@@ -5,7 +5,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ChatPart, Usage } from "../chat/ChatAnswer.ts"
 import { textOf } from "../chat/ChatMessages.ts"
-import { defaults } from "../chat/ChatRequest.ts"
 import type { Call, Provider } from "./Provider.ts"
 import { ProviderFailure } from "./ProviderFailure.ts"
 
@@ -58,11 +57,6 @@ const question = ({ request }: Call): string => {
   return asked === undefined ? "" : (textOf(asked) ?? "")
 }
 
-const limitOf = ({ request: { passed } }: Call): number => {
-  const limit = passed["max_completion_tokens"] ?? passed["max_tokens"]
-  return typeof limit === "number" ? limit : defaults.maxTokens
-}
-
 const piece = (delta: Readonly<Record<string, unknown>>, finishReason: string | null = null): ChatPart => ({
   choices: [{ index: 0, delta, finish_reason: finishReason, logprobs: null }],
   usage: undefined,
@@ -97,7 +91,7 @@ export const makeEchoProvider = (name: string): Provider => {
     }
     if (behaviour.busy === true) return Either.left(failure("busy", "asks for fewer requests, as it was told to"))
     const asked = question(call)
-    const limit = limitOf(call)
+    const limit = call.request.maxTokens
     const said = wordsOf(asked, limit)
     const isEndless = behaviour.endless === true && said.length > 0
     const length = isEndless ? limit : said.length

@@ -19,8 +19,9 @@ import { makeSseParser, type SseEvent } from "./SseParser.ts"
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024
 
-const bodyOf = ({ request, upstreamModel }: Call, stream: boolean) => ({
+const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, stream: boolean) => ({
   ...request.passed,
+  [tokenLimit]: request.maxTokens,
   model: upstreamModel,
   messages: request.messages.map(({ raw }) => raw),
   stream,
@@ -74,7 +75,7 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
       HttpClientRequest.post(`${spec.baseUrl}/chat/completions`).pipe(
         HttpClientRequest.accept(stream ? "text/event-stream" : "application/json"),
         (request) => (Option.isSome(key) ? HttpClientRequest.bearerToken(request, Redacted.value(key.value)) : request),
-        HttpClientRequest.bodyUnsafeJson(bodyOf(call, stream)),
+        HttpClientRequest.bodyUnsafeJson(bodyOf(spec, call, stream)),
         client.execute,
         Effect.mapError((error) => failure(failureOfConnection(error))),
         Effect.filterOrFail(

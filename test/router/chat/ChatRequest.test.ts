@@ -19,13 +19,19 @@ describe("parseChatRequest", () => {
       complexity: 5,
       priority: 10,
       forceTier: undefined,
-      passed: { max_tokens: 4096 }
+      maxTokens: 4096,
+      passed: {}
     })
   })
 
   it("takes a field that is null as one that is left out", () => {
-    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: null }).passed).toEqual({ max_tokens: 7 })
-    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 }).passed).toEqual({ max_completion_tokens: 5 })
+    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: null }).maxTokens).toBe(7)
+    expect(parsed({ ...valid, max_tokens: null }).maxTokens).toBe(4096)
+  })
+
+  it("takes the limit of tokens under either of its names, the newer one first", () => {
+    expect(parsed({ ...valid, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
+    expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
   })
 
   it("takes the old system's fields", () => {
@@ -35,16 +41,15 @@ describe("parseChatRequest", () => {
       priority: 1,
       forceTier: "L3",
       stream: true,
-      passed: { max_tokens: 7 }
+      maxTokens: 7
     })
     expect(parsed({ ...valid, force_tier: "l2" }).forceTier).toBe("L2")
-    expect(parsed({ ...valid, force_tier: null, max_tokens: null }).passed).toEqual({ max_tokens: 4096 })
+    expect(parsed({ ...valid, force_tier: null }).forceTier).toBeUndefined()
   })
 
   it("passes what every provider knows, and nothing else", () => {
     const { passed } = parsed({ ...valid, temperature: 0.1, tools: [], store: true, base_url: "http://x", n: null })
-    expect(passed).toEqual({ temperature: 0.1, tools: [], max_tokens: 4096 })
-    expect(parsed({ ...valid, max_completion_tokens: 5 }).passed).toEqual({ max_completion_tokens: 5 })
+    expect(passed).toEqual({ temperature: 0.1, tools: [] })
   })
 
   it("keeps all messages as they came, parts and calls of tools included (fault 12)", () => {

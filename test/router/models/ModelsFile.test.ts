@@ -22,6 +22,7 @@ describe("parseModels", () => {
     })
     expect(shells.get("llama-3.3-70b")?.upstreamModel).toBe("meta-llama/Llama-3.3-70B-Instruct")
     expect(providers.get("deepinfra")?.apiKeyVariable).toBe("DEEPINFRA_API_KEY")
+    expect([...providers.values()].map(({ tokenLimit }) => tokenLimit)).toEqual(Array(4).fill("max_tokens"))
     expect(Duration.toMillis(providers.get("ollama")?.timeouts.connect ?? 0)).toBe(1_000)
     expect(Duration.toMillis(providers.get("gemini")?.timeouts.connect ?? 0)).toBe(5_000)
     expect(ghosts.get("Librarian")?.shells.map(({ name }) => name)).toEqual(["gemma2:27b", "llama-3.3-70b", "echo"])
@@ -83,6 +84,16 @@ describe("parseModels", () => {
       "a URL that is none",
       "providers:\n  p: { kind: openai-compatible, base_url: ftp://x }\nshells: {}",
       "must be an http or https URL"
+    ],
+    [
+      "a limit of tokens by a name that no provider has",
+      "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, token_limit: tokens }\nshells: {}",
+      "models.yaml:2:69: token_limit of provider p must be one of max_tokens, max_completion_tokens"
+    ],
+    [
+      "what an echo does not have",
+      "providers:\n  p: { kind: echo, token_limit: max_tokens }\nshells: {}",
+      "models.yaml:2:6: provider p is of kind echo, which has no token_limit"
     ],
     [
       "a timeout that is none",

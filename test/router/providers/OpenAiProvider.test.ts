@@ -28,6 +28,7 @@ const specOf = (baseUrl: string, timeouts = standardTimeouts): ProviderSpec => (
   kind: "openai-compatible",
   baseUrl,
   apiKeyVariable: "KEY",
+  tokenLimit: "max_tokens",
   timeouts
 })
 const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
@@ -74,6 +75,30 @@ describe("the OpenAI-compatible provider", () => {
       })
     })
   )
+
+  for (const tokenLimit of ["max_tokens", "max_completion_tokens"] as const) {
+    it.scopedLive(
+      `tells the limit in ${tokenLimit} alone where that is what the provider takes, whichever was given`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* upstream(answering(200, completion("hello")))
+          const spec = { ...specOf(server.baseUrl), tokenLimit }
+          const provider = yield* makeOpenAiProvider(spec, Option.none())
+          for (const fields of [
+            { max_tokens: 9 },
+            { max_completion_tokens: 9 },
+            { max_tokens: 5, max_completion_tokens: 9 }
+          ])
+            yield* provider.complete(callOf("hi", fields))
+          const limits = server.requests.map(({ body: { max_completion_tokens, max_tokens } }) => ({
+            max_completion_tokens,
+            max_tokens
+          }))
+          const none = { max_completion_tokens: undefined, max_tokens: undefined }
+          expect(limits).toEqual(Array(3).fill({ ...none, [tokenLimit]: 9 }))
+        })
+    )
+  }
 
   it.scopedLive("puts no header of the call or the answer into its span", () =>
     Effect.gen(function* () {

@@ -12,7 +12,14 @@ import { delta, events, type Script, type Upstream, upstream } from "../support/
 
 const providerOf = ({ baseUrl }: Upstream) =>
   makeOpenAiProvider(
-    { name: "p", kind: "openai-compatible", baseUrl, apiKeyVariable: undefined, timeouts: standardTimeouts },
+    {
+      name: "p",
+      kind: "openai-compatible",
+      baseUrl,
+      apiKeyVariable: undefined,
+      tokenLimit: "max_tokens",
+      timeouts: standardTimeouts
+    },
     Option.none()
   )
 
