@@ -1,6 +1,6 @@
 import type { RouteRefused } from "../route/RouteRefused.ts"
 import { refusalBody } from "../route/RouteRefused.ts"
-import type { ChatPart } from "./ChatAnswer.ts"
+import type { ChatPart, Usage } from "./ChatAnswer.ts"
 
 /** What is the same in the whole answer: the model is the one that answered, the id is the request's. */
 export interface Frame {
@@ -23,17 +23,26 @@ export const wholeBody = (frame: Frame, { choices, usage }: ChatPart) => ({
   ...(usage === undefined ? {} : { usage: usage.raw })
 })
 
-/** A piece as an event; the piece that holds nothing but the usage is for those who asked for it. */
-export const pieceEvent = (frame: Frame, { choices, usage }: ChatPart): string => {
-  if (choices.length === 0 && !frame.includeUsage) return ""
+const chunkEvent = (frame: Frame, choices: ChatPart["choices"], usage: Usage["raw"] | null): string => {
   const body = {
     ...common(frame),
     object: "chat.completion.chunk",
     choices,
-    ...(frame.includeUsage ? { usage: usage?.raw ?? null } : {})
+    ...(frame.includeUsage ? { usage } : {})
   }
   return `data: ${JSON.stringify(body)}\n\n`
 }
+
+/** A piece as an event, without its usage; nothing where it has no choice. */
+export const pieceEvent = (frame: Frame, { choices }: ChatPart): string =>
+  choices.length === 0 ? "" : chunkEvent(frame, choices, null)
+
+/**
+ * The usage, for those who asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra tells it beside the
+ * last choice, and Gemini beside each: a client that adds them up would count double.
+ */
+export const usageEvent = (frame: Frame, usage: Usage | undefined): string =>
+  usage === undefined || !frame.includeUsage ? "" : chunkEvent(frame, [], usage.raw)
 
 export const doneEvent = "data: [DONE]\n\n"
 

@@ -7,7 +7,7 @@ import { type Course, hear } from "../Course.ts"
 import type { ProviderFailure } from "../providers/ProviderFailure.ts"
 import type { Answer } from "../route/Attempt.ts"
 import { refusalOfFailure, refusalOfTrail, refused } from "../route/RouteRefused.ts"
-import { doneEvent, errorEvent, type Frame, pieceEvent } from "./AnswerBody.ts"
+import { doneEvent, errorEvent, type Frame, pieceEvent, usageEvent } from "./AnswerBody.ts"
 import type { ChatPart } from "./ChatAnswer.ts"
 import type { Farewell } from "./Farewell.ts"
 
@@ -41,7 +41,10 @@ export const streamedAnswer = (
   }
   const completed = farewell
     .conclude(course, "completed", "the answer is whole")
-    .pipe(Effect.zipLeft(ended()), Effect.match({ onSuccess: () => doneEvent, onFailure: unrecorded }))
+    .pipe(
+      Effect.zipLeft(ended()),
+      Effect.match({ onSuccess: () => usageEvent(frame, course.usage) + doneEvent, onFailure: unrecorded })
+    )
   const failed = (failure: ProviderFailure) =>
     farewell.conclude(course, "failed", failure.message).pipe(
       Effect.zipLeft(ended(failure)),
