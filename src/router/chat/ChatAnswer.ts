@@ -40,13 +40,20 @@ const readFinishReason = (value: unknown): string | undefined =>
     ? value.slice(0, 50).replaceAll("\u0000", "\ufffd").toWellFormed()
     : undefined
 
+/** Gemini leaves the field out where it has no choice to tell: it blocked the prompt, or tells nothing but the usage. */
+const readChoices = ({ choices, object }: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> | undefined => {
+  if (Array.isArray(choices)) return choices
+  const isNone = choices === undefined || choices === null
+  return isNone && (object === "chat.completion" || object === "chat.completion.chunk") ? [] : undefined
+}
+
 /** Reads a chat completion (`message`) or a chunk of one (`delta`); undefined for anything else. */
 export const readPart = (value: unknown, content: "message" | "delta"): ChatPart | undefined => {
-  if (!isPlainObject(value) || !Array.isArray(value["choices"])) return undefined
+  if (!isPlainObject(value)) return undefined
   // What is deeper could not be written as JSON again.
   if (isDeeperThan(value, maximumDepth)) return undefined
-  const choices: ReadonlyArray<unknown> = value["choices"]
-  if (!choices.every(isPlainObject)) return undefined
+  const choices = readChoices(value)
+  if (choices === undefined || !choices.every(isPlainObject)) return undefined
   const first = choices.find((choice) => isPlainObject(choice) && (choice["index"] ?? 0) === 0)
   const said = isPlainObject(first) ? first[content] : undefined
   const text = isPlainObject(said) ? said["content"] : undefined
@@ -76,6 +83,7 @@ export const makeEnding = () => {
         if (readFinishReason(choice["finish_reason"]) !== undefined) ended.add(index)
       }
     },
+    hasBegun: (): boolean => begun.size > 0,
     isComplete: (): boolean => begun.size > 0 && ended.size === begun.size
   }
 }

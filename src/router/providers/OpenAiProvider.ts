@@ -70,6 +70,7 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         ...(pauseMillis === undefined ? {} : { retryAfterMillis: pauseMillis })
       })
     const broken = (reason: string) => failure({ kind: "broken", reason })
+    const empty = failure({ kind: "empty", reason: "answers without a choice, as some do where they block" })
 
     const open = (call: Call, stream: boolean) =>
       HttpClientRequest.post(`${spec.baseUrl}/chat/completions`).pipe(
@@ -144,9 +145,12 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
           return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
         })
         // Some servers forget [DONE]; a stream that ends without either was cut.
-        const end = Stream.suspend(() =>
-          isDone || ending.isComplete() ? Stream.empty : Stream.fail(broken("hung up in the middle of its answer"))
-        )
+        const end = Stream.suspend(() => {
+          if (isDone && !ending.hasBegun()) return Stream.fail(empty)
+          return isDone || ending.isComplete()
+            ? Stream.empty
+            : Stream.fail(broken("hung up in the middle of its answer"))
+        })
         return Stream.concat(parts, end)
       })
 
@@ -161,9 +165,8 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
           Effect.flatMap(readWhole),
           Effect.flatMap((value) => {
             const part = isErrorAnswer(value) ? undefined : readPart(value, "message")
-            return part === undefined || part.choices.length === 0
-              ? Effect.fail(broken("answers with what is no chat completion"))
-              : Effect.succeed(part)
+            if (part === undefined) return Effect.fail(broken("answers with what is no chat completion"))
+            return part.choices.length === 0 ? Effect.fail(empty) : Effect.succeed(part)
           }),
           Effect.scoped
         ),

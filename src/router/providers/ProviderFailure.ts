@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
  * - `unreachable`: no connection, or it was reset.
  * - `timed_out`: one of its deadlines passed.
  * - `broken`: an error of its own, or an answer that is none.
+ * - `empty`: an answer without a choice, which is what some give to a prompt that they block.
  * - `misconfigured`: it does not take the key, or does not know the model.
  * - `busy`: it asks for fewer requests.
  * - `rejected`: it does not take this request.
@@ -16,6 +17,7 @@ export const FailureKind = Schema.Literal(
   "unreachable",
   "timed_out",
   "broken",
+  "empty",
   "misconfigured",
   "busy",
   "rejected",

@@ -38,15 +38,15 @@ export const beginInTime = (
   Effect.gen(function* () {
     let waited = 0
     const pull = yield* Stream.toPull(answer)
-    const within = (limit: Duration.Duration, what: string) =>
+    const within = (limit: Duration.Duration, what: string, asked = pull) =>
       Effect.flatMap(monotonicMillis, (from) => {
         const left = Duration.subtract(timeouts.total, Duration.millis(waited))
         const bounded = Duration.lessThan(left, limit)
-          ? Effect.timeoutFail(pull, {
+          ? Effect.timeoutFail(asked, {
               duration: left,
               onTimeout: () => Option.some(late(provider, "was not done", timeouts.total))
             })
-          : Effect.timeoutFail(pull, { duration: limit, onTimeout: () => Option.some(late(provider, what, limit)) })
+          : Effect.timeoutFail(asked, { duration: limit, onTimeout: () => Option.some(late(provider, what, limit)) })
         return Effect.zipLeft(
           bounded,
           Effect.map(monotonicMillis, (now) => {
@@ -54,8 +54,9 @@ export const beginInTime = (
           })
         )
       })
-    const first = yield* within(timeouts.firstByte, "did not begin to answer").pipe(
-      Effect.repeat({ while: Chunk.isEmpty }),
+    // A piece without a choice is no beginning: nothing of it is told to the client, and it may be all that comes.
+    const beginning = Effect.repeat(pull, { until: Chunk.some(({ choices }: ChatPart) => choices.length > 0) })
+    const first = yield* within(timeouts.firstByte, "did not begin to answer", beginning).pipe(
       Effect.mapError(
         Option.getOrElse(() => new ProviderFailure({ provider, kind: "broken", reason: "answers with nothing" }))
       )

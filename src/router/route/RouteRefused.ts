@@ -25,6 +25,7 @@ const codes: Readonly<Record<FailureKind, RefusalCode>> = {
   unreachable: "provider_failed",
   timed_out: "provider_timeout",
   broken: "provider_failed",
+  empty: "provider_failed",
   misconfigured: "provider_misconfigured",
   busy: "rate_limited",
   rejected: "provider_rejected",

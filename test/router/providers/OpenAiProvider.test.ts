@@ -132,6 +132,14 @@ describe("the OpenAI-compatible provider", () => {
     })
   )
 
+  it.scopedLive("takes a piece that leaves the choices out, as Gemini's last, for one that has none", () =>
+    Effect.gen(function* () {
+      const last = JSON.stringify({ ...JSON.parse(usageChunk), choices: undefined })
+      const parts = yield* wordsFrom(streaming(events(delta("a", "stop"), last, "[DONE]")))
+      expect(parts.at(-1)).toMatchObject({ choices: [], usage: { promptTokens: 7 } })
+    })
+  )
+
   it.scopedLive("takes a stream of two choices that have both ended, without [DONE]", () =>
     Effect.gen(function* () {
       const both = [choice(0, "a", null), choice(1, "b", "stop"), choice(0, "", "length"), choice(0, "", null)]
@@ -185,6 +193,14 @@ describe("the OpenAI-compatible provider", () => {
       "broken",
       "in the middle"
     ],
+    ["a stream without a choice", streaming(events(usageChunk, "[DONE]")), "empty", "without a choice"],
+    [
+      "one that leaves the choices out",
+      streaming(events('{"object":"chat.completion.chunk"}', "[DONE]")),
+      "empty",
+      "without a choice"
+    ],
+    ["one without a choice that was cut", streaming(events(usageChunk)), "broken", "hung up in the middle"],
     ["an error by event name", streaming(`event: error\ndata: ${secret}\n\n`), "broken", "in the middle"],
     ["a stream of something else", streaming(events("hello")), "broken", "no chat completion"],
     ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "no event stream"],
@@ -209,16 +225,18 @@ describe("the OpenAI-compatible provider", () => {
     )
   }
 
-  for (const [what, body] of [
-    ["text", "hello"],
-    ["an error with status 200", { error: { message: secret } }],
-    ["an answer without choices", { choices: [] }],
-    ["an answer too deep to pass on", `{"choices":[{"message":${deep}}]}`]
+  for (const [what, body, kind] of [
+    ["text", "hello", "broken"],
+    ["an error with status 200", { error: { message: secret } }, "broken"],
+    ["an answer of another kind", { object: "list", data: [] }, "broken"],
+    ["an answer without choices", { choices: [] }, "empty"],
+    ["an answer that leaves the choices out", { object: "chat.completion", usage: {} }, "empty"],
+    ["an answer too deep to pass on", `{"choices":[{"message":${deep}}]}`, "broken"]
   ] as const) {
-    it.scopedLive(`${what} where a completion should be: broken`, () =>
+    it.scopedLive(`${what} where a completion should be: ${kind}`, () =>
       Effect.gen(function* () {
         const failure = yield* failureFrom(answering(200, body), false)
-        expect(failure).toMatchObject({ kind: "broken" })
+        expect(failure).toMatchObject({ kind })
         expect(failure.message).not.toContain(secret)
       })
     )

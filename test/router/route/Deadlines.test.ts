@@ -8,7 +8,7 @@ import { standardTimeouts } from "../../../src/router/models/TimeoutsReading.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Deadlines.ts"
 import { callOf } from "../support/Calls.ts"
-import { delta, events, type Script, type Upstream, upstream } from "../support/Upstream.ts"
+import { delta, events, type Script, type Upstream, upstream, usageChunk } from "../support/Upstream.ts"
 
 const providerOf = ({ baseUrl }: Upstream) =>
   makeOpenAiProvider(
@@ -78,6 +78,19 @@ describe("deadlines", () => {
       )
       expect(failure.message).toContain("did not begin to answer within 100ms")
       expect(Duration.toMillis(took)).toBeLessThan(1_000)
+    })
+  )
+
+  it.scopedLive("a piece without a choice is no beginning: who streams nothing else is given up too", () =>
+    Effect.gen(function* () {
+      const server = yield* upstream((_, response) => {
+        open(_, response)
+        const timer = setInterval(() => response.write(events(usageChunk)), 20)
+        response.once("close", () => clearInterval(timer))
+      })
+      const provider = yield* providerOf(server)
+      const failure = yield* Effect.flip(beginInTime("p", brief, provider.stream(callOf("hi"))))
+      expect(failure.message).toContain("did not begin to answer within 100ms")
     })
   )
 
