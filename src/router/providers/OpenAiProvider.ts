@@ -19,6 +19,9 @@ import { makeSseParser, type SseEvent } from "./SseParser.ts"
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024
 
+/** What is read of a refusal: bytes, and how long they are waited for. */
+const refusal = { maximumBytes: 64 * 1024, patience: "2 seconds" } as const
+
 const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, stream: boolean) => ({
   ...request.passed,
   [tokenLimit]: request.maxTokens,
@@ -72,6 +75,33 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
     const broken = (reason: string) => failure({ kind: "broken", reason })
     const empty = failure({ kind: "empty", reason: "answers without a choice, as some do where they block" })
 
+    const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
+      Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
+
+    const readWhole = (response: HttpClientResponse.HttpClientResponse, maximumBytes: number) =>
+      Effect.suspend(() => {
+        const pieces: Array<Uint8Array> = []
+        let bytes = 0
+        return Stream.runForEach(bytesOf(response), (piece) => {
+          pieces.push(piece)
+          bytes += piece.length
+          return bytes > maximumBytes
+            ? Effect.fail(broken(`answers with more than ${maximumBytes} bytes`))
+            : Effect.void
+        }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
+      })
+
+    const refuse = (response: HttpClientResponse.HttpClientResponse) => {
+      const { headers, status } = response
+      // The one status that may be about our key or about the request; the others say enough.
+      const told = status === 400 ? readWhole(response, refusal.maximumBytes) : Effect.void
+      return told.pipe(
+        Effect.timeout(refusal.patience),
+        Effect.orElseSucceed(() => undefined),
+        Effect.flatMap((body) => failure(failureOfStatus(status, body), retryAfterMillis(headers["retry-after"])))
+      )
+    }
+
     const open = (call: Call, stream: boolean) =>
       HttpClientRequest.post(`${spec.baseUrl}/chat/completions`).pipe(
         HttpClientRequest.accept(stream ? "text/event-stream" : "application/json"),
@@ -79,31 +109,12 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         HttpClientRequest.bodyUnsafeJson(bodyOf(spec, call, stream)),
         client.execute,
         Effect.mapError((error) => failure(failureOfConnection(error))),
-        Effect.filterOrFail(
-          (response) => response.status === 200,
-          ({ headers, status }) => failure(failureOfStatus(status), retryAfterMillis(headers["retry-after"]))
-        ),
+        Effect.filterOrElse(({ status }) => status === 200, refuse),
         Effect.withSpan("Provider.ask", {
           kind: "client",
           attributes: { provider: spec.name, model: call.upstreamModel }
         })
       )
-
-    const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
-      Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
-
-    const readWhole = (response: HttpClientResponse.HttpClientResponse) =>
-      Effect.suspend(() => {
-        const pieces: Array<Uint8Array> = []
-        let bytes = 0
-        return Stream.runForEach(bytesOf(response), (piece) => {
-          pieces.push(piece)
-          bytes += piece.length
-          return bytes > maximumAnswerBytes
-            ? Effect.fail(broken(`answers with more than ${maximumAnswerBytes} bytes`))
-            : Effect.void
-        }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
-      })
 
     const readEvent = ({ data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
       if (data.trim() === "[DONE]") return "done"
@@ -162,7 +173,7 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
     return {
       complete: (call) =>
         open(call, false).pipe(
-          Effect.flatMap(readWhole),
+          Effect.flatMap((response) => readWhole(response, maximumAnswerBytes)),
           Effect.flatMap((value) => {
             const part = isErrorAnswer(value) ? undefined : readPart(value, "message")
             if (part === undefined) return Effect.fail(broken("answers with what is no chat completion"))

@@ -1,11 +1,34 @@
+import { isPlainObject } from "../chat/ChatMessages.ts"
 import type { FailureKind } from "../providers/ProviderFailure.ts"
 
-/** What a status means, in our words: what the provider says beside it may hold anything, keys included, and is not read. */
-export const failureOfStatus = (status: number): { readonly kind: FailureKind; readonly reason: string } => {
+const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
+  const fields = isPlainObject(error) ? error["error"] : undefined
+  const details = isPlainObject(fields) ? fields["details"] : undefined
+  return Array.isArray(details) ? details : []
+}
+
+/** Google refuses a key by status 400, as it does a request, and says so in an `ErrorInfo`; its OpenAI endpoint wraps errors in a list. */
+const refusesKey = (body: unknown): boolean =>
+  (Array.isArray(body) ? body : [body])
+    .flatMap(detailsOf)
+    .some((detail) => isPlainObject(detail) && detail["reason"] === "API_KEY_INVALID")
+
+const refusedKey = (status: number) =>
+  ({ kind: "misconfigured", reason: `does not take our credentials (status ${status})` }) as const
+
+/**
+ * What a status means, in our words: what the provider says beside it may hold anything, keys included, and nothing of it is
+ * repeated.
+ */
+export const failureOfStatus = (
+  status: number,
+  body?: unknown
+): { readonly kind: FailureKind; readonly reason: string } => {
+  if (status === 400 && refusesKey(body)) return refusedKey(status)
   switch (status) {
     case 401:
     case 403:
-      return { kind: "misconfigured", reason: `does not take our credentials (status ${status})` }
+      return refusedKey(status)
     case 404:
       return { kind: "misconfigured", reason: "does not know the model, or is not at its base_url (status 404)" }
     case 429:

@@ -37,6 +37,19 @@ const providerOf = ({ baseUrl }: Pick<Upstream, "baseUrl">) =>
 const choice = (index: number, content: string, finish_reason: string | null) =>
   JSON.stringify({ choices: [{ index, delta: { content }, finish_reason }] })
 
+/** How Google says that a key is none: by the status of a request that it does not take. */
+const keyError = {
+  error: {
+    code: 400,
+    message: `API key not valid: ${secret}`,
+    status: "INVALID_ARGUMENT",
+    details: [
+      { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "API_KEY_INVALID", domain: "googleapis.com" },
+      { "@type": "type.googleapis.com/google.rpc.LocalizedMessage", locale: "en-US", message: secret }
+    ]
+  }
+}
+
 /** Deeper than `JSON.stringify` can go. */
 const deep = "[".repeat(9_000) + "]".repeat(9_000)
 
@@ -209,6 +222,16 @@ describe("the OpenAI-compatible provider", () => {
     ["an unknown model", answering(404, secret), "misconfigured", "does not know the model"],
     ["too many requests", answering(429, secret, { "retry-after": "7" }), "busy", "fewer requests"],
     ["a request that it refuses", answering(400, secret), "rejected", "does not take this request"],
+    ["a key that Google refuses", answering(400, keyError), "misconfigured", "our credentials (status 400)"],
+    ["the same by its OpenAI endpoint", answering(400, [keyError]), "misconfigured", "our credentials (status 400)"],
+    ["a request that Google refuses", answering(400, [{ error: { details: [7] } }]), "rejected", "this request"],
+    [
+      "a refusal longer than anybody reads",
+      answering(400, [keyError, "x".repeat(100_000)]),
+      "rejected",
+      "this request"
+    ],
+    ["a refusal without end", (_, response) => response.writeHead(400).write("["), "rejected", "this request"],
     ["an error of its own", answering(500, secret), "broken", "status 500"],
     ["a gateway's timeout", answering(504, secret), "timed_out", "in time"],
     ["a redirect", answering(302, secret, { location: "http://127.0.0.1:1/" }), "broken", "status 302"],
