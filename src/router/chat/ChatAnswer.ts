@@ -69,6 +69,10 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
 /** What `n` may be at OpenAI. */
 const maximumChoices = 128
 
+/** Which of the choices it is; the first where that is not told. */
+export const choiceIndexOf = ({ index }: Readonly<Record<string, unknown>>): number =>
+  typeof index === "number" && index >= 0 && index < maximumChoices ? index : 0
+
 /** Follows the choices of a stream to their ends: whether all that have begun have ended. */
 export const makeEnding = () => {
   const begun = new Set<number>()
@@ -77,8 +81,7 @@ export const makeEnding = () => {
     hear: ({ choices }: ChatPart): void => {
       for (const choice of choices) {
         if (!isPlainObject(choice)) continue
-        const { index: given } = choice
-        const index = typeof given === "number" && given >= 0 && given < maximumChoices ? given : 0
+        const index = choiceIndexOf(choice)
         begun.add(index)
         if (readFinishReason(choice["finish_reason"]) !== undefined) ended.add(index)
       }

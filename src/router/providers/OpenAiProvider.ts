@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../chat/ChatAnswer.ts"
+import { makeToolCallIndices } from "../chat/ToolCallIndices.ts"
 import type { ProviderSpec } from "../models/Catalog.ts"
 import { failureOfConnection, failureOfStatus, retryAfterMillis } from "../route/UpstreamFailures.ts"
 import type { Call, Provider } from "./Provider.ts"
@@ -143,6 +144,7 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
       Stream.suspend(() => {
         const parser = makeSseParser()
         const ending = makeEnding()
+        const indexed = makeToolCallIndices()
         let isDone = false
         const batches = bytesOf(response).pipe(
           Stream.map((bytes) => readEvents(() => parser.push(bytes))),
@@ -152,7 +154,7 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         const parts = Stream.flatMap(batches, ({ parts, stop }) => {
           if (stop === "done") isDone = true
           parts.forEach(ending.hear)
-          const found = Stream.fromChunk(Chunk.unsafeFromArray(parts))
+          const found = Stream.fromChunk(Chunk.unsafeFromArray(parts.map(indexed)))
           return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
         })
         // Some servers forget [DONE]; a stream that ends without either was cut.
