@@ -27,6 +27,12 @@ export interface NewHistoryRow {
   readonly requestId: string
 }
 
+/** One that is about to be written. Sent again under its id, it is written once. */
+export interface SentHistoryRow extends NewHistoryRow {
+  /** A UUID. */
+  readonly messageId: string
+}
+
 /** As it is read; what older programs did not record is null. */
 export interface HistoryRow {
   readonly id: string
@@ -100,7 +106,7 @@ const decodeRows = Schema.decodeUnknown(
 /** PostgreSQL takes neither NUL nor half a character. */
 const storable = (given: string): string => given.replaceAll("\u0000", "\ufffd").toWellFormed()
 
-const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<NewHistoryRow>) => {
+const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) => {
   const values = rows.map((row, place) => ({
     ...row,
     place,
@@ -109,14 +115,15 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<NewHistoryRow>) =>
   // The identity follows the order in which rows arrive, so a conversation reads in its order by id.
   return sql`
     insert into router.history (role, content, ghost_id, shell_id, requested_model, tier, provider, outcome, finish_reason,
-      prompt_tokens, completion_tokens, request_id)
+      prompt_tokens, completion_tokens, request_id, message_id)
     select role, content, "ghostId", "shellId", "requestedModel", tier, provider, outcome, "finishReason",
-      "promptTokens", "completionTokens", "requestId"
+      "promptTokens", "completionTokens", "requestId", "messageId"
     from jsonb_to_recordset(${JSON.stringify(values)}::jsonb) as given (
       place integer, role text, content text, "ghostId" text, "shellId" text, "requestedModel" text, tier text,
       provider text, outcome text, "finishReason" text, "promptTokens" integer, "completionTokens" integer,
-      "requestId" text)
-    order by place`.withoutTransform
+      "requestId" text, "messageId" uuid)
+    order by place
+    on conflict (message_id) where message_id is not null do nothing`.withoutTransform
 }
 
 /**
@@ -145,8 +152,8 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
 export class History extends Context.Tag("router/History")<
   History,
   {
-    /** In the order given, all or none. */
-    readonly append: (rows: ReadonlyArray<NewHistoryRow>) => Effect.Effect<void, DatabaseError>
+    /** In the order given, all or none, but for those that were written before. */
+    readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
     /** A page is shorter than asked where its messages are long. */
     readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
   }

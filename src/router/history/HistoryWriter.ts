@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -8,7 +9,7 @@ import * as Mailbox from "effect/Mailbox"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import { History, type NewHistoryRow } from "./History.ts"
+import { History, type NewHistoryRow, type SentHistoryRow } from "./History.ts"
 
 export const written = Metric.counter("router_history_rows_written", { description: "Messages in router.history" })
 export const lost = Metric.counter("router_history_rows_lost", {
@@ -43,7 +44,7 @@ const batchSize = 500
 /** Weight of one statement, where a single request has not more: the whole of it is one parameter. */
 const batchWeight = 4 * 1024 * 1024
 
-type Entry = ReadonlyArray<NewHistoryRow>
+type Entry = ReadonlyArray<SentHistoryRow>
 
 /** Requests stay whole: their rows belong together. */
 const batchesOf = (entries: Iterable<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
@@ -146,7 +147,9 @@ export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
             Effect.suspend(() => {
               const weight = weightOf(rows)
               if (waiting + weight > options.capacity) return lose(rows.length, "too many wait for the database")
-              if (!mailbox.unsafeOffer(rows)) return lose(rows.length, "the process ends")
+              // Here, before the first attempt: one that seems to fail may have been heard.
+              const entry = rows.map((row) => ({ ...row, messageId: randomUUID() }))
+              if (!mailbox.unsafeOffer(entry)) return lose(rows.length, "the process ends")
               waiting += weight
               unwritten += rows.length
               return Effect.void
