@@ -1,5 +1,3 @@
-import { readdirSync } from "node:fs"
-import { parse } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { serviceNames } from "../../../src/domain/Service.ts"
@@ -20,6 +18,7 @@ import {
   write
 } from "../support/Fixture.ts"
 import { onRouter } from "../support/OnRouter.ts"
+import { shippedRevisions } from "../support/Shipped.ts"
 
 const upTo = (number: number, slug: string | null = null): StampTarget => Target.UpTo({ number, slug })
 const three = {
@@ -123,10 +122,7 @@ describe("stamp", () => {
         // The history is lost, what it is about is not.
         yield* ask(url, `delete from ${service}.schema_history`)
         const adopt = stamp(service, Target.Head(), "lost").pipe(own)
-        const shipped = readdirSync(new URL(`../../../migrations/${service}`, import.meta.url)).map(
-          (file) => parse(file).name
-        )
-        expect((yield* adopt).revisions).toEqual(shipped.toSorted())
+        expect((yield* adopt).revisions).toEqual(shippedRevisions(service))
         yield* ask(url, `delete from ${service}.schema_history; drop function ${service}.missing_grants`)
         expect(yield* Effect.flip(adopt)).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
         yield* ask(url, `drop schema ${service} cascade; create schema ${service}; create table ${service}.other ()`)
