@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { EmbeddedPostgres, type EmbeddedPostgresUnavailable } from "../../src/platform/EmbeddedPostgres.ts"
 import { childrenOf, isRunning, signal } from "../../src/platform/embedded/Process.ts"
-import { postmasterPid, temporaryHome } from "./TemporaryHome.ts"
+import { postmasterPid, serverHome } from "./TemporaryHome.ts"
 
 /** A PostgreSQL of one test's own, to be mistreated. */
 export interface TestPostgres {
@@ -43,7 +43,7 @@ export const testPostgres = (
   options: TestPostgresOptions = {}
 ): Effect.Effect<TestPostgres, EmbeddedPostgresUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
-    const home = yield* temporaryHome
+    const home = yield* serverHome
     const layer = EmbeddedPostgres.layer({ home, join: false, settings: { ...testSettings, ...options.settings } })
     let run: Option.Option<Scope.CloseableScope> = Option.none()
 

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
 import { bundleProgram } from "./ProgramBundle.ts"
-import { clearHomesAtExit, clearOrphanedHomes, temporaryHome } from "./TemporaryHome.ts"
+import { clearHomesAtExit, clearOrphanedHomes, serverHome, temporaryHome } from "./TemporaryHome.ts"
 import { testSettings } from "./TestPostgres.ts"
 
 declare module "vitest" {
@@ -26,7 +26,7 @@ const bundle = Effect.gen(function* () {
 })
 
 const embeddedUrl = Effect.gen(function* () {
-  const home = yield* temporaryHome
+  const home = yield* serverHome
   const settings = { ...testSettings, max_connections: "200" }
   const context = yield* Layer.build(EmbeddedPostgres.layer({ home, join: false, settings }))
   return Redacted.value(Context.get(context, EmbeddedPostgres).url)
