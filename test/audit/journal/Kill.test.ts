@@ -3,18 +3,14 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { commandFor } from "../../support/Program.ts"
 import { adopted, journalFolder, jsonOf, readAll } from "./Lives.ts"
-
-const root = Path.resolve(import.meta.dirname, "..", "..", "..")
 
 /** A process that appends until it is killed, so many milliseconds after its first word; gives what it had printed. */
 const killed = (directory: string, source: string, mode: string, millis: number) =>
   Effect.async<{ readonly promised: ReadonlyArray<number>; readonly errors: string }>((resume) => {
-    const child = spawn(
-      process.execPath,
-      ["--import", "tsx", "test/audit/journal/appender.ts", directory, source, mode],
-      { cwd: root, stdio: ["ignore", "pipe", "pipe"] }
-    )
+    const [command, ...words] = commandFor("test/audit/journal/appender.ts")
+    const child = spawn(command, [...words, directory, source, mode], { stdio: ["ignore", "pipe", "pipe"] })
     let printed = ""
     let errors = ""
     child.stderr.on("data", (chunk: Buffer) => {
