@@ -4,25 +4,11 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { History, type NewHistoryRow } from "../../../src/router/history/History.ts"
+import { History } from "../../../src/router/history/History.ts"
 import { HistoryWriter, standardOptions } from "../../../src/router/history/HistoryWriter.ts"
 import { routerUp } from "../../support/RouterSchema.ts"
 import { testPostgres } from "../../support/TestPostgres.ts"
-
-const row = (requestId: string): NewHistoryRow => ({
-  role: "user",
-  content: null,
-  ghostId: "Scout",
-  shellId: "echo",
-  requestedModel: "echo",
-  tier: "L1",
-  provider: "echo",
-  outcome: "completed",
-  finishReason: null,
-  promptTokens: null,
-  completionTokens: null,
-  requestId
-})
+import { row } from "../support/HistoryRow.ts"
 
 describe("a message that is sent again", () => {
   it.scopedLive(

@@ -9,21 +9,7 @@ import * as TestClock from "effect/TestClock"
 import { DatabaseError } from "../../../src/platform/DatabaseError.ts"
 import { History, type NewHistoryRow } from "../../../src/router/history/History.ts"
 import { HistoryWriter, lost, standardOptions } from "../../../src/router/history/HistoryWriter.ts"
-
-const row = (requestId: string, content: string | null = null): NewHistoryRow => ({
-  role: "user",
-  content,
-  ghostId: "Scout",
-  shellId: "echo",
-  requestedModel: "echo",
-  tier: "L1",
-  provider: "echo",
-  outcome: "completed",
-  finishReason: null,
-  promptTokens: null,
-  completionTokens: null,
-  requestId
-})
+import { row } from "../support/HistoryRow.ts"
 
 const away = new DatabaseError({ phase: "statement", reason: "away" })
 const refusing = new DatabaseError({ phase: "statement", reason: "no", sqlstate: "23514" })
