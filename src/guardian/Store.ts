@@ -30,7 +30,7 @@ const unavailable = (error: DatabaseError) =>
 
 /**
  * Answers within the deadline, whatever the server does, and to its end where the caller must not be interrupted: what is told to
- * leave tells the fibers that it forked, those of a race among them, be it uninterruptible itself or not. So it forks none.
+ * leave tells the fibers that it forked, those of a race among them, be it uninterruptible itself or not. So those are none of the caller's.
  */
 export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>
   question.pipe(

@@ -18,7 +18,7 @@ export interface Ended {
 export const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 /** As a user starts the program: from its sources. */
-export const fromSources = [process.execPath, "--import", tsxLoader]
+export const fromSources = [process.execPath, "--import", tsxLoader] as const
 
 /**
  * What runs a program of this checkout, by its path there: as `bundlePrograms` put it together for the test run, or from its
@@ -27,7 +27,7 @@ export const fromSources = [process.execPath, "--import", tsxLoader]
 export const commandFor = (source: string): readonly [command: string, ...words: ReadonlyArray<string>] => {
   const bundle = process.env["GRAVITAS_TEST_PROGRAMS"]
   return bundle === undefined
-    ? [process.execPath, "--import", tsxLoader, join(project, source)]
+    ? [...fromSources, join(project, source)]
     : [process.execPath, join(bundle, `${parse(source).name}.mjs`)]
 }
 
