@@ -5,8 +5,8 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import { type Authorized, GatekeeperClient, type NotAuthorized } from "../clients/GatekeeperClient.ts"
 import type { AuditResult } from "../domain/AuditEvent.ts"
-import { type Authorized, Gatekeeper, type NotAuthorized } from "../peers/Gatekeeper.ts"
 import { errorResponse } from "../platform/http/ErrorBody.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { statusOf } from "./Api.ts"
@@ -106,7 +106,7 @@ const auditUnavailable = (error: AuditUnavailable, id: string) =>
  * The one way to an answer of the guardian: read the request, ask the gatekeeper, do it, record what became of it, and only then
  * answer. What the gatekeeper refuses it has recorded itself; everything else gets a row here, under the same request id.
  */
-export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail, gatekeeper]) => {
+export const answering = Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([trail, gatekeeper]) => {
   const answer = <I>(
     task: Task<I>,
     request: HttpServerRequest.HttpServerRequest,

@@ -1,4 +1,4 @@
-import { commonExitCode } from "../platform/console/ExitCode.ts"
+import { commonExitCode } from "../platform/cli/ExitCode.ts"
 
 /** What the `migrate` commands, and a service whose migration failed, end the process with. */
 export const ExitCode = {

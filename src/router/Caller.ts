@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import type { Gatekeeper, NotAuthorized } from "../peers/Gatekeeper.ts"
-import type { PeerUnavailable } from "../peers/PeerUnavailable.ts"
+import type { GatekeeperClient, NotAuthorized } from "../clients/GatekeeperClient.ts"
+import type { PeerUnavailable } from "../clients/PeerUnavailable.ts"
 import type { Course } from "./Course.ts"
 import { type RouteRefused, refusalOfTrail, refused } from "./route/RouteRefused.ts"
 import { unknownShellResource } from "./route/ShellResource.ts"
@@ -28,7 +28,7 @@ export const refusalOfAbsence = (trail: typeof AuditLog.Service, course: Course,
  * anything: the gatekeeper is asked about a shell of no tier. Whether it would allow that one makes no difference.
  */
 export const identify = (
-  gatekeeper: typeof Gatekeeper.Service,
+  gatekeeper: typeof GatekeeperClient.Service,
   trail: typeof AuditLog.Service,
   course: Course,
   model: string

@@ -3,7 +3,7 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import type { Gatekeeper } from "../peers/Gatekeeper.ts"
+import type { GatekeeperClient } from "../clients/GatekeeperClient.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import { refusalOfAbsence, refusalOfDenial } from "./Caller.ts"
 import { beginCourse } from "./Course.ts"
@@ -11,7 +11,7 @@ import { type RouteRefused, refusalResponse } from "./route/RouteRefused.ts"
 
 /** Answers a question about `resource`, for those who may read it. The gatekeeper records that they asked. */
 export const reading = (
-  gatekeeper: typeof Gatekeeper.Service,
+  gatekeeper: typeof GatekeeperClient.Service,
   trail: typeof AuditLog.Service,
   request: HttpServerRequest.HttpServerRequest,
   resource: Effect.Effect<string, RouteRefused>,

@@ -1,6 +1,6 @@
-import type { Steps } from "../../platform/Turns.ts"
-import type { AuditId } from "../event/AuditId.ts"
-import { type HashedRow, makeRow } from "../event/AuditRow.ts"
+import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import { type HashedRow, makeRow } from "../encoding/AuditRow.ts"
 import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
 import type * as Statements from "./IngestStatements.ts"
 

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import type { Connection } from "../../platform/Connection.ts"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** One row of `<service>.schema_event`, of any form of that table. */
 export const SchemaEvent = Schema.Struct({

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { Progress } from "../revision/Batches.ts"
+import { Progress } from "../files/Batches.ts"
 
 /** One row of `<service>.schema_history`: a revision that stands in the database, whole or in part. */
 export const HistoryEntry = Schema.Struct({

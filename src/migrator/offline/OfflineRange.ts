@@ -1,10 +1,10 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { base, revisionName } from "../files/Revision.ts"
+import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import type { Target } from "../plan/Plan.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
 import { parseDowngrade, parseUpgrade } from "../plan/TargetText.ts"
-import { base, revisionName } from "../revision/Revision.ts"
-import { headOf, type RevisionSet } from "../revision/RevisionSet.ts"
 
 /** Where a script begins and ends. */
 export interface OfflineRange {

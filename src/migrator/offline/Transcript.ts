@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Connection } from "../../platform/Connection.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
 import { withLiterals } from "./Literal.ts"
 
 /** A connection to nowhere that writes down what would be sent. */

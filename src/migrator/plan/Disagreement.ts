@@ -1,8 +1,8 @@
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { type Revision, revisionName } from "../files/Revision.ts"
+import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { type Revision, revisionName } from "../revision/Revision.ts"
-import type { RevisionSet } from "../revision/RevisionSet.ts"
 import { ChecksumMismatch, PartlyApplied, RevisionConflict } from "./PlanRefusal.ts"
 
 export const nameOf = (entry: Pick<HistoryEntry, "revision" | "slug">): string =>

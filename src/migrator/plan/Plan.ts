@@ -1,10 +1,10 @@
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { base, type Revision, revisionName, type Section } from "../files/Revision.ts"
+import { parseStoredDown } from "../files/RevisionFile.ts"
+import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { base, type Revision, revisionName, type Section } from "../revision/Revision.ts"
-import { parseStoredDown } from "../revision/RevisionFile.ts"
-import { headOf, type RevisionSet } from "../revision/RevisionSet.ts"
 import { disagreement, expandingElsewhere, halfwayOf, nameOf, partlyApplied } from "./Disagreement.ts"
 import {
   DatabaseAhead,

@@ -9,7 +9,7 @@ import {
   relationOf,
   shownName,
   textOf
-} from "../revision/ParseTree.ts"
+} from "../files/ParseTree.ts"
 
 /** What a statement could take rows, or values of a column, away from. */
 export type Threat = Data.TaggedEnum<{

@@ -6,10 +6,10 @@ import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type Connection, connect, type Row } from "../../platform/Connection.ts"
-import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/Database.ts"
-import { type DatabaseError, databaseError } from "../../platform/DatabaseError.ts"
-import { Settings } from "../../platform/Settings.ts"
+import { Settings } from "../../platform/config/Settings.ts"
+import { type Connection, connect, type Row } from "../../platform/postgres/Connection.ts"
+import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/postgres/Database.ts"
+import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** What a look needs of a session. */
 export type Asker = Pick<Connection, "query">

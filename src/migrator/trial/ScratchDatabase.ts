@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
-import { connect } from "../../platform/Connection.ts"
-import { Database } from "../../platform/Database.ts"
-import { displayAddress } from "../../platform/DatabaseAddress.ts"
-import { DatabaseError } from "../../platform/DatabaseError.ts"
-import { DatabaseRefusal } from "../run/Session.ts"
+import { connect } from "../../platform/postgres/Connection.ts"
+import { Database } from "../../platform/postgres/Database.ts"
+import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { DatabaseRefusal } from "../apply/Session.ts"
 
 const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) =>
   new DatabaseRefusal({

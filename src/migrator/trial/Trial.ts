@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type CatalogDifference, compareCatalogs } from "../catalog/CatalogDiff.ts"
-import { readCatalog } from "../catalog/CatalogSnapshot.ts"
+import { migrate, openRun } from "../apply/SchemaRun.ts"
+import { loadRevisionSet } from "../files/MigrationFiles.ts"
+import { type Revision, revisionName } from "../files/Revision.ts"
+import { type CatalogDifference, compareCatalogs } from "../inspect/CatalogDiff.ts"
+import { readCatalog } from "../inspect/CatalogSnapshot.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { Target } from "../plan/Plan.ts"
-import { loadRevisionSet } from "../revision/MigrationFiles.ts"
-import { type Revision, revisionName } from "../revision/Revision.ts"
-import { migrate, openRun } from "../run/SchemaRun.ts"
 import { inDatabase, scratchDatabase } from "./ScratchDatabase.ts"
 
 /** How one revision went up, down and up again. */

@@ -1,7 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
-import { meaningOf } from "./ErrorMeanings.ts"
+import { meaningOf } from "./ErrorCodes.ts"
 import { jsonTextResponse } from "./JsonResponse.ts"
 
 /**

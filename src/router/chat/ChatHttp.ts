@@ -4,8 +4,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { Gatekeeper } from "../../peers/Gatekeeper.ts"
-import { cutOffOf } from "../../platform/http/CutOff.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { cutOffOf } from "../../platform/http/DisconnectReason.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { identify } from "../Caller.ts"
@@ -48,7 +48,7 @@ const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
 /** `POST /v1/chat/completions`. */
 export const makeChat = (catalog: Catalog, storeContent: boolean) =>
   Effect.gen(function* () {
-    const gatekeeper = yield* Gatekeeper
+    const gatekeeper = yield* GatekeeperClient
     const trail = yield* AuditLog
     const farewell = yield* Farewell
     const providers = yield* Providers

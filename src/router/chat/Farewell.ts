@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { Guardian } from "../../peers/Guardian.ts"
+import { GuardianClient } from "../../clients/GuardianClient.ts"
 import type { Course, RouteOutcome } from "../Course.ts"
 import { historyRows } from "../history/HistoryRows.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
@@ -51,7 +51,7 @@ export class Farewell extends Context.Tag("router/Farewell")<
       Farewell,
       Effect.gen(function* () {
         const trail = yield* AuditLog
-        const guardian = yield* Guardian
+        const guardian = yield* GuardianClient
         const writer = yield* HistoryWriter
         const inFlight = yield* InFlight
 

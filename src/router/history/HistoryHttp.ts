@@ -4,7 +4,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { Gatekeeper } from "../../peers/Gatekeeper.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { reading } from "../Reading.ts"
 import { refused } from "../route/RouteRefused.ts"
 import { historyResource } from "../route/ShellResource.ts"
@@ -35,7 +35,7 @@ const search = (request: HttpServerRequest.HttpServerRequest): string => {
 
 /** `GET /v1/history`. */
 export const makeHistory = Effect.gen(function* () {
-  const gatekeeper = yield* Gatekeeper
+  const gatekeeper = yield* GatekeeperClient
   const trail = yield* AuditLog
   const history = yield* History
 

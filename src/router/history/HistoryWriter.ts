@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { History, type NewHistoryRow, type SentHistoryRow } from "./History.ts"
 
 export const written = Metric.counter("router_history_rows_written", { description: "Messages in router.history" })

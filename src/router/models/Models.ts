@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Settings } from "../../platform/Settings.ts"
+import { Settings } from "../../platform/config/Settings.ts"
 import type { Catalog } from "./Catalog.ts"
 import { loadModels } from "./ModelsFile.ts"
 

@@ -3,7 +3,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { Gatekeeper } from "../../peers/Gatekeeper.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { Providers } from "../providers/Providers.ts"
 import { reading } from "../Reading.ts"
 import type { Catalog, Shell } from "./Catalog.ts"
@@ -11,7 +11,7 @@ import type { Catalog, Shell } from "./Catalog.ts"
 /** `GET /v1/models`: OpenAI's list, with tiers, ghosts, and what could be asked now. */
 export const makeModels = (catalog: Catalog) =>
   Effect.gen(function* () {
-    const gatekeeper = yield* Gatekeeper
+    const gatekeeper = yield* GatekeeperClient
     const trail = yield* AuditLog
     const providers = yield* Providers
     // OpenAI's clients want a time; what there is to tell is since when this catalogue is read.

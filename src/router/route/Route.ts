@@ -7,9 +7,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
-import type { AuditId } from "../../audit/event/AuditId.ts"
-import { Gatekeeper } from "../../peers/Gatekeeper.ts"
-import { Guardian, type GuardianRefused } from "../../peers/Guardian.ts"
+import type { AuditId } from "../../audit/encoding/AuditId.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
 import { refusalOfAbsence, refusalOfDenial } from "../Caller.ts"
 import type { Course } from "../Course.ts"
 import type { ChatRequest } from "../chat/ChatRequest.ts"
@@ -59,8 +59,8 @@ export class Route extends Context.Tag("router/Route")<
   static readonly layer = Layer.effect(
     Route,
     Effect.gen(function* () {
-      const gatekeeper = yield* Gatekeeper
-      const guardian = yield* Guardian
+      const gatekeeper = yield* GatekeeperClient
+      const guardian = yield* GuardianClient
       const providers = yield* Providers
       const trail = yield* AuditLog
 

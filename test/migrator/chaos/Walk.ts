@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import type * as Redacted from "effect/Redacted"
+import { migrate } from "../../../src/migrator/apply/SchemaRun.ts"
 import { Target } from "../../../src/migrator/plan/Plan.ts"
-import { Repair, repair } from "../../../src/migrator/recovery/Repair.ts"
-import { migrate } from "../../../src/migrator/run/SchemaRun.ts"
-import { ask, environment, migrationsOf, quiet, revision } from "../support/Fixture.ts"
+import { Repair, repair } from "../../../src/migrator/recover/Repair.ts"
+import { ask, environment, migrationsOf, quiet, revision } from "../../support/migrator/Fixture.ts"
 import { disagreements, type Made, type Row } from "./Agreement.ts"
 
 /** What happens next. `kill`: after so many milliseconds the migrator's session is ended in the server. */

@@ -3,10 +3,19 @@ import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { readStatus } from "../../../src/migrator/run/Status.ts"
+import { readStatus } from "../../../src/migrator/apply/Status.ts"
+import {
+  ask,
+  eventsOf,
+  migrateRouter,
+  migrationsOf,
+  revision,
+  tableA,
+  tableB,
+  tablesOf
+} from "../../support/migrator/Fixture.ts"
+import { onRouter } from "../../support/migrator/OnRouter.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tableB, tablesOf } from "../support/Fixture.ts"
-import { onRouter } from "../support/OnRouter.ts"
 
 /** A database as the first form of the migrator left it: revision 1 applied, and revision 2 where `half` says so. */
 const firstForm = (url: Redacted.Redacted, migrations: string, half = "") =>

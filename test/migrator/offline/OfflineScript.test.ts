@@ -2,12 +2,12 @@ import { execFile } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { compareCatalogs } from "../../../src/migrator/catalog/CatalogDiff.ts"
-import { readCatalog } from "../../../src/migrator/catalog/CatalogSnapshot.ts"
-import { connect } from "../../../src/platform/Connection.ts"
+import { compareCatalogs } from "../../../src/migrator/inspect/CatalogDiff.ts"
+import { readCatalog } from "../../../src/migrator/inspect/CatalogSnapshot.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { commandLine } from "../../support/migrator/CommandLine.ts"
+import { ask, migrationsOf, revision, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { commandLine } from "../support/CommandLine.ts"
-import { ask, migrationsOf, revision, write } from "../support/Fixture.ts"
 
 const nowhere = Redacted.make("postgresql://nobody@127.0.0.1:9/none")
 

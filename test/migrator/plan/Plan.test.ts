@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
+import { type Revision, revisionName } from "../../../src/migrator/files/Revision.ts"
+import { makeRevisionSet } from "../../../src/migrator/files/RevisionSet.ts"
 import type { HistoryEntry } from "../../../src/migrator/history/HistoryEntry.ts"
 import * as Plan from "../../../src/migrator/plan/Plan.ts"
-import { type Revision, revisionName } from "../../../src/migrator/revision/Revision.ts"
-import { makeRevisionSet } from "../../../src/migrator/revision/RevisionSet.ts"
 
 const { Target } = Plan
 const fileOf = (number: number, { irreversible = false, phase = "expand" } = {}) => ({

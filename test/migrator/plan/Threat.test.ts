@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readTree, shownName } from "../../../src/migrator/files/ParseTree.ts"
 import { type Threat, threatsOf } from "../../../src/migrator/plan/Threat.ts"
-import { readTree, shownName } from "../../../src/migrator/revision/ParseTree.ts"
 
 const shown = (threat: Threat): string => {
   switch (threat._tag) {

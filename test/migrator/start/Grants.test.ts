@@ -3,10 +3,10 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { grantGroup } from "../../../src/migrator/start/Grants.ts"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { ask, environment, migrateRouter, migrationsOf, quiet } from "../../support/migrator/Fixture.ts"
 import { project } from "../../support/Program.ts"
 import { testPostgres } from "../../support/TestPostgres.ts"
-import { ask, environment, migrateRouter, migrationsOf, quiet } from "../support/Fixture.ts"
 
 describe("starts beside docs/roles.sql", { timeout: 60_000 }, () => {
   it.scopedLive("grant one after the other: of eight at once one gives and the others find it done", () =>

@@ -7,7 +7,6 @@ import * as Redacted from "effect/Redacted"
 import * as Migrator from "../../../src/migrator/Migrator.ts"
 import { schemaProbe } from "../../../src/migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../../../src/migrator/SchemaVersion.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
 import {
   ask,
   environment,
@@ -18,7 +17,8 @@ import {
   tableA,
   tableB,
   write
-} from "../support/Fixture.ts"
+} from "../../support/migrator/Fixture.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
 
 /** Starts the router as far as its port; answers what its probes would say, and what it logged. */
 const startRouter = (mode: "upgrade" | "verify" | "off", url: Redacted.Redacted, migrations: string) => {

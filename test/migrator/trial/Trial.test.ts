@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { commandLine } from "../../support/migrator/CommandLine.ts"
+import { ask, migrationsOf, revision, tableA } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { commandLine } from "../support/CommandLine.ts"
-import { ask, migrationsOf, revision, tableA } from "../support/Fixture.ts"
 
 const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
   Effect.map(ask(url, "select datname as name from pg_database where datname like 'gravitas_scratch_%'"), (rows) =>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { serviceNames } from "../../../src/domain/Service.ts"
 import { GatekeeperApi } from "../../../src/gatekeeper/Api.ts"
 import { GuardianApi } from "../../../src/guardian/Api.ts"
-import { routesOf } from "../../../src/platform/http/Strays.ts"
+import { routesOf } from "../../../src/platform/http/FallbackResponses.ts"
 import { RouterApi } from "../../../src/router/Api.ts"
 import { Gravitas, request, tokenOf } from "../../support/Gravitas.ts"
 
