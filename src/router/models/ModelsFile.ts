@@ -2,16 +2,9 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { tiers } from "../../contracts/router/ChatSchemas.ts"
 import { historyResource, maximumResourceLength, shellResource } from "../route/ShellResource.ts"
-import {
-  automatic,
-  type Catalog,
-  type Ghost,
-  type ProviderSpec,
-  type Shell,
-  tiers,
-  tokenLimitFields
-} from "./Catalog.ts"
+import { automatic, type Catalog, type Ghost, type ProviderSpec, type Shell, tokenLimitFields } from "./Catalog.ts"
 import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
 import { readTimeouts } from "./TimeoutsReading.ts"
 
