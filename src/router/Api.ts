@@ -6,8 +6,8 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { meaningOf } from "../platform/http/ErrorCodes.ts"
 import { HealthGroup } from "../platform/http/Health.ts"
-import { alsoAsEvents, ChatCompletion, ChatRequestBody } from "./chat/ChatSchemas.ts"
 import { tiers } from "./models/Catalog.ts"
+import { alsoAsEvents, ChatCompletion, ChatRequestBody } from "./protocol/ChatSchemas.ts"
 
 /** The router's statuses, in one place: what a code means to a client. */
 export const statusOf = {

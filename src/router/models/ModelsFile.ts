@@ -2,7 +2,6 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { historyResource, maximumResourceLength, shellResource } from "../route/ShellResource.ts"
 import {
   automatic,
   type Catalog,
@@ -13,6 +12,7 @@ import {
   tokenLimitFields
 } from "./Catalog.ts"
 import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
+import { historyResource, maximumResourceLength, shellResource } from "./ShellResource.ts"
 import { readTimeouts } from "./TimeoutsReading.ts"
 
 /** The file of models cannot be used; every problem has its line and column, counted from 1. */

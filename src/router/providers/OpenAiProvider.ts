@@ -9,13 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../chat/ChatAnswer.ts"
-import { makeToolCallIndices } from "../chat/ToolCallIndices.ts"
 import type { ProviderSpec } from "../models/Catalog.ts"
-import { failureOfConnection, failureOfStatus, retryAfterMillis } from "../route/UpstreamFailures.ts"
+import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../protocol/ChatPart.ts"
+import { makeToolCallIndices } from "../protocol/ToolCallIndices.ts"
 import type { Call, Provider } from "./Provider.ts"
 import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
 import { makeSseParser, type SseEvent } from "./SseParser.ts"
+import { failureOfConnection, failureOfStatus, retryAfterMillis } from "./UpstreamFailures.ts"
 
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024

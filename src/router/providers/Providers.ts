@@ -14,17 +14,17 @@ import type { Provider } from "./Provider.ts"
 import { ProviderFailure } from "./ProviderFailure.ts"
 
 /** A call that was let in. */
-export interface Admitted {
+export interface AdmittedCall {
   readonly provider: Provider
   /** Says what became of it. */
   readonly settled: (outcome: CallOutcome) => Effect.Effect<void>
 }
 
 /** A provider with its cool-down. */
-export interface Standing {
+export interface GuardedProvider {
   readonly spec: ProviderSpec
   /** Asks to call it. Fails with `cooling` while it is left alone, with `unavailable` where its key is missing. */
-  readonly enter: Effect.Effect<Admitted, ProviderFailure>
+  readonly enter: Effect.Effect<AdmittedCall, ProviderFailure>
   /** Why it cannot be asked now; undefined while it can. */
   readonly trouble: Effect.Effect<string | undefined>
 }
@@ -52,7 +52,7 @@ const makeProvider = (spec: ProviderSpec) =>
     return { provider, lacks: isUsable ? undefined : `${variable} holds what cannot be a key` }
   })
 
-const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
+const guardProvider = (spec: ProviderSpec, rules: CoolDownRules) =>
   Effect.gen(function* () {
     const { lacks, provider } = yield* makeProvider(spec)
     const state = yield* Ref.make(fresh)
@@ -105,23 +105,23 @@ const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
         const found = admit(rules, yield* Ref.get(state), now)
         return found.admitted ? undefined : cooling(found.retryAfterMillis)
       })
-    } satisfies Standing
+    } satisfies GuardedProvider
   })
 
 /** The providers of the catalogue, each with its connections, its key (read once) and its cool-down. */
-export class Providers extends Context.Tag("router/Providers")<
+export class Providers extends Context.Tag("router/providers/Providers")<
   Providers,
-  { readonly standing: (provider: string) => Standing }
+  { readonly get: (provider: string) => GuardedProvider }
 >() {
   static readonly layer = (catalog: Catalog, rules: CoolDownRules = standardRules) =>
     Layer.scoped(
       Providers,
       Effect.gen(function* () {
-        const standings = new Map<string, Standing>()
-        for (const spec of catalog.providers.values()) standings.set(spec.name, yield* makeStanding(spec, rules))
+        const guarded = new Map<string, GuardedProvider>()
+        for (const spec of catalog.providers.values()) guarded.set(spec.name, yield* guardProvider(spec, rules))
         return {
-          standing: (provider) => {
-            const found = standings.get(provider)
+          get: (provider) => {
+            const found = guarded.get(provider)
             if (found === undefined)
               throw new Error(`the catalogue let a shell through whose provider is none: ${provider}`)
             return found
