@@ -31,11 +31,11 @@ export const attempt = (
 ): Effect.Effect<ShellAnswer, ProviderFailure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const { provider, settled } = yield* guarded.enter
+      const { provider, settle } = yield* guarded.enter
       const { spec } = guarded
       const call = { request, upstreamModel: shell.upstreamModel }
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      const ended = (failure?: ProviderFailure) => settled(failure === undefined ? "answered" : outcomeOf(failure))
+      const ended = (failure?: ProviderFailure) => settle(failure === undefined ? "answered" : outcomeOf(failure))
       const answer: Effect.Effect<ShellAnswer, ProviderFailure> = request.stream
         ? beginInTime(spec.name, spec.timeouts, provider.stream(call)).pipe(
             Scope.extend(scope),
@@ -45,10 +45,10 @@ export const attempt = (
             Effect.map((part): ShellAnswer => ({ _tag: "Whole", part }))
           )
       return yield* restore(answer).pipe(
-        Effect.tap(() => settled(request.stream ? "began" : "answered")),
+        Effect.tap(() => settle(request.stream ? "began" : "answered")),
         Effect.tapError(ended),
-        Effect.onInterrupt(() => settled("abandoned")),
-        Effect.tapDefect(() => settled("failed")),
+        Effect.onInterrupt(() => settle("abandoned")),
+        Effect.tapDefect(() => settle("failed")),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
       )
     })
