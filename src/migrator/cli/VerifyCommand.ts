@@ -2,13 +2,13 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Execution.ts"
 import { openRun } from "../apply/SchemaRun.ts"
 import type { Session } from "../apply/Session.ts"
 import { revisionStatuses } from "../apply/Status.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
@@ -100,7 +100,7 @@ const verdict = ({ revisions, service }: Verification) => {
       message:
         `${service}: the schema is not what its revisions assert:\n${lines.join("\n")}\n` +
         `If a later revision changed that on purpose, the assertion is out of date; else see: ${next} show <revision>`,
-      exitCode: ExitCode.revisionFailed
+      exitCode: ExitCode.failed
     }
   }
   if (edited.length > 0) {

@@ -2,12 +2,12 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { connect } from "../../platform/postgres/Connection.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { DatabaseRefusal } from "../apply/Session.ts"
-import { ExitCode } from "../ExitCode.ts"
 import type { Asker } from "./StartSessions.ts"
 
 /** The role by which a service connects may not do what its schema says that it needs. */

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 
 /** Revisions are pending, and MIGRATE_ON_START=verify leaves them to a migration job. */
 export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("SchemaNotAtHead", {

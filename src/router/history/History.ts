@@ -5,10 +5,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { Tier } from "../models/Catalog.ts"
-import type { Role } from "../protocol/ChatMessages.ts"
 
 /** A message that passed, as it is written. */
 export interface NewHistoryRow {

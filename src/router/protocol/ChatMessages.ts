@@ -1,6 +1,4 @@
-/** Whom a message is from: the roles that `router.history` takes. */
-export const roles = ["system", "developer", "user", "assistant", "tool"] as const
-export type Role = (typeof roles)[number]
+import { type Role, roles } from "../../contracts/router/ChatSchemas.ts"
 
 export interface Message {
   readonly role: Role

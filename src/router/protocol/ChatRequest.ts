@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { defaults, type Tier, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
 import { isDeeperThan } from "../../platform/http/Depth.ts"
-import type { Tier } from "../models/Catalog.ts"
 import { isPlainObject, type Message, type Problem, parseMessages } from "./ChatMessages.ts"
 import { isLeftOut, parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
 
@@ -42,8 +42,6 @@ export const maximumDepth = 64
 
 export const maximumModelLength = 200
 
-export const defaults = { complexity: 5, priority: 10, maxTokens: 4096 } as const
-
 /** Fields of OpenAI's contract that mean the same to every provider. What is not here is dropped, as unknown fields ever were. */
 const passedFields = [
   "frequency_penalty",
@@ -75,8 +73,6 @@ const modelProblem = (model: unknown): string | undefined => {
     return "it must be well-formed text without control characters"
   return undefined
 }
-
-export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
 /** `max_completion_tokens` is what OpenAI calls `max_tokens` now. Which of the two a provider knows is its own business. */
 const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): number => {

@@ -1,4 +1,4 @@
-import { type Tier, tiers } from "../models/Catalog.ts"
+import { type Tier, tiers } from "../../contracts/router/ChatSchemas.ts"
 import type { Problem } from "./ChatMessages.ts"
 
 type Body = Readonly<Record<string, unknown>>

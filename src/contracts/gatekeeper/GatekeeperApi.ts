@@ -3,47 +3,25 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { errorBody } from "../platform/http/ErrorBody.ts"
-import { HealthGroup } from "../platform/http/Health.ts"
+import { errorBody } from "../ErrorBody.ts"
+import { HealthGroup } from "../Health.ts"
 import { AskedAccess, deniedBy, Validated } from "./AccessSchemas.ts"
-import {
-  Configuration,
-  Evaluated,
-  EvaluationRequest,
-  EvaluationsAnswer,
-  EvaluationsRequest
-} from "./authzen/AuthZenSchemas.ts"
-import { IngestAnswer, IngestBody } from "./ingest/IngestContract.ts"
-import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./policy/PolicySchemas.ts"
-import { EventsPage, EventsParams } from "./trail/EventsSchemas.ts"
-import { PipelineParams, PipelineReport } from "./trail/PipelineSchemas.ts"
-
-/** The gatekeeper's statuses, in one place: what a code means to a client. */
-export const statusOf = {
-  unauthenticated: 401,
-  access_denied: 403,
-  source_of_another: 403,
-  body_too_large: 413,
-  invalid_request: 422,
-  policy_refused: 422,
-  /** AuthZEN asks for it where the others say 422. */
-  bad_request: 400,
-  keys_unavailable: 503,
-  audit_unavailable: 503,
-  trail_unreachable: 503
-} as const
+import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
+import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
+import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
+import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 const failures = {
-  unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
-  denied: errorBody(statusOf.access_denied, "access_denied", deniedBy),
-  sourceOfAnother: errorBody(statusOf.source_of_another, "source_of_another"),
-  tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
-  invalid: errorBody(statusOf.invalid_request, "invalid_request"),
-  policyRefused: errorBody(statusOf.policy_refused, "policy_refused", policyProblems),
-  badRequest: errorBody(statusOf.bad_request, "bad_request"),
-  keysUnavailable: errorBody(statusOf.keys_unavailable, "keys_unavailable"),
-  auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
-  trailUnreachable: errorBody(statusOf.trail_unreachable, "trail_unreachable")
+  unauthenticated: errorBody("unauthenticated"),
+  denied: errorBody("access_denied", deniedBy),
+  sourceOfAnother: errorBody("source_of_another"),
+  tooLarge: errorBody("body_too_large"),
+  invalid: errorBody("invalid_request"),
+  policyRefused: errorBody("policy_refused", policyProblems),
+  badRequest: errorBody("bad_request"),
+  keysUnavailable: errorBody("keys_unavailable"),
+  auditUnavailable: errorBody("audit_unavailable"),
+  trailUnreachable: errorBody("trail_unreachable")
 }
 
 class DecisionsGroup extends HttpApiGroup.make("decisions")

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
-import { AskedAccess } from "../AccessSchemas.ts"
-import { FileProblem } from "./FileProblem.ts"
+import { FileProblem } from "../../domain/FileProblem.ts"
+import { AskedAccess } from "./AccessSchemas.ts"
 
 const PermissionView = Schema.Struct({
   action: Schema.String,

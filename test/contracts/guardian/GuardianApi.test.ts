@@ -1,6 +1,6 @@
 import * as OpenApi from "@effect/platform/OpenApi"
 import { describe, expect, it } from "@effect/vitest"
-import { GuardianApi } from "../../src/guardian/Api.ts"
+import { GuardianApi } from "../../../src/contracts/guardian/GuardianApi.ts"
 
 describe("The guardian's document", () => {
   it("asks for a body where one is needed: a revocation needs none", () => {

@@ -1,88 +1,27 @@
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { meaningOf } from "../platform/http/ErrorCodes.ts"
-import { HealthGroup } from "../platform/http/Health.ts"
-import { tiers } from "./models/Catalog.ts"
-import { alsoAsEvents, ChatCompletion, ChatRequestBody } from "./protocol/ChatSchemas.ts"
-
-/** The router's statuses, in one place: what a code means to a client. */
-export const statusOf = {
-  invalid_request: 400,
-  provider_rejected: 400,
-  unauthenticated: 401,
-  access_denied: 403,
-  not_certified: 403,
-  session_refused: 403,
-  model_not_found: 404,
-  body_too_large: 413,
-  rate_limited: 429,
-  internal_error: 500,
-  provider_failed: 502,
-  provider_misconfigured: 502,
-  audit_unavailable: 503,
-  database_unavailable: 503,
-  peer_unavailable: 503,
-  provider_unavailable: 503,
-  provider_timeout: 504
-} as const
-
-export type RefusalCode = keyof typeof statusOf
-
-/** What the `openai` clients call the kinds of errors. */
-const typeOfStatus: Readonly<Record<number, string>> = {
-  400: "invalid_request_error",
-  401: "authentication_error",
-  403: "permission_error",
-  404: "invalid_request_error",
-  405: "invalid_request_error",
-  413: "invalid_request_error",
-  429: "rate_limit_error"
-}
-
-const typeOf = (status: number): string => typeOfStatus[status] ?? "server_error"
-
-export const errorTypeOf = (code: RefusalCode): string => typeOf(statusOf[code])
-
-/** What those clients look for in the errors too that the platform answers: unknown paths, wrong methods, defects, the end. */
-export const openAiFields = (status: number, url: string): Readonly<Record<string, unknown>> =>
-  url.startsWith("/v1/") ? { type: typeOf(status), param: null } : {}
-
-/** OpenAI's error, with what every answer of Gravitas has besides; `detail` is what older clients read. */
-const failure = (status: number, ...codes: ReadonlyArray<RefusalCode>) =>
-  Schema.Struct({
-    error: Schema.Struct({
-      message: Schema.String,
-      type: Schema.String,
-      param: Schema.NullOr(Schema.String),
-      code: Schema.Literal(...codes),
-      request_id: Schema.String,
-      audit_id: Schema.optional(Schema.String)
-    }),
-    detail: Schema.String
-  }).annotations({
-    ...HttpApiSchema.annotations({ status }),
-    identifier: `Error_${codes.join("_or_")}`,
-    description: meaningOf(...codes)
-  })
+import { HealthGroup } from "../Health.ts"
+import { parameter } from "../Query.ts"
+import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
+import { openAiError } from "./RouterErrors.ts"
 
 const failures = {
-  invalidChat: failure(400, "invalid_request", "provider_rejected"),
-  invalid: failure(400, "invalid_request"),
-  unauthenticated: failure(401, "unauthenticated"),
-  chatDenied: failure(403, "access_denied", "not_certified", "session_refused"),
-  denied: failure(403, "access_denied"),
-  modelNotFound: failure(404, "model_not_found"),
-  tooLarge: failure(413, "body_too_large"),
-  rateLimited: failure(429, "rate_limited"),
-  failed: failure(500, "internal_error"),
-  providerFailed: failure(502, "provider_failed", "provider_misconfigured"),
-  chatUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "provider_unavailable"),
-  readUnavailable: failure(503, "audit_unavailable", "peer_unavailable", "database_unavailable"),
-  providerTimeout: failure(504, "provider_timeout")
+  invalidChat: openAiError("invalid_request", "provider_rejected"),
+  invalid: openAiError("invalid_request"),
+  unauthenticated: openAiError("unauthenticated"),
+  chatDenied: openAiError("access_denied", "not_certified", "session_refused"),
+  denied: openAiError("access_denied"),
+  modelNotFound: openAiError("model_not_found"),
+  tooLarge: openAiError("body_too_large"),
+  rateLimited: openAiError("rate_limited"),
+  failed: openAiError("internal_error"),
+  providerFailed: openAiError("provider_failed", "provider_misconfigured"),
+  chatUnavailable: openAiError("audit_unavailable", "peer_unavailable", "provider_unavailable"),
+  readUnavailable: openAiError("audit_unavailable", "peer_unavailable", "database_unavailable"),
+  providerTimeout: openAiError("provider_timeout")
 }
 
 const ModelRow = Schema.Struct({
@@ -121,9 +60,6 @@ const HistoryPage = Schema.Struct({
   messages: Schema.Array(HistoryRow),
   next: Schema.NullOr(Schema.String)
 }).annotations({ description: "A page of messages, newest first." })
-
-const parameter = (description: string) =>
-  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
 
 const HistoryParams = Schema.Struct({
   ghost: parameter("whose messages; needed"),

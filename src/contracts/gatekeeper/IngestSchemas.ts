@@ -1,5 +1,4 @@
 import * as Schema from "effect/Schema"
-import { keptConflicts } from "../../audit/ingest/IngestPlan.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 
 /** One batch; a client with more sends several. */
@@ -12,6 +11,9 @@ export const maximumIngestBytes = 1024 * 1024
 export const maximumIngestEventBytes = 64 * 1024
 
 export const maximumClientIdLength = 200
+
+/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
+export const keptConflicts = 16
 
 const text = (description: string) => Schema.optional(Schema.NullOr(Schema.String.annotations({ description })))
 

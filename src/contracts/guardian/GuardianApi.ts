@@ -3,8 +3,9 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { errorBody } from "../platform/http/ErrorBody.ts"
-import { HealthGroup } from "../platform/http/Health.ts"
+import { errorBody } from "../ErrorBody.ts"
+import { HealthGroup } from "../Health.ts"
+import { parameter } from "../Query.ts"
 import {
   AgentName,
   Badge,
@@ -18,46 +19,28 @@ import {
   GhostName,
   Issuing,
   Jwks,
-  parameter,
   SessionAlive,
   SessionEnded,
   SessionId,
   SessionStarted,
   Sessions,
   Statistics
-} from "./Shapes.ts"
-
-/** The guardian's statuses, in one place: what a code means to a client. */
-export const statusOf = {
-  unauthenticated: 401,
-  not_certified: 403,
-  access_denied: 403,
-  session_not_found: 404,
-  certificate_not_found: 404,
-  badge_not_found: 404,
-  session_exists: 409,
-  session_over: 409,
-  body_too_large: 413,
-  invalid_request: 422,
-  audit_unavailable: 503,
-  database_unavailable: 503,
-  peer_unavailable: 503
-} as const
+} from "./GuardianSchemas.ts"
 
 const failures = {
-  unauthenticated: errorBody(statusOf.unauthenticated, "unauthenticated"),
-  notCertified: errorBody(statusOf.not_certified, "not_certified"),
-  denied: errorBody(statusOf.access_denied, "access_denied"),
-  sessionNotFound: errorBody(statusOf.session_not_found, "session_not_found"),
-  certificateNotFound: errorBody(statusOf.certificate_not_found, "certificate_not_found"),
-  badgeNotFound: errorBody(statusOf.badge_not_found, "badge_not_found"),
-  sessionExists: errorBody(statusOf.session_exists, "session_exists"),
-  sessionOver: errorBody(statusOf.session_over, "session_over"),
-  tooLarge: errorBody(statusOf.body_too_large, "body_too_large"),
-  invalid: errorBody(statusOf.invalid_request, "invalid_request"),
-  auditUnavailable: errorBody(statusOf.audit_unavailable, "audit_unavailable"),
-  databaseUnavailable: errorBody(statusOf.database_unavailable, "database_unavailable"),
-  peerUnavailable: errorBody(statusOf.peer_unavailable, "peer_unavailable")
+  unauthenticated: errorBody("unauthenticated"),
+  notCertified: errorBody("not_certified"),
+  denied: errorBody("access_denied"),
+  sessionNotFound: errorBody("session_not_found"),
+  certificateNotFound: errorBody("certificate_not_found"),
+  badgeNotFound: errorBody("badge_not_found"),
+  sessionExists: errorBody("session_exists"),
+  sessionOver: errorBody("session_over"),
+  tooLarge: errorBody("body_too_large"),
+  invalid: errorBody("invalid_request"),
+  auditUnavailable: errorBody("audit_unavailable"),
+  databaseUnavailable: errorBody("database_unavailable"),
+  peerUnavailable: errorBody("peer_unavailable")
 }
 
 const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })

@@ -3,13 +3,6 @@ import * as Schema from "effect/Schema"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
 
-/**
- * Wide on purpose: the handler reads the query, not the platform, so that one that is refused has its row in the trail
- * too.
- */
-export const parameter = (description: string) =>
-  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
-
 /** Names in paths and bodies. */
 export const AgentName = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200)).annotations({
   examples: ["Librarian"]

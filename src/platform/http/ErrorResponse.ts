@@ -1,33 +1,5 @@
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Schema from "effect/Schema"
-import { meaningOf } from "./ErrorCodes.ts"
 import { jsonTextResponse } from "./JsonResponse.ts"
-
-/**
- * The body of every answer that is not a success. `error` is for programs: a stable `code`, the `request_id` that the
- * client sent or was given, the `audit_id` of the row where there is one. `detail` is what clients of the system before
- * this one read.
- */
-export const errorBody = <const Code extends string, More extends Schema.Struct.Fields = Record<never, never>>(
-  status: number,
-  code: Code,
-  more?: More
-) =>
-  Schema.Struct({
-    error: Schema.Struct({
-      code: Schema.Literal(code),
-      message: Schema.String,
-      request_id: Schema.String,
-      audit_id: Schema.optional(Schema.String),
-      ...(more as More)
-    }),
-    detail: Schema.String
-  }).annotations({
-    ...HttpApiSchema.annotations({ status }),
-    identifier: `Error_${code}`,
-    description: meaningOf(code)
-  })
 
 export interface ErrorAnswer {
   readonly status: number

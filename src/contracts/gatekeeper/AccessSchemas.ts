@@ -1,6 +1,11 @@
 import * as Schema from "effect/Schema"
-import { Matched } from "../domain/Decision.ts"
-import { defaultAction, maximumLength } from "./AccessRequest.ts"
+import { Matched } from "../../domain/Decision.ts"
+
+/** The action of a question that names none. */
+export const defaultAction = "inference"
+
+/** Characters: the widths of the trail's columns, so that what was decided is what is recorded. */
+export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as const
 
 /** The body of `/validate`. */
 export const AskedAccess = Schema.Struct({

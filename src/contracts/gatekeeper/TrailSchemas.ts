@@ -1,12 +1,42 @@
 import * as Schema from "effect/Schema"
-import { AuditCheck } from "../../platform/http/Health.ts"
+import { AuditResult } from "../../domain/AuditEvent.ts"
+import { AuditStatus } from "../AuditStatus.ts"
+import { parameter } from "../Query.ts"
 
-/**
- * Wide on purpose: the handler reads the query, not the platform, so that one that is refused has its row in the trail
- * too.
- */
-export const parameter = (description: string) =>
-  Schema.optional(Schema.Union(Schema.String, Schema.Array(Schema.String)).annotations({ description }))
+/** A row of the trail, as it is read. */
+const EventRow = Schema.Struct({
+  id: Schema.String,
+  timestamp: Schema.String,
+  source: Schema.String,
+  seq: Schema.Number,
+  ghost_id: Schema.NullOr(Schema.String),
+  shell_id: Schema.NullOr(Schema.String),
+  action: Schema.NullOr(Schema.String),
+  resource: Schema.NullOr(Schema.String),
+  result: Schema.String,
+  reason: Schema.NullOr(Schema.String),
+  request_id: Schema.NullOr(Schema.String),
+  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  marks: Schema.Array(Schema.String),
+  leaf_hash: Schema.String
+})
+
+export const EventsParams = Schema.Struct({
+  ghost_id: parameter("the subject"),
+  action: parameter("the action, whole"),
+  resource: parameter("the resource, whole"),
+  result: parameter(AuditResult.literals.join(" | ")),
+  request_id: parameter("the `X-Request-Id`: finds every hop of one request"),
+  from: parameter("ISO 8601 with a zone; inclusive"),
+  to: parameter("ISO 8601 with a zone; exclusive"),
+  limit: parameter("1 to 1000; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})
+
+export const EventsPage = Schema.Struct({
+  events: Schema.Array(EventRow),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "A page of the trail, newest first." })
 
 /** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
 const PipelineSource = Schema.Struct({
@@ -40,7 +70,7 @@ const PipelineSource = Schema.Struct({
 /** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
 export const PipelineReport = Schema.Struct({
   trail: Schema.NullOr(Schema.String),
-  process: AuditCheck,
+  process: AuditStatus,
   problem: Schema.NullOr(Schema.String),
   sources: Schema.NullOr(Schema.Array(PipelineSource)),
   dead_letters: Schema.NullOr(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })),

@@ -1,6 +1,7 @@
 import * as OpenApi from "@effect/platform/OpenApi"
 import { describe, expect, it } from "@effect/vitest"
-import { RouterApi, statusOf } from "../../src/router/Api.ts"
+import { RouterApi } from "../../../src/contracts/router/RouterApi.ts"
+import { refusalCodes, statusOfRefusal } from "../../../src/contracts/router/RouterErrors.ts"
 
 describe("RouterApi", () => {
   const { paths } = OpenApi.fromApi(RouterApi)
@@ -10,7 +11,7 @@ describe("RouterApi", () => {
     const declared = Object.values(paths).flatMap((path) =>
       Object.values(path).flatMap((operation) => Object.keys(operation.responses).map(Number))
     )
-    expect(declared).toEqual(expect.arrayContaining(Object.values(statusOf)))
+    expect(declared).toEqual(expect.arrayContaining(refusalCodes.map(statusOfRefusal)))
     expect(Object.keys(chat?.responses[200]?.content ?? {})).toEqual(["application/json", "text/event-stream"])
   })
 })

@@ -1,7 +1,18 @@
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { tiers } from "../models/Catalog.ts"
-import { isPlainObject, roles } from "./ChatMessages.ts"
-import { defaults, tokenLimits } from "./ChatRequest.ts"
+
+/** L1 is local, L2 is hosted, L3 is the most capable and the most expensive. */
+export const tiers = ["L1", "L2", "L3"] as const
+export type Tier = (typeof tiers)[number]
+
+/** The roles of a message's author: those that `router.history` takes. */
+export const roles = ["system", "developer", "user", "assistant", "tool"] as const
+export type Role = (typeof roles)[number]
+
+/** The values of fields that a chat request leaves out. */
+export const defaults = { complexity: 5, priority: 10, maxTokens: 4096 } as const
+
+export const tokenLimits = { min: 1, max: 10_000_000, integer: true } as const
 
 const Message = Schema.Struct(
   {
@@ -58,9 +69,9 @@ export const ChatCompletion = Schema.Struct({
 
 /** The platform's document has one content type for a status; with `stream` this one has another. */
 export const alsoAsEvents = (operation: Readonly<Record<string, unknown>>) => {
-  const responses = isPlainObject(operation["responses"]) ? operation["responses"] : {}
-  const whole = isPlainObject(responses["200"]) ? responses["200"] : {}
-  const content = isPlainObject(whole["content"]) ? whole["content"] : {}
+  const responses = Predicate.isReadonlyRecord(operation["responses"]) ? operation["responses"] : {}
+  const whole = Predicate.isReadonlyRecord(responses["200"]) ? responses["200"] : {}
+  const content = Predicate.isReadonlyRecord(whole["content"]) ? whole["content"] : {}
   const events = { "text/event-stream": { schema: { type: "string" } } }
   return { ...operation, responses: { ...responses, 200: { ...whole, content: { ...content, ...events } } } }
 }
