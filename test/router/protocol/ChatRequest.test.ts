@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { textOf } from "../../../src/router/chat/ChatMessages.ts"
-import { parseChatRequest } from "../../../src/router/chat/ChatRequest.ts"
+import { textOf } from "../../../src/router/protocol/ChatMessages.ts"
+import { parseChatRequest } from "../../../src/router/protocol/ChatRequest.ts"
 
 const user = { role: "user", content: "hi" }
 const valid = { model: "echo", messages: [user] }

@@ -6,7 +6,7 @@ import {
   segmentOf,
   shellResource,
   unknownShellResource
-} from "../../../src/router/route/ShellResource.ts"
+} from "../../../src/router/models/ShellResource.ts"
 
 const name = FastCheck.string({ unit: "grapheme", minLength: 1, maxLength: 40 })
 const tricky = FastCheck.constantFrom(

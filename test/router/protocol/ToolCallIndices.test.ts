@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { readPart } from "../../../src/router/chat/ChatAnswer.ts"
-import { makeToolCallIndices } from "../../../src/router/chat/ToolCallIndices.ts"
+import { readPart } from "../../../src/router/protocol/ChatPart.ts"
+import { makeToolCallIndices } from "../../../src/router/protocol/ToolCallIndices.ts"
 
 type Call = Readonly<Record<string, unknown>>
 

@@ -2,11 +2,11 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { AuditLog } from "../../audit/AuditLog.ts"
-import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
-import { Providers } from "../providers/Providers.ts"
-import { reading } from "../Reading.ts"
-import type { Catalog, Shell } from "./Catalog.ts"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { GatekeeperClient } from "../clients/GatekeeperClient.ts"
+import type { Catalog, Shell } from "./models/Catalog.ts"
+import { Providers } from "./providers/Providers.ts"
+import { authorizedRead } from "./route/AuthorizedRead.ts"
 
 /** `GET /v1/models`: OpenAI's list, with tiers, ghosts, and what could be asked now. */
 export const makeModels = (catalog: Catalog) =>
@@ -18,7 +18,7 @@ export const makeModels = (catalog: Catalog) =>
     const created = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
 
     const row = (id: string, kind: "shell" | "ghost", shell: Shell) =>
-      Effect.map(providers.standing(shell.provider).trouble, (trouble) => ({
+      Effect.map(providers.get(shell.provider).trouble, (trouble) => ({
         id,
         object: "model",
         created,
@@ -42,5 +42,5 @@ export const makeModels = (catalog: Catalog) =>
     })
 
     return (request: HttpServerRequest.HttpServerRequest) =>
-      reading(gatekeeper, trail, request, Effect.succeed("models"), list)
+      authorizedRead(gatekeeper, trail, request, Effect.succeed("models"), list)
   })

@@ -1,8 +1,8 @@
-import type { AuditLog } from "../audit/AuditLog.ts"
-import type { AuditResult } from "../domain/AuditEvent.ts"
-import type { Course } from "./Course.ts"
-import type { Shell } from "./models/Catalog.ts"
-import { shellResource } from "./route/ShellResource.ts"
+import type { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditResult } from "../../domain/AuditEvent.ts"
+import type { Shell } from "../models/Catalog.ts"
+import { shellResource } from "../models/ShellResource.ts"
+import type { ChatRequestContext } from "./ChatRequestContext.ts"
 
 /**
  * What the router decides after the gatekeeper did.
@@ -13,27 +13,27 @@ import { shellResource } from "./route/ShellResource.ts"
  */
 export type RouteAction = "route" | "route.fallback" | "route.completed" | "route.failed" | "route.aborted"
 
-export interface RouteFact {
+export interface RouteEvent {
   readonly action: RouteAction
   readonly result: AuditResult
   readonly reason: string
-  /** By default the course's own. */
+  /** By default the context's own. */
   readonly shell?: Shell | undefined
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
 /** Records with what is known of the request, and never with what was said in it. */
-export const tell = (trail: typeof AuditLog.Service, course: Course, fact: RouteFact) => {
-  const shell = fact.shell ?? course.shell
-  const { request } = course
+export const recordRouteEvent = (trail: typeof AuditLog.Service, context: ChatRequestContext, fact: RouteEvent) => {
+  const shell = fact.shell ?? context.shell
+  const { request } = context
   return trail.record({
     action: fact.action,
     resource: shell === undefined ? null : shellResource(shell),
-    ghostId: course.ghostId ?? null,
+    ghostId: context.ghostId ?? null,
     shellId: shell?.name ?? null,
     result: fact.result,
     reason: fact.reason,
-    requestId: course.requestId,
+    requestId: context.requestId,
     metadata: {
       ...(request === undefined
         ? {}
@@ -45,8 +45,8 @@ export const tell = (trail: typeof AuditLog.Service, course: Course, fact: Route
             priority: request.priority
           }),
       ...(shell === undefined ? {} : { provider: shell.provider }),
-      ...(course.sessionId === undefined ? {} : { session_id: course.sessionId }),
-      ...(course.tried.length === 0 ? {} : { tried: course.tried }),
+      ...(context.sessionId === undefined ? {} : { session_id: context.sessionId }),
+      ...(context.tried.length === 0 ? {} : { tried: context.tried }),
       ...fact.metadata
     }
   })

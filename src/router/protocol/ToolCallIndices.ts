@@ -1,5 +1,5 @@
-import { type ChatPart, choiceIndexOf } from "./ChatAnswer.ts"
 import { isPlainObject } from "./ChatMessages.ts"
+import { type ChatPart, choiceIndexOf } from "./ChatPart.ts"
 
 interface Latest {
   readonly index: number

@@ -1,5 +1,5 @@
-import { isPlainObject } from "../chat/ChatMessages.ts"
-import type { FailureKind } from "../providers/ProviderFailure.ts"
+import { isPlainObject } from "../protocol/ChatMessages.ts"
+import type { FailureKind } from "./ProviderFailure.ts"
 
 const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
   const fields = isPlainObject(error) ? error["error"] : undefined

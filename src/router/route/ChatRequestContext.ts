@@ -1,10 +1,10 @@
 import * as Deferred from "effect/Deferred"
 import * as FiberId from "effect/FiberId"
-import type { GuardianRefused } from "../clients/GuardianClient.ts"
-import type { CutOff } from "../platform/http/DisconnectReason.ts"
-import type { Usage } from "./chat/ChatAnswer.ts"
-import type { ChatRequest } from "./chat/ChatRequest.ts"
-import type { Shell } from "./models/Catalog.ts"
+import type { GuardianRefused } from "../../clients/GuardianClient.ts"
+import type { CutOff } from "../../platform/http/DisconnectReason.ts"
+import type { Shell } from "../models/Catalog.ts"
+import type { Usage } from "../protocol/ChatPart.ts"
+import type { ChatRequest } from "../protocol/ChatRequest.ts"
 
 /**
  * How a request ended. `aborted`: its connection was closed before its answer was whole, by the client or at this side. `refused` has its
@@ -16,7 +16,7 @@ export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
  * What is known of one request while it runs, for its end: whoever ends it, the provider, the client or the server, the trail, the
  * history and the session learn what was true then. The request's own fiber writes to it; `cut` alone is written by who closes.
  */
-export interface Course {
+export interface ChatRequestContext {
   readonly requestId: string
   readonly authorization: string | undefined
   readonly startedAtMillis: number
@@ -31,7 +31,7 @@ export interface Course {
   usage: Usage | undefined
   finishReason: string | undefined
   /** What the answer says so far, where content is stored; bounded. */
-  said: string
+  output: string
   outcome: RouteOutcome | undefined
   /** Shells that were asked and did not answer, each with its reason. */
   readonly tried: Array<string>
@@ -42,7 +42,9 @@ export interface Course {
   cut: CutOff | "unread" | "session_over" | undefined
 }
 
-export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | "startedAtMillis">): Course => ({
+export const makeChatRequestContext = (
+  facts: Pick<ChatRequestContext, "requestId" | "authorization" | "startedAtMillis">
+): ChatRequestContext => ({
   ...facts,
   request: undefined,
   ghostId: undefined,
@@ -51,24 +53,24 @@ export const beginCourse = (facts: Pick<Course, "requestId" | "authorization" | 
   shell: undefined,
   usage: undefined,
   finishReason: undefined,
-  said: "",
+  output: "",
   outcome: undefined,
   tried: [],
   cut: undefined
 })
 
 /** Characters of an answer that are stored; a provider that does not stop fills no memory. */
-const maximumSaid = 1024 * 1024
+const maximumOutput = 1024 * 1024
 
 /** Notes a piece of the answer. */
-export const hear = (
-  course: Course,
+export const appendOutput = (
+  context: ChatRequestContext,
   part: { readonly text: string; readonly usage: Usage | undefined; readonly finishReason: string | undefined },
   storeContent: boolean
 ): void => {
-  if (part.usage !== undefined) course.usage = part.usage
-  if (part.finishReason !== undefined) course.finishReason = part.finishReason
-  if (storeContent && course.said.length < maximumSaid) {
-    course.said += part.text.slice(0, maximumSaid - course.said.length)
+  if (part.usage !== undefined) context.usage = part.usage
+  if (part.finishReason !== undefined) context.finishReason = part.finishReason
+  if (storeContent && context.output.length < maximumOutput) {
+    context.output += part.text.slice(0, maximumOutput - context.output.length)
   }
 }

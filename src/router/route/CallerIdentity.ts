@@ -1,19 +1,23 @@
 import * as Effect from "effect/Effect"
-import type { AuditLog } from "../audit/AuditLog.ts"
-import type { GatekeeperClient, NotAuthorized } from "../clients/GatekeeperClient.ts"
-import type { PeerUnavailable } from "../clients/PeerUnavailable.ts"
-import type { Course } from "./Course.ts"
-import { type RouteRefused, refusalOfTrail, refused } from "./route/RouteRefused.ts"
-import { unknownShellResource } from "./route/ShellResource.ts"
-import { tell } from "./Trail.ts"
+import type { AuditLog } from "../../audit/AuditLog.ts"
+import type { GatekeeperClient, NotAuthorized } from "../../clients/GatekeeperClient.ts"
+import type { PeerUnavailable } from "../../clients/PeerUnavailable.ts"
+import { unknownShellResource } from "../models/ShellResource.ts"
+import type { ChatRequestContext } from "./ChatRequestContext.ts"
+import { recordRouteEvent } from "./RouteAudit.ts"
+import { type RouteRefused, refusalOfTrail, refused } from "./RouteRefused.ts"
 
 /** The gatekeeper recorded this itself. */
 export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): RouteRefused =>
   refused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
 
 /** Who has to be asked cannot be: refused, and recorded here. */
-export const refusalOfAbsence = (trail: typeof AuditLog.Service, course: Course, absent: PeerUnavailable) =>
-  tell(trail, course, {
+export const refusalOfUnavailable = (
+  trail: typeof AuditLog.Service,
+  context: ChatRequestContext,
+  absent: PeerUnavailable
+) =>
+  recordRouteEvent(trail, context, {
     action: "route",
     result: "DENIED",
     reason: absent.message,
@@ -27,28 +31,28 @@ export const refusalOfAbsence = (trail: typeof AuditLog.Service, course: Course,
  * Finds out who asks for what cannot be routed, a name that nobody has or a body that cannot be read, before the answer tells
  * anything: the gatekeeper is asked about a shell of no tier. Whether it would allow that one makes no difference.
  */
-export const identify = (
+export const identifyCaller = (
   gatekeeper: typeof GatekeeperClient.Service,
   trail: typeof AuditLog.Service,
-  course: Course,
+  context: ChatRequestContext,
   model: string
 ): Effect.Effect<void, RouteRefused> =>
   gatekeeper
     .authorize({
-      authorization: course.authorization,
-      requestId: course.requestId,
+      authorization: context.authorization,
+      requestId: context.requestId,
       action: "execute",
       resource: unknownShellResource(model)
     })
     .pipe(
       Effect.flatMap(({ ghostId }) =>
         Effect.sync(() => {
-          course.ghostId = ghostId
+          context.ghostId = ghostId
         })
       ),
       Effect.catchTags({
         NotAuthorized: (denial) =>
           denial.code === "unauthenticated" ? Effect.fail(refusalOfDenial(denial)) : Effect.void,
-        PeerUnavailable: (absent) => Effect.flatMap(refusalOfAbsence(trail, course, absent), Effect.fail)
+        PeerUnavailable: (absent) => Effect.flatMap(refusalOfUnavailable(trail, context, absent), Effect.fail)
       })
     )

@@ -1,4 +1,4 @@
-import type { Shell } from "../models/Catalog.ts"
+import type { Shell } from "./Catalog.ts"
 
 /** Left as they are, so that `gemma2:27b` reads in a policy as it does everywhere else. */
 const plain = /[^A-Za-z0-9:@+_.-]/gu

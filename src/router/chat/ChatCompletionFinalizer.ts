@@ -5,10 +5,10 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
-import type { Course, RouteOutcome } from "../Course.ts"
 import { historyRows } from "../history/HistoryRows.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
-import { type RouteFact, tell } from "../Trail.ts"
+import type { ChatRequestContext, RouteOutcome } from "../route/ChatRequestContext.ts"
+import { type RouteEvent, recordRouteEvent } from "../route/RouteAudit.ts"
 import { InFlight } from "./InFlight.ts"
 
 export const routed = Metric.counter("router_requests", { description: "Chat completions, by how they ended" })
@@ -16,7 +16,7 @@ export const routed = Metric.counter("router_requests", { description: "Chat com
 /** A session that cannot be ended expires by itself; nobody waits longer than this for it. */
 const sessionPatience = "3 seconds"
 
-const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteFact, "action" | "result">>> = {
+const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent, "action" | "result">>> = {
   completed: { action: "route.completed", result: "ALLOWED" },
   failed: { action: "route.failed", result: "DENIED" },
   aborted: { action: "route.aborted", result: "ALLOWED" }
@@ -32,34 +32,38 @@ const cuts = {
 } as const
 
 /** The end of a request: what the trail, the history and the guardian learn of it. */
-export class Farewell extends Context.Tag("router/Farewell")<
-  Farewell,
+export class ChatCompletionFinalizer extends Context.Tag("router/chat/ChatCompletionFinalizer")<
+  ChatCompletionFinalizer,
   {
     /** Records how the answer ended. */
-    readonly conclude: (
-      course: Course,
+    readonly recordOutcome: (
+      context: ChatRequestContext,
       outcome: Exclude<RouteOutcome, "refused">,
       reason: string
-    ) => ReturnType<typeof tell>
+    ) => ReturnType<typeof recordRouteEvent>
     /** From here on the end of the router waits for this request's own. */
-    readonly begin: (course: Course) => Effect.Effect<void>
-    readonly end: (course: Course) => Effect.Effect<void>
+    readonly begin: (context: ChatRequestContext) => Effect.Effect<void>
+    readonly finalize: (context: ChatRequestContext) => Effect.Effect<void>
   }
 >() {
   static readonly layer = (storeContent: boolean) =>
     Layer.effect(
-      Farewell,
+      ChatCompletionFinalizer,
       Effect.gen(function* () {
         const trail = yield* AuditLog
         const guardian = yield* GuardianClient
         const writer = yield* HistoryWriter
         const inFlight = yield* InFlight
 
-        const conclude = (course: Course, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
+        const recordOutcome = (
+          context: ChatRequestContext,
+          outcome: Exclude<RouteOutcome, "refused">,
+          reason: string
+        ) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            course.outcome = outcome
-            const { cut, finishReason, shell, startedAtMillis, usage } = course
-            return tell(trail, course, {
+            context.outcome = outcome
+            const { cut, finishReason, shell, startedAtMillis, usage } = context
+            return recordRouteEvent(trail, context, {
               ...facts[outcome],
               // Who leaves before any shell was allowed was allowed nothing.
               ...(shell === undefined ? { result: "DENIED" } : {}),
@@ -75,7 +79,7 @@ export class Farewell extends Context.Tag("router/Farewell")<
             })
           })
 
-        const endSession = ({ authorization, requestId, sessionId }: Course) =>
+        const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext) =>
           sessionId === undefined
             ? Effect.void
             : guardian.endSession({ authorization, requestId, sessionId }).pipe(
@@ -87,23 +91,23 @@ export class Farewell extends Context.Tag("router/Farewell")<
               )
 
         return {
-          conclude,
+          recordOutcome,
           begin: () => inFlight.begin,
-          end: (course) =>
+          finalize: (context) =>
             Effect.gen(function* () {
               // Nothing else leaves it open: an answer, a refusal and a failure each say what they are.
-              if (course.outcome === undefined) {
-                yield* conclude(course, "aborted", cuts[course.cut ?? "client"]).pipe(
+              if (context.outcome === undefined) {
+                yield* recordOutcome(context, "aborted", cuts[context.cut ?? "client"]).pipe(
                   Effect.catchAll(({ message }) =>
                     Effect.logError(`An answer that was cut off is not in the trail: ${message}`)
                   )
                 )
               }
-              yield* Metric.increment(Metric.tagged(routed, "outcome", course.outcome ?? "aborted"))
-              yield* writer.write(historyRows(course, storeContent))
-              yield* endSession(course)
+              yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))
+              yield* writer.write(historyRows(context, storeContent))
+              yield* endSession(context)
             }).pipe(
-              Effect.annotateLogs({ request_id: course.requestId }),
+              Effect.annotateLogs({ request_id: context.requestId }),
               Effect.catchAllCause((cause) => Effect.logError("A request could not be ended in order", cause)),
               Effect.ensuring(inFlight.end)
             )
