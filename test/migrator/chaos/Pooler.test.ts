@@ -29,6 +29,11 @@ const pooled = (program: string, url: Redacted.Redacted) =>
   Effect.gen(function* () {
     const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
     const name = pathname.slice(1)
+    // PgBouncer does not start with an empty password in its settings.
+    const login = Object.entries({ user: username, password })
+      .filter(([, value]) => value !== "")
+      .map(([key, value]) => `${key}='${decodeURIComponent(value)}'`)
+      .join(" ")
     const listening = yield* freePort
     const directory = yield* Effect.acquireRelease(
       Effect.promise(() => mkdtemp(join(tmpdir(), "gravitas-pooler-"))),
@@ -37,7 +42,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
     const settings = join(directory, "pgbouncer.ini")
     const lines = [
       "[databases]",
-      `${name} = host=${hostname} port=${port} dbname=${name} user=${username} password='${decodeURIComponent(password)}'`,
+      `${name} = host=${hostname} port=${port || "5432"} dbname=${name} ${login}`,
       "[pgbouncer]",
       "listen_addr = 127.0.0.1",
       `listen_port = ${listening}`,
