@@ -111,7 +111,7 @@ describe("the import law", () => {
         "src/router/Routing.ts": ["../../scripts/bench/Figures.ts"],
         "src/guardian/Http.ts": ["../gatekeeper/Policy.ts", "./Welcome.ts"],
         "src/peers/Gatekeeper.ts": ["../gatekeeper/Policy.ts"],
-        "test/support/TestDatabase.ts": [],
+        "test/support/TestDatabase.ts": ["../../scripts/bench/Figures.ts"],
         "scripts/bench/Figures.ts": [],
         "scripts/bench/main.ts": ["../../src/main.ts"]
       })
@@ -129,7 +129,8 @@ describe("the import law", () => {
         "services-apart: src/guardian/Http.ts -> src/gatekeeper/Policy.ts",
         "services-apart: src/guardian/Welcome.ts -> src/launch/Banner.ts",
         "src-stands-without-test-and-scripts: src/audit/Drain.ts -> test/support/TestDatabase.ts",
-        "src-stands-without-test-and-scripts: src/router/Routing.ts -> scripts/bench/Figures.ts"
+        "src-stands-without-test-and-scripts: src/router/Routing.ts -> scripts/bench/Figures.ts",
+        "test-stands-without-scripts: test/support/TestDatabase.ts -> scripts/bench/Figures.ts"
       ])
     })
   )

@@ -13,7 +13,7 @@ import * as Migrator from "../../src/migrator/Migrator.ts"
 import { Target } from "../../src/migrator/plan/Plan.ts"
 import { migrate } from "../../src/migrator/run/SchemaRun.ts"
 import { environment } from "../../test/migrator/support/Fixture.ts"
-import { benchServer, databaseOn } from "./BenchDatabase.ts"
+import { benchServer, databaseOn } from "../../test/support/BenchDatabase.ts"
 import { files, revisions, timed, withEffectSql, withGravitas, withNodePgMigrate } from "./migrate/Rivals.ts"
 import { median } from "./Samples.ts"
 

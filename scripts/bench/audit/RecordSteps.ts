@@ -8,7 +8,7 @@ import { encodeEvent } from "../../../src/audit/event/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/event/UuidV7.ts"
 import * as Frame from "../../../src/audit/journal/Frame.ts"
 import * as AuditBuffer from "../../../src/audit/memory/AuditBuffer.ts"
-import { event } from "./Events.ts"
+import { event } from "../../../test/support/BenchEvents.ts"
 
 /** What `record` does with an event, in its order. */
 export const steps = [

@@ -10,7 +10,7 @@ import { Addresses } from "../../../src/platform/http/Addresses.ts"
 import * as Logging from "../../../src/platform/Logging.ts"
 import { Settings } from "../../../src/platform/Settings.ts"
 import * as Telemetry from "../../../src/platform/Telemetry.ts"
-import { endWithBench, tell, usageOnDemand } from "./BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
 
 /** A gatekeeper as the program runs one, or, with the word `off`, the same without a trail. ValidateBench starts it. */
 const isOff = process.argv[2] === "off"
