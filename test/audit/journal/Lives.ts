@@ -10,14 +10,9 @@ import type { JournalIdentity } from "../../../src/audit/journal/JournalIdentity
 import type { JournalFrame, JournalReader } from "../../../src/audit/journal/JournalReader.ts"
 import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import * as Left from "./Left.ts"
+import { identityOf, trail } from "./Left.ts"
 
-export const identityOf = (source: string, more: Partial<JournalIdentity> = {}): JournalIdentity => ({
-  ...Left.identityOf(source),
-  host: "here",
-  pid: process.pid,
-  ...more
-})
+export { identityOf }
 
 export const journalFolder = Effect.map(temporaryHome, (home) => Path.join(home, "journal"))
 
@@ -58,7 +53,7 @@ export const takeOver = (path: string, options: { readonly files?: JournalFiles;
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const room = JournalRoom.make(2 ** 30)
-    const outcome = yield* adopt(path, { trail: options.trail ?? Left.trail, room, files: options.files }).pipe(
+    const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
       Scope.extend(scope)
     )
     return { outcome, room, leave: Scope.close(scope, Exit.void) }
