@@ -16,8 +16,9 @@ export const AgentName = Name(maximumName).annotations({ examples: ["Librarian"]
 export const SessionId = PathName(maximumName)
 
 /** The id that `POST /certificates` returned; in lower case, as PostgreSQL writes a UUID. */
-export const CertificateId = Schema.String.annotations({ description: "of the certificate" }).pipe(
+export const CertificateId = Schema.String.pipe(
   Schema.pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, {
+    description: "of the certificate",
     message: () => "must be a UUID, as POST /certificates answered it",
     jsonSchema: {}
   }),
