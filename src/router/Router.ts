@@ -11,7 +11,7 @@ import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { Farewell } from "./chat/Farewell.ts"
+import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
 import { handlers } from "./Http.ts"
 import { History } from "./history/History.ts"
@@ -50,7 +50,7 @@ export const layer = Layer.unwrapEffect(
     const { router, shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
-    const rooms = Layer.mergeAll(Farewell.layer(router.storeContent), Route.layer).pipe(
+    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(router.storeContent), Route.layer).pipe(
       // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
       Layer.provideMerge(InFlight.layer(endWithin)),
       Layer.provideMerge(Providers.layer(catalog)),

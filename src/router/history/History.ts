@@ -148,7 +148,7 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
   order by sized.id desc`.withoutTransform
 
 /** The table of messages. */
-export class History extends Context.Tag("router/History")<
+export class History extends Context.Tag("router/history/History")<
   History,
   {
     /** In the order given, all or none, but for those that were written before. */

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { tiers } from "../../contracts/router/ChatSchemas.ts"
-import { historyResource, maximumResourceLength, shellResource } from "../route/ShellResource.ts"
 import { automatic, type Catalog, type Ghost, type ProviderSpec, type Shell, tokenLimitFields } from "./Catalog.ts"
 import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
+import { historyResource, maximumResourceLength, shellResource } from "./ShellResource.ts"
 import { readTimeouts } from "./TimeoutsReading.ts"
 
 /** The file of models cannot be used; every problem has its line and column, counted from 1. */
