@@ -36,7 +36,7 @@ export const EvaluationsRequest = Schema.Struct({
 })
 
 /** AuthZEN 1.0, section 5.5; `error` where this evaluation of several could not be understood. */
-export const Evaluated = Schema.Struct({
+export const EvaluationAnswer = Schema.Struct({
   decision: Schema.Boolean,
   context: Schema.Struct({
     audit_id: Schema.String,
@@ -49,8 +49,8 @@ export const Evaluated = Schema.Struct({
 
 /** Without `evaluations` in the request, or with none in it, the answer is that of one evaluation. */
 export const EvaluationsAnswer = Schema.Union(
-  Schema.Struct({ evaluations: Schema.Array(Evaluated) }),
-  Evaluated
+  Schema.Struct({ evaluations: Schema.Array(EvaluationAnswer) }),
+  EvaluationAnswer
 ).annotations({ description: "The decisions, in the order of the request." })
 
 /** AuthZEN 1.0, section 9. */

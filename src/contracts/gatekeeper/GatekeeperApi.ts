@@ -5,10 +5,16 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
-import { AskedAccess, deniedBy, Validated } from "./AccessSchemas.ts"
-import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
+import { deniedBy, ValidateAnswer, ValidateRequest } from "./AccessSchemas.ts"
+import {
+  Configuration,
+  EvaluationAnswer,
+  EvaluationRequest,
+  EvaluationsAnswer,
+  EvaluationsRequest
+} from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
-import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
+import { ExplainAnswer, ExplainRequest, PolicyView, policyProblems, ReloadAnswer } from "./PolicySchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 const failures = {
@@ -25,8 +31,8 @@ const failures = {
 }
 
 export const validate = HttpApiEndpoint.post("validate", "/validate")
-  .setPayload(AskedAccess)
-  .addSuccess(Validated)
+  .setPayload(ValidateRequest)
+  .addSuccess(ValidateAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -87,7 +93,7 @@ export const policy = HttpApiEndpoint.get("policy", "/policy")
   .annotate(OpenApi.Description, "The policy in force. Needs `read` on `policy`; recorded.")
 
 export const reload = HttpApiEndpoint.post("reload", "/policy/reload")
-  .addSuccess(PolicyReloaded)
+  .addSuccess(ReloadAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -101,7 +107,7 @@ export const reload = HttpApiEndpoint.post("reload", "/policy/reload")
 
 export const explain = HttpApiEndpoint.post("explain", "/explain")
   .setPayload(ExplainRequest)
-  .addSuccess(Explained)
+  .addSuccess(ExplainAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -122,7 +128,7 @@ class PolicyGroup extends HttpApiGroup.make("policy")
 
 export const evaluation = HttpApiEndpoint.post("evaluation", "/access/v1/evaluation")
   .setPayload(EvaluationRequest)
-  .addSuccess(Evaluated)
+  .addSuccess(EvaluationAnswer)
   .addError(failures.badRequest)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { FileProblem } from "../../domain/FileProblem.ts"
-import { AskedAccess } from "./AccessSchemas.ts"
+import { SubjectName, ValidateRequest } from "./AccessSchemas.ts"
 
 const PermissionView = Schema.Struct({
   action: Schema.String,
@@ -26,7 +26,7 @@ export const PolicyView = Schema.Struct({
   audit_id: Schema.String
 }).annotations({ description: "The policy that decides." })
 
-export const PolicyReloaded = Schema.Struct({
+export const ReloadAnswer = Schema.Struct({
   before: Schema.String,
   after: Schema.String,
   changed: Schema.Boolean,
@@ -37,8 +37,8 @@ export const PolicyReloaded = Schema.Struct({
 export const policyProblems = { problems: Schema.Array(FileProblem), policy_version: Schema.String }
 
 export const ExplainRequest = Schema.Struct({
-  ...AskedAccess.fields,
-  ghost_id: Schema.optional(Schema.String.annotations({ description: "another than the caller" }))
+  ...ValidateRequest.fields,
+  ghost_id: SubjectName
 })
 
 const RuleView = Schema.Struct({
@@ -50,7 +50,7 @@ const RuleView = Schema.Struct({
   why: Schema.String
 })
 
-export const Explained = Schema.Struct({
+export const ExplainAnswer = Schema.Struct({
   allowed: Schema.Boolean,
   ghost_id: Schema.String,
   action: Schema.String,

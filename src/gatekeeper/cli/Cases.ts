@@ -3,11 +3,11 @@ import * as Schema from "effect/Schema"
 import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { textProblem } from "../AccessRequest.ts"
-import type { Question } from "../policy/Policy.ts"
+import type { PolicyQuestion } from "../policy/Policy.ts"
 import { readYaml, type YamlReading } from "../policy/YamlReading.ts"
 
 /** What a policy is asked, and what is expected of it. */
-export interface Case extends Question {
+export interface Case extends PolicyQuestion {
   readonly expected: "allow" | "deny"
   /** `group#number` of the rule that must have decided; undefined: whichever. */
   readonly rule: string | undefined

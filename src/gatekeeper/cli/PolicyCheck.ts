@@ -3,14 +3,14 @@ import { runCommand } from "../../platform/cli/CommandRunner.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/Visible.ts"
 import type { Policy } from "../policy/Policy.ts"
-import { policyAt } from "./PolicyPlace.ts"
+import { policyAt } from "./PolicyLocation.ts"
 
 interface Given {
   readonly json: boolean
   readonly noColor: boolean
 }
 
-interface Checked {
+interface PolicyCheckResult {
   readonly file: string
   readonly policy: Policy
 }
@@ -30,7 +30,7 @@ const ghostsText = (ghosts: ReadonlyArray<string>): string =>
     ? `${ghosts.slice(0, shownGhosts).join(", ")} and ${ghosts.length - shownGhosts} more`
     : ghosts.join(", ")
 
-const render = ({ file, policy }: Checked, colours: boolean): string =>
+const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =>
   [
     visible(`${file} is good: policy ${policy.version}`),
     "",

@@ -20,7 +20,7 @@ export interface Policy {
   readonly version: string
 }
 
-export interface Question {
+export interface PolicyQuestion {
   readonly ghostId: string
   readonly action: string
   readonly resource: string
@@ -66,7 +66,7 @@ export const appliesTo = ({ effect, resource: pattern }: Permission, resource: s
     ? matchesResource(pattern, resource)
     : patternSpellings(pattern).some((rule) => spellings(resource).some((one) => matchesResource(rule, one)))
 
-const matches = (permission: Permission, { action, resource }: Question): boolean =>
+const matches = (permission: Permission, { action, resource }: PolicyQuestion): boolean =>
   matchesAction(permission.action, action) && appliesTo(permission, resource)
 
 /** A permission with its place: its group, and its number in that group's list, counted from 1. */
@@ -102,7 +102,7 @@ export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
  *
  * This is what a decision means, one rule after the other. Requests are decided by PolicyIndex, which must say the same.
  */
-export const decide = (policy: Policy, question: Question): Decision => {
+export const decide = (policy: Policy, question: PolicyQuestion): Decision => {
   const groups = policy.ghostMappings.get(question.ghostId) ?? noGroups
   let allowing: Rule | undefined
   for (const group of groups) {

@@ -12,18 +12,18 @@ import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { FileProblem } from "../../domain/FileProblem.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { turn } from "../../platform/os/EventLoop.ts"
-import { markAnonymous } from "../tokens/Anonymous.ts"
+import { markAnonymous } from "../tokens/BearerToken.ts"
 import type { Policy } from "./Policy.ts"
 import { type PolicyRefused, parseInTurns, readPolicyFile, versionOf } from "./PolicyFile.ts"
 import { indexPolicy, type PolicyIndex } from "./PolicyIndex.ts"
 
-interface Understood {
+interface IndexedPolicy {
   readonly policy: Policy
   readonly index: PolicyIndex
 }
 
 /** A policy that decides, from when on. */
-export interface InForce extends Understood {
+export interface PolicySnapshot extends IndexedPolicy {
   readonly loadedAt: DateTime.Utc
 }
 
@@ -33,13 +33,13 @@ export interface RefusedReload {
   readonly problems: ReadonlyArray<FileProblem>
 }
 
-export interface Reloaded {
+export interface ReloadResult {
   readonly before: string
   readonly after: string
 }
 
 /** Who asked for a reload; null where the file changed by itself. */
-export interface ReloadAsker {
+export interface ReloadRequester {
   readonly ghostId: string
   readonly requestId: string
 }
@@ -52,11 +52,11 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   PolicyInForce,
   {
     /** One reading is one policy, whatever happens to the file meanwhile. */
-    readonly current: Effect.Effect<InForce>
+    readonly current: Effect.Effect<PolicySnapshot>
     /** Null when the file and `current` agree. */
     readonly refused: Effect.Effect<RefusedReload | null>
     /** Reads the file again, and records that before what it says comes into force. A refused one leaves `current` as it is. */
-    readonly reload: (asker: ReloadAsker) => Effect.Effect<Reloaded, PolicyRefused | AuditUnavailable>
+    readonly reload: (asker: ReloadRequester) => Effect.Effect<ReloadResult, PolicyRefused | AuditUnavailable>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -68,7 +68,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       const oneReload = yield* Effect.makeSemaphore(1)
       const refused = yield* Ref.make<RefusedReload | null>(null)
 
-      const record = (result: "ALLOWED" | "INVALID", reason: string, asker: ReloadAsker | null) =>
+      const record = (result: "ALLOWED" | "INVALID", reason: string, asker: ReloadRequester | null) =>
         trail.record(
           markAnonymous({
             action: "policy.reload",
@@ -88,12 +88,14 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
         Effect.orElseSucceed(() => null)
       )
 
-      const understand = (text: string): Effect.Effect<Understood, PolicyRefused> =>
+      const understand = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
         Effect.flatMap(parseInTurns(text, file), (policy) =>
           Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
         )
       /** A text is understood once, however often it is read: while the trail takes no record of it, that is twice a second. */
-      let last: { readonly version: string; readonly understood: Either.Either<Understood, PolicyRefused> } | undefined
+      let last:
+        | { readonly version: string; readonly understood: Either.Either<IndexedPolicy, PolicyRefused> }
+        | undefined
       const read = Effect.gen(function* () {
         const text = yield* readPolicyFile(file)
         const version = versionOf(text)
@@ -101,14 +103,14 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
         return yield* last.understood
       }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
-      const put = (understood: Understood): Effect.Effect<InForce> =>
+      const put = (understood: IndexedPolicy): Effect.Effect<PolicySnapshot> =>
         Effect.map(DateTime.now, (loadedAt) => ({ ...understood, loadedAt }))
 
       /** The look before the last reading. */
       let seen = yield* look
       const current = yield* Ref.make(yield* Effect.flatMap(read, put))
 
-      const reload = (asker: ReloadAsker | null) =>
+      const reload = (asker: ReloadRequester | null) =>
         Effect.gen(function* () {
           const now = yield* look
           const before = (yield* Ref.get(current)).policy.version

@@ -3,8 +3,8 @@ import {
   decidedBy,
   noGroups,
   type Policy,
+  type PolicyQuestion,
   patternSpellings,
-  type Question,
   type Rule,
   spellings,
   undecidedReason
@@ -14,21 +14,21 @@ import {
 type RulesByGroup = Map<string, Rule>
 
 /** The rules of one pattern, by action; `*` is an action like the others here. */
-interface Rules {
+interface PatternRules {
   readonly deny: Map<string, RulesByGroup>
   readonly allow: Map<string, RulesByGroup>
 }
 
 /** A place in the tree of patterns, one level for each segment. */
-interface Node {
-  readonly children: Map<string, Node>
+interface PathNode {
+  readonly children: Map<string, PathNode>
   /** Rules whose resource is this path. */
-  readonly here: Rules
+  readonly here: PatternRules
   /** Rules whose resource is this path and `/*`. */
-  readonly below: Rules
+  readonly below: PatternRules
 }
 
-interface Standing {
+interface GhostGroups {
   readonly groups: ReadonlyArray<string>
   /** The place of each group among the ghost's. */
   readonly rank: ReadonlyMap<string, number>
@@ -37,21 +37,21 @@ interface Standing {
 
 /** Answers what `decide` of Policy.ts answers, in a time that does not depend on how many rules there are. */
 export interface PolicyIndex {
-  readonly decide: (question: Question) => Decision
+  readonly decide: (question: PolicyQuestion) => Decision
 }
 
-const emptyRules = (): Rules => ({ deny: new Map(), allow: new Map() })
+const emptyRules = (): PatternRules => ({ deny: new Map(), allow: new Map() })
 
-const emptyNode = (): Node => ({ children: new Map(), here: emptyRules(), below: emptyRules() })
+const emptyNode = (): PathNode => ({ children: new Map(), here: emptyRules(), below: emptyRules() })
 
-const put = (rules: Rules, rule: Rule): void => {
+const put = (rules: PatternRules, rule: Rule): void => {
   const byAction = rules[rule.permission.effect]
   const byGroup = byAction.get(rule.permission.action) ?? new Map()
   byAction.set(rule.permission.action, byGroup)
   if (!byGroup.has(rule.group)) byGroup.set(rule.group, rule)
 }
 
-const nodeAt = (root: Node, path: string): Node => {
+const nodeAt = (root: PathNode, path: string): PathNode => {
   let node = root
   for (const segment of path.split("/")) {
     const child = node.children.get(segment) ?? emptyNode()
@@ -61,21 +61,21 @@ const nodeAt = (root: Node, path: string): Node => {
   return node
 }
 
-const placeOf = (root: Node, all: Rules, pattern: string): Rules => {
+const rulesAt = (root: PathNode, all: PatternRules, pattern: string): PatternRules => {
   if (pattern === "*") return all
   return pattern.endsWith("/*") ? nodeAt(root, pattern.slice(0, -2)).below : nodeAt(root, pattern).here
 }
 
-const standingOf = (groups: ReadonlyArray<string>): Standing => {
+const ghostGroups = (groups: ReadonlyArray<string>): GhostGroups => {
   const rank = new Map<string, number>()
   for (const [index, group] of groups.entries()) if (!rank.has(group)) rank.set(group, index)
   return { groups, rank, undecided: { allowed: false, groups, matched: null, reason: undecidedReason(groups) } }
 }
 
-const nobody = standingOf(noGroups)
+const nobody = ghostGroups(noGroups)
 
 /** The rules that stand on the way to `resource`, in no order. */
-const onTheWay = (root: Node, all: Rules, resource: string): ReadonlyArray<Rules> => {
+const rulesOnPath = (root: PathNode, all: PatternRules, resource: string): ReadonlyArray<PatternRules> => {
   const found = [all]
   let node = root
   let start = 0
@@ -94,23 +94,23 @@ const onTheWay = (root: Node, all: Rules, resource: string): ReadonlyArray<Rules
   }
 }
 
-const before = (one: Rule, other: Rule | undefined, rank: ReadonlyMap<string, number>): boolean => {
+const isBefore = (one: Rule, other: Rule | undefined, rank: ReadonlyMap<string, number>): boolean => {
   if (other === undefined) return true
   const difference = (rank.get(one.group) ?? 0) - (rank.get(other.group) ?? 0)
   return difference === 0 ? one.rule < other.rule : difference < 0
 }
 
 /** The first in the ghost's order. Looks through the groups of the rules or through those of the ghost, whichever are fewer. */
-const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: Standing, best: Rule | undefined) => {
+const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: GhostGroups, best: Rule | undefined) => {
   if (byGroup === undefined) return best
   let first = best
   if (byGroup.size <= groups.length) {
-    for (const rule of byGroup.values()) if (rank.has(rule.group) && before(rule, first, rank)) first = rule
+    for (const rule of byGroup.values()) if (rank.has(rule.group) && isBefore(rule, first, rank)) first = rule
     return first
   }
   for (const group of groups) {
     const rule = byGroup.get(group)
-    if (rule !== undefined && before(rule, first, rank)) first = rule
+    if (rule !== undefined && isBefore(rule, first, rank)) first = rule
   }
   return first
 }
@@ -123,18 +123,18 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
     for (const [index, permission] of permissions.entries()) {
       const { effect, resource } = permission
       for (const pattern of effect === "deny" ? patternSpellings(resource) : [resource]) {
-        put(placeOf(root, all, pattern), { group, rule: index + 1, permission })
+        put(rulesAt(root, all, pattern), { group, rule: index + 1, permission })
       }
     }
   }
-  const standings = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, standingOf(groups)]))
+  const standings = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, ghostGroups(groups)]))
   return {
     decide: ({ action, ghostId, resource }) => {
       const standing = standings.get(ghostId) ?? nobody
       if (standing.groups.length === 0) return standing.undecided
-      const found = onTheWay(root, all, resource)
+      const found = rulesOnPath(root, all, resource)
       const [, plain] = spellings(resource)
-      const denying = plain === undefined ? found : [...found, ...onTheWay(root, all, plain)]
+      const denying = plain === undefined ? found : [...found, ...rulesOnPath(root, all, plain)]
       for (const effect of ["deny", "allow"] as const) {
         let first: Rule | undefined
         for (const rules of effect === "deny" ? denying : found) {

@@ -41,7 +41,7 @@ const reasonOf = (thrown: unknown): string => {
   return typeof code === "string" ? code : "the connection failed"
 }
 
-export interface Fetched {
+export interface IssuerKeys {
   readonly text: string
   readonly find: LocalJWKSet
 }
@@ -73,7 +73,7 @@ const withinTime = async <A>(
 }
 
 /** What is at `JWKS_URL` now. */
-export const fetchKeys = (jwks: Jwks): Effect.Effect<Fetched, KeysUnavailable> =>
+export const fetchKeys = (jwks: Jwks): Effect.Effect<IssuerKeys, KeysUnavailable> =>
   Effect.tryPromise({
     try: (signal) =>
       withinTime(jwks, signal, async (signal) => {

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type CryptoKey, errors, type JWTHeaderParameters } from "jose"
-import { type Fetched, fetchKeys, type Jwks, KeysUnavailable } from "./KeyFetch.ts"
+import { fetchKeys, type IssuerKeys, type Jwks, KeysUnavailable } from "./KeyFetch.ts"
 
 /** The issuer has no key, or more than one, of the token's `kid` and `alg`. */
 export class KeyUnknown extends Schema.TaggedError<KeyUnknown>()("KeyUnknown", { reason: Schema.String }) {
@@ -31,7 +31,7 @@ const failurePause = 1_000
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
     const turn = yield* Effect.makeSemaphore(1)
-    let keys: (Fetched & { readonly fetchedAt: number }) | undefined
+    let keys: (IssuerKeys & { readonly fetchedAt: number }) | undefined
     let failure: string | undefined
     /** The end of the last fetch: whoever waited for one that took long must not begin another. */
     let attemptedAt = Number.NEGATIVE_INFINITY

@@ -14,9 +14,9 @@ import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import type { RemoteKeys } from "./RemoteKeys.ts"
-import type { Verified } from "./VerifiedTokens.ts"
+import type { VerifiedToken } from "./VerifiedTokens.ts"
 
-export interface Verification {
+export interface VerificationOptions {
   readonly jwt: TokenSettings
   readonly issuer: string | undefined
   readonly audience: string | undefined
@@ -62,7 +62,7 @@ const isToken = ({ typ }: JWTHeaderParameters): boolean =>
  * public is not taken for a secret (RFC 8725, section 2.1).
  */
 const keysFor = (
-  { jwt, remote, sharedKeys }: Verification,
+  { jwt, remote, sharedKeys }: VerificationOptions,
   header: JWTHeaderParameters & { readonly alg: string }
 ): Effect.Effect<ReadonlyArray<CryptoKey>, Unauthenticated | KeysUnavailable> => {
   if (!jwt.algorithms.some((allowed) => allowed === header.alg)) {
@@ -107,10 +107,10 @@ const seconds = 1_000
 
 /** Verifies signature and claims at `now`, in milliseconds since the epoch. */
 export const verifyToken = (
-  verification: Verification,
+  verification: VerificationOptions,
   token: string,
   now: number
-): Effect.Effect<Verified, Unauthenticated | KeysUnavailable> =>
+): Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable> =>
   Effect.gen(function* () {
     const { audience, issuer, jwt, remote, reserved } = verification
     const header = yield* headerOf(token)

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto"
 
 /** What is remembered of a token whose signature and claims were found good. Times in milliseconds since the epoch. */
-export interface Verified {
+export interface VerifiedToken {
   readonly ghostId: string
   /** Inclusive. */
   readonly from: number
@@ -12,13 +12,13 @@ export interface Verified {
 }
 
 /** The time and the keys by which it must still hold. */
-export interface Present {
+export interface ValidityContext {
   readonly now: number
   readonly keyGeneration: number
   readonly keysBelievedUntil: number
 }
 
-const holds = ({ from, keyGeneration, until }: Verified, present: Present): boolean =>
+const isValid = ({ from, keyGeneration, until }: VerifiedToken, present: ValidityContext): boolean =>
   present.now >= from &&
   present.now < until &&
   (keyGeneration === undefined || (keyGeneration === present.keyGeneration && present.now < present.keysBelievedUntil))
@@ -29,8 +29,8 @@ const holds = ({ from, keyGeneration, until }: Verified, present: Present): bool
  * halves: what is asked for moves to the young one, and when that is full the old one is dropped.
  */
 export class VerifiedTokens {
-  private young = new Map<string, Verified>()
-  private old = new Map<string, Verified>()
+  private young = new Map<string, VerifiedToken>()
+  private old = new Map<string, VerifiedToken>()
 
   constructor(private readonly capacity: number) {}
 
@@ -40,11 +40,11 @@ export class VerifiedTokens {
   }
 
   /** Undefined where the token has to be verified. */
-  find(digest: string, present: Present): Verified | undefined {
+  find(digest: string, present: ValidityContext): VerifiedToken | undefined {
     const young = this.young.get(digest)
     const found = young ?? this.old.get(digest)
     if (found === undefined) return undefined
-    if (!holds(found, present)) {
+    if (!isValid(found, present)) {
       this.young.delete(digest)
       this.old.delete(digest)
       return undefined
@@ -53,7 +53,7 @@ export class VerifiedTokens {
     return found
   }
 
-  keep(digest: string, verified: Verified): void {
+  keep(digest: string, verified: VerifiedToken): void {
     this.young.set(digest, verified)
     if (this.young.size * 2 < this.capacity) return
     this.old = this.young

@@ -36,6 +36,8 @@ export interface Question {
 export interface Failure {
   readonly code: ErrorCode
   readonly message: string
+  /** Further fields of `error`, as the contract declares them for the code. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 /** The answer to a request that succeeded. */

@@ -1,4 +1,4 @@
-import { isDeeperThan } from "../../platform/http/Depth.ts"
+import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { isPlainObject } from "./ChatMessages.ts"
 
 /** Levels of objects and arrays in an answer. */

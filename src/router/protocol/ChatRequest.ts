@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { defaults, type Tier, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
-import { isDeeperThan } from "../../platform/http/Depth.ts"
+import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { isPlainObject, type Message, type Problem, parseMessages } from "./ChatMessages.ts"
 import { isLeftOut, parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
 

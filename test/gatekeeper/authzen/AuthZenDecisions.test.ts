@@ -4,18 +4,22 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
-import { asking, judge } from "../../../src/gatekeeper/authzen/AuthZenJudgement.ts"
-import { full, scene } from "../../support/AccessControlFixture.ts"
+import { decideEvaluations, evaluationPermission } from "../../../src/gatekeeper/authzen/AuthZenDecisions.ts"
+import { accessControlFixture, full } from "../../support/AccessControlFixture.ts"
 
 /** Judges as the handlers do, once `caller` may ask. */
-const judging = (...of: Parameters<typeof scene>) => {
-  const { access, ...seen } = scene(...of)
+const judging = (...of: Parameters<typeof accessControlFixture>) => {
+  const { access, ...seen } = accessControlFixture(...of)
   const judged = (evaluations: ReadonlyArray<unknown>) =>
     Effect.gen(function* () {
       const control = yield* AccessControl
-      const allowed = yield* control.ask({ authorization: "", requestId: "r", access: Either.right(asking) })
+      const allowed = yield* control.ask({
+        authorization: "",
+        requestId: "r",
+        access: Either.right(evaluationPermission)
+      })
       if (allowed._tag !== "Allowed") return yield* Effect.die(allowed)
-      return yield* judge(control, "r", allowed, { single: false, evaluations, semantic: "execute_all" })
+      return yield* decideEvaluations(control, "r", allowed, { single: false, evaluations, semantic: "execute_all" })
     }).pipe(Effect.provide(access))
   return { judged, ...seen }
 }
