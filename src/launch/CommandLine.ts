@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -20,6 +19,7 @@ import { groupHelp } from "../platform/console/GroupHelp.ts"
 import { helpOf } from "../platform/console/Help.ts"
 import { reportUsage } from "../platform/console/UsageReport.ts"
 import * as Logging from "../platform/Logging.ts"
+import { startWords } from "../platform/ProgramLocation.ts"
 import { Settings } from "../platform/Settings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type Ending } from "./Ending.ts"
@@ -27,11 +27,9 @@ import type { Place } from "./Place.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 
-const place: Place = {
-  directory: process.cwd(),
-  runner: fileURLToPath(new URL("../../node_modules/.bin/tsx", import.meta.url)),
-  program: fileURLToPath(new URL("../main.ts", import.meta.url))
-}
+const [runner, program] = startWords
+
+const place: Place = { directory: process.cwd(), runner, program }
 
 const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),

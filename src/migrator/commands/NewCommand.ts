@@ -1,5 +1,4 @@
 import { join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -9,13 +8,14 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { refusal, wrongUsage } from "../../platform/console/CommandRefused.ts"
 import { flag } from "../../platform/console/Flags.ts"
 import { helpOf } from "../../platform/console/Help.ts"
-import { MigrationsDirectory } from "../revision/MigrationFiles.ts"
+import { programFolder } from "../../platform/ProgramLocation.ts"
+import { isOfBuild, MigrationsDirectory } from "../revision/MigrationFiles.ts"
 import { revisionName } from "../revision/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../revision/RevisionTemplate.ts"
 import { runCommand } from "./CommandRun.ts"
 import { given, globalOptions } from "./GlobalOptions.ts"
 
-const modules = fileURLToPath(new URL("../revision", import.meta.url))
+const modules = join(programFolder, "src/migrator/revision")
 
 /** By the names alone: a file that is still being written must not keep the next from its number. */
 const nextNumber = (names: ReadonlyArray<string>): number =>
@@ -29,7 +29,11 @@ interface Wanted {
 
 const write = Effect.fn("Migrator.new")(function* (service: ServiceName, { dryRun, title, ts }: Wanted) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(yield* MigrationsDirectory, service)
+  const migrations = yield* MigrationsDirectory
+  const directory = join(migrations, service)
+  if (isOfBuild(migrations)) {
+    return yield* refusal(`${service}: ${directory} belongs to a build; run pnpm migrate new in the sources`)
+  }
   const slug = slugOf(title)
   if (slug === null) return yield* wrongUsage(`${JSON.stringify(title)} has no letter or digit to name a file after`)
   const failed = (error: Error) => refusal(`${service}: no revision can be made in ${directory}: ${error.message}`)

@@ -9,7 +9,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { makeHistory } from "../history/History.ts"
 import type { HistoryEntry } from "../history/HistoryEntry.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { loadRevisionSet, MigrationsDirectory, shown } from "../revision/MigrationFiles.ts"
+import { isOfBuild, loadRevisionSet, MigrationsDirectory, shown } from "../revision/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../revision/Revision.ts"
 import { parseFileName } from "../revision/RevisionFile.ts"
 import { known } from "../run/Preparation.ts"
@@ -87,9 +87,14 @@ export interface Renumbered {
 /** Renames a revision's file, after a look at the history of the database that the settings name. No lock: no table changes. */
 export const renumber = Effect.fn("Migrator.renumber")(function* (service: ServiceName, name: string) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(yield* MigrationsDirectory, service)
+  const migrations = yield* MigrationsDirectory
+  const directory = join(migrations, service)
   const broken = (error: { readonly message: string }) =>
     new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  if (isOfBuild(migrations)) {
+    const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
+    return yield* broken({ message })
+  }
   const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
   const session = yield* openSession(service)
   const snapshot = yield* makeHistory(service, session.connection, yield* MigratorOptions).read.pipe(
