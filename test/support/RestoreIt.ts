@@ -1,0 +1,5 @@
+import { makeMethods } from "@effect/vitest"
+import { it } from "vitest"
+
+// `layer` of @effect/vitest writes its own `effect` and `scoped` into the `it` of the process, which runs many files.
+makeMethods(it)
