@@ -15,6 +15,8 @@ export interface Endpoint {
   readonly group: string
   readonly summary: string
   readonly description: string
+  /** The members of a JSON body and the query parameters, optional ones with a `?`. */
+  readonly input: string
   /** Codes of errors by status; a success, or a status without a code, has none. */
   readonly statuses: ReadonlyMap<string, ReadonlyArray<string>>
 }
@@ -74,6 +76,33 @@ const statusesOf = (document: unknown, operation: unknown): ReadonlyMap<string, 
   )
 }
 
+const deref = (document: unknown, schema: unknown): unknown => {
+  const reference = member(schema, "$ref")
+  return typeof reference === "string"
+    ? member(document, "components", "schemas", reference.replace("#/components/schemas/", ""))
+    : schema
+}
+
+const namesIn = (value: unknown): ReadonlyArray<string> =>
+  Array.isArray(value) ? value.filter((one) => typeof one === "string") : []
+
+const bodyOf = (document: unknown, operation: unknown): string => {
+  const schema = deref(document, member(operation, "requestBody", "content", "application/json", "schema"))
+  const properties = member(schema, "properties")
+  if (!isObject(properties) || Object.keys(properties).length === 0) return ""
+  const required = new Set(namesIn(member(schema, "required")))
+  return `\`{${Object.keys(properties)
+    .map((name) => (required.has(name) ? name : `${name}?`))
+    .join(", ")}}\``
+}
+
+const queryOf = (operation: unknown): string => {
+  const parameters = member(operation, "parameters")
+  if (!Array.isArray(parameters)) return ""
+  const names = parameters.filter((one) => member(one, "in") === "query").map((one) => text(member(one, "name")))
+  return names.length === 0 ? "" : `\`?${names.map((name) => `${name}=`).join("&")}\``
+}
+
 const text = (value: unknown): string => (typeof value === "string" ? value : "")
 
 const documentOf = (service: Service): unknown => {
@@ -103,6 +132,7 @@ export const endpointsOf = (service: Service): ReadonlyArray<Endpoint> => {
           group: text(member(operation, "tags", "0")),
           summary: text(member(operation, "summary")),
           description: text(member(operation, "description")),
+          input: [bodyOf(document, operation), queryOf(operation)].filter((one) => one !== "").join(" "),
           statuses: statusesOf(document, operation)
         }
       ]
@@ -118,12 +148,13 @@ const needsToken = ({ statuses }: Endpoint): boolean => statuses.has("401")
 const rowsOf = (endpoints: ReadonlyArray<Endpoint>): ReadonlyArray<ReadonlyArray<string>> =>
   endpoints.map((endpoint) => [
     `\`${endpoint.method} ${endpoint.path}\``,
+    endpoint.input,
     needsToken(endpoint) ? "yes" : "no",
     endpoint.description === "" ? endpoint.summary : endpoint.description,
     [...endpoint.statuses.keys()].join(", ")
   ])
 
-const head = ["endpoint", "token", "what it does", "answers"]
+const head = ["endpoint", "input", "token", "what it does", "answers"]
 
 /** The endpoints of one service, without those that all services have. */
 export const endpointTable = (service: Service): ReadonlyArray<string> =>

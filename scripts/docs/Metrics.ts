@@ -23,23 +23,27 @@ const declarationOf = (node: ts.Node): MetricDeclaration | undefined => {
   if (!ts.isStringLiteral(first))
     throw new Error(`${node.getSourceFile().fileName}: the name of a metric must be a literal`)
   return {
-    name: kind === "counter" && !first.text.endsWith("_total") ? `${first.text}_total` : first.text,
-    kind,
+    // The exporter shows a counter that may fall as a gauge, under its own name.
+    name: isIncremental(rest) && !first.text.endsWith("_total") ? `${first.text}_total` : first.text,
+    kind: kind === "counter" && !isIncremental(rest) ? "gauge" : kind,
     description: descriptionIn(rest)
   }
 }
 
-/** The property `description` of an options object, or the last argument where that is a text. */
+/** The value of a property of an options object among the arguments. */
+const optionOf = (rest: ReadonlyArray<ts.Expression>, name: string): ts.Expression | undefined =>
+  rest
+    .filter(ts.isObjectLiteralExpression)
+    .flatMap(({ properties }) => properties.filter(ts.isPropertyAssignment))
+    .find((property) => property.name.getText() === name)?.initializer
+
+const isIncremental = (rest: ReadonlyArray<ts.Expression>): boolean =>
+  optionOf(rest, "incremental")?.kind === ts.SyntaxKind.TrueKeyword
+
+/** The option `description`, or the argument that is a text. */
 const descriptionIn = (rest: ReadonlyArray<ts.Expression>): string => {
-  for (const argument of rest) {
-    if (ts.isStringLiteral(argument)) return argument.text
-    if (!ts.isObjectLiteralExpression(argument)) continue
-    for (const property of argument.properties) {
-      if (!ts.isPropertyAssignment(property) || property.name.getText() !== "description") continue
-      if (ts.isStringLiteral(property.initializer)) return property.initializer.text
-    }
-  }
-  return ""
+  const option = optionOf(rest, "description") ?? rest.find(ts.isStringLiteral)
+  return option !== undefined && ts.isStringLiteral(option) ? option.text : ""
 }
 
 const filesBelow = (directory: string): ReadonlyArray<string> =>

@@ -16,7 +16,7 @@ export interface ReportedError {
 }
 
 /**
- * The one object that `--json` prints on stdout, whatever happens once the command line is understood; docs/migrations.md says
+ * The one object that `--json` prints on stdout, whatever happens once the command line is understood; docs/migrations-reference.md says
  * what `result` holds for each command:
  * `{ command, exitCode, services: [{ service, ok: true, result } | { service, ok: false, error }] }`.
  */
