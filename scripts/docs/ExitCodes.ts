@@ -15,7 +15,8 @@ const meanings: Readonly<Record<string, string>> = {
   lockNotAcquired: "another process holds the lock",
   partlyApplied: "a revision without a transaction is partly applied",
   databaseAhead: "the database is ahead of this program, or there is no such revision",
-  noAccess: "cannot connect, or a privilege is missing; for `migrate` also: the server is a replica",
+  noAccess: "cannot connect, or a privilege is missing",
+  "gravitas migrate.noAccess": "cannot connect, a privilege is missing, or the server is a replica",
   refused: "refused: not confirmed, or not allowed in this state",
   "gravitas migrate.refused":
     "refused: destroys data, irreversible, tables without a history, production, not confirmed",

@@ -16,8 +16,8 @@ export interface ReportedError {
 }
 
 /**
- * The one object that `--json` prints on stdout, whatever happens once the command line is understood; docs/migrations-reference.md says
- * what `result` holds for each command:
+ * The one object that `--json` prints on stdout, once the command line is parsed. docs/migrations-reference.md lists `result`
+ * for each command:
  * `{ command, exitCode, services: [{ service, ok: true, result } | { service, ok: false, error }] }`.
  */
 export interface Report<A> {
