@@ -35,5 +35,6 @@ export const defaultText = ({ fallback, parse, shape }: Declaration): string | u
   if (typeof fallback === "string") return fallback
   // The example often is the default, in the unit that people write.
   if (Option.exists(parse(shape.example), (value) => Equal.equals(value, fallback))) return shape.example
-  return Duration.isDuration(fallback) ? Duration.format(fallback) : String(fallback)
+  if (!Duration.isDuration(fallback)) return String(fallback)
+  return Duration.equals(fallback, Duration.zero) ? "0s" : Duration.format(fallback)
 }

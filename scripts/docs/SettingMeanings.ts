@@ -106,11 +106,7 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         default: "`HS256`; with `JWKS_URL` `RS256,ES256,EdDSA,Ed25519`, and `HS256` where `JWT_SECRET_KEY` is set",
         example: "HS256"
       },
-      JWT_CLOCK_TOLERANCE: {
-        meaning: "How far the issuer's clock may differ from the gatekeeper's.",
-        default: "`0s`",
-        example: "0s"
-      },
+      JWT_CLOCK_TOLERANCE: { meaning: "How far the issuer's clock may differ from the gatekeeper's." },
       JWKS_URL: { meaning: "Public keys of an issuer: https, or http to this machine." },
       JWKS_REFRESH_INTERVAL: { meaning: "How often the keys are fetched." },
       JWKS_MAX_AGE: { meaning: "How long fetched keys are accepted while fetching fails." },
