@@ -10,7 +10,7 @@ import { metricTable } from "./Metrics.ts"
 import { pagesOf, shellBlocks } from "./ShellBlocks.ts"
 
 /*
- * `pnpm docs` writes the generated documents; with `--check` it writes nothing and exits with 1 when one is stale, or when a shell
+ * `pnpm write:docs` writes the generated documents; with `--check` it writes nothing and exits with 1 when one is stale, or when a shell
  * block is marked `no-run` without a reason.
  */
 
@@ -60,7 +60,7 @@ const shellCount = (): { readonly problems: Array<string>; readonly summary: str
 const main = Effect.gen(function* () {
   const stale = (yield* wanted).filter(([path, text]) => read(path) !== text)
   const { problems, summary } = shellCount()
-  if (isCheck) problems.push(...stale.map(([path]) => `${path} is stale: run pnpm docs`))
+  if (isCheck) problems.push(...stale.map(([path]) => `${path} is stale: run pnpm write:docs`))
   else for (const [path, text] of stale) Fs.writeFileSync(Path.join(project, path), text)
   for (const problem of problems) process.stderr.write(`${problem}\n`)
   process.stdout.write(`${stale.length} documents ${isCheck ? "are stale" : "written"}; ${summary}\n`)
