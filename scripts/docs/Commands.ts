@@ -138,7 +138,7 @@ export const commandsPage: Effect.Effect<string, unknown> = Effect.map(commandAt
     "# Commands",
     "",
     "This page is generated from the program's own help by `pnpm write:docs`. `--help` after any command prints the same.",
-    "`pnpm -s start <command>` runs a command of the build; a command beside a running server uses that server's PostgreSQL.",
+    "`pnpm -s gravitas <command>` runs a command of the build; a command beside a running server uses that server's PostgreSQL.",
     "",
     "Options of a group are listed once, at the group. They may stand before the command's name or after it.",
     "[Exit codes](errors.md#exit-codes) are on the page of errors.",

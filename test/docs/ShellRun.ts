@@ -16,13 +16,13 @@ export interface BlockResult {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** `pnpm` as the documents use it: `start <command>`, `migrate` and `tsx src/main.ts` run the program under test. */
+/** `pnpm` as the documents use it: `gravitas <command>`, `migrate` and `tsx src/main.ts` run the program under test. */
 const pnpmScript = (): string => {
   const program = commandFor("src/main.ts").map(quoted).join(" ")
   return `#!/usr/bin/env bash
 while [ "\${1:-}" = -s ] || [ "\${1:-}" = --silent ]; do shift; done
 case "\${1:-}" in
-  start) shift; [ $# -gt 0 ] || { echo "pnpm start stays in the foreground: mark its block no-run" >&2; exit 64; } ;;
+  gravitas) shift ;;
   migrate) ;;
   tsx) shift 2 ;;
   *) echo "pnpm \${1:-}: mark its block no-run" >&2; exit 64 ;;
