@@ -1,6 +1,6 @@
 /**
- * The import law: domain <- platform <- migrator, audit, peers <- gatekeeper, guardian, router <- launch <- main; of a service
- * its peers know the contract, Api.ts, alone.
+ * The import law: domain <- contracts <- platform <- embedded-postgres, clients, migrator, audit <- gatekeeper, guardian, router
+ * <- app <- main. Inside a room, folders import in one direction.
  * test/ImportLaw.test.ts breaks each rule once.
  *
  * @type {import("dependency-cruiser").IConfiguration}
@@ -8,8 +8,8 @@
 module.exports = {
   forbidden: [
     {
-      name: "domain-stands-alone",
-      comment: "The shared vocabulary knows nobody: everyone may import it because it imports no one.",
+      name: "domain-imports-nothing",
+      comment: "Every room may import the shared vocabulary, because it imports no room.",
       severity: "error",
       from: { path: "^src/domain/" },
       to: { path: "^src/", pathNot: "^src/domain/" }
@@ -22,60 +22,60 @@ module.exports = {
       to: { dependencyTypes: ["core"] }
     },
     {
-      name: "platform-knows-domain-only",
+      name: "contracts-import-domain-only",
+      comment: "A contract describes a service for its clients, so nothing of an implementation belongs to it.",
+      severity: "error",
+      from: { path: "^src/contracts/" },
+      to: { path: "^src/", pathNot: "^src/(domain|contracts)/" }
+    },
+    {
+      name: "platform-imports-contracts-and-domain-only",
       comment: "The edges of the process serve every room above, so they depend on none of them.",
       severity: "error",
       from: { path: "^src/platform/" },
-      to: { path: "^src/", pathNot: "^src/(domain|platform)/" }
+      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|embedded-postgres)/" }
     },
     {
-      name: "migrator-and-audit-apart",
-      comment: "Neither needs the other: audit finds its tables made, migrator does not know what they are for.",
+      name: "engines-are-independent",
+      comment: "The rooms between platform and the services do not need each other.",
       severity: "error",
-      from: { path: "^src/(migrator|audit)/" },
-      to: { path: "^src/", pathNot: "^src/(domain|platform|$1)/" }
+      from: { path: "^src/(embedded-postgres|clients|migrator|audit)/" },
+      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|$1)/" }
     },
     {
-      name: "services-apart",
-      comment:
-        "Services may run in processes of their own: they speak through a derived HttpApiClient, never by import.",
+      name: "services-are-independent",
+      comment: "Services may run in separate processes: they call each other through a client, never by import.",
       severity: "error",
       from: { path: "^src/(gatekeeper|guardian|router)/" },
-      to: { path: "^src/", pathNot: "^src/(domain|platform|migrator|audit|peers|$1)/" }
+      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|embedded-postgres|clients|migrator|audit|$1)/" }
     },
     {
-      name: "peers-know-contracts-only",
-      comment: "A client is derived from a service's contract: nothing behind it may leak to those that only ask.",
+      name: "only-main-imports-app",
+      comment: "app composes the program: in src, only main.ts imports it.",
       severity: "error",
-      from: { path: "^src/peers/" },
-      to: { path: "^src/", pathNot: "^src/(domain|platform|peers)/|^src/(gatekeeper|guardian|router)/Api[.]ts$" }
-    },
-    {
-      name: "launch-is-mains-own",
-      comment: "launch puts the program together: in src, only main.ts asks for it.",
-      severity: "error",
-      from: { path: "^src/", pathNot: "^src/(main[.]ts$|launch/)" },
-      to: { path: "^src/launch/" }
+      from: { path: "^src/", pathNot: "^src/(main[.]ts$|app/)" },
+      to: { path: "^src/app/" }
     },
     {
       name: "rooms-are-named",
-      comment: "A file in src is main.ts or in a room that the rules above know; a new room needs a rule first.",
+      comment: "A file in src is main.ts or in a room that the rules above name; a new room needs a rule first.",
       severity: "error",
       from: {},
       to: {
         path: "^src/",
-        pathNot: "^src/(main[.]ts$|(domain|platform|migrator|audit|peers|gatekeeper|guardian|router|launch)/)"
+        pathNot:
+          "^src/(main[.]ts$|(domain|contracts|platform|embedded-postgres|clients|migrator|audit|gatekeeper|guardian|router|app)/)"
       }
     },
     {
-      name: "nobody-imports-main",
+      name: "main-is-not-imported",
       comment: "main.ts is the composition root: importing it would start the program. Tests and scripts spawn it.",
       severity: "error",
       from: {},
       to: { path: "^src/main[.]ts$" }
     },
     {
-      name: "src-stands-without-test-and-scripts",
+      name: "src-imports-no-test-or-script",
       comment: "What is shipped does not need what proves or measures it.",
       severity: "error",
       from: { path: "^src/" },
@@ -86,6 +86,14 @@ module.exports = {
       comment: "In a circle, nothing can be understood, tested or loaded first.",
       severity: "error",
       from: {},
+      to: { circular: true }
+    },
+    {
+      name: "no-folder-circle",
+      comment: "The folders of a room have an order too: a reader can start at one end.",
+      severity: "warn",
+      scope: "folder",
+      from: { path: "^src/" },
       to: { circular: true }
     },
     {

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { connect } from "../../src/platform/Connection.ts"
-import { EmbeddedPostgres } from "../../src/platform/EmbeddedPostgres.ts"
+import { EmbeddedPostgres } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
 
 /** Every user may enter: root's PostgreSQL runs as another. */
 const temporaryHome = Effect.acquireRelease(

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import { Durability } from "../../src/domain/Durability.ts"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
 import { temporaryHome } from "../../test/support/TemporaryHome.ts"
 import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
 import { briefly } from "./Conservation.ts"

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
 import { project } from "../../test/support/Program.ts"
 
 /** A session that may do everything, also where the server would have it read only. */

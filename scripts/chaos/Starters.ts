@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { serviceNames } from "../../src/domain/Service.ts"
-import { race, starter } from "../../test/migrator/support/Starters.ts"
+import { race, starter } from "../../test/support/migrator/Starters.ts"
 import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
 
 const processes = 8

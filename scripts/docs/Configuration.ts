@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
-import type { Declaration } from "../../src/platform/Setting.ts"
 import { declarations, defaultText } from "./Declarations.ts"
 import { table } from "./Markdown.ts"
 import { type Meaning, meaningGroups } from "./SettingMeanings.ts"
+import type { Declaration } from "./Sources.ts"
 
 interface Documented {
   readonly declaration: Declaration

@@ -5,8 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
-import { type Declaration, declarationOf } from "../../src/platform/Setting.ts"
-import { readSettings } from "./Sources.ts"
+import { type Declaration, declarationOf, readSettings } from "./Sources.ts"
 
 /** Returns the declarations of all settings, in the order in which the program asks for them. */
 export const declarations: Effect.Effect<ReadonlyArray<Declaration>, unknown> = Effect.suspend(() => {

@@ -1,6 +1,6 @@
 import * as OpenApi from "@effect/platform/OpenApi"
 import { table } from "./Markdown.ts"
-import { contracts, errorMeaning } from "./Sources.ts"
+import { contracts, errorCodes } from "./Sources.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -164,30 +164,35 @@ export const endpointTable = (service: Service): ReadonlyArray<string> =>
 export const commonEndpointTable = (): ReadonlyArray<string> =>
   table(head, rowsOf(endpointsOf("gatekeeper").filter(({ group }) => common.has(group))))
 
-/** Every error code with its statuses, its services and its meaning. */
-export const errorCodeTable = (): ReadonlyArray<string> => {
-  const found = new Map<string, { readonly statuses: Set<string>; readonly services: Set<string> }>()
-  for (const service of ["gatekeeper", "guardian", "router"] as const) {
-    for (const { statuses } of endpointsOf(service)) {
-      for (const [status, codes] of statuses) {
-        for (const code of codes) {
-          const entry = found.get(code) ?? { statuses: new Set<string>(), services: new Set<string>() }
-          entry.statuses.add(status)
-          entry.services.add(service)
-          found.set(code, entry)
-        }
-      }
+/** The codes that a service's contract declares, with their statuses. */
+const codesOf = (service: Service): ReadonlyMap<string, ReadonlySet<string>> => {
+  const found = new Map<string, Set<string>>()
+  for (const { statuses } of endpointsOf(service)) {
+    for (const [status, codes] of statuses) {
+      for (const code of codes) found.set(code, (found.get(code) ?? new Set<string>()).add(status))
     }
   }
+  return found
+}
+
+/** Every error code with its statuses, its services and its meaning. A code outside the contracts can come from any route. */
+export const errorCodeTable = (): ReadonlyArray<string> => {
+  const services = (["gatekeeper", "guardian", "router"] as const).map((name) => ({ name, codes: codesOf(name) }))
+  const unknown = services.flatMap(({ codes }) => [...codes.keys()].filter((code) => !Object.hasOwn(errorCodes, code)))
+  if (unknown.length > 0) throw new Error(`a contract has codes that are not in errorCodes: ${unknown.join(", ")}`)
   return table(
     ["code", "status", "service", "meaning"],
-    [...found]
+    Object.entries(errorCodes)
       .toSorted(([one], [other]) => (one < other ? -1 : 1))
-      .map(([code, { services, statuses }]) => [
-        `\`${code}\``,
-        [...statuses].toSorted().join(", "),
-        [...services].join(", "),
-        errorMeaning(code)
-      ])
+      .map(([code, { meaning, status }]) => {
+        const having = services.filter(({ codes }) => codes.has(code))
+        const statuses = new Set(having.flatMap(({ codes }) => [...(codes.get(code) ?? [])]))
+        return [
+          `\`${code}\``,
+          [...(statuses.size === 0 ? [String(status)] : statuses)].toSorted().join(", "),
+          having.length === 0 ? "any" : having.map(({ name }) => name).join(", "),
+          meaning
+        ]
+      })
   )
 }

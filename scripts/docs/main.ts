@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { commandsPage } from "./Commands.ts"
 import { configurationPage, envExample } from "./Configuration.ts"
 import { commonEndpointTable, endpointTable, errorCodeTable } from "./Endpoints.ts"
-import { exitCodeTables } from "./ExitCodes.ts"
+import { exitCodeTable } from "./ExitCodes.ts"
 import { fillBlocks } from "./Markdown.ts"
 import { metricTable } from "./Metrics.ts"
 import { pagesOf, shellBlocks } from "./ShellBlocks.ts"
@@ -23,7 +23,7 @@ const blocks: ReadonlyMap<string, () => ReadonlyArray<string>> = new Map([
   ["endpoints router", () => endpointTable("router")],
   ["endpoints common", commonEndpointTable],
   ["error codes", errorCodeTable],
-  ["exit codes", exitCodeTables],
+  ["exit codes", exitCodeTable],
   ["metrics", () => metricTable(Path.join(project, "src"))]
 ])
 

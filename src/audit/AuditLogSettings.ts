@@ -1,7 +1,7 @@
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
-import type { SettingsValues } from "../platform/Settings.ts"
-import { shutdownShares } from "../platform/ShutdownShares.ts"
+import type { SettingsValues } from "../platform/config/Settings.ts"
+import { shutdownShares } from "../platform/config/ShutdownShares.ts"
 import type { AuditLogOptions } from "./AuditLogOptions.ts"
 
 /** Told at the end how many events were answered and are not in the database. */

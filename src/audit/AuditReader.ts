@@ -7,12 +7,12 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Database } from "../platform/Database.ts"
-import { databaseError } from "../platform/DatabaseError.ts"
-import { AuditId } from "./event/AuditId.ts"
-import { boundText } from "./event/BoundedText.ts"
-import { limits } from "./event/EventEncoding.ts"
-import { clockTolerance, uuidFloor } from "./event/UuidV7.ts"
+import { Database } from "../platform/postgres/Database.ts"
+import { databaseError } from "../platform/postgres/DatabaseError.ts"
+import { AuditId } from "./encoding/AuditId.ts"
+import { boundText } from "./encoding/BoundedText.ts"
+import { limits } from "./encoding/EventEncoding.ts"
+import { clockTolerance, uuidFloor } from "./encoding/UuidV7.ts"
 
 /** A row of the trail. */
 export const RecordedEvent = Schema.Struct({

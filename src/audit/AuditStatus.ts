@@ -1,4 +1,4 @@
-import type { ReadTrouble } from "./memory/ReadTrouble.ts"
+import type { ReadTrouble } from "./queue/ReadTrouble.ts"
 
 /** What a drain does at this moment. `since` is in milliseconds since the epoch. */
 export type DrainState =

@@ -1,12 +1,12 @@
 import * as Crypto from "node:crypto"
 import type * as Clock from "effect/Clock"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import type { AuditId } from "./event/AuditId.ts"
-import { canonicalJson, draftRow, sealRow } from "./event/AuditRow.ts"
-import { encodeEvent } from "./event/EventEncoding.ts"
-import { makeUuidV7 } from "./event/UuidV7.ts"
+import type { AuditId } from "./encoding/AuditId.ts"
+import { canonicalJson, draftRow, sealRow } from "./encoding/AuditRow.ts"
+import { encodeEvent } from "./encoding/EventEncoding.ts"
+import { makeUuidV7 } from "./encoding/UuidV7.ts"
 import type { Counts, Journal } from "./journal/Journal.ts"
-import type { AuditBuffer } from "./memory/AuditBuffer.ts"
+import type { AuditBuffer } from "./queue/AuditBuffer.ts"
 import type { Incarnation } from "./store/AuditStore.ts"
 
 /** Why an event was not taken. */

@@ -5,11 +5,11 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import { type Authorized, GatekeeperClient, type NotAuthorized } from "../clients/GatekeeperClient.ts"
+import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
 import type { AuditResult } from "../domain/AuditEvent.ts"
-import { type Authorized, Gatekeeper, type NotAuthorized } from "../peers/Gatekeeper.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
+import { errorResponse } from "../platform/http/ErrorResponse.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import { statusOf } from "./Api.ts"
 import type { NotCertified } from "./certificates/Certification.ts"
 import { resourceProblem } from "./Names.ts"
 import type { DatabaseUnavailable } from "./Store.ts"
@@ -83,7 +83,7 @@ const challenge = (authorization: string | undefined, reason: string): string =>
 
 const notAuthorized = (refusal: NotAuthorized, id: string, authorization: string | undefined) =>
   errorResponse({
-    status: statusOf[refusal.code],
+    status: statusOf(refusal.code),
     code: refusal.code,
     message: refusal.reason,
     requestId: id,
@@ -95,7 +95,7 @@ const notAuthorized = (refusal: NotAuthorized, id: string, authorization: string
 
 const auditUnavailable = (error: AuditUnavailable, id: string) =>
   errorResponse({
-    status: statusOf.audit_unavailable,
+    status: statusOf("audit_unavailable"),
     code: "audit_unavailable",
     message: error.message,
     requestId: id,
@@ -106,7 +106,7 @@ const auditUnavailable = (error: AuditUnavailable, id: string) =>
  * The one way to an answer of the guardian: read the request, ask the gatekeeper, do it, record what became of it, and only then
  * answer. What the gatekeeper refuses it has recorded itself; everything else gets a row here, under the same request id.
  */
-export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail, gatekeeper]) => {
+export const answering = Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([trail, gatekeeper]) => {
   const answer = <I>(
     task: Task<I>,
     request: HttpServerRequest.HttpServerRequest,
@@ -125,7 +125,7 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
 
     /** Recorded as denied, and answered so. */
     const deny = (
-      code: keyof typeof statusOf,
+      code: ErrorCode,
       message: string,
       resource: string,
       ghostId: string | null,
@@ -133,12 +133,12 @@ export const answering = Effect.map(Effect.all([AuditLog, Gatekeeper]), ([trail,
     ) =>
       Effect.map(record(result, resource, message, ghostId), (auditId) =>
         errorResponse({
-          status: statusOf[code],
+          status: statusOf(code),
           code,
           message,
           requestId: id,
           auditId,
-          ...(statusOf[code] === 503 ? { headers: retry } : {})
+          ...(statusOf(code) === 503 ? { headers: retry } : {})
         })
       )
 

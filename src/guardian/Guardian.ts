@@ -2,13 +2,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
+import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { routesOf } from "../platform/http/Strays.ts"
-import { Settings } from "../platform/Settings.ts"
-import { GuardianApi } from "./Api.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
@@ -53,7 +53,7 @@ const server = Layer.unwrapEffect(
   })
 )
 
-/** Its keys were read before any port opened; see launch/Serve.ts. */
+/** Its keys were read before any port opened; see app/Serve.ts. */
 const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).pipe(
   Layer.provideMerge(Certificates.layer),
   Layer.provideMerge(SigningKeys.layer)

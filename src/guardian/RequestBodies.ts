@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { parseDuration } from "../platform/Setting.ts"
+import { parseDuration } from "../platform/config/Setting.ts"
 import { readSeconds } from "./Moment.ts"
 import { nameProblem, sessionIdProblem } from "./Names.ts"
 import { boundMetadata, type KeptMetadata } from "./sessions/SessionMetadata.ts"

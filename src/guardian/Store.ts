@@ -3,9 +3,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Connection, connect } from "../platform/Connection.ts"
-import { Database } from "../platform/Database.ts"
-import { DatabaseError, databaseError } from "../platform/DatabaseError.ts"
+import { type Connection, connect } from "../platform/postgres/Connection.ts"
+import { Database } from "../platform/postgres/Database.ts"
+import { DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
 
 /** PostgreSQL could not be asked, or gave no answer in time; what was to be changed may have been. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {

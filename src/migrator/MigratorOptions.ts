@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import { appVersion } from "../platform/AppVersion.ts"
+import { appVersion } from "../platform/config/AppVersion.ts"
 
 /** The form of the history tables and of their rows. A later form migrates earlier ones to itself. */
 export const toolVersion = 2

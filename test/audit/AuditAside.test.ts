@@ -1,9 +1,17 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { DatabaseError } from "../../src/platform/DatabaseError.ts"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder } from "./Journals.ts"
-import { gatekeeperDatabase, isConserved, openTrail, recordedIds, recordMany, settled, until } from "./Trail.ts"
+import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder } from "../support/Journals.ts"
+import {
+  gatekeeperDatabase,
+  isConserved,
+  openTrail,
+  recordedIds,
+  recordMany,
+  settled,
+  until
+} from "../support/Trail.ts"
 
 const refusal = new DatabaseError({ phase: "statement", sqlstate: "22000", reason: "refused" })
 

@@ -3,9 +3,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
-import { connect } from "../../src/platform/Connection.ts"
-import { anEvent } from "./Events.ts"
-import { eventually, gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled, until } from "./Trail.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import {
+  eventually,
+  gatekeeperDatabase,
+  openTrail,
+  query,
+  recordedIds,
+  recordMany,
+  settled,
+  until
+} from "../support/Trail.ts"
 
 it.scopedLive("a full buffer refuses, gives no number to what it refused, and accepts again when there is room", () =>
   Effect.gen(function* () {

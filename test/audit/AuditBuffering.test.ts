@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany } from "./Trail.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany } from "../support/Trail.ts"
 
 it.scopedLive("record returns in under 5 ms while the store is blocked", () =>
   Effect.gen(function* () {

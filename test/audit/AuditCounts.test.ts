@@ -3,13 +3,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
-import type { HashedRow } from "../../src/audit/event/AuditRow.ts"
+import type { HashedRow } from "../../src/audit/encoding/AuditRow.ts"
 import type { Incarnation } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { rowsOf } from "../support/AuditEvents.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
-import { rowsOf } from "./Events.ts"
-import { gatekeeperDatabase, query } from "./Trail.ts"
+import { gatekeeperDatabase, query } from "../support/Trail.ts"
 
 const certain = { certain: true }
 const doubtful = { certain: false }

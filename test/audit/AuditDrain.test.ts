@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { DatabaseError } from "../../src/platform/DatabaseError.ts"
-import { anEvent } from "./Events.ts"
+import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
+import { anEvent } from "../support/AuditEvents.ts"
 import {
   gatekeeperDatabase,
   isConserved,
@@ -13,7 +13,7 @@ import {
   settled,
   until,
   withLogs
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 it.scopedLive("a poison row becomes one dead letter, and its batchmates are written in order", () =>
   Effect.gen(function* () {

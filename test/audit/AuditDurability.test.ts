@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder } from "./Journals.ts"
-import { eventually, gatekeeperDatabase, isConserved, openTrail, query, settled } from "./Trail.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder } from "../support/Journals.ts"
+import { eventually, gatekeeperDatabase, isConserved, openTrail, query, settled } from "../support/Trail.ts"
 
 const withdrawals = "select reason, metadata, request_id, ghost_id from gatekeeper.audit_log where result = 'WITHDRAWN'"
 

@@ -2,10 +2,10 @@ import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { connect } from "../../src/platform/Connection.ts"
-import { DatabaseError } from "../../src/platform/DatabaseError.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
+import { anEvent } from "../support/AuditEvents.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
-import { anEvent } from "./Events.ts"
 import {
   eventually,
   gatekeeperDatabase,
@@ -17,7 +17,7 @@ import {
   settled,
   until,
   withLogs
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 const away = new DatabaseError({ phase: "connect", reason: "away" })
 

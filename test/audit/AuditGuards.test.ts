@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { makeUuidV7 } from "../../src/audit/event/UuidV7.ts"
-import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "./Trail.ts"
+import { makeUuidV7 } from "../../src/audit/encoding/UuidV7.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "../support/Trail.ts"
 
 const idAt = (millis: number) => makeUuidV7((bytes) => crypto.getRandomValues(bytes))(millis)
 

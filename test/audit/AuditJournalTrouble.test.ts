@@ -4,8 +4,8 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder, leaveJournal } from "./Journals.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder, leaveJournal } from "../support/Journals.ts"
 import {
   eventually,
   gatekeeperDatabase,
@@ -16,7 +16,7 @@ import {
   recordMany,
   settled,
   until
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 /** A disk that refuses to be written to for as long as `code` is set. */
 const failingDisk = () => {

@@ -2,8 +2,8 @@ import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder, journalsIn } from "./Journals.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder, journalsIn } from "../support/Journals.ts"
 import {
   gatekeeperDatabase,
   isConserved,
@@ -14,7 +14,7 @@ import {
   settled,
   until,
   withLogs
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 const blocked = Effect.map(Effect.makeLatch(false), (gate) => ({
   gate,

@@ -6,11 +6,20 @@ import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import type { AuditLog } from "../../src/audit/AuditLog.ts"
+import { anEvent } from "../support/AuditEvents.ts"
 import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
 import { testPostgres } from "../support/TestPostgres.ts"
-import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, isConserved, openTrail, query, recordedIds, recordMany, settled, until } from "./Trail.ts"
+import {
+  gatekeeperDatabase,
+  isConserved,
+  openTrail,
+  query,
+  recordedIds,
+  recordMany,
+  settled,
+  until
+} from "../support/Trail.ts"
 
 /** Ten events every 5 ms until the returned effect stops them; it gives their ids, in order. */
 const load = Effect.fnUntraced(function* (log: typeof AuditLog.Service) {

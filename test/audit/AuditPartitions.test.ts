@@ -2,11 +2,11 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
-import { makeUuidV7 } from "../../src/audit/event/UuidV7.ts"
+import { makeUuidV7 } from "../../src/audit/encoding/UuidV7.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { connect } from "../../src/platform/Connection.ts"
-import { rowsOf } from "./Events.ts"
-import { gatekeeperDatabase, query } from "./Trail.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { rowsOf } from "../support/AuditEvents.ts"
+import { gatekeeperDatabase, query } from "../support/Trail.ts"
 
 const day = 24 * 60 * 60 * 1_000
 const idAt = (millis: number) => makeUuidV7((bytes) => crypto.getRandomValues(bytes))(millis)

@@ -10,11 +10,11 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { AuditReader, type EventQuery } from "../../src/audit/AuditReader.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { anEvent, rowsOf } from "../support/AuditEvents.ts"
 import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
 import { testPostgres } from "../support/TestPostgres.ts"
-import { anEvent, rowsOf } from "./Events.ts"
-import { gatekeeperDatabase, query } from "./Trail.ts"
+import { gatekeeperDatabase, query } from "../support/Trail.ts"
 
 const openReader = (url: Redacted.Redacted, deadline: Duration.DurationInput = "5 seconds") =>
   Effect.gen(function* () {

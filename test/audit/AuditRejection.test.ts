@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { DatabaseError } from "../../src/platform/DatabaseError.ts"
-import { anEvent } from "./Events.ts"
+import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
+import { anEvent } from "../support/AuditEvents.ts"
 import {
   gatekeeperDatabase,
   isConserved,
@@ -12,7 +12,7 @@ import {
   settled,
   until,
   withLogs
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 const statementError = (sqlstate: string) =>
   new DatabaseError({ phase: "statement", sqlstate, reason: `as if ${sqlstate}` })

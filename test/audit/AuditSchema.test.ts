@@ -3,11 +3,11 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { AuditId } from "../../src/audit/event/AuditId.ts"
-import { canonicalJson } from "../../src/audit/event/AuditRow.ts"
-import { encodeCanonical } from "../../src/audit/event/CanonicalJson.ts"
-import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, openTrail, query, settled } from "./Trail.ts"
+import { AuditId } from "../../src/audit/encoding/AuditId.ts"
+import { canonicalJson } from "../../src/audit/encoding/AuditRow.ts"
+import { encodeCanonical } from "../../src/audit/encoding/CanonicalJson.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { gatekeeperDatabase, openTrail, query, settled } from "../support/Trail.ts"
 
 it.scopedLive("every trail has an id of its own", () =>
   Effect.gen(function* () {

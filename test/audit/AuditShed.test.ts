@@ -2,9 +2,9 @@ import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder } from "./Journals.ts"
-import { eventually, gatekeeperDatabase, openTrail, query } from "./Trail.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder } from "../support/Journals.ts"
+import { eventually, gatekeeperDatabase, openTrail, query } from "../support/Trail.ts"
 
 it.scopedLive.each(["commit", "fsync"] as const)(
   "an event that is shed in the mode %s is answered at once: nothing of it will ever be written",

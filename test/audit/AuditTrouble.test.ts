@@ -2,8 +2,8 @@ import { expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { connect } from "../../src/platform/Connection.ts"
-import { DatabaseError } from "../../src/platform/DatabaseError.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
+import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import {
   eventually,
   gatekeeperDatabase,
@@ -14,7 +14,7 @@ import {
   settled,
   until,
   withLogs
-} from "./Trail.ts"
+} from "../support/Trail.ts"
 
 const noDeadLetters = { committed: expect.any(Number), deadLettered: 0 }
 

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { hastily } from "./HastyClock.ts"
-import { journaled, journalFolder, journalsIn, type LeftBehind, leaveJournal } from "./Journals.ts"
-import { eventually, gatekeeperDatabase, openTrail, query, until } from "./Trail.ts"
+import { journaled, journalFolder, journalsIn, type LeftBehind, leaveJournal } from "../support/Journals.ts"
+import { hastily } from "../support/SkewedClock.ts"
+import { eventually, gatekeeperDatabase, openTrail, query, until } from "../support/Trail.ts"
 
 type Url = Parameters<typeof query>[0]
 

@@ -1,9 +1,9 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
-import { anEvent } from "./Events.ts"
-import { journaled, journalFolder } from "./Journals.ts"
-import { gatekeeperDatabase, isConserved, openTrail, recordMany, settled, until, withLogs } from "./Trail.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { journaled, journalFolder } from "../support/Journals.ts"
+import { gatekeeperDatabase, isConserved, openTrail, recordMany, settled, until, withLogs } from "../support/Trail.ts"
 
 /** A disk that answers no write-through while it hangs, and those that wait once it does not. */
 const hangingDisk = () => {

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Runtime from "effect/Runtime"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
-import { anEvent } from "./Events.ts"
-import { gatekeeperDatabase, openTrail, query, recordedIds, settled } from "./Trail.ts"
+import { anEvent } from "../support/AuditEvents.ts"
+import { gatekeeperDatabase, openTrail, query, recordedIds, settled } from "../support/Trail.ts"
 
 const anything = FastCheck.anything({
   withBigInt: true,

@@ -1,9 +1,9 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import * as Losses from "../../src/audit/losses/Losses.ts"
-import * as AuditBuffer from "../../src/audit/memory/AuditBuffer.ts"
+import * as AuditBuffer from "../../src/audit/queue/AuditBuffer.ts"
 import type { Recorder } from "../../src/audit/Recorder.ts"
+import * as Losses from "../../src/audit/recovery/Losses.ts"
 
 const recorder = { incarnation: { source: "s", startedAt: 0 } } as Recorder
 

@@ -1,12 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { canonicalJson, type HashedRow } from "../../src/audit/event/AuditRow.ts"
+import { canonicalJson, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
+import { rowsOf } from "../support/AuditEvents.ts"
 import { gatekeeperDownTo, gatekeeperUp, gatekeeperUpTo } from "../support/GatekeeperSchema.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { rowsOf } from "./Events.ts"
-import { query } from "./Trail.ts"
+import { query } from "../support/Trail.ts"
 
 /** The statements of the program at revision 0002, to the letter. */
 const old = {

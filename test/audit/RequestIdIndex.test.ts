@@ -4,10 +4,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
+import { anEvent, rowsOf } from "../support/AuditEvents.ts"
 import { gatekeeperDownTo, gatekeeperUp, gatekeeperUpTo } from "../support/GatekeeperSchema.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { anEvent, rowsOf } from "./Events.ts"
-import { query } from "./Trail.ts"
+import { query } from "../support/Trail.ts"
 
 const month = 31 * 24 * 60 * 60 * 1_000
 

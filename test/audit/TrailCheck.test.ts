@@ -1,10 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { retryClass } from "../../src/audit/drain/RetryClass.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { rowsOf } from "./Events.ts"
-import { gatekeeperDatabase, query, recordedIds } from "./Trail.ts"
+import { retryClass } from "../../src/audit/writer/RetryClass.ts"
+import { rowsOf } from "../support/AuditEvents.ts"
+import { gatekeeperDatabase, query, recordedIds } from "../support/Trail.ts"
 
 const certain = { certain: true }
 

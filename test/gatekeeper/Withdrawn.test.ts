@@ -7,8 +7,8 @@ import { AccessControl } from "../../src/gatekeeper/AccessControl.ts"
 import { ingestEvents } from "../../src/gatekeeper/ingest/IngestHttp.ts"
 import { reloadPolicy } from "../../src/gatekeeper/policy/PolicyHttp.ts"
 import { readEvents } from "../../src/gatekeeper/trail/TrailHttp.ts"
-import { scene } from "./Scene.ts"
-import { serving } from "./Serving.ts"
+import { scene } from "../support/AccessControlFixture.ts"
+import { serving } from "../support/GatekeeperServing.ts"
 
 type Handler = (
   request: HttpServerRequest.HttpServerRequest

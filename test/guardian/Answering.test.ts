@@ -8,13 +8,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../src/audit/AuditUnavailable.ts"
-import type { AuditId } from "../../src/audit/event/AuditId.ts"
+import type { AuditId } from "../../src/audit/encoding/AuditId.ts"
+import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { answering, type Task } from "../../src/guardian/Answering.ts"
 import type { Badge, Badges } from "../../src/guardian/badges/Badges.ts"
 import { badgeTasks } from "../../src/guardian/badges/BadgeTasks.ts"
 import { DatabaseUnavailable } from "../../src/guardian/Store.ts"
-import { Gatekeeper } from "../../src/peers/Gatekeeper.ts"
 
 const badge: Badge = { ghostId: "g", badge: "b", grantedAt: DateTime.unsafeMake(1_760_000_000_000) }
 
@@ -47,7 +47,7 @@ const badgesWith = (given: Badge | undefined) => {
 const asking = HttpServerRequest.fromWeb(new Request("http://guardian/", { headers: { "x-request-id": "r" } }))
 
 /** Whoever asks may. */
-const allowing = Layer.succeed(Gatekeeper, {
+const allowing = Layer.succeed(GatekeeperClient, {
   authorize: () => Effect.succeed({ ghostId: "admin", groups: [], auditId: "1" })
 })
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { store } from "../../src/guardian/Store.ts"
-import { guardianRooms } from "../support/GuardianRooms.ts"
+import { guardianRooms } from "../support/GuardianLayers.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 const roomsOnFreshDatabase = Layer.unwrapEffect(Effect.map(freshDatabase, guardianRooms))

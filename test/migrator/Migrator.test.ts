@@ -6,9 +6,19 @@ import type * as Redacted from "effect/Redacted"
 import { type ServiceName, serviceNames } from "../../src/domain/Service.ts"
 import * as Migrator from "../../src/migrator/Migrator.ts"
 import { SchemaVersion } from "../../src/migrator/SchemaVersion.ts"
+import {
+  ask,
+  environment,
+  migrationsOf,
+  quiet,
+  revision,
+  tableA,
+  tableB,
+  tablesOf,
+  write
+} from "../support/migrator/Fixture.ts"
+import { shippedRevisions } from "../support/migrator/Shipped.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { ask, environment, migrationsOf, quiet, revision, tableA, tableB, tablesOf, write } from "./support/Fixture.ts"
-import { shippedRevisions } from "./support/Shipped.ts"
 
 describe("the layer of a service", () => {
   const layers = {

@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf } from "../support/migrator/Fixture.ts"
+import { run, start } from "../support/migrator/Processes.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
-import { ask, eventsOf, migrateRouter, migrationsOf, revision, tableA, tablesOf } from "./support/Fixture.ts"
-import { run, start } from "./support/Processes.ts"
 
 describe("a process that starts a service", { timeout: 120_000 }, () => {
   it.scopedLive("ends non-zero before its port opens when a revision is broken, and says what and where", () =>

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { signal } from "../../src/platform/embedded/Process.ts"
+import { signal } from "../../src/embedded-postgres/Process.ts"
 import { commandFor, project } from "./Program.ts"
 
 /** For tests that start several processes in a row, on a busy machine too. */
@@ -61,7 +61,7 @@ export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
     const lines = yield* Queue.unbounded<Line>()
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const [command, ...words] = commandFor("test/platform/fixtures/embedded.ts")
+        const [command, ...words] = commandFor("test/embedded-postgres/fixtures/embedded.ts")
         return spawn(command, [...words, JSON.stringify({ join: false, ...options })], {
           cwd: project,
           detached: true,

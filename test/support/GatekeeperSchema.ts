@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../src/domain/Service.ts"
+import { migrate } from "../../src/migrator/apply/Migrate.ts"
 import { MigratorOptions } from "../../src/migrator/MigratorOptions.ts"
-import { Target } from "../../src/migrator/plan/Plan.ts"
-import { migrate } from "../../src/migrator/run/SchemaRun.ts"
-import { Database } from "../../src/platform/Database.ts"
-import { Settings } from "../../src/platform/Settings.ts"
+import { Target } from "../../src/migrator/plan/Target.ts"
+import { Settings } from "../../src/platform/config/Settings.ts"
+import { Database } from "../../src/platform/postgres/Database.ts"
 
 /** Brings the schema of one service to a place in its history. */
 export const bring = (service: ServiceName, url: Redacted.Redacted, target: Target) => {

@@ -27,7 +27,7 @@ const lateCommonJs = ["@opentelemetry/exporter-prometheus", "@opentelemetry/reso
 const programs = [
   "src/main.ts",
   "test/support/RemoteRecorder.ts",
-  "test/platform/fixtures/embedded.ts",
+  "test/embedded-postgres/fixtures/embedded.ts",
   "test/audit/journal/appender.ts"
 ]
 

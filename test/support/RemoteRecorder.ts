@@ -4,11 +4,11 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
+import * as RemoteTrail from "../../src/app/RemoteTrail.ts"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { ServiceName } from "../../src/domain/Service.ts"
-import * as RemoteTrail from "../../src/launch/RemoteTrail.ts"
+import { Settings } from "../../src/platform/config/Settings.ts"
 import { Addresses } from "../../src/platform/http/Addresses.ts"
-import { Settings } from "../../src/platform/Settings.ts"
 
 /**
  * A process with the trail of a guardian or router that runs without the gatekeeper, and nothing else. `POST /<n>` records n

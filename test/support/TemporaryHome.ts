@@ -5,9 +5,9 @@ import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { stopPostmaster } from "../../src/platform/embedded/Postmaster.ts"
-import { parse } from "../../src/platform/embedded/PostmasterFile.ts"
-import { childrenOf, isRunning, signal, worksIn } from "../../src/platform/embedded/Process.ts"
+import { stopPostmaster } from "../../src/embedded-postgres/Postmaster.ts"
+import { parse } from "../../src/embedded-postgres/PostmasterFile.ts"
+import { childrenOf, isRunning, signal, worksIn } from "../../src/embedded-postgres/Process.ts"
 
 const prefix = "gravitas-test-"
 

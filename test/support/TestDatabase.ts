@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { inject } from "vitest"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
 
 /** The role that makes databases, with its password. */
 export const adminUrl: Redacted.Redacted = Redacted.make(inject("adminUrl"))

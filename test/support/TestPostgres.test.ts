@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect } from "../../src/platform/Connection.ts"
+import { connect } from "../../src/platform/postgres/Connection.ts"
 import { testPostgres } from "./TestPostgres.ts"
 
 it.scopedLive("a server of one's own can be paused, stopped and killed, and comes back with its data", () =>

@@ -9,8 +9,8 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { EmbeddedPostgres, type EmbeddedPostgresUnavailable } from "../../src/platform/EmbeddedPostgres.ts"
-import { childrenOf, isRunning, signal } from "../../src/platform/embedded/Process.ts"
+import { EmbeddedPostgres, type EmbeddedPostgresUnavailable } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
+import { childrenOf, isRunning, signal } from "../../src/embedded-postgres/Process.ts"
 import { postmasterPid, serverHome } from "./TemporaryHome.ts"
 
 /** A PostgreSQL of one test's own, to be mistreated. */

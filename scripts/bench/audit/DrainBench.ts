@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
 import { median } from "../Samples.ts"

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type Connection, connect } from "../../../src/platform/Connection.ts"
+import { type Connection, connect } from "../../../src/platform/postgres/Connection.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
 import { fixed, line, whole } from "../Table.ts"

@@ -1,12 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Connection } from "../../platform/Connection.ts"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import { inTurns } from "../../platform/Turns.ts"
-import { wordsOf } from "../drain/Drain.ts"
-import { retryClass } from "../drain/RetryClass.ts"
-import type { AuditId } from "../event/AuditId.ts"
-import type { HashedRow } from "../event/AuditRow.ts"
+import { inTurns } from "../../platform/os/EventLoop.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
 import {
   advanceSource,
   beginBounded,
@@ -14,6 +12,8 @@ import {
   insertDeadLetter,
   insertTolerantly
 } from "../store/AuditWrites.ts"
+import { wordsOf } from "../writer/Drain.ts"
+import { retryClass } from "../writer/RetryClass.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import { type IngestContext, type Ingested, planning } from "./IngestPlan.ts"
 import * as Statements from "./IngestStatements.ts"

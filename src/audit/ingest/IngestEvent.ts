@@ -1,7 +1,7 @@
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
-import type { EncodedEvent } from "../event/AuditRow.ts"
-import { encodeCanonical } from "../event/CanonicalJson.ts"
-import { encodeEvent } from "../event/EventEncoding.ts"
+import type { EncodedEvent } from "../encoding/AuditRow.ts"
+import { encodeCanonical } from "../encoding/CanonicalJson.ts"
+import { encodeEvent } from "../encoding/EventEncoding.ts"
 
 /** An event as a client of the ingest tells it. All of it is the client's claim. */
 export interface IngestEvent {

@@ -1,6 +1,7 @@
-import type { Steps } from "../../platform/Turns.ts"
-import type { AuditId } from "../event/AuditId.ts"
-import { type HashedRow, makeRow } from "../event/AuditRow.ts"
+import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
+import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import { type HashedRow, makeRow } from "../encoding/AuditRow.ts"
 import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
 import type * as Statements from "./IngestStatements.ts"
 
@@ -22,9 +23,6 @@ export type Ingested =
       /** Not seen before in what is kept. What is not kept is new each time that it comes: nothing remembers it. */
       readonly isNew: boolean
     }
-
-/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
-export const keptConflicts = 16
 
 export interface IngestContext {
   /** For the source of an identity that has none. */

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Connection } from "../../platform/Connection.ts"
-import { AuditId } from "../event/AuditId.ts"
-import { canonicalJson, type HashedRow } from "../event/AuditRow.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import { AuditId } from "../encoding/AuditId.ts"
+import { canonicalJson, type HashedRow } from "../encoding/AuditRow.ts"
 
 /** Two that come at once agree on one: the unique index says so. */
 const makeSourceStatement = `

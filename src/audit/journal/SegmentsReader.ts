@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { turn } from "../../platform/Turns.ts"
+import { turn } from "../../platform/os/EventLoop.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import type { JournalFrame, JournalReader } from "./JournalReader.ts"
 import * as Quarantine from "./Quarantine.ts"

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { TrailUnreachable } from "../AuditReader.ts"
-import { AuditLedger } from "../ledger/AuditLedger.ts"
+import { AuditLedger } from "../sources/AuditLedger.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
 import { ledgerOperations, type Operation } from "./TrailProtocol.ts"
 

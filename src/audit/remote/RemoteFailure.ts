@@ -1,8 +1,8 @@
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { DatabaseError } from "../../platform/DatabaseError.ts"
-import { sourceOfAnother } from "../losses/SourceOfAnother.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { sourceOfAnother } from "../recovery/SourceOfAnother.ts"
 
 const Refusal = Schema.parseJson(
   Schema.Struct({ error: Schema.Struct({ code: Schema.String, message: Schema.String }) })

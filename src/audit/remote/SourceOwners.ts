@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 
 /** Somebody asked to write for a source that is not theirs. */

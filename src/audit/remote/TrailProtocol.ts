@@ -1,11 +1,11 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { DatabaseError } from "../../platform/DatabaseError.ts"
-import type { Steps } from "../../platform/Turns.ts"
+import type { Steps } from "../../platform/os/EventLoop.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { TrailUnreachable } from "../AuditReader.ts"
-import { AuditId } from "../event/AuditId.ts"
-import { canonicalJson, type HashedRow, rowOf } from "../event/AuditRow.ts"
-import { LedgerSource } from "../ledger/AuditLedger.ts"
+import { AuditId } from "../encoding/AuditId.ts"
+import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
+import { LedgerSource } from "../sources/AuditLedger.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
   typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value

@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** The writers that ask over HTTP: one that gave up must not have a request of its own, still on its way, written later. */
 export interface Writers {

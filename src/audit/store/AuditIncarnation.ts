@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Connection } from "../../platform/Connection.ts"
-import { AuditId } from "../event/AuditId.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import { AuditId } from "../encoding/AuditId.ts"
 import type { CheckedRange, Incarnation, LeftCounts, Located, SignOff } from "./AuditStore.ts"
 import { beginBounded } from "./AuditWrites.ts"
 

@@ -1,8 +1,8 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import type { AuditId } from "../event/AuditId.ts"
-import type { HashedRow } from "../event/AuditRow.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
 
 /** One life of a process, from start to end. */
 export interface Incarnation {
@@ -73,7 +73,7 @@ export interface Located {
  * Where rows go, of this incarnation and of the dead ones whose journals it drains: writers take turns. An error of phase `commit` leaves the outcome unknown: the same ids have to be sent again with
  * `certain: false`. At any other error nothing was written.
  */
-export class AuditStore extends Context.Tag("audit/AuditStore")<
+export class AuditStore extends Context.Tag("audit/store/AuditStore")<
   AuditStore,
   {
     /** The id of the trail that the database holds, a uuid. */

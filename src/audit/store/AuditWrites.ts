@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Connection } from "../../platform/Connection.ts"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
-import { canonicalJson, type HashedRow } from "../event/AuditRow.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { canonicalJson, type HashedRow } from "../encoding/AuditRow.ts"
 import type { Appended, Rejection } from "./AuditStore.ts"
 import { copyColumns, copyPieces } from "./CopyText.ts"
 

@@ -1,4 +1,4 @@
-import type { HashedRow } from "../event/AuditRow.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
 
 /** In the order of `copyLine`. */
 export const copyColumns =

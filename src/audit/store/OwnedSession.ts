@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type Connection, type ConnectOptions, connect } from "../../platform/Connection.ts"
-import { DatabaseError } from "../../platform/DatabaseError.ts"
+import { type Connection, type ConnectOptions, connect } from "../../platform/postgres/Connection.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** One session, opened when it is needed and again when it was lost. */
 export interface OwnedSession {

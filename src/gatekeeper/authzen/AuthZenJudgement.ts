@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { turn } from "../../platform/Turns.ts"
+import { turn } from "../../platform/os/EventLoop.ts"
 import { type AccessControl, type Allowed, type AskedFor, type Decided, notGiven } from "../AccessControl.ts"
 import { claimedOf, type Evaluations, parseEvaluation, type RawEvaluation, subjectOf } from "./AuthZenRequest.ts"
 

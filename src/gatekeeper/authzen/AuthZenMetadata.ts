@@ -1,8 +1,8 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { Settings } from "../../platform/config/Settings.ts"
 import { Addresses } from "../../platform/http/Addresses.ts"
-import { Settings } from "../../platform/Settings.ts"
 
 /**
  * Where others reach this policy decision point: as the setting says, else where it listens. Never what a request's `Host` says:

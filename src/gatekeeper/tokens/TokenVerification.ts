@@ -9,7 +9,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify
 } from "jose"
-import { sharedAlgorithm, type TokenSettings } from "../../platform/TokenSettings.ts"
+import { sharedAlgorithm, type TokenSettings } from "../../platform/config/TokenSettings.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"

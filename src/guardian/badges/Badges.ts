@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { DatabaseError } from "../../platform/DatabaseError.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bounded, type DatabaseUnavailable, store } from "../Store.ts"
 
 const BadgeRow = Schema.Struct({

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Settings } from "../../platform/Settings.ts"
+import { Settings } from "../../platform/config/Settings.ts"
 import { readKey } from "./KeyMaterial.ts"
 
 /** A key under `GRAVITAS_HOME` cannot be read, is none, or cannot be made. */

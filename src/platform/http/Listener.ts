@@ -6,13 +6,19 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { markCutOff, whyCutOff } from "./CutOff.ts"
-import { type ErrorFields, errorText, noFields } from "./ErrorBody.ts"
+import { markCutOff, whyCutOff } from "./DisconnectReason.ts"
+import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
+import {
+  maximumHeaderBytes,
+  namesNoHost,
+  refuseHostless,
+  refuseUnreadable,
+  requestTimedOut
+} from "./MalformedRequest.ts"
 import { assignRequestId } from "./RequestId.ts"
 import type { RouteTable } from "./RouteTable.ts"
 import { admitTraceContext } from "./TraceContext.ts"
-import { maximumHeaderBytes, namesNoHost, refuseHostless, refuseUnreadable, requestTimedOut } from "./Unreadable.ts"
 
 /** The port of a service could not be opened. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {

@@ -2,7 +2,7 @@ import type * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { appVersion } from "../AppVersion.ts"
+import { appVersion } from "../config/AppVersion.ts"
 import { type Json, type Operation, operation, otherErrors, referenced } from "./OpenApiOperation.ts"
 
 type Document = Readonly<Record<string, unknown>> & {

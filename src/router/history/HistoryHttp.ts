@@ -4,10 +4,10 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { Gatekeeper } from "../../peers/Gatekeeper.ts"
-import { reading } from "../Reading.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { historyResource } from "../models/ShellResource.ts"
+import { authorizedRead } from "../route/AuthorizedRead.ts"
 import { refused } from "../route/RouteRefused.ts"
-import { historyResource } from "../route/ShellResource.ts"
 import { History, type HistoryQuery, type HistoryRow } from "./History.ts"
 import { cursorOf, parseHistoryQuery } from "./HistoryQuery.ts"
 
@@ -35,7 +35,7 @@ const search = (request: HttpServerRequest.HttpServerRequest): string => {
 
 /** `GET /v1/history`. */
 export const makeHistory = Effect.gen(function* () {
-  const gatekeeper = yield* Gatekeeper
+  const gatekeeper = yield* GatekeeperClient
   const trail = yield* AuditLog
   const history = yield* History
 
@@ -56,7 +56,7 @@ export const makeHistory = Effect.gen(function* () {
     const query = parseHistoryQuery(new URLSearchParams(search(request)))
     // A question that cannot be read is asked about nobody's history, so that who asked it is known and recorded.
     const resource = Either.isLeft(query) ? "history/%" : historyResource(query.right.ghost)
-    return reading(
+    return authorizedRead(
       gatekeeper,
       trail,
       request,

@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import { parseDuration } from "../../platform/Setting.ts"
+import { parseDuration } from "../../platform/config/Setting.ts"
 import type { Timeouts } from "./Catalog.ts"
 import type { ModelsReading } from "./ModelsReading.ts"
 

@@ -1,10 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { all, openLetters } from "../../support/DeadLetters.ts"
+import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "../../support/Ingests.ts"
 import { tcpProxy } from "../../support/TcpProxy.ts"
-import { all, openLetters } from "../letters/Letters.ts"
-import { gatekeeperDatabase, ledgerOf, query } from "../Trail.ts"
-import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "./Ingests.ts"
+import { gatekeeperDatabase, ledgerOf, query } from "../../support/Trail.ts"
 
 it.scopedLive("an event is recorded once under its key, and says who brought it where the client cannot write", () =>
   Effect.gen(function* () {

@@ -1,9 +1,9 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { keptConflicts } from "../../../src/audit/ingest/IngestPlan.ts"
-import { gatekeeperDatabase, query, withLogs } from "../Trail.ts"
-import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "./Ingests.ts"
+import { keptConflicts } from "../../../src/contracts/gatekeeper/IngestSchemas.ts"
+import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "../../support/Ingests.ts"
+import { gatekeeperDatabase, query, withLogs } from "../../support/Trail.ts"
 
 it.scopedLive(
   "another event under a used key hides nothing: the first stands, the other is kept as a dead letter, once",

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
-import { makeUuidV7 } from "../../../src/audit/event/UuidV7.ts"
+import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import { planning } from "../../../src/audit/ingest/IngestPlan.ts"
-import { batchOf } from "./Ingests.ts"
+import { batchOf } from "../../support/Ingests.ts"
 
 it("rows are made in steps, so that a batch holds nobody up", () => {
   const steps = planning(

@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as OsLock from "../../../src/platform/OsLock.ts"
-import { adopted, appendMany, journalFolder, live } from "./Lives.ts"
+import * as OsLock from "../../../src/platform/os/OsLock.ts"
+import { adopted, appendMany, journalFolder, live } from "../../support/JournalFixture.ts"
 
 it.scopedLive("a start removes what starts left that were killed long ago, and nothing that may be in the making", () =>
   Effect.gen(function* () {

@@ -1,8 +1,17 @@
 import * as Fs from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { faultyDisk } from "./FaultyDisk.ts"
-import { adopted, appendMany, journalFolder, jsonOf, live, readAll, segmentsIn, synced } from "./Lives.ts"
+import { faultyDisk } from "../../support/FaultyDisk.ts"
+import {
+  adopted,
+  appendMany,
+  journalFolder,
+  jsonOf,
+  live,
+  readAll,
+  segmentsIn,
+  synced
+} from "../../support/JournalFixture.ts"
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, place) => from + place)
 

@@ -3,8 +3,18 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { maxHeader } from "../../../src/audit/journal/SegmentHeader.ts"
-import { failure, faultyDisk } from "./FaultyDisk.ts"
-import { adopted, appendMany, bytesIn, journalFolder, jsonOf, live, readAll, segmentsIn, synced } from "./Lives.ts"
+import { failure, faultyDisk } from "../../support/FaultyDisk.ts"
+import {
+  adopted,
+  appendMany,
+  bytesIn,
+  journalFolder,
+  jsonOf,
+  live,
+  readAll,
+  segmentsIn,
+  synced
+} from "../../support/JournalFixture.ts"
 
 /** More than a header can name. */
 const failures = 700

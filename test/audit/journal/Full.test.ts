@@ -3,8 +3,17 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import {
+  adopted,
+  appendMany,
+  bytesIn,
+  journalFolder,
+  jsonOf,
+  live,
+  readAll,
+  synced
+} from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { adopted, appendMany, bytesIn, journalFolder, jsonOf, live, readAll, synced } from "./Lives.ts"
 
 /** Appends from `from` on until the journal refuses; gives the numbers that it took, and why it refused. */
 const fill = (journal: Parameters<typeof appendMany>[0], from: number) => {

@@ -3,7 +3,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { appendMany, journalFolder, live } from "./Lives.ts"
+import { appendMany, journalFolder, live } from "../../support/JournalFixture.ts"
 
 const never = () => new Promise<never>(() => {})
 

@@ -2,8 +2,8 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { maxHeader } from "../../../src/audit/journal/SegmentHeader.ts"
-import { failure } from "./FaultyDisk.ts"
-import { adopted, appendMany, journalFolder, jsonOf, live, readAll } from "./Lives.ts"
+import { failure } from "../../support/FaultyDisk.ts"
+import { adopted, appendMany, journalFolder, jsonOf, live, readAll } from "../../support/JournalFixture.ts"
 
 it.scopedLive.each([true, false])(
   "more failed files than a header can name are never taken for events (files can be removed: %s)",

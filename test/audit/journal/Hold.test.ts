@@ -6,8 +6,8 @@ import * as Segments from "../../../src/audit/journal/Segments.ts"
 import * as SegmentWriter from "../../../src/audit/journal/SegmentWriter.ts"
 import * as Unsynced from "../../../src/audit/journal/Unsynced.ts"
 import * as WriteThrough from "../../../src/audit/journal/WriteThrough.ts"
+import { identityOf, jsonOf } from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { identityOf, jsonOf } from "./Lives.ts"
 
 /** A writer of which one event waits for a disk that hangs until it is healed. */
 const hanging = Effect.gen(function* () {

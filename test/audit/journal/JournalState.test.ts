@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import * as JournalState from "../../../src/audit/journal/JournalState.ts"
-import { identityOf } from "./Lives.ts"
+import { identityOf } from "../../support/JournalFixture.ts"
 
 const identity = identityOf("3f1c9c1e-0000-4000-8000-000000000001")
 const valuesOf = (lastSeq: number): JournalState.StateValues => ({

@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { adopted, journalFolder, jsonOf, readAll } from "../../support/JournalFixture.ts"
 import { commandFor } from "../../support/Program.ts"
-import { adopted, journalFolder, jsonOf, readAll } from "./Lives.ts"
 
 /** A process that appends until it is killed, so many milliseconds after its first word; gives what it had printed. */
 const killed = (directory: string, source: string, mode: string, millis: number) =>

@@ -7,7 +7,15 @@ import { list } from "../../../src/audit/journal/DeadJournal.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { stateName } from "../../../src/audit/journal/StateFile.ts"
-import { adopted, appendMany, identityOf, journalFolder, live, readAll, takeOver } from "./Lives.ts"
+import {
+  adopted,
+  appendMany,
+  identityOf,
+  journalFolder,
+  live,
+  readAll,
+  takeOver
+} from "../../support/JournalFixture.ts"
 
 const other = "99999999-9999-4999-8999-999999999999"
 

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as DeadJournal from "../../../src/audit/journal/DeadJournal.ts"
 import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
+import type { Faults } from "../../support/FaultyDisk.ts"
+import { damage, type Injuries, injuries } from "../../support/FileCorruption.ts"
+import { bytesIn, readAll, segmentsIn, trail } from "../../support/JournalFixtures.ts"
+import { type Life, live } from "../../support/JournalModel.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import type { Faults } from "./FaultyDisk.ts"
-import { damage, type Injuries, injuries } from "./Injuries.ts"
-import { bytesIn, readAll, segmentsIn, trail } from "./Left.ts"
-import { type Life, live } from "./ModelLife.ts"
 
 type Step =
   | { readonly do: "append"; readonly texts: ReadonlyArray<string> }

@@ -3,8 +3,16 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { failure } from "./FaultyDisk.ts"
-import { adopted, appendMany, journalFolder, live, readAll, segmentsIn, takeOver } from "./Lives.ts"
+import { failure } from "../../support/FaultyDisk.ts"
+import {
+  adopted,
+  appendMany,
+  journalFolder,
+  live,
+  readAll,
+  segmentsIn,
+  takeOver
+} from "../../support/JournalFixture.ts"
 
 /** A journal in the midst of whose only segment a byte is damaged. */
 const damaged = Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as SegmentHeader from "../../../src/audit/journal/SegmentHeader.ts"
-import { identityOf } from "./Lives.ts"
+import { identityOf } from "../../support/JournalFixture.ts"
 
 const header: SegmentHeader.SegmentHeader = {
   ...identityOf("3f1c9c1e-0000-4000-8000-000000000001"),

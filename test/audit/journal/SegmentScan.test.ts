@@ -6,8 +6,8 @@ import * as FastCheck from "effect/FastCheck"
 import * as Frame from "../../../src/audit/journal/Frame.ts"
 import { nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import * as SegmentScan from "../../../src/audit/journal/SegmentScan.ts"
+import { jsonOf } from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { jsonOf } from "./Lives.ts"
 
 const seed = 0x1234_5678
 

@@ -1,8 +1,17 @@
 import * as Fs from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { faultyDisk } from "./FaultyDisk.ts"
-import { adopted, appendMany, bytesIn, journalFolder, live, readAll, segmentsIn, synced } from "./Lives.ts"
+import { faultyDisk } from "../../support/FaultyDisk.ts"
+import {
+  adopted,
+  appendMany,
+  bytesIn,
+  journalFolder,
+  live,
+  readAll,
+  segmentsIn,
+  synced
+} from "../../support/JournalFixture.ts"
 
 describe("a segment that is written anew because its write-through failed", () => {
   const half = Effect.gen(function* () {

@@ -4,9 +4,9 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import * as StateFile from "../../../src/audit/journal/StateFile.ts"
+import { faultyDisk } from "../../support/FaultyDisk.ts"
+import { adopted, identityOf, journalFolder, live } from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { faultyDisk } from "./FaultyDisk.ts"
-import { adopted, identityOf, journalFolder, live } from "./Lives.ts"
 
 it.scopedLive("a state whose first write failed leaves neither a file nor an open descriptor", () =>
   Effect.gen(function* () {

@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { failure } from "./FaultyDisk.ts"
-import { adopted, appendMany, journalFolder, live, takeOver } from "./Lives.ts"
+import { failure } from "../../support/FaultyDisk.ts"
+import { adopted, appendMany, journalFolder, live, takeOver } from "../../support/JournalFixture.ts"
 
 const blind = {
   ...nodeFiles,

@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { withLogs } from "../Trail.ts"
-import { appendMany, journalFolder, jsonOf, live } from "./Lives.ts"
+import { appendMany, journalFolder, jsonOf, live } from "../../support/JournalFixture.ts"
+import { withLogs } from "../../support/Trail.ts"
 
 it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
   withLogs((lines) =>

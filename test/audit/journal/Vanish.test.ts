@@ -4,7 +4,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Journal from "../../../src/audit/journal/Journal.ts"
-import { adopted, appendMany, journalFolder, live, readAll, synced, takeOver } from "./Lives.ts"
+import { adopted, appendMany, journalFolder, live, readAll, synced, takeOver } from "../../support/JournalFixture.ts"
 
 const isThere = (path: string) =>
   Effect.promise(() =>

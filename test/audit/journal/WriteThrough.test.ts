@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { appendMany, journalFolder, jsonOf, live, synced } from "./Lives.ts"
+import { appendMany, journalFolder, jsonOf, live, synced } from "../../support/JournalFixture.ts"
 
 /** A disk that answers each fdatasync of a segment when it is told to, and from `free` on by itself. */
 const slowDisk = () => {

@@ -2,7 +2,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
 import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
-import { identityOf, jsonOf } from "./Lives.ts"
+import { identityOf, jsonOf } from "../../support/JournalFixture.ts"
 
 const [directory = "", source = "", mode = "journal"] = process.argv.slice(2)
 

@@ -4,13 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
-import { AuditLedger } from "../../../src/audit/ledger/AuditLedger.ts"
 import * as LateAuditLog from "../../../src/audit/remote/LateAuditLog.ts"
+import { AuditLedger } from "../../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
-import { DatabaseError } from "../../../src/platform/DatabaseError.ts"
-import { anEvent } from "../Events.ts"
-import { defaults, gatekeeperDatabase, ledgerOf, query, settled, withLogs } from "../Trail.ts"
+import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
+import { anEvent } from "../../support/AuditEvents.ts"
+import { defaults, gatekeeperDatabase, ledgerOf, query, settled, withLogs } from "../../support/Trail.ts"
 
 it.scopedLive("a trail that comes late is waited for whatever comes between, a defect too, and each time said", () =>
   withLogs((lines) =>

@@ -6,9 +6,9 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as RemoteAuditLedger from "../../../src/audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../../../src/audit/remote/RemoteAuditStore.ts"
+import { rowsOf } from "../../support/AuditEvents.ts"
+import { httpFront } from "../../support/FaultyHttpProxy.ts"
 import { Gravitas, rowsOf as query, tokenOf } from "../../support/Gravitas.ts"
-import { httpFront } from "../../support/HttpFront.ts"
-import { rowsOf } from "../Events.ts"
 
 const certain = { certain: true }
 const doubtful = { certain: false }

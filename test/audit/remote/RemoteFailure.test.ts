@@ -1,10 +1,10 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
-import { nextMove } from "../../../src/audit/drain/NextMove.ts"
-import { freshPiece } from "../../../src/audit/drain/Piece.ts"
 import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
-import { rowsOf } from "../Events.ts"
+import { nextMove } from "../../../src/audit/writer/NextMove.ts"
+import { freshPiece } from "../../../src/audit/writer/Piece.ts"
+import { rowsOf } from "../../support/AuditEvents.ts"
 
 const piece = freshPiece(rowsOf(4))
 

@@ -2,10 +2,10 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
 import { tcpProxy } from "../../support/TcpProxy.ts"
-import { anEvent, rowsOf } from "../Events.ts"
-import { gatekeeperDatabase, query, recordedIds } from "../Trail.ts"
+import { gatekeeperDatabase, query, recordedIds } from "../../support/Trail.ts"
 
 const certain = { certain: true }
 const doubtful = { certain: false }

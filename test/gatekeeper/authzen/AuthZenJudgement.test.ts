@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
 import { asking, judge } from "../../../src/gatekeeper/authzen/AuthZenJudgement.ts"
-import { full, scene } from "../Scene.ts"
+import { full, scene } from "../../support/AccessControlFixture.ts"
 
 /** Judges as the handlers do, once `caller` may ask. */
 const judging = (...of: Parameters<typeof scene>) => {

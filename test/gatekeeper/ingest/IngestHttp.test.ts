@@ -2,8 +2,8 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
 import { ingestEvents } from "../../../src/gatekeeper/ingest/IngestHttp.ts"
-import { scene } from "../Scene.ts"
-import { serving } from "../Serving.ts"
+import { scene } from "../../support/AccessControlFixture.ts"
+import { serving } from "../../support/GatekeeperServing.ts"
 
 it.scopedLive("a batch lets others go first while it is read", () =>
   Effect.gen(function* () {

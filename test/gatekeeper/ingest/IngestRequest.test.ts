@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
 import { readingIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
-import { atOnce } from "../../../src/platform/Turns.ts"
+import { atOnce } from "../../../src/platform/os/EventLoop.ts"
 
 const event = { id: "1", action: "deploy", resource: "sites/a" }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { explain } from "../../../src/gatekeeper/policy/Explanation.ts"
 import { decide, matchesResource, type Policy } from "../../../src/gatekeeper/policy/Policy.ts"
-import { policyOf } from "../Policies.ts"
+import { policyOf } from "../../support/Policies.ts"
 
 const policy: Policy = policyOf(
   {

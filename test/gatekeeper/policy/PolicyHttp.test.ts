@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
 import { explainAccess } from "../../../src/gatekeeper/policy/PolicyHttp.ts"
+import { full, scene } from "../../support/AccessControlFixture.ts"
+import { serving } from "../../support/GatekeeperServing.ts"
 import { request } from "../../support/Gravitas.ts"
-import { full, scene } from "../Scene.ts"
-import { serving } from "../Serving.ts"
 
 describe("POST /explain", () => {
   it.scopedLive("withdraws the permission to read of another when the trail does not take the reading", () =>

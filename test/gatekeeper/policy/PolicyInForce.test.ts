@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
-import { AuditId } from "../../../src/audit/event/AuditId.ts"
+import { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import { PolicyInForce } from "../../../src/gatekeeper/policy/PolicyInForce.ts"
-import { Settings } from "../../../src/platform/Settings.ts"
+import { Settings } from "../../../src/platform/config/Settings.ts"
+import { full } from "../../support/AccessControlFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { full } from "../Scene.ts"
 
 const textOf = (resource: string) =>
   `groups: { readers: { permissions: [{ action: read, resource: ${resource} }] } }\nghost_mappings: { Scout: [readers] }\n`

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { decide, type Permission, type Policy, type Question } from "../../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../../src/gatekeeper/policy/PolicyIndex.ts"
-import { policyOf } from "../Policies.ts"
+import { policyOf } from "../../support/Policies.ts"
 
 const fc = FastCheck
 

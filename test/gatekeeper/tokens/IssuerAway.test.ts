@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { issuerKey, jwksServer } from "../../support/Jwks.ts"
-import { tokensOf } from "./TokensOf.ts"
+import { tokensOf } from "../../support/TokensOf.ts"
 
 setFlagsFromString("--expose-gc")
 const collect: Effect.Effect<void> = Effect.sync(runInNewContext("gc"))

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
 import { issuerKey, jwksServer } from "../../support/Jwks.ts"
-import { tokensOf } from "./TokensOf.ts"
+import { tokensOf } from "../../support/TokensOf.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 const now = Math.floor(Date.now() / 1000)

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import type { AuditCounters, AuditStatus } from "../../../src/audit/AuditStatus.ts"
-import type { LedgerSource } from "../../../src/audit/ledger/AuditLedger.ts"
+import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
 import { pipelineView } from "../../../src/gatekeeper/trail/PipelineView.ts"
 
 const source = crypto.randomUUID()

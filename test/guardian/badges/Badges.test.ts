@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Badges } from "../../../src/guardian/badges/Badges.ts"
-import { guardianRooms } from "../../support/GuardianRooms.ts"
+import { guardianRooms } from "../../support/GuardianLayers.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const badgesOnFreshDatabase = Layer.unwrapEffect(

@@ -8,7 +8,7 @@ import { Certificates } from "../../../src/guardian/certificates/Certificates.ts
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { store } from "../../../src/guardian/Store.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
-import { guardianRooms } from "../../support/GuardianRooms.ts"
+import { guardianRooms } from "../../support/GuardianLayers.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 describe("Certificates", () => {

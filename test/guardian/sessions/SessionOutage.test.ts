@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { Sessions } from "../../../src/guardian/sessions/Sessions.ts"
-import { guardianRooms } from "../../support/GuardianRooms.ts"
+import { guardianRooms } from "../../support/GuardianLayers.ts"
 import { testPostgres } from "../../support/TestPostgres.ts"
 
 describe("A start of a session", () => {

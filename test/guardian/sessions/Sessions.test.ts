@@ -10,9 +10,9 @@ import type * as Redacted from "effect/Redacted"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { Sessions, type Starting } from "../../../src/guardian/sessions/Sessions.ts"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
-import { guardianRooms } from "../../support/GuardianRooms.ts"
+import { guardianRooms } from "../../support/GuardianLayers.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 class Url extends Context.Tag("test/Url")<Url, Redacted.Redacted>() {}

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { connect } from "../../../src/platform/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../support/Fixture.ts"
 
 const sessions = (url: Redacted.Redacted, condition: string) =>
   ask(

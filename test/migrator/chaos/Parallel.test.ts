@@ -1,9 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
-import { migrate } from "../../../src/migrator/run/SchemaRun.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migrate } from "../../../src/migrator/apply/Migrate.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import {
   ask,
   environment,
@@ -14,7 +13,8 @@ import {
   revision,
   tableA,
   tablesOf
-} from "../support/Fixture.ts"
+} from "../../support/migrator/Fixture.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
 
 describe("two services on one database", () => {
   it.scopedLive("migrate at the same time: neither waits for the other's lock", () =>

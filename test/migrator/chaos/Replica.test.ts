@@ -4,11 +4,11 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { EmbeddedPostgres } from "../../../src/embedded-postgres/EmbeddedPostgres.ts"
 import * as Migrator from "../../../src/migrator/Migrator.ts"
-import { EmbeddedPostgres } from "../../../src/platform/EmbeddedPostgres.ts"
+import { ask, environment, migrateRouter, migrationsOf, quiet, tableA, write } from "../../support/migrator/Fixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { testSettings } from "../../support/TestPostgres.ts"
-import { ask, environment, migrateRouter, migrationsOf, quiet, tableA, write } from "../support/Fixture.ts"
 
 describe("a replica", () => {
   it.scopedLive(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { race, starter } from "../../support/migrator/Starters.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { race, starter } from "../support/Starters.ts"
 
 /** Milliseconds before each of eight starts: at once, in a row, two waves, one late, one early. */
 const timings: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [

@@ -1,10 +1,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
-import { Repair, repair } from "../../../src/migrator/recovery/Repair.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
+import { Repair, repair } from "../../../src/migrator/recover/Repair.ts"
+import {
+  ask,
+  environment,
+  migrateRouter,
+  migrationsOf,
+  quiet,
+  revision,
+  tableA
+} from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
-import { ask, environment, migrateRouter, migrationsOf, quiet, revision, tableA } from "../support/Fixture.ts"
 import { moves, walk } from "./Walk.ts"
 
 describe("a session that ends between a concurrent drop and its record", () => {

@@ -7,8 +7,8 @@ import * as Layer from "effect/Layer"
 import { History } from "../../../src/router/history/History.ts"
 import { HistoryWriter, standardOptions } from "../../../src/router/history/HistoryWriter.ts"
 import { routerUp } from "../../support/RouterSchema.ts"
+import { row } from "../../support/router/HistoryRow.ts"
 import { testPostgres } from "../../support/TestPostgres.ts"
-import { row } from "../support/HistoryRow.ts"
 
 describe("a message that is sent again", () => {
   it.scopedLive(

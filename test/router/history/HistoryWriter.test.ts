@@ -6,10 +6,10 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { DatabaseError } from "../../../src/platform/DatabaseError.ts"
+import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { History, type NewHistoryRow } from "../../../src/router/history/History.ts"
 import { HistoryWriter, lost, standardOptions } from "../../../src/router/history/HistoryWriter.ts"
-import { row } from "../support/HistoryRow.ts"
+import { row } from "../../support/router/HistoryRow.ts"
 
 const away = new DatabaseError({ phase: "statement", reason: "away" })
 const refusing = new DatabaseError({ phase: "statement", reason: "no", sqlstate: "23514" })

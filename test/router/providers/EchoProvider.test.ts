@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { makeEchoProvider } from "../../../src/router/providers/EchoProvider.ts"
-import { callOf } from "../support/Calls.ts"
+import { callOf } from "../../support/router/Calls.ts"
 
 const echo = makeEchoProvider("echo")
 const pieces = (model: string, question: string, fields = {}) =>

@@ -1,9 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { callOf } from "../support/Calls.ts"
-import { choice, providerOf, secret } from "../support/OpenAi.ts"
-import { answering, delta, events, type Script, streaming, upstream, usageChunk } from "../support/Upstream.ts"
+import { callOf } from "../../support/router/Calls.ts"
+import { choice, providerOf, secret } from "../../support/router/OpenAi.ts"
+import {
+  answering,
+  delta,
+  events,
+  type Script,
+  streaming,
+  upstream,
+  usageChunk
+} from "../../support/router/Upstream.ts"
 
 /** How Google says that a key is none: by the status of a request that it does not take. */
 const keyError = {

@@ -6,8 +6,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
-import { callOf } from "../support/Calls.ts"
-import { choice, providerOf, secret, specOf } from "../support/OpenAi.ts"
+import { callOf } from "../../support/router/Calls.ts"
+import { choice, providerOf, secret, specOf } from "../../support/router/OpenAi.ts"
 import {
   answering,
   completion,
@@ -17,7 +17,7 @@ import {
   streaming,
   upstream,
   usageChunk
-} from "../support/Upstream.ts"
+} from "../../support/router/Upstream.ts"
 
 const wordsFrom = (script: Script) =>
   Effect.gen(function* () {

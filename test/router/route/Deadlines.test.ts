@@ -7,8 +7,8 @@ import * as Stream from "effect/Stream"
 import { standardTimeouts } from "../../../src/router/models/TimeoutsReading.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Deadlines.ts"
-import { callOf } from "../support/Calls.ts"
-import { delta, events, type Script, type Upstream, upstream, usageChunk } from "../support/Upstream.ts"
+import { callOf } from "../../support/router/Calls.ts"
+import { delta, events, type Script, type Upstream, upstream, usageChunk } from "../../support/router/Upstream.ts"
 
 const providerOf = ({ baseUrl }: Upstream) =>
   makeOpenAiProvider(

@@ -1,0 +1,83 @@
+import type { ServiceName } from "../domain/Service.ts"
+import { serviceNames, titleOf } from "../domain/Service.ts"
+import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
+import type { Address } from "../platform/http/Addresses.ts"
+import type { ProgramLocation } from "./ProgramLocation.ts"
+
+export interface BannerFacts {
+  readonly addresses: ReadonlyMap<ServiceName, Address>
+  /** Without password. */
+  readonly databases: ReadonlyMap<ServiceName, string>
+  /** What a person should know of how it runs, such as where the embedded PostgreSQL keeps its data. */
+  readonly notes: ReadonlyArray<string>
+  /** None where no gatekeeper runs here or the policy lets nobody do anything. */
+  readonly example: Example | undefined
+}
+
+export interface Example {
+  readonly ghost: string
+  readonly action: string
+  readonly resource: string
+  /** Shell text that yields a token: the token itself on a terminal, a command substitution in a log. */
+  readonly token: string
+  /** What must hold where the request is pasted. */
+  readonly condition?: string
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
+/** A question that `policy` answers with yes, for whatever its file says; undefined where it allows nothing. */
+export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefined => {
+  for (const ghost of policy.ghostMappings.keys()) {
+    for (const { permission } of rulesOf(policy, ghost)) {
+      const resource = permission.resource === "*" ? "vaults/public" : permission.resource.replace(/\*$/, "example")
+      const question = { ghost, action: permission.action === "*" ? "read" : permission.action, resource }
+      if (decide(policy, { ...question, ghostId: ghost }).allowed) return question
+    }
+  }
+  return undefined
+}
+
+/**
+ * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log. Of
+ * `variables` none is secret.
+ */
+export const tokenSubstitution = (
+  place: ProgramLocation,
+  variables: Readonly<Record<string, string>>,
+  ghost: string
+): string => {
+  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}`)
+  const words = [...assignments, quoted(place.runner), quoted(place.program), "token", quoted(ghost)]
+  return `$(cd ${quoted(place.directory)} && ${words.join(" ")})`
+}
+
+const curl = (url: string, { action, resource, token }: Example): string =>
+  `curl -s ${url}/validate -H "Authorization: Bearer ${token}" -H 'content-type: application/json' ` +
+  `-d ${quoted(JSON.stringify({ action, resource }))}`
+
+/** What runs where, on which database, at which revision; and a first request to paste. */
+export const renderBanner = ({ addresses, databases, notes, example }: BannerFacts): string => {
+  const running = serviceNames.flatMap((service) => {
+    const address = addresses.get(service)
+    return address === undefined ? [] : [{ service, ...address }]
+  })
+  const nameWidth = Math.max(...running.map(({ service }) => service.length))
+  const urlWidth = Math.max(...running.map(({ url }) => url.length))
+  const lines = running.map(
+    ({ service, url, revision }) =>
+      `  ${titleOf(service).padEnd(nameWidth)}  ${url.padEnd(urlWidth)}  ` +
+      `schema ${service} at ${revision} in ${databases.get(service)}`
+  )
+  const gatekeeper = addresses.get("gatekeeper")
+  const request =
+    example === undefined || gatekeeper === undefined
+      ? []
+      : [
+          "",
+          `  Ask the gatekeeper, as ${example.ghost}${example.condition === undefined ? "" : ` (${example.condition})`}:`,
+          "",
+          `    ${curl(gatekeeper.url, example)}`
+        ]
+  return ["", "Gravitas is ready.", "", ...lines, ...notes.map((note) => `  ${note}`), ...request, ""].join("\n")
+}

@@ -1,0 +1,36 @@
+import * as Path from "node:path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ServiceName } from "../domain/Service.ts"
+import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
+import { embeddedServices, Settings } from "../platform/config/Settings.ts"
+import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { Database } from "../platform/postgres/Database.ts"
+
+/**
+ * `beneathPools` ends after the pools and before the embedded server.
+ *
+ * The database of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
+ *
+ * `join`: a command uses the embedded server that a running Gravitas keeps; a server wants one of its own.
+ */
+export const storage = <E = never, R = never>(
+  services: ReadonlyArray<ServiceName>,
+  options: { readonly join: boolean; readonly beneathPools?: Layer.Layer<never, E, R> }
+) =>
+  Layer.unwrapEffect(
+    Effect.map(Settings, (settings) => {
+      const database = Layer.provide(Database.layer(services), options.beneathPools ?? Layer.empty)
+      const isEmbedded = embeddedServices(settings).some((service) => services.includes(service))
+      if (!isEmbedded) return database
+      return Layer.provideMerge(
+        database,
+        EmbeddedPostgres.layer({
+          home: Path.resolve(settings.home),
+          join: options.join,
+          stopPatience: Duration.times(settings.shutdownDeadline, shutdownShares.postgres)
+        })
+      )
+    })
+  )

@@ -1,0 +1,202 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type { AuditEvent } from "../../domain/AuditEvent.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
+import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { registerWithin } from "../store/AuditIncarnation.ts"
+import type { Incarnation } from "../store/AuditStore.ts"
+import { advanceSource, beginBounded, conflictReason, insertTolerantly } from "../store/AuditWrites.ts"
+import { wordsOf } from "../writer/Drain.ts"
+import { retryClass } from "../writer/RetryClass.ts"
+
+/** What names a dead letter: the same id may have come with several contents. */
+export interface LetterKey {
+  readonly eventId: string
+  /** 64 hexadecimal digits. */
+  readonly leafHash: string
+}
+
+/**
+ * - `replayed`: its row was written from the original bytes.
+ * - `present`: the table held that very row, by a way that does not count.
+ * - `settled`: it was replayed before; nothing was done.
+ * - `refused`: the table holds another event under its id, or the bytes are no event.
+ * - `failed`: the table refused the row once more.
+ */
+export type ReplayOutcome = "replayed" | "present" | "settled" | "refused" | "failed"
+
+export interface Replayed extends LetterKey {
+  readonly outcome: ReplayOutcome
+  /** Why it was refused or failed. */
+  readonly detail: string | null
+  /** The event that says so in the trail; only a letter that was settled by this replay has one. */
+  readonly auditId: string | null
+}
+
+/** A dead letter as far as its replay goes. */
+export interface Letter extends LetterKey {
+  readonly source: string
+  readonly seq: number
+  readonly body: Uint8Array
+  readonly sqlstate: string | null
+  /** Some replay has brought it into the trail. */
+  readonly settled: boolean
+}
+
+/** The row that the bytes stand for, or why they are not that letter's event. */
+export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> => {
+  const row = rowOf(Buffer.from(letter.body).toString("utf8"))
+  if (row === undefined) return Either.left("its bytes are no canonical event")
+  const same =
+    row.id === letter.eventId &&
+    row.leafHash === letter.leafHash &&
+    row.source === letter.source &&
+    row.seq === letter.seq
+  return same ? Either.right(row) : Either.left("its bytes are of another event than the letter names")
+}
+
+/** The event that a replay leaves in the trail. */
+export const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
+  action: "audit/replay",
+  resource: `audit/dead-letters/${letter.eventId}`,
+  ghostId: null,
+  shellId: null,
+  result: "REPLAYED",
+  reason: `${by} brought a dead letter into the trail`,
+  requestId: null,
+  metadata: {
+    audit_id: letter.eventId,
+    leaf_hash: letter.leafHash,
+    source: letter.source,
+    seq: letter.seq,
+    refused_for: letter.sqlstate,
+    outcome,
+    by
+  }
+})
+
+/** The row is at fault, not the database or the role: others can be replayed. */
+const isOfRow = (error: DatabaseError): boolean =>
+  error.sqlstate !== undefined && retryClass(error) !== "transient" && !/^(28|3D|3F|42)/.test(error.sqlstate)
+
+const decodeLetters = Schema.decodeUnknown(
+  Schema.Array(
+    Schema.Struct({
+      source: Schema.String,
+      seq: Schema.NumberFromString,
+      body: Schema.Uint8ArrayFromSelf,
+      sqlstate: Schema.NullOr(Schema.String),
+      settled: Schema.Boolean
+    })
+  )
+)
+
+/** Held to the transaction's end: of several who replay one letter, the second finds it settled. */
+const lockStatement = "select pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_dead_letter ' || $1, 0))"
+
+const letterStatement = `
+  select source, seq, body, sqlstate, exists (
+    select from gatekeeper.audit_dead_letter_replay as replay
+    where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
+      and replay.outcome in ('replayed', 'present')
+  ) as settled
+  from gatekeeper.audit_dead_letter as letter
+  where event_id = $1 and leaf_hash = decode($2, 'hex')`
+
+const recordStatement = `
+  insert into gatekeeper.audit_dead_letter_replay (event_id, leaf_hash, by, outcome, detail)
+  values ($1, decode($2, 'hex'), $3, $4, $5)`
+
+/** Not the source's last word: whoever replays its letters is another. */
+const countStatement = `
+  insert into gatekeeper.audit_source as known (source, last_seq, committed, replayed) values ($1, $2, 1, 1)
+  on conflict (source) do update
+  set last_seq = greatest(known.last_seq, excluded.last_seq), committed = known.committed + 1, replayed = known.replayed + 1`
+
+export interface ReplayContext {
+  /** Of whoever replays. */
+  readonly incarnation: Incarnation
+  readonly by: string
+  readonly nextId: (now: number) => AuditId
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** The number of the next event of that incarnation. */
+  readonly seq: number
+  /** Milliseconds. */
+  readonly statementTimeout: number
+  /** The partition was asked for: without one the letter fails. */
+  readonly partitionAsked: boolean
+}
+
+/** The month of the row has no partition: nothing was changed, it can be made and the letter tried again. */
+export interface NoPartition {
+  readonly _tag: "NoPartition"
+  readonly error: DatabaseError
+}
+
+/**
+ * Replays one letter in one transaction: its row, the counters, the record of the replay and the event that tells of it are
+ * there together or not at all. Undefined when there is no such letter.
+ */
+export const replayLetter = (
+  connection: Connection,
+  key: LetterKey,
+  context: ReplayContext
+): Effect.Effect<Replayed | undefined, DatabaseError | NoPartition> => {
+  const { by, incarnation, now, seq } = context
+
+  /** A refused statement ends its transaction, unless a savepoint stands before it. */
+  const tried = <A>(statement: Effect.Effect<A, DatabaseError>) =>
+    connection.query("savepoint letter").pipe(
+      Effect.zipRight(Effect.either(statement)),
+      Effect.flatMap(
+        Either.match({
+          onRight: (value) => Effect.succeed(Either.right(value)),
+          onLeft: (error): Effect.Effect<Either.Either<A, string>, DatabaseError | NoPartition> => {
+            if (retryClass(error) === "partition" && !context.partitionAsked)
+              return Effect.fail({ _tag: "NoPartition", error })
+            if (!isOfRow(error)) return Effect.fail(error)
+            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(wordsOf(error)))
+          }
+        })
+      )
+    )
+
+  const tell = Effect.fnUntraced(function* (letter: Letter, outcome: "replayed" | "present") {
+    yield* connection.query(countStatement, [letter.source, letter.seq])
+    const identity = { id: context.nextId(now), timestamp: now, source: incarnation.source, seq }
+    const row = makeRow(encodeEvent(replayEvent(letter, outcome, by)), identity)
+    yield* insertTolerantly(connection, [row], by)
+    yield* registerWithin(connection, incarnation)
+    yield* advanceSource(connection, incarnation.source, seq, { committed: 1, deadLettered: 0, replayed: 0 })
+    return { ...key, outcome, detail: null, auditId: row.id }
+  })
+
+  const record = (outcome: ReplayOutcome, detail: string | null) =>
+    connection.query(recordStatement, [key.eventId, key.leafHash, by, outcome, detail])
+
+  const without = (outcome: "refused" | "failed", detail: string) =>
+    Effect.as(record(outcome, detail), { ...key, outcome, detail, auditId: null })
+
+  return Effect.gen(function* () {
+    yield* connection.query(beginBounded(context.statementTimeout))
+    yield* connection.query(lockStatement, [key.eventId])
+    const found = yield* connection.query(letterStatement, [key.eventId, key.leafHash])
+    const [rest] = yield* Effect.orDie(decodeLetters(found.rows))
+    if (rest === undefined) return undefined
+    const letter = { ...key, ...rest }
+    if (letter.settled) return { ...key, outcome: "settled" as const, detail: null, auditId: null }
+    const row = rowOfLetter(letter)
+    if (Either.isLeft(row)) return yield* without("refused", row.left)
+    const written = yield* tried(insertTolerantly(connection, [row.right], by))
+    if (Either.isLeft(written)) return yield* without("failed", written.left)
+    if (written.right.conflicts.length > 0) return yield* without("refused", conflictReason)
+    if (written.right.inserted === 1) return yield* tell(letter, "replayed")
+    yield* record("present", null)
+    return yield* tell(letter, "present")
+  }).pipe((body) => connection.transaction(body, { begun: true }))
+}

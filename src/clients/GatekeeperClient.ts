@@ -1,0 +1,114 @@
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
+import * as PeerCall from "./PeerCall.ts"
+import { type CallFailure, unavailable } from "./PeerCall.ts"
+import * as PeerHttp from "./PeerHttp.ts"
+import { PeerUnavailable } from "./PeerUnavailable.ts"
+import * as Outgoing from "./RequestHeaders.ts"
+import { locationOf } from "./ServiceUrl.ts"
+
+/** May the bearer of `authorization` do this? */
+export interface Question {
+  /** The value of the caller's `Authorization` header, as it came. */
+  readonly authorization: string | undefined
+  readonly requestId: string
+  readonly action: string
+  /** Canonical: `shells/<tier>/<model>`, `badges/<ghost>`, … */
+  readonly resource: string
+  /** For the decision's row in the trail. */
+  readonly metadata?: Readonly<Record<string, unknown>>
+}
+
+/** The gatekeeper allowed it; its row in the trail is `auditId`. */
+export interface Authorized {
+  readonly ghostId: string
+  readonly groups: ReadonlyArray<string>
+  readonly auditId: string
+}
+
+/** The gatekeeper refused, and recorded that: nobody is known (401), it is not allowed (403), or the question is none (422). */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  code: Schema.Literal("unauthenticated", "access_denied", "invalid_request"),
+  reason: Schema.String,
+  /** Of the gatekeeper's row. */
+  auditId: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+interface Declared {
+  readonly error: { readonly code: string; readonly message: string; readonly audit_id?: string | undefined }
+}
+
+const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
+  if (failure instanceof PeerUnavailable) return failure
+  if (!("error" in failure)) return unavailable("gatekeeper", failure)
+  const { audit_id: auditId, code, message } = failure.error
+  const recorded = auditId === undefined ? {} : { auditId }
+  switch (code) {
+    case "unauthenticated":
+    case "access_denied":
+    case "invalid_request":
+      return new NotAuthorized({ code, reason: message, ...recorded })
+    case "body_too_large":
+      return new NotAuthorized({ code: "invalid_request", reason: message, ...recorded })
+    default:
+      return new PeerUnavailable({ peer: "gatekeeper", reason: message })
+  }
+}
+
+/**
+ * Longer than what the gatekeeper takes for a token, shorter than the headers that it reads: what is passed on of a longer value is
+ * refused, and recorded, as one without a usable token. Whole, its headers could be more than those of the caller's request.
+ */
+const maximumAuthorization = 16 * 1024
+
+/** Asks the gatekeeper over HTTP, by the client that its contract yields. It records each decision itself. */
+export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
+  GatekeeperClient,
+  {
+    readonly authorize: (question: Question) => Effect.Effect<Authorized, NotAuthorized | PeerUnavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    GatekeeperClient,
+    Effect.gen(function* () {
+      const http = yield* Effect.context<HttpClient.HttpClient>()
+      const call = yield* PeerCall.make("gatekeeper")
+      // Made at the first question: a service of this process has a port only when it listens.
+      const client = yield* Effect.cached(
+        Effect.flatMap(yield* locationOf("gatekeeper"), (baseUrl) =>
+          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: Outgoing.carrying })
+        ).pipe(Effect.provide(http))
+      )
+      return {
+        authorize: Effect.fn("Gatekeeper.authorize", { kind: "client" })(function* (question) {
+          const { decisions } = yield* client
+          const { action, authorization, metadata, requestId, resource } = question
+          const allowed = yield* decisions
+            .validate({ payload: { action, resource, ...(metadata === undefined ? {} : { metadata }) } })
+            .pipe(
+              // A decision without a subject or a row is none.
+              Effect.filterOrFail(
+                ({ audit_id, ghost_id }) => ghost_id !== "" && audit_id !== "",
+                () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
+              ),
+              (asking) => call(asking, meaning),
+              Outgoing.withHeaders({
+                "x-request-id": requestId,
+                ...(authorization === undefined ? {} : { authorization: authorization.slice(0, maximumAuthorization) })
+              })
+            )
+          return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
+        })
+      }
+    })
+  ).pipe(Layer.provide(PeerHttp.layer))
+}

@@ -1,0 +1,154 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { WorkGroup } from "../contracts/guardian/GuardianApi.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import * as PeerCall from "./PeerCall.ts"
+import { type CallFailure, unavailable } from "./PeerCall.ts"
+import * as PeerHttp from "./PeerHttp.ts"
+import { PeerUnavailable } from "./PeerUnavailable.ts"
+import * as Outgoing from "./RequestHeaders.ts"
+import { locationOf } from "./ServiceUrl.ts"
+
+/** In whose name, and under which id, the guardian is asked. */
+export interface Asker {
+  readonly authorization: string | undefined
+  readonly requestId: string
+}
+
+/** The guardian says no: the agent has no certificate in force, its session exists, is unknown or over, or the asker may not ask. */
+export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
+  code: Schema.Literal(
+    "unauthenticated",
+    "access_denied",
+    "not_certified",
+    "session_exists",
+    "session_not_found",
+    "session_over",
+    "invalid_request"
+  ),
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+const isRefusal = Schema.is(GuardianRefused.fields.code)
+
+interface Declared {
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
+  if (!("error" in failure)) return unavailable("guardian", failure)
+  const { code, message } = failure.error
+  if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
+  return code === "body_too_large"
+    ? new GuardianRefused({ code: "invalid_request", reason: message })
+    : new PeerUnavailable({ peer: "guardian", reason: message })
+}
+
+/** Two heartbeats may be lost before the session is: the third comes before its time is over. */
+const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
+  Duration.max(Duration.times(timeout, 1 / 4), Duration.millis(100))
+
+/** Asks the guardian over HTTP, by the client that its contract yields. */
+export class GuardianClient extends Context.Tag("clients/GuardianClient")<
+  GuardianClient,
+  {
+    /** The certificate in force; `expiresAt` is ISO 8601. */
+    readonly certified: (
+      question: Asker & { readonly agent: string }
+    ) => Effect.Effect<{ readonly agent: string; readonly expiresAt: string }, GuardianRefused | PeerUnavailable>
+    readonly startSession: (
+      question: Asker & {
+        readonly agent: string
+        readonly sessionId: string
+        readonly metadata: Readonly<Record<string, unknown>>
+      }
+    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    /**
+     * Lets the guardian hear of a session, so that it does not expire, until this is interrupted or the guardian refuses: the refusal
+     * is what it gives. The first time after a quarter of `GUARDIAN_SESSION_TIMEOUT` as it is set here; from then on as the guardian
+     * itself says.
+     */
+    readonly keepAlive: (question: Asker & { readonly sessionId: string }) => Effect.Effect<GuardianRefused>
+    readonly endSession: (
+      question: Asker & { readonly sessionId: string }
+    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    GuardianClient,
+    Effect.gen(function* () {
+      const http = yield* Effect.context<HttpClient.HttpClient>()
+      const call = yield* PeerCall.make("guardian")
+      // Made at the first question: a service of this process has a port only when it listens.
+      const client = yield* Effect.cached(
+        Effect.flatMap(yield* locationOf("guardian"), (baseUrl) =>
+          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: Outgoing.carrying })
+        ).pipe(Effect.provide(http))
+      )
+      const { guardian } = yield* Settings
+
+      const inNameOf = ({ authorization, requestId }: Asker) =>
+        Outgoing.withHeaders({
+          "x-request-id": requestId,
+          ...(authorization === undefined ? {} : { authorization })
+        })
+
+      const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
+        question: Asker & { readonly sessionId: string }
+      ) {
+        const { work } = yield* client
+        return yield* work
+          .heartbeat({ payload: { session_id: question.sessionId } })
+          .pipe((asking) => call(asking, meaning), inNameOf(question))
+      })
+
+      return {
+        keepAlive: (question) => {
+          const beatAfter = (pause: Duration.Duration): Effect.Effect<GuardianRefused> =>
+            Effect.zipRight(Effect.sleep(pause), heartbeat(question)).pipe(
+              Effect.matchEffect({
+                onSuccess: ({ expires_at, last_seen_at }) =>
+                  beatAfter(pauseWithin(Duration.millis(Date.parse(expires_at) - Date.parse(last_seen_at)))),
+                onFailure: (failure) =>
+                  Effect.zipRight(
+                    Effect.logWarning(`Session ${question.sessionId} was not kept alive: ${failure.message}`),
+                    failure._tag === "PeerUnavailable" ? beatAfter(pause) : Effect.succeed(failure)
+                  )
+              })
+            )
+          return beatAfter(pauseWithin(guardian.sessionTimeout))
+        },
+        certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
+          const { work } = yield* client
+          const { agent, expires_at: expiresAt } = yield* work
+            .validate({ payload: { agent: question.agent } })
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
+          return { agent, expiresAt }
+        }),
+        startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
+          const { work } = yield* client
+          const { agent, metadata, sessionId } = question
+          yield* work
+            .startSession({ payload: { agent, session_id: sessionId, metadata } })
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
+        }),
+        endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
+          const { work } = yield* client
+          yield* work
+            .endSession({ payload: { session_id: question.sessionId } })
+            .pipe((asking) => call(asking, meaning), inNameOf(question))
+        })
+      }
+    })
+  ).pipe(Layer.provide(PeerHttp.layer))
+}

@@ -1,0 +1,124 @@
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
+import { type ServiceName, titleOf } from "../domain/Service.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import * as CircuitBreaker from "./CircuitBreaker.ts"
+import { PeerUnavailable } from "./PeerUnavailable.ts"
+
+/** What a derived client fails with, beside what its contract declares. */
+export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
+
+const breakerOptions: CircuitBreaker.BreakerOptions = {
+  consecutive: 5,
+  window: { failures: 10, size: 20 },
+  firstPauseMillis: 1_000,
+  longestPauseMillis: 1_000
+}
+
+const pauseBeforeRetry = Duration.millis(50)
+
+const causeCode = (failure: CallFailure): string | undefined => {
+  const cause = "cause" in failure ? failure.cause : undefined
+  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
+}
+
+/** Nobody listened, so nothing was asked: the one failure after which asking again cannot ask twice. */
+const wasRefused = (failure: unknown): boolean =>
+  Predicate.isTagged(failure, "RequestError") &&
+  Predicate.hasProperty(failure, "cause") &&
+  Predicate.hasProperty(failure.cause, "code") &&
+  failure.cause.code === "ECONNREFUSED"
+
+/** What a failure is to whoever asked, where it is no answer of the peer's contract. */
+export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
+  new PeerUnavailable({
+    peer,
+    reason: reasonOf(failure),
+    ...(failure._tag === "ResponseError" ? { status: failure.response.status } : {})
+  })
+
+/** For people who look for the reason of a refusal; says nothing of what was asked or answered. */
+const reasonOf = (failure: CallFailure): string => {
+  switch (failure._tag) {
+    case "ParseError":
+    case "HttpApiDecodeError":
+      return "its answer is not of its contract"
+    case "RequestError":
+      return `it cannot be reached: ${causeCode(failure) ?? failure.reason}`
+    case "ResponseError": {
+      const { status } = failure.response
+      const code = causeCode(failure)
+      return status === 200
+        ? `its answer cannot be read${code === undefined ? "" : `: ${code}`}`
+        : `it answered with status ${status}`
+    }
+  }
+}
+
+/**
+ * What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. Nor does a
+ * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
+ * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
+ */
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
+  if (Exit.isSuccess(exit)) return "answered"
+  const failure = Cause.failureOption(exit.cause)
+  if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
+  if (!(failure.value instanceof PeerUnavailable)) return "answered"
+  const { status } = failure.value
+  if (status === undefined || status === 408 || status === 429) return "failed"
+  return status >= 400 && status < 500 ? "answered" : "failed"
+}
+
+/**
+ * How one peer is asked: within `PEER_TIMEOUT`, once more where nobody listened, and not at all for a while after it failed
+ * again and again. Whatever is no answer of its contract is `PeerUnavailable`, and so a refusal.
+ */
+export const make = (peer: ServiceName) =>
+  Effect.gen(function* () {
+    const { peerTimeout } = yield* Settings
+    const breaker = yield* CircuitBreaker.make(breakerOptions)
+
+    const logTransition = ({ from, to }: CircuitBreaker.Transition, exit: Exit.Exit<unknown, unknown>) => {
+      if (from === "Closed" && to === "Open") {
+        const why = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+        const reason = why instanceof PeerUnavailable ? why.reason : "it failed"
+        return Effect.logWarning(`${titleOf(peer)} is not asked for a moment: ${reason}`)
+      }
+      return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
+    }
+
+    /** `meaning` says of a failure whether it is an answer of the peer or that there is none. */
+    return <A, E, F, R>(
+      effect: Effect.Effect<A, E, R>,
+      meaning: (failure: E) => F | PeerUnavailable
+    ): Effect.Effect<A, F | PeerUnavailable, R> =>
+      // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
+      Effect.uninterruptibleMask((restore) =>
+        breaker.enter.pipe(
+          Effect.mapError(() => new PeerUnavailable({ peer, reason: "it failed a moment ago" })),
+          Effect.flatMap((settle) =>
+            effect.pipe(
+              Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
+              Effect.mapError(meaning),
+              Effect.timeoutFail({
+                duration: peerTimeout,
+                onTimeout: () =>
+                  new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
+              }),
+              restore,
+              Effect.onExit((exit) =>
+                Effect.flatMap(settle(outcomeOf(exit)), (transition) => logTransition(transition, exit))
+              )
+            )
+          )
+        )
+      )
+  })

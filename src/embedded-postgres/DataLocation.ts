@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto"
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { type Account, canEnter, choose, parsePasswd } from "./OsAccount.ts"
+
+/** The embedded PostgreSQL has no directory where its account could work. */
+export class NoPlaceForPostgres extends Schema.TaggedError<NoPlaceForPostgres>()("NoPlaceForPostgres", {
+  home: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `the embedded PostgreSQL of ${this.home} has no place to run: ${this.reason}. ` +
+      "Mend that, or set GRAVITAS_HOME to another directory, or DATABASE_URL to a PostgreSQL of your own."
+    )
+  }
+}
+
+/** Where the lock, the password, the log, the binaries and the data of one home are, and who runs PostgreSQL there. */
+export interface DataLocation {
+  readonly home: string
+  readonly directory: string
+  readonly data: string
+  /** None: the server runs as we do. */
+  readonly account: Option.Option<Account>
+  readonly notes: ReadonlyArray<string>
+}
+
+export interface PlaceOptions {
+  readonly home: string
+  /** Tried in this order, as root, when the account cannot enter the home. */
+  readonly elsewhere?: ReadonlyArray<string>
+}
+
+/** Kept over a reboot first. */
+const defaultElsewhere = (): ReadonlyArray<string> => [
+  "/var/lib/gravitas",
+  "/var/tmp/gravitas",
+  Path.join(Os.tmpdir(), "gravitas")
+]
+
+const Pointer = Schema.parseJson(Schema.Struct({ directory: Schema.String }))
+
+const exists = (path: string): Promise<boolean> =>
+  Fs.stat(path).then(
+    () => true,
+    () => false
+  )
+
+/** The outermost existing directory on the way to `path`, itself included, that bars the account. */
+const barrier = async (path: string, account: Account): Promise<Option.Option<string>> => {
+  const parent = Path.dirname(path)
+  if (parent !== path) {
+    const above = await barrier(parent, account)
+    if (Option.isSome(above)) return above
+  }
+  const stats = await Fs.stat(path).catch(() => undefined)
+  return stats === undefined || canEnter(stats, account) ? Option.none() : Option.some(path)
+}
+
+/** Others may pass, not look; whatever the umask, which `mkdir`'s mode is subject to. What is there already stays as it is. */
+const makeEnterable = async (directory: string): Promise<void> => {
+  const first = await Fs.mkdir(directory, { recursive: true, mode: 0o711 })
+  if (first === undefined) return
+  for (let one = directory; ; one = Path.dirname(one)) {
+    await Fs.chmod(one, 0o711)
+    if (one === first || one === Path.dirname(one)) return
+  }
+}
+
+/** Makes it for root alone to write; false when somebody else owns it or may write there, as could be below /tmp. */
+const claim = async (directory: string): Promise<boolean> => {
+  for (const one of [Path.dirname(directory), directory]) {
+    await makeEnterable(one)
+    const stats = await Fs.lstat(one)
+    if (!stats.isDirectory() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false
+  }
+  return true
+}
+
+/** Where the data of a home already are, and a word about data that are not any more. */
+const recall = async (inside: string, pointer: string) => {
+  const text = await Fs.readFile(pointer, "utf8").catch(() => "")
+  const pointed = Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory)
+  if (Option.isSome(pointed) && (await exists(pointed.value))) return { known: pointed, notes: [] }
+  return {
+    known: (await exists(Path.join(inside, "data"))) ? Option.some(inside) : Option.none<string>(),
+    notes: Option.toArray(pointed).map((lost) => `the earlier data in ${lost} are gone`)
+  }
+}
+
+/** The first of the bases below which the account can work, in a directory that is named after the home. */
+const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: Account) => {
+  const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
+  for (const base of bases) {
+    const directory = Path.join(base, name)
+    const isOurs = await claim(directory).catch(() => false)
+    if (isOurs && Option.isNone(await barrier(directory, account))) return Option.some(directory)
+  }
+  return Option.none<string>()
+}
+
+/**
+ * The place of a home: `<home>/postgres`; for root, where the account cannot enter that, a directory named after the home's
+ * path. Once made it is found again: `place.json` in the home points to it, and data stay with the account that owns them,
+ * whatever the rights of the home or the list of accounts are later.
+ */
+export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: PlaceOptions) {
+  const given = Path.resolve(options.home)
+  const refused = (reason: string) => new NoPlaceForPostgres({ home: given, reason })
+  const attempt = <A>(body: () => Promise<A>) =>
+    Effect.tryPromise({ try: body, catch: (cause) => refused(cause instanceof Error ? cause.message : String(cause)) })
+
+  const uid = process.getuid?.()
+  const isRoot = uid === 0
+  const home = yield* attempt(async () => {
+    const postgres = Path.join(given, "postgres")
+    await (isRoot ? makeEnterable(postgres) : Fs.mkdir(postgres, { recursive: true, mode: 0o700 }))
+    return Fs.realpath(given)
+  })
+  const inside = Path.join(home, "postgres")
+  const pointer = Path.join(inside, "place.json")
+  const { known, notes } = yield* attempt(() => recall(inside, pointer))
+  const candidate = Option.getOrElse(known, () => inside)
+  const owner = yield* attempt(() => Fs.stat(Path.join(candidate, "data")).then(Option.some, () => Option.none()))
+  const place = (directory: string, account: Option.Option<Account>, ...more: ReadonlyArray<string>): DataLocation => ({
+    home,
+    directory,
+    data: Path.join(directory, "data"),
+    account,
+    notes: [...notes, ...more]
+  })
+  const isIn = (directory: string) => `data and binaries are in ${directory}`
+  const elsewhere = candidate === inside ? [] : [isIn(candidate)]
+
+  if (!isRoot) {
+    if (uid !== undefined && Option.isSome(owner) && owner.value.uid !== uid) {
+      return yield* refused(
+        `its data in ${candidate} belong to the user ${owner.value.uid}, and this process is ${uid}`
+      )
+    }
+    return place(candidate, Option.none(), ...elsewhere)
+  }
+
+  const accounts = parsePasswd(yield* attempt(() => Fs.readFile("/etc/passwd", "utf8").catch(() => "")))
+  const chosen = Option.match(owner, {
+    onNone: () => choose(accounts),
+    onSome: ({ gid, uid }) => Option.some(accounts.find((one) => one.uid === uid) ?? { name: `uid ${uid}`, uid, gid })
+  })
+  if (Option.isNone(chosen) || chosen.value.uid === 0) {
+    return yield* refused(
+      "PostgreSQL refuses to run as root, and /etc/passwd lists no other account (make one: useradd --system gravitas)"
+    )
+  }
+  const account = chosen.value
+  const runsAs = `PostgreSQL runs as ${account.name}, since it refuses to run as root`
+  const barred = yield* attempt(() => barrier(candidate, account))
+  if (Option.isNone(barred)) return place(candidate, chosen, runsAs, ...elsewhere)
+  if (Option.isSome(known)) {
+    return yield* refused(`its data are in ${candidate}, but ${account.name} may not enter ${barred.value}`)
+  }
+  const bases = options.elsewhere ?? defaultElsewhere()
+  const open = yield* attempt(() => firstOpen(bases, home, account))
+  if (Option.isNone(open)) {
+    return yield* refused(`${account.name} may not enter ${barred.value}, nor work below ${bases.join(" or ")}`)
+  }
+  // Before any data are made there: once made they must be found again.
+  yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory: open.value })}\n`, { mode: 0o600 }))
+  return place(open.value, chosen, runsAs, `${isIn(open.value)}, since ${account.name} may not enter ${barred.value}`)
+})

@@ -1,0 +1,172 @@
+import * as Path from "node:path"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Binaries from "./Binaries.ts"
+import * as Cluster from "./Cluster.ts"
+import * as ConnectionFile from "./ConnectionFile.ts"
+import * as Place from "./DataLocation.ts"
+import type { HomeLock } from "./HomeLock.ts"
+import { launch } from "./Launch.ts"
+import { settle } from "./OrphanedServer.ts"
+import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
+import * as Turn from "./ServerOwnership.ts"
+
+export interface EmbeddedPostgresOptions extends Place.PlaceOptions {
+  /** False: a server, the only one of its home. True: a command, which uses the running server's PostgreSQL if there is one. */
+  readonly join: boolean
+  /** Further settings of PostgreSQL; with `fsync` off the cluster is made without it, too. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** For PostgreSQL to answer after its start or, when an earlier one is found, in its recovery; default 60 s. */
+  readonly startDeadline?: Duration.DurationInput
+  /** For a fast shutdown, before an immediate one; default 10 s. */
+  readonly stopPatience?: Duration.DurationInput
+  /** For another process to leave the home; default 10 s for a server, 60 s for a command. */
+  readonly turnPatience?: Duration.DurationInput
+}
+
+export type EmbeddedPostgresUnavailable =
+  | Binaries.PostgresBinariesMissing
+  | Cluster.ClusterUnusable
+  | Place.NoPlaceForPostgres
+  | Turn.HomeInUse
+
+/** Everything of one process about its PostgreSQL. */
+export interface EmbeddedPostgresValues {
+  /** Database and role `gravitas`, with its password. */
+  readonly url: Redacted.Redacted
+  /** As the server says: "18.4". */
+  readonly version: string
+  readonly port: number
+  readonly dataDirectory: string
+  /** Where PostgreSQL's programs are. */
+  readonly binaries: string
+  /** Started, or taken over from a killed predecessor: it stops with us. Joined: a server's, which may stop under us. */
+  readonly ownership: "started" | "joined"
+  /** What the user should know: as whom it runs, and where, when that is not the home. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** The password of existing data, or that of a cluster made now. */
+const openCluster = Effect.fnUntraced(function* (
+  place: Place.DataLocation,
+  binaries: Effect.Effect<Binaries.Binaries, Binaries.PostgresBinariesMissing>,
+  durable: boolean
+) {
+  const unusable = (reason: string) => new Cluster.ClusterUnusable({ directory: place.data, reason, log: [] })
+  const asUnusable = Effect.mapError((cause: ConnectionFile.ConnectionFileUnusable) => unusable(cause.message))
+  const kept = yield* asUnusable(ConnectionFile.read(place.directory))
+  if (yield* Cluster.isMade(place.data)) {
+    if (Option.isSome(kept)) return kept.value
+    return yield* unusable(`its password file, ${place.directory}/connection.json, is missing`)
+  }
+  // Before the data: a cluster must never stand without its password.
+  const file = { home: place.home, password: yield* ConnectionFile.newPassword, port: null }
+  yield* asUnusable(ConnectionFile.write(place.directory, file))
+  yield* Effect.logInfo(`Making a new PostgreSQL cluster in ${place.data}`)
+  yield* Cluster.make({
+    binaries: yield* binaries,
+    data: place.data,
+    password: file.password,
+    account: place.account,
+    durable
+  })
+  return file
+})
+
+/** With the home's lock in hand: takes over what a predecessor left, else starts PostgreSQL. */
+const lead = Effect.fnUntraced(function* (place: Place.DataLocation, lock: HomeLock, options: EmbeddedPostgresOptions) {
+  const startDeadline = Duration.decode(options.startDeadline ?? "60 seconds")
+  const stopPatience = Duration.decode(options.stopPatience ?? "10 seconds")
+  const settings = options.settings ?? {}
+  const packaged = yield* Binaries.locate()
+  const binaries = Binaries.install(packaged, Path.join(place.directory, "binaries"))
+
+  const file = yield* openCluster(place, binaries, settings["fsync"] !== "off")
+  const left = yield* settle({ data: place.data, password: file.password, patience: startDeadline, stopPatience })
+  const { postmaster, version, notes } = yield* Option.match(left, {
+    onSome: ({ postmaster, version }) =>
+      Effect.as(
+        Effect.acquireRelease(Effect.succeed(postmaster), (adopted: Postmaster) =>
+          stopPostmaster(adopted, stopPatience)
+        ),
+        {
+          postmaster,
+          version,
+          notes: [`took over the PostgreSQL (pid ${postmaster.pid}) of a process that was killed`]
+        }
+      ),
+    onNone: () =>
+      Effect.flatMap(binaries, (installed) =>
+        Cluster.requireSameMajor(place.data, packaged.version).pipe(
+          Effect.zipRight(
+            launch({
+              binaries: installed,
+              data: place.data,
+              account: place.account,
+              logFile: Path.join(place.directory, "postgres.log"),
+              settings,
+              wantedPort: Option.fromNullable(file.port),
+              password: file.password,
+              startDeadline,
+              stopPatience
+            })
+          ),
+          Effect.map((started) => ({ ...started, notes: [] }))
+        )
+      )
+  })
+  const { port } = postmaster
+  if (port !== file.port) {
+    yield* ConnectionFile.write(place.directory, { ...file, port }).pipe(
+      Effect.mapError(({ message }) => new Cluster.ClusterUnusable({ directory: place.data, reason: message, log: [] }))
+    )
+  }
+  yield* lock.report("running", port)
+  // Added last, so it runs first: who wants the home now waits for us instead of being refused.
+  yield* Effect.addFinalizer(() => lock.report("stopping", port))
+  return { url: ConnectionFile.urlOf(file.password, port, Cluster.roleName), version, port, notes }
+})
+
+const open = (
+  options: EmbeddedPostgresOptions
+): Effect.Effect<EmbeddedPostgresValues, EmbeddedPostgresUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const place = yield* Place.find(options)
+    const patience = Duration.decode(options.turnPatience ?? (options.join ? "60 seconds" : "10 seconds"))
+    const turn = yield* Turn.take(place, options.join ? "command" : "server", patience)
+    const where = { dataDirectory: place.data, binaries: Path.join(place.directory, "binaries") }
+    if (turn._tag === "Joined") {
+      const { file, holder, port, version } = turn
+      return {
+        ...where,
+        url: ConnectionFile.urlOf(file.password, port, Cluster.roleName),
+        version,
+        port,
+        ownership: "joined" as const,
+        notes: [`uses the PostgreSQL of the running server (pid ${holder.pid})`]
+      }
+    }
+    const led = yield* lead(place, turn.lock, options)
+    return { ...where, ...led, ownership: "started" as const, notes: [...place.notes, ...led.notes] }
+  }).pipe(Effect.withSpan("EmbeddedPostgres.open"))
+
+/**
+ * A real PostgreSQL under `GRAVITAS_HOME`, for a machine that has none.
+ *
+ * One process at a time runs it, under a lock that dies with the process. The layer belongs outermost: what uses the
+ * database is then closed before it, and it stops last. Its server lives in a session of its own, out of reach of a
+ * Ctrl-C; when we are killed it lives on, and the next start takes it over.
+ */
+export class EmbeddedPostgres extends Context.Tag("embedded-postgres/EmbeddedPostgres")<
+  EmbeddedPostgres,
+  EmbeddedPostgresValues
+>() {
+  static readonly layer = (
+    options: EmbeddedPostgresOptions
+  ): Layer.Layer<EmbeddedPostgres, EmbeddedPostgresUnavailable> => Layer.scoped(EmbeddedPostgres, open(options))
+}

@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, constants, openSync } from "node:fs"
+import * as Fs from "node:fs/promises"
+import * as Net from "node:net"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Binaries } from "./Binaries.ts"
+import { ClusterUnusable, environment, identity } from "./Cluster.ts"
+import type { Account } from "./OsAccount.ts"
+import { childrenOf, signal } from "./Process.ts"
+
+/** A server process of PostgreSQL, ours by start or by adoption. */
+export interface Postmaster {
+  readonly pid: number
+  readonly port: number
+  readonly isAlive: () => boolean
+}
+
+/** A port that nobody had a moment ago; the one asked for when it is free. */
+export const freePort = (wanted: Option.Option<number>): Effect.Effect<number> => {
+  const tryPort = (port: number) =>
+    Effect.async<number, unknown>((resume) => {
+      const server = Net.createServer()
+      server.on("error", (cause) => resume(Effect.fail(cause)))
+      server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
+        const address = server.address()
+        server.close(() =>
+          resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+        )
+      })
+    })
+  return Effect.firstSuccessOf([...Option.toArray(wanted), 0].map(tryPort)).pipe(Effect.orDie)
+}
+
+export interface StartOptions {
+  readonly binaries: Binaries
+  readonly data: string
+  readonly port: number
+  readonly account: Option.Option<Account>
+  readonly logFile: string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+const argumentsOf = (options: StartOptions): ReadonlyArray<string> => {
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    timezone: "UTC",
+    log_timezone: "UTC",
+    // The log file is ours, by stderr.
+    logging_collector: "off",
+    ...options.settings
+  }
+  return [
+    "-D",
+    options.data,
+    "-p",
+    String(options.port),
+    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+  ]
+}
+
+/** Anew at each start. Not through a symbolic link: as root we would empty what it points to. */
+const logFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
+
+/**
+ * Starts PostgreSQL in a session of its own: a SIGINT to our process group (Ctrl-C) must not reach it, since the services
+ * above it still have to drain into it. Does not wait until it answers.
+ */
+export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster, ClusterUnusable> =>
+  Effect.async<ChildProcess, ClusterUnusable>((resume) => {
+    const failed = (cause: unknown) => {
+      const reason = `postgres did not start: ${cause instanceof Error ? cause.message : String(cause)}`
+      resume(Effect.fail(new ClusterUnusable({ directory: options.data, reason, log: [] })))
+    }
+    try {
+      const log = openSync(options.logFile, logFlags, 0o600)
+      try {
+        const child = spawn(options.binaries.postgres, argumentsOf(options), {
+          cwd: options.data,
+          env: environment,
+          detached: true,
+          stdio: ["ignore", log, log],
+          ...identity(options.account)
+        })
+        child.once("error", failed)
+        child.once("spawn", () => resume(Effect.succeed(child)))
+      } finally {
+        closeSync(log)
+      }
+    } catch (cause) {
+      failed(cause)
+    }
+  }).pipe(
+    Effect.flatMap((child) => {
+      const { pid } = child
+      if (pid === undefined) return Effect.dieMessage("a spawned process has a pid")
+      // It must not keep this process alive by itself: its end is ours to order.
+      child.unref()
+      return Effect.succeed({
+        pid,
+        port: options.port,
+        isAlive: () => child.exitCode === null && child.signalCode === null
+      })
+    }),
+    Effect.uninterruptible
+  )
+
+/** The last lines that the server wrote. */
+export const logTail = (logFile: string): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.promise(() =>
+    Fs.readFile(logFile, "utf8").then(
+      (text) => text.trimEnd().split("\n").slice(-12),
+      () => []
+    )
+  )
+
+/** True when it ended within the limit. */
+const awaitEnd = (postmaster: Postmaster, limit: Duration.Duration): Effect.Effect<boolean> =>
+  Effect.gen(function* () {
+    const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(limit)
+    while (postmaster.isAlive()) {
+      if ((yield* Clock.currentTimeMillis) >= end) return false
+      yield* Effect.sleep("20 millis")
+    }
+    return true
+  })
+
+/**
+ * Ends the server: fast shutdown (clients cut off, data flushed), after `patience` immediate shutdown (the next start
+ * recovers), at last SIGKILL for it and its children. Returns when it is gone.
+ */
+export const stopPostmaster = (postmaster: Postmaster, patience: Duration.Duration): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    // A process under SIGSTOP heeds nothing but SIGKILL until it goes on; so do its children.
+    const send = (name: NodeJS.Signals) =>
+      Effect.sync(() => {
+        signal(postmaster.pid, name)
+        for (const pid of [postmaster.pid, ...childrenOf(postmaster.pid)]) signal(pid, "SIGCONT")
+      })
+    if (!postmaster.isAlive()) return
+    yield* send("SIGINT")
+    if (yield* awaitEnd(postmaster, patience)) return
+    yield* Effect.logWarning(
+      `The embedded PostgreSQL (pid ${postmaster.pid}) did not stop within ${Duration.format(patience)}; ` +
+        "stopping it at once. Its next start recovers from its log."
+    )
+    yield* send("SIGQUIT")
+    // PostgreSQL itself gives its children 5 s before it kills them.
+    if (yield* awaitEnd(postmaster, Duration.seconds(6))) return
+    const family = [postmaster.pid, ...childrenOf(postmaster.pid)]
+    for (const pid of family) signal(pid, "SIGKILL")
+    yield* awaitEnd(postmaster, Duration.seconds(2))
+  })

@@ -1,0 +1,100 @@
+import * as Path from "node:path"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as ConnectionFile from "./ConnectionFile.ts"
+import { type DataLocation, NoPlaceForPostgres } from "./DataLocation.ts"
+import { Holder, type HomeLock, type HomeLockUnusable, type Purpose, readHolder, tryAcquire } from "./HomeLock.ts"
+import { probe } from "./Probe.ts"
+import { isRunning } from "./Process.ts"
+
+/** Another process of ours has this home's PostgreSQL. */
+export class HomeInUse extends Schema.TaggedError<HomeInUse>()("HomeInUse", {
+  home: Schema.String,
+  holder: Schema.OptionFromSelf(Holder),
+  waited: Schema.DurationFromSelf
+}) {
+  override get message(): string {
+    const who = Option.match(this.holder, {
+      onNone: () => "another process",
+      onSome: ({ pid, port, purpose, since }) => {
+        const database = port === null ? "" : `, its PostgreSQL on port ${port}`
+        return `another Gravitas ${purpose} (pid ${pid}, since ${since}${database})`
+      }
+    })
+    const waited = Duration.toMillis(this.waited) < 1_000 ? "" : `, and did for ${Duration.format(this.waited)}`
+    return (
+      `the home ${this.home} is in use by ${who}${waited}. Stop it, or set GRAVITAS_HOME to a home of its own, or ` +
+      "DATABASE_URL to another PostgreSQL."
+    )
+  }
+}
+
+/** How a process came to its PostgreSQL. */
+export type Turn = Data.TaggedEnum<{
+  /** The lock is ours until the scope closes: we run it. */
+  Ours: { readonly lock: HomeLock }
+  /** A server runs it. */
+  Joined: {
+    readonly holder: Holder
+    readonly file: ConnectionFile.ConnectionFile
+    readonly port: number
+    readonly version: string
+  }
+}>
+export const Turn = Data.taggedEnum<Turn>()
+
+/**
+ * What to do about the present holder. A server is joined by a command once it runs, and refuses another server; whoever is
+ * about to go, or is a command, is waited for. (Two commands take turns: the end of one must not stop PostgreSQL under the
+ * other.) None: it has not written itself down yet, or what stands there is of a dead one.
+ */
+export const decide = (holder: Option.Option<Holder>, purpose: Purpose): "join" | "refuse" | "wait" => {
+  if (Option.isNone(holder) || holder.value.purpose === "command") return "wait"
+  if (purpose === "server") return holder.value.phase === "stopping" ? "wait" : "refuse"
+  return holder.value.phase === "running" ? "join" : "wait"
+}
+
+/** Waits no longer than `patience` for a holder that does not leave. */
+export const take = (
+  place: DataLocation,
+  purpose: Purpose,
+  patience: Duration.Duration
+): Effect.Effect<Turn, HomeInUse | NoPlaceForPostgres, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = Path.join(place.directory, "lock")
+    const unreadable = (cause: ConnectionFile.ConnectionFileUnusable | HomeLockUnusable) =>
+      new NoPlaceForPostgres({ home: place.home, reason: cause.message })
+    const started = yield* Clock.currentTimeMillis
+    let told = false
+    for (;;) {
+      const lock = yield* Effect.mapError(tryAcquire(path, purpose), unreadable)
+      if (Option.isSome(lock)) return Turn.Ours({ lock: lock.value })
+      const holder = Option.filter(yield* readHolder(path), ({ pid }) => isRunning(pid))
+      const waited = Duration.millis((yield* Clock.currentTimeMillis) - started)
+      const decision = decide(holder, purpose)
+      if (decision === "refuse") return yield* new HomeInUse({ home: place.home, holder, waited })
+      if (decision === "join") {
+        const file = yield* Effect.mapError(ConnectionFile.read(place.directory), unreadable)
+        if (Option.isSome(file) && Option.isSome(holder) && file.value.port !== null) {
+          const { password, port } = file.value
+          const answer = yield* probe({ port, password, data: place.data })
+          if (answer._tag === "Ready") {
+            return Turn.Joined({ holder: holder.value, file: file.value, port, version: answer.version })
+          }
+        }
+      }
+      if (Duration.greaterThanOrEqualTo(waited, patience))
+        return yield* new HomeInUse({ home: place.home, holder, waited })
+      if (!told && Duration.greaterThan(waited, "1 second")) {
+        told = true
+        const who = Option.match(holder, { onNone: () => "another process", onSome: ({ pid }) => `process ${pid}` })
+        yield* Effect.logInfo(`Waiting up to ${Duration.format(patience)} for ${who}, which uses ${place.home}`)
+      }
+      yield* Effect.sleep("50 millis")
+    }
+  })

@@ -1,0 +1,30 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { accessPolicyPath } from "../../platform/config/GatekeeperSettings.ts"
+import { loadPolicy } from "../policy/PolicyFile.ts"
+
+/** A command's PolicyRefused, with its exit code: no server is refused its start here. */
+export class PolicyFileRefused extends Schema.TaggedError<PolicyFileRefused>()("PolicyFileRefused", {
+  file: Schema.String,
+  problems: Schema.Array(FileProblem)
+}) {
+  readonly exitCode = ExitCode.policyRefused
+  override get message(): string {
+    return `the policy is refused:\n${problemLines(this.file, this.problems)}`
+  }
+}
+
+/** The policy of the file that is named, else of the setting's. */
+export const policyAt = (given: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const file = Option.isSome(given) ? given.value : yield* Effect.orDie(accessPolicyPath)
+    const policy = yield* Effect.mapError(loadPolicy(file), ({ problems }) => new PolicyFileRefused({ file, problems }))
+    return { file, policy }
+  })
+
+/** The text of a file that a command was given. */
+export const textOf = (file: string) => Effect.flatMap(FileSystem.FileSystem, (files) => files.readFileString(file))

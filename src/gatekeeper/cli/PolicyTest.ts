@@ -1,0 +1,108 @@
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { visible } from "../../platform/cli/Visible.ts"
+import { decide, type Policy } from "../policy/Policy.ts"
+import { type Case, CasesRefused, parseCases } from "./Cases.ts"
+import { policyAt, textOf } from "./PolicyPlace.ts"
+
+interface Given {
+  readonly json: boolean
+  readonly noColor: boolean
+}
+
+/** A case, and what the policy says to it. */
+export interface Tried extends Case {
+  readonly decided: "allow" | "deny"
+  /** `group#number`; null where no rule matched. */
+  readonly by: string | null
+  readonly reason: string
+  readonly passed: boolean
+}
+
+interface Tested {
+  readonly file: string
+  readonly policy: Policy
+  readonly tried: ReadonlyArray<Tried>
+}
+
+/** Asks the policy what a case asks. */
+export const tryCase = (policy: Policy, one: Case): Tried => {
+  const { allowed, matched, reason } = decide(policy, one)
+  const decided = allowed ? "allow" : "deny"
+  const by = matched === null ? null : `${matched.group}#${matched.rule}`
+  return {
+    ...one,
+    decided,
+    by,
+    reason,
+    passed: decided === one.expected && (one.rule === undefined || one.rule === by)
+  }
+}
+
+const failedOf = ({ tried }: Tested): ReadonlyArray<Tried> => tried.filter(({ passed }) => !passed)
+
+const counted = ({ tried }: Tested, failed: number): string =>
+  `${tried.length - failed} of ${tried.length} case${tried.length === 1 ? "" : "s"} as expected`
+
+const expectation = ({ expected, rule }: Case): string => (rule === undefined ? expected : `${expected} ${rule}`)
+
+const row = (one: Tried): ReadonlyArray<Cell> => [
+  { text: String(one.line), tone: "quiet" },
+  { text: one.ghostId },
+  { text: one.action },
+  { text: one.resource },
+  { text: expectation(one) },
+  { text: one.by === null ? one.decided : `${one.decided} ${one.by}` },
+  one.passed ? { text: "ok", tone: "good" } : { text: "FAILED", tone: "bad" }
+]
+
+const render = (tested: Tested, colours: boolean): string =>
+  [
+    renderTable(["line", "ghost", "action", "resource", "expected", "decided", ""], tested.tried.map(row), colours),
+    "",
+    visible(`${counted(tested, failedOf(tested).length)} by policy ${tested.policy.version}`)
+  ].join("\n")
+
+/** Null when the policy decides all as expected. */
+const verdict = (tested: Tested): Verdict | null => {
+  const failed = failedOf(tested)
+  if (failed.length === 0) return null
+  const lines = failed.map(
+    (one) =>
+      `  ${tested.file}:${one.line}:${one.column}: expected ${expectation(one)} for ${one.ghostId} to ${one.action} ` +
+      `${one.resource}, but it is ${one.decided}: ${one.reason}`
+  )
+  const message = visible(`the policy does not decide as expected; ${counted(tested, failed.length)}`)
+  return {
+    error: "CasesFailed",
+    message: [message, ...lines.map(visible)].join("\n"),
+    exitCode: ExitCode.casesFailed
+  }
+}
+
+/** `policy test`. */
+export const testPolicy = (file: string, place: Option.Option<string>, given: Given) =>
+  runCommand({
+    ...given,
+    command: "policy test",
+    work: Effect.gen(function* () {
+      const { policy } = yield* policyAt(place)
+      const text = yield* Effect.mapError(textOf(file), (error) => {
+        const problem = error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message
+        return new CasesRefused({ file, problems: [{ line: 1, column: 1, problem }] })
+      })
+      const cases = yield* parseCases(text, file)
+      const tested: Tested = { file, policy, tried: cases.map((one) => tryCase(policy, one)) }
+      return tested
+    }),
+    render,
+    toJson: ({ file, policy, tried }) => ({
+      file,
+      policy_version: policy.version,
+      cases: tried.map(({ ghostId, ...one }) => ({ ghost: ghostId, ...one, rule: one.rule ?? null }))
+    }),
+    verdict
+  })

@@ -1,0 +1,94 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import * as Migrator from "../../migrator/Migrator.ts"
+import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { withProgress } from "../../platform/cli/Progress.ts"
+import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import type { Database } from "../../platform/postgres/Database.ts"
+import { isoOfSeconds } from "../certificates/CertificateRow.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import { SigningKeys } from "../certificates/SigningKeys.ts"
+import { type Imported, type ImportRequest, importCertificates } from "./CertificateImport.ts"
+
+const tones: Readonly<Record<Imported["outcome"], NonNullable<Cell["tone"]>>> = {
+  imported: "good",
+  resigned: "good",
+  accepted: "good",
+  present: "quiet",
+  refused: "bad"
+}
+
+const isoOrNull = ({ expiresAt }: Imported): string | null => (expiresAt === null ? null : isoOfSeconds(expiresAt))
+
+export const renderImport = (results: ReadonlyArray<Imported>, colours: boolean): string => {
+  if (results.length === 0) return "No .json files there."
+  const table = renderTable(
+    ["file", "outcome", "agent", "expires at", "reason"],
+    results.map((result) => [
+      { text: result.file },
+      { text: result.outcome, tone: tones[result.outcome] },
+      { text: result.agent ?? "-" },
+      { text: isoOrNull(result) ?? "-" },
+      { text: result.reason ?? "" }
+    ]),
+    colours
+  )
+  const counts = Object.keys(tones).flatMap((outcome) => {
+    const count = results.filter((result) => result.outcome === outcome).length
+    return count === 0 ? [] : [`${count} ${outcome}`]
+  })
+  return `${table}\n\n${counts.join(", ")}`
+}
+
+export const importVerdict = (results: ReadonlyArray<Imported>): Verdict | null => {
+  const refused = results.filter(({ outcome }) => outcome === "refused")
+  return refused.length === 0
+    ? null
+    : {
+        error: "FilesRefused",
+        message: `${refused.length} of ${results.length} files were refused, ${refused[0]?.file} first: ${refused[0]?.reason}`,
+        exitCode: ExitCode.filesRefused
+      }
+}
+
+const importJson = ({ agent, file, id, outcome, reason, ...rest }: Imported) => ({
+  file,
+  outcome,
+  agent,
+  id,
+  expires_at: isoOrNull({ agent, file, id, outcome, reason, ...rest }),
+  reason
+})
+
+/** A dry run has nothing to record, and neither opens a journal nor brings a schema anywhere. */
+const nothingToRecord = Layer.succeed(AuditLog, {
+  record: () => Effect.dieMessage("a dry run records nothing"),
+  withdraw: () => Effect.void,
+  accepting: Effect.succeed(false),
+  status: Effect.dieMessage("a dry run has no trail")
+})
+
+/** `certificate import`. The schema is brought to where the service would have it, and each certificate has its row in `trail`. */
+export const runImport = <E extends CommandError, R, E2 extends CommandError, R2>(
+  database: Layer.Layer<Database, E, R>,
+  trail: Layer.Layer<AuditLog, E2, R2>,
+  given: ImportRequest & { readonly json: boolean; readonly noColor: boolean }
+) =>
+  runCommand({
+    ...given,
+    command: "certificate import",
+    work: withProgress("Importing certificates", importCertificates(given)).pipe(
+      Effect.provide(Certificates.layer),
+      Effect.provide(SigningKeys.layer),
+      (work) =>
+        given.dryRun
+          ? Effect.provide(work, nothingToRecord)
+          : Effect.provide(work, Layer.provideMerge(trail, Migrator.layer("guardian"))),
+      Effect.provide(database)
+    ),
+    render: renderImport,
+    toJson: (results) => ({ directory: given.directory, dry_run: given.dryRun, files: results.map(importJson) }),
+    verdict: importVerdict
+  })

@@ -1,0 +1,122 @@
+import * as Effect from "effect/Effect"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { type QualifiedName, quotedName } from "../files/ParseTree.ts"
+
+const names = (
+  connection: Connection,
+  text: string,
+  values: ReadonlyArray<unknown>
+): Effect.Effect<ReadonlyArray<QualifiedName>, DatabaseError> =>
+  Effect.map(connection.query(text, values), ({ rows }) =>
+    rows.map((row) => ({ schema: String(row["schema"]), name: String(row["name"]) }))
+  )
+
+/** The tables of a schema. A partition is counted with its parent, unless that stands elsewhere and so stays. */
+export const tablesIn = (connection: Connection, schema: string) =>
+  names(
+    connection,
+    `select n.nspname as schema, c.relname as name
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = $1 and c.relkind in ('r', 'p') and not (c.relispartition and exists (
+       select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent
+       where i.inhrelid = c.oid and p.relnamespace = c.relnamespace))
+     order by 2`,
+    [schema]
+  )
+
+/**
+ * A table, the tables that refer to it or to a part of it, and those that refer to them: what `truncate … cascade` empties.
+ * Without those that are counted with their parent.
+ */
+export const referrersOf = (connection: Connection, table: QualifiedName) =>
+  names(
+    connection,
+    `with recursive referrers as (
+       select pg_catalog.to_regclass($1)::oid as oid
+       union select found.oid from referrers r cross join lateral (
+         select c.conrelid from pg_catalog.pg_constraint c where c.confrelid = r.oid and c.contype = 'f'
+         union all select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = r.oid
+       ) as found (oid)
+     )
+     select n.nspname as schema, c.relname as name from referrers r join pg_catalog.pg_class c on c.oid = r.oid
+     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where not exists (
+       select from pg_catalog.pg_inherits i join referrers p on p.oid = i.inhparent where i.inhrelid = r.oid)
+     order by 1, 2`,
+    [quotedName(table)]
+  )
+
+/**
+ * What goes with a table or a schema that is dropped with `cascade`, as PostgreSQL follows pg_depend (`i` binds both ways), and
+ * holds rows or values of its own: columns of relations that stay, and relations outside the schema that are no part of
+ * the table.
+ */
+export const dependantsOf = (
+  connection: Connection,
+  dropped: { readonly table: QualifiedName } | { readonly schema: string }
+) =>
+  names(
+    connection,
+    `with recursive
+     parts as (
+       select pg_catalog.to_regclass($1)::oid as oid
+       union select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = $2
+       union select i.inhrelid from parts p join pg_catalog.pg_inherits i on i.inhparent = p.oid
+     ),
+     gone as (
+       select 'pg_catalog.pg_class'::pg_catalog.regclass::oid as classid, pg_catalog.to_regclass($1)::oid as objid, 0 as objsubid
+       union all select 'pg_catalog.pg_namespace'::pg_catalog.regclass::oid, n.oid, 0
+         from pg_catalog.pg_namespace n where n.nspname = $2
+       union select found.* from gone g cross join lateral (
+         select d.classid, d.objid, d.objsubid from pg_catalog.pg_depend d
+         where d.refclassid = g.classid and d.refobjid = g.objid and (g.objsubid = 0 or d.refobjsubid = g.objsubid)
+         union all select d.refclassid, d.refobjid, d.refobjsubid from pg_catalog.pg_depend d
+         where d.classid = g.classid and d.objid = g.objid and d.deptype = 'i'
+       ) as found
+     )
+     select distinct n.nspname as schema, c.relname as name
+     from gone g join pg_catalog.pg_class c on c.oid = g.objid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where g.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and c.relkind in ('r', 'p', 'f', 'c')
+       and c.oid not in (select oid from parts where oid is not null)
+     order by 1, 2`,
+    ["table" in dropped ? quotedName(dropped.table) : null, "schema" in dropped ? dropped.schema : null]
+  )
+
+/**
+ * Whether writing rows of a relation does more than that: its triggers and rules and those of its parts, references that
+ * delete or change the rows of others, or a view or foreign table in its place. Null: there is no such relation.
+ */
+export const writingDoesMore = (
+  connection: Connection,
+  table: QualifiedName
+): Effect.Effect<boolean | null, DatabaseError> =>
+  connection
+    .query(
+      `with recursive parts as (
+         select pg_catalog.to_regclass($1)::oid as oid
+         union select i.inhrelid from parts p join pg_catalog.pg_inherits i on i.inhparent = p.oid
+       )
+       select pg_catalog.bool_or(
+         c.relkind not in ('r', 'p')
+         or exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal)
+         or exists (select from pg_catalog.pg_rewrite w where w.ev_class = c.oid)
+         or exists (select from pg_catalog.pg_constraint f where f.confrelid = c.oid and f.contype = 'f'
+           and (f.confdeltype in ('c', 'n', 'd') or f.confupdtype in ('c', 'n', 'd')))) as more
+       from parts p join pg_catalog.pg_class c on c.oid = p.oid`,
+      [quotedName(table)]
+    )
+    .pipe(Effect.map(({ rows }) => (typeof rows[0]?.["more"] === "boolean" ? rows[0]["more"] : null)))
+
+/** Of these, those that can be locked: tables and views that are there. */
+export const lockable = (connection: Connection, tables: ReadonlyArray<QualifiedName>) =>
+  Effect.filter(tables, (table) =>
+    Effect.map(
+      connection.query(
+        "select from pg_catalog.pg_class where oid = pg_catalog.to_regclass($1) and relkind in ('r', 'p', 'v')",
+        [quotedName(table)]
+      ),
+      ({ rows }) => rows.length > 0
+    )
+  )

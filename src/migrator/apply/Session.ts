@@ -1,0 +1,128 @@
+import { hostname } from "node:os"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { Settings } from "../../platform/config/Settings.ts"
+import { type Connection, connect } from "../../platform/postgres/Connection.ts"
+import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/postgres/Database.ts"
+import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+
+/** The server refused the migrator's own work, or went away during it. No revision is to blame. */
+export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("DatabaseRefusal", {
+  service: ServiceName,
+  address: Schema.String,
+  /** Completes "failed while …". */
+  during: Schema.String,
+  cause: DatabaseError,
+  /** The next command to type. */
+  remedy: Schema.String
+}) {
+  get exitCode() {
+    const { sqlstate } = this.cause
+    const noAccess = sqlstate === undefined || /^(42501|08|28|3D|57P|25006)/.test(sqlstate)
+    return noAccess ? ExitCode.noAccess : ExitCode.failed
+  }
+  override get message(): string {
+    return `${this.service}: ${this.address} failed while ${this.during}: ${this.cause.message}. ${this.remedy}`
+  }
+}
+
+/** A replica can be read, not migrated. */
+export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("DatabaseIsReplica", {
+  service: ServiceName,
+  address: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.noAccess
+  }
+  override get message(): string {
+    return (
+      `${this.service}: ${this.address} is a replica (in recovery), which cannot be migrated. ` +
+      `Point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at the primary`
+    )
+  }
+}
+
+/** Statements of one connection run in different sessions of the server: neither a lock nor a setting would stay with it. */
+export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionShared", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.lockNotAcquired
+  }
+  override get message(): string {
+    return (
+      `${this.service}: ${this.address} is not PostgreSQL itself, so it may not keep one session for the migration lock; ` +
+      "nothing was run, set or locked. A pooler stands between, which in transaction mode would lose the lock: point " +
+      `${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
+    )
+  }
+}
+
+export interface MigrationSession {
+  readonly connection: Connection
+  /** Without password. */
+  readonly address: string
+  /** Back to the state in which every revision starts: nothing that an earlier one set remains, the lock does. */
+  readonly reset: Effect.Effect<void, DatabaseError>
+  /** Says what was being done when PostgreSQL failed. */
+  readonly refuse: (during: string) => (cause: DatabaseError) => DatabaseRefusal
+}
+
+/**
+ * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
+ * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. One of them, of whole
+ * transactions, PostgreSQL 16 does not know.
+ */
+export const cleanSession =
+  "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
+  "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; " +
+  "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'"
+
+const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
+  cause.sqlstate === "42501"
+    ? `Migrations of ${service} need a role that owns the schema ${service}, or may create it (as its administrator: ` +
+      "grant create on database <database> to <role>)"
+    : `See that PostgreSQL is well there, then: pnpm migrate --service ${service} status`
+
+/** Opens the one session of a run, on the service's migration connection, with the same patience as the start-up. */
+export const openSession = Effect.fn("Migrator.openSession")(function* (
+  service: ServiceName
+): Effect.fn.Return<
+  MigrationSession,
+  DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal | SessionShared,
+  Database | Settings | Scope.Scope
+> {
+  const { databaseConnectDeadline } = yield* Settings
+  const url = (yield* Database).url(service, "migration")
+  const address = displayAddress(url)
+  const refuse = (during: string) => (cause: DatabaseError) =>
+    new DatabaseRefusal({ service, address, during, cause, remedy: remedyOf(service)(cause) })
+  const applicationName = Buffer.from(`gravitas migrate ${service} ${process.pid}@${hostname()}`)
+    .subarray(0, 63)
+    .toString("latin1")
+  const open = connect({ url, applicationName })
+  const connection = yield* open.pipe(
+    Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
+    Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))
+  )
+  // Before anything is set: a setting or a lock would stay behind in a session that belongs to everybody.
+  for (let time = 1; time <= 2; time++) {
+    const { rows } = yield* connection
+      .query("select pg_catalog.pg_backend_pid() as pid")
+      .pipe(Effect.mapError(refuse("asking which session this is")))
+    if (rows[0]?.["pid"] !== connection.backendPid) return yield* new SessionShared({ service, address })
+  }
+  const reset = Effect.asVoid(connection.query(cleanSession))
+  yield* reset.pipe(Effect.mapError(refuse("setting the session up")))
+  const { rows } = yield* connection
+    .query("select pg_catalog.pg_is_in_recovery() as replica")
+    .pipe(Effect.mapError(refuse("asking whether it is a replica")))
+  if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service, address })
+  return { connection, address, reset, refuse }
+})

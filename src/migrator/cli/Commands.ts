@@ -1,0 +1,92 @@
+import * as Command from "@effect/cli/Command"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { ServiceName } from "../../domain/Service.ts"
+import type { CommandError } from "../../platform/cli/CommandRunner.ts"
+import { helpOf } from "../../platform/cli/Help.ts"
+import { Settings, type SettingsValues } from "../../platform/config/Settings.ts"
+import type { Database } from "../../platform/postgres/Database.ts"
+import { checkCommand } from "./CheckCommand.ts"
+import { currentCommand } from "./CurrentCommand.ts"
+import { Databases } from "./DatabaseCommand.ts"
+import { downgradeCommand } from "./DowngradeCommand.ts"
+import { mergeOptions, migrateRoot } from "./GlobalOptions.ts"
+import { historyCommand } from "./HistoryCommand.ts"
+import { newCommand } from "./NewCommand.ts"
+import { redoCommand } from "./RedoCommand.ts"
+import { renumberCommand } from "./RenumberCommand.ts"
+import { repairCommand } from "./RepairCommand.ts"
+import { showCommand } from "./ShowCommand.ts"
+import { stampCommand } from "./StampCommand.ts"
+import { statusCommand } from "./StatusCommand.ts"
+import { testCommand } from "./TestCommand.ts"
+import { unlockCommand } from "./UnlockCommand.ts"
+import { toHead, upgrade, upgradeCommand } from "./UpgradeCommand.ts"
+import { verifyCommand } from "./VerifyCommand.ts"
+
+/** The settings with one database for every service and purpose. */
+const everywhere = (settings: SettingsValues, given: Redacted.Redacted): SettingsValues => {
+  const url = Option.some(given)
+  const urls = { gatekeeper: url, guardian: url, router: url }
+  return { ...settings, databaseUrls: urls, migrationDatabaseUrls: urls }
+}
+
+/**
+ * `migrate` and its commands, to be mounted under the program's root. `databaseFor` opens the databases of the services that
+ * a command is about; a command that needs none opens none.
+ */
+export const migrateCommand = <E extends CommandError, R>(
+  databaseFor: (services: ReadonlyArray<ServiceName>) => Layer.Layer<Database, E, R>
+) => {
+  const databases = Effect.map(Effect.context<R | Settings>(), (context) =>
+    Databases.of({
+      open: (services, url) =>
+        Layer.provide(
+          databaseFor(services),
+          Layer.succeedContext(
+            Option.match(url, {
+              onNone: () => context,
+              onSome: (url) => Context.add(context, Settings, everywhere(Context.get(context, Settings), url))
+            })
+          )
+        )
+    })
+  )
+  return migrateRoot.pipe(
+    Command.withHandler((outer) => upgrade(mergeOptions(outer, outer), toHead)),
+    Command.withDescription(
+      helpOf(
+        "Brings the schemas of the services to head, as `migrate upgrade` does. The options below may stand before a " +
+          "command's name or after it.",
+        [
+          "migrate",
+          "migrate status",
+          "migrate upgrade --dry-run",
+          "migrate downgrade -1 --service guardian",
+          "migrate --service router test"
+        ]
+      )
+    ),
+    Command.withSubcommands([
+      upgradeCommand,
+      downgradeCommand,
+      statusCommand,
+      currentCommand,
+      historyCommand,
+      showCommand,
+      newCommand,
+      checkCommand,
+      verifyCommand,
+      testCommand,
+      redoCommand,
+      repairCommand,
+      stampCommand,
+      renumberCommand,
+      unlockCommand
+    ]),
+    Command.provideEffect(Databases, () => databases)
+  )
+}

@@ -1,0 +1,100 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import { confirmed } from "../../platform/cli/Confirmation.ts"
+import { flag } from "../../platform/cli/Flags.ts"
+import { helpOf } from "../../platform/cli/Help.ts"
+import { migrate } from "../apply/Migrate.ts"
+import { preview } from "../inspect/Status.ts"
+import { MigratorOptions } from "../MigratorOptions.ts"
+import { parseDowngrade } from "../plan/Target.ts"
+import { onDatabase } from "./DatabaseCommand.ts"
+import { dryRun, renderDryRuns } from "./DryRun.ts"
+import { type CommandOptions, commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { outcomeJson, renderOutcomes } from "./Rendering.ts"
+import { printScript } from "./ScriptCommand.ts"
+import { type Destination, misplaced, targetArgument } from "./TargetArgument.ts"
+
+/** The way back is looked at for every service before the first one moves; those that ask others go first. */
+const run = (given: CommandOptions, { from, to }: Destination) => {
+  const refusal = misplaced(given, { from, to })
+  const command = "downgrade"
+  const backwards: CommandOptions = { ...given, services: [...given.services].reverse() }
+  if (given.sql) {
+    return Option.match(from, {
+      onNone: () =>
+        printScript(
+          backwards,
+          command,
+          to,
+          to,
+          wrongUsage("a script cannot ask the database where it stands; say from where: downgrade --sql head:base")
+        ),
+      onSome: (start) => printScript(backwards, command, start, to, refusal)
+    })
+  }
+  return given.dryRun
+    ? onDatabase(backwards, {
+        command,
+        refusal,
+        effects: "reads",
+        work: (service) => dryRun(service, to),
+        render: renderDryRuns
+      })
+    : onDatabase(
+        backwards,
+        {
+          command,
+          refusal,
+          work: (service) => migrate(service, to),
+          render: renderOutcomes,
+          toJson: outcomeJson
+        },
+        Effect.forEach(given.services, (service) => preview(service, to), { discard: true })
+      )
+}
+
+/** Whether rows may be lost. With the option a terminal is asked once more. */
+export const allowDataLoss = flag("allow-data-loss").pipe(
+  Options.withDescription(
+    "Go on where a down script drops tables or columns that hold data. Without it that is refused."
+  )
+)
+
+/** Lets what runs destroy rows, where `allowed`. */
+export const mayLoseData = <A, E, R>(allowed: boolean, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(MigratorOptions, (options) =>
+    Effect.provideService(effect, MigratorOptions, { ...options, allowDataLoss: allowed })
+  )
+
+const to = targetArgument(parseDowngrade, "base, -N, or the revision to go back to, such as 1 or 0001_audit_trail")
+
+export const downgradeCommand = Command.make(
+  "downgrade",
+  { ...globalOptions, allowDataLoss, to },
+  ({ allowDataLoss, to, ...inner }) =>
+    Effect.gen(function* () {
+      const options = yield* commandOptions(inner)
+      if (allowDataLoss && !options.dryRun && !options.sql) {
+        yield* confirmed(
+          options,
+          `Downgrade ${options.services.join(", ")}, and lose for good what the down scripts drop?`
+        )
+      }
+      yield* mayLoseData(allowDataLoss, run(options, to))
+    })
+).pipe(
+  Command.withDescription(
+    helpOf(
+      "Reverts revisions, newest first, until the target is the current one. Refuses to destroy rows unless told to.",
+      [
+        "migrate downgrade -1 --service gatekeeper",
+        "migrate downgrade --service router 0001 --dry-run",
+        "migrate downgrade base --allow-data-loss",
+        "migrate downgrade --service router --sql 0002:0001"
+      ]
+    )
+  )
+)

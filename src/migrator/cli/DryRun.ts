@@ -1,0 +1,122 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ServiceName } from "../../domain/Service.ts"
+import { readLosses } from "../apply/LossCheck.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { readScript } from "../apply/Script.ts"
+import { terminated } from "../apply/Transcript.ts"
+import { type Phase, type RevisionKind, revisionName, type Section } from "../files/Revision.ts"
+import type { Statement } from "../files/Statements.ts"
+import { MigratorOptions } from "../MigratorOptions.ts"
+import { type DataLoss, shownLoss } from "../plan/DataLoss.ts"
+import * as Plan from "../plan/Plan.ts"
+import type { Target } from "../plan/Target.ts"
+
+/** A step as it would run. `statements` is null where only its run can tell: a data revision. */
+export interface PlannedStep {
+  readonly direction: "up" | "down"
+  readonly revision: string
+  readonly file: string
+  readonly kind: RevisionKind
+  readonly phase: Phase
+  readonly transaction: boolean
+  readonly lockTimeout: string
+  /** How many of its statements an earlier run has done. */
+  readonly alreadyDone: number
+  readonly statements: ReadonlyArray<Statement> | null
+  readonly verify: ReadonlyArray<Statement>
+}
+
+export interface DryRun {
+  readonly service: ServiceName
+  /** Without password. */
+  readonly address: string
+  readonly from: string
+  readonly to: string
+  /** The history tables are not there yet and would be made first. */
+  readonly prepares: boolean
+  readonly steps: ReadonlyArray<PlannedStep>
+  /** What the way back would destroy, and be refused for without `--allow-data-loss`. */
+  readonly losses: ReadonlyArray<DataLoss>
+}
+
+const statementsOf = (file: string, section: Section, direction: "up" | "down" | "verify") =>
+  Effect.map(readScript(file, section, direction), ({ statements }) => statements)
+
+const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.Step) {
+  const { lockTimeout } = yield* MigratorOptions
+  const up = step._tag === "Apply"
+  const section = up ? step.revision.up : step.down
+  const { number, slug, phase, kind } = up ? step.revision : { ...step.entry, number: step.entry.revision }
+  const file = up ? step.revision.file : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
+  const halfway = up ? step.halfway : Option.liftPredicate(step.entry, ({ state }) => state === "reverting")
+  const verify = up ? step.revision.verify : Option.none<Section>()
+  const planned: PlannedStep = {
+    direction: up ? "up" : "down",
+    revision: revisionName(number, slug),
+    file,
+    kind,
+    phase,
+    transaction: section.transaction,
+    lockTimeout: Duration.format(
+      Option.getOrElse(section.lockTimeout, () => (section.transaction ? lockTimeout : Duration.zero))
+    ),
+    alreadyDone: Option.match(halfway, { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
+    statements: kind === "ts" ? null : yield* statementsOf(file, section, up ? "up" : "down"),
+    verify: Option.isSome(verify) ? yield* statementsOf(file, verify.value, "verify") : []
+  }
+  return planned
+})
+
+/** What `migrate` would do now. Takes no lock and writes nothing, so another process may change the answer at any time. */
+export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceName, target: Target) {
+  const { entries, session, set, snapshot } = yield* openSchema(service)
+  const plan = yield* Plan.make(set, entries, target)
+  const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
+  const last = plan.steps.at(-1)
+  const result: DryRun = {
+    service,
+    address: session.address,
+    from: plan.current,
+    to: last === undefined ? plan.current : Plan.standingAfter(last, entries),
+    prepares: Option.isNone(snapshot),
+    steps,
+    losses: yield* Effect.mapError(
+      readLosses(session.connection, plan.steps),
+      session.refuse("counting what the way back would destroy")
+    )
+  }
+  return result
+}, Effect.scoped)
+
+const renderStep = (step: PlannedStep): string => {
+  const { alreadyDone, direction, file, lockTimeout, phase, revision, statements, transaction, verify } = step
+  const how = transaction ? "in one transaction" : "without a transaction"
+  const waits = lockTimeout === "0" ? "waits for locks without end" : `lock_timeout ${lockTimeout}`
+  const done = alreadyDone === 0 ? "" : `\n-- ${alreadyDone} of its statements are done already; it goes on after them`
+  const body =
+    statements === null
+      ? ["-- a data revision: what it does is known only while it runs"]
+      : statements.map(({ text }) => terminated(text))
+  const assertions =
+    verify.length === 0 ? [] : ["-- then, unable to write:", ...verify.map(({ text }) => terminated(text))]
+  return [`-- ${direction} ${revision} (${phase}, ${how}, ${waits}): ${file}${done}`, ...body, ...assertions].join("\n")
+}
+
+/** As SQL with comments; nothing but the history's own statements is left out. */
+export const renderDryRuns = (runs: ReadonlyArray<DryRun>): string =>
+  runs
+    .map(({ address, from, losses, prepares, service, steps, to }) => {
+      const way = steps.length === 0 ? `stays at ${from}: nothing to do` : `would go from ${from} to ${to}`
+      const first = prepares
+        ? `\n-- first the schema ${service}, where it is missing, and the history tables would be made`
+        : ""
+      const lost = losses
+        .map((loss) => `\n-- destroys data, and is refused without --allow-data-loss: ${shownLoss(loss)}`)
+        .join("")
+      return [`-- ${service} ${way} (${address}); nothing was run${first}${lost}`, ...steps.map(renderStep)].join(
+        "\n\n"
+      )
+    })
+    .join("\n\n")

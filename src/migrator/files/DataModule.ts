@@ -1,0 +1,59 @@
+import { pathToFileURL } from "node:url"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import type { DataRevision } from "./DataRevision.ts"
+import type { Revision } from "./Revision.ts"
+
+/** The file of a data revision cannot be imported, or does not export one. */
+export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnreadable>()("DataRevisionUnreadable", {
+  service: ServiceName,
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.invalidFiles
+  }
+  override get message(): string {
+    return (
+      `${this.service}: ${this.file}: ${this.problem}; nothing was run. ` +
+      `Correct the file, then: pnpm migrate --service ${this.service} check`
+    )
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+
+/** What is wrong with an export, or null. The types of the effects are the compiler's affair, which checked the file. */
+const flaw = (candidate: unknown): string | null => {
+  if (!isObject(candidate)) return "exports no { up, down } or { up, irreversible }"
+  const [up, down, irreversible] = ["up", "down", "irreversible"].map((key) => Reflect.get(candidate, key))
+  if (!Effect.isEffect(up)) return "its `up` is not an Effect"
+  if (down !== undefined && irreversible !== undefined)
+    return "has both `down` and `irreversible`; they exclude each other"
+  if (irreversible !== undefined) {
+    return typeof irreversible === "string" && irreversible.trim() !== "" ? null : "its `irreversible` does not say why"
+  }
+  return Effect.isEffect(down) ? null : "has neither a `down` that is an Effect nor `irreversible: <why>`"
+}
+
+const isDataRevision = (candidate: unknown): candidate is DataRevision => flaw(candidate) === null
+
+/** Imports a data revision's module: its default export, or its named ones. */
+export const loadDataRevision = (revision: Revision): Effect.Effect<DataRevision, DataRevisionUnreadable> => {
+  const unreadable = (problem: string) =>
+    new DataRevisionUnreadable({ service: revision.service, file: revision.file, problem })
+  return Effect.tryPromise({
+    try: (): Promise<unknown> => import(pathToFileURL(revision.path).href),
+    catch: (cause) =>
+      unreadable(
+        `cannot be imported (${cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : String(cause)})`
+      )
+  }).pipe(
+    Effect.map((module) => (isObject(module) && "default" in module ? module.default : module)),
+    Effect.flatMap((candidate) =>
+      isDataRevision(candidate) ? Effect.succeed(candidate) : Effect.fail(unreadable(flaw(candidate) ?? ""))
+    )
+  )
+}

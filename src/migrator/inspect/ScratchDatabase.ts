@@ -1,0 +1,67 @@
+import { randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { ServiceName } from "../../domain/Service.ts"
+import { connect } from "../../platform/postgres/Connection.ts"
+import { Database } from "../../platform/postgres/Database.ts"
+import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { DatabaseRefusal } from "../apply/Session.ts"
+
+const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) =>
+  new DatabaseRefusal({
+    service,
+    address: displayAddress(url),
+    during: "making a scratch database",
+    cause,
+    remedy:
+      cause.sqlstate === "42501"
+        ? "The role must be allowed to make databases: alter role <role> createdb; or name another with --database-url"
+        : `See that PostgreSQL is well there, then: pnpm migrate --service ${service} test`
+  })
+
+/**
+ * An empty database of a random name beside the service's own, on the same server and by the same role; dropped with its
+ * sessions when the scope closes, by an interruption too. From template0, since nobody can be in the way of that.
+ */
+export const scratchDatabase = (service: ServiceName) =>
+  Effect.gen(function* () {
+    const url = (yield* Database).url(service, "migration")
+    const name = `gravitas_scratch_${randomUUID().replaceAll("-", "").slice(0, 16)}`
+    const administer = (statement: string) =>
+      connect({ url, applicationName: "gravitas migrate test" }).pipe(
+        Effect.flatMap((connection) => connection.query(statement)),
+        Effect.scoped
+      )
+    yield* Effect.acquireRelease(
+      Effect.mapError(administer(`create database ${name} template template0`), refused(service, url)),
+      () =>
+        administer(`drop database if exists ${name} with (force)`).pipe(
+          // Also bounds it, but first of all runs it in a fiber that is not interrupted already: connecting can be.
+          Effect.timeoutFail({
+            duration: "10 seconds",
+            onTimeout: () => new DatabaseError({ phase: "statement", reason: "no answer within 10s" })
+          }),
+          Effect.catchAll(({ message }) =>
+            Effect.logWarning(
+              `the scratch database ${name} could not be dropped (${message}); as its owner: drop database ${name}`
+            )
+          )
+        )
+    )
+    const scratch = new URL(Redacted.value(url))
+    scratch.pathname = `/${name}`
+    return Redacted.make(scratch.href)
+  })
+
+/** What runs here finds the scratch database wherever it looks for one; there is no application in it. */
+export const inDatabase =
+  (url: Redacted.Redacted) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Database>> =>
+    Effect.provideService(effect, Database, {
+      url: () => url,
+      address: () => displayAddress(url),
+      pool: () => {
+        throw new Error("no application works in a scratch database")
+      }
+    })

@@ -1,0 +1,142 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { ServiceName } from "../../domain/Service.ts"
+import { invalidIndexes } from "../apply/InvalidIndexes.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { shownName } from "../files/ParseTree.ts"
+import { revisionName } from "../files/Revision.ts"
+import type { RevisionSet } from "../files/RevisionSet.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { halfwayOf, isIntact, nameOf } from "../plan/HistoryMismatch.ts"
+import * as Plan from "../plan/Plan.ts"
+import type { PlanRefusal } from "../plan/PlanRefusal.ts"
+import { Target } from "../plan/Target.ts"
+
+/** A command that mends something, and what it does. */
+export interface Remedy {
+  readonly command: string
+  readonly does: string
+}
+
+/** What is wrong with a schema's history, and which ways there are out of it. */
+export interface Diagnosis {
+  readonly service: ServiceName
+  readonly address: string
+  readonly current: string
+  /** What an upgrade would be refused for. */
+  readonly problem: PlanRefusal | null
+  readonly halfway: {
+    readonly revision: string
+    readonly state: "applying" | "reverting"
+    readonly stepsDone: number
+    readonly stepsTotal: number
+    /** A statement was begun, and nobody recorded how it ended. */
+    readonly outcomeUnknown: boolean
+  } | null
+  readonly edited: ReadonlyArray<{ readonly revision: string; readonly file: string }>
+  /** Of the service's schema: what concurrent indexes that failed left. */
+  readonly invalidIndexes: ReadonlyArray<string>
+  /** Empty: nothing is wrong. */
+  readonly remedies: ReadonlyArray<Remedy>
+}
+
+/** The ways out, from what is known; the safest first. */
+export const remediesFor = (
+  set: RevisionSet,
+  history: ReadonlyArray<HistoryEntry>,
+  problem: PlanRefusal | null,
+  invalid: ReadonlyArray<string>
+): ReadonlyArray<Remedy> => {
+  const migrate = `pnpm migrate --service ${set.service}`
+  const last = halfwayOf(history)
+  if (last._tag === "Some") {
+    const entry = last.value
+    const name = nameOf(entry)
+    const up = entry.state === "applying"
+    const target = up ? name : revisionName(entry.revision - 1, history.at(-2)?.slug ?? "base")
+    const goOn = { command: `${migrate} ${up ? "upgrade" : "downgrade"} ${target}`, does: "goes on where it stopped" }
+    const dropped =
+      invalid.length === 0 ? "" : `drops what is left invalid of the failed statement (${invalid.join(", ")}), `
+    const retry = (does: string) => ({ command: `${migrate} repair --retry`, does })
+    const file = set.revisions[entry.revision - 1]
+    const ways =
+      !up && entry.kind === "sql"
+        ? null
+        : file === undefined || file.slug !== entry.slug || file.kind !== entry.kind
+          ? [{ command: `${migrate} status`, does: `with the version of the program that has the file of ${name}` }]
+          : entry.kind === "ts" && !isIntact(entry, file)
+            ? [
+                { command: `git checkout -- ${file.file}`, does: "restores the file with which it was begun" },
+                retry("takes the file as it is now, and goes on with it")
+              ]
+            : null
+    return [
+      ...(ways ?? [
+        ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [goOn] : []),
+        retry(`${dropped}runs the statement it stopped at again, and goes on`)
+      ]),
+      {
+        command: `${migrate} repair --mark-applied --reason "<why>"`,
+        does: `records ${name} as applied; you completed it`
+      },
+      {
+        command: `${migrate} repair --mark-reverted --reason "<why>"`,
+        does: `records ${name} as not applied; you undid it`
+      }
+    ]
+  }
+  const edited = editedIn(set, history)
+  if (edited.length > 0) {
+    return edited.flatMap(({ file, revision }) => [
+      { command: `git checkout -- ${file}`, does: "restores the file as it was applied" },
+      {
+        command: `${migrate} repair --accept-checksum ${revision} --reason "<why>"`,
+        does: "records the file as it is now, its down script too; runs nothing"
+      }
+    ])
+  }
+  return problem === null ? [] : [{ command: `${migrate} status`, does: problem.message }]
+}
+
+const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
+  history.flatMap((entry) => {
+    const revision = set.revisions[entry.revision - 1]
+    return revision === undefined ||
+      revision.slug !== entry.slug ||
+      entry.state !== "applied" ||
+      isIntact(entry, revision)
+      ? []
+      : [{ revision: nameOf(entry), file: revision.file }]
+  })
+
+/** Looks, without the lock, and changes nothing. */
+export const diagnose = Effect.fn("Migrator.diagnose")(function* (service: ServiceName) {
+  const { entries, session, set } = yield* openSchema(service)
+  const plan = Plan.make(set, entries, Target.Head())
+  const problem = Either.isLeft(plan) ? plan.left : null
+  const found = yield* invalidIndexes(session.connection, { schema: service }).pipe(
+    Effect.mapError(session.refuse("looking for invalid indexes"))
+  )
+  const invalid = found.map(shownName)
+  const last = halfwayOf(entries)
+  const diagnosis: Diagnosis = {
+    service,
+    address: session.address,
+    current: Plan.currentOf(entries).name,
+    problem,
+    halfway:
+      last._tag === "None"
+        ? null
+        : {
+            revision: nameOf(last.value),
+            state: last.value.state === "reverting" ? "reverting" : "applying",
+            stepsDone: last.value.steps_done,
+            stepsTotal: last.value.steps_total,
+            outcomeUnknown: last.value.steps_begun > last.value.steps_done
+          },
+    edited: editedIn(set, entries),
+    invalidIndexes: invalid,
+    remedies: remediesFor(set, entries, problem, invalid)
+  }
+  return diagnosis
+}, Effect.scoped)

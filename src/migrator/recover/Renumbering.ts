@@ -1,0 +1,113 @@
+import { join } from "node:path"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { knownEntries } from "../apply/LockedSchema.ts"
+import { openSession } from "../apply/Session.ts"
+import { loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
+import { type RevisionKind, revisionName } from "../files/Revision.ts"
+import { parseFileName } from "../files/RevisionFile.ts"
+import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
+import { MigratorOptions } from "../MigratorOptions.ts"
+
+/** A file cannot get another number. */
+export class RenumberRefused extends Schema.TaggedError<RenumberRefused>()("RenumberRefused", {
+  service: ServiceName,
+  problem: Schema.String,
+  exitCode: Schema.Number
+}) {
+  override get message(): string {
+    return (
+      `${this.service}: ${this.problem}; no file was renamed. ` + `See: pnpm migrate --service ${this.service} status`
+    )
+  }
+}
+
+export interface NumberedFile {
+  readonly number: number
+  readonly slug: string
+  readonly kind: RevisionKind
+}
+
+/** What to rename, and to which number. */
+export interface Renumbering {
+  readonly file: NumberedFile
+  readonly number: number
+}
+
+/**
+ * Gives a revision the lowest number that is free after everything applied. `name` is its whole name, or its number where
+ * only one file has that. What is applied here keeps its number, for others know it by that; so does what needs no other.
+ */
+export const renumbering = (
+  service: ServiceName,
+  files: ReadonlyArray<NumberedFile>,
+  history: ReadonlyArray<Pick<HistoryEntry, "revision" | "slug">>,
+  name: string
+): Either.Either<Renumbering, RenumberRefused> => {
+  const refused = (problem: string, exitCode: number = ExitCode.refused) =>
+    Either.left(new RenumberRefused({ service, problem, exitCode }))
+  const nameOf = ({ number, slug }: NumberedFile) => revisionName(number, slug)
+  const asked = files.filter(
+    (file) => nameOf(file) === name || (/^\d{1,4}$/.test(name) && file.number === Number(name))
+  )
+  const [file, other] = asked
+  if (file === undefined) return refused(`there is no file of a revision ${name}`, ExitCode.usage)
+  if (other !== undefined) {
+    return refused(`${asked.map(nameOf).join(" and ")} both have that number; name one of them in full`, ExitCode.usage)
+  }
+  const applied = history.find(({ revision }) => revision === file.number)
+  if (applied?.slug === file.slug) return refused(`${nameOf(file)} is applied here, and keeps its number`)
+  const others = new Set(files.filter((one) => one !== file).map(({ number }) => number))
+  const last = Math.max(0, ...history.map(({ revision }) => revision))
+  let number = last + 1
+  while (others.has(number)) number++
+  const below = Array.from({ length: file.number - 1 }, (_, index) => index + 1)
+  const hasItsPlace =
+    applied === undefined && file.number > last && !others.has(file.number) && below.every((one) => others.has(one))
+  return hasItsPlace
+    ? refused(`${nameOf(file)} has a number of its own, right after the one before it`)
+    : Either.right({ file, number })
+}
+
+export interface RenumberOutcome {
+  readonly service: ServiceName
+  readonly from: string
+  readonly to: string
+  readonly file: string
+  /** What is still wrong with the set of files; null: nothing. */
+  readonly left: string | null
+}
+
+/** Renames a revision's file, after a look at the history of the database that the settings name. No lock: no table changes. */
+export const renumber = Effect.fn("Migrator.renumber")(function* (service: ServiceName, name: string) {
+  const fs = yield* FileSystem.FileSystem
+  const directory = join(yield* MigrationsDirectory, service)
+  const broken = (error: { readonly message: string }) =>
+    new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
+  const session = yield* openSession(service)
+  const snapshot = yield* makeMigrationHistory(service, session.connection, yield* MigratorOptions).read.pipe(
+    Effect.mapError(session.refuse("reading the migration history"))
+  )
+  const entries: ReadonlyArray<HistoryEntry> = yield* knownEntries(service, snapshot)
+  const files = names.map(parseFileName).flatMap(Option.toArray)
+  const { file, number } = yield* renumbering(service, files, entries, name)
+  const from = revisionName(file.number, file.slug)
+  const to = revisionName(number, file.slug)
+  const path = join(directory, `${to}.${file.kind}`)
+  yield* fs.rename(join(directory, `${from}.${file.kind}`), path).pipe(Effect.mapError(broken))
+  const left = yield* Effect.either(loadRevisionSet(service))
+  const renumbered: RenumberOutcome = {
+    service,
+    from,
+    to,
+    file: shown(path),
+    left: Either.isLeft(left) ? left.left.message : null
+  }
+  return renumbered
+}, Effect.scoped)

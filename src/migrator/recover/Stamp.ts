@@ -1,0 +1,140 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { withExportedReversal } from "../apply/DataStep.ts"
+import { lockSchema } from "../apply/LockedSchema.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { RevisionFailed } from "../apply/RevisionFailed.ts"
+import { readScript, runVerify } from "../apply/Script.ts"
+import { withoutSecrets } from "../apply/Secrets.ts"
+import { revisionName } from "../files/Revision.ts"
+import { headOf } from "../files/RevisionSet.ts"
+import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
+import * as Plan from "../plan/Plan.ts"
+import { RevisionUnknown } from "../plan/PlanRefusal.ts"
+import type { Target } from "../plan/Target.ts"
+
+/** The history already says more than what is to be written into it. */
+export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefused", {
+  service: ServiceName,
+  target: Schema.String,
+  current: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.refused
+  }
+  override get message(): string {
+    return (
+      `${this.service}: the history is at ${this.current}, past ${this.target}; nothing was stamped. ` +
+      `To go back there: pnpm migrate --service ${this.service} downgrade ${this.target}`
+    )
+  }
+}
+
+/** There is nothing to adopt: where nothing is, a stamp would only keep `upgrade` from making it. */
+export class SchemaEmpty extends Schema.TaggedError<SchemaEmpty>()("SchemaEmpty", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String
+}) {
+  get exitCode() {
+    return ExitCode.refused
+  }
+  override get message(): string {
+    return (
+      `${this.service}: the schema ${this.service} at ${this.address} has no table or view of its own, so there is nothing to ` +
+      `adopt; nothing was stamped. To make what the revisions describe: pnpm migrate --service ${this.service} upgrade`
+    )
+  }
+}
+
+/** Of the service: the history's own tables and view are not. */
+const ownRelations = (service: ServiceName) =>
+  `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+     and c.relname not in ('schema_history', 'schema_event', 'schema_version') limit 1`
+
+export interface StampOutcome {
+  readonly service: ServiceName
+  readonly from: string
+  readonly to: string
+  /** What was recorded as applied, without running it. */
+  readonly revisions: ReadonlyArray<string>
+}
+
+/** Where to: a revision, by number or whole name, or `head`. */
+export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
+
+/**
+ * Adopts a database whose tables are there already: records every revision up to the target as applied, and runs none of
+ * them. What it can be sure of it checks: the history that is there, that the schema is not empty, and the `migrate:verify` of
+ * each revision that it records, read-only. A row that was taken out of the history by hand is put back in the same way.
+ */
+export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName, target: StampTarget, reason: string) {
+  const { history, session, set } = yield* openSchema(service)
+  const { connection } = session
+  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: true })
+  const wrong = rowMismatch(set, entries)
+  if (Option.isSome(wrong)) return yield* wrong.value
+  const half = halfwayOf(entries)
+  if (Option.isSome(half)) return yield* partlyApplied(service, half.value, "close it first")
+  const current = Plan.currentOf(entries)
+  const number = target._tag === "Head" ? headOf(set).number : target.number
+  const goal = set.revisions[number - 1]
+  const named = target._tag === "UpTo" && target.slug !== null ? target.slug : goal?.slug
+  if (goal === undefined || goal.slug !== named) {
+    const asked = named === undefined ? String(number) : revisionName(number, named)
+    return yield* new RevisionUnknown({ service, target: asked, known: `the head is ${headOf(set).name}` })
+  }
+  const to = revisionName(goal.number, goal.slug)
+  // A hole below the current revision can be filled; then the history is past the target, and stays there.
+  const applied = new Set(entries.map(({ revision }) => revision))
+  const lacking = set.revisions.slice(0, number).filter((revision) => !applied.has(revision.number))
+  if (current.number > number && lacking.length === 0) {
+    return yield* new StampRefused({ service, target: to, current: current.name })
+  }
+  const revisions = yield* Effect.forEach(lacking, withExportedReversal)
+
+  const work = Effect.gen(function* () {
+    yield* lock.fence
+    if (revisions.length > 0 && (yield* connection.query(ownRelations(service))).rowCount === 0) {
+      return yield* new SchemaEmpty({ service, address: session.address })
+    }
+    const { rows } = yield* connection.query("select pg_catalog.clock_timestamp()::text as now")
+    for (const revision of revisions) {
+      yield* history.insert(revision, "applied", 0, String(rows[0]?.["now"]))
+      yield* history.event("stamped", { revision: revision.number, slug: revision.slug }, reason)
+    }
+    for (const { file, verify } of revisions) {
+      if (Option.isSome(verify)) yield* runVerify(connection, yield* readScript(file, verify.value, "verify"))
+    }
+  })
+  yield* connection.transaction(work).pipe(
+    Effect.catchTags({
+      DatabaseError: (cause) => session.refuse("stamping")(cause),
+      StatementFailed: ({ cause, direction, place }) =>
+        Effect.flatMap(
+          withoutSecrets({ cause, place }),
+          (shown) =>
+            new RevisionFailed({
+              service,
+              revision: to,
+              direction,
+              ...shown,
+              attempts: 1,
+              blockers: [],
+              outcome: `The database is not as ${to} leaves it, so nothing was stamped`
+            })
+        )
+    })
+  )
+  const stamped: StampOutcome = {
+    service,
+    from: current.name,
+    to: current.number > number ? current.name : to,
+    revisions: revisions.map((revision) => revisionName(revision.number, revision.slug))
+  }
+  return stamped
+}, Effect.scoped)

@@ -1,0 +1,109 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import type { Row } from "../../platform/postgres/Connection.ts"
+import { isKey } from "../apply/SchemaLock.ts"
+import { openSession } from "../apply/Session.ts"
+import { makeMigrationHistory } from "../history/MigrationHistory.ts"
+import { MigratorOptions } from "../MigratorOptions.ts"
+
+/** The session that is to be ended is not the one that holds the lock, or may not be ended by this role. */
+export class UnlockRefused extends Schema.TaggedError<UnlockRefused>()("UnlockRefused", {
+  service: ServiceName,
+  problem: Schema.String,
+  exitCode: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.service}: ${this.problem}. Who holds the lock: pnpm migrate --service ${this.service} unlock`
+  }
+}
+
+/** Who holds a schema's migration lock. What a role may not see of another's session is null. */
+export interface LockHolder {
+  readonly pid: number
+  readonly applicationName: string | null
+  readonly user: string | null
+  /** When the session began. */
+  readonly since: string | null
+  readonly state: string | null
+  /** When its statement began, or its last one where it is idle. The statement itself may hold secrets and is not shown. */
+  readonly queryStart: string | null
+}
+
+export interface LockState {
+  readonly service: ServiceName
+  readonly holder: LockHolder | null
+  /** Whether that holder was ended just now. */
+  readonly ended: boolean
+}
+
+const text = (value: unknown): string | null =>
+  value instanceof Date ? value.toISOString() : typeof value === "string" && value !== "" ? value : null
+
+const holderOf = (row: Row): LockHolder => ({
+  pid: Number(row["pid"]),
+  applicationName: text(row["application_name"]),
+  user: text(row["usename"]),
+  since: text(row["backend_start"]),
+  state: text(row["state"]),
+  queryStart: text(row["query_start"])
+})
+
+/**
+ * Tells who holds the lock; with `pid` it also ends that session, if it is the one that holds it. Its transaction rolls back,
+ * and what it did outside of one is found by the next run. The event log keeps who did it.
+ */
+export const unlock = Effect.fn("Migrator.unlock")(function* (service: ServiceName, pid: Option.Option<number>) {
+  const session = yield* openSession(service)
+  const { connection } = session
+  const look = connection
+    .query(
+      `select l.pid, a.application_name, a.usename, a.backend_start, a.state, a.query_start from pg_catalog.pg_locks l
+       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKey}`,
+      [service]
+    )
+    .pipe(
+      Effect.map(({ rows: [row] }) => (row === undefined ? null : holderOf(row))),
+      Effect.mapError(session.refuse("looking who holds the lock"))
+    )
+  const holder = yield* look
+  const state = (ended: boolean): LockState => ({ service, holder, ended })
+  if (Option.isNone(pid)) return state(false)
+  const refused = (problem: string, exitCode: number = ExitCode.refused) =>
+    new UnlockRefused({ service, problem, exitCode })
+  if (holder?.pid !== pid.value) {
+    const who = holder === null ? "nobody does" : `pid ${holder.pid} does`
+    return yield* refused(`pid ${pid.value} does not hold the migration lock (${who}); nothing was ended`)
+  }
+  // Asked again in the same statement: a pid can be another session's by now.
+  yield* connection
+    .query(`select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $2 and ${isKey}`, [
+      service,
+      pid.value
+    ])
+    .pipe(
+      Effect.catchAll((cause) =>
+        Effect.fail(
+          cause.sqlstate === "42501"
+            ? refused(
+                `this role may not end pid ${pid.value}, which is ${holder.user ?? "another role"}'s (as an administrator: ` +
+                  "grant pg_signal_backend to <role>)",
+                ExitCode.noAccess
+              )
+            : session.refuse("ending the holder of the lock")(cause)
+        )
+      )
+    )
+  let left = 100
+  while ((yield* look)?.pid === pid.value) {
+    if (left-- === 0) return yield* refused(`pid ${pid.value} was told to end and has not yet`)
+    yield* Effect.sleep("50 millis")
+  }
+  const history = makeMigrationHistory(service, connection, yield* MigratorOptions)
+  yield* history
+    .event("unlocked", null, `ended pid ${pid.value}`, holder)
+    .pipe(Effect.catchAll((cause) => Effect.logDebug(`not recorded in schema_event: ${cause.message}`)))
+  return state(true)
+}, Effect.scoped)

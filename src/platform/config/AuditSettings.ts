@@ -1,0 +1,91 @@
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import { AnsweredResult, type Durabilities, Durability, isJournaled } from "../../domain/Durability.ts"
+import * as Setting from "./Setting.ts"
+
+export interface AuditSettings {
+  readonly durability: Durabilities
+  /** Bytes of journal that one process may fill. */
+  readonly journalMaxBytes: number
+  /** How often the journal is written through to the disk where no answer waits for it. */
+  readonly journalFlushInterval: Duration.Duration
+  /** How long an answer waits for the disk (`fsync`) or the database (`commit`). */
+  readonly commitDeadline: Duration.Duration
+  /** Events in memory. */
+  readonly queueCapacity: number
+  /** Rows in one transaction at most. */
+  readonly batchSize: number
+  /** How long a first event waits for company. */
+  readonly linger: Duration.Duration
+  readonly onFull: "refuse" | "shed"
+}
+
+const kibibyte = 2 ** 10
+
+/** Without a journal the memory is all there is; with one, what it does not hold is read back from the file. */
+const defaultCapacity = (durability: Durabilities): number => (isJournaled(durability) ? 8_192 : 65_536)
+
+/** `DENIED=fsync,UNAUTHENTICATED=fsync`. */
+const parseByResult = (given: string): Option.Option<Durabilities["byResult"]> =>
+  Option.map(
+    Option.all(
+      given.split(",").map((part) => {
+        const [result, durability, ...rest] = part.split("=").map((word) => word.trim())
+        const known = AnsweredResult.literals.find((one) => one === result?.toUpperCase())
+        const mode = Durability.literals.find((one) => one === durability?.toLowerCase())
+        return known === undefined || mode === undefined || rest.length > 0
+          ? Option.none()
+          : Option.some([known, mode] as const)
+      })
+    ),
+    Object.fromEntries
+  )
+
+const byResultSetting = Setting.setting(
+  "AUDIT_DURABILITY_BY_RESULT",
+  {
+    expected: `${AnsweredResult.literals.join(", ")} with one of ${Durability.literals.join(", ")} each, separated by commas`,
+    example: "DENIED=fsync,UNAUTHENTICATED=fsync"
+  },
+  parseByResult
+).pipe(Setting.orDefault({}))
+
+export const auditSettings: Config.Config<AuditSettings> = Config.all({
+  durability: Config.all({
+    default: Setting.choice("AUDIT_DURABILITY", Durability.literals, "journal").pipe(Setting.orDefault("journal")),
+    byResult: byResultSetting
+  }),
+  journalMaxBytes: Setting.bytes(
+    "AUDIT_JOURNAL_MAX_BYTES",
+    { min: 64 * kibibyte, max: 2 ** 50 },
+    { expected: "a size from 64KiB to 1024TiB", example: "4GiB" }
+  ).pipe(Setting.orDefault(4 * 2 ** 30)),
+  journalFlushInterval: Setting.duration(
+    "AUDIT_JOURNAL_FLUSH_INTERVAL",
+    { min: "10 millis", max: "1 minute" },
+    "1s"
+  ).pipe(Setting.orDefault(Duration.seconds(1))),
+  commitDeadline: Setting.duration("AUDIT_COMMIT_DEADLINE", { min: "10 millis", max: "1 minute" }, "2s").pipe(
+    Setting.orDefault(Duration.seconds(2))
+  ),
+  queueCapacity: Setting.integer(
+    "AUDIT_QUEUE_CAPACITY",
+    { min: 1, max: 10_000_000 },
+    { expected: "a number of events from 1 to 10000000", example: "8192" }
+  ),
+  batchSize: Setting.integer(
+    "AUDIT_BATCH_SIZE",
+    { min: 1, max: 10_000 },
+    { expected: "a number of rows from 1 to 10000", example: "1000" }
+  ).pipe(Setting.orDefault(1_000)),
+  linger: Setting.duration("AUDIT_LINGER", { min: "0 millis", max: "10 seconds" }, "20ms").pipe(
+    Setting.orDefault(Duration.millis(20))
+  ),
+  onFull: Setting.choice("AUDIT_ON_FULL", ["refuse", "shed"], "refuse").pipe(Setting.orDefault("refuse"))
+}).pipe(
+  Config.map(({ queueCapacity, ...rest }) => ({
+    ...rest,
+    queueCapacity: Option.getOrElse(queueCapacity, () => defaultCapacity(rest.durability))
+  }))
+)

@@ -1,0 +1,88 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { SignJWT } from "jose"
+import { Settings } from "./Settings.ts"
+import { signingSecret } from "./SigningSecret.ts"
+import { sharedAlgorithm } from "./TokenSettings.ts"
+
+/** A service that asks the gatekeeper in its own name needs a token, and there is nothing to make one of. */
+export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
+  ghost: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `this process asks the gatekeeper as ${this.ghost} and has no token for that. Set SERVICE_TOKEN to one whose \`sub\` may \`write\` on ` +
+      `\`audit/store\`, or JWT_SECRET_KEY to the secret that signs tokens (and JWT_ALGORITHMS, if set, to allow ${sharedAlgorithm}), so that ` +
+      "it makes its own."
+    )
+  }
+}
+
+const timeToLive = Duration.minutes(15)
+
+/** A token is made anew when so much of its life is over, so that none expires on its way. */
+const renewedAfter = Duration.minutes(10)
+
+/** In whose name a service of this process speaks where no caller's token is at hand. */
+export class ServiceToken extends Context.Tag("platform/config/ServiceToken")<
+  ServiceToken,
+  {
+    /** A value for the `Authorization` header. */
+    readonly authorization: Effect.Effect<Redacted.Redacted>
+    /** The last one was refused: the next is another, where this process makes them. */
+    readonly renew: Effect.Effect<void>
+  }
+>() {
+  /** `SERVICE_TOKEN` as it is given; else short-lived tokens for `ghost`, signed with the secret that the gatekeeper has. */
+  static readonly layer = (ghost: string) =>
+    Layer.effect(
+      ServiceToken,
+      Effect.gen(function* () {
+        const { jwt, serviceToken } = yield* Settings
+        if (Option.isSome(serviceToken)) {
+          const given = Redacted.make(`Bearer ${Redacted.value(serviceToken.value)}`)
+          return { authorization: Effect.succeed(given), renew: Effect.void }
+        }
+        // Nobody would believe it, and the service would ask for ever.
+        if (!jwt.algorithms.includes(sharedAlgorithm)) return yield* new ServiceTokenMissing({ ghost })
+        const secret = yield* signingSecret.pipe(
+          Effect.catchTag("SigningSecretMissing", () => Effect.fail(new ServiceTokenMissing({ ghost })))
+        )
+        const key = new TextEncoder().encode(Redacted.value(secret))
+        const make = (now: number) => {
+          const token = new SignJWT({ groups: [] })
+            .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
+            .setSubject(ghost)
+            .setIssuedAt(Math.floor(now / 1000))
+            .setExpirationTime(Math.floor((now + Duration.toMillis(timeToLive)) / 1000))
+          if (Option.isSome(jwt.issuer)) token.setIssuer(jwt.issuer.value)
+          if (Option.isSome(jwt.audience)) token.setAudience(jwt.audience.value)
+          return Effect.map(
+            Effect.promise(() => token.sign(key)),
+            (signed) => Redacted.make(`Bearer ${signed}`)
+          )
+        }
+        let current: { readonly value: Redacted.Redacted; readonly madeAt: number } | undefined
+        return {
+          authorization: Effect.gen(function* () {
+            const now = yield* Clock.currentTimeMillis
+            // Also when the clock stepped back: such a token may not be valid yet elsewhere.
+            const age = now - (current?.madeAt ?? 0)
+            if (current !== undefined && age >= 0 && age < Duration.toMillis(renewedAfter)) return current.value
+            const value = yield* make(now)
+            current = { value, madeAt: now }
+            return value
+          }),
+          renew: Effect.sync(() => {
+            current = undefined
+          })
+        }
+      })
+    )
+}

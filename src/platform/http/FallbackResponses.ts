@@ -1,0 +1,80 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import type { RouteNotFound } from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorResponse.ts"
+import { requestId } from "./RequestId.ts"
+import type { RouteList, RouteTable } from "./RouteTable.ts"
+
+/** Reads them off the contract itself, so that 405 can name what is allowed. */
+export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>
+): RouteList => {
+  const routes = new Map<string, ReadonlyArray<string>>()
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
+      routes.set(endpoint.path, [...(routes.get(endpoint.path) ?? []), endpoint.method])
+    }
+  })
+  return routes
+}
+
+const isTagged =
+  <A extends { readonly _tag: string }>(tag: A["_tag"]) =>
+  (error: unknown): error is A =>
+    typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
+
+const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
+const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
+
+/** The answer to a request that the platform could not decode: the platform's own would have a shape and a status of its own. */
+export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+  Effect.catchAll(app, (error) =>
+    isDecodeError(error)
+      ? Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
+          errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: requestId(request) })
+        )
+      : Effect.fail(error)
+  )
+
+/** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
+export const answerStrays =
+  (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
+  <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
+    Effect.catchAllCause(app, (cause) => {
+      // The client hung up or the server is stopping: the platform answers 499 or 503.
+      if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+      return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const id = requestId(request)
+        const answer = (given: Omit<ErrorAnswer, "requestId" | "more">) =>
+          errorResponse({ ...given, requestId: id, more: fields(given.status, request.url) })
+        const error = Option.getOrUndefined(Cause.failureOption(cause))
+        if (isRouteNotFound(error)) {
+          const path = request.url.split("?", 1)[0] ?? ""
+          const asked = `${request.method} ${path.slice(0, 200)}`
+          const methods = routes(path)?.methods
+          const strayed = (status: number, code: string, problem: string, headers?: ErrorAnswer["headers"]) =>
+            Effect.succeed(answer({ status, code, message: `${titleOf(service)} ${problem}`, headers: headers ?? {} }))
+          if (methods === undefined) return strayed(404, "not_found", `has no ${asked}`)
+          // For a path that it cannot decode, too, the platform says that there is no route.
+          if (methods.includes(request.method)) {
+            const problem = `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`
+            return strayed(400, "unreadable_request", problem)
+          }
+          const allow = methods.join(", ")
+          return strayed(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
+        }
+        const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
+        return Effect.logError("Request failed", cause).pipe(
+          Effect.annotateLogs({ service, request_id: id }),
+          Effect.as(answer({ status: 500, code: "internal_error", message }))
+        )
+      })
+    })

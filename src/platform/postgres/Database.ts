@@ -1,0 +1,147 @@
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import Pg from "pg"
+import type { ServiceName } from "../../domain/Service.ts"
+import { EmbeddedPostgres } from "../../embedded-postgres/EmbeddedPostgres.ts"
+import { ExitCode } from "../cli/ExitCode.ts"
+import { type DatabaseUrl, Settings } from "../config/Settings.ts"
+import { shutdownShares } from "../config/ShutdownShares.ts"
+import { connect } from "./Connection.ts"
+import { displayAddress } from "./DatabaseAddress.ts"
+import { DatabaseError } from "./DatabaseError.ts"
+
+/** PostgreSQL did not answer within `DATABASE_CONNECT_DEADLINE`, or refused for good. */
+export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
+  address: Schema.String,
+  attempts: Schema.Number,
+  waited: Schema.String,
+  cause: DatabaseError
+}) {
+  readonly exitCode = ExitCode.noAccess
+  override get message(): string {
+    return (
+      `cannot connect to ${this.address}: ${this.cause.message} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +
+      `${this.waited}). Check that PostgreSQL runs there and that the connection string is right, or raise DATABASE_CONNECT_DEADLINE; ` +
+      "without DATABASE_URL an embedded PostgreSQL is used."
+    )
+  }
+}
+
+/** 28: no such role, wrong password. 3D: no such database. Waiting does not mend these. */
+const isFinal = (error: DatabaseError): boolean => /^(28|3D)/.test(error.sqlstate ?? "")
+
+const firstPause = Duration.millis(200)
+const longestPause = Duration.seconds(3)
+const shortestAttempt = Duration.millis(250)
+const longestAttempt = Duration.seconds(5)
+
+/** Tries until a session opens or `deadline` has passed, with a line per failed attempt. */
+export const waitUntilReachable = (
+  url: Redacted.Redacted,
+  deadline: Duration.Duration
+): Effect.Effect<void, DatabaseUnreachable> =>
+  Effect.gen(function* () {
+    const address = displayAddress(url)
+    const start = yield* Clock.currentTimeNanos
+    // Counts the attempts too, not only the pauses: a server that does not answer makes each of them last.
+    const elapsed = Effect.map(Clock.currentTimeNanos, (now) => Duration.millis(Number((now - start) / 1_000_000n)))
+    for (let attempt = 1; ; attempt++) {
+      const left = Duration.subtract(deadline, yield* elapsed)
+      const connectTimeout = Duration.clamp(left, { minimum: shortestAttempt, maximum: longestAttempt })
+      const outcome = yield* connect({ url, applicationName: "gravitas start", connectTimeout }).pipe(
+        Effect.scoped,
+        Effect.either
+      )
+      if (Either.isRight(outcome)) return
+      const cause = outcome.left
+      const waited = yield* elapsed
+      if (isFinal(cause) || Duration.greaterThanOrEqualTo(waited, deadline)) {
+        return yield* new DatabaseUnreachable({ address, attempts: attempt, waited: Duration.format(waited), cause })
+      }
+      const pause = Duration.min(
+        Duration.min(Duration.times(firstPause, 2 ** (attempt - 1)), longestPause),
+        Duration.subtract(deadline, waited)
+      )
+      yield* Effect.logWarning(
+        `PostgreSQL is not reachable at ${address} (attempt ${attempt}: ${cause.message}); ` +
+          `trying again in ${Duration.format(pause)}`
+      )
+      yield* Effect.sleep(pause)
+    }
+  })
+
+const openPool = (url: Redacted.Redacted, endWithin: Duration.Duration) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const pool = new Pg.Pool({
+        connectionString: Redacted.value(url),
+        application_name: "gravitas",
+        max: 10,
+        connectionTimeoutMillis: 5_000,
+        idleTimeoutMillis: 30_000,
+        query_timeout: 30_000,
+        keepAlive: true
+      })
+      // An idle connection's loss is the pool's own business; unheard, it would end the process.
+      pool.on("error", () => {})
+      return pool
+    }),
+    (pool) =>
+      Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption(endWithin), Effect.asVoid)
+  )
+
+/** Where each service's data is, and one pool per distinct connection string. */
+export class Database extends Context.Tag("platform/postgres/Database")<
+  Database,
+  {
+    /** The connection string with its password: for `connect`, never for a log. */
+    readonly url: (service: ServiceName, purpose: "application" | "migration") => Redacted.Redacted
+    /** The same without password. */
+    readonly address: (service: ServiceName) => string
+    /** The application's pool; services with the same connection string share one. */
+    readonly pool: (service: ServiceName) => PgClient.PgClient
+  }
+>() {
+  /** Connects each of `services` (retrying to the deadline) before anything that needs it is built. */
+  static readonly layer = (services: ReadonlyArray<ServiceName>) =>
+    Layer.scoped(
+      Database,
+      Effect.gen(function* () {
+        const settings = yield* Settings
+        const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
+        const resolve = (url: DatabaseUrl): Redacted.Redacted =>
+          Option.getOrElse(
+            url,
+            () => Option.getOrThrowWith(embedded, () => new Error("no DATABASE_URL and no embedded PostgreSQL")).url
+          )
+        const endWithin = Duration.times(settings.shutdownDeadline, shutdownShares.pools)
+        const pools = new Map<string, PgClient.PgClient>()
+        for (const service of services) {
+          const url = resolve(settings.databaseUrls[service])
+          const key = Redacted.value(url)
+          if (pools.has(key)) continue
+          yield* waitUntilReachable(url, settings.databaseConnectDeadline)
+          pools.set(key, yield* PgClient.fromPool({ acquire: openPool(url, endWithin) }))
+        }
+        return {
+          url: (service, purpose) =>
+            resolve((purpose === "migration" ? settings.migrationDatabaseUrls : settings.databaseUrls)[service]),
+          address: (service) => displayAddress(resolve(settings.databaseUrls[service])),
+          pool: (service) => {
+            const pool = pools.get(Redacted.value(resolve(settings.databaseUrls[service])))
+            if (pool === undefined) throw new Error(`${service} is not one of the services of this process`)
+            return pool
+          }
+        }
+      })
+    ).pipe(Layer.provide(Reactivity.layer))
+}

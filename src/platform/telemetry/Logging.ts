@@ -1,0 +1,55 @@
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import { Settings } from "../config/Settings.ts"
+import { traceIdOf } from "../http/TraceContext.ts"
+
+/** Whether a person reads this stream. */
+export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
+
+/**
+ * Lines that are written while a request is answered say which: its id and its trace. Read off the fiber when a line is written, so
+ * that requests that write none pay nothing.
+ */
+export const ofRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
+  Logger.mapInputOptions(logger, (options) => {
+    const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
+    const request = Context.getOption(context, HttpServerRequest.HttpServerRequest)
+    if (Option.isNone(request)) return options
+    const { headers } = request.value
+    const annotations = HashMap.set(options.annotations, "request_id", headers["x-request-id"] ?? "")
+    const traceId = traceIdOf(headers)
+    return {
+      ...options,
+      annotations: traceId === undefined ? annotations : HashMap.set(annotations, "trace_id", traceId)
+    }
+  })
+
+/**
+ * Pretty on a terminal, one JSON object a line otherwise, unless `LOG_FORMAT` says which; from `LOG_LEVEL` up.
+ *
+ * A server logs to stdout; a command to stderr, since its stdout is its result.
+ */
+export const layer = (stream: "stdout" | "stderr") =>
+  Layer.unwrapEffect(
+    Effect.map(Settings, ({ log }) => {
+      const terminal = isTerminal(stream)
+      const pretty = log.format === "pretty" || (log.format === "auto" && terminal)
+      const logger = pretty
+        ? Logger.prettyLogger({ colors: terminal, stderr: stream === "stderr" })
+        : stream === "stdout"
+          ? Logger.withConsoleLog(Logger.jsonLogger)
+          : Logger.withConsoleError(Logger.jsonLogger)
+      return Layer.merge(
+        Logger.replace(Logger.defaultLogger, ofRequest(logger)),
+        Logger.minimumLogLevel(LogLevel.fromLiteral(log.level))
+      )
+    })
+  )

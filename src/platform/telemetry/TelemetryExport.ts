@@ -1,0 +1,104 @@
+import * as OtlpLogger from "@effect/opentelemetry/OtlpLogger"
+import * as OtlpMetrics from "@effect/opentelemetry/OtlpMetrics"
+import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
+import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { appVersion } from "../config/AppVersion.ts"
+import { Settings } from "../config/Settings.ts"
+import { shutdownShares } from "../config/ShutdownShares.ts"
+import * as Logging from "./Logging.ts"
+import { sampling } from "./Sampling.ts"
+import type { Signal, TelemetrySettings } from "./TelemetrySettings.ts"
+
+/** Exports at a time. More are not begun but dropped: what waits for a receiver that hangs would fill the memory. */
+const maximumInFlight = 4
+
+/** Under heavy load a batch is sent as soon as it has as many spans or lines. */
+const maximumBatch = 1_000
+
+/** Sends within the time given, and says once when that fails and once when it works again. */
+const bounded = (timeout: Duration.Duration) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) => {
+      let inFlight = 0
+      let failing = false
+      const tell = ({ url }: HttpClientRequest.HttpClientRequest, fails: boolean) => {
+        if (fails === failing) return Effect.void
+        failing = fails
+        return fails
+          ? Effect.logWarning(
+              `Telemetry cannot be sent to ${url}; what is not sent is dropped. Requests are not held up.`
+            )
+          : Effect.logInfo(`Telemetry is sent to ${url} again.`)
+      }
+      const send = (request: HttpClientRequest.HttpClientRequest) =>
+        Effect.suspend(() => {
+          const failure = (description: string) =>
+            new HttpClientError.RequestError({ request, reason: "Transport", description })
+          if (inFlight >= maximumInFlight)
+            return Effect.zipRight(tell(request, true), Effect.fail(failure("too many exports wait")))
+          inFlight += 1
+          return client.execute(request).pipe(
+            // Read to its end, so that the connection can be used again.
+            Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
+            Effect.timeoutFail({ duration: timeout, onTimeout: () => failure("no answer in time") }),
+            Effect.tap((response) => tell(request, response.status >= 400)),
+            Effect.tapError(() => tell(request, true)),
+            Effect.ensuring(
+              Effect.sync(() => {
+                inFlight -= 1
+              })
+            )
+          )
+        })
+      return HttpClient.make((request) => send(request))
+    })
+  )
+
+const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
+  const common = {
+    headers: Redacted.value(telemetry.headers),
+    resource: {
+      serviceName: telemetry.serviceName,
+      serviceVersion: telemetry.resourceAttributes["service.version"] ?? appVersion,
+      attributes: telemetry.resourceAttributes
+    },
+    maxBatchSize: maximumBatch,
+    shutdownTimeout: lastWords
+  }
+  const where = <E, R>(signal: Signal, to: (url: string) => Layer.Layer<never, E, R>) =>
+    Option.match(telemetry.destinations[signal], { onNone: () => Layer.empty, onSome: to })
+  const traces = where("traces", (url) =>
+    Layer.unwrapScoped(
+      Effect.map(OtlpTracer.make({ ...common, url }), (tracer) => Layer.setTracer(sampling(telemetry.sampler, tracer)))
+    )
+  )
+  const metrics = where("metrics", (url) =>
+    OtlpMetrics.layer({ ...common, url, exportInterval: telemetry.metricInterval })
+  )
+  const logs = where("logs", (url) =>
+    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.ofRequest))
+  )
+  return Layer.mergeAll(traces, metrics, logs).pipe(
+    Layer.provide(bounded(telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),
+    Layer.provide(telemetry.protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf)
+  )
+}
+
+/** What `layer` of Telemetry.ts is where something is exported. */
+export const exporting = Layer.unwrapEffect(
+  Effect.map(Settings, ({ shutdownDeadline, telemetry }) =>
+    // The three end one after the other.
+    layers(telemetry, Duration.times(shutdownDeadline, shutdownShares.telemetry / 3))
+  )
+)

@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
+import { describe, expect, it } from "@effect/vitest"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
+import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
+import { SigningSecretMissing } from "../../src/platform/config/SigningSecret.ts"
+
+const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
+  signal: undefined,
+  serving: false,
+  unwritten: 0,
+  ...some
+})
+const interrupted = Exit.interrupt(FiberId.none)
+const usage = Exit.fail(ValidationError.invalidValue(HelpDoc.p("no such service")))
+
+describe("exitCode", () => {
+  it.each([
+    ["a command that succeeded", Exit.void, ending(), 0],
+    ["a server that was asked to stop", interrupted, ending({ serving: true, signal: "SIGTERM" }), 0],
+    ["a command cut short by SIGTERM", interrupted, ending({ signal: "SIGTERM" }), 143],
+    ["a command cut short by Ctrl-C", interrupted, ending({ signal: "SIGINT" }), 130],
+    [
+      "a server that stopped before it could write",
+      interrupted,
+      ending({ serving: true, unwritten: 3 }),
+      ExitCode.unwritten
+    ],
+    ["wrong usage", usage, ending(), 2],
+    ["a foreseen failure", Exit.fail(new SigningSecretMissing()), ending(), 1],
+    ["a failure that names its code", Exit.fail({ exitCode: 4 }), ending(), 4],
+    ["a failure that also left events unwritten", Exit.fail({ exitCode: 4 }), ending({ unwritten: 1 }), 4],
+    ["a defect", Exit.die(new Error("boom")), ending({ serving: true }), 1]
+  ])("of %s", (_, exit, end, code) => {
+    expect(exitCode(exit, end)).toBe(code)
+  })
+})
+
+describe("boundedEnd", () => {
+  it.each([
+    ["1 when nothing is known to be missing", 0, 1],
+    ["75 when events are", 3, ExitCode.unwritten]
+  ])("ends a program whose end hangs, at SHUTDOWN_DEADLINE, with %s", async (_, unwritten, expected) => {
+    const fixture = join(import.meta.dirname, "fixtures/hanging.ts")
+    const child = spawn(process.execPath, ["--import", "tsx", fixture, String(unwritten)])
+    let stderr = ""
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk
+    })
+    await new Promise((resolve) => child.stdout.once("data", resolve))
+    child.kill("SIGTERM")
+    const code = await new Promise((resolve) => child.once("close", resolve))
+    expect(code).toBe(expected)
+    expect(stderr).toContain("not stopped within 1s")
+  })
+})
+
+describe("lastWords", () => {
+  it("are the message of a foreseen failure, alone", () => {
+    expect(exitMessage(Exit.fail(new SigningSecretMissing()))).toMatch(/^gravitas: JWT_SECRET_KEY is not set[^\n]*$/)
+  })
+  it("are the whole cause of a defect", () => {
+    expect(exitMessage(Exit.die(new Error("boom")))).toMatch(/internal error\n[\s\S]*boom[\s\S]*ExitStatus\.test\.ts/)
+  })
+  it("are none after success, an interruption, or usage errors, which the command line explains", () => {
+    expect([Exit.void, interrupted, usage].map(exitMessage)).toEqual([undefined, undefined, undefined])
+  })
+})

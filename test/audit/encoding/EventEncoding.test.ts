@@ -1,0 +1,112 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { encodeEvent, limits } from "../../../src/audit/encoding/EventEncoding.ts"
+import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
+import { anEvent } from "../../support/AuditEvents.ts"
+
+/** What a careless or hostile caller passes where the type says otherwise. */
+const hostile = (fields: Partial<Record<keyof AuditEvent, unknown>>): AuditEvent =>
+  Object.assign({ ...anEvent }, fields)
+
+describe("an event's encoding", () => {
+  it("leaves a plain event as it is, without marks", () => {
+    expect(encodeEvent(anEvent)).toEqual({ ...anEvent, metadata: '{"complexity":5}', marks: [] })
+  })
+
+  it("counts code points, as the table does", () => {
+    const faces = "\ud83d\ude00".repeat(300)
+    const encoded = encodeEvent({ ...anEvent, resource: faces })
+    expect([...(encoded.resource ?? "")].length).toBe(limits.resource)
+    expect(encoded.marks).toEqual(["resource:truncated"])
+  })
+
+  it.each<[name: string, event: AuditEvent, marks: Array<string>]>([
+    ["a resource over 255 characters", { ...anEvent, resource: "r".repeat(256) }, ["resource:truncated"]],
+    ["NUL", { ...anEvent, ghostId: "a\0b" }, ["ghost_id:cleaned"]],
+    ["a lone surrogate", { ...anEvent, action: "\udead" }, ["action:cleaned"]],
+    ["a number for a name", hostile({ shellId: 123 }), ["shell_id:converted"]],
+    ["an object for a name", hostile({ requestId: { a: [1] } }), ["request_id:converted"]],
+    ["metadata that is no object", { ...anEvent, metadata: [1, 2] }, ["metadata:wrapped"]],
+    ["a string that looks like an object", { ...anEvent, metadata: "{}" }, ["metadata:wrapped"]],
+    ["no metadata", { ...anEvent, metadata: undefined }, []],
+    [
+      "metadata 5 000 deep",
+      { ...anEvent, metadata: JSON.parse("[".repeat(5_000) + "]".repeat(5_000)) },
+      ["metadata:depth", "metadata:wrapped"]
+    ],
+    ["what the recorder marks itself", { ...anEvent, marks: ["auth:disabled"] }, ["auth:disabled"]],
+    ["no mark that nobody knows", hostile({ marks: ["},{", 7, "auth:disabled"] }), ["auth:disabled"]],
+    ["marks that are none", hostile({ marks: "auth:disabled" }), []],
+    [
+      "marks that cannot be read",
+      hostile({
+        marks: new Proxy([], {
+          get: () => {
+            throw new Error("no")
+          }
+        })
+      }),
+      ["marks:unreadable"]
+    ],
+    ["everything missing", hostile({ action: undefined, resource: undefined, result: undefined }), []]
+  ])("marks %s", (_, event, marks) => {
+    expect(encodeEvent(event).marks).toEqual(marks)
+  })
+
+  describe("puts the trace into the metadata, in its place", () => {
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
+    const trace = `"trace_id":"${traceId}"`
+    it.each<[name: string, metadata: unknown, json: string, marks: Array<string>]>([
+      ["of nothing", undefined, `{${trace}}`, []],
+      ["before what comes after it", { zone: 1 }, `{${trace},"zone":1}`, []],
+      ["after what comes before it", { agent: 1 }, `{"agent":1,${trace}}`, []],
+      ["in between", { zone: 2, agent: 1 }, `{"agent":1,${trace},"zone":2}`, []],
+      ["for one that was given", { trace_id: "of another", zone: 2 }, `{${trace},"zone":2}`, ["metadata:key-clash"]],
+      ["not further in", { agent: { trace_id: "x" } }, `{"agent":{"trace_id":"x"},${trace}}`, []],
+      ["of what is no object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
+      ["of a key that sorts right before it", { trace_ic: 1 }, `{"trace_ic":1,${trace}}`, []]
+    ])("%s", (_, metadata, json, marks) => {
+      const encoded = encodeEvent({ ...anEvent, metadata }, traceId)
+      expect(encoded.metadata).toBe(json)
+      expect(encoded.marks).toEqual(marks)
+    })
+
+    it("whatever is given, and however much: no member is there twice, and the trace always", () => {
+      FastCheck.assert(
+        FastCheck.property(
+          FastCheck.dictionary(
+            FastCheck.oneof(FastCheck.string(), FastCheck.constant("trace_id")),
+            FastCheck.jsonValue(),
+            {
+              maxKeys: 100,
+              size: "max"
+            }
+          ),
+          (metadata) => {
+            const { metadata: json } = encodeEvent({ ...anEvent, metadata }, traceId)
+            const read: Record<string, unknown> = JSON.parse(json)
+            expect(read["trace_id"]).toBe(traceId)
+            const sorted = Object.keys(read).filter((key) => !/^\d+$/.test(key))
+            expect(sorted).toEqual(sorted.toSorted((a, b) => (a < b ? -1 : 1)))
+            expect(json.split(trace).length).toBe(2)
+          }
+        )
+      )
+    })
+
+    it("but not what is no trace id", () => {
+      expect(encodeEvent({ ...anEvent, metadata: {} }, '","forged":"').metadata).toBe("{}")
+    })
+  })
+
+  it("survives properties that throw", () => {
+    const event = new Proxy(anEvent, {
+      get: () => {
+        throw new Error("no")
+      }
+    })
+    const encoded = encodeEvent(event)
+    expect(encoded).toMatchObject({ action: null, resource: null, result: "", metadata: "{}" })
+    expect(encoded.marks).toContain("metadata:unreadable")
+  })
+})

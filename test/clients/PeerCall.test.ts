@@ -1,0 +1,114 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Array from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
+import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
+import { allowed, json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
+
+const question = {
+  authorization: undefined,
+  requestId: "request-7",
+  action: "execute",
+  resource: "shells/l1/small-model"
+}
+
+/** What a call comes to, in words. */
+const ask = Effect.flatMap(GatekeeperClient, (gatekeeper) => gatekeeper.authorize(question)).pipe(
+  Effect.match({ onFailure: ({ _tag, reason }) => `${_tag}: ${reason}`, onSuccess: () => "allowed" })
+)
+
+/** Lets a fiber run to its `step`-th operation, and then everybody else. */
+const pausingAt = (step: number): Scheduler.Scheduler => {
+  let steps = 0
+  return {
+    shouldYield: () => (steps++ === step ? 0 : false),
+    scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
+  }
+}
+
+describe("a call of a peer", () => {
+  it.scopedLive("is answered at once for a moment after the peer failed again and again; then one call tries it", () =>
+    Effect.gen(function* () {
+      let failing = true
+      const peer = yield* peerServer((response) => {
+        if (failing) json(response, 500, {})
+        else setTimeout(() => json(response, 200, allowed), 100)
+      })
+      yield* Effect.gen(function* () {
+        yield* Effect.repeatN(ask, 4)
+        expect(peer.seen.length).toBe(5)
+        expect(yield* ask).toContain("failed a moment ago")
+        expect(peer.seen.length).toBe(5)
+        failing = false
+        yield* Effect.sleep("1100 millis")
+        const answers = yield* Effect.all(
+          Array.makeBy(8, () => ask),
+          { concurrency: "unbounded" }
+        )
+        expect(answers.filter((answer) => answer === "allowed").length).toBe(1)
+        expect(peer.seen.length).toBe(6)
+        expect(yield* ask).toBe("allowed")
+      }).pipe(Effect.provide(peersAt(peer.url, "1s")))
+    })
+  )
+
+  it.scopedLive("tries a peer that failed again, at whatever moment the caller of the one that tries it leaves", () =>
+    Effect.gen(function* () {
+      let failing = true
+      const peer = yield* peerServer((response) => (failing ? json(response, 500, {}) : json(response, 200, allowed)))
+      yield* Effect.gen(function* () {
+        yield* Effect.repeatN(ask, 4)
+        failing = false
+        yield* Effect.sleep("1100 millis")
+        for (let step = 0; step < 300; step++) {
+          const probe = yield* Effect.fork(Effect.withScheduler(ask, pausingAt(step)))
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(probe)
+        }
+        expect(yield* ask).toBe("allowed")
+      }).pipe(Effect.provide(peersAt(peer.url, "1s")))
+    })
+  )
+
+  const statuses = [
+    [405, "is not held against it"],
+    [404, "is not held against it"],
+    [408, "is a failure"],
+    [414, "is not held against it"],
+    [429, "is a failure"],
+    [431, "is not held against it"],
+    [500, "is a failure"],
+    [502, "is a failure"]
+  ] as const
+  for (const [status, what] of statuses) {
+    it.scopedLive(`that gets ${status} of what stands before the peer: ${what}`, () =>
+      Effect.gen(function* () {
+        const peer = yield* peerServer((response) => json(response, status, {}))
+        yield* Effect.repeatN(ask, 5).pipe(Effect.provide(peersAt(peer.url)))
+        expect(peer.seen.length).toBe(what === "is a failure" ? 5 : 6)
+      })
+    )
+  }
+
+  it.scopedLive("is not held against a peer that cannot read one caller's request", () =>
+    Effect.gen(function* () {
+      let status = 431
+      const peer = yield* peerServer((response) => json(response, status, status === 200 ? allowed : {}))
+      yield* Effect.gen(function* () {
+        const answers = yield* Effect.all(Array.makeBy(6, () => ask))
+        expect(answers).toEqual(Array.makeBy(6, () => "PeerUnavailable: it answered with status 431"))
+        status = 200
+        expect(yield* ask).toBe("allowed")
+      }).pipe(Effect.provide(peersAt(peer.url)))
+    })
+  )
+
+  it.scopedLive("is not held against a peer that refuses, however often", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response) => json(response, 403, refusal("access_denied")))
+      const answers = yield* Effect.all(Array.makeBy(30, () => ask)).pipe(Effect.provide(peersAt(peer.url)))
+      expect(answers.filter((reason) => !reason.startsWith("NotAuthorized"))).toEqual([])
+    })
+  )
+})

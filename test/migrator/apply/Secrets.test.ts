@@ -1,0 +1,77 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { withoutSecrets } from "../../../src/migrator/apply/Secrets.ts"
+import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
+import { commandLine } from "../../support/migrator/CommandLine.ts"
+import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../../support/migrator/Fixture.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+
+const shown = (statement: string, reason = "refused") =>
+  withoutSecrets({
+    place: { file: "f.sql", line: 1, column: 3, source: statement, statement },
+    cause: new DatabaseError({ phase: "statement", reason, sqlstate: "42710", detail: "hunter2", hint: "hunter2" })
+  })
+
+describe("a failed statement", () => {
+  for (const statement of [
+    "create role x password 'hunter2'",
+    "alter role x with password E'hunter2\\''",
+    "alter user x password $q$hunter2$q$",
+    "create role x password U&'hunter2'",
+    "create role x /* hunter2 */ password 'x'",
+    "create subscription s connection 'host=a password=hunter2' publication p",
+    "alter subscription s connection 'password=hunter2'",
+    "create server s foreign data wrapper w options (password 'hunter2')",
+    "alter server s options (set password 'hunter2')",
+    "create user mapping for x server s options (password 'hunter2')",
+    "alter user mapping for x server s options (set password 'hunter2')",
+    "alter role x set a.secret to 'hunter2'",
+    "do $$ begin create role x password 'hunter2'; end $$",
+    "create role x pasword 'hunter2'",
+    "create role x password 'hunter2"
+  ]) {
+    it.effect(`shows no secret: ${statement}`, () =>
+      Effect.gen(function* () {
+        const { cause, place } = yield* shown(statement, "syntax error at or near \"'hunter2'\"")
+        expect(JSON.stringify({ place, cause, message: cause.message })).not.toContain("hunter2")
+        expect(place.statement).toContain("***")
+      })
+    )
+  }
+
+  it.effect("keeps the server's message where it repeats nothing, and every literal of other statements", () =>
+    Effect.gen(function* () {
+      const role = yield* shown("create role x password 'hunter2'", 'role "x" already exists')
+      expect(role.place.statement).toBe("create role x password ***")
+      expect(role.cause).toMatchObject({ reason: 'role "x" already exists', sqlstate: "42710" })
+      const other = yield* shown("insert into\n  t values ('plain')")
+      expect(other.place).toMatchObject({ statement: "insert into t values ('plain')", column: 3 })
+    })
+  )
+
+  it.scopedLive("leaves neither its text, nor a secret, nor a row in the event log, the message and --json", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const [me] = yield* ask(url, "select quote_ident(current_user) as name")
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": tableA,
+        "router/0002_role.sql": revision(`create role ${me?.["name"]} password 'hunter2';`)
+      })
+      const failure = yield* Effect.flip(migrateRouter(url, migrations))
+      expect(failure).toMatchObject({ _tag: "RevisionFailed", place: { line: 2 }, cause: { sqlstate: "42710" } })
+      const json = yield* commandLine({ url, migrations })("--json", "--service", "router")
+      expect(json.code).toBe(1)
+      yield* write(migrations, {
+        "router/0002_role.sql": revision("insert into router.a values (4711), (4711);")
+      })
+      const broken = yield* Effect.flip(migrateRouter(url, migrations))
+      expect(broken.message).toContain("SQLSTATE 23505")
+      expect(broken.message).not.toContain("(id)=(4711)")
+      const told = yield* ask(url, "select reason, details::text from router.schema_event where event = 'failed'")
+      expect(told).toHaveLength(3)
+      expect(JSON.stringify([failure, failure.message, json.stdout, json.stderr, told])).not.toContain("hunter2")
+      expect(JSON.stringify(told)).not.toContain("4711")
+      expect(told[0]?.["reason"]).toMatch(/0002_role\.sql:2: role ".*" already exists \(SQLSTATE 42710\)$/)
+    })
+  )
+})

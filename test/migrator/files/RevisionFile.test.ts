@@ -1,0 +1,102 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import * as Option from "effect/Option"
+import { parseFileName, parseRevision, parseStoredDown } from "../../../src/migrator/files/RevisionFile.ts"
+
+const file = "migrations/router/0002_add_reason.sql"
+const parse = (content: string, path = file) => parseRevision("router", path, content)
+const good = "-- why\n\n-- migrate:up\nselect 1;\n\n-- migrate:down\nselect 2;\n"
+
+describe("a revision file", () => {
+  it("is read into its parts, with their lines", () => {
+    const revision = Either.getOrThrow(
+      parse(
+        "-- why\n-- migrate:up transaction:false phase:contract lock_timeout:2s statement_timeout:5m\nselect 1;\n" +
+          "-- migrate:down transaction:false\nselect 2;\n-- migrate:verify\nselect true;\n"
+      )
+    )
+    expect(revision).toMatchObject({ number: 2, slug: "add_reason", phase: "contract", service: "router", file })
+    expect(revision.up).toMatchObject({ line: 2, transaction: false })
+    expect(Option.map(revision.up.lockTimeout, Duration.toMillis)).toEqual(Option.some(2_000))
+    expect(Option.map(revision.up.statementTimeout, Duration.toMillis)).toEqual(Option.some(300_000))
+    expect(revision.reversal).toMatchObject({ _tag: "Down", section: { line: 4, transaction: false } })
+    expect(Option.getOrThrow(revision.verify).line).toBe(6)
+  })
+
+  it("may have no way back when it says why", () => {
+    const revision = Either.getOrThrow(
+      parse("-- migrate:up\ndrop table x;\n-- migrate:irreversible the rows are gone\n")
+    )
+    expect(revision.reversal).toEqual({ _tag: "Irreversible", reason: "the rows are gone" })
+  })
+
+  it.each<[what: string, content: string, line: number, problem: RegExp]>([
+    ["an unknown marker", `${good}-- migrate:sideways\n`, 8, /unknown marker "migrate:sideways"/],
+    ["a marker that does not start its line", `${good}  -- migrate:verify\n`, 8, /start of its line/],
+    ["a marker in another case", "--migrate:up\nselect 1;\n", 1, /start of its line/],
+    ["an unknown option", good.replace("migrate:up", "migrate:up fast:true"), 3, /unknown option "fast:true"/],
+    ["a phase on the way down", good.replace("migrate:down", "migrate:down phase:expand"), 6, /unknown option/],
+    ["an option twice", good.replace("migrate:up", "migrate:up phase:expand phase:contract"), 3, /given twice/],
+    ["a timeout that is none", good.replace("migrate:up", "migrate:up lock_timeout:soon"), 3, /a duration/],
+    ["a transaction that is neither", good.replace("migrate:up", "migrate:up transaction:no"), 3, /transaction:false/],
+    ["SQL before the first marker", `create table x ();\n${good}`, 1, /only comments/],
+    ["a marker twice", `${good}-- migrate:up\nselect 1;\n`, 8, /a second "migrate:up"/],
+    ["no up", "-- migrate:down\nselect 1;\n", 0, /no "-- migrate:up"/],
+    ["no word about the way back", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
+    ["an up without a statement", good.replace("select 1;", "-- nothing"), 3, /no statement/],
+    ["no reason", "-- migrate:up\nselect 1;\n-- migrate:irreversible\n", 3, /say why/],
+    ["both ways", `${good}-- migrate:irreversible no\n`, 8, /exclude each other/]
+  ])("with %s is refused at its line", (_, content, line, problem) => {
+    const problems = Either.flip(parse(content)).pipe(Either.getOrThrow)
+    expect(problems).toContainEqual({ file, line, problem: expect.stringMatching(problem) })
+  })
+
+  it.each([
+    "2_x.sql",
+    "0002-x.sql",
+    "0002_X.sql",
+    "0002_.sql",
+    "0000_x.sql",
+    "0002_x.SQL",
+    "README.md",
+    "0002_x.sql.bak"
+  ])("named %s is refused", (name) => {
+    expect(Option.isNone(parseFileName(name))).toBe(true)
+    expect(Either.isLeft(parse(good, `migrations/router/${name}`))).toBe(true)
+  })
+})
+
+describe("a checksum", () => {
+  const checksums = (content: string) => {
+    const { reversal, up } = Either.getOrThrow(parse(content))
+    return [up.checksum, reversal._tag === "Down" ? reversal.section.checksum : ""]
+  }
+  const [up, down] = checksums(good)
+
+  it("does not see how a checkout ends its lines, or what stands before the up", () => {
+    expect(checksums(good.replaceAll("\n", "\r\n"))).toEqual([up, down])
+    expect(checksums(`\uFEFF${good}`)).toEqual([up, down])
+    expect(checksums(`-- more prose\n${good}`)).toEqual([up, down])
+  })
+
+  it("sees every change in its own part only, the marker's options too", () => {
+    expect(checksums(good.replace("select 1", "select 3"))).toEqual([expect.not.stringContaining(up ?? ""), down])
+    expect(checksums(good.replace("select 2", "select 3"))).toEqual([up, expect.not.stringContaining(down ?? "")])
+    expect(checksums(good.replace("migrate:up", "migrate:up phase:contract"))[0]).not.toBe(up)
+  })
+
+  it.prop(
+    "is the same for what was stored as for what was read",
+    [FastCheck.string(), FastCheck.boolean()],
+    ([text, bare]) => {
+      const comment = text.replace(/[\r\n\uFEFF]/g, "").replaceAll("migrate", "")
+      const content = `-- migrate:up\nselect 1;\n-- migrate:down${bare ? " transaction:false" : ""}\nselect 2; -- ${comment}\n`
+      const { reversal } = Either.getOrThrow(parse(content))
+      const section = reversal._tag === "Down" ? reversal.section : undefined
+      const stored = Option.getOrThrow(parseStoredDown(section?.text ?? ""))
+      expect(stored).toEqual({ ...section, line: 1 })
+    }
+  )
+})

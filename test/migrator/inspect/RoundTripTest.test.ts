@@ -1,0 +1,85 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { commandLine } from "../../support/migrator/CommandLine.ts"
+import { ask, migrationsOf, revision, tableA } from "../../support/migrator/Fixture.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+
+const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
+  Effect.map(ask(url, "select datname as name from pg_database where datname like 'gravitas_scratch_%'"), (rows) =>
+    rows.map(({ name }) => String(name)).filter((name) => !pids.includes(name))
+  )
+
+describe("migrate test", { timeout: 60_000 }, () => {
+  it.scopedLive("proves every shipped revision reversible, and leaves no database behind", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const before = yield* scratches(url)
+      const { code, stderr, stdout } = yield* commandLine({ url })("test")
+      expect([code, stderr]).toEqual([0, ""])
+      expect(stdout.match(/^(gatekeeper|guardian|router) .* reversible$/gm)?.length).toBeGreaterThan(3)
+      expect(yield* scratches(url, before)).toEqual([])
+      expect(yield* ask(url, "select nspname from pg_namespace where nspname in ('gatekeeper', 'router')")).toEqual([])
+    })
+  )
+
+  it.scopedLive("says what a down left behind, what it took too much, and what a second up makes otherwise", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": tableA,
+        "router/0002_forgets.sql": revision(
+          "alter table router.a add column note text;\ncreate function router.f() returns int language sql as 'select 1';",
+          "alter table router.a drop column note;"
+        ).replace("create function", "create or replace function"),
+        "router/0003_takes_too_much.sql": revision(
+          "create table router.c (id int);",
+          "drop table router.c;\nalter table router.a drop constraint a_pkey;"
+        ),
+        "router/0004_for_good.sql": "-- migrate:up\nselect 1;\n-- migrate:irreversible why not\n"
+      })
+      const migrate = commandLine({ url, migrations })
+      const { code, stderr, stdout } = yield* migrate("test", "--service", "router")
+      expect(code).toBe(1)
+      expect(stdout).toMatch(
+        /0001_a +reversible\n.*0002_forgets +not reversible\n.*0003_takes_too_much +not reversible\n/
+      )
+      expect(stdout).toContain("up only; irreversible: why not")
+      expect(stderr).toContain(
+        "0002_forgets: its down does not undo its up (+ left behind, - taken too much, ~ changed):\n    + function router.f()\n"
+      )
+      expect(stderr).toContain("    - constraint a_pkey on router.a\n    - index router.a_pkey\n")
+      expect(stderr).toMatch(/0003_takes_too_much: up after down makes something else than the first up/)
+      const { services } = JSON.parse((yield* migrate("test", "--service", "router", "--json")).stdout)
+      expect(services[0].result.revisions[1]).toMatchObject({
+        revision: "0002_forgets",
+        afterDown: [{ object: "function router.f()", before: null }, {}, {}]
+      })
+    })
+  )
+
+  it.scopedLive(
+    "ends with the failure of a revision that cannot run, and drops the scratch database when interrupted",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const before = yield* scratches(url)
+        const broken = yield* migrationsOf({ "router/0001_a.sql": revision("select 1;", "drop table router.nowhere;") })
+        const failed = yield* commandLine({ url, migrations: broken })("test", "--service", "router")
+        expect(failed.code).toBe(1)
+        expect(failed.stderr).toMatch(/0001_a \(down\) failed at .*0001_a\.sql:5/)
+        expect(yield* scratches(url, before)).toEqual([])
+
+        const slow = yield* migrationsOf({ "router/0001_a.sql": revision("select pg_sleep(60);") })
+        const running = yield* Effect.fork(commandLine({ url, migrations: slow })("test", "--service", "router"))
+        yield* Effect.repeat(scratches(url, before), {
+          until: (found) => found.length === 1,
+          schedule: Schedule.spaced("50 millis")
+        })
+        yield* Fiber.interrupt(running)
+        expect(yield* scratches(url, before)).toEqual([])
+      })
+  )
+})

@@ -1,0 +1,229 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { embeddedServices } from "../../../src/platform/config/Settings.ts"
+
+import { load } from "../../support/platform/SettingsLoading.ts"
+
+const refusal = (variables: Readonly<Record<string, string>>) => Effect.flip(load(variables))
+
+/** Each variable that can be wrong, with a wrong value and what the refusal says that it expects. */
+const wrong: ReadonlyArray<readonly [name: string, value: string, expected: string]> = [
+  ["NODE_ENV", "staging", "one of development, dev, test, production"],
+  ["GATEKEEPER_PORT", "eighty", "a TCP port"],
+  ["GUARDIAN_PORT", "65536", "a TCP port"],
+  ["ROUTER_PORT", "-1", "a TCP port"],
+  ["DATABASE_URL", "mysql://root:hunter2@h/d", "a PostgreSQL connection string"],
+  ["GATEKEEPER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GUARDIAN_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["ROUTER_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GATEKEEPER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["GUARDIAN_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["ROUTER_MIGRATION_DATABASE_URL", "hunter2", "a PostgreSQL connection string"],
+  ["PEER_TIMEOUT", "1ms", "a duration from 10ms to 1m"],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://user:hunter2@otlp.example", "an http or https URL"],
+  ["OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "key=value pairs"],
+  ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "one of http/json, http/protobuf"],
+  ["OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds"],
+  ["OTEL_SDK_DISABLED", "perhaps", "one of true, false"],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a", "key=value pairs"],
+  ["OTEL_TRACES_SAMPLER", "sometimes", "one of always_on"],
+  ["OTEL_TRACES_SAMPLER_ARG", "2", "a share from 0 to 1"],
+  ["OTEL_METRICS_EXPORTER", "prometheus", "one of otlp, none"],
+  ["MIGRATE_ON_START", "maybe", "one of upgrade, verify, off"],
+  ["DATABASE_CONNECT_DEADLINE", "30", "a duration from 100ms to 1h"],
+  ["JWT_SECRET_KEY", "hunter2", "at least 32 bytes of secret text"],
+  ["JWT_PREVIOUS_SECRET_KEYS", "hunter2", "up to 4 secrets of at least 32 bytes"],
+  ["JWT_ALGORITHMS", "HS256,none", "some of HS256, RS256"],
+  ["JWT_CLOCK_TOLERANCE", "1h", "a duration from 0 to 5m"],
+  ["JWKS_URL", "http://issuer.example/jwks.json", "an https URL"],
+  ["JWKS_REFRESH_INTERVAL", "0", "a duration from 1s to 1d"],
+  ["JWKS_MAX_AGE", "0", "a duration from 1s to 7d"],
+  ["JWKS_COOL_DOWN", "0", "a duration from 100ms to 1h"],
+  ["JWKS_TIMEOUT", "0", "a duration from 100ms to 30s"],
+  ["AUTH_DISABLED", "yes", "one of true, false"],
+  ["GATEKEEPER_PUBLIC_URL", "https://user:hunter2@h", "an http or https URL without path"],
+  ["AUDIT_DURABILITY", "disk", "one of memory, journal, fsync, commit"],
+  ["AUDIT_DURABILITY_BY_RESULT", "DENIED=fsync,REFUSED=fsync", "ALLOWED, DENIED, UNAUTHENTICATED, INVALID with one of"],
+  ["AUDIT_JOURNAL_MAX_BYTES", "4 gigabytes", "a size from 64KiB to 1024TiB"],
+  ["AUDIT_JOURNAL_FLUSH_INTERVAL", "0", "a duration from 10ms to 1m"],
+  ["AUDIT_COMMIT_DEADLINE", "5m", "a duration from 10ms to 1m"],
+  ["AUDIT_QUEUE_CAPACITY", "0", "a number of events"],
+  ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
+  ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
+  ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
+  ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
+  ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
+  ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
+  ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
+  ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
+  ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
+  ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
+]
+
+const allWrong = Object.fromEntries(wrong.map(([name, value]) => [name, value]))
+
+describe("Settings", () => {
+  it.effect("have a default for every variable", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({})
+      const none = { gatekeeper: Option.none(), guardian: Option.none(), router: Option.none() }
+      expect(settings).toEqual({
+        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
+        peerTimeout: Duration.seconds(2),
+        telemetry: expect.objectContaining({
+          destinations: { traces: Option.none(), metrics: Option.none(), logs: Option.none() },
+          disabled: false,
+          serviceName: "gravitas",
+          sampler: { parentBased: true, ratio: 1 }
+        }),
+        environment: "development",
+        home: ".gravitas",
+        host: "127.0.0.1",
+        ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+        databaseUrls: none,
+        migrationDatabaseUrls: none,
+        migrateOnStart: "upgrade",
+        databaseConnectDeadline: Duration.seconds(30),
+        jwt: {
+          secret: Option.none(),
+          previousSecrets: [],
+          issuer: Option.none(),
+          audience: Option.none(),
+          algorithms: ["HS256"],
+          clockTolerance: Duration.zero,
+          jwks: Option.none()
+        },
+        serviceToken: Option.none(),
+        gatekeeper: { publicUrl: Option.none(), authDisabled: false },
+        accessPolicyPath: "config/access-policy.yaml",
+        audit: {
+          durability: { default: "journal", byResult: {} },
+          journalMaxBytes: 4 * 2 ** 30,
+          journalFlushInterval: Duration.seconds(1),
+          commitDeadline: Duration.seconds(2),
+          queueCapacity: 8_192,
+          batchSize: 1_000,
+          linger: Duration.millis(20),
+          onFull: "refuse"
+        },
+        guardian: { signingKey: Option.none(), formerKeys: Option.none(), sessionTimeout: Duration.minutes(15) },
+        router: { modelsPath: "config/models.yaml", storeContent: false },
+        shutdownDeadline: Duration.seconds(25),
+        log: { level: "Info", format: "auto" }
+      })
+      expect(embeddedServices(settings)).toEqual(serviceNames)
+    })
+  )
+
+  it.effect("take what is given", () =>
+    Effect.gen(function* () {
+      const settings = yield* load({
+        NODE_ENV: "production",
+        GRAVITAS_HOME: "/var/lib/gravitas",
+        HOST: "0.0.0.0",
+        GATEKEEPER_PORT: "9001",
+        GUARDIAN_PORT: "9003",
+        ROUTER_PORT: "0",
+        MIGRATE_ON_START: "verify",
+        DATABASE_CONNECT_DEADLINE: "2m",
+        JWT_SECRET_KEY: "0123456789abcdef0123456789abcdef",
+        JWT_ISSUER: "https://issuer.example",
+        JWT_AUDIENCE: "gravitas",
+        ACCESS_POLICY_PATH: "policy.yaml",
+        AUDIT_DURABILITY: "memory",
+        AUDIT_DURABILITY_BY_RESULT: "denied = fsync, UNAUTHENTICATED=COMMIT",
+        AUDIT_JOURNAL_MAX_BYTES: "512MiB",
+        AUDIT_JOURNAL_FLUSH_INTERVAL: "50ms",
+        AUDIT_COMMIT_DEADLINE: "500ms",
+        AUDIT_QUEUE_CAPACITY: "10",
+        AUDIT_BATCH_SIZE: "5",
+        AUDIT_LINGER: "0ms",
+        AUDIT_ON_FULL: "shed",
+        ROUTER_MODELS_PATH: "models.yaml",
+        ROUTER_STORE_CONTENT: "TRUE",
+        SHUTDOWN_DEADLINE: "1s",
+        LOG_LEVEL: "DEBUG",
+        LOG_FORMAT: "json"
+      })
+      expect(settings).toMatchObject({
+        environment: "production",
+        home: "/var/lib/gravitas",
+        host: "0.0.0.0",
+        migrateOnStart: "verify",
+        ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
+        databaseConnectDeadline: Duration.minutes(2),
+        jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
+        accessPolicyPath: "policy.yaml",
+        router: { modelsPath: "models.yaml", storeContent: true },
+        audit: {
+          durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
+          journalMaxBytes: 512 * 2 ** 20,
+          journalFlushInterval: Duration.millis(50),
+          commitDeadline: Duration.millis(500),
+          queueCapacity: 10,
+          batchSize: 5,
+          linger: Duration.zero,
+          onFull: "shed"
+        },
+        shutdownDeadline: Duration.seconds(1),
+        log: { level: "Debug", format: "json" }
+      })
+      expect(Option.map(settings.jwt.secret, Redacted.value)).toEqual(Option.some("0123456789abcdef0123456789abcdef"))
+    })
+  )
+
+  it.effect.each(wrong)(
+    "refuse a wrong %s with its name, the expected shape and an example",
+    ([name, value, expected]) =>
+      Effect.gen(function* () {
+        const refused = yield* refusal({ [name]: value })
+        expect(refused.problems.map((problem) => problem.name)).toEqual([name])
+        expect(refused.message).toContain(`${name}: `)
+        expect(refused.message).toContain(`expected ${expected}`)
+        expect(refused.message).toContain(`for example ${name}=`)
+      })
+  )
+
+  it.effect("name all that is wrong at once, each once, in one message", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      expect(refused.problems.map((problem) => problem.name).toSorted()).toEqual(wrong.map(([name]) => name).toSorted())
+    })
+  )
+
+  it.effect("never repeat a secret, in whatever form the refusal is shown", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      for (const form of [refused.message, String(refused), JSON.stringify(refused), refused.stack ?? ""]) {
+        expect(form).not.toContain("hunter2")
+      }
+    })
+  )
+
+  it.effect("give an example that they accept, for every variable", () =>
+    Effect.gen(function* () {
+      const refused = yield* refusal(allWrong)
+      const examples = refused.problems.map(({ name, problem }) => [name, problem.split(`${name}=`)[1] ?? ""] as const)
+      // Those of secrets are commands for a shell, which would put what it prints in its place.
+      const pasted = Object.fromEntries(examples.filter(([, example]) => !example.includes("$(")))
+      expect(Object.keys(pasted)).toHaveLength(wrong.length - 3)
+      // What JWKS_URL asks for in production; any text will do, so none of theirs is refused with an example.
+      yield* load({ ...pasted, JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" })
+    })
+  )
+
+  it.effect("take an empty variable for an unset one", () =>
+    Effect.gen(function* () {
+      const empty = Object.fromEntries(wrong.map(([name], index) => [name, index % 2 === 0 ? "" : "  "]))
+      expect(yield* load(empty)).toEqual(yield* load({}))
+    })
+  )
+})

@@ -1,0 +1,201 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
+import {
+  isActive,
+  poll,
+  seconds,
+  sessions,
+  silentServer,
+  stopped,
+  untilActive,
+  untilGone
+} from "../../support/platform/Sessions.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+import { testPostgres } from "../../support/TestPostgres.ts"
+
+describe("Connection.connect", () => {
+  it.scopedLive("opens a session that others can name, and closes it with the scope", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const observer = yield* connect({ url, applicationName: "test observer" })
+      const pid = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const session = yield* connect({ url, applicationName: "test named session" })
+          const seen = yield* observer.query(
+            "select application_name from pg_catalog.pg_stat_activity where pid = $1",
+            [session.backendPid]
+          )
+          expect(seen.rows).toEqual([{ application_name: "test named session" }])
+          expect(session.isOpen()).toBe(true)
+          return session.backendPid
+        })
+      )
+      yield* untilGone(observer, pid)
+    })
+  )
+
+  it.scopedLive("gives up on a server that accepts and says nothing, and leaves no socket behind", () =>
+    Effect.gen(function* () {
+      const { port, sockets } = yield* silentServer
+      const url = Redacted.make(`postgresql://app:hunter2@127.0.0.1:${port}/d`)
+      const [elapsed, error] = yield* connect({ url, applicationName: "test", connectTimeout: "300 millis" }).pipe(
+        Effect.scoped,
+        Effect.flip,
+        Effect.timed
+      )
+      expect(error).toBeInstanceOf(DatabaseError)
+      expect(error).toMatchObject({ phase: "connect" })
+      expect(error.sqlstate).toBeUndefined()
+      expect(error.message).not.toContain("hunter2")
+      expect(seconds(elapsed)).toBeLessThan(1.5)
+      yield* Effect.sync(() => sockets.size).pipe(
+        Effect.repeat({ schedule: poll, until: (open) => open === 0 }),
+        Effect.timeout("2 seconds")
+      )
+    })
+  )
+
+  it.scopedLive("closes its socket when interrupted while connecting", () =>
+    Effect.gen(function* () {
+      const { port, sockets } = yield* silentServer
+      const url = Redacted.make(`postgresql://app@127.0.0.1:${port}/d`)
+      const fiber = yield* Effect.fork(Effect.scoped(connect({ url, applicationName: "test" })))
+      const size = Effect.sync(() => sockets.size)
+      yield* size.pipe(Effect.repeat({ schedule: poll, until: (open) => open === 1 }), Effect.timeout("2 seconds"))
+      const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
+      expect(seconds(elapsed)).toBeLessThan(0.5)
+      yield* size.pipe(Effect.repeat({ schedule: poll, until: (open) => open === 0 }), Effect.timeout("2 seconds"))
+    })
+  )
+
+  it.live("fails with phase connect when the certificate that the URL names cannot be read", () =>
+    Effect.gen(function* () {
+      const url = Redacted.make("postgresql://app@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/missing.pem")
+      const error = yield* Effect.flip(Effect.scoped(connect({ url, applicationName: "test" })))
+      expect(error).toMatchObject({ phase: "connect" })
+      expect(error.message).toContain("/missing.pem")
+    })
+  )
+})
+
+describe("Connection.query", () => {
+  it.scopedLive("destroys the socket of a stopped server when the deadline has passed", () =>
+    Effect.gen(function* () {
+      const { session, observer } = yield* sessions
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* stopped(session.backendPid)
+          const [elapsed, error] = yield* Effect.timed(
+            Effect.flip(session.query("select 1", [], { deadline: "400 millis" }))
+          )
+          expect(error).toMatchObject({
+            phase: "statement",
+            reason: "no answer within 400ms; the connection was closed"
+          })
+          expect(seconds(elapsed)).toBeGreaterThanOrEqual(0.39)
+          expect(seconds(elapsed)).toBeLessThan(0.9)
+          expect(session.isOpen()).toBe(false)
+          const [next, closed] = yield* Effect.timed(Effect.flip(session.query("select 1")))
+          expect(closed.message).toBe("the connection is closed")
+          expect(seconds(next)).toBeLessThan(0.1)
+        })
+      )
+      yield* untilGone(observer, session.backendPid)
+    })
+  )
+
+  it.scopedLive("cancels its statement in the server when interrupted, and the session goes on", () =>
+    Effect.gen(function* () {
+      const { session, observer } = yield* sessions
+      const fiber = yield* Effect.fork(session.query("select pg_sleep(30)"))
+      yield* untilActive(observer, session.backendPid)
+      const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
+      expect(seconds(elapsed)).toBeLessThan(1)
+      // It tells its client of the end a moment before it says so itself; the statement would go on for 30 seconds.
+      yield* isActive(observer, session.backendPid).pipe(
+        Effect.repeat({ schedule: poll, until: (active) => !active }),
+        Effect.timeout("5 seconds")
+      )
+      expect(session.isOpen()).toBe(true)
+      expect((yield* session.query("select 1 as one")).rows).toEqual([{ one: 1 }])
+    })
+  )
+
+  it.scopedLive(
+    "never waits for a server stopped as a whole: connecting, asking, interrupting and closing are bounded",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* testPostgres()
+        const open = connect({ url: server.url, applicationName: "test", connectTimeout: "300 millis" })
+        const scope = yield* Scope.make()
+        const [asked, interrupted, idle] = yield* Effect.all([open, open, open]).pipe(Scope.extend(scope))
+        const fiber = yield* Effect.fork(interrupted.query("select pg_sleep(30)"))
+        yield* untilActive(idle, interrupted.backendPid)
+        yield* Effect.acquireRelease(server.pause, () => server.resume)
+        const [asking, error] = yield* Effect.timed(
+          Effect.flip(asked.query("select 1", [], { deadline: "400 millis" }))
+        )
+        expect(error.reason).toBe("no answer within 400ms; the connection was closed")
+        expect(seconds(asking)).toBeLessThan(0.9)
+        const [interrupting] = yield* Effect.timed(Fiber.interrupt(fiber))
+        expect(seconds(interrupting)).toBeLessThan(2.5)
+        expect(interrupted.isOpen()).toBe(false)
+        const [connecting, refused] = yield* Effect.timed(Effect.flip(Effect.scoped(open)))
+        expect(refused.phase).toBe("connect")
+        expect(seconds(connecting)).toBeLessThan(1.3)
+        expect(idle.isOpen()).toBe(true)
+        const [closing] = yield* Effect.timed(Scope.close(scope, Exit.void))
+        expect(seconds(closing)).toBeLessThan(1.5)
+      }).pipe(Effect.scoped)
+  )
+
+  it.scopedLive("waits longer than the session's deadline when told to wait for ever", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const session = yield* connect({ url, applicationName: "test", deadline: "100 millis" })
+      yield* session.query("select pg_sleep(0.3)", [], { deadline: null })
+      const error = yield* Effect.flip(session.query("select pg_sleep(0.3)"))
+      expect(error.reason).toContain("no answer within 100ms")
+    })
+  )
+
+  it.scopedLive(
+    "fails with a typed error when the connection is lost, in use or idle, and nothing else is thrown",
+    () =>
+      Effect.gen(function* () {
+        const { url, observer, session: busy } = yield* sessions
+        const idle = yield* connect({ url, applicationName: "test idle" })
+        const fiber = yield* Effect.fork(Effect.flip(busy.query("select pg_sleep(30)")))
+        yield* untilActive(observer, busy.backendPid)
+        for (const { backendPid } of [busy, idle]) {
+          yield* observer.query("select pg_catalog.pg_terminate_backend($1)", [backendPid])
+        }
+        const error = yield* Fiber.join(fiber)
+        expect(error).toMatchObject({ phase: "statement", sqlstate: "57P01" })
+        for (const lost of [busy, idle]) {
+          yield* Effect.sync(lost.isOpen).pipe(
+            Effect.repeat({ schedule: poll, until: (open) => !open }),
+            Effect.timeout("2 seconds")
+          )
+          expect((yield* Effect.flip(lost.query("select 1"))).reason).toBe("the connection is closed")
+        }
+      })
+  )
+
+  it.scopedLive("ends at once when destroyed, and tells the server nothing", () =>
+    Effect.gen(function* () {
+      const { session, observer } = yield* sessions
+      const fiber = yield* Effect.fork(Effect.flip(session.query("select pg_sleep(30)")))
+      yield* untilActive(observer, session.backendPid)
+      yield* session.destroy
+      expect(yield* Fiber.join(fiber)).toMatchObject({ phase: "statement" })
+      expect(session.isOpen()).toBe(false)
+    })
+  )
+})

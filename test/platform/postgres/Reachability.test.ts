@@ -1,0 +1,101 @@
+import * as Net from "node:net"
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { type DatabaseUnreachable, waitUntilReachable } from "../../../src/platform/postgres/Database.ts"
+import { changed, closedPort, listening, logged, secretUrl } from "../../support/platform/DatabaseServers.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
+
+const refusalOf = (url: Redacted.Redacted, deadline: Duration.DurationInput) =>
+  Effect.map(
+    Effect.timed(logged(Effect.flip(waitUntilReachable(url, Duration.decode(deadline))))),
+    ([elapsed, { result, lines }]): {
+      readonly error: DatabaseUnreachable
+      readonly lines: ReadonlyArray<string>
+      readonly millis: number
+    } => ({ error: result, lines, millis: Duration.toMillis(elapsed) })
+  )
+
+describe("waitUntilReachable", () => {
+  it.scopedLive("says nothing when the server answers at once", () =>
+    Effect.gen(function* () {
+      const { lines } = yield* logged(waitUntilReachable(yield* freshDatabase, Duration.seconds(10)))
+      expect(lines).toEqual([])
+    })
+  )
+
+  it.live("tries an absent server until the deadline, with a line per attempt, and never shows the password", () =>
+    Effect.gen(function* () {
+      const port = yield* closedPort
+      const { error, lines, millis } = yield* refusalOf(secretUrl(port), "1200 millis")
+      expect(millis).toBeGreaterThanOrEqual(1200)
+      expect(millis).toBeLessThan(2200)
+      // Pauses of 200, 400 and what is left of 800 ms.
+      expect(lines).toHaveLength(3)
+      lines.forEach((line, index) => {
+        expect(line).toContain(`WARN PostgreSQL is not reachable at postgresql://app@127.0.0.1:${port}/gravitas`)
+        expect(line).toContain(`(attempt ${index + 1}: connect ECONNREFUSED 127.0.0.1:${port}); trying again in `)
+      })
+      expect(error._tag).toBe("DatabaseUnreachable")
+      expect(error.attempts).toBe(4)
+      expect(error.message).toContain(`cannot connect to postgresql://app@127.0.0.1:${port}/gravitas`)
+      expect(error.message).toContain("DATABASE_URL")
+      expect(error.message).toContain("DATABASE_CONNECT_DEADLINE")
+      expect([...lines, error.message, JSON.stringify(error), String(error)].join()).not.toContain("hunter2")
+    })
+  )
+
+  it.scopedLive("counts the time that its attempts take, not only the pauses between them", () =>
+    Effect.gen(function* () {
+      const silent = yield* listening(0, (socket) => socket.resume())
+      const { error, millis } = yield* refusalOf(secretUrl(silent.port), "1 second")
+      expect(millis).toBeGreaterThanOrEqual(1000)
+      expect(millis).toBeLessThan(2000)
+      expect(error.cause).toMatchObject({ phase: "connect" })
+      expect(error.waited).toMatch(/^1s/)
+    })
+  )
+
+  it.scopedLive("goes on as soon as a server that was away is there", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const target = new URL(Redacted.value(url))
+      const port = yield* closedPort
+      const arrival = listening(port, (socket) => {
+        const server = Net.connect({ host: target.hostname, port: Number(target.port || 5432) }).on("error", () => {})
+        socket.pipe(server)
+        server.pipe(socket)
+      })
+      yield* Effect.forkScoped(Effect.zipRight(Effect.sleep("450 millis"), Effect.zipRight(arrival, Effect.never)))
+      const proxied = changed(url, (parts) => {
+        parts.hostname = "127.0.0.1"
+        parts.port = String(port)
+      })
+      const [elapsed, { lines }] = yield* Effect.timed(logged(waitUntilReachable(proxied, Duration.seconds(20))))
+      expect(lines.length).toBeGreaterThanOrEqual(2)
+      expect(Duration.toMillis(elapsed)).toBeLessThan(3000)
+    })
+  )
+
+  it.scopedLive(
+    "fails at once where waiting does not help: a wrong password, an unknown role, an absent database",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const cases: ReadonlyArray<readonly [sqlstate: RegExp, change: (parts: URL) => void]> = [
+          [/^28P01$/, (parts) => Object.assign(parts, { password: "hunter2" })],
+          [/^28/, (parts) => Object.assign(parts, { username: "nobody_here", password: "hunter2" })],
+          [/^3D000$/, (parts) => Object.assign(parts, { pathname: "/nothing_here" })]
+        ]
+        for (const [sqlstate, change] of cases) {
+          const { error, lines, millis } = yield* refusalOf(changed(url, change), "30 seconds")
+          expect(error.cause.sqlstate).toMatch(sqlstate)
+          expect(error.attempts).toBe(1)
+          expect(lines).toEqual([])
+          expect(millis).toBeLessThan(3000)
+          expect(error.message).not.toContain("hunter2")
+        }
+      })
+  )
+})

@@ -1,0 +1,28 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Tokens } from "../../src/gatekeeper/tokens/Tokens.ts"
+import { Settings } from "../../src/platform/config/Settings.ts"
+
+/** Verifies tokens by these settings, until the scope ends: the ghost, else why not. */
+export const tokensOf = (variables: Record<string, string>) =>
+  Layer.build(
+    Tokens.layer.pipe(
+      Layer.provide(
+        Settings.layer.pipe(
+          Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
+        )
+      ),
+      Layer.provide(NodeContext.layer)
+    )
+  ).pipe(
+    Effect.map((context) => {
+      const service = Context.get(context, Tokens)
+      return (token: string) =>
+        Effect.map(Effect.either(service.verify(`Bearer ${token}`)), (result) =>
+          result._tag === "Right" ? result.right : `${result.left._tag}: ${result.left.reason}`
+        )
+    })
+  )

@@ -1,0 +1,61 @@
+import * as CliCommand from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { exitCode, exitMessage } from "../../../src/app/ExitStatus.ts"
+import { migrateCommand } from "../../../src/migrator/cli/Commands.ts"
+import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
+import { emptyServicesReport } from "../../../src/platform/cli/CommandRunner.ts"
+import { unambiguous } from "../../../src/platform/cli/Flags.ts"
+import { reportUsage } from "../../../src/platform/cli/UsageReport.ts"
+import { Settings } from "../../../src/platform/config/Settings.ts"
+import { Database } from "../../../src/platform/postgres/Database.ts"
+import { quiet } from "./Fixture.ts"
+import type { Ended } from "./Processes.ts"
+
+/**
+ * Runs a `migrate` command line in this process: what a process of its own would print and end with, without the seconds that
+ * starting one costs.
+ */
+export const commandLine =
+  (options: {
+    readonly url: Redacted.Redacted
+    readonly migrations?: string
+    readonly environment?: Readonly<Record<string, string>>
+  }) =>
+  (...args: ReadonlyArray<string>): Effect.Effect<Ended> =>
+    Effect.gen(function* () {
+      const printed: Array<string> = []
+      const console = yield* Effect.console
+      const shipped = yield* MigrationsDirectory
+      const environment = ConfigProvider.fromMap(
+        new Map([
+          ["DATABASE_URL", Redacted.value(options.url)],
+          ["DATABASE_CONNECT_DEADLINE", "1s"],
+          ...Object.entries(options.environment ?? {})
+        ])
+      )
+      const exit = yield* CliCommand.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(
+        unambiguous(["node", "migrate", ...args])
+      ).pipe(
+        reportUsage(["migrate", ...args], new Map([["migrate", emptyServicesReport]])),
+        Console.withConsole({
+          ...console,
+          log: (...values: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(values.join(" "))),
+          error: () => Effect.void
+        }),
+        Effect.provide(Settings.layer),
+        Effect.provide(Layer.setConfigProvider(environment)),
+        Effect.provide([NodeContext.layer, quiet]),
+        Effect.provideService(MigrationsDirectory, options.migrations ?? shipped),
+        Effect.exit
+      )
+      return {
+        code: exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }),
+        stdout: printed.map((line) => `${line}\n`).join(""),
+        stderr: exitMessage(exit) ?? ""
+      }
+    })

@@ -1,0 +1,45 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { exitCode, exitMessage } from "../../../src/app/ExitStatus.ts"
+import { ServiceName } from "../../../src/domain/Service.ts"
+import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
+import * as Migrator from "../../../src/migrator/Migrator.ts"
+import { Settings } from "../../../src/platform/config/Settings.ts"
+import { Database } from "../../../src/platform/postgres/Database.ts"
+
+/**
+ * A process that starts a service as far as the point where its port would open, says so, and ends. Argument: the service.
+ * MIGRATIONS: another folder of migrations than the shipped one.
+ */
+const service = Schema.decodeUnknownSync(ServiceName)(process.argv[2])
+
+const migrated = {
+  gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
+  guardian: Layer.discard(Migrator.layer("guardian")),
+  router: Layer.discard(Migrator.layer("router"))
+}
+
+const started = Layer.effectDiscard(Effect.log("the port would open")).pipe(
+  Layer.provide(migrated[service]),
+  Layer.provide(Database.layer([service])),
+  Layer.provide(Settings.layer),
+  Layer.provide(NodeContext.layer)
+)
+
+NodeRuntime.runMain(
+  Effect.flatMap(MigrationsDirectory, (shipped) =>
+    Effect.scoped(Layer.build(started)).pipe(
+      Effect.provideService(MigrationsDirectory, process.env["MIGRATIONS"] ?? shipped)
+    )
+  ),
+  {
+    disableErrorReporting: true,
+    teardown: (exit, end) => {
+      process.stderr.write(`${exitMessage(exit) ?? ""}\n`)
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+    }
+  }
+)
