@@ -30,7 +30,7 @@ export class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>
   problem: Schema.String
 }) {
   get exitCode(): number {
-    return 11
+    return ExitCode.notFound
   }
   override get message(): string {
     return `the certificates in ${this.directory} cannot be read: ${this.problem}`
