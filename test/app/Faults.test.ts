@@ -106,7 +106,7 @@ const faults: Readonly<Record<number, Fault>> = {
       ],
       [
         "app/GuardianCertificates",
-        "certify nothing once their row is edited, and nobody can take a revocation back (fault 11)"
+        "certify nothing once their row is edited, and a revocation cannot be taken back (fault 11)"
       ],
       ["app/GuardianRestart", "is the same session after its guardian was killed and started again (fault 11)"],
       ["app/GuardianSessions", "let exactly one of 50 starts at once win, on two processes (fault 11)"]

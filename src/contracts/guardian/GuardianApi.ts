@@ -102,7 +102,7 @@ export class WorkGroup extends HttpApiGroup.make("work")
   .addError(common.auditUnavailable)
   .addError(common.databaseUnavailable)
   .addError(common.peerUnavailable)
-  .annotate(OpenApi.Description, "What others ask while an agent works.") {}
+  .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
 export const issue = HttpApiEndpoint.post("issue", "/certificates")
   .setPayload(IssueCertificate)
@@ -120,7 +120,7 @@ export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
   .annotateContext(
     describing(
       "Revokes a certificate",
-      "Needs `write` on `certificates/<agent>`; of an id that nobody has, on `certificates/<id>`. In effect before the answer; " +
+      "Needs `write` on `certificates/<agent>`; of an unknown id, on `certificates/<id>`. In effect before the answer; " +
         "the certificate's sessions end with it."
     )
   )
@@ -181,7 +181,7 @@ export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge
     describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
   )
 
-/** What the people who look after agents ask. */
+/** What the operators of agents ask. */
 class RegisterGroup extends HttpApiGroup.make("register")
   .add(issue)
   .add(revoke)
@@ -198,7 +198,7 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .addError(common.auditUnavailable)
   .addError(common.databaseUnavailable)
   .addError(common.peerUnavailable)
-  .annotate(OpenApi.Description, "What those who look after agents ask.") {}
+  .annotate(OpenApi.Description, "What the operators of agents ask.") {}
 
 class KeysGroup extends HttpApiGroup.make("keys")
   .add(

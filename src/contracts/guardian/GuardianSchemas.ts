@@ -183,7 +183,7 @@ export const Certificates = Schema.Struct({
       id: Schema.NullOr(Schema.String),
       key_id: Schema.NullOr(Schema.String),
       revoked_at: Schema.NullOr(Schema.String),
-      /** Whether the guardian's signature vouches for the row; false: it certifies nothing. */
+      /** Whether the guardian's signature verifies; false: the row certifies nothing. */
       is_verified: Schema.Boolean
     })
   ),
@@ -239,3 +239,10 @@ export type PublicJwk = typeof PublicJwk.Type
 export const Jwks = Schema.Struct({ keys: Schema.Array(PublicJwk) })
   .annotations({ description: "A JSON Web Key Set." })
   .pipe(HttpApiSchema.withEncoding({ kind: "Json", contentType: "application/jwk-set+json" }))
+
+/** The resource that the policy decides about; the same of the two below. */
+export const certificateResource = (agent: string): string => `certificates/${agent}`
+
+export const sessionResource = (agent: string, sessionId: string): string => `sessions/${agent}/${sessionId}`
+
+export const badgeResource = (ghost: string, badge: string): string => `badges/${ghost}/${badge}`

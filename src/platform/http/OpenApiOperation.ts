@@ -88,7 +88,7 @@ export const otherErrors = {
 
 const unprocessable = { description: meaningOf("invalid_request"), headers: requestIdHeader, content: errorContent }
 
-/** The contract takes what is repeated, so that the handler can refuse and record it: whoever asks may give one. */
+/** The contract accepts a repeated parameter, so that the handler can refuse and record it; a client may send one value. */
 const parameter = <A extends { readonly schema: Json }>(given: A): A => {
   const { anyOf, ...rest } = given.schema
   const [first, second, ...others]: ReadonlyArray<Json> = Array.isArray(anyOf) ? anyOf : []

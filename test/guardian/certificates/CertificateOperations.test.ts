@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { issuingOf } from "../../../src/guardian/certificates/CertificateOperations.ts"
-import { lacksZone, parseSeconds } from "../../../src/guardian/certificates/Rfc3339.ts"
+import { newCertificateOf } from "../../../src/guardian/certificates/CertificateOperations.ts"
+import { parseSeconds } from "../../../src/guardian/certificates/CertificateRow.ts"
+import { lacksZone } from "../../../src/guardian/cli/CertificateFile.ts"
 
 const now = 1_760_000_000
 
@@ -32,7 +33,7 @@ describe("The times of certificates", () => {
 describe("An issue of a certificate", () => {
   it("has one end, after now and within ten years", () => {
     const expiry = (body: { readonly valid_for?: string | number; readonly expires_at?: string }) =>
-      Either.map(issuingOf({ agent: "a", ...body }, now), ({ expiresAt }) => expiresAt - now)
+      Either.map(newCertificateOf({ agent: "a", ...body }, now), ({ expiresAt }) => expiresAt - now)
     expect(expiry({})).toEqual(Either.right(90 * 86_400))
     expect(expiry({ valid_for: "24h" })).toEqual(Either.right(86_400))
     expect(expiry({ valid_for: 60 })).toEqual(Either.right(60))

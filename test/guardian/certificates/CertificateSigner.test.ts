@@ -46,8 +46,8 @@ const flip = (text: string, bit: number): string => {
   return bytes.toString("latin1")
 }
 
-describe("A sealed certificate", () => {
-  it.effect("says what was signed, where the row agrees", () =>
+describe("A signed certificate", () => {
+  it.effect("has the claims that were signed, where the row agrees", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       expect(yield* verifyRow(keys, row)).toEqual(claims)
@@ -87,7 +87,7 @@ describe("A sealed certificate", () => {
     })
   )
 
-  it.effect("says where its row and the signature differ", () =>
+  it.effect("names the columns in which its row and the signature differ", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       const { reason } = yield* Effect.flip(
@@ -97,11 +97,11 @@ describe("A sealed certificate", () => {
     })
   )
 
-  it.effect("does not stand by another's key, and does by a former one", () =>
+  it.effect("is not valid by another guardian's key, and is by a former one", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       const stranger = yield* keyring(privateKey(), [])
-      expect((yield* Effect.flip(verifyRow(stranger, row))).reason).toContain("nobody here knows the key")
+      expect((yield* Effect.flip(verifyRow(stranger, row))).reason).toContain("not known here")
       const rotated = yield* keyring(privateKey(), [keys.active.privateKey])
       expect(rotated.active.id).not.toBe(keys.active.id)
       expect(yield* verifyRow(rotated, row)).toEqual(claims)
@@ -109,7 +109,7 @@ describe("A sealed certificate", () => {
     })
   )
 
-  it.effect("is not any other token that the same key signed, and not one that nobody did", () =>
+  it.effect("is not another token that the same key signed, nor one without a signature", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       const { id, privateKey: key } = keys.active
