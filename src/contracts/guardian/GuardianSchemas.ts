@@ -1,7 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Text.ts"
-import { Cursor, Flag, Limit, maximumPageSize, Parameter, rowNumber } from "../Query.ts"
+import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
 import { Name, Note, PathName } from "../Text.ts"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
@@ -52,10 +52,12 @@ export const SessionsQuery = Schema.Struct({
 })
 
 /** A page of statistics ends at an agent's name. */
+const agentPlace = /^[^\0/]{1,200}$/
+
 export const StatisticsQuery = Schema.Struct({
   agent: agentParameter,
   limit: Limit(100),
-  cursor: Cursor(/^[^\0/]{1,200}$/)
+  cursor: Cursor(agentPlace)
 })
 
 export const StartSession = Schema.Struct({
@@ -117,7 +119,7 @@ export const Session = Schema.Struct({
 
 export const Sessions = Schema.Struct({
   sessions: Schema.Array(Session),
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of sessions, newest first." })
 
 /** The highest version of an agent that the table accepts. */
@@ -189,7 +191,7 @@ export const Certificates = Schema.Struct({
   ),
   /** On all pages. */
   total: Schema.Number,
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of certificates." })
 
 export const AgentStatistics = Schema.Struct({
@@ -205,7 +207,7 @@ export type AgentStatistics = typeof AgentStatistics.Type
 
 export const AllStatistics = Schema.Struct({
   agents: Schema.Array(AgentStatistics),
-  next: Schema.NullOr(Schema.String)
+  next: Next(agentPlace)
 }).annotations({ description: "A page of agents with their counts." })
 
 /** With `agent`, that one's; without, a page of all. */
