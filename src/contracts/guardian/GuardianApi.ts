@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { BodyTooLarge, InvalidRequest } from "../ApiError.ts"
-import { describing, optionalBody } from "../Endpoint.ts"
+import { Bearer, describing, optionalBody } from "../Endpoint.ts"
 import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
 import { BadgeNotFound, CertificateNotFound, SessionExists, SessionNotFound, SessionOver } from "./GuardianErrors.ts"
@@ -95,6 +95,7 @@ export class WorkGroup extends HttpApiGroup.make("work")
   .add(startSession)
   .add(heartbeat)
   .add(endSession)
+  .middleware(Bearer)
   .addError(common.unauthenticated)
   .addError(common.denied)
   .addError(BodyTooLarge.body)
@@ -192,6 +193,7 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .add(badge)
   .add(grantBadge)
   .add(takeBadge)
+  .middleware(Bearer)
   .addError(common.unauthenticated)
   .addError(common.denied)
   .addError(InvalidRequest.body)
