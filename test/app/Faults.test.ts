@@ -101,7 +101,7 @@ const faults: Readonly<Record<number, Fault>> = {
     was: "no signature was verified, sessions were in memory, and a second start of one was allowed",
     proofs: [
       [
-        "guardian/certificates/CertificateSeal",
+        "guardian/certificates/CertificateSigner",
         "is refused when any one bit of its signature is altered, each of them tried"
       ],
       [
