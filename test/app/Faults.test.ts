@@ -115,7 +115,7 @@ const faults: Readonly<Record<number, Fault>> = {
   12: {
     was: "the router read the last message alone, hid failures and the model behind the one asked for, and kept no history",
     proofs: [
-      ["router/chat/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
+      ["router/protocol/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
       [
         "router/providers/OpenAiProvider",
         "sends the whole conversation, the limits and its key, and asks for the usage"
