@@ -52,7 +52,7 @@ export class HealthGroup extends HttpApiGroup.make("health")
       .addSuccess(Ready)
       .addError(NotReady, { status: 503 })
       .annotateContext(
-        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail takes events.")
+        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail accepts events.")
       )
   )
   .add(

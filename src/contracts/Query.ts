@@ -17,7 +17,7 @@ export const Parameter = (description: string) =>
 /** Rows of one page, at most. */
 export const maximumPageSize = 1_000
 
-/** The number of rows of a page; `standard` where the query names none. */
+/** The number of rows of a page; `standard` where the query does not say. */
 export const Limit = (standard: number, description = `1 to ${maximumPageSize}`) =>
   Schema.optionalWith(
     Schema.transformOrFail(Parameter(description), Schema.Number, {

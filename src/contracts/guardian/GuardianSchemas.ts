@@ -37,7 +37,7 @@ const agentParameter = Schema.optional(
   Parameter("one agent's").pipe(Schema.filter((text) => nameProblem(text, maximumName) ?? true, { jsonSchema: {} }))
 )
 
-/** The list was whole before it had pages: clients that know of none get as much as a page may hold. */
+/** The list had no pages before: a client that does not ask for a page gets as many rows as one may hold. */
 export const CertificatesQuery = Schema.Struct({
   agent: agentParameter,
   limit: Limit(maximumPageSize),

@@ -95,7 +95,7 @@ export const claimsOf = (file: CertificateFile): Claims => {
   return { iss: issuer, jti, sub: file.agent, version: file.version, iat: file.issuedAt, exp: file.expiresAt }
 }
 
-/** Where what was signed and what stands beside it differ. */
+/** The fields in which the file differs from the claims that were signed. */
 export const differences = (file: CertificateFile, claims: Claims): ReadonlyArray<string> =>
   [
     file.agent === claims.sub ? [] : ["agent_name"],

@@ -79,7 +79,7 @@ interface CertificateToAdopt {
   readonly signed: { readonly keyId: string; readonly signature: string } | undefined
 }
 
-/** The certificate that a file yields. Fails with the reason why it yields none. */
+/** The certificate that a file yields. Fails with the reason why the file is refused. */
 const certificateOf = (keys: typeof SigningKeys.Service, file: CertificateFile, resign: boolean) =>
   Effect.gen(function* () {
     const { signature } = file

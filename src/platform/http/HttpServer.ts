@@ -27,7 +27,7 @@ import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { beginTrace } from "./TraceContext.ts"
 
-/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and hold no secret. */
 const aboutRoutes = (contract: AnyApi) =>
   Effect.gen(function* () {
     const router = yield* HttpApiBuilder.Router
