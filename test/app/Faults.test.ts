@@ -45,7 +45,7 @@ const faults: Readonly<Record<number, Fault>> = {
   5: {
     was: "a kill lost nearly all that was answered, and an orderly end the write in flight",
     proofs: [
-      ["chaos/Kill", "a gatekeeper that is killed under load, eight times, and started again"],
+      ["chaos/Kill", "a gatekeeper that is killed under load, five times, and started again"],
       [
         "app/EndToEndKill",
         "whichever service is killed under load, the others answer as documented, all recover, and what was answered is in the trail"
