@@ -45,7 +45,7 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
   )
 
 /** Answers what no handler did: unknown paths and methods, and defects. A defect's cause is in the log only. */
-export const answerStrays =
+export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {
