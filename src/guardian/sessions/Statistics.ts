@@ -2,13 +2,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { AgentStatistics } from "../contracts/guardian/GuardianSchemas.ts"
-import { isoOfSeconds } from "./certificates/CertificateRow.ts"
-import { Certificates } from "./certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, store } from "./Store.ts"
+import type { AgentStatistics } from "../../contracts/guardian/GuardianSchemas.ts"
+import { isoOfSeconds } from "../certificates/CertificateRow.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 
-export interface Counts {
-  /** By their rows: the signatures are checked when a certificate is used. */
+export interface GuardianCounts {
+  /** By their rows; signatures are verified when a certificate is used. */
   readonly certificates_in_force: number
   readonly certified_agents: number
   readonly active_sessions: number
@@ -29,24 +29,24 @@ const CountsRow = Schema.Struct({
 })
 const decodeCounts = Schema.decodeUnknown(Schema.Tuple(CountsRow))
 
-/** Counted in PostgreSQL at each question: no process has a number of its own. */
+/** Counts in PostgreSQL at each call: no process keeps a number of its own. */
 export class Statistics extends Context.Tag("guardian/Statistics")<
   Statistics,
   {
-    /** Zeros for an agent that nobody has heard of. */
+    /** Zeros for an unknown agent. */
     readonly of: (agent: string) => Effect.Effect<AgentStatistics, DatabaseUnavailable>
-    /** One page by name, of all that have a session or a certificate. */
+    /** One page by name, of all agents that have a session or a certificate. */
     readonly page: (query: {
       readonly limit: number
       readonly after?: string | undefined
     }) => Effect.Effect<ReadonlyArray<AgentStatistics>, DatabaseUnavailable>
-    readonly counts: Effect.Effect<Counts, DatabaseUnavailable>
+    readonly counts: Effect.Effect<GuardianCounts, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
     Statistics,
     Effect.gen(function* () {
-      const { sql } = yield* store
+      const { sql } = yield* GuardianDatabase
       const certificates = yield* Certificates
 
       const sums = sql`
@@ -74,7 +74,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
         of: Effect.fn("Statistics.of")(function* (agent) {
           const rows = yield* bounded(
             sql`
-              select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`.withoutTransform
+              select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`
           )
           const [row] = yield* Effect.orDie(decodeRows(rows))
           return yield* statistics(row ?? { agent, active: 0, completed: 0, duration: null })
@@ -91,7 +91,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
               ) as known
               left join guardian.session on session.agent = known.agent
               group by known.agent
-              order by known.agent`.withoutTransform
+              order by known.agent`
           )
           return yield* Effect.forEach(yield* Effect.orDie(decodeRows(rows)), statistics, { concurrency: 4 })
         }),
@@ -100,7 +100,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
             select count(*)::text as certificates_in_force, count(distinct agent)::text as certified_agents,
               (select count(*) from guardian.session where ended_at is null)::text as active_sessions
             from guardian.certificate
-            where revoked_at is null and expires_at > clock_timestamp() and signature is not null`.withoutTransform
+            where revoked_at is null and expires_at > clock_timestamp() and signature is not null`
         ).pipe(
           Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
           Effect.map(([counts]) => counts),
@@ -108,5 +108,5 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
         )
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }
