@@ -1,8 +1,8 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
-import * as LateAuditLog from "../audit/remote/LateAuditLog.ts"
+import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogOptions.ts"
+import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { locationOf } from "../clients/ServiceUrl.ts"
@@ -24,7 +24,7 @@ export const layer = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwri
       const location = yield* locationOf("gatekeeper")
       const token = yield* ServiceToken
       const options = { location, token }
-      return LateAuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
+      return DeferredAuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditLedger.layer(options)])
       )
     })

@@ -8,16 +8,16 @@ import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
 import { currentTraceId } from "../platform/http/TraceContext.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
-import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditLogOptions } from "./AuditLogOptions.ts"
 import * as AuditMetrics from "./AuditMetrics.ts"
+import * as AuditShutdown from "./AuditShutdown.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
 import { AuditUnavailable } from "./AuditUnavailable.ts"
 import type { AuditId } from "./encoding/AuditId.ts"
-import { withdrawal } from "./encoding/Withdrawal.ts"
+import { withdrawal } from "./encoding/TrailEvents.ts"
 import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
 import * as Pipeline from "./Pipeline.ts"
-import type { Refusal } from "./Recorder.ts"
+import type { Refusal } from "./queue/Recorder.ts"
 import type { AuditLedger } from "./sources/AuditLedger.ts"
 import type { AuditStore } from "./store/AuditStore.ts"
 
@@ -70,7 +70,7 @@ const make = (
       Effect.zipRight(Effect.logInfo("Audit background worker started."), pipeline.drain.run)
     )
     const upkeep = yield* Effect.forkScoped(pipeline.upkeep)
-    const end = yield* AuditEnd.make({
+    const end = yield* AuditShutdown.make({
       ...pipeline,
       worker,
       upkeep,

@@ -7,21 +7,21 @@ import { type Durability, durabilitiesText, isJournaled } from "../domain/Durabi
 import { bootId } from "../platform/os/BootId.ts"
 import type { AuditLogOptions } from "./AuditLogOptions.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
-import * as HangingDisk from "./HangingDisk.ts"
+import * as DiskQuota from "./journal/DiskQuota.ts"
 import * as Journal from "./journal/Journal.ts"
-import * as JournalRoom from "./journal/JournalRoom.ts"
-import * as AuditBuffer from "./queue/AuditBuffer.ts"
-import * as Confirmation from "./queue/Confirmation.ts"
-import { overflowOf } from "./queue/JournalOverflow.ts"
-import * as ReadTrouble from "./queue/ReadTrouble.ts"
-import * as Recorder from "./Recorder.ts"
-import * as Adoption from "./recovery/Adoption.ts"
+import * as ProblemLog from "./journal/ProblemLog.ts"
+import * as SyncWatchdog from "./journal/SyncWatchdog.ts"
+import * as DurabilityWaiter from "./queue/DurabilityWaiter.ts"
+import { backlogOf } from "./queue/JournalBacklog.ts"
+import * as Recorder from "./queue/Recorder.ts"
+import * as WriteQueue from "./queue/WriteQueue.ts"
 import * as Losses from "./recovery/Losses.ts"
+import * as OrphanRecovery from "./recovery/OrphanRecovery.ts"
 import { AuditStore, type Incarnation } from "./store/AuditStore.ts"
-import * as Drain from "./writer/Drain.ts"
-import * as DrainProgress from "./writer/DrainProgress.ts"
+import * as BatchWriter from "./writer/BatchWriter.ts"
 import * as Maintenance from "./writer/Maintenance.ts"
 import { retryClass } from "./writer/RetryClass.ts"
+import * as WriterProgress from "./writer/WriterProgress.ts"
 
 /** The database was there a moment ago, when its schema was looked at; a short absence is waited for. */
 const trailPatience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   const askTrail = store.trail.pipe(
     Effect.retry({ schedule: trailPatience, while: (error) => retryClass(error) === "transient" })
   )
-  const room = JournalRoom.make(settings?.maxBytes ?? 0)
+  const room = DiskQuota.make(settings?.maxBytes ?? 0)
   const trail = settings === null ? null : yield* askTrail
   const journal =
     settings === null || trail === null
@@ -79,12 +79,12 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     return yield* Effect.dieMessage(`the durability ${mode} needs a journal, and there is no place for one`)
   }
 
-  const confirmation = Confirmation.make({ journal: keeper, deadline: options.commitDeadline })
-  const buffer = yield* AuditBuffer.make({
+  const confirmation = DurabilityWaiter.make({ journal: keeper, deadline: options.commitDeadline })
+  const buffer = yield* WriteQueue.make({
     capacity: options.queueCapacity,
     batchSize: options.batchSize,
     linger: options.linger,
-    overflow: keeper === undefined ? undefined : overflowOf(keeper),
+    overflow: keeper === undefined ? undefined : backlogOf(keeper),
     onSettled: (rows) => {
       keeper?.settle(rows)
       confirmation.settled(rows)
@@ -96,8 +96,8 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     onLoss: (counts) => journal?.note(counts),
     onStepBack
   })
-  const progress = DrainProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
-  const drain = yield* Drain.make(buffer, progress, { batchSize: options.batchSize })
+  const progress = WriterProgress.make({ depth: buffer.depth, shed: () => recorder.counts().shed })
+  const drain = yield* BatchWriter.make(buffer, progress, { batchSize: options.batchSize })
   const settled = (seq: number) =>
     Effect.asVoid(Effect.repeat(Effect.sleep("50 millis"), { while: () => !buffer.isSettled(seq) }))
   const losses = yield* Losses.make(recorder, settled)
@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
   const adoption =
     settings === null || trail === null
       ? undefined
-      : yield* Adoption.make({
+      : yield* OrphanRecovery.make({
           directory: settings.directory,
           incarnation,
           trail,
@@ -118,13 +118,13 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
         })
 
   const isDatabaseBehind = () =>
-    Confirmation.isBehind(buffer.oldestInLine(), clock.unsafeCurrentTimeMillis(), options.commitDeadline)
+    DurabilityWaiter.isBehind(buffer.oldestInLine(), clock.unsafeCurrentTimeMillis(), options.commitDeadline)
   const hanging = () => keeper?.hanging() ?? null
   /** Why an answer that waits for what this durability promises would wait in vain. */
   const isBehind = (durability: Durability): Recorder.Refusal | undefined => {
-    if (durability === "commit") return isDatabaseBehind() ? Confirmation.databaseBehind : undefined
+    if (durability === "commit") return isDatabaseBehind() ? DurabilityWaiter.databaseBehind : undefined
     const problem = durability === "fsync" ? hanging() : null
-    return problem === null ? undefined : Confirmation.diskBehind(problem.detail)
+    return problem === null ? undefined : DurabilityWaiter.diskBehind(problem.detail)
   }
   const accepting = () => recorder.accepting() && isBehind(options.durability.default) === undefined
 
@@ -138,9 +138,9 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
       trail,
       accepting: accepting(),
       depth: buffer.depth(),
-      beyond: buffer.beyond(),
+      beyond: buffer.spilledCount(),
       capacity: options.queueCapacity,
-      aside: buffer.aside().reduce((sum, piece) => sum + piece.rows.length, 0),
+      aside: buffer.parked().reduce((sum, piece) => sum + piece.rows.length, 0),
       pendingSize: buffer.pendingSize(),
       oldestPendingMillis: oldest === undefined ? null : Math.max(0, clock.unsafeCurrentTimeMillis() - oldest),
       counters: {
@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
         deadLettered: progress.deadLettered(),
         refused,
         shed,
-        passedOver: buffer.passedOver(),
+        passedOver: buffer.unreadableCount(),
         notWithdrawn
       },
       drain: progress.state(),
@@ -181,8 +181,8 @@ export const make = Effect.fnUntraced(function* (options: AuditLogOptions, onSte
     ["maintenance", yield* Maintenance.make(incarnation)],
     ["search for losses", lossWatch.run],
     ["note of counts", note],
-    ["watch of the journals' reading", ReadTrouble.watch(readProblem)],
-    ["watch of the journal's disk", HangingDisk.watch(hanging)],
+    ["watch of the journals' reading", ProblemLog.watchReading(readProblem)],
+    ["watch of the journal's disk", SyncWatchdog.watch(hanging)],
     ["adoption of journals", adoption?.run ?? Effect.never]
   ] as const
   const upkeep = Effect.forEach(parts, ([name, part]) => supervised(name, part), {

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogOptions.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"

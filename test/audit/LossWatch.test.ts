@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import * as AuditBuffer from "../../src/audit/queue/AuditBuffer.ts"
-import type { Recorder } from "../../src/audit/Recorder.ts"
+import type { Recorder } from "../../src/audit/queue/Recorder.ts"
+import * as WriteQueue from "../../src/audit/queue/WriteQueue.ts"
 import * as Losses from "../../src/audit/recovery/Losses.ts"
 
 const recorder = { incarnation: { source: "s", startedAt: 0 } } as Recorder
@@ -10,14 +10,14 @@ const recorder = { incarnation: { source: "s", startedAt: 0 } } as Recorder
 /** A buffer that passed three events over among its first thirty, and the accounts that are asked for. */
 const watched = Effect.gen(function* () {
   const at = { settled: 0 }
-  const buffer: AuditBuffer.AuditBuffer = {
-    ...(yield* AuditBuffer.make({ capacity: 10, batchSize: 10, linger: 0 })),
-    passedOver: () => 3,
-    passedOverUpTo: () => 22,
+  const buffer: WriteQueue.WriteQueue = {
+    ...(yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: 0 })),
+    unreadableCount: () => 3,
+    unreadableUpTo: () => 22,
     settledUpTo: () => at.settled
   }
   const asked: Array<{ readonly upTo: number; readonly passedOver: number }> = []
-  const losses: Losses.Losses = {
+  const losses: Losses.LossAccounts = {
     receipt: () => Effect.succeed(0),
     receiptShed: Effect.void,
     settleAccount: ({ passedOver, upTo }) =>

@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { TrailUnreachable } from "../AuditReader.ts"
-import { unexplained } from "../recovery/Tail.ts"
+import { unexplained } from "../recovery/MissingRanges.ts"
 import type { AuditLedger, LedgerSource } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"

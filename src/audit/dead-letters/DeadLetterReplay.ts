@@ -10,7 +10,7 @@ import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
 import { advanceSource, beginBounded, conflictReason, insertTolerantly } from "../store/AuditWrites.ts"
-import { wordsOf } from "../writer/Drain.ts"
+import { describe } from "../writer/BatchWriter.ts"
 import { retryClass } from "../writer/RetryClass.ts"
 
 /** What names a dead letter: the same id may have come with several contents. */
@@ -160,7 +160,7 @@ export const replayLetter = (
             if (retryClass(error) === "partition" && !context.partitionAsked)
               return Effect.fail({ _tag: "NoPartition", error })
             if (!isOfRow(error)) return Effect.fail(error)
-            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(wordsOf(error)))
+            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(describe(error)))
           }
         })
       )

@@ -17,7 +17,7 @@ import { boundText } from "../encoding/BoundedText.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import { incarnationStatements } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
-import { wordsOf } from "../writer/Drain.ts"
+import { describe } from "../writer/BatchWriter.ts"
 import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
 import { type LetterKey, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
 
@@ -100,7 +100,7 @@ const make = (options: DeadLettersOptions) => {
   const deadline = Duration.decode(options.deadline ?? "10 seconds")
   const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
   const session = connect({ url: options.url, applicationName: "gravitas dead letters", deadline })
-  const unreachable = (error: DatabaseError) => new TrailUnreachable({ reason: wordsOf(error) })
+  const unreachable = (error: DatabaseError) => new TrailUnreachable({ reason: describe(error) })
   const ask = <A>(question: (connection: Connection) => Effect.Effect<A, DatabaseError>) =>
     Effect.scoped(Effect.flatMap(session, question)).pipe(Effect.mapError(unreachable))
 
@@ -113,7 +113,7 @@ const make = (options: DeadLettersOptions) => {
     ).pipe(
       Effect.catchAll((error) =>
         Effect.logWarning(
-          `The replay of dead letters could not be signed off: ${wordsOf(error)}. Its events are written.`
+          `The replay of dead letters could not be signed off: ${describe(error)}. Its events are written.`
         )
       )
     )
@@ -132,7 +132,7 @@ const make = (options: DeadLettersOptions) => {
     const done: Array<Replayed> = []
     let seq = 0
     let toSignOff = false
-    const stopped = (error: DatabaseError) => new ReplayStopped({ done: done.length, reason: wordsOf(error) })
+    const stopped = (error: DatabaseError) => new ReplayStopped({ done: done.length, reason: describe(error) })
 
     const one = Effect.fnUntraced(function* (key: LetterKey, partitionAsked: boolean) {
       const now = yield* Clock.currentTimeMillis

@@ -11,7 +11,7 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
-import { wordsOf } from "../writer/Drain.ts"
+import { describe } from "../writer/BatchWriter.ts"
 import { retryClass } from "../writer/RetryClass.ts"
 import { ingestBatch } from "./IngestBatch.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
@@ -122,7 +122,7 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
           (error) => retryClass(error) === "partition",
           () => Effect.zipRight(makePartition, attempt(identity, events))
         ),
-        Effect.mapError((error: DatabaseError) => new TrailUnwritable({ reason: wordsOf(error) })),
+        Effect.mapError((error: DatabaseError) => new TrailUnwritable({ reason: describe(error) })),
         // A stopped server answers a cancel request as little as the statement: the client does not wait for either.
         Effect.disconnect,
         Effect.timeoutFail({

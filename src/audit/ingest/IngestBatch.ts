@@ -12,7 +12,7 @@ import {
   insertDeadLetter,
   insertTolerantly
 } from "../store/AuditWrites.ts"
-import { wordsOf } from "../writer/Drain.ts"
+import { describe } from "../writer/BatchWriter.ts"
 import { retryClass } from "../writer/RetryClass.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import { type IngestContext, type Ingested, planning } from "./IngestPlan.ts"
@@ -43,7 +43,7 @@ const insertWhatFits = (
     yield* connection.query("rollback to savepoint part")
     const [first] = rows
     if (rows.length === 1 && first !== undefined) {
-      return [yield* letter(first, error.sqlstate ?? null, wordsOf(error))]
+      return [yield* letter(first, error.sqlstate ?? null, describe(error))]
     }
     const half = Math.ceil(rows.length / 2)
     return [

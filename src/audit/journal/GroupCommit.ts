@@ -1,4 +1,4 @@
-import type { JournalProblem } from "./JournalProblem.ts"
+import type { JournalProblem } from "./JournalStatus.ts"
 
 /** Many who wait, one write-through: who asks while one is under way is served by the next. */
 export interface GroupCommit {

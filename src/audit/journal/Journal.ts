@@ -3,25 +3,22 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as CheckpointFile from "./CheckpointFile.ts"
+import type { DiskQuota } from "./DiskQuota.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import * as JournalEnd from "./JournalEnd.ts"
 import { type JournalFiles, nodeFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import type { JournalProblem } from "./JournalProblem.ts"
-import type { JournalReader } from "./JournalReader.ts"
-import type { JournalRoom } from "./JournalRoom.ts"
-import type * as JournalState from "./JournalState.ts"
-import type { JournalStatus } from "./JournalStatus.ts"
+import * as JournalReader from "./JournalReader.ts"
+import { type JournalProblem, type JournalStatus, trackProblems } from "./JournalStatus.ts"
+import * as JournalSync from "./JournalSync.ts"
 import * as JournalUpkeep from "./JournalUpkeep.ts"
-import * as Problems from "./Problems.ts"
 import * as Quarantine from "./Quarantine.ts"
 import * as Segments from "./Segments.ts"
-import * as SegmentsReader from "./SegmentsReader.ts"
 import * as SegmentWriter from "./SegmentWriter.ts"
-import * as SlowDisk from "./SlowDisk.ts"
-import * as Unsynced from "./Unsynced.ts"
-import * as WriteThrough from "./WriteThrough.ts"
+import * as SyncWatchdog from "./SyncWatchdog.ts"
+import * as UnsyncedFrames from "./UnsyncedFrames.ts"
 
 /** A journal cannot be made or read. */
 export class JournalUnusable extends Schema.TaggedError<JournalUnusable>()("JournalUnusable", {
@@ -46,14 +43,14 @@ export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInU
   }
 }
 
-export type Counts = JournalState.Counts
+export type Counts = CheckpointFile.Counts
 
 export interface JournalOptions {
   /** Where the journals of a home are, one directory for each incarnation. */
   readonly directory: string
   readonly identity: JournalIdentity
   /** Shared with the journals that this process takes over. */
-  readonly room: JournalRoom
+  readonly room: DiskQuota
   /** A segment that has as many bytes is followed by the next; by default 16 MiB, or a quarter of the room. */
   readonly segmentBytes?: number | undefined
   /** How often it is written through to the disk where nobody waits for that. */
@@ -77,12 +74,12 @@ export interface Journal {
   /** These events are in the database, table or dead letters. Files that hold no others are removed. */
   readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => void
   /** Reads events with a higher number, in order. */
-  readonly readAfter: (seq: number) => JournalReader
+  readonly readAfter: (seq: number) => JournalReader.JournalReader
   /** Writes the counts down, at once and on a full disk too. Never throws. */
   readonly note: (counts: Counts) => void
   readonly status: () => JournalStatus
   /** What was appended is taken, and nobody knows when it will be on the disk. Null while the disk answers in good time. */
-  readonly hanging: () => SlowDisk.Hanging | null
+  readonly hanging: () => SyncWatchdog.HungSync | null
   /**
    * The orderly end. With `remove` everything is settled and signed off, and the directory goes; otherwise all is written
    * through to the disk, marked as ended, and left to the next process.
@@ -122,14 +119,14 @@ export const open = Effect.fnUntraced(function* (
   const quarantine = Quarantine.directoryOf(parent, identity.source)
 
   const segments = Segments.make({ files, room })
-  const unsynced = Unsynced.make(unsyncedLimit)
+  const unsynced = UnsyncedFrames.make(unsyncedLimit)
   const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(room.maxBytes / 4))
   const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes, segments, unsynced })
-  const through = WriteThrough.make({ path, files, writer, unsynced })
+  const through = JournalSync.make({ path, files, writer, unsynced })
   const now = () => clock.unsafeCurrentTimeMillis()
-  const problems = Problems.make(now)
-  const disk = SlowDisk.make({ now, flushInterval: options.flushInterval, path })
-  const reading: SegmentsReader.ReadingState = { quarantined: 0, problem: null }
+  const problems = trackProblems(now)
+  const disk = SyncWatchdog.make({ now, flushInterval: options.flushInterval, path })
+  const reading: JournalReader.ReadingState = { quarantined: 0, problem: null }
   const commit = GroupCommit.make(() =>
     disk.during(through.sync).then((problem) => {
       problems.set("sync", problem)
@@ -147,7 +144,7 @@ export const open = Effect.fnUntraced(function* (
   }
 
   let counts: Counts = { lastSeq: 0, refused: 0, shed: 0 }
-  const values = (ended = false): JournalState.StateValues => {
+  const values = (ended = false): CheckpointFile.CheckpointValues => {
     const lastSeq = Math.max(counts.lastSeq, writer.lastSeq())
     return { ...counts, lastSeq, acknowledged: segments.acknowledged(lastSeq), ended }
   }
@@ -196,7 +193,7 @@ export const open = Effect.fnUntraced(function* (
       segments.sweep()
       writer.closeDone()
     },
-    readAfter: (seq) => SegmentsReader.make({ segments, files, quarantine, state: reading, after: seq }),
+    readAfter: (seq) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
     note: (next) => {
       counts = next
       writeState()

@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as OsLock from "../../platform/os/OsLock.ts"
-import { attempt, type FileTrouble, type JournalFiles } from "./JournalFiles.ts"
+import * as CheckpointFile from "./CheckpointFile.ts"
+import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import * as StateFile from "./StateFile.ts"
+import { indexOf } from "./Segment.ts"
 
 export const lockName = "lock"
 
@@ -45,7 +46,7 @@ export interface JournalDirectory {
   readonly path: string
   /** Tells it from another that comes in its place. */
   readonly id: string | undefined
-  readonly state: StateFile.StateFile
+  readonly state: CheckpointFile.CheckpointFile
   /** Harmless when repeated. */
   readonly release: Effect.Effect<void>
 }
@@ -97,7 +98,7 @@ const make = (
       return yield* new OsLock.LockFileUnusable({ path: unfinished, reason: "it is locked in the moment it was made" })
     }
     const state = yield* attempt(unfinished, async () =>
-      StateFile.open({ files, directory: unfinished, identity, generation: undefined })
+      CheckpointFile.open({ files, directory: unfinished, identity, generation: undefined })
     ).pipe(Effect.onError(() => taken.value.release))
     const release = Effect.zipRight(
       Effect.sync(() => state.close()),
@@ -129,3 +130,35 @@ export const claim = (options: {
     if (isThere) return { _tag: "Held", holder: yield* holderOf(path) } as const
     return { _tag: "Claimed", directory: yield* make(parent, path, identity, files) } as const
   }).pipe(Effect.uninterruptible)
+
+/**
+ * Removes a journal's directory; its lock is held. First the segments, then the state, which says that all is settled, and the
+ * lock last: an end in between leaves something that the next who takes it over removes. False, and never a failure, where a
+ * disk keeps the files.
+ */
+export const remove = (path: string): Effect.Effect<boolean> =>
+  Effect.tryPromise({
+    try: async () => {
+      const names = await Fs.readdir(path)
+      const segments = names.filter((name) => indexOf(name) !== undefined)
+      const others = names.filter((name) => name !== lockName && !segments.includes(name))
+      for (const name of [...segments.toSorted(), ...others]) await Fs.rm(Path.join(path, name), { force: true })
+      await Fs.rm(Path.join(path, lockName), { force: true })
+      await Fs.rmdir(path)
+    },
+    catch: (cause) =>
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? undefined : reasonOf(cause)
+  }).pipe(
+    Effect.as(true),
+    Effect.catchAll((reason) =>
+      reason === undefined
+        ? Effect.succeed(true)
+        : Effect.as(
+            Effect.logWarning(
+              `The audit journal ${path} is settled and not removed yet: ${reason}. A gatekeeper with this GRAVITAS_HOME tries ` +
+                "again each minute."
+            ),
+            false
+          )
+    )
+  )

@@ -1,20 +1,19 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { JournalDirectory } from "./JournalDirectory.ts"
-import * as JournalRemoval from "./JournalRemoval.ts"
-import type { StateValues } from "./JournalState.ts"
+import type { CheckpointValues } from "./CheckpointFile.ts"
+import * as JournalDirectory from "./JournalDirectory.ts"
+import type { JournalSync } from "./JournalSync.ts"
 import type { Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
-import type { WriteThrough } from "./WriteThrough.ts"
 
 export interface JournalEndOptions {
-  readonly held: { readonly directory: JournalDirectory }
+  readonly held: { readonly directory: JournalDirectory.JournalDirectory }
   /** The upkeep's. */
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
   readonly segments: Segments
   readonly writer: SegmentWriter
-  readonly through: WriteThrough
-  readonly values: (ended: boolean) => StateValues
+  readonly through: JournalSync
+  readonly values: (ended: boolean) => CheckpointValues
   /** Nobody needs it any more. */
   readonly remove: boolean
 }
@@ -35,7 +34,7 @@ export const end = (options: JournalEndOptions): Effect.Effect<void> =>
     if (remove) {
       yield* close
       held.directory.state.write(values(false))
-      yield* JournalRemoval.remove(held.directory.path)
+      yield* JournalDirectory.remove(held.directory.path)
       for (const segment of segments.all()) segments.drop(segment)
     } else {
       const problem = yield* Effect.promise(through.sync)

@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
+import type { ProblemTracker } from "./JournalStatus.ts"
+import type { JournalSync } from "./JournalSync.ts"
 import { discard, writeAll } from "./NewSegment.ts"
-import type { Problems } from "./Problems.ts"
 import type { Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
-import type { WriteThrough } from "./WriteThrough.ts"
 
 export interface UpkeepOptions {
   readonly parent: string
@@ -17,8 +17,8 @@ export interface UpkeepOptions {
   readonly held: { directory: JournalDirectory.JournalDirectory }
   readonly segments: Segments
   readonly writer: SegmentWriter
-  readonly through: WriteThrough
-  readonly problems: Problems
+  readonly through: JournalSync
+  readonly problems: ProblemTracker
   readonly writeState: () => void
   readonly requestSync: () => void
 }

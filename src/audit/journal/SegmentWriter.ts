@@ -1,12 +1,12 @@
-import * as FailedTails from "./FailedTails.ts"
+import type { DiskQuota } from "./DiskQuota.ts"
 import * as Frame from "./Frame.ts"
 import type { JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import type { JournalProblem } from "./JournalProblem.ts"
-import type { JournalRoom } from "./JournalRoom.ts"
+import type { JournalProblem } from "./JournalStatus.ts"
 import { create, failing, type NewSegmentOptions, type OpenSegment, writeAll } from "./NewSegment.ts"
 import type { Segments } from "./Segments.ts"
-import type { Unsynced } from "./Unsynced.ts"
+import * as TornWrites from "./TornWrites.ts"
+import type { UnsyncedFrames } from "./UnsyncedFrames.ts"
 
 /** The segments of a living journal that are written to, one at a time. */
 export interface SegmentWriter {
@@ -44,10 +44,10 @@ export interface SegmentWriterOptions {
   readonly path: string
   readonly identity: JournalIdentity
   readonly files: JournalFiles
-  readonly room: JournalRoom
+  readonly room: DiskQuota
   readonly segmentBytes: number
   readonly segments: Segments
-  readonly unsynced: Unsynced
+  readonly unsynced: UnsyncedFrames
 }
 
 export const make = (options: SegmentWriterOptions): SegmentWriter => {
@@ -91,7 +91,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     lastIndex += 1
     // A file that is gone needs no words in the next header, and these are bounded.
     segments.sweep()
-    FailedTails.cut({ files, room, segments: segments.all(), opened })
+    TornWrites.cut({ files, room, segments: segments.all(), opened })
     const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
     const { identity } = options
     const made = create({ files, directory: path, index: lastIndex, identity, firstSeq, predecessors, frames })
@@ -159,7 +159,7 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
       }
     } catch (cause) {
       room.give(length)
-      FailedTails.takeBack({ files, room, one: file, bytes: length, cause })
+      TornWrites.takeBack({ files, room, one: file, bytes: length, cause })
       return failing(segment.path, cause)
     }
     unsynced.keep(chunk, length)

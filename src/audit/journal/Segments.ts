@@ -1,5 +1,5 @@
+import type { DiskQuota } from "./DiskQuota.ts"
 import type { JournalFiles } from "./JournalFiles.ts"
-import type { JournalRoom } from "./JournalRoom.ts"
 import type { Segment } from "./Segment.ts"
 
 /** The segments of one journal, oldest first, and which of their events are settled. */
@@ -28,7 +28,7 @@ const needless = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
       segment.sealed && segment.unsettled.size() === 0 && (place < segments.length - 1 || segments.length === 1)
   )
 
-export const make = (options: { readonly files: JournalFiles; readonly room: JournalRoom }): Segments => {
+export const make = (options: { readonly files: JournalFiles; readonly room: DiskQuota }): Segments => {
   const { files, room } = options
   let segments: ReadonlyArray<Segment> = []
 

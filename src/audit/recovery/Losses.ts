@@ -1,13 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { AuditBuffer } from "../queue/AuditBuffer.ts"
-import type { Recorder } from "../Recorder.ts"
+import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
+import type { Recorder } from "../queue/Recorder.ts"
+import type { WriteQueue } from "../queue/WriteQueue.ts"
 import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
 import { maximumGaps } from "../sources/GapSearch.ts"
 import { AuditStore } from "../store/AuditStore.ts"
-import { type Loss, lossReceipt } from "./LossReceipt.ts"
-import { attribute, type Range, sizeOf, unexplained } from "./Tail.ts"
+import { attribute, type Range, sizeOf, unexplained } from "./MissingRanges.ts"
 
 /** A source whose numbers are to be accounted for. */
 export interface Account {
@@ -27,7 +27,7 @@ export interface Account {
   readonly isOver: boolean
 }
 
-export interface Losses {
+export interface LossAccounts {
   /** Waits until the receipt is in the trail's hands, and gives its number. */
   readonly receipt: (loss: Loss) => Effect.Effect<number>
   /** Writes a receipt for what was shed and has none yet. */
@@ -36,10 +36,10 @@ export interface Losses {
    * Looks for numbers that are nowhere, writes receipts for those that no receipt names, and notes how far it looked. Gives how
    * many events of the source are gone for damage to its journal.
    */
-  readonly settleAccount: (account: Account) => Effect.Effect<{ readonly quarantined: number }, LookFailed>
+  readonly settleAccount: (account: Account) => Effect.Effect<{ readonly quarantined: number }, AccountFailed>
 }
 
-export type LookFailed = Effect.Effect.Error<ReturnType<(typeof AuditLedger.Service)["gaps"]>> | StoreFailed
+export type AccountFailed = Effect.Effect.Error<ReturnType<(typeof AuditLedger.Service)["gaps"]>> | StoreFailed
 type StoreFailed = Effect.Effect.Error<ReturnType<(typeof AuditStore.Service)["recordLoss"]>>
 
 /** Numbers that a receipt names. */
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* (
     return { quarantined: within("quarantined") + sizeOf(found.quarantined), done: end >= upTo }
   })
 
-  const losses: Losses = {
+  const losses: LossAccounts = {
     receipt,
     receiptShed: Effect.suspend(() => {
       const range = recorder.shedRange()
@@ -170,8 +170,8 @@ export interface LossWatch {
 
 /** The losses of a living process. */
 export const watch = (
-  losses: Losses,
-  options: { readonly buffer: AuditBuffer; readonly recorder: Recorder }
+  losses: LossAccounts,
+  options: { readonly buffer: WriteQueue; readonly recorder: Recorder }
 ): LossWatch => {
   const { buffer, recorder } = options
   let fromTime = recorder.incarnation.startedAt
@@ -184,7 +184,7 @@ export const watch = (
     // What is numbered higher was not recorded before this moment.
     const next = buffer.oldest() ?? now
     const upTo = buffer.settledUpTo()
-    const passedOver = buffer.passedOverUpTo() <= upTo ? buffer.passedOver() : accounted
+    const passedOver = buffer.unreadableUpTo() <= upTo ? buffer.unreadableCount() : accounted
     const found = yield* losses.settleAccount({
       source: recorder.incarnation.source,
       upTo,
@@ -211,9 +211,9 @@ export const watch = (
       ],
       { concurrency: "unbounded", discard: true }
     ),
-    settleLast: Effect.suspend(() => (accounted === buffer.passedOver() ? Effect.void : look)).pipe(
-      Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: () => accounted === buffer.passedOver() })
+    settleLast: Effect.suspend(() => (accounted === buffer.unreadableCount() ? Effect.void : look)).pipe(
+      Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: () => accounted === buffer.unreadableCount() })
     ),
-    quarantined: () => quarantined + buffer.passedOver() - accounted
+    quarantined: () => quarantined + buffer.unreadableCount() - accounted
   }
 }

@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { LedgerSource } from "../sources/AuditLedger.ts"
 import { AuditStore } from "../store/AuditStore.ts"
-import type { Losses } from "./Losses.ts"
+import type { LossAccounts } from "./Losses.ts"
 
 interface TailCounts {
   readonly refused: number
@@ -11,7 +11,7 @@ interface TailCounts {
 }
 
 export interface UnknownTailOptions {
-  readonly losses: Losses
+  readonly losses: LossAccounts
   /** Waits until the event of this process with that number is in the database. */
   readonly settled: (seq: number) => Effect.Effect<void>
 }

@@ -2,7 +2,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { sourceOfAnother } from "../recovery/SourceOfAnother.ts"
+import { foreignSource } from "../store/ForeignSource.ts"
 
 const Refusal = Schema.parseJson(
   Schema.Struct({ error: Schema.Struct({ code: Schema.String, message: Schema.String }) })
@@ -53,7 +53,7 @@ export const refusalOf = (status: number, body: string): DatabaseError => {
   const setUp = (sqlstate: string, hint: string) => new DatabaseError({ phase: "statement", sqlstate, reason, hint })
   // What something else before the gatekeeper says tells nothing of what the gatekeeper did.
   if (code === undefined) return new DatabaseError({ phase: "commit", reason })
-  if (code === "source_of_another") return setUp(sourceOfAnother, "Its owner's next start takes it over.")
+  if (code === "source_of_another") return setUp(foreignSource, "Its owner's next start takes it over.")
   if (status === 401) return setUp("28000", "Give SERVICE_TOKEN, or the JWT_SECRET_KEY of the gatekeeper.")
   if (status === 403) return setUp("42501", "Allow `write` on `audit/store` in the access policy.")
   if (status === 413) return new DatabaseError({ phase: "statement", sqlstate: "54000", reason })

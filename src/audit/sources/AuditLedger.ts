@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
 import { databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { TrailUnreachable } from "../AuditReader.ts"
-import { receiptAction, receiptResource, receiptResult } from "../recovery/LossReceipt.ts"
+import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
 import { clockDoubts, decodeGaps, type Gap, type GapQuery, gapStatement, maximumGaps } from "./GapSearch.ts"
 
 /** What `audit_source` says of one incarnation. */

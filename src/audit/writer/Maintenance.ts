@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditStore, type Incarnation } from "../store/AuditStore.ts"
-import { wordsOf } from "./Drain.ts"
+import { describe } from "./BatchWriter.ts"
 
 const partitionInterval = Duration.hours(1)
 const heartbeatInterval = Duration.minutes(1)
@@ -14,7 +14,7 @@ const insist = (what: string, task: Effect.Effect<void, DatabaseError>) =>
   task.pipe(
     Effect.tapError((error) =>
       Effect.logWarning(
-        `${what}: ${wordsOf(error)}; trying again in ${Duration.format(pauseAfterFailure)}. No event waits for it.`
+        `${what}: ${describe(error)}; trying again in ${Duration.format(pauseAfterFailure)}. No event waits for it.`
       )
     ),
     Effect.retry(Schedule.spaced(pauseAfterFailure)),

@@ -1,15 +1,15 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
+import { makeBatch } from "../../../src/audit/queue/Batch.ts"
 import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
-import { nextMove } from "../../../src/audit/writer/NextMove.ts"
-import { freshPiece } from "../../../src/audit/writer/Piece.ts"
+import { decideRetry } from "../../../src/audit/writer/RetryDecision.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
-const piece = freshPiece(rowsOf(4))
+const piece = makeBatch(rowsOf(4))
 
 const moveAfter = (error: ReturnType<typeof refusalOf>) => {
-  const move = nextMove(piece, error)
+  const move = decideRetry(piece, error)
   return [move._tag, "piece" in move ? move.piece.certain : undefined]
 }
 

@@ -1,0 +1,157 @@
+import * as Path from "node:path"
+import { crc32c } from "@node-rs/crc32"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { JournalFiles } from "./JournalFiles.ts"
+import { JournalIdentity } from "./JournalIdentity.ts"
+import { discard, writeAll } from "./NewSegment.ts"
+
+/** What an incarnation has counted. */
+export interface Counts {
+  /** The last number given, to an event that was appended or shed; 0 before the first. */
+  readonly lastSeq: number
+  readonly refused: number
+  readonly shed: number
+}
+
+/** What the file `state` says beside the identity. */
+export interface CheckpointValues extends Counts {
+  /** Every event up to this number is settled. */
+  readonly acknowledged: number
+  /** The incarnation ended in order, with all that it appended on the disk. */
+  readonly ended: boolean
+}
+
+/*
+ * Two slots of fixed size, written in turn: a write that is cut leaves the other one whole, and overwriting needs no space
+ * on a full disk. Little-endian: magic (4 bytes), CRC32C of the rest of the slot (4), generation (8), last seq (8), refused
+ * (8), shed (8), acknowledged (8), ended (4), length of the JSON (4), identity as JSON, zeros.
+ */
+export const slotBytes = 2_048
+export const stateBytes = 2 * slotBytes
+const magic = 0x3153_4a1e
+const jsonAt = 56
+
+const Json = Schema.parseJson(JournalIdentity)
+const encodeJson = Schema.encodeSync(Json)
+const decodeJson = Schema.decodeOption(Json)
+
+/** Encodes into one retained slot. Throws at an identity of more than about two thousand bytes. */
+export const makeSlot = (identity: JournalIdentity) => {
+  const slot = Buffer.alloc(slotBytes)
+  const json = encodeJson(identity)
+  if (Buffer.byteLength(json) > slotBytes - jsonAt) throw new RangeError("the journal's identity is too long")
+  slot.writeUInt32LE(magic, 0)
+  slot.writeUInt32LE(slot.write(json, jsonAt), 52)
+  let generation = 0
+  return {
+    /** The slot's bytes, until the next call, and where in the file they belong. */
+    next: (values: CheckpointValues): { readonly bytes: Buffer; readonly position: number } => {
+      generation += 1
+      slot.writeDoubleLE(generation, 8)
+      slot.writeDoubleLE(values.lastSeq, 16)
+      slot.writeDoubleLE(values.refused, 24)
+      slot.writeDoubleLE(values.shed, 32)
+      slot.writeDoubleLE(values.acknowledged, 40)
+      slot.writeUInt32LE(values.ended ? 1 : 0, 48)
+      slot.writeUInt32LE(crc32c(slot.subarray(8)), 4)
+      return { bytes: slot, position: (generation % 2) * slotBytes }
+    },
+    /** Goes on after what a file holds already. */
+    startAfter: (last: number) => {
+      generation = last
+    }
+  }
+}
+
+export interface Checkpoint extends CheckpointValues {
+  readonly identity: JournalIdentity
+  readonly generation: number
+}
+
+const decodeSlot = (slot: Buffer): Option.Option<Checkpoint> => {
+  if (slot.length < slotBytes || slot.readUInt32LE(0) !== magic) return Option.none()
+  if (slot.readUInt32LE(4) !== crc32c(slot.subarray(8, slotBytes))) return Option.none()
+  return Option.map(decodeJson(slot.toString("utf8", jsonAt, jsonAt + slot.readUInt32LE(52))), (identity) => ({
+    identity,
+    generation: slot.readDoubleLE(8),
+    lastSeq: slot.readDoubleLE(16),
+    refused: slot.readDoubleLE(24),
+    shed: slot.readDoubleLE(32),
+    acknowledged: slot.readDoubleLE(40),
+    ended: slot.readUInt32LE(48) === 1
+  }))
+}
+
+/** The later of the slots that are whole. Never throws. */
+export const decode = (bytes: Buffer): Option.Option<Checkpoint> => {
+  const [first, second] = [0, slotBytes].map((at) => decodeSlot(bytes.subarray(at, at + slotBytes)))
+  if (first === undefined || Option.isNone(first)) return second ?? Option.none()
+  if (second === undefined || Option.isNone(second)) return first
+  return first.value.generation > second.value.generation ? first : second
+}
+
+/** The open file `state` of a journal. */
+export interface CheckpointFile {
+  /** Overwrites the older slot. False when that failed: the values of the time before stand. */
+  readonly write: (values: CheckpointValues) => boolean
+  readonly sync: () => Promise<void>
+  /** Harmless when repeated. */
+  readonly close: () => void
+}
+
+export const stateName = "state"
+
+const initial: CheckpointValues = { lastSeq: 0, refused: 0, shed: 0, acknowledged: 0, ended: false }
+
+/** Makes the file, or opens that of a dead incarnation, whose last `generation` is given. Throws. */
+export const open = (options: {
+  readonly files: JournalFiles
+  readonly directory: string
+  readonly identity: JournalIdentity
+  readonly generation: number | undefined
+}): CheckpointFile => {
+  const { directory, files, generation, identity } = options
+  const path = Path.join(directory, stateName)
+  const slot = makeSlot(identity)
+  const fd = generation === undefined ? files.create(path) : files.open(path)
+  let isOpen = true
+
+  const write = (values: CheckpointValues) => {
+    const { bytes, position } = slot.next(values)
+    writeAll(files, fd, bytes, 0, bytes.length, position)
+  }
+
+  if (generation === undefined) {
+    try {
+      // The whole file at once: what is written later finds its space taken already.
+      writeAll(files, fd, Buffer.alloc(stateBytes - slotBytes), 0, slotBytes, 0)
+      write(initial)
+    } catch (cause) {
+      discard(files, fd, path)
+      throw cause
+    }
+  } else slot.startAfter(generation)
+
+  return {
+    write: (values) => {
+      if (!isOpen) return false
+      try {
+        write(values)
+        return true
+      } catch {
+        return false
+      }
+    },
+    sync: () => files.fdatasync(fd),
+    close: () => {
+      if (!isOpen) return
+      isOpen = false
+      try {
+        files.close(fd)
+      } catch {
+        // The descriptor is gone in any case.
+      }
+    }
+  }
+}
