@@ -55,18 +55,13 @@ it.scopedLive.each(["memory", "journal"] as const)(
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const database = { refuses: true }
-      let unwritten = 0
       const trail = yield* openTrail(
         url,
         {
           ...(mode === "memory" ? {} : journaled(yield* journalFolder)),
           queueCapacity: 20,
           batchSize: 10,
-          linger: 0,
-          onUnwritten: (count) =>
-            Effect.sync(() => {
-              unwritten += count
-            })
+          linger: 0
         },
         (store) => ({
           ...store,
@@ -81,7 +76,7 @@ it.scopedLive.each(["memory", "journal"] as const)(
       yield* until(trail.log, ({ aside }) => aside >= 20)
       database.refuses = false
       yield* trail.shutdown
-      expect(unwritten).toBe(0)
+      expect(trail.unwritten()).toBe(0)
       expect(yield* recordedIds(url)).toHaveLength(number)
     }),
   60_000

@@ -1,7 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../support/AuditEvents.ts"
@@ -35,17 +34,15 @@ it.scopedLive("events whose COMMIT was not answered at the end are told as writt
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const proxy = yield* tcpProxy(url)
-    const unwritten = yield* Ref.make(0)
     const trail = yield* openTrail(proxy.url, {
-      shutdownDeadline: "2 seconds",
-      onUnwritten: (count) => Ref.set(unwritten, count)
+      shutdownDeadline: "2 seconds"
     })
     yield* recordMany(trail.log, 5)
     yield* settled(trail.log)
     yield* registered(url)
     yield* Effect.all([proxy.holdAnswerTo("commit"), recordMany(trail.log, 20)], { concurrency: 2 })
     yield* trail.shutdown
-    expect(yield* Ref.get(unwritten)).toBe(0)
+    expect(trail.unwritten()).toBe(0)
     expect((yield* recordedIds(url)).length).toBe(25)
     expect(yield* signedOff(url)).toEqual([{ last_seq: 25, signed_off_seq: 25, unwritten: 0, in_doubt: 0 }])
     const status = yield* trail.log.status
@@ -59,17 +56,15 @@ it.scopedLive("a dead letter whose COMMIT was not answered at the end is told as
     const url = yield* gatekeeperDatabase
     yield* query(url, "alter table gatekeeper.audit_log add constraint no_poison check (action <> 'poison')")
     const proxy = yield* tcpProxy(url)
-    const unwritten = yield* Ref.make(0)
     const trail = yield* openTrail(proxy.url, {
-      shutdownDeadline: "2 seconds",
-      onUnwritten: (count) => Ref.set(unwritten, count)
+      shutdownDeadline: "2 seconds"
     })
     yield* registered(url)
     yield* Effect.all([proxy.holdAnswerTo("commit"), trail.log.record({ ...anEvent, action: "poison" })], {
       concurrency: 2
     })
     yield* trail.shutdown
-    expect(yield* Ref.get(unwritten)).toBe(0)
+    expect(trail.unwritten()).toBe(0)
     expect((yield* trail.log.status).counters).toMatchObject({ committed: 0, deadLettered: 1 })
     expect(yield* signedOff(url)).toEqual([{ last_seq: 1, signed_off_seq: 1, unwritten: 0, in_doubt: 0 }])
   })
@@ -80,16 +75,14 @@ it.scopedLive("events that stay in doubt at the end are told and signed off as t
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const proxy = yield* tcpProxy(url)
-      const unwritten = yield* Ref.make(0)
-      const trail = yield* openTrail(
-        proxy.url,
-        { batchSize: 20, shutdownDeadline: "2 seconds", onUnwritten: (count) => Ref.set(unwritten, count) },
-        (store) => ({ ...store, locate: () => Effect.fail(away) })
-      )
+      const trail = yield* openTrail(proxy.url, { batchSize: 20, shutdownDeadline: "2 seconds" }, (store) => ({
+        ...store,
+        locate: () => Effect.fail(away)
+      }))
       yield* registered(url)
       yield* Effect.all([proxy.holdAnswerTo("commit"), recordMany(trail.log, 27)], { concurrency: 2 })
       yield* trail.shutdown
-      expect(yield* Ref.get(unwritten)).toBe(27)
+      expect(trail.unwritten()).toBe(27)
       expect(yield* signedOff(url)).toEqual([{ last_seq: 20, signed_off_seq: 27, unwritten: 7, in_doubt: 20 }])
       expect(
         lines.filter((line) => line.startsWith("ERROR 20 audit events were answered and are IN DOUBT")).length
@@ -103,10 +96,8 @@ it.scopedLive("a session that is still being opened at the end writes nothing af
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const proxy = yield* tcpProxy(url)
-    const unwritten = yield* Ref.make(0)
     const trail = yield* openTrail(proxy.url, {
-      shutdownDeadline: "1 second",
-      onUnwritten: (count) => Ref.set(unwritten, count)
+      shutdownDeadline: "1 second"
     })
     yield* recordMany(trail.log, 5)
     yield* settled(trail.log)
@@ -122,7 +113,7 @@ it.scopedLive("a session that is still being opened at the end writes nothing af
     expect(Duration.toMillis(took)).toBeLessThan(3_000)
     yield* Effect.sleep("1200 millis")
     const written = (yield* recordedIds(url)).length
-    expect(written + (yield* Ref.get(unwritten))).toBe(25)
+    expect(written + trail.unwritten()).toBe(25)
   })
 )
 
@@ -150,17 +141,15 @@ it.scopedLive("an incarnation that could write nothing signs off all the same, b
 it.scopedLive("a worker that does not stop is not waited for, and what it works on is in doubt", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
-    const unwritten = yield* Ref.make(0)
-    const trail = yield* openTrail(
-      url,
-      { shutdownDeadline: "1 second", onUnwritten: (count) => Ref.set(unwritten, count) },
-      (store) => ({ ...store, append: (rows, options) => Effect.zipRight(store.append(rows, options), Effect.never) })
-    )
+    const trail = yield* openTrail(url, { shutdownDeadline: "1 second" }, (store) => ({
+      ...store,
+      append: (rows, options) => Effect.zipRight(store.append(rows, options), Effect.never)
+    }))
     yield* recordMany(trail.log, 9)
     yield* Effect.sleep("300 millis")
     yield* trail.shutdown
     // It was committed, though nobody heard of it; the table was asked.
-    expect(yield* Ref.get(unwritten)).toBe(0)
+    expect(trail.unwritten()).toBe(0)
     expect(yield* signedOff(url)).toEqual([{ last_seq: 9, signed_off_seq: 9, unwritten: 0, in_doubt: 0 }])
   })
 )

@@ -16,6 +16,7 @@ import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import { connect, type Row } from "../../src/platform/postgres/Connection.ts"
 import { anEvent } from "./AuditEvents.ts"
 import { gatekeeperUp } from "./GatekeeperSchema.ts"
@@ -43,6 +44,8 @@ export interface Trail {
   readonly log: typeof AuditLog.Service
   /** Ends the trail as the end of the process would; harmless when repeated. */
   readonly shutdown: Effect.Effect<void>
+  /** Events that the shutdown reported as unwritten. */
+  readonly unwritten: () => number
 }
 
 /** Connects for each question, so that a trail can begin without its database. */
@@ -79,11 +82,14 @@ export const openTrail = (
     const stores = PostgresAuditStore.layerUrl({ url, ...store }).pipe(
       Layer.map((context) => Context.make(AuditStore, around(Context.get(context, AuditStore))))
     )
+    const report = ShutdownReport.make()
     const context = yield* Layer.buildWithScope(
-      AuditLog.layer({ ...defaults, ...options }).pipe(Layer.provide([stores, ledger])),
+      AuditLog.layer({ ...defaults, ...options }).pipe(
+        Layer.provide([stores, ledger, Layer.succeed(ShutdownReport, report)])
+      ),
       scope
     ).pipe(Effect.orDie)
-    return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void) }
+    return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void), unwritten: report.unwritten }
   })
 
 /** Runs the body and keeps what it logs, each line with its level before it. */

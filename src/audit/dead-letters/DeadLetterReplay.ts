@@ -10,8 +10,7 @@ import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
 import { advanceSource, beginBounded, conflictReason, insertTolerantly } from "../store/AuditWrites.ts"
-import { describe } from "../writer/BatchWriter.ts"
-import { retryClass } from "../writer/RetryClass.ts"
+import { describe, retryClass } from "../store/RetryClass.ts"
 
 /** What names a dead letter: the same id may have come with several contents. */
 export interface LetterKey {

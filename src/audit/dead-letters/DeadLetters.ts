@@ -17,7 +17,7 @@ import { boundText } from "../encoding/BoundedText.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import { incarnationStatements } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
-import { describe } from "../writer/BatchWriter.ts"
+import { describe } from "../store/RetryClass.ts"
 import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
 import { type LetterKey, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
 

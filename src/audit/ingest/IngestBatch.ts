@@ -12,8 +12,7 @@ import {
   insertDeadLetter,
   insertTolerantly
 } from "../store/AuditWrites.ts"
-import { describe } from "../writer/BatchWriter.ts"
-import { retryClass } from "../writer/RetryClass.ts"
+import { describe, retryClass } from "../store/RetryClass.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import { type IngestContext, type Ingested, planning } from "./IngestPlan.ts"
 import * as Statements from "./IngestStatements.ts"

@@ -1,17 +1,17 @@
 import type { HashedRow } from "../encoding/AuditRow.ts"
 
-/** Rows that go to the store together. */
+/** Rows that are written in one transaction, and what is known of earlier attempts. */
 export interface Batch {
   readonly rows: ReadonlyArray<HashedRow>
-  /** None of them can be in the store yet. */
+  /** None of the rows can be in the store yet. */
   readonly certain: boolean
-  /** Failures that may be the rows' own fault; an outage costs none. */
+  /** Failed attempts that the rows may have caused; an outage does not count. */
   readonly attempts: number
-  /** What the failures in a row weigh that may be due to its length. */
+  /** Points for consecutive failures that the batch size may have caused. */
   readonly overruns: number
-  /** Times that its partitions stood, by what the database said, after it had found none. */
+  /** How often the partitions were created after the database had reported that one was missing. */
   readonly partitionsMade: number
-  /** Others have passed it: who waits behind it did not wait since it was recorded. */
+  /** The batch was parked, so later rows have passed it; its age says nothing about the rows behind it. */
   readonly wasParked: boolean
 }
 
@@ -24,7 +24,7 @@ export const makeBatch = (rows: ReadonlyArray<HashedRow>): Batch => ({
   wasParked: false
 })
 
-/** Cuts a batch where its size (characters) asks for it. */
+/** Splits rows into batches of at most `maximum` characters; a longer row is a batch of its own. */
 export const splitBySize = (rows: ReadonlyArray<HashedRow>, maximum: number): ReadonlyArray<Batch> => {
   const groups: Array<Array<HashedRow>> = []
   let size = 0
@@ -41,13 +41,14 @@ export const splitBySize = (rows: ReadonlyArray<HashedRow>, maximum: number): Re
   return groups.map(makeBatch)
 }
 
-/** Cuts the first `length` rows off a longer piece; what is known of it holds for both. */
-export const splitAt = (piece: Batch, length: number): ReadonlyArray<Batch> =>
-  piece.rows.length <= length
-    ? [piece]
+/** Splits a batch after `length` rows; both parts keep what is known of it. */
+export const splitAt = (batch: Batch, length: number): ReadonlyArray<Batch> =>
+  batch.rows.length <= length
+    ? [batch]
     : [
-        { ...piece, rows: piece.rows.slice(0, length) },
-        { ...piece, rows: piece.rows.slice(length) }
+        { ...batch, rows: batch.rows.slice(0, length) },
+        { ...batch, rows: batch.rows.slice(length) }
       ]
 
+/** Sums the sizes of rows, in characters of canonical JSON. */
 export const sizeOf = (rows: ReadonlyArray<HashedRow>): number => rows.reduce((sum, row) => sum + row.size, 0)

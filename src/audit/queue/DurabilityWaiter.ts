@@ -1,10 +1,13 @@
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
 import type { Journal } from "../journal/Journal.ts"
-import type { Refusal } from "./Recorder.ts"
+import { ProcessJournal } from "../store/ProcessJournal.ts"
 
-/** An answer was to wait until its event is safe, and nobody said so in time. The event is in the journal; its outcome is unknown. */
+/** An answer waited for its event to be safe, and got no confirmation in time. The outcome of the event is unknown. */
 export class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed", {
   reason: Schema.String
 }) {
@@ -13,35 +16,29 @@ export class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed"
   }
 }
 
-/** What answers wait for in the modes `fsync` and `commit`. */
+/** Lets answers wait for the disk (mode `fsync`) or for the database (mode `commit`). */
 export interface DurabilityWaiter {
-  /** Completes when all that was appended so far is on the disk. */
+  /** Completes when all events appended so far are on the disk. */
   readonly synced: Effect.Effect<void, Unconfirmed>
-  /** Completes when the event is in the database, table or dead letters; `isSettled`: it was so before the wait began. */
+  /**
+   * Completes when the event is in the database, in the table or among the dead letters. `isSettled` tells whether it was
+   * settled before the wait began.
+   */
   readonly committed: (seq: number, isSettled: () => boolean) => Effect.Effect<void, Unconfirmed>
-  /** Events that are in the database now. */
+  /** Releases the answers that wait for these rows. */
   readonly settled: (rows: ReadonlyArray<{ readonly seq: number }>) => void
   /** Answers that wait for the database. */
   readonly waiting: () => number
 }
 
+export const DurabilityWaiter = Context.GenericTag<DurabilityWaiter>("audit/queue/DurabilityWaiter")
+
 /**
- * Whether an answer that waits for the database is better refused at once, since what waits before it is too old. Half of the
- * deadline: taken up to the whole of it, most answers would come a moment too late, and a database that is merely slow would
- * answer none at all.
+ * Whether an answer that would wait for the database is refused at once, because the rows before it are too old. The limit is
+ * half of the deadline: with the whole of it, most answers of a slow database would come just too late.
  */
 export const isBehind = (oldestInLine: number | undefined, now: number, deadline: Duration.DurationInput): boolean =>
   oldestInLine !== undefined && now - oldestInLine > Duration.toMillis(deadline) / 2
-
-export const databaseBehind: Refusal = {
-  reason: "behind",
-  detail: "what waits for the database is older than answers may wait. Check that PostgreSQL answers, and keeps up"
-}
-
-export const diskBehind = (detail: string): Refusal => ({
-  reason: "behind",
-  detail: `${detail}. Mend the disk of GRAVITAS_HOME; the process goes on by itself`
-})
 
 export const make = (options: {
   readonly journal: Journal | undefined
@@ -82,3 +79,9 @@ export const make = (options: {
     waiting: () => waiters.size
   }
 }
+
+export const layer = (options: AuditLogOptions): Layer.Layer<DurabilityWaiter, never, ProcessJournal> =>
+  Layer.effect(
+    DurabilityWaiter,
+    Effect.map(ProcessJournal, ({ eventJournal }) => make({ journal: eventJournal, deadline: options.commitDeadline }))
+  )

@@ -1,38 +1,46 @@
 import * as Crypto from "node:crypto"
 import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, draftRow, sealRow } from "../encoding/AuditRow.ts"
 import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import type { Counts, Journal } from "../journal/Journal.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
-import type { WriteQueue } from "./WriteQueue.ts"
+import { ProcessJournal } from "../store/ProcessJournal.ts"
+import { WriteQueue } from "./WriteQueue.ts"
 
-/** Why an event was not taken. */
-export interface Refusal {
+/** Why an event was refused. */
+export interface RecordRefusal {
   readonly reason: "full" | "failing" | "behind" | "closed"
   readonly detail: string
 }
 
-/** Numbers that were given to events which nobody kept. */
+/** Numbers of events that were shed: answered without a record. */
 export interface ShedRange {
   readonly from: number
   readonly to: number
   readonly count: number
 }
 
+/** Gives events their identity, time and number, appends them to the journal and offers them to the queue. */
 export interface Recorder {
   readonly incarnation: Incarnation
   /**
-   * Synchronous from end to end, so numbers and rows are in one order and the bounds are exact. Never throws. An `urgent` row
-   * waits for no company on its way to the database. `traceId` is that of the request it belongs to.
+   * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
+   * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
    */
-  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | Refusal
-  /** An event of the trail's own; undefined when it cannot be taken now, which counts as nothing. */
+  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | RecordRefusal
+  /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
   readonly recordOwn: (event: AuditEvent, traceId?: string) => AuditId | undefined
-  /** Counts an event that is not even tried. */
-  readonly refuse: (refusal: Refusal) => Refusal
+  /** Counts an event that is refused before `record`. */
+  readonly refuse: (refusal: RecordRefusal) => RecordRefusal
   readonly accepting: () => boolean
   /** The last number given; 0 before the first. */
   readonly lastSeq: () => number
@@ -44,26 +52,33 @@ export interface Recorder {
   readonly receipted: () => void
 }
 
+export const Recorder = Context.GenericTag<Recorder>("audit/queue/Recorder")
+
 export interface RecorderOptions {
   readonly onFull: "refuse" | "shed"
-  /** Holds each event before its answer; without it the buffer alone does. */
-  readonly journal: Journal | undefined
-  /** Told of each refused and each shed event, at once: whoever counts them must know though the process ends. */
-  readonly onLoss: (counts: Counts) => void
-  /** The clock went back by so many milliseconds, more than ids bridge. */
+  /** Holds each event before its answer; without it only the queue does. */
+  readonly eventJournal: Journal | undefined
+  /** Keeps the counts of refused and shed events at once, so that they survive the process. */
+  readonly countJournal: Journal | undefined
+  /** Called when the clock went back by so many milliseconds, more than ids can bridge. */
   readonly onStepBack: (millis: number) => void
 }
 
-const closed: Refusal = { reason: "closed", detail: "the process is stopping" }
+const closed: RecordRefusal = { reason: "closed", detail: "the process is stopping" }
 
-/** Gives events their identity, time and number, appends them to the journal and puts them into the buffer. */
+/** Whether the journal accepts events. With a hanging disk it does: only answers that wait for the disk are refused. */
+const accepts = (journal: Journal | undefined): boolean => {
+  const problem = journal?.status().problem ?? null
+  return problem === null || problem.reason === "hanging"
+}
+
 export const make = (
   incarnation: Incarnation,
-  buffer: WriteQueue,
+  queue: WriteQueue,
   clock: Clock.Clock,
   options: RecorderOptions
 ): Recorder => {
-  const { journal, onLoss } = options
+  const { countJournal, eventJournal } = options
   const { source } = incarnation
   const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes), options.onStepBack)
   let refused = 0
@@ -74,27 +89,25 @@ export const make = (
 
   const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
-  const full = (): Refusal => ({ reason: "full", detail: `${buffer.depth()} events wait for the database` })
-
-  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | Refusal => {
-    if (buffer.isClosed()) return closed
-    if (!buffer.hasRoom()) return full()
-    // A raw reading of the clock: an effect for each would cost more than the rest of the identity.
+  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
+    if (queue.isClosed()) return closed
+    if (!queue.hasRoom()) return { reason: "full", detail: `${queue.depth()} events wait for the database` }
+    // Reads the clock directly: an effect for each event would cost more than the rest of its identity.
     const timestamp = clock.unsafeCurrentTimeMillis()
     const id = nextId(timestamp)
     const seq = lastSeq + 1
     const draft = draftRow(encodeEvent(event, traceId), { id, timestamp, source, seq })
     const json = canonicalJson(draft)
-    const problem = journal?.append(seq, json)
+    const problem = eventJournal?.append(seq, json)
     if (problem !== undefined) return problem
     lastSeq = seq
-    buffer.offer(sealRow(draft, json), urgent)
+    queue.offer(sealRow(draft, json), urgent)
     return id
   }
 
-  const refuse = (refusal: Refusal): Refusal => {
+  const refuse = (refusal: RecordRefusal): RecordRefusal => {
     refused += 1
-    onLoss(counts())
+    countJournal?.note(counts())
     return refusal
   }
 
@@ -103,19 +116,13 @@ export const make = (
     lastSeq += 1
     lastShed = lastSeq
     shedRange = { from: shedRange?.from ?? lastSeq, to: lastSeq, count: (shedRange?.count ?? 0) + 1 }
-    onLoss(counts())
+    countJournal?.note(counts())
     return nextId(clock.unsafeCurrentTimeMillis())
-  }
-
-  const journalTakes = (): boolean => {
-    const problem = journal?.status().problem ?? null
-    // Whoever promises the disk before the answer refuses by himself.
-    return problem === null || problem.reason === "hanging"
   }
 
   return {
     incarnation,
-    accepting: () => !buffer.isClosed() && (options.onFull === "shed" || (buffer.hasRoom() && journalTakes())),
+    accepting: () => !queue.isClosed() && (options.onFull === "shed" || (queue.hasRoom() && accepts(eventJournal))),
     lastSeq: () => lastSeq,
     lastShed: () => lastShed,
     counts,
@@ -136,3 +143,25 @@ export const make = (
     }
   }
 }
+
+const logStepBack = (millis: number) =>
+  Effect.logWarning(
+    `The clock went back by ${Duration.format(Duration.millis(Math.round(millis)))}: events recorded while it was ahead carry ` +
+      "wrong times; later events carry the clock's time again. Check the machine's time service. This is logged once."
+  )
+
+export const layer = (options: AuditLogOptions): Layer.Layer<Recorder, never, ProcessJournal | WriteQueue> =>
+  Layer.scoped(
+    Recorder,
+    Effect.gen(function* () {
+      const { eventJournal, incarnation, journal } = yield* ProcessJournal
+      const steppedBack = yield* Deferred.make<number>()
+      yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), logStepBack))
+      return make(incarnation, yield* WriteQueue, yield* Effect.clock, {
+        onFull: options.onFull,
+        eventJournal,
+        countJournal: journal,
+        onStepBack: (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis))
+      })
+    })
+  )

@@ -11,20 +11,20 @@ import type { UnknownTail } from "./UnknownTail.ts"
 export interface DeadSourceOptions {
   /** Where journals are, one directory for each incarnation. */
   readonly directory: string
-  /** This process's. */
+  /** This process's source. */
   readonly source: string
   readonly tail: UnknownTail
-  /** Paths of the journals of dead processes that could not be taken over so far. */
+  /** Paths of the journals of dead processes that could not be recovered so far. */
   readonly stuck: () => ReadonlyArray<string>
 }
 
-/** A heartbeat comes each minute; a source without one for so long, and without a journal here, is gone. */
+/** A process sends a heartbeat each minute. A source without one for so long, and without a journal here, is dead. */
 const silence = Duration.hours(1)
 
-/** Until the first look, so that journals that are here are found before. */
+/** Before the first look, so that journals in this directory are found first. */
 const start = Duration.minutes(1)
 
-/** Where that cannot be said, there may be segments. */
+/** Whether the directory holds segments; true where it cannot be read. */
 const hasSegments = (path: string): Effect.Effect<boolean> =>
   Effect.promise(() =>
     Fs.readdir(path).then(
@@ -34,13 +34,13 @@ const hasSegments = (path: string): Effect.Effect<boolean> =>
   )
 
 /**
- * Closes sources whose journal is nowhere to be found: on a volume that did not persist, or on another machine. Nor is there
- * anything to wait for where a directory without segments cannot be taken over.
+ * Closes dead sources whose journal cannot be found: it was on a volume that did not persist, or on another machine. A
+ * journal directory without segments that cannot be recovered counts as not found.
  */
 export const watch = Effect.fnUntraced(function* (options: DeadSourceOptions) {
   const ledger = yield* AuditLedger
 
-  const mayYetSpeak = Effect.map(list(options.directory), (journals) =>
+  const recoverable = Effect.map(list(options.directory), (journals) =>
     Effect.filter(journals, ({ path }) => (options.stuck().includes(path) ? hasSegments(path) : Effect.succeed(true)))
   ).pipe(
     Effect.flatten,
@@ -48,15 +48,15 @@ export const watch = Effect.fnUntraced(function* (options: DeadSourceOptions) {
   )
 
   const look = Effect.gen(function* () {
-    // Others look, too: not all at the same moment, since each would write the same receipt.
+    // Other processes look too. The random delay keeps them from writing the same receipt at the same time.
     yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(0, 30_000)))
-    const here = yield* mayYetSpeak
+    const here = yield* recoverable
     for (const known of yield* ledger.silent(silence)) {
       if (here.has(known.source) || known.source === options.source) continue
-      // Where it lived its journal may hold more.
-      yield* options.tail.tellOf(known, false)
+      // Its journal may exist on the machine where it ran.
+      yield* options.tail.closeKnown(known, false)
     }
-  }).pipe(Effect.catchAll((error) => Effect.logDebug(`Silent audit sources were not looked for: ${error.message}`)))
+  }).pipe(Effect.catchAll((error) => Effect.logDebug(`Dead audit sources were not looked for: ${error.message}`)))
 
   return Effect.repeat(Effect.zipRight(Effect.sleep(start), look), Schedule.spaced(silence))
 })

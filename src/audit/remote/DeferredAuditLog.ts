@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { durabilitiesText } from "../../domain/Durability.ts"
+import type { ShutdownReport } from "../../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLog } from "../AuditLog.ts"
 import type { AuditLogOptions } from "../AuditLogOptions.ts"
@@ -43,12 +44,12 @@ const unopened = (options: AuditLogOptions, since: number, reason: string): Audi
  */
 export const layer = (
   options: AuditLogOptions
-): Layer.Layer<AuditLog, JournalUnusable | JournalInUse | DatabaseError, AuditStore | AuditLedger> =>
+): Layer.Layer<AuditLog, JournalUnusable | JournalInUse | DatabaseError, AuditStore | AuditLedger | ShutdownReport> =>
   Layer.scoped(AuditLog, make(options))
 
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const store = yield* AuditStore
-  const needs = yield* Effect.context<AuditStore | AuditLedger>()
+  const needs = yield* Effect.context<AuditStore | AuditLedger | ShutdownReport>()
   const since = yield* Clock.currentTimeMillis
   let opened: typeof AuditLog.Service | undefined
   let problem = "it has not answered yet"

@@ -2,7 +2,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { foreignSource } from "../store/ForeignSource.ts"
+import { foreignSource } from "../store/AuditStore.ts"
 
 const Refusal = Schema.parseJson(
   Schema.Struct({ error: Schema.Struct({ code: Schema.String, message: Schema.String }) })

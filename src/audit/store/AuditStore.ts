@@ -4,6 +4,12 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 
+/**
+ * The SQLSTATE of a source that belongs to another identity. It is in class 28 (invalid authorization), so a writer pauses and
+ * keeps everything; the SQL standard leaves subclasses from S on to implementations.
+ */
+export const foreignSource = "28S01"
+
 /** One life of a process, from start to end. */
 export interface Incarnation {
   /** A uuid of its own. */

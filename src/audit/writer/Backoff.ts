@@ -4,24 +4,24 @@ import * as Random from "effect/Random"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
 
 const firstPause = Duration.millis(50)
-/** Once the buffer is closed the deadline is near: no pause is longer then. */
+/** Once the queue is closed the shutdown deadline is near, so no pause is longer than this. */
 const closingPause = Duration.millis(100)
 
-/** How the drain waits: never longer than the buffer's end allows, and not at all once it gave up. */
+/** The pauses of the writer. They end early when the queue closes, and at once when the writer gives up. */
 export interface Backoff {
   readonly pause: (duration: Duration.Duration) => Effect.Effect<void>
-  /** Twice as long as the one before, with jitter, and never longer than `longest`. */
+  /** Pauses twice as long as the last time, with jitter, and at most `longest`. */
   readonly growing: (longest: Duration.Duration) => Effect.Effect<void>
-  /** The next growing pause is a short one again. */
+  /** Makes the next growing pause a short one again. */
   readonly reset: () => void
-  /** Ends every pause, for good. */
+  /** Ends every pause from now on. */
   readonly giveUp: Effect.Effect<void>
   readonly gaveUp: () => boolean
-  /** Ends early when the drain gives up. */
+  /** Runs the effect until it completes or the writer gives up. */
   readonly orGivenUp: (effect: Effect.Effect<unknown>) => Effect.Effect<void>
 }
 
-export const make = Effect.fnUntraced(function* (buffer: WriteQueue) {
+export const make = Effect.fnUntraced(function* (queue: WriteQueue) {
   const surrender = yield* Effect.makeLatch(false)
   let gaveUp = false
   let failures = 0
@@ -31,13 +31,13 @@ export const make = Effect.fnUntraced(function* (buffer: WriteQueue) {
   const pause = (duration: Duration.Duration) =>
     Effect.suspend(() =>
       orGivenUp(
-        buffer.isClosed()
+        queue.isClosed()
           ? Effect.sleep(Duration.min(duration, closingPause))
-          : Effect.raceFirst(Effect.sleep(duration), buffer.closed)
+          : Effect.raceFirst(Effect.sleep(duration), queue.closed)
       )
     )
 
-  const pauses: Backoff = {
+  const backoff: Backoff = {
     pause,
     growing: (longest) =>
       Effect.flatMap(Random.nextRange(0.5, 1), (jitter) => {
@@ -55,5 +55,5 @@ export const make = Effect.fnUntraced(function* (buffer: WriteQueue) {
     gaveUp: () => gaveUp,
     orGivenUp
   }
-  return pauses
+  return backoff
 })

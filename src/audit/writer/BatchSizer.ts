@@ -1,19 +1,20 @@
-/** How many rows the drain sends together: fewer where the database does not take a piece in time, more again when it does. */
+/** How many rows the writer sends in a batch: fewer when the database does not accept a batch in time, then more again. */
 export interface BatchSizer {
   readonly rows: number
-  /** Pieces of that length that went well one after the other. */
+  /** Consecutive batches of that size that were written. */
   readonly streak: number
 }
 
-/** Of pieces that go well before a longer one is tried: a try that fails costs two deadlines. */
-const pace = 8
+/** Successes before a larger batch is tried: a failed try costs two deadlines. */
+const successesToGrow = 8
 
-export const shortened = (rows: number): BatchSizer => ({ rows: Math.max(1, Math.ceil(rows / 2)), streak: 0 })
+/** Halves the size after a batch of `rows` failed. */
+export const shrunk = (rows: number): BatchSizer => ({ rows: Math.max(1, Math.ceil(rows / 2)), streak: 0 })
 
-/** After a piece of `rows` went well. */
-export const confirmed = (stride: BatchSizer, rows: number, longest: number): BatchSizer => {
-  if (stride.rows >= longest || rows < stride.rows) return stride
-  return stride.streak + 1 < pace
-    ? { ...stride, streak: stride.streak + 1 }
-    : { rows: Math.min(stride.rows * 2, longest), streak: 0 }
+/** Counts a written batch of `rows`, and doubles the size after enough of them. */
+export const confirmed = (sizer: BatchSizer, rows: number, largest: number): BatchSizer => {
+  if (sizer.rows >= largest || rows < sizer.rows) return sizer
+  return sizer.streak + 1 < successesToGrow
+    ? { ...sizer, streak: sizer.streak + 1 }
+    : { rows: Math.min(sizer.rows * 2, largest), streak: 0 }
 }

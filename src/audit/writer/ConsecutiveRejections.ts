@@ -1,6 +1,6 @@
 /**
- * Rows that the table refused one after the other, each for the same reason, with no row written in between. One bad row is
- * its own fault; many in a row are rather the schema's, and then it would be wrong to burn the trail row by row.
+ * Rows that the table refused consecutively for the same reason. One refused row is invalid; many in a row suggest that the
+ * schema is wrong, and then they must not all become dead letters.
  */
 export interface ConsecutiveRejections {
   readonly sqlstate: string | null
@@ -9,14 +9,15 @@ export interface ConsecutiveRejections {
 
 export const none: ConsecutiveRejections = { sqlstate: null, count: 0 }
 
-/** ConsecutiveRejections that are believed to be the rows' fault. */
+/** Consecutive rejections that are blamed on the rows. */
 export const believed = 8
 
+/** Adds a rejection with this SQLSTATE. */
 export const counted = (before: ConsecutiveRejections, sqlstate: string | null): ConsecutiveRejections => ({
   sqlstate,
   count: before.count > 0 && before.sqlstate === sqlstate ? before.count + 1 : 1
 })
 
-/** Whether one more rejection for this reason would say that the set-up is wrong. */
+/** Whether one more rejection with this SQLSTATE would suggest that the set-up is wrong. */
 export const suggestSetUp = (before: ConsecutiveRejections, sqlstate: string | null): boolean =>
   before.count >= believed && before.sqlstate === sqlstate

@@ -1,41 +1,40 @@
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { Batch } from "../queue/Batch.ts"
-import { splitAt } from "../queue/Batch.ts"
-import { retryClass } from "./RetryClass.ts"
+import { type Batch, splitAt } from "../queue/Batch.ts"
+import { retryClass } from "../store/RetryClass.ts"
 
-/** What the drain does after a failed append. `piece` takes the failed one's place. */
+/** What the writer does after a failed append. `batch` replaces the batch that failed. */
 export type RetryDecision =
-  /** Again after a growing pause, for as long as it takes. */
-  | { readonly _tag: "wait"; readonly piece: Batch }
-  /** As `wait`, with less at a time. */
-  | { readonly _tag: "shorten"; readonly piece: Batch }
-  /** Again after a long pause, and somebody has to be told. */
-  | { readonly _tag: "pause"; readonly piece: Batch }
-  /** Again at once, knowing more. */
-  | { readonly _tag: "again"; readonly piece: Batch }
-  | { readonly _tag: "make-partitions"; readonly piece: Batch }
-  | { readonly _tag: "split"; readonly pieces: ReadonlyArray<Batch> }
-  /** The piece is one row, and the row is bad. */
-  | { readonly _tag: "reject"; readonly piece: Batch }
+  /** Retry after a growing pause, without limit. */
+  | { readonly _tag: "wait"; readonly batch: Batch }
+  /** As `wait`, with fewer rows at a time. */
+  | { readonly _tag: "shrink"; readonly batch: Batch }
+  /** Retry after a long pause, and report a set-up problem. */
+  | { readonly _tag: "pause"; readonly batch: Batch }
+  /** Retry at once, with what the failure showed. */
+  | { readonly _tag: "again"; readonly batch: Batch }
+  | { readonly _tag: "make-partitions"; readonly batch: Batch }
+  | { readonly _tag: "split"; readonly batches: ReadonlyArray<Batch> }
+  /** The batch is one row, and the row is invalid. */
+  | { readonly _tag: "reject"; readonly batch: Batch }
 
-/** Tries of a piece whose failure nobody understands. */
+/** Attempts of a batch whose failure has an unknown class. */
 export const unknownAttempts = 3
 
-/** What overruns may weigh, in a row, before less is sent at a time: two that say so, or eight cut connections. */
+/** Shrink the batch after 8 points: a timeout counts 4, a dropped connection 1. */
 const overrunsAllowed = 8
 
 type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint" | "late">
 
 /**
- * Whether a failed append can have written something. Nothing is committed before COMMIT was sent: when no session was had, or
- * a statement failed or was not answered, the server rolls back. An error at COMMIT leaves it open.
+ * Whether a failed append may have written something. Nothing is committed before COMMIT was sent: without a session, or
+ * after a failed or unanswered statement, the server rolls back. An error at COMMIT leaves the outcome open.
  */
 const leavesDoubt = (error: Failure): boolean => error.phase === "commit"
 
 /**
- * Whether the piece may be more than the database takes in the time, or has memory for: it was not answered in time, the
- * statement or transaction was cancelled for its length (57014, 25P04), it was out of memory (53200). A connection that is
- * cut says little of the piece; one that is cut at each try says that it is what the server, or something before it, dies of.
+ * Points for a failure that the size of the batch may have caused. 4 points: no answer in time, statement or transaction
+ * cancelled for its length (57014, 25P04), out of memory (53200). 1 point: a dropped connection, which says little once,
+ * but at each attempt shows that the server, or a proxy before it, fails because of the batch.
  */
 const overrunOf = ({ late, phase, sqlstate }: Failure): number => {
   if (phase === "connect") return 0
@@ -43,39 +42,40 @@ const overrunOf = ({ late, phase, sqlstate }: Failure): number => {
   return sqlstate === undefined ? 1 : 0
 }
 
-/** Halves the piece, or rejects its only row. */
-export const isolate = (piece: Batch): RetryDecision =>
-  piece.rows.length <= 1
-    ? { _tag: "reject", piece }
-    : { _tag: "split", pieces: splitAt(piece, Math.ceil(piece.rows.length / 2)) }
+/** Splits the batch in half, or rejects its only row. */
+export const isolate = (batch: Batch): RetryDecision =>
+  batch.rows.length <= 1
+    ? { _tag: "reject", batch }
+    : { _tag: "split", batches: splitAt(batch, Math.ceil(batch.rows.length / 2)) }
 
-/** Nobody's fault: again, with less when the piece itself may be too much. A session that is not had says nothing of it. */
-const waitFor = (piece: Batch, error: Failure): RetryDecision => {
-  if (error.phase === "connect") return { _tag: "wait", piece }
+/** Transient: retry, with a smaller batch if its size may be the cause. A failed connect says nothing about the size. */
+const waitFor = (batch: Batch, error: Failure): RetryDecision => {
+  if (error.phase === "connect") return { _tag: "wait", batch }
   const overrun = overrunOf(error)
-  if (overrun === 0) return { _tag: "wait", piece: { ...piece, overruns: 0 } }
-  const overruns = piece.overruns + overrun
-  return overruns >= overrunsAllowed && piece.rows.length > 1
-    ? { _tag: "shorten", piece: { ...piece, overruns: 0 } }
-    : { _tag: "wait", piece: { ...piece, overruns } }
+  if (overrun === 0) return { _tag: "wait", batch: { ...batch, overruns: 0 } }
+  const overruns = batch.overruns + overrun
+  return overruns >= overrunsAllowed && batch.rows.length > 1
+    ? { _tag: "shrink", batch: { ...batch, overruns: 0 } }
+    : { _tag: "wait", batch: { ...batch, overruns } }
 }
 
+/** Decides what to do with a batch whose append failed with `error`. */
 export const decideRetry = (failed: Batch, error: Failure): RetryDecision => {
-  const piece = leavesDoubt(error) ? { ...failed, certain: false } : failed
-  const blamed = { ...piece, attempts: piece.attempts + 1 }
+  const batch = leavesDoubt(error) ? { ...failed, certain: false } : failed
+  const blamed = { ...batch, attempts: batch.attempts + 1 }
   switch (retryClass(error)) {
     case "transient":
-      return waitFor(piece, error)
+      return waitFor(batch, error)
     case "set-up":
-      return { _tag: "pause", piece }
+      return { _tag: "pause", batch }
     case "doubt":
-      // Tolerating known ids did not help, so it is another key that clashes.
-      return failed.certain ? { _tag: "again", piece: { ...piece, certain: false } } : isolate(blamed)
+      // An append that tolerates known ids failed too, so another unique key is violated.
+      return failed.certain ? { _tag: "again", batch: { ...batch, certain: false } } : isolate(blamed)
     case "partition":
-      return piece.partitionsMade >= unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", piece }
+      return batch.partitionsMade >= unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", batch }
     case "data":
       return isolate(blamed)
     case "unknown":
-      return blamed.attempts < unknownAttempts ? { _tag: "wait", piece: blamed } : isolate(blamed)
+      return blamed.attempts < unknownAttempts ? { _tag: "wait", batch: blamed } : isolate(blamed)
   }
 }

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DrainState } from "../AuditStatus.ts"
 
-/** Where the drain stands; told to operators when it changes, and again while a trouble lasts. */
+/** The state of the batch writer. It is logged when it changes, and each minute while a problem lasts. */
 export interface WriterProgress {
   readonly state: () => DrainState
   readonly committed: () => number
@@ -15,18 +15,18 @@ export interface WriterProgress {
   readonly stopped: Effect.Effect<void>
 }
 
-const reminder = Duration.toMillis("1 minute")
+const reminderInterval = Duration.toMillis("1 minute")
 
-const tell = {
+const logTrouble = {
   retrying: (reason: string, waiting: string) =>
     Effect.logWarning(`The audit trail cannot be written, trying again: ${reason}; ${waiting}.`),
   paused: (reason: string, waiting: string) =>
     Effect.logError(
-      `The audit trail is paused: ${reason}; ${waiting}. Mend the role or the schema of the gatekeeper's database; the ` +
-        "worker goes on by itself."
+      `The audit trail is paused: ${reason}; ${waiting}. Fix the role or the schema of the gatekeeper's database; the writer ` +
+        "resumes by itself."
     ),
   dead: (reason: string, waiting: string) =>
-    Effect.logError(`The audit worker died and is started again: ${reason}; ${waiting}.`)
+    Effect.logError(`The audit writer died and is started again: ${reason}; ${waiting}.`)
 }
 
 export const make = (counts: { readonly depth: () => number; readonly shed: () => number }): WriterProgress => {
@@ -35,7 +35,7 @@ export const make = (counts: { readonly depth: () => number; readonly shed: () =
   let committed = 0
   let deadLettered = 0
   let restarts = 0
-  let toldAt = Number.NEGATIVE_INFINITY
+  let loggedAt = Number.NEGATIVE_INFINITY
 
   return {
     state: () => state,
@@ -50,18 +50,18 @@ export const make = (counts: { readonly depth: () => number; readonly shed: () =
       const changed = state._tag !== kind
       state = { _tag: kind, reason, since: "since" in state && !changed ? state.since : now }
       if (kind === "dead") restarts += 1
-      if (!changed && now - toldAt < reminder) return
-      toldAt = now
+      if (!changed && now - loggedAt < reminderInterval) return
+      loggedAt = now
       const lost =
         shed() === 0 ? "none is lost" : `${shed()} were answered without a record since the start (AUDIT_ON_FULL=shed)`
-      yield* tell[kind](reason, `${depth()} events wait, ${lost}`)
+      yield* logTrouble[kind](reason, `${depth()} events wait, ${lost}`)
     }),
     settled: Effect.fnUntraced(function* (rows) {
       committed += rows.committed
       deadLettered += rows.deadLettered
-      const mended = "since" in state
+      const recovered = "since" in state
       state = { _tag: depth() === 0 ? "idle" : "draining" }
-      if (mended) yield* Effect.logInfo(`The audit trail is written again; ${depth()} events wait.`)
+      if (recovered) yield* Effect.logInfo(`The audit trail is written again; ${depth()} events wait.`)
     }),
     stopped: Effect.sync(() => {
       state = { _tag: "stopped" }

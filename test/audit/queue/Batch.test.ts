@@ -4,14 +4,14 @@ import { makeBatch, splitAt, splitBySize } from "../../../src/audit/queue/Batch.
 import { rowsOf } from "../../support/AuditEvents.ts"
 
 it.prop(
-  "cutting by size keeps every row, in order, and no piece but a lone row's is too large",
+  "cutting by size keeps every row, in order, and no batch but a lone row's is too large",
   [FastCheck.array(FastCheck.integer({ min: 0, max: 40 }), { maxLength: 60 })],
   ([sizes]) => {
     const rows = rowsOf(sizes.length).map((row, index) => ({ ...row, size: sizes[index] ?? 0 }))
-    const pieces = splitBySize(rows, 50)
-    expect(pieces.flatMap((piece) => piece.rows)).toEqual(rows)
-    for (const piece of pieces) {
-      expect(piece.rows.length === 1 || piece.rows.reduce((sum, row) => sum + row.size, 0) <= 50).toBe(true)
+    const batches = splitBySize(rows, 50)
+    expect(batches.flatMap((batch) => batch.rows)).toEqual(rows)
+    for (const batch of batches) {
+      expect(batch.rows.length === 1 || batch.rows.reduce((sum, row) => sum + row.size, 0) <= 50).toBe(true)
     }
   }
 )

@@ -15,18 +15,18 @@ it.each([
 
 it.effect("rows that the others pass keep nobody waiting", () =>
   Effect.gen(function* () {
-    const buffer = yield* WriteQueue.make({ capacity: 100, batchSize: 1, linger: 0 })
+    const queue = yield* WriteQueue.make({ capacity: 100, batchSize: 1, linger: 0 })
     const [first, second] = rowsOf(2)
     if (first === undefined || second === undefined) return expect.unreachable()
-    buffer.offer(first)
-    yield* buffer.fill
-    buffer.parkFirst()
-    expect(buffer.oldest()).toBe(first.timestamp)
-    expect(buffer.oldestInLine()).toBeUndefined()
-    buffer.unpark()
-    expect(buffer.inFlight()).toHaveLength(1)
-    expect(buffer.oldestInLine()).toBeUndefined()
-    buffer.offer(second)
-    expect(buffer.oldestInLine()).toBe(second.timestamp)
+    queue.offer(first)
+    yield* queue.fill
+    queue.parkFirst()
+    expect(queue.oldest()).toBe(first.timestamp)
+    expect(queue.oldestInLine()).toBeUndefined()
+    queue.unpark()
+    expect(queue.inFlight()).toHaveLength(1)
+    expect(queue.oldestInLine()).toBeUndefined()
+    queue.offer(second)
+    expect(queue.oldestInLine()).toBe(second.timestamp)
   })
 )

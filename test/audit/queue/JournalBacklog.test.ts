@@ -56,15 +56,15 @@ it.live(
           const journal: Array<HashedRow> = []
           const settled: Array<number> = []
           const run = Effect.gen(function* () {
-            const buffer = yield* WriteQueue.make({
+            const queue = yield* WriteQueue.make({
               capacity,
               batchSize,
               linger: 0,
-              overflow: holding(journal),
-              onSettled: (pieces) => settled.push(...pieces.map((row) => row.seq))
+              backlog: holding(journal),
+              onSettled: (rows) => settled.push(...rows.map((row) => row.seq))
             })
             const settleAll = () => {
-              while (buffer.inFlight().length > 0) buffer.settleFirst()
+              while (queue.inFlight().length > 0) queue.settleFirst()
             }
             const apply = Effect.fnUntraced(function* (step: Step) {
               if ("offer" in step) {
@@ -72,12 +72,12 @@ it.live(
                   const row = rows[journal.length]
                   if (row === undefined) break
                   journal.push(row)
-                  buffer.offer(row)
+                  queue.offer(row)
                 }
-                const kept = buffer.depth() - buffer.spilledCount()
+                const kept = queue.depth() - queue.spilledCount()
                 expect(kept).toBeLessThanOrEqual(capacity + batchSize)
-              } else if (buffer.depth() > 0) {
-                const filling = yield* Effect.fork(buffer.fill)
+              } else if (queue.depth() > 0) {
+                const filling = yield* Effect.fork(queue.fill)
                 if (step.take === "interrupted") {
                   yield* Effect.yieldNow()
                   yield* Fiber.interrupt(filling)
@@ -86,16 +86,16 @@ it.live(
                 }
                 settleAll()
               }
-              expect(buffer.depth()).toBe(journal.length - settled.length)
-              expect(buffer.settledUpTo()).toBeLessThanOrEqual(settled.length)
+              expect(queue.depth()).toBe(journal.length - settled.length)
+              expect(queue.settledUpTo()).toBeLessThanOrEqual(settled.length)
             })
             yield* Effect.forEach(given, apply)
-            while (buffer.depth() > 0) {
-              yield* buffer.fill
+            while (queue.depth() > 0) {
+              yield* queue.fill
               settleAll()
             }
             expect(settled).toEqual(journal.map((row) => row.seq))
-            expect([buffer.spilledCount(), buffer.pendingSize(), buffer.settledUpTo()]).toEqual([0, 0, journal.length])
+            expect([queue.spilledCount(), queue.pendingSize(), queue.settledUpTo()]).toEqual([0, 0, journal.length])
           })
           await Effect.runPromise(run)
         }),
@@ -107,56 +107,56 @@ it.live(
 it.effect("rows that the journal lost are passed over and counted, and hold up nothing", () =>
   Effect.gen(function* () {
     const rows = rowsOf(30)
-    const buffer = yield* WriteQueue.make({
+    const queue = yield* WriteQueue.make({
       capacity: 10,
       batchSize: 7,
       linger: 0,
-      overflow: holding(rows, new Set([12, 13, 30]))
+      backlog: holding(rows, new Set([12, 13, 30]))
     })
-    for (const row of rows) buffer.offer(row)
+    for (const row of rows) queue.offer(row)
     const taken: Array<number> = []
-    while (buffer.depth() > 0) {
-      yield* buffer.fill
-      for (const piece of buffer.inFlight()) taken.push(...piece.rows.map((row) => row.seq))
-      while (buffer.inFlight().length > 0) buffer.settleFirst()
+    while (queue.depth() > 0) {
+      yield* queue.fill
+      for (const batch of queue.inFlight()) taken.push(...batch.rows.map((row) => row.seq))
+      while (queue.inFlight().length > 0) queue.settleFirst()
     }
     expect(taken).toEqual(rows.map((row) => row.seq).filter((seq) => ![12, 13, 30].includes(seq)))
-    expect([buffer.unreadableCount(), buffer.depth(), buffer.spilledCount()]).toEqual([3, 0, 0])
+    expect([queue.unreadableCount(), queue.depth(), queue.spilledCount()]).toEqual([3, 0, 0])
   })
 )
 
 it.effect("the memory takes rows directly again once it has caught up", () =>
   Effect.gen(function* () {
     const journal = [...rowsOf(30)]
-    const buffer = yield* WriteQueue.make({ capacity: 10, batchSize: 30, linger: 0, overflow: holding(journal) })
-    for (const row of journal) buffer.offer(row)
-    expect([buffer.depth(), buffer.spilledCount()]).toEqual([30, 20])
+    const queue = yield* WriteQueue.make({ capacity: 10, batchSize: 30, linger: 0, backlog: holding(journal) })
+    for (const row of journal) queue.offer(row)
+    expect([queue.depth(), queue.spilledCount()]).toEqual([30, 20])
     for (let round = 0; round < 2; round++) {
-      yield* buffer.fill
-      while (buffer.inFlight().length > 0) buffer.settleFirst()
+      yield* queue.fill
+      while (queue.inFlight().length > 0) queue.settleFirst()
     }
     const [next] = rowsOf(31).slice(30)
     if (next === undefined) throw new Error("no row")
     journal.push(next)
-    buffer.offer(next)
-    expect([buffer.depth(), buffer.spilledCount()]).toEqual([1, 0])
+    queue.offer(next)
+    expect([queue.depth(), queue.spilledCount()]).toEqual([1, 0])
   })
 )
 
 it.effect("an urgent row waits for no company", () =>
   Effect.gen(function* () {
-    const buffer = yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: "1 minute" })
+    const queue = yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: "1 minute" })
     const [first, second] = rowsOf(2)
     if (first === undefined || second === undefined) throw new Error("no rows")
-    buffer.offer(first, true)
+    queue.offer(first, true)
     // The clock of this test stands still.
-    yield* buffer.fill
-    expect(buffer.inFlight().map((piece) => piece.rows.length)).toEqual([1])
-    buffer.settleFirst()
-    buffer.offer(second)
-    const filling = yield* Effect.fork(buffer.fill)
+    yield* queue.fill
+    expect(queue.inFlight().map((batch) => batch.rows.length)).toEqual([1])
+    queue.settleFirst()
+    queue.offer(second)
+    const filling = yield* Effect.fork(queue.fill)
     yield* Effect.yieldNow()
-    expect(buffer.inFlight()).toEqual([])
+    expect(queue.inFlight()).toEqual([])
     yield* Fiber.interrupt(filling)
   })
 )

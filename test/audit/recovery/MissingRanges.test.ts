@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { attribute, isTailKnown, unexplained } from "../../../src/audit/recovery/MissingRanges.ts"
+import { attribute, unexplained } from "../../../src/audit/recovery/MissingRanges.ts"
+import { isTailKnown } from "../../../src/audit/recovery/UnknownTail.ts"
 
 describe("whether the tail of an incarnation is known", () => {
   const killed = { ended: false, sameBoot: true }
@@ -28,7 +29,7 @@ describe("what became of numbers that are nowhere", () => {
     { from: 3, to: 4 },
     { from: 9, to: 12 }
   ]
-  const none = { missing, damaged: [], shed: 0, passedOver: 0 }
+  const none = { missing, damaged: [], shed: 0, unreadable: 0 }
 
   it.each([
     ["nothing explains them", none, { shed: [], quarantined: [], lost: missing }],
@@ -60,7 +61,7 @@ describe("what became of numbers that are nowhere", () => {
     ],
     [
       "some could not be read back",
-      { ...none, shed: 1, passedOver: 2 },
+      { ...none, shed: 1, unreadable: 2 },
       {
         shed: [{ from: 3, to: 3 }],
         quarantined: [

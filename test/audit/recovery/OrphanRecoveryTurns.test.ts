@@ -69,7 +69,9 @@ it.scopedLive(
         ])
         const sources = others.map(({ source }) => source)
         expect((yield* rowsBySource(url, sources)).map(({ rows }) => rows)).toEqual([5, 5, 5, 5])
-        const told = lines.filter((line) => line.startsWith("ERROR") && line.includes("cannot be read on"))
+        const told = lines.filter(
+          (line) => line.startsWith("ERROR") && line.includes("An audit journal cannot be read since")
+        )
         expect(told).toHaveLength(1)
         expect(told[0]).toContain("the quarantine cannot be written")
         expect(lines.filter((line) => line.includes("can be read again"))).toEqual([])

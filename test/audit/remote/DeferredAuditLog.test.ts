@@ -8,6 +8,7 @@ import * as DeferredAuditLog from "../../../src/audit/remote/DeferredAuditLog.ts
 import { AuditLedger } from "../../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 import { defaults, gatekeeperDatabase, ledgerOf, query, settled, withLogs } from "../../support/Trail.ts"
@@ -23,7 +24,7 @@ it.scopedLive("a trail that comes late is waited for whatever comes between, a d
         Effect.fail(new DatabaseError({ phase: "connect", reason: "not yet" }))
       ]
       const late = { ...store, trail: Effect.suspend(() => between.shift() ?? store.trail) }
-      const log = yield* Layer.build(DeferredAuditLog.layer(defaults)).pipe(
+      const log = yield* Layer.build(Layer.provide(DeferredAuditLog.layer(defaults), ShutdownReport.layer)).pipe(
         Effect.provideService(AuditStore, late),
         Effect.provideService(AuditLedger, ledgerOf(url)),
         Effect.map(Context.get(AuditLog))

@@ -6,11 +6,11 @@ import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure
 import { decideRetry } from "../../../src/audit/writer/RetryDecision.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
-const piece = makeBatch(rowsOf(4))
+const batch = makeBatch(rowsOf(4))
 
-const moveAfter = (error: ReturnType<typeof refusalOf>) => {
-  const move = decideRetry(piece, error)
-  return [move._tag, "piece" in move ? move.piece.certain : undefined]
+const decisionAfter = (error: ReturnType<typeof refusalOf>) => {
+  const decision = decideRetry(batch, error)
+  return [decision._tag, "batch" in decision ? decision.batch.certain : undefined]
 }
 
 const body = (code: string) => JSON.stringify({ error: { code, message: "why", request_id: "1" }, detail: "why" })
@@ -32,7 +32,7 @@ describe("what a drain does after an answer of the gatekeeper", () => {
     [502, "<html>bad gateway</html>", ["wait", false]],
     [200, "", ["wait", false]]
   ] as const)("%i %s", (status, text, expected) => {
-    expect(moveAfter(refusalOf(status, text))).toEqual(expected)
+    expect(decisionAfter(refusalOf(status, text))).toEqual(expected)
   })
 
   it.each([
@@ -45,6 +45,6 @@ describe("what a drain does after an answer of the gatekeeper", () => {
     const cause = Object.assign(new Error("failed"), code === undefined ? {} : { cause: { code } })
     const request = HttpClientRequest.post("http://127.0.0.1:1")
     const error = unansweredBy(new HttpClientError.RequestError({ request, reason: "Transport", cause }))
-    expect(moveAfter(error)).toEqual(["wait", certain])
+    expect(decisionAfter(error)).toEqual(["wait", certain])
   })
 })

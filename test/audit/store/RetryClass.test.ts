@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { type RetryClass, retryClass } from "../../../src/audit/writer/RetryClass.ts"
+import { type RetryClass, retryClass } from "../../../src/audit/store/RetryClass.ts"
 
 it.each<[sqlstate: string | undefined, what: string, expected: RetryClass]>([
   [undefined, "no answer", "transient"],
