@@ -2,10 +2,10 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Steps } from "../../platform/os/EventLoop.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { TrailUnreachable } from "../AuditReader.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
 import { LedgerSource } from "../sources/AuditLedger.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
   typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value
