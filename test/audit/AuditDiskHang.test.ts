@@ -43,7 +43,7 @@ it.scopedLive.each(["fsync", "journal"] as const)(
         const status = yield* until(trail.log, ({ journal }) => journal?.problem?.reason === "hanging")
         expect(status.accepting).toBe(mode === "journal")
         expect(status.journal?.problem?.detail).toContain(
-          `answered no write-through since ${new Date(status.journal?.problem?.since ?? 0).toISOString()}`
+          `has not completed a sync since ${new Date(status.journal?.problem?.since ?? 0).toISOString()}`
         )
         const { offered, refused } = status.counters
 

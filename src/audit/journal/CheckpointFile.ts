@@ -6,7 +6,7 @@ import type { JournalFiles } from "./JournalFiles.ts"
 import { JournalIdentity } from "./JournalIdentity.ts"
 import { discard, writeAll } from "./NewSegment.ts"
 
-/** What an incarnation has counted. */
+/** The counts of an incarnation. */
 export interface Counts {
   /** The last number given, to an event that was appended or shed; 0 before the first. */
   readonly lastSeq: number
@@ -14,17 +14,17 @@ export interface Counts {
   readonly shed: number
 }
 
-/** What the file `state` says beside the identity. */
+/** The content of the file `state`, besides the identity. */
 export interface CheckpointValues extends Counts {
   /** Every event up to this number is settled. */
   readonly acknowledged: number
-  /** The incarnation ended in order, with all that it appended on the disk. */
+  /** The incarnation ended in order, after a sync of everything that it appended. */
   readonly ended: boolean
 }
 
 /*
- * Two slots of fixed size, written in turn: a write that is cut leaves the other one whole, and overwriting needs no space
- * on a full disk. Little-endian: magic (4 bytes), CRC32C of the rest of the slot (4), generation (8), last seq (8), refused
+ * Two slots of fixed size, written in turn: a torn write leaves the other slot intact, and overwriting needs no space on a
+ * full disk. Little-endian: magic (4 bytes), CRC32C of the rest of the slot (4), generation (8), last seq (8), refused
  * (8), shed (8), acknowledged (8), ended (4), length of the JSON (4), identity as JSON, zeros.
  */
 export const slotBytes = 2_048
@@ -36,7 +36,7 @@ const Json = Schema.parseJson(JournalIdentity)
 const encodeJson = Schema.encodeSync(Json)
 const decodeJson = Schema.decodeOption(Json)
 
-/** Encodes into one retained slot. Throws at an identity of more than about two thousand bytes. */
+/** Encodes into one reused slot. Throws when the identity has more than about two thousand bytes. */
 export const makeSlot = (identity: JournalIdentity) => {
   const slot = Buffer.alloc(slotBytes)
   const json = encodeJson(identity)
@@ -45,7 +45,7 @@ export const makeSlot = (identity: JournalIdentity) => {
   slot.writeUInt32LE(slot.write(json, jsonAt), 52)
   let generation = 0
   return {
-    /** The slot's bytes, until the next call, and where in the file they belong. */
+    /** Returns the slot's bytes, which are valid until the next call, and their position in the file. */
     next: (values: CheckpointValues): { readonly bytes: Buffer; readonly position: number } => {
       generation += 1
       slot.writeDoubleLE(generation, 8)
@@ -57,7 +57,7 @@ export const makeSlot = (identity: JournalIdentity) => {
       slot.writeUInt32LE(crc32c(slot.subarray(8)), 4)
       return { bytes: slot, position: (generation % 2) * slotBytes }
     },
-    /** Goes on after what a file holds already. */
+    /** Continues after the generation that a file holds. */
     startAfter: (last: number) => {
       generation = last
     }
@@ -83,7 +83,7 @@ const decodeSlot = (slot: Buffer): Option.Option<Checkpoint> => {
   }))
 }
 
-/** The later of the slots that are whole. Never throws. */
+/** Decodes the later of the intact slots. Never throws. */
 export const decode = (bytes: Buffer): Option.Option<Checkpoint> => {
   const [first, second] = [0, slotBytes].map((at) => decodeSlot(bytes.subarray(at, at + slotBytes)))
   if (first === undefined || Option.isNone(first)) return second ?? Option.none()
@@ -91,9 +91,9 @@ export const decode = (bytes: Buffer): Option.Option<Checkpoint> => {
   return first.value.generation > second.value.generation ? first : second
 }
 
-/** The open file `state` of a journal. */
+/** The open file `state` of a journal: the checkpoint that says what is settled. */
 export interface CheckpointFile {
-  /** Overwrites the older slot. False when that failed: the values of the time before stand. */
+  /** Overwrites the older slot. Returns false when that failed: the previous values remain. */
   readonly write: (values: CheckpointValues) => boolean
   readonly sync: () => Promise<void>
   /** Harmless when repeated. */
@@ -104,7 +104,7 @@ export const stateName = "state"
 
 const initial: CheckpointValues = { lastSeq: 0, refused: 0, shed: 0, acknowledged: 0, ended: false }
 
-/** Makes the file, or opens that of a dead incarnation, whose last `generation` is given. Throws. */
+/** Creates the file, or opens that of a dead incarnation with its last `generation`. Throws on a disk error. */
 export const open = (options: {
   readonly files: JournalFiles
   readonly directory: string
@@ -124,7 +124,7 @@ export const open = (options: {
 
   if (generation === undefined) {
     try {
-      // The whole file at once: what is written later finds its space taken already.
+      // Writes the whole file at once, so that later writes need no more space.
       writeAll(files, fd, Buffer.alloc(stateBytes - slotBytes), 0, slotBytes, 0)
       write(initial)
     } catch (cause) {
@@ -150,7 +150,7 @@ export const open = (options: {
       try {
         files.close(fd)
       } catch {
-        // The descriptor is gone in any case.
+        // The descriptor is closed in any case.
       }
     }
   }

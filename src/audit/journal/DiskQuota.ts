@@ -1,10 +1,10 @@
-/** Bytes that the journals of one process take on the disk: its own and those it has taken over. */
+/** Bytes on the disk of all journals of one process: its own and those that it recovers. */
 export interface DiskQuota {
   readonly maxBytes: number
   readonly used: () => number
-  /** Takes so many bytes, or returns false when they would pass the maximum. */
+  /** Reserves bytes. Returns false when they would exceed the maximum. */
   readonly take: (bytes: number) => boolean
-  /** Takes them in any case: for what is on the disk already, and for what must be written to keep what was answered. */
+  /** Reserves bytes in any case: for files that exist, and for what must be written to keep answered events. */
   readonly force: (bytes: number) => void
   readonly give: (bytes: number) => void
 }

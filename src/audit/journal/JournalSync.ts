@@ -4,17 +4,18 @@ import type { OpenSegment } from "./NewSegment.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 import type { UnsyncedFrames } from "./UnsyncedFrames.ts"
 
+/** Syncs the segments of a journal to the disk, and writes frames again after a failed sync. */
 export interface JournalSync {
   /**
-   * Completes when all that was appended before the call is on the disk, or gives the problem. Of two calls the second waits
-   * for the first. Never fails.
+   * Completes when everything appended before the call is on the disk, or returns the problem. Calls run one after the other.
+   * Never rejects.
    */
   readonly sync: () => Promise<JournalProblem | undefined>
-  /** Whether anything waits. */
+  /** Whether anything is not synced. */
   readonly isDue: () => boolean
-  /** What is behind is not in its files for certain: it is written anew before the next write-through. */
+  /** Distrusts the files: all unsynced frames are written again before the next sync. */
   readonly distrust: () => void
-  /** Waits until nothing is written through; nothing is until the given function is called, or `signal` says to let go. */
+  /** Waits until no sync runs. None starts until the returned function is called, or `signal` aborts the wait. */
   readonly hold: (signal: AbortSignal) => Promise<() => void>
 }
 
@@ -26,83 +27,86 @@ export interface JournalSyncOptions {
   readonly unsynced: UnsyncedFrames
 }
 
+interface State extends JournalSyncOptions {
+  entriesDue: boolean
+  distrusted: boolean
+}
+
+const isBehind = (one: OpenSegment) => !one.segment.dropped && one.synced < one.segment.length
+
+const syncEntries = async (state: State): Promise<void> => {
+  state.entriesDue = state.writer.takeNewEntries() || state.entriesDue
+  if (!state.entriesDue) return
+  state.entriesDue = false
+  try {
+    await state.files.syncDirectory(state.path)
+  } catch (cause) {
+    state.entriesDue = true
+    throw cause
+  }
+}
+
+const syncData = async (state: State, one: OpenSegment): Promise<void> => {
+  const { length, lastSeq } = one.segment
+  one.syncing = true
+  try {
+    await state.files.fdatasync(one.fd)
+    one.synced = length
+    one.syncedSeq = lastSeq
+  } catch (cause) {
+    state.distrusted = true
+    throw cause
+  } finally {
+    one.syncing = false
+  }
+}
+
+const attempt = async (state: State): Promise<void> => {
+  const { unsynced, writer } = state
+  const target = unsynced.written()
+  const behind = writer.opened().filter(isBehind)
+  try {
+    for (const one of behind) if (!one.segment.dropped) await syncData(state, one)
+    await syncEntries(state)
+  } finally {
+    writer.closeDone()
+  }
+  unsynced.release(target)
+}
+
+/** Rewrites all unsynced frames at once, also those appended since the failure: numbers must rise from file to file. */
+const rewrite = (state: State): JournalProblem | undefined => {
+  if (!state.distrusted) return undefined
+  const behind = state.writer.opened().filter(isBehind)
+  const problem = behind.length === 0 ? undefined : state.writer.rewrite(behind)
+  state.distrusted = problem !== undefined
+  return problem
+}
+
 /**
- * After a failed fdatasync the system may have dropped what it could not write, and answer the next one with success: the
- * same file is not trusted again. Everything that was not on the disk by then is written anew, to another file.
+ * Syncs, and after a failure rewrites and syncs once more. After a failed fdatasync the system may have dropped what it could
+ * not write, and report success for the next one. So the same file is never trusted again.
  */
-export const make = ({ files, path, unsynced, writer }: JournalSyncOptions): JournalSync => {
-  let entriesDue = false
-  let distrusted = false
-
-  const isBehind = (one: OpenSegment) => !one.segment.dropped && one.synced < one.segment.length
-
-  const entries = async (): Promise<void> => {
-    entriesDue = writer.takeNewEntries() || entriesDue
-    if (!entriesDue) return
-    entriesDue = false
-    try {
-      await files.syncDirectory(path)
-    } catch (cause) {
-      entriesDue = true
-      throw cause
-    }
+const sync = async (state: State): Promise<JournalProblem | undefined> => {
+  const before = rewrite(state)
+  if (before !== undefined) return before
+  try {
+    await attempt(state)
+    return undefined
+  } catch {
+    const problem = rewrite(state)
+    if (problem !== undefined) return problem
   }
-
-  const data = async (one: OpenSegment): Promise<void> => {
-    const { length, lastSeq } = one.segment
-    one.syncing = true
-    try {
-      await files.fdatasync(one.fd)
-      one.synced = length
-      one.syncedSeq = lastSeq
-    } catch (cause) {
-      distrusted = true
-      throw cause
-    } finally {
-      one.syncing = false
-    }
+  try {
+    await attempt(state)
+    return undefined
+  } catch (cause) {
+    return { reason: "failing", detail: `${reasonOf(cause)} (${state.path})` }
   }
+}
 
-  const attempt = async (): Promise<void> => {
-    const target = unsynced.written()
-    const behind = writer.opened().filter(isBehind)
-    try {
-      for (const one of behind) if (!one.segment.dropped) await data(one)
-      await entries()
-    } finally {
-      writer.closeDone()
-    }
-    unsynced.release(target)
-  }
-
-  /** All that is behind at once, also what was appended elsewhere since the failure: the numbers rise from file to file. */
-  const rewrite = (): JournalProblem | undefined => {
-    if (!distrusted) return undefined
-    const behind = writer.opened().filter(isBehind)
-    const problem = behind.length === 0 ? undefined : writer.rewrite(behind)
-    distrusted = problem !== undefined
-    return problem
-  }
-
-  const tell = (cause: unknown): JournalProblem => ({ reason: "failing", detail: `${reasonOf(cause)} (${path})` })
-
-  const sync = async (): Promise<JournalProblem | undefined> => {
-    const before = rewrite()
-    if (before !== undefined) return before
-    try {
-      await attempt()
-      return undefined
-    } catch {
-      const problem = rewrite()
-      if (problem !== undefined) return problem
-    }
-    try {
-      await attempt()
-      return undefined
-    } catch (cause) {
-      return tell(cause)
-    }
-  }
+export const make = (options: JournalSyncOptions): JournalSync => {
+  const state: State = { ...options, entriesDue: false, distrusted: false }
 
   let last: Promise<unknown> = Promise.resolve()
   const exclusive = <A>(body: () => Promise<A>): Promise<A> => {
@@ -110,23 +114,24 @@ export const make = ({ files, path, unsynced, writer }: JournalSyncOptions): Jou
     last = result.catch(() => undefined)
     return result
   }
+
   return {
-    sync: () => exclusive(sync),
+    sync: () => exclusive(() => sync(state)),
     distrust: () => {
-      distrusted = true
+      state.distrusted = true
     },
     hold: (signal) =>
       new Promise((held) => {
         void exclusive(
           () =>
             new Promise<void>((end) => {
-              // Who stopped waiting must not hold up those that come after.
+              // A caller that stopped waiting must not block later calls.
               if (signal.aborted) return end()
               signal.addEventListener("abort", () => end(), { once: true })
               held(end)
             })
         )
       }),
-    isDue: () => unsynced.waiting() > 0 || entriesDue || writer.opened().some(isBehind)
+    isDue: () => state.unsynced.waiting() > 0 || state.entriesDue || state.writer.opened().some(isBehind)
   }
 }

@@ -3,8 +3,8 @@ import type { JournalFiles } from "./JournalFiles.ts"
 import { isFull, type OpenSegment } from "./NewSegment.ts"
 import type { Segment } from "./Segment.ts"
 
-/** Takes back what a failed write of up to `bytes` left, since its number will be given again. */
-export const takeBack = (options: {
+/** Removes what a failed write of up to `bytes` left, because its number will be used again. */
+export const undoWrite = (options: {
   readonly files: JournalFiles
   readonly room: DiskQuota
   readonly one: OpenSegment
@@ -13,7 +13,7 @@ export const takeBack = (options: {
 }): void => {
   const { bytes, cause, files, one, room } = options
   const { segment } = one
-  // A full disk takes no new file either; after other errors another file may lie on better ground.
+  // On a full disk a new file would fail too; after other errors a new file may succeed.
   one.suspect = !isFull(cause)
   try {
     files.truncate(one.fd, segment.length)
@@ -26,20 +26,21 @@ export const takeBack = (options: {
 }
 
 /**
- * Behind what counts of it there is something, and nothing that counts. A file whose frames are about to be written anew is none:
- * it ends before its last frame by then, and until the new one is there these are needed.
+ * Whether bytes without meaning follow the valid ones. A segment that is about to be rewritten does not qualify: its tail is
+ * needed until the rewrite is done.
  */
-const hasTail = ({ ends, length, size }: Segment): boolean => ends !== undefined && ends.end >= length && size > length
+const hasTornTail = ({ ends, length, size }: Segment): boolean =>
+  ends !== undefined && ends.end >= length && size > length
 
 /**
- * Cuts off what failed writes left, so that no later header has to say where their files end. A disk that refuses it once is not
- * asked for the others: there may be hundreds, and a request waits.
+ * Cuts off what failed writes left, so that no later header has to say where those files end. Stops at the first error: there
+ * may be hundreds of files, and a request waits.
  */
 export const cut = (options: {
   readonly files: JournalFiles
   readonly room: DiskQuota
   readonly segments: ReadonlyArray<Segment>
-  /** Those whose descriptors are open. */
+  /** The segments whose descriptors are open. */
   readonly opened: ReadonlyArray<OpenSegment>
 }): void => {
   const { files, opened, room, segments } = options
@@ -55,13 +56,13 @@ export const cut = (options: {
   }
   try {
     for (const segment of segments) {
-      if (!hasTail(segment)) continue
+      if (!hasTornTail(segment)) continue
       truncate(segment)
       room.give(segment.size - segment.length)
       segment.size = segment.length
       segment.ends = undefined
     }
   } catch {
-    // The next header names those that are left.
+    // The next header names the segments that are left.
   }
 }

@@ -1,22 +1,22 @@
 import { maxFrame, seqOf } from "./Frame.ts"
 
-/** Frames as they were encoded, until they are on the disk: after a failed sync they exist nowhere else for certain. */
+/** Encoded frames that may not be on the disk yet: after a failed sync only this copy is certain. */
 export interface UnsyncedFrames {
-  /** Where the next frame of up to `bytes` is to be encoded; undefined when too much waits for the disk. */
+  /** Returns the place for the next frame of up to `bytes`; undefined when too many bytes wait for the disk. */
   readonly place: (bytes: number) => Chunk | undefined
-  /** Whether `place` would give a place. */
+  /** Whether `place` would return a place. */
   readonly hasRoom: (bytes: number) => boolean
-  /** Keeps the frame that was encoded at the chunk's `used`. */
+  /** Keeps the frame encoded at the chunk's `used`. */
   readonly keep: (chunk: Chunk, bytes: number) => void
-  /** Bytes kept so far, in all. */
+  /** Bytes kept so far, in total. */
   readonly written: () => number
   /** Bytes that wait. */
   readonly waiting: () => number
-  /** Everything that was kept when `written` was so much is on the disk. */
+  /** Releases everything kept before `written` reached this value: it is on the disk. */
   readonly release: (written: number) => void
-  /** The number of the first frame that waits. */
+  /** The number of the first frame that waits for the disk. */
   readonly firstSeq: () => number | undefined
-  /** The frames that wait, in order, as spans of whole frames. */
+  /** The frames that wait for the disk, in order, as spans of whole frames. */
   readonly spans: () => ReadonlyArray<{ readonly buffer: Buffer; readonly from: number; readonly to: number }>
 }
 
@@ -27,7 +27,7 @@ export interface Chunk {
   base: number
 }
 
-/** Takes the longest frame even when each character of it may need three bytes. */
+/** Holds the longest frame, even when each of its characters needs three bytes. */
 const chunkBytes = 4 * maxFrame
 
 export const make = (limit: number): UnsyncedFrames => {

@@ -116,7 +116,7 @@ describe("writing through", () => {
       while (last < 1_000 && journal.append(last + 1, json) === undefined) last += 1
       expect(last).toBeGreaterThan(250)
       expect(journal.status()).toMatchObject({
-        problem: { reason: "failing", detail: expect.stringContaining("wait to be written through") }
+        problem: { reason: "failing", detail: expect.stringContaining("wait for a sync to the disk") }
       })
       expect(journal.status().unsyncedBytes).toBeLessThanOrEqual(64 * 2 ** 20)
       const waiting = yield* Effect.fork(synced(journal))

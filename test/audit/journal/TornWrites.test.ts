@@ -102,7 +102,7 @@ it.scopedLive(
       disk.fails = false
       for (let turn = 0; turn < 10; turn++) {
         yield* Effect.sleep("30 millis")
-        expect(journal.status().problem).toMatchObject({ detail: expect.stringContaining("fit in no header") })
+        expect(journal.status().problem).toMatchObject({ detail: expect.stringContaining("do not fit into a header") })
         expect(isTaken()).toBe(false)
       }
       cuts = true
@@ -188,7 +188,7 @@ it.scopedLive("a journal whose memory is full of what waits for the disk does no
     while (journal.append(last + 1, JSON.stringify({ text: "x".repeat(3_000) })) === undefined) last += 1
     for (let turn = 0; turn < 10; turn++) {
       yield* Effect.sleep("20 millis")
-      expect(journal.status().problem).toMatchObject({ detail: expect.stringContaining("wait to be written through") })
+      expect(journal.status().problem).toMatchObject({ detail: expect.stringContaining("wait for a sync to the disk") })
     }
     disk.hangs = false
     answer()
