@@ -9,15 +9,10 @@ import type { JournalFiles } from "../../src/audit/journal/JournalFiles.ts"
 import type { JournalIdentity } from "../../src/audit/journal/JournalIdentity.ts"
 import type { JournalFrame, JournalReader } from "../../src/audit/journal/JournalReader.ts"
 import { adopt, type OrphanedJournal } from "../../src/audit/journal/OrphanedJournal.ts"
-import * as Left from "./JournalFixtures.ts"
+import { identityOf, trail } from "./JournalFixtures.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
 
-export const identityOf = (source: string, more: Partial<JournalIdentity> = {}): JournalIdentity => ({
-  ...Left.identityOf(source),
-  host: "here",
-  pid: process.pid,
-  ...more
-})
+export { identityOf }
 
 export const journalFolder = Effect.map(temporaryHome, (home) => Path.join(home, "journal"))
 
@@ -58,7 +53,7 @@ export const takeOver = (path: string, options: { readonly files?: JournalFiles;
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const room = DiskQuota.make(2 ** 30)
-    const outcome = yield* adopt(path, { trail: options.trail ?? Left.trail, room, files: options.files }).pipe(
+    const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
       Scope.extend(scope)
     )
     return { outcome, room, leave: Scope.close(scope, Exit.void) }
