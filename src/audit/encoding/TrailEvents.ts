@@ -2,12 +2,12 @@ import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import type { AuditId } from "./AuditId.ts"
 
 /**
- * What a receipt says is missing from the trail, of the events that one source numbered.
+ * The events of a source that a receipt reports as missing from the trail.
  *
- * - `shed`: answered without a record, since nothing could take them (`AUDIT_ON_FULL=shed`).
- * - `gap`: recorded, and nowhere now.
- * - `quarantined`: their records in the journal were damaged; the bytes are kept beside it.
- * - `tail`: whether any were numbered after `after` is unknown.
+ * - `shed`: answered without a record, because the trail was full (`AUDIT_ON_FULL=shed`).
+ * - `gap`: recorded, but in neither the table nor the dead letters.
+ * - `quarantined`: their records in the journal were damaged; the bytes are kept in the quarantine.
+ * - `tail`: it is unknown whether any were recorded after the number `after`.
  */
 export type Loss =
   | {
@@ -16,7 +16,7 @@ export type Loss =
       /** Both ends included. */
       readonly from: number
       readonly to: number
-      /** Of the numbers between them; others may have rows. */
+      /** How many of the numbers are missing; the others may have rows. */
       readonly count: number
     }
   | {
@@ -47,7 +47,7 @@ const reasonOf = (loss: Loss): string => {
   }
 }
 
-/** The event that says in the trail what is missing from it. A tail has neither an end nor a count: both are null. */
+/** Makes the event that reports a loss in the trail. A tail has neither an end nor a count: both are null. */
 export const lossReceipt = (loss: Loss): AuditEvent => ({
   action: receiptAction,
   resource: receiptResource(loss.source),
@@ -65,10 +65,7 @@ export const lossReceipt = (loss: Loss): AuditEvent => ({
   }
 })
 
-/**
- * The event that follows another whose answer was not given after all: the first one's decision reached nobody. `why` says
- * what came between.
- */
+/** Makes the event that follows an event whose answer was not given after all: its decision had no effect. `why` is the cause. */
 export const withdrawal = (event: AuditEvent, auditId: AuditId, why: string): AuditEvent => ({
   action: event.action,
   resource: event.resource,

@@ -18,8 +18,8 @@ import type { JournalInUse, JournalUnusable } from "../journal/Journal.ts"
 import type { AuditLedger } from "../sources/AuditLedger.ts"
 import { AuditStore } from "../store/AuditStore.ts"
 
-/** A gatekeeper that is there answers sooner; for one that is not, nobody's port waits. */
-const firstLook = "2 seconds"
+/** A running gatekeeper answers sooner; the ports of this process do not wait longer for an absent one. */
+const firstAttempt = "2 seconds"
 
 const unopened = (options: AuditLogOptions, since: number, reason: string): AuditStatus => ({
   mode: durabilitiesText(options.durability),
@@ -39,8 +39,8 @@ const unopened = (options: AuditLogOptions, since: number, reason: string): Audi
 })
 
 /**
- * An `AuditLog` whose store is elsewhere, and may come later than this process: a journal names its trail, and only the store
- * knows which that is. Until it has said so nothing is taken (`waiting`), hence nothing decided; from then on it may go away.
+ * An `AuditLog` whose store is in another process, which may start later. A journal names its trail, and only the store knows
+ * the trail's id. Until the store answers once, no event is accepted (`waiting`) and nothing is decided.
  */
 export const layer = (
   options: AuditLogOptions
@@ -54,10 +54,10 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   let opened: typeof AuditLog.Service | undefined
   let problem = "it has not answered yet"
 
-  // Before whoever opens it is forked, so that it is closed after that one has ended.
+  // Acquired before the fiber that opens the trail is forked, so that it closes after that fiber has ended.
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
   const open = Scope.fork(scope, ExecutionStrategy.sequential).pipe(
-    // What an attempt that failed has taken it gives back, before the next.
+    // A failed attempt releases its resources before the next attempt.
     Effect.flatMap((own) =>
       Layer.buildWithScope(AuditLog.layer(options), own).pipe(
         Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
@@ -71,35 +71,35 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     )
   )
 
-  const tell = (reason: string) =>
+  const logWaiting = (reason: string) =>
     Effect.suspend(() => {
       if (reason === problem) return Effect.void
       problem = reason
       return Effect.logWarning(
-        `The audit trail is kept by the gatekeeper, and it is waited for: ${reason}. Until then nothing is decided here.`
+        `The audit trail is kept by the gatekeeper, which does not answer yet: ${reason}. Until it does, nothing is decided here.`
       )
     })
 
-  const known = yield* store.trail.pipe(Effect.disconnect, Effect.timeout(firstLook), Effect.either)
+  const known = yield* store.trail.pipe(Effect.disconnect, Effect.timeout(firstAttempt), Effect.either)
   if (Either.isRight(known)) yield* open
   else {
-    yield* tell(known.left.message)
-    const insist = store.trail.pipe(
+    yield* logWaiting(known.left.message)
+    const retryForever = store.trail.pipe(
       Effect.zipRight(open),
-      // Whoever ends for good here leaves a process that refuses everything and says nothing.
+      // A defect must not end the attempts: the process would refuse everything and log nothing.
       Effect.catchAllDefect((defect) => Effect.fail({ message: String(defect) })),
-      Effect.tapError(({ message }) => tell(message)),
+      Effect.tapError(({ message }) => logWaiting(message)),
       Effect.retry(Schedule.spaced("1 second")),
       Effect.ignore,
-      Effect.zipRight(Effect.logInfo("The gatekeeper is there: the audit trail is open."))
+      Effect.zipRight(Effect.logInfo("The gatekeeper answers: the audit trail is open."))
     )
-    yield* Effect.forkScoped(insist)
+    yield* Effect.forkScoped(retryForever)
   }
 
   const waiting = Effect.suspend(() => Effect.fail(new AuditUnavailable({ reason: "waiting", detail: problem })))
   return AuditLog.of({
     record: (event) => Effect.suspend(() => opened?.record(event) ?? waiting),
-    // What was not taken need not be withdrawn.
+    // An event that was not accepted needs no withdrawal.
     withdraw: (event, id, why) => Effect.suspend(() => opened?.withdraw(event, id, why) ?? Effect.void),
     accepting: Effect.suspend(() => opened?.accepting ?? Effect.succeed(false)),
     status: Effect.suspend(() => opened?.status ?? Effect.succeed(unopened(options, since, problem)))
