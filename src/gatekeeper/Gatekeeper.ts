@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import { auditLogOptions } from "../audit/AuditLogOptions.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
@@ -54,12 +54,10 @@ const server = Layer.unwrapEffect(
   })
 )
 
-/** The trail of this process, on the gatekeeper's own tables. The schema is migrated first. */
-export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
-    Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-    Layer.provide(Migrator.layer("gatekeeper"))
-  )
+/** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
+export const trail = Layer.unwrapEffect(
+  Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings)))
+).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(Migrator.layer("gatekeeper")))
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema is migrated before its port opens. It needs a trail, so the trail

@@ -159,7 +159,7 @@ export const evaluations = HttpApiEndpoint.post("evaluations", "/access/v1/evalu
 export const configuration = HttpApiEndpoint.get("configuration", "/.well-known/authzen-configuration")
   .addSuccess(Configuration)
   .annotate(OpenApi.Summary, "AuthZEN: where the endpoints are")
-  .annotate(OpenApi.Description, "OpenID AuthZEN 1.0: where the endpoints are. Nobody is asked who they are.")
+  .annotate(OpenApi.Description, "OpenID AuthZEN 1.0: where the endpoints are. Needs no token.")
 
 class AuthZenGroup extends HttpApiGroup.make("authzen")
   .add(evaluation)
