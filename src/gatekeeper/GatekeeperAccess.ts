@@ -27,11 +27,11 @@ export const trailRefusal = ({ message }: AuditUnavailable) => new Refusal({ cod
 export const refusalOf = (outcome: RefusedOutcome, requestId: string, isTooLarge = false) =>
   new Refusal(refusalAnswer(outcome, requestId, isTooLarge))
 
-/** The answer of a failure is given where its status is not 503: the caller is told what is wrong with the request. */
+/** A failure with another status than 503 is an answer to the request, so its permission stays recorded. */
 const isAnswer = (cause: Cause.Cause<Failure>): boolean =>
   Option.exists(Cause.failureOption(cause), ({ code }) => statusOf(code) !== 503)
 
-/** A reading of the trail is recorded with its query, as it came. */
+/** A request that reads the trail is recorded with its raw query. */
 const metadataOf = ({ metadata, request, resource }: Question) =>
   resource.startsWith("audit/") ? { query: searchOf(request.url) } : metadata
 

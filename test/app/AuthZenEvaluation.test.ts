@@ -28,7 +28,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         true
       ],
       [
-        "more properties are taken",
+        "more properties are accepted",
         {
           subject: { ...user("alice"), properties: { department: "Sales", role: "manager" } },
           action: { name: "read", properties: { method: "GET" } },
@@ -73,7 +73,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         true
       ],
       [
-        "a subject that nobody knows",
+        "a subject that the policy does not map",
         { subject: user("mallory"), action: { name: "read" }, resource: record("record-1") },
         false
       ]
@@ -89,7 +89,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       )
     }
 
-    it.effect("has a row for who asked and one for whom it is about, which says who asked", () =>
+    it.effect("has a row for the caller and one for the subject, which names the caller", () =>
       Effect.gen(function* () {
         const answer = yield* ask(
           one,
@@ -97,7 +97,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
             subject: { ...user("alice"), properties: { role: "x" } },
             action: { name: "write" },
             resource: record("record-2", { status: "archived" }),
-            context: { asked_by: "somebody else" }
+            context: { asked_by: "another program" }
           },
           { "x-request-id": "bfe9eb29-ab87-4ca3-be83-a1d5d8305716" }
         )
@@ -118,7 +118,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
           result: "DENIED",
           metadata: {
             asked_by: "Enforcer",
-            context: { asked_by: "somebody else" },
+            context: { asked_by: "another program" },
             properties: { subject: { role: "x" }, resource: { status: "archived" } },
             subject_type: "user"
           }
@@ -145,7 +145,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       ["a type that would add a segment", { ...whole, resource: { type: "record/active", id: "record-1" } }],
       ["an id that leaves its folder", { ...whole, resource: record("../../secret") }],
       ["a subject over its length", { ...whole, subject: user("a".repeat(101)) }],
-      ["the subject that stands for nobody", { ...whole, subject: user("anonymous") }],
+      ["the anonymous ghost as the subject", { ...whole, subject: user("anonymous") }],
       ["a list", []],
       ["half of a body", '{"subject": {'],
       ["an empty body", ""]
@@ -171,7 +171,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       )
     }
 
-    it.effect("asks for JSON by its content type", () =>
+    it.effect("requires the content type of JSON", () =>
       Effect.gen(function* () {
         const answer = yield* ask(one, whole, { "content-type": "text/plain" })
         expect(answer.status).toBe(400)
@@ -179,7 +179,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       })
     )
 
-    it.effect("answers whom the policy does not let ask with 403, and whom nobody knows with 401", () =>
+    it.effect("answers a caller without the permission to ask with 403, and an unauthenticated caller with 401", () =>
       Effect.gen(function* () {
         const { gatekeeper } = yield* Gravitas
         const denied = yield* askAs("Scout")(one, whole)
@@ -195,7 +195,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       })
     )
 
-    it.effect("tells where its endpoints are, and believes no Host header about it", () =>
+    it.effect("returns the URLs of its endpoints, and ignores the Host header", () =>
       Effect.gen(function* () {
         const { gatekeeper } = yield* Gravitas
         const answer = yield* request(`${gatekeeper}/.well-known/authzen-configuration`)

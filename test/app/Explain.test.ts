@@ -7,7 +7,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
   timeout: "60 seconds",
   excludeTestServices: true
 })("POST /explain", (it) => {
-  it.effect("tells the caller every rule of its groups, and why each does or does not match", () =>
+  it.effect("returns every rule of the caller's groups, and why each does or does not match", () =>
     Effect.gen(function* () {
       const question = { action: "execute", resource: "shells/l3/large" }
       const answer = yield* call("POST", "/explain", "Scout", question)
@@ -45,7 +45,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
     })
   )
 
-  it.effect("tells of another to whom the policy lets read it, and to nobody else", () =>
+  it.effect("explains another ghost only to a caller that may read the policy", () =>
     Effect.gen(function* () {
       const question = { action: "read", resource: "vaults/a", ghost_id: "Librarian" }
       const denied = yield* call("POST", "/explain", "Scout", question)
@@ -61,7 +61,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
     })
   )
 
-  it.effect("records what it cannot understand, and who is nobody", () =>
+  it.effect("records a malformed and an unauthenticated request", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       for (const body of [{}, { resource: "a", ghost_id: 7 }, { resource: "a", ghost_id: "g".repeat(101) }, "{"]) {

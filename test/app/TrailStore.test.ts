@@ -9,7 +9,7 @@ import { freshDatabase } from "../support/TestDatabase.ts"
 
 describe("POST /audit/store", () => {
   it.scopedLive(
-    "lets nobody write, sign off or live for a source of another, and says so",
+    "refuses to write, sign off or send heartbeats for the source of another ghost, and alerts",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase

@@ -32,7 +32,7 @@ const ghostsText = (ghosts: ReadonlyArray<string>): string =>
 
 const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =>
   [
-    visible(`${file} is good: policy ${policy.version}`),
+    visible(`${file} is valid: policy ${policy.version}`),
     "",
     renderTable(
       ["group", "allow", "deny", "ghosts"],
@@ -40,7 +40,7 @@ const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =
         { text: group },
         { text: String(allow) },
         { text: String(deny), ...(deny > 0 ? { tone: "bad" as const } : {}) },
-        ghosts.length === 0 ? { text: "nobody", tone: "warn" } : { text: ghostsText(ghosts) }
+        ghosts.length === 0 ? { text: "none", tone: "warn" } : { text: ghostsText(ghosts) }
       ]),
       colours
     )

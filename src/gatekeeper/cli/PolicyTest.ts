@@ -13,7 +13,7 @@ interface Given {
   readonly noColor: boolean
 }
 
-/** A case, and what the policy says to it. */
+/** A case, and the decision of the policy about it. */
 export interface CaseResult extends Case {
   readonly decided: "allow" | "deny"
   /** `group#number`; null where no rule matched. */
@@ -28,7 +28,7 @@ interface PolicyTestResult {
   readonly tried: ReadonlyArray<CaseResult>
 }
 
-/** Asks the policy what a case asks. */
+/** Decides a case by the policy. */
 export const runCase = (policy: Policy, one: Case): CaseResult => {
   const { allowed, matched, reason } = decide(policy, one)
   const decided = allowed ? "allow" : "deny"
@@ -66,7 +66,7 @@ const render = (tested: PolicyTestResult, colours: boolean): string =>
     visible(`${counted(tested, failedOf(tested).length)} by policy ${tested.policy.version}`)
   ].join("\n")
 
-/** Null when the policy decides all as expected. */
+/** Returns null when every decision is as expected. */
 const verdict = (tested: PolicyTestResult): Verdict | null => {
   const failed = failedOf(tested)
   if (failed.length === 0) return null

@@ -1,17 +1,17 @@
 import type { Decision } from "../../domain/Decision.ts"
 import { appliesTo, decide, matchesAction, type Policy, type PolicyQuestion, type Rule, rulesOf } from "./Policy.ts"
 
-/** A rule of the asked ghost's groups, and what it has to say to the question. */
+/** A rule of the subject's groups, and why it does or does not match the question. */
 export interface RuleExplanation extends Rule {
   readonly matches: boolean
-  /** The one that the decision stands on. */
+  /** Whether this rule made the decision. */
   readonly decides: boolean
   readonly why: string
 }
 
 export interface Explanation {
   readonly decision: Decision
-  /** In the order in which they decide; all of them, those after the deciding one too. */
+  /** All rules in the order in which they decide, also those after the deciding one. */
   readonly rules: ReadonlyArray<RuleExplanation>
 }
 
@@ -34,7 +34,7 @@ const mismatch = ({ permission }: Rule, { action, resource }: PolicyQuestion): s
   return problems.length === 0 ? undefined : problems.join("; ")
 }
 
-/** Why a ghost may or may not, rule by rule. */
+/** Explains a decision rule by rule. */
 export const explain = (policy: Policy, question: PolicyQuestion): Explanation => {
   const decision = decide(policy, question)
   const { allowed, matched } = decision

@@ -10,16 +10,16 @@ import {
   undecidedReason
 } from "./Policy.ts"
 
-/** Of one pattern and action: the first rule of each group. A later one of the same group never decides. */
+/** The first rule of each group, for one pattern and action. A later rule of the same group never decides. */
 type RulesByGroup = Map<string, Rule>
 
-/** The rules of one pattern, by action; `*` is an action like the others here. */
+/** The rules of one pattern, by action. The action `*` has its own entry. */
 interface PatternRules {
   readonly deny: Map<string, RulesByGroup>
   readonly allow: Map<string, RulesByGroup>
 }
 
-/** A place in the tree of patterns, one level for each segment. */
+/** A node of the tree of patterns, one level for each segment. */
 interface PathNode {
   readonly children: Map<string, PathNode>
   /** Rules whose resource is this path. */
@@ -30,12 +30,12 @@ interface PathNode {
 
 interface GhostGroups {
   readonly groups: ReadonlyArray<string>
-  /** The place of each group among the ghost's. */
+  /** The position of each group in the ghost's list. */
   readonly rank: ReadonlyMap<string, number>
   readonly undecided: Decision
 }
 
-/** Answers what `decide` of Policy.ts answers, in a time that does not depend on how many rules there are. */
+/** Decides as `decide` of Policy.ts does, in a time that does not depend on the number of rules. */
 export interface PolicyIndex {
   readonly decide: (question: PolicyQuestion) => Decision
 }
@@ -72,9 +72,9 @@ const ghostGroups = (groups: ReadonlyArray<string>): GhostGroups => {
   return { groups, rank, undecided: { allowed: false, groups, matched: null, reason: undecidedReason(groups) } }
 }
 
-const nobody = ghostGroups(noGroups)
+const unmapped = ghostGroups(noGroups)
 
-/** The rules that stand on the way to `resource`, in no order. */
+/** The rules of all patterns that match `resource`, unordered. */
 const rulesOnPath = (root: PathNode, all: PatternRules, resource: string): ReadonlyArray<PatternRules> => {
   const found = [all]
   let node = root
@@ -87,7 +87,7 @@ const rulesOnPath = (root: PathNode, all: PatternRules, resource: string): Reado
       found.push(child.here)
       return found
     }
-    // `a/*` is what lies below `a`: `a/` has nothing there.
+    // `a/*` matches what lies below `a`; `a/` itself does not.
     if (slash + 1 < resource.length) found.push(child.below)
     node = child
     start = slash + 1
@@ -100,7 +100,7 @@ const isBefore = (one: Rule, other: Rule | undefined, rank: ReadonlyMap<string, 
   return difference === 0 ? one.rule < other.rule : difference < 0
 }
 
-/** The first in the ghost's order. Looks through the groups of the rules or through those of the ghost, whichever are fewer. */
+/** The first rule in the order of the ghost's groups. Iterates over the rules or over the groups, whichever are fewer. */
 const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: GhostGroups, best: Rule | undefined) => {
   if (byGroup === undefined) return best
   let first = best
@@ -115,7 +115,7 @@ const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: GhostGroup
   return first
 }
 
-/** Made once for a policy: a tree of the patterns' segments, so that a question meets only the patterns that fit its resource. */
+/** Builds the tree of a policy's patterns, once for each policy. A question meets only the patterns on its resource's path. */
 export const indexPolicy = (policy: Policy): PolicyIndex => {
   const root = emptyNode()
   const all = emptyRules()
@@ -127,11 +127,11 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
       }
     }
   }
-  const standings = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, ghostGroups(groups)]))
+  const groupsByGhost = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, ghostGroups(groups)]))
   return {
     decide: ({ action, ghostId, resource }) => {
-      const standing = standings.get(ghostId) ?? nobody
-      if (standing.groups.length === 0) return standing.undecided
+      const own = groupsByGhost.get(ghostId) ?? unmapped
+      if (own.groups.length === 0) return own.undecided
       const found = rulesOnPath(root, all, resource)
       const [, plain] = spellings(resource)
       const denying = plain === undefined ? found : [...found, ...rulesOnPath(root, all, plain)]
@@ -139,13 +139,13 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
         let first: Rule | undefined
         for (const rules of effect === "deny" ? denying : found) {
           if (rules[effect].size === 0) continue
-          first = firstOf(rules[effect].get(action), standing, first)
-          // An action that is `*` asks for what `*` alone allows, and has been looked for.
-          if (action !== "*") first = firstOf(rules[effect].get("*"), standing, first)
+          first = firstOf(rules[effect].get(action), own, first)
+          // The rules of the action `*` were looked up above where the question's action is `*`.
+          if (action !== "*") first = firstOf(rules[effect].get("*"), own, first)
         }
-        if (first !== undefined) return decidedBy(first, standing.groups)
+        if (first !== undefined) return decidedBy(first, own.groups)
       }
-      return standing.undecided
+      return own.undecided
     }
   }
 }

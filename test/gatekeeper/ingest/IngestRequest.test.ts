@@ -27,7 +27,7 @@ describe("a body", () => {
     [{ events: [] }, "empty"],
     [{ events: Array.from({ length: 1_001 }, () => event) }, "at most 1000"],
     [{ events: [event], source: "a" }, "unknown field"]
-  ])("%j is no batch", (body, problem) => {
+  ])("%j is not a batch", (body, problem) => {
     expect(Either.getOrThrow(Either.flip(parse(body, "")))).toContain(problem)
   })
 })
@@ -83,7 +83,7 @@ describe("an event", () => {
     expect(Either.getOrThrow(eventOf(event)).event.result).toBe("REPORTED")
   })
 
-  it("that is longer than a row is no problem: it is cut and marked as every other", () => {
+  it("that is longer than a row is valid: the trail cuts and marks it", () => {
     expect(Either.isRight(eventOf({ ...event, resource: "x".repeat(10_000), reason: "a\0b" }))).toBe(true)
   })
 
