@@ -61,7 +61,7 @@ export const ValidateRequest = Schema.Struct({
   metadata: Schema.optionalWith(Metadata, { nullable: true })
 }).annotations({ examples: [{ action: "read", resource: "vaults/public", metadata: { shell_id: "gemma2:27b" } }] })
 
-/** The ghost that a question is about; left out for the caller itself. */
+/** The ghost that a question is about, by default the caller. */
 export const SubjectName = Schema.optionalWith(AccessText("ghost_id", "another than the caller"), { nullable: true })
 
 /** The answer to an allowed request. `audit_id` is the id of its row in the trail. */
@@ -75,7 +75,7 @@ export const ValidateAnswer = Schema.Struct({
   policy_version: Schema.String
 }).annotations({ description: "It is allowed." })
 
-/** Of `error` in a denial, beside its usual fields: the rule that denied, if one did, and the policy. */
+/** Further fields of `error` in a denial: the rule that denied, where one did, and the policy's version. */
 export const deniedBy = {
   matched: Schema.optional(Schema.NullOr(Matched)),
   policy_version: Schema.optional(Schema.String)

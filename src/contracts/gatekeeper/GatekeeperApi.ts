@@ -153,7 +153,7 @@ export const evaluations = HttpApiEndpoint.post("evaluations", "/access/v1/evalu
   .annotate(OpenApi.Summary, "AuthZEN: several questions at once")
   .annotate(
     OpenApi.Description,
-    "OpenID AuthZEN 1.0: several evaluations at once, each with its row. What is said beside `evaluations` stands for what one of them leaves out."
+    "OpenID AuthZEN 1.0: several evaluations at once, each with its row. An evaluation may leave out what the request says beside `evaluations`."
   )
 
 export const configuration = HttpApiEndpoint.get("configuration", "/.well-known/authzen-configuration")
@@ -165,12 +165,12 @@ class AuthZenGroup extends HttpApiGroup.make("authzen")
   .add(evaluation)
   .add(evaluations)
   .add(configuration)
-  .annotate(OpenApi.Description, "The same decisions, asked as OpenID AuthZEN 1.0 has it.") {}
+  .annotate(OpenApi.Description, "The same decisions, by the protocol OpenID AuthZEN 1.0.") {}
 
 const StoreAnswer = Schema.Struct({
   value: Schema.optional(Schema.Unknown),
   failure: Schema.optional(Schema.Unknown)
-}).annotations({ description: "What the store answered." })
+}).annotations({ description: "The answer of the store." })
 
 export const record = HttpApiEndpoint.post("record", "/audit/events")
   .setPayload(IngestBody)
@@ -210,7 +210,7 @@ export const store = HttpApiEndpoint.post("store", "/audit/store/:operation")
 class IngestGroup extends HttpApiGroup.make("ingest")
   .add(record)
   .add(store)
-  .annotate(OpenApi.Description, "What others record.") {}
+  .annotate(OpenApi.Description, "Events that other programs record.") {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)

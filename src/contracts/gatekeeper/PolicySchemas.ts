@@ -21,7 +21,7 @@ export const PolicyView = Schema.Struct({
   }),
   ghost_mappings: Lists,
   resource_paths: Lists,
-  /** The file as it is now, where it was refused; null where it is what decides. */
+  /** The present file, where it was refused; null where it is the policy in force. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
   audit_id: Schema.String
 }).annotations({ description: "The policy that decides." })
@@ -33,7 +33,7 @@ export const ReloadAnswer = Schema.Struct({
   audit_id: Schema.String
 }).annotations({ description: "The policy that decides from now on." })
 
-/** Of `error`, beside its usual fields. */
+/** Further fields of `error`. */
 export const policyProblems = { problems: Schema.Array(FileProblem), policy_version: Schema.String }
 
 export const ExplainRequest = Schema.Struct({
@@ -61,4 +61,4 @@ export const ExplainAnswer = Schema.Struct({
   policy_version: Schema.String,
   rules: Schema.Array(RuleView),
   audit_id: Schema.String
-}).annotations({ description: "What would be decided, and every rule that was considered." })
+}).annotations({ description: "The decision that `/validate` would make, and every rule that was considered." })

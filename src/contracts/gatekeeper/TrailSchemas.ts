@@ -3,7 +3,7 @@ import { AuditResult } from "../../domain/AuditEvent.ts"
 import { AuditStatus } from "../AuditStatus.ts"
 import { Instant, Limit, OneOf, Parameter, RowId } from "../Query.ts"
 
-/** A row of the trail, as it is read. */
+/** A row of the trail. */
 const EventRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,
@@ -55,23 +55,23 @@ const PipelineSource = Schema.Struct({
   seen_at: Schema.NullOr(Schema.String),
   signed_off_at: Schema.NullOr(Schema.String),
   tail_unknown_after: Schema.NullOr(Schema.Number),
-  /** Each number up to this was looked for in the table and the dead letters. */
+  /** Numbers up to this one were searched for in the table and the dead letters. */
   checked_seq: Schema.Number,
   offered: Schema.Number,
   committed: Schema.Number,
   pending: Schema.Number,
-  /** Without those that were replayed. */
+  /** Dead letters that were not replayed. */
   dead_lettered: Schema.Number,
   quarantined: Schema.Number,
   refused: Schema.Number,
   shed: Schema.Number,
   lost: Schema.Number,
   unaccounted: Schema.Number,
-  /** False where an older program wrote, which does not count. */
+  /** False where an older program wrote, which does not count its events. */
   counted: Schema.Boolean
 })
 
-/** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
+/** Where the events of the trail are. While the database is unreachable, `problem` says why and only `process` is known. */
 export const PipelineReport = Schema.Struct({
   trail: Schema.NullOr(Schema.String),
   process: AuditStatus,

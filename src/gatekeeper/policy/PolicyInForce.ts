@@ -47,6 +47,30 @@ export interface ReloadRequester {
 /** How often the file's status is read. The file is read when two checks see the same change, so that it is not half written. */
 const checkInterval = Duration.millis(500)
 
+/** Reads the policy file: its status, which changes with its content, and its policy. */
+const fileReader = (file: string) =>
+  Effect.map(FileSystem.FileSystem, (files) => {
+    /** Identifies the file's content without reading it; null where there is no file. Follows links: a ConfigMap swaps one. */
+    const status = files.stat(file).pipe(
+      Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
+      Effect.orElseSucceed(() => null)
+    )
+
+    const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
+      Effect.flatMap(parseInTurns(text, file), (policy) =>
+        Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
+      )
+    /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
+    let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined
+    const read = Effect.gen(function* () {
+      const text = yield* readPolicyFile(file)
+      const version = versionOf(text)
+      if (last?.version !== version) last = { version, parsed: yield* Effect.either(parse(text)) }
+      return yield* last.parsed
+    }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+    return { status, read }
+  })
+
 /** The policy that decides now: the last valid version of its file. */
 export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   PolicyInForce,
@@ -63,7 +87,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
     PolicyInForce,
     Effect.gen(function* () {
       const { accessPolicyPath: file } = yield* Settings
-      const files = yield* FileSystem.FileSystem
+      const { read, status } = yield* fileReader(file)
       const trail = yield* AuditLog
       const oneReload = yield* Effect.makeSemaphore(1)
       const refused = yield* Ref.make<RefusedReload | null>(null)
@@ -82,35 +106,16 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           })
         )
 
-      /** Identifies the file's content without reading it; null where there is no file. Follows links: a ConfigMap swaps one. */
-      const fileStatus = files.stat(file).pipe(
-        Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
-        Effect.orElseSucceed(() => null)
-      )
-
-      const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
-        Effect.flatMap(parseInTurns(text, file), (policy) =>
-          Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
-        )
-      /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
-      let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined
-      const read = Effect.gen(function* () {
-        const text = yield* readPolicyFile(file)
-        const version = versionOf(text)
-        if (last?.version !== version) last = { version, parsed: yield* Effect.either(parse(text)) }
-        return yield* last.parsed
-      }).pipe(Effect.provideService(FileSystem.FileSystem, files))
-
       const snapshotOf = (indexed: IndexedPolicy): Effect.Effect<PolicySnapshot> =>
         Effect.map(DateTime.now, (loadedAt) => ({ ...indexed, loadedAt }))
 
       /** The status of the file before it was last read. */
-      let seen = yield* fileStatus
+      let seen = yield* status
       const current = yield* Ref.make(yield* Effect.flatMap(read, snapshotOf))
 
       const reload = (requester: ReloadRequester | null) =>
         Effect.gen(function* () {
-          const now = yield* fileStatus
+          const now = yield* status
           const before = (yield* Ref.get(current)).policy.version
           const parsed = yield* Effect.either(read)
           if (Either.isLeft(parsed)) {
@@ -144,7 +149,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
 
       let pending: string | null | undefined
       const follow = Effect.gen(function* () {
-        const now = yield* fileStatus
+        const now = yield* status
         if (now === seen) {
           pending = undefined
           return
@@ -158,7 +163,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       }).pipe(
         Effect.catchTag("AuditUnavailable", () => Effect.void),
         Effect.sandbox,
-        Effect.catchAll((cause) => Effect.logError("The policy file could not be looked at", cause))
+        Effect.catchAll((cause) => Effect.logError("The policy file could not be checked", cause))
       )
       yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(checkInterval)))
 
