@@ -47,6 +47,12 @@ export interface ReloadRequester {
 /** How often the file's status is read. The file is read when two checks see the same change, so that it is not half written. */
 const checkInterval = Duration.millis(500)
 
+const countOf = (problems: ReadonlyArray<FileProblem>): string => {
+  const [first] = problems
+  const where = first === undefined ? "" : `, the first in line ${first.line}, column ${first.column}`
+  return `${problems.length} problem${problems.length === 1 ? "" : "s"}${where}`
+}
+
 /** Reads the policy file: its status, which changes with its content, and its policy. */
 const fileReader = (file: string) =>
   Effect.map(FileSystem.FileSystem, (files) => {
@@ -120,10 +126,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           const parsed = yield* Effect.either(read)
           if (Either.isLeft(parsed)) {
             const { problems } = parsed.left
-            const first = problems[0]
-            const where = first === undefined ? "" : `, the first in line ${first.line}, column ${first.column}`
-            const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`
-            yield* record("INVALID", `policy ${before} stays: the file has ${count}${where}`, requester)
+            yield* record("INVALID", `policy ${before} stays: the file has ${countOf(problems)}`, requester)
             yield* Ref.set(refused, { at: yield* DateTime.now, problems })
             seen = now
             yield* Effect.logError(`Policy ${before} stays in force. ${parsed.left.message}`)
@@ -131,11 +134,8 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           }
           const after = parsed.right.policy.version
           if (after !== before || requester !== null) {
-            yield* record(
-              "ALLOWED",
-              after === before ? `policy ${before} stays` : `policy ${before} -> ${after}`,
-              requester
-            )
+            const reason = after === before ? `policy ${before} stays` : `policy ${before} -> ${after}`
+            yield* record("ALLOWED", reason, requester)
           }
           yield* Ref.set(refused, null)
           seen = now

@@ -27,6 +27,14 @@ export interface RemoteKeys {
 /** Milliseconds after a failed fetch in which no request starts another. */
 const failurePause = 1_000
 
+const keyUnknown = (thrown: unknown): KeyUnknown =>
+  new KeyUnknown({
+    reason:
+      thrown instanceof errors.JWKSMultipleMatchingKeys
+        ? "more than one of the issuer's keys fits the token; it must name one (kid)"
+        : "the issuer has no such key as the token's"
+  })
+
 /** Fetches the keys at once, in the background, and again at each interval, until the scope ends. */
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -76,17 +84,7 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
       Effect.suspend((): Effect.Effect<CryptoKey, KeyUnknown | KeysUnavailable> => {
         const set = keys?.find
         if (set === undefined) return Effect.fail(unavailable())
-        return Effect.tryPromise({
-          try: () => set(header),
-          catch: (thrown) => {
-            if (thrown instanceof errors.JWKSMultipleMatchingKeys) {
-              return new KeyUnknown({
-                reason: "more than one of the issuer's keys fits the token; it must name one (kid)"
-              })
-            }
-            return new KeyUnknown({ reason: "the issuer has no such key as the token's" })
-          }
-        })
+        return Effect.tryPromise({ try: () => set(header), catch: keyUnknown })
       })
 
     return {
