@@ -17,8 +17,8 @@ import { unambiguous } from "../platform/cli/Flags.ts"
 import { groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
+import * as AllSettings from "./AllSettings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
 import type { ProgramLocation } from "./ProgramLocation.ts"
@@ -47,7 +47,7 @@ const services = Args.text({ name: "service" }).pipe(
 const serving = Effect.promise(() => import("./Serve.ts"))
 
 /** Read where a command needs them, so that `--help` works whatever the environment says. */
-const settings = Layer.provide(Settings.layer, dotEnv(".env"))
+const settings = Layer.provide(AllSettings.layer, dotEnv(".env"))
 
 const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
 

@@ -7,8 +7,7 @@ import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { locationOf } from "../clients/ServiceUrl.ts"
 import type { ServiceName } from "../domain/Service.ts"
-import { ServiceToken } from "../platform/config/ServiceToken.ts"
-import { Settings } from "../platform/config/Settings.ts"
+import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
 
 /**
  * The ghost of a process without the gatekeeper: that of the first of its services. It owns the sources that it registers, so
@@ -20,11 +19,10 @@ export const ghostOf = (services: ReadonlyArray<ServiceName>): string => `servic
 export const layer = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      const settings = yield* Settings
       const location = yield* locationOf("gatekeeper")
       const token = yield* ServiceToken
       const options = { location, token }
-      return LateAuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
+      return LateAuditLog.layer(yield* auditLogOptions(onUnwritten)).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditLedger.layer(options)])
       )
     })

@@ -12,13 +12,14 @@ import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
+import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
+import { sharedAlgorithm, TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { Tokens } from "../gatekeeper/tokens/Tokens.ts"
 import { SigningKeys } from "../guardian/certificates/SigningKeys.ts"
 import * as Guardian from "../guardian/Guardian.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { sharedAlgorithm } from "../platform/config/TokenSettings.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
@@ -72,12 +73,14 @@ const trailOf = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten)
 const exampleQuestion = (place: ProgramLocation) =>
   Effect.gen(function* () {
     const settings = yield* Settings
-    const question = allowedQuestion(yield* loadPolicy(settings.accessPolicyPath))
+    const jwt = yield* TokenSettings
+    const { accessPolicyPath } = yield* GatekeeperSettings
+    const question = allowedQuestion(yield* loadPolicy(accessPolicyPath))
     if (question === undefined) return undefined
     // Tokens are made elsewhere.
-    if (!settings.jwt.algorithms.includes(sharedAlgorithm)) return undefined
+    if (!jwt.algorithms.includes(sharedAlgorithm)) return undefined
     if (!Logging.isTerminal("stderr")) {
-      const { audience, issuer, secret } = settings.jwt
+      const { audience, issuer, secret } = jwt
       const variables = {
         GRAVITAS_HOME: Path.resolve(settings.home),
         ...(Option.isSome(issuer) ? { JWT_ISSUER: issuer.value } : {}),

@@ -8,9 +8,9 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { monotonicMillis } from "../platform/os/MonotonicClock.ts"
 import { admit, type Breaker, type BreakerOptions, initial, type Outcome, settle } from "./CircuitBreaker.ts"
+import { ClientSettings } from "./ClientSettings.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** What a derived client fails with, beside what its contract declares. */
@@ -79,7 +79,7 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
  */
 export const make = (peer: ServiceName) =>
   Effect.gen(function* () {
-    const { peerTimeout } = yield* Settings
+    const { peerTimeout } = yield* ClientSettings
     let breaker: Breaker = initial
 
     const changed = (before: Breaker, now: Breaker, exit: Exit.Exit<unknown, unknown>) => {

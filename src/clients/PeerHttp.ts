@@ -3,7 +3,7 @@ import * as Undici from "@effect/platform-node/Undici"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Settings } from "../platform/config/Settings.ts"
+import { ClientSettings } from "./ClientSettings.ts"
 
 /** Bytes of an answer: many times what any of the peers' answers has. */
 const maximumAnswerBytes = 256 * 1024
@@ -13,7 +13,7 @@ const connections = 64
 
 const dispatcher = Layer.scoped(
   NodeHttpClient.Dispatcher,
-  Effect.flatMap(Settings, ({ peerTimeout }) =>
+  Effect.flatMap(ClientSettings, ({ peerTimeout }) =>
     Effect.acquireRelease(
       Effect.sync(
         () =>

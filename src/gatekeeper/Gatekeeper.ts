@@ -12,11 +12,11 @@ import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { GatekeeperApi } from "./Api.ts"
+import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { handlers } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { anonymousGhost } from "./tokens/Anonymous.ts"
@@ -28,9 +28,9 @@ const authDisabledWarning =
 
 const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
   Effect.gen(function* () {
-    const { gatekeeper } = yield* Settings
+    const { authDisabled } = yield* GatekeeperSettings
     const trail = yield* AuditLog
-    if (gatekeeper.authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
+    if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
     const state = yield* schemaProbe(version)
     return Effect.gen(function* () {
       const now = yield* state
@@ -39,7 +39,7 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
         ...now,
         // It decides without its database for as long as the trail takes the events: no balancer need send them elsewhere.
         canAnswer: audit.accepting,
-        ...(gatekeeper.authDisabled ? { warnings: [authDisabledWarning] } : {}),
+        ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
         audit: auditView(audit)
       }
     })
@@ -57,7 +57,7 @@ const server = Layer.unwrapEffect(
 
 /** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
 export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
+  Layer.unwrapEffect(Effect.map(auditLogOptions(onUnwritten), AuditLog.layer)).pipe(
     Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
     Layer.provide(Migrator.layer("gatekeeper"))
   )

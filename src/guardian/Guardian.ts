@@ -5,13 +5,13 @@ import { auditView } from "../audit/AuditView.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { GuardianApi } from "./Api.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
+import { GuardianSettings } from "./GuardianSettings.ts"
 import { handlers } from "./Http.ts"
 import { Statistics } from "./Statistics.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
@@ -42,13 +42,13 @@ const makeReport = Effect.gen(function* () {
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { guardian } = yield* Settings
+    const { sessionTimeout } = yield* GuardianSettings
     const version = yield* SchemaVersion.guardian
     const report = yield* makeReport
     return serve("guardian", routesOf(GuardianApi), version.expected).pipe(
-      Layer.provide(handlers(report, guardian.sessionTimeout)),
+      Layer.provide(handlers(report, sessionTimeout)),
       // Below the port, so that it goes on for as long as somebody is answered.
-      Layer.provide(sessionExpiry(guardian.sessionTimeout))
+      Layer.provide(sessionExpiry(sessionTimeout))
     )
   })
 )

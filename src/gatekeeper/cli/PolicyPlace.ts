@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { accessPolicyPath } from "../../platform/config/GatekeeperSettings.ts"
+import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import { FileProblem, problemLines } from "../policy/FileProblem.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"
 

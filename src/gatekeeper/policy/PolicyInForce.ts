@@ -9,8 +9,8 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
-import { Settings } from "../../platform/config/Settings.ts"
 import { turn } from "../../platform/os/EventLoop.ts"
+import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { markAnonymous } from "../tokens/Anonymous.ts"
 import type { FileProblem } from "./FileProblem.ts"
 import type { Policy } from "./Policy.ts"
@@ -62,7 +62,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   static readonly layer = Layer.scoped(
     PolicyInForce,
     Effect.gen(function* () {
-      const { accessPolicyPath: file } = yield* Settings
+      const { accessPolicyPath: file } = yield* GatekeeperSettings
       const files = yield* FileSystem.FileSystem
       const trail = yield* AuditLog
       const oneReload = yield* Effect.makeSemaphore(1)

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import type { Sampler } from "./TelemetrySettings.ts"
+import type { Sampler } from "../config/TelemetrySettings.ts"
 
 /** Digits of the trace id that decide, and how many values they have. */
 const decidingDigits = 8

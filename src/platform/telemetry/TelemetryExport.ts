@@ -15,9 +15,9 @@ import * as Redacted from "effect/Redacted"
 import { appVersion } from "../config/AppVersion.ts"
 import { Settings } from "../config/Settings.ts"
 import { shutdownShares } from "../config/ShutdownShares.ts"
+import type { Signal, TelemetrySettings } from "../config/TelemetrySettings.ts"
 import * as Logging from "./Logging.ts"
 import { sampling } from "./Sampling.ts"
-import type { Signal, TelemetrySettings } from "./TelemetrySettings.ts"
 
 /** Exports at a time. More are not begun but dropped: what waits for a receiver that hangs would fill the memory. */
 const maximumInFlight = 4
