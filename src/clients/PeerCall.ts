@@ -8,15 +8,19 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
-import { monotonicMillis } from "../platform/os/MonotonicClock.ts"
-import { admit, type Breaker, type BreakerOptions, initial, type Outcome, settle } from "./CircuitBreaker.ts"
+import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** What a derived client fails with, beside what its contract declares. */
 export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
 
-const breakerOptions: BreakerOptions = { consecutive: 5, failures: 10, window: 20, openMillis: 1_000 }
+const breakerOptions: CircuitBreaker.BreakerOptions = {
+  consecutive: 5,
+  window: { failures: 10, size: 20 },
+  firstPauseMillis: 1_000,
+  longestPauseMillis: 1_000
+}
 
 const pauseBeforeRetry = Duration.millis(50)
 
@@ -63,7 +67,7 @@ const reasonOf = (failure: CallFailure): string => {
  * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
  * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
  */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
   if (Exit.isSuccess(exit)) return "answered"
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
@@ -80,17 +84,15 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
 export const make = (peer: ServiceName) =>
   Effect.gen(function* () {
     const { peerTimeout } = yield* ClientSettings
-    let breaker: Breaker = initial
+    const breaker = yield* CircuitBreaker.make(breakerOptions)
 
-    const changed = (before: Breaker, now: Breaker, exit: Exit.Exit<unknown, unknown>) => {
-      if (before._tag === "Closed" && now._tag === "Open") {
+    const logTransition = ({ from, to }: CircuitBreaker.Transition, exit: Exit.Exit<unknown, unknown>) => {
+      if (from === "Closed" && to === "Open") {
         const why = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
         const reason = why instanceof PeerUnavailable ? why.reason : "it failed"
         return Effect.logWarning(`${titleOf(peer)} is not asked for a moment: ${reason}`)
       }
-      return before._tag === "HalfOpen" && now._tag === "Closed"
-        ? Effect.logInfo(`${titleOf(peer)} answers again.`)
-        : Effect.void
+      return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
     }
 
     /** `meaning` says of a failure whether it is an answer of the peer or that there is none. */
@@ -98,30 +100,25 @@ export const make = (peer: ServiceName) =>
       effect: Effect.Effect<A, E, R>,
       meaning: (failure: E) => F | PeerUnavailable
     ): Effect.Effect<A, F | PeerUnavailable, R> =>
-      // A probe whose caller left between being let out and being watched would stay out for ever.
+      // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(monotonicMillis, (start) => {
-          const { admitted, next } = admit(breaker, start)
-          breaker = next
-          if (!admitted) return Effect.fail(new PeerUnavailable({ peer, reason: "it failed a moment ago" }))
-          const { epoch } = next
-          return effect.pipe(
-            Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
-            Effect.mapError(meaning),
-            Effect.timeoutFail({
-              duration: peerTimeout,
-              onTimeout: () =>
-                new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
-            }),
-            restore,
-            Effect.onExit((exit) =>
-              Effect.flatMap(monotonicMillis, (now) => {
-                const before = breaker
-                breaker = settle(breaker, epoch, outcomeOf(exit), now, breakerOptions)
-                return changed(before, breaker, exit)
-              })
+        breaker.enter.pipe(
+          Effect.mapError(() => new PeerUnavailable({ peer, reason: "it failed a moment ago" })),
+          Effect.flatMap((settle) =>
+            effect.pipe(
+              Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
+              Effect.mapError(meaning),
+              Effect.timeoutFail({
+                duration: peerTimeout,
+                onTimeout: () =>
+                  new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
+              }),
+              restore,
+              Effect.onExit((exit) =>
+                Effect.flatMap(settle(outcomeOf(exit)), (transition) => logTransition(transition, exit))
+              )
             )
           )
-        })
+        )
       )
   })

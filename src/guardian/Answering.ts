@@ -6,10 +6,10 @@ import * as Schema from "effect/Schema"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { type Authorized, GatekeeperClient, type NotAuthorized } from "../clients/GatekeeperClient.ts"
+import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
 import type { AuditResult } from "../domain/AuditEvent.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
+import { errorResponse } from "../platform/http/ErrorResponse.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import { statusOf } from "./Api.ts"
 import type { NotCertified } from "./certificates/Certification.ts"
 import { resourceProblem } from "./Names.ts"
 import type { DatabaseUnavailable } from "./Store.ts"
@@ -83,7 +83,7 @@ const challenge = (authorization: string | undefined, reason: string): string =>
 
 const notAuthorized = (refusal: NotAuthorized, id: string, authorization: string | undefined) =>
   errorResponse({
-    status: statusOf[refusal.code],
+    status: statusOf(refusal.code),
     code: refusal.code,
     message: refusal.reason,
     requestId: id,
@@ -95,7 +95,7 @@ const notAuthorized = (refusal: NotAuthorized, id: string, authorization: string
 
 const auditUnavailable = (error: AuditUnavailable, id: string) =>
   errorResponse({
-    status: statusOf.audit_unavailable,
+    status: statusOf("audit_unavailable"),
     code: "audit_unavailable",
     message: error.message,
     requestId: id,
@@ -125,7 +125,7 @@ export const answering = Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([
 
     /** Recorded as denied, and answered so. */
     const deny = (
-      code: keyof typeof statusOf,
+      code: ErrorCode,
       message: string,
       resource: string,
       ghostId: string | null,
@@ -133,12 +133,12 @@ export const answering = Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([
     ) =>
       Effect.map(record(result, resource, message, ghostId), (auditId) =>
         errorResponse({
-          status: statusOf[code],
+          status: statusOf(code),
           code,
           message,
           requestId: id,
           auditId,
-          ...(statusOf[code] === 503 ? { headers: retry } : {})
+          ...(statusOf(code) === 503 ? { headers: retry } : {})
         })
       )
 

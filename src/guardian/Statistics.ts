@@ -2,9 +2,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { AgentStatistics } from "../contracts/guardian/GuardianSchemas.ts"
 import { isoOfSeconds } from "./certificates/CertificateRow.ts"
 import { Certificates } from "./certificates/Certificates.ts"
-import type { AgentStatistics } from "./Shapes.ts"
 import { bounded, type DatabaseUnavailable, store } from "./Store.ts"
 
 export interface Counts {

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
@@ -15,7 +16,7 @@ import { wordsOf } from "../writer/Drain.ts"
 import { retryClass } from "../writer/RetryClass.ts"
 import { ingestBatch } from "./IngestBatch.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
-import { type Ingested, keptConflicts } from "./IngestPlan.ts"
+import type { Ingested } from "./IngestPlan.ts"
 
 /** The batch was not written, or nobody heard whether it was: the same batch, sent again, is recorded once. */
 export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {

@@ -1,3 +1,4 @@
+import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import type { Steps } from "../../platform/os/EventLoop.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow } from "../encoding/AuditRow.ts"
@@ -22,9 +23,6 @@ export type Ingested =
       /** Not seen before in what is kept. What is not kept is new each time that it comes: nothing remembers it. */
       readonly isNew: boolean
     }
-
-/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
-export const keptConflicts = 16
 
 export interface IngestContext {
   /** For the source of an identity that has none. */

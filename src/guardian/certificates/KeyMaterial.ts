@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } fr
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { calculateJwkThumbprint } from "jose"
-import type { PublicJwk } from "../Shapes.ts"
+import type { PublicJwk } from "../../contracts/guardian/GuardianSchemas.ts"
 
 export interface VerificationKey {
   /** The key's own thumbprint (RFC 7638), so that no two keys can share an id. */

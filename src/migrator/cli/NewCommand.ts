@@ -14,7 +14,7 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { MigrationsDirectory } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../files/RevisionTemplate.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const modules = fileURLToPath(new URL("../files", import.meta.url))
 
@@ -53,7 +53,7 @@ const title = Args.text({ name: "title" }).pipe(
 const ts = flag("ts").pipe(Options.withDescription("A data revision in TypeScript, for work on rows, instead of SQL."))
 
 export const newCommand = Command.make("new", { ...globalOptions, ts, title }, ({ title, ts, ...inner }) =>
-  Effect.flatMap(given(inner), ({ dryRun, json, noColor, services, sql }) => {
+  Effect.flatMap(commandOptions(inner), ({ dryRun, json, noColor, services, sql }) => {
     const misfit = sql
       ? wrongUsage("new has nothing to render; --sql goes with upgrade and downgrade")
       : services.length === 1

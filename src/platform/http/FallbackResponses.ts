@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorBody.ts"
+import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorResponse.ts"
 import { requestId } from "./RequestId.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 

@@ -1,4 +1,4 @@
-import { meaningOf } from "./ErrorCodes.ts"
+import { meaningOf } from "../../contracts/ErrorCodes.ts"
 
 /** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
 export type Json = Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { keptConflicts } from "../../../src/audit/ingest/IngestPlan.ts"
+import { keptConflicts } from "../../../src/contracts/gatekeeper/IngestSchemas.ts"
 import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "../../support/Ingests.ts"
 import { gatekeeperDatabase, query, withLogs } from "../../support/Trail.ts"
 

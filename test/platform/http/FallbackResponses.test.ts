@@ -4,9 +4,9 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import { openAiFields } from "../../../src/contracts/router/RouterErrors.ts"
 import { answerStrays } from "../../../src/platform/http/FallbackResponses.ts"
 import { routeTable } from "../../../src/platform/http/RouteTable.ts"
-import { openAiFields } from "../../../src/router/Api.ts"
 
 const request = HttpServerRequest.fromWeb(
   new Request("http://localhost/validate", { method: "POST", headers: { "x-request-id": "request-1" } })
