@@ -8,20 +8,21 @@ import { commandLine } from "./Cli.ts"
 import { type ExitStatus, exitCode, exitMessage } from "./ExitStatus.ts"
 import { holdSignals } from "./Signals.ts"
 
-const ending: ExitStatus = { signal: undefined, serving: false, unwritten: 0 }
-
-holdSignals(ending)
-
-commandLine(ending, process.argv).pipe(
-  plainInPipes,
-  Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer]),
-  NodeRuntime.runMain({
-    disableErrorReporting: true,
-    disablePrettyLogger: true,
-    teardown: (exit, onExit) => {
-      const words = exitMessage(exit)
-      if (words !== undefined) process.stderr.write(`${words}\n`)
-      onExit(exitCode(exit, ending))
-    }
-  })
-)
+/** Runs the command line and ends the process. Of what signals and failures do to it, see Signals and ExitStatus. */
+export const run = (): void => {
+  const status: ExitStatus = { signal: undefined, serving: false, unwritten: 0 }
+  holdSignals(status)
+  commandLine(status, process.argv).pipe(
+    plainInPipes,
+    Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer]),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      disablePrettyLogger: true,
+      teardown: (exit, onExit) => {
+        const message = exitMessage(exit)
+        if (message !== undefined) process.stderr.write(`${message}\n`)
+        onExit(exitCode(exit, status))
+      }
+    })
+  )
+}
