@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import type { JournalFrame, JournalReader } from "./JournalReader.ts"
 import * as Quarantine from "./Quarantine.ts"
@@ -127,7 +127,7 @@ export const make = (options: SegmentsReaderOptions): JournalReader => {
             segment.unsettled.removeBetween(lastSeq + 1, segment.lastSeq)
             damaged = false
           }
-          if (frames.length < max) yield* turn
+          if (frames.length < max) yield* yieldNow
         }
         return { frames, quarantined, caughtUp: isCaughtUp() }
       })

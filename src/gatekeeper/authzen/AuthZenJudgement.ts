@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { type AccessControl, type Allowed, type AskedFor, type Decided, notGiven } from "../AccessControl.ts"
 import { claimedOf, type Evaluations, parseEvaluation, type RawEvaluation, subjectOf } from "./AuthZenRequest.ts"
 
@@ -46,7 +46,7 @@ export const judge = (
     ]
     return Effect.gen(function* () {
       for (const [index, evaluation] of evaluations.entries()) {
-        if (index % evaluationsInTurn === evaluationsInTurn - 1) yield* turn
+        if (index % evaluationsInTurn === evaluationsInTurn - 1) yield* yieldNow
         const asked = question(evaluation)
         const outcome = yield* access.askFor(asked, inForce)
         if (outcome._tag !== "Invalid") decided.push([asked, outcome])

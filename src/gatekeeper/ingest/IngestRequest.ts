@@ -11,7 +11,7 @@ import {
 } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 import { isDeeperThan } from "../../platform/http/Depth.ts"
-import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { maximumMetadataDepth } from "../AccessRequest.ts"
 import { readTime } from "../trail/EventsQuery.ts"
 
@@ -149,7 +149,7 @@ const bytesInTurn = 8 * 1024
 export function* readingIngestRequest(
   body: unknown,
   requestId: string
-): Steps<Either.Either<ReadonlyArray<JudgedEvent>, string>> {
+): SteppedComputation<Either.Either<ReadonlyArray<JudgedEvent>, string>> {
   const events = isObject(body) ? body["events"] : undefined
   if (!isObject(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')

@@ -10,7 +10,7 @@ import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { FileProblem } from "../../domain/FileProblem.ts"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { markAnonymous } from "../tokens/Anonymous.ts"
 import type { Policy } from "./Policy.ts"
@@ -90,7 +90,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
 
       const understand = (text: string): Effect.Effect<Understood, PolicyRefused> =>
         Effect.flatMap(parseInTurns(text, file), (policy) =>
-          Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
+          Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
         )
       /** A text is understood once, however often it is read: while the trail takes no record of it, that is twice a second. */
       let last: { readonly version: string; readonly understood: Either.Either<Understood, PolicyRefused> } | undefined

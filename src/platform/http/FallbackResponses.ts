@@ -35,7 +35,7 @@ const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
 const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
 
 /** The answer to a request that the platform could not decode: the platform's own would have a shape and a status of its own. */
-export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
   Effect.catchAll(app, (error) =>
     isDecodeError(error)
       ? Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
@@ -45,7 +45,7 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
   )
 
 /** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
-export const answerStrays =
+export const withFallbackResponses =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {

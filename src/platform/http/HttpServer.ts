@@ -15,7 +15,7 @@ import { shutdownShares } from "../config/ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { answerStrays, answerUndecoded } from "./FallbackResponses.ts"
+import { withFallbackResponses, answerDecodeErrors } from "./FallbackResponses.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { maximumHeaderBytes } from "./MalformedRequest.ts"
@@ -54,10 +54,10 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string,
       const table = routeTable(new Map([...routes, ...about]))
       yield* aboutRoutes(service)
       const middleware = yield* HttpApiBuilder.Middleware
-      yield* middleware.add(answerUndecoded)
+      yield* middleware.add(answerDecodeErrors)
       // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
-      const app = answerStrays(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
+      const app = withFallbackResponses(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.

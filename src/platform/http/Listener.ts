@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { markCutOff, whyCutOff } from "./DisconnectReason.ts"
+import { markDisconnect, disconnectReasonOf } from "./DisconnectReason.ts"
 import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import {
@@ -72,7 +72,7 @@ const clientLeft = 499
 /** The status as it is counted: an answer that is not whole has that of whoever closed the connection. */
 const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse): number => {
   if (response.writableFinished) return response.statusCode
-  const why = whyCutOff(request)
+  const why = disconnectReasonOf(request)
   return why === undefined ? clientLeft : why === "timeout" ? 408 : 503
 }
 
@@ -131,7 +131,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     server.on("checkExpectation", take)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
       const here = [...inFlight].filter(({ req }) => req.socket === socket)
-      if (error.code === requestTimedOut) for (const { req } of here) markCutOff(req, "timeout")
+      if (error.code === requestTimedOut) for (const { req } of here) markDisconnect(req, "timeout")
       // Into an answer that has begun no other may be written.
       if (here.some(({ headersSent }) => headersSent)) socket.destroy()
       else refuseUnreadable(error, socket)
@@ -154,7 +154,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       }
       // Kept-alive clients get a moment for a request that is answered 503 and closes; then nothing may hold the shutdown.
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
-      for (const { req } of inFlight) markCutOff(req, "shutdown")
+      for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })

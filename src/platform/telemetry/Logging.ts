@@ -18,7 +18,7 @@ export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stre
  * Lines that are written while a request is answered say which: its id and its trace. Read off the fiber when a line is written, so
  * that requests that write none pay nothing.
  */
-export const ofRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
+export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
   Logger.mapInputOptions(logger, (options) => {
     const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
     const request = Context.getOption(context, HttpServerRequest.HttpServerRequest)
@@ -48,7 +48,7 @@ export const layer = (stream: "stdout" | "stderr") =>
           ? Logger.withConsoleLog(Logger.jsonLogger)
           : Logger.withConsoleError(Logger.jsonLogger)
       return Layer.merge(
-        Logger.replace(Logger.defaultLogger, ofRequest(logger)),
+        Logger.replace(Logger.defaultLogger, annotatingRequest(logger)),
         Logger.minimumLogLevel(LogLevel.fromLiteral(log.level))
       )
     })

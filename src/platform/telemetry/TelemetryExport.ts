@@ -87,7 +87,7 @@ const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
     OtlpMetrics.layer({ ...common, url, exportInterval: telemetry.metricInterval })
   )
   const logs = where("logs", (url) =>
-    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.ofRequest))
+    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.annotatingRequest))
   )
   return Layer.mergeAll(traces, metrics, logs).pipe(
     Layer.provide(bounded(telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),

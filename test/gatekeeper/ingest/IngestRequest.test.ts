@@ -3,11 +3,11 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
 import { readingIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
-import { atOnce } from "../../../src/platform/os/EventLoop.ts"
+import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 
 const event = { id: "1", action: "deploy", resource: "sites/a" }
 
-const parseIngestRequest = (body: unknown, requestId: string) => atOnce(readingIngestRequest(body, requestId))
+const parseIngestRequest = (body: unknown, requestId: string) => runAtOnce(readingIngestRequest(body, requestId))
 
 const judge = (given: unknown) => {
   const judged = Either.getOrThrow(parseIngestRequest({ events: [given] }, "request-1"))[0]
