@@ -10,12 +10,12 @@ import type { ServiceName } from "../domain/Service.ts"
 import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
 
 /**
- * The ghost of a process without the gatekeeper: that of the first of its services. It owns the sources that it registers, so
- * that a guardian and a router which run apart write in each other's place never.
+ * The ghost of a process without the gatekeeper, named after its first service. It owns the sources that it registers, so a
+ * guardian and a router that run apart can never write as each other.
  */
 export const ghostOf = (services: ReadonlyArray<ServiceName>): string => `service:${services[0] ?? "none"}`
 
-/** The trail of a process without the gatekeeper: its own journal and drain, and the gatekeeper's store at their end. */
+/** The trail of a process without the gatekeeper: its own journal and writer, on the gatekeeper's store. */
 export const layer = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {

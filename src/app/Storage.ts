@@ -5,8 +5,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
-import { embeddedServices, Settings } from "../platform/config/Settings.ts"
-import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { embeddedServices, Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { Database } from "../platform/postgres/Database.ts"
 
 /**

@@ -1,8 +1,7 @@
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Settings } from "../platform/config/Settings.ts"
-import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import type { AuditLogOptions } from "./AuditLogOptions.ts"
 import { AuditSettings } from "./AuditSettings.ts"
 

@@ -191,3 +191,20 @@ export const embeddedServices = (settings: SettingsValues): ReadonlyArray<Servic
   serviceNames.filter(
     (service) => Option.isNone(settings.databaseUrls[service]) || Option.isNone(settings.migrationDatabaseUrls[service])
   )
+
+/**
+ * The shares of `SHUTDOWN_DEADLINE`, in the order of a stop. They add up to 1 (a server's counts three times), so the last part
+ * has its time even if every part before it used all of its own.
+ */
+export const shutdownShares = {
+  /** Each of three servers: finishing what is in flight. */
+  server: 0.1,
+  /** Writing the recorded events and signing off. */
+  trail: 0.4,
+  /** Closing the pools. */
+  pools: 0.05,
+  /** Sending the last spans, metrics and log lines. */
+  telemetry: 0.05,
+  /** The embedded PostgreSQL's own orderly stop. */
+  postgres: 0.2
+} as const

@@ -5,7 +5,7 @@ import * as Setting from "./Setting.ts"
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and …/protocol/exporter/. */
 export interface TelemetrySettings {
-  /** Where each is sent, OTLP over HTTP; None: nowhere. */
+  /** Where each signal is sent, as OTLP over HTTP; None: nowhere. */
   readonly destinations: Readonly<Record<Signal, Option.Option<string>>>
   readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly protocol: "http/json" | "http/protobuf"
@@ -21,7 +21,7 @@ export interface TelemetrySettings {
 export type Signal = "traces" | "metrics" | "logs"
 
 export interface Sampler {
-  /** Whether a trace that came from elsewhere is recorded as its beginning says. */
+  /** Whether a trace that began elsewhere keeps the decision made there. */
   readonly parentBased: boolean
   /** Of the traces that begin here, or of all: 0 to 1. */
   readonly ratio: number
@@ -54,7 +54,7 @@ const parseEndpoint = (given: string): Option.Option<string> => {
   return isEndpoint ? Option.some(url.href.replace(/\/+$/, "")) : Option.none()
 }
 
-/** A header that HTTP can carry, so that a slip in the settings is told at the start and not at the first export. */
+/** Whether HTTP can carry the header: a mistake is refused at the start, not at the first export. */
 const isHeader = ([name, value]: readonly [string, string]): boolean =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 
@@ -91,7 +91,7 @@ const endpoint = (name: string, example: string, purpose: string) =>
     parseEndpoint
   )
 
-/** An endpoint of the signal's own is taken as it is; to the common one its path is appended. */
+/** The signal's own endpoint is used as it is; its path is appended to the common one. */
 const destination = (signal: Signal) => {
   const name = signal.toUpperCase()
   const path = `/v1/${signal}`

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 
 const inlineScript = /<script>([\s\S]*?)<\/script>/g
 
-/** The page's own scripts by their hashes, and nothing from elsewhere: it needs no other machine, and asks none. */
+/** Allows the page's own scripts by their hashes, and nothing from other machines. */
 const policyOf = (html: string): string => {
   const hashes = [...html.matchAll(inlineScript)].map(
     ([, script]) =>
@@ -30,13 +30,13 @@ const policyOf = (html: string): string => {
   ].join("; ")
 }
 
-/** Loaded when it is first asked for: the page's program is over a megabyte, which no start need read. */
+/** Loaded at the first request: the page's program is over a megabyte. */
 const swagger = Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
 
-/** What the platform keeps of a contract, whoever it is of. */
+/** Any service's contract, as the platform keeps it. */
 export type AnyApi = Context.Tag.Service<typeof HttpApi.Api>["api"]
 
-/** The documents of a contract as a page that embeds all it needs (Swagger UI). */
+/** The documentation of a contract as a self-contained page (Swagger UI). */
 export const docsPage = (api: AnyApi) =>
   Effect.gen(function* () {
     const { layer } = yield* swagger

@@ -10,12 +10,11 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
-import { Settings } from "../config/Settings.ts"
-import { shutdownShares } from "../config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../config/Settings.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { withFallbackResponses, answerDecodeErrors } from "./FallbackResponses.ts"
+import { answerDecodeErrors, withFallbackResponses } from "./FallbackResponses.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { maximumHeaderBytes } from "./MalformedRequest.ts"
@@ -25,7 +24,7 @@ import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { beginTrace } from "./TraceContext.ts"
 
-/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token and hold no secret. */
 const aboutRoutes = (service: ServiceName) =>
   Effect.gen(function* () {
     const { api } = yield* HttpApi.Api
@@ -39,11 +38,10 @@ const aboutRoutes = (service: ServiceName) =>
   })
 
 /**
- * Serves a service's `HttpApi` on its own port, from the moment this layer is built until its scope ends; then it stops
- * accepting and finishes what is in flight.
+ * Serves a service's `HttpApi` on its own port until the scope ends; then it stops accepting and finishes requests in flight.
  *
- * Wrap the whole of a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services
- * of one process that shared it would answer each other's routes.
+ * Wrap a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services of one process that
+ * share it would answer each other's routes.
  */
 export const serve = (service: ServiceName, routes: RouteList, revision: string, errorFields: ErrorFields = noFields) =>
   Layer.scopedDiscard(
@@ -55,12 +53,12 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string,
       yield* aboutRoutes(service)
       const middleware = yield* HttpApiBuilder.Middleware
       yield* middleware.add(answerDecodeErrors)
-      // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
+      // The handler limits the length of names: a name that the router refuses would be answered as an unknown route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
       const app = withFallbackResponses(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
-        // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.
+        // Its spans repeat every header, and parsing the URL for them costs more than the rest of its work.
         Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
       )
       const url = yield* listen({

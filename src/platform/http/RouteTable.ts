@@ -2,12 +2,12 @@
 export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
 
 export interface ContractRoute {
-  /** As the contract has it: `/badges/:ghost/:badge`. */
+  /** As in the contract: `/badges/:ghost/:badge`. */
   readonly path: string
   readonly methods: ReadonlyArray<string>
 }
 
-/** Which route a request asks for, whatever its method: for 405, and as a label that cannot take values without end. */
+/** Finds the route of a URL, whatever the method: for 405, and as a label of metrics with a bounded number of values. */
 export type RouteTable = (url: string) => ContractRoute | undefined
 
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").filter((segment) => segment !== "")
@@ -17,7 +17,7 @@ const matches = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>
   return pattern.length === segments.length && pattern.every((part, index) => fits(part, segments[index]))
 }
 
-/** The platform's router does not mind case. */
+/** Ignores case, as the platform's router does. */
 const fits = (part: string, segment: string | undefined): boolean =>
   segment !== undefined && (part.startsWith(":") || part.toLowerCase() === segment.toLowerCase())
 

@@ -1,15 +1,15 @@
 import * as Effect from "effect/Effect"
 
-/** Lets whatever waits in the event loop go first; Effect's own yield is a microtask, which lets no request in. */
+/** Yields to the event loop. Effect's own yield is a microtask, which lets no request in. */
 export const yieldNow = Effect.async<void>((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
 })
 
-/** A long computation that says, by yielding, where others may go first. */
+/** A long computation that yields where other work of the process may run. */
 export type SteppedComputation<A> = Generator<undefined, A>
 
-/** All of its steps at once. */
+/** Runs all of its steps without a pause. */
 export const runAtOnce = <A>(steps: SteppedComputation<A>): A => {
   while (true) {
     const step = steps.next()
@@ -17,7 +17,7 @@ export const runAtOnce = <A>(steps: SteppedComputation<A>): A => {
   }
 }
 
-/** Each of its steps in a turn of the event loop. */
+/** Runs it with a turn of the event loop between its steps. */
 export const runInSteps = <A>(begin: () => SteppedComputation<A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     const steps = begin()

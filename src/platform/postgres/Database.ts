@@ -12,11 +12,20 @@ import * as Schema from "effect/Schema"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../cli/ExitCode.ts"
-import { type DatabaseUrl, Settings } from "../config/Settings.ts"
-import { shutdownShares } from "../config/ShutdownShares.ts"
+import { type DatabaseUrl, Settings, shutdownShares } from "../config/Settings.ts"
 import { connect } from "./Connection.ts"
-import { displayAddress } from "./DatabaseAddress.ts"
 import { DatabaseError } from "./DatabaseError.ts"
+
+/** The part of a connection string that may be shown: scheme, role, host, port and database; never password or parameters. */
+export const displayAddress = (url: Redacted.Redacted): string => {
+  const given = Redacted.value(url)
+  if (!URL.canParse(given)) return "postgresql://(unreadable)"
+  const { username, hostname, port, pathname } = new URL(given)
+  const role = username === "" ? "" : `${username}@`
+  // A password with an unescaped "/" ends up in the path, before an "@".
+  const database = pathname.includes("@") ? "/(unreadable)" : pathname
+  return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${database}`
+}
 
 /** PostgreSQL did not answer within `DATABASE_CONNECT_DEADLINE`, or refused for good. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {

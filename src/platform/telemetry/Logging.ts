@@ -8,15 +8,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
 import { traceIdOf } from "../http/TraceContext.ts"
 
-/** Whether a person reads this stream. */
-export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
-
 /**
- * Lines that are written while a request is answered say which: its id and its trace. Read off the fiber when a line is written, so
- * that requests that write none pay nothing.
+ * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a
+ * line is written, so that a request without a line costs nothing.
  */
 export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
   Logger.mapInputOptions(logger, (options) => {
