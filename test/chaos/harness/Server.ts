@@ -7,9 +7,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import type { Durability } from "../../src/domain/Durability.ts"
-import { type Ended, program } from "../../test/support/Program.ts"
-import { signingSecret } from "../../test/support/Tokens.ts"
+import type { Durability } from "../../../src/domain/Durability.ts"
+import { type Ended, program } from "../../support/Program.ts"
+import { signingSecret } from "../../support/Tokens.ts"
 
 export interface ServerOptions {
   readonly mode: Durability

@@ -1,7 +1,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Connection } from "../../src/platform/postgres/Connection.ts"
+import type { Connection } from "../../../src/platform/postgres/Connection.ts"
 
 /** A process that ended, as the database knows it. */
 export interface Life {

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { serviceNames } from "../../src/domain/Service.ts"
-import { race, starter } from "../../test/support/migrator/Starters.ts"
-import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { benchServer, databaseOn } from "../../support/BenchDatabase.ts"
+import { race, starter } from "../../support/migrator/Starters.ts"
 
 const processes = 8
 /** Milliseconds; a whole migration takes about as long, so that a start can meet any moment of another's. */

@@ -3,9 +3,9 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Struct from "effect/Struct"
 import type { PCGRandom } from "effect/Utils"
-import { connect } from "../../src/platform/postgres/Connection.ts"
-import type { TcpProxy } from "../../test/support/TcpProxy.ts"
-import type { TestPostgres } from "../../test/support/TestPostgres.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import type { TcpProxy } from "../../support/TcpProxy.ts"
+import type { TestPostgres } from "../../support/TestPostgres.ts"
 import { administer, as, roles } from "./Roles.ts"
 
 /** What faults happen to. */

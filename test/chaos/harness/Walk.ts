@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { moves, walk as walked } from "../../test/migrator/chaos/Walk.ts"
-import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
+import { moves, walk as walked } from "../../migrator/chaos/Walk.ts"
+import { benchServer, databaseOn } from "../../support/BenchDatabase.ts"
 
 /** `rounds` walks; one that goes wrong is shrunk to its shortest form and told. */
 export const walk = (options: { readonly rounds: number; readonly seed: number }) =>

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { serviceNames } from "../../src/domain/Service.ts"
-import { program } from "../../test/support/Program.ts"
-import { signingSecret } from "../../test/support/Tokens.ts"
-import { benchServer, databaseOn } from "../bench/BenchDatabase.ts"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { benchServer, databaseOn } from "../../support/BenchDatabase.ts"
+import { program } from "../../support/Program.ts"
+import { signingSecret } from "../../support/Tokens.ts"
 import { fuzz } from "./FuzzRun.ts"
 
 /** Answers whether every request was answered as the documents say, and every decision has its row. */

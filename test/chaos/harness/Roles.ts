@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { connect } from "../../src/platform/postgres/Connection.ts"
-import { project } from "../../test/support/Program.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { project } from "../../support/Program.ts"
 
 /** A session that may do everything, also where the server would have it read only. */
 export const administer = (url: Redacted.Redacted, ...statements: ReadonlyArray<string>) =>

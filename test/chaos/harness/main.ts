@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
-import { Durability } from "../../src/domain/Durability.ts"
+import { Durability } from "../../../src/domain/Durability.ts"
 import { type FaultName, faultNames } from "./Faults.ts"
 
 interface Command {

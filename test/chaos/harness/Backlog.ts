@@ -3,12 +3,12 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { connect } from "../../src/platform/postgres/Connection.ts"
-import { gatekeeperUp } from "../../test/support/GatekeeperSchema.ts"
-import { temporaryHome } from "../../test/support/TemporaryHome.ts"
-import { type TestPostgres, testPostgres } from "../../test/support/TestPostgres.ts"
-import { type BenchProcess, benchProcess } from "../bench/audit/BenchProcess.ts"
-import { fixed, line, whole } from "../bench/Table.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { type BenchProcess, benchProcess } from "../../support/BenchProcess.ts"
+import { gatekeeperUp } from "../../support/GatekeeperSchema.ts"
+import { fixed, line, whole } from "../../support/Table.ts"
+import { temporaryHome } from "../../support/TemporaryHome.ts"
+import { type TestPostgres, testPostgres } from "../../support/TestPostgres.ts"
 import { type LossAccount, lossAccountOf } from "./LossAccount.ts"
 import { type TrailReport, trailReport } from "./Trail.ts"
 
@@ -61,7 +61,7 @@ const untilWritten = (recording: BenchProcess, events: number) =>
 const outlive = (postgres: TestPostgres, { events, step }: BacklogOptions) =>
   Effect.gen(function* () {
     const recording = yield* benchProcess({
-      program: "../../chaos/BacklogProcess.ts",
+      program: "test/chaos/harness/BacklogProcess.ts",
       words: [String(events), String(step)],
       environment: { DATABASE_URL: Redacted.value(postgres.url), GRAVITAS_HOME: yield* temporaryHome }
     })

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
-import { endWithBench, tell } from "../bench/audit/BenchProcess.ts"
-import { openTrail, type Trail } from "../bench/audit/BenchTrail.ts"
-import { event } from "../bench/audit/Events.ts"
+import { event } from "../../support/BenchEvents.ts"
+import { endWithBench, tell } from "../../support/BenchProcess.ts"
+import { openTrail, type Trail } from "../../support/BenchTrail.ts"
 
 /** `<events> <step>`: records so many when it is told to, and says how it goes; Backlog starts it. */
 const [events = 0, step = 1] = process.argv.slice(2).map(Number)

@@ -1,4 +1,4 @@
-import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 
 /** A decision as the gatekeeper records one. */
 export const event: AuditEvent = {

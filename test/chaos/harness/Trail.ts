@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Connection } from "../../src/platform/postgres/Connection.ts"
+import type { Connection } from "../../../src/platform/postgres/Connection.ts"
 import type { TrailRow } from "./Conservation.ts"
 
 /** The database's clock, as text: the moment from which `rowsSince` reads. */

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { tsxLoader } from "../../../test/support/Program.ts"
+import { project, tsxLoader } from "./Program.ts"
 
 /** A program of the bench in a process of its own; they tell each other things by messages. */
 export interface BenchProcess {
@@ -17,7 +17,7 @@ export interface BenchProcess {
 }
 
 export interface BenchProcessOptions {
-  /** Beside this file. */
+  /** Its path in this checkout. */
   readonly program: string
   readonly words: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
@@ -34,7 +34,7 @@ const inherited = Object.fromEntries(
 )
 
 const start = ({ environment, flags = [], program, words }: BenchProcessOptions): ChildProcess =>
-  fork(fileURLToPath(new URL(program, import.meta.url)), words, {
+  fork(join(project, program), words, {
     execArgv: [...flags, "--import", tsxLoader],
     env: { ...inherited, ...environment },
     // Its log goes where the progress goes.

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { AuditLog } from "../../../src/audit/AuditLog.ts"
-import { AuditLedger } from "../../../src/audit/sources/AuditLedger.ts"
-import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
-import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
-import type { Durability } from "../../../src/domain/Durability.ts"
+import { AuditLog } from "../../src/audit/AuditLog.ts"
+import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
+import { AuditStore } from "../../src/audit/store/AuditStore.ts"
+import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
+import type { Durability } from "../../src/domain/Durability.ts"
 
 export interface BenchTrailOptions {
   readonly url: Redacted.Redacted

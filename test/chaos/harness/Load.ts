@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Hash from "effect/Hash"
 import type * as Scope from "effect/Scope"
 import { PCGRandom } from "effect/Utils"
-import { tokenOf } from "../../test/support/Tokens.ts"
+import { tokenOf } from "../../support/Tokens.ts"
 
 /** What a request is made to become. */
 export const kinds = ["allowed", "denied", "unauthenticated", "invalid"] as const

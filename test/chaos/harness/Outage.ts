@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { Durability } from "../../src/domain/Durability.ts"
+import { Durability } from "../../../src/domain/Durability.ts"
 import { briefly } from "./Conservation.ts"
 import { type FaultName, faultNames } from "./Faults.ts"
 import { type FaultReport, type OutageRun, outage } from "./OutageRun.ts"
