@@ -148,7 +148,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       ["options that are none", { ...alice, evaluations: documents, options: [] }],
       ["evaluations that are no list", { ...alice, evaluations: {} }],
       ["more than a hundred", { ...alice, evaluations: Array.from({ length: 101 }, () => ({})) }],
-      ["a default that is no object", { ...alice, subject: "alice", evaluations: documents }]
+      ["a default that is not an object", { ...alice, subject: "alice", evaluations: documents }]
     ]
     for (const [what, body] of malformed) {
       it.effect(`answers ${what} with 400 and one row`, () =>

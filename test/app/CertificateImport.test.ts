@@ -18,7 +18,7 @@ const old = {
 
 describe("certificate import", () => {
   it.scopedLive(
-    "refuses what nobody signed unless it is signed anew, tells of each hostile file, and repeats without harm",
+    "refuses an unsigned certificate unless it is signed again, reports each hostile file, and may be repeated",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase
@@ -26,7 +26,7 @@ describe("certificate import", () => {
         const put = (name: string, content: unknown) =>
           writeFileSync(join(directory, name), typeof content === "string" ? content : JSON.stringify(content))
         put("a-unsigned.json", old)
-        put("b-forged.json", { ...old, agent_name: "Scout", signature: "c2lnbmVk.by.nobody" })
+        put("b-forged.json", { ...old, agent_name: "Scout", signature: "c2lnbmVk.by.unknown" })
         put("c-zoneless.json", { ...old, agent_name: "Zoneless", issued_at: "2025-01-01T00:00:00.123456" })
         put("d-huge.json", `{"agent_name":"${"x".repeat(100_000)}"}`)
         put("e-deep.json", "[".repeat(30_000))
@@ -66,11 +66,11 @@ describe("certificate import", () => {
           "b-forged.json": expect.stringContaining("malformed"),
           "c-zoneless.json": expect.stringContaining("no zone"),
           "d-huge.json": expect.stringContaining("larger than"),
-          "e-deep.json": "it is no JSON object",
-          "f-text.json": "it is no JSON object",
+          "e-deep.json": "it is not a JSON object",
+          "f-text.json": "it is not a JSON object",
           "g-order.json": "it expires before it was issued",
           "h-name.json": expect.stringContaining("/"),
-          "i-directory.json": "it is no file"
+          "i-directory.json": "it is not a file"
         })
 
         const dry = yield* run("--resign", "--assume-utc", "--dry-run")
@@ -98,7 +98,7 @@ describe("certificate import", () => {
           )
         ).toEqual(["Librarian", "Scout", "Zoneless"].map((agent) => ({ resource: `certificates/${agent}` })))
 
-        // What this guardian signed comes in as it is, and not at all when somebody changed what stands beside it.
+        // A certificate signed by this guardian is imported as it is, and refused if a field beside the signature was changed.
         put("j-signed.json", { ...old, signature: rows[0]?.["signature"] })
         put("k-changed.json", { ...old, expires_at: "2036-01-01T00:00:00Z", signature: rows[0]?.["signature"] })
         const second = yield* run("--resign", "--assume-utc")

@@ -59,7 +59,7 @@ describe("boundedEnd", () => {
   })
 })
 
-describe("lastWords", () => {
+describe("exitMessage", () => {
   it("are the message of a foreseen failure, alone", () => {
     expect(exitMessage(Exit.fail(new SigningSecretMissing()))).toMatch(/^gravitas: JWT_SECRET_KEY is not set[^\n]*$/)
   })

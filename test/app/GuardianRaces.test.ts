@@ -34,7 +34,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("is done: a badge is granted, whoever takes it at the same time", () =>
+  it.effect("is done: a badge is granted, even if another request takes it at the same time", () =>
     Effect.gen(function* () {
       const path = `/badges/${randomUUID()}/first`
       const granting = Effect.forEach(fifty, () => ask("PUT", path), { concurrency: 8 })

@@ -72,7 +72,7 @@ describe("policy test", () => {
   const good = [
     "- { ghost: Scout, action: execute, resource: shells/l1/small, expect: allow, rule: scout#1 }",
     "- { ghost: Scout, action: execute, resource: shellsABC, expect: deny }",
-    "- { ghost: Nobody, action: read, resource: vaults/public, expect: deny }"
+    "- { ghost: Stranger, action: read, resource: vaults/public, expect: deny }"
   ].join("\n")
 
   it.scopedLive("ends with 0 where the policy decides as the cases expect", () =>

@@ -57,7 +57,7 @@ export const peerServer = (respond: Respond) =>
       })
   ).pipe(Effect.map(({ peer }) => peer))
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 export const deadUrl = Effect.async<string>((resume) => {
   const server = Net.createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address() as AddressInfo

@@ -45,7 +45,7 @@ export const parseCertificateFile = (
   options: { readonly assumeUtc: boolean }
 ): Either.Either<CertificateFile, string> => {
   const json = Either.getOrUndefined(Either.try((): unknown => JSON.parse(text)))
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is no JSON object")
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is not a JSON object")
   const field = (name: string): unknown => (Object.hasOwn(json, name) ? Reflect.get(json, name) : undefined)
   const issuedAt = readTime("issued_at", field("issued_at"), options.assumeUtc)
   const expiresAt = readTime("expires_at", field("expires_at"), options.assumeUtc)

@@ -104,7 +104,7 @@ const readFile = (path: string, assumeUtc: boolean) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const info = yield* Effect.mapError(files.stat(path), () => "it cannot be read")
-    if (info.type !== "File") return yield* Effect.fail("it is no file")
+    if (info.type !== "File") return yield* Effect.fail("it is not a file")
     // The kernel's own files have no length: one that a link leads to may never end, or never begin.
     if (info.size === FileSystem.Size(0)) return yield* Effect.fail("it is empty")
     const tooLarge = `it is larger than ${maximumFileBytes} bytes`

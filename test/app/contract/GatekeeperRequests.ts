@@ -69,12 +69,12 @@ export const gatekeeperRequests: ReadonlyArray<OldRequest> = [
   validate("a permitted action", "Scout", { ...read, metadata: { shell_id: "gemma2:27b" } }, yes),
   validate("no action, which means inference", "dan_flory", { resource: "gemma2:27b" }, yes),
   validate("a shell_id that is a number", "Scout", { ...read, metadata: { shell_id: 123 } }, yes),
-  validate("a field that nobody knows", "Scout", { ...read, more: true }, yes),
+  validate("an unknown field", "Scout", { ...read, more: true }, yes),
   ...shipped.map(([ghost, action, resource, answer]) =>
     validate(`${ghost}: ${action} ${resource}`, ghost, { action, resource }, answer)
   ),
   validate("no token", undefined, read, { status: 401, fields: missing }),
-  validate("a token that is none", undefined, read, {
+  validate("a malformed token", undefined, read, {
     status: 401,
     fields: invalid,
     authorization: () => "Bearer garbage"
@@ -97,7 +97,7 @@ export const gatekeeperRequests: ReadonlyArray<OldRequest> = [
   }),
   validate("no resource", "Scout", { action: "read" }, { status: 422, fields: told }),
   validate("a resource that is a number", "Scout", { resource: 7 }, { status: 422, fields: told }),
-  validate("a body that is no JSON", "Scout", "resource=a", { status: 422, fields: told }),
+  validate("a body that is not JSON", "Scout", "resource=a", { status: 422, fields: told }),
   validate("a resource of 256 characters", "Supervisor_Managed_Agent", overLong, {
     ...yes,
     differs: { line: "over-long-resource", status: 422, fields: told }

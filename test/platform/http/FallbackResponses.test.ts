@@ -12,7 +12,7 @@ const request = HttpServerRequest.fromWeb(
   new Request("http://localhost/validate", { method: "POST", headers: { "x-request-id": "request-1" } })
 )
 
-describe("answerStrays", () => {
+describe("withFallbackResponses", () => {
   it.effect("answers a defect with 500 and its request id; the cause goes to the log, not to the client", () =>
     Effect.gen(function* () {
       const logged: Array<string> = []
@@ -22,7 +22,10 @@ describe("answerStrays", () => {
           logged.push(line)
         })
       )
-      const app = withFallbackResponses("gatekeeper", routeTable(new Map()))(Effect.die(new Error("the secret of the house")))
+      const app = withFallbackResponses(
+        "gatekeeper",
+        routeTable(new Map())
+      )(Effect.die(new Error("the secret of the house")))
       const response = yield* app.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
         Effect.scoped,
