@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import type { OnUnwritten } from "../audit/AuditLogSettings.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import type { ServiceName } from "../domain/Service.ts"
@@ -25,9 +24,9 @@ import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
-const trailOf = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) => {
-  const own = Gatekeeper.trail(onUnwritten)
-  const remote = RemoteTrail.layer(services, onUnwritten)
+const trailOf = (services: ReadonlyArray<ServiceName>) => {
+  const own = Gatekeeper.trail
+  const remote = RemoteTrail.layer(services)
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
@@ -77,15 +76,14 @@ const banner = (place: ProgramLocation, services: ReadonlyArray<ServiceName>) =>
 export const serve = <E, R>(
   services: ReadonlyArray<ServiceName>,
   place: ProgramLocation,
-  onReady: Layer.Layer<never, E, R>,
-  onUnwritten: OnUnwritten
+  onReady: Layer.Layer<never, E, R>
 ) =>
   Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
-      Layer.provide(trailOf(services, onUnwritten)),
+      Layer.provide(trailOf(services)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))

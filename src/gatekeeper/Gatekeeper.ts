@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import { auditLogOptions } from "../audit/AuditLogOptions.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
@@ -13,7 +13,6 @@ import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
@@ -51,16 +50,15 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* SchemaVersion.gatekeeper
     const report = yield* makeReport(version)
-    return serve("gatekeeper", routesOf(GatekeeperApi), version.expected).pipe(Layer.provide(handlers(report)))
+    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(handlers(report)))
   })
 )
 
 /** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
-export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(Effect.map(auditLogOptions(onUnwritten), AuditLog.layer)).pipe(
-    Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-    Layer.provide(Migrator.layer("gatekeeper"))
-  )
+export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
+  Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
+  Layer.provide(Migrator.layer("gatekeeper"))
+)
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail

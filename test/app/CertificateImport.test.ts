@@ -18,7 +18,7 @@ const old = {
 
 describe("certificate import", () => {
   it.scopedLive(
-    "refuses an unsigned certificate unless it is signed again, reports each hostile file, and may be repeated",
+    "refuses an unsigned file without --resign, reports each hostile file, and can be repeated",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase
@@ -98,7 +98,7 @@ describe("certificate import", () => {
           )
         ).toEqual(["Librarian", "Scout", "Zoneless"].map((agent) => ({ resource: `certificates/${agent}` })))
 
-        // A certificate signed by this guardian is imported as it is, and refused if a field beside the signature was changed.
+        // A file that this guardian signed is imported as it is, and refused when one of its fields was changed.
         put("j-signed.json", { ...old, signature: rows[0]?.["signature"] })
         put("k-changed.json", { ...old, expires_at: "2036-01-01T00:00:00Z", signature: rows[0]?.["signature"] })
         const second = yield* run("--resign", "--assume-utc")

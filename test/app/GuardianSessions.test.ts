@@ -150,7 +150,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("are visible to their own agent only", () =>
+  it.effect("are separated by permission: an agent has its own, and no other agent's", () =>
     Effect.gen(function* () {
       yield* issue("Librarian")
       const session = randomUUID()

@@ -6,6 +6,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { AnyApi } from "./OpenApiDocument.ts"
 
 const inlineScript = /<script>([\s\S]*?)<\/script>/g
 
@@ -32,9 +33,6 @@ const policyOf = (html: string): string => {
 
 /** Loaded at the first request: the page's program is over a megabyte. */
 const swagger = Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
-
-/** Any service's contract, as the platform keeps it. */
-export type AnyApi = Context.Tag.Service<typeof HttpApi.Api>["api"]
 
 /** The documentation of a contract as a self-contained page (Swagger UI). */
 export const docsPage = (api: AnyApi) =>

@@ -45,7 +45,7 @@ export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.De
   )
 
 /** Answers unknown paths and methods, and defects, whose cause is logged and not sent. */
-export const withFallbackResponses =
+export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {
