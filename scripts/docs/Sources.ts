@@ -22,8 +22,9 @@ export const contracts = { gatekeeper: GatekeeperApi, guardian: GuardianApi, rou
 
 /** Prints the help of a command, by its words after the program's name. */
 export const printHelp = (words: ReadonlyArray<string>, console: Console.Console): Effect.Effect<void, unknown> =>
-  commandLine({ signal: undefined, serving: false, report: ShutdownReport.make() }, ["node", "gravitas", ...words, "--help"]).pipe(
-    Effect.provide(NodeContext.layer),
-    Effect.withConsole(console),
-    Effect.asVoid
-  )
+  commandLine({ signal: undefined, serving: false, report: ShutdownReport.make() }, [
+    "node",
+    "gravitas",
+    ...words,
+    "--help"
+  ]).pipe(Effect.provide(NodeContext.layer), Effect.withConsole(console), Effect.asVoid)

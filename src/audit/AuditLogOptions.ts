@@ -1,7 +1,7 @@
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
-import type { Durabilities } from "../domain/Durability.ts"
 import * as Effect from "effect/Effect"
+import type { Durabilities } from "../domain/Durability.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { AuditSettings } from "./AuditSettings.ts"
 import type { JournalFiles } from "./journal/JournalFiles.ts"
@@ -35,16 +35,18 @@ export interface JournalSettings {
 }
 
 /** The options of a process's trail, from its settings. */
-export const auditLogOptions: Effect.Effect<AuditLogOptions, never, Settings | AuditSettings> = Effect.gen(function* () {
-  const audit = yield* AuditSettings
-  const { home, shutdownDeadline } = yield* Settings
-  return {
-    ...audit,
-    journal: {
-      directory: Path.resolve(home, "journal"),
-      maxBytes: audit.journalMaxBytes,
-      flushInterval: audit.journalFlushInterval
-    },
-    shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail)
+export const auditLogOptions: Effect.Effect<AuditLogOptions, never, Settings | AuditSettings> = Effect.gen(
+  function* () {
+    const audit = yield* AuditSettings
+    const { home, shutdownDeadline } = yield* Settings
+    return {
+      ...audit,
+      journal: {
+        directory: Path.resolve(home, "journal"),
+        maxBytes: audit.journalMaxBytes,
+        flushInterval: audit.journalFlushInterval
+      },
+      shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail)
+    }
   }
-})
+)

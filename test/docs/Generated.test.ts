@@ -6,8 +6,8 @@ import { configurationPage, defaultText } from "../../scripts/docs/Configuration
 import { endpointsOf } from "../../scripts/docs/Endpoints.ts"
 import { fillBlocks } from "../../scripts/docs/Markdown.ts"
 import { metricsBelow } from "../../scripts/docs/Metrics.ts"
-import { variables } from "../../scripts/docs/Sources.ts"
 import { pagesOf } from "../../scripts/docs/ShellBlocks.ts"
+import { variables } from "../../scripts/docs/Sources.ts"
 import { project } from "../support/Program.ts"
 
 /** The anchors that GitHub makes of a document's headings. */
