@@ -33,7 +33,7 @@ module.exports = {
       comment: "The edges of the process serve every room above, so they depend on none of them.",
       severity: "error",
       from: { path: "^src/platform/" },
-      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|embedded-postgres)/" }
+      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform)/" }
     },
     {
       name: "engines-are-independent",

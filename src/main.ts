@@ -1,8 +1,7 @@
-import { isStartedByTsx, relay } from "./app/TsxRelay.ts"
-import { serviceNames } from "./domain/Service.ts"
+import { relayUnderTsx } from "./app/TsxSignals.ts"
 
-/** Of the program that serves; a command may be cut short. */
-const isServing = process.argv.slice(2).every((argument) => serviceNames.some((service) => service === argument))
-
-if (isServing && isStartedByTsx(process.execArgv)) relay()
-else await import("./app/Program.ts")
+// The `tsx` command could kill a busy server; under it, the program runs in a child process and this one passes signals on.
+if (!relayUnderTsx()) {
+  const { run } = await import("./app/Program.ts")
+  run()
+}

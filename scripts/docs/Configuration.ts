@@ -1,11 +1,10 @@
 import * as Effect from "effect/Effect"
-import { declarations, defaultText } from "./Declarations.ts"
 import { table } from "./Markdown.ts"
 import { type Meaning, meaningGroups } from "./SettingMeanings.ts"
-import type { Declaration } from "./Sources.ts"
+import { type Variable, variables } from "./Sources.ts"
 
 interface Documented {
-  readonly declaration: Declaration
+  readonly variable: Variable
   readonly meaning: Meaning
 }
 
@@ -14,8 +13,8 @@ interface DocumentedGroup {
   readonly settings: ReadonlyArray<Documented>
 }
 
-/** Joins declarations and meanings. Fails when a setting has no meaning, or a meaning has no setting. */
-const join = (declared: ReadonlyArray<Declaration>): ReadonlyArray<DocumentedGroup> => {
+/** Joins variables and meanings. Fails when a setting has no meaning, or a meaning has no setting. */
+const join = (declared: ReadonlyArray<Variable>): ReadonlyArray<DocumentedGroup> => {
   const byName = new Map(declared.map((one) => [one.name, one]))
   const known = new Set(meaningGroups.flatMap(({ settings }) => Object.keys(settings)))
   const problems = [
@@ -26,21 +25,25 @@ const join = (declared: ReadonlyArray<Declaration>): ReadonlyArray<DocumentedGro
   return meaningGroups.map(({ settings, title }) => ({
     title,
     settings: Object.entries(settings).flatMap(([name, meaning]) => {
-      const declaration = byName.get(name)
-      return declaration === undefined ? [] : [{ declaration, meaning }]
+      const variable = byName.get(name)
+      return variable === undefined ? [] : [{ variable, meaning }]
     })
   }))
 }
 
-const documented = Effect.map(declarations, join)
+const documented = Effect.sync(() => join(variables))
 
-const defaultCell = ({ declaration, meaning }: Documented): string => {
+/** The default as it would be set; undefined where there is none, or where it is described in words. */
+export const defaultText = ({ default: text }: Variable): string | undefined =>
+  text === null || text.includes(" ") || variables.some(({ name }) => name === text) ? undefined : text
+
+const defaultCell = ({ meaning, variable }: Documented): string => {
   if (meaning.default !== undefined) return meaning.default
-  const text = defaultText(declaration)
+  const text = defaultText(variable)
   return text === undefined ? "not set" : `\`${text}\``
 }
 
-const valueCell = ({ shape }: Declaration): string => `${shape.expected}${shape.secret === true ? " (not logged)" : ""}`
+const valueCell = ({ expected, secret }: Variable): string => `${expected}${secret ? " (not logged)" : ""}`
 
 const intro = `Settings come from the environment, or from a \`.env\` file in the working directory. The environment wins.
 An empty variable counts as not set. A start refuses wrong values: it lists all of them by name and exits with 1.
@@ -61,10 +64,10 @@ export const configurationPage: Effect.Effect<string, unknown> = Effect.map(docu
       ...table(
         ["setting", "default", "meaning", "value"],
         settings.map((one) => [
-          `\`${one.declaration.name}\``,
+          `\`${one.variable.name}\``,
           defaultCell(one),
           one.meaning.meaning,
-          valueCell(one.declaration)
+          valueCell(one.variable)
         ])
       ),
       ""
@@ -77,8 +80,8 @@ const plain = (markdown: string): string =>
     .replaceAll(/\[([^\]]*)\]\(([^)]*)\)/g, (_, _text: string, page: string) => `docs/${page}`)
     .replaceAll("`", "")
 
-const line = ({ declaration, meaning }: Documented): string =>
-  `#${declaration.name}=${meaning.example ?? defaultText(declaration) ?? ""}`
+const line = ({ meaning, variable }: Documented): string =>
+  `#${variable.name}=${meaning.example ?? defaultText(variable) ?? ""}`
 
 /** `.env.example`. */
 export const envExample: Effect.Effect<string, unknown> = Effect.map(documented, (groups) =>

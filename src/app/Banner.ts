@@ -8,9 +8,9 @@ export interface BannerFacts {
   readonly addresses: ReadonlyMap<ServiceName, Address>
   /** Without password. */
   readonly databases: ReadonlyMap<ServiceName, string>
-  /** What a person should know of how it runs, such as where the embedded PostgreSQL keeps its data. */
+  /** Further lines, such as where the embedded PostgreSQL keeps its data. */
   readonly notes: ReadonlyArray<string>
-  /** None where no gatekeeper runs here or the policy lets nobody do anything. */
+  /** Undefined if no gatekeeper runs here, or if the policy allows no request. */
   readonly example: Example | undefined
 }
 
@@ -18,15 +18,15 @@ export interface Example {
   readonly ghost: string
   readonly action: string
   readonly resource: string
-  /** Shell text that yields a token: the token itself on a terminal, a command substitution in a log. */
+  /** A command substitution of the shell that yields a token: a log must not hold a token itself. */
   readonly token: string
-  /** What must hold where the request is pasted. */
+  /** What must be true of the shell where the request is pasted. */
   readonly condition?: string
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** A question that `policy` answers with yes, for whatever its file says; undefined where it allows nothing. */
+/** A question that `policy` allows; undefined if it allows nothing. */
 export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefined => {
   for (const ghost of policy.ghostMappings.keys()) {
     for (const { permission } of rulesOf(policy, ghost)) {
@@ -39,8 +39,8 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
 }
 
 /**
- * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log. Of
- * `variables` none is secret.
+ * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log.
+ * `variables` must not hold a secret.
  */
 export const tokenSubstitution = (
   place: ProgramLocation,
@@ -56,7 +56,7 @@ const curl = (url: string, { action, resource, token }: Example): string =>
   `curl -s ${url}/validate -H "Authorization: Bearer ${token}" -H 'content-type: application/json' ` +
   `-d ${quoted(JSON.stringify({ action, resource }))}`
 
-/** What runs where, on which database, at which revision; and a first request to paste. */
+/** What runs where, on which database, at which revision, and a first request to paste. */
 export const renderBanner = ({ addresses, databases, notes, example }: BannerFacts): string => {
   const running = serviceNames.flatMap((service) => {
     const address = addresses.get(service)

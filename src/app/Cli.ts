@@ -17,9 +17,9 @@ import { groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
 import { startWords } from "../platform/config/ProgramLocation.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
+import * as AllSettings from "./AllSettings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
 import type { ProgramLocation } from "./ProgramLocation.ts"
@@ -31,7 +31,7 @@ const [runner, program] = startWords
 const place: ProgramLocation = { directory: process.cwd(), runner, program }
 
 const services = Args.text({ name: "service" }).pipe(
-  Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),
+  Args.withDescription(`Which to run: ${serviceNames.join(", ")}. Default: all.`),
   Args.mapEffect((name) => {
     const service = serviceNames.find((one) => one === name)
     const problem =
@@ -42,20 +42,19 @@ const services = Args.text({ name: "service" }).pipe(
   Args.repeated
 )
 
-/** Loaded where it is run: a command needs none of the services' code, and reading it would take half of its time. */
+/** Loaded only where services run: a command does not need their code, and loading it would take half of its time. */
 const serving = Effect.promise(() => import("./Serve.ts"))
 
-/** Read where a command needs them, so that `--help` works whatever the environment says. */
-const settings = Layer.provide(Settings.layer, dotEnv(".env"))
+/** Read only by commands that need them, so that `--help` works in any environment. */
+const settings = Layer.provide(AllSettings.layer, dotEnv(".env"))
 
 const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
 
-/** Where the trail is. */
 const trailDatabase = storage(["gatekeeper"], { join: true })
 
 const certificateDatabase = storage(["gatekeeper", "guardian"], { join: true })
 
-/** What a command changes has its rows, as what a service changes. */
+/** A command records its changes in the trail, as a service does. */
 const commandTrail = Layer.unwrapEffect(
   Effect.map(
     Effect.promise(() => import("../gatekeeper/Gatekeeper.ts")),
@@ -64,7 +63,7 @@ const commandTrail = Layer.unwrapEffect(
   )
 )
 
-/** Commands that print one object with `--json`. */
+/** Commands with `--json`, and the empty members of their report. */
 const reporting = new Map<string, object>([
   ["migrate", emptyServicesReport],
   ["trail", emptyReport],
@@ -74,7 +73,7 @@ const reporting = new Map<string, object>([
   ["policy", emptyReport]
 ])
 
-/** What follows the program's own path. */
+/** The words after the program's own path. */
 const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)
 
 const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter((word) => !word.startsWith("-"))
@@ -82,8 +81,8 @@ const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter
 const asksForHelp = (words: ReadonlyArray<string>): boolean =>
   argumentsOf(words).some((word) => word === "--help" || word === "-h")
 
-/** The whole command line: the services, and the commands beside them. `ending` learns how it goes. */
-export const commandLine = (ending: ExitStatus, words: ReadonlyArray<string>) => {
+/** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
+export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) => {
   const migrate = migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput))
   const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))
   const journal = journalCommand.pipe(Command.provide(dotEnv(".env")))
@@ -92,18 +91,18 @@ export const commandLine = (ending: ExitStatus, words: ReadonlyArray<string>) =>
   const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending))).pipe(
-      Effect.provideService(ShutdownReport, ending.report),
+    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(status))).pipe(
+      Effect.provideService(ShutdownReport, status.report),
       Effect.provide(settings)
     )
   }).pipe(
     Command.withDescription(
-      helpOf("Runs the services, each on its own port; all three where none is named.", [
+      helpOf("Runs the services, each on its own port. Default: all three.", [
         "gravitas",
         "gravitas gatekeeper router",
-        "gravitas migrate status      # where the schemas stand",
-        "gravitas token Scout         # a token, alone on stdout",
-        "gravitas --completions bash  # the shell completes its words"
+        "gravitas migrate status      # the revision of each schema",
+        "gravitas token Scout         # prints a token",
+        "gravitas --completions bash  # completion for the shell"
       ])
     ),
     Command.withSubcommands([

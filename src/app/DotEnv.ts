@@ -6,8 +6,8 @@ import * as Layer from "effect/Layer"
 import { SettingsRefused } from "../platform/config/Settings.ts"
 
 /**
- * The variables of a `.env` file, where there is one, under those of the environment. A file that is there and cannot be
- * read is refused: to go on without it would be to start with other settings than were written down.
+ * Reads settings from the environment, then from a `.env` file if there is one. A file that exists and cannot be read is refused:
+ * without it the program would start with other settings than intended.
  */
 export const dotEnv = (path: string): Layer.Layer<never, SettingsRefused, FileSystem.FileSystem> =>
   PlatformConfigProvider.fromDotEnv(path).pipe(

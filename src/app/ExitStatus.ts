@@ -9,11 +9,11 @@ import { ExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 
-/** What the edges of the process learn on the way to its end. */
+/** What the edges of the process record for its end. */
 export interface ExitStatus {
-  /** The first signal that asked it to stop. */
+  /** The first signal that it received. */
   signal: "SIGINT" | "SIGTERM" | undefined
-  /** A server that is asked to stop ends well; a command is cut short. */
+  /** A server that stops on a signal succeeds; a command is cut short. */
   serving: boolean
   /** Counts the audit events that were accepted and could not be written. */
   readonly report: typeof ShutdownReport.Service
@@ -21,7 +21,7 @@ export interface ExitStatus {
 
 const signalNumber = { SIGINT: 2, SIGTERM: 15 } as const
 
-/** 0 after an orderly end, 128 + the signal's number for a command cut short, else what the failure says. */
+/** 0 after an orderly end, 128 + the signal's number for a command cut short, else the failure's own code. */
 export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus): number => {
   if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
     const failure = Cause.failureOption(exit.cause)
@@ -33,19 +33,19 @@ export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus):
   return 128 + signalNumber[ending.signal ?? "SIGINT"]
 }
 
-/** What stderr gets: the message of a failure that was foreseen, the whole cause of one that was not. */
+/** What stderr shows: the message of an expected failure, the whole cause of a defect. */
 export const exitMessage = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
   if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return undefined
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return `gravitas: internal error\n${Cause.pretty(exit.cause)}`
-  // The command line has printed its own.
+  // The command line has printed its own message.
   if (ValidationError.isValidationError(failure.value)) return undefined
   return failure.value instanceof Error ? `gravitas: ${failure.value.message}` : Cause.pretty(exit.cause)
 }
 
 /**
- * From the moment the end begins, the whole of it has `SHUTDOWN_DEADLINE`. Each part keeps to a share of its own; if one
- * hangs all the same, the process is ended here, not well.
+ * Bounds the whole stop by `SHUTDOWN_DEADLINE`. Each part keeps to its own share; if one hangs all the same, the process exits
+ * here, with a failure.
  */
 export const boundedEnd = (ending: ExitStatus) =>
   Layer.scopedDiscard(
@@ -54,11 +54,11 @@ export const boundedEnd = (ending: ExitStatus) =>
       ending.serving = true
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          const hurry = () => {
+          const forceExit = () => {
             process.stderr.write(`gravitas: not stopped within ${Duration.format(shutdownDeadline)}; ending anyway\n`)
             process.exit(ending.report.unwritten() > 0 ? ExitCode.unwritten : 1)
           }
-          setTimeout(hurry, Duration.toMillis(shutdownDeadline)).unref()
+          setTimeout(forceExit, Duration.toMillis(shutdownDeadline)).unref()
         })
       )
     })

@@ -2,18 +2,17 @@ import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
-import { embeddedServices, Settings } from "../platform/config/Settings.ts"
-import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { embeddedServices, Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { Database } from "../platform/postgres/Database.ts"
 
 /**
- * `beneathPools` ends after the pools and before the embedded server.
+ * The databases of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
  *
- * The database of `services`: their `DATABASE_URL`s, and the embedded PostgreSQL where one of them has none.
- *
- * `join`: a command uses the embedded server that a running Gravitas keeps; a server wants one of its own.
+ * - `join`: a command uses the embedded server of a running Gravitas; a server needs one of its own.
+ * - `beneathPools` ends after the pools and before the embedded server.
  */
 export const storage = <E = never, R = never>(
   services: ReadonlyArray<ServiceName>,
@@ -21,11 +20,12 @@ export const storage = <E = never, R = never>(
 ) =>
   Layer.unwrapEffect(
     Effect.map(Settings, (settings) => {
-      const database = Layer.provide(Database.layer(services), options.beneathPools ?? Layer.empty)
+      const database = (embedded?: Redacted.Redacted) =>
+        Layer.provide(Database.layer(services, embedded), options.beneathPools ?? Layer.empty)
       const isEmbedded = embeddedServices(settings).some((service) => services.includes(service))
-      if (!isEmbedded) return database
+      if (!isEmbedded) return database()
       return Layer.provideMerge(
-        database,
+        Layer.unwrapEffect(Effect.map(EmbeddedPostgres, ({ url }) => database(url))),
         EmbeddedPostgres.layer({
           home: Path.resolve(settings.home),
           join: options.join,

@@ -15,7 +15,7 @@ const ghost = Args.text({ name: "ghost" }).pipe(
 )
 
 const groups = Options.text("group").pipe(
-  Options.withDescription("A `groups` claim, for others to read; the policy file alone grants. May be repeated."),
+  Options.withDescription("A `groups` claim, for others to read; only the policy file grants. May be repeated."),
   Options.repeated
 )
 
@@ -36,10 +36,10 @@ const timeToLive = Options.text("ttl").pipe(
   )
 )
 
-/** Signing is loaded where a token is made: `migrate`, which shares the command line, needs none of it. */
+/** Loaded only where a token is made: other commands do not need it. */
 const signing = Effect.promise(() => import("../gatekeeper/tokens/Tokens.ts"))
 
-/** `token <ghost>`: prints the token alone, so that `$(…)` takes it. */
+/** `token <ghost>`: prints only the token, so that `$(…)` can use it. */
 export const tokenCommand = Command.make("token", { ghost, groups, timeToLive }, ({ ghost, groups, timeToLive }) =>
   Effect.flatMap(signing, ({ Tokens }) =>
     Effect.gen(function* () {

@@ -1,8 +1,9 @@
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { Durabilities } from "../domain/Durability.ts"
-import type { SettingsValues } from "../platform/config/Settings.ts"
-import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../platform/config/Settings.ts"
+import { AuditSettings } from "./AuditSettings.ts"
 import type { JournalFiles } from "./journal/JournalFiles.ts"
 
 export interface AuditLogOptions {
@@ -33,17 +34,19 @@ export interface JournalSettings {
   readonly files?: JournalFiles
 }
 
-/** Derives the options of a process's trail from its settings. */
-export const auditLogOptions = ({
-  audit,
-  home,
-  shutdownDeadline
-}: Pick<SettingsValues, "audit" | "home" | "shutdownDeadline">): AuditLogOptions => ({
-  ...audit,
-  journal: {
-    directory: Path.resolve(home, "journal"),
-    maxBytes: audit.journalMaxBytes,
-    flushInterval: audit.journalFlushInterval
-  },
-  shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail)
-})
+/** The options of a process's trail, from its settings. */
+export const auditLogOptions: Effect.Effect<AuditLogOptions, never, Settings | AuditSettings> = Effect.gen(
+  function* () {
+    const audit = yield* AuditSettings
+    const { home, shutdownDeadline } = yield* Settings
+    return {
+      ...audit,
+      journal: {
+        directory: Path.resolve(home, "journal"),
+        maxBytes: audit.journalMaxBytes,
+        flushInterval: audit.journalFlushInterval
+      },
+      shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail)
+    }
+  }
+)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { WorkGroup } from "../contracts/guardian/GuardianApi.ts"
-import { Settings } from "../platform/config/Settings.ts"
+import { ClientSettings } from "./ClientSettings.ts"
 import * as PeerCall from "./PeerCall.ts"
 import { type CallFailure, unavailable } from "./PeerCall.ts"
 import * as PeerHttp from "./PeerHttp.ts"
@@ -92,7 +92,7 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: PeerHttp.carrying })
         ).pipe(Effect.provide(http))
       )
-      const { guardian } = yield* Settings
+      const { sessionTimeout } = yield* ClientSettings
 
       const withCaller = ({ authorization, requestId }: CallerHeaders) =>
         PeerHttp.withHeaders({
@@ -123,7 +123,7 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
                   )
               })
             )
-          return beatAfter(pauseWithin(guardian.sessionTimeout))
+          return beatAfter(pauseWithin(sessionTimeout))
         },
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
           const { work } = yield* client

@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
+import { ClientSettings } from "./ClientSettings.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** The errors of a derived client beside those that its contract declares. */
@@ -83,7 +83,7 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome =>
  */
 export const make = (peer: ServiceName) =>
   Effect.gen(function* () {
-    const { peerTimeout } = yield* Settings
+    const { peerTimeout } = yield* ClientSettings
     const breaker = yield* CircuitBreaker.make(breakerOptions)
 
     const logTransition = ({ from, to }: CircuitBreaker.Transition, exit: Exit.Exit<unknown, unknown>) => {

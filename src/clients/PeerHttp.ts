@@ -12,6 +12,7 @@ import type { ServiceName } from "../domain/Service.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
 import { outgoingTrace } from "../platform/http/TraceContext.ts"
+import { ClientSettings } from "./ClientSettings.ts"
 
 /** Bytes of an answer: many times more than any answer of a peer has. */
 const maximumAnswerBytes = 256 * 1024
@@ -21,7 +22,7 @@ const connections = 64
 
 const dispatcher = Layer.scoped(
   NodeHttpClient.Dispatcher,
-  Effect.flatMap(Settings, ({ peerTimeout }) =>
+  Effect.flatMap(ClientSettings, ({ peerTimeout }) =>
     Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -45,7 +46,8 @@ export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.prov
 /** The address of a peer: the setting, else where it listens in this process, else its port on this machine. */
 export const urlOf = (peer: Extract<ServiceName, "gatekeeper" | "guardian">) =>
   Effect.gen(function* () {
-    const { peerUrls, ports } = yield* Settings
+    const { peerUrls } = yield* ClientSettings
+    const { ports } = yield* Settings
     const addresses = yield* Addresses
     return Option.match(peerUrls[peer], {
       onNone: () => Effect.map(addresses.all, (known) => known.get(peer)?.url ?? `http://127.0.0.1:${ports[peer]}`),

@@ -1,18 +1,18 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What became of a request.
+ * The outcome of a request.
  *
  * - `ALLOWED`, `DENIED`: the policy decided.
- * - `UNAUTHENTICATED`: no usable token; nobody is named, whatever the request claims.
- * - `INVALID`: the request could not be understood, so nothing was decided.
- * - `REPORTED`: another program told of an event, and of no decision.
+ * - `UNAUTHENTICATED`: no usable token; the row names no ghost, whatever the request claims.
+ * - `INVALID`: the request was malformed, so nothing was decided.
+ * - `REPORTED`: another program reported an event that is not a decision.
  *
- * What the trail says of itself:
+ * What the trail reports about itself:
  *
- * - `LOST`: a loss receipt; events are missing, or nobody can know whether any are.
- * - `WITHDRAWN`: an event was recorded, but its answer was not given.
- * - `REPLAYED`: a dead letter came into the trail.
+ * - `LOST`: a loss receipt; events are missing, or it is unknown whether any are.
+ * - `WITHDRAWN`: an event was recorded, but its answer was not sent.
+ * - `REPLAYED`: a dead letter was written to the trail.
  */
 export const AuditResult = Schema.Literal(
   "ALLOWED",
@@ -26,24 +26,24 @@ export const AuditResult = Schema.Literal(
 )
 export type AuditResult = typeof AuditResult.Type
 
-/** `auth:disabled`: nobody asked the caller who it is. */
+/** `auth:disabled`: the caller was not authenticated. */
 export const RecorderMark = Schema.Literal("auth:disabled")
 export type RecorderMark = typeof RecorderMark.Type
 
-/** What other programs may say became of something; the others are the trail's own words. */
+/** The outcomes that other programs may report; only the trail itself reports the others. */
 export const ClaimableResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID", "REPORTED")
 export type ClaimableResult = typeof ClaimableResult.Type
 
 /**
- * One decision, as a caller of `AuditLog.record` states it. Identity, time, order and hash are given to it there.
+ * One decision, as a caller of `AuditLog.record` states it. `record` adds identity, time, order and hash.
  *
  * Strings may be of any length and content and `metadata` of any shape: the trail bounds and cleans what it stores and
- * says so in the row's `marks`, so that no caller can make its own row vanish.
+ * notes that in the row's `marks`. So no input makes a row disappear.
  */
 export const AuditEvent = Schema.Struct({
   action: Schema.NullOr(Schema.String),
   resource: Schema.NullOr(Schema.String),
-  /** The authenticated subject; null where nobody was authenticated. */
+  /** The authenticated subject; null if there is none. */
   ghostId: Schema.NullOr(Schema.String),
   shellId: Schema.NullOr(Schema.String),
   result: AuditResult,
@@ -51,7 +51,7 @@ export const AuditEvent = Schema.Struct({
   requestId: Schema.NullOr(Schema.String),
   /** A JSON object. Anything else is stored under the key `value`. */
   metadata: Schema.Unknown,
-  /** What whoever records wants to be seen in the row's `marks`, beside what the trail says there itself. */
+  /** Added to the row's `marks`, beside those of the trail itself. */
   marks: Schema.optional(Schema.Array(RecorderMark))
 })
 export type AuditEvent = typeof AuditEvent.Type

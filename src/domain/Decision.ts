@@ -1,13 +1,13 @@
 import * as Schema from "effect/Schema"
 
-/** The permission that allowed: its group, and its place in that group's list, counted from 1. */
+/** The permission that allowed: its group, and its number in that group's list, from 1. */
 export const Matched = Schema.Struct({ group: Schema.String, rule: Schema.Number })
 export type Matched = typeof Matched.Type
 
-/** What the policy says of one subject, action and resource. */
+/** The policy's decision on one subject, action and resource. */
 export const Decision = Schema.Struct({
   allowed: Schema.Boolean,
-  /** The groups that the policy maps the subject to; a token's claim has no part in it. */
+  /** The groups that the policy maps the subject to, whatever the token's claim says. */
   groups: Schema.Array(Schema.String),
   matched: Schema.NullOr(Matched),
   reason: Schema.String

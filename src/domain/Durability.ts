@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What an answer waits for before it is given, as PostgreSQL's `synchronous_commit` is for a transaction.
+ * What an answer waits for before it is sent, as PostgreSQL's `synchronous_commit` is for a transaction.
  *
  * - `memory`: nothing. Lost with the process.
  * - `journal`: appended to a local file. Survives the process.
@@ -11,11 +11,11 @@ import * as Schema from "effect/Schema"
 export const Durability = Schema.Literal("memory", "journal", "fsync", "commit")
 export type Durability = typeof Durability.Type
 
-/** The results that may have a durability of their own: those that somebody waits for. */
+/** The results that may have a durability of their own: those of requests, whose callers wait. */
 export const AnsweredResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID")
 export type AnsweredResult = typeof AnsweredResult.Type
 
-/** The durability of events by what became of their request. */
+/** The durability of events by the outcome of their request. */
 export interface Durabilities {
   readonly default: Durability
   readonly byResult: Partial<Readonly<Record<AnsweredResult, Durability>>>
@@ -27,8 +27,8 @@ const all = (durabilities: Durabilities): ReadonlyArray<Durability> => [
 ]
 
 /**
- * Whether events go through a journal. If those of one result do, all do: there is one order, and what `memory` would save is a
- * few microseconds.
+ * Whether events go through a journal. If those of one result do, all do: the order is one, and `memory` would save only a few
+ * microseconds.
  */
 export const isJournaled = (durabilities: Durabilities): boolean => all(durabilities).some((one) => one !== "memory")
 

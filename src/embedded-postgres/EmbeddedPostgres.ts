@@ -9,19 +9,19 @@ import type * as Scope from "effect/Scope"
 import * as Binaries from "./Binaries.ts"
 import * as Cluster from "./Cluster.ts"
 import * as ConnectionFile from "./ConnectionFile.ts"
-import * as Place from "./DataLocation.ts"
+import * as DataLocation from "./DataLocation.ts"
 import type { HomeLock } from "./HomeLock.ts"
 import { launch } from "./Launch.ts"
-import { settle } from "./OrphanedServer.ts"
+import { adoptOrStop } from "./OrphanedServer.ts"
 import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
-import * as Turn from "./ServerOwnership.ts"
+import * as ServerOwnership from "./ServerOwnership.ts"
 
-export interface EmbeddedPostgresOptions extends Place.PlaceOptions {
-  /** False: a server, the only one of its home. True: a command, which uses the running server's PostgreSQL if there is one. */
+export interface EmbeddedPostgresOptions extends DataLocation.DataLocationOptions {
+  /** False: a server, the only one of its home. True: a command, which joins the PostgreSQL of a running server. */
   readonly join: boolean
-  /** Further settings of PostgreSQL; with `fsync` off the cluster is made without it, too. */
+  /** Further settings of PostgreSQL; `fsync` off also makes the cluster without syncing. */
   readonly settings?: Readonly<Record<string, string>>
-  /** For PostgreSQL to answer after its start or, when an earlier one is found, in its recovery; default 60 s. */
+  /** For PostgreSQL to answer after its start, or an orphaned one to recover; default 60 s. */
   readonly startDeadline?: Duration.DurationInput
   /** For a fast shutdown, before an immediate one; default 10 s. */
   readonly stopPatience?: Duration.DurationInput
@@ -32,28 +32,28 @@ export interface EmbeddedPostgresOptions extends Place.PlaceOptions {
 export type EmbeddedPostgresUnavailable =
   | Binaries.PostgresBinariesMissing
   | Cluster.ClusterUnusable
-  | Place.NoPlaceForPostgres
-  | Turn.HomeInUse
+  | DataLocation.NoPlaceForPostgres
+  | ServerOwnership.HomeInUse
 
-/** Everything of one process about its PostgreSQL. */
+/** What a process knows about its PostgreSQL. */
 export interface EmbeddedPostgresValues {
   /** Database and role `gravitas`, with its password. */
   readonly url: Redacted.Redacted
-  /** As the server says: "18.4". */
+  /** As the server reports it: "18.4". */
   readonly version: string
   readonly port: number
   readonly dataDirectory: string
   /** Where PostgreSQL's programs are. */
   readonly binaries: string
-  /** Started, or taken over from a killed predecessor: it stops with us. Joined: a server's, which may stop under us. */
+  /** Started, or adopted from a killed process: it stops with this process. Joined: it belongs to a server, which may stop. */
   readonly ownership: "started" | "joined"
-  /** What the user should know: as whom it runs, and where, when that is not the home. */
+  /** For the user: the account it runs as, and its directory if that is not the home. */
   readonly notes: ReadonlyArray<string>
 }
 
-/** The password of existing data, or that of a cluster made now. */
+/** The password of existing data, or of a cluster that it makes. */
 const openCluster = Effect.fnUntraced(function* (
-  place: Place.DataLocation,
+  place: DataLocation.DataLocation,
   binaries: Effect.Effect<Binaries.Binaries, Binaries.PostgresBinariesMissing>,
   durable: boolean
 ) {
@@ -64,7 +64,7 @@ const openCluster = Effect.fnUntraced(function* (
     if (Option.isSome(kept)) return kept.value
     return yield* unusable(`its password file, ${place.directory}/connection.json, is missing`)
   }
-  // Before the data: a cluster must never stand without its password.
+  // Before the data: a cluster must never exist without its password.
   const file = { home: place.home, password: yield* ConnectionFile.newPassword, port: null }
   yield* asUnusable(ConnectionFile.write(place.directory, file))
   yield* Effect.logInfo(`Making a new PostgreSQL cluster in ${place.data}`)
@@ -78,8 +78,8 @@ const openCluster = Effect.fnUntraced(function* (
   return file
 })
 
-/** With the home's lock in hand: takes over what a predecessor left, else starts PostgreSQL. */
-const lead = Effect.fnUntraced(function* (place: Place.DataLocation, lock: HomeLock, options: EmbeddedPostgresOptions) {
+/** Requires the home's lock. Adopts the PostgreSQL of a killed process, else starts one. */
+const lead = Effect.fnUntraced(function* (place: DataLocation.DataLocation, lock: HomeLock, options: EmbeddedPostgresOptions) {
   const startDeadline = Duration.decode(options.startDeadline ?? "60 seconds")
   const stopPatience = Duration.decode(options.stopPatience ?? "10 seconds")
   const settings = options.settings ?? {}
@@ -87,7 +87,7 @@ const lead = Effect.fnUntraced(function* (place: Place.DataLocation, lock: HomeL
   const binaries = Binaries.install(packaged, Path.join(place.directory, "binaries"))
 
   const file = yield* openCluster(place, binaries, settings["fsync"] !== "off")
-  const left = yield* settle({ data: place.data, password: file.password, patience: startDeadline, stopPatience })
+  const left = yield* adoptOrStop({ data: place.data, password: file.password, patience: startDeadline, stopPatience })
   const { postmaster, version, notes } = yield* Option.match(left, {
     onSome: ({ postmaster, version }) =>
       Effect.as(
@@ -127,7 +127,7 @@ const lead = Effect.fnUntraced(function* (place: Place.DataLocation, lock: HomeL
     )
   }
   yield* lock.report("running", port)
-  // Added last, so it runs first: who wants the home now waits for us instead of being refused.
+  // Added last, so it runs first: another process now waits for this one instead of being refused.
   yield* Effect.addFinalizer(() => lock.report("stopping", port))
   return { url: ConnectionFile.urlOf(file.password, port, Cluster.roleName), version, port, notes }
 })
@@ -136,12 +136,12 @@ const open = (
   options: EmbeddedPostgresOptions
 ): Effect.Effect<EmbeddedPostgresValues, EmbeddedPostgresUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
-    const place = yield* Place.find(options)
+    const place = yield* DataLocation.find(options)
     const patience = Duration.decode(options.turnPatience ?? (options.join ? "60 seconds" : "10 seconds"))
-    const turn = yield* Turn.take(place, options.join ? "command" : "server", patience)
+    const ownership = yield* ServerOwnership.takeOwnership(place, options.join ? "command" : "server", patience)
     const where = { dataDirectory: place.data, binaries: Path.join(place.directory, "binaries") }
-    if (turn._tag === "Joined") {
-      const { file, holder, port, version } = turn
+    if (ownership._tag === "Joined") {
+      const { file, holder, port, version } = ownership
       return {
         ...where,
         url: ConnectionFile.urlOf(file.password, port, Cluster.roleName),
@@ -151,16 +151,16 @@ const open = (
         notes: [`uses the PostgreSQL of the running server (pid ${holder.pid})`]
       }
     }
-    const led = yield* lead(place, turn.lock, options)
+    const led = yield* lead(place, ownership.lock, options)
     return { ...where, ...led, ownership: "started" as const, notes: [...place.notes, ...led.notes] }
   }).pipe(Effect.withSpan("EmbeddedPostgres.open"))
 
 /**
  * A real PostgreSQL under `GRAVITAS_HOME`, for a machine that has none.
  *
- * One process at a time runs it, under a lock that dies with the process. The layer belongs outermost: what uses the
- * database is then closed before it, and it stops last. Its server lives in a session of its own, out of reach of a
- * Ctrl-C; when we are killed it lives on, and the next start takes it over.
+ * One process at a time runs it, under a lock that dies with the process. The layer belongs outermost, so that it stops
+ * after everything that uses the database. Its server runs in a session of its own, so a Ctrl-C does not reach it. If this
+ * process is killed, the server goes on, and the next start adopts it.
  */
 export class EmbeddedPostgres extends Context.Tag("embedded-postgres/EmbeddedPostgres")<
   EmbeddedPostgres,

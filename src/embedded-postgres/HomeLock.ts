@@ -16,11 +16,11 @@ export class HomeLockUnusable extends Schema.TaggedError<HomeLockUnusable>()("Ho
   }
 }
 
-/** What a process is here for: a server is joined by commands, a command is waited for. */
+/** A server is joined by commands; a command is waited for. */
 export const Purpose = Schema.Literal("server", "command")
 export type Purpose = typeof Purpose.Type
 
-/** Who holds the lock, as it wrote itself into the lock file. */
+/** The holder of the lock, as it wrote itself into the lock file. */
 export const Holder = Schema.Struct({
   pid: Schema.Number,
   since: Schema.String,
@@ -32,14 +32,14 @@ export const Holder = Schema.Struct({
 export type Holder = typeof Holder.Type
 
 export interface HomeLock {
-  /** Tells the others how far we are. */
+  /** Writes the phase of this process into the lock file. */
   readonly report: (phase: Holder["phase"], port: number | null) => Effect.Effect<void>
 }
 
 const HolderLine = Schema.parseJson(Holder)
 
 /**
- * Takes the lock for as long as the scope lasts, or gives None. A PostgreSQL that outlives its process does not hold it: see
+ * Acquires the lock until the scope closes, or returns None. A PostgreSQL that outlives its process does not hold it: see
  * `OsLock`.
  */
 export const tryAcquire = (
@@ -59,6 +59,6 @@ export const tryAcquire = (
     return Option.some({ report })
   })
 
-/** Who holds the lock; None in the moment when a new holder has not written itself down. */
+/** The holder of the lock; None while a new holder has not written itself yet. */
 export const readHolder = (path: string): Effect.Effect<Option.Option<Holder>> =>
   Effect.promise(() => Fs.readFile(path, "utf8").catch(() => "")).pipe(Effect.map(Schema.decodeOption(HolderLine)))

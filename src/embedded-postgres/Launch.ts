@@ -8,7 +8,7 @@ import { freePort, logTail, type Postmaster, type StartOptions, spawnPostmaster,
 import { probe } from "./Probe.ts"
 
 export interface LaunchOptions extends Omit<StartOptions, "port"> {
-  /** Taken again when it is free. */
+  /** Used again if it is free. */
   readonly wantedPort: Option.Option<number>
   readonly password: Redacted.Redacted
   readonly startDeadline: Duration.Duration
@@ -16,8 +16,8 @@ export interface LaunchOptions extends Omit<StartOptions, "port"> {
 }
 
 /**
- * Why a start that ended by itself did, from the last lines of its log: somebody took the `port` in the moment since we
- * looked; processes of a killed `predecessor` still hold its shared memory, for a moment only; else it is `final`.
+ * Why a start failed, by the last lines of its log. `port`: another program took the port after the check. `predecessor`:
+ * processes of a killed PostgreSQL hold its shared memory for a moment longer. `final`: anything else.
  */
 export const reasonOf = (log: ReadonlyArray<string>): "port" | "predecessor" | "final" => {
   const text = log.join("\n")
@@ -27,14 +27,14 @@ export const reasonOf = (log: ReadonlyArray<string>): "port" | "predecessor" | "
     : "final"
 }
 
-/** Starts PostgreSQL and waits until it answers us; it is stopped when the scope closes. */
+/** Starts PostgreSQL and waits until it answers; the scope stops it. */
 export const launch = Effect.fn("EmbeddedPostgres.launch")(function* (options: LaunchOptions) {
   const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(options.startDeadline)
   const left = Effect.map(Clock.currentTimeMillis, (now) => end - now)
   const failed = (reason: string) =>
     Effect.flatMap(logTail(options.logFile), (log) => new ClusterUnusable({ directory: options.data, reason, log }))
 
-  /** None when PostgreSQL ended, or another server answers on its port, in a way that a new start may mend. */
+  /** None if PostgreSQL ended for a reason that a new start may fix. */
   const awaitAnswer = (postmaster: Postmaster) =>
     Effect.gen(function* () {
       let latest = "it did not answer"
@@ -48,7 +48,7 @@ export const launch = Effect.fn("EmbeddedPostgres.launch")(function* (options: L
         const answer = yield* probe({ port: postmaster.port, password: options.password, data: options.data })
         if (answer._tag === "Ready") return Option.some(answer.version)
         latest = answer.reason
-        // A stranger got the port, and ours is about to notice; or ours does not know the password, and never will.
+        // Another server has the port and ours is about to end; or ours has another password, which is final.
         if (answer._tag === "Foreign" && ++foreign > 40) return yield* failed(latest)
         yield* Effect.sleep("25 millis")
       }

@@ -10,16 +10,16 @@ import { type PostmasterFile, parse } from "./PostmasterFile.ts"
 import { probe } from "./Probe.ts"
 import { isRunning, worksIn } from "./Process.ts"
 
-export interface PredecessorOptions {
+export interface OrphanOptions {
   readonly data: string
   readonly password: Redacted.Redacted
-  /** For one that is in the middle of its start or its end. */
+  /** For a server that is starting or stopping. */
   readonly patience: Duration.Duration
   readonly stopPatience: Duration.Duration
 }
 
-/** An orphan that is ours now. */
-export interface Predecessor {
+/** A running server that this process adopted. */
+export interface OrphanedServer {
   readonly postmaster: Postmaster
   readonly version: string
 }
@@ -28,41 +28,41 @@ const readFile = (data: string): Effect.Effect<Option.Option<PostmasterFile>> =>
   Effect.promise(() => Fs.readFile(Path.join(data, "postmaster.pid"), "utf8").catch(() => "")).pipe(Effect.map(parse))
 
 /**
- * The PostgreSQL that a killed process of ours left running on these data: taken over where it answers, else ended. None
- * when the way is free for a start. Only the holder of the home's lock may ask: whoever runs there then is an orphan.
+ * Adopts the PostgreSQL that a killed process of ours left running on these data, or stops it if it does not answer. Returns
+ * None if PostgreSQL can be started. Requires the home's lock: a server that runs without it is orphaned.
  *
- * `postmaster.pid` alone proves nothing, since its pid may be another process's by now (in a container it soon is). The
- * working directory of the process does, and so does an answer that knows our password and names our data.
+ * `postmaster.pid` alone proves nothing, since its pid may belong to another process by now (in a container it soon does).
+ * The working directory of the process is proof, and so is an answer that knows our password and names our data.
  */
-export const settle = Effect.fn("EmbeddedPostgres.predecessor")(function* (options: PredecessorOptions) {
+export const adoptOrStop = Effect.fn("EmbeddedPostgres.predecessor")(function* (options: OrphanOptions) {
   const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(options.patience)
   for (;;) {
     const found = yield* readFile(options.data)
-    if (Option.isNone(found) || !isRunning(found.value.pid)) return Option.none<Predecessor>()
+    if (Option.isNone(found) || !isRunning(found.value.pid)) return Option.none<OrphanedServer>()
     const { pid, port, status } = found.value
     const ours = worksIn(pid, options.data)
     if (ours === false) {
-      // A stranger has the pid. PostgreSQL would take it for a living postmaster when it runs as the same user.
+      // Another program has the pid. PostgreSQL would take it for a running postmaster of the same user.
       yield* Effect.logWarning(`Removing a stale postmaster.pid in ${options.data}: process ${pid} is not PostgreSQL's`)
       yield* Effect.promise(() => Fs.rm(Path.join(options.data, "postmaster.pid"), { force: true }))
-      return Option.none<Predecessor>()
+      return Option.none<OrphanedServer>()
     }
     if (Option.isSome(port) && status !== "stopping") {
       const answer = yield* probe({ port: port.value, password: options.password, data: options.data })
       if (answer._tag === "Ready") {
         const postmaster = { pid, port: port.value, isAlive: () => isRunning(pid) }
-        return Option.some<Predecessor>({ postmaster, version: answer.version })
+        return Option.some<OrphanedServer>({ postmaster, version: answer.version })
       }
     }
     if ((yield* Clock.currentTimeMillis) >= end) {
-      // Unproven, it is left alone: PostgreSQL then refuses to start on the same data, and says so.
-      if (ours !== true) return Option.none<Predecessor>()
+      // Without proof it is left alone: PostgreSQL then refuses to start on the same data, and says so.
+      if (ours !== true) return Option.none<OrphanedServer>()
       yield* Effect.logWarning(`An earlier PostgreSQL (pid ${pid}) in ${options.data} does not answer; stopping it`)
       yield* stopPostmaster(
         { pid, port: Option.getOrElse(port, () => 0), isAlive: () => isRunning(pid) },
         options.stopPatience
       )
-      return Option.none<Predecessor>()
+      return Option.none<OrphanedServer>()
     }
     yield* Effect.sleep("50 millis")
   }

@@ -8,17 +8,17 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Binaries } from "./Binaries.ts"
 import { ClusterUnusable, environment, identity } from "./Cluster.ts"
-import type { Account } from "./OsAccount.ts"
+import type { OsAccount } from "./OsAccount.ts"
 import { childrenOf, signal } from "./Process.ts"
 
-/** A server process of PostgreSQL, ours by start or by adoption. */
+/** A server process of PostgreSQL that this process started or adopted. */
 export interface Postmaster {
   readonly pid: number
   readonly port: number
   readonly isAlive: () => boolean
 }
 
-/** A port that nobody had a moment ago; the one asked for when it is free. */
+/** Returns a port that was free a moment ago: the wanted one if possible. */
 export const freePort = (wanted: Option.Option<number>): Effect.Effect<number> => {
   const tryPort = (port: number) =>
     Effect.async<number, unknown>((resume) => {
@@ -38,7 +38,7 @@ export interface StartOptions {
   readonly binaries: Binaries
   readonly data: string
   readonly port: number
-  readonly account: Option.Option<Account>
+  readonly account: Option.Option<OsAccount>
   readonly logFile: string
   readonly settings: Readonly<Record<string, string>>
 }
@@ -49,7 +49,7 @@ const argumentsOf = (options: StartOptions): ReadonlyArray<string> => {
     unix_socket_directories: "",
     timezone: "UTC",
     log_timezone: "UTC",
-    // The log file is ours, by stderr.
+    // The log goes to stderr, which is our log file.
     logging_collector: "off",
     ...options.settings
   }
@@ -62,12 +62,12 @@ const argumentsOf = (options: StartOptions): ReadonlyArray<string> => {
   ]
 }
 
-/** Anew at each start. Not through a symbolic link: as root we would empty what it points to. */
+/** Each start truncates the log. It does not follow a symbolic link: as root that would empty its target. */
 const logFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
 
 /**
  * Starts PostgreSQL in a session of its own: a SIGINT to our process group (Ctrl-C) must not reach it, since the services
- * above it still have to drain into it. Does not wait until it answers.
+ * still have to drain into it. Returns before it answers.
  */
 export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster, ClusterUnusable> =>
   Effect.async<ChildProcess, ClusterUnusable>((resume) => {
@@ -97,7 +97,7 @@ export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster
     Effect.flatMap((child) => {
       const { pid } = child
       if (pid === undefined) return Effect.dieMessage("a spawned process has a pid")
-      // It must not keep this process alive by itself: its end is ours to order.
+      // It must not keep this process alive.
       child.unref()
       return Effect.succeed({
         pid,
@@ -117,7 +117,7 @@ export const logTail = (logFile: string): Effect.Effect<ReadonlyArray<string>> =
     )
   )
 
-/** True when it ended within the limit. */
+/** Whether it ended within the limit. */
 const awaitEnd = (postmaster: Postmaster, limit: Duration.Duration): Effect.Effect<boolean> =>
   Effect.gen(function* () {
     const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(limit)
@@ -129,12 +129,12 @@ const awaitEnd = (postmaster: Postmaster, limit: Duration.Duration): Effect.Effe
   })
 
 /**
- * Ends the server: fast shutdown (clients cut off, data flushed), after `patience` immediate shutdown (the next start
- * recovers), at last SIGKILL for it and its children. Returns when it is gone.
+ * Stops the server: fast shutdown (clients are disconnected, data flushed); after `patience` immediate shutdown (the next
+ * start recovers); at last SIGKILL for it and its children. Returns when it has ended.
  */
 export const stopPostmaster = (postmaster: Postmaster, patience: Duration.Duration): Effect.Effect<void> =>
   Effect.gen(function* () {
-    // A process under SIGSTOP heeds nothing but SIGKILL until it goes on; so do its children.
+    // A stopped process (SIGSTOP) handles no signal but SIGKILL until it continues; the same is true of its children.
     const send = (name: NodeJS.Signals) =>
       Effect.sync(() => {
         signal(postmaster.pid, name)
@@ -148,7 +148,7 @@ export const stopPostmaster = (postmaster: Postmaster, patience: Duration.Durati
         "stopping it at once. Its next start recovers from its log."
     )
     yield* send("SIGQUIT")
-    // PostgreSQL itself gives its children 5 s before it kills them.
+    // PostgreSQL itself waits 5 s before it kills its children.
     if (yield* awaitEnd(postmaster, Duration.seconds(6))) return
     const family = [postmaster.pid, ...childrenOf(postmaster.pid)]
     for (const pid of family) signal(pid, "SIGKILL")

@@ -1,12 +1,12 @@
 import * as Option from "effect/Option"
 
-/** What a running PostgreSQL says of itself in `postmaster.pid` (its `src/include/utils/pidfile.h`). */
+/** What a running PostgreSQL writes about itself to `postmaster.pid` (its `src/include/utils/pidfile.h`). */
 export interface PostmasterFile {
   readonly pid: number
   readonly data: string
-  /** Absent for the first moments of a start. */
+  /** None at the beginning of a start. */
   readonly port: Option.Option<number>
-  /** "starting", "stopping", "ready" or "standby"; empty for the first moments. */
+  /** "starting", "stopping", "ready" or "standby"; empty at the beginning of a start. */
   readonly status: string
 }
 
@@ -15,7 +15,7 @@ const positive = (line: string | undefined): Option.Option<number> => {
   return Number.isInteger(value) && value > 0 ? Option.some(value) : Option.none()
 }
 
-/** None when the text is not (yet) such a file. A single-user backend writes its pid negated, and is not a postmaster. */
+/** Returns None if the text is not (yet) such a file. A single-user backend writes a negative pid; it is not a postmaster. */
 export const parse = (text: string): Option.Option<PostmasterFile> => {
   const lines = text.split("\n")
   return Option.map(positive(lines[0]), (pid) => ({

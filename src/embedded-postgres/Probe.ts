@@ -8,18 +8,18 @@ import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { roleName } from "./Cluster.ts"
 import { urlOf } from "./ConnectionFile.ts"
 
-/** What comes back when the port of a PostgreSQL that should be ours is tried. */
-export type Answer = Data.TaggedEnum<{
-  /** It is ours, and the database `gravitas` is there. */
+/** What answers on the port of a PostgreSQL that should be ours. */
+export type ProbeResult = Data.TaggedEnum<{
+  /** It is ours, and the database `gravitas` exists. */
   Ready: { readonly version: string }
-  /** It may come: nobody listens, it is starting or stopping. */
+  /** No server listens, or it is starting or stopping. */
   NotYet: { readonly reason: string }
-  /** Somebody else's server, or ours with another password. */
+  /** Another program's server, or ours with another password. */
   Foreign: { readonly reason: string }
 }>
-export const Answer = Data.taggedEnum<Answer>()
+export const ProbeResult = Data.taggedEnum<ProbeResult>()
 
-export interface Target {
+export interface ProbeTarget {
   readonly port: number
   readonly password: Redacted.Redacted
   readonly data: string
@@ -31,12 +31,12 @@ const sameDirectory = (a: string, b: string) =>
     return (await real(a)) === (await real(b))
   })
 
-const read = (error: DatabaseError): Answer =>
+const read = (error: DatabaseError): ProbeResult =>
   error.sqlstate?.startsWith("28") === true
-    ? Answer.Foreign({ reason: error.message })
-    : Answer.NotYet({ reason: error.message })
+    ? ProbeResult.Foreign({ reason: error.message })
+    : ProbeResult.NotYet({ reason: error.message })
 
-const session = (target: Target, database: string) =>
+const session = (target: ProbeTarget, database: string) =>
   connect({
     url: urlOf(target.password, target.port, database),
     applicationName: "gravitas embedded",
@@ -44,14 +44,14 @@ const session = (target: Target, database: string) =>
     deadline: Duration.seconds(10)
   })
 
-/** Makes the database where a start was cut off between the cluster and it. `template0`: nobody can be connected to it. */
-const makeDatabase = (target: Target) =>
+/** Makes the database if an earlier start ended before it did. From `template0`, to which no session can be connected. */
+const makeDatabase = (target: ProbeTarget) =>
   session(target, "postgres").pipe(
     Effect.flatMap((connection) => connection.query(`create database ${roleName} template template0`)),
     Effect.scoped
   )
 
-const look = (target: Target) =>
+const look = (target: ProbeTarget) =>
   session(target, roleName).pipe(
     Effect.flatMap((connection) =>
       connection.query(
@@ -62,10 +62,10 @@ const look = (target: Target) =>
   )
 
 /**
- * Tries the server once, by a session of its own: readiness is what a client sees, not what a log says. scram lets no
- * stranger on the port learn the password.
+ * Connects once: the server is ready when a client gets an answer, whatever its log says. With scram another program on the
+ * port cannot learn the password.
  */
-export const probe = (target: Target): Effect.Effect<Answer> =>
+export const probe = (target: ProbeTarget): Effect.Effect<ProbeResult> =>
   look(target).pipe(
     Effect.catchIf(
       (error) => error.sqlstate === "3D000",
@@ -75,8 +75,8 @@ export const probe = (target: Target): Effect.Effect<Answer> =>
       const found = String(rows[0]?.["data"])
       return Effect.map(sameDirectory(found, target.data), (same) =>
         same
-          ? Answer.Ready({ version: String(rows[0]?.["version"]) })
-          : Answer.Foreign({ reason: `the server on port ${target.port} has its data in ${found}` })
+          ? ProbeResult.Ready({ version: String(rows[0]?.["version"]) })
+          : ProbeResult.Foreign({ reason: `the server on port ${target.port} has its data in ${found}` })
       )
     }),
     Effect.catchAll((error) => Effect.succeed(read(error)))

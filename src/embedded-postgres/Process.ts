@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 
-/** State and parent as in proc_pid_stat(5), from behind the name, which may itself hold any character. */
+/** State and parent as in proc_pid_stat(5), read after the name, which may hold any character. */
 const readStat = (pid: number): { readonly state: string; readonly parent: number } | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -11,10 +11,10 @@ const readStat = (pid: number): { readonly state: string; readonly parent: numbe
   }
 }
 
-/** A process that has ended but that nobody has waited for answers signals, and is gone all the same. */
+/** A process that has ended accepts signals until its parent has waited for it. */
 const isZombie = (pid: number): boolean => /[ZX]/.test(readStat(pid)?.state ?? "")
 
-/** Whether a process with that id runs, ours or not. */
+/** Whether a process with that id runs, ours or another user's. */
 export const isRunning = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -24,7 +24,7 @@ export const isRunning = (pid: number): boolean => {
   return !isZombie(pid)
 }
 
-/** Whether the process works in that directory, as a postmaster does in its data; undefined where the system does not tell. */
+/** Whether the process works in that directory, as a postmaster does in its data; undefined if the system does not say. */
 export const worksIn = (pid: number, directory: string): boolean | undefined => {
   try {
     return readlinkSync(`/proc/${pid}/cwd`) === directory
@@ -33,18 +33,18 @@ export const worksIn = (pid: number, directory: string): boolean | undefined => 
   }
 }
 
-/** Sends a signal; a process that is already gone is no error. */
+/** Sends a signal; a process that has ended is not an error. */
 export const signal = (pid: number, name: NodeJS.Signals): void => {
   try {
     process.kill(pid, name)
   } catch {
-    // Gone between the look and the signal.
+    // It ended in the meantime.
   }
 }
 
 /**
- * The direct children, where the system tells (by /proc; the shorter `children` file is not in every kernel). PostgreSQL's
- * backends lead groups of their own, so a group's id would miss them.
+ * The direct children, by /proc; empty if there is none. The shorter `children` file is not in every kernel. A process group
+ * would not do: PostgreSQL's backends lead groups of their own.
  */
 export const childrenOf = (parent: number): ReadonlyArray<number> => {
   try {

@@ -12,7 +12,7 @@ import { Holder, type HomeLock, type HomeLockUnusable, type Purpose, readHolder,
 import { probe } from "./Probe.ts"
 import { isRunning } from "./Process.ts"
 
-/** Another process of ours has this home's PostgreSQL. */
+/** Another Gravitas process uses this home's PostgreSQL. */
 export class HomeInUse extends Schema.TaggedError<HomeInUse>()("HomeInUse", {
   home: Schema.String,
   holder: Schema.OptionFromSelf(Holder),
@@ -34,11 +34,11 @@ export class HomeInUse extends Schema.TaggedError<HomeInUse>()("HomeInUse", {
   }
 }
 
-/** How a process came to its PostgreSQL. */
-export type Turn = Data.TaggedEnum<{
-  /** The lock is ours until the scope closes: we run it. */
+/** Who runs the PostgreSQL that this process uses. */
+export type ServerOwnership = Data.TaggedEnum<{
+  /** This process: it has the lock until the scope closes. */
   Ours: { readonly lock: HomeLock }
-  /** A server runs it. */
+  /** A running server. */
   Joined: {
     readonly holder: Holder
     readonly file: ConnectionFile.ConnectionFile
@@ -46,12 +46,12 @@ export type Turn = Data.TaggedEnum<{
     readonly version: string
   }
 }>
-export const Turn = Data.taggedEnum<Turn>()
+export const ServerOwnership = Data.taggedEnum<ServerOwnership>()
 
 /**
- * What to do about the present holder. A server is joined by a command once it runs, and refuses another server; whoever is
- * about to go, or is a command, is waited for. (Two commands take turns: the end of one must not stop PostgreSQL under the
- * other.) None: it has not written itself down yet, or what stands there is of a dead one.
+ * Decides what to do about the present holder. A command joins a running server; a second server is refused. A holder that is
+ * stopping, or is a command, is waited for. Two commands run one after the other: the end of one must not stop PostgreSQL for
+ * the other. None: the holder has not written itself yet, or the file names a dead process.
  */
 export const decide = (holder: Option.Option<Holder>, purpose: Purpose): "join" | "refuse" | "wait" => {
   if (Option.isNone(holder) || holder.value.purpose === "command") return "wait"
@@ -59,21 +59,21 @@ export const decide = (holder: Option.Option<Holder>, purpose: Purpose): "join" 
   return holder.value.phase === "running" ? "join" : "wait"
 }
 
-/** Waits no longer than `patience` for a holder that does not leave. */
-export const take = (
+/** Acquires the home, or joins its holder. Waits at most `patience` for a holder that does not leave. */
+export const takeOwnership = (
   place: DataLocation,
   purpose: Purpose,
   patience: Duration.Duration
-): Effect.Effect<Turn, HomeInUse | NoPlaceForPostgres, Scope.Scope> =>
+): Effect.Effect<ServerOwnership, HomeInUse | NoPlaceForPostgres, Scope.Scope> =>
   Effect.gen(function* () {
     const path = Path.join(place.directory, "lock")
     const unreadable = (cause: ConnectionFile.ConnectionFileUnusable | HomeLockUnusable) =>
       new NoPlaceForPostgres({ home: place.home, reason: cause.message })
     const started = yield* Clock.currentTimeMillis
-    let told = false
+    let reported = false
     for (;;) {
       const lock = yield* Effect.mapError(tryAcquire(path, purpose), unreadable)
-      if (Option.isSome(lock)) return Turn.Ours({ lock: lock.value })
+      if (Option.isSome(lock)) return ServerOwnership.Ours({ lock: lock.value })
       const holder = Option.filter(yield* readHolder(path), ({ pid }) => isRunning(pid))
       const waited = Duration.millis((yield* Clock.currentTimeMillis) - started)
       const decision = decide(holder, purpose)
@@ -84,14 +84,14 @@ export const take = (
           const { password, port } = file.value
           const answer = yield* probe({ port, password, data: place.data })
           if (answer._tag === "Ready") {
-            return Turn.Joined({ holder: holder.value, file: file.value, port, version: answer.version })
+            return ServerOwnership.Joined({ holder: holder.value, file: file.value, port, version: answer.version })
           }
         }
       }
       if (Duration.greaterThanOrEqualTo(waited, patience))
         return yield* new HomeInUse({ home: place.home, holder, waited })
-      if (!told && Duration.greaterThan(waited, "1 second")) {
-        told = true
+      if (!reported && Duration.greaterThan(waited, "1 second")) {
+        reported = true
         const who = Option.match(holder, { onNone: () => "another process", onSome: ({ pid }) => `process ${pid}` })
         yield* Effect.logInfo(`Waiting up to ${Duration.format(patience)} for ${who}, which uses ${place.home}`)
       }

@@ -13,9 +13,9 @@ import type { ServiceName } from "../domain/Service.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
+import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { routes } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
@@ -27,9 +27,9 @@ const authDisabledWarning =
 
 const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
   Effect.gen(function* () {
-    const { gatekeeper } = yield* Settings
+    const { authDisabled } = yield* GatekeeperSettings
     const trail = yield* AuditLog
-    if (gatekeeper.authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
+    if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
     const state = yield* schemaProbe(version)
     return Effect.gen(function* () {
       const now = yield* state
@@ -38,7 +38,7 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
         ...now,
         // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
         canAnswer: audit.accepting,
-        ...(gatekeeper.authDisabled ? { warnings: [authDisabledWarning] } : {}),
+        ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
         audit: auditView(audit)
       }
     })
@@ -55,9 +55,10 @@ const server = Layer.unwrapEffect(
 )
 
 /** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
-export const trail = Layer.unwrapEffect(
-  Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings)))
-).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(Migrator.layer("gatekeeper")))
+export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
+  Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
+  Layer.provide(Migrator.layer("gatekeeper"))
+)
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema is migrated before its port opens. It needs a trail, so the trail

@@ -6,11 +6,11 @@ import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
+import { GuardianSettings } from "./GuardianSettings.ts"
 import { routes } from "./Http.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
 import { Sessions } from "./sessions/Sessions.ts"
@@ -41,13 +41,13 @@ const makeReport = Effect.gen(function* () {
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { guardian } = yield* Settings
+    const { sessionTimeout } = yield* GuardianSettings
     const version = yield* SchemaVersion.guardian
     const report = yield* makeReport
     return serve("guardian", GuardianApi, version.expected).pipe(
-      Layer.provide(routes(report, guardian.sessionTimeout)),
+      Layer.provide(routes(report, sessionTimeout)),
       // Below the port, so that it ends after the last answer.
-      Layer.provide(sessionExpiry(guardian.sessionTimeout))
+      Layer.provide(sessionExpiry(sessionTimeout))
     )
   })
 )

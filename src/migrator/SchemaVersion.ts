@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../domain/Service.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
-import { displayAddress } from "../platform/postgres/DatabaseAddress.ts"
+import { displayAddress } from "../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
 
 /** The one row of `<service>.schema_version`. */

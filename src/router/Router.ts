@@ -8,8 +8,7 @@ import { openAiFields } from "../contracts/router/RouterErrors.ts"
 import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
-import { Settings } from "../platform/config/Settings.ts"
-import { shutdownShares } from "../platform/config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
@@ -19,6 +18,7 @@ import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/Models.ts"
 import { Providers } from "./providers/Providers.ts"
+import { RouterSettings } from "./RouterSettings.ts"
 import { Route } from "./route/Route.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
@@ -47,16 +47,17 @@ const endShare = 0.4
  */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { router, shutdownDeadline } = yield* Settings
+    const { storeContent } = yield* RouterSettings
+    const { shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
-    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(router.storeContent), Route.layer).pipe(
+    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(storeContent), Route.layer).pipe(
       // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
       Layer.provideMerge(InFlight.layer(endWithin)),
       Layer.provideMerge(Providers.layer(catalog)),
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )
-    return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(rooms))
+    return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(rooms))
   })
 ).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))

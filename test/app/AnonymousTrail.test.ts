@@ -25,7 +25,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policy, AUTH_DISABLED:
 })("AUTH_DISABLED (fault 10)", (it) => {
   const isMarked = { marks: expect.arrayContaining(["auth:disabled"]) }
 
-  it.effect("marks the rows of events that an unauthenticated caller brought, whatever ghost they name", () =>
+  it.effect("marks the rows of events from an unauthenticated caller, whatever ghost they name", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       const answer = yield* request(`${gatekeeper}/audit/events`, {

@@ -69,9 +69,9 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
         const denied = yield* events("", "Scout")
         expect(denied.status).toBe(403)
         expect(yield* rowNamedBy(denied)).toMatchObject({ action: "read", resource: "audit/events", result: "DENIED" })
-        const unauthenticated = yield* request(`${gatekeeper}/audit/events`)
-        expect(unauthenticated.status).toBe(401)
-        expect(yield* rowNamedBy(unauthenticated)).toMatchObject({ result: "UNAUTHENTICATED" })
+        const anonymous = yield* request(`${gatekeeper}/audit/events`)
+        expect(anonymous.status).toBe(401)
+        expect(yield* rowNamedBy(anonymous)).toMatchObject({ result: "UNAUTHENTICATED" })
         for (const query of [
           "?limit=0",
           "?limit=1%3Bselect",

@@ -73,7 +73,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         true
       ],
       [
-        "a subject that the policy does not map",
+        "an unknown subject",
         { subject: user("mallory"), action: { name: "read" }, resource: record("record-1") },
         false
       ]
@@ -97,7 +97,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
             subject: { ...user("alice"), properties: { role: "x" } },
             action: { name: "write" },
             resource: record("record-2", { status: "archived" }),
-            context: { asked_by: "another program" }
+            context: { asked_by: "another ghost" }
           },
           { "x-request-id": "bfe9eb29-ab87-4ca3-be83-a1d5d8305716" }
         )
@@ -118,7 +118,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
           result: "DENIED",
           metadata: {
             asked_by: "Enforcer",
-            context: { asked_by: "another program" },
+            context: { asked_by: "another ghost" },
             properties: { subject: { role: "x" }, resource: { status: "archived" } },
             subject_type: "user"
           }
@@ -145,7 +145,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       ["a type that would add a segment", { ...whole, resource: { type: "record/active", id: "record-1" } }],
       ["an id that leaves its folder", { ...whole, resource: record("../../secret") }],
       ["a subject over its length", { ...whole, subject: user("a".repeat(101)) }],
-      ["the anonymous ghost as the subject", { ...whole, subject: user("anonymous") }],
+      ["the subject `anonymous`", { ...whole, subject: user("anonymous") }],
       ["a list", []],
       ["half of a body", '{"subject": {'],
       ["an empty body", ""]
@@ -179,7 +179,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       })
     )
 
-    it.effect("answers a caller without the permission to ask with 403, and an unauthenticated caller with 401", () =>
+    it.effect("answers 403 to a caller whom the policy does not let ask, and 401 to an unknown one", () =>
       Effect.gen(function* () {
         const { gatekeeper } = yield* Gravitas
         const denied = yield* askAs("Scout")(one, whole)

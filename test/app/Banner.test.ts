@@ -5,7 +5,7 @@ import { decide, type Policy } from "../../src/gatekeeper/policy/Policy.ts"
 import { type PermissionText, policyOf } from "../support/Policies.ts"
 
 const policy = (permissions: ReadonlyArray<PermissionText>): Policy =>
-  policyOf({ g: permissions }, { Nobody: [], "Some one": ["g"] })
+  policyOf({ g: permissions }, { Stranger: [], "Some one": ["g"] })
 
 describe("allowedQuestion", () => {
   it.each([[["*", "*"]], [["execute", "shells/l1/*"]], [["read", "vaults/public"]]] as const)(
@@ -28,7 +28,7 @@ describe("allowedQuestion", () => {
     expect(allowedQuestion(some)).toMatchObject({ action: "write", resource: "vaults/example" })
   })
 
-  it("finds nothing where nobody may do anything", () => {
+  it("finds nothing if the policy allows nothing", () => {
     expect(allowedQuestion(policy([]))).toBeUndefined()
     expect(
       allowedQuestion(

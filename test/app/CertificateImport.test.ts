@@ -26,7 +26,7 @@ describe("certificate import", () => {
         const put = (name: string, content: unknown) =>
           writeFileSync(join(directory, name), typeof content === "string" ? content : JSON.stringify(content))
         put("a-unsigned.json", old)
-        put("b-forged.json", { ...old, agent_name: "Scout", signature: "c2lnbmVk.by.nobody" })
+        put("b-forged.json", { ...old, agent_name: "Scout", signature: "c2lnbmVk.by.unknown" })
         put("c-zoneless.json", { ...old, agent_name: "Zoneless", issued_at: "2025-01-01T00:00:00.123456" })
         put("d-huge.json", `{"agent_name":"${"x".repeat(100_000)}"}`)
         put("e-deep.json", "[".repeat(30_000))

@@ -46,7 +46,7 @@ interface Told {
   readonly auditId: string | null
 }
 
-/** 0 where nobody listens, or whoever listened is gone. */
+/** 0 if no program listens, or the one that did is gone. */
 const gone: Told = { status: 0, code: "gone", auditId: null }
 
 const codeOf = (body: unknown): string => {

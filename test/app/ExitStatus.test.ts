@@ -6,8 +6,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
+import { SigningSecretMissing } from "../../src/gatekeeper/tokens/SigningSecret.ts"
 import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
-import { SigningSecretMissing } from "../../src/platform/config/SigningSecret.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
@@ -65,7 +65,7 @@ describe("boundedEnd", () => {
   })
 })
 
-describe("lastWords", () => {
+describe("exitMessage", () => {
   it("are the message of a foreseen failure, alone", () => {
     expect(exitMessage(Exit.fail(new SigningSecretMissing()))).toMatch(/^gravitas: JWT_SECRET_KEY is not set[^\n]*$/)
   })

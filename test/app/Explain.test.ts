@@ -45,7 +45,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
     })
   )
 
-  it.effect("explains another ghost only to a caller that may read the policy", () =>
+  it.effect("explains another ghost's access only to a caller that the policy lets read it", () =>
     Effect.gen(function* () {
       const question = { action: "read", resource: "vaults/a", ghost_id: "Librarian" }
       const denied = yield* call("POST", "/explain", "Scout", question)
@@ -61,7 +61,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
     })
   )
 
-  it.effect("records a malformed and an unauthenticated request", () =>
+  it.effect("records malformed and unauthenticated requests", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       for (const body of [{}, { resource: "a", ghost_id: 7 }, { resource: "a", ghost_id: "g".repeat(101) }, "{"]) {

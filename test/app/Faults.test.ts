@@ -65,10 +65,10 @@ const faults: Readonly<Record<number, Fault>> = {
   },
   7: {
     was: "a request without a good token left no row",
-    proofs: [["app/Validate", "records an unauthenticated request without a ghost (fault 7)"]]
+    proofs: [["app/Validate", "records unauthenticated requests without a ghost (fault 7)"]]
   },
   8: {
-    was: "nobody but an admin could infer, and shells/* took in shellsABC",
+    was: "only an admin could infer, and shells/* matched shellsABC",
     proofs: [
       [
         "app/EndToEnd",
@@ -94,7 +94,7 @@ const faults: Readonly<Record<number, Fault>> = {
         "app/AuthDisabled",
         "makes everybody the ghost anonymous, who may do what the policy says, in rows that are marked"
       ],
-      ["platform/config/TokenSettings", "AUTH_DISABLED"]
+      ["gatekeeper/tokens/TokenSettings", "AUTH_DISABLED"]
     ]
   },
   11: {
@@ -124,7 +124,7 @@ const faults: Readonly<Record<number, Fault>> = {
       ["app/Router", "honours max_tokens (fault 12)"],
       [
         "app/Router",
-        "falls back to the next shell before the first byte, each authorised anew, and names the one that answered"
+        "falls back to the next shell before the first byte, authorises each, and names the one that answered"
       ],
       ["app/Router", "completes for the official client, and every hop is in the trail under one request id"],
       [

@@ -112,7 +112,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("a repeated key never hides an event, also where another caller repeats it", () =>
+  it.effect("a repeated key never hides an event of another caller", () =>
     Effect.gen(function* () {
       const { databaseUrl, program } = yield* Gravitas
       const first = yield* send({ events: [eventOf("key")] })

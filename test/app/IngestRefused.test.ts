@@ -22,7 +22,7 @@ const headOf = (url: string, token: string | undefined, patience: Duration.Durat
   }).pipe(Effect.timeout(patience), Effect.option)
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /audit/events", (it) => {
-  it.effect("does not read the body of a caller that may not write", () =>
+  it.effect("does not read the body of a caller who may not write", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       const url = `${gatekeeper}/audit/events`

@@ -61,7 +61,7 @@ describe("with PostgreSQL away", () => {
           status: 200,
           body: { status: "degraded", checks: { audit: { accepting: true } } }
         })
-        // Still told while nobody can read the table.
+        // Still reported while the table cannot be read.
         const during = yield* first.pipeline
         expect(during).toMatchObject({ status: 200, body: { sources: null, process: { accepting: true } } })
         expect(String(during.body["problem"])).toContain("the audit trail cannot be read")

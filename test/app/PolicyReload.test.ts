@@ -130,7 +130,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
     ]
   ]
   for (const [index, [what, change]] of changes.entries()) {
-    it.effect(`follows its file by itself when that ${what}; logged and recorded without a ghost`, () =>
+    it.effect(`follows its file by itself when that ${what}; logged and recorded, without a ghost`, () =>
       Effect.gen(function* () {
         const { program } = yield* Gravitas
         const before = yield* versionInForce

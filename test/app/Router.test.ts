@@ -81,7 +81,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
     })
   )
 
-  it.effect("ends a stream with [DONE], and keeps the usage to itself where nobody asked", () =>
+  it.effect("ends a stream with [DONE], and sends the usage only if it was asked for", () =>
     Effect.gen(function* () {
       const { router } = yield* RouterProgram
       const client = yield* clientOf("Scout")
@@ -111,7 +111,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
   )
 
   it.effect(
-    "falls back to the next shell before the first byte, each authorised anew, and names the one that answered",
+    "falls back to the next shell before the first byte, authorises each, and names the one that answered",
     () =>
       Effect.gen(function* () {
         const client = yield* clientOf("Librarian")

@@ -41,14 +41,14 @@ describe("a client that reads slowly", () => {
   )
 
   it.scopedLive(
-    "holds nothing of a long echo that nobody reads, and gives it whole to who reads at last",
+    "buffers nothing of a long echo that is not read, and sends all of it once it is",
     () =>
       Effect.gen(function* () {
         const { apiKey, router, running } = yield* startedBefore(() => {})
         const start = yield* memoryOf(running.pid)
         const ask = (words: number) =>
           pausedReader(router, apiKey, { model: "endless", messages, max_tokens: words, stream: true })
-        // Two gigabytes of events, if somebody held them.
+        // Two gigabytes of events, if they were buffered.
         const unread = yield* ask(10_000_000)
         // Sockets are filled first, and what was made for them becomes garbage.
         let [before, now] = [0, start]

@@ -55,13 +55,13 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
   it.effect("lists nothing without a token, or to whom the policy gives nothing", () =>
     Effect.gen(function* () {
       expect(yield* get("/v1/models")).toMatchObject({ status: 401, body: { error: { code: "unauthenticated" } } })
-      const denied = yield* get("/v1/models", "Nobody")
+      const denied = yield* get("/v1/models", "Stranger")
       expect(denied).toMatchObject({
         status: 403,
         body: { error: { code: "access_denied", type: "permission_error" } }
       })
       const rows = yield* trailOf(denied.headers.get("x-request-id") ?? "", (actions) => actions.length > 0)
-      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Nobody", result: "DENIED" }])
+      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Stranger", result: "DENIED" }])
     })
   )
 
@@ -118,7 +118,7 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
     })
   )
 
-  it.effect("reads nobody's messages to others, and refuses what it cannot understand", () =>
+  it.effect("shows a ghost's messages to no other ghost, and refuses malformed requests", () =>
     Effect.gen(function* () {
       expect((yield* get("/v1/history?ghost=Librarian", "Scout")).status).toBe(403)
       expect((yield* get("/v1/history?ghost=Librarian")).status).toBe(401)

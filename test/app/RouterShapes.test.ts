@@ -101,7 +101,7 @@ describe("a provider's own ways", () => {
   )
 
   it.scopedLive(
-    "a prompt that it blocks is no answer, whole or streamed, and takes the provider from nobody",
+    "a blocked prompt is not an answer, whole or streamed, and does not open the provider's breaker",
     () =>
       Effect.gen(function* () {
         const { client, server } = yield* started

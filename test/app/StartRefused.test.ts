@@ -9,7 +9,7 @@ import { program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
-const models = "providers: {local: {kind: echo}}\nshells: {small: {tier: L1, provider: nobody, model: small}}\n"
+const models = "providers: {local: {kind: echo}}\nshells: {small: {tier: L1, provider: unknown, model: small}}\n"
 
 describe("a start that a service refuses opens no port, not even that of another service", () => {
   it.scopedLive.each([

@@ -44,7 +44,7 @@ const one = (url: string, agent: Http.Agent, target: Target) =>
     request.end(target.body)
   })
 
-/** Without a pause on kept-alive connections, until nobody listens any more. */
+/** Without a pause on kept-alive connections, until the port is closed. */
 const load = (url: string, target: Target, tally: Tally) =>
   Effect.promise(async () => {
     const agent = new Http.Agent({ keepAlive: true, maxSockets: 12 })

@@ -137,7 +137,7 @@ describe("telemetry", () => {
   }
 
   it.scopedLive(
-    "that nobody takes holds up neither requests nor the end",
+    "delays neither requests nor the end if no receiver takes it",
     () =>
       Effect.gen(function* () {
         const receiver = yield* otlpReceiver(false)
@@ -160,7 +160,7 @@ describe("telemetry", () => {
   )
 
   it.scopedLive(
-    "that nobody takes in time is told of once",
+    "is reported once if the receiver does not take it in time",
     () =>
       Effect.gen(function* () {
         const receiver = yield* otlpReceiver(false)

@@ -9,7 +9,7 @@ import { freshDatabase } from "../support/TestDatabase.ts"
 
 describe("POST /audit/store", () => {
   it.scopedLive(
-    "refuses to write, sign off or send heartbeats for the source of another ghost, and alerts",
+    "lets a ghost neither write, sign off nor report life for a source of another, and says so",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase

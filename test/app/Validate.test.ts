@@ -87,7 +87,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  describe("records an unauthenticated request without a ghost (fault 7)", () => {
+  describe("records unauthenticated requests without a ghost (fault 7)", () => {
     const cases = [
       ["no token", undefined, "Missing Authorization header", "Bearer realm"],
       ["a garbage token", "Bearer garbage", "Invalid or expired token", "invalid_token"],

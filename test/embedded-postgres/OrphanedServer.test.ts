@@ -67,7 +67,7 @@ describe("after a SIGKILL of the process", patient, () => {
     })
   )
 
-  it.scopedLive("a PostgreSQL in a shutdown that waits for its clients is ended and started anew", () =>
+  it.scopedLive("a PostgreSQL whose shutdown waits for its clients is stopped and started again", () =>
     Effect.gen(function* () {
       const { home, orphan, ready } = yield* killedServer
       const client = yield* connect({ url: Redacted.make(ready.url), applicationName: "test" })

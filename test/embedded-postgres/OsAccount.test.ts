@@ -8,7 +8,7 @@ const chosen = (...lines: ReadonlyArray<string>) =>
   Option.getOrNull(Option.map(choose(parsePasswd(lines.join("\n"))), ({ name }) => name))
 
 describe("choose", () => {
-  it("prefers an account made for us, then PostgreSQL's, then nobody", () => {
+  it("prefers the account of Gravitas, then PostgreSQL's, then the system's unprivileged ones", () => {
     const [root, daemon, nobody] = [line("root", 0), line("daemon", 1), line("nobody", 65_534)]
     const [postgres, gravitas] = [line("postgres", 101), line("gravitas", 999)]
     expect(chosen(root, daemon, nobody, postgres, gravitas)).toBe("gravitas")

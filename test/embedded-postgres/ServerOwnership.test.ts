@@ -27,7 +27,7 @@ const decisions: ReadonlyArray<
 ]
 
 describe("decide", () => {
-  it("refuses a second server, joins a running one, and waits for whoever is about to go", () => {
+  it("refuses a second server, joins a running one, and waits for a holder that is about to leave", () => {
     for (const [asker, found, decision] of decisions)
       expect([asker, found, decide(found, asker)]).toEqual([asker, found, decision])
   })

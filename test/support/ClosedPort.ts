@@ -2,7 +2,7 @@ import { connect, createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 export const closedPort = Effect.async<number>((resume) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const address = server.address()
@@ -10,7 +10,7 @@ export const closedPort = Effect.async<number>((resume) => {
   })
 })
 
-/** Dies when somebody answers. */
+/** Dies if a program answers. */
 const knock = (port: number) =>
   Effect.async<void>((resume) => {
     const socket = connect(port, "127.0.0.1")
@@ -23,6 +23,6 @@ const knock = (port: number) =>
 export const whileClosed = <A, E, R>(port: number, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.raceFirst(work, Effect.forever(Effect.delay(knock(port), "5 millis")))
 
-/** Waits until nobody listens there any more. */
+/** Waits until the port is closed. */
 export const untilClosed = (port: number): Effect.Effect<void> =>
   Effect.sandbox(knock(port)).pipe(Effect.retry(Schedule.spaced("10 millis")), Effect.orDie)

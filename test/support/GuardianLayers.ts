@@ -3,8 +3,8 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as AllSettings from "../../src/app/AllSettings.ts"
 import * as Migrator from "../../src/migrator/Migrator.ts"
-import { Settings } from "../../src/platform/config/Settings.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
 import { signingKey } from "./Guardian.ts"
 
@@ -12,7 +12,7 @@ import { signingKey } from "./Guardian.ts"
 export const guardianGround = (url: Redacted.Redacted) =>
   Database.layer(["guardian"]).pipe(
     Layer.provideMerge(
-      Settings.layer.pipe(
+      AllSettings.layer.pipe(
         Layer.provide(
           Layer.setConfigProvider(
             ConfigProvider.fromMap(

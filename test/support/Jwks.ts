@@ -29,7 +29,7 @@ export interface JwksServer {
   readonly hang: (where: "before" | "within") => void
   /** From now on it takes so many milliseconds to answer. */
   readonly delay: (millis: number) => void
-  /** From now on it sends whoever asks to another. */
+  /** From now on it redirects every request. */
   readonly redirect: (to: string) => void
   readonly fetches: () => number
 }

@@ -31,7 +31,7 @@ const rules: Readonly<
     return [demanded].flat().some(isFound) ? [] : [`${at} is ${found}, not ${String(demanded)}`]
   },
   enum: (demanded, value, _, __, at) =>
-    list(demanded).includes(value) ? [] : [`${at} is none of ${JSON.stringify(demanded)}`],
+    list(demanded).includes(value) ? [] : [`${at} is not one of ${JSON.stringify(demanded)}`],
   const: (demanded, value, _, __, at) => (demanded === value ? [] : [`${at} is not ${JSON.stringify(demanded)}`]),
   anyOf: (demanded, value, _, document, at) => {
     const each = list(demanded).map((one) => problemsOf(document, one, value, at))
@@ -74,7 +74,7 @@ const problemsOf = (document: unknown, schema: unknown, value: unknown, at: stri
   return Object.entries(schema).flatMap(([keyword, demanded]) => {
     if (telling.has(keyword)) return []
     const rule = rules[keyword]
-    return rule === undefined ? [`${at}: nobody reads ${keyword}`] : rule(demanded, value, schema, document, at)
+    return rule === undefined ? [`${at}: ${keyword} has no reader`] : rule(demanded, value, schema, document, at)
   })
 }
 

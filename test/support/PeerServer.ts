@@ -5,9 +5,9 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as AllSettings from "../../src/app/AllSettings.ts"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../src/clients/GuardianClient.ts"
-import { Settings } from "../../src/platform/config/Settings.ts"
 import { Addresses } from "../../src/platform/http/Addresses.ts"
 
 export interface Seen {
@@ -57,7 +57,7 @@ export const peerServer = (respond: Respond) =>
       })
   ).pipe(Effect.map(({ peer }) => peer))
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 export const deadUrl = Effect.async<string>((resume) => {
   const server = Net.createServer().listen(0, "127.0.0.1", () => {
     const { port } = server.address() as AddressInfo
@@ -68,7 +68,7 @@ export const deadUrl = Effect.async<string>((resume) => {
 /** The clients of the peers at `url`. */
 export const peersAt = (url: string, timeout = "250ms", environment: Readonly<Record<string, string>> = {}) =>
   Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer).pipe(
-    Layer.provide(Settings.layer),
+    Layer.provide(AllSettings.layer),
     Layer.provide(Addresses.layer),
     Layer.provide(
       Layer.setConfigProvider(

@@ -56,7 +56,7 @@ export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** The checkout whose program it is. */
   readonly checkout?: string
-  /** Where it is started: by default an empty directory, for a developer's own `.env` is none of a test's business. */
+  /** Where it is started: by default an empty directory, so that a developer's own `.env` does not reach a test. */
   readonly directory?: string
   /** What runs the program's sources. */
   readonly runner?: ReadonlyArray<string>

@@ -4,10 +4,10 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
+import * as AllSettings from "../../src/app/AllSettings.ts"
 import * as RemoteTrail from "../../src/app/RemoteTrail.ts"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { ServiceName } from "../../src/domain/Service.ts"
-import { Settings } from "../../src/platform/config/Settings.ts"
 import { Addresses } from "../../src/platform/http/Addresses.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
@@ -62,7 +62,7 @@ const trail = Layer.provide(RemoteTrail.layer([service]), report)
 
 server.pipe(
   Layer.provide(trail),
-  Layer.provide([Settings.layer, Addresses.layer]),
+  Layer.provide([AllSettings.layer, Addresses.layer]),
   Layer.provide(NodeContext.layer),
   Layer.launch,
   NodeRuntime.runMain

@@ -16,7 +16,7 @@ export interface TcpProxy {
   /** The next such query is answered, and the answer held back for good: the connection stays. Completes when it was answered. */
   readonly holdAnswerTo: (statement: string) => Effect.Effect<void>
   /**
-   * Of all that clients send from now on, `count` bytes reach the server; whoever sends the next one is cut off, wherever that is in
+   * Of all that clients send from now on, `count` bytes reach the server; the connection of the next one is closed, wherever that is in
    * what it says. Completes when that has happened.
    */
   readonly cutAfter: (count: number) => Effect.Effect<void>

@@ -33,7 +33,7 @@ it.live("each asker gets an empty database of his own, which is gone after the s
   })
 )
 
-it.scopedLive("is dropped although somebody else still has a session in it", () =>
+it.scopedLive("is dropped although another session is still open in it", () =>
   Effect.gen(function* () {
     const outer = yield* Effect.scope
     const name = yield* Effect.scoped(

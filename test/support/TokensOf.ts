@@ -3,15 +3,15 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AllSettings from "../../src/app/AllSettings.ts"
 import { Tokens } from "../../src/gatekeeper/tokens/Tokens.ts"
-import { Settings } from "../../src/platform/config/Settings.ts"
 
 /** Verifies tokens by these settings, until the scope ends: the ghost, else why not. */
 export const tokensOf = (variables: Record<string, string>) =>
   Layer.build(
     Tokens.layer.pipe(
       Layer.provide(
-        Settings.layer.pipe(
+        AllSettings.layer.pipe(
           Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
         )
       ),

@@ -33,7 +33,7 @@ const embeddedUrl = Effect.gen(function* () {
   return Redacted.value(Context.get(context, EmbeddedPostgres).url)
 })
 
-/** One real PostgreSQL per run, that of `TEST_DATABASE_URL` or else the embedded one; and the program, put together anew for each. */
+/** One real PostgreSQL per run, that of `TEST_DATABASE_URL` or else the embedded one; and the program, bundled for each run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const scope = Effect.runSync(Scope.make())
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))

@@ -2,11 +2,11 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
 import { storage } from "../../../src/app/Storage.ts"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import * as Gatekeeper from "../../../src/gatekeeper/Gatekeeper.ts"
-import { Settings } from "../../../src/platform/config/Settings.ts"
 import { Addresses } from "../../../src/platform/http/Addresses.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
@@ -40,7 +40,7 @@ Layer.effectDiscard(announced).pipe(
   Layer.provide(trail),
   Layer.provide([storage(["gatekeeper"], { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
   Layer.provide(Logging.layer("stderr")),
-  Layer.provide([Settings.layer, NodeContext.layer]),
+  Layer.provide([AllSettings.layer, NodeContext.layer]),
   Layer.launch,
   NodeRuntime.runMain
 )

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
-import * as Setting from "../../platform/config/Setting.ts"
+import { home } from "../../platform/config/Settings.ts"
 import * as CheckpointFile from "../journal/CheckpointFile.ts"
 import { indexOf } from "../journal/Segment.ts"
 
@@ -19,11 +19,6 @@ export class JournalUnknown extends Schema.TaggedError<JournalUnknown>()("Journa
   }
 }
 
-/** As Settings reads it. A command that looks at files alone must work whatever the other settings are. */
-const home = Effect.orDie(
-  Setting.text("GRAVITAS_HOME", { expected: "a directory", example: ".gravitas" }).pipe(Setting.orDefault(".gravitas"))
-)
-
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** A directory of another kind would look like a journal that is damaged, and be worked on as one. */
@@ -36,7 +31,7 @@ const problemOf = (path: string, names: ReadonlyArray<string>): JournalUnknown["
 /** The journal that is meant by a path, or by the uuid of a source whose journal is under GRAVITAS_HOME. */
 export const journalAt = (given: string): Effect.Effect<string, JournalUnknown> =>
   Effect.gen(function* () {
-    const path = uuid.test(given) ? Path.resolve(yield* home, "journal", given) : Path.resolve(given)
+    const path = uuid.test(given) ? Path.resolve(yield* Effect.orDie(home), "journal", given) : Path.resolve(given)
     const isThere = yield* Effect.promise(() =>
       Fs.stat(path).then(
         (found) => found.isDirectory(),

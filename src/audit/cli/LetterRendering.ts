@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import { program } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { visible } from "../../platform/cli/Visible.ts"
+import { visible } from "../../platform/cli/TerminalText.ts"
 import type { LetterDetail, LetterSummary } from "../dead-letters/DeadLetterReading.ts"
 import type { LetterKey, Replayed, ReplayOutcome } from "../dead-letters/DeadLetterReplay.ts"
 

@@ -1,6 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { visible } from "../../platform/cli/Visible.ts"
+import { visible } from "../../platform/cli/TerminalText.ts"
 import type { Balance } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"
 import { balanceView, sourceView } from "../sources/SourceView.ts"

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { inTurns } from "../../platform/os/EventLoop.ts"
+import { runInSteps } from "../../platform/os/EventLoop.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
@@ -67,7 +67,7 @@ export const ingestBatch = (
     const place = yield* Statements.lockSource(connection, identity, context.freshSource)
     const keys = yield* Statements.readKeys(connection, identity, clientIds)
     const conflicts = keys.length === 0 ? [] : yield* Statements.readConflicts(connection, identity, clientIds)
-    const plan = yield* inTurns(() => planning(events, { keys, conflicts }, identity, place, context))
+    const plan = yield* runInSteps(() => planning(events, { keys, conflicts }, identity, place, context))
     const refused = new Set(yield* insertWhatFits(connection, plan.rows))
     yield* Statements.insertLetters(connection, identity, plan.letters)
     yield* Statements.insertKeys(

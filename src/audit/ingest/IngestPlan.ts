@@ -1,5 +1,5 @@
 import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
-import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow } from "../encoding/AuditRow.ts"
 import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
@@ -58,7 +58,7 @@ export function* planning(
   identity: string,
   { lastSeq, source }: { readonly lastSeq: number; readonly source: string },
   { nextId, now }: Pick<IngestContext, "nextId" | "now">
-): Steps<Plan> {
+): SteppedComputation<Plan> {
   const keys = new Map(known.keys.map((key) => [key.clientId, key]))
   const conflicts = new Map(known.conflicts.map((key) => [conflictKey(key.clientId, key.digest), key]))
   const kept = new Map<string, number>()

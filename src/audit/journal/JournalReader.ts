@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import * as Quarantine from "./Quarantine.ts"
 import type { Segment } from "./Segment.ts"
@@ -156,7 +156,7 @@ const read = Effect.fnUntraced(function* (position: Position, max: number) {
   let quarantined = 0
   while (frames.length < max && advance(position) && position.current !== undefined) {
     quarantined += yield* readSlice(position, position.current, frames, max)
-    if (frames.length < max) yield* turn
+    if (frames.length < max) yield* yieldNow
   }
   const reading: JournalReading = { frames, quarantined, caughtUp: isCaughtUp(position) }
   return reading

@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { ServiceToken } from "../../platform/config/ServiceToken.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { refusalOf, unansweredBy } from "./RemoteFailure.ts"
 import type { Operation } from "./TrailProtocol.ts"
@@ -14,8 +13,12 @@ import type { Operation } from "./TrailProtocol.ts"
 export interface RemoteOptions {
   /** The URL of the gatekeeper: `http://127.0.0.1:8001`. */
   readonly location: Effect.Effect<string>
-  /** The identity of the caller. */
-  readonly token: typeof ServiceToken.Service
+  readonly token: {
+    /** The value of the `Authorization` header. */
+    readonly authorization: Effect.Effect<Redacted.Redacted>
+    /** The last one was refused: the next is another, if this process makes them. */
+    readonly renew: Effect.Effect<void>
+  }
 }
 
 /** Asks a `TrailService` over HTTP. */

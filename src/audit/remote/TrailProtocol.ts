@@ -1,6 +1,6 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
@@ -27,7 +27,7 @@ export const WireRow = Schema.transformOrFail(Schema.String, Schema.declare(isRo
 const rowsInTurn = 16
 
 /** Decodes many `WireRow`s in steps, because they may take tenths of a second. Undefined if one is not a row. */
-export function* readingRows(texts: ReadonlyArray<string>): Steps<ReadonlyArray<HashedRow> | undefined> {
+export function* readingRows(texts: ReadonlyArray<string>): SteppedComputation<ReadonlyArray<HashedRow> | undefined> {
   const rows: Array<HashedRow> = []
   for (const [index, text] of texts.entries()) {
     if (index % rowsInTurn === rowsInTurn - 1) yield

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { inTurns } from "../../platform/os/EventLoop.ts"
+import { runInSteps } from "../../platform/os/EventLoop.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLedger } from "../sources/AuditLedger.ts"
@@ -99,7 +99,7 @@ const rowOperations = (store: typeof AuditStore.Service, owned: Owned): Readonly
         "append",
         s.append,
         Effect.fnUntraced(function* (identity, { certain, rows: texts, writer }) {
-          const rows = yield* inTurns(() => readingRows(texts))
+          const rows = yield* runInSteps(() => readingRows(texts))
           if (rows === undefined) return yield* new UnreadableOperation({ operation: "append" })
           if (rows.length === 0) return { conflicts: [] }
           const source = oneSource(rows)

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import {
   type AccessControl,
   type AllowedOutcome,
@@ -52,7 +52,7 @@ export const decideEvaluations = (
     ]
     return Effect.gen(function* () {
       for (const [index, evaluation] of evaluations.entries()) {
-        if (index % evaluationsInTurn === evaluationsInTurn - 1) yield* turn
+        if (index % evaluationsInTurn === evaluationsInTurn - 1) yield* yieldNow
         const question = questionOf(evaluation)
         const outcome = yield* access.askFor(question, snapshot)
         if (outcome._tag !== "Invalid") recorded.push([question, outcome])

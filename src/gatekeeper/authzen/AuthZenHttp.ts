@@ -10,6 +10,7 @@ import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
+import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
 import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
@@ -100,9 +101,10 @@ export const evaluations = handler(parseEvaluations)
  * would choose where others ask for decisions.
  */
 export const pointUrl = Effect.gen(function* () {
-  const { gatekeeper, ports } = yield* Settings
+  const { ports } = yield* Settings
+  const { publicUrl } = yield* GatekeeperSettings
   const addresses = yield* Addresses
-  return Option.match(gatekeeper.publicUrl, {
+  return Option.match(publicUrl, {
     onNone: () =>
       Effect.map(addresses.all, (known) => known.get("gatekeeper")?.url ?? `http://127.0.0.1:${ports.gatekeeper}`),
     onSome: Effect.succeed

@@ -1,7 +1,7 @@
 import type * as Option from "effect/Option"
 import { runCommand } from "../../platform/cli/CommandRunner.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
-import { visible } from "../../platform/cli/Visible.ts"
+import { visible } from "../../platform/cli/TerminalText.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { policyAt } from "./PolicyLocation.ts"
 

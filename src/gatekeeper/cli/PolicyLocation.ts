@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { accessPolicyPath } from "../../platform/config/GatekeeperSettings.ts"
+import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"
 
 /** The error of a command whose policy file is refused, with its exit code. The gatekeeper's own error is PolicyRefused. */

@@ -7,7 +7,7 @@ import type { Ingested } from "../../audit/ingest/IngestPlan.ts"
 import { keptConflicts, maximumIngestBytes } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import { inTurns } from "../../platform/os/EventLoop.ts"
+import { runInSteps } from "../../platform/os/EventLoop.ts"
 import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
@@ -50,7 +50,7 @@ const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServ
   const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
   const events = Either.isLeft(body)
     ? Either.left(body.left.message)
-    : yield* inTurns(() => parseIngestRequest(body.right, requestId(request)))
+    : yield* runInSteps(() => parseIngestRequest(body.right, requestId(request)))
   const claimed = { ...question, metadata: { events: Either.isLeft(events) ? 0 : events.right.length } }
   return {
     access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),

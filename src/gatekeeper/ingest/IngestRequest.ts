@@ -13,7 +13,7 @@ import {
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { parseInstant } from "../../domain/Text.ts"
-import type { Steps } from "../../platform/os/EventLoop.ts"
+import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 
 /** An event that cannot be recorded, with its key; null where the key is not usable. */
 export interface InvalidIngestEvent {
@@ -149,7 +149,7 @@ const bytesInTurn = 8 * 1024
 export function* parseIngestRequest(
   body: unknown,
   requestId: string
-): Steps<Either.Either<ReadonlyArray<ParsedIngestEvent>, string>> {
+): SteppedComputation<Either.Either<ReadonlyArray<ParsedIngestEvent>, string>> {
   const events = isObject(body) ? body["events"] : undefined
   if (!isObject(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')

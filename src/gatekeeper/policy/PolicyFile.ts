@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
-import { atOnce, inTurns, type Steps } from "../../platform/os/EventLoop.ts"
+import { runAtOnce, runInSteps, type SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { textProblem } from "../AccessRequest.ts"
 import type { Permission, PermissionEffect, Policy } from "./Policy.ts"
 import { readingYaml, type YamlReading } from "./YamlReading.ts"
@@ -100,9 +100,9 @@ const readLists = (
 
 /** Reads a policy's YAML. Keys that it does not know are refused: a misspelt one would silently deny or drop a rule. */
 export const parsePolicy = (text: string, file: string): Either.Either<Policy, PolicyRefused> =>
-  atOnce(parsing(text, file))
+  runAtOnce(parsing(text, file))
 
-function* parsing(text: string, file: string): Steps<Either.Either<Policy, PolicyRefused>> {
+function* parsing(text: string, file: string): SteppedComputation<Either.Either<Policy, PolicyRefused>> {
   const yaml = yield* readingYaml(text)
   yield
   const root =
@@ -137,7 +137,7 @@ function* parsing(text: string, file: string): Steps<Either.Either<Policy, Polic
 
 /** `parsePolicy`, while others go first: a large file takes tenths of a second. */
 export const parseInTurns = (text: string, file: string): Effect.Effect<Policy, PolicyRefused> =>
-  Effect.flatten(inTurns(() => parsing(text, file)))
+  Effect.flatten(runInSteps(() => parsing(text, file)))
 
 /** The text of a policy file; a file that cannot be read is refused as one that cannot be understood is. */
 export const readPolicyFile = (file: string): Effect.Effect<string, PolicyRefused, FileSystem.FileSystem> =>

@@ -10,8 +10,8 @@ import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { FileProblem } from "../../domain/FileProblem.ts"
-import { Settings } from "../../platform/config/Settings.ts"
-import { turn } from "../../platform/os/EventLoop.ts"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
+import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
 import type { Policy } from "./Policy.ts"
 import { type PolicyRefused, parseInTurns, readPolicyFile, versionOf } from "./PolicyFile.ts"
@@ -64,7 +64,7 @@ const fileReader = (file: string) =>
 
     const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
       Effect.flatMap(parseInTurns(text, file), (policy) =>
-        Effect.map(turn, () => ({ policy, index: indexPolicy(policy) }))
+        Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
       )
     /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
     let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined
@@ -92,7 +92,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   static readonly layer = Layer.scoped(
     PolicyInForce,
     Effect.gen(function* () {
-      const { accessPolicyPath: file } = yield* Settings
+      const { accessPolicyPath: file } = yield* GatekeeperSettings
       const { read, status } = yield* fileReader(file)
       const trail = yield* AuditLog
       const oneReload = yield* Effect.makeSemaphore(1)

@@ -1,6 +1,6 @@
 import { Composer, isMap, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser } from "yaml"
 import type { FileProblem } from "../../domain/FileProblem.ts"
-import { atOnce, type Steps } from "../../platform/os/EventLoop.ts"
+import { runAtOnce, type SteppedComputation } from "../../platform/os/EventLoop.ts"
 
 /** Reads a YAML text piece by piece, and keeps what is wrong with it. Each reader answers something empty where it noted a problem. */
 export interface YamlReading {
@@ -53,10 +53,10 @@ function* composed(text: string, lineCounter: LineCounter) {
   return [...new Composer({ lineCounter, uniqueKeys: false }).compose(tokens, true, text.length)]
 }
 
-export const readYaml = (text: string): YamlReading => atOnce(readingYaml(text))
+export const readYaml = (text: string): YamlReading => runAtOnce(readingYaml(text))
 
 /** `readYaml` in steps, so that a large file holds nobody up. */
-export function* readingYaml(text: string): Steps<YamlReading> {
+export function* readingYaml(text: string): SteppedComputation<YamlReading> {
   const counter = new LineCounter()
   const [document, another] = yield* composed(text, counter)
   const found: Array<FileProblem> = []

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createLocalJWKSet, errors, type LocalJWKSet } from "jose"
-import type { TokenSettings } from "../../platform/config/TokenSettings.ts"
+import type { TokenSettingsValues } from "./TokenSettings.ts"
 
 /** The token cannot be checked: the issuer's keys are missing or too old. */
 export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("KeysUnavailable", {
@@ -14,7 +14,7 @@ export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("Keys
   }
 }
 
-export type Jwks = Option.Option.Value<TokenSettings["jwks"]>
+export type Jwks = Option.Option.Value<TokenSettingsValues["jwks"]>
 
 const maximumBytes = 512 * 1024
 

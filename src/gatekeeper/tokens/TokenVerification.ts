@@ -9,15 +9,15 @@ import {
   type JWTVerifyOptions,
   jwtVerify
 } from "jose"
-import { sharedAlgorithm, type TokenSettings } from "../../platform/config/TokenSettings.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import type { RemoteKeys } from "./RemoteKeys.ts"
+import { sharedAlgorithm, type TokenSettingsValues } from "./TokenSettings.ts"
 import type { VerifiedToken } from "./VerifiedTokens.ts"
 
 export interface VerificationOptions {
-  readonly jwt: TokenSettings
+  readonly jwt: TokenSettingsValues
   readonly issuer: string | undefined
   readonly audience: string | undefined
   /** The current secret's key first, then those of previous secrets. */

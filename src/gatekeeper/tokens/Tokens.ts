@@ -9,12 +9,12 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
-import { Settings } from "../../platform/config/Settings.ts"
-import { signingSecret } from "../../platform/config/SigningSecret.ts"
-import { sharedAlgorithm } from "../../platform/config/TokenSettings.ts"
+import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { anonymousGhost, type BearerToken, bearerToken, type Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
+import { signingSecret } from "./SigningSecret.ts"
+import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 import { verifyToken } from "./TokenVerification.ts"
 import { VerifiedTokens } from "./VerifiedTokens.ts"
 
@@ -55,7 +55,8 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   static readonly layer = Layer.scoped(
     Tokens,
     Effect.gen(function* () {
-      const { gatekeeper, jwt } = yield* Settings
+      const jwt = yield* TokenSettings
+      const { authDisabled } = yield* GatekeeperSettings
       const isShared = jwt.algorithms.includes(sharedAlgorithm)
       const secrets = isShared ? [yield* signingSecret, ...jwt.previousSecrets] : []
       const sharedKeys = yield* Effect.forEach(secrets, importSecret)
@@ -73,7 +74,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
 
       return {
         verify: (authorization) =>
-          gatekeeper.authDisabled
+          authDisabled
             ? Effect.succeed(anonymousGhost)
             : Effect.clockWith((clock) => {
                 const bearer = bearerToken(authorization)

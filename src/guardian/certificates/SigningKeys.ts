@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { PublicJwk } from "../../contracts/guardian/GuardianSchemas.ts"
 import { Settings } from "../../platform/config/Settings.ts"
+import { GuardianSettings } from "../GuardianSettings.ts"
 import { keysUnderHome } from "./KeyDirectory.ts"
 import { readKey, unreadableKey, type VerificationKey, verificationKey } from "./KeyMaterial.ts"
 
@@ -65,7 +66,8 @@ export class SigningKeys extends Context.Tag("guardian/SigningKeys")<SigningKeys
   static readonly layer = Layer.effect(
     SigningKeys,
     Effect.gen(function* () {
-      const { environment, guardian } = yield* Settings
+      const { environment } = yield* Settings
+      const guardian = yield* GuardianSettings
       const given = Option.map(guardian.signingKey, Redacted.value)
       if (Option.isNone(given) && environment === "production") return yield* new SigningKeyMissing()
       const underHome = yield* keysUnderHome({ make: Option.isNone(given) })

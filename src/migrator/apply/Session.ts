@@ -6,8 +6,12 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { type Connection, connect } from "../../platform/postgres/Connection.ts"
-import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/postgres/Database.ts"
-import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
+import {
+  Database,
+  type DatabaseUnreachable,
+  displayAddress,
+  waitUntilReachable
+} from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** The server refused the migrator's own work, or went away during it. No revision is to blame. */

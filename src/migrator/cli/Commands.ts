@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { CommandError } from "../../platform/cli/CommandRunner.ts"
@@ -29,8 +30,7 @@ import { verifyCommand } from "./VerifyCommand.ts"
 
 /** The settings with one database for every service and purpose. */
 const everywhere = (settings: SettingsValues, given: Redacted.Redacted): SettingsValues => {
-  const url = Option.some(given)
-  const urls = { gatekeeper: url, guardian: url, router: url }
+  const urls = Record.map(settings.databaseUrls, () => Option.some(given))
   return { ...settings, databaseUrls: urls, migrationDatabaseUrls: urls }
 }
 

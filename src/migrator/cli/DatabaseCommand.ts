@@ -4,8 +4,13 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type CommandRefused, wrongUsage } from "../../platform/cli/CommandRefused.ts"
-import { type CommandError, runForEachService, type ServicesRun } from "../../platform/cli/CommandRunner.ts"
+import {
+  type CommandError,
+  type CommandRefused,
+  runForEachService,
+  type ServicesRun,
+  wrongUsage
+} from "../../platform/cli/CommandRunner.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import type { CommandOptions } from "./GlobalOptions.ts"

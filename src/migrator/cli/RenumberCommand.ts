@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import { wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type RenumberOutcome, renumber } from "../recover/Renumbering.ts"
 import { onDatabase } from "./DatabaseCommand.ts"

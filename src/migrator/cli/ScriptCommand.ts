@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { CommandRefused } from "../../platform/cli/CommandRefused.ts"
-import { runForEachService } from "../../platform/cli/CommandRunner.ts"
+import { type CommandRefused, runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { renderScript } from "../apply/OfflineScript.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import type { Target } from "../plan/Target.ts"

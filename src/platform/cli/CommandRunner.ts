@@ -4,10 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import { coloursWanted } from "./Colours.ts"
-import type { CommandRefused } from "./CommandRefused.ts"
-import { exitCodeOf } from "./ExitCode.ts"
-import { visibleJson } from "./Visible.ts"
+import { ExitCode, exitCodeOf } from "./ExitCode.ts"
+import { coloursWanted, visibleJson } from "./TerminalText.ts"
 
 /** A failure of a command. Its exit code is its own `exitCode`, else 1. */
 export interface CommandError extends Error {
@@ -195,3 +193,17 @@ export const runForEachService = <A, E extends CommandError, R, E2 extends Comma
       return yield* new CommandFailed({ problem: [...messages].join("\n\n"), exitCode })
     }
   })
+
+/** A command that did not begin: an option does not fit it, or the user did not confirm. */
+export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
+  problem: Schema.String,
+  exitCode: Schema.Number
+}) {
+  override get message(): string {
+    return this.problem
+  }
+}
+
+export const wrongUsage = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.usage })
+
+export const refusal = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.refused })

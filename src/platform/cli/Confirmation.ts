@@ -1,9 +1,9 @@
 import * as Prompt from "@effect/cli/Prompt"
 import * as Effect from "effect/Effect"
-import { isTerminal } from "../telemetry/Logging.ts"
-import { refusal } from "./CommandRefused.ts"
+import { refusal } from "./CommandRunner.ts"
+import { isTerminal } from "./TerminalText.ts"
 
-const someoneIsThere = Effect.sync(() => process.stdin.isTTY === true && isTerminal("stdout"))
+const isInteractive = Effect.sync(() => process.stdin.isTTY === true && isTerminal("stdout"))
 
 const ask = (question: string) =>
   Prompt.confirm({ message: question, initial: false }).pipe(
@@ -16,8 +16,8 @@ const ask = (question: string) =>
   )
 
 /**
- * Asks a person once more before what cannot be taken back; `--yes` answers. Where nobody can be asked (a pipe), the option
- * that named the danger, such as `--allow-data-loss`, is the answer: the caller has looked for it.
+ * Asks for confirmation before an action that cannot be undone; `--yes` answers. In a pipe the option that names the danger,
+ * such as `--allow-data-loss`, is confirmation enough.
  */
 export const confirmed = ({ yes }: { readonly yes: boolean }, question: string) =>
-  yes ? Effect.void : Effect.if(someoneIsThere, { onTrue: () => ask(question), onFalse: () => Effect.void })
+  yes ? Effect.void : Effect.if(isInteractive, { onTrue: () => ask(question), onFalse: () => Effect.void })

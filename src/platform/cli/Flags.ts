@@ -1,6 +1,6 @@
 import * as Options from "@effect/cli/Options"
 
-/** Options that are there or not. All that a command has stand here, or `unambiguous` would not know them. */
+/** Options without a value. Every flag of the program is listed here, so that `unambiguous` knows it. */
 const names = [
   "all",
   "allow-data-loss",
@@ -30,9 +30,8 @@ const isFlag = (arg: string): boolean => flags.has(arg)
 const takesValue = (arg: string): boolean => arg.startsWith("--") && !arg.includes("=") && !isFlag(arg)
 
 /**
- * The command line as its parser understands it. Each flag is written as `--dry-run=true`: without a value of its own the
- * parser would take a 1 that comes after it, also past other options, for the flag's value, and the target that it is would be
- * head. A target such as `-1` goes to the end, since flags after it would not be looked for.
+ * Rewrites the command line for @effect/cli. It reads `--dry-run 1` as the flag's value, so each flag becomes
+ * `--dry-run=true`. A target such as `-1` goes to the end, since the parser ignores flags after it.
  */
 export const unambiguous = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
   const isBack = (arg: string, index: number) => /^-\d+$/.test(arg) && !takesValue(args[index - 1] ?? "")

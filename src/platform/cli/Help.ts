@@ -11,7 +11,7 @@ export const program = "pnpm gravitas"
 export const helpOf = (what: string, examples: ReadonlyArray<string>): HelpDoc.HelpDoc =>
   HelpDoc.blocks([HelpDoc.p(what), HelpDoc.p("Examples:"), ...examples.map((example) => HelpDoc.p(`  ${example}`))])
 
-/** Without the options that the library adds to every command: its own help of a single one tells of them. */
+/** Without the options that the library adds to every command; the help of a single command shows them. */
 const config = CliConfig.make({ showBuiltIns: false })
 
 const blocksOf = (doc: HelpDoc.HelpDoc): ReadonlyArray<HelpDoc.HelpDoc> =>
@@ -22,12 +22,12 @@ const textOf = (doc: HelpDoc.HelpDoc): string => HelpDoc.toAnsiText(doc).trim()
 const isHeader = (doc: HelpDoc.HelpDoc | undefined, title: string): boolean =>
   doc !== undefined && HelpDoc.isHeader(doc) && textOf(doc).includes(title)
 
-/** What the library says of every option, whatever it is for. */
+/** Sentences that the library adds to every option. */
 const commonplaces =
   /^(A user-defined piece of text.*|A true or false value\.|This setting is optional\.|This (option|argument) may be repeated .*)$/
 
-/** Without them. */
-const toThePoint = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc =>
+/** Removes those sentences. */
+const withoutCommonplaces = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc =>
   HelpDoc.isDescriptionList(doc)
     ? HelpDoc.mapDescriptionList(doc, (name, description) => [
         name,
@@ -52,8 +52,8 @@ const listOf = (commands: ReadonlyArray<readonly [name: string, summary: string]
 }
 
 /**
- * The help of a group: what it does, and a line for each of its commands. The library's own has for each command the options of all
- * commands above it, in lines of hundreds of characters.
+ * The help of a group: what it does, and a line for each of its commands. The library's own help repeats, for each command, the
+ * options of all commands above it, in lines of hundreds of characters.
  */
 export const groupHelp = <Name extends string, R, E, A>(
   group: Command.Command<Name, R, E, A>,
@@ -69,8 +69,8 @@ export const groupHelp = <Name extends string, R, E, A>(
     HelpDoc.blocks([
       HelpDoc.h1("USAGE"),
       HelpDoc.p(`$ ${usage}`),
-      ...blocks.map((block, index) => (index === listed ? listOf(commands) : toThePoint(block))),
-      HelpDoc.p(`\`${path} <command> --help\` tells more of each.`)
+      ...blocks.map((block, index) => (index === listed ? listOf(commands) : withoutCommonplaces(block))),
+      HelpDoc.p(`\`${path} <command> --help\` says more about each.`)
     ])
   )
 }

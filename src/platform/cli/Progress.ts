@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { isTerminal } from "../telemetry/Logging.ts"
+import { isTerminal } from "./TerminalText.ts"
 
 /** Rewritten in place, and gone when the work is done. */
 const eraseLine = "\r\u001b[2K"

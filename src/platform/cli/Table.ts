@@ -1,6 +1,6 @@
-import { visible } from "./Visible.ts"
+import { visible } from "./TerminalText.ts"
 
-/** One cell: its text, and how a terminal that shows colours should show it. */
+/** One cell: its text, and its colour on a terminal that shows colours. */
 export interface Cell {
   readonly text: string
   readonly tone?: "good" | "warn" | "bad" | "quiet"
@@ -11,7 +11,7 @@ const codes = { good: 32, warn: 33, bad: 31, quiet: 90 } as const
 const painted = ({ text, tone }: Cell, colours: boolean): string =>
   colours && tone !== undefined ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text
 
-/** Columns as wide as their widest cell, two blanks between them, no blanks at the end of a line. */
+/** Renders columns as wide as their widest cell, with two blanks between them and none at the end of a line. */
 export const renderTable = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<Cell>>,

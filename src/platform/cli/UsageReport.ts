@@ -5,7 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { ExitCode } from "./ExitCode.ts"
 
-/** A command line that was not understood, as `--json` prints it. */
+/** What `--json` prints for a command line that is not valid. */
 export interface UsageReport {
   readonly command: string
   readonly exitCode: number
@@ -13,8 +13,8 @@ export interface UsageReport {
 }
 
 /**
- * A command that has `--json` prints its one object too when its words cannot be understood. `commands` are those commands,
- * each with the fields that stand empty in its object then.
+ * Prints the one JSON object of a command with `--json` when its command line is not valid, too. `commands` maps the name of
+ * each such command to the empty members of its object.
  */
 export const reportUsage =
   (args: ReadonlyArray<string>, commands: ReadonlyMap<string, object>) =>

@@ -5,14 +5,59 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
-/** The shape of a setting's value, as a refusal and docs/configuration.md describe it. */
+/** What a variable is, for the reader of a refusal and of the reference. */
 export interface Shape {
   /** Completes "expected …". */
   readonly expected: string
   readonly example: string
+  /** Completes "the variable sets …", for the reference. */
+  readonly purpose?: string
   /** Secrets are never repeated in a refusal. */
   readonly secret?: boolean
 }
+
+/** A variable of the environment, for the generated reference and `.env.example`. */
+export interface Variable {
+  readonly name: string
+  readonly purpose: string
+  readonly expected: string
+  readonly example: string
+  /** As text; null where an unset variable has no value. */
+  readonly default: string | null
+  readonly secret: boolean
+}
+
+/** A Config that knows the variables it reads. */
+export interface Setting<A> extends Config.Config<A> {
+  readonly variables: ReadonlyArray<Variable>
+}
+
+const withVariables = <A>(config: Config.Config<A>, variables: ReadonlyArray<Variable>): Setting<A> =>
+  Object.assign(config, { variables })
+
+type Values<S> = { readonly [K in keyof S]: S[K] extends Config.Config<infer A> ? A : never }
+
+/** `Config.all` of settings: it reports every variable that is refused, not only the first. */
+export const all = <S extends Readonly<Record<string, Setting<unknown>>>>(settings: S): Setting<Values<S>> =>
+  withVariables(
+    // Config.all keeps the type of each key; the compiler cannot follow that for a type parameter.
+    Config.all(settings) as Config.Config<Values<S>>,
+    Object.values(settings).flatMap(({ variables }) => variables)
+  )
+
+export const map =
+  <A, B>(f: (value: A) => B) =>
+  (setting: Setting<A>): Setting<B> =>
+    withVariables(Config.map(setting, f), setting.variables)
+
+export const mapOrFail =
+  <A, B>(f: (value: A) => Either.Either<B, ConfigError.ConfigError>) =>
+  (setting: Setting<A>): Setting<B> =>
+    withVariables(Config.mapOrFail(setting, f), setting.variables)
+
+/** Refuses a variable whose value does not go with the others. */
+export const refused = (name: string, problem: string): Either.Either<never, ConfigError.ConfigError> =>
+  Either.left(ConfigError.InvalidData([name], problem))
 
 const refusal = (name: string, shape: Shape, got: string, why?: string): ConfigError.ConfigError =>
   ConfigError.InvalidData(
@@ -22,54 +67,50 @@ const refusal = (name: string, shape: Shape, got: string, why?: string): ConfigE
     }; for example ${name}=${shape.example}`
   )
 
-/** How a setting was declared. `scripts/docs` reads it to write docs/configuration.md and `.env.example`. */
-export interface Declaration {
-  readonly name: string
-  readonly shape: Shape
-  /** The value when the variable is not set; undefined where the setting has no fixed one. */
-  readonly fallback: unknown
-  readonly parse: (text: string) => Option.Option<unknown>
-}
-
-const declarationKey: unique symbol = Symbol("platform/Setting/declaration")
-
-const isDeclared = (primitive: object): primitive is { readonly [declarationKey]: Declaration } =>
-  declarationKey in primitive
-
-/** Returns the declaration behind a primitive that a config provider is asked for, if a setting made it. */
-export const declarationOf = (primitive: object): Declaration | undefined =>
-  isDeclared(primitive) ? primitive[declarationKey] : undefined
-
-/** A setting is a config that can be declared again with a default. */
-export interface Setting<A> extends Config.Config<Option.Option<A>> {
-  readonly declareDefault: (fallback: unknown) => Config.Config<Option.Option<A>>
-}
-
-/** A variable, absent when unset or empty, refused with its name, expected shape and an example when `parse` gives None. */
-export const setting = <A>(name: string, shape: Shape, parse: (text: string) => Option.Option<A>): Setting<A> => {
-  const declared = (fallback: unknown): Config.Config<Option.Option<A>> => {
-    const declaration: Declaration = { name, shape, fallback, parse }
-    const text = Object.assign(Config.primitive("a text property", Either.right<string>), {
-      [declarationKey]: declaration
-    })
-    return Config.option(Config.nested(text, name)).pipe(
-      Config.mapOrFail((given) => {
-        const value = Option.map(given, (one) => one.trim())
+/** A variable: None when unset or empty, refused with its name, expected shape and an example when `parse` returns None. */
+export const setting = <A>(
+  name: string,
+  shape: Shape,
+  parse: (text: string) => Option.Option<A>
+): Setting<Option.Option<A>> =>
+  withVariables(
+    Config.option(Config.string(name)).pipe(
+      Config.mapOrFail((text) => {
+        const value = Option.map(text, (given) => given.trim())
         if (Option.isNone(value) || value.value === "") return Either.right(Option.none<A>())
         const parsed = parse(value.value)
         return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
       })
-    )
-  }
-  return Object.assign(declared(undefined), { declareDefault: declared })
-}
+    ),
+    [{ name, purpose: "", secret: false, default: null, ...shape }]
+  )
 
+const defaultText = (fallback: unknown): string | null =>
+  typeof fallback === "string" || typeof fallback === "number"
+    ? String(fallback)
+    : Duration.isDuration(fallback)
+      ? Duration.format(fallback)
+      : null
+
+/** Says in the reference what an unset variable means, where that is not one value. */
+export const documentedDefault =
+  (text: string) =>
+  <A>(setting: Setting<A>): Setting<A> =>
+    withVariables(
+      Config.map(setting, (value) => value),
+      setting.variables.map((variable) => ({ ...variable, default: text }))
+    )
+
+/** The value of an unset variable; `text` is how a user would write it, where that differs from the value. */
 export const orDefault =
-  <const B>(fallback: B) =>
-  <A>(config: Setting<A>): Config.Config<A | B> =>
-    Config.map(
-      config.declareDefault(fallback),
-      Option.getOrElse(() => fallback)
+  <const B>(fallback: B, text = defaultText(fallback)) =>
+  <A>(setting: Setting<Option.Option<A>>): Setting<A | B> =>
+    withVariables(
+      Config.map(
+        setting,
+        Option.getOrElse(() => fallback)
+      ),
+      setting.variables.map((variable) => ({ ...variable, default: text }))
     )
 
 export const text = (name: string, shape: Shape) => setting(name, shape, Option.some<string>)
@@ -80,15 +121,20 @@ export const integer = (name: string, range: { readonly min: number; readonly ma
     return /^\d+$/.test(given) && value >= range.min && value <= range.max ? Option.some(value) : Option.none()
   })
 
-export const port = (name: string, example: number) =>
+export const port = (name: string, example: number, purpose = "") =>
   integer(
     name,
     { min: 0, max: 65_535 },
-    { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example) }
+    { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example), purpose }
   )
 
-export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, example: NoInfer<A>) =>
-  setting(name, { expected: `one of ${choices.join(", ")}`, example }, (given) =>
+export const choice = <const A extends string>(
+  name: string,
+  choices: ReadonlyArray<A>,
+  example: NoInfer<A>,
+  purpose = ""
+) =>
+  setting(name, { expected: `one of ${choices.join(", ")}`, example, purpose }, (given) =>
     Option.fromNullable(choices.find((one) => one === given.toLowerCase()))
   )
 
@@ -109,17 +155,19 @@ export const parseDuration = (given: string): Option.Option<Duration.Duration> =
   return given.startsWith("-") ? Option.none() : Duration.decodeUnknown(given)
 }
 
-/** Bounds are inclusive. */
+/** A duration; both bounds are allowed. */
 export const duration = (
   name: string,
   range: { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput },
-  example: string
+  example: string,
+  purpose = ""
 ) =>
   setting(
     name,
     {
       expected: `a duration from ${Duration.format(range.min)} to ${Duration.format(range.max)}, such as 250ms, 25s, 10m or 24h`,
-      example
+      example,
+      purpose
     },
     (given) => Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
   )
@@ -132,7 +180,7 @@ const byteUnits = new Map([
   ["tib", 2 ** 40]
 ])
 
-/** `512MiB`, `4GiB`, or a plain number of bytes. Bounds are inclusive. */
+/** `512MiB`, `4GiB`, or a plain number of bytes; both bounds are allowed. */
 export const bytes = (name: string, range: { readonly min: number; readonly max: number }, shape: Shape) =>
   setting(name, shape, (given) => {
     const found = /^(\d+)\s*(|[kmgt]ib)$/i.exec(given)
@@ -146,10 +194,14 @@ export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (val
   )
 
 /** A connection string, redacted because it may hold a password. */
-export const databaseUrl = (name: string) =>
+export const databaseUrl = (name: string, purpose = "") =>
   secret(
     name,
-    { expected: "a PostgreSQL connection string", example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas" },
+    {
+      expected: "a PostgreSQL connection string",
+      example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas",
+      purpose
+    },
     (given) => {
       const url = URL.canParse(given) ? new URL(given) : undefined
       // An unescaped "/" in a password moves the rest of it into the path.
@@ -158,11 +210,11 @@ export const databaseUrl = (name: string) =>
   )
 
 /** The origin of a service: no path, and no name or password, which would end up in logs. */
-export const origin = (name: string, example: string) =>
-  // A wrong one is not repeated: it may hold the password that it must not hold.
+export const origin = (name: string, example: string, purpose = "") =>
   setting(
     name,
-    { expected: "an http or https URL without path, user and password", example, secret: true },
+    // A refused value is not repeated: it may be refused because it holds a password.
+    { expected: "an http or https URL without path, user and password", example, purpose, secret: true },
     (given) => {
       const url = URL.canParse(given) ? new URL(given) : undefined
       const isOrigin =

@@ -1,170 +1,17 @@
-import * as Config from "effect/Config"
-import * as ConfigError from "effect/ConfigError"
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type ServiceName, serviceNames } from "../../domain/Service.ts"
-import { type TelemetrySettings, telemetrySettings } from "../telemetry/TelemetrySettings.ts"
-import { type AuditSettings, auditSettings } from "./AuditSettings.ts"
-import {
-  accessPolicyPath,
-  authDisabledProblem,
-  type GatekeeperSettings,
-  gatekeeperSettings
-} from "./GatekeeperSettings.ts"
-import { type GuardianSettings, guardianSettings } from "./GuardianSettings.ts"
-import { type RouterSettings, routerSettings } from "./RouterSettings.ts"
+import { defaultPorts, type ServiceName, serviceNames } from "../../domain/Service.ts"
 import * as Setting from "./Setting.ts"
-import { issuerProblem, type TokenSettings, tokenSettings } from "./TokenSettings.ts"
-
-/** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
-export type MigrateOnStart = "upgrade" | "verify" | "off"
-
-/** A database connection of a service; None means the embedded PostgreSQL. */
-export type DatabaseUrl = Option.Option<Redacted.Redacted>
-
-export interface SettingsValues {
-  readonly environment: "development" | "production" | "test"
-  /** As given: relative to the working directory. */
-  readonly home: string
-  readonly host: string
-  readonly ports: Readonly<Record<ServiceName, number>>
-  /** Where services that run elsewhere are; None: in this process, or on this machine at its default port. */
-  readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
-  /** How long a peer may take to answer; then whoever asked refuses. */
-  readonly peerTimeout: Duration.Duration
-  readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
-  /** The role that owns the schema; by default the application's. */
-  readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
-  readonly migrateOnStart: MigrateOnStart
-  readonly databaseConnectDeadline: Duration.Duration
-  readonly jwt: TokenSettings
-  readonly gatekeeper: GatekeeperSettings
-  /** Of a process that asks the gatekeeper in its own name; None: it makes its own. */
-  readonly serviceToken: Option.Option<Redacted.Redacted>
-  readonly accessPolicyPath: string
-  readonly audit: AuditSettings
-  readonly guardian: GuardianSettings
-  readonly router: RouterSettings
-  /** From the signal to the end of the process. */
-  readonly shutdownDeadline: Duration.Duration
-  readonly log: {
-    readonly level: LogLevel.Literal
-    /** `auto`: pretty on a terminal, JSON otherwise. */
-    readonly format: "auto" | "pretty" | "json"
-  }
-  readonly telemetry: TelemetrySettings
-}
-
-const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper: 8001, guardian: 8003, router: 8004 }
-
-const perService = <A>(config: (service: ServiceName) => Config.Config<A>): Config.Config<Record<ServiceName, A>> =>
-  Config.all({ gatekeeper: config("gatekeeper"), guardian: config("guardian"), router: config("router") })
-
-const firstGiven = (...urls: ReadonlyArray<DatabaseUrl>): DatabaseUrl => Option.firstSomeOf(urls)
-
-const urlsOf = (service: ServiceName) =>
-  Config.all({
-    own: Setting.databaseUrl(`${service.toUpperCase()}_DATABASE_URL`),
-    common: Setting.databaseUrl("DATABASE_URL"),
-    ownMigration: Setting.databaseUrl(`${service.toUpperCase()}_MIGRATION_DATABASE_URL`),
-    commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL")
-  }).pipe(
-    Config.map(({ own, common, ownMigration, commonMigration }) => ({
-      application: firstGiven(own, common),
-      migration: firstGiven(ownMigration, commonMigration, own, common)
-    }))
-  )
-
-const levels = {
-  trace: "Trace",
-  debug: "Debug",
-  info: "Info",
-  warning: "Warning",
-  error: "Error",
-  none: "None"
-} as const
-
-const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
-
-const text = (name: string, expected: string, example: string) => Setting.text(name, { expected, example })
-
-const config: Config.Config<SettingsValues> = Config.all({
-  environment: Setting.choice("NODE_ENV", ["development", "dev", "test", "production"], "production").pipe(
-    Setting.orDefault("development"),
-    Config.map((name) => environments[name])
-  ),
-  home: text("GRAVITAS_HOME", "a directory", ".gravitas").pipe(Setting.orDefault(".gravitas")),
-  host: text("HOST", "an address to listen on", "127.0.0.1").pipe(Setting.orDefault("127.0.0.1")),
-  ports: perService((service) =>
-    Setting.port(`${service.toUpperCase()}_PORT`, defaultPorts[service]).pipe(Setting.orDefault(defaultPorts[service]))
-  ),
-  peerUrls: Config.all({
-    gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
-    guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
-  }),
-  peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
-    Setting.orDefault(Duration.seconds(2))
-  ),
-  urls: perService(urlsOf),
-  migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
-    Setting.orDefault("upgrade")
-  ),
-  databaseConnectDeadline: Setting.duration(
-    "DATABASE_CONNECT_DEADLINE",
-    { min: "100 millis", max: "1 hour" },
-    "30s"
-  ).pipe(Setting.orDefault(Duration.seconds(30))),
-  jwt: tokenSettings,
-  gatekeeper: gatekeeperSettings,
-  serviceToken: Setting.secret(
-    "SERVICE_TOKEN",
-    { expected: "a bearer token, without the word Bearer", example: "eyJhbGciOi…" },
-    (given) => /^[A-Za-z0-9\-._~+/]+=*$/.test(given)
-  ),
-  accessPolicyPath,
-  audit: auditSettings,
-  guardian: guardianSettings,
-  router: routerSettings,
-  shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
-    Setting.orDefault(Duration.seconds(25))
-  ),
-  log: Config.all({
-    level: Setting.choice("LOG_LEVEL", ["trace", "debug", "info", "warning", "error", "none"], "info").pipe(
-      Setting.orDefault("info"),
-      Config.map((name): LogLevel.Literal => levels[name])
-    ),
-    format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
-  }),
-  telemetry: telemetrySettings
-}).pipe(
-  Config.mapOrFail((given) => {
-    const refusal = (name: string, problem: string) => Either.left(ConfigError.InvalidData([name], problem))
-    const open = given.gatekeeper.authDisabled ? authDisabledProblem(given.environment, given.host) : undefined
-    if (open !== undefined) return refusal("AUTH_DISABLED", open)
-    const unbound = issuerProblem(given.environment, given.jwt)
-    return unbound === undefined ? Either.right(given) : refusal(...unbound)
-  }),
-  Config.map(({ urls, ...rest }) => ({
-    ...rest,
-    databaseUrls: {
-      gatekeeper: urls.gatekeeper.application,
-      guardian: urls.guardian.application,
-      router: urls.router.application
-    },
-    migrationDatabaseUrls: {
-      gatekeeper: urls.gatekeeper.migration,
-      guardian: urls.guardian.migration,
-      router: urls.router.migration
-    }
-  }))
-)
+import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
 
 /** Each refused variable with what was expected; the process must not start on a guess. */
 export class SettingsRefused extends Schema.TaggedError<SettingsRefused>()("SettingsRefused", {
@@ -186,15 +33,157 @@ const problemsOf = (error: ConfigError.ConfigError): ReadonlyArray<{ name: strin
   }
 }
 
-/** Every setting of the process, read once from the environment. */
-export class Settings extends Context.Tag("platform/config/Settings")<Settings, SettingsValues>() {
-  static readonly layer: Layer.Layer<Settings, SettingsRefused> = Layer.effect(
-    Settings,
-    Effect.mapError(config, (error) => {
-      const problems = new Map(problemsOf(error).map((problem) => [problem.name + problem.problem, problem]))
-      return new SettingsRefused({ problems: [...problems.values()] })
-    })
+/** Reads settings. Fails with every variable that is refused, each once. */
+export const readSettings = <A>(config: Config.Config<A>): Effect.Effect<A, SettingsRefused> =>
+  Effect.mapError(config, (error) => {
+    const problems = new Map(problemsOf(error).map((problem) => [problem.name + problem.problem, problem]))
+    return new SettingsRefused({ problems: [...problems.values()] })
+  })
+
+/** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
+export type MigrateOnStart = "upgrade" | "verify" | "off"
+
+/** A database connection of a service; None means the embedded PostgreSQL. */
+export type DatabaseUrl = Option.Option<Redacted.Redacted>
+
+export interface SettingsValues {
+  readonly environment: "development" | "production" | "test"
+  /** As given: relative to the working directory. */
+  readonly home: string
+  readonly host: string
+  readonly ports: Readonly<Record<ServiceName, number>>
+  readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
+  /** The role that owns the schema; by default the application's. */
+  readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
+  readonly migrateOnStart: MigrateOnStart
+  readonly databaseConnectDeadline: Duration.Duration
+  /** From the signal to the end of the process. */
+  readonly shutdownDeadline: Duration.Duration
+  readonly log: {
+    readonly level: LogLevel.Literal
+    /** `auto`: pretty on a terminal, JSON otherwise. */
+    readonly format: "auto" | "pretty" | "json"
+  }
+  readonly telemetry: TelemetrySettings
+}
+
+const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
+
+export const environment = Setting.choice(
+  "NODE_ENV",
+  ["development", "dev", "test", "production"],
+  "production",
+  "the environment: with `production` no secret or key is made, and insecure settings are refused"
+).pipe(
+  Setting.orDefault("development"),
+  Setting.map((name) => environments[name])
+)
+
+/** Also for commands that need no other setting. */
+export const home = Setting.text("GRAVITAS_HOME", {
+  expected: "a directory",
+  example: ".gravitas",
+  purpose: "where keys, the audit journal and the embedded PostgreSQL's data are kept"
+}).pipe(Setting.orDefault(".gravitas"))
+
+export const host = Setting.text("HOST", {
+  expected: "an address to listen on",
+  example: "127.0.0.1",
+  purpose: "the address to listen on"
+}).pipe(Setting.orDefault("127.0.0.1"))
+
+const ports = Setting.all(
+  Record.map(defaultPorts, (port, service) =>
+    Setting.port(`${service.toUpperCase()}_PORT`, port, `the ${service}'s port`).pipe(Setting.orDefault(port))
   )
+)
+
+const urlsOf = (service: ServiceName) =>
+  Setting.all({
+    own: Setting.databaseUrl(
+      `${service.toUpperCase()}_DATABASE_URL`,
+      `the ${service}'s PostgreSQL; services with equal URLs share a pool`
+    ).pipe(Setting.documentedDefault("DATABASE_URL")),
+    common: Setting.databaseUrl("DATABASE_URL", "the PostgreSQL (14 or later) of all services").pipe(
+      Setting.documentedDefault("an embedded PostgreSQL")
+    ),
+    ownMigration: Setting.databaseUrl(
+      `${service.toUpperCase()}_MIGRATION_DATABASE_URL`,
+      `the role that owns and migrates the ${service}'s schema`
+    ).pipe(Setting.documentedDefault("MIGRATION_DATABASE_URL")),
+    commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL", "the role that owns and migrates the schemas").pipe(
+      Setting.documentedDefault("the service's own connection")
+    )
+  }).pipe(
+    Setting.map(({ own, common, ownMigration, commonMigration }) => ({
+      application: Option.firstSomeOf([own, common]),
+      migration: Option.firstSomeOf([ownMigration, commonMigration, own, common])
+    }))
+  )
+
+const levels = {
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warning: "Warning",
+  error: "Error",
+  none: "None"
+} as const
+
+const settings: Setting.Setting<SettingsValues> = Setting.all({
+  environment,
+  home,
+  host,
+  ports,
+  urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
+  migrateOnStart: Setting.choice(
+    "MIGRATE_ON_START",
+    ["upgrade", "verify", "off"],
+    "verify",
+    "what a start does about its schema: bring it to head, refuse (exit 3) unless it is at head, or only report it"
+  ).pipe(Setting.orDefault("upgrade")),
+  databaseConnectDeadline: Setting.duration(
+    "DATABASE_CONNECT_DEADLINE",
+    { min: "100 millis", max: "1 hour" },
+    "30s",
+    "how long a start waits for PostgreSQL"
+  ).pipe(Setting.orDefault(Duration.seconds(30))),
+  shutdownDeadline: Setting.duration(
+    "SHUTDOWN_DEADLINE",
+    { min: "1 second", max: "1 hour" },
+    "25s",
+    "the time from the signal to the end of the process"
+  ).pipe(Setting.orDefault(Duration.seconds(25))),
+  log: Setting.all({
+    level: Setting.choice(
+      "LOG_LEVEL",
+      ["trace", "debug", "info", "warning", "error", "none"],
+      "info",
+      "the lowest level that is logged"
+    ).pipe(
+      Setting.orDefault("info"),
+      Setting.map((name): LogLevel.Literal => levels[name])
+    ),
+    format: Setting.choice(
+      "LOG_FORMAT",
+      ["auto", "pretty", "json"],
+      "json",
+      "the form of a log line; auto: pretty on a terminal, else JSON"
+    ).pipe(Setting.orDefault("auto"))
+  }),
+  telemetry: telemetrySettings
+}).pipe(
+  Setting.map(({ urls, ...rest }) => ({
+    ...rest,
+    databaseUrls: Record.map(urls, ({ application }) => application),
+    migrationDatabaseUrls: Record.map(urls, ({ migration }) => migration)
+  }))
+)
+
+/** The settings of the process itself. Those of a room are beside its layer, such as audit/AuditSettings. */
+export class Settings extends Context.Tag("platform/config/Settings")<Settings, SettingsValues>() {
+  static readonly config = settings
+  static readonly layer = Layer.effect(Settings, readSettings(settings))
 }
 
 /** The services whose application or migration connection is the embedded PostgreSQL. */
@@ -202,3 +191,20 @@ export const embeddedServices = (settings: SettingsValues): ReadonlyArray<Servic
   serviceNames.filter(
     (service) => Option.isNone(settings.databaseUrls[service]) || Option.isNone(settings.migrationDatabaseUrls[service])
   )
+
+/**
+ * The shares of `SHUTDOWN_DEADLINE`, in the order of a stop. They add up to 1 (a server's counts three times), so the last part
+ * has its time even if every part before it used all of its own.
+ */
+export const shutdownShares = {
+  /** Each of three servers: finishing what is in flight. */
+  server: 0.1,
+  /** Writing the recorded events and signing off. */
+  trail: 0.4,
+  /** Closing the pools. */
+  pools: 0.05,
+  /** Sending the last spans, metrics and log lines. */
+  telemetry: 0.05,
+  /** The embedded PostgreSQL's own orderly stop. */
+  postgres: 0.2
+} as const

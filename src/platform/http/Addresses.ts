@@ -6,11 +6,11 @@ import type { ServiceName } from "../../domain/Service.ts"
 
 export interface Address {
   readonly url: string
-  /** Of the service's schema. */
+  /** The revision of the service's schema. */
   readonly revision: string
 }
 
-/** Where each service of this process listens, once it does: known only then, for a port may be given as 0. */
+/** Where each service of this process listens. It is known only then, since a port may be 0. */
 export class Addresses extends Context.Tag("platform/http/Addresses")<
   Addresses,
   {

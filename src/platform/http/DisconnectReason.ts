@@ -2,19 +2,19 @@ import type { IncomingMessage } from "node:http"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 
-/** Why the server closes a connection before the answer is whole: its own end came, or the request did not arrive in time. */
-export type CutOff = "shutdown" | "timeout"
+/** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */
+export type DisconnectReason = "shutdown" | "timeout"
 
-const cutOff = new WeakMap<IncomingMessage, CutOff>()
+const cutOff = new WeakMap<IncomingMessage, DisconnectReason>()
 
-/** Says, before the connection is closed, that the server does it and not the client. */
-export const markCutOff = (request: IncomingMessage, why: CutOff): void => {
+/** Records the reason before the server closes the connection: to a handler it looks like a client that hung up. */
+export const markDisconnect = (request: IncomingMessage, why: DisconnectReason): void => {
   cutOff.set(request, why)
 }
 
-/** Why the server closed the connection; undefined where it did not. */
-export const whyCutOff = (request: IncomingMessage): CutOff | undefined => cutOff.get(request)
+/** Returns undefined if the server did not close the connection. */
+export const disconnectReasonOf = (request: IncomingMessage): DisconnectReason | undefined => cutOff.get(request)
 
-/** The same, for a handler: to it both look like a client that hung up. */
-export const cutOffOf = (request: HttpServerRequest.HttpServerRequest): CutOff | undefined =>
-  whyCutOff(NodeHttpServerRequest.toIncomingMessage(request))
+/** The same for a handler's request. */
+export const disconnectReason = (request: HttpServerRequest.HttpServerRequest): DisconnectReason | undefined =>
+  disconnectReasonOf(NodeHttpServerRequest.toIncomingMessage(request))

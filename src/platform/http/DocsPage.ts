@@ -10,7 +10,7 @@ import type { AnyApi } from "./OpenApiDocument.ts"
 
 const inlineScript = /<script>([\s\S]*?)<\/script>/g
 
-/** Allows the page's own scripts by their hashes, and nothing from elsewhere: the page needs no other server. */
+/** Allows the page's own scripts by their hashes, and nothing from other machines. */
 const policyOf = (html: string): string => {
   const hashes = [...html.matchAll(inlineScript)].map(
     ([, script]) =>
@@ -31,10 +31,10 @@ const policyOf = (html: string): string => {
   ].join("; ")
 }
 
-/** Loaded when it is first asked for: the page's program is over a megabyte, which no start need read. */
+/** Loaded at the first request: the page's program is over a megabyte. */
 const swagger = Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
 
-/** The documents of a contract as a page that embeds all it needs (Swagger UI). */
+/** The documentation of a contract as a self-contained page (Swagger UI). */
 export const docsPage = (api: AnyApi) =>
   Effect.gen(function* () {
     const { layer } = yield* swagger

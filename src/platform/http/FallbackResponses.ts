@@ -12,7 +12,7 @@ import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./E
 import { requestId } from "./RequestId.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 
-/** Reads them off the contract itself, so that 405 can name what is allowed. */
+/** Lists the routes of a contract, so that 405 can name the allowed methods. */
 export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
   api: HttpApi.HttpApi<Id, Groups, E, R>
 ): RouteList => {
@@ -34,8 +34,8 @@ const isTagged =
 const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
 const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
 
-/** The answer to a request that the platform could not decode: the platform's own would have a shape and a status of its own. */
-export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+/** Answers a request that the platform could not decode with our error body; the platform's own answer has another shape. */
+export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
   Effect.catchAll(app, (error) =>
     isDecodeError(error)
       ? Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
@@ -44,7 +44,7 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
       : Effect.fail(error)
   )
 
-/** Answers what no handler did: unknown paths and methods, and defects. A defect's cause is in the log only. */
+/** Answers unknown paths and methods, and defects, whose cause is logged and not sent. */
 export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
@@ -60,16 +60,16 @@ export const answerUnhandled =
           const path = request.url.split("?", 1)[0] ?? ""
           const asked = `${request.method} ${path.slice(0, 200)}`
           const methods = routes(path)?.methods
-          const strayed = (status: number, code: string, problem: string, headers?: ErrorAnswer["headers"]) =>
+          const refuse = (status: number, code: string, problem: string, headers?: ErrorAnswer["headers"]) =>
             Effect.succeed(answer({ status, code, message: `${titleOf(service)} ${problem}`, headers: headers ?? {} }))
-          if (methods === undefined) return strayed(404, "not_found", `has no ${asked}`)
-          // For a path that it cannot decode, too, the platform says that there is no route.
+          if (methods === undefined) return refuse(404, "not_found", `has no ${asked}`)
+          // The platform reports no route for a path that it cannot decode, too.
           if (methods.includes(request.method)) {
             const problem = `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`
-            return strayed(400, "unreadable_request", problem)
+            return refuse(400, "unreadable_request", problem)
           }
           const allow = methods.join(", ")
-          return strayed(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
+          return refuse(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
         }
         const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
         return Effect.logError("Request failed", cause).pipe(

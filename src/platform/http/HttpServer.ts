@@ -12,12 +12,11 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
-import { Settings } from "../config/Settings.ts"
-import { shutdownShares } from "../config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../config/Settings.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { answerUndecoded, answerUnhandled, routesOf } from "./FallbackResponses.ts"
+import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { maximumHeaderBytes } from "./MalformedRequest.ts"
@@ -27,7 +26,7 @@ import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { beginTrace } from "./TraceContext.ts"
 
-/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and hold no secret. */
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token and hold no secret. */
 const aboutRoutes = (contract: AnyApi) =>
   Effect.gen(function* () {
     const router = yield* HttpApiBuilder.Router
@@ -39,11 +38,10 @@ const aboutRoutes = (contract: AnyApi) =>
   })
 
 /**
- * Serves a service's `HttpApi` on its own port, from the moment this layer is built until its scope ends; then it stops
- * accepting and finishes what is in flight.
+ * Serves a service's `HttpApi` on its own port until the scope ends; then it stops accepting and finishes requests in flight.
  *
- * Wrap the whole of a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services
- * of one process that shared it would answer each other's routes.
+ * Wrap a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services of one process that
+ * share it would answer each other's routes.
  */
 export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
   service: ServiceName,
@@ -60,13 +58,13 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
       const table = routeTable(new Map([...routesOf(api), ...about]))
       yield* aboutRoutes(contract)
       const middleware = yield* HttpApiBuilder.Middleware
-      yield* middleware.add(answerUndecoded)
-      // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
+      yield* middleware.add(answerDecodeErrors)
+      // The handler limits the length of names: a name that the router refuses would be answered as an unknown route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
       const app = answerUnhandled(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
-        // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.
+        // Its spans repeat every header, and parsing the URL for them costs more than the rest of its work.
         Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
       )
       const url = yield* listen({

@@ -1,8 +1,8 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 
 /**
- * An answer whose body is this JSON text. It is given to Node as text, which leaves with its head in one piece; the platform's own
- * JSON answers are encoded first and leave in two.
+ * A response with this JSON text. Node gets it as text, so head and body leave in one packet; the platform's own JSON responses
+ * are encoded first and leave in two.
  */
 export const jsonTextResponse = (
   text: string,
@@ -17,7 +17,7 @@ export const jsonTextResponse = (
     }
   })
 
-/** The same of a value that JSON can hold. */
+/** The same for a value that JSON can hold. */
 export const jsonResponse = (
   body: unknown,
   options?: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> }

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { markCutOff, whyCutOff } from "./DisconnectReason.ts"
+import { disconnectReasonOf, markDisconnect } from "./DisconnectReason.ts"
 import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import {
@@ -44,7 +44,7 @@ export interface ListenOptions {
   readonly service: ServiceName
   readonly host: string
   readonly port: number
-  /** How long the end of the scope waits for requests in flight before it cuts them off. */
+  /** How long the end of the scope waits for requests in flight before it closes their connections. */
   readonly drainFor: Duration.Duration
   readonly routes?: RouteTable
   readonly metrics?: HttpMetrics
@@ -63,16 +63,16 @@ const refuseWhileDraining = (
   response.end(errorText({ code: "shutting_down", message, requestId: id, more: errorFields(503, url) }))
 }
 
-/** In which a client under load sends its next request. */
+/** Time for a client under load to send its next request. */
 const lastMoment = Duration.millis(200)
 
 /** As nginx and the platform count a client that hung up before its answer was whole. */
 const clientLeft = 499
 
-/** The status as it is counted: an answer that is not whole has that of whoever closed the connection. */
+/** The status for the metrics. An incomplete answer counts by the side that closed the connection. */
 const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse): number => {
   if (response.writableFinished) return response.statusCode
-  const why = whyCutOff(request)
+  const why = disconnectReasonOf(request)
   return why === undefined ? clientLeft : why === "timeout" ? 408 : 503
 }
 
@@ -87,7 +87,7 @@ const open = (server: Http.Server, { service, host, port }: ListenOptions): Effe
     })
   })
 
-/** `http://127.0.0.1:8001`: an address that a client on this machine can use, also where the server listens on all. */
+/** `http://127.0.0.1:8001`: an address for clients on this machine, also if the server listens on all addresses. */
 const urlOf = (server: Http.Server, host: string): string => {
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
@@ -96,9 +96,9 @@ const urlOf = (server: Http.Server, host: string): string => {
 }
 
 /**
- * Listens until the scope ends. Then, in this order: no new connections; requests that still arrive on kept-alive ones are
- * answered 503 with `connection: close` (the stock server gives them no answer at all); what is in flight is finished, up
- * to `drainFor`; what is left is cut off.
+ * Listens until the scope ends, and returns its URL. The end goes in this order: no new connections; 503 with
+ * `connection: close` for requests on kept-alive ones (the stock server does not answer them); requests in flight finish, up to
+ * `drainFor`; the other connections are closed.
  */
 export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
@@ -106,7 +106,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const { metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
-    const take = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
       const began = performance.now()
       const id = assignRequestId(request)
       admitTraceContext(request)
@@ -119,20 +119,20 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         if (inFlight.delete(response) && inFlight.size === 0) onIdle()
       })
       if (draining) {
-        // Read to its end: a connection that is closed on an unread body is reset, and the answer with it.
+        // Read the body to its end: closing the connection before would reset it and lose the answer.
         request.resume()
         return refuseWhileDraining(options, request.url ?? "", id, response)
       }
       if (namesNoHost(request)) return refuseHostless(request, id, response)
       options.handler(request, response)
     }
-    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, take)
-    // Else Node answers 417 by itself; RFC 9110, section 10.1.1, lets a server ignore what it does not know.
-    server.on("checkExpectation", take)
+    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, accept)
+    // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
+    server.on("checkExpectation", accept)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
       const here = [...inFlight].filter(({ req }) => req.socket === socket)
-      if (error.code === requestTimedOut) for (const { req } of here) markCutOff(req, "timeout")
-      // Into an answer that has begun no other may be written.
+      if (error.code === requestTimedOut) for (const { req } of here) markDisconnect(req, "timeout")
+      // An answer that has begun cannot be replaced by another.
       if (here.some(({ headersSent }) => headersSent)) socket.destroy()
       else refuseUnreadable(error, socket)
     })
@@ -142,7 +142,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     })
     const drain = Effect.gen(function* () {
       draining = true
-      // Not http's own close, which first cuts the connections that are idle: a client that sends at that moment gets no answer.
+      // http's own close first closes idle connections: a client that sends at that moment would get no answer.
       const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
       for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
       yield* idle.pipe(Effect.interruptible, Effect.timeoutOption(options.drainFor))
@@ -152,9 +152,9 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
           `${titleOf(options.service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
         )
       }
-      // Kept-alive clients get a moment for a request that is answered 503 and closes; then nothing may hold the shutdown.
+      // Kept-alive clients have a moment to send a request and get 503; then the connections are closed.
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
-      for (const { req } of inFlight) markCutOff(req, "shutdown")
+      for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })

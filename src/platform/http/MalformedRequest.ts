@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { errorText } from "./ErrorResponse.ts"
 
-/** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
+/** Longer headers, the URL included, are refused with 431. A token may take most of it. */
 export const maximumHeaderBytes = 32 * 1024
 
 /** Node's code for a request that did not arrive in time. */
@@ -11,7 +11,7 @@ export const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
 
 const code = "unreadable_request"
 
-/** What Node could not read as a request at all gets the body of every other refusal; there is nothing to decide or record. */
+/** Answers bytes that Node cannot parse as a request with the usual error body. It records no event: there is no request. */
 export const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
@@ -28,12 +28,12 @@ export const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): 
   )
 }
 
-/** RFC 9112, section 3.2: such a request must be refused. Node would do it by itself, with neither id nor body. */
+/** RFC 9112, section 3.2: such a request must be refused. Node's own refusal has neither id nor body. */
 export const namesNoHost = ({ headers, httpVersion }: IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
 
 export const refuseHostless = (request: IncomingMessage, id: string, response: ServerResponse): void => {
-  // Read to its end: a connection that is closed on an unread body is reset, and the answer with it.
+  // Read the body to its end: closing the connection before would reset it and lose the answer.
   request.resume()
   const body = errorText({ code, message: "an HTTP/1.1 request names its host", requestId: id })
   response.writeHead(400, {

@@ -1,7 +1,7 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 
-/** Loaded when it is first asked for: most starts are never scraped. */
+/** Loaded at the first request: most processes are never scraped. */
 const libraries = Effect.promise(() =>
   Promise.all([
     import("@effect/opentelemetry/Metrics"),

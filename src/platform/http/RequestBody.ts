@@ -3,7 +3,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** Bytes of a request body; nothing that the services are asked needs more. */
+/** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
 
 export class RequestBodyTooLarge extends Schema.TaggedError<RequestBodyTooLarge>()("RequestBodyTooLarge", {
@@ -22,7 +22,7 @@ export class RequestBodyMalformed extends Schema.TaggedError<RequestBodyMalforme
   }
 }
 
-/** V8's reason without the piece of the input that it quotes after it: what a client sent may be secret. */
+/** V8's reason without the input that it quotes, which may be secret. */
 const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
@@ -38,16 +38,16 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
   try {
     return Effect.succeed(JSON.parse(text))
   } catch (thrown) {
-    const told = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
-    return Effect.fail(new RequestBodyMalformed({ problem: told ?? "it cannot be parsed" }))
+    const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
+    return Effect.fail(new RequestBodyMalformed({ problem: reason ?? "it cannot be parsed" }))
   }
 }
 
 /**
- * The JSON of a request's body, whatever its content type says (clients of the system before this one vary).
+ * Reads a request's body as JSON, whatever its content type is: clients of the former system differ in it.
  *
- * Reads the socket's chunks itself: the platform's reader reports a body over its limit as the same error as a broken
- * connection, and the answers differ (413, none). A client that hangs up is not told of here: the platform interrupts.
+ * It reads the socket's chunks itself, since the platform reports a body over its limit and a broken connection as the same
+ * error: the first is answered 413, the second not at all. If the client hangs up, the platform interrupts this effect.
  */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
@@ -65,7 +65,7 @@ export const readJson = (
       }
       const tooLarge = () => {
         finish(Effect.fail(new RequestBodyTooLarge({ limit })))
-        // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout bounds it.
+        // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
         message.resume()
       }
       const onData = (chunk: Buffer) => {

@@ -1,14 +1,14 @@
 /** The methods of each path of a service's contract. */
 export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
 
-export interface Route {
-  /** As the contract has it: `/badges/:ghost/:badge`. */
+export interface ContractRoute {
+  /** As in the contract: `/badges/:ghost/:badge`. */
   readonly path: string
   readonly methods: ReadonlyArray<string>
 }
 
-/** Which route a request asks for, whatever its method: for 405, and as a label that cannot take values without end. */
-export type RouteTable = (url: string) => Route | undefined
+/** Finds the route of a URL, whatever the method: for 405, and as a label of metrics with a bounded number of values. */
+export type RouteTable = (url: string) => ContractRoute | undefined
 
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").filter((segment) => segment !== "")
 
@@ -17,13 +17,13 @@ const matches = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>
   return pattern.length === segments.length && pattern.every((part, index) => fits(part, segments[index]))
 }
 
-/** The platform's router does not mind case. */
+/** Ignores case, as the platform's router does. */
 const fits = (part: string, segment: string | undefined): boolean =>
   segment !== undefined && (part.startsWith(":") || part.toLowerCase() === segment.toLowerCase())
 
 export const routeTable = (routes: RouteList): RouteTable => {
-  const exact = new Map<string, Route>()
-  const patterns: Array<{ readonly route: Route; readonly segments: ReadonlyArray<string> }> = []
+  const exact = new Map<string, ContractRoute>()
+  const patterns: Array<{ readonly route: ContractRoute; readonly segments: ReadonlyArray<string> }> = []
   for (const [path, methods] of routes) {
     exact.set(path, { path, methods })
     patterns.push({ route: { path, methods }, segments: segmentsOf(path) })

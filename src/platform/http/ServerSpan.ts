@@ -9,8 +9,8 @@ import type { RouteTable } from "./RouteTable.ts"
 import { parseTraceparent, traceparentOf } from "./TraceContext.ts"
 
 /**
- * A span for each request, within the trace that the client named. Fewer attributes than the platform's own, which writes down
- * every header; and the request's `traceparent` becomes that of the span, so that rows, logs and peers name the same trace.
+ * Makes a span for each request, in the trace that the client named. It has fewer attributes than the platform's own, which
+ * records every header. The span replaces the request's `traceparent`, so that rows, logs and calls name the same trace.
  */
 export const withServerSpan =
   (service: ServiceName, routes: RouteTable) =>

@@ -9,7 +9,7 @@ import * as Tracer from "effect/Tracer"
 export interface TraceContext {
   /** 32 hexadecimal digits. */
   readonly traceId: string
-  /** 16 hexadecimal digits: the step of the trace that asks. */
+  /** 16 hexadecimal digits: the calling span. */
   readonly parentId: string
   readonly sampled: boolean
 }
@@ -18,8 +18,8 @@ const wellFormed = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-
 const onlyZeros = /^0+$/
 
 /**
- * Reads a `traceparent` as section 3.2 of the recommendation has it: lower case, no zero ids, version 00 exact in length, a later
- * version by what it has in common with 00, version ff never. Undefined for anything else: then a new trace begins.
+ * Parses a `traceparent` by section 3.2 of the recommendation: lower case, no zero ids, version 00 exact in length, a later
+ * version by the fields it shares with 00, version ff never. Returns undefined for anything else; then a new trace begins.
  */
 export const parseTraceparent = (text: string): TraceContext | undefined => {
   const [, version, traceId, parentId, flags, rest] = wellFormed.exec(text) ?? []
@@ -35,7 +35,7 @@ export const traceparentOf = ({ parentId, sampled, traceId }: TraceContext): str
 const stateMember =
   /^[ \t]*(?:([a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]))?[ \t]*$/
 
-/** Section 3.3: up to 32 members, no key twice. What is longer than every vendor must pass on (512 characters) is not passed on. */
+/** Section 3.3: up to 32 members, no key twice. A longer text than vendors must pass on (512 characters) is dropped. */
 export const isTracestate = (text: string): boolean => {
   if (text.length > 512) return false
   const members = text.split(",")
@@ -52,7 +52,7 @@ export const isTracestate = (text: string): boolean => {
   return true
 }
 
-/** Takes what could not be read from the request's headers, so that everything behind reads only what is well-formed. */
+/** Removes malformed trace headers, so that everything behind the listener reads only well-formed ones. */
 export const admitTraceContext = (request: IncomingMessage): void => {
   const { headers } = request
   const given = headers["traceparent"]
@@ -67,13 +67,13 @@ export const admitTraceContext = (request: IncomingMessage): void => {
   if (state !== undefined && (typeof state !== "string" || !isTracestate(state))) delete headers["tracestate"]
 }
 
-/** A UUID's digits but its version's and variant's: 16 random ones. */
+/** 16 random digits: those of a UUID without its version and variant. */
 const newParentId = (): string => {
   const uuid = randomUUID()
   return uuid.slice(0, 8) + uuid.slice(24, 32)
 }
 
-/** Begins a trace where the client sent none. Nothing records its steps: where spans are made, the first of them begins it. */
+/** Begins a trace if the client sent none. For servers without tracing; with tracing, the server span begins it. */
 export const beginTrace = (request: IncomingMessage): void => {
   request.headers["traceparent"] ??= traceparentOf({
     traceId: randomUUID().replaceAll("-", ""),
@@ -85,11 +85,11 @@ export const beginTrace = (request: IncomingMessage): void => {
 const requestOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): HttpServerRequest.HttpServerRequest | undefined =>
   fiber.currentContext.unsafeMap.get(HttpServerRequest.HttpServerRequest.key)
 
-/** What the call of a peer says of the trace: the current span, or what the request that is being answered said. */
+/** The trace headers of a call to another service: from the current span, else those of the request being handled. */
 export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Readonly<Record<string, string>> => {
   const headers = requestOf(fiber)?.headers
   const span = Context.getOption(fiber.currentContext, Tracer.ParentSpan)
-  // Where tracing is off, spans have no ids.
+  // Without tracing, spans have no ids.
   const traceparent =
     span._tag === "Some" && span.value.traceId.length === 32
       ? traceparentOf({ traceId: span.value.traceId, parentId: span.value.spanId, sampled: span.value.sampled })
@@ -99,11 +99,11 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
   return tracestate === undefined ? { traceparent } : { traceparent, tracestate }
 }
 
-/** The trace id of a `traceparent` that was admitted. */
+/** The trace id of a well-formed `traceparent`. */
 export const traceIdOf = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
   headers["traceparent"]?.slice(3, 35)
 
-/** The trace of the request that this fiber answers. */
+/** The trace id of the request that this fiber handles. */
 export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): string | undefined => {
   const request = requestOf(fiber)
   return request === undefined ? undefined : traceIdOf(request.headers)

@@ -16,8 +16,8 @@ const run = (command: string, ...words: ReadonlyArray<string>) =>
   })
 
 /**
- * To the minute, since the clock and the uptime are read one after the other and the clock may be corrected: an estimate that
- * two processes of one boot can differ in, and then they merely count as of two boots.
+ * Estimates the time of the boot, to the minute: the clock and the uptime are read one after the other, and the clock may be
+ * corrected. If two processes of one boot differ, they count as processes of two boots.
  */
 const estimate = Effect.map(
   Clock.currentTimeMillis,
@@ -25,8 +25,8 @@ const estimate = Effect.map(
 )
 
 /**
- * Names the present boot of the machine: the same for all its processes until it starts anew, and another one after. From the
- * kernel on Linux (`random/boot_id`, see random(4)) and macOS (`kern.boottime`); elsewhere when the machine started.
+ * An id of the machine's present boot, the same for all its processes until it reboots. From the kernel on Linux
+ * (`random/boot_id`, see random(4)) and macOS (`kern.boottime`); elsewhere the time of the boot.
  */
 export const bootId: Effect.Effect<string> = Effect.suspend(() => {
   switch (process.platform) {

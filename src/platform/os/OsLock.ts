@@ -16,27 +16,25 @@ export class LockFileUnusable extends Schema.TaggedError<LockFileUnusable>()("Lo
 
 /** A lock that is held. */
 export interface OsLock {
-  /** Replaces the file's text, by which the others know who holds it; on a disk that refuses they do not, and it is held. */
+  /** Replaces the file's text, which tells other processes the holder. On a full disk the lock is held without a text. */
   readonly write: (text: string) => Effect.Effect<void>
-  /** Harmless when repeated. */
+  /** May be called again. */
   readonly release: Effect.Effect<void>
 }
 
-/**
- * The locked byte is far behind the text: on Windows a lock is mandatory, and others must still be able to read who holds it.
- */
+/** Far behind the text: on Windows a lock is mandatory, and other processes must be able to read the text. */
 const lockedByte = 2 ** 30
 
-/** Whether the path still leads to the open file: whoever held the lock before may have removed it with its directory. */
+/** Whether the path still leads to the open file: the previous holder may have removed it with its directory. */
 const isInPlace = async (path: string, file: Fs.FileHandle): Promise<boolean> => {
   const [inPlace, open] = await Promise.all([Fs.stat(path).catch(() => undefined), file.stat()])
   return inPlace?.ino === open.ino && inPlace.dev === open.dev
 }
 
 /**
- * Takes the lock, or gives None when another descriptor has it, one of this process included. It is the operating system's,
- * on an open file: it dies with its process, however that ends, and no pid or clock has to be believed. Children do not
- * inherit it (Node opens files close-on-exec). The file is made when it is not there; its directory has to be.
+ * Acquires the lock, or returns None if another descriptor has it, one of this process included. The operating system ties it
+ * to the open file: it ends with its process, without relying on a pid or a clock. Children do not inherit it (Node opens
+ * files close-on-exec). Creates the file if it is missing; its directory must exist.
  */
 export const tryAcquire = (path: string): Effect.Effect<Option.Option<OsLock>, LockFileUnusable> =>
   Effect.tryPromise({
@@ -72,6 +70,6 @@ export const tryAcquire = (path: string): Effect.Effect<Option.Option<OsLock>, L
         }
       })
     ),
-    // A lock that was taken while its taker was being interrupted would be held by nobody.
+    // Interrupted here, the lock would stay acquired without a holder to release it.
     Effect.uninterruptible
   )

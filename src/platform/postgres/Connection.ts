@@ -217,15 +217,14 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             if (options?.begun !== true) {
-              // Interrupted here, nobody knows whether the transaction stands open: the session goes, its effects with it.
+              // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
               yield* restore(statement("statement", "begin", undefined, undefined)).pipe(
                 Effect.onInterrupt(() => destroy)
               )
             }
             const exit = yield* Effect.exit(restore(body))
             if (Exit.isFailure(exit)) {
-              // Harmless where the body did not get as far as its own BEGIN; one that fails leaves a session whose state
-              // nobody knows.
+              // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
               yield* statement("statement", "rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
               return yield* exit
             }
@@ -235,7 +234,7 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
             const end = yield* restore(bounded("commit", undefined, () => client.query("commit"))).pipe(
               Effect.onInterrupt(() => destroy)
             )
-            // What PostgreSQL answers, without an error, to COMMIT when a statement's error was caught by the body.
+            // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
             if (end.command === "ROLLBACK") return yield* rolledBack
             return exit.value
           })

@@ -11,13 +11,21 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
-import { EmbeddedPostgres } from "../../embedded-postgres/EmbeddedPostgres.ts"
 import { ExitCode } from "../cli/ExitCode.ts"
-import { type DatabaseUrl, Settings } from "../config/Settings.ts"
-import { shutdownShares } from "../config/ShutdownShares.ts"
+import { type DatabaseUrl, Settings, shutdownShares } from "../config/Settings.ts"
 import { connect } from "./Connection.ts"
-import { displayAddress } from "./DatabaseAddress.ts"
 import { DatabaseError } from "./DatabaseError.ts"
+
+/** The part of a connection string that may be shown: scheme, role, host, port and database; never password or parameters. */
+export const displayAddress = (url: Redacted.Redacted): string => {
+  const given = Redacted.value(url)
+  if (!URL.canParse(given)) return "postgresql://(unreadable)"
+  const { username, hostname, port, pathname } = new URL(given)
+  const role = username === "" ? "" : `${username}@`
+  // A password with an unescaped "/" ends up in the path, before an "@".
+  const database = pathname.includes("@") ? "/(unreadable)" : pathname
+  return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${database}`
+}
 
 /** PostgreSQL did not answer within `DATABASE_CONNECT_DEADLINE`, or refused for good. */
 export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
@@ -36,7 +44,7 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
   }
 }
 
-/** 28: no such role, wrong password. 3D: no such database. Waiting does not mend these. */
+/** 28: no such role, wrong password. 3D: no such database. Waiting does not help. */
 const isFinal = (error: DatabaseError): boolean => /^(28|3D)/.test(error.sqlstate ?? "")
 
 const firstPause = Duration.millis(200)
@@ -91,7 +99,7 @@ const openPool = (url: Redacted.Redacted, endWithin: Duration.Duration) =>
         query_timeout: 30_000,
         keepAlive: true
       })
-      // An idle connection's loss is the pool's own business; unheard, it would end the process.
+      // The pool replaces a lost idle connection itself; an unhandled error event would end the process.
       pool.on("error", () => {})
       return pool
     }),
@@ -111,17 +119,19 @@ export class Database extends Context.Tag("platform/postgres/Database")<
     readonly pool: (service: ServiceName) => PgClient.PgClient
   }
 >() {
-  /** Connects each of `services` (retrying to the deadline) before anything that needs it is built. */
-  static readonly layer = (services: ReadonlyArray<ServiceName>) =>
+  /**
+   * Connects each of `services`, retrying to the deadline, before anything that needs it is built. `embedded` is the
+   * connection string of services that have none in the settings.
+   */
+  static readonly layer = (services: ReadonlyArray<ServiceName>, embedded?: Redacted.Redacted) =>
     Layer.scoped(
       Database,
       Effect.gen(function* () {
         const settings = yield* Settings
-        const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
         const resolve = (url: DatabaseUrl): Redacted.Redacted =>
-          Option.getOrElse(
-            url,
-            () => Option.getOrThrowWith(embedded, () => new Error("no DATABASE_URL and no embedded PostgreSQL")).url
+          Option.getOrThrowWith(
+            Option.orElse(url, () => Option.fromNullable(embedded)),
+            () => new Error("no DATABASE_URL and no embedded PostgreSQL")
           )
         const endWithin = Duration.times(settings.shutdownDeadline, shutdownShares.pools)
         const pools = new Map<string, PgClient.PgClient>()

@@ -1,15 +1,15 @@
 import * as Schema from "effect/Schema"
 
 /**
- * An error of PostgreSQL or of the way to it, with what the driver knows and nothing that could hold a secret.
+ * An error of PostgreSQL or of the connection to it, with what the driver knows and nothing that could hold a secret.
  *
- * `sqlstate` is absent when the server did not speak: refused, reset, timed out. `phase` tells where it happened; at
+ * `sqlstate` is absent if the server did not answer: refused, reset, timed out. `phase` says where it happened; at
  * `commit` without a sqlstate the outcome is unknown. `position` is the 1-based character offset in the statement.
  */
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
   phase: Schema.Literal("connect", "statement", "commit"),
   reason: Schema.String,
-  /** The deadline on our side passed; present only when it did. */
+  /** Present only if our own deadline passed. */
   late: Schema.optional(Schema.Literal(true)),
   sqlstate: Schema.optional(Schema.String),
   detail: Schema.optional(Schema.String),
@@ -35,7 +35,7 @@ const present = <K extends string>(key: K, value: string | undefined): { readonl
   // One computed key of a known literal type: the cast states what the compiler widens to `{ [x: string]: string }`.
   (value === undefined ? {} : { [key]: value }) as { readonly [_ in K]?: string }
 
-/** The innermost error that says something: `SqlError` of @effect/sql hides the driver's under `cause`. */
+/** The innermost error: `SqlError` of @effect/sql keeps the driver's under `cause`. */
 const innermost = (cause: unknown): unknown => {
   if (typeof cause !== "object" || cause === null) return cause
   const inner = field(cause, "cause")

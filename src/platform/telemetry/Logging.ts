@@ -8,17 +8,15 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
 import { traceIdOf } from "../http/TraceContext.ts"
 
-/** Whether a person reads this stream. */
-export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
-
 /**
- * Lines that are written while a request is answered say which: its id and its trace. Read off the fiber when a line is written, so
- * that requests that write none pay nothing.
+ * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a
+ * line is written, so that a request without a line costs nothing.
  */
-export const ofRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
+export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
   Logger.mapInputOptions(logger, (options) => {
     const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
     const request = Context.getOption(context, HttpServerRequest.HttpServerRequest)
@@ -48,7 +46,7 @@ export const layer = (stream: "stdout" | "stderr") =>
           ? Logger.withConsoleLog(Logger.jsonLogger)
           : Logger.withConsoleError(Logger.jsonLogger)
       return Layer.merge(
-        Logger.replace(Logger.defaultLogger, ofRequest(logger)),
+        Logger.replace(Logger.defaultLogger, annotatingRequest(logger)),
         Logger.minimumLogLevel(LogLevel.fromLiteral(log.level))
       )
     })

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import type { Sampler } from "./TelemetrySettings.ts"
+import type { Sampler } from "../config/TelemetrySettings.ts"
 
 /** Digits of the trace id that decide, and how many values they have. */
 const decidingDigits = 8
@@ -8,7 +8,7 @@ const values = 16 ** decidingDigits
 
 /**
  * Whether a trace is recorded: by the last digits of its id, so that every process with the same ratio decides alike (the
- * specification's TraceIdRatioBased). A trace that came from elsewhere goes as it began where the sampler minds its parent.
+ * specification's TraceIdRatioBased). With a parent-based sampler, a trace that began elsewhere keeps its decision.
  */
 export const isSampled = (
   sampler: Sampler,
@@ -19,7 +19,7 @@ export const isSampled = (
     ? remoteParent.sampled
     : Number.parseInt(traceId.slice(-decidingDigits), 16) < sampler.ratio * values
 
-/** Carries the trace on, and is told of to nobody. */
+/** Continues the trace without being exported. */
 const unrecorded = (span: Tracer.Span): Tracer.Span => ({
   ...span,
   _tag: "Span",
@@ -31,8 +31,8 @@ const unrecorded = (span: Tracer.Span): Tracer.Span => ({
 })
 
 /**
- * A tracer that exports what the sampler takes: each step of a trace in this process goes as its first did. Traces begin with a
- * request: what workers do between requests would be a trace of one span a second, about nothing that anybody asked.
+ * A tracer that exports what the sampler selects; every span of a trace in this process follows the first. Traces begin with a
+ * request: the work between requests would be a trace of one span a second.
  */
 export const sampling = (sampler: Sampler, recording: Tracer.Tracer): Tracer.Tracer =>
   Tracer.make({

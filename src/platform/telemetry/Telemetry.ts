@@ -5,18 +5,18 @@ import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import { Settings } from "../config/Settings.ts"
 
-/** No span is made, which is most of what tracing costs. */
+/** Makes no spans, which are most of the cost of tracing. */
 const untraced = Layer.locallyScoped(FiberRef.currentTracerEnabled, false)
 
-/** Effect counts and times every fiber, one for each request, and nobody reads that. */
+/** Effect counts and times every fiber, one for each request; these metrics have no reader. */
 const withoutFiberMetrics = RuntimeFlags.disableRuntimeMetrics
 
-/** Loaded only where something is exported. */
+/** Loaded only if something is exported. */
 const exporters = Effect.promise(() => import("./TelemetryExport.ts"))
 
 /**
- * Traces, metrics and logs by OTLP over HTTP, as the standard `OTEL_*` variables say; nothing where no endpoint is set. Its end sends
- * what is left, within its share of the shutdown.
+ * Exports traces, metrics and logs by OTLP over HTTP, as the standard `OTEL_*` variables say; nothing if no endpoint is set. Its
+ * end sends what is left, within its share of the shutdown.
  */
 export const layer = Layer.unwrapEffect(
   Effect.flatMap(Settings, ({ telemetry }) =>

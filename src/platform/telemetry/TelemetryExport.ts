@@ -13,26 +13,25 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { appVersion } from "../config/AppVersion.ts"
-import { Settings } from "../config/Settings.ts"
-import { shutdownShares } from "../config/ShutdownShares.ts"
+import { Settings, shutdownShares } from "../config/Settings.ts"
+import type { Signal, TelemetrySettings } from "../config/TelemetrySettings.ts"
 import * as Logging from "./Logging.ts"
 import { sampling } from "./Sampling.ts"
-import type { Signal, TelemetrySettings } from "./TelemetrySettings.ts"
 
-/** Exports at a time. More are not begun but dropped: what waits for a receiver that hangs would fill the memory. */
+/** Exports at a time. Further ones are dropped: they would fill the memory while the receiver hangs. */
 const maximumInFlight = 4
 
-/** Under heavy load a batch is sent as soon as it has as many spans or lines. */
+/** Spans or lines of one batch; a full batch is sent at once. */
 const maximumBatch = 1_000
 
-/** Sends within the time given, and says once when that fails and once when it works again. */
+/** Sends within `timeout`; logs once when that fails, and once when it works again. */
 const bounded = (timeout: Duration.Duration) =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) => {
       let inFlight = 0
       let failing = false
-      const tell = ({ url }: HttpClientRequest.HttpClientRequest, fails: boolean) => {
+      const logChange = ({ url }: HttpClientRequest.HttpClientRequest, fails: boolean) => {
         if (fails === failing) return Effect.void
         failing = fails
         return fails
@@ -46,14 +45,14 @@ const bounded = (timeout: Duration.Duration) =>
           const failure = (description: string) =>
             new HttpClientError.RequestError({ request, reason: "Transport", description })
           if (inFlight >= maximumInFlight)
-            return Effect.zipRight(tell(request, true), Effect.fail(failure("too many exports wait")))
+            return Effect.zipRight(logChange(request, true), Effect.fail(failure("too many exports wait")))
           inFlight += 1
           return client.execute(request).pipe(
-            // Read to its end, so that the connection can be used again.
+            // Read to its end, so that the connection is reused.
             Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
             Effect.timeoutFail({ duration: timeout, onTimeout: () => failure("no answer in time") }),
-            Effect.tap((response) => tell(request, response.status >= 400)),
-            Effect.tapError(() => tell(request, true)),
+            Effect.tap((response) => logChange(request, response.status >= 400)),
+            Effect.tapError(() => logChange(request, true)),
             Effect.ensuring(
               Effect.sync(() => {
                 inFlight -= 1
@@ -65,7 +64,7 @@ const bounded = (timeout: Duration.Duration) =>
     })
   )
 
-const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
+const layers = (telemetry: TelemetrySettings, shutdownTimeout: Duration.Duration) => {
   const common = {
     headers: Redacted.value(telemetry.headers),
     resource: {
@@ -74,7 +73,7 @@ const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
       attributes: telemetry.resourceAttributes
     },
     maxBatchSize: maximumBatch,
-    shutdownTimeout: lastWords
+    shutdownTimeout
   }
   const where = <E, R>(signal: Signal, to: (url: string) => Layer.Layer<never, E, R>) =>
     Option.match(telemetry.destinations[signal], { onNone: () => Layer.empty, onSome: to })
@@ -87,7 +86,7 @@ const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
     OtlpMetrics.layer({ ...common, url, exportInterval: telemetry.metricInterval })
   )
   const logs = where("logs", (url) =>
-    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.ofRequest))
+    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.annotatingRequest))
   )
   return Layer.mergeAll(traces, metrics, logs).pipe(
     Layer.provide(bounded(telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),
@@ -95,10 +94,10 @@ const layers = (telemetry: TelemetrySettings, lastWords: Duration.Duration) => {
   )
 }
 
-/** What `layer` of Telemetry.ts is where something is exported. */
+/** The part of Telemetry.layer that exports. */
 export const exporting = Layer.unwrapEffect(
   Effect.map(Settings, ({ shutdownDeadline, telemetry }) =>
-    // The three end one after the other.
+    // The three exporters end one after the other.
     layers(telemetry, Duration.times(shutdownDeadline, shutdownShares.telemetry / 3))
   )
 )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
-import { cutOffOf } from "../../platform/http/DisconnectReason.ts"
+import { disconnectReason } from "../../platform/http/DisconnectReason.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import type { Catalog } from "../models/Catalog.ts"
@@ -125,7 +125,7 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
       // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
       yield* Effect.acquireRelease(finalizer.begin(context), () =>
         Effect.suspend(() => {
-          context.cut ??= cutOffOf(request)
+          context.cut ??= disconnectReason(request)
           return finalizer.finalize(context)
         })
       )

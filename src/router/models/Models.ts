@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Settings } from "../../platform/config/Settings.ts"
+import { RouterSettings } from "../RouterSettings.ts"
 import type { Catalog } from "./Catalog.ts"
 import { loadModels } from "./ModelsFile.ts"
 
@@ -9,6 +9,6 @@ import { loadModels } from "./ModelsFile.ts"
 export class Models extends Context.Tag("router/models/Models")<Models, Catalog>() {
   static readonly layer = Layer.effect(
     Models,
-    Effect.flatMap(Settings, ({ router }) => loadModels(router.modelsPath))
+    Effect.flatMap(RouterSettings, ({ modelsPath }) => loadModels(modelsPath))
   )
 }

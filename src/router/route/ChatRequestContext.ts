@@ -1,7 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as FiberId from "effect/FiberId"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { CutOff } from "../../platform/http/DisconnectReason.ts"
+import type { DisconnectReason } from "../../platform/http/DisconnectReason.ts"
 import type { Shell } from "../models/Catalog.ts"
 import type { Usage } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
@@ -39,7 +39,7 @@ export interface ChatRequestContext {
    * Why the connection was closed at this side: as the listener says, or because the client did not read, or the session may not
    * go on. Undefined: the client hung up.
    */
-  cut: CutOff | "unread" | "session_over" | undefined
+  cut: DisconnectReason | "unread" | "session_over" | undefined
 }
 
 export const makeChatRequestContext = (

@@ -15,7 +15,7 @@ export interface OldRequest extends OldAnswer {
   /** `POST /validate`. */
   readonly route: string
   readonly body?: unknown
-  /** The ghost whose token goes along. The old guardian asked for none; where nobody is named, none goes along now either. */
+  /** The ghost whose token is sent; none if it is absent, as the old guardian needed none. */
   readonly as?: string
   /** What is sent as Authorization instead, made of the token. */
   readonly authorization?: (token: string) => string

@@ -8,7 +8,7 @@ import { canonicalJson, makeRow } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import { ledgerOperations, readingRows, storeOperations, WireRow } from "../../../src/audit/remote/TrailProtocol.ts"
-import { atOnce } from "../../../src/platform/os/EventLoop.ts"
+import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
@@ -90,8 +90,8 @@ it("many rows are read in steps, in their order, and none of them where one is n
   let count = 0
   for (let step = steps.next(); step.done !== true; step = steps.next()) count += 1
   expect(count).toBeGreaterThan(60)
-  expect(atOnce(readingRows(texts))).toEqual(rows)
-  expect(atOnce(readingRows([...texts, "{}"]))).toBeUndefined()
+  expect(runAtOnce(readingRows(texts))).toEqual(rows)
+  expect(runAtOnce(readingRows([...texts, "{}"]))).toBeUndefined()
 })
 
 it("a database's error is the same error at the far end", () => {

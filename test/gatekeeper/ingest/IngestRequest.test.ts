@@ -3,11 +3,11 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
 import { parseIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
-import { atOnce } from "../../../src/platform/os/EventLoop.ts"
+import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 
 const event = { id: "1", action: "deploy", resource: "sites/a" }
 
-const parse = (body: unknown, requestId: string) => atOnce(parseIngestRequest(body, requestId))
+const parse = (body: unknown, requestId: string) => runAtOnce(parseIngestRequest(body, requestId))
 
 const eventOf = (given: unknown) => {
   const parsed = Either.getOrThrow(parse({ events: [given] }, "request-1"))[0]

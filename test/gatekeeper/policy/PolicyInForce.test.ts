@@ -7,10 +7,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import { PolicyInForce } from "../../../src/gatekeeper/policy/PolicyInForce.ts"
-import { Settings } from "../../../src/platform/config/Settings.ts"
 import { full } from "../../support/AccessControlFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
@@ -37,7 +37,7 @@ describe("PolicyInForce", () => {
         accepting: Effect.succeed(true),
         status: Effect.die("not asked for")
       })
-      const settings = Settings.layer.pipe(
+      const settings = AllSettings.layer.pipe(
         Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["ACCESS_POLICY_PATH", file]]))))
       )
       const policies = Context.get(

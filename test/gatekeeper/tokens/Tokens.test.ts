@@ -8,15 +8,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { SignJWT, UnsecuredJWT } from "jose"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
+import { signingSecret } from "../../../src/gatekeeper/tokens/SigningSecret.ts"
 import { Tokens } from "../../../src/gatekeeper/tokens/Tokens.ts"
-import { Settings } from "../../../src/platform/config/Settings.ts"
-import { signingSecret } from "../../../src/platform/config/SigningSecret.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 
 const settingsOf = (variables: Record<string, string>) =>
-  Settings.layer.pipe(
+  AllSettings.layer.pipe(
     Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
   )
 

@@ -7,15 +7,15 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
-import { Settings } from "../../../src/platform/config/Settings.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
 const ed25519 = () => generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString()
 
 const keysWith = (environment: Readonly<Record<string, string>>) => {
   const provider = ConfigProvider.fromMap(new Map(Object.entries(environment)))
-  const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(provider)))
+  const settings = AllSettings.layer.pipe(Layer.provide(Layer.setConfigProvider(provider)))
   // Fresh, as another process would have it.
   return Effect.provide(SigningKeys, Layer.fresh(SigningKeys.layer).pipe(Layer.provide([settings, NodeContext.layer])))
 }

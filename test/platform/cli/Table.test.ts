@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { renderTable } from "../../../src/platform/cli/Table.ts"
-import { visible, visibleJson } from "../../../src/platform/cli/Visible.ts"
+import { visible, visibleJson } from "../../../src/platform/cli/TerminalText.ts"
 
 const escape = "\u001b"
 

@@ -17,7 +17,10 @@ const shown = (urls: SettingsValues["databaseUrls"]) =>
 describe("Settings of databases", () => {
   it.effect("let a service's own database go before the common one", () =>
     Effect.gen(function* () {
-      const settings = yield* load({ DATABASE_URL: urlOf("common"), GUARDIAN_DATABASE_URL: urlOf("guardian") })
+      const { process: settings } = yield* load({
+        DATABASE_URL: urlOf("common"),
+        GUARDIAN_DATABASE_URL: urlOf("guardian")
+      })
       const expected = { gatekeeper: urlOf("common"), guardian: urlOf("guardian"), router: urlOf("common") }
       expect(shown(settings.databaseUrls)).toEqual(expected)
       expect(shown(settings.migrationDatabaseUrls)).toEqual(expected)
@@ -27,7 +30,7 @@ describe("Settings of databases", () => {
 
   it.effect("migrate over the service's own migration connection, then the common one, then the application's", () =>
     Effect.gen(function* () {
-      const settings = yield* load({
+      const { process: settings } = yield* load({
         DATABASE_URL: urlOf("common"),
         GATEKEEPER_DATABASE_URL: urlOf("gatekeeper"),
         GUARDIAN_DATABASE_URL: urlOf("guardian"),
@@ -49,11 +52,10 @@ describe("Settings of databases", () => {
 
   it.effect("count a service to the embedded PostgreSQL when either of its connections is not named", () =>
     Effect.gen(function* () {
-      expect(embeddedServices(yield* load({ ROUTER_DATABASE_URL: urlOf("router") }))).toEqual([
-        "gatekeeper",
-        "guardian"
-      ])
-      expect(embeddedServices(yield* load({ MIGRATION_DATABASE_URL: urlOf("owner") }))).toEqual(serviceNames)
+      const router = yield* load({ ROUTER_DATABASE_URL: urlOf("router") })
+      expect(embeddedServices(router.process)).toEqual(["gatekeeper", "guardian"])
+      const owner = yield* load({ MIGRATION_DATABASE_URL: urlOf("owner") })
+      expect(embeddedServices(owner.process)).toEqual(serviceNames)
     })
   )
 })

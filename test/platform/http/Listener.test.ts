@@ -133,7 +133,7 @@ describe("listen", () => {
     })
   )
 
-  it.scopedLive("says who cannot listen where, why, and which variable mends it", () =>
+  it.scopedLive("names the service, the address, the reason and the variable to set if a port cannot be opened", () =>
     Effect.gen(function* () {
       const url = yield* listen(options((_, response) => response.end()))
       const taken = yield* Effect.flip(listen({ ...options(() => {}), port: portOf(url) }))
@@ -172,7 +172,7 @@ describe("a request that Node would answer by itself", () => {
       const client = yield* connected(url)
       yield* client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
       yield* client.hears("the first half")
-      yield* client.write("this is no HTTP\r\n\r\n")
+      yield* client.write("this is not HTTP\r\n\r\n")
       expect((yield* client.whole).match(/HTTP\/1\.1 /g)).toHaveLength(1)
     })
   )
@@ -180,7 +180,7 @@ describe("a request that Node would answer by itself", () => {
   it.scopedLive("is told what is wrong with it where nothing was answered yet", () =>
     Effect.gen(function* () {
       const client = yield* Effect.flatMap(listen(options(() => {})), connected)
-      yield* client.write("this is no HTTP\r\n\r\n")
+      yield* client.write("this is not HTTP\r\n\r\n")
       const received = yield* client.whole
       expect(received).toMatch(/^HTTP\/1\.1 400 /)
       expect(received).toContain('"code":"unreadable_request"')

@@ -11,7 +11,7 @@ const question = {
 }
 const session = { session_id: "truth-1" }
 
-/** Each operation once, as somebody who may do everything asks it; in this order. Path, body, and the path where it has parameters. */
+/** Each operation once, as a ghost that may do everything asks it; in this order. Path, body, and the path where it has parameters. */
 const asked: ReadonlyArray<readonly [ServiceName, method: string, path: string, body?: unknown, sent?: string]> = [
   ["gatekeeper", "POST", "/validate", { resource: "a" }],
   ["gatekeeper", "GET", "/audit/events", undefined, "/audit/events?limit=5"],

@@ -29,7 +29,7 @@ describe("parseTraceparent", () => {
     ["a later version with more", `cc-${traceId}-${parentId}-01-what-comes`, read],
     ["a later version that goes on without a dash", `cc-${traceId}-${parentId}-01.what`, undefined],
     ["version 00 with more", `00-${traceId}-${parentId}-01-x`, undefined],
-    ["the version that is none", `ff-${traceId}-${parentId}-01`, undefined],
+    ["the invalid version", `ff-${traceId}-${parentId}-01`, undefined],
     ["no trace", `00-${"0".repeat(32)}-${parentId}-01`, undefined],
     ["no parent", `00-${traceId}-${"0".repeat(16)}-01`, undefined],
     ["upper case", `00-${traceId.toUpperCase()}-${parentId}-01`, undefined],

@@ -10,7 +10,7 @@ it.live("the boot has one name, in this process and in others", () =>
     expect(first).not.toBe("")
     expect(yield* bootId).toBe(first)
     const script =
-      'import * as Effect from "effect/Effect"; import { bootId } from "../src/platform/BootId.ts"; ' +
+      'import * as Effect from "effect/Effect"; import { bootId } from "./src/platform/os/BootId.ts"; ' +
       "process.stdout.write(await Effect.runPromise(bootId))"
     const elsewhere = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script])
     expect(elsewhere.toString("utf8")).toBe(first)

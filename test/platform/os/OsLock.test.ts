@@ -49,7 +49,7 @@ it.scopedLive("it dies with its process, however that ends", () =>
   })
 )
 
-it.scopedLive("a lock on a file that was removed meanwhile is none", () =>
+it.scopedLive("a lock on a removed file is not a lock", () =>
   Effect.gen(function* () {
     const path = yield* lockIn
     const holder = Option.getOrThrow(yield* OsLock.tryAcquire(path))
@@ -69,7 +69,7 @@ it.scopedLive("a place where no file can be says what is wrong", () =>
   })
 )
 
-it.scopedLive("it is held on a full disk too, though nobody can read there who has it", () =>
+it.scopedLive("it is held on a full disk too, without the holder's name", () =>
   Effect.gen(function* () {
     const path = yield* lockIn
     yield* Effect.promise(() => Fs.symlink("/dev/full", path))

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { EmbeddedPostgres } from "../../../src/embedded-postgres/EmbeddedPostgres.ts"
+import { type ServiceName, serviceNames } from "../../../src/domain/Service.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
@@ -15,13 +15,14 @@ import { freshDatabase } from "../../support/TestDatabase.ts"
 /** The layer as a process with these variables would build it, without an embedded PostgreSQL unless one is given. */
 const databaseWith = (
   variables: Readonly<Record<string, string>>,
-  services: Parameters<typeof Database.layer>[0] = ["gatekeeper", "guardian", "router"]
+  services: ReadonlyArray<ServiceName> = serviceNames,
+  embedded?: Redacted.Redacted
 ) => {
   const settings = Layer.provide(
     Settings.layer,
     Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
   )
-  return Effect.map(Layer.build(Layer.provide(Database.layer(services), settings)), (context) =>
+  return Effect.map(Layer.build(Layer.provide(Database.layer(services, embedded), settings)), (context) =>
     Context.get(context, Database)
   )
 }
@@ -66,17 +67,7 @@ describe("Database", () => {
     Effect.gen(function* () {
       const embedded = yield* freshDatabase
       const named = yield* freshDatabase
-      const database = yield* databaseWith({ ROUTER_DATABASE_URL: Redacted.value(named) }).pipe(
-        Effect.provideService(EmbeddedPostgres, {
-          url: embedded,
-          version: "18.4",
-          port: 5432,
-          dataDirectory: "data",
-          binaries: "binaries",
-          ownership: "started",
-          notes: []
-        })
-      )
+      const database = yield* databaseWith({ ROUTER_DATABASE_URL: Redacted.value(named) }, serviceNames, embedded)
       expect(database.url("gatekeeper", "application")).toEqual(embedded)
       expect(database.url("gatekeeper", "migration")).toEqual(embedded)
       expect(database.url("router", "application")).toEqual(named)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
-import { displayAddress } from "../../../src/platform/postgres/DatabaseAddress.ts"
+import { displayAddress } from "../../../src/platform/postgres/Database.ts"
 
 const show = (url: string) => displayAddress(Redacted.make(url))
 

@@ -44,7 +44,7 @@ export const listening = (port: number, onConnection: (socket: Net.Socket) => vo
     ({ close }) => Effect.sync(close)
   )
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 export const closedPort = Effect.scoped(
   Effect.map(
     listening(0, () => {}),

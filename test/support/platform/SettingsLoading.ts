@@ -1,9 +1,8 @@
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import { Settings, type SettingsRefused, type SettingsValues } from "../../../src/platform/config/Settings.ts"
+import { settings } from "../../../src/app/AllSettings.ts"
+import { readSettings } from "../../../src/platform/config/Settings.ts"
 
-export const load = (variables: Readonly<Record<string, string>>): Effect.Effect<SettingsValues, SettingsRefused> =>
-  Settings.pipe(
-    Effect.provide(Settings.layer),
-    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
-  )
+/** The settings of every room, read from these variables. */
+export const load = (variables: Readonly<Record<string, string>>) =>
+  Effect.withConfigProvider(readSettings(settings), ConfigProvider.fromMap(new Map(Object.entries(variables))))

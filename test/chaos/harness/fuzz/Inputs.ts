@@ -4,7 +4,7 @@ import type { Endpoint } from "./Document.ts"
 import { headersOf } from "./Headers.ts"
 import { targetOf } from "./Targets.ts"
 
-/** A request as it is sent; a body that is no JSON is as good as one. */
+/** A request as it is sent; a body that is not JSON is as good as one. */
 export interface Input {
   readonly endpoint: Endpoint
   readonly method: string

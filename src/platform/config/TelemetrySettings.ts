@@ -1,12 +1,11 @@
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Setting from "../config/Setting.ts"
+import * as Setting from "./Setting.ts"
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and …/protocol/exporter/. */
 export interface TelemetrySettings {
-  /** Where each is sent, OTLP over HTTP; None: nowhere. */
+  /** Where each signal is sent, as OTLP over HTTP; None: nowhere. */
   readonly destinations: Readonly<Record<Signal, Option.Option<string>>>
   readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly protocol: "http/json" | "http/protobuf"
@@ -22,7 +21,7 @@ export interface TelemetrySettings {
 export type Signal = "traces" | "metrics" | "logs"
 
 export interface Sampler {
-  /** Whether a trace that came from elsewhere is recorded as its beginning says. */
+  /** Whether a trace that began elsewhere keeps the decision made there. */
   readonly parentBased: boolean
   /** Of the traces that begin here, or of all: 0 to 1. */
   readonly ratio: number
@@ -55,7 +54,7 @@ const parseEndpoint = (given: string): Option.Option<string> => {
   return isEndpoint ? Option.some(url.href.replace(/\/+$/, "")) : Option.none()
 }
 
-/** A header that HTTP can carry, so that a slip in the settings is told at the start and not at the first export. */
+/** Whether HTTP can carry the header: a mistake is refused at the start, not at the first export. */
 const isHeader = ([name, value]: readonly [string, string]): boolean =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 
@@ -74,34 +73,44 @@ const samplers = [
 const ratioOf = (name: (typeof samplers)[number], argument: number): number =>
   name.endsWith("always_on") ? 1 : name.endsWith("always_off") ? 0 : argument
 
-const milliseconds = (name: string, fallback: number) =>
+const milliseconds = (name: string, fallback: number, purpose: string) =>
   Setting.integer(
     name,
     { min: 10, max: 3_600_000 },
-    { expected: "milliseconds from 10 to 3600000", example: String(fallback) }
+    { expected: "milliseconds from 10 to 3600000", example: String(fallback), purpose }
   ).pipe(
     Setting.orDefault(fallback),
-    Config.map((millis) => Duration.millis(millis))
+    Setting.map((millis) => Duration.millis(millis))
   )
 
-const endpoint = (name: string, example: string) =>
+const endpoint = (name: string, example: string, purpose: string) =>
   Setting.setting(
     name,
-    // Not repeated when it is refused: it may be refused because of a password.
-    { expected: "an http or https URL without user, password and query", example, secret: true },
+    // A refused value is not repeated: it may be refused because it holds a password.
+    { expected: "an http or https URL without user, password and query", example, purpose, secret: true },
     parseEndpoint
   )
 
-/** An endpoint of the signal's own is taken as it is; to the common one its path is appended. */
+/** The signal's own endpoint is used as it is; its path is appended to the common one. */
 const destination = (signal: Signal) => {
   const name = signal.toUpperCase()
   const path = `/v1/${signal}`
-  return Config.all({
-    exporter: Setting.choice(`OTEL_${name}_EXPORTER`, ["otlp", "none"], "otlp").pipe(Setting.orDefault("otlp")),
-    own: endpoint(`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`, `http://127.0.0.1:4318${path}`),
-    common: endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+  return Setting.all({
+    exporter: Setting.choice(`OTEL_${name}_EXPORTER`, ["otlp", "none"], "otlp", `whether ${signal} are sent`).pipe(
+      Setting.orDefault("otlp")
+    ),
+    own: endpoint(
+      `OTEL_EXPORTER_OTLP_${name}_ENDPOINT`,
+      `http://127.0.0.1:4318${path}`,
+      `where ${signal} are sent, with the path`
+    ),
+    common: endpoint(
+      "OTEL_EXPORTER_OTLP_ENDPOINT",
+      "http://127.0.0.1:4318",
+      "where telemetry is sent, as OTLP over HTTP; nowhere when unset"
+    )
   }).pipe(
-    Config.map(({ common, exporter, own }) =>
+    Setting.map(({ common, exporter, own }) =>
       exporter === "none" ? Option.none() : Option.orElse(own, () => Option.map(common, (url) => url + path))
     )
   )
@@ -109,40 +118,56 @@ const destination = (signal: Signal) => {
 
 const pairs = { expected: "key=value pairs, separated by commas, values percent-encoded" }
 
-export const telemetrySettings: Config.Config<TelemetrySettings> = Config.all({
-  destinations: Config.all({
+export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all({
+  destinations: Setting.all({
     traces: destination("traces"),
     metrics: destination("metrics"),
     logs: destination("logs")
   }),
   headers: Setting.setting(
     "OTEL_EXPORTER_OTLP_HEADERS",
-    { ...pairs, example: "api-key=secret", secret: true },
+    { ...pairs, example: "api-key=secret", purpose: "headers of each export", secret: true },
     parseHeaders
-  ).pipe(Setting.orDefault(none), Config.map(Redacted.make<Pairs>)),
-  protocol: Setting.choice("OTEL_EXPORTER_OTLP_PROTOCOL", ["http/json", "http/protobuf"], "http/protobuf").pipe(
-    Setting.orDefault("http/json")
+  ).pipe(
+    Setting.orDefault(none),
+    Setting.map((pairs) => Redacted.make(pairs))
   ),
-  timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
-  disabled: Setting.choice("OTEL_SDK_DISABLED", ["true", "false"], "true").pipe(
+  protocol: Setting.choice(
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ["http/json", "http/protobuf"],
+    "http/protobuf",
+    "the encoding of exports"
+  ).pipe(Setting.orDefault("http/json")),
+  timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000, "how long one export may take, in milliseconds"),
+  disabled: Setting.choice("OTEL_SDK_DISABLED", ["true", "false"], "true", "whether nothing is sent").pipe(
     Setting.orDefault("false"),
-    Config.map((given) => given === "true")
+    Setting.map((given) => given === "true")
   ),
-  name: Setting.text("OTEL_SERVICE_NAME", { expected: "a name", example: "gravitas" }),
+  name: Setting.text("OTEL_SERVICE_NAME", {
+    expected: "a name",
+    example: "gravitas",
+    purpose: "the name of this process for the receiver"
+  }).pipe(Setting.documentedDefault("gravitas")),
   resourceAttributes: Setting.setting(
     "OTEL_RESOURCE_ATTRIBUTES",
-    { ...pairs, example: "deployment.environment.name=staging" },
+    { ...pairs, example: "deployment.environment.name=staging", purpose: "further attributes of this process" },
     parsePairs
   ).pipe(Setting.orDefault(none)),
-  sampler: Setting.choice("OTEL_TRACES_SAMPLER", samplers, "parentbased_traceidratio").pipe(
+  sampler: Setting.choice("OTEL_TRACES_SAMPLER", samplers, "parentbased_traceidratio", "which traces are sent").pipe(
     Setting.orDefault("parentbased_always_on")
   ),
-  ratio: Setting.setting("OTEL_TRACES_SAMPLER_ARG", { expected: "a share from 0 to 1", example: "0.1" }, (given) =>
-    Option.filter(Option.some(Number(given)), (share) => share >= 0 && share <= 1)
+  ratio: Setting.setting(
+    "OTEL_TRACES_SAMPLER_ARG",
+    { expected: "a share from 0 to 1", example: "0.1", purpose: "the share of traces that a ratio sampler sends" },
+    (given) => Option.filter(Option.some(Number(given)), (share) => share >= 0 && share <= 1)
   ).pipe(Setting.orDefault(1)),
-  metricInterval: milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000)
+  metricInterval: milliseconds(
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    60_000,
+    "the time between two exports of metrics, in milliseconds"
+  )
 }).pipe(
-  Config.map(({ name, ratio, sampler, ...rest }) => ({
+  Setting.map(({ name, ratio, sampler, ...rest }) => ({
     ...rest,
     serviceName: Option.getOrElse(name, () => rest.resourceAttributes["service.name"] ?? "gravitas"),
     sampler: { parentBased: sampler.startsWith("parentbased"), ratio: ratioOf(sampler, ratio) }

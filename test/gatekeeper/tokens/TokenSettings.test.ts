@@ -1,19 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { Settings } from "../../../src/platform/config/Settings.ts"
+import { load as loadAll } from "../../support/platform/SettingsLoading.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 const url = "https://issuer.example/jwks.json"
 
 const load = (variables: Readonly<Record<string, string>>) =>
-  Settings.pipe(
-    Effect.provide(Settings.layer),
-    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))),
-    Effect.either,
-    Effect.map(Either.mapLeft(({ message }) => message))
-  )
+  loadAll(variables).pipe(Effect.either, Effect.map(Either.mapLeft(({ message }) => message)))
 
 describe("the settings of tokens", () => {
   it.effect.each([
@@ -23,8 +17,8 @@ describe("the settings of tokens", () => {
     [{ JWKS_URL: url, JWT_ALGORITHMS: "ES384, HS256" }, ["ES384", "HS256"]]
   ] as const)("with %o allow %o", ([variables, algorithms]) =>
     Effect.gen(function* () {
-      const { jwt } = Either.getOrThrow(yield* load(variables))
-      expect(jwt.algorithms).toEqual(algorithms)
+      const { tokens } = Either.getOrThrow(yield* load(variables))
+      expect(tokens.algorithms).toEqual(algorithms)
     })
   )
 

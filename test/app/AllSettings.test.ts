@@ -3,10 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { serviceNames } from "../../../src/domain/Service.ts"
-import { embeddedServices } from "../../../src/platform/config/Settings.ts"
+import { variables } from "../../src/app/AllSettings.ts"
+import { serviceNames } from "../../src/domain/Service.ts"
+import { embeddedServices } from "../../src/platform/config/Settings.ts"
 
-import { load } from "../../support/platform/SettingsLoading.ts"
+import { load } from "../support/platform/SettingsLoading.ts"
 
 const refusal = (variables: Readonly<Record<string, string>>) => Effect.flip(load(variables))
 
@@ -76,34 +77,29 @@ describe("Settings", () => {
       const settings = yield* load({})
       const none = { gatekeeper: Option.none(), guardian: Option.none(), router: Option.none() }
       expect(settings).toEqual({
-        peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
-        peerTimeout: Duration.seconds(2),
-        telemetry: expect.objectContaining({
-          destinations: { traces: Option.none(), metrics: Option.none(), logs: Option.none() },
-          disabled: false,
-          serviceName: "gravitas",
-          sampler: { parentBased: true, ratio: 1 }
-        }),
-        environment: "development",
-        home: ".gravitas",
-        host: "127.0.0.1",
-        ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
-        databaseUrls: none,
-        migrationDatabaseUrls: none,
-        migrateOnStart: "upgrade",
-        databaseConnectDeadline: Duration.seconds(30),
-        jwt: {
-          secret: Option.none(),
-          previousSecrets: [],
-          issuer: Option.none(),
-          audience: Option.none(),
-          algorithms: ["HS256"],
-          clockTolerance: Duration.zero,
-          jwks: Option.none()
+        process: {
+          environment: "development",
+          home: ".gravitas",
+          host: "127.0.0.1",
+          ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+          databaseUrls: none,
+          migrationDatabaseUrls: none,
+          migrateOnStart: "upgrade",
+          databaseConnectDeadline: Duration.seconds(30),
+          shutdownDeadline: Duration.seconds(25),
+          log: { level: "Info", format: "auto" },
+          telemetry: expect.objectContaining({
+            destinations: { traces: Option.none(), metrics: Option.none(), logs: Option.none() },
+            disabled: false,
+            serviceName: "gravitas",
+            sampler: { parentBased: true, ratio: 1 }
+          })
         },
-        serviceToken: Option.none(),
-        gatekeeper: { publicUrl: Option.none(), authDisabled: false },
-        accessPolicyPath: "config/access-policy.yaml",
+        clients: {
+          peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
+          peerTimeout: Duration.seconds(2),
+          sessionTimeout: Duration.minutes(15)
+        },
         audit: {
           durability: { default: "journal", byResult: {} },
           journalMaxBytes: 4 * 2 ** 30,
@@ -114,12 +110,25 @@ describe("Settings", () => {
           linger: Duration.millis(20),
           onFull: "refuse"
         },
+        gatekeeper: {
+          accessPolicyPath: "config/access-policy.yaml",
+          publicUrl: Option.none(),
+          authDisabled: false
+        },
+        tokens: {
+          secret: Option.none(),
+          previousSecrets: [],
+          issuer: Option.none(),
+          audience: Option.none(),
+          serviceToken: Option.none(),
+          algorithms: ["HS256"],
+          clockTolerance: Duration.zero,
+          jwks: Option.none()
+        },
         guardian: { signingKey: Option.none(), formerKeys: Option.none(), sessionTimeout: Duration.minutes(15) },
-        router: { modelsPath: "config/models.yaml", storeContent: false },
-        shutdownDeadline: Duration.seconds(25),
-        log: { level: "Info", format: "auto" }
+        router: { modelsPath: "config/models.yaml", storeContent: false }
       })
-      expect(embeddedServices(settings)).toEqual(serviceNames)
+      expect(embeddedServices(settings.process)).toEqual(serviceNames)
     })
   )
 
@@ -154,14 +163,18 @@ describe("Settings", () => {
         LOG_FORMAT: "json"
       })
       expect(settings).toMatchObject({
-        environment: "production",
-        home: "/var/lib/gravitas",
-        host: "0.0.0.0",
-        migrateOnStart: "verify",
-        ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
-        databaseConnectDeadline: Duration.minutes(2),
-        jwt: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
-        accessPolicyPath: "policy.yaml",
+        process: {
+          environment: "production",
+          home: "/var/lib/gravitas",
+          host: "0.0.0.0",
+          migrateOnStart: "verify",
+          ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
+          databaseConnectDeadline: Duration.minutes(2),
+          shutdownDeadline: Duration.seconds(1),
+          log: { level: "Debug", format: "json" }
+        },
+        tokens: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
+        gatekeeper: { accessPolicyPath: "policy.yaml" },
         router: { modelsPath: "models.yaml", storeContent: true },
         audit: {
           durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
@@ -172,11 +185,11 @@ describe("Settings", () => {
           batchSize: 5,
           linger: Duration.zero,
           onFull: "shed"
-        },
-        shutdownDeadline: Duration.seconds(1),
-        log: { level: "Debug", format: "json" }
+        }
       })
-      expect(Option.map(settings.jwt.secret, Redacted.value)).toEqual(Option.some("0123456789abcdef0123456789abcdef"))
+      expect(Option.map(settings.tokens.secret, Redacted.value)).toEqual(
+        Option.some("0123456789abcdef0123456789abcdef")
+      )
     })
   )
 
@@ -224,6 +237,27 @@ describe("Settings", () => {
     Effect.gen(function* () {
       const empty = Object.fromEntries(wrong.map(([name], index) => [name, index % 2 === 0 ? "" : "  "]))
       expect(yield* load(empty)).toEqual(yield* load({}))
+    })
+  )
+
+  it("know every variable for the reference, each once, with its room and its purpose", () => {
+    const names = variables.map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+    expect(names).toEqual(expect.arrayContaining(wrong.map(([name]) => name)))
+    expect(
+      variables.filter(({ expected, example, purpose }) => purpose === "" || expected === "" || example === "")
+    ).toEqual([])
+  })
+
+  it.effect("document a default that means what an unset variable means", () =>
+    Effect.gen(function* () {
+      const unset = yield* load({})
+      const isProse = (text: string) => / /.test(text) || variables.some(({ name }) => name === text)
+      for (const { default: text, name } of variables) {
+        // The URLs of peers stay unset, so that a peer in this process is found where it listens.
+        if (text === null || isProse(text) || ["GATEKEEPER_URL", "GUARDIAN_URL"].includes(name)) continue
+        expect([name, yield* load({ [name]: text })]).toEqual([name, unset])
+      }
     })
   )
 })

@@ -7,9 +7,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
-import { Settings } from "./Settings.ts"
 import { signingSecret } from "./SigningSecret.ts"
-import { sharedAlgorithm } from "./TokenSettings.ts"
+import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 
 /** A service that asks the gatekeeper in its own name needs a token, and there is nothing to make one of. */
 export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
@@ -30,7 +29,7 @@ const timeToLive = Duration.minutes(15)
 const renewedAfter = Duration.minutes(10)
 
 /** In whose name a service of this process speaks where no caller's token is at hand. */
-export class ServiceToken extends Context.Tag("platform/config/ServiceToken")<
+export class ServiceToken extends Context.Tag("gatekeeper/tokens/ServiceToken")<
   ServiceToken,
   {
     /** A value for the `Authorization` header. */
@@ -44,9 +43,9 @@ export class ServiceToken extends Context.Tag("platform/config/ServiceToken")<
     Layer.effect(
       ServiceToken,
       Effect.gen(function* () {
-        const { jwt, serviceToken } = yield* Settings
-        if (Option.isSome(serviceToken)) {
-          const given = Redacted.make(`Bearer ${Redacted.value(serviceToken.value)}`)
+        const jwt = yield* TokenSettings
+        if (Option.isSome(jwt.serviceToken)) {
+          const given = Redacted.make(`Bearer ${Redacted.value(jwt.serviceToken.value)}`)
           return { authorization: Effect.succeed(given), renew: Effect.void }
         }
         // Nobody would believe it, and the service would ask for ever.

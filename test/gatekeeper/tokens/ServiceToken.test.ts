@@ -8,8 +8,8 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import { decodeJwt } from "jose"
-import { ServiceToken } from "../../../src/platform/config/ServiceToken.ts"
-import { Settings } from "../../../src/platform/config/Settings.ts"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
+import { ServiceToken } from "../../../src/gatekeeper/tokens/ServiceToken.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
 const secret = "a secret of more than thirty-two bytes"
@@ -19,7 +19,7 @@ const withToken = <A, E>(variables: Readonly<Record<string, string>>, use: Effec
   use.pipe(
     Effect.provide(
       ServiceToken.layer("service:router").pipe(
-        Layer.provide(Settings.layer),
+        Layer.provide(AllSettings.layer),
         Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))),
         Layer.provide(NodeContext.layer)
       )

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { Settings } from "./Settings.ts"
-import { minimumSecretBytes } from "./TokenSettings.ts"
+import { Settings } from "../../platform/config/Settings.ts"
+import { minimumSecretBytes, TokenSettings } from "./TokenSettings.ts"
 
 /** In production no secret is made up: it would differ from one instance to the next and vanish with the disk. */
 export class SigningSecretMissing extends Schema.TaggedError<SigningSecretMissing>()("SigningSecretMissing", {}) {
@@ -37,10 +37,11 @@ const secretFile = "jwt-secret"
 export const signingSecret: Effect.Effect<
   Redacted.Redacted,
   SigningSecretMissing | SigningSecretUnusable,
-  Settings | FileSystem.FileSystem | Path.Path
+  Settings | TokenSettings | FileSystem.FileSystem | Path.Path
 > = Effect.gen(function* () {
+  const { secret: given } = yield* TokenSettings
+  if (Option.isSome(given)) return given.value
   const settings = yield* Settings
-  if (Option.isSome(settings.jwt.secret)) return settings.jwt.secret.value
   if (settings.environment === "production") return yield* new SigningSecretMissing()
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path

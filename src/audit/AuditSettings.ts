@@ -1,0 +1,129 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { AnsweredResult, type Durabilities, Durability, isJournaled } from "../domain/Durability.ts"
+import * as Setting from "../platform/config/Setting.ts"
+import { readSettings } from "../platform/config/Settings.ts"
+
+export interface AuditSettingsValues {
+  readonly durability: Durabilities
+  /** Bytes of journal that one process may fill. */
+  readonly journalMaxBytes: number
+  /** How often the journal is synced to the disk where no answer waits for it. */
+  readonly journalFlushInterval: Duration.Duration
+  /** How long an answer waits for the disk (`fsync`) or the database (`commit`). */
+  readonly commitDeadline: Duration.Duration
+  /** Events in memory. */
+  readonly queueCapacity: number
+  /** Rows in one transaction at most. */
+  readonly batchSize: number
+  /** How long the first event of a batch waits for more. */
+  readonly linger: Duration.Duration
+  readonly onFull: "refuse" | "shed"
+}
+
+const kibibyte = 2 ** 10
+
+/** Without a journal, memory is all there is; with one, events that do not fit into memory are read back from the file. */
+const defaultCapacity = (durability: Durabilities): number => (isJournaled(durability) ? 8_192 : 65_536)
+
+/** `DENIED=fsync,UNAUTHENTICATED=fsync`. */
+const parseByResult = (given: string): Option.Option<Durabilities["byResult"]> =>
+  Option.map(
+    Option.all(
+      given.split(",").map((part) => {
+        const [result, durability, ...rest] = part.split("=").map((word) => word.trim())
+        const known = AnsweredResult.literals.find((one) => one === result?.toUpperCase())
+        const mode = Durability.literals.find((one) => one === durability?.toLowerCase())
+        return known === undefined || mode === undefined || rest.length > 0
+          ? Option.none()
+          : Option.some([known, mode] as const)
+      })
+    ),
+    Object.fromEntries
+  )
+
+const durability = Setting.all({
+  default: Setting.choice(
+    "AUDIT_DURABILITY",
+    Durability.literals,
+    "journal",
+    "what an answer waits for: nothing, the local journal, the disk, or PostgreSQL"
+  ).pipe(Setting.orDefault("journal")),
+  byResult: Setting.setting(
+    "AUDIT_DURABILITY_BY_RESULT",
+    {
+      expected: `${AnsweredResult.literals.join(", ")} with one of ${Durability.literals.join(", ")} each, separated by commas`,
+      example: "DENIED=fsync,UNAUTHENTICATED=fsync",
+      purpose: "the durability of single results, where it differs from AUDIT_DURABILITY"
+    },
+    parseByResult
+  ).pipe(Setting.orDefault({}))
+})
+
+const auditSettings: Setting.Setting<AuditSettingsValues> = Setting.all({
+  durability,
+  journalMaxBytes: Setting.bytes(
+    "AUDIT_JOURNAL_MAX_BYTES",
+    { min: 64 * kibibyte, max: 2 ** 50 },
+    {
+      expected: "a size from 64KiB to 1024TiB",
+      example: "4GiB",
+      purpose: "how many bytes of journal one process may fill, recovered journals included"
+    }
+  ).pipe(Setting.orDefault(4 * 2 ** 30, "4GiB")),
+  journalFlushInterval: Setting.duration(
+    "AUDIT_JOURNAL_FLUSH_INTERVAL",
+    { min: "10 millis", max: "1 minute" },
+    "1s",
+    "how often the journal is synced to the disk where no answer waits for it"
+  ).pipe(Setting.orDefault(Duration.seconds(1))),
+  commitDeadline: Setting.duration(
+    "AUDIT_COMMIT_DEADLINE",
+    { min: "10 millis", max: "1 minute" },
+    "2s",
+    "how long an answer waits in the modes fsync and commit; then it is 503"
+  ).pipe(Setting.orDefault(Duration.seconds(2))),
+  queueCapacity: Setting.integer(
+    "AUDIT_QUEUE_CAPACITY",
+    { min: 1, max: 10_000_000 },
+    {
+      expected: "a number of events from 1 to 10000000",
+      example: "8192",
+      purpose: "how many events are kept in memory; with a journal, the others are read back from it"
+    }
+  ).pipe(Setting.documentedDefault("8192; 65536 without a journal")),
+  batchSize: Setting.integer(
+    "AUDIT_BATCH_SIZE",
+    { min: 1, max: 10_000 },
+    {
+      expected: "a number of rows from 1 to 10000",
+      example: "1000",
+      purpose: "how many rows one transaction writes at most"
+    }
+  ).pipe(Setting.orDefault(1_000)),
+  linger: Setting.duration(
+    "AUDIT_LINGER",
+    { min: "0 millis", max: "10 seconds" },
+    "20ms",
+    "how long the first event of a batch waits for more"
+  ).pipe(Setting.orDefault(Duration.millis(20))),
+  onFull: Setting.choice(
+    "AUDIT_ON_FULL",
+    ["refuse", "shed"],
+    "refuse",
+    "what happens when no more events can be kept: answer 503, or answer, count the event and say so in the trail"
+  ).pipe(Setting.orDefault("refuse"))
+}).pipe(
+  Setting.map(({ queueCapacity, ...rest }) => ({
+    ...rest,
+    queueCapacity: Option.getOrElse(queueCapacity, () => defaultCapacity(rest.durability))
+  }))
+)
+
+/** How this process keeps its audit trail. */
+export class AuditSettings extends Context.Tag("audit/AuditSettings")<AuditSettings, AuditSettingsValues>() {
+  static readonly config = auditSettings
+  static readonly layer = Layer.effect(AuditSettings, readSettings(auditSettings))
+}

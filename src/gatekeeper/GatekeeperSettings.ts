@@ -1,0 +1,66 @@
+import * as Context from "effect/Context"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Setting from "../platform/config/Setting.ts"
+import { environment, host, readSettings } from "../platform/config/Settings.ts"
+
+export interface GatekeeperSettingsValues {
+  /** As given: relative to the working directory. */
+  readonly accessPolicyPath: string
+  /** Where others reach it, for its metadata document; None: where it listens. */
+  readonly publicUrl: Option.Option<string>
+  /** Callers are not authenticated. Allowed outside production and on a loopback host only. */
+  readonly authDisabled: boolean
+}
+
+/** Also for commands that need no other setting. */
+export const accessPolicyPath = Setting.text("ACCESS_POLICY_PATH", {
+  expected: "a YAML file",
+  example: "config/access-policy.yaml",
+  purpose: "the policy: who may do what"
+}).pipe(Setting.orDefault("config/access-policy.yaml"))
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/
+
+/** Why `AUTH_DISABLED=true` is refused; undefined where it is allowed. */
+const authDisabledProblem = (environment: string, host: string): string | undefined => {
+  if (environment === "production") return "must not be true with NODE_ENV=production: every caller would be let in"
+  return loopback.test(host)
+    ? undefined
+    : `must not be true with HOST=${host}: others on the network would be let in; set HOST=127.0.0.1 or unset AUTH_DISABLED`
+}
+
+const gatekeeperSettings: Setting.Setting<GatekeeperSettingsValues> = Setting.all({
+  environment,
+  host,
+  accessPolicyPath,
+  publicUrl: Setting.origin(
+    "GATEKEEPER_PUBLIC_URL",
+    "https://gatekeeper.example",
+    "the URL in /.well-known/authzen-configuration"
+  ).pipe(Setting.documentedDefault("where it listens")),
+  authDisabled: Setting.choice(
+    "AUTH_DISABLED",
+    ["true", "false"],
+    "false",
+    "whether every caller is the ghost `anonymous`; for development on this machine only"
+  ).pipe(
+    Setting.orDefault("false"),
+    Setting.map((given) => given === "true")
+  )
+}).pipe(
+  Setting.mapOrFail(({ environment, host, ...values }) => {
+    const problem = values.authDisabled ? authDisabledProblem(environment, host) : undefined
+    return problem === undefined ? Either.right(values) : Setting.refused("AUTH_DISABLED", problem)
+  })
+)
+
+/** The gatekeeper's own settings; those of tokens are in tokens/TokenSettings. */
+export class GatekeeperSettings extends Context.Tag("gatekeeper/GatekeeperSettings")<
+  GatekeeperSettings,
+  GatekeeperSettingsValues
+>() {
+  static readonly config = gatekeeperSettings
+  static readonly layer = Layer.effect(GatekeeperSettings, readSettings(gatekeeperSettings))
+}

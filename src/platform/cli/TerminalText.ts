@@ -1,0 +1,48 @@
+import { stripVTControlCharacters } from "node:util"
+import * as Terminal from "@effect/platform/Terminal"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+
+/** Whether the stream is a terminal. */
+export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
+
+/** https://no-color.org: set, and not empty. */
+const refusedByEnvironment = Config.string("NO_COLOR").pipe(
+  Config.withDefault(""),
+  Config.map((value) => value !== ""),
+  Effect.orElseSucceed(() => false)
+)
+
+/** Whether stdout gets colours: on a terminal, unless `--no-color` or NO_COLOR says no. */
+export const coloursWanted = (noColor: boolean): Effect.Effect<boolean, never, Terminal.Terminal> =>
+  Effect.gen(function* () {
+    const terminal = yield* Terminal.Terminal
+    return !noColor && isTerminal("stdout") && (yield* terminal.isTTY) && !(yield* refusedByEnvironment)
+  })
+
+const plain = (values: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
+  values.map((value) => (typeof value === "string" ? stripVTControlCharacters(value) : value))
+
+/** Removes colours from output that does not go to a terminal: the command line's help always has them. */
+export const plainInPipes = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Console.consoleWith((console) =>
+    Console.withConsole(effect, {
+      ...console,
+      log: (...values) => console.log(...(isTerminal("stdout") ? values : plain(values))),
+      error: (...values) => console.error(...(isTerminal("stderr") ? values : plain(values)))
+    })
+  )
+
+/**
+ * Makes foreign text safe for a line on a terminal. Controls, line ends and format characters, which could move the cursor or
+ * colour, hide or reverse what follows, become `\u{…}`.
+ */
+export const visible = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`)
+
+const escaped = (one: string): string =>
+  Array.from({ length: one.length }, (_, at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")
+
+/** Escapes such characters in the strings of a JSON text; its value stays the same. */
+export const visibleJson = (json: string): string => json.replace(/[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
