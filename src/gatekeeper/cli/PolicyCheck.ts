@@ -5,7 +5,7 @@ import { visible } from "../../platform/cli/TerminalText.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { policyAt } from "./PolicyLocation.ts"
 
-interface Given {
+interface OutputFlags {
   readonly json: boolean
   readonly noColor: boolean
 }
@@ -47,9 +47,9 @@ const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =
   ].join("\n")
 
 /** `policy check`. */
-export const checkPolicy = (file: Option.Option<string>, given: Given) =>
+export const checkPolicy = (file: Option.Option<string>, flags: OutputFlags) =>
   runCommand({
-    ...given,
+    ...flags,
     command: "policy check",
     work: policyAt(file),
     render,

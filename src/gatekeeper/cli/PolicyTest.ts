@@ -8,7 +8,7 @@ import { decide, type Policy } from "../policy/Policy.ts"
 import { type Case, CasesRefused, parseCases } from "./Cases.ts"
 import { policyAt, textOf } from "./PolicyLocation.ts"
 
-interface Given {
+interface OutputFlags {
   readonly json: boolean
   readonly noColor: boolean
 }
@@ -84,9 +84,9 @@ const verdict = (tested: PolicyTestResult): Verdict | null => {
 }
 
 /** `policy test`. */
-export const testPolicy = (file: string, place: Option.Option<string>, given: Given) =>
+export const testPolicy = (file: string, place: Option.Option<string>, flags: OutputFlags) =>
   runCommand({
-    ...given,
+    ...flags,
     command: "policy test",
     work: Effect.gen(function* () {
       const { policy } = yield* policyAt(place)

@@ -10,7 +10,7 @@ import { SignJWT } from "jose"
 import { signingSecret } from "./SigningSecret.ts"
 import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 
-/** A service that asks the gatekeeper in its own name needs a token, and there is nothing to make one of. */
+/** A service asks the gatekeeper in its own name, but has no token and no secret to make one. */
 export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
   ghost: Schema.String
 }) {
@@ -25,20 +25,20 @@ export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>
 
 const timeToLive = Duration.minutes(15)
 
-/** A token is made anew when so much of its life is over, so that none expires on its way. */
+/** The age at which a token is replaced, so that it does not expire in flight. */
 const renewedAfter = Duration.minutes(10)
 
-/** In whose name a service of this process speaks where no caller's token is at hand. */
+/** The token by which a service of this process asks the gatekeeper in its own name, without a caller's token. */
 export class ServiceToken extends Context.Tag("gatekeeper/tokens/ServiceToken")<
   ServiceToken,
   {
     /** A value for the `Authorization` header. */
     readonly authorization: Effect.Effect<Redacted.Redacted>
-    /** The last one was refused: the next is another, where this process makes them. */
+    /** Replaces a token that was refused. Does nothing where `SERVICE_TOKEN` is set. */
     readonly renew: Effect.Effect<void>
   }
 >() {
-  /** `SERVICE_TOKEN` as it is given; else short-lived tokens for `ghost`, signed with the secret that the gatekeeper has. */
+  /** Uses `SERVICE_TOKEN` where it is set, else makes short-lived tokens for `ghost` with the gatekeeper's secret. */
   static readonly layer = (ghost: string) =>
     Layer.effect(
       ServiceToken,
@@ -48,7 +48,7 @@ export class ServiceToken extends Context.Tag("gatekeeper/tokens/ServiceToken")<
           const given = Redacted.make(`Bearer ${Redacted.value(jwt.serviceToken.value)}`)
           return { authorization: Effect.succeed(given), renew: Effect.void }
         }
-        // Nobody would believe it, and the service would ask for ever.
+        // The gatekeeper would refuse such a token, and the service would retry for ever.
         if (!jwt.algorithms.includes(sharedAlgorithm)) return yield* new ServiceTokenMissing({ ghost })
         const secret = yield* signingSecret.pipe(
           Effect.catchTag("SigningSecretMissing", () => Effect.fail(new ServiceTokenMissing({ ghost })))

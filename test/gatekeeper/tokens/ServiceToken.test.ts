@@ -35,31 +35,29 @@ describe("ServiceToken", () => {
     })
   )
 
-  it.effect(
-    "names the service and lives for a quarter of an hour; it is made anew in good time, and when told to",
-    () =>
-      withToken(
-        { JWT_SECRET_KEY: secret, JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" },
-        Effect.gen(function* () {
-          const token = yield* ServiceToken
-          const first = yield* authorization
-          expect(decodeJwt(first.slice("Bearer ".length))).toMatchObject({
-            sub: "service:router",
-            iss: "https://issuer.example",
-            aud: "gravitas",
-            iat: 0,
-            exp: 900
-          })
-          yield* TestClock.adjust("599 seconds")
-          expect(yield* authorization).toBe(first)
-          yield* TestClock.adjust("1 second")
-          const second = yield* authorization
-          expect(second).not.toBe(first)
-          yield* TestClock.adjust("1 second")
-          yield* token.renew
-          expect(yield* authorization).not.toBe(second)
+  it.effect("names the service and lives for a quarter of an hour; it is replaced in time, and on request", () =>
+    withToken(
+      { JWT_SECRET_KEY: secret, JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" },
+      Effect.gen(function* () {
+        const token = yield* ServiceToken
+        const first = yield* authorization
+        expect(decodeJwt(first.slice("Bearer ".length))).toMatchObject({
+          sub: "service:router",
+          iss: "https://issuer.example",
+          aud: "gravitas",
+          iat: 0,
+          exp: 900
         })
-      )
+        yield* TestClock.adjust("599 seconds")
+        expect(yield* authorization).toBe(first)
+        yield* TestClock.adjust("1 second")
+        const second = yield* authorization
+        expect(second).not.toBe(first)
+        yield* TestClock.adjust("1 second")
+        yield* token.renew
+        expect(yield* authorization).not.toBe(second)
+      })
+    )
   )
 
   it.scoped("is not made where no token of a shared secret is believed: each of its requests would be refused", () =>
