@@ -5,7 +5,6 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as AuditCommandRun from "../audit/cli/CommandRun.ts"
 import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
@@ -13,10 +12,9 @@ import { serviceNames } from "../domain/Service.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
-import * as MigrateReport from "../migrator/cli/Report.ts"
+import { emptyReport, emptyServicesReport } from "../platform/cli/CommandRunner.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
-import { groupHelp } from "../platform/cli/GroupHelp.ts"
-import { helpOf } from "../platform/cli/Help.ts"
+import { groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
@@ -68,12 +66,12 @@ const commandTrail = Layer.unwrapEffect(
 
 /** Commands that print one object with `--json`. */
 const reporting = new Map<string, object>([
-  ["migrate", MigrateReport.unasked],
-  ["trail", AuditCommandRun.unasked],
-  ["journal", AuditCommandRun.unasked],
-  ["dead-letters", AuditCommandRun.unasked],
-  ["certificate", AuditCommandRun.unasked],
-  ["policy", AuditCommandRun.unasked]
+  ["migrate", emptyServicesReport],
+  ["trail", emptyReport],
+  ["journal", emptyReport],
+  ["dead-letters", emptyReport],
+  ["certificate", emptyReport],
+  ["policy", emptyReport]
 ])
 
 /** What follows the program's own path. */

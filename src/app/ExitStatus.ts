@@ -5,11 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { commonExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
+import { ExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
 import { Settings } from "../platform/config/Settings.ts"
-
-/** sysexits(3) EX_TEMPFAIL: the process ended before it could write what it had accepted. */
-export const unwrittenExitCode = 75
 
 /** What the edges of the process learn on the way to its end. */
 export interface ExitStatus {
@@ -28,9 +25,9 @@ export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus):
   if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
     const failure = Cause.failureOption(exit.cause)
     if (Option.isNone(failure)) return 1
-    return ValidationError.isValidationError(failure.value) ? commonExitCode.usage : exitCodeOf(failure.value)
+    return ValidationError.isValidationError(failure.value) ? ExitCode.usage : exitCodeOf(failure.value)
   }
-  if (ending.unwritten > 0) return unwrittenExitCode
+  if (ending.unwritten > 0) return ExitCode.unwritten
   if (Exit.isSuccess(exit) || ending.serving) return 0
   return 128 + signalNumber[ending.signal ?? "SIGINT"]
 }
@@ -58,7 +55,7 @@ export const boundedEnd = (ending: ExitStatus) =>
         Effect.sync(() => {
           const hurry = () => {
             process.stderr.write(`gravitas: not stopped within ${Duration.format(shutdownDeadline)}; ending anyway\n`)
-            process.exit(ending.unwritten > 0 ? unwrittenExitCode : 1)
+            process.exit(ending.unwritten > 0 ? ExitCode.unwritten : 1)
           }
           setTimeout(hurry, Duration.toMillis(shutdownDeadline)).unref()
         })

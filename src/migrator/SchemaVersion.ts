@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../domain/Service.ts"
+import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { displayAddress } from "../platform/postgres/DatabaseAddress.ts"
 import { type DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
-import { ExitCode } from "./ExitCode.ts"
 
 /** The one row of `<service>.schema_version`. */
 export const VersionRow = Schema.Struct({

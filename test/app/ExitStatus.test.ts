@@ -5,7 +5,8 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { type ExitStatus, exitCode, exitMessage, unwrittenExitCode } from "../../src/app/ExitStatus.ts"
+import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
+import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
 import { SigningSecretMissing } from "../../src/platform/config/SigningSecret.ts"
 
 const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
@@ -27,7 +28,7 @@ describe("exitCode", () => {
       "a server that stopped before it could write",
       interrupted,
       ending({ serving: true, unwritten: 3 }),
-      unwrittenExitCode
+      ExitCode.unwritten
     ],
     ["wrong usage", usage, ending(), 2],
     ["a foreseen failure", Exit.fail(new SigningSecretMissing()), ending(), 1],
@@ -42,7 +43,7 @@ describe("exitCode", () => {
 describe("boundedEnd", () => {
   it.each([
     ["1 when nothing is known to be missing", 0, 1],
-    ["75 when events are", 3, unwrittenExitCode]
+    ["75 when events are", 3, ExitCode.unwritten]
   ])("ends a program whose end hangs, at SHUTDOWN_DEADLINE, with %s", async (_, unwritten, expected) => {
     const fixture = join(import.meta.dirname, "fixtures/hanging.ts")
     const child = spawn(process.execPath, ["--import", "tsx", fixture, String(unwritten)])
@@ -63,7 +64,7 @@ describe("lastWords", () => {
     expect(exitMessage(Exit.fail(new SigningSecretMissing()))).toMatch(/^gravitas: JWT_SECRET_KEY is not set[^\n]*$/)
   })
   it("are the whole cause of a defect", () => {
-    expect(exitMessage(Exit.die(new Error("boom")))).toMatch(/internal error\n[\s\S]*boom[\s\S]*Ending\.test\.ts/)
+    expect(exitMessage(Exit.die(new Error("boom")))).toMatch(/internal error\n[\s\S]*boom[\s\S]*ExitStatus\.test\.ts/)
   })
   it("are none after success, an interruption, or usage errors, which the command line explains", () => {
     expect([Exit.void, interrupted, usage].map(exitMessage)).toEqual([undefined, undefined, undefined])

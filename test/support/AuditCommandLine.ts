@@ -7,10 +7,10 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import { exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
-import { unasked } from "../../src/audit/cli/CommandRun.ts"
 import { deadLettersCommand } from "../../src/audit/cli/DeadLettersCommand.ts"
 import { journalCommand } from "../../src/audit/cli/JournalCommand.ts"
 import { trailCommand } from "../../src/audit/cli/TrailCommand.ts"
+import { emptyReport } from "../../src/platform/cli/CommandRunner.ts"
 import { unambiguous } from "../../src/platform/cli/Flags.ts"
 import { reportUsage } from "../../src/platform/cli/UsageReport.ts"
 import { Settings } from "../../src/platform/config/Settings.ts"
@@ -32,7 +32,7 @@ const commands = Command.make("gravitas").pipe(
   ])
 )
 
-const reporting = new Map(["trail", "journal", "dead-letters"].map((name) => [name, unasked]))
+const reporting = new Map(["trail", "journal", "dead-letters"].map((name) => [name, emptyReport]))
 
 /**
  * Runs a command of the trail in this process: what a process of its own would print and end with, without the second that

@@ -8,12 +8,12 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
+import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
-import type { Tagged } from "./CommandRun.ts"
-import { limitOption, output } from "./Output.ts"
 
 /** Loaded where it is run: other commands, which share the command line, need none of it. */
 const letters = Effect.promise(() => import("./Letters.ts"))
@@ -53,11 +53,14 @@ const yes = flag("yes").pipe(Options.withDescription("Answer yes where the comma
 const unclear = wrongUsage("say which letters: their event ids, or --all for each that is not in the trail yet")
 
 /** `dead-letters` and its commands. `database` holds the gatekeeper's. */
-export const deadLettersCommand = <E extends Tagged, R>(database: Layer.Layer<Database, E, R>) => {
-  const list = Command.make("list", { after, limit: limitOption(50, "letters"), ...output }, ({ after, ...given }) =>
-    Effect.flatMap(letters, ({ listLetters }) =>
-      listLetters(database, { ...given, after: Option.getOrUndefined(after) })
-    )
+export const deadLettersCommand = <E extends CommandError, R>(database: Layer.Layer<Database, E, R>) => {
+  const list = Command.make(
+    "list",
+    { after, limit: limitOption(50, "letters"), ...outputOptions },
+    ({ after, ...given }) =>
+      Effect.flatMap(letters, ({ listLetters }) =>
+        listLetters(database, { ...given, after: Option.getOrUndefined(after) })
+      )
   ).pipe(
     Command.withDescription(
       helpOf("Lists the events that the trail's table refused, newest first; those that were replayed since too.", [
@@ -67,7 +70,7 @@ export const deadLettersCommand = <E extends Tagged, R>(database: Layer.Layer<Da
     )
   )
 
-  const show = Command.make("show", { eventId, ...output }, (given) =>
+  const show = Command.make("show", { eventId, ...outputOptions }, (given) =>
     Effect.flatMap(letters, ({ showLetter }) => showLetter(database, given))
   ).pipe(
     Command.withDescription(
@@ -80,7 +83,7 @@ export const deadLettersCommand = <E extends Tagged, R>(database: Layer.Layer<Da
 
   const replay = Command.make(
     "replay",
-    { all, by, eventIds: Args.repeated(eventId), yes, ...output },
+    { all, by, eventIds: Args.repeated(eventId), yes, ...outputOptions },
     ({ all, by, eventIds, yes, ...given }) =>
       Effect.flatMap(letters, ({ replayLetters }) =>
         replayLetters(database, {

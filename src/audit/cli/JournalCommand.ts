@@ -4,7 +4,7 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { output } from "./Output.ts"
+import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
 /** Loaded where they are run: other commands, which share the command line, need none of it. */
 const inspecting = Effect.promise(() => import("./JournalInspect.ts"))
@@ -26,7 +26,7 @@ const repair = flag("repair").pipe(
 
 const example = "0b1e6c1e-6f0f-4d52-9b8e-2f6f4f1c2a3d"
 
-const inspect = Command.make("inspect", { place, events, ...output }, ({ events, place, ...given }) =>
+const inspect = Command.make("inspect", { place, events, ...outputOptions }, ({ events, place, ...given }) =>
   Effect.flatMap(inspecting, ({ inspectJournal, printRecords }) =>
     events ? printRecords(place) : inspectJournal(place, given)
   )
@@ -44,7 +44,7 @@ const inspect = Command.make("inspect", { place, events, ...output }, ({ events,
   )
 )
 
-const fsck = Command.make("fsck", { place, repair, ...output }, ({ place, repair, ...given }) =>
+const fsck = Command.make("fsck", { place, repair, ...outputOptions }, ({ place, repair, ...given }) =>
   Effect.flatMap(checking, ({ checkJournal }) => checkJournal(place, { repair, ...given }))
 ).pipe(
   Command.withDescription(

@@ -1,16 +1,16 @@
 import * as Os from "node:os"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { program } from "../../platform/cli/Help.ts"
 import { JournalInUse } from "../journal/Journal.ts"
 import * as JournalDirectory from "../journal/JournalDirectory.ts"
-import { runCommand, type Verdict } from "./CommandRun.ts"
-import { ExitCode } from "./ExitCode.ts"
 import type { JournalFacts } from "./JournalFacts.ts"
 import { journalAt } from "./JournalPlace.ts"
 import { factsOf } from "./JournalReading.ts"
 import { factsJson, renderFacts } from "./JournalRendering.ts"
 import { type Repaired, repair } from "./JournalRepair.ts"
-import { program } from "./Program.ts"
 
 interface Given {
   readonly repair: boolean
@@ -49,7 +49,7 @@ export const fsckVerdict = ({ facts, repaired }: Checked): Verdict | null => {
     return {
       error: "JournalDamaged",
       message: `the journal ${path} is damaged: ${damage.join(", ")}. ${next}`,
-      exitCode: ExitCode.damaged
+      exitCode: ExitCode.journalDamaged
     }
   }
   if (repaired === null || repaired.putAside + repaired.cutBytes === 0) return null
@@ -60,7 +60,7 @@ export const fsckVerdict = ({ facts, repaired }: Checked): Verdict | null => {
   return {
     error: "JournalRepaired",
     message: `the journal ${path} is repaired: ${did.join(", ")}`,
-    exitCode: ExitCode.repaired
+    exitCode: ExitCode.journalRepaired
   }
 }
 
@@ -93,5 +93,6 @@ export const checkJournal = (place: string, given: Given) =>
       ...factsJson(facts),
       repaired: repaired === null ? null : { put_aside: repaired.putAside, cut_bytes: repaired.cutBytes }
     }),
-    verdict: fsckVerdict
+    verdict: fsckVerdict,
+    exitCodes: { JournalInUse: ExitCode.journalInUse }
   })

@@ -1,8 +1,8 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { commandFailed, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { visibleJson } from "../../platform/cli/Visible.ts"
-import { failed, runCommand } from "./CommandRun.ts"
 import type { JournalRecord } from "./JournalFacts.ts"
 import { journalAt } from "./JournalPlace.ts"
 import { factsOf, recordsOf } from "./JournalReading.ts"
@@ -37,5 +37,5 @@ const lineOf = (one: JournalRecord): string => {
 export const printRecords = (place: string) =>
   journalAt(place).pipe(
     Effect.flatMap((path) => Stream.runForEach(recordsOf(path), (record) => Console.log(lineOf(record)))),
-    Effect.mapError(failed)
+    Effect.mapError(commandFailed)
   )

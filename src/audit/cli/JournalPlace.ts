@@ -2,18 +2,18 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { program } from "../../platform/cli/Help.ts"
 import * as Setting from "../../platform/config/Setting.ts"
 import { indexOf } from "../journal/Segment.ts"
 import * as StateFile from "../journal/StateFile.ts"
-import { ExitCode } from "./ExitCode.ts"
-import { program } from "./Program.ts"
 
 /** There is no journal where one was said to be. */
 export class JournalUnknown extends Schema.TaggedError<JournalUnknown>()("JournalUnknown", {
   path: Schema.String,
   problem: Schema.Literal("no such directory", "it holds no part of one", "it is the directory of journals")
 }) {
-  readonly exitCode = ExitCode.unknown
+  readonly exitCode = ExitCode.notFound
   override get message(): string {
     return `there is no journal in ${this.path}: ${this.problem}. Those that there are: ${program} trail status`
   }

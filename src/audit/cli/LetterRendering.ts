@@ -1,10 +1,10 @@
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
+import { program } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/Visible.ts"
 import type { LetterDetail, LetterSummary } from "../dead-letters/DeadLetterReading.ts"
 import type { LetterKey, Replayed, ReplayOutcome } from "../dead-letters/DeadLetterReplay.ts"
-import { program } from "./Program.ts"
 
 /** What `--after` takes: the same id may have come with several contents. */
 export const cursorOf = ({ eventId, leafHash }: LetterKey): string => `${eventId}:${leafHash}`

@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { program } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { LetterKey, Replayed } from "../dead-letters/DeadLetterReplay.ts"
 import { DeadLetters, type ReplayRequest } from "../dead-letters/DeadLetters.ts"
-import { runCommand, type Tagged, type Verdict } from "./CommandRun.ts"
-import { ExitCode } from "./ExitCode.ts"
 import {
   cursorOf,
   detailJson,
@@ -14,20 +15,25 @@ import {
   renderReplays,
   replayJson
 } from "./LetterRendering.ts"
-import { program } from "./Program.ts"
 
 interface Shown {
   readonly json: boolean
   readonly noColor: boolean
 }
 
-const withLetters = <A, E, E2 extends Tagged, R>(
+const withLetters = <A, E, E2 extends CommandError, R>(
   database: Layer.Layer<Database, E2, R>,
   question: (letters: typeof DeadLetters.Service) => Effect.Effect<A, E>
 ) => Effect.flatMap(DeadLetters, question).pipe(Effect.provide(DeadLetters.layer), Effect.provide(database))
 
+const exitCodes = {
+  TrailUnreachable: ExitCode.noAccess,
+  ReplayStopped: ExitCode.noAccess,
+  LetterUnknown: ExitCode.notFound
+}
+
 /** `dead-letters list`: one page, newest first. */
-export const listLetters = <E extends Tagged, R>(
+export const listLetters = <E extends CommandError, R>(
   database: Layer.Layer<Database, E, R>,
   given: Shown & { readonly limit: number; readonly after: LetterKey | undefined }
 ) =>
@@ -41,11 +47,12 @@ export const listLetters = <E extends Tagged, R>(
       })
     ),
     render: ({ letters, next }, colours) => renderLetters(letters, next, colours),
-    toJson: ({ letters, next }) => ({ letters: letters.map(letterJson), next })
+    toJson: ({ letters, next }) => ({ letters: letters.map(letterJson), next }),
+    exitCodes
   })
 
 /** `dead-letters show`: all letters of one event. */
-export const showLetter = <E extends Tagged, R>(
+export const showLetter = <E extends CommandError, R>(
   database: Layer.Layer<Database, E, R>,
   given: Shown & { readonly eventId: string }
 ) =>
@@ -54,7 +61,8 @@ export const showLetter = <E extends Tagged, R>(
     command: "dead-letters show",
     work: withLetters(database, (letters) => letters.show(given.eventId)),
     render: renderDetails,
-    toJson: (letters) => ({ letters: letters.map(detailJson) })
+    toJson: (letters) => ({ letters: letters.map(detailJson) }),
+    exitCodes
   })
 
 /** All well when each letter is in the trail now. */
@@ -67,12 +75,12 @@ export const replayVerdict = (outcomes: ReadonlyArray<Replayed>): Verdict | null
         message:
           `${left.length} of ${outcomes.length} letters did not come into the trail; they are kept. What each holds: ` +
           `${program} dead-letters show ${left[0]?.eventId}`,
-        exitCode: ExitCode.unreplayed
+        exitCode: ExitCode.deadLettersLeft
       }
 }
 
 /** `dead-letters replay`. `request` fails where nothing is to be begun; no database is opened then. */
-export const replayLetters = <E extends Tagged, R, E2 extends Tagged, R2>(
+export const replayLetters = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   given: Shown & { readonly request: Effect.Effect<ReplayRequest, E2, R2> }
 ) =>
@@ -82,5 +90,6 @@ export const replayLetters = <E extends Tagged, R, E2 extends Tagged, R2>(
     work: Effect.flatMap(given.request, (request) => withLetters(database, (letters) => letters.replay(request))),
     render: renderReplays,
     toJson: (outcomes) => ({ outcomes: outcomes.map(replayJson) }),
-    verdict: replayVerdict
+    verdict: replayVerdict,
+    exitCodes
   })

@@ -2,11 +2,11 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
+import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
-import { runCommand, type Tagged } from "./CommandRun.ts"
-import { limitOption, output } from "./Output.ts"
 
 /** Loaded where it is run: other commands, which share the command line, need none of it. */
 const modules = Effect.promise(() =>
@@ -18,10 +18,10 @@ const gaps = flag("gaps").pipe(
 )
 
 /** `trail` and its commands. `database` holds the gatekeeper's. */
-export const trailCommand = <E extends Tagged, R>(database: Layer.Layer<Database, E, R>) => {
+export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Database, E, R>) => {
   const status = Command.make(
     "status",
-    { gaps, limit: limitOption(20, "of the newest sources"), ...output },
+    { gaps, limit: limitOption(20, "of the newest sources"), ...outputOptions },
     ({ gaps, limit, ...given }) =>
       Effect.flatMap(modules, ([{ trailStatus }, { renderTrail, trailJson }, { trailVerdict }]) =>
         runCommand({

@@ -4,12 +4,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { TrailUnreachable } from "../AuditReader.ts"
 import { AuditLedger, type DeadLetterCounts, type LedgerSource, maximumSources } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
-import type { Tagged } from "./CommandRun.ts"
 import type { JournalSight } from "./JournalSight.ts"
 import { sightsIn } from "./JournalSights.ts"
 import { accountOf, isNotable, nothing, plus, standingAtHome, unregistered } from "./SourceAccount.ts"
@@ -128,7 +128,10 @@ const hurried = Layer.effect(
 )
 
 /** Where the events of the trail are. Never fails: without the database it says so, and what the journals hold. */
-export const trailStatus = <E extends Tagged, R>(database: Layer.Layer<Database, E, R>, query: TrailStatusQuery) =>
+export const trailStatus = <E extends CommandError, R>(
+  database: Layer.Layer<Database, E, R>,
+  query: TrailStatusQuery
+) =>
   Effect.gen(function* () {
     const { home } = yield* Settings
     const directory = Path.resolve(home, "journal")

@@ -1,6 +1,6 @@
-import type { Verdict } from "./CommandRun.ts"
-import { ExitCode } from "./ExitCode.ts"
-import { program } from "./Program.ts"
+import type { Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { program } from "../../platform/cli/Help.ts"
 import type { TrailStatus } from "./TrailStatus.ts"
 
 const events = (count: number): string => (count === 1 ? "1 event" : `${count} events`)
@@ -29,6 +29,6 @@ export const trailVerdict = ({ account, problem }: Pick<TrailStatus, "account" |
     : {
         error: "LettersWait",
         message: `${deadLetters.waiting} dead letters wait. What they are: ${program} dead-letters list`,
-        exitCode: ExitCode.lettersWait
+        exitCode: ExitCode.deadLettersWaiting
       }
 }

@@ -1,10 +1,10 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { FileProblem, problemLines } from "../policy/FileProblem.ts"
 import type { Question } from "../policy/Policy.ts"
 import { readYaml, type YamlReading } from "../policy/YamlReading.ts"
-import { ExitCode } from "./ExitCode.ts"
 
 /** What a policy is asked, and what is expected of it. */
 export interface Case extends Question {

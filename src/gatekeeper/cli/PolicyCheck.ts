@@ -1,5 +1,5 @@
 import type * as Option from "effect/Option"
-import { runCommand } from "../../audit/cli/CommandRun.ts"
+import { runCommand } from "../../platform/cli/CommandRunner.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/Visible.ts"
 import type { Policy } from "../policy/Policy.ts"

@@ -2,8 +2,8 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import { output } from "../../audit/cli/Output.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
+import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
 /** Loaded where they are run: other commands, which share the command line, need none of it. */
 const checking = Effect.promise(() => import("./PolicyCheck.ts"))
@@ -23,7 +23,7 @@ const policy = Options.text("policy").pipe(
   Options.optional
 )
 
-const check = Command.make("check", { file, ...output }, ({ file, ...given }) =>
+const check = Command.make("check", { file, ...outputOptions }, ({ file, ...given }) =>
   Effect.flatMap(checking, ({ checkPolicy }) => checkPolicy(file, given))
 ).pipe(
   Command.withDescription(
@@ -35,7 +35,7 @@ const check = Command.make("check", { file, ...output }, ({ file, ...given }) =>
   )
 )
 
-const test = Command.make("test", { cases, policy, ...output }, ({ cases, policy, ...given }) =>
+const test = Command.make("test", { cases, policy, ...outputOptions }, ({ cases, policy, ...given }) =>
   Effect.flatMap(testing, ({ testPolicy }) => testPolicy(cases, policy, given))
 ).pipe(
   Command.withDescription(

@@ -2,10 +2,10 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { accessPolicyPath } from "../../platform/config/GatekeeperSettings.ts"
 import { FileProblem, problemLines } from "../policy/FileProblem.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"
-import { ExitCode } from "./ExitCode.ts"
 
 /** A command's PolicyRefused, with its exit code: no server is refused its start here. */
 export class PolicyFileRefused extends Schema.TaggedError<PolicyFileRefused>()("PolicyFileRefused", {

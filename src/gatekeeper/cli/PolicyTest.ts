@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import { runCommand, type Verdict } from "../../audit/cli/CommandRun.ts"
+import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/Visible.ts"
 import { decide, type Policy } from "../policy/Policy.ts"
 import { type Case, CasesRefused, parseCases } from "./Cases.ts"
-import { ExitCode } from "./ExitCode.ts"
 import { policyAt, textOf } from "./PolicyPlace.ts"
 
 interface Given {

@@ -5,10 +5,10 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { AuditLog } from "../../audit/AuditLog.ts"
-import type { Tagged } from "../../audit/cli/CommandRun.ts"
-import { output } from "../../audit/cli/Output.ts"
+import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
+import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded where it is run: other commands, which share the command line, need none of it. */
@@ -36,11 +36,11 @@ const assumeUtc = flag("assume-utc").pipe(
 const dryRun = flag("dry-run").pipe(Options.withDescription("Say what would become of each file, and change nothing."))
 
 /** `certificate` and its commands. `database` holds the guardian's, and what `trail` needs. */
-export const certificateCommand = <E extends Tagged, R, E2 extends Tagged, R2>(
+export const certificateCommand = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   trail: Layer.Layer<AuditLog, E2, R2>
 ) => {
-  const importing = Command.make("import", { directory, resign, assumeUtc, dryRun, ...output }, (given) =>
+  const importing = Command.make("import", { directory, resign, assumeUtc, dryRun, ...outputOptions }, (given) =>
     Effect.flatMap(Effect.all([running, loginName]), ([{ runImport }, by]) =>
       runImport(database, trail, { ...given, by })
     )

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
-import { commonExitCode } from "../../platform/cli/ExitCode.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Claims, openSeal } from "../certificates/CertificateSeal.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
@@ -43,7 +43,7 @@ export class ImportStopped extends Schema.TaggedError<ImportStopped>()("ImportSt
   reason: Schema.String
 }) {
   get exitCode(): number {
-    return commonExitCode.noAccess
+    return ExitCode.noAccess
   }
   override get message(): string {
     return (

@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { runCommand, type Tagged, type Verdict } from "../../audit/cli/CommandRun.ts"
 import * as Migrator from "../../migrator/Migrator.ts"
+import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { withProgress } from "../../platform/cli/Progress.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
@@ -10,9 +11,6 @@ import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
 import { type Imported, type ImportRequest, importCertificates } from "./CertificateImport.ts"
-
-/** `certificate import`: some files were not imported; each is told of with its reason. */
-const filesRefused = 3
 
 const tones: Readonly<Record<Imported["outcome"], NonNullable<Cell["tone"]>>> = {
   imported: "good",
@@ -51,7 +49,7 @@ export const importVerdict = (results: ReadonlyArray<Imported>): Verdict | null 
     : {
         error: "FilesRefused",
         message: `${refused.length} of ${results.length} files were refused, ${refused[0]?.file} first: ${refused[0]?.reason}`,
-        exitCode: filesRefused
+        exitCode: ExitCode.filesRefused
       }
 }
 
@@ -73,7 +71,7 @@ const nothingToRecord = Layer.succeed(AuditLog, {
 })
 
 /** `certificate import`. The schema is brought to where the service would have it, and each certificate has its row in `trail`. */
-export const runImport = <E extends Tagged, R, E2 extends Tagged, R2>(
+export const runImport = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   trail: Layer.Layer<AuditLog, E2, R2>,
   given: ImportRequest & { readonly json: boolean; readonly noColor: boolean }

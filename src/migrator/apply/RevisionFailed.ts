@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { locate, type Statement, type StatementUnreadable } from "../files/Statements.ts"
 
 /** Where in a file a revision failed. */
@@ -43,13 +43,38 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   outcome: Schema.String
 }) {
   get exitCode() {
-    return ExitCode.revisionFailed
+    return ExitCode.failed
   }
   /** What schema_event keeps: where, and the server's first words; neither the statement nor the detail, which hold values. */
   get record(): string {
     const { file, line } = this.place
     const state = this.cause.sqlstate === undefined ? "" : ` (SQLSTATE ${this.cause.sqlstate})`
     return `${file}:${line}: ${this.cause.reason}${state}`
+  }
+  /** The line of the file with a caret below the column. It keeps tabs, so that the caret is right in any terminal. */
+  get excerpt(): string {
+    const { column, line, source } = this.place
+    const margin = String(line)
+    const caret =
+      column === undefined
+        ? ""
+        : `\n  ${" ".repeat(margin.length)} | ${[...source]
+            .slice(0, column - 1)
+            .join("")
+            .replace(/[^\t]/g, " ")}^`
+    return `  ${margin} | ${source}${caret}`
+  }
+  /** What the JSON report of a command adds to the message. */
+  get details(): object {
+    const { column, file, line, statement } = this.place
+    const { sqlstate } = this.cause
+    return {
+      file,
+      line,
+      statement,
+      ...(column === undefined ? {} : { column }),
+      ...(sqlstate === undefined ? {} : { sqlstate })
+    }
   }
   override get message(): string {
     const { file, line, column, statement } = this.place

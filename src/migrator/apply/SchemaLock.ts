@@ -5,9 +5,9 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { ExitCode } from "../ExitCode.ts"
 
 /** Another process kept the migration lock longer than we waited. */
 export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("LockNotAcquired", {

@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { type Connection, connect } from "../../platform/postgres/Connection.ts"
 import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/postgres/Database.ts"
 import { displayAddress } from "../../platform/postgres/DatabaseAddress.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { ExitCode } from "../ExitCode.ts"
 
 /** The server refused the migrator's own work, or went away during it. No revision is to blame. */
 export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("DatabaseRefusal", {
@@ -23,7 +23,7 @@ export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("Data
   get exitCode() {
     const { sqlstate } = this.cause
     const noAccess = sqlstate === undefined || /^(42501|08|28|3D|57P|25006)/.test(sqlstate)
-    return noAccess ? ExitCode.noAccess : ExitCode.revisionFailed
+    return noAccess ? ExitCode.noAccess : ExitCode.failed
   }
   override get message(): string {
     return `${this.service}: ${this.address} failed while ${this.during}: ${this.cause.message}. ${this.remedy}`

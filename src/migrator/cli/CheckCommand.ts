@@ -1,12 +1,14 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import { runForEachService } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
 import { loadRevisionSet } from "../files/MigrationFiles.ts"
 import type { Revision, Section } from "../files/Revision.ts"
@@ -14,7 +16,6 @@ import type { RevisionFileProblem } from "../files/RevisionFile.ts"
 import { headOf, RevisionSetInvalid } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
 import { readStatus } from "../inspect/Status.ts"
-import { runCommand } from "./CommandRun.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderCheck } from "./Rendering.ts"
@@ -83,8 +84,10 @@ export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ d
               })
       })
     }
-    return runCommand({ command: "check", services, json, noColor, work: checkFiles, render: renderCheck }, (all) =>
-      sql ? Effect.fail(wrongUsage("check has nothing to render; --sql goes with upgrade and downgrade")) : all
+    const refusal = sql ? wrongUsage("check has nothing to render; --sql goes with upgrade and downgrade") : null
+    return runForEachService(
+      { command: "check", services, json, noColor, work: checkFiles, render: renderCheck, refusal },
+      identity
     )
   })
 ).pipe(

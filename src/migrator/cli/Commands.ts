@@ -5,11 +5,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
+import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { Settings, type SettingsValues } from "../../platform/config/Settings.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import { checkCommand } from "./CheckCommand.ts"
-import type { Tagged } from "./CommandRun.ts"
 import { currentCommand } from "./CurrentCommand.ts"
 import { Databases } from "./DatabaseCommand.ts"
 import { downgradeCommand } from "./DowngradeCommand.ts"
@@ -38,7 +38,7 @@ const everywhere = (settings: SettingsValues, given: Redacted.Redacted): Setting
  * `migrate` and its commands, to be mounted under the program's root. `databaseFor` opens the databases of the services that
  * a command is about; a command that needs none opens none.
  */
-export const migrateCommand = <E extends Tagged, R>(
+export const migrateCommand = <E extends CommandError, R>(
   databaseFor: (services: ReadonlyArray<ServiceName>) => Layer.Layer<Database, E, R>
 ) => {
   const databases = Effect.map(Effect.context<R | Settings>(), (context) =>

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { serviceNames } from "../../domain/Service.ts"
 import { flag } from "../../platform/cli/Flags.ts"
+import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 
 const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
@@ -70,9 +71,7 @@ export const globalOptions = {
     Options.optional
   ),
   yes: flag("yes").pipe(Options.withDescription("Answer yes where a command would ask.")),
-  noColor: flag("no-color").pipe(
-    Options.withDescription("No colours on a terminal; NO_COLOR=1 in the environment says the same.")
-  )
+  noColor: outputOptions.noColor
 }
 
 export type GlobalOptions = Command.Command.ParseConfig<typeof globalOptions>

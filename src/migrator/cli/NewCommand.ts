@@ -5,14 +5,15 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type { ServiceName } from "../../domain/Service.ts"
 import { refusal, wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import { runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { MigrationsDirectory } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../files/RevisionTemplate.ts"
-import { runCommand } from "./CommandRun.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const modules = fileURLToPath(new URL("../files", import.meta.url))
@@ -58,16 +59,17 @@ export const newCommand = Command.make("new", { ...globalOptions, ts, title }, (
       : services.length === 1
         ? null
         : wrongUsage('a revision belongs to one service; say which: pnpm migrate new "<title>" --service router')
-    return runCommand(
+    return runForEachService(
       {
         command: "new",
         services,
         json,
         noColor,
         work: (service) => write(service, { title, ts, dryRun }),
-        render: (made) => made.map(({ file }) => file).join("\n")
+        render: (made) => made.map(({ file }) => file).join("\n"),
+        refusal: misfit
       },
-      (all) => (misfit === null ? all : Effect.fail(misfit))
+      identity
     )
   })
 ).pipe(

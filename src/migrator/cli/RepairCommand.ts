@@ -5,13 +5,13 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CommandRefused, wrongUsage } from "../../platform/cli/CommandRefused.ts"
+import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { parseUpgrade } from "../plan/Target.ts"
 import { type Diagnosis, diagnose } from "../recover/Diagnosis.ts"
 import { Repair, type RepairOutcome, repair } from "../recover/Repair.ts"
-import type { Verdict } from "./CommandRun.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions, reason } from "./GlobalOptions.ts"
 
@@ -80,7 +80,7 @@ const renderDiagnoses = (diagnoses: ReadonlyArray<Diagnosis>): string =>
     })
     .join("\n\n")
 
-const verdictOf = ({ halfway, problem, service }: Diagnosis): Verdict | null =>
+const verdictOf = ({ halfway, problem, service }: Diagnosis): ServiceVerdict | null =>
   problem ??
   (halfway === null
     ? null

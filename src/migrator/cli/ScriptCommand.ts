@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { CommandRefused } from "../../platform/cli/CommandRefused.ts"
+import { runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { renderScript } from "../apply/OfflineScript.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import type { Target } from "../plan/Target.ts"
-import { runCommand } from "./CommandRun.ts"
 import type { CommandOptions } from "./GlobalOptions.ts"
 
 /** `--sql`: the scripts of all named services, one after the other, or none of them. Opens no database. */
@@ -17,7 +17,7 @@ export const printScript = (
 ) =>
   Effect.flatMap(MigratorOptions, (defaults) => {
     const { json, lockTimeout, noColor, services } = given
-    return runCommand(
+    return runForEachService(
       {
         command,
         services,
@@ -25,14 +25,12 @@ export const printScript = (
         noColor,
         allOrNothing: true,
         work: (service) => renderScript(service, from, to),
-        render: (scripts) => scripts.map(({ script }) => script).join("\n\n")
+        render: (scripts) => scripts.map(({ script }) => script).join("\n\n"),
+        refusal
       },
-      (all) =>
-        refusal === null
-          ? Effect.provideService(all, MigratorOptions, {
-              ...defaults,
-              lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
-            })
-          : Effect.fail(refusal)
+      Effect.provideService(MigratorOptions, {
+        ...defaults,
+        lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
+      })
     )
   })

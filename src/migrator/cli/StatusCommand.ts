@@ -1,16 +1,16 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
+import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { type RevisionStatus, readStatus } from "../inspect/Status.ts"
-import type { Verdict } from "./CommandRun.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderStatus } from "./Rendering.ts"
 
 /** An upgrade might go on with it, so it is no refusal; that it was left so is news all the same. */
-const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): Verdict | null => {
+const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): ServiceVerdict | null => {
   const halfway = revisions.find(({ steps }) => steps !== null)
   return halfway === undefined
     ? null

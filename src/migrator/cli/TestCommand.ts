@@ -1,8 +1,8 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
 import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
@@ -49,7 +49,7 @@ const verdict = ({ revisions, service }: RoundTripTest) => {
         message:
           `${service}: not reversible:\n${problems.join("\n")}\n` +
           `Correct the down script, then: pnpm migrate --service ${service} test`,
-        exitCode: ExitCode.revisionFailed
+        exitCode: ExitCode.failed
       }
 }
 

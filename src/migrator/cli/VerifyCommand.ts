@@ -2,12 +2,12 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
-import { ExitCode } from "../ExitCode.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
@@ -100,7 +100,7 @@ const verdict = ({ revisions, service }: SchemaVerification) => {
       message:
         `${service}: the schema is not what its revisions assert:\n${lines.join("\n")}\n` +
         `If a later revision changed that on purpose, the assertion is out of date; else see: ${next} show <revision>`,
-      exitCode: ExitCode.revisionFailed
+      exitCode: ExitCode.failed
     }
   }
   if (edited.length > 0) {

@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { DataRevision } from "./DataRevision.ts"
 import type { Revision } from "./Revision.ts"
 

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 
 /** What a down script would take away, as it is now. */
 export const DataLoss = Schema.Struct({

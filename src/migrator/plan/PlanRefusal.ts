@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 
 const names = (list: ReadonlyArray<string>): string => list.join(", ")
 

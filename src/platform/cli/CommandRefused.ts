@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { commonExitCode } from "./ExitCode.ts"
+import { ExitCode } from "./ExitCode.ts"
 
 /** A command that was not begun: an option that does not fit it, or an answer that was not given. */
 export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
@@ -11,8 +11,6 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
   }
 }
 
-export const wrongUsage = (problem: string): CommandRefused =>
-  new CommandRefused({ problem, exitCode: commonExitCode.usage })
+export const wrongUsage = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.usage })
 
-export const refusal = (problem: string): CommandRefused =>
-  new CommandRefused({ problem, exitCode: commonExitCode.refused })
+export const refusal = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.refused })

@@ -3,7 +3,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { commonExitCode } from "./ExitCode.ts"
+import { ExitCode } from "./ExitCode.ts"
 
 /** A command line that was not understood, as `--json` prints it. */
 export interface UsageReport {
@@ -27,9 +27,9 @@ export const reportUsage =
       const message = stripVTControlCharacters(HelpDoc.toAnsiText(failure.error)).trim()
       const report: UsageReport = {
         command,
-        exitCode: commonExitCode.usage,
+        exitCode: ExitCode.usage,
         ...commands.get(command),
-        error: { error: "WrongUsage", message, exitCode: commonExitCode.usage }
+        error: { error: "WrongUsage", message, exitCode: ExitCode.usage }
       }
       return Console.log(JSON.stringify(report, null, 2))
     })

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
 import { EmbeddedPostgres } from "../../embedded-postgres/EmbeddedPostgres.ts"
+import { ExitCode } from "../cli/ExitCode.ts"
 import { type DatabaseUrl, Settings } from "../config/Settings.ts"
 import { shutdownShares } from "../config/ShutdownShares.ts"
 import { connect } from "./Connection.ts"
@@ -25,6 +26,7 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
   waited: Schema.String,
   cause: DatabaseError
 }) {
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     return (
       `cannot connect to ${this.address}: ${this.cause.message} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +

@@ -7,8 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { exitCode, exitMessage } from "../../../src/app/ExitStatus.ts"
 import { migrateCommand } from "../../../src/migrator/cli/Commands.ts"
-import { unasked } from "../../../src/migrator/cli/Report.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
+import { emptyServicesReport } from "../../../src/platform/cli/CommandRunner.ts"
 import { unambiguous } from "../../../src/platform/cli/Flags.ts"
 import { reportUsage } from "../../../src/platform/cli/UsageReport.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
@@ -41,7 +41,7 @@ export const commandLine =
       const exit = yield* CliCommand.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(
         unambiguous(["node", "migrate", ...args])
       ).pipe(
-        reportUsage(["migrate", ...args], new Map([["migrate", unasked]])),
+        reportUsage(["migrate", ...args], new Map([["migrate", emptyServicesReport]])),
         Console.withConsole({
           ...console,
           log: (...values: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(values.join(" "))),

@@ -2,10 +2,10 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag } from "./Flags.ts"
 
-/** How a result is shown; every command has these. */
-export const output = {
+/** The options of every command: how its result is shown. */
+export const outputOptions = {
   json: flag("json").pipe(
     Options.withDescription("Print one JSON object on stdout, errors too: { command, exitCode, result, error }.")
   ),
@@ -16,7 +16,7 @@ export const output = {
 
 const maximumLimit = 1_000
 
-/** `--limit`: how many of `what` are shown. */
+/** `--limit`: how many `what` are shown. `standard` is the default. */
 export const limitOption = (standard: number, what: string) =>
   Options.integer("limit").pipe(
     Options.withDescription(`How many ${what} to show, up to ${maximumLimit}. Default: ${standard}.`),
