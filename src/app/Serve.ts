@@ -12,11 +12,12 @@ import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
+import { gatekeeperSchema } from "../gatekeeper/GatekeeperSchema.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
 import { Tokens } from "../gatekeeper/tokens/Tokens.ts"
 import { SigningKeys } from "../guardian/certificates/SigningKeys.ts"
 import * as Guardian from "../guardian/Guardian.ts"
-import * as Migrator from "../migrator/Migrator.ts"
+import { guardianSchema } from "../guardian/GuardianSchema.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { sharedAlgorithm } from "../platform/config/TokenSettings.ts"
 import { Addresses } from "../platform/http/Addresses.ts"
@@ -25,6 +26,7 @@ import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
 import { Models } from "../router/models/Models.ts"
 import * as Router from "../router/Router.ts"
+import { routerSchema } from "../router/RouterSchema.ts"
 import { allowedQuestion, renderBanner, tokenSubstitution } from "./Banner.ts"
 import type { ProgramLocation } from "./ProgramLocation.ts"
 import * as RemoteTrail from "./RemoteTrail.ts"
@@ -38,9 +40,9 @@ const preparations = (services: ReadonlyArray<ServiceName>) => {
   const keys = services.includes("guardian") ? Layer.discard(SigningKeys.layer) : Layer.empty
   const models = services.includes("router") ? Layer.discard(Models.layer) : Layer.empty
   const layers = {
-    gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-    guardian: Layer.discard(Migrator.layer("guardian")),
-    router: Layer.discard(Migrator.layer("router"))
+    gatekeeper: Layer.discard(gatekeeperSchema.layer),
+    guardian: Layer.discard(guardianSchema.layer),
+    router: Layer.discard(routerSchema.layer)
   }
   type Any = (typeof layers)[ServiceName]
   const none: Layer.Layer<never, Layer.Layer.Error<Any>, Layer.Layer.Context<Any>> = Layer.empty

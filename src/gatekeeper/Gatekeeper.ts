@@ -9,14 +9,14 @@ import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import type { ServiceName } from "../domain/Service.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
+import type { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { GatekeeperApi } from "./Api.ts"
+import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { handlers } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { anonymousGhost } from "./tokens/Anonymous.ts"
@@ -49,7 +49,7 @@ const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const version = yield* SchemaVersion.gatekeeper
+    const version = yield* gatekeeperSchema.version
     const report = yield* makeReport(version)
     return serve("gatekeeper", routesOf(GatekeeperApi), version.expected).pipe(Layer.provide(handlers(report)))
   })
@@ -59,7 +59,7 @@ const server = Layer.unwrapEffect(
 export const trail = (onUnwritten: OnUnwritten) =>
   Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
     Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-    Layer.provide(Migrator.layer("gatekeeper"))
+    Layer.provide(gatekeeperSchema.layer)
   )
 
 /**
@@ -69,5 +69,5 @@ export const trail = (onUnwritten: OnUnwritten) =>
 export const layer = Layer.fresh(server).pipe(
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
   Layer.provide(AuditLedger.layer),
-  Layer.provide(Migrator.layer("gatekeeper"))
+  Layer.provide(gatekeeperSchema.layer)
 )

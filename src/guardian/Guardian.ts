@@ -2,9 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
@@ -12,13 +10,14 @@ import { GuardianApi } from "./Api.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
+import { guardianSchema } from "./GuardianSchema.ts"
 import { handlers } from "./Http.ts"
 import { Statistics } from "./Statistics.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
 import { Sessions } from "./sessions/Sessions.ts"
 
 const makeReport = Effect.gen(function* () {
-  const version = yield* SchemaVersion.guardian
+  const version = yield* guardianSchema.version
   const statistics = yield* Statistics
   const trail = yield* AuditLog
   const state = yield* schemaProbe(version)
@@ -43,7 +42,7 @@ const makeReport = Effect.gen(function* () {
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { guardian } = yield* Settings
-    const version = yield* SchemaVersion.guardian
+    const version = yield* guardianSchema.version
     const report = yield* makeReport
     return serve("guardian", routesOf(GuardianApi), version.expected).pipe(
       Layer.provide(handlers(report, guardian.sessionTimeout)),
@@ -60,4 +59,4 @@ const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).
 )
 
 /** The guardian: are you certified, and still valid? Its schema at head, then its port. */
-export const layer = Layer.fresh(server).pipe(Layer.provide(register), Layer.provide(Migrator.layer("guardian")))
+export const layer = Layer.fresh(server).pipe(Layer.provide(register), Layer.provide(guardianSchema.layer))

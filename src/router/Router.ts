@@ -3,9 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
@@ -19,12 +17,13 @@ import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/Models.ts"
 import { Providers } from "./providers/Providers.ts"
+import { routerSchema } from "./RouterSchema.ts"
 import { Route } from "./route/Route.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      const version = yield* SchemaVersion.router
+      const version = yield* routerSchema.version
       const state = yield* schemaProbe(version)
       const trail = yield* AuditLog
       // It needs its tables to answer anything, and a trail that takes what it decides.
@@ -59,4 +58,4 @@ export const layer = Layer.unwrapEffect(
     )
     return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(rooms))
   })
-).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))
+).pipe(Layer.provide([Models.layer, routerSchema.layer]))

@@ -15,7 +15,7 @@ const back = (count: number) => Target.Back({ count })
 
 describe("a data revision", () => {
   it.scopedLive(
-    "runs in the transaction that records it, on the session that holds the lock, and goes back by its file",
+    "runs in the transaction that records it, on the session that holds the lock, and is reverted by its file",
     () =>
       Effect.gen(function* () {
         const url = yield* freshDatabase
@@ -78,7 +78,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("may use withTransaction, which is a savepoint: what it gives up is gone, the rest is kept", () =>
+  it.scopedLive("may use withTransaction as a savepoint: what it rolls back is gone, the rest is kept", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* dataMigrationsOf({
@@ -103,7 +103,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("is not reverted without its file, nor with another one", () =>
+  it.scopedLive("is not reverted without its file or with another one", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const mark = dataRevision("up: Effect.void, down: Effect.void")
@@ -119,7 +119,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("that exports no revision is refused before anything runs", () =>
+  it.scopedLive("that exports no data revision is refused before anything runs", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const cases = [

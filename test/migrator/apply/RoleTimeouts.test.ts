@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { ask, migrateRouter, migrationsOf, revision } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-describe("timeouts that the database sets for everybody", () => {
+describe("timeouts that the database sets for all roles", () => {
   for (const timeout of ["statement_timeout", "transaction_timeout"]) {
     it.scopedLive(`do not end a revision: ${timeout}`, () =>
       Effect.gen(function* () {

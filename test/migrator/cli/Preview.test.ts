@@ -60,7 +60,7 @@ describe("--dry-run", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("says what a way back would destroy, and that a data revision's work cannot be known", () =>
+  it.scopedLive("reports what a downgrade would destroy, and that a data revision's work is not known", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -78,7 +78,7 @@ describe("--dry-run", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("never lets a command run that has no preview, and refuses as the run would", () =>
+  it.scopedLive("refuses commands without a preview, and whatever the run would refuse", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })

@@ -13,7 +13,7 @@ const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
   )
 
 describe("migrate test", { timeout: 60_000 }, () => {
-  it.scopedLive("proves every shipped revision reversible, and leaves no database behind", () =>
+  it.scopedLive("finds every shipped revision reversible, and drops its database", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const before = yield* scratches(url)
@@ -25,7 +25,7 @@ describe("migrate test", { timeout: 60_000 }, () => {
     })
   )
 
-  it.scopedLive("says what a down left behind, what it took too much, and what a second up makes otherwise", () =>
+  it.scopedLive("reports what a down left behind, what it removed too much, and how a second up differs", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({

@@ -16,6 +16,7 @@ import { Target } from "../../../src/migrator/plan/Target.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
+import { router } from "./Services.ts"
 
 /** A folder of migrations: `{ "router/0001_first.sql": "…" }`, removed when the scope closes. */
 export const migrationsOf = (files: Readonly<Record<string, string>>) =>
@@ -96,7 +97,7 @@ export const migrateRouter = (
   options: Partial<MigratorOptionsValues> = {}
 ) =>
   Effect.flatMap(MigratorOptions, (defaults) =>
-    migrate("router", target).pipe(
+    migrate(router, target).pipe(
       Effect.provideService(MigratorOptions, { ...defaults, ...options }),
       Effect.provide([environment({ url, migrations, services: ["router"] }), quiet])
     )
