@@ -108,7 +108,7 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const { history, session, set, snapshot } = opened
   if (Option.isSome(snapshot)) {
     const plan = Plan.make(set, opened.entries, target)
-    // A half-way revision may be another process that applies it now; the lock settles that.
+    // A half-way revision may mean that another process is applying it; the lock shows that.
     if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
     const upToDate = snapshot.value.format === toolVersion
     if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)

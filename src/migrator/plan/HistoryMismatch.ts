@@ -27,7 +27,7 @@ export const partlyApplied = (
 const halfwayProblem = (entry: HistoryEntry, revision: Revision | undefined): string | null => {
   if (entry.state === "reverting" && entry.kind === "sql") return null
   if (revision === undefined || revision.slug !== entry.slug || revision.kind !== entry.kind)
-    return "its file is not here"
+    return "its file is missing"
   // For an SQL revision, NonTransactionalStep compares each statement that ran before it continues.
   return entry.kind === "ts" && revision.up.checksum !== entry.up_checksum
     ? `${revision.file} was edited after the revision began`

@@ -154,11 +154,11 @@ export const walk = (url: Redacted.Redacted, path: ReadonlyArray<Move>) =>
         } else {
           const again = yield* Effect.either(repair(router, Repair.Retry()))
           if (Either.isLeft(again) && attempt > made.length) {
-            return [`no way back: ${refusal.message}\nand repair: ${again.left.message}`]
+            return [`did not reach head: ${refusal.message}\nand repair: ${again.left.message}`]
           }
         }
       }
-      return ["no way back in so many attempts"]
+      return ["did not reach head in this many attempts"]
     })
     problems.push(...(yield* Effect.provide(back, here)))
     const end = yield* state(url)

@@ -45,7 +45,7 @@ describe("status", { timeout: 30_000 }, () => {
 
         yield* Effect.promise(() => unlink(join(migrations, "router/0002_b.sql")))
         yield* write(migrations, { "router/0002_x.sql": revision("select 2;") })
-        expect(yield* line("0002_b")).toBe("5 router 0002_b expand applied, missing here")
+        expect(yield* line("0002_b")).toBe("5 router 0002_b expand applied, file missing")
         expect(yield* line("0002_x")).toBe("5 router 0002_x expand late - -")
 
         yield* write(migrations, two)

@@ -44,7 +44,7 @@ describe("a revision file", () => {
     ["SQL before the first marker", `create table x ();\n${good}`, 1, /only comments/],
     ["a marker twice", `${good}-- migrate:up\nselect 1;\n`, 8, /a second "migrate:up"/],
     ["no up", "-- migrate:down\nselect 1;\n", 0, /no "-- migrate:up"/],
-    ["no word about the way back", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
+    ["no down and no reason", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
     ["an up without a statement", good.replace("select 1;", "-- nothing"), 3, /no statement/],
     ["no reason", "-- migrate:up\nselect 1;\n-- migrate:irreversible\n", 3, /say why/],
     ["both ways", `${good}-- migrate:irreversible no\n`, 8, /exclude each other/]

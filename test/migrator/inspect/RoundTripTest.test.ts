@@ -48,10 +48,10 @@ describe("migrate test", { timeout: 60_000 }, () => {
       )
       expect(stdout).toContain("up only; irreversible: why not")
       expect(stderr).toContain(
-        "0002_forgets: its down does not undo its up (+ left behind, - taken too much, ~ changed):\n    + function router.f()\n"
+        "0002_forgets: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n    + function router.f()\n"
       )
       expect(stderr).toContain("    - constraint a_pkey on router.a\n    - index router.a_pkey\n")
-      expect(stderr).toMatch(/0003_takes_too_much: up after down makes something else than the first up/)
+      expect(stderr).toMatch(/0003_takes_too_much: up after down differs from the first up/)
       const { services } = JSON.parse((yield* migrate("test", "--service", "router", "--json")).stdout)
       expect(services[0].result.revisions[1]).toMatchObject({
         revision: "0002_forgets",

@@ -25,10 +25,16 @@ describe("the number that a late revision gets", () => {
     ["a number used twice, applied here", "1_a 2_b 2_late", "1_a 2_b", "0002_late", 3],
     ["a number used twice, nothing applied", "1_a 2_b 2_late", "", "0002_late", 3],
     ["a number used twice, with more after it", "1_a 2_b 2_late 3_c", "1_a 2_b 3_c", "0002_late", 4],
-    ["a number of another applied revision whose file is not here", "1_a 2_late", "1_a 2_b", "0002_late", 3],
+    ["a number of another applied revision whose file is missing", "1_a 2_late", "1_a 2_b", "0002_late", 3],
     ["a number below what is applied", "1_a 2_late 3_c", "1_a 3_c", "2", 4],
     ["a number after a gap", "1_a 3_c", "1_a", "3", 2],
-    ["what is applied here", "1_a 2_b 2_late", "1_a 2_b", "0002_b", /is applied here, and keeps its number/],
+    [
+      "a revision that is applied",
+      "1_a 2_b 2_late",
+      "1_a 2_b",
+      "0002_b",
+      /is applied in this database, so it keeps its number/
+    ],
     ["a file that is in place", "1_a 2_b", "1_a", "0002_b", /already has a number of its own/],
     ["a number that two files have", "1_a 2_b 2_c", "1_a", "2", /name one of them in full/],
     ["no file", "1_a", "", "0007_x", /no file of a revision 0007_x/]

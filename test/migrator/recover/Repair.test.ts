@@ -61,7 +61,7 @@ describe("repair", () => {
       yield* ask(url, "delete from router.a where ctid = (select min(ctid) from router.a)")
       expect(yield* repair(router, Repair.Retry()).pipe(onRouter(url, migrations))).toMatchObject({
         revision: "0002_index",
-        did: "dropped the invalid router.a_id and went on",
+        did: "dropped the invalid router.a_id and continued",
         current: "0002_index"
       })
       expect(
@@ -238,7 +238,7 @@ describe("repair", () => {
       yield* write(migrations, { "router/0001_half.sql": half.replace("table router.half", "table router.whole") })
       const refusal = yield* Effect.flip(repair(router, Repair.Retry()).pipe(onRouter(url, migrations)))
       expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
-      expect(refusal.message).toContain("statement 1 of 0001_half is not the one that ran")
+      expect(refusal.message).toContain("statement 1 of 0001_half differs from the one that ran")
       expect(yield* eventsOf(url)).toEqual(["prepared", "failed half"])
     })
   )
