@@ -4,7 +4,7 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName, readTree } from "../files/ParseTree.ts"
-import type { Revision } from "../files/Revision.ts"
+import type { Revision, Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
 import { classOf, type StatementClass } from "../files/StatementClass.ts"
 import { splitStatements } from "../files/Statements.ts"
@@ -39,17 +39,22 @@ export const invalidIndexes = (
       )
     )
 
+/** The statements that `entry` was running: its up from the file, its down as stored. None for a data revision. */
+export const runningSection = (entry: HistoryEntry, file: Option.Option<Revision>): Option.Option<Section> =>
+  entry.kind === "ts"
+    ? Option.none()
+    : entry.state === "applying"
+      ? Option.map(file, ({ up }) => up)
+      : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+
 /** The statement at which a half-way revision was interrupted; None if it is a data revision or cannot be read. */
 export const interruptedStatement = (
   entry: HistoryEntry,
   file: Option.Option<Revision>
 ): Effect.Effect<Option.Option<StatementClass>> =>
   Effect.gen(function* () {
-    const section =
-      entry.state === "applying"
-        ? Option.map(file, ({ up }) => up)
-        : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
-    if (entry.kind === "ts" || Option.isNone(section)) return Option.none()
+    const section = runningSection(entry, file)
+    if (Option.isNone(section)) return Option.none()
     const statements = yield* Effect.orElseSucceed(splitStatements(section.value), () => [])
     const statement = statements[entry.steps_done]
     return statement === undefined ? Option.none() : Option.some(classOf(yield* readTree(statement.text)))

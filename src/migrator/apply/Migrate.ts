@@ -22,7 +22,7 @@ import { knownEntries, lockSchema } from "./LockedSchema.ts"
 import { refuseLosses } from "./LossCheck.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { type MigrationSession, openSession } from "./Session.ts"
-import { directionOf, refOf } from "./StepContext.ts"
+import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 
 /** What a run did. */
@@ -82,10 +82,7 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
         from: plan.current,
         to: version.name,
         head: headOf(set).name,
-        steps: plan.steps.map((step) => {
-          const { revision, slug } = refOf(step)
-          return { direction: directionOf(step), revision: revisionName(revision, slug) }
-        }),
+        steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
         ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
         address: session.address
       })

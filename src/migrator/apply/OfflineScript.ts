@@ -15,7 +15,7 @@ import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readScript, type Script, setTimeouts } from "./Script.ts"
 import { asserted, guard, guardFormat, prepare, releaseLock, takeLock } from "./ScriptGuards.ts"
 import { cleanSession } from "./Session.ts"
-import { directionOf, eventOf, refOf } from "./StepContext.ts"
+import { directionOf, eventOf, nameOfStep, refOf } from "./StepContext.ts"
 import { makeTranscript, type Transcript } from "./Transcript.ts"
 
 /** The range of a script contains a data revision, which cannot be rendered as SQL. */
@@ -214,10 +214,7 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
     service,
     from: plan.current,
     to: current,
-    steps: plan.steps.map((step) => ({
-      direction: directionOf(step),
-      revision: revisionName(refOf(step).revision, refOf(step).slug)
-    })),
+    steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
     script: [header(service, plan.current, current, options.appVersion), ...transcript.lines()].join("\n\n")
   }
   return script

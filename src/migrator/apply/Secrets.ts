@@ -7,19 +7,10 @@ import { onOneLine, placeholders, type SourceLocation } from "./RevisionFailed.t
  * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal
  * that may contain such a statement. A statement that cannot be parsed may be of any kind.
  */
-const secretive = new Set([
-  "AlterForeignServerStmt",
-  "AlterRoleSetStmt",
-  "AlterRoleStmt",
-  "AlterSubscriptionStmt",
-  "AlterUserMappingStmt",
-  "CreateForeignServerStmt",
-  "CreateRoleStmt",
-  "CreateSubscriptionStmt",
-  "CreateUserMappingStmt",
-  "DoStmt",
-  "unreadable"
-])
+const secretive = new Set(
+  `AlterForeignServerStmt AlterRoleSetStmt AlterRoleStmt AlterSubscriptionStmt AlterUserMappingStmt
+  CreateForeignServerStmt CreateRoleStmt CreateSubscriptionStmt CreateUserMappingStmt DoStmt unreadable`.split(/\s+/)
+)
 
 const hidden = "***"
 

@@ -4,6 +4,7 @@ import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
+import { revisionName } from "../files/Revision.ts"
 import type { MigrationHistory, RevisionRef } from "../history/MigrationHistory.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
 import type { DataLossRefused } from "../plan/DataLoss.ts"
@@ -39,6 +40,8 @@ export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.
 
 export const refOf = (step: Step): RevisionRef =>
   step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
+
+export const nameOfStep = (step: Step): string => revisionName(refOf(step).revision, refOf(step).slug)
 
 export const directionOf = (step: Step): "up" | "down" => (step._tag === "Apply" ? "up" : "down")
 

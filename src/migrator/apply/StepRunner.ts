@@ -4,7 +4,6 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { revisionName } from "../files/Revision.ts"
 import type { DataLossRefused } from "../plan/DataLoss.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
@@ -18,6 +17,7 @@ import { withoutSecrets } from "./Secrets.ts"
 import {
   directionOf,
   eventOf,
+  nameOfStep,
   type ReadStep,
   refOf,
   type StepContext,
@@ -108,10 +108,9 @@ const fail = (
 ): Effect.Effect<never, RevisionFailed> =>
   Effect.gen(function* () {
     const failed = error._tag === "StatementFailed" ? error : failureOfStep(context, step, error)
-    const { revision, slug } = refOf(step)
     const failure = new RevisionFailed({
       service: context.service,
-      revision: revisionName(revision, slug),
+      revision: nameOfStep(step),
       direction: failed.direction,
       ...(yield* withoutSecrets(failed)),
       attempts,
@@ -153,11 +152,10 @@ const attempt = (
       if (!isContention(cause) || !transaction || count >= options.attempts) {
         return yield* fail(context, step, error, count, blockers)
       }
-      const { revision, slug } = refOf(step)
       const pause = yield* pauseAfter(count, options)
       const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
       yield* Effect.logWarning(
-        `${service}: ${revisionName(revision, slug)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
+        `${service}: ${nameOfStep(step)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
           `${error.message}${by}); trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
       )
       yield* Effect.sleep(pause)
@@ -175,8 +173,7 @@ const attempt = (
  */
 export const runStep = (context: StepContext, step: Step): Effect.Effect<void, StepFailure> => {
   const { service } = context
-  const { revision: number, slug } = refOf(step)
-  const revision = revisionName(number, slug)
+  const revision = nameOfStep(step)
   return Ref.make<ReadonlyArray<string>>([]).pipe(
     Effect.flatMap((seen) => attempt(context, step, 1, seen)),
     Effect.timed,

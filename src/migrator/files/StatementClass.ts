@@ -19,42 +19,13 @@ export type StatementClass = Data.TaggedEnum<{
 export const StatementClass = Data.taggedEnum<StatementClass>()
 
 /** Statements that PostgreSQL accepts in a transaction block, except for the forms that `classOf` checks first. */
-const transactional = new Set([
-  "AlterDefaultPrivilegesStmt",
-  "AlterDomainStmt",
-  "AlterEnumStmt",
-  "AlterFunctionStmt",
-  "AlterObjectSchemaStmt",
-  "AlterOwnerStmt",
-  "AlterPolicyStmt",
-  "AlterSeqStmt",
-  "AlterTableStmt",
-  "CommentStmt",
-  "CompositeTypeStmt",
-  "CreateDomainStmt",
-  "CreateEnumStmt",
-  "CreateFunctionStmt",
-  "CreatePolicyStmt",
-  "CreateSchemaStmt",
-  "CreateSeqStmt",
-  "CreateStatsStmt",
-  "CreateStmt",
-  "CreateTableAsStmt",
-  "CreateTrigStmt",
-  "DeleteStmt",
-  "DropStmt",
-  "GrantStmt",
-  "IndexStmt",
-  "InsertStmt",
-  "MergeStmt",
-  "RefreshMatViewStmt",
-  "RenameStmt",
-  "RuleStmt",
-  "SelectStmt",
-  "TruncateStmt",
-  "UpdateStmt",
-  "ViewStmt"
-])
+const transactional = new Set(
+  `AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterFunctionStmt AlterObjectSchemaStmt AlterOwnerStmt
+  AlterPolicyStmt AlterSeqStmt AlterTableStmt CommentStmt CompositeTypeStmt CreateDomainStmt CreateEnumStmt
+  CreateFunctionStmt CreatePolicyStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt
+  CreateTrigStmt DeleteStmt DropStmt GrantStmt IndexStmt InsertStmt MergeStmt RefreshMatViewStmt RenameStmt RuleStmt
+  SelectStmt TruncateStmt UpdateStmt ViewStmt`.split(/\s+/)
+)
 
 /** Classifies a statement by its parse tree. */
 export const classOf = ({ kind, node }: ParseTree): StatementClass => {

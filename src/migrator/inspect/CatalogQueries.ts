@@ -157,25 +157,12 @@ const settings = described(
 )
 
 /** Kinds that migrations seldom create: only their existence is compared. */
-const others = [
-  "pg_am",
-  "pg_cast",
-  "pg_collation",
-  "pg_conversion",
-  "pg_foreign_data_wrapper",
-  "pg_foreign_server",
-  "pg_language",
-  "pg_opclass",
-  "pg_operator",
-  "pg_opfamily",
-  "pg_publication",
-  "pg_transform",
-  "pg_ts_config",
-  "pg_ts_dict",
-  "pg_ts_parser",
-  "pg_ts_template",
-  "pg_user_mapping"
-].map((catalog) =>
+const otherCatalogs =
+  `pg_am pg_cast pg_collation pg_conversion pg_foreign_data_wrapper pg_foreign_server pg_language pg_opclass
+  pg_operator pg_opfamily pg_publication pg_transform pg_ts_config pg_ts_dict pg_ts_parser pg_ts_template
+  pg_user_mapping`.split(/\s+/)
+
+const others = otherCatalogs.map((catalog) =>
   described(
     "i.type || ' ' || i.identity",
     "''",

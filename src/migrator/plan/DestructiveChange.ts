@@ -31,45 +31,13 @@ export type DestructiveChange = Data.TaggedEnum<{
 export const DestructiveChange = Data.taggedEnum<DestructiveChange>()
 
 /** Statements that destroy no rows in any form. Functions that they call are checked separately. */
-const harmless = new Set([
-  "AlterDefaultPrivilegesStmt",
-  "AlterDomainStmt",
-  "AlterEnumStmt",
-  "AlterFunctionStmt",
-  "AlterObjectSchemaStmt",
-  "AlterOwnerStmt",
-  "AlterPolicyStmt",
-  "AlterSeqStmt",
-  "CommentStmt",
-  "CompositeTypeStmt",
-  "CreateDomainStmt",
-  "CreateEnumStmt",
-  "CreateExtensionStmt",
-  "CreateFunctionStmt",
-  "CreatePolicyStmt",
-  "CreateSchemaStmt",
-  "CreateSeqStmt",
-  "CreateStatsStmt",
-  "CreateStmt",
-  "CreateTableAsStmt",
-  "CreateTrigStmt",
-  "DeleteStmt",
-  "GrantStmt",
-  "IndexStmt",
-  "InsertStmt",
-  "LockStmt",
-  "MergeStmt",
-  "RefreshMatViewStmt",
-  "ReindexStmt",
-  "RenameStmt",
-  "RuleStmt",
-  "SelectStmt",
-  "UpdateStmt",
-  "VacuumStmt",
-  "VariableSetStmt",
-  "VariableShowStmt",
-  "ViewStmt"
-])
+const harmless = new Set(
+  `AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterFunctionStmt AlterObjectSchemaStmt AlterOwnerStmt
+  AlterPolicyStmt AlterSeqStmt CommentStmt CompositeTypeStmt CreateDomainStmt CreateEnumStmt CreateExtensionStmt
+  CreateFunctionStmt CreatePolicyStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt
+  CreateTrigStmt DeleteStmt GrantStmt IndexStmt InsertStmt LockStmt MergeStmt RefreshMatViewStmt ReindexStmt RenameStmt
+  RuleStmt SelectStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt`.split(/\s+/)
+)
 
 /** Statements whose function calls are part of a definition and do not run. */
 const definitions = new Set(["CreateFunctionStmt", "CreatePolicyStmt", "CreateStmt", "RuleStmt", "ViewStmt"])

@@ -7,7 +7,12 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
-import { interruptedStatement, invalidIndexesLeftBy, isKnownFromCatalog } from "../apply/InvalidIndexes.ts"
+import {
+  interruptedStatement,
+  invalidIndexesLeftBy,
+  isKnownFromCatalog,
+  runningSection
+} from "../apply/InvalidIndexes.ts"
 import { lockSchema } from "../apply/LockedSchema.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
@@ -17,7 +22,6 @@ import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import type { MigratedService } from "../files/MigrationFiles.ts"
 import { quotedName, shownName } from "../files/ParseTree.ts"
 import type { Revision } from "../files/Revision.ts"
-import { parseStoredDown } from "../files/RevisionFile.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
 import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
@@ -81,11 +85,7 @@ const endOf = ({ revision, state }: HistoryEntry): Target =>
 /** The number of the first statement of an SQL revision that ran and has changed since; null if none did, or if it is unreadable. */
 const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): Effect.Effect<number | null> =>
   Effect.gen(function* () {
-    if (entry.kind === "ts") return null
-    const section =
-      entry.state === "applying"
-        ? Option.map(file, ({ up }) => up)
-        : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+    const section = runningSection(entry, file)
     if (Option.isNone(section)) return null
     const statements = yield* Effect.option(splitStatements(section.value))
     return Option.isNone(statements)

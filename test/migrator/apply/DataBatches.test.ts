@@ -67,7 +67,7 @@ describe("batches of a data revision", () => {
       const other = yield* set(`${batched(byKey)}// edited\n`)
       const edited = yield* Effect.flip(migrateRouter(url, other))
       expect(edited).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
-      expect(edited.message).toContain("was edited since")
+      expect(edited.message).toContain("was edited after the revision began")
       // An edit can be accepted half-way; here it is accepted and then taken back.
       const accept = repair(router, Repair.AcceptChecksum({ number: 2, slug: null, reason: "a test" }))
       yield* accept.pipe(onRouter(url, other))

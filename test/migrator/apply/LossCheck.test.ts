@@ -100,7 +100,7 @@ describe("a downgrade that destroys rows", () => {
       yield* ask(url, "insert into router.new values (1)")
       const refusal = yield* Effect.flip(migrateRouter(url, migrations, base))
       expect(refusal).toMatchObject({ _tag: "DataLossRefused", losses: [{ table: "router.old", rows: null }] })
-      expect(refusal.message).toContain("makes or renames it")
+      expect(refusal.message).toContain("creates or renames it")
     })
   )
 

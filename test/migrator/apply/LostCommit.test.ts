@@ -30,7 +30,7 @@ describe("a COMMIT whose reply is lost", () => {
           yield* Effect.yieldNow()
           const failure = yield* Effect.flip(migrateRouter(proxy.url, migrations))
           expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1, location: { statement: "commit" } })
-          expect(failure.message).toContain("The connection broke at COMMIT, so only schema_history can tell")
+          expect(failure.message).toContain("The connection broke at COMMIT, so only schema_history shows")
           expect(failure.message).not.toContain("rolled back")
           expect(yield* tablesOf(url, "router")).toEqual(tables)
           const next = yield* migrateRouter(url, migrations)

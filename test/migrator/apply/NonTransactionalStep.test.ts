@@ -185,7 +185,7 @@ describe("a revision without a transaction", () => {
       expect(yield* ask(url, index)).toEqual([{ indisvalid: false }])
       const refusal = yield* Effect.flip(migrateRouter(url, migrations))
       expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7, stepsDone: 0 })
-      expect(refusal.message).toContain("index router.a_id is there, but invalid")
+      expect(refusal.message).toContain("left index router.a_id invalid")
     })
   )
 })
