@@ -94,7 +94,7 @@ describe("a pooler in transaction mode", () => {
             Effect.scoped
           )
           expect(refusal).toMatchObject({ _tag: "SessionShared", exitCode: 6 })
-          expect(refusal.message).toContain("A pooler stands between")
+          expect(refusal.message).toContain("is a pooler, not PostgreSQL itself")
           expect(refusal.message).toContain("ROUTER_MIGRATION_DATABASE_URL at PostgreSQL itself")
           expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
           expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")
