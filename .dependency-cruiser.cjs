@@ -40,7 +40,7 @@ module.exports = {
       comment: "The rooms between platform and the services do not need each other.",
       severity: "error",
       from: { path: "^src/(embedded-postgres|clients|migrator|audit)/" },
-      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|$1)/|^src/(gatekeeper|guardian|router)/Api[.]ts$" }
+      to: { path: "^src/", pathNot: "^src/(domain|contracts|platform|$1)/" }
     },
     {
       name: "services-are-independent",
@@ -80,6 +80,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/" },
       to: { path: "^(test|scripts)/" }
+    },
+    {
+      name: "test-imports-no-script",
+      comment: "Scripts measure the program with the tests' libraries; a test needs no script.",
+      severity: "error",
+      from: { path: "^test/" },
+      to: { path: "^scripts/" }
     },
     {
       name: "no-circle",

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -19,7 +18,9 @@ import { unambiguous } from "../platform/cli/Flags.ts"
 import { groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
+import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
+import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import { routerSchema } from "../router/RouterSchema.ts"
 import { dotEnv } from "./DotEnv.ts"
@@ -28,11 +29,9 @@ import type { ProgramLocation } from "./ProgramLocation.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 
-const place: ProgramLocation = {
-  directory: process.cwd(),
-  runner: fileURLToPath(new URL("../../node_modules/.bin/tsx", import.meta.url)),
-  program: fileURLToPath(new URL("../main.ts", import.meta.url))
-}
+const [runner, program] = startWords
+
+const place: ProgramLocation = { directory: process.cwd(), runner, program }
 
 const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),
@@ -63,7 +62,8 @@ const certificateDatabase = storage(["gatekeeper", "guardian"], { join: true })
 const commandTrail = Layer.unwrapEffect(
   Effect.map(
     Effect.promise(() => import("../gatekeeper/Gatekeeper.ts")),
-    ({ trail }) => trail(() => Effect.void)
+    // The exit code of a command does not depend on its trail, so it has a report of its own.
+    ({ trail }) => Layer.provide(trail, ShutdownReport.layer)
   )
 )
 
@@ -99,11 +99,8 @@ export const commandLine = (ending: ExitStatus, words: ReadonlyArray<string>) =>
   const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    const onUnwritten = (count: number) =>
-      Effect.sync(() => {
-        ending.unwritten = count
-      })
-    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending), onUnwritten)).pipe(
+    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending))).pipe(
+      Effect.provideService(ShutdownReport, ending.report),
       Effect.provide(settings)
     )
   }).pipe(

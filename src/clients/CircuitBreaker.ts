@@ -1,48 +1,64 @@
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import { monotonicMillis } from "../platform/os/MonotonicClock.ts"
 
-/** When a peer is not asked for a while, and when it is tried again. */
+/** When a breaker opens, for how long, and how it finds out that calls succeed again. */
 export interface BreakerOptions {
   /** Failures in a row that open it. */
   readonly consecutive: number
-  /** So many failures among the last `window` calls open it too: a peer that answers now and then is no peer either. */
-  readonly failures: number
-  /** At most 30. */
-  readonly window: number
-  readonly openMillis: number
+  /** Opens it also at `failures` among the last `size` calls, for a server that answers now and then. `size` is at most 30. */
+  readonly window?: { readonly failures: number; readonly size: number }
+  readonly firstPauseMillis: number
+  /** Each opening since the last complete answer doubles the pause, up to this. */
+  readonly longestPauseMillis: number
+  /** After this time without an outcome, another call becomes the probe. By default the first probe is waited for. */
+  readonly probeMillis?: number
 }
 
 /**
  * - `Closed`: every call goes out. `recent` has a bit for each of the last calls, 1 for a failure, the newest lowest.
  * - `Open`: no call goes out before `until`.
- * - `HalfOpen`: one call is out to see whether the peer is back; nobody else goes.
+ * - `HalfOpen`: one call, the probe, is out; before `until` no other goes out.
  *
- * `epoch` counts the changes between them: what became of a call that was let out before the last change says nothing about now.
+ * Times are milliseconds of one clock. `openings` counts those since the last complete answer. `epoch` counts the changes of
+ * state, except where a probe's stream begins: the outcome of a call from an earlier epoch says nothing about now.
  */
-export type Breaker = Data.TaggedEnum<{
-  Closed: { readonly epoch: number; readonly consecutive: number; readonly recent: number }
-  Open: { readonly epoch: number; readonly until: number }
-  HalfOpen: { readonly epoch: number }
+export type BreakerState = Data.TaggedEnum<{
+  Closed: { readonly epoch: number; readonly consecutive: number; readonly recent: number; readonly openings: number }
+  Open: { readonly epoch: number; readonly until: number; readonly openings: number }
+  HalfOpen: { readonly epoch: number; readonly until: number; readonly openings: number }
 }>
+export const { Closed, HalfOpen, Open } = Data.taggedEnum<BreakerState>()
 
-export const { Closed, HalfOpen, Open } = Data.taggedEnum<Breaker>()
+export const initial: BreakerState = Closed({ epoch: 0, consecutive: 0, recent: 0, openings: 0 })
 
-export const initial: Breaker = Closed({ epoch: 0, consecutive: 0, recent: 0 })
+/**
+ * What became of a call.
+ *
+ * - `began`: its stream has begun. The stream may still fail, so this forgives no failure, but a probe has succeeded.
+ * - `answered`: its answer is complete.
+ * - `abandoned`: the caller left before an answer or a failure.
+ */
+export type Outcome = "began" | "answered" | "failed" | "abandoned"
 
-/** `abandoned`: the caller left before the peer could answer. */
-export type Outcome = "answered" | "failed" | "abandoned"
+export type Admission =
+  | { readonly admitted: true; readonly next: BreakerState }
+  | { readonly admitted: false; readonly next: BreakerState; readonly retryAfterMillis: number }
 
-/** Whether a call may go out at `now` (milliseconds), and the state after it did. */
-export const admit = (breaker: Breaker, now: number): { readonly admitted: boolean; readonly next: Breaker } => {
-  switch (breaker._tag) {
-    case "Closed":
-      return { admitted: true, next: breaker }
-    case "Open":
-      return now < breaker.until
-        ? { admitted: false, next: breaker }
-        : { admitted: true, next: HalfOpen({ epoch: breaker.epoch + 1 }) }
-    case "HalfOpen":
-      return { admitted: false, next: breaker }
+/** How long callers are asked to wait while a probe is out. */
+const probeRetryMillis = 1_000
+
+/** Decides whether a call may go out at `now`; `next` is the state after that. */
+export const admit = (options: BreakerOptions, state: BreakerState, now: number): Admission => {
+  if (state._tag === "Closed") return { admitted: true, next: state }
+  if (now < state.until) {
+    const retryAfterMillis = state._tag === "Open" ? state.until - now : probeRetryMillis
+    return { admitted: false, next: state, retryAfterMillis }
   }
+  const epoch = state._tag === "Open" ? state.epoch + 1 : state.epoch
+  const until = now + (options.probeMillis ?? Number.POSITIVE_INFINITY)
+  return { admitted: true, next: HalfOpen({ epoch, until, openings: state.openings }) }
 }
 
 const countOnes = (bits: number): number => {
@@ -51,26 +67,90 @@ const countOnes = (bits: number): number => {
   return count
 }
 
-/** The state after a call, which was let out in `epoch`, came back at `now`. */
+/** The state after a call of `epoch` ended at `now`. */
 export const settle = (
-  breaker: Breaker,
+  options: BreakerOptions,
+  state: BreakerState,
   epoch: number,
   outcome: Outcome,
-  now: number,
-  options: BreakerOptions
-): Breaker => {
-  if (breaker.epoch !== epoch || breaker._tag === "Open") return breaker
-  const open = (until: number) => Open({ epoch: epoch + 1, until })
-  if (breaker._tag === "HalfOpen") {
-    if (outcome === "answered") return Closed({ epoch: epoch + 1, consecutive: 0, recent: 0 })
-    // A probe that nobody waited for says nothing: the next call is the probe.
-    return open(outcome === "abandoned" ? now : now + options.openMillis)
+  now: number
+): BreakerState => {
+  if (state.epoch !== epoch || state._tag === "Open") return state
+  const { openings } = state
+  const open = () => {
+    const pause = Math.min(options.firstPauseMillis * 2 ** openings, options.longestPauseMillis)
+    return Open({ epoch: epoch + 1, until: now + pause, openings: openings + 1 })
   }
-  if (outcome === "abandoned") return breaker
-  const failed = outcome === "failed"
-  const consecutive = failed ? breaker.consecutive + 1 : 0
-  const recent = ((breaker.recent << 1) | (failed ? 1 : 0)) & (2 ** options.window - 1)
-  return consecutive >= options.consecutive || countOnes(recent) >= options.failures
-    ? open(now + options.openMillis)
-    : Closed({ epoch, consecutive, recent })
+  if (state._tag === "HalfOpen") {
+    switch (outcome) {
+      case "answered":
+        return Closed({ epoch: epoch + 1, consecutive: 0, recent: 0, openings: 0 })
+      case "began":
+        // The epoch stays: the end of this same stream is still to be reported.
+        return Closed({ epoch, consecutive: options.consecutive - 1, recent: 0, openings })
+      case "abandoned":
+        // The next call is the probe.
+        return Open({ epoch: epoch + 1, until: now, openings })
+      case "failed":
+        return open()
+    }
+  }
+  if (outcome === "began" || outcome === "abandoned") return state
+  const failure = outcome === "failed" ? 1 : 0
+  const { window } = options
+  const recent = window === undefined ? 0 : ((state.recent << 1) | failure) & (2 ** window.size - 1)
+  const consecutive = failure === 1 ? state.consecutive + 1 : 0
+  if (consecutive >= options.consecutive || (window !== undefined && countOnes(recent) >= window.failures))
+    return open()
+  return Closed({ epoch, consecutive, recent, openings: failure === 1 ? openings : 0 })
 }
+
+/** A call may not go out now. */
+export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{ readonly retryAfterMillis: number }> {}
+
+const rejection = ({ retryAfterMillis }: { readonly retryAfterMillis: number }) => new CircuitOpen({ retryAfterMillis })
+
+/** What an outcome changed. `pauseMillis`: how long the breaker is open from now. */
+export interface Transition {
+  readonly from: BreakerState["_tag"]
+  readonly to: BreakerState["_tag"]
+  readonly pauseMillis: number
+}
+
+export interface CircuitBreaker {
+  /** Lets a call out. The caller must report its outcome, interrupted or not: until then a probe blocks other calls. */
+  readonly enter: Effect.Effect<(outcome: Outcome) => Effect.Effect<Transition>, CircuitOpen>
+  /** Fails where `enter` would, without letting a call out. */
+  readonly check: Effect.Effect<void, CircuitOpen>
+}
+
+export const make = (options: BreakerOptions): Effect.Effect<CircuitBreaker> =>
+  Effect.map(Ref.make<BreakerState>(initial), (ref): CircuitBreaker => {
+    const settleIn = (epoch: number) => (outcome: Outcome) =>
+      Effect.flatMap(monotonicMillis, (now) =>
+        Ref.modify(ref, (before) => {
+          const after = settle(options, before, epoch, outcome, now)
+          const pauseMillis = after._tag === "Open" ? after.until - now : 0
+          return [{ from: before._tag, to: after._tag, pauseMillis }, after]
+        })
+      )
+    return {
+      enter: Effect.flatMap(monotonicMillis, (now) =>
+        Effect.flatten(
+          Ref.modify(ref, (before) => {
+            const admission = admit(options, before, now)
+            return [
+              admission.admitted ? Effect.succeed(settleIn(admission.next.epoch)) : rejection(admission),
+              admission.next
+            ]
+          })
+        )
+      ),
+      check: Effect.flatMap(monotonicMillis, (now) =>
+        Effect.flatMap(Ref.get(ref), (state) => {
+          const admission = admit(options, state, now)
+          return admission.admitted ? Effect.void : rejection(admission)
+        })
+      )
+    }
+  })

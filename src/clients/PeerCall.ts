@@ -9,14 +9,18 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { monotonicMillis } from "../platform/os/MonotonicClock.ts"
-import { admit, type Breaker, type BreakerOptions, initial, type Outcome, settle } from "./CircuitBreaker.ts"
+import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
-/** What a derived client fails with, beside what its contract declares. */
+/** The errors of a derived client beside those that its contract declares. */
 export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
 
-const breakerOptions: BreakerOptions = { consecutive: 5, failures: 10, window: 20, openMillis: 1_000 }
+const breakerOptions: CircuitBreaker.BreakerOptions = {
+  consecutive: 5,
+  window: { failures: 10, size: 20 },
+  firstPauseMillis: 1_000,
+  longestPauseMillis: 1_000
+}
 
 const pauseBeforeRetry = Duration.millis(50)
 
@@ -25,14 +29,14 @@ const causeCode = (failure: CallFailure): string | undefined => {
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
 }
 
-/** Nobody listened, so nothing was asked: the one failure after which asking again cannot ask twice. */
+/** The connection was refused, so the peer has seen nothing: the one failure after which a retry cannot act twice. */
 const wasRefused = (failure: unknown): boolean =>
   Predicate.isTagged(failure, "RequestError") &&
   Predicate.hasProperty(failure, "cause") &&
   Predicate.hasProperty(failure.cause, "code") &&
   failure.cause.code === "ECONNREFUSED"
 
-/** What a failure is to whoever asked, where it is no answer of the peer's contract. */
+/** The error of a call whose answer is not one of the peer's contract. */
 export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
   new PeerUnavailable({
     peer,
@@ -40,7 +44,7 @@ export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavai
     ...(failure._tag === "ResponseError" ? { status: failure.response.status } : {})
   })
 
-/** For people who look for the reason of a refusal; says nothing of what was asked or answered. */
+/** For people who look for the reason of a refusal; it quotes nothing of the request or the answer. */
 const reasonOf = (failure: CallFailure): string => {
   switch (failure._tag) {
     case "ParseError":
@@ -59,11 +63,11 @@ const reasonOf = (failure: CallFailure): string => {
 }
 
 /**
- * What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. Nor does a
- * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
- * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
+ * The outcome of a call for the breaker. A refusal is an answer. An interrupted call says nothing about the peer. A 4xx is an
+ * answer too: else one caller with headers that are too long could open the breaker for all. But 408 and 429 come from a proxy
+ * whose peer is late or overloaded, so they are failures.
  */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
   if (Exit.isSuccess(exit)) return "answered"
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
@@ -74,54 +78,47 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
 }
 
 /**
- * How one peer is asked: within `PEER_TIMEOUT`, once more where nobody listened, and not at all for a while after it failed
- * again and again. Whatever is no answer of its contract is `PeerUnavailable`, and so a refusal.
+ * Makes the function that calls one peer: within `PEER_TIMEOUT`, with one retry where the connection was refused, and not at all
+ * while the circuit breaker is open. An answer that is not of the peer's contract is `PeerUnavailable`, and so a refusal.
  */
 export const make = (peer: ServiceName) =>
   Effect.gen(function* () {
     const { peerTimeout } = yield* Settings
-    let breaker: Breaker = initial
+    const breaker = yield* CircuitBreaker.make(breakerOptions)
 
-    const changed = (before: Breaker, now: Breaker, exit: Exit.Exit<unknown, unknown>) => {
-      if (before._tag === "Closed" && now._tag === "Open") {
+    const logTransition = ({ from, to }: CircuitBreaker.Transition, exit: Exit.Exit<unknown, unknown>) => {
+      if (from === "Closed" && to === "Open") {
         const why = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
         const reason = why instanceof PeerUnavailable ? why.reason : "it failed"
         return Effect.logWarning(`${titleOf(peer)} is not asked for a moment: ${reason}`)
       }
-      return before._tag === "HalfOpen" && now._tag === "Closed"
-        ? Effect.logInfo(`${titleOf(peer)} answers again.`)
-        : Effect.void
+      return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
     }
 
-    /** `meaning` says of a failure whether it is an answer of the peer or that there is none. */
+    /** `toDomainError` tells an error that the peer answered from a call without a usable answer. */
     return <A, E, F, R>(
       effect: Effect.Effect<A, E, R>,
-      meaning: (failure: E) => F | PeerUnavailable
+      toDomainError: (failure: E) => F | PeerUnavailable
     ): Effect.Effect<A, F | PeerUnavailable, R> =>
-      // A probe whose caller left between being let out and being watched would stay out for ever.
+      // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(monotonicMillis, (start) => {
-          const { admitted, next } = admit(breaker, start)
-          breaker = next
-          if (!admitted) return Effect.fail(new PeerUnavailable({ peer, reason: "it failed a moment ago" }))
-          const { epoch } = next
-          return effect.pipe(
-            Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
-            Effect.mapError(meaning),
-            Effect.timeoutFail({
-              duration: peerTimeout,
-              onTimeout: () =>
-                new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
-            }),
-            restore,
-            Effect.onExit((exit) =>
-              Effect.flatMap(monotonicMillis, (now) => {
-                const before = breaker
-                breaker = settle(breaker, epoch, outcomeOf(exit), now, breakerOptions)
-                return changed(before, breaker, exit)
-              })
+        breaker.enter.pipe(
+          Effect.mapError(() => new PeerUnavailable({ peer, reason: "it failed a moment ago" })),
+          Effect.flatMap((settle) =>
+            effect.pipe(
+              Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
+              Effect.mapError(toDomainError),
+              Effect.timeoutFail({
+                duration: peerTimeout,
+                onTimeout: () =>
+                  new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
+              }),
+              restore,
+              Effect.onExit((exit) =>
+                Effect.flatMap(settle(outcomeOf(exit)), (transition) => logTransition(transition, exit))
+              )
             )
           )
-        })
+        )
       )
   })

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { defaultAction, maximumLength } from "../contracts/gatekeeper/AccessSchemas.ts"
 import { isDeeperThan } from "../platform/http/Depth.ts"
 
 /** What a ghost asks to be allowed. */
@@ -31,11 +32,6 @@ export class InvalidAccessRequest extends Schema.TaggedError<InvalidAccessReques
 }
 
 export const nothingClaimed: Claimed = { action: null, resource: null, metadata: {} }
-
-export const defaultAction = "inference"
-
-/** Characters: the widths of the trail's columns, so that what was decided is what is recorded. */
-export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as const
 
 /** Levels of objects and arrays, `metadata` itself counted. */
 export const maximumMetadataDepth = 32

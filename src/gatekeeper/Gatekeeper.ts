@@ -1,21 +1,20 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import { auditLogOptions } from "../audit/AuditLogOptions.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
+import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import type { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
-import { GatekeeperApi } from "./Api.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { handlers } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
@@ -51,16 +50,14 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
     const report = yield* makeReport(version)
-    return serve("gatekeeper", routesOf(GatekeeperApi), version.expected).pipe(Layer.provide(handlers(report)))
+    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(handlers(report)))
   })
 )
 
 /** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
-export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
-    Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-    Layer.provide(gatekeeperSchema.layer)
-  )
+export const trail = Layer.unwrapEffect(
+  Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings)))
+).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(gatekeeperSchema.layer))
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail

@@ -2,10 +2,10 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
-import { errorResponse } from "../platform/http/ErrorBody.ts"
+import { statusOf } from "../contracts/ErrorCodes.ts"
+import { errorResponse } from "../platform/http/ErrorResponse.ts"
 import { requestId } from "../platform/http/RequestId.ts"
 import type { Allowed, Outcome } from "./AccessControl.ts"
-import { statusOf } from "./Api.ts"
 
 /** RFC 6750, section 3: a request without credentials gets no error code. */
 const challenge = (outcome: Outcome & { readonly _tag: "Unauthenticated" }): string =>
@@ -26,7 +26,7 @@ export const refusalResponse = (
   switch (outcome._tag) {
     case "Denied":
       return errorResponse({
-        status: statusOf.access_denied,
+        status: statusOf("access_denied"),
         code: "access_denied",
         message: `${outcome.ghostId} may not do this: ${outcome.decision.reason}`,
         detail: "Access denied by policy",
@@ -36,7 +36,7 @@ export const refusalResponse = (
       })
     case "KeysUnavailable":
       return errorResponse({
-        status: statusOf.keys_unavailable,
+        status: statusOf("keys_unavailable"),
         code: "keys_unavailable",
         message: outcome.cause.message,
         requestId: id,
@@ -45,7 +45,7 @@ export const refusalResponse = (
       })
     case "Unauthenticated":
       return errorResponse({
-        status: statusOf.unauthenticated,
+        status: statusOf("unauthenticated"),
         code: "unauthenticated",
         message: outcome.cause.reason,
         detail: outcome.cause.problem === "missing" ? "Missing Authorization header" : "Invalid or expired token",
@@ -56,8 +56,8 @@ export const refusalResponse = (
     case "Invalid":
       return errorResponse({
         ...(isTooLarge
-          ? { status: statusOf.body_too_large, code: "body_too_large" }
-          : { status: statusOf.invalid_request, code: "invalid_request" }),
+          ? { status: statusOf("body_too_large"), code: "body_too_large" }
+          : { status: statusOf("invalid_request"), code: "invalid_request" }),
         message: outcome.message,
         requestId: id,
         auditId
@@ -68,7 +68,7 @@ export const refusalResponse = (
 /** No decision without a record. */
 export const auditUnavailable = (error: AuditUnavailable, id: string) =>
   errorResponse({
-    status: statusOf.audit_unavailable,
+    status: statusOf("audit_unavailable"),
     code: "audit_unavailable",
     message: error.message,
     requestId: id,
@@ -82,7 +82,7 @@ export const trailUnreachable = (
   id: string
 ): HttpServerResponse.HttpServerResponse =>
   errorResponse({
-    status: statusOf.trail_unreachable,
+    status: statusOf("trail_unreachable"),
     code: "trail_unreachable",
     message,
     requestId: id,

@@ -1,12 +1,12 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
-import { RouterApi } from "./Api.ts"
 import { makeChat } from "./chat/ChatHttp.ts"
 import { makeHistory } from "./history/HistoryHttp.ts"
+import { makeModels } from "./ModelsHttp.ts"
 import type { Catalog } from "./models/Catalog.ts"
-import { makeModels } from "./models/ModelsHttp.ts"
 
 /** The handlers of the router's contract. `report` is what `/health` and `/readyz` tell. */
 export const handlers = (report: Effect.Effect<HealthReport>, catalog: Catalog, storeContent: boolean) => {

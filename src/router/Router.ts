@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
+import { RouterApi } from "../contracts/router/RouterApi.ts"
+import { openAiFields } from "../contracts/router/RouterErrors.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { openAiFields, RouterApi } from "./Api.ts"
-import { Farewell } from "./chat/Farewell.ts"
+import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
 import { handlers } from "./Http.ts"
 import { History } from "./history/History.ts"
@@ -33,7 +33,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         audit: auditView(audit)
       }))
       const answers = handlers(report, catalog, storeContent)
-      return serve("router", routesOf(RouterApi), version.expected, openAiFields).pipe(Layer.provide(answers))
+      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide(answers))
     })
   )
 
@@ -49,7 +49,7 @@ export const layer = Layer.unwrapEffect(
     const { router, shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
-    const rooms = Layer.mergeAll(Farewell.layer(router.storeContent), Route.layer).pipe(
+    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(router.storeContent), Route.layer).pipe(
       // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
       Layer.provideMerge(InFlight.layer(endWithin)),
       Layer.provideMerge(Providers.layer(catalog)),

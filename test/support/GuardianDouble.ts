@@ -26,7 +26,7 @@ const refusal = (code: string, requestId: string | undefined) => ({
 
 const in15Minutes = () => new Date(Date.now() + 15 * 60_000).toISOString()
 
-/** A real server that speaks the guardian's contract for work (`guardian/Api.ts`), and says what a test tells it to. */
+/** A real server that speaks the guardian's contract for work (`contracts/guardian/GuardianApi.ts`), and says what a test tells it to. */
 export const guardianDouble = Effect.acquireRelease(
   Effect.async<GuardianDouble & { readonly server: Http.Server }>((resume) => {
     const calls: Array<GuardianCall> = []

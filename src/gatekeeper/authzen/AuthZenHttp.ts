@@ -2,11 +2,11 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { errorResponse } from "../../platform/http/ErrorBody.ts"
+import { statusOf } from "../../contracts/ErrorCodes.ts"
+import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import type { AccessControl, Outcome } from "../AccessControl.ts"
-import { statusOf } from "../Api.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
 import { asking, type Judged, judge } from "./AuthZenJudgement.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
@@ -36,11 +36,11 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
   )
 
 const badRequest = (message: string, id: string, auditId: string) =>
-  errorResponse({ status: statusOf.bad_request, code: "bad_request", message, requestId: id, auditId })
+  errorResponse({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
 
 const evaluated = (outcome: Judged) => {
   if (outcome._tag === "Invalid") {
-    const error = { status: statusOf.bad_request, message: outcome.message }
+    const error = { status: statusOf("bad_request"), message: outcome.message }
     return { decision: false, context: { audit_id: outcome.auditId, error } }
   }
   const { auditId, decision, policyVersion } = outcome

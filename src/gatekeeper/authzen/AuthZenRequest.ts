@@ -1,9 +1,9 @@
 import * as Either from "effect/Either"
+import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
 import { isDeeperThan } from "../../platform/http/Depth.ts"
 import { type AccessRequest, type Claimed, maximumMetadataDepth, textProblem } from "../AccessRequest.ts"
 import { anonymousGhost } from "../tokens/Anonymous.ts"
 import { resourcePath } from "./AuthZenResource.ts"
-import { type EvaluationsSemantic, evaluationsSemantics } from "./AuthZenSchemas.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 

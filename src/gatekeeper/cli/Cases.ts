@@ -1,8 +1,8 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { textProblem } from "../AccessRequest.ts"
-import { FileProblem, problemLines } from "../policy/FileProblem.ts"
 import type { Question } from "../policy/Policy.ts"
 import { readYaml, type YamlReading } from "../policy/YamlReading.ts"
 

@@ -2,9 +2,9 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { accessPolicyPath } from "../../platform/config/GatekeeperSettings.ts"
-import { FileProblem, problemLines } from "../policy/FileProblem.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"
 
 /** A command's PolicyRefused, with its exit code: no server is refused its start here. */

@@ -4,12 +4,16 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { encodeCanonical } from "../../audit/encoding/CanonicalJson.ts"
 import type { IngestEvent } from "../../audit/ingest/IngestEvent.ts"
+import {
+  maximumClientIdLength,
+  maximumIngestEventBytes,
+  maximumIngestEvents
+} from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 import { isDeeperThan } from "../../platform/http/Depth.ts"
 import type { Steps } from "../../platform/os/EventLoop.ts"
 import { maximumMetadataDepth } from "../AccessRequest.ts"
 import { readTime } from "../trail/EventsQuery.ts"
-import { maximumClientIdLength, maximumIngestEventBytes, maximumIngestEvents } from "./IngestContract.ts"
 
 /** An event that cannot be recorded, with the key that it came under, as far as there is one. */
 export interface InvalidIngestEvent {

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { maximumOperationBytes } from "../../audit/remote/TrailProtocol.ts"
 import type { TrailService } from "../../audit/remote/TrailService.ts"
-import { errorResponse } from "../../platform/http/ErrorBody.ts"
+import { statusOf } from "../../contracts/ErrorCodes.ts"
+import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import type { AccessControl, Asked } from "../AccessControl.ts"
-import { statusOf } from "../Api.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
 import * as Leases from "./Leases.ts"
 
@@ -78,7 +78,7 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
     const ghostId = admitted.right
     const refuse = (code: "body_too_large" | "invalid_request" | "source_of_another", message: string) =>
       Effect.map(record(request, ghostId, code === "source_of_another" ? "DENIED" : "INVALID", message), (auditId) =>
-        errorResponse({ status: statusOf[code], code, message, requestId: id, auditId })
+        errorResponse({ status: statusOf(code), code, message, requestId: id, auditId })
       )
     const body = yield* Effect.either(readJson(request, maximumOperationBytes))
     if (Either.isLeft(body)) {

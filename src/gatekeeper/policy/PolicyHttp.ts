@@ -4,11 +4,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { identity } from "effect/Function"
-import { errorResponse } from "../../platform/http/ErrorBody.ts"
+import { statusOf } from "../../contracts/ErrorCodes.ts"
+import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { type AccessControl, type Asked, orWithdrawn } from "../AccessControl.ts"
-import { statusOf } from "../Api.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
 import { parseExplainRequest } from "./ExplainRequest.ts"
 import { type Considered, explain } from "./Explanation.ts"
@@ -59,7 +59,7 @@ export const reloadPolicy = (access: typeof AccessControl.Service, policies: typ
         Effect.map(policies.current, ({ policy }) => {
           const lines = problems.map(({ column, line, problem }) => `${line}:${column} ${problem}`)
           return errorResponse({
-            status: statusOf.policy_refused,
+            status: statusOf("policy_refused"),
             code: "policy_refused",
             message: `the policy file is refused, and policy ${policy.version} stays in force: ${lines.join("; ")}`,
             requestId: id,

@@ -1,6 +1,6 @@
 import { Composer, isMap, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser } from "yaml"
+import type { FileProblem } from "../../domain/FileProblem.ts"
 import { atOnce, type Steps } from "../../platform/os/EventLoop.ts"
-import type { FileProblem } from "./FileProblem.ts"
 
 /** Reads a YAML text piece by piece, and keeps what is wrong with it. Each reader answers something empty where it noted a problem. */
 export interface YamlReading {

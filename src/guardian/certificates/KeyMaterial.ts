@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } fr
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { calculateJwkThumbprint } from "jose"
-import type { PublicJwk } from "../Shapes.ts"
+import type { PublicJwk } from "../../contracts/guardian/GuardianSchemas.ts"
 
 export interface VerificationKey {
   /** The key's own thumbprint (RFC 7638), so that no two keys can share an id. */
@@ -11,8 +11,8 @@ export interface VerificationKey {
   readonly jwk: PublicJwk
 }
 
-/** Never holds a word of the text, which is secret. */
-export const unreadableKey = "it is no Ed25519 key in PEM or as a JWK"
+/** Quotes nothing of the text, which is secret. */
+export const unreadableKey = "it is not an Ed25519 key in PEM or as a JWK"
 
 const isObject = (value: unknown): value is JsonWebKey => typeof value === "object" && value !== null
 

@@ -1,5 +1,4 @@
 import { join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -10,13 +9,14 @@ import { refusal, wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { directoryOf, type MigratedService } from "../files/MigrationFiles.ts"
+import { programFolder } from "../../platform/config/ProgramLocation.ts"
+import { directoryOf, isOfBuild, type MigratedService } from "../files/MigrationFiles.ts"
 
 import { revisionName } from "../files/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../files/RevisionTemplate.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
-const modules = fileURLToPath(new URL("../files", import.meta.url))
+const modules = join(programFolder, "src/migrator/files")
 
 /** Counts by names alone, so that a file that is still being written does not block the next one. */
 const nextNumber = (names: ReadonlyArray<string>): number =>
@@ -32,6 +32,9 @@ const write = Effect.fn("Migrator.new")(function* (migrated: MigratedService, { 
   const fs = yield* FileSystem.FileSystem
   const service = migrated.name
   const directory = yield* directoryOf(migrated)
+  if (isOfBuild(directory)) {
+    return yield* refusal(`${service}: ${directory} belongs to a build; run pnpm migrate new in the sources`)
+  }
   const slug = slugOf(title)
   if (slug === null) return yield* wrongUsage(`${JSON.stringify(title)} has no letter or digit for a file name`)
   const failed = (error: Error) => refusal(`${service}: cannot create a revision in ${directory}: ${error.message}`)

@@ -1,9 +1,9 @@
-import { join, relative, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
+import { join, relative, resolve, sep } from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
+import { hasSources, programFolder } from "../../platform/config/ProgramLocation.ts"
 import { makeRevisionSet, type RevisionSet, RevisionSetInvalid, type SourceFile } from "./RevisionSet.ts"
 
 /** A service whose schema the migrator manages. */
@@ -14,11 +14,16 @@ export interface MigratedService<S extends ServiceName = ServiceName> {
   readonly directory: string
 }
 
+const shipped = join(programFolder, "migrations")
+
+/** True if a folder of revisions belongs to a build: what is written there is lost with the next build. */
+export const isOfBuild = (directory: string): boolean => !hasSources && directory.startsWith(`${shipped}${sep}`)
+
 /** The folder of all migrations: by default the one that ships with the program, whatever the working directory is. */
 export class MigrationsDirectory extends Context.Reference<MigrationsDirectory>()(
   "migrator/files/MigrationsDirectory",
   {
-    defaultValue: () => fileURLToPath(new URL("../../../migrations", import.meta.url))
+    defaultValue: () => shipped
   }
 ) {}
 

@@ -8,7 +8,7 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { knownEntries } from "../apply/LockedSchema.ts"
 import { openSession } from "../apply/Session.ts"
-import { directoryOf, loadRevisionSet, type MigratedService, shown } from "../files/MigrationFiles.ts"
+import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../files/Revision.ts"
 import { parseFileName } from "../files/RevisionFile.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
@@ -88,6 +88,10 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: Migr
   const directory = yield* directoryOf(migrated)
   const broken = (error: { readonly message: string }) =>
     new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  if (isOfBuild(directory)) {
+    const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
+    return yield* broken({ message })
+  }
   const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
   const session = yield* openSession(service)
   const snapshot = yield* makeMigrationHistory(service, session.connection, yield* MigratorOptions).read.pipe(

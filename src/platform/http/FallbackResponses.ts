@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorBody.ts"
+import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorResponse.ts"
 import { requestId } from "./RequestId.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 
@@ -44,8 +44,8 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
       : Effect.fail(error)
   )
 
-/** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
-export const answerStrays =
+/** Answers what no handler did: unknown paths and methods, and defects. A defect's cause is in the log only. */
+export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {

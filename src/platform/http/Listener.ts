@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { markCutOff, whyCutOff } from "./DisconnectReason.ts"
-import { type ErrorFields, errorText, noFields } from "./ErrorBody.ts"
+import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import {
   maximumHeaderBytes,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import { errorText } from "./ErrorBody.ts"
+import { errorText } from "./ErrorResponse.ts"
 
 /** Longer headers, the URL among them, are refused with 431; a token takes most of what is allowed. */
 export const maximumHeaderBytes = 32 * 1024

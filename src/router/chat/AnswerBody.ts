@@ -1,29 +1,29 @@
+import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { RouteRefused } from "../route/RouteRefused.ts"
 import { refusalBody } from "../route/RouteRefused.ts"
-import type { ChatPart, Usage } from "./ChatAnswer.ts"
 
 /** What is the same in the whole answer: the model is the one that answered, the id is the request's. */
-export interface Frame {
+export interface AnswerFrame {
   readonly requestId: string
   readonly model: string
   readonly createdSeconds: number
   readonly includeUsage: boolean
 }
 
-const common = ({ createdSeconds, model, requestId }: Frame) => ({
+const common = ({ createdSeconds, model, requestId }: AnswerFrame) => ({
   id: `chatcmpl-${requestId}`,
   created: createdSeconds,
   model
 })
 
-export const wholeBody = (frame: Frame, { choices, usage }: ChatPart) => ({
+export const wholeBody = (frame: AnswerFrame, { choices, usage }: ChatPart) => ({
   ...common(frame),
   object: "chat.completion",
   choices,
   ...(usage === undefined ? {} : { usage: usage.raw })
 })
 
-const chunkEvent = (frame: Frame, choices: ChatPart["choices"], usage: Usage["raw"] | null): string => {
+const chunkEvent = (frame: AnswerFrame, choices: ChatPart["choices"], usage: Usage["raw"] | null): string => {
   const body = {
     ...common(frame),
     object: "chat.completion.chunk",
@@ -34,14 +34,14 @@ const chunkEvent = (frame: Frame, choices: ChatPart["choices"], usage: Usage["ra
 }
 
 /** A piece as an event, without its usage; nothing where it has no choice. */
-export const pieceEvent = (frame: Frame, { choices }: ChatPart): string =>
+export const pieceEvent = (frame: AnswerFrame, { choices }: ChatPart): string =>
   choices.length === 0 ? "" : chunkEvent(frame, choices, null)
 
 /**
  * The usage, for those who asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra tells it beside the
  * last choice, and Gemini beside each: a client that adds them up would count double.
  */
-export const usageEvent = (frame: Frame, usage: Usage | undefined): string =>
+export const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
   usage === undefined || !frame.includeUsage ? "" : chunkEvent(frame, [], usage.raw)
 
 export const doneEvent = "data: [DONE]\n\n"

@@ -8,11 +8,13 @@ import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { cutOffOf } from "../../platform/http/DisconnectReason.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import { identify } from "../Caller.ts"
-import { beginCourse, type Course, hear } from "../Course.ts"
 import type { Catalog } from "../models/Catalog.ts"
+import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
+import { identifyCaller } from "../route/CallerIdentity.ts"
+import { appendOutput, type ChatRequestContext, makeChatRequestContext } from "../route/ChatRequestContext.ts"
 import { Route } from "../route/Route.ts"
+import { recordRouteEvent } from "../route/RouteAudit.ts"
 import {
   type RefusalFields,
   type RouteRefused,
@@ -21,11 +23,9 @@ import {
   refused
 } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
-import { tell } from "../Trail.ts"
 import { wholeBody } from "./AnswerBody.ts"
-import { maximumBodyBytes, parseChatRequest } from "./ChatRequest.ts"
-import { closeOver, closeUnread } from "./Closing.ts"
-import { Farewell } from "./Farewell.ts"
+import { ChatCompletionFinalizer } from "./ChatCompletionFinalizer.ts"
+import { disconnectEndedSession, disconnectSlowReader } from "./ClientDisconnect.ts"
 import { streamedAnswer } from "./StreamedAnswer.ts"
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
@@ -50,15 +50,15 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
   Effect.gen(function* () {
     const gatekeeper = yield* GatekeeperClient
     const trail = yield* AuditLog
-    const farewell = yield* Farewell
+    const finalizer = yield* ChatCompletionFinalizer
     const providers = yield* Providers
     const route = yield* Route
 
     /** Refuses what cannot be routed, once it is known who asked, and records it. */
-    const unroutable = (course: Course, model: string, fields: RefusalFields) =>
+    const unroutable = (context: ChatRequestContext, model: string, fields: RefusalFields) =>
       Effect.gen(function* () {
-        yield* identify(gatekeeper, trail, course, model)
-        const auditId = yield* tell(trail, course, {
+        yield* identifyCaller(gatekeeper, trail, context, model)
+        const auditId = yield* recordRouteEvent(trail, context, {
           action: "route",
           result: "INVALID",
           reason: fields.reason,
@@ -67,67 +67,72 @@ export const makeChat = (catalog: Catalog, storeContent: boolean) =>
         return yield* refused({ ...fields, auditId })
       })
 
-    const answer = Effect.fnUntraced(function* (course: Course, request: HttpServerRequest.HttpServerRequest) {
+    const answer = Effect.fnUntraced(function* (
+      context: ChatRequestContext,
+      request: HttpServerRequest.HttpServerRequest
+    ) {
       const body = yield* Effect.either(readJson(request, maximumBodyBytes))
       if (Either.isLeft(body)) {
         const code = body.left._tag === "RequestBodyTooLarge" ? "body_too_large" : "invalid_request"
-        return yield* unroutable(course, "", { code, reason: body.left.message })
+        return yield* unroutable(context, "", { code, reason: body.left.message })
       }
       const parsed = parseChatRequest(body.right)
       if (Either.isLeft(parsed)) {
         const { model, param, problem } = parsed.left
-        return yield* unroutable(course, model ?? "", { code: "invalid_request", param, reason: problem })
+        return yield* unroutable(context, model ?? "", { code: "invalid_request", param, reason: problem })
       }
       const chat = parsed.right
-      course.request = chat
+      context.request = chat
       const candidates = choose(catalog, chat)
       if (Either.isLeft(candidates)) {
-        return yield* unroutable(course, chat.model, refusalOfNoRoute(candidates.left))
+        return yield* unroutable(context, chat.model, refusalOfNoRoute(candidates.left))
       }
-      const routed = yield* route.open(course, chat, candidates.right)
+      const routed = yield* route.open(context, chat, candidates.right)
       const frame = {
-        requestId: course.requestId,
+        requestId: context.requestId,
         model: routed.shell.name,
-        createdSeconds: Math.floor(course.startedAtMillis / 1_000),
+        createdSeconds: Math.floor(context.startedAtMillis / 1_000),
         includeUsage: chat.includeUsage
       }
-      yield* Effect.forkScoped(closeUnread(course, request, providers.standing(routed.shell.provider).spec.timeouts))
-      yield* Effect.forkScoped(closeOver(course, request))
+      yield* Effect.forkScoped(
+        disconnectSlowReader(context, request, providers.get(routed.shell.provider).spec.timeouts)
+      )
+      yield* Effect.forkScoped(disconnectEndedSession(context, request))
       const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
       if (routed.answer._tag === "Streamed") {
-        return HttpServerResponse.stream(streamedAnswer(farewell, course, frame, routed.answer, storeContent), {
+        return HttpServerResponse.stream(streamedAnswer(finalizer, context, frame, routed.answer, storeContent), {
           contentType: "text/event-stream; charset=utf-8",
           headers
         })
       }
-      hear(course, routed.answer.part, storeContent)
-      yield* farewell.conclude(course, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
+      appendOutput(context, routed.answer.part, storeContent)
+      yield* finalizer.recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
       return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
     })
 
-    const refuse = (course: Course, refusal: RouteRefused) =>
+    const refuse = (context: ChatRequestContext, refusal: RouteRefused) =>
       Effect.sync(() => {
-        course.outcome = "refused"
-        return refusalResponse(refusal, course.requestId)
+        context.outcome = "refused"
+        return refusalResponse(refusal, context.requestId)
       })
 
     return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-      const course = beginCourse({
+      const context = makeChatRequestContext({
         requestId: requestId(request),
         authorization: request.headers["authorization"],
         startedAtMillis: yield* Clock.currentTimeMillis
       })
       // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
-      yield* Effect.acquireRelease(farewell.begin(course), () =>
+      yield* Effect.acquireRelease(finalizer.begin(context), () =>
         Effect.suspend(() => {
-          course.cut ??= cutOffOf(request)
-          return farewell.end(course)
+          context.cut ??= cutOffOf(request)
+          return finalizer.finalize(context)
         })
       )
-      return yield* answer(course, request).pipe(
-        Effect.catchTag("RouteRefused", (refusal) => refuse(course, refusal)),
+      return yield* answer(context, request).pipe(
+        Effect.catchTag("RouteRefused", (refusal) => refuse(context, refusal)),
         Effect.tapDefect(() =>
-          Effect.ignore(farewell.conclude(course, "failed", "the router failed; its log says why"))
+          Effect.ignore(finalizer.recordOutcome(context, "failed", "the router failed; its log says why"))
         )
       )
     })

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
  * Requests that are not over. A request's last work, telling the trail, the history and the guardian how it ended, comes after
  * its answer, when the port may be closed already; the end of this layer waits for it, while those three still listen.
  */
-export class InFlight extends Context.Tag("router/InFlight")<
+export class InFlight extends Context.Tag("router/chat/InFlight")<
   InFlight,
   { readonly begin: Effect.Effect<void>; readonly end: Effect.Effect<void> }
 >() {

@@ -3,13 +3,13 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
-import { type Course, hear } from "../Course.ts"
+import type { ChatPart } from "../protocol/ChatPart.ts"
 import type { ProviderFailure } from "../providers/ProviderFailure.ts"
-import type { Answer } from "../route/Attempt.ts"
+import type { ShellAnswer } from "../route/Attempt.ts"
+import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
 import { refusalOfFailure, refusalOfTrail, refused } from "../route/RouteRefused.ts"
-import { doneEvent, errorEvent, type Frame, pieceEvent, usageEvent } from "./AnswerBody.ts"
-import type { ChatPart } from "./ChatAnswer.ts"
-import type { Farewell } from "./Farewell.ts"
+import { type AnswerFrame, doneEvent, errorEvent, pieceEvent, usageEvent } from "./AnswerBody.ts"
+import type { ChatCompletionFinalizer } from "./ChatCompletionFinalizer.ts"
 
 const encoder = new TextEncoder()
 
@@ -20,33 +20,33 @@ const failedHere = "the router failed; its log says why"
  * and fills no memory. The end is recorded before it is told: `[DONE]` stands for a row in the trail.
  */
 export const streamedAnswer = (
-  farewell: typeof Farewell.Service,
-  course: Course,
-  frame: Frame,
-  { ended, first, rest }: Extract<Answer, { readonly _tag: "Streamed" }>,
+  finalizer: typeof ChatCompletionFinalizer.Service,
+  context: ChatRequestContext,
+  frame: AnswerFrame,
+  { ended, first, rest }: Extract<ShellAnswer, { readonly _tag: "Streamed" }>,
   storeContent: boolean
 ): Stream.Stream<Uint8Array> => {
-  const { requestId } = course
+  const { requestId } = context
   const heard = (parts: Chunk.Chunk<ChatPart>): string => {
     let text = ""
     for (const part of parts) {
-      hear(course, part, storeContent)
+      appendOutput(context, part, storeContent)
       text += pieceEvent(frame, part)
     }
     return text
   }
   const unrecorded = (error: AuditUnavailable) => {
-    course.outcome = "failed"
+    context.outcome = "failed"
     return errorEvent(refusalOfTrail(error), requestId)
   }
-  const completed = farewell
-    .conclude(course, "completed", "the answer is whole")
+  const completed = finalizer
+    .recordOutcome(context, "completed", "the answer is whole")
     .pipe(
       Effect.zipLeft(ended()),
-      Effect.match({ onSuccess: () => usageEvent(frame, course.usage) + doneEvent, onFailure: unrecorded })
+      Effect.match({ onSuccess: () => usageEvent(frame, context.usage) + doneEvent, onFailure: unrecorded })
     )
   const failed = (failure: ProviderFailure) =>
-    farewell.conclude(course, "failed", failure.message).pipe(
+    finalizer.recordOutcome(context, "failed", failure.message).pipe(
       Effect.zipLeft(ended(failure)),
       Effect.match({
         onSuccess: (auditId) => {
@@ -60,7 +60,7 @@ export const streamedAnswer = (
   const broken = (cause: Cause.Cause<never>) =>
     Effect.logError("A stream failed", cause).pipe(
       Effect.annotateLogs({ request_id: requestId }),
-      Effect.zipRight(farewell.conclude(course, "failed", failedHere)),
+      Effect.zipRight(finalizer.recordOutcome(context, "failed", failedHere)),
       Effect.match({
         onSuccess: (auditId) => errorEvent(refused({ code: "internal_error", reason: failedHere, auditId }), requestId),
         onFailure: unrecorded

@@ -5,10 +5,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { Role } from "../chat/ChatMessages.ts"
-import type { Tier } from "../models/Catalog.ts"
 
 /** A message that passed, as it is written. */
 export interface NewHistoryRow {
@@ -149,7 +148,7 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
   order by sized.id desc`.withoutTransform
 
 /** The table of messages. */
-export class History extends Context.Tag("router/History")<
+export class History extends Context.Tag("router/history/History")<
   History,
   {
     /** In the order given, all or none, but for those that were written before. */

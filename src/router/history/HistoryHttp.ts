@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
-import { reading } from "../Reading.ts"
+import { historyResource } from "../models/ShellResource.ts"
+import { authorizedRead } from "../route/AuthorizedRead.ts"
 import { refused } from "../route/RouteRefused.ts"
-import { historyResource } from "../route/ShellResource.ts"
 import { History, type HistoryQuery, type HistoryRow } from "./History.ts"
 import { cursorOf, parseHistoryQuery } from "./HistoryQuery.ts"
 
@@ -56,7 +56,7 @@ export const makeHistory = Effect.gen(function* () {
     const query = parseHistoryQuery(new URLSearchParams(search(request)))
     // A question that cannot be read is asked about nobody's history, so that who asked it is known and recorded.
     const resource = Either.isLeft(query) ? "history/%" : historyResource(query.right.ghost)
-    return reading(
+    return authorizedRead(
       gatekeeper,
       trail,
       request,

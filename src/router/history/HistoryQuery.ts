@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import { historyResource, maximumResourceLength } from "../route/ShellResource.ts"
+import { historyResource, maximumResourceLength } from "../models/ShellResource.ts"
 import { type HistoryQuery, maximumPageSize } from "./History.ts"
 
 const defaultPageSize = 100

@@ -1,10 +1,10 @@
-import type { Course } from "../Course.ts"
-import { textOf } from "../chat/ChatMessages.ts"
+import { textOf } from "../protocol/ChatMessages.ts"
+import type { ChatRequestContext } from "../route/ChatRequestContext.ts"
 import type { NewHistoryRow } from "./History.ts"
 
 /** The rows of a request: its messages, then the answer. None where no shell was asked. */
-export const historyRows = (course: Course, storeContent: boolean): ReadonlyArray<NewHistoryRow> => {
-  const { ghostId, outcome, request, shell, usage } = course
+export const historyRows = (context: ChatRequestContext, storeContent: boolean): ReadonlyArray<NewHistoryRow> => {
+  const { ghostId, outcome, request, shell, usage } = context
   if (request === undefined || shell === undefined || ghostId === undefined) return []
   if (outcome === undefined || outcome === "refused") return []
   const common = {
@@ -14,7 +14,7 @@ export const historyRows = (course: Course, storeContent: boolean): ReadonlyArra
     tier: shell.tier,
     provider: shell.provider,
     outcome,
-    requestId: course.requestId
+    requestId: context.requestId
   } as const
   const nothing = { finishReason: null, promptTokens: null, completionTokens: null } as const
   return [
@@ -27,8 +27,8 @@ export const historyRows = (course: Course, storeContent: boolean): ReadonlyArra
     {
       ...common,
       role: "assistant",
-      content: storeContent && course.said !== "" ? course.said : null,
-      finishReason: course.finishReason ?? null,
+      content: storeContent && context.output !== "" ? context.output : null,
+      finishReason: context.finishReason ?? null,
       promptTokens: usage?.promptTokens ?? null,
       completionTokens: usage?.completionTokens ?? null
     }

@@ -71,7 +71,7 @@ const isFinal = ({ sqlstate }: DatabaseError): boolean => /^(22|23|42)/.test(sql
  * Writes what was said beside the requests: no answer waits for it, and none fails by it. What waits is bounded; what does not
  * fit, or cannot be written for long, is lost, counted and logged. The trail, which must not lose, is elsewhere.
  */
-export class HistoryWriter extends Context.Tag("router/HistoryWriter")<
+export class HistoryWriter extends Context.Tag("router/history/HistoryWriter")<
   HistoryWriter,
   { readonly write: (rows: ReadonlyArray<NewHistoryRow>) => Effect.Effect<void> }
 >() {

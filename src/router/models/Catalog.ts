@@ -1,8 +1,5 @@
 import type * as Duration from "effect/Duration"
-
-/** L1 is local, L2 is hosted, L3 is the most capable and the most expensive. */
-export const tiers = ["L1", "L2", "L3"] as const
-export type Tier = (typeof tiers)[number]
+import type { Tier } from "../../contracts/router/ChatSchemas.ts"
 
 /** How long a provider is waited for. */
 export interface Timeouts {

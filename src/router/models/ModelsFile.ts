@@ -2,17 +2,10 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { historyResource, maximumResourceLength, shellResource } from "../route/ShellResource.ts"
-import {
-  automatic,
-  type Catalog,
-  type Ghost,
-  type ProviderSpec,
-  type Shell,
-  tiers,
-  tokenLimitFields
-} from "./Catalog.ts"
+import { tiers } from "../../contracts/router/ChatSchemas.ts"
+import { automatic, type Catalog, type Ghost, type ProviderSpec, type Shell, tokenLimitFields } from "./Catalog.ts"
 import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
+import { historyResource, maximumResourceLength, shellResource } from "./ShellResource.ts"
 import { readTimeouts } from "./TimeoutsReading.ts"
 
 /** The file of models cannot be used; every problem has its line and column, counted from 1. */

@@ -6,16 +6,17 @@ import { Agent } from "@effect/platform-node/Undici"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../chat/ChatAnswer.ts"
-import { makeToolCallIndices } from "../chat/ToolCallIndices.ts"
 import type { ProviderSpec } from "../models/Catalog.ts"
-import { failureOfConnection, failureOfStatus, retryAfterMillis } from "../route/UpstreamFailures.ts"
+import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../protocol/ChatPart.ts"
+import { makeToolCallIndices } from "../protocol/ToolCallIndices.ts"
 import type { Call, Provider } from "./Provider.ts"
 import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
-import { makeSseParser, type SseEvent } from "./SseParser.ts"
+import { makeSseParser, type SseEvent, type SseParser } from "./SseParser.ts"
+import { failureOfConnection, failureOfStatus, retryAfterMillis } from "./UpstreamFailures.ts"
 
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024
@@ -33,7 +34,7 @@ const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, 
   ...(stream ? { stream_options: { include_usage: true } } : {})
 })
 
-interface Batch {
+interface ReadParts {
   readonly parts: ReadonlyArray<ChatPart>
   readonly stop: ProviderFailure | "done" | undefined
 }
@@ -124,17 +125,14 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
       return readPart(value, "delta") ?? broken("streams what is no chat completion")
     }
 
-    /** Up to what ends the stream. */
-    const readEvents = (read: () => ReadonlyArray<SseEvent>): Batch => {
+    /** Reads events up to the one that ends the stream. */
+    const readEvents = (events: ReturnType<SseParser["push"]>): ReadParts => {
+      if (Either.isLeft(events)) return { parts: [], stop: broken("streams an event that is too long") }
       const parts: Array<ChatPart> = []
-      try {
-        for (const event of read()) {
-          const found = readEvent(event)
-          if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
-          parts.push(found)
-        }
-      } catch {
-        return { parts, stop: broken("streams an event that is too long") }
+      for (const event of events.right) {
+        const found = readEvent(event)
+        if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
+        parts.push(found)
       }
       return { parts, stop: undefined }
     }
@@ -147,8 +145,8 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         const indexed = makeToolCallIndices()
         let isDone = false
         const batches = bytesOf(response).pipe(
-          Stream.map((bytes) => readEvents(() => parser.push(bytes))),
-          Stream.concat(Stream.sync(() => readEvents(parser.end))),
+          Stream.map((bytes) => readEvents(parser.push(bytes))),
+          Stream.concat(Stream.sync(() => readEvents(parser.end()))),
           Stream.takeUntil(({ stop }) => stop !== undefined)
         )
         const parts = Stream.flatMap(batches, ({ parts, stop }) => {

@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { ChatPart } from "../chat/ChatAnswer.ts"
-import type { ChatRequest } from "../chat/ChatRequest.ts"
+import type { ChatPart } from "../protocol/ChatPart.ts"
+import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "./ProviderFailure.ts"
 
 export interface Call {

@@ -4,28 +4,34 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Ref from "effect/Ref"
-import { monotonicMillis } from "../../platform/os/MonotonicClock.ts"
+import * as CircuitBreaker from "../../clients/CircuitBreaker.ts"
 import type { Catalog, ProviderSpec } from "../models/Catalog.ts"
-import { admit, type CallOutcome, type CoolDownRules, fresh, settle, standardRules } from "../route/CoolDown.ts"
 import { makeEchoProvider } from "./EchoProvider.ts"
 import { makeOpenAiProvider } from "./OpenAiProvider.ts"
 import type { Provider } from "./Provider.ts"
 import { ProviderFailure } from "./ProviderFailure.ts"
 
-/** A call that was let in. */
-export interface Admitted {
-  readonly provider: Provider
-  /** Says what became of it. */
-  readonly settled: (outcome: CallOutcome) => Effect.Effect<void>
+/** A provider opens its breaker by failures in a row; a probe's answer may take minutes, so others try meanwhile. */
+const standardBreaker: CircuitBreaker.BreakerOptions = {
+  consecutive: 3,
+  firstPauseMillis: 2_000,
+  longestPauseMillis: 60_000,
+  probeMillis: 15_000
 }
 
-/** A provider with its cool-down. */
-export interface Standing {
+/** A call that the breaker let out. */
+export interface AdmittedCall {
+  readonly provider: Provider
+  /** Reports the call's outcome to the breaker. */
+  readonly settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<void>
+}
+
+/** A provider behind its circuit breaker. */
+export interface GuardedProvider {
   readonly spec: ProviderSpec
-  /** Asks to call it. Fails with `cooling` while it is left alone, with `unavailable` where its key is missing. */
-  readonly enter: Effect.Effect<Admitted, ProviderFailure>
-  /** Why it cannot be asked now; undefined while it can. */
+  /** Lets a call out. Fails with `cooling` while the breaker is open, with `unavailable` where the provider's key is missing. */
+  readonly enter: Effect.Effect<AdmittedCall, ProviderFailure>
+  /** Why it cannot be called now; undefined while it can. */
   readonly trouble: Effect.Effect<string | undefined>
 }
 
@@ -52,78 +58,65 @@ const makeProvider = (spec: ProviderSpec) =>
     return { provider, lacks: isUsable ? undefined : `${variable} holds what cannot be a key` }
   })
 
-const makeStanding = (spec: ProviderSpec, rules: CoolDownRules) =>
+const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
+
+const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOptions) =>
   Effect.gen(function* () {
     const { lacks, provider } = yield* makeProvider(spec)
-    const state = yield* Ref.make(fresh)
+    const breaker = yield* CircuitBreaker.make(options)
     if (lacks !== undefined) {
       yield* Effect.logWarning(`Provider ${spec.name} is unavailable: ${lacks}. Its shells answer 503 or fall back.`)
     }
-    const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
-    const settled = (epoch: number) => (outcome: CallOutcome) =>
-      Effect.gen(function* () {
-        const now = yield* monotonicMillis
-        const [before, after] = yield* Ref.modify(state, (was) => {
-          const is = settle(rules, was, epoch, outcome, now)
-          return [[was, is] as const, is]
+    const reported =
+      (settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<CircuitBreaker.Transition>) =>
+      (outcome: CircuitBreaker.Outcome) =>
+        Effect.flatMap(settle(outcome), ({ from, pauseMillis, to }) => {
+          if (from === to) return Effect.void
+          if (to === "Closed") return Effect.logInfo(`Provider ${spec.name} answers again.`)
+          return outcome === "failed"
+            ? Effect.logWarning(`Provider ${spec.name} ${cooling(pauseMillis)}.`)
+            : Effect.void
         })
-        if (after._tag === "Open" && before._tag !== "Open" && outcome === "failed") {
-          yield* Effect.logWarning(`Provider ${spec.name} ${cooling(after.until - now)}.`)
-        }
-        if (after._tag === "Closed" && before._tag !== "Closed") {
-          yield* Effect.logInfo(`Provider ${spec.name} answers again.`)
-        }
-      })
-    const enter = Effect.gen(function* () {
-      if (lacks !== undefined) {
-        return yield* new ProviderFailure({
-          provider: spec.name,
-          kind: "unavailable",
-          reason: `is unavailable: ${lacks}`
-        })
-      }
-      const now = yield* monotonicMillis
-      const admission = yield* Ref.modify(state, (before) => {
-        const found = admit(rules, before, now)
-        return [found, found.next]
-      })
-      if (admission.admitted) return { provider, settled: settled(admission.next.epoch) }
-      const { retryAfterMillis } = admission
-      return yield* new ProviderFailure({
-        provider: spec.name,
-        kind: "cooling",
-        reason: cooling(retryAfterMillis),
-        retryAfterMillis
-      })
-    })
-    return {
+    const failure = (fields: Pick<ProviderFailure, "kind" | "reason"> & { readonly retryAfterMillis?: number }) =>
+      new ProviderFailure({ provider: spec.name, ...fields })
+    const guarded: GuardedProvider = {
       spec,
-      enter,
-      trouble: Effect.gen(function* () {
-        if (lacks !== undefined) return `is unavailable: ${lacks}`
-        const now = yield* monotonicMillis
-        const found = admit(rules, yield* Ref.get(state), now)
-        return found.admitted ? undefined : cooling(found.retryAfterMillis)
-      })
-    } satisfies Standing
+      enter:
+        lacks === undefined
+          ? breaker.enter.pipe(
+              Effect.mapError(({ retryAfterMillis }) =>
+                failure({ kind: "cooling", reason: cooling(retryAfterMillis), retryAfterMillis })
+              ),
+              Effect.map((settle) => ({ provider, settle: reported(settle) }))
+            )
+          : failure({ kind: "unavailable", reason: `is unavailable: ${lacks}` }),
+      trouble:
+        lacks === undefined
+          ? Effect.match(breaker.check, {
+              onSuccess: () => undefined,
+              onFailure: ({ retryAfterMillis }) => cooling(retryAfterMillis)
+            })
+          : Effect.succeed(`is unavailable: ${lacks}`)
+    }
+    return guarded
   })
 
-/** The providers of the catalogue, each with its connections, its key (read once) and its cool-down. */
-export class Providers extends Context.Tag("router/Providers")<
+/** The providers of the catalogue, each with its connections, its key (read once) and its circuit breaker. */
+export class Providers extends Context.Tag("router/providers/Providers")<
   Providers,
-  { readonly standing: (provider: string) => Standing }
+  { readonly get: (provider: string) => GuardedProvider }
 >() {
-  static readonly layer = (catalog: Catalog, rules: CoolDownRules = standardRules) =>
+  static readonly layer = (catalog: Catalog, breaker = standardBreaker) =>
     Layer.scoped(
       Providers,
       Effect.gen(function* () {
-        const standings = new Map<string, Standing>()
-        for (const spec of catalog.providers.values()) standings.set(spec.name, yield* makeStanding(spec, rules))
+        const guarded = new Map<string, GuardedProvider>()
+        for (const spec of catalog.providers.values()) guarded.set(spec.name, yield* guardProvider(spec, breaker))
         return {
-          standing: (provider) => {
-            const found = standings.get(provider)
+          get: (provider) => {
+            const found = guarded.get(provider)
             if (found === undefined)
-              throw new Error(`the catalogue let a shell through whose provider is none: ${provider}`)
+              throw new Error(`a shell of the catalogue names provider ${provider}, which is not defined`)
             return found
           }
         }

@@ -5,8 +5,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../../platform/os/MonotonicClock.ts"
-import type { ChatPart } from "../chat/ChatAnswer.ts"
 import type { Timeouts } from "../models/Catalog.ts"
+import type { ChatPart } from "../protocol/ChatPart.ts"
 import { ProviderFailure } from "../providers/ProviderFailure.ts"
 
 const late = (provider: string, what: string, limit: Duration.Duration) =>
@@ -21,7 +21,7 @@ export const completeInTime = (
   Effect.timeoutFail(answer, { duration: total, onTimeout: () => late(provider, "did not answer", total) })
 
 /** A streamed answer that has begun: until this, another provider can still be asked. */
-export interface Begun {
+export interface AnswerStream {
   readonly first: Chunk.Chunk<ChatPart>
   readonly rest: Stream.Stream<ChatPart, ProviderFailure>
 }
@@ -34,7 +34,7 @@ export const beginInTime = (
   provider: string,
   timeouts: Timeouts,
   answer: Stream.Stream<ChatPart, ProviderFailure>
-): Effect.Effect<Begun, ProviderFailure, Scope.Scope> =>
+): Effect.Effect<AnswerStream, ProviderFailure, Scope.Scope> =>
   Effect.gen(function* () {
     let waited = 0
     const pull = yield* Stream.toPull(answer)

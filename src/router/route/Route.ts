@@ -10,22 +10,22 @@ import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
-import { refusalOfAbsence, refusalOfDenial } from "../Caller.ts"
-import type { Course } from "../Course.ts"
-import type { ChatRequest } from "../chat/ChatRequest.ts"
 import type { Shell } from "../models/Catalog.ts"
+import { shellResource } from "../models/ShellResource.ts"
+import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "../providers/ProviderFailure.ts"
 import { Providers } from "../providers/Providers.ts"
-import { tell } from "../Trail.ts"
-import { type Answer, attempt } from "./Attempt.ts"
+import { attempt, type ShellAnswer } from "./Attempt.ts"
+import { refusalOfDenial, refusalOfUnavailable } from "./CallerIdentity.ts"
+import type { ChatRequestContext } from "./ChatRequestContext.ts"
+import { recordRouteEvent } from "./RouteAudit.ts"
 import { type RouteRefused, refusalOfFailure, refusalOfTrail, refused } from "./RouteRefused.ts"
 import type { Candidates } from "./Routing.ts"
 import { sessionIdOf } from "./SessionId.ts"
-import { shellResource } from "./ShellResource.ts"
 
 /** A shell answers: `auditId` is the row that says which. */
-export interface Routed {
-  readonly answer: Answer
+export interface RoutedAnswer {
+  readonly answer: ShellAnswer
   readonly shell: Shell
   readonly auditId: AuditId
 }
@@ -46,14 +46,14 @@ const endsAnswer = ({ code }: GuardianRefused): boolean => code === "session_ove
  * From candidates to an answer: each is authorised anew; the caller is certified, and its session started, once; then the
  * provider is asked. Who does not answer is followed by the next, until the first piece of an answer is there.
  */
-export class Route extends Context.Tag("router/Route")<
+export class Route extends Context.Tag("router/route/Route")<
   Route,
   {
     readonly open: (
-      course: Course,
+      context: ChatRequestContext,
       request: ChatRequest,
       candidates: Candidates
-    ) => Effect.Effect<Routed, RouteRefused, Scope.Scope>
+    ) => Effect.Effect<RoutedAnswer, RouteRefused, Scope.Scope>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -65,12 +65,12 @@ export class Route extends Context.Tag("router/Route")<
       const trail = yield* AuditLog
 
       const recorded = (told: Effect.Effect<AuditId, AuditUnavailable>) => Effect.mapError(told, refusalOfTrail)
-      const absent = (course: Course) => (peer: Parameters<typeof refusalOfAbsence>[2]) =>
-        Effect.flatMap(refusalOfAbsence(trail, course, peer), Effect.fail)
+      const absent = (context: ChatRequestContext) => (peer: Parameters<typeof refusalOfUnavailable>[2]) =>
+        Effect.flatMap(refusalOfUnavailable(trail, context, peer), Effect.fail)
 
-      const refuseFor = (course: Course) => (refusal: GuardianRefused) =>
+      const refuseFor = (context: ChatRequestContext) => (refusal: GuardianRefused) =>
         recorded(
-          tell(trail, course, {
+          recordRouteEvent(trail, context, {
             action: "route",
             result: "DENIED",
             reason: refusal.reason,
@@ -78,35 +78,35 @@ export class Route extends Context.Tag("router/Route")<
           })
         ).pipe(Effect.flatMap((auditId) => Effect.fail(refusalOfGuardian(refusal, auditId))))
 
-      const startSession = Effect.fn("Route.startSession")(function* (course: Course, agent: string) {
-        const { authorization, requestId } = course
+      const startSession = Effect.fn("Route.startSession")(function* (context: ChatRequestContext, agent: string) {
+        const { authorization, requestId } = context
         const sessionId = yield* newSessionId(requestId)
         yield* guardian.certified({ authorization, requestId, agent }).pipe(
           Effect.zipRight(
             // Noted as soon as it may exist, so that it is ended if the client leaves meanwhile.
             Effect.suspend(() => {
-              course.sessionId = sessionId
+              context.sessionId = sessionId
               return guardian.startSession({
                 authorization,
                 requestId,
                 agent,
                 sessionId,
-                metadata: { request_id: requestId, model: course.request?.model ?? "" }
+                metadata: { request_id: requestId, model: context.request?.model ?? "" }
               })
             })
           ),
           Effect.catchTags({
-            PeerUnavailable: absent(course),
+            PeerUnavailable: absent(context),
             GuardianRefused: (refusal) => {
-              course.sessionId = undefined
-              return refuseFor(course)(refusal)
+              context.sessionId = undefined
+              return refuseFor(context)(refusal)
             }
           })
         )
         // Until the request's scope ends: an answer may be under way for longer than a session may be silent.
         yield* guardian.keepAlive({ authorization, requestId, sessionId }).pipe(
           Effect.flatMap((refusal) =>
-            endsAnswer(refusal) ? Deferred.succeed(course.sessionOver, refusal) : Effect.succeed(false)
+            endsAnswer(refusal) ? Deferred.succeed(context.sessionOver, refusal) : Effect.succeed(false)
           ),
           Effect.forkScoped
         )
@@ -114,18 +114,18 @@ export class Route extends Context.Tag("router/Route")<
 
       /** The caller's name, or why this shell is not for it. Fails where no other shell would help. */
       const authorize = Effect.fn("Route.authorize")(function* (
-        course: Course,
+        context: ChatRequestContext,
         request: ChatRequest,
         shell: Shell,
         place: number
       ) {
-        const { authorization, requestId } = course
+        const { authorization, requestId } = context
         const resource = shellResource(shell)
         const metadata = { shell_id: shell.name, model: request.model, candidate: place, stream: request.stream }
         return yield* gatekeeper.authorize({ authorization, requestId, action: "execute", resource, metadata }).pipe(
           Effect.map(({ ghostId }) => Either.right(ghostId)),
           Effect.catchTags({
-            PeerUnavailable: absent(course),
+            PeerUnavailable: absent(context),
             NotAuthorized: (denial) =>
               denial.code === "unauthenticated"
                 ? Effect.fail(refusalOfDenial(denial))
@@ -135,9 +135,9 @@ export class Route extends Context.Tag("router/Route")<
       })
 
       /** No shell is left: the last failure decides the answer, all of them are in the row. */
-      const noAnswer = (course: Course, last: ProviderFailure) =>
+      const noAnswer = (context: ChatRequestContext, last: ProviderFailure) =>
         recorded(
-          tell(trail, course, {
+          recordRouteEvent(trail, context, {
             action: "route",
             result: "DENIED",
             reason: last.message,
@@ -151,21 +151,21 @@ export class Route extends Context.Tag("router/Route")<
         )
 
       return {
-        open: Effect.fn("Route.open")(function* (course, request, candidates) {
+        open: Effect.fn("Route.open")(function* (context, request, candidates) {
           let denied: RouteRefused | undefined
           let failed: { readonly shell: Shell; readonly failure: ProviderFailure } | undefined
           for (const [i, shell] of candidates.entries()) {
-            const caller = yield* authorize(course, request, shell, i + 1)
+            const caller = yield* authorize(context, request, shell, i + 1)
             if (Either.isLeft(caller)) {
               denied ??= caller.left
               continue
             }
-            course.ghostId = caller.right
-            if (course.sessionId === undefined) yield* startSession(course, caller.right)
+            context.ghostId = caller.right
+            if (context.sessionId === undefined) yield* startSession(context, caller.right)
             if (failed !== undefined) {
               const { failure, shell: before } = failed
               yield* recorded(
-                tell(trail, course, {
+                recordRouteEvent(trail, context, {
                   action: "route.fallback",
                   result: "DENIED",
                   reason: failure.message,
@@ -174,17 +174,17 @@ export class Route extends Context.Tag("router/Route")<
                 })
               )
             }
-            course.shell = shell
-            const answer = yield* Effect.either(attempt(providers.standing(shell.provider), shell, request)).pipe(
-              Effect.raceFirst(Effect.flatMap(Deferred.await(course.sessionOver), refuseFor(course)))
+            context.shell = shell
+            const answer = yield* Effect.either(attempt(providers.get(shell.provider), shell, request)).pipe(
+              Effect.raceFirst(Effect.flatMap(Deferred.await(context.sessionOver), refuseFor(context)))
             )
             if (Either.isLeft(answer)) {
               failed = { shell, failure: answer.left }
-              course.tried.push(`${shell.name}: ${answer.left.message}`)
+              context.tried.push(`${shell.name}: ${answer.left.message}`)
               continue
             }
             const auditId = yield* recorded(
-              tell(trail, course, {
+              recordRouteEvent(trail, context, {
                 action: "route",
                 result: "ALLOWED",
                 reason: `${shell.name} answers`
@@ -192,7 +192,7 @@ export class Route extends Context.Tag("router/Route")<
             )
             return { answer: answer.right, shell, auditId }
           }
-          if (failed !== undefined) return yield* noAnswer(course, failed.failure)
+          if (failed !== undefined) return yield* noAnswer(context, failed.failure)
           return yield* denied ?? refused({ code: "access_denied", reason: "no shell may answer" })
         })
       }

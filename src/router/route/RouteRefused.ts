@@ -1,14 +1,12 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
-import { errorTypeOf, type RefusalCode, statusOf } from "../Api.ts"
+import { errorTypeOf, type RefusalCode, refusalCodes, statusOfRefusal } from "../../contracts/router/RouterErrors.ts"
 import type { FailureKind, ProviderFailure } from "../providers/ProviderFailure.ts"
-
-const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(statusOf, code)
 
 /** A request that gets no answer from a shell. Its reason is shown to the client. */
 export class RouteRefused extends Schema.TaggedError<RouteRefused>()("RouteRefused", {
-  code: Schema.String.pipe(Schema.filter(isRefusalCode)),
+  code: Schema.Literal(...refusalCodes),
   reason: Schema.String,
   /** The field at fault, as OpenAI's errors name it. */
   param: Schema.optional(Schema.String),
@@ -67,7 +65,7 @@ export const refusalBody = (refusal: RouteRefused, requestId: string) => ({
 })
 
 export const refusalResponse = (refusal: RouteRefused, requestId: string): HttpServerResponse.HttpServerResponse => {
-  const status: number = statusOf[refusal.code]
+  const status = statusOfRefusal(refusal.code)
   const pause = refusal.retryAfterMillis ?? (status === 503 ? 1_000 : undefined)
   return HttpServerResponse.unsafeJson(refusalBody(refusal, requestId), {
     status,

@@ -1,6 +1,7 @@
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import { automatic, type Catalog, type Shell, type Tier } from "../models/Catalog.ts"
+import type { Tier } from "../../contracts/router/ChatSchemas.ts"
+import { automatic, type Catalog, type Shell } from "../models/Catalog.ts"
 
 export interface RoutingQuestion {
   /** A shell's name, a ghost's, or `auto`. */

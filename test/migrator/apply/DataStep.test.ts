@@ -61,7 +61,11 @@ describe("a data revision", () => {
       expect(failure.message).toMatch(/0002_sqlstate\.ts:1: column "missing" does not exist \(SQLSTATE 42703\)/)
       expect(failure.message).toContain("statement: select missing from router.item")
       for (const [name, work, told] of [
-        ["typed", 'Effect.fail(new Error("no such customer"))', /no such customer \(thrown by the revision's own code\)/],
+        [
+          "typed",
+          'Effect.fail(new Error("no such customer"))',
+          /no such customer \(thrown by the revision's own code\)/
+        ],
         ["defect", 'Effect.sync(() => { throw new TypeError("not a function") })', /TypeError: not a function/],
         ["wrapped", "db`select 1 / 0`.pipe(Effect.mapError((cause) => ({ _tag: 'Mine', cause })))", /SQLSTATE 22012/]
       ] as const) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import type { Catalog, Shell, Tier } from "../../../src/router/models/Catalog.ts"
+import type { Tier } from "../../../src/contracts/router/ChatSchemas.ts"
+import type { Catalog, Shell } from "../../../src/router/models/Catalog.ts"
 import { choose, type RoutingQuestion, tierFor } from "../../../src/router/route/Routing.ts"
 
 const shell = (name: string, tier: Tier): Shell => ({ name, tier, provider: "p", upstreamModel: name })

@@ -9,6 +9,7 @@ import { gatekeeperSchema } from "../../../src/gatekeeper/GatekeeperSchema.ts"
 import { guardianSchema } from "../../../src/guardian/GuardianSchema.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import { routerSchema } from "../../../src/router/RouterSchema.ts"
 
@@ -41,7 +42,7 @@ NodeRuntime.runMain(
     disableErrorReporting: true,
     teardown: (exit, end) => {
       process.stderr.write(`${exitMessage(exit) ?? ""}\n`)
-      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, report: ShutdownReport.make() }))
     }
   }
 )

@@ -1,5 +1,5 @@
 import * as Either from "effect/Either"
-import { parseChatRequest } from "../../../src/router/chat/ChatRequest.ts"
+import { parseChatRequest } from "../../../src/router/protocol/ChatRequest.ts"
 import type { Call } from "../../../src/router/providers/Provider.ts"
 
 export const callOf = (

@@ -1,0 +1,64 @@
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { AuditStatus } from "./AuditStatus.ts"
+
+const SchemaCheck = Schema.Struct({ expected: Schema.String, actual: Schema.NullOr(Schema.String) })
+
+const Status = Schema.Literal("healthy", "degraded", "unhealthy")
+
+const Health = Schema.Struct({
+  status: Status,
+  service: Schema.String,
+  database: Schema.Literal("connected", "disconnected"),
+  database_problem: Schema.optional(Schema.String),
+  schema: SchemaCheck,
+  audit: Schema.optional(AuditStatus),
+  counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
+  warnings: Schema.optional(Schema.Array(Schema.String))
+}).annotations({ description: "The present state." })
+
+const Ready = Schema.Struct({
+  status: Schema.Literal("ready", "degraded"),
+  checks: Schema.Struct({
+    database: Schema.Boolean,
+    schema: SchemaCheck,
+    audit: Schema.optional(AuditStatus)
+  })
+}).annotations({ description: "The service can answer; `degraded`: without its database." })
+
+const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavailable") }).annotations({
+  description: "The service cannot answer now."
+})
+
+const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotations({ description: "It lives." })
+
+const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
+
+/**
+ * - `/healthz`: the process lives; it looks at nothing else.
+ * - `/readyz`: 200 while the service can answer (`degraded`: without its database), else 503.
+ * - `/health`: the shape that clients of the system before this one read, but true; its status code is `/readyz`'s.
+ */
+export class HealthGroup extends HttpApiGroup.make("health")
+  .add(
+    HttpApiEndpoint.get("healthz", "/healthz")
+      .addSuccess(Alive)
+      .annotateContext(describing("Does the process live?", "Looks at nothing else. For a supervisor."))
+  )
+  .add(
+    HttpApiEndpoint.get("readyz", "/readyz")
+      .addSuccess(Ready)
+      .addError(NotReady, { status: 503 })
+      .annotateContext(
+        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail accepts events.")
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("health", "/health")
+      .addSuccess(Health)
+      .addError(Health, { status: 503 })
+      .annotateContext(describing("Everything about its state", "For people and monitors; 503 where `/readyz` is."))
+  )
+  .annotate(OpenApi.Description, "The state of the service. Needs no token.") {}

@@ -1,0 +1,61 @@
+import * as Schema from "effect/Schema"
+import { ClaimableResult } from "../../domain/AuditEvent.ts"
+
+/** One batch; a client with more sends several. */
+export const maximumIngestEvents = 1_000
+
+/** Bytes of its body. */
+export const maximumIngestBytes = 1024 * 1024
+
+/** Bytes of one event: as much as any other request may bring, and many times what a row holds. */
+export const maximumIngestEventBytes = 64 * 1024
+
+export const maximumClientIdLength = 200
+
+/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
+export const keptConflicts = 16
+
+const text = (description: string) => Schema.optional(Schema.NullOr(Schema.String.annotations({ description })))
+
+const IngestedEvent = Schema.Struct({
+  id: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(maximumClientIdLength)).annotations({
+    description: "your own key of the event: sent again, it is recorded once"
+  }),
+  action: Schema.NonEmptyString,
+  resource: Schema.NonEmptyString,
+  occurred_at: text("RFC 3339 with a zone: your claim; the row's `timestamp` is when it was recorded"),
+  ghost_id: text("the subject, as you know it"),
+  shell_id: text("the model that it ran on"),
+  result: Schema.optional(
+    Schema.NullOr(ClaimableResult.annotations({ description: "REPORTED where left out: no decision is claimed" }))
+  ),
+  reason: text("why"),
+  request_id: text("the batch's `X-Request-Id` where left out"),
+  metadata: Schema.optional(
+    Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+      description: "stored below `claimed` in the row's metadata; `ingest` beside it says who brought the event"
+    })
+  )
+})
+
+export const IngestBody = Schema.Struct({
+  events: Schema.Array(IngestedEvent).pipe(Schema.minItems(1), Schema.maxItems(maximumIngestEvents))
+})
+
+/** One result for each event, in the order in which they came. `audit_id` of the whole is the row of the decision. */
+export const IngestAnswer = Schema.Struct({
+  results: Schema.Array(
+    Schema.Struct({
+      id: Schema.NullOr(Schema.String),
+      status: Schema.Literal("recorded", "duplicate", "conflict", "invalid", "dead_lettered").annotations({
+        description:
+          "recorded: its row is in the trail; duplicate: it was before, under this audit_id; conflict: the id was used for another " +
+          `event, and this one is a dead letter (without an audit_id it is not kept, for ${keptConflicts} others are); invalid: not ` +
+          "recorded, `problem` says why; dead_lettered: the table refused it"
+      }),
+      audit_id: Schema.optional(Schema.String),
+      problem: Schema.optional(Schema.String)
+    })
+  ),
+  audit_id: Schema.String
+}).annotations({ description: "What became of each event, in the order in which they came." })

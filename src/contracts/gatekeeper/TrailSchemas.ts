@@ -1,0 +1,83 @@
+import * as Schema from "effect/Schema"
+import { AuditResult } from "../../domain/AuditEvent.ts"
+import { AuditStatus } from "../AuditStatus.ts"
+import { parameter } from "../Query.ts"
+
+/** A row of the trail, as it is read. */
+const EventRow = Schema.Struct({
+  id: Schema.String,
+  timestamp: Schema.String,
+  source: Schema.String,
+  seq: Schema.Number,
+  ghost_id: Schema.NullOr(Schema.String),
+  shell_id: Schema.NullOr(Schema.String),
+  action: Schema.NullOr(Schema.String),
+  resource: Schema.NullOr(Schema.String),
+  result: Schema.String,
+  reason: Schema.NullOr(Schema.String),
+  request_id: Schema.NullOr(Schema.String),
+  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  marks: Schema.Array(Schema.String),
+  leaf_hash: Schema.String
+})
+
+export const EventsParams = Schema.Struct({
+  ghost_id: parameter("the subject"),
+  action: parameter("the action, whole"),
+  resource: parameter("the resource, whole"),
+  result: parameter(AuditResult.literals.join(" | ")),
+  request_id: parameter("the `X-Request-Id`: finds every hop of one request"),
+  from: parameter("ISO 8601 with a zone; inclusive"),
+  to: parameter("ISO 8601 with a zone; exclusive"),
+  limit: parameter("1 to 1000; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})
+
+export const EventsPage = Schema.Struct({
+  events: Schema.Array(EventRow),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "A page of the trail, newest first." })
+
+/** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
+const PipelineSource = Schema.Struct({
+  source: Schema.String,
+  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere", "ingest"),
+  /** The ghost that writes for it over HTTP; null where its process writes into the database itself. */
+  identity: Schema.NullOr(Schema.String),
+  host: Schema.NullOr(Schema.String),
+  pid: Schema.NullOr(Schema.Number),
+  durability: Schema.NullOr(Schema.String),
+  started_at: Schema.NullOr(Schema.String),
+  seen_at: Schema.NullOr(Schema.String),
+  signed_off_at: Schema.NullOr(Schema.String),
+  tail_unknown_after: Schema.NullOr(Schema.Number),
+  /** Each number up to this was looked for in the table and the dead letters. */
+  checked_seq: Schema.Number,
+  offered: Schema.Number,
+  committed: Schema.Number,
+  pending: Schema.Number,
+  /** Without those that were replayed. */
+  dead_lettered: Schema.Number,
+  quarantined: Schema.Number,
+  refused: Schema.Number,
+  shed: Schema.Number,
+  lost: Schema.Number,
+  unaccounted: Schema.Number,
+  /** False where an older program wrote, which does not count. */
+  counted: Schema.Boolean
+})
+
+/** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
+export const PipelineReport = Schema.Struct({
+  trail: Schema.NullOr(Schema.String),
+  process: AuditStatus,
+  problem: Schema.NullOr(Schema.String),
+  sources: Schema.NullOr(Schema.Array(PipelineSource)),
+  dead_letters: Schema.NullOr(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "The counts of each source." })
+
+export const PipelineParams = Schema.Struct({
+  limit: parameter("1 to 1000 sources; 100 where left out"),
+  cursor: parameter("`next` of the page before")
+})

@@ -1,0 +1,224 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { BodyTooLarge, InvalidRequest } from "../ApiError.ts"
+import { Bearer, describing, optionalBody } from "../Endpoint.ts"
+import { errorBody } from "../ErrorBody.ts"
+import { HealthGroup } from "../Health.ts"
+import { BadgeNotFound, CertificateNotFound, SessionExists, SessionNotFound, SessionOver } from "./GuardianErrors.ts"
+import {
+  AgentName,
+  Badge,
+  BadgeName,
+  Badges,
+  CertificateId,
+  CertificateIssued,
+  CertificateRevoked,
+  Certificates,
+  CertificatesQuery,
+  Certified,
+  EndSession,
+  GhostName,
+  IssueCertificate,
+  Jwks,
+  RevokeCertificate,
+  SessionAlive,
+  SessionEnded,
+  SessionId,
+  SessionStarted,
+  Sessions,
+  SessionsQuery,
+  StartSession,
+  Statistics,
+  StatisticsQuery
+} from "./GuardianSchemas.ts"
+
+const NotCertified = errorBody("not_certified")
+
+/** Errors of every endpoint that needs a token. */
+const common = {
+  unauthenticated: errorBody("unauthenticated"),
+  denied: errorBody("access_denied"),
+  auditUnavailable: errorBody("audit_unavailable"),
+  databaseUnavailable: errorBody("database_unavailable"),
+  peerUnavailable: errorBody("peer_unavailable")
+}
+
+export const validate = HttpApiEndpoint.post("validate", "/validate")
+  .setPayload(Schema.Struct({ agent: AgentName }))
+  .addSuccess(Certified)
+  .addError(NotCertified)
+  .annotateContext(describing("Is this agent certified now?", "Needs `read` on `certificates/<agent>`."))
+
+export const startSession = HttpApiEndpoint.post("startSession", "/session/start")
+  .setPayload(StartSession)
+  .addSuccess(SessionStarted)
+  .addError(NotCertified)
+  .addError(SessionExists.body)
+  .annotateContext(
+    describing(
+      "Starts a session",
+      "Needs `execute` on `sessions/<agent>/<session_id>` and a certificate in force. A name is used once. What could be a " +
+        "prompt is left out of the metadata."
+    )
+  )
+
+export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
+  .setPayload(Schema.Struct({ session_id: SessionId }))
+  .addSuccess(SessionAlive)
+  .addError(NotCertified)
+  .addError(SessionNotFound.body)
+  .addError(SessionOver.body)
+  .annotateContext(
+    describing(
+      "Keeps a session from expiring",
+      "Needs `execute` on `sessions/<agent>/<session_id>` and that the agent is still certified."
+    )
+  )
+
+export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
+  .setPayload(EndSession)
+  .addSuccess(SessionEnded)
+  .addError(SessionNotFound.body)
+  .annotateContext(
+    describing(
+      "Ends a session",
+      "Needs `execute` on `sessions/<agent>/<session_id>`. A repeat answers what the first one did."
+    )
+  )
+
+/** What other services ask while an agent works. */
+export class WorkGroup extends HttpApiGroup.make("work")
+  .add(validate)
+  .add(startSession)
+  .add(heartbeat)
+  .add(endSession)
+  .middleware(Bearer)
+  .addError(common.unauthenticated)
+  .addError(common.denied)
+  .addError(BodyTooLarge.body)
+  .addError(InvalidRequest.body)
+  .addError(common.auditUnavailable)
+  .addError(common.databaseUnavailable)
+  .addError(common.peerUnavailable)
+  .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
+
+export const issue = HttpApiEndpoint.post("issue", "/certificates")
+  .setPayload(IssueCertificate)
+  .addSuccess(CertificateIssued, { status: 201 })
+  .addError(BodyTooLarge.body)
+  .annotateContext(describing("Issues a certificate", "Needs `write` on `certificates/<agent>`."))
+
+export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
+  .setPath(Schema.Struct({ id: CertificateId }))
+  .setPayload(RevokeCertificate)
+  .addSuccess(CertificateRevoked)
+  .addError(CertificateNotFound.body)
+  .addError(BodyTooLarge.body)
+  .annotateContext(optionalBody)
+  .annotateContext(
+    describing(
+      "Revokes a certificate",
+      "Needs `write` on `certificates/<agent>`; of an unknown id, on `certificates/<id>`. In effect before the answer; " +
+        "the certificate's sessions end with it."
+    )
+  )
+
+export const certificates = HttpApiEndpoint.get("certificates", "/certificates")
+  .setUrlParams(CertificatesQuery)
+  .addSuccess(Certificates)
+  .annotateContext(
+    describing(
+      "All certificates, or one agent's",
+      "Needs `read` on `certificates`; with `agent`, on `certificates/<agent>`."
+    )
+  )
+
+export const sessions = HttpApiEndpoint.get("sessions", "/sessions")
+  .setUrlParams(SessionsQuery)
+  .addSuccess(Sessions)
+  .annotateContext(
+    describing("Sessions, newest first", "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`.")
+  )
+
+export const stats = HttpApiEndpoint.get("stats", "/stats")
+  .setUrlParams(StatisticsQuery)
+  .addSuccess(Statistics)
+  .annotateContext(
+    describing(
+      "Counts of an agent's sessions, or of all agents'",
+      "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`."
+    )
+  )
+
+export const badges = HttpApiEndpoint.get("badges", "/badges/:ghost")
+  .setPath(Schema.Struct({ ghost: GhostName }))
+  .addSuccess(Badges)
+  .annotateContext(describing("A ghost's badges", "Needs `read` on `badges/<ghost>`."))
+
+const BadgePath = Schema.Struct({ ghost: GhostName, badge: BadgeName })
+
+export const badge = HttpApiEndpoint.get("badge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addError(BadgeNotFound.body)
+  .annotateContext(describing("Has the ghost this badge?", "Needs `read` on `badges/<ghost>/<badge>`."))
+
+export const grantBadge = HttpApiEndpoint.put("grantBadge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addSuccess(Badge, { status: 201 })
+  .annotateContext(
+    describing("Grants a badge", "Needs `write` on `badges/<ghost>/<badge>`. 200 where the ghost had it already.")
+  )
+
+export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addError(BadgeNotFound.body)
+  .annotateContext(
+    describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
+  )
+
+/** What the operators of agents ask. */
+class RegisterGroup extends HttpApiGroup.make("register")
+  .add(issue)
+  .add(revoke)
+  .add(certificates)
+  .add(sessions)
+  .add(stats)
+  .add(badges)
+  .add(badge)
+  .add(grantBadge)
+  .add(takeBadge)
+  .middleware(Bearer)
+  .addError(common.unauthenticated)
+  .addError(common.denied)
+  .addError(InvalidRequest.body)
+  .addError(common.auditUnavailable)
+  .addError(common.databaseUnavailable)
+  .addError(common.peerUnavailable)
+  .annotate(OpenApi.Description, "What the operators of agents ask.") {}
+
+class KeysGroup extends HttpApiGroup.make("keys")
+  .add(
+    HttpApiEndpoint.get("jwks", "/.well-known/jwks.json")
+      .addSuccess(Jwks)
+      .annotateContext(
+        describing(
+          "The keys that verify certificates",
+          "The public keys of all certificates' signatures (RFC 7517). Needs no token."
+        )
+      )
+  )
+  .annotate(OpenApi.Description, "What others verify certificates with.") {}
+
+/** Every endpoint needs a token, except health and keys. Its description names the permission that the gatekeeper is asked for. */
+export class GuardianApi extends HttpApi.make("guardian")
+  .add(WorkGroup)
+  .add(RegisterGroup)
+  .add(KeysGroup)
+  .add(HealthGroup)
+  .annotate(OpenApi.Description, "Are you certified, and still valid? Certificates, sessions and badges of agents.") {}

@@ -1,0 +1,131 @@
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { HealthGroup } from "../Health.ts"
+import { parameter } from "../Query.ts"
+import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
+import { openAiError } from "./RouterErrors.ts"
+
+const failures = {
+  invalidChat: openAiError("invalid_request", "provider_rejected"),
+  invalid: openAiError("invalid_request"),
+  unauthenticated: openAiError("unauthenticated"),
+  chatDenied: openAiError("access_denied", "not_certified", "session_refused"),
+  denied: openAiError("access_denied"),
+  modelNotFound: openAiError("model_not_found"),
+  tooLarge: openAiError("body_too_large"),
+  rateLimited: openAiError("rate_limited"),
+  failed: openAiError("internal_error"),
+  providerFailed: openAiError("provider_failed", "provider_misconfigured"),
+  chatUnavailable: openAiError("audit_unavailable", "peer_unavailable", "provider_unavailable"),
+  readUnavailable: openAiError("audit_unavailable", "peer_unavailable", "database_unavailable"),
+  providerTimeout: openAiError("provider_timeout")
+}
+
+const ModelRow = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("model"),
+  created: Schema.Number,
+  owned_by: Schema.String,
+  kind: Schema.Literal("shell", "ghost"),
+  tier: Schema.Literal(...tiers),
+  available: Schema.Boolean,
+  trouble: Schema.NullOr(Schema.String)
+})
+
+const ModelList = Schema.Struct({ object: Schema.Literal("list"), data: Schema.Array(ModelRow) }).annotations({
+  description: "All of them."
+})
+
+const HistoryRow = Schema.Struct({
+  id: Schema.String,
+  timestamp: Schema.String,
+  role: Schema.String,
+  content: Schema.NullOr(Schema.String),
+  ghost_id: Schema.String,
+  shell_id: Schema.NullOr(Schema.String),
+  requested_model: Schema.NullOr(Schema.String),
+  tier: Schema.NullOr(Schema.String),
+  provider: Schema.NullOr(Schema.String),
+  outcome: Schema.NullOr(Schema.String),
+  finish_reason: Schema.NullOr(Schema.String),
+  prompt_tokens: Schema.NullOr(Schema.Number),
+  completion_tokens: Schema.NullOr(Schema.Number),
+  request_id: Schema.NullOr(Schema.String)
+})
+
+const HistoryPage = Schema.Struct({
+  messages: Schema.Array(HistoryRow),
+  next: Schema.NullOr(Schema.String)
+}).annotations({ description: "A page of messages, newest first." })
+
+const HistoryParams = Schema.Struct({
+  ghost: parameter("whose messages; needed"),
+  limit: parameter("1 to 1000; 100 where left out. A page of long messages has fewer"),
+  cursor: parameter("`next` of the page before")
+})
+
+export const completions = HttpApiEndpoint.post("completions", "/v1/chat/completions")
+  .setPayload(ChatRequestBody)
+  .addSuccess(ChatCompletion)
+  .addError(failures.invalidChat)
+  .addError(failures.unauthenticated)
+  .addError(failures.chatDenied)
+  .addError(failures.modelNotFound)
+  .addError(failures.tooLarge)
+  .addError(failures.rateLimited)
+  .addError(failures.failed)
+  .addError(failures.providerFailed)
+  .addError(failures.chatUnavailable)
+  .addError(failures.providerTimeout)
+  .annotate(OpenApi.Summary, "An answer of a model")
+  .annotate(OpenApi.Transform, alsoAsEvents)
+  .annotate(
+    OpenApi.Description,
+    "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+      'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
+  )
+
+class ChatGroup extends HttpApiGroup.make("chat")
+  .add(completions)
+  .annotate(OpenApi.Description, "Answers of models.") {}
+
+export const models = HttpApiEndpoint.get("models", "/v1/models")
+  .addSuccess(ModelList)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotate(OpenApi.Summary, "Shells and ghosts")
+  .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+
+class CatalogGroup extends HttpApiGroup.make("catalog")
+  .add(models)
+  .annotate(OpenApi.Description, "Which models there are.") {}
+
+export const history = HttpApiEndpoint.get("history", "/v1/history")
+  .setUrlParams(HistoryParams)
+  .addSuccess(HistoryPage)
+  .addError(failures.invalid)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotate(OpenApi.Summary, "A ghost's messages")
+  .annotate(
+    OpenApi.Description,
+    "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+  )
+
+class HistoryGroup extends HttpApiGroup.make("history")
+  .add(history)
+  .annotate(OpenApi.Description, "What was asked and answered.") {}
+
+export class RouterApi extends HttpApi.make("router")
+  .add(ChatGroup)
+  .add(CatalogGroup)
+  .add(HistoryGroup)
+  .add(HealthGroup)
+  .annotate(OpenApi.Description, "Which model answers, and what was said? Speaks as OpenAI does.") {}
