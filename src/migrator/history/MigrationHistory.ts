@@ -58,6 +58,7 @@ const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
 const decodeFormat = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ format: Schema.NullOr(Schema.Number) })))
 
 /** Reads and writes the history tables of one service, over one session. */
+// long: one short method for each statement on the history tables
 export const makeMigrationHistory = (
   service: ServiceName,
   connection: Pick<Connection, "query">,

@@ -8,7 +8,7 @@ import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, revision, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger@127.0.0.1:9/none")
 
 const files = {
   "router/0001_notes.sql":

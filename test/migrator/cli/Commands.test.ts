@@ -123,7 +123,7 @@ describe("the migrate command", { timeout: 120_000 }, () => {
 
   it.live("checks the shipped files without a database", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* commandLine({ url: Redacted.make("postgresql://nobody@127.0.0.1:9/none") })(
+      const { code, stdout } = yield* commandLine({ url: Redacted.make("postgresql://stranger@127.0.0.1:9/none") })(
         "check"
       )
       expect(code).toBe(0)

@@ -5,7 +5,7 @@ import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, tableA, tableB } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody:hidden-word@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger:hidden-word@127.0.0.1:9/none")
 
 describe("the options of all commands", { timeout: 30_000 }, () => {
   it.scopedLive("may come before the command's name, after it and after its target, in any order", () =>
@@ -51,8 +51,8 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
 
       const away = yield* migrate("status", "--database-url", Redacted.value(nowhere), "--json")
       expect(away.code).toBe(9)
-      expect(away.stdout).toContain("postgresql://nobody@127.0.0.1:9/none")
-      const wrong = yield* migrate("status", "--database-url", "mysql://nobody:hidden-word@127.0.0.1/none")
+      expect(away.stdout).toContain("postgresql://stranger@127.0.0.1:9/none")
+      const wrong = yield* migrate("status", "--database-url", "mysql://stranger:hidden-word@127.0.0.1/none")
       expect(wrong.code).toBe(2)
       for (const { stderr, stdout } of [away, wrong]) expect(stdout + stderr).not.toContain("hidden-word")
     })

@@ -9,7 +9,7 @@ import { dataMigrationsOf } from "../../support/migrator/DataMigrations.ts"
 import { ask, migrationsOf, revision, tableA, tableB, tablesOf, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger@127.0.0.1:9/none")
 
 describe("new", () => {
   it.scopedLive("writes the next revision, which check refuses until it has its statements", () =>
