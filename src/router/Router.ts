@@ -5,9 +5,7 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { openAiFields } from "../contracts/router/RouterErrors.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
@@ -18,13 +16,14 @@ import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/Models.ts"
 import { Providers } from "./providers/Providers.ts"
+import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
 import { Route } from "./route/Route.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      const version = yield* SchemaVersion.router
+      const version = yield* routerSchema.version
       const state = yield* schemaProbe(version)
       const trail = yield* AuditLog
       // It needs its tables to answer anything, and a trail that takes what it decides.
@@ -60,4 +59,4 @@ export const layer = Layer.unwrapEffect(
     )
     return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(rooms))
   })
-).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))
+).pipe(Layer.provide([Models.layer, routerSchema.layer]))
