@@ -18,7 +18,7 @@ import { handlers } from "./Http.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
-import { Models } from "./models/Models.ts"
+import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
 import { Route } from "./route/Route.ts"
 

@@ -1,4 +1,4 @@
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type { Tier } from "../../contracts/router/ChatSchemas.ts"
 
 /** How long a provider is waited for. */
@@ -11,6 +11,14 @@ export interface Timeouts {
   readonly idle: Duration.Duration
   /** The whole answer, streamed or not. */
   readonly total: Duration.Duration
+}
+
+/** A model that thinks before its first word takes tens of seconds; one that has begun and stops is lost. */
+export const standardTimeouts: Timeouts = {
+  connect: Duration.seconds(5),
+  firstByte: Duration.seconds(60),
+  idle: Duration.seconds(30),
+  total: Duration.minutes(10)
 }
 
 /** What providers call the limit of an answer's tokens. */
