@@ -12,7 +12,6 @@ import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
 import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
 import { handlers } from "./Http.ts"
 import { History } from "./history/History.ts"
@@ -20,7 +19,6 @@ import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
-import { Route } from "./route/Route.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
   Layer.unwrapEffect(
@@ -28,7 +26,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
       const version = yield* SchemaVersion.router
       const state = yield* schemaProbe(version)
       const trail = yield* AuditLog
-      // It needs its tables to answer anything, and a trail that takes what it decides.
+      // It needs its tables to answer anything, and a trail that accepts its decisions.
       const report = Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
         ...now,
         canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
@@ -39,25 +37,24 @@ const server = (catalog: Catalog, storeContent: boolean) =>
     })
   )
 
-/** Of the server's own share: what comes after the answers. */
+/** The part of the server's share of the shutdown deadline for the work after the answers. */
 const endShare = 0.4
 
 /**
- * The router: which model answers, and what was said? Its schema at head, then its port. At the end the port closes, then what
- * is left of its requests is told, then the history is written.
+ * The router: which model answers, and what was said? It starts with its schema at head, then opens its port. At the end the port
+ * closes, then requests are finalized, then the history is written.
  */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { router, shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
-    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(router.storeContent), Route.layer).pipe(
-      // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
-      Layer.provideMerge(InFlight.layer(endWithin)),
+    const parts = InFlight.layer(endWithin).pipe(
+      // Ends after `InFlight`: an answer that is cut off is not recorded as one whose provider hung up.
       Layer.provideMerge(Providers.layer(catalog)),
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )
-    return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(rooms))
+    return Layer.fresh(server(catalog, router.storeContent)).pipe(Layer.provide(parts))
   })
 ).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))

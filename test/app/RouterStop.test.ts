@@ -68,7 +68,7 @@ describe("the router's end", () => {
         const rows = yield* rowsOfAborted(databaseUrl, "cut-1")
         expect(rows.map(({ action }) => action)).toEqual(["execute", "route", "route.aborted"])
         expect(rows[2]).toMatchObject({
-          reason: "the router ended before the answer was whole",
+          reason: "the router stopped before the answer was complete",
           metadata: { closed_by: "shutdown" }
         })
         expect(server.hangUps()).toBe(1)

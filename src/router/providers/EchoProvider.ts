@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { textOf } from "../protocol/ChatMessages.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { Call, Provider } from "./Provider.ts"
-import { ProviderFailure } from "./ProviderFailure.ts"
+import { ProviderFailure } from "./Provider.ts"
 
 /** How a shell of this provider behaves. Words are counted from the first. */
 interface Behaviour {

@@ -14,7 +14,7 @@ import type { ProviderSpec } from "../models/Catalog.ts"
 import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../protocol/ChatPart.ts"
 import { makeToolCallIndices } from "../protocol/ToolCallIndices.ts"
 import type { Call, Provider } from "./Provider.ts"
-import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
+import { type FailureKind, ProviderFailure } from "./Provider.ts"
 import { makeSseParser, type SseEvent, type SseParser } from "./SseParser.ts"
 import { failureOfConnection, failureOfStatus, retryAfterMillis } from "./UpstreamFailures.ts"
 

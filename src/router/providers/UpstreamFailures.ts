@@ -1,5 +1,5 @@
 import { isPlainObject } from "../protocol/ChatMessages.ts"
-import type { FailureKind } from "./ProviderFailure.ts"
+import type { FailureKind } from "./Provider.ts"
 
 const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
   const fields = isPlainObject(error) ? error["error"] : undefined

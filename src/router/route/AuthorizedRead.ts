@@ -3,38 +3,32 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../../audit/AuditLog.ts"
-import type { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import { refusalOfDenial, refusalOfUnavailable } from "./CallerIdentity.ts"
+import { refusalOfDenial, refuseUnavailable } from "./CallerIdentity.ts"
 import { makeChatRequestContext } from "./ChatRequestContext.ts"
 import { type RouteRefused, refusalResponse } from "./RouteRefused.ts"
 
-/** Answers a question about `resource`, for those who may read it. The gatekeeper records that they asked. */
-export const authorizedRead = (
-  gatekeeper: typeof GatekeeperClient.Service,
-  trail: typeof AuditLog.Service,
+/** Answers a request to read `resource`, if the gatekeeper allows it. The gatekeeper records its decision. */
+export const authorizedRead = <R>(
   request: HttpServerRequest.HttpServerRequest,
-  resource: Effect.Effect<string, RouteRefused>,
-  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, RouteRefused>
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  resource: string,
+  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, RouteRefused, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | GatekeeperClient | AuditLog> =>
   Effect.gen(function* () {
+    const gatekeeper = yield* GatekeeperClient
     const context = makeChatRequestContext({
       requestId: requestId(request),
       authorization: request.headers["authorization"],
-      startedAtMillis: yield* Clock.currentTimeMillis
+      startedAtMillis: yield* Clock.currentTimeMillis,
+      storeContent: false
     })
-    yield* gatekeeper
-      .authorize({
-        authorization: context.authorization,
-        requestId: context.requestId,
-        action: "read",
-        resource: yield* resource
+    const { authorization, requestId: id } = context
+    yield* gatekeeper.authorize({ authorization, requestId: id, action: "read", resource }).pipe(
+      Effect.catchTags({
+        NotAuthorized: (denial) => Effect.fail(refusalOfDenial(denial)),
+        PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable)
       })
-      .pipe(
-        Effect.catchTags({
-          NotAuthorized: (denial) => Effect.fail(refusalOfDenial(denial)),
-          PeerUnavailable: (absent) => Effect.flatMap(refusalOfUnavailable(trail, context, absent), Effect.fail)
-        })
-      )
+    )
     return yield* answer
   }).pipe(Effect.catchTag("RouteRefused", (refusal) => Effect.succeed(refusalResponse(refusal, requestId(request)))))

@@ -2,15 +2,15 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import { errorTypeOf, type RefusalCode, refusalCodes, statusOfRefusal } from "../../contracts/router/RouterErrors.ts"
-import type { FailureKind, ProviderFailure } from "../providers/ProviderFailure.ts"
+import type { FailureKind, ProviderFailure } from "../providers/Provider.ts"
 
-/** A request that gets no answer from a shell. Its reason is shown to the client. */
+/** A request is refused. The client sees the reason. */
 export class RouteRefused extends Schema.TaggedError<RouteRefused>()("RouteRefused", {
   code: Schema.Literal(...refusalCodes),
   reason: Schema.String,
-  /** The field at fault, as OpenAI's errors name it. */
+  /** The field that is wrong, as OpenAI's errors name it. */
   param: Schema.optional(Schema.String),
-  /** The row that says why. */
+  /** The row that records the refusal. */
   auditId: Schema.optional(Schema.String),
   retryAfterMillis: Schema.optional(Schema.Number)
 }) {
@@ -51,7 +51,7 @@ export const refused = ({ auditId, code, param, reason, retryAfterMillis }: Refu
 export const refusalOfFailure = (failure: ProviderFailure): RouteRefused =>
   refused({ code: codes[failure.kind], reason: failure.message, retryAfterMillis: failure.retryAfterMillis })
 
-/** OpenAI's error body; `detail` is what clients of the system before this one read. */
+/** OpenAI's error body; clients of the former system read `detail`. */
 export const refusalBody = (refusal: RouteRefused, requestId: string) => ({
   error: {
     message: refusal.reason,
@@ -77,6 +77,6 @@ export const refusalResponse = (refusal: RouteRefused, requestId: string): HttpS
   })
 }
 
-/** No decision without a record. */
+/** The refusal of a request that cannot be recorded: there is no decision without a record. */
 export const refusalOfTrail = (error: AuditUnavailable): RouteRefused =>
   refused({ code: "audit_unavailable", reason: error.message })

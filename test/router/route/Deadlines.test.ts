@@ -46,7 +46,7 @@ describe("deadlines", () => {
       )
       const { first, rest } = yield* beginInTime("p", brief, provider.stream(callOf("hi")))
       expect(Chunk.size(first)).toBe(1)
-      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("said nothing more within 100ms")
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("sent nothing more within 100ms")
     })
   )
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { sessionIdProblem } from "../../../src/guardian/Names.ts"
-import { sessionIdOf } from "../../../src/router/route/SessionId.ts"
+import { sessionIdOf } from "../../../src/router/route/Route.ts"
 
 describe("The id of a session", () => {
   it("holds that of its request", () => expect(sessionIdOf("try-1", "cfaba2b8d268")).toBe("try-1.cfaba2b8d268"))
