@@ -7,15 +7,14 @@ import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
-import { handlers } from "./Http.ts"
-import { Statistics } from "./Statistics.ts"
+import { routes } from "./Http.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
 import { Sessions } from "./sessions/Sessions.ts"
+import { Statistics } from "./sessions/Statistics.ts"
 
 const makeReport = Effect.gen(function* () {
   const version = yield* SchemaVersion.guardian
@@ -45,8 +44,8 @@ const server = Layer.unwrapEffect(
     const { guardian } = yield* Settings
     const version = yield* SchemaVersion.guardian
     const report = yield* makeReport
-    return serve("guardian", routesOf(GuardianApi), version.expected).pipe(
-      Layer.provide(handlers(report, guardian.sessionTimeout)),
+    return serve("guardian", GuardianApi, version.expected).pipe(
+      Layer.provide(routes(report, guardian.sessionTimeout)),
       // Below the port, so that it goes on for as long as somebody is answered.
       Layer.provide(sessionExpiry(guardian.sessionTimeout))
     )

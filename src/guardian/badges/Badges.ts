@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { bounded, type DatabaseUnavailable, store } from "../Store.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 
 const BadgeRow = Schema.Struct({
   ghostId: Schema.String,
@@ -50,7 +50,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
   static readonly layer = Layer.effect(
     Badges,
     Effect.gen(function* () {
-      const { sql, transaction } = yield* store
+      const { sql, transaction } = yield* GuardianDatabase
       const columns = sql.literal(columnNames)
       const rowsOf = (question: Effect.Effect<unknown, DatabaseUnavailable>) =>
         Effect.flatMap(question, (rows) => Effect.orDie(decode(rows)))
@@ -60,7 +60,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
           bounded(
             sql`
               select ${columns} from guardian.agent_badges
-              where ghost_id = ${ghostId} and badge_name = ${badge}`.withoutTransform
+              where ghost_id = ${ghostId} and badge_name = ${badge}`
           )
         )
         return found
@@ -94,7 +94,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
             bounded(
               sql`
                 select ${columns} from guardian.agent_badges where ghost_id = ${ghostId}
-                order by badge_name limit ${maximumBadges}`.withoutTransform
+                order by badge_name limit ${maximumBadges}`
             )
           )
         ),
@@ -125,5 +125,5 @@ export class Badges extends Context.Tag("guardian/Badges")<
         })
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -2,7 +2,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SealedRow } from "./CertificateSeal.ts"
+import type { SignedRow } from "./CertificateSigner.ts"
 
 /** A row of `guardian.certificate`: nothing in it is to be believed before `unseal` agrees, its revocation aside. */
 export const CertificateRow = Schema.Struct({
@@ -23,7 +23,7 @@ export const CertificateRow = Schema.Struct({
   /** When the row was read, in microseconds since 1970. */
   readMicros: Schema.BigInt
 })
-export interface CertificateRow extends SealedRow, Schema.Schema.Type<typeof CertificateRow> {}
+export interface CertificateRow extends SignedRow, Schema.Schema.Type<typeof CertificateRow> {}
 
 const decode = Schema.decodeUnknown(Schema.Array(CertificateRow))
 

@@ -3,9 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { bounded, type DatabaseUnavailable, store } from "../Store.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 import { type CertificateRow, certificateColumns, certificateRows, isoOfMicros } from "./CertificateRow.ts"
-import { type Claims, issuer, seal, unseal } from "./CertificateSeal.ts"
+import { type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
 import { certified, type NotCertified } from "./Certification.ts"
 import { SigningKeys } from "./SigningKeys.ts"
 
@@ -99,7 +99,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     Certificates,
     Effect.gen(function* () {
       const keys = yield* SigningKeys
-      const { sql, transaction } = yield* store
+      const { sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
 
       const newest = (agent: string, state: "standing" | "any", limit: number) =>
@@ -110,7 +110,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               where agent = ${agent}
                 and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
               order by certificate.issued_at desc, certificate.id desc
-              limit ${limit}`.withoutTransform
+              limit ${limit}`
           ),
           certificateRows
         )
@@ -143,21 +143,21 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
             iat: issuing.issuedAt,
             exp: issuing.expiresAt
           }
-          const issued = { claims, keyId: keys.active.id, signature: yield* seal(keys, claims) }
+          const issued = { claims, keyId: keys.active.id, signature: yield* sign(keys, claims) }
           yield* add(issued)
           return issued
         }),
         adopt: (claims, signed, recording) =>
           Effect.flatMap(
             signed === undefined
-              ? Effect.map(seal(keys, claims), (signature) => ({ keyId: keys.active.id, signature }))
+              ? Effect.map(sign(keys, claims), (signature) => ({ keyId: keys.active.id, signature }))
               : Effect.succeed(signed),
             (sealed) => add({ claims, ...sealed }, recording)
           ).pipe(Effect.withSpan("Certificates.adopt")),
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
           const standing = yield* newest(agent, "standing", candidates)
           const rows = standing.length > 0 ? standing : yield* newest(agent, "any", 1)
-          return yield* certified(agent, rows, (row) => unseal(keys, row))
+          return yield* certified(agent, rows, (row) => verifyRow(keys, row))
         }),
         list: Effect.fn("Certificates.list")(function* ({ agent, before, limit }) {
           const ofAgent = agent === undefined ? sql`true` : sql`agent = ${agent}`
@@ -167,23 +167,21 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
                 sql`
                   select ${columns} from guardian.certificate
                   where ${ofAgent} and ${before === undefined ? sql`true` : sql`certificate.id < ${before}::bigint`}
-                  order by certificate.id desc limit ${limit}`.withoutTransform
+                  order by certificate.id desc limit ${limit}`
               ),
-              bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`.withoutTransform)
+              bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`)
             ],
             { concurrency: 2 }
           )
           const rows = yield* Effect.forEach(
             yield* certificateRows(page),
-            (row) => Effect.map(Effect.isSuccess(unseal(keys, row)), (stands) => ({ ...row, stands })),
+            (row) => Effect.map(Effect.isSuccess(verifyRow(keys, row)), (stands) => ({ ...row, stands })),
             { concurrency: 8 }
           )
           return { rows, total: Number(counted[0]?.["total"]) }
         }),
         find: Effect.fn("Certificates.find")(function* (id) {
-          const rows = yield* bounded(
-            sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`.withoutTransform
-          )
+          const rows = yield* bounded(sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`)
           return (yield* certificateRows(rows))[0]
         }),
         idOf: Effect.fn("Certificates.idOf")(function* ({ exp, iat, sub, version }) {
@@ -192,7 +190,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               select jti::text as id from guardian.certificate
               where agent = ${sub} and version = ${version} and issued_at = to_timestamp(${iat}::bigint)
                 and expires_at = to_timestamp(${exp}::bigint) and jti is not null
-              order by revoked_at limit 1`.withoutTransform
+              order by revoked_at limit 1`
           )
           const id = rows[0]?.["id"]
           return typeof id === "string" ? id : undefined
@@ -203,7 +201,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               select exists (
                 select from pg_catalog.pg_attribute
                 where attrelid = pg_catalog.to_regclass('guardian.certificate') and attname = 'jti' and not attisdropped
-              ) as ready`.withoutTransform
+              ) as ready`
           ),
           (rows) => rows[0]?.["ready"] === true
         ),
@@ -244,5 +242,5 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         )
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { type CertificateRow, isoOfMicros } from "./CertificateRow.ts"
-import type { CertificateAltered, Claims } from "./CertificateSeal.ts"
+import type { CertificateAltered, Claims } from "./CertificateSigner.ts"
 
 /** The agent may not work: it has no certificate in force. */
 export class NotCertified extends Schema.TaggedError<NotCertified>()("NotCertified", {
@@ -11,6 +11,7 @@ export class NotCertified extends Schema.TaggedError<NotCertified>()("NotCertifi
   problem: Schema.Literal("none", "expired", "revoked", "altered", "future"),
   reason: Schema.String
 }) {
+  readonly code = "not_certified"
   override get message(): string {
     return `${this.agent} is not certified: ${this.reason}. Have a certificate issued (POST /certificates)`
   }

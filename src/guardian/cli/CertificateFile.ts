@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { type Claims, issuer } from "../certificates/CertificateSeal.ts"
-import { lacksZone, readSeconds } from "../Moment.ts"
-import { nameProblem } from "../Names.ts"
+import { maximumName } from "../../contracts/guardian/GuardianSchemas.ts"
+import { nameProblem } from "../../domain/Text.ts"
+import { type Claims, issuer } from "../certificates/CertificateSigner.ts"
+import { lacksZone, parseSeconds } from "../certificates/Rfc3339.ts"
 
 /** What an existing certificate's file says: `{agent_name, issued_at, expires_at, signature, version}`. */
 export interface CertificateFile {
@@ -33,10 +34,16 @@ const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Eit
     )
   }
   const text = !lacksZone(given) ? given : given.length === 10 ? `${given}T00:00:00Z` : `${given}Z`
-  return Option.match(readSeconds(text), {
+  return Option.match(parseSeconds(text), {
     onNone: () => Either.left(`"${field}" is no ISO 8601 time`),
     onSome: Either.right
   })
+}
+
+const agentProblem = (given: unknown): string | undefined => {
+  if (typeof given !== "string") return given === undefined ? '"agent_name" is missing' : '"agent_name" must be a text'
+  const problem = nameProblem(given, maximumName)
+  return problem === undefined ? undefined : `"agent_name" ${problem}`
 }
 
 /** Reads a file's text. Left: all that is wrong with it. */
@@ -52,7 +59,7 @@ export const parseCertificateFile = (
   const version = readVersion(field("version"))
   const signature = field("signature")
   const problems = [
-    nameProblem("agent_name", field("agent_name")),
+    agentProblem(field("agent_name")),
     Either.isLeft(issuedAt) ? issuedAt.left : undefined,
     Either.isLeft(expiresAt) ? expiresAt.left : undefined,
     Either.isRight(issuedAt) && Either.isRight(expiresAt) && expiresAt.right <= issuedAt.right

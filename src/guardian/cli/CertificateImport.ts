@@ -10,12 +10,12 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
+import { certificateResource } from "../../contracts/guardian/GuardianResources.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { type Claims, openSeal } from "../certificates/CertificateSeal.ts"
+import { type Claims, verifySignature } from "../certificates/CertificateSigner.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
-import { certificateResource } from "../Names.ts"
 import {
   type CertificateFile,
   claimsOf,
@@ -84,7 +84,7 @@ const sealed = (keys: typeof SigningKeys.Service, file: CertificateFile, resign:
   Effect.gen(function* () {
     const { signature } = file
     if (signature !== undefined) {
-      const opened = yield* Effect.either(openSeal(keys, signature))
+      const opened = yield* Effect.either(verifySignature(keys, signature))
       if (Either.isRight(opened)) {
         const { claims, keyId } = opened.right
         const differing = differences(file, claims)

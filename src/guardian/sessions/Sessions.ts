@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InForce } from "../certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, deadline, store } from "../Store.ts"
+import { bounded, type DatabaseUnavailable, deadline, GuardianDatabase } from "../GuardianDatabase.ts"
 import { type SessionRow, sessionColumns, sessionRows } from "./SessionRow.ts"
 
 export interface Starting {
@@ -59,14 +59,14 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
   static readonly layer = Layer.effect(
     Sessions,
     Effect.gen(function* () {
-      const { sql } = yield* store
+      const { sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
       const find = Effect.fn("Sessions.find")(function* (sessionId: string) {
         const rows = yield* bounded(
           sql`
             select ${columns} from guardian.session
-            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`.withoutTransform
+            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`
         )
         return (yield* sessionRows(rows))[0]
       })
@@ -114,7 +114,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               sql`
                 update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
                 where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`.withoutTransform
+                returning ${columns}`
             )
           )
         ),
@@ -126,7 +126,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
                 update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
                   output_file = ${outputFile}
                 where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`.withoutTransform
+                returning ${columns}`
             )
           )
         ),
@@ -140,7 +140,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
           const rows = yield* bounded(
             sql`
               select ${columns} from guardian.session where ${sql.and(conditions)}
-              order by id desc limit ${limit}`.withoutTransform
+              order by id desc limit ${limit}`
           )
           return yield* sessionRows(rows)
         }),
@@ -156,11 +156,11 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               )
               update guardian.session set ended_at = clock_timestamp(), end_reason = 'expired'
               from stale where session.id = stale.id
-              returning ${columns}`.withoutTransform
+              returning ${columns}`
           )
           return yield* sessionRows(rows)
         })
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -1,6 +1,8 @@
-import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
+import type * as Context from "effect/Context"
+import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { appVersion } from "../config/AppVersion.ts"
 import { type Json, type Operation, operation, otherErrors, referenced } from "./OpenApiOperation.ts"
@@ -117,9 +119,16 @@ const complete = (service: ServiceName, spec: Document): Document => {
   })
 }
 
+/** A contract of any service, under the type that the platform keeps contracts by: it says nothing about their schemas. */
+export type AnyApi = Context.Tag.Service<typeof HttpApi.Api>["api"]
+
+const isAnyApi = (api: unknown): api is AnyApi => HttpApi.isHttpApi(api)
+
 /** The contract with what its document says beyond the contract: OpenAPI 3.1. */
 export const documented = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
   service: ServiceName,
   api: HttpApi.HttpApi<Id, Groups, E, R>
-): HttpApi.HttpApi<Id, Groups, E, R> =>
-  api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))
+): AnyApi => {
+  const contract = api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))
+  return Option.getOrThrow(Option.liftPredicate(isAnyApi)(contract))
+}

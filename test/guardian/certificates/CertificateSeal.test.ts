@@ -6,10 +6,10 @@ import { CompactSign, SignJWT } from "jose"
 import {
   type Claims,
   issuer,
-  type SealedRow,
-  seal,
-  unseal
-} from "../../../src/guardian/certificates/CertificateSeal.ts"
+  type SignedRow,
+  sign,
+  verifyRow
+} from "../../../src/guardian/certificates/CertificateSigner.ts"
 import { keyring } from "../../../src/guardian/certificates/SigningKeys.ts"
 
 const privateKey = () => generateKeyPairSync("ed25519").privateKey
@@ -23,7 +23,7 @@ const claims: Claims = {
   exp: 1_770_000_000
 }
 
-const rowOf = (given: Claims, keyId: string, signature: string): SealedRow => ({
+const rowOf = (given: Claims, keyId: string, signature: string): SignedRow => ({
   id: given.jti,
   agent: given.sub,
   version: given.version,
@@ -35,7 +35,7 @@ const rowOf = (given: Claims, keyId: string, signature: string): SealedRow => ({
 
 const sealed = Effect.gen(function* () {
   const keys = yield* keyring(privateKey(), [])
-  const signature = yield* seal(keys, claims)
+  const signature = yield* sign(keys, claims)
   return { keys, row: rowOf(claims, keys.active.id, signature) }
 })
 
@@ -50,7 +50,7 @@ describe("A sealed certificate", () => {
   it.effect("says what was signed, where the row agrees", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
-      expect(yield* unseal(keys, row)).toEqual(claims)
+      expect(yield* verifyRow(keys, row)).toEqual(claims)
     })
   )
 
@@ -59,7 +59,7 @@ describe("A sealed certificate", () => {
       const { keys, row } = yield* sealed
       const signature = row.signature ?? ""
       for (let bit = 0; bit < signature.length * 8; bit++) {
-        const outcome = yield* Effect.either(unseal(keys, { ...row, signature: flip(signature, bit) }))
+        const outcome = yield* Effect.either(verifyRow(keys, { ...row, signature: flip(signature, bit) }))
         expect([bit, Either.isLeft(outcome)]).toEqual([bit, true])
       }
     })
@@ -70,7 +70,7 @@ describe("A sealed certificate", () => {
       const { keys, row } = yield* sealed
       const bitsOf = (text: string) => Array.from({ length: text.length * 8 }, (_, bit) => flip(text, bit))
       const micros = Array.from({ length: 63 }, (_, bit) => 1n << BigInt(bit))
-      const altered: ReadonlyArray<SealedRow> = [
+      const altered: ReadonlyArray<SignedRow> = [
         ...bitsOf(row.agent).map((agent) => ({ ...row, agent })),
         ...bitsOf(claims.jti).map((id) => ({ ...row, id })),
         ...bitsOf(keys.active.id).map((keyId) => ({ ...row, keyId })),
@@ -82,7 +82,7 @@ describe("A sealed certificate", () => {
         { ...row, signature: null }
       ]
       for (const [index, one] of altered.entries()) {
-        expect([index, Either.isLeft(yield* Effect.either(unseal(keys, one)))]).toEqual([index, true])
+        expect([index, Either.isLeft(yield* Effect.either(verifyRow(keys, one)))]).toEqual([index, true])
       }
     })
   )
@@ -91,7 +91,7 @@ describe("A sealed certificate", () => {
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       const { reason } = yield* Effect.flip(
-        unseal(keys, { ...row, agent: "Scout", expiresMicros: row.expiresMicros + 1n })
+        verifyRow(keys, { ...row, agent: "Scout", expiresMicros: row.expiresMicros + 1n })
       )
       expect(reason).toBe("its row differs from what was signed (agent, expires_at)")
     })
@@ -101,10 +101,10 @@ describe("A sealed certificate", () => {
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
       const stranger = yield* keyring(privateKey(), [])
-      expect((yield* Effect.flip(unseal(stranger, row))).reason).toContain("nobody here knows the key")
+      expect((yield* Effect.flip(verifyRow(stranger, row))).reason).toContain("nobody here knows the key")
       const rotated = yield* keyring(privateKey(), [keys.active.privateKey])
       expect(rotated.active.id).not.toBe(keys.active.id)
-      expect(yield* unseal(rotated, row)).toEqual(claims)
+      expect(yield* verifyRow(rotated, row)).toEqual(claims)
       expect(rotated.jwks.keys.map(({ kid }) => kid)).toEqual([rotated.active.id, keys.active.id])
     })
   )
@@ -128,7 +128,7 @@ describe("A sealed certificate", () => {
         ])
       )
       for (const signature of [plainType, moreClaims, unsigned, symmetric, "", "..", "a".repeat(10_000)]) {
-        const outcome = yield* Effect.either(unseal(keys, { ...row, signature }))
+        const outcome = yield* Effect.either(verifyRow(keys, { ...row, signature }))
         expect([signature.slice(0, 40), Either.isLeft(outcome)]).toEqual([signature.slice(0, 40), true])
       }
     })

@@ -15,7 +15,7 @@ export const Claims = Schema.Struct({
 export type Claims = typeof Claims.Type
 
 /** The row of a certificate, as far as the signature covers it. */
-export interface SealedRow {
+export interface SignedRow {
   readonly id: string | null
   readonly agent: string
   readonly version: number
@@ -45,7 +45,7 @@ export const issuer = "gravitas-guardian"
 const maximumLength = 4_096
 
 /** Signs with the active key: a compact JWS (RFC 7515). */
-export const seal = (keys: Keyring, claims: Claims): Effect.Effect<string> =>
+export const sign = (keys: Keyring, claims: Claims): Effect.Effect<string> =>
   Effect.promise(() =>
     new CompactSign(Buffer.from(JSON.stringify(claims)))
       .setProtectedHeader({ alg: algorithm, kid: keys.active.id, typ: type })
@@ -63,7 +63,7 @@ const decodeClaims = Schema.decodeUnknown(Schema.parseJson(Claims), { onExcessPr
 const altered = (reason: string) => new CertificateAltered({ reason })
 
 /** What a compact JWS of these keys says, and which of them signed it. */
-export const openSeal = (keys: Keyring, jws: string) =>
+export const verifySignature = (keys: Keyring, jws: string) =>
   Effect.gen(function* () {
     if (jws.length > maximumLength || !isCanonical(jws)) return yield* altered("its signature is malformed")
     const verified = yield* Effect.tryPromise({
@@ -89,10 +89,10 @@ export const openSeal = (keys: Keyring, jws: string) =>
 const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
 
 /** What the guardian signed, where the row says the same in each of its columns. Times are not looked at. */
-export const unseal = (keys: Keyring, row: SealedRow): Effect.Effect<Claims, CertificateAltered> =>
+export const verifyRow = (keys: Keyring, row: SignedRow): Effect.Effect<Claims, CertificateAltered> =>
   Effect.gen(function* () {
     if (row.signature === null) return yield* altered("nobody signed it")
-    const { claims, keyId } = yield* openSeal(keys, row.signature)
+    const { claims, keyId } = yield* verifySignature(keys, row.signature)
     const differing = [
       row.id === claims.jti ? [] : ["id"],
       row.agent === claims.sub ? [] : ["agent"],

@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { AgentStatistics } from "../contracts/guardian/GuardianSchemas.ts"
-import { isoOfSeconds } from "./certificates/CertificateRow.ts"
-import { Certificates } from "./certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, store } from "./Store.ts"
+import type { AgentStatistics } from "../../contracts/guardian/GuardianSchemas.ts"
+import { isoOfSeconds } from "../certificates/CertificateRow.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 
 export interface Counts {
   /** By their rows: the signatures are checked when a certificate is used. */
@@ -46,7 +46,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
   static readonly layer = Layer.effect(
     Statistics,
     Effect.gen(function* () {
-      const { sql } = yield* store
+      const { sql } = yield* GuardianDatabase
       const certificates = yield* Certificates
 
       const sums = sql`
@@ -74,7 +74,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
         of: Effect.fn("Statistics.of")(function* (agent) {
           const rows = yield* bounded(
             sql`
-              select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`.withoutTransform
+              select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`
           )
           const [row] = yield* Effect.orDie(decodeRows(rows))
           return yield* statistics(row ?? { agent, active: 0, completed: 0, duration: null })
@@ -91,7 +91,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
               ) as known
               left join guardian.session on session.agent = known.agent
               group by known.agent
-              order by known.agent`.withoutTransform
+              order by known.agent`
           )
           return yield* Effect.forEach(yield* Effect.orDie(decodeRows(rows)), statistics, { concurrency: 4 })
         }),
@@ -100,7 +100,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
             select count(*)::text as certificates_in_force, count(distinct agent)::text as certified_agents,
               (select count(*) from guardian.session where ended_at is null)::text as active_sessions
             from guardian.certificate
-            where revoked_at is null and expires_at > clock_timestamp() and signature is not null`.withoutTransform
+            where revoked_at is null and expires_at > clock_timestamp() and signature is not null`
         ).pipe(
           Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
           Effect.map(([counts]) => counts),
@@ -108,5 +108,5 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
         )
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

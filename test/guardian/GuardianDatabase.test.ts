@@ -2,18 +2,20 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { store } from "../../src/guardian/Store.ts"
+import { GuardianDatabase } from "../../src/guardian/GuardianDatabase.ts"
 import { guardianRooms } from "../support/GuardianLayers.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
-const roomsOnFreshDatabase = Layer.unwrapEffect(Effect.map(freshDatabase, guardianRooms))
+const roomsOnFreshDatabase = Layer.unwrapEffect(
+  Effect.map(freshDatabase, (url) => Layer.provide(GuardianDatabase.layer, guardianRooms(url)))
+)
 
 const four = Array.from({ length: 4 }, (_, index) => index)
 
 describe("transactions of the guardian", () => {
   it.scopedLive("end also where whoever asks must not be interrupted", () =>
     Effect.gen(function* () {
-      const { transaction } = yield* store
+      const { transaction } = yield* GuardianDatabase
       const asked = Effect.uninterruptible(transaction(({ query }) => query("select 1 as one")))
       expect(
         (yield* Effect.timeoutFail(Effect.disconnect(asked), { duration: "5 seconds", onTimeout: () => "never" })).rows
@@ -23,7 +25,7 @@ describe("transactions of the guardian", () => {
 
   it.scopedLive("hold four sessions together at the most, however many are asked for", () =>
     Effect.gen(function* () {
-      const { transaction } = yield* store
+      const { transaction } = yield* GuardianDatabase
       let open = 0
       let most = 0
       const asked = Array.from({ length: 40 }, (_, index) => index)
@@ -47,7 +49,7 @@ describe("transactions of the guardian", () => {
 
   it.scopedLive("that never had their turn are refused, have done nothing, and hold up nobody after them", () =>
     Effect.gen(function* () {
-      const { transaction } = yield* store
+      const { transaction } = yield* GuardianDatabase
       const held = yield* Effect.fork(
         Effect.forEach(four, () => transaction(() => Effect.sleep("6 seconds")), { concurrency: 4, discard: true })
       )
@@ -72,7 +74,7 @@ describe("transactions of the guardian", () => {
 
   it.scopedLive("are done to their end where the caller must not be interrupted, and not begun by one that left", () =>
     Effect.gen(function* () {
-      const { transaction } = yield* store
+      const { transaction } = yield* GuardianDatabase
       let done = 0
       const slow = transaction(() =>
         Effect.zipRight(
