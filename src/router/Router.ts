@@ -12,7 +12,7 @@ import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { InFlight } from "./chat/InFlight.ts"
-import { handlers } from "./Http.ts"
+import { routes } from "./Http.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
@@ -31,8 +31,9 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
         audit: auditView(audit)
       }))
-      const answers = handlers(report, catalog, storeContent)
-      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide(answers))
+      return serve("router", RouterApi, version.expected, openAiFields).pipe(
+        Layer.provide(routes(report, catalog, storeContent))
+      )
     })
   )
 

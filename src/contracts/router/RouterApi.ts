@@ -3,8 +3,9 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { describing } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
-import { parameter } from "../Query.ts"
+import { Cursor, Limit, Parameter, rowNumber } from "../Query.ts"
 import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
 import { openAiError } from "./RouterErrors.ts"
 
@@ -62,9 +63,9 @@ const HistoryPage = Schema.Struct({
 }).annotations({ description: "A page of messages, newest first." })
 
 const HistoryParams = Schema.Struct({
-  ghost: parameter("whose messages; needed"),
-  limit: parameter("1 to 1000; 100 where left out. A page of long messages has fewer"),
-  cursor: parameter("`next` of the page before")
+  ghost: Parameter("whose messages; needed"),
+  limit: Limit(100, "1 to 1000; 100 where left out. A page of long messages has fewer"),
+  cursor: Cursor(rowNumber)
 })
 
 class ChatGroup extends HttpApiGroup.make("chat")
@@ -92,35 +93,37 @@ class ChatGroup extends HttpApiGroup.make("chat")
   )
   .annotate(OpenApi.Description, "Answers of models.") {}
 
-class CatalogGroup extends HttpApiGroup.make("catalog")
-  .add(
-    HttpApiEndpoint.get("models", "/v1/models")
-      .addSuccess(ModelList)
-      .addError(failures.unauthenticated)
-      .addError(failures.denied)
-      .addError(failures.failed)
-      .addError(failures.readUnavailable)
-      .annotate(OpenApi.Summary, "Shells and ghosts")
-      .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+export const models = HttpApiEndpoint.get("models", "/v1/models")
+  .addSuccess(ModelList)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotateContext(
+    describing("Shells and ghosts", "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
   )
+
+class CatalogGroup extends HttpApiGroup.make("catalog")
+  .add(models)
   .annotate(OpenApi.Description, "Which models there are.") {}
 
-class HistoryGroup extends HttpApiGroup.make("history")
-  .add(
-    HttpApiEndpoint.get("history", "/v1/history")
-      .setUrlParams(HistoryParams)
-      .addSuccess(HistoryPage)
-      .addError(failures.invalid)
-      .addError(failures.unauthenticated)
-      .addError(failures.denied)
-      .addError(failures.failed)
-      .addError(failures.readUnavailable)
-      .annotate(OpenApi.Summary, "A ghost's messages")
-      .annotate(
-        OpenApi.Description,
-        "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
-      )
+export const history = HttpApiEndpoint.get("history", "/v1/history")
+  .setUrlParams(HistoryParams)
+  .addSuccess(HistoryPage)
+  .addError(failures.invalid)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotateContext(
+    describing(
+      "A ghost's messages",
+      "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+    )
   )
+
+class HistoryGroup extends HttpApiGroup.make("history")
+  .add(history)
   .annotate(OpenApi.Description, "What was asked and answered.") {}
 
 export class RouterApi extends HttpApi.make("router")

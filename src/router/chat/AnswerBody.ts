@@ -1,6 +1,6 @@
+import { errorTypeOf } from "../../contracts/router/RouterErrors.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { RouteRefused } from "../route/RouteRefused.ts"
-import { refusalBody } from "../route/RouteRefused.ts"
 
 /** What all events of an answer share: the model that answered, and the request's id. */
 export interface AnswerFrame {
@@ -46,6 +46,15 @@ export const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string
 
 export const doneEvent = "data: [DONE]\n\n"
 
+const errorOf = ({ auditId, code, param, reason }: RouteRefused, requestId: string) => ({
+  message: reason,
+  type: errorTypeOf(code),
+  param: param ?? null,
+  code,
+  request_id: requestId,
+  ...(auditId === undefined ? {} : { audit_id: auditId })
+})
+
 /** The last event of a stream that failed: no `[DONE]` follows. */
 export const errorEvent = (refusal: RouteRefused, requestId: string): string =>
-  `data: ${JSON.stringify({ error: refusalBody(refusal, requestId).error })}\n\n`
+  `data: ${JSON.stringify({ error: errorOf(refusal, requestId) })}\n\n`

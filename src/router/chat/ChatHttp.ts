@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { cutOffOf } from "../../platform/http/DisconnectReason.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import type { Catalog } from "../models/Catalog.ts"
@@ -13,7 +14,7 @@ import { identifyCaller } from "../route/CallerIdentity.ts"
 import { appendOutput, type ChatRequestContext, makeChatRequestContext } from "../route/ChatRequestContext.ts"
 import { openRoute } from "../route/Route.ts"
 import { recordRouteEvent } from "../route/RouteAudit.ts"
-import { type RefusalFields, refusalOfTrail, refusalResponse, refused } from "../route/RouteRefused.ts"
+import { type RefusalFields, refusalOfTrail, refused, toRefusal } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
 import { wholeBody } from "./AnswerBody.ts"
 import { finalize, recordOutcome } from "./ChatCompletionFinalizer.ts"
@@ -119,7 +120,7 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
       Effect.catchTag("RouteRefused", (refusal) =>
         Effect.sync(() => {
           context.outcome = "refused"
-          return refusalResponse(refusal, context.requestId)
+          return refusalResponse(toRefusal(refusal), context.requestId)
         })
       ),
       Effect.tapDefect(() => Effect.ignore(recordOutcome(context, "failed", "the router failed; its log says why")))

@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { ApiError } from "../../contracts/ApiError.ts"
 import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
@@ -52,7 +53,7 @@ export interface HistoryRow {
 
 export interface HistoryQuery {
   readonly ghost: string
-  /** From 1 to `maximumPageSize`. */
+  /** From 1 to 1000. */
   readonly limit: number
   /** Rows before this one's id; undefined: from the newest. */
   readonly before: string | undefined
@@ -65,19 +66,11 @@ export interface HistoryPage {
   readonly hasMore: boolean
 }
 
-export const maximumPageSize = 1_000
-
 /** Bytes of content after which a page ends: a thousand messages of a megabyte fit into no memory. The last may go beyond. */
 const maximumPageBytes = 8 * 1024 * 1024
 
 /** The database could not be asked. This is never an empty page. */
-export class HistoryUnreachable extends Schema.TaggedError<HistoryUnreachable>()("HistoryUnreachable", {
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `the history cannot be read: ${this.reason}. Check that PostgreSQL answers, then ask again`
-  }
-}
+export class HistoryUnreachable extends ApiError("HistoryUnreachable", "database_unavailable") {}
 
 const text = Schema.NullOr(Schema.String)
 const decodeRows = Schema.decodeUnknown(
@@ -122,7 +115,7 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
       provider text, outcome text, "finishReason" text, "promptTokens" integer, "completionTokens" integer,
       "requestId" text, "messageId" uuid)
     order by place
-    on conflict (message_id) where message_id is not null do nothing`.withoutTransform
+    on conflict (message_id) where message_id is not null do nothing`
 }
 
 /**
@@ -145,7 +138,7 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
     ) as newest
   ) as sized
   where coalesce(newer_bytes, 0) < ${maximumPageBytes}
-  order by sized.id desc`.withoutTransform
+  order by sized.id desc`
 
 /** The table of messages. */
 export class History extends Context.Tag("router/history/History")<
@@ -185,7 +178,12 @@ const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly d
     append: Effect.fn("History.append")((rows) => Effect.asVoid(bounded(insert(sql, rows)))),
     read: Effect.fn("History.read")(function* (query) {
       const found = yield* bounded(select(sql, query)).pipe(
-        Effect.mapError(({ reason }) => new HistoryUnreachable({ reason }))
+        Effect.mapError(
+          ({ reason }) =>
+            new HistoryUnreachable({
+              reason: `the history cannot be read: ${reason}. Check that PostgreSQL answers, then ask again`
+            })
+        )
       )
       const decoded = yield* Effect.orDie(decodeRows(found))
       const rows = decoded.slice(0, query.limit)
