@@ -10,7 +10,7 @@ import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** A message that passed, as it is written. */
+/** A message of a conversation, as it is written. */
 export interface NewHistoryRow {
   readonly role: Role
   /** Null where content is not stored, or there is none. */
@@ -27,13 +27,13 @@ export interface NewHistoryRow {
   readonly requestId: string
 }
 
-/** One that is about to be written. Sent again under its id, it is written once. */
+/** A row that is about to be written. If it is sent again under its id, it is written once. */
 export interface SentHistoryRow extends NewHistoryRow {
   /** A UUID. */
   readonly messageId: string
 }
 
-/** As it is read; what older programs did not record is null. */
+/** A row as it is read; fields that older programs did not record are null. */
 export interface HistoryRow {
   readonly id: string
   readonly timestamp: DateTime.Utc
@@ -55,7 +55,7 @@ export interface HistoryQuery {
   readonly ghost: string
   /** From 1 to 1000. */
   readonly limit: number
-  /** Rows before this one's id; undefined: from the newest. */
+  /** The id after which rows are left out; undefined: from the newest row. */
   readonly before: string | undefined
 }
 
@@ -66,7 +66,7 @@ export interface HistoryPage {
   readonly hasMore: boolean
 }
 
-/** Bytes of content after which a page ends: a thousand messages of a megabyte fit into no memory. The last may go beyond. */
+/** Bytes of content after which a page ends, so that a thousand long messages cannot fill the memory. The last may go beyond. */
 const maximumPageBytes = 8 * 1024 * 1024
 
 /** The database could not be asked. This is never an empty page. */
@@ -95,7 +95,7 @@ const decodeRows = Schema.decodeUnknown(
   )
 )
 
-/** PostgreSQL takes neither NUL nor half a character. */
+/** PostgreSQL accepts neither NUL nor half a surrogate pair. */
 const storable = (given: string): string => given.replaceAll("\u0000", "\ufffd").toWellFormed()
 
 const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) => {
@@ -119,8 +119,8 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
 }
 
 /**
- * One more than asked, which tells whether there is a next page; `found` counts those too that the page's bytes leave out. The
- * order is that of `sized.id`: `id` alone would be the text that is selected, of which 9 comes before 13.
+ * Reads one row more than asked, to see whether there is a next page; `found` also counts rows beyond the page's bytes. The order is
+ * by `sized.id`: `id` alone would be the selected text, in which 9 sorts above 13.
  */
 const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
   sql`
@@ -144,9 +144,9 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
 export class History extends Context.Tag("router/history/History")<
   History,
   {
-    /** In the order given, all or none, but for those that were written before. */
+    /** Writes the rows in their order, all or none. A row that was written before is left as it is. */
     readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /** A page is shorter than asked where its messages are long. */
+    /** Reads a page. It is shorter than asked where its messages are long. */
     readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
   }
 >() {
@@ -164,7 +164,7 @@ export class History extends Context.Tag("router/history/History")<
 }
 
 const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
-  /** A stopped server answers a cancel request as little as the statement: the caller does not wait for either. */
+  /** A stopped server does not answer a cancel request either, so the caller waits for neither. */
   const bounded = <A, E>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
       Effect.mapError((cause) => databaseError("statement", cause)),

@@ -35,10 +35,10 @@ export interface GuardedProvider {
   readonly trouble: Effect.Effect<string | undefined>
 }
 
-/** No name, no header: a key that was pasted with a line break must not end up in a header's error. */
+/** A key that was pasted with a line break must not reach the error message of a header. */
 const isUsableKey = (key: string): boolean => /^[\x21-\x7e]+$/.test(key)
 
-/** A variable that is set to nothing is not set. */
+/** An empty variable counts as not set. */
 const readKey = (variable: string): Effect.Effect<Option.Option<Redacted.Redacted>> =>
   Config.option(Config.redacted(variable)).pipe(
     Effect.orElseSucceed(() => Option.none<Redacted.Redacted>()),
@@ -55,7 +55,7 @@ const makeProvider = (spec: ProviderSpec) =>
     if (variable === undefined) return { provider, lacks: undefined }
     if (Option.isNone(key)) return { provider, lacks: `${variable} is not set` }
     const isUsable = isUsableKey(Redacted.value(key.value))
-    return { provider, lacks: isUsable ? undefined : `${variable} holds what cannot be a key` }
+    return { provider, lacks: isUsable ? undefined : `${variable} holds a value that cannot be a key` }
   })
 
 const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
