@@ -82,6 +82,13 @@ module.exports = {
       to: { path: "^(test|scripts)/" }
     },
     {
+      name: "test-imports-no-script",
+      comment: "Scripts measure the program with the tests' libraries; a test needs no script.",
+      severity: "error",
+      from: { path: "^test/" },
+      to: { path: "^scripts/" }
+    },
+    {
       name: "no-circle",
       comment: "In a circle, nothing can be understood, tested or loaded first.",
       severity: "error",

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Redacted from "effect/Redacted"
+import { benchServer, databaseOn } from "../../test/support/BenchDatabase.ts"
 import { gatekeeperUp } from "../../test/support/GatekeeperSchema.ts"
 import { aimsTable } from "./audit/Aims.ts"
 import { confirmedBench, confirmedTable } from "./audit/ConfirmedBench.ts"
@@ -11,7 +12,6 @@ import { profileBench, profileTable } from "./audit/Profile.ts"
 import { recordBench, recordTable } from "./audit/RecordBench.ts"
 import { recoveryBench, recoveryTable } from "./audit/RecoveryBench.ts"
 import { validateBench, validateTable } from "./audit/ValidateBench.ts"
-import { benchServer, databaseOn } from "./BenchDatabase.ts"
 
 export interface AuditBenchOptions {
   readonly json: boolean

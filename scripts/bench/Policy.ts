@@ -1,8 +1,8 @@
 import { performance } from "node:perf_hooks"
 import { decide, type Permission, type Policy, type Question } from "../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
+import { fixed, line, whole } from "../../test/support/Table.ts"
 import { median } from "./Samples.ts"
-import { fixed, line, whole } from "./Table.ts"
 
 const sizes = [10, 100, 1_000, 10_000] as const
 const rounds = 9

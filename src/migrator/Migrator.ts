@@ -3,19 +3,18 @@ import * as Layer from "effect/Layer"
 import type { ServiceName } from "../domain/Service.ts"
 import type { Settings } from "../platform/config/Settings.ts"
 import type { Database, DatabaseUnreachable } from "../platform/postgres/Database.ts"
-import type { HistoryFormatUnknown, SchemaNotEmpty } from "./apply/Preparation.ts"
+import type { GrantsMissing } from "./apply/Grants.ts"
+import type { HistoryFormatUnknown, SchemaNotEmpty } from "./apply/LockedSchema.ts"
 import type { RevisionFailed } from "./apply/RevisionFailed.ts"
 import type { LockLost, LockNotAcquired } from "./apply/SchemaLock.ts"
 import type { DatabaseIsReplica, DatabaseRefusal, SessionShared } from "./apply/Session.ts"
+import { InspectionSessions } from "./apply/StartSessions.ts"
 import type { DataRevisionUnreadable } from "./files/DataModule.ts"
 import type { RevisionSetInvalid } from "./files/RevisionSet.ts"
 import type { DataLossRefused } from "./plan/DataLoss.ts"
 import type { PlanRefusal } from "./plan/PlanRefusal.ts"
 import { type SchemaElsewhere, type SchemaUnreadable, SchemaVersion } from "./SchemaVersion.ts"
-import type { GrantsMissing } from "./start/Grants.ts"
-import type { SchemaNotAtHead } from "./start/SchemaNotAtHead.ts"
-import { start } from "./start/Start.ts"
-import { StartSessions } from "./start/StartSessions.ts"
+import { type SchemaNotAtHead, start } from "./Start.ts"
 
 /** Why a schema could not be brought where it was asked to be. Each carries `exitCode`, see ExitCode.ts. */
 export type MigrationError =
@@ -39,9 +38,9 @@ export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
 export type StartRefusal = MigrationError | SchemaNotAtHead | SchemaUnreadable | SchemaElsewhere | GrantsMissing
 
 const layers = {
-  gatekeeper: Layer.provide(Layer.effect(SchemaVersion.gatekeeper, start("gatekeeper")), StartSessions.layer),
-  guardian: Layer.provide(Layer.effect(SchemaVersion.guardian, start("guardian")), StartSessions.layer),
-  router: Layer.provide(Layer.effect(SchemaVersion.router, start("router")), StartSessions.layer)
+  gatekeeper: Layer.provide(Layer.effect(SchemaVersion.gatekeeper, start("gatekeeper")), InspectionSessions.layer),
+  guardian: Layer.provide(Layer.effect(SchemaVersion.guardian, start("guardian")), InspectionSessions.layer),
+  router: Layer.provide(Layer.effect(SchemaVersion.router, start("router")), InspectionSessions.layer)
 } as const satisfies {
   readonly [S in ServiceName]: Layer.Layer<SchemaVersion<S>, StartRefusal, MigratorRequirements>
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import OpenAI from "openai"
+import { eventually } from "../support/Eventually.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program } from "../support/Program.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
@@ -36,12 +36,7 @@ const inThree = (databaseUrl: Redacted.Redacted) =>
     return { gatekeeper, guardian, router }
   })
 
-const eventually = <A>(read: Effect.Effect<A>, holds: (value: A) => boolean) =>
-  read.pipe(
-    Effect.filterOrFail(holds, (value) => value),
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo("60 seconds"))),
-    Effect.orDieWith((value) => new Error(`it did not come to that: ${JSON.stringify(value)}`))
-  )
+const patience = { every: "100 millis", within: "60 seconds" } as const
 
 /** What each hop says of an answered request, in the order of its source. */
 const hops = [
@@ -70,7 +65,8 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
         )
         yield* eventually(
           request(`${guardian}/certificates`, { token: admin, body: { agent: "Librarian" } }),
-          ({ status }) => status === 201
+          ({ status }) => status === 201,
+          patience
         )
         const client = new OpenAI({ baseURL: `${router}/v1`, apiKey, maxRetries: 0 })
         const question = { model: "echo", messages: [{ role: "user" as const, content: "which shelf?" }] }
@@ -81,7 +77,8 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
               (error: unknown) => String(error)
             )
           ),
-          (content) => content === "which shelf?"
+          (content) => content === "which shelf?",
+          patience
         )
         expect(whole).toBe("which shelf?")
         const words = yield* Effect.promise(async () => {
@@ -102,7 +99,8 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
             `select source::text, action || ' ' || regexp_replace(resource, '^(sessions/[^/]*)/.*', '\\1/<session>') || ' ' || result as said
              from gatekeeper.audit_log where request_id = 'streamed-1'`
           ),
-          (found) => hops.every((hop) => found.some((row) => row["said"] === hop))
+          (found) => hops.every((hop) => found.some((row) => row["said"] === hop)),
+          patience
         )
         expect(new Set(rows.map((row) => row["source"])).size).toBe(sources)
         const page = yield* request(`${gatekeeper}/audit/events?request_id=streamed-1`, { token: admin })
@@ -111,7 +109,8 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
         expect(new Set(events.map(({ source }) => source)).size).toBe(sources)
         const history = yield* eventually(
           rowsOf(databaseUrl, "select role, shell_id from router.history where request_id = 'streamed-1' order by id"),
-          (found) => found.length === 2
+          (found) => found.length === 2,
+          patience
         )
         expect(history).toEqual([
           { role: "user", shell_id: "echo" },

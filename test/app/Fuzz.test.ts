@@ -1,8 +1,8 @@
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { fuzz } from "../../scripts/chaos/FuzzRun.ts"
-import { endpointsOf } from "../../scripts/chaos/fuzz/Document.ts"
 import { serviceNames } from "../../src/domain/Service.ts"
+import { fuzz } from "../chaos/harness/FuzzRun.ts"
+import { endpointsOf } from "../chaos/harness/fuzz/Document.ts"
 import { Gravitas } from "../support/Gravitas.ts"
 
 layer(Gravitas.layer({ environment: { LOG_LEVEL: "error" } }), { timeout: "60 seconds", excludeTestServices: true })(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
+import { eventually } from "../support/Eventually.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program } from "../support/Program.ts"
 import { testPostgres } from "../support/TestPostgres.ts"
@@ -31,12 +31,7 @@ const start = (shutdownDeadline = "25s", onFull = "refuse") =>
 
 /** Asks until `accepted` is true of the answer. */
 const until = (url: string, accepted: (status: number) => boolean) =>
-  request(url).pipe(
-    Effect.filterOrFail(({ status }) => accepted(status)),
-    Effect.retry(Schedule.spaced("100 millis")),
-    Effect.timeout("20 seconds"),
-    Effect.orDie
-  )
+  eventually(request(url), ({ status }) => accepted(status), { every: "100 millis" })
 
 for (const kind of ["stopped", "paused"] as const) {
   describe(`while PostgreSQL is ${kind}`, () => {

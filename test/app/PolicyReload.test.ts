@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { expect, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
+import { eventually } from "../support/Eventually.ts"
 import { ask, Gravitas, rowNamedBy, rowsOf, signingSecret } from "../support/Gravitas.ts"
 import { call, policyText as good } from "../support/PolicyCalls.ts"
 import { program } from "../support/Program.ts"
@@ -21,14 +21,8 @@ writeFileSync(file, good)
 
 const versionInForce = Effect.map(call("GET", "/policy"), ({ body }) => String(body["version"]))
 
-/** Asks until it is so; a change of the file is seen within a second or so. */
-const eventually = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (answer: A) => boolean) =>
-  ask.pipe(
-    Effect.filterOrFail(holds, () => "not yet" as const),
-    Effect.retry(Schedule.spaced("100 millis")),
-    Effect.timeout("10 seconds"),
-    Effect.orDie
-  )
+/** A change of the file is seen within a second or so. */
+const patience = { every: "100 millis", within: "10 seconds" } as const
 
 const reloads = Effect.flatMap(Gravitas, ({ databaseUrl }) =>
   rowsOf(databaseUrl, "select * from gatekeeper.audit_log where action = 'policy.reload' order by id")
@@ -96,7 +90,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
       expect(denied.status).toBe(403)
       expect(denied.body).toMatchObject({ error: { matched: { group: "librarian", rule: 3 }, policy_version: after } })
 
-      const rows = yield* eventually(reloads, (found) => found.length >= 3)
+      const rows = yield* eventually(reloads, (found) => found.length >= 3, patience)
       expect(rows.slice(0, 3)).toMatchObject([
         { ghost_id: "Supervisor_Managed_Agent", result: "ALLOWED", reason: `policy ${before} stays` },
         { result: "INVALID", resource: "policy", request_id: refused.headers.get("x-request-id") },
@@ -141,9 +135,13 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
         const { program } = yield* Gravitas
         const before = yield* versionInForce
         change(`${good}# change ${index}\n`)
-        const after = yield* eventually(versionInForce, (version) => version !== before)
+        const after = yield* eventually(versionInForce, (version) => version !== before, patience)
         expect(program.stdout()).toContain(`Policy ${after} is in force; before it ${before}.`)
-        const rows = yield* eventually(reloads, (found) => found.at(-1)?.["reason"] === `policy ${before} -> ${after}`)
+        const rows = yield* eventually(
+          reloads,
+          (found) => found.at(-1)?.["reason"] === `policy ${before} -> ${after}`,
+          patience
+        )
         expect(rows.at(-1)).toMatchObject({ ghost_id: null, request_id: null, result: "ALLOWED" })
       })
     )
@@ -157,16 +155,16 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
         const before = yield* versionInForce
         const count = (yield* reloads).length
         unlinkSync(file)
-        const gone = yield* eventually(reloads, (rows) => rows.length > count)
+        const gone = yield* eventually(reloads, (rows) => rows.length > count, patience)
         expect(gone.at(-1)).toMatchObject({ ghost_id: null, result: "INVALID" })
         expect(program.stdout()).toContain("no such file")
         mkdirSync(file)
-        yield* eventually(reloads, (rows) => rows.length > count + 1)
+        yield* eventually(reloads, (rows) => rows.length > count + 1, patience)
         expect(yield* versionInForce).toBe(before)
         expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
         rmSync(file, { recursive: true })
         writeFileSync(file, `${good}# back\n`)
-        yield* eventually(versionInForce, (version) => version !== before)
+        yield* eventually(versionInForce, (version) => version !== before, patience)
         yield* Effect.sleep("1500 millis")
         expect((yield* reloads).length).toBe(count + 3)
       })

@@ -1,5 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type { AuditRow } from "../../src/audit/encoding/AuditRow.ts"
+import type { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder } from "../support/Journals.ts"
@@ -15,6 +17,16 @@ import {
 
 const refusal = new DatabaseError({ phase: "statement", sqlstate: "22000", reason: "refused" })
 
+/** A store that takes no rows of which `refuses` is true, neither into the table nor as dead letters. */
+const refusing =
+  (refuses: (rows: ReadonlyArray<AuditRow>) => boolean) =>
+  (store: typeof AuditStore.Service): typeof AuditStore.Service => ({
+    ...store,
+    append: (rows, options) =>
+      Effect.suspend(() => (refuses(rows) ? Effect.fail(refusal) : store.append(rows, options))),
+    deadLetter: (row, why) => Effect.suspend(() => (refuses([row]) ? Effect.fail(refusal) : store.deadLetter(row, why)))
+  })
+
 it.scopedLive(
   "rows that neither the table nor the dead letters take fill the memory up to its bound, and no further",
   () =>
@@ -24,13 +36,7 @@ it.scopedLive(
       const trail = yield* openTrail(
         url,
         { ...journaled(yield* journalFolder), queueCapacity: 20, batchSize: 10, linger: 0 },
-        (store) => ({
-          ...store,
-          append: (rows, options) =>
-            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.append(rows, options))),
-          deadLetter: (row, why) =>
-            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.deadLetter(row, why)))
-        })
+        refusing(() => database.refuses)
       )
       yield* recordMany(trail.log, 300)
       yield* until(trail.log, ({ aside }) => aside >= 20)
@@ -68,13 +74,7 @@ it.scopedLive.each(["memory", "journal"] as const)(
               unwritten += count
             })
         },
-        (store) => ({
-          ...store,
-          append: (rows, options) =>
-            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.append(rows, options))),
-          deadLetter: (row, why) =>
-            Effect.suspend(() => (database.refuses ? Effect.fail(refusal) : store.deadLetter(row, why)))
-        })
+        refusing(() => database.refuses)
       )
       const number = mode === "memory" ? 20 : 60
       yield* recordMany(trail.log, number)
@@ -93,18 +93,10 @@ it.scopedLive(
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const database = { refuses: true }
-      const isBad = (rows: ReadonlyArray<{ readonly action: string | null }>) =>
-        database.refuses && rows.some(({ action }) => action === "bad")
       const trail = yield* openTrail(
         url,
         { ...journaled(yield* journalFolder), queueCapacity: 20, batchSize: 10, linger: 0 },
-        (store) => ({
-          ...store,
-          append: (rows, options) =>
-            Effect.suspend(() => (isBad(rows) ? Effect.fail(refusal) : store.append(rows, options))),
-          deadLetter: (row, why) =>
-            Effect.suspend(() => (isBad([row]) ? Effect.fail(refusal) : store.deadLetter(row, why)))
-        })
+        refusing((rows) => database.refuses && rows.some(({ action }) => action === "bad"))
       )
       yield* recordMany(trail.log, 20, { ...anEvent, action: "bad" })
       yield* recordMany(trail.log, 50)

@@ -6,14 +6,14 @@ import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import {
-  eventually,
   gatekeeperDatabase,
   openTrail,
   query,
   recordedIds,
   recordMany,
   settled,
-  until
+  until,
+  untilRows
 } from "../support/Trail.ts"
 
 it.scopedLive("a full buffer refuses, gives no number to what it refused, and accepts again when there is room", () =>
@@ -59,7 +59,7 @@ it.scopedLive("a full buffer sheds where it is told to, counts it, and a receipt
     expect(new Set(ids).size).toBe(5)
     expect(yield* trail.log.accepting).toBe(true)
     yield* gate.open
-    const receipts = yield* eventually(
+    const receipts = yield* untilRows(
       url,
       "select seq::integer, source, reason, metadata from gatekeeper.audit_log where result = 'LOST'",
       (rows) => rows.length > 0

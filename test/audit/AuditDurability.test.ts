@@ -6,7 +6,7 @@ import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFil
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder } from "../support/Journals.ts"
-import { eventually, gatekeeperDatabase, isConserved, openTrail, query, settled } from "../support/Trail.ts"
+import { gatekeeperDatabase, isConserved, openTrail, query, settled, untilRows } from "../support/Trail.ts"
 
 const withdrawals = "select reason, metadata, request_id, ghost_id from gatekeeper.audit_log where result = 'WITHDRAWN'"
 
@@ -64,7 +64,7 @@ it.scopedLive("an answer that the disk does not confirm is not given, and the tr
     const [row] = yield* query(url, "select id from gatekeeper.audit_log where result = 'ALLOWED'").pipe(
       Effect.delay("200 millis")
     )
-    expect(yield* eventually(url, withdrawals, (rows) => rows.length > 0)).toEqual([
+    expect(yield* untilRows(url, withdrawals, (rows) => rows.length > 0)).toEqual([
       {
         reason: `the answer of event ${row?.["id"]} was not given: the journal's disk did not confirm the event within 100ms`,
         metadata: { audit_id: row?.["id"], why: "the journal's disk did not confirm the event within 100ms" },
@@ -146,7 +146,7 @@ it.scopedLive("a caller that leaves before its answer leaves a word in the trail
     yield* Effect.sleep("20 millis")
     yield* Fiber.interrupt(answer)
     disk.release()
-    const [row] = yield* eventually(url, withdrawals, (rows) => rows.length > 0)
+    const [row] = yield* untilRows(url, withdrawals, (rows) => rows.length > 0)
     expect(row?.["metadata"]).toMatchObject({ why: "the caller left before the answer" })
   })
 )

@@ -7,7 +7,6 @@ import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import { tcpProxy } from "../support/TcpProxy.ts"
 import {
-  eventually,
   gatekeeperDatabase,
   isConserved,
   openTrail,
@@ -16,6 +15,7 @@ import {
   recordMany,
   settled,
   until,
+  untilRows,
   withLogs
 } from "../support/Trail.ts"
 
@@ -29,7 +29,7 @@ const signedOff = (url: Parameters<typeof query>[0]) =>
 
 /** The upkeep commits too, when it starts; from here on the next COMMIT is the drain's. */
 const registered = (url: Parameters<typeof query>[0]) =>
-  eventually(url, "select pid from gatekeeper.audit_source where pid is not null", (rows) => rows.length === 1)
+  untilRows(url, "select pid from gatekeeper.audit_source where pid is not null", (rows) => rows.length === 1)
 
 it.scopedLive("events whose COMMIT was not answered at the end are told as written when they are", () =>
   Effect.gen(function* () {

@@ -7,7 +7,6 @@ import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFil
 import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder, leaveJournal } from "../support/Journals.ts"
 import {
-  eventually,
   gatekeeperDatabase,
   isConserved,
   openTrail,
@@ -15,7 +14,8 @@ import {
   recordedIds,
   recordMany,
   settled,
-  until
+  until,
+  untilRows
 } from "../support/Trail.ts"
 
 /** A disk that refuses to be written to for as long as `code` is set. */
@@ -73,7 +73,7 @@ it.scopedLive("a disk that fails sheds where it is told to, and a receipt says s
     yield* recordMany(trail.log, 3)
     expect(yield* trail.log.status).toMatchObject({ accepting: true, counters: { shed: 3 } })
     disk.code = undefined
-    const rows = yield* eventually(
+    const rows = yield* untilRows(
       url,
       "select metadata from gatekeeper.audit_log where result = 'LOST'",
       (found) => found.length > 0

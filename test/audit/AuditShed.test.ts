@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { type JournalFiles, nodeFiles } from "../../src/audit/journal/JournalFiles.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder } from "../support/Journals.ts"
-import { eventually, gatekeeperDatabase, openTrail, query } from "../support/Trail.ts"
+import { gatekeeperDatabase, openTrail, query, untilRows } from "../support/Trail.ts"
 
 it.scopedLive.each(["commit", "fsync"] as const)(
   "an event that is shed in the mode %s is answered at once: nothing of it will ever be written",
@@ -33,7 +33,7 @@ it.scopedLive.each(["commit", "fsync"] as const)(
       expect(Duration.toMillis(waited)).toBeLessThan(10_000)
       disk.isFull = false
       yield* trail.log.record(anEvent)
-      yield* eventually(url, "select 1 from gatekeeper.audit_log where result = 'LOST'", (rows) => rows.length === 1)
+      yield* untilRows(url, "select 1 from gatekeeper.audit_log where result = 'LOST'", (rows) => rows.length === 1)
       expect(yield* query(url, "select 1 from gatekeeper.audit_log where result = 'WITHDRAWN'")).toEqual([])
     }),
   60_000

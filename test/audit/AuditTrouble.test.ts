@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import {
-  eventually,
   gatekeeperDatabase,
   openTrail,
   query,
@@ -13,6 +12,7 @@ import {
   recordMany,
   settled,
   until,
+  untilRows,
   withLogs
 } from "../support/Trail.ts"
 
@@ -184,7 +184,7 @@ it.scopedLive("a process names itself and makes the partitions of the months to 
     const before = yield* query(url, partitions)
     yield* query(url, `drop table ${String(before.at(-1)?.["name"])}`)
     const trail = yield* openTrail(url)
-    yield* eventually(url, partitions, (rows) => rows.length === 3)
+    yield* untilRows(url, partitions, (rows) => rows.length === 3)
     expect(yield* query(url, partitions)).toEqual(before)
     const { source } = yield* trail.log.status
     expect(

@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { journaled, journalFolder, journalsIn, type LeftBehind, leaveJournal } from "../support/Journals.ts"
+import type { LeftBehind } from "../support/Journals.ts"
+import { journaled, journalFolder, journalsIn, leaveJournal } from "../support/Journals.ts"
 import { hastily } from "../support/SkewedClock.ts"
-import { eventually, gatekeeperDatabase, openTrail, query, until } from "../support/Trail.ts"
+import { gatekeeperDatabase, openTrail, query, until, untilRows } from "../support/Trail.ts"
 
 type Url = Parameters<typeof query>[0]
 
@@ -103,7 +104,7 @@ it.scopedLive.each([0, 7])(
         )
       }
       const trail = yield* hastily(openTrail(url, journaled(directory)))
-      yield* eventually(
+      yield* untilRows(
         url,
         `select unsigned_after from gatekeeper.audit_source where source = '${elsewhere}'`,
         ([row]) => row?.["unsigned_after"] !== null
@@ -112,7 +113,7 @@ it.scopedLive.each([0, 7])(
       const open = [{ unsigned_after: null, signed_off: null, receipts: 0 }]
       // They are looked at one after the other, in the order of their last sign of life.
       if (segmentsOf === 0) {
-        yield* eventually(
+        yield* untilRows(
           url,
           `select unsigned_after from gatekeeper.audit_source where source = '${stuck.source}'`,
           ([row]) => row?.["unsigned_after"] !== null

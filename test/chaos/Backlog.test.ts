@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { backlog, isWhole } from "../../scripts/chaos/Backlog.ts"
+import { backlog, isWhole } from "./harness/Backlog.ts"
 
 const events = 20_000
 const step = 4_000

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { compare, type TrailRow } from "../../scripts/chaos/Conservation.ts"
-import type { Exchange } from "../../scripts/chaos/Load.ts"
+import { compare, type TrailRow } from "./harness/Conservation.ts"
+import type { Exchange } from "./harness/Load.ts"
 
 const asked = (requestId: string, kind: Exchange["kind"], status?: number, auditId?: string): Exchange => ({
   requestId,

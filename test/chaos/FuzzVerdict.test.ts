@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { Endpoint } from "../../scripts/chaos/fuzz/Document.ts"
-import { type Answer, isDecided, problemOf } from "../../scripts/chaos/fuzz/Verdict.ts"
+import type { Endpoint } from "./harness/fuzz/Document.ts"
+import { type Answer, isDecided, problemOf } from "./harness/fuzz/Verdict.ts"
 
 const endpoint: Endpoint = {
   url: "http://127.0.0.1:1",

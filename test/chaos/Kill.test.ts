@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { keptPromise, kill, totals } from "../../scripts/chaos/Kill.ts"
 import type { Durability } from "../../src/domain/Durability.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
+import { keptPromise, kill, totals } from "./harness/Kill.ts"
 
 const run = (mode: Durability) =>
   Effect.flatMap(freshDatabase, (databaseUrl) => kill({ mode, databaseUrl, rounds: 8, seed: 400 }))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { plan, strikes } from "../../scripts/chaos/KillPlan.ts"
+import { plan, strikes } from "./harness/KillPlan.ts"
 
 const seeds = Array.from({ length: 400 }, (_, index) => index)
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { type Life, lossAccount, type Receipt } from "../../scripts/chaos/LossAccount.ts"
+import { type Life, lossAccount, type Receipt } from "./harness/LossAccount.ts"
 
 const life = (more: Partial<Life>): Life => ({
   source: "a",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { faultNames } from "../../scripts/chaos/Faults.ts"
-import { outage } from "../../scripts/chaos/OutageRun.ts"
+import { faultNames } from "./harness/Faults.ts"
+import { outage } from "./harness/OutageRun.ts"
 
 describe("a gatekeeper under load, while one fault after the other happens to PostgreSQL", { timeout: 180_000 }, () => {
   it.scopedLive("decides as before, recovers by itself each time, and has every answer in the table, once", () =>

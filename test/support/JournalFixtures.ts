@@ -6,18 +6,19 @@ import type { JournalFrame, JournalReader } from "../../src/audit/journal/Journa
 
 export const trail = "00000000-0000-4000-8000-000000000001"
 
-export const identityOf = (source: string): JournalIdentity => ({
+export const identityOf = (source: string, more: Partial<JournalIdentity> = {}): JournalIdentity => ({
   trail,
   source,
   bootId: "boot",
   startedAt: 1,
-  host: "host",
-  pid: 1,
-  durability: "journal"
+  host: "here",
+  pid: process.pid,
+  durability: "journal",
+  ...more
 })
 
 /** An event's text as the recorder would make it: no raw control character, and its number in it. */
-export const jsonOf = (seq: number, text: string): string => JSON.stringify({ reason: text, seq })
+export const eventWith = (seq: number, text: string): string => JSON.stringify({ reason: text, seq })
 
 /** The segment files of a journal, oldest first. */
 export const segmentsIn = (path: string): ReadonlyArray<string> =>

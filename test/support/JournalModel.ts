@@ -9,7 +9,7 @@ import type { JournalFrame } from "../../src/audit/journal/JournalReader.ts"
 import * as JournalRoom from "../../src/audit/journal/JournalRoom.ts"
 import { faultyDisk } from "./FaultyDisk.ts"
 import type { SlotsLeft } from "./JournalFixtures.ts"
-import { bytesIn, identityOf, jsonOf, readAll } from "./JournalFixtures.ts"
+import { bytesIn, eventWith, identityOf, readAll } from "./JournalFixtures.ts"
 
 /** A living journal beside what a simple model says of it. */
 export const live = (options: {
@@ -54,7 +54,7 @@ export const live = (options: {
 
     const tryAppend = (text: string): JournalProblem | undefined => {
       attempts += 1
-      const json = jsonOf(given + 1, `${attempts} ${text}`)
+      const json = eventWith(given + 1, `${attempts} ${text}`)
       const refusal = journal.append(given + 1, json)
       if (refusal !== undefined) return refusal
       given += 1

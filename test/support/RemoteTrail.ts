@@ -2,8 +2,8 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
+import { eventually } from "./Eventually.ts"
 import { request, rowsOf, signingSecret } from "./Gravitas.ts"
 import { commandFor, type Program, program } from "./Program.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
@@ -50,12 +50,8 @@ export const recorderAt = (gatekeeper: string, home: string, environment: Readon
     }
   })
 
-export const until = <A>(look: Effect.Effect<A>, holds: (value: A) => boolean, what: () => string = () => "") =>
-  look.pipe(
-    Effect.filterOrFail(holds, (value) => value),
-    Effect.retry(Schedule.spaced("100 millis").pipe(Schedule.upTo("30 seconds"))),
-    Effect.orDieWith((value) => new Error(`it did not come to that: ${JSON.stringify(value)} ${what()}`))
-  )
+export const until = <A>(look: Effect.Effect<A>, holds: (value: A) => boolean, note: () => string = () => "") =>
+  eventually(look, holds, { every: "100 millis", within: "30 seconds", note })
 
 export const written = (databaseUrl: Redacted.Redacted) =>
   Effect.map(

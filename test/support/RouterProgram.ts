@@ -4,9 +4,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import OpenAI from "openai"
-import type { Row } from "../../src/platform/postgres/Connection.ts"
+import { eventually } from "./Eventually.ts"
 import { rowsOf, signingSecret, tokenOf } from "./Gravitas.ts"
 import { type GuardianDouble, guardianDouble } from "./GuardianDouble.ts"
 import { type Program, program } from "./Program.ts"
@@ -85,7 +84,8 @@ export const trailOf = (
         until(
           rows.map((row) => row["action"]),
           rows.map((row) => row["id"])
-        )
+        ),
+      patience
     )
   })
 
@@ -94,21 +94,9 @@ export const historyOf = (requestId: string, count: number) =>
     const { databaseUrl } = yield* RouterProgram
     return yield* eventually(
       rowsOf(databaseUrl, "select * from router.history where request_id = $1 order by id", [requestId]),
-      (rows) => rows.length >= count
+      (rows) => rows.length >= count,
+      patience
     )
   })
 
-const eventually = (read: Effect.Effect<ReadonlyArray<Row>>, until: (rows: ReadonlyArray<Row>) => boolean) => {
-  let last: ReadonlyArray<Row> = []
-  return read.pipe(
-    Effect.tap((rows) =>
-      Effect.sync(() => {
-        last = rows
-      })
-    ),
-    Effect.filterOrFail(until, () => "not yet" as const),
-    Effect.retry(Schedule.spaced("50 millis")),
-    Effect.timeout("30 seconds"),
-    Effect.catchAll(() => Effect.dieMessage(`the rows never came; these are there: ${JSON.stringify(last)}`))
-  )
-}
+const patience = { every: "50 millis", within: "30 seconds" } as const

@@ -1,5 +1,5 @@
 import type * as Redacted from "effect/Redacted"
-import { Target } from "../../src/migrator/plan/Plan.ts"
+import { Target } from "../../src/migrator/plan/Target.ts"
 import { bring } from "./GatekeeperSchema.ts"
 
 /** Brings the router's schema to head. */

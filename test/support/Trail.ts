@@ -6,7 +6,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { AuditLogOptions } from "../../src/audit/AuditLogOptions.ts"
@@ -16,10 +15,14 @@ import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
-import { connect, type Row } from "../../src/platform/postgres/Connection.ts"
+import type { Row } from "../../src/platform/postgres/Connection.ts"
+import { eventually } from "../support/Eventually.ts"
+import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
+import { query } from "../support/Rows.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
 import { anEvent } from "./AuditEvents.ts"
-import { gatekeeperUp } from "./GatekeeperSchema.ts"
-import { freshDatabase } from "./TestDatabase.ts"
+
+export { query }
 
 /** A database of one's own with the gatekeeper's schema. */
 export const gatekeeperDatabase = Effect.tap(freshDatabase, gatekeeperUp)
@@ -94,13 +97,6 @@ export const withLogs = <A, E, R>(body: (lines: ReadonlyArray<string>) => Effect
     return body(lines).pipe(Effect.provide(Logger.add(logger)))
   })
 
-export const query = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
-  connect({ url, applicationName: "gravitas test" }).pipe(
-    Effect.flatMap((connection) => connection.query(text, values)),
-    Effect.map((result): ReadonlyArray<Row> => result.rows),
-    Effect.scoped
-  )
-
 export const recordedIds = (url: Redacted.Redacted) =>
   Effect.map(query(url, "select id from gatekeeper.audit_log order by id"), (rows) =>
     rows.map((row) => String(row["id"]))
@@ -108,11 +104,7 @@ export const recordedIds = (url: Redacted.Redacted) =>
 
 /** Waits until the trail is as said, at most 20 seconds. */
 export const until = (log: typeof AuditLog.Service, holds: (status: AuditStatus) => boolean) =>
-  log.status.pipe(
-    Effect.filterOrFail(holds, (status) => status),
-    Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("20 seconds"))),
-    Effect.orDieWith((status) => new Error(`the trail did not get there: ${JSON.stringify(status)}`))
-  )
+  eventually(log.status, holds, { every: "10 millis" })
 
 /** Everything that was recorded is where it belongs. */
 export const settled = (log: typeof AuditLog.Service) => until(log, (status) => status.depth === 0)
@@ -120,13 +112,9 @@ export const settled = (log: typeof AuditLog.Service) => until(log, (status) => 
 export const recordMany = (log: typeof AuditLog.Service, number: number, event: AuditEvent = anEvent) =>
   Effect.forEach(Array.from({ length: number }), () => log.record(event))
 
-/** Asks until the answer is as said, at most 20 seconds. */
-export const eventually = (url: Redacted.Redacted, text: string, holds: (rows: ReadonlyArray<Row>) => boolean) =>
-  query(url, text).pipe(
-    Effect.filterOrFail(holds, (rows) => rows),
-    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo("20 seconds"))),
-    Effect.orDieWith((rows) => new Error(`it did not come to that: ${JSON.stringify(rows)}`))
-  )
+/** Asks until the rows are as said, at most 20 seconds. */
+export const untilRows = (url: Redacted.Redacted, text: string, holds: (rows: ReadonlyArray<Row>) => boolean) =>
+  eventually(query(url, text), holds)
 
 /** `offered = committed + dead-lettered + refused + shed + passed over + depth`. */
 export const isConserved = ({ counters, depth }: AuditStatus): boolean =>

@@ -1,4 +1,4 @@
-import { fixed, line } from "../Table.ts"
+import { fixed, line } from "../../../test/support/Table.ts"
 import type { DrainReport } from "./DrainBench.ts"
 import type { RecordReport } from "./RecordBench.ts"
 import type { ValidateReport } from "./ValidateBench.ts"

@@ -1,12 +1,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import { event } from "../../../test/support/BenchEvents.ts"
+import { drained, openTrail } from "../../../test/support/BenchTrail.ts"
+import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
 import { median, type Percentiles, pooledPercentiles } from "../Samples.ts"
-import { fixed, line, whole } from "../Table.ts"
-import { drained, openTrail } from "./BenchTrail.ts"
-import { event } from "./Events.ts"
 import { plainFile } from "./PlainWrites.ts"
 
 const rounds = 3

@@ -8,8 +8,8 @@ import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import { copyColumns, copyLine } from "../../../src/audit/store/CopyText.ts"
 import type { Connection } from "../../../src/platform/postgres/Connection.ts"
-import { batch } from "./BenchTrail.ts"
-import { event } from "./Events.ts"
+import { event } from "../../../test/support/BenchEvents.ts"
+import { batch } from "../../../test/support/BenchTrail.ts"
 
 const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes))
 

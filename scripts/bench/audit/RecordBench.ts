@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Redacted from "effect/Redacted"
+import { event, worstEvent } from "../../../test/support/BenchEvents.ts"
+import { drained, openTrail } from "../../../test/support/BenchTrail.ts"
+import { fixed, line } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
 import { median, medianPercentiles, type Percentiles, percentiles } from "../Samples.ts"
-import { fixed, line } from "../Table.ts"
-import { drained, openTrail } from "./BenchTrail.ts"
 import { paced } from "./Calls.ts"
-import { event, worstEvent } from "./Events.ts"
 import { eventBytes, plainFile, stringify } from "./PlainWrites.ts"
 
 const rounds = 5

@@ -8,7 +8,7 @@ import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import * as Frame from "../../../src/audit/journal/Frame.ts"
 import * as AuditBuffer from "../../../src/audit/queue/AuditBuffer.ts"
-import { event } from "./Events.ts"
+import { event } from "../../../test/support/BenchEvents.ts"
 
 /** What `record` does with an event, in its order. */
 export const steps = [

@@ -1,11 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type Connection, connect } from "../../../src/platform/postgres/Connection.ts"
+import type { Connection } from "../../../src/platform/postgres/Connection.ts"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { benchProcess } from "../../../test/support/BenchProcess.ts"
+import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
-import { fixed, line, whole } from "../Table.ts"
-import { benchProcess } from "./BenchProcess.ts"
 import { copyRate } from "./PlainWrites.ts"
 
 const copiedRows = 50_000
@@ -30,7 +31,7 @@ export const recoveryBench = (url: Redacted.Redacted, events: number) =>
   Effect.gen(function* () {
     const connection = yield* connect({ url, applicationName: "gravitas bench", deadline: "5 minutes" })
     const environment = { DATABASE_URL: Redacted.value(url), GRAVITAS_HOME: yield* temporaryHome }
-    const program = "RecoveryProcess.ts"
+    const program = "scripts/bench/audit/RecoveryProcess.ts"
 
     yield* progress(`recovery, recording ${whole(events)} events that PostgreSQL does not take`)
     const filling = yield* benchProcess({ program, words: ["fill", String(events)], environment })

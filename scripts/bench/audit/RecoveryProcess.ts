@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
+import { event } from "../../../test/support/BenchEvents.ts"
+import { endWithBench, tell } from "../../../test/support/BenchProcess.ts"
+import { openTrail, type Trail } from "../../../test/support/BenchTrail.ts"
 import { percentiles } from "../Samples.ts"
-import { endWithBench, tell } from "./BenchProcess.ts"
-import { openTrail, type Trail } from "./BenchTrail.ts"
-import { event } from "./Events.ts"
 
 /**
  * `fill <events>` records events that nobody writes to the database, and waits to be killed; `recover` starts after it in the

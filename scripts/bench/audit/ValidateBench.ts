@@ -2,12 +2,12 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { type BenchProcess, benchProcess } from "../../../test/support/BenchProcess.ts"
+import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { signingSecret, tokenOf } from "../../../test/support/Tokens.ts"
 import { progress } from "../Progress.ts"
 import { median, medianPercentiles } from "../Samples.ts"
-import { fixed, line, whole } from "../Table.ts"
-import { type BenchProcess, benchProcess } from "./BenchProcess.ts"
 import { type Driven, httpLoad } from "./HttpLoad.ts"
 
 const audits = ["off", "memory", "journal"] as const
@@ -35,7 +35,7 @@ interface Server {
 const startServer = (url: Redacted.Redacted, audit: Audit) =>
   Effect.gen(function* () {
     const process = yield* benchProcess({
-      program: "ValidateServer.ts",
+      program: "scripts/bench/audit/ValidateServer.ts",
       words: [audit],
       environment: {
         DATABASE_URL: Redacted.value(url),

@@ -10,7 +10,7 @@ import { Settings } from "../../../src/platform/config/Settings.ts"
 import { Addresses } from "../../../src/platform/http/Addresses.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
 import * as Telemetry from "../../../src/platform/telemetry/Telemetry.ts"
-import { endWithBench, tell, usageOnDemand } from "./BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
 
 /** A gatekeeper as the program runs one, or, with the word `off`, the same without a trail. ValidateBench starts it. */
 const isOff = process.argv[2] === "off"

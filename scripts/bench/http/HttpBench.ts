@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { tokenOf } from "../../../test/support/Tokens.ts"
 import { httpLoad } from "../audit/HttpLoad.ts"
 import { progress } from "../Progress.ts"
 import { median, medianPercentiles } from "../Samples.ts"
-import { fixed, line, whole } from "../Table.ts"
 import { type Rival, rivals, type Server, startServer } from "./Rivals.ts"
 
 const connections = 16

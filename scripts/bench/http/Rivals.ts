@@ -2,9 +2,9 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { type BenchProcess, benchProcess } from "../../../test/support/BenchProcess.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { signingSecret } from "../../../test/support/Tokens.ts"
-import { type BenchProcess, benchProcess } from "../audit/BenchProcess.ts"
 
 export const rivals = ["node", "router", "validate", "unaudited"] as const
 export type Rival = (typeof rivals)[number]
@@ -24,7 +24,7 @@ export const startServer = (database: Redacted.Redacted, rival: Rival, flags: Re
   Effect.gen(function* () {
     const isBare = rival === "node" || rival === "router"
     const process = yield* benchProcess({
-      program: isBare ? "../http/BareServer.ts" : "ValidateServer.ts",
+      program: `scripts/bench/${isBare ? "http/BareServer.ts" : "audit/ValidateServer.ts"}`,
       words: [rival === "unaudited" ? "off" : rival],
       flags: [...startFlags, ...flags],
       environment: {

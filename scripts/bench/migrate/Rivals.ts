@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { runner } from "node-pg-migrate"
 import { serviceNames } from "../../../src/domain/Service.ts"
-import { migrate } from "../../../src/migrator/apply/SchemaRun.ts"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { migrate } from "../../../src/migrator/apply/Migrate.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { environment } from "../../../test/support/migrator/Fixture.ts"
 
 export const revisions = 100

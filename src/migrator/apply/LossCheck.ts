@@ -5,14 +5,14 @@ import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName, readTree, shownName } from "../files/ParseTree.ts"
 import { revisionName } from "../files/Revision.ts"
-import { split } from "../files/Statements.ts"
+import { splitStatements } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { type DataLoss, DataLossRefused } from "../plan/DataLoss.ts"
+import { type DestructiveChange, destructiveChangesIn } from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
-import { type Threat, threatsOf } from "../plan/Threat.ts"
 import { dependantsOf, lockable, referrersOf, tablesIn, writingDoesMore } from "./LossCatalog.ts"
-import { alone, type Bounded, count, within } from "./LossCount.ts"
-import type { DatabaseRefusal, Session } from "./Session.ts"
+import { type BoundedQuery, countRows, inOwnTransaction, inSavepoint } from "./LossCount.ts"
+import type { DatabaseRefusal, MigrationSession } from "./Session.ts"
 
 /** Of one count. After it only whether there is any row is asked. */
 const patience = Duration.seconds(10)
@@ -26,9 +26,9 @@ const notes = {
 }
 
 /** How a threat is looked at. */
-interface Look {
+interface LossCounting {
   readonly connection: Connection
-  readonly bounded: Bounded
+  readonly bounded: BoundedQuery
   readonly longest: Duration.Duration
 }
 
@@ -41,13 +41,13 @@ const unknown = (revision: string, note: string): DataLoss => ({
 })
 
 const lossesOf = (
-  { bounded, connection, longest }: Look,
+  { bounded, connection, longest }: LossCounting,
   revision: string,
-  threat: Threat,
+  threat: DestructiveChange,
   transaction: boolean
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> => {
   const counted = (table: QualifiedName, column: string | null, moved: boolean) =>
-    Effect.map(count(bounded, table, column, longest), (found): ReadonlyArray<DataLoss> => {
+    Effect.map(countRows(bounded, table, column, longest), (found): ReadonlyArray<DataLoss> => {
       const nothing = found === 0 || found === "absent"
       if (nothing && !moved && (transaction || found === "absent")) return []
       const note = {
@@ -109,16 +109,16 @@ const lossesOf = (
 type Revert = Step & { readonly _tag: "Revert" }
 
 const treesOf = (step: Revert) =>
-  split(step.down).pipe(
+  splitStatements(step.down).pipe(
     Effect.flatMap((statements) => Effect.all(statements.map(({ text }) => readTree(text)))),
     // What cannot be read cannot be run either; that is told, with its place, when its turn comes.
     Effect.catchAll(() => Effect.succeed([{ kind: "unreadable", node: {} }]))
   )
 
-const lossesOfReverts = (look: Look, reverts: ReadonlyArray<Revert>) =>
+const lossesOfReverts = (look: LossCounting, reverts: ReadonlyArray<Revert>) =>
   Effect.gen(function* () {
     const sql = reverts.filter(({ entry }) => entry.kind === "sql")
-    const threats = threatsOf(yield* Effect.forEach(sql, treesOf))
+    const threats = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
     const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
       Effect.forEach(threats[index] ?? [], (threat) =>
         lossesOf(look, revisionName(entry.revision, entry.slug), threat, down.transaction)
@@ -144,12 +144,12 @@ export const readLosses = (
   longest: Duration.Duration = patience
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> =>
   lossesOfReverts(
-    { connection, bounded: alone(connection), longest },
+    { connection, bounded: inOwnTransaction(connection), longest },
     steps.flatMap((step) => (step._tag === "Revert" ? [step] : []))
   )
 
 /** What a refusal says besides the losses. */
-export interface Way {
+export interface DowngradeGoal {
   readonly service: ServiceName
   readonly goal: string
   /** Where the schema is when steps before have been reverted already; null where nothing has. */
@@ -158,7 +158,7 @@ export interface Way {
 
 /** Fails where the way back through `steps` to `goal` would destroy something, unless that is allowed. */
 export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (
-  asked: Way & { readonly session: Session; readonly steps: ReadonlyArray<Step> }
+  asked: DowngradeGoal & { readonly session: MigrationSession; readonly steps: ReadonlyArray<Step> }
 ): Effect.fn.Return<void, DataLossRefused | DatabaseRefusal> {
   const { goal, service, session, standing, steps } = asked
   const { allowDataLoss } = yield* MigratorOptions
@@ -169,7 +169,7 @@ export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (
   if (losses.length > 0) return yield* new DataLossRefused({ service, goal, losses, standing })
 })
 
-const tablesOf = (connection: Connection, threat: Threat) => {
+const tablesOf = (connection: Connection, threat: DestructiveChange) => {
   switch (threat._tag) {
     case "Rows":
     case "Values":
@@ -191,15 +191,15 @@ const tablesOf = (connection: Connection, threat: Threat) => {
 export const refuseLossesWithin = (
   connection: Connection,
   step: Revert,
-  way: Way
+  way: DowngradeGoal
 ): Effect.Effect<void, DataLossRefused | DatabaseError> =>
   Effect.gen(function* () {
-    const threats = threatsOf([yield* treesOf(step)]).flat()
+    const threats = destructiveChangesIn([yield* treesOf(step)]).flat()
     const threatened = yield* Effect.forEach(threats, (threat) => tablesOf(connection, threat))
     const tables = [...new Map(threatened.flat().map((table) => [quotedName(table), table])).values()]
     for (const table of yield* lockable(connection, tables)) {
       yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
     }
-    const losses = yield* lossesOfReverts({ connection, bounded: within(connection), longest: patience }, [step])
+    const losses = yield* lossesOfReverts({ connection, bounded: inSavepoint(connection), longest: patience }, [step])
     if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
   })

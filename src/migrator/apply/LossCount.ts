@@ -5,20 +5,20 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName } from "../files/ParseTree.ts"
 
 /** `some`: counting takes too long. `absent`: the table or the column is not there. `hidden`: this role may not see all. */
-export type Count = number | "some" | "absent" | "hidden"
+export type RowCount = number | "some" | "absent" | "hidden"
 
 /** Runs a query under settings of its own that end with it. */
-export type Bounded = (settings: string, text: string) => Effect.Effect<QueryResult, DatabaseError>
+export type BoundedQuery = (settings: string, text: string) => Effect.Effect<QueryResult, DatabaseError>
 
 /** In a transaction of its own. */
-export const alone =
-  (connection: Connection): Bounded =>
+export const inOwnTransaction =
+  (connection: Connection): BoundedQuery =>
   (settings, text) =>
     connection.transaction(Effect.zipRight(connection.query(settings), connection.query(text)))
 
 /** Inside the transaction that stands open; an error of the query does not end that. */
-export const within =
-  (connection: Connection): Bounded =>
+export const inSavepoint =
+  (connection: Connection): BoundedQuery =>
   (settings, text) => {
     const back = connection.query("rollback to savepoint loss; release savepoint loss")
     return connection.query(`savepoint loss; ${settings}`).pipe(
@@ -32,12 +32,12 @@ export const within =
  * Counts the rows of a table, or the values of a column that are not null. With row_security off PostgreSQL refuses to count
  * where a policy would hide rows, instead of leaving them out.
  */
-export const count = (
-  bounded: Bounded,
+export const countRows = (
+  bounded: BoundedQuery,
   table: QualifiedName,
   column: string | null,
   longest: Duration.Duration
-): Effect.Effect<Count, DatabaseError> => {
+): Effect.Effect<RowCount, DatabaseError> => {
   const value = column === null ? null : quotedName({ schema: null, name: column })
   const settings =
     "set local transaction_read_only = on; set local row_security = off; " +
@@ -45,18 +45,18 @@ export const count = (
   const some = bounded(
     settings,
     `select 1 from ${quotedName(table)} ${value === null ? "" : `where ${value} is not null`} limit 1`
-  ).pipe(Effect.map(({ rows }): Count => (rows.length === 0 ? 0 : "some")))
+  ).pipe(Effect.map(({ rows }): RowCount => (rows.length === 0 ? 0 : "some")))
   return bounded(settings, `select count(${value ?? "*"}) as rows from ${quotedName(table)}`).pipe(
-    Effect.map(({ rows }): Count => Number(rows[0]?.["rows"])),
+    Effect.map(({ rows }): RowCount => Number(rows[0]?.["rows"])),
     Effect.catchAll((error) => {
       // 42P01, 3F000: no such table; 42703: no such column; 42501: no right to see; 57014: the time passed.
-      if (["42P01", "3F000", "42703"].includes(error.sqlstate ?? "")) return Effect.succeed<Count>("absent")
-      if (error.sqlstate === "42501") return Effect.succeed<Count>("hidden")
+      if (["42P01", "3F000", "42703"].includes(error.sqlstate ?? "")) return Effect.succeed<RowCount>("absent")
+      if (error.sqlstate === "42501") return Effect.succeed<RowCount>("hidden")
       if (error.sqlstate !== "57014") return Effect.fail(error)
       return Effect.catchIf(
         some,
         ({ sqlstate }) => sqlstate === "57014",
-        () => Effect.succeed<Count>("some")
+        () => Effect.succeed<RowCount>("some")
       )
     })
   )

@@ -5,7 +5,7 @@ import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { locate, type Statement, type StatementUnreadable } from "../files/Statements.ts"
 
 /** Where in a file a revision failed. */
-export const Place = Schema.Struct({
+export const SourceLocation = Schema.Struct({
   file: Schema.String,
   line: Schema.Number,
   /** From 1, in characters; absent where PostgreSQL names no position. */
@@ -15,7 +15,7 @@ export const Place = Schema.Struct({
   /** The statement; in a RevisionFailed on one line, shortened and without secrets. Or what stands for it. */
   statement: Schema.String
 })
-export type Place = typeof Place.Type
+export type SourceLocation = typeof SourceLocation.Type
 
 /** Stands for a statement where a data revision failed outside of any. */
 export const ownCode = "(the module's own code)"
@@ -33,7 +33,7 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   service: ServiceName,
   revision: Schema.String,
   direction: Schema.Literal("up", "down", "verify"),
-  place: Place,
+  place: SourceLocation,
   cause: DatabaseError,
   /** How often it was tried. */
   attempts: Schema.Number,
@@ -109,7 +109,7 @@ export const onOneLine = (text: string): string => {
 }
 
 /** Where `error` points in `statement`: its position, else the statement's first line. */
-export const placeOf = (file: string, statement: Statement, error: DatabaseError): Place => {
+export const locationOf = (file: string, statement: Statement, error: DatabaseError): SourceLocation => {
   const { line, column, source } = locate(statement.text, (error.position ?? 1) - 1)
   return {
     file,
@@ -121,7 +121,7 @@ export const placeOf = (file: string, statement: Statement, error: DatabaseError
 }
 
 /** The parser's refusal, in the shape in which the server would have stated it. */
-export const placeOfUnreadable = (file: string, { line, column, source }: StatementUnreadable): Place => ({
+export const locationOfSyntaxError = (file: string, { line, column, source }: StatementUnreadable): SourceLocation => ({
   file,
   line,
   column,

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { readTree } from "../files/ParseTree.ts"
-import { onOneLine, type Place, placeholders } from "./RevisionFailed.ts"
+import { onOneLine, placeholders, type SourceLocation } from "./RevisionFailed.ts"
 
 /**
  * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal,
@@ -53,8 +53,8 @@ const masked = (text: string) =>
 const repeats = (message: string, taken: ReadonlyArray<string>): boolean =>
   taken.flatMap((literal) => literal.split(/[\s='"$\\]+/)).some((word) => word.length >= 3 && message.includes(word))
 
-interface Failure {
-  readonly place: Place
+interface LocatedFailure {
+  readonly place: SourceLocation
   readonly cause: DatabaseError
 }
 
@@ -62,7 +62,7 @@ interface Failure {
  * The place and the error as they may be shown and logged: the statement on one line; without literals where those may
  * be secrets, and then without what the server says of them. By the parser's word for the statement, not by how it looks.
  */
-export const withoutSecrets = ({ cause, place }: Failure): Effect.Effect<Failure> =>
+export const withoutSecrets = ({ cause, place }: LocatedFailure): Effect.Effect<LocatedFailure> =>
   Effect.gen(function* () {
     if (placeholders.has(place.statement)) return { cause, place }
     const { kind } = yield* readTree(place.statement)

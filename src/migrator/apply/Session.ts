@@ -64,7 +64,7 @@ export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionS
   }
 }
 
-export interface Session {
+export interface MigrationSession {
   readonly connection: Connection
   /** Without password. */
   readonly address: string
@@ -94,7 +94,7 @@ const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
 export const openSession = Effect.fn("Migrator.openSession")(function* (
   service: ServiceName
 ): Effect.fn.Return<
-  Session,
+  MigrationSession,
   DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal | SessionShared,
   Database | Settings | Scope.Scope
 > {

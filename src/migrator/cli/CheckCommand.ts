@@ -2,17 +2,53 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { readStatus } from "../apply/Status.ts"
+import { loadDataRevision } from "../files/DataModule.ts"
+import { loadRevisionSet } from "../files/MigrationFiles.ts"
+import type { Revision, Section } from "../files/Revision.ts"
+import type { RevisionFileProblem } from "../files/RevisionFile.ts"
+import { headOf, RevisionSetInvalid } from "../files/RevisionSet.ts"
+import { splitStatements } from "../files/Statements.ts"
+import { readStatus } from "../inspect/Status.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
-import { checkFiles } from "./OfflineCheck.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderCheck } from "./Rendering.ts"
+
+const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> => [
+  up,
+  ...(reversal._tag === "Down" ? [reversal.section] : []),
+  ...Option.toArray(verify)
+]
+
+/**
+ * What can be known about a service's files without a database: names, numbers, markers, downs and syntax. A data revision is
+ * imported, not run, to see that it exports one.
+ */
+export const checkFiles = Effect.fn("Migrator.check")(function* (service: ServiceName) {
+  const set = yield* loadRevisionSet(service)
+  const problems = yield* Effect.forEach(set.revisions, (revision) =>
+    Effect.forEach(revision.kind === "ts" ? [] : sectionsOf(revision), (section) =>
+      splitStatements(section).pipe(
+        Effect.as(Option.none<RevisionFileProblem>()),
+        Effect.catchAll(({ line, problem }) => Effect.succeedSome({ file: revision.file, line, problem }))
+      )
+    )
+  )
+  const found = problems.flat().flatMap(Option.toArray)
+  if (found.length > 0) return yield* new RevisionSetInvalid({ service, problems: found })
+  yield* Effect.forEach(
+    set.revisions.filter(({ kind }) => kind === "ts"),
+    loadDataRevision,
+    { discard: true }
+  )
+  return { service, head: headOf(set).name, revisions: set.revisions.length }
+})
 
 /** The files, then whether the database stands on them. */
 const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: ServiceName) {
@@ -29,7 +65,7 @@ const db = flag("db").pipe(
 )
 
 export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ db, ...inner }) =>
-  Effect.flatMap(given(inner), (given) => {
+  Effect.flatMap(commandOptions(inner), (given) => {
     const { json, noColor, services, sql } = given
     if (db) {
       return onDatabase(given, {

@@ -13,7 +13,7 @@ import { checkCommand } from "./CheckCommand.ts"
 import { currentCommand } from "./CurrentCommand.ts"
 import { Databases } from "./DatabaseCommand.ts"
 import { downgradeCommand } from "./DowngradeCommand.ts"
-import { merge, migrateRoot } from "./GlobalOptions.ts"
+import { mergeOptions, migrateRoot } from "./GlobalOptions.ts"
 import { historyCommand } from "./HistoryCommand.ts"
 import { newCommand } from "./NewCommand.ts"
 import { redoCommand } from "./RedoCommand.ts"
@@ -56,7 +56,7 @@ export const migrateCommand = <E extends CommandError, R>(
     })
   )
   return migrateRoot.pipe(
-    Command.withHandler((outer) => upgrade(merge(outer, outer), toHead)),
+    Command.withHandler((outer) => upgrade(mergeOptions(outer, outer), toHead)),
     Command.withDescription(
       helpOf(
         "Brings the schemas of the services to head, as `migrate upgrade` does. The options below may stand before a " +

@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { readStatus } from "../apply/Status.ts"
+import { readStatus } from "../inspect/Status.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderCurrent } from "./Rendering.ts"
 
 const checkHead = flag("check-head").pipe(
@@ -14,7 +14,7 @@ const checkHead = flag("check-head").pipe(
 )
 
 export const currentCommand = Command.make("current", { ...globalOptions, checkHead }, ({ checkHead, ...inner }) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, {
       command: "current",
       effects: "reads",

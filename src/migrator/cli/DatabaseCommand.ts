@@ -8,7 +8,7 @@ import { type CommandRefused, wrongUsage } from "../../platform/cli/CommandRefus
 import { type CommandError, runForEachService, type ServicesRun } from "../../platform/cli/CommandRunner.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import type { Given } from "./GlobalOptions.ts"
+import type { CommandOptions } from "./GlobalOptions.ts"
 
 /** How the program opens the databases of the services that a command is about; all of them at `url`, where one is given. */
 export class Databases extends Context.Tag("migrator/Databases")<
@@ -26,7 +26,11 @@ export interface DatabaseCommandRun<A, E, R> extends Omit<ServicesRun<A, E, R>, 
   readonly effects?: "reads" | "writes"
 }
 
-const misfit = ({ dryRun, sql }: Given, command: string, effects: "reads" | "writes"): CommandRefused | null =>
+const misfit = (
+  { dryRun, sql }: CommandOptions,
+  command: string,
+  effects: "reads" | "writes"
+): CommandRefused | null =>
   sql
     ? wrongUsage(`${command} cannot be rendered as a script; --sql goes with upgrade, downgrade and bare migrate`)
     : dryRun && effects === "writes"
@@ -35,7 +39,7 @@ const misfit = ({ dryRun, sql }: Given, command: string, effects: "reads" | "wri
 
 /** A command that works in a database: opens those of its services, then runs `before` once and `run.work` for each. */
 export const onDatabase = <A, E extends CommandError, R>(
-  given: Given,
+  given: CommandOptions,
   run: DatabaseCommandRun<A, E, R>,
   before: Effect.Effect<unknown, E, R> = Effect.void
 ) =>

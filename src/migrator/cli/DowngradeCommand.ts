@@ -6,22 +6,22 @@ import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { migrate } from "../apply/SchemaRun.ts"
-import { preview } from "../apply/Status.ts"
+import { migrate } from "../apply/Migrate.ts"
+import { preview } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { parseDowngrade } from "../plan/TargetText.ts"
+import { parseDowngrade } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { dryRun, renderDryRuns } from "./DryRun.ts"
-import { type Given, given, globalOptions } from "./GlobalOptions.ts"
-import { outcomeJson, renderOutcomes } from "./OutcomeRendering.ts"
+import { type CommandOptions, commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 import { printScript } from "./ScriptCommand.ts"
 import { type Destination, misplaced, targetArgument } from "./TargetArgument.ts"
 
 /** The way back is looked at for every service before the first one moves; those that ask others go first. */
-const run = (given: Given, { from, to }: Destination) => {
+const run = (given: CommandOptions, { from, to }: Destination) => {
   const refusal = misplaced(given, { from, to })
   const command = "downgrade"
-  const backwards: Given = { ...given, services: [...given.services].reverse() }
+  const backwards: CommandOptions = { ...given, services: [...given.services].reverse() }
   if (given.sql) {
     return Option.match(from, {
       onNone: () =>
@@ -76,7 +76,7 @@ export const downgradeCommand = Command.make(
   { ...globalOptions, allowDataLoss, to },
   ({ allowDataLoss, to, ...inner }) =>
     Effect.gen(function* () {
-      const options = yield* given(inner)
+      const options = yield* commandOptions(inner)
       if (allowDataLoss && !options.dryRun && !options.sql) {
         yield* confirmed(
           options,

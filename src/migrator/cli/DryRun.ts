@@ -2,15 +2,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
-import { readScript } from "../apply/Execution.ts"
 import { readLosses } from "../apply/LossCheck.ts"
-import { openRun } from "../apply/SchemaRun.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { readScript } from "../apply/Script.ts"
+import { terminated } from "../apply/Transcript.ts"
 import { type Phase, type RevisionKind, revisionName, type Section } from "../files/Revision.ts"
 import type { Statement } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { terminated } from "../offline/Transcript.ts"
 import { type DataLoss, shownLoss } from "../plan/DataLoss.ts"
 import * as Plan from "../plan/Plan.ts"
+import type { Target } from "../plan/Target.ts"
 
 /** A step as it would run. `statements` is null where only its run can tell: a data revision. */
 export interface PlannedStep {
@@ -69,8 +70,8 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
 })
 
 /** What `migrate` would do now. Takes no lock and writes nothing, so another process may change the answer at any time. */
-export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceName, target: Plan.Target) {
-  const { entries, session, set, snapshot } = yield* openRun(service)
+export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceName, target: Target) {
+  const { entries, session, set, snapshot } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)

@@ -80,7 +80,7 @@ export type GlobalOptions = Command.Command.ParseConfig<typeof globalOptions>
 export const migrateRoot = Command.make("migrate", globalOptions)
 
 /** The same options from two places, as one. The nearer value counts. */
-export const merge = (outer: GlobalOptions, inner: GlobalOptions) => {
+export const mergeOptions = (outer: GlobalOptions, inner: GlobalOptions) => {
   const chosen = new Set([...outer.service, ...inner.service])
   return {
     services: chosen.size === 0 ? serviceNames : serviceNames.filter((service) => chosen.has(service)),
@@ -96,7 +96,15 @@ export const merge = (outer: GlobalOptions, inner: GlobalOptions) => {
 }
 
 /** What was given, wherever it stood. */
-export type Given = ReturnType<typeof merge>
+export type CommandOptions = ReturnType<typeof mergeOptions>
 
 /** The options that stand after a command's name, with those that stand before it. */
-export const given = (inner: GlobalOptions) => Effect.map(migrateRoot, (outer) => merge(outer, inner))
+export const commandOptions = (inner: GlobalOptions) => Effect.map(migrateRoot, (outer) => mergeOptions(outer, inner))
+
+/** What a command that writes history by hand wants to know. Kept in schema_event for those who come later. */
+export const reason = Options.text("reason").pipe(
+  Options.withDescription('Why, for those who read the event log later: --reason "restored from the backup of …".'),
+  Options.map((text) => text.trim()),
+  Options.optional,
+  Options.map(Option.filter((text) => text !== ""))
+)

@@ -6,15 +6,15 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { openRun } from "../apply/SchemaRun.ts"
+import { openSchema } from "../apply/Migrate.ts"
 import { revisionName } from "../files/Revision.ts"
-import { readEvents } from "../history/EventLog.ts"
+import { readEvents } from "../history/MigrationHistory.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 /** What stands in the schema, in the order of its numbers. */
 const readHistory = Effect.fn("Migrator.history")(function* (service: ServiceName) {
-  const { entries, session } = yield* openRun(service)
+  const { entries, session } = yield* openSchema(service)
   const revisions = entries.map((entry) => ({
     revision: revisionName(entry.revision, entry.slug),
     kind: entry.kind,
@@ -32,7 +32,7 @@ const readHistory = Effect.fn("Migrator.history")(function* (service: ServiceNam
 
 /** Everything that was done, what is no longer to be seen in the schema too. */
 const readLog = Effect.fn("Migrator.events")(function* (service: ServiceName) {
-  const { session, snapshot } = yield* openRun(service)
+  const { session, snapshot } = yield* openSchema(service)
   const found = Option.isNone(snapshot)
     ? []
     : yield* readEvents(session.connection, service).pipe(Effect.mapError(session.refuse("reading schema_event")))
@@ -47,10 +47,10 @@ const readLog = Effect.fn("Migrator.events")(function* (service: ServiceName) {
   return { service, address: session.address, events }
 }, Effect.scoped)
 
-type History = Effect.Effect.Success<ReturnType<typeof readHistory>>
-type Log = Effect.Effect.Success<ReturnType<typeof readLog>>
+type ShownHistory = Effect.Effect.Success<ReturnType<typeof readHistory>>
+type ShownEvents = Effect.Effect.Success<ReturnType<typeof readLog>>
 
-const renderHistory = (histories: ReadonlyArray<History>, colours: boolean): string =>
+const renderHistory = (histories: ReadonlyArray<ShownHistory>, colours: boolean): string =>
   renderTable(
     ["service", "revision", "kind", "state", "applied at", "took", "by", "version", "up sha-256"],
     histories.flatMap(({ revisions, service }) =>
@@ -71,7 +71,7 @@ const renderHistory = (histories: ReadonlyArray<History>, colours: boolean): str
     colours
   )
 
-const renderLogs = (logs: ReadonlyArray<Log>, colours: boolean): string =>
+const renderLogs = (logs: ReadonlyArray<ShownEvents>, colours: boolean): string =>
   renderTable(
     ["service", "at", "event", "revision", "by", "version", "reason"],
     logs.flatMap(({ events, service }) =>
@@ -95,7 +95,7 @@ const events = flag("events").pipe(
 )
 
 export const historyCommand = Command.make("history", { ...globalOptions, events }, ({ events, ...inner }) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     events
       ? onDatabase(given, { command: "history", effects: "reads", work: readLog, render: renderLogs })
       : onDatabase(given, { command: "history", effects: "reads", work: readHistory, render: renderHistory })

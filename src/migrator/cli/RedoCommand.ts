@@ -7,14 +7,14 @@ import { refusal } from "../../platform/cli/CommandRefused.ts"
 import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { Settings } from "../../platform/config/Settings.ts"
-import { migrate } from "../apply/SchemaRun.ts"
-import { preview } from "../apply/Status.ts"
-import { Target } from "../plan/Plan.ts"
+import { migrate } from "../apply/Migrate.ts"
+import { preview } from "../inspect/Status.ts"
+import { Target } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { allowDataLoss, mayLoseData } from "./DowngradeCommand.ts"
 import { dryRun, renderDryRuns } from "./DryRun.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
-import { outcomeJson, renderOutcomes } from "./OutcomeRendering.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 
 const production = refusal(
   "redo runs down scripts to try them again, which is for development, and NODE_ENV is production; nothing was run. " +
@@ -34,7 +34,7 @@ export const redoCommand = Command.make(
   { ...globalOptions, allowDataLoss, count },
   ({ allowDataLoss, count, ...inner }) =>
     Effect.gen(function* () {
-      const options = yield* given(inner)
+      const options = yield* commandOptions(inner)
       const { environment } = yield* Settings
       const command = "redo"
       const target = Target.Redo({ count })

@@ -1,6 +1,7 @@
 import type { ServiceName } from "../../domain/Service.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import type { RevisionStatus, Status } from "../apply/Status.ts"
+import type { MigrationOutcome } from "../apply/Migrate.ts"
+import type { RevisionStatus, Status } from "../inspect/Status.ts"
 
 const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
   applied: "good",
@@ -51,14 +52,14 @@ export const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean):
   return `${table}\n\n${statuses.map(summaryOf).join("\n")}`
 }
 
-export interface Current {
+export interface CurrentRevision {
   readonly service: ServiceName
   readonly current: string
   readonly head: string
   readonly atHead: boolean
 }
 
-export const renderCurrent = (currents: ReadonlyArray<Current>, colours: boolean): string =>
+export const renderCurrent = (currents: ReadonlyArray<CurrentRevision>, colours: boolean): string =>
   renderTable(
     ["service", "current", "head"],
     currents.map(({ atHead, current, head, service }) => [
@@ -69,7 +70,7 @@ export const renderCurrent = (currents: ReadonlyArray<Current>, colours: boolean
     colours
   )
 
-export interface Checked {
+export interface FileCheck {
   readonly service: ServiceName
   readonly head: string
   readonly revisions: number
@@ -77,7 +78,7 @@ export interface Checked {
   readonly pending?: ReadonlyArray<string>
 }
 
-export const renderCheck = (checks: ReadonlyArray<Checked>, colours: boolean): string =>
+export const renderCheck = (checks: ReadonlyArray<FileCheck>, colours: boolean): string =>
   renderTable(
     ["service", "revisions", "head", ""],
     checks.map(({ head, pending, revisions, service }) => [
@@ -91,6 +92,29 @@ export const renderCheck = (checks: ReadonlyArray<Checked>, colours: boolean): s
             : `files are valid; ${pending.length} pending`,
         tone: "good"
       }
+    ]),
+    colours
+  )
+
+export const outcomeJson = ({ address, ahead, from, head, steps, to }: MigrationOutcome) => ({
+  from,
+  to,
+  head,
+  steps,
+  ahead,
+  address
+})
+
+/** What a run did; of several steps the first and the last are in `from` and `to`. */
+export const renderOutcomes = (outcomes: ReadonlyArray<MigrationOutcome>, colours: boolean): string =>
+  renderTable(
+    ["service", "from", "to", "steps", ""],
+    outcomes.map(({ ahead, from, head, service, steps, to }) => [
+      { text: service },
+      { text: from },
+      { text: to, tone: to === head ? "good" : "warn" },
+      { text: String(steps.length) },
+      { text: ahead.length > 0 ? `ahead of head ${head}` : to === head ? "(head)" : `head is ${head}` }
     ]),
     colours
   )

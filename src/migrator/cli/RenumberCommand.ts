@@ -3,15 +3,15 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { type Renumbered, renumber } from "../recover/Renumbering.ts"
+import { type RenumberOutcome, renumber } from "../recover/Renumbering.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const revision = Args.text({ name: "revision" }).pipe(
   Args.withDescription("The revision that came late, in full where two have its number: 0002_add_reason.")
 )
 
-const render = (results: ReadonlyArray<Renumbered>): string =>
+const render = (results: ReadonlyArray<RenumberOutcome>): string =>
   results
     .map(
       ({ file, from, left, service, to }) =>
@@ -20,7 +20,7 @@ const render = (results: ReadonlyArray<Renumbered>): string =>
     .join("\n")
 
 export const renumberCommand = Command.make("renumber", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, {
       command: "renumber",
       refusal:

@@ -9,12 +9,11 @@ import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { parseUpgrade } from "../plan/TargetText.ts"
+import { parseUpgrade } from "../plan/Target.ts"
 import { type Diagnosis, diagnose } from "../recover/Diagnosis.ts"
-import { Repair, type Repaired, repair } from "../recover/Repair.ts"
+import { Repair, type RepairOutcome, repair } from "../recover/Repair.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
-import { reason } from "./Reason.ts"
+import { commandOptions, globalOptions, reason } from "./GlobalOptions.ts"
 
 const options = {
   retry: flag("retry").pipe(
@@ -87,12 +86,12 @@ const verdictOf = ({ halfway, problem, service }: Diagnosis): ServiceVerdict | n
     ? null
     : { message: `${service}: ${halfway.revision} is half-way ${halfway.state}`, exitCode: ExitCode.partlyApplied })
 
-const renderRepaired = (results: ReadonlyArray<Repaired>): string =>
+const renderRepaired = (results: ReadonlyArray<RepairOutcome>): string =>
   results.map(({ current, did, revision, service }) => `${service}: ${revision}: ${did}; now at ${current}`).join("\n")
 
 export const repairCommand = Command.make("repair", { ...globalOptions, ...options }, (all) =>
   Effect.gen(function* () {
-    const asked = yield* given(all)
+    const asked = yield* commandOptions(all)
     const way = chosenRepair(all)
     if (way === null) {
       return yield* onDatabase(asked, {

@@ -5,20 +5,19 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { readScript } from "../apply/Execution.ts"
-import { openRun } from "../apply/SchemaRun.ts"
-import { revisionStatuses } from "../apply/Status.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { readScript } from "../apply/Script.ts"
+import { terminated } from "../apply/Transcript.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
 import { headOf } from "../files/RevisionSet.ts"
-import { terminated } from "../offline/Transcript.ts"
-import { Target } from "../plan/Plan.ts"
+import { revisionStatuses } from "../inspect/Status.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
-import { parseDowngrade } from "../plan/TargetText.ts"
+import { parseDowngrade, Target } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { needsOneService } from "./TargetArgument.ts"
 
-interface Named {
+interface RevisionName {
   readonly number: number
   readonly slug: string | null
 }
@@ -27,8 +26,8 @@ const texts = (file: string, section: Section, direction: "up" | "down" | "verif
   Effect.map(readScript(file, section, direction), ({ statements }) => statements)
 
 /** One revision: its file as it is here, its row as it is there. */
-const show = Effect.fn("Migrator.show")(function* (service: ServiceName, { number, slug }: Named) {
-  const { entries, set } = yield* openRun(service)
+const show = Effect.fn("Migrator.show")(function* (service: ServiceName, { number, slug }: RevisionName) {
+  const { entries, set } = yield* openSchema(service)
   const file = set.revisions.find((one) => one.number === number && (slug === null || slug === one.slug))
   const entry = entries.find((one) => one.revision === number && (slug === null || slug === one.slug))
   const known = file ?? entry
@@ -61,14 +60,14 @@ const show = Effect.fn("Migrator.show")(function* (service: ServiceName, { numbe
   }
 }, Effect.scoped)
 
-type Shown = Effect.Effect.Success<ReturnType<typeof show>>
+type ShownRevision = Effect.Effect.Success<ReturnType<typeof show>>
 
-const part = (title: string, statements: Shown["up"]): string =>
+const part = (title: string, statements: ShownRevision["up"]): string =>
   statements === null
     ? ""
     : `\n\n-- ${title}\n${statements.map(({ line, text }) => `-- line ${line}\n${terminated(text)}`).join("\n")}`
 
-const render = (shown: ReadonlyArray<Shown>): string =>
+const render = (shown: ReadonlyArray<ShownRevision>): string =>
   shown
     .map((one) => {
       const facts: ReadonlyArray<readonly [string, string | null]> = [
@@ -99,7 +98,7 @@ const revision = Args.text({ name: "revision" }).pipe(
     Option.match(parseDowngrade(text), {
       onSome: (target) =>
         target._tag === "DownTo" && target.number > 0
-          ? Effect.succeed<Named>(target)
+          ? Effect.succeed<RevisionName>(target)
           : Effect.fail(HelpDoc.p(`${text} is no single revision; expected one such as 2 or 0002_add_reason`)),
       onNone: () =>
         Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is no revision; expected one such as 2 or 0002_add_reason`))
@@ -108,7 +107,7 @@ const revision = Args.text({ name: "revision" }).pipe(
 )
 
 export const showCommand = Command.make("show", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, {
       command: "show",
       effects: "reads",

@@ -6,11 +6,10 @@ import * as Option from "effect/Option"
 import { wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
-import { parseUpgrade } from "../plan/TargetText.ts"
-import { type Stamped, type StampTarget, stamp } from "../recover/Stamp.ts"
+import { parseUpgrade } from "../plan/Target.ts"
+import { type StampOutcome, type StampTarget, stamp } from "../recover/Stamp.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
-import { reason } from "./Reason.ts"
+import { commandOptions, globalOptions, reason } from "./GlobalOptions.ts"
 import { needsOneService } from "./TargetArgument.ts"
 
 const target = Args.text({ name: "revision" }).pipe(
@@ -23,7 +22,7 @@ const target = Args.text({ name: "revision" }).pipe(
   })
 )
 
-const render = (stamped: ReadonlyArray<Stamped>, colours: boolean): string =>
+const render = (stamped: ReadonlyArray<StampOutcome>, colours: boolean): string =>
   renderTable(
     ["service", "from", "to", "recorded without running"],
     stamped.map(({ from, revisions, service, to }) => [
@@ -39,7 +38,7 @@ export const stampCommand = Command.make(
   "stamp",
   { ...globalOptions, reason, target },
   ({ reason, target, ...inner }) =>
-    Effect.flatMap(given(inner), (given) =>
+    Effect.flatMap(commandOptions(inner), (given) =>
       onDatabase(given, {
         command: "stamp",
         refusal: Option.isNone(reason)

@@ -4,9 +4,9 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { type RevisionStatus, readStatus } from "../apply/Status.ts"
+import { type RevisionStatus, readStatus } from "../inspect/Status.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderStatus } from "./Rendering.ts"
 
 /** An upgrade might go on with it, so it is no refusal; that it was left so is news all the same. */
@@ -23,7 +23,7 @@ const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus
 }
 
 export const statusCommand = Command.make("status", globalOptions, (inner) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, {
       command: "status",
       effects: "reads",

@@ -3,9 +3,9 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CommandRefused, wrongUsage } from "../../platform/cli/CommandRefused.ts"
-import { type OfflineRange, parseRange } from "../offline/OfflineRange.ts"
-import type { Target } from "../plan/Plan.ts"
-import type { Given } from "./GlobalOptions.ts"
+import type { Target } from "../plan/Target.ts"
+import { type OfflineRange, parseRange } from "../plan/Target.ts"
+import type { CommandOptions } from "./GlobalOptions.ts"
 
 /** Where to go; for a script (`--sql`) also from where. */
 export interface Destination {
@@ -30,13 +30,13 @@ export const targetArgument = (parse: (text: string) => Option.Option<Target>, e
 const names = (to: Target): boolean => (to._tag === "UpTo" || to._tag === "DownTo") && to.number > 0
 
 /** A target that names a revision is one service's; relative ones and the two ends are everybody's. */
-export const needsOneService = ({ services }: Given, to: Target): CommandRefused | null =>
+export const needsOneService = ({ services }: CommandOptions, to: Target): CommandRefused | null =>
   names(to) && services.length > 1
     ? wrongUsage("a revision belongs to one service; say which, for example --service gatekeeper")
     : null
 
 /** Why a command cannot go there, known without a database. */
-export const misplaced = (given: Given, { from, to }: Destination): CommandRefused | null =>
+export const misplaced = (given: CommandOptions, { from, to }: Destination): CommandRefused | null =>
   Option.match(from, {
     onNone: () => needsOneService(given, to),
     onSome: (start) =>

@@ -3,14 +3,14 @@ import * as Effect from "effect/Effect"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { type CatalogDifference, showDifference } from "../inspect/CatalogDiff.ts"
-import { type RevisionTrial, type Trial, tryRevisions } from "../trial/Trial.ts"
+import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
+import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
-const failed = ({ afterDown, afterSecondUp }: RevisionTrial): boolean => afterDown.length + afterSecondUp.length > 0
+const failed = ({ afterDown, afterSecondUp }: RevisionRoundTrip): boolean => afterDown.length + afterSecondUp.length > 0
 
-const render = (trials: ReadonlyArray<Trial>, colours: boolean): string =>
+const render = (trials: ReadonlyArray<RoundTripTest>, colours: boolean): string =>
   renderTable(
     ["service", "revision", "up, down, up"],
     trials.flatMap(({ revisions, service }) =>
@@ -32,7 +32,7 @@ const render = (trials: ReadonlyArray<Trial>, colours: boolean): string =>
 const lines = (differences: ReadonlyArray<CatalogDifference>): string =>
   differences.map((one) => `    ${showDifference(one).replaceAll("\n", "\n    ")}`).join("\n")
 
-const verdict = ({ revisions, service }: Trial) => {
+const verdict = ({ revisions, service }: RoundTripTest) => {
   const problems = revisions.flatMap(({ afterDown, afterSecondUp, revision }) => [
     ...(afterDown.length === 0
       ? []
@@ -54,7 +54,9 @@ const verdict = ({ revisions, service }: Trial) => {
 }
 
 export const testCommand = Command.make("test", globalOptions, (inner) =>
-  Effect.flatMap(given(inner), (given) => onDatabase(given, { command: "test", work: tryRevisions, render, verdict }))
+  Effect.flatMap(commandOptions(inner), (given) =>
+    onDatabase(given, { command: "test", work: testRoundTrips, render, verdict })
+  )
 ).pipe(
   Command.withDescription(
     helpOf(

@@ -7,7 +7,7 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { type LockState, unlock } from "../recover/Unlock.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const pid = Options.integer("pid").pipe(
   Options.withDescription("End this session, if it is the one that holds the lock. Its transaction rolls back."),
@@ -37,7 +37,7 @@ const render = (states: ReadonlyArray<LockState>, colours: boolean): string =>
   )
 
 export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, ({ pid, ...inner }) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, {
       command: "unlock",
       effects: Option.isSome(pid) ? "writes" : "reads",

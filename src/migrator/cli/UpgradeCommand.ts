@@ -3,19 +3,18 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { migrate } from "../apply/SchemaRun.ts"
-import { Target } from "../plan/Plan.ts"
-import { parseUpgrade } from "../plan/TargetText.ts"
-import { grantGroupAfter } from "../start/Grants.ts"
+import { grantGroupAfter } from "../apply/Grants.ts"
+import { migrate } from "../apply/Migrate.ts"
+import { parseUpgrade, Target } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { dryRun, renderDryRuns } from "./DryRun.ts"
-import { type Given, given, globalOptions } from "./GlobalOptions.ts"
-import { outcomeJson, renderOutcomes } from "./OutcomeRendering.ts"
+import { type CommandOptions, commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 import { printScript } from "./ScriptCommand.ts"
 import { type Destination, misplaced, targetArgument } from "./TargetArgument.ts"
 
 /** Brings the services to `to`, one after the other; or shows how it would (`--dry-run`, `--sql`). */
-export const upgrade = (given: Given, { from, to }: Destination) => {
+export const upgrade = (given: CommandOptions, { from, to }: Destination) => {
   const refusal = misplaced(given, { from, to })
   const command = "upgrade"
   if (given.sql) {
@@ -47,7 +46,7 @@ const to = targetArgument(parseUpgrade, "head, +N, or a revision such as 2 or 00
 export const upgradeCommand = Command.make(
   "upgrade",
   { ...globalOptions, to: Args.withDefault(to, toHead) },
-  ({ to, ...inner }) => Effect.flatMap(given(inner), (given) => upgrade(given, to))
+  ({ to, ...inner }) => Effect.flatMap(commandOptions(inner), (given) => upgrade(given, to))
 ).pipe(
   Command.withDescription(
     helpOf("Applies revisions up to the target (default head).", [

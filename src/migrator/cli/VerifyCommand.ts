@@ -5,17 +5,17 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { readScript, runVerify, setTimeouts } from "../apply/Execution.ts"
-import { openRun } from "../apply/SchemaRun.ts"
-import type { Session } from "../apply/Session.ts"
-import { revisionStatuses } from "../apply/Status.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
+import type { MigrationSession } from "../apply/Session.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
+import { revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { given, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 /** Of one applied revision. `holds` is null where its file asserts nothing, or is not here. */
-interface Verified {
+interface RevisionVerification {
   readonly revision: string
   readonly checksum: "same" | "edited" | "missing" | "partly applied"
   readonly holds: boolean | null
@@ -23,10 +23,10 @@ interface Verified {
   readonly problem: string | null
 }
 
-type Answer = Pick<Verified, "holds" | "problem">
+type AssertionAnswer = Pick<RevisionVerification, "holds" | "problem">
 
 /** Each revision's assertions in a transaction of their own that cannot write, so that all of them are asked. */
-const holds = (session: Session, file: string, section: Section) =>
+const holds = (session: MigrationSession, file: string, section: Section) =>
   Effect.gen(function* () {
     const { lockTimeout } = yield* MigratorOptions
     const script = yield* readScript(file, section, "verify")
@@ -38,11 +38,11 @@ const holds = (session: Session, file: string, section: Section) =>
         yield* runVerify(session.connection, script)
       })
     )
-    const answer: Answer = { holds: true, problem: null }
+    const answer: AssertionAnswer = { holds: true, problem: null }
     return answer
   }).pipe(
     Effect.catchTags({
-      StatementFailed: (failure) => Effect.succeed<Answer>({ holds: false, problem: failure.message }),
+      StatementFailed: (failure) => Effect.succeed<AssertionAnswer>({ holds: false, problem: failure.message }),
       DatabaseError: (cause) => session.refuse(`verifying ${file}`)(cause)
     })
   )
@@ -50,7 +50,7 @@ const holds = (session: Session, file: string, section: Section) =>
 const checksumOf = { applied: "same", edited: "edited", missing: "missing" } as const
 
 const verify = Effect.fn("Migrator.verify")(function* (service: ServiceName) {
-  const { entries, session, set } = yield* openRun(service)
+  const { entries, session, set } = yield* openSchema(service)
   const files = new Map(set.revisions.map((revision) => [revisionName(revision.number, revision.slug), revision]))
   const revisions = yield* Effect.forEach(
     revisionStatuses(set, entries).filter(({ state }) => state !== "pending" && state !== "late"),
@@ -63,16 +63,16 @@ const verify = Effect.fn("Migrator.verify")(function* (service: ServiceName) {
       const asked =
         Option.isSome(section) && checksum !== "partly applied"
           ? holds(session, section.value.file, section.value.section)
-          : Effect.succeed<Answer>({ holds: null, problem: null })
-      return Effect.map(asked, (found): Verified => ({ revision, checksum, ...found }))
+          : Effect.succeed<AssertionAnswer>({ holds: null, problem: null })
+      return Effect.map(asked, (found): RevisionVerification => ({ revision, checksum, ...found }))
     }
   )
   return { service, address: session.address, revisions }
 }, Effect.scoped)
 
-type Verification = Effect.Effect.Success<ReturnType<typeof verify>>
+type SchemaVerification = Effect.Effect.Success<ReturnType<typeof verify>>
 
-const render = (found: ReadonlyArray<Verification>, colours: boolean): string =>
+const render = (found: ReadonlyArray<SchemaVerification>, colours: boolean): string =>
   renderTable(
     ["service", "revision", "file", "assertions"],
     found.flatMap(({ revisions, service }) =>
@@ -88,7 +88,7 @@ const render = (found: ReadonlyArray<Verification>, colours: boolean): string =>
     colours
   )
 
-const verdict = ({ revisions, service }: Verification) => {
+const verdict = ({ revisions, service }: SchemaVerification) => {
   const failed = revisions.filter(({ holds }) => holds === false)
   const edited = revisions.filter(({ checksum }) => checksum === "edited").map(({ revision }) => revision)
   const half = revisions.filter(({ checksum }) => checksum === "partly applied").map(({ revision }) => revision)
@@ -126,7 +126,7 @@ const verdict = ({ revisions, service }: Verification) => {
 }
 
 export const verifyCommand = Command.make("verify", globalOptions, (inner) =>
-  Effect.flatMap(given(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (given) =>
     onDatabase(given, { command: "verify", effects: "reads", work: verify, render, verdict })
   )
 ).pipe(

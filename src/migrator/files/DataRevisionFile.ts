@@ -1,13 +1,13 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
-import { checksumOf, normalise, type Part, type Report, readOptions, sectionOf } from "./Markers.ts"
+import { checksumOf, type MarkedPart, normalise, type ReportProblem, readOptions, sectionOf } from "./Markers.ts"
 import type { Revision } from "./Revision.ts"
-import { type FileProblem, parseFileName } from "./RevisionFile.ts"
+import { parseFileName, type RevisionFileProblem } from "./RevisionFile.ts"
 
 /** The marker line, if there is one. What else looks like a marker is refused, or a typing error would go unseen. */
-const markerOf = (lines: ReadonlyArray<string>, report: Report): Part => {
-  let found: Part | undefined
+const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPart => {
+  let found: MarkedPart | undefined
   for (const [index, content] of lines.entries()) {
     const line = index + 1
     const match = /^\/\/ migrate:up(?:\s+(.*))?$/.exec(content)
@@ -35,9 +35,9 @@ export const parseDataRevision = (
   file: string,
   content: string,
   path: string
-): Either.Either<Revision, ReadonlyArray<FileProblem>> => {
-  const problems: Array<FileProblem> = []
-  const report: Report = (line, problem) => problems.push({ file, line, problem })
+): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
+  const problems: Array<RevisionFileProblem> = []
+  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
   const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
   const text = normalise(content)
   const marker = markerOf(text.split("\n"), report)

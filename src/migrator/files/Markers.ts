@@ -18,28 +18,28 @@ const optionsOf = {
   verify: ["statement_timeout"]
 } as const
 
-export interface Part {
+export interface MarkedPart {
   readonly marker: MarkerName
   readonly rest: string
   readonly line: number
   readonly lines: Array<string>
 }
 
-export interface Options {
+export interface MarkerOptions {
   transaction: boolean
   phase: Phase
   lockTimeout: Option.Option<Duration.Duration>
   statementTimeout: Option.Option<Duration.Duration>
 }
 
-export type Report = (line: number, problem: string) => void
+export type ReportProblem = (line: number, problem: string) => void
 
 export const isProse = (line: string): boolean => line.trim() === "" || line.trimStart().startsWith("--")
 
 /** Cuts the text at its marker lines. What stands before the first one may only be prose. */
-export const cut = (text: string, report: Report): ReadonlyArray<Part> => {
-  const parts: Array<Part> = []
-  let current: Part | undefined
+export const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray<MarkedPart> => {
+  const parts: Array<MarkedPart> = []
+  let current: MarkedPart | undefined
   for (const [index, content] of text.split("\n").entries()) {
     const line = index + 1
     const match = /^-- migrate:(\S*)(.*)$/.exec(content)
@@ -69,8 +69,8 @@ export const cut = (text: string, report: Report): ReadonlyArray<Part> => {
 }
 
 /** The options on a marker's line. */
-export const readOptions = (part: Part, report: Report): Options => {
-  const options: Options = {
+export const readOptions = (part: MarkedPart, report: ReportProblem): MarkerOptions => {
+  const options: MarkerOptions = {
     transaction: true,
     phase: "expand",
     lockTimeout: Option.none(),
@@ -107,7 +107,7 @@ export const readOptions = (part: Part, report: Report): Options => {
   return options
 }
 
-export const sectionOf = (part: Part, options: Options): Section => {
+export const sectionOf = (part: MarkedPart, options: MarkerOptions): Section => {
   const text = part.lines.join("\n").trimEnd()
   const { transaction, lockTimeout, statementTimeout } = options
   return { text, line: part.line, checksum: checksumOf(text), transaction, lockTimeout, statementTimeout }

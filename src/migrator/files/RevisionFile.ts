@@ -2,12 +2,20 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import { cut, isProse, type MarkerName, normalise, type Report, readOptions, sectionOf } from "./Markers.ts"
+import {
+  cutAtMarkers,
+  isProse,
+  type MarkerName,
+  normalise,
+  type ReportProblem,
+  readOptions,
+  sectionOf
+} from "./Markers.ts"
 import type { Reversal, Revision, RevisionKind, Section } from "./Revision.ts"
 
 /** What is wrong with a file of migrations, and where. Line 0: the file as a whole. */
-export const FileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
-export type FileProblem = typeof FileProblem.Type
+export const RevisionFileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
+export type RevisionFileProblem = typeof RevisionFileProblem.Type
 
 /** `NNNN_slug.sql`, or `.ts` for a data revision: four digits, then lower-case words. */
 export const parseFileName = (
@@ -25,8 +33,8 @@ export const parseFileName = (
  */
 export const parseStoredDown = (text: string): Option.Option<Section> => {
   const problems: Array<string> = []
-  const report: Report = (_, problem) => problems.push(problem)
-  const [part, ...others] = cut(text, report)
+  const report: ReportProblem = (_, problem) => problems.push(problem)
+  const [part, ...others] = cutAtMarkers(text, report)
   if (part === undefined || others.length > 0 || part.marker !== "down") return Option.none()
   const section = sectionOf(part, readOptions(part, report))
   return problems.length === 0 ? Option.some(section) : Option.none()
@@ -38,14 +46,14 @@ export const parseRevision = (
   file: string,
   content: string,
   path = file
-): Either.Either<Revision, ReadonlyArray<FileProblem>> => {
-  const problems: Array<FileProblem> = []
-  const report: Report = (line, problem) => problems.push({ file, line, problem })
+): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
+  const problems: Array<RevisionFileProblem> = []
+  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
   const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
   if (Option.isNone(named)) {
     report(0, "a revision's file is named NNNN_slug.sql (or .ts), for example 0002_add_reason.sql")
   }
-  const parts = cut(normalise(content), report)
+  const parts = cutAtMarkers(normalise(content), report)
   const read = parts.map((part) => ({ part, options: readOptions(part, report) }))
   const find = (marker: MarkerName) => read.find(({ part }) => part.marker === marker)
   for (const { part } of read) {

@@ -5,12 +5,12 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { parseDataRevision } from "./DataRevisionFile.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
-import { FileProblem, parseFileName, parseRevision } from "./RevisionFile.ts"
+import { parseFileName, parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
 
 /** A service's migration files cannot be taken as a history; nothing was run. */
 export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()("RevisionSetInvalid", {
   service: ServiceName,
-  problems: Schema.Array(FileProblem)
+  problems: Schema.Array(RevisionFileProblem)
 }) {
   get exitCode() {
     return ExitCode.invalidFiles
@@ -57,7 +57,7 @@ export const makeRevisionSet = (
   directory: string,
   files: ReadonlyArray<SourceFile>
 ): Either.Either<RevisionSet, RevisionSetInvalid> => {
-  const problems: Array<FileProblem> = []
+  const problems: Array<RevisionFileProblem> = []
   const revisions: Array<Revision> = []
   for (const source of files) {
     Either.match(parse(service, source), {

@@ -53,7 +53,7 @@ const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => 
  * The statements of a section, in order; at least one. The transaction is the migrator's own, so BEGIN, COMMIT and their
  * like are refused.
  */
-export const split = Effect.fn("Statements.split")(function* (
+export const splitStatements = Effect.fn("Statements.split")(function* (
   section: Section
 ): Effect.fn.Return<ReadonlyArray<Statement>, StatementUnreadable> {
   const { parse } = yield* parser

@@ -2,9 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { annotationQueries } from "./AnnotationQueries.ts"
-import { objectQueries } from "./ObjectQueries.ts"
-import { relationQueries } from "./RelationQueries.ts"
+import { annotationQueries, objectQueries, relationQueries } from "./CatalogQueries.ts"
 
 /** What a database is made of: each object by its name, with what it is like. */
 export type CatalogSnapshot = ReadonlyMap<string, string>
@@ -22,3 +20,25 @@ export const readCatalog = (connection: Connection): Effect.Effect<CatalogSnapsh
     Effect.flatMap(({ rows }) => Effect.orDie(decode(rows))),
     Effect.map((rows) => new Map(rows.map(({ detail, object }) => [object, detail])))
   )
+
+/** One object in which two snapshots differ; `before` or `after` is null where it was not there. */
+export interface CatalogDifference {
+  readonly object: string
+  readonly before: string | null
+  readonly after: string | null
+}
+
+/** What differs, by object. Empty: the same catalog. */
+export const compareCatalogs = (before: CatalogSnapshot, after: CatalogSnapshot): ReadonlyArray<CatalogDifference> =>
+  [...new Set([...before.keys(), ...after.keys()])]
+    .map((object) => ({ object, before: before.get(object) ?? null, after: after.get(object) ?? null }))
+    .filter((one) => one.before !== one.after)
+    .sort((a, b) => (a.object < b.object ? -1 : 1))
+
+/** `+ table router.a`: there now and not before. `-`: there before. `~`: there both times, but not alike. */
+export const showDifference = ({ after, before, object }: CatalogDifference): string =>
+  before === null
+    ? `+ ${object}`
+    : after === null
+      ? `- ${object}`
+      : `~ ${object}\n    before: ${before}\n    after:  ${after}`

@@ -1,11 +1,10 @@
-import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { base, type Revision, revisionName, type Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
-import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { disagreement, expandingElsewhere, halfwayOf, nameOf, partlyApplied } from "./Disagreement.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { expandingElsewhere, halfwayOf, historyMismatch, nameOf, partlyApplied } from "./HistoryMismatch.ts"
 import {
   DatabaseAhead,
   DataRevisionMissing,
@@ -14,18 +13,7 @@ import {
   RevisionUnknown,
   TargetBehind
 } from "./PlanRefusal.ts"
-
-/** Where to go. `DownTo` 0 is base. A slug, where given, must be that of the number. */
-export type Target = Data.TaggedEnum<{
-  Head: Readonly<Record<never, never>>
-  UpTo: { readonly number: number; readonly slug: string | null }
-  Forward: { readonly count: number }
-  DownTo: { readonly number: number; readonly slug: string | null }
-  Back: { readonly count: number }
-  /** Back by `count`, and forward to where it was. */
-  Redo: { readonly count: number }
-}>
-export const Target = Data.taggedEnum<Target>()
+import { Target } from "./Target.ts"
 
 export type Step =
   | {
@@ -231,7 +219,7 @@ export const make = (
       ahead: [...plan.ahead, elsewhere.value]
     }))
   }
-  const wrong = Option.orElse(disagreement(set, ordered), () => misnamed(set, ordered, target))
+  const wrong = Option.orElse(historyMismatch(set, ordered), () => misnamed(set, ordered, target))
   if (Option.isSome(wrong)) return Either.left(wrong.value)
   if (target._tag === "Redo") return redo(set, ordered, target)
   return target._tag === "DownTo" || target._tag === "Back"

@@ -1,15 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
-import { invalidIndexes } from "../apply/Indexes.ts"
-import { openRun } from "../apply/SchemaRun.ts"
+import { invalidIndexes } from "../apply/InvalidIndexes.ts"
+import { openSchema } from "../apply/Migrate.ts"
 import { shownName } from "../files/ParseTree.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
-import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { halfwayOf, isIntact, nameOf } from "../plan/Disagreement.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { halfwayOf, isIntact, nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { PlanRefusal } from "../plan/PlanRefusal.ts"
+import { Target } from "../plan/Target.ts"
 
 /** A command that mends something, and what it does. */
 export interface Remedy {
@@ -110,8 +111,8 @@ const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
 
 /** Looks, without the lock, and changes nothing. */
 export const diagnose = Effect.fn("Migrator.diagnose")(function* (service: ServiceName) {
-  const { entries, session, set } = yield* openRun(service)
-  const plan = Plan.make(set, entries, Plan.Target.Head())
+  const { entries, session, set } = yield* openSchema(service)
+  const plan = Plan.make(set, entries, Target.Head())
   const problem = Either.isLeft(plan) ? plan.left : null
   const found = yield* invalidIndexes(session.connection, { schema: service }).pipe(
     Effect.mapError(session.refuse("looking for invalid indexes"))

@@ -6,13 +6,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { known } from "../apply/Preparation.ts"
+import { knownEntries } from "../apply/LockedSchema.ts"
 import { openSession } from "../apply/Session.ts"
-import { loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
+import { isOfBuild, loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../files/Revision.ts"
 import { parseFileName } from "../files/RevisionFile.ts"
-import { makeHistory } from "../history/History.ts"
-import type { HistoryEntry } from "../history/HistoryEntry.ts"
+import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
 /** A file cannot get another number. */
@@ -75,7 +74,7 @@ export const renumbering = (
     : Either.right({ file, number })
 }
 
-export interface Renumbered {
+export interface RenumberOutcome {
   readonly service: ServiceName
   readonly from: string
   readonly to: string
@@ -87,15 +86,20 @@ export interface Renumbered {
 /** Renames a revision's file, after a look at the history of the database that the settings name. No lock: no table changes. */
 export const renumber = Effect.fn("Migrator.renumber")(function* (service: ServiceName, name: string) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(yield* MigrationsDirectory, service)
+  const migrations = yield* MigrationsDirectory
+  const directory = join(migrations, service)
   const broken = (error: { readonly message: string }) =>
     new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  if (isOfBuild(migrations)) {
+    const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
+    return yield* broken({ message })
+  }
   const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
   const session = yield* openSession(service)
-  const snapshot = yield* makeHistory(service, session.connection, yield* MigratorOptions).read.pipe(
+  const snapshot = yield* makeMigrationHistory(service, session.connection, yield* MigratorOptions).read.pipe(
     Effect.mapError(session.refuse("reading the migration history"))
   )
-  const entries: ReadonlyArray<HistoryEntry> = yield* known(service, snapshot)
+  const entries: ReadonlyArray<HistoryEntry> = yield* knownEntries(service, snapshot)
   const files = names.map(parseFileName).flatMap(Option.toArray)
   const { file, number } = yield* renumbering(service, files, entries, name)
   const from = revisionName(file.number, file.slug)
@@ -103,7 +107,7 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (service: Servi
   const path = join(directory, `${to}.${file.kind}`)
   yield* fs.rename(join(directory, `${from}.${file.kind}`), path).pipe(Effect.mapError(broken))
   const left = yield* Effect.either(loadRevisionSet(service))
-  const renumbered: Renumbered = {
+  const renumbered: RenumberOutcome = {
     service,
     from,
     to,

@@ -6,20 +6,21 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { completed } from "../apply/DataRun.ts"
-import { takeSchema } from "../apply/Preparation.ts"
+import { withExportedReversal } from "../apply/DataStep.ts"
+import { interruptedStatement, invalidIndexesLeftBy, isKnownFromCatalog } from "../apply/InvalidIndexes.ts"
+import { lockSchema } from "../apply/LockedSchema.ts"
+import { migrate, openSchema } from "../apply/Migrate.ts"
+import { changedSince } from "../apply/NonTransactionalStep.ts"
 import type { LockLost } from "../apply/SchemaLock.ts"
-import { migrate, openRun } from "../apply/SchemaRun.ts"
-import { changedSince } from "../apply/Stepwise.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import { quotedName, shownName } from "../files/ParseTree.ts"
 import type { Revision } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
-import { split } from "../files/Statements.ts"
-import type { HistoryEntry } from "../history/HistoryEntry.ts"
-import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/Disagreement.ts"
+import { splitStatements } from "../files/Statements.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import { isToldByCatalog, leftovers, stoppedAt } from "./Leftovers.ts"
+import { Target } from "../plan/Target.ts"
 
 /** What to do about it. `reason` goes into schema_event, for those who come later. */
 export type Repair = Data.TaggedEnum<{
@@ -48,7 +49,7 @@ export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("Noth
   }
 }
 
-export interface Repaired {
+export interface RepairOutcome {
   readonly service: ServiceName
   readonly revision: string
   /** Completes "0002_x: …". */
@@ -69,10 +70,10 @@ const checksums = (revision: Revision) => ({
 })
 
 /** Where `Retry` goes on to. */
-const endOf = ({ revision, state }: HistoryEntry): Plan.Target =>
+const endOf = ({ revision, state }: HistoryEntry): Target =>
   state === "reverting"
-    ? Plan.Target.DownTo({ number: revision - 1, slug: null })
-    : Plan.Target.UpTo({ number: revision, slug: null })
+    ? Target.DownTo({ number: revision - 1, slug: null })
+    : Target.UpTo({ number: revision, slug: null })
 
 /** The number of the first statement of an SQL revision that ran and is not in its file any more; null: none, or unreadable. */
 const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): Effect.Effect<number | null> =>
@@ -83,17 +84,17 @@ const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): E
         ? Option.map(file, ({ up }) => up)
         : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
     if (Option.isNone(section)) return null
-    const statements = yield* Effect.option(split(section.value))
+    const statements = yield* Effect.option(splitStatements(section.value))
     return Option.isNone(statements)
       ? null
       : changedSince(entry, { section: section.value, statements: statements.value })
   })
 
 /** Everything but the going on, under the lock. Answers what was done. */
-const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair: Repair) {
-  const { history, session, set } = yield* openRun(service)
+const applyRepair = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair: Repair) {
+  const { history, session, set } = yield* openSchema(service)
   const { connection } = session
-  const { entries, lock } = yield* takeSchema({ service, session, history, adopt: false })
+  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: false })
   const nothing = (problem: string) => new NothingToRepair({ service, problem })
   const recorded = (
     entry: HistoryEntry,
@@ -107,7 +108,7 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
   const accept = (entry: HistoryEntry): Effect.Effect<Effect.Effect<unknown, DatabaseError>, DataRevisionUnreadable> =>
     Option.match(fileOf(set.revisions, entry), {
       onNone: () => Effect.succeed(Effect.void),
-      onSome: (revision) => Effect.map(completed(revision), history.accept)
+      onSome: (revision) => Effect.map(withExportedReversal(revision), history.accept)
     })
 
   if (repair._tag === "AcceptChecksum") {
@@ -152,7 +153,7 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
     const problem = `statement ${changed} of ${nameOf(entry)} is not the one that ran; restore it`
     return yield* partlyApplied(service, entry, problem)
   }
-  const left = yield* leftovers(connection, entry, file, service).pipe(
+  const left = yield* invalidIndexesLeftBy(connection, entry, file, service).pipe(
     Effect.mapError(session.refuse("looking for what the failed statement left"))
   )
   const drop: Effect.Effect<void, DatabaseError | LockLost> = Effect.forEach(
@@ -167,7 +168,7 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
   yield* drop.pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("dropping an invalid index")(cause)))
   const dropped = left.map(shownName)
   // To forget that a statement was begun is to run it again, which fails where it was done after all.
-  const told = Option.exists(yield* stoppedAt(entry, file), isToldByCatalog)
+  const told = Option.exists(yield* interruptedStatement(entry, file), isKnownFromCatalog)
   const work = told ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
   yield* recorded(entry, null, Effect.zipRight(accepted, work), {
     action: "retry",
@@ -186,9 +187,9 @@ const mend = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair:
 
 /** Mends what stopped half-way or was edited, with a record of who, when and why; `Retry` then goes on to the revision's end. */
 export const repair = Effect.fn("Migrator.repair")(function* (service: ServiceName, repair: Repair) {
-  const { did, entry } = yield* mend(service, repair)
+  const { did, entry } = yield* applyRepair(service, repair)
   if (repair._tag === "Retry") yield* migrate(service, endOf(entry))
-  const { entries } = yield* openRun(service)
-  const repaired: Repaired = { service, revision: nameOf(entry), did, current: Plan.currentOf(entries).name }
+  const { entries } = yield* openSchema(service)
+  const repaired: RepairOutcome = { service, revision: nameOf(entry), did, current: Plan.currentOf(entries).name }
   return repaired
 }, Effect.scoped)

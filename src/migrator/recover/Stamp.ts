@@ -3,17 +3,18 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { completed } from "../apply/DataRun.ts"
-import { readScript, runVerify } from "../apply/Execution.ts"
-import { takeSchema } from "../apply/Preparation.ts"
+import { withExportedReversal } from "../apply/DataStep.ts"
+import { lockSchema } from "../apply/LockedSchema.ts"
+import { openSchema } from "../apply/Migrate.ts"
 import { RevisionFailed } from "../apply/RevisionFailed.ts"
-import { openRun } from "../apply/SchemaRun.ts"
+import { readScript, runVerify } from "../apply/Script.ts"
 import { withoutSecrets } from "../apply/Secrets.ts"
 import { revisionName } from "../files/Revision.ts"
 import { headOf } from "../files/RevisionSet.ts"
-import { halfwayOf, mismatch, partlyApplied } from "../plan/Disagreement.ts"
+import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
+import type { Target } from "../plan/Target.ts"
 
 /** The history already says more than what is to be written into it. */
 export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefused", {
@@ -55,7 +56,7 @@ const ownRelations = (service: ServiceName) =>
    where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and c.relname not in ('schema_history', 'schema_event', 'schema_version') limit 1`
 
-export interface Stamped {
+export interface StampOutcome {
   readonly service: ServiceName
   readonly from: string
   readonly to: string
@@ -64,7 +65,7 @@ export interface Stamped {
 }
 
 /** Where to: a revision, by number or whole name, or `head`. */
-export type StampTarget = Plan.Target & { readonly _tag: "Head" | "UpTo" }
+export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
 
 /**
  * Adopts a database whose tables are there already: records every revision up to the target as applied, and runs none of
@@ -72,10 +73,10 @@ export type StampTarget = Plan.Target & { readonly _tag: "Head" | "UpTo" }
  * each revision that it records, read-only. A row that was taken out of the history by hand is put back in the same way.
  */
 export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName, target: StampTarget, reason: string) {
-  const { history, session, set } = yield* openRun(service)
+  const { history, session, set } = yield* openSchema(service)
   const { connection } = session
-  const { entries, lock } = yield* takeSchema({ service, session, history, adopt: true })
-  const wrong = mismatch(set, entries)
+  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: true })
+  const wrong = rowMismatch(set, entries)
   if (Option.isSome(wrong)) return yield* wrong.value
   const half = halfwayOf(entries)
   if (Option.isSome(half)) return yield* partlyApplied(service, half.value, "close it first")
@@ -94,7 +95,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
   if (current.number > number && lacking.length === 0) {
     return yield* new StampRefused({ service, target: to, current: current.name })
   }
-  const revisions = yield* Effect.forEach(lacking, completed)
+  const revisions = yield* Effect.forEach(lacking, withExportedReversal)
 
   const work = Effect.gen(function* () {
     yield* lock.fence
@@ -129,7 +130,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
         )
     })
   )
-  const stamped: Stamped = {
+  const stamped: StampOutcome = {
     service,
     from: current.name,
     to: current.number > number ? current.name : to,

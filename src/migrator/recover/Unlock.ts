@@ -6,7 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Row } from "../../platform/postgres/Connection.ts"
 import { isKey } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
-import { makeHistory } from "../history/History.ts"
+import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
 /** The session that is to be ended is not the one that holds the lock, or may not be ended by this role. */
@@ -101,7 +101,7 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (service: ServiceNa
     if (left-- === 0) return yield* refused(`pid ${pid.value} was told to end and has not yet`)
     yield* Effect.sleep("50 millis")
   }
-  const history = makeHistory(service, connection, yield* MigratorOptions)
+  const history = makeMigrationHistory(service, connection, yield* MigratorOptions)
   yield* history
     .event("unlocked", null, `ended pid ${pid.value}`, holder)
     .pipe(Effect.catchAll((cause) => Effect.logDebug(`not recorded in schema_event: ${cause.message}`)))

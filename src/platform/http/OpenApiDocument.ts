@@ -112,7 +112,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
         bearer: {
           type: "http",
           scheme: "bearer",
-          description: "A token of the ghost that asks: `pnpm -s tsx src/main.ts token <ghost>` prints one."
+          description: "A token of the ghost that asks: `pnpm -s gravitas token <ghost>` prints one."
         }
       }
     }

@@ -2,8 +2,8 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Journal from "../../../src/audit/journal/Journal.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { adopted, appendMany, journalFolder, live, readAll, synced, takeOver } from "../../support/JournalFixture.ts"
 
 const isThere = (path: string) =>
@@ -14,12 +14,7 @@ const isThere = (path: string) =>
     )
   )
 
-const eventually = <A>(effect: Effect.Effect<A>, accept: (value: A) => boolean) =>
-  effect.pipe(
-    Effect.filterOrFail(accept, () => "not yet" as const),
-    Effect.retry(Schedule.spaced("10 millis")),
-    Effect.timeout("5 seconds")
-  )
+const patience = { every: "10 millis", within: "5 seconds" } as const
 
 const vanish = (path: string) => Effect.promise(() => Fs.rm(path, { recursive: true }))
 
@@ -37,10 +32,11 @@ it.scopedLive("a directory that vanishes is made again, with all that was not on
     expect(yield* synced(journal)).toBeUndefined()
     yield* vanish(journal.path)
     const late = appendMany(journal, 3, 21)
-    yield* eventually(isThere(Path.join(journal.path, "state")), (there) => there)
+    yield* eventually(isThere(Path.join(journal.path, "state")), (there) => there, patience)
     yield* eventually(
       Effect.sync(() => journal.status()),
-      ({ problem }) => problem === null
+      ({ problem }) => problem === null,
+      patience
     )
     const more = appendMany(journal, 2, 24)
     expect(yield* synced(journal)).toBeUndefined()
@@ -65,7 +61,8 @@ it.scopedLive("while its directory cannot be made, nothing is taken, and the sta
     yield* Effect.promise(() => Fs.writeFile(directory, "in the way"))
     yield* eventually(
       Effect.sync(() => journal.status()),
-      ({ problem }) => problem?.detail.includes(directory) === true
+      ({ problem }) => problem?.detail.includes(directory) === true,
+      patience
     )
     expect(journal.append(4, '{"seq":4}')).toMatchObject({
       reason: "failing",
@@ -74,7 +71,8 @@ it.scopedLive("while its directory cannot be made, nothing is taken, and the sta
     yield* Effect.promise(() => Fs.rm(directory))
     yield* eventually(
       Effect.sync(() => journal.append(4, '{"seq":4}')),
-      (problem) => problem === undefined
+      (problem) => problem === undefined,
+      patience
     )
     expect(yield* synced(journal)).toBeUndefined()
     expect(journal.status().problem).toBeNull()

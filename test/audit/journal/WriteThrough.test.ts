@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { appendMany, journalFolder, jsonOf, live, synced } from "../../support/JournalFixture.ts"
 
 /** A disk that answers each fdatasync of a segment when it is told to, and from `free` on by itself. */
@@ -33,7 +34,7 @@ const slowDisk = () => {
 }
 
 const until = (accept: () => boolean) =>
-  Effect.repeat(Effect.sleep("2 millis"), { until: accept }).pipe(Effect.timeout("5 seconds"), Effect.orDie)
+  eventually(Effect.sync(accept), (accepted) => accepted, { every: "2 millis", within: "5 seconds" })
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, place) => from + place)
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
+import { eventually } from "../../support/Eventually.ts"
 import { issuerKey, jwksServer } from "../../support/Jwks.ts"
 import { tokensOf } from "../../support/TokensOf.ts"
 
@@ -10,14 +10,10 @@ const now = Math.floor(Date.now() / 1000)
 const claims = { sub: "Scout", exp: now + 600 }
 
 /** Asks again until it is so, for what happens in the background. */
-const eventually = (ask: Effect.Effect<string>, expected: string | RegExp) =>
-  ask.pipe(
-    Effect.repeat({
-      until: (answer) => (typeof expected === "string" ? answer === expected : expected.test(answer)),
-      schedule: Schedule.spaced("20 millis")
-    }),
-    Effect.timeout("5 seconds")
-  )
+const becomes = (ask: Effect.Effect<string>, expected: string | RegExp) =>
+  eventually(ask, (answer) => (typeof expected === "string" ? answer === expected : expected.test(answer)), {
+    within: "5 seconds"
+  })
 
 describe("tokens of an issuer whose keys are at JWKS_URL", () => {
   it.scopedLive("are verified by its public keys, in each algorithm that is allowed", () =>
@@ -52,7 +48,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       expect(yield* verify(old)).toBe("Scout")
       server.publish([second.public])
       // It had been verified before, and would be good for ten minutes more.
-      yield* eventually(verify(old), /Unauthenticated: the token's key is none of the issuer's/)
+      yield* becomes(verify(old), /Unauthenticated: the token's key is none of the issuer's/)
       expect(yield* verify(fresh)).toBe("Scout")
     })
   )
@@ -84,7 +80,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       )
       expect(yield* verify(own)).toBe("Scout")
       server.publish([key.public])
-      yield* eventually(verify(token), "Scout")
+      yield* becomes(verify(token), "Scout")
     })
   )
 
@@ -99,7 +95,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       server.fail(503)
       yield* Effect.sleep("1200 millis")
       expect(yield* verify(token)).toBe("Scout")
-      yield* eventually(verify(token), "KeysUnavailable: status 503")
+      yield* becomes(verify(token), "KeysUnavailable: status 503")
     })
   )
 
@@ -168,7 +164,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       // Remembered, and refused all the same once its time is over.
       const short = yield* key.sign({ sub: "Scout", exp: Math.floor(Date.now() / 1000) + 2 })
       expect(yield* strict(short)).toBe("Scout")
-      yield* eventually(strict(short), "Unauthenticated: the token has expired")
+      yield* becomes(strict(short), "Unauthenticated: the token has expired")
     })
   )
 })

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { ask, migrateRouter, migrationsOf, revision } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
+import { eventually } from "../../support/Eventually.ts"
 import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
@@ -15,10 +15,7 @@ const sessions = (url: Redacted.Redacted, condition: string) =>
   )
 
 const until = (url: Redacted.Redacted, condition: string, count: number) =>
-  Effect.repeat(sessions(url, condition), {
-    until: (rows) => rows.length === count,
-    schedule: Schedule.spaced("20 millis")
-  }).pipe(Effect.timeout("20 seconds"))
+  eventually(sessions(url, condition), (rows) => rows.length === count)
 
 describe("create index concurrently under the lock", () => {
   it.scopedLive("comes to its end although it waits for a writer while other starters wait for the lock", () =>

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { migrate } from "../../../src/migrator/apply/SchemaRun.ts"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { migrate } from "../../../src/migrator/apply/Migrate.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import {
   ask,
   environment,

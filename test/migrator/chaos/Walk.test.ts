@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { Repair, repair } from "../../../src/migrator/recover/Repair.ts"
 import {
   ask,

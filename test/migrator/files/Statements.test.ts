@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { parseRevision } from "../../../src/migrator/files/RevisionFile.ts"
-import { split } from "../../../src/migrator/files/Statements.ts"
+import { splitStatements } from "../../../src/migrator/files/Statements.ts"
 
 const sectionOf = (sql: string) =>
   Either.getOrThrow(parseRevision("router", "0001_x.sql", `-- é\n-- migrate:up\n${sql}\n-- migrate:down\nselect 1;\n`))
@@ -12,7 +12,7 @@ const sectionOf = (sql: string) =>
 describe("a section", () => {
   it.effect("is split where PostgreSQL's parser splits, each statement with its line", () =>
     Effect.gen(function* () {
-      const statements = yield* split(
+      const statements = yield* splitStatements(
         sectionOf(
           "-- prose; with a semicolon\nselect 'ü;ü';\n\n/* more; */ create function f() returns void language plpgsql as $$\n" +
             "begin\n  perform 1; perform 2;\nend $$;\n\n  select 3 -- last\n"
@@ -33,14 +33,14 @@ describe("a section", () => {
     ["only a block comment", "/* nothing */", 2, 1, /no statement/]
   ])("with %s is refused at line and column", ([, sql, line, column, problem]) =>
     Effect.gen(function* () {
-      const refused = yield* Effect.flip(split(sectionOf(sql)))
+      const refused = yield* Effect.flip(splitStatements(sectionOf(sql)))
       expect(refused).toMatchObject({ line, column, problem: expect.stringMatching(problem) })
     })
   )
 
   it.effect("with transaction:false is told to leave transactions out, not to use what it uses", () =>
     Effect.gen(function* () {
-      const refused = yield* Effect.flip(split({ ...sectionOf("begin;"), transaction: false }))
+      const refused = yield* Effect.flip(splitStatements({ ...sectionOf("begin;"), transaction: false }))
       expect(refused.problem).toBe("with transaction:false each statement commits by itself; take this statement out")
     })
   )
@@ -52,7 +52,9 @@ describe("a section", () => {
       Effect.gen(function* () {
         const clean = texts.map((text) => text.replace(/[\0\r\n']/g, "").replaceAll("migrate", ""))
         const written = clean.map((text) => `select $q$${text.replaceAll("$", "")}$q$`)
-        const statements = yield* split(sectionOf(written.map((text, i) => `-- ${clean[i]}\n${text};`).join("\n")))
+        const statements = yield* splitStatements(
+          sectionOf(written.map((text, i) => `-- ${clean[i]}\n${text};`).join("\n"))
+        )
         expect(statements.map(({ text }) => text)).toEqual(written)
         expect(statements.map(({ line }) => line)).toEqual(written.map((_, i) => 4 + 2 * i))
       })

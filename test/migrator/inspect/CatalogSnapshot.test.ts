@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { compareCatalogs, showDifference } from "../../../src/migrator/inspect/CatalogDiff.ts"
-import { readCatalog } from "../../../src/migrator/inspect/CatalogSnapshot.ts"
+import { compareCatalogs, readCatalog, showDifference } from "../../../src/migrator/inspect/CatalogSnapshot.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 

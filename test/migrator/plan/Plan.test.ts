@@ -3,10 +3,10 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { type Revision, revisionName } from "../../../src/migrator/files/Revision.ts"
 import { makeRevisionSet } from "../../../src/migrator/files/RevisionSet.ts"
-import type { HistoryEntry } from "../../../src/migrator/history/HistoryEntry.ts"
+import type { HistoryEntry } from "../../../src/migrator/history/MigrationHistory.ts"
 import * as Plan from "../../../src/migrator/plan/Plan.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 
-const { Target } = Plan
 const fileOf = (number: number, { irreversible = false, phase = "expand" } = {}) => ({
   file: `${revisionName(number, `r${number}`)}.sql`,
   content:
@@ -54,7 +54,7 @@ const decided = (...args: Parameters<typeof Plan.make>): string =>
 const to = (number: number, slug: string | null = null) => ({ number, slug })
 
 describe("a plan", () => {
-  it.each<[what: string, applied: number, target: Plan.Target, expected: string]>([
+  it.each<[what: string, applied: number, target: Target, expected: string]>([
     ["nothing applied, to head", 0, Target.Head(), "+1 +2 +3"],
     ["one applied, to head", 1, Target.Head(), "+2 +3"],
     ["at head, to head", 3, Target.Head(), ""],
@@ -90,7 +90,7 @@ describe("a plan", () => {
 
   const half = (state: HistoryEntry["state"], change: Partial<HistoryEntry> = {}) =>
     historyOf(three, 2, { state, steps_done: 1, steps_total: 2, ...change })
-  it.each<[what: string, history: ReadonlyArray<HistoryEntry>, target: Plan.Target, expected: string]>([
+  it.each<[what: string, history: ReadonlyArray<HistoryEntry>, target: Target, expected: string]>([
     ["half applied, to head: goes on with it", half("applying"), Target.Head(), "+2 +3"],
     ["half applied, one forward: only it", half("applying"), Target.Forward({ count: 1 }), "+2"],
     [
@@ -123,7 +123,7 @@ describe("a plan", () => {
   })
 
   it("names the command that mends it: renumber for a late file, repair for what is half-way or edited", () => {
-    const told = (history: ReadonlyArray<HistoryEntry>, target: Plan.Target = Target.Head()) =>
+    const told = (history: ReadonlyArray<HistoryEntry>, target: Target = Target.Head()) =>
       Either.getOrThrow(Either.flip(Plan.make(three, history, target))).message
     const service = "pnpm migrate --service router"
     expect(told(historyOf(three, 2, { slug: "other" }))).toContain(`${service} renumber 0002_r2`)
@@ -135,7 +135,7 @@ describe("a plan", () => {
     expect(told(half("applying"), Target.DownTo(to(0)))).toContain(`${service} upgrade 0002_r2`)
   })
 
-  it.each<[what: string, change: Partial<HistoryEntry>, target: Plan.Target, expected: string]>([
+  it.each<[what: string, change: Partial<HistoryEntry>, target: Target, expected: string]>([
     ["expands: it is ahead", {}, Target.Head(), ""],
     ["takes something away", { phase: "contract" }, Target.Head(), "PartlyApplied"],
     ["is on its way back", { state: "reverting" }, Target.Head(), "PartlyApplied"],

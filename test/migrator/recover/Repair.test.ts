@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { diagnose } from "../../../src/migrator/recover/Diagnosis.ts"
 import { Repair, repair } from "../../../src/migrator/recover/Repair.ts"
 import { dataMigrationsOf, dataRevision } from "../../support/migrator/DataMigrations.ts"

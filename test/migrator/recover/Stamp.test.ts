@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { serviceNames } from "../../../src/domain/Service.ts"
-import { migrate } from "../../../src/migrator/apply/SchemaRun.ts"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { migrate } from "../../../src/migrator/apply/Migrate.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { type StampTarget, stamp } from "../../../src/migrator/recover/Stamp.ts"
 import {
   ask,

@@ -3,8 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { type DatabaseUnreachable, waitUntilReachable } from "../../../src/platform/postgres/Database.ts"
-import { changed, closedPort, listening, logged, secretUrl } from "../../support/platform/DatabaseServers.ts"
+import { closedPort } from "../../support/ClosedPort.ts"
+import { changed, listening, logged, secretUrl } from "../../support/platform/DatabaseServers.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const refusalOf = (url: Redacted.Redacted, deadline: Duration.DurationInput) =>
@@ -16,6 +18,9 @@ const refusalOf = (url: Redacted.Redacted, deadline: Duration.DurationInput) =>
       readonly millis: number
     } => ({ error: result, lines, millis: Duration.toMillis(elapsed) })
   )
+
+const accepts = (url: Redacted.Redacted) =>
+  Effect.scoped(Effect.isSuccess(connect({ url, applicationName: "gravitas test" })))
 
 describe("waitUntilReachable", () => {
   it.scopedLive("says nothing when the server answers at once", () =>
@@ -78,24 +83,25 @@ describe("waitUntilReachable", () => {
     })
   )
 
-  it.scopedLive(
-    "fails at once where waiting does not help: a wrong password, an unknown role, an absent database",
-    () =>
+  const useless: ReadonlyArray<readonly [what: string, sqlstate: RegExp, change: (parts: URL) => void]> = [
+    ["a wrong password", /^28P01$/, (parts) => Object.assign(parts, { password: "hunter2" })],
+    ["an unknown role", /^28/, (parts) => Object.assign(parts, { username: "nobody_here", password: "hunter2" })],
+    ["an absent database", /^3D000$/, (parts) => Object.assign(parts, { pathname: "/nothing_here" })]
+  ]
+  for (const [what, sqlstate, change] of useless) {
+    it.scopedLive(`fails at once where waiting does not help: ${what}`, ({ skip }) =>
       Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const cases: ReadonlyArray<readonly [sqlstate: RegExp, change: (parts: URL) => void]> = [
-          [/^28P01$/, (parts) => Object.assign(parts, { password: "hunter2" })],
-          [/^28/, (parts) => Object.assign(parts, { username: "nobody_here", password: "hunter2" })],
-          [/^3D000$/, (parts) => Object.assign(parts, { pathname: "/nothing_here" })]
-        ]
-        for (const [sqlstate, change] of cases) {
-          const { error, lines, millis } = yield* refusalOf(changed(url, change), "30 seconds")
-          expect(error.cause.sqlstate).toMatch(sqlstate)
-          expect(error.attempts).toBe(1)
-          expect(lines).toEqual([])
-          expect(millis).toBeLessThan(3000)
-          expect(error.message).not.toContain("hunter2")
+        const url = changed(yield* freshDatabase, change)
+        if (what === "a wrong password" && (yield* accepts(url))) {
+          skip("the server does not check passwords (trust authentication)")
         }
+        const { error, lines, millis } = yield* refusalOf(url, "30 seconds")
+        expect(error.cause.sqlstate).toMatch(sqlstate)
+        expect(error.attempts).toBe(1)
+        expect(lines).toEqual([])
+        expect(millis).toBeLessThan(3000)
+        expect(error.message).not.toContain("hunter2")
       })
-  )
+    )
+  }
 })

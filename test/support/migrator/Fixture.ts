@@ -9,13 +9,15 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import { type ServiceName, serviceNames } from "../../../src/domain/Service.ts"
-import { migrate } from "../../../src/migrator/apply/SchemaRun.ts"
+import { migrate } from "../../../src/migrator/apply/Migrate.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
 import { MigratorOptions, type MigratorOptionsValues } from "../../../src/migrator/MigratorOptions.ts"
-import { Target } from "../../../src/migrator/plan/Plan.ts"
+import { Target } from "../../../src/migrator/plan/Target.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
-import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
+import { query } from "../Rows.ts"
+
+export { query as ask }
 
 /** A folder of migrations: `{ "router/0001_first.sql": "…" }`, removed when the scope closes. */
 export const migrationsOf = (files: Readonly<Record<string, string>>) =>
@@ -56,14 +58,6 @@ export const environment = (options: {
   )
 }
 
-/** One answer of the database, on a session of its own. */
-export const ask = (url: Redacted.Redacted, text: string, values: ReadonlyArray<unknown> = []) =>
-  connect({ url, applicationName: "gravitas test" }).pipe(
-    Effect.flatMap((connection) => connection.query(text, values)),
-    Effect.map(({ rows }) => rows),
-    Effect.scoped
-  )
-
 /** The text of a revision file. */
 export const revision = (up: string, down = "select 1;", options = "") =>
   `-- migrate:up${options}\n${up}\n\n-- migrate:down\n${down}\n`
@@ -71,7 +65,7 @@ export const revision = (up: string, down = "select 1;", options = "") =>
 /** The tables of a schema, without the migrator's own and without partitions. */
 export const tablesOf = (url: Redacted.Redacted, schema: string) =>
   Effect.map(
-    ask(
+    query(
       url,
       `select relname from pg_class where relnamespace = $1::regnamespace and relkind in ('r', 'p') and relname !~ '^schema_'
        and not relispartition order by 1`,
@@ -82,7 +76,7 @@ export const tablesOf = (url: Redacted.Redacted, schema: string) =>
 
 /** What `router.schema_event` says, in order. */
 export const eventsOf = (url: Redacted.Redacted) =>
-  Effect.map(ask(url, "select event, slug from router.schema_event order by id"), (rows) =>
+  Effect.map(query(url, "select event, slug from router.schema_event order by id"), (rows) =>
     rows.map(({ event, slug }) => (slug === null ? String(event) : `${event} ${slug}`))
   )
 

@@ -1,0 +1,121 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { withProgress } from "../../platform/cli/Progress.ts"
+import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { child, listOf, type ParseTree, readTree } from "../files/ParseTree.ts"
+import type { Section } from "../files/Revision.ts"
+import { type Statement, splitStatements } from "../files/Statements.ts"
+import { locationOf, locationOfSyntaxError, SourceLocation } from "./RevisionFailed.ts"
+
+/** A statement failed, and where. Becomes a RevisionFailed once it is known what became of the whole. */
+export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
+  place: SourceLocation,
+  direction: Schema.Literal("up", "down", "verify"),
+  cause: DatabaseError,
+  /** An index that the statement made and could not finish. */
+  invalidIndex: Schema.optional(Schema.String),
+  /** The parser refused the section, so that none of it was sent. */
+  unread: Schema.optional(Schema.Boolean)
+}) {
+  override get message(): string {
+    return `${this.place.file}:${this.place.line}: ${this.cause.message}`
+  }
+}
+
+/** The statements of a section with what is needed to run and to blame them. */
+export interface Script {
+  readonly file: string
+  readonly section: Section
+  readonly direction: StatementFailed["direction"]
+  readonly statements: ReadonlyArray<Statement>
+}
+
+export const readScript = (
+  file: string,
+  section: Section,
+  direction: StatementFailed["direction"]
+): Effect.Effect<Script, StatementFailed> =>
+  splitStatements(section).pipe(
+    Effect.map((statements) => ({ file, section, direction, statements })),
+    Effect.mapError((unreadable) => {
+      const cause = new DatabaseError({ phase: "statement", reason: unreadable.problem, sqlstate: "42601" })
+      return new StatementFailed({ place: locationOfSyntaxError(file, unreadable), direction, cause, unread: true })
+    })
+  )
+
+/** Runs one statement, without a deadline of ours: how long a revision may take is for its author and its timeouts. */
+export const runStatement = (
+  connection: Connection,
+  script: Script,
+  statement: Statement
+): Effect.Effect<QueryResult, StatementFailed> =>
+  withProgress(
+    `${script.file}:${statement.line}`,
+    connection.query(statement.text, undefined, { deadline: null })
+  ).pipe(
+    Effect.mapError((cause) => {
+      const { direction, file } = script
+      return new StatementFailed({ place: locationOf(file, statement, cause), direction, cause })
+    })
+  )
+
+const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>
+  `${Math.round(Duration.toMillis(Option.getOrElse(timeout, () => fallback)))}ms`
+
+/** Sets the section's timeouts, for the transaction or for the session, and answers the server's clock as text. */
+export const setTimeouts = (connection: Connection, section: Section, lockTimeout: Duration.DurationInput) =>
+  connection
+    .query(
+      `select pg_catalog.set_config('lock_timeout', $1, $3), pg_catalog.set_config('statement_timeout', $2, $3),
+         pg_catalog.clock_timestamp()::text as now`,
+      [
+        milliseconds(section.lockTimeout, lockTimeout),
+        milliseconds(section.statementTimeout, Duration.zero),
+        section.transaction
+      ]
+    )
+    .pipe(Effect.map(({ rows }) => String(rows[0]?.["now"])))
+
+/** Whether a statement is a question, which only `true` answers. Others (`do`, `select … into`) hold unless they fail. */
+export const isQuestion = ({ kind, node }: ParseTree): boolean =>
+  kind === "SelectStmt" && child(node, "intoClause") === undefined
+
+const noAnswer = "the assertion answered something else than true or false"
+
+/** What is wrong with an assertion's answer, or null. */
+const objection = (tree: ParseTree, { rows }: QueryResult): string | null => {
+  if (rows.length === 0) return isQuestion(tree) ? "the assertion answered no row" : null
+  // The driver keeps the last of several columns with one name, so the first could be another than it seems.
+  const lost = rows.some((row) => Object.keys(row).length < listOf(tree.node, "targetList").length)
+  if (lost) return "two columns of the assertion have one name; name them apart"
+  const wrong = rows.find((row) => Object.values(row)[0] !== true)
+  if (wrong === undefined) return null
+  const answer = Object.values(wrong)[0]
+  return answer === false || answer === null ? `the assertion answered ${answer}` : noAnswer
+}
+
+/**
+ * Runs assertions inside the transaction that stands open, unable to write. A question holds when it answers at least one row
+ * and the first column of each is true, the boolean; any other statement holds when it does not fail. The savepoint's
+ * end makes the transaction writable again.
+ */
+export const runVerify = (
+  connection: Connection,
+  script: Script
+): Effect.Effect<void, StatementFailed | DatabaseError> =>
+  Effect.gen(function* () {
+    yield* connection.query("savepoint verify; set local transaction_read_only = on")
+    for (const statement of script.statements) {
+      const tree = yield* readTree(statement.text)
+      const reason = objection(tree, yield* runStatement(connection, script, statement))
+      if (reason !== null) {
+        const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
+        const place = locationOf(script.file, statement, cause)
+        return yield* new StatementFailed({ place, direction: "verify", cause })
+      }
+    }
+    yield* connection.query("rollback to savepoint verify; release savepoint verify")
+  })

@@ -1,0 +1,94 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { ServiceName } from "../../domain/Service.ts"
+import { refuseLosses } from "../apply/LossCheck.ts"
+import { goalOf, openSchema } from "../apply/Migrate.ts"
+import { type Phase, revisionName } from "../files/Revision.ts"
+import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { isIntact } from "../plan/HistoryMismatch.ts"
+import * as Plan from "../plan/Plan.ts"
+import type { PlanRefusal } from "../plan/PlanRefusal.ts"
+import { Target } from "../plan/Target.ts"
+
+export interface RevisionStatus {
+  readonly revision: string
+  readonly phase: Phase
+  /**
+   * `missing`: applied, and this program has no file of it. `edited`: applied, and its file has changed since. `late`: not
+   * applied, though a higher number is, or another revision has its number. `applying`, `reverting`: partly applied.
+   */
+  readonly state: "applied" | "pending" | "late" | "applying" | "reverting" | "missing" | "edited"
+  /** Of one that is partly applied: how many statements are done, of how many. */
+  readonly steps: { readonly done: number; readonly total: number } | null
+  readonly appliedAt: string | null
+  readonly durationMs: number | null
+}
+
+export interface Status {
+  readonly service: ServiceName
+  /** Without password. */
+  readonly address: string
+  readonly current: string
+  readonly head: string
+  readonly revisions: ReadonlyArray<RevisionStatus>
+  /** Why an upgrade would be refused. */
+  readonly problem: PlanRefusal | null
+}
+
+/** Files and history side by side, by number. */
+export const revisionStatuses = (
+  set: RevisionSet,
+  history: ReadonlyArray<HistoryEntry>
+): ReadonlyArray<RevisionStatus> => {
+  const entries = new Map(history.map((entry) => [entry.revision, entry]))
+  const files = new Map(set.revisions.map((revision) => [revision.number, revision]))
+  const highest = Math.max(0, ...entries.keys())
+  return [...new Set([...files.keys(), ...entries.keys()])]
+    .sort((a, b) => a - b)
+    .flatMap((number): ReadonlyArray<RevisionStatus> => {
+      const entry = entries.get(number)
+      const file = files.get(number)
+      const same = file !== undefined && entry !== undefined && file.slug === entry.slug
+      const waiting = number <= highest ? "late" : "pending"
+      const pending = { state: waiting, steps: null, appliedAt: null, durationMs: null } as const
+      if (entry === undefined) {
+        return file === undefined ? [] : [{ revision: revisionName(number, file.slug), phase: file.phase, ...pending }]
+      }
+      const intact = same && isIntact(entry, file)
+      const applied: RevisionStatus = {
+        revision: revisionName(number, entry.slug),
+        phase: entry.phase,
+        state: entry.state !== "applied" ? entry.state : intact ? "applied" : same ? "edited" : "missing",
+        steps: entry.state === "applied" ? null : { done: entry.steps_done, total: entry.steps_total },
+        appliedAt: entry.finished_at?.toISOString() ?? null,
+        durationMs: entry.duration_ms
+      }
+      return file === undefined || same
+        ? [applied]
+        : [applied, { revision: revisionName(number, file.slug), phase: file.phase, ...pending }]
+    })
+}
+
+/** Where a service's schema stands. Reads only, takes no lock, makes nothing. */
+export const readStatus = Effect.fn("Migrator.status")(function* (service: ServiceName) {
+  const { entries, session, set } = yield* openSchema(service)
+  const plan = Plan.make(set, entries, Target.Head())
+  const status: Status = {
+    service,
+    address: session.address,
+    current: Plan.currentOf(entries).name,
+    head: headOf(set).name,
+    revisions: revisionStatuses(set, entries),
+    problem: Either.isLeft(plan) ? plan.left : null
+  }
+  return status
+}, Effect.scoped)
+
+/** What `migrate` would do, or why it would refuse, without the lock: for a look at every service before the first one moves. */
+export const preview = Effect.fn("Migrator.preview")(function* (service: ServiceName, target: Target) {
+  const { entries, session, set } = yield* openSchema(service)
+  const plan = yield* Plan.make(set, entries, target)
+  yield* refuseLosses({ service, session, steps: plan.steps, goal: goalOf(plan, entries), standing: null })
+  return plan
+}, Effect.scoped)

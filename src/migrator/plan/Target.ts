@@ -1,0 +1,78 @@
+import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { base, revisionName } from "../files/Revision.ts"
+import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
+import { RevisionUnknown } from "./PlanRefusal.ts"
+
+/** Where to go. `DownTo` 0 is base. A slug, where given, must be that of the number. */
+export type Target = Data.TaggedEnum<{
+  Head: Readonly<Record<never, never>>
+  UpTo: { readonly number: number; readonly slug: string | null }
+  Forward: { readonly count: number }
+  DownTo: { readonly number: number; readonly slug: string | null }
+  Back: { readonly count: number }
+  /** Back by `count`, and forward to where it was. */
+  Redo: { readonly count: number }
+}>
+export const Target = Data.taggedEnum<Target>()
+
+const named = (text: string): Option.Option<{ readonly number: number; readonly slug: string | null }> => {
+  const match = /^(\d{1,4})(?:_([a-z0-9_]+))?$/.exec(text)
+  return match === null ? Option.none() : Option.some({ number: Number(match[1]), slug: match[2] ?? null })
+}
+
+/** `head`, `+N`, or a revision: `2`, `0002`, `0002_add_reason`. */
+export const parseUpgrade = (text: string): Option.Option<Target> => {
+  if (text === "head") return Option.some(Target.Head())
+  const forward = /^\+([1-9]\d{0,3})$/.exec(text)
+  if (forward !== null) return Option.some(Target.Forward({ count: Number(forward[1]) }))
+  return Option.map(named(text), Target.UpTo)
+}
+
+/** `base`, `-N`, or a revision to stop at: it stays applied. */
+export const parseDowngrade = (text: string): Option.Option<Target> => {
+  if (text === "base") return Option.some(Target.DownTo({ number: 0, slug: null }))
+  const back = /^-([1-9]\d{0,3})$/.exec(text)
+  if (back !== null) return Option.some(Target.Back({ count: Number(back[1]) }))
+  return Option.map(named(text), Target.DownTo)
+}
+
+/** Where a script begins and ends. */
+export interface OfflineRange {
+  readonly from: Target
+  readonly to: Target
+}
+
+const isPoint = ({ _tag }: Target): boolean => _tag !== "Forward" && _tag !== "Back"
+
+const beginningOf = (text: string): Option.Option<Target> => (text === base ? parseDowngrade(text) : parseUpgrade(text))
+
+/** `from:to`, each `base`, `head` or a revision; `to` as the command reads its target, so that no script goes the wrong way. */
+export const parseRange = (
+  text: string,
+  parseTo: (text: string) => Option.Option<Target>
+): Option.Option<OfflineRange> => {
+  const [from, to, ...more] = text.split(":")
+  if (from === undefined || to === undefined || more.length > 0) return Option.none()
+  return Option.all({
+    from: Option.filter(beginningOf(from), isPoint),
+    to: Option.filter(parseTo(to), isPoint)
+  })
+}
+
+/** The number of the revision at which a script begins; 0 is base. */
+export const beginning = (set: RevisionSet, from: Target): Either.Either<number, RevisionUnknown> => {
+  if (from._tag === "Head") return Either.right(headOf(set).number)
+  if (from._tag !== "UpTo" && from._tag !== "DownTo") return Either.right(0)
+  const revision = set.revisions[from.number - 1]
+  if (from.number === 0 || (revision !== undefined && (from.slug === null || from.slug === revision.slug))) {
+    return Either.right(from.number)
+  }
+  const target = from.slug === null ? String(from.number) : revisionName(from.number, from.slug)
+  const known =
+    revision === undefined
+      ? `the head is ${headOf(set).name}`
+      : `number ${from.number} is ${revisionName(revision.number, revision.slug)}`
+  return Either.left(new RevisionUnknown({ service: set.service, target, known }))
+}

@@ -1,0 +1,80 @@
+import { parseArgs } from "node:util"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import type * as Scope from "effect/Scope"
+import { Durability } from "../../../src/domain/Durability.ts"
+import { type FaultName, faultNames } from "./Faults.ts"
+
+interface Command {
+  readonly rounds: number
+  readonly seed: number
+  readonly mode: Durability | "all"
+  readonly faults: ReadonlyArray<FaultName>
+  readonly events: number
+  readonly requests: number
+  readonly json: boolean
+}
+
+/** Answers whether all went as it must. */
+type Chaos = (command: Command) => Effect.Effect<boolean, unknown, Scope.Scope>
+
+/** Each loaded when it is asked for. */
+const runs = new Map<string, () => Promise<Chaos>>([
+  ["backlog", async () => (await import("./Backlog.ts")).backlogCommand],
+  ["fuzz", async () => (await import("./Fuzz.ts")).fuzzCommand],
+  ["kill", async () => (await import("./Kill.ts")).killCommand],
+  ["outage", async () => (await import("./Outage.ts")).outageCommand],
+  ["starters", async () => (await import("./Starters.ts")).starters],
+  ["walk", async () => (await import("./Walk.ts")).walk]
+])
+
+const modes = [...Durability.literals, "all"] as const
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "50" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    mode: { type: "string", default: "all" },
+    faults: { type: "string", default: "" },
+    events: { type: "string", default: "1000000" },
+    requests: { type: "string", default: "20000" },
+    json: { type: "boolean", default: false }
+  }
+})
+
+const wanted = values.faults === "" ? [] : values.faults.split(",")
+const faults = faultNames.filter((name) => wanted.includes(name))
+const run = runs.get(positionals[0] ?? "")
+const [rounds, seed, events] = [Number(values.rounds), Number(values.seed), Number(values.events)]
+const requests = Number(values.requests)
+const mode = modes.find((one) => one === values.mode)
+const isNumbered =
+  [rounds, events, requests].every((number) => Number.isInteger(number) && number > 0) && Number.isInteger(seed)
+if (run === undefined || mode === undefined || faults.length < wanted.length || !isNumbered) {
+  console.error(
+    `usage: pnpm chaos walk|starters [--rounds N] [--seed N]
+       pnpm chaos kill [--rounds N] [--seed N] [--mode ${modes.join("|")}] [--json]
+       pnpm chaos outage [--seed N] [--mode ${modes.join("|")}] [--faults ${faultNames.join(",")}] [--json]
+       pnpm chaos backlog [--events N] [--json]
+       pnpm chaos fuzz [--requests N] [--seed N] [--json]`
+  )
+  process.exitCode = 2
+} else {
+  const chaos = await run()
+  // Not `Effect.runPromise`: a Ctrl-C must end the servers that it started too.
+  chaos({ rounds, seed, mode, faults, events, requests, json: values.json }).pipe(
+    Effect.scoped,
+    Logger.withMinimumLogLevel(LogLevel.Error),
+    NodeRuntime.runMain({
+      teardown: (exit, onExit) => {
+        const cutShort = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+        onExit(cutShort ? 130 : Exit.isSuccess(exit) && exit.value ? 0 : 1)
+      }
+    })
+  )
+}
