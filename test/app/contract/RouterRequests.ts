@@ -69,7 +69,7 @@ const chat = (
 
 const answered = (model: string) => ({ status: 200, fields: completion(model) })
 
-/** All have a certificate but the Scout. The old system let nobody but an admin infer. */
+/** All but the Scout have a certificate. Only an admin could infer in the old system. */
 export const routerRequests: ReadonlyArray<OldRequest> = [
   {
     name: "health",
@@ -84,7 +84,7 @@ export const routerRequests: ReadonlyArray<OldRequest> = [
     answered("gemma2:27b")
   ),
   chat("model and messages alone", { model: "gemma2:27b" }, answered("gemma2:27b")),
-  chat("a field that nobody knows", { model: "gemma2:27b", more: true }, answered("gemma2:27b")),
+  chat("an unknown field", { model: "gemma2:27b", more: true }, answered("gemma2:27b")),
   chat("a shell of the tier that is forced", { model: "llama-3.3-70b", force_tier: "L2" }, answered("llama-3.3-70b")),
   ...(
     [
@@ -113,7 +113,7 @@ export const routerRequests: ReadonlyArray<OldRequest> = [
     { ...failed(500, "exception"), differs: { line: "fallbacks", ...answered("llama-3.3-70b") } }
   ),
   chat(
-    "a ghost that is no admin",
+    "a ghost that is not an admin",
     { model: "gemma2:27b" },
     { as: "Librarian", ...denied, differs: { line: "agents-may-infer", ...answered("gemma2:27b") } }
   ),

@@ -124,13 +124,13 @@ describe("parseModels", () => {
     expect(key + url).not.toContain("SECRET")
   })
 
-  it("finds all problems in one run", () => {
+  it("all problems are found in one run", () => {
     expect(
       refused("providers:\n  p: { kind: what }\nshells:\n  s: { tier: L9, provider: q }").split("\n")
     ).toHaveLength(4)
   })
 
-  it.effect("says which variable names the file when there is none", () =>
+  it.effect("the error of a missing file names the variable", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(loadModels("/nowhere/models.yaml"))
       expect(error.message).toContain("no such file")

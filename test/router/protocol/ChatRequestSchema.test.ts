@@ -38,7 +38,7 @@ it.prop("the contract's schema accepts every chat request that the parser accept
 })
 
 it.prop(
-  "of the bodies that differ from a valid one in one number, schema and parser accept the same",
+  "schema and parser accept the same bodies of those that differ from a valid one in one number",
   [
     FastCheck.constantFrom("max_tokens", "complexity", "priority"),
     FastCheck.double({ min: -5, max: 1.1e7, noNaN: true })

@@ -13,7 +13,7 @@ import {
   usageChunk
 } from "../../support/router/Upstream.ts"
 
-/** How Google says that a key is none: by the status of a request that it does not take. */
+/** Google's answer to an invalid key has the status of an invalid request. */
 const keyError = {
   error: {
     code: 400,
@@ -123,7 +123,7 @@ describe("what an OpenAI-compatible provider fails at", () => {
     )
   }
 
-  it.scopedLive("nobody listens: unreachable", () =>
+  it.scopedLive("a closed port: unreachable", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf({ baseUrl: "http://127.0.0.1:1/v1" })
       const failure = yield* Effect.flip(provider.complete(callOf("hi")))
