@@ -67,7 +67,7 @@ const reasonOf = (failure: CallFailure): string => {
  * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
  * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
  */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.CallOutcome => {
   if (Exit.isSuccess(exit)) return "answered"
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"

@@ -80,12 +80,12 @@ const failuresOf = (provider: string) => {
 }
 
 type Failures = ReturnType<typeof failuresOf>
-type Response = HttpClientResponse.HttpClientResponse
+type ProviderResponse = HttpClientResponse.HttpClientResponse
 
-const bytesOf = ({ failure }: Failures, response: Response) =>
+const bytesOf = ({ failure }: Failures, response: ProviderResponse) =>
   Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
 
-const readWhole = (failures: Failures, response: Response, maximumBytes: number) =>
+const readWhole = (failures: Failures, response: ProviderResponse, maximumBytes: number) =>
   Effect.suspend(() => {
     const pieces: Array<Uint8Array> = []
     let bytes = 0
@@ -98,7 +98,7 @@ const readWhole = (failures: Failures, response: Response, maximumBytes: number)
     }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
   })
 
-const refuse = (failures: Failures, response: Response) => {
+const refuse = (failures: Failures, response: ProviderResponse) => {
   const { headers, status } = response
   // Only a 400 needs its body: it may be about our key or about the request.
   const body = status === 400 ? readWhole(failures, response, refusalLimits.maximumBytes) : Effect.void
@@ -131,7 +131,7 @@ const readEvents = (failures: Failures, events: ReturnType<SseParser["push"]>): 
 }
 
 /** The parts of a stream. One read of the socket stays one chunk: a deadline is set for each read, not for each event. */
-const partsOf = (failures: Failures, response: Response) =>
+const partsOf = (failures: Failures, response: ProviderResponse) =>
   Stream.suspend(() => {
     const parser = makeSseParser()
     const ending = makeEnding()
@@ -158,7 +158,7 @@ const partsOf = (failures: Failures, response: Response) =>
     return Stream.concat(parts, end)
   })
 
-const isEventStream = ({ headers }: Response): boolean => {
+const isEventStream = ({ headers }: ProviderResponse): boolean => {
   const type = headers["content-type"]
   return type === undefined || type.toLowerCase().startsWith("text/event-stream")
 }

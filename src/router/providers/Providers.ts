@@ -23,7 +23,7 @@ const standardBreaker: CircuitBreaker.BreakerOptions = {
 export interface AdmittedCall {
   readonly provider: Provider
   /** Reports the call's outcome to the breaker. */
-  readonly settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<void>
+  readonly settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<void>
 }
 
 /** A provider behind its circuit breaker. */
@@ -68,8 +68,8 @@ const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOption
       yield* Effect.logWarning(`Provider ${spec.name} is unavailable: ${lacks}. Its shells answer 503 or fall back.`)
     }
     const reported =
-      (settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<CircuitBreaker.Transition>) =>
-      (outcome: CircuitBreaker.Outcome) =>
+      (settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<CircuitBreaker.Transition>) =>
+      (outcome: CircuitBreaker.CallOutcome) =>
         Effect.flatMap(settle(outcome), ({ from, pauseMillis, to }) => {
           if (from === to) return Effect.void
           if (to === "Closed") return Effect.logInfo(`Provider ${spec.name} answers again.`)
