@@ -18,6 +18,7 @@ import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
 import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
+import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
@@ -58,7 +59,8 @@ const certificateDatabase = storage(["gatekeeper", "guardian"], { join: true })
 const commandTrail = Layer.unwrapEffect(
   Effect.map(
     Effect.promise(() => import("../gatekeeper/Gatekeeper.ts")),
-    ({ trail }) => trail(() => Effect.void)
+    // The exit code of a command does not depend on its trail, so it has a report of its own.
+    ({ trail }) => Layer.provide(trail, ShutdownReport.layer)
   )
 )
 
@@ -90,11 +92,8 @@ export const commandLine = (ending: ExitStatus, words: ReadonlyArray<string>) =>
   const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    const onUnwritten = (count: number) =>
-      Effect.sync(() => {
-        ending.unwritten = count
-      })
-    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending), onUnwritten)).pipe(
+    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(ending))).pipe(
+      Effect.provideService(ShutdownReport, ending.report),
       Effect.provide(settings)
     )
   }).pipe(

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { ExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
 import { Settings } from "../platform/config/Settings.ts"
+import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 
 /** What the edges of the process learn on the way to its end. */
 export interface ExitStatus {
@@ -14,8 +15,8 @@ export interface ExitStatus {
   signal: "SIGINT" | "SIGTERM" | undefined
   /** A server that is asked to stop ends well; a command is cut short. */
   serving: boolean
-  /** Audit events that were accepted and could not be written. */
-  unwritten: number
+  /** Counts the audit events that were accepted and could not be written. */
+  readonly report: typeof ShutdownReport.Service
 }
 
 const signalNumber = { SIGINT: 2, SIGTERM: 15 } as const
@@ -27,7 +28,7 @@ export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus):
     if (Option.isNone(failure)) return 1
     return ValidationError.isValidationError(failure.value) ? ExitCode.usage : exitCodeOf(failure.value)
   }
-  if (ending.unwritten > 0) return ExitCode.unwritten
+  if (ending.report.unwritten() > 0) return ExitCode.unwritten
   if (Exit.isSuccess(exit) || ending.serving) return 0
   return 128 + signalNumber[ending.signal ?? "SIGINT"]
 }
@@ -55,7 +56,7 @@ export const boundedEnd = (ending: ExitStatus) =>
         Effect.sync(() => {
           const hurry = () => {
             process.stderr.write(`gravitas: not stopped within ${Duration.format(shutdownDeadline)}; ending anyway\n`)
-            process.exit(ending.unwritten > 0 ? ExitCode.unwritten : 1)
+            process.exit(ending.report.unwritten() > 0 ? ExitCode.unwritten : 1)
           }
           setTimeout(hurry, Duration.toMillis(shutdownDeadline)).unref()
         })

@@ -4,11 +4,12 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Effect from "effect/Effect"
 import { plainInPipes } from "../platform/cli/PlainConsole.ts"
+import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import { commandLine } from "./Cli.ts"
 import { type ExitStatus, exitCode, exitMessage } from "./ExitStatus.ts"
 import { holdSignals } from "./Signals.ts"
 
-const ending: ExitStatus = { signal: undefined, serving: false, unwritten: 0 }
+const ending: ExitStatus = { signal: undefined, serving: false, report: ShutdownReport.make() }
 
 holdSignals(ending)
 

@@ -1,11 +1,11 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
-import * as LateAuditLog from "../audit/remote/LateAuditLog.ts"
+import { auditLogOptions } from "../audit/AuditLogOptions.ts"
+import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
-import { locationOf } from "../clients/ServiceUrl.ts"
+import { urlOf } from "../clients/PeerHttp.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { ServiceToken } from "../platform/config/ServiceToken.ts"
 import { Settings } from "../platform/config/Settings.ts"
@@ -17,14 +17,14 @@ import { Settings } from "../platform/config/Settings.ts"
 export const ghostOf = (services: ReadonlyArray<ServiceName>): string => `service:${services[0] ?? "none"}`
 
 /** The trail of a process without the gatekeeper: its own journal and drain, and the gatekeeper's store at their end. */
-export const layer = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) =>
+export const layer = (services: ReadonlyArray<ServiceName>) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const settings = yield* Settings
-      const location = yield* locationOf("gatekeeper")
+      const location = yield* urlOf("gatekeeper")
       const token = yield* ServiceToken
       const options = { location, token }
-      return LateAuditLog.layer(auditLogOptions(settings, onUnwritten)).pipe(
+      return DeferredAuditLog.layer(auditLogOptions(settings)).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditLedger.layer(options)])
       )
     })

@@ -6,7 +6,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import type { OnUnwritten } from "../audit/AuditLogSettings.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import type { ServiceName } from "../domain/Service.ts"
@@ -60,9 +59,9 @@ const inOrder = (services: ReadonlyArray<ServiceName>) => {
 }
 
 /** On the database where the gatekeeper runs here; where it runs elsewhere, through it. */
-const trailOf = (services: ReadonlyArray<ServiceName>, onUnwritten: OnUnwritten) => {
-  const own = Gatekeeper.trail(onUnwritten)
-  const remote = RemoteTrail.layer(services, onUnwritten)
+const trailOf = (services: ReadonlyArray<ServiceName>) => {
+  const own = Gatekeeper.trail
+  const remote = RemoteTrail.layer(services)
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
@@ -117,15 +116,14 @@ const banner = (place: ProgramLocation, services: ReadonlyArray<ServiceName>) =>
 export const serve = <E, R>(
   services: ReadonlyArray<ServiceName>,
   place: ProgramLocation,
-  onReady: Layer.Layer<never, E, R>,
-  onUnwritten: OnUnwritten
+  onReady: Layer.Layer<never, E, R>
 ) =>
   Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(place, services))),
       Layer.provide(inOrder(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
-      Layer.provide(trailOf(services, onUnwritten)),
+      Layer.provide(trailOf(services)),
       Layer.provide(preparations(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))

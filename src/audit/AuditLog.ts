@@ -1,131 +1,155 @@
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
 import { currentTraceId } from "../platform/http/TraceContext.ts"
+import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
-import * as AuditEnd from "./AuditEnd.ts"
 import type { AuditLogOptions } from "./AuditLogOptions.ts"
 import * as AuditMetrics from "./AuditMetrics.ts"
+import * as AuditShutdown from "./AuditShutdown.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
 import { AuditUnavailable } from "./AuditUnavailable.ts"
 import type { AuditId } from "./encoding/AuditId.ts"
-import { withdrawal } from "./encoding/Withdrawal.ts"
+import { withdrawal } from "./encoding/TrailEvents.ts"
 import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
-import * as Pipeline from "./Pipeline.ts"
-import type { Refusal } from "./Recorder.ts"
+import * as PipelineStatus from "./PipelineStatus.ts"
+import * as DurabilityWaiter from "./queue/DurabilityWaiter.ts"
+import * as Recorder from "./queue/Recorder.ts"
+import * as WriteQueue from "./queue/WriteQueue.ts"
+import * as Recovery from "./recovery/Recovery.ts"
 import type { AuditLedger } from "./sources/AuditLedger.ts"
 import type { AuditStore } from "./store/AuditStore.ts"
+import * as ProcessJournal from "./store/ProcessJournal.ts"
+import * as BatchWriter from "./writer/BatchWriter.ts"
 
-/** Records what was decided, without waiting for the database unless it is told to. */
+type LayerError = JournalUnusable | JournalInUse | DatabaseError
+type LayerNeeds = AuditStore | AuditLedger | ShutdownReport
+
+/** Records decisions. Waits for the disk or the database only where the durability of the event's result asks for it. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
   AuditLog,
   {
     /**
-     * Takes the event and answers, once it is as durable as its result asks, with the id that its row will have. Any value in
-     * the event's fields is taken: what does not fit is cut or cleaned, and named in the row's `marks`. With
-     * `AUDIT_ON_FULL=shed` a full trail answers with an id too, but its row will not exist; a receipt in the trail says so.
+     * Records the event and returns the id of its row, once the event is as durable as its result asks. Accepts any value in
+     * the event's fields: what does not fit is cut or cleaned, and named in the row's `marks`. With `AUDIT_ON_FULL=shed` a full
+     * trail returns an id too, but no row is written; a receipt in the trail says so.
      */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
-    /** Says in the trail that the answer to a recorded event was not given after all, and why. */
+    /** Records that the answer to a recorded event was not given after all, and why. */
     readonly withdraw: (event: AuditEvent, id: AuditId, why: string) => Effect.Effect<void>
-    /** Whether `record` would take an event now. */
+    /** Whether `record` would accept an event now. */
     readonly accepting: Effect.Effect<boolean>
     readonly status: Effect.Effect<AuditStatus>
   }
 >() {
-  /** Its end closes the intake, drains what is queued and signs off; services that record depend on this layer and so end before it. */
-  static readonly layer = (
-    options: AuditLogOptions
-  ): Layer.Layer<AuditLog, JournalUnusable | JournalInUse | DatabaseError, AuditStore | AuditLedger> =>
-    Layer.scoped(AuditLog, make(options))
+  /**
+   * The audit pipeline, in the order in which an event travels. When it closes, it closes the intake, writes what is queued
+   * and signs off. Services that record depend on this layer, so they end before it.
+   */
+  static readonly layer = (options: AuditLogOptions): Layer.Layer<AuditLog, LayerError, LayerNeeds> => {
+    const journal = ProcessJournal.layer(options)
+    const waiter = Layer.provideMerge(DurabilityWaiter.layer(options), journal)
+    const queue = Layer.provideMerge(WriteQueue.layer(options), waiter)
+    const recorder = Layer.provideMerge(Recorder.layer(options), queue)
+    const writer = Layer.provideMerge(BatchWriter.layer(options), recorder)
+    const recovery = Layer.provideMerge(Recovery.layer(options), writer)
+    return Layer.provide(Layer.scoped(AuditLog, make(options)), recovery)
+  }
 }
 
-const tellStepBack = (millis: number) =>
-  Effect.logWarning(
-    `The clock went back by ${Duration.format(Duration.millis(Math.round(millis)))}: the events recorded since it had gone ahead carry ` +
-      "wrong times, those from now on the clock's again. Check the machine's time service; said once."
-  )
+const unavailable = (refusal: Recorder.RecordRefusal) => Effect.fail(new AuditUnavailable(refusal))
 
-const unavailable = (refusal: Refusal) => Effect.fail(new AuditUnavailable(refusal))
+const databaseBehind: Recorder.RecordRefusal = {
+  reason: "behind",
+  detail:
+    "the rows that wait for the database are older than answers may wait. Check that PostgreSQL answers and keeps up"
+}
 
-const make = (
-  options: AuditLogOptions
-): Effect.Effect<
-  typeof AuditLog.Service,
-  JournalUnusable | JournalInUse | DatabaseError,
-  AuditStore | AuditLedger | Scope.Scope
-> =>
-  Effect.gen(function* () {
-    const steppedBack = yield* Deferred.make<number>()
-    const pipeline = yield* Pipeline.make(options, (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis)))
-    const { buffer, confirmation, recorder, status } = pipeline
-    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), tellStepBack))
-    yield* Effect.forkScoped(AuditMetrics.publish(status))
-    const worker = yield* Effect.forkScoped(
-      Effect.zipRight(Effect.logInfo("Audit background worker started."), pipeline.drain.run)
-    )
-    const upkeep = yield* Effect.forkScoped(pipeline.upkeep)
-    const end = yield* AuditEnd.make({
-      ...pipeline,
-      worker,
-      upkeep,
-      deadline: options.shutdownDeadline,
-      onUnwritten: options.onUnwritten ?? (() => Effect.void)
+const diskBehind = (detail: string): Recorder.RecordRefusal => ({
+  reason: "behind",
+  detail: `${detail}. Fix the disk of GRAVITAS_HOME; the process recovers by itself`
+})
+
+/** Decides whether an answer would wait in vain for what its durability promises; returns the refusal if so. */
+const makeIsBehind = Effect.fnUntraced(function* (options: AuditLogOptions) {
+  const { eventJournal } = yield* ProcessJournal.ProcessJournal
+  const queue = yield* WriteQueue.WriteQueue
+  const clock = yield* Effect.clock
+  return (durability: Durability): Recorder.RecordRefusal | undefined => {
+    if (durability === "commit") {
+      const isBehind = DurabilityWaiter.isBehind(
+        queue.oldestInLine(),
+        clock.unsafeCurrentTimeMillis(),
+        options.commitDeadline
+      )
+      return isBehind ? databaseBehind : undefined
+    }
+    const problem = durability === "fsync" ? (eventJournal?.hanging() ?? null) : null
+    return problem === null ? undefined : diskBehind(problem.detail)
+  }
+})
+
+const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
+  const queue = yield* WriteQueue.WriteQueue
+  const waiter = yield* DurabilityWaiter.DurabilityWaiter
+  const recorder = yield* Recorder.Recorder
+  const isBehind = yield* makeIsBehind(options)
+  let notWithdrawn = 0
+  const accepting = () => recorder.accepting() && isBehind(options.durability.default) === undefined
+  const status = yield* PipelineStatus.make(options, { accepting, notWithdrawn: () => notWithdrawn })
+  yield* Effect.forkScoped(AuditMetrics.publish(status))
+  // The finalizer of this layer runs before those of the layers below, which stop the writer and close the journal.
+  const shutdown = yield* AuditShutdown.make(options.shutdownDeadline)
+  yield* Effect.addFinalizer(() => shutdown)
+
+  const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
+    Effect.withFiberRuntime<void>((fiber) => {
+      if (recorder.recordOwn(withdrawal(event, id, why), currentTraceId(fiber)) !== undefined) return Effect.void
+      notWithdrawn += 1
+      return Effect.logError(
+        `ALARM: the audit event ${id} was recorded, its answer was not given (${why}), and the trail accepts no event that says so.`
+      )
     })
-    // Added after the forks, so it runs before they are interrupted.
-    yield* Effect.addFinalizer(() => end)
 
-    const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
-      Effect.withFiberRuntime<void>((fiber) => {
-        if (recorder.recordOwn(withdrawal(event, id, why), currentTraceId(fiber)) !== undefined) return Effect.void
-        pipeline.notWithdrawn()
-        return Effect.logError(
-          `ALARM: the audit event ${id} was recorded, its answer was not given (${why}), and the trail takes no event that says so.`
-        )
-      })
+  const exceptions = new Map<string, Durability>(Object.entries(options.durability.byResult))
+  const common = options.durability.default
+  const journaled = isJournaled(options.durability)
 
-    const exceptions = new Map<string, Durability>(Object.entries(options.durability.byResult))
-    const common = options.durability.default
-    const journaled = isJournaled(options.durability)
-
-    const confirmed = (event: AuditEvent, id: AuditId, wait: Effect.Effect<void, { readonly reason: string }>) =>
-      wait.pipe(
-        Effect.as(id),
-        Effect.onInterrupt(() => withdraw(event, id, "the caller left before the answer")),
-        Effect.catchAll(({ reason }) =>
-          Effect.zipRight(
-            withdraw(event, id, reason),
-            Effect.fail(new AuditUnavailable({ reason: "unconfirmed", detail: reason }))
-          )
+  const confirmed = (event: AuditEvent, id: AuditId, wait: Effect.Effect<void, { readonly reason: string }>) =>
+    wait.pipe(
+      Effect.as(id),
+      Effect.onInterrupt(() => withdraw(event, id, "the caller left before the answer")),
+      Effect.catchAll(({ reason }) =>
+        Effect.zipRight(
+          withdraw(event, id, reason),
+          Effect.fail(new AuditUnavailable({ reason: "unconfirmed", detail: reason }))
         )
       )
+    )
 
-    return {
-      record: (event: AuditEvent) =>
-        Effect.withFiberRuntime((fiber) => {
-          const durability = exceptions.get(event.result) ?? common
-          const behind = pipeline.isBehind(durability)
-          if (behind !== undefined) return unavailable(recorder.refuse(behind))
-          const id = recorder.record(event, durability === "commit", currentTraceId(fiber))
-          if (typeof id !== "string") return unavailable(id)
-          if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
-          const seq = recorder.lastSeq()
-          // Nobody will ever write it: there is nothing to wait for.
-          if (recorder.lastShed() === seq) return Effect.succeed(id)
-          if (durability === "fsync") return confirmed(event, id, confirmation.synced)
-          return confirmed(
-            event,
-            id,
-            confirmation.committed(seq, () => buffer.settledUpTo() >= seq)
-          )
-        }),
-      withdraw,
-      accepting: Effect.sync(pipeline.accepting),
-      status
-    }
+  return AuditLog.of({
+    record: (event: AuditEvent) =>
+      Effect.withFiberRuntime((fiber) => {
+        const durability = exceptions.get(event.result) ?? common
+        const behind = isBehind(durability)
+        if (behind !== undefined) return unavailable(recorder.refuse(behind))
+        const id = recorder.record(event, durability === "commit", currentTraceId(fiber))
+        if (typeof id !== "string") return unavailable(id)
+        if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
+        const seq = recorder.lastSeq()
+        // A shed event is never written, so there is nothing to wait for.
+        if (recorder.lastShed() === seq) return Effect.succeed(id)
+        if (durability === "fsync") return confirmed(event, id, waiter.synced)
+        return confirmed(
+          event,
+          id,
+          waiter.committed(seq, () => queue.settledUpTo() >= seq)
+        )
+      }),
+    withdraw,
+    accepting: Effect.sync(accepting),
+    status
   })
+})

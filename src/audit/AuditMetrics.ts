@@ -13,7 +13,7 @@ export const passedOver = Metric.gauge("audit_events_passed_over", { description
 export const pending = Metric.gauge("audit_events_pending", { description: "Events that wait for the database" })
 export const oldestPending = Metric.gauge("audit_oldest_pending_seconds", { description: "Age of the oldest of them" })
 export const journalBytes = Metric.gauge("audit_journal_bytes", { description: "Size of the journals of this process" })
-/** 1 while it lasts. */
+/** 1 while the condition lasts. */
 export const refusing = Metric.gauge("audit_refusing", { description: "The trail takes no events" })
 export const drainTroubled = Metric.gauge("audit_drain_troubled", {
   description: "The drain retries, is paused or dead"
@@ -37,6 +37,6 @@ const update = (status: AuditStatus) =>
     { discard: true }
   )
 
-/** Beside the hot path: each second from the status. */
+/** Updates the metrics from the status each second, outside the hot path. */
 export const publish = (status: Effect.Effect<AuditStatus>): Effect.Effect<void> =>
   Effect.asVoid(Effect.repeat(Effect.flatMap(status, update), Schedule.spaced("1 second")))

@@ -8,11 +8,11 @@ import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../platform/postgres/Database.ts"
-import { databaseError } from "../platform/postgres/DatabaseError.ts"
+import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditColumns.ts"
 import { AuditId } from "./encoding/AuditId.ts"
 import { boundText } from "./encoding/BoundedText.ts"
-import { limits } from "./encoding/EventEncoding.ts"
 import { clockTolerance, uuidFloor } from "./encoding/UuidV7.ts"
+import { boundedQuery, type TrailUnreachable } from "./store/TrailUnreachable.ts"
 
 /** A row of the trail. */
 export const RecordedEvent = Schema.Struct({
@@ -34,7 +34,7 @@ export const RecordedEvent = Schema.Struct({
 })
 export type RecordedEvent = typeof RecordedEvent.Type
 
-/** Which events: all given conditions hold. Text is cut and cleaned as it was when it was recorded, so that it is found. */
+/** Conditions that all hold. Text is cut and cleaned as when it was recorded, so that it is found. */
 export interface EventQuery {
   readonly ghostId?: string | undefined
   readonly action?: string | undefined
@@ -45,9 +45,9 @@ export interface EventQuery {
   readonly from?: DateTime.Utc | undefined
   /** Exclusive. */
   readonly to?: DateTime.Utc | undefined
-  /** From 1 to `maximumPageSize`; held to that range. */
+  /** From 1 to `maximumPageSize`; other values are moved into that range. */
   readonly limit: number
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly cursor?: string | undefined
 }
 
@@ -60,24 +60,16 @@ export interface EventPage {
 
 export const maximumPageSize = 1_000
 
-/** The database could not be asked. This is never an empty page. */
-export class TrailUnreachable extends Schema.TaggedError<TrailUnreachable>()("TrailUnreachable", {
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `the audit trail cannot be read: ${this.reason}. Check that PostgreSQL answers, then ask again`
-  }
-}
-
+/** The cursor was not returned by this trail. */
 export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("UnreadableCursor", {
   cursor: Schema.String
 }) {
   override get message(): string {
-    return "the cursor is not one that this trail gave. Ask again without it for the first page"
+    return "the cursor was not returned by this trail. Ask without it for the first page"
   }
 }
 
-/** As the driver returns it: bigint as text, timestamptz as Date. */
+/** A row as the driver returns it: bigint as text, timestamptz as Date. */
 const Row = Schema.Struct({
   ...RecordedEvent.fields,
   timestamp: Schema.DateTimeUtcFromDate,
@@ -85,10 +77,10 @@ const Row = Schema.Struct({
 })
 const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 
-/** An id in 22 characters that ask nobody to look inside. */
+/** Encodes an id in 22 opaque characters. */
 const cursorOf = (id: AuditId): string => Encoding.encodeBase64Url(Buffer.from(id.replaceAll("-", ""), "hex"))
 
-/** The id that a cursor stands for: what a caller checks before it promises an answer. */
+/** Decodes the id in a cursor. Callers check a cursor with this before they begin an answer. */
 export const readCursor = (cursor: string): Either.Either<string, UnreadableCursor> =>
   Either.flatMap(
     Either.mapLeft(Encoding.decodeBase64Url(cursor), () => undefined),
@@ -100,19 +92,19 @@ export const readCursor = (cursor: string): Either.Either<string, UnreadableCurs
   ).pipe(Either.mapLeft(() => new UnreadableCursor({ cursor: cursor.slice(0, 100) })))
 
 /**
- * A row's id is never earlier than its timestamp, so `from` bounds it exactly. It is later where the clock had stepped back
- * a little: `to` allows for that and a millisecond whose numbers ran out, and the timestamp decides.
+ * The time in a row's id is never earlier than its timestamp, so `from` bounds it exactly. It may be later where the clock
+ * stepped back, or where a millisecond had no ids left: `to` allows for both, and the timestamp decides.
  */
 const clockAllowance = clockTolerance + 1
 
-/** Within what an id's 48 bits and PostgreSQL can both hold. */
-const momentOf = (moment: DateTime.Utc): number => Math.min(Math.max(moment.epochMillis, 0), 2 ** 48 - 1)
+/** Moves a time into the range that an id's 48 bits and PostgreSQL can both hold. */
+const boundedMillis = (time: DateTime.Utc): number => Math.min(Math.max(time.epochMillis, 0), 2 ** 48 - 1)
 
 const select = (sql: SqlClient.SqlClient, query: EventQuery, before: string | undefined, limit: number) => {
-  const equals = (column: "ghost_id" | "action" | "resource" | "result" | "request_id", value: string | undefined) =>
-    value === undefined ? undefined : sql`${sql(column)} = ${boundText(value, limits[column]).text}`
-  const from = query.from === undefined ? undefined : momentOf(query.from)
-  const to = query.to === undefined ? undefined : momentOf(query.to)
+  const equals = (column: TextColumn, value: string | undefined) =>
+    value === undefined ? undefined : sql`${sql(column)} = ${boundText(value, auditColumns[column].limit).text}`
+  const from = query.from === undefined ? undefined : boundedMillis(query.from)
+  const to = query.to === undefined ? undefined : boundedMillis(query.to)
   const conditions = [
     equals("ghost_id", query.ghostId),
     equals("action", query.action),
@@ -124,19 +116,18 @@ const select = (sql: SqlClient.SqlClient, query: EventQuery, before: string | un
     before === undefined ? undefined : sql`id < ${before}::uuid`
   ].filter((condition) => condition !== undefined)
   return sql`
-    select id, timestamp, source, seq, ghost_id as "ghostId", shell_id as "shellId", action, resource, result, reason,
-      request_id as "requestId", metadata, marks, encode(leaf_hash, 'hex') as "leafHash"
+    select ${sql.literal(selectedColumns)}
     from gatekeeper.audit_log
     where ${conditions.length === 0 ? sql`true` : sql.and(conditions)}
     order by id desc
-    limit ${limit}`.withoutTransform
+    limit ${limit}`
 }
 
 /** Reads the trail. */
 export class AuditReader extends Context.Tag("audit/AuditReader")<
   AuditReader,
   {
-    /** One page, newest first. Answers within a bounded time, whatever the database does. */
+    /** Reads one page, newest first. Returns or fails within a bounded time, whatever the database does. */
     readonly events: (query: EventQuery) => Effect.Effect<EventPage, TrailUnreachable | UnreadableCursor>
   }
 >() {
@@ -158,16 +149,8 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
     events: Effect.fn("AuditReader.events")(function* (query) {
       const before = query.cursor === undefined ? undefined : yield* readCursor(query.cursor)
       const limit = Math.min(Math.max(Math.trunc(query.limit), 1), maximumPageSize)
-      // One more than asked tells whether there is a next page.
-      const found = yield* select(options.sql, query, before, limit + 1).pipe(
-        Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
-        // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
-        Effect.disconnect,
-        Effect.timeoutFail({
-          duration: options.deadline,
-          onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
-        })
-      )
+      // One row more than requested shows whether there is a next page.
+      const found = yield* boundedQuery(select(options.sql, query, before, limit + 1), options.deadline)
       const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
       const last = events.at(-1)
       return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }

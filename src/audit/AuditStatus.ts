@@ -1,4 +1,4 @@
-import type { ReadTrouble } from "./queue/ReadTrouble.ts"
+import type { Problem } from "./journal/ProblemLog.ts"
 
 /** What a drain does at this moment. `since` is in milliseconds since the epoch. */
 export type DrainState =
@@ -46,7 +46,7 @@ export interface OtherJournals {
     /** What its process had counted. */
     readonly counts: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
     readonly state: DrainState
-    readonly readProblem: ReadTrouble
+    readonly readProblem: Problem
   } | null
   /** Taken over and removed, since the start of this process. */
   readonly adopted: number
@@ -60,7 +60,7 @@ export interface JournalState {
   /** Why it takes nothing now; `hanging`: it takes events, and its disk answers no write-through. */
   readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
   /** Why it cannot be read back now: what the memory has no room for waits for that. */
-  readonly readProblem: ReadTrouble
+  readonly readProblem: Problem
   /** Damaged spans that were put aside. */
   readonly quarantined: number
   readonly others: OtherJournals

@@ -1,3 +1,5 @@
+import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
 
@@ -15,3 +17,18 @@ export const optionalBody = Context.make(OptionalBody, true).pipe(
 )
 
 export const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
+
+/**
+ * Declares in the document that a group's endpoints need a bearer token. It has no implementation, since `audited` authenticates: the
+ * platform's own decoder also accepts the header `Basic: …`. So it is for groups that are served by `audited` alone.
+ */
+export class Bearer extends HttpApiMiddleware.Tag<Bearer>()("contracts/Bearer", {
+  security: {
+    bearer: HttpApiSecurity.bearer.pipe(
+      HttpApiSecurity.annotate(
+        OpenApi.Description,
+        "A token of the ghost that asks: `pnpm -s tsx src/main.ts token <ghost>` prints one."
+      )
+    )
+  }
+}) {}

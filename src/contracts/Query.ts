@@ -17,7 +17,7 @@ export const Parameter = (description: string) =>
 /** Rows of one page, at most. */
 export const maximumPageSize = 1_000
 
-/** The number of rows of a page; `standard` where the query names none. */
+/** The number of rows of a page; `standard` where the query does not say. */
 export const Limit = (standard: number, description = `1 to ${maximumPageSize}`) =>
   Schema.optionalWith(
     Schema.transformOrFail(Parameter(description), Schema.Number, {
@@ -31,29 +31,29 @@ export const Limit = (standard: number, description = `1 to ${maximumPageSize}`)
     { default: () => standard }
   )
 
-/** Where the page before ended: base64url of the place of its last row. Clients pass it on as it is. */
+/** Where the page before ended: base64url of the place of its last row. */
 export const encodeCursor = (place: string): string => Encoding.encodeBase64Url(place)
 
-/** The place that a cursor of a list names, which matches `place`. */
-export const Cursor = (place: RegExp) =>
-  Schema.optional(
-    Schema.transformOrFail(Parameter("`next` of the page before"), Schema.String, {
-      strict: true,
-      decode: (cursor, _, ast) => {
-        const found = Either.getOrUndefined(Encoding.decodeBase64UrlString(cursor))
-        return found !== undefined && place.test(found)
-          ? ParseResult.succeed(found)
-          : ParseResult.fail(
-              new ParseResult.Type(
-                ast,
-                cursor,
-                "is not one that this list gave; ask again without it for the first page"
-              )
-            )
-      },
-      encode: (found) => ParseResult.succeed(encodeCursor(found))
-    })
-  )
+/** A cursor on the wire, decoded to the place that it names; it matches `place`. */
+const cursorOf = (encoded: Schema.Schema<string>, place: RegExp) =>
+  Schema.transformOrFail(encoded, Schema.String, {
+    strict: true,
+    decode: (cursor, _, ast) => {
+      const found = Either.getOrUndefined(Encoding.decodeBase64UrlString(cursor))
+      return found !== undefined && place.test(found)
+        ? ParseResult.succeed(found)
+        : ParseResult.fail(
+            new ParseResult.Type(ast, cursor, "is not one that this list gave; ask again without it for the first page")
+          )
+    },
+    encode: (found) => ParseResult.succeed(encodeCursor(found))
+  })
+
+/** The cursor of a query. */
+export const Cursor = (place: RegExp) => Schema.optional(cursorOf(Parameter("`next` of the page before"), place))
+
+/** `next` of a page: the cursor of the following page; null on the last one. */
+export const Next = (place: RegExp) => Schema.NullOr(cursorOf(Schema.String, place))
 
 /** The place of a row that is numbered by PostgreSQL. */
 export const rowNumber = /^[1-9]\d{0,17}$/
@@ -75,5 +75,5 @@ export const Flag = (description: string) =>
 export const pageOf = <A>(rows: ReadonlyArray<A>, limit: number, place: (row: A) => string) => {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
-  return { page, next: rows.length > limit && last !== undefined ? encodeCursor(place(last)) : null }
+  return { page, next: rows.length > limit && last !== undefined ? place(last) : null }
 }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditLogOptions, type OnUnwritten } from "../audit/AuditLogSettings.ts"
+import { auditLogOptions } from "../audit/AuditLogOptions.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
@@ -55,11 +55,9 @@ const server = Layer.unwrapEffect(
 )
 
 /** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
-export const trail = (onUnwritten: OnUnwritten) =>
-  Layer.unwrapEffect(Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings, onUnwritten)))).pipe(
-    Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-    Layer.provide(Migrator.layer("gatekeeper"))
-  )
+export const trail = Layer.unwrapEffect(
+  Effect.map(Settings, (settings) => AuditLog.layer(auditLogOptions(settings)))
+).pipe(Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]), Layer.provide(Migrator.layer("gatekeeper")))
 
 /**
  * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail

@@ -21,7 +21,7 @@ const makeReport = Effect.gen(function* () {
   const statistics = yield* Statistics
   const trail = yield* AuditLog
   const state = yield* schemaProbe(version)
-  // Health is asked often, and must not wait for a database that does not answer: it tells what it could count in time.
+  // Health is asked often, and must not wait for a database that does not answer: it reports what was counted in time.
   const counts = yield* Effect.cachedWithTTL(
     statistics.counts.pipe(
       Effect.map((found) => ({ counts: { ...found } })),
@@ -33,7 +33,7 @@ const makeReport = Effect.gen(function* () {
   return Effect.map(Effect.all([state, counts, trail.status], { concurrency: 3 }), ([now, counted, audit]) => ({
     ...now,
     ...counted,
-    // It needs its tables to answer anything, and a trail that takes what it decides.
+    // The guardian needs its tables for every answer, and a trail that accepts its events.
     canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
     audit: auditView(audit)
   }))
@@ -46,13 +46,13 @@ const server = Layer.unwrapEffect(
     const report = yield* makeReport
     return serve("guardian", GuardianApi, version.expected).pipe(
       Layer.provide(routes(report, guardian.sessionTimeout)),
-      // Below the port, so that it goes on for as long as somebody is answered.
+      // Below the port, so that it ends after the last answer.
       Layer.provide(sessionExpiry(guardian.sessionTimeout))
     )
   })
 )
 
-/** Its keys were read before any port opened; see app/Serve.ts. */
+/** The keys were read before any port opened; see app/Serve.ts. */
 const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).pipe(
   Layer.provideMerge(Certificates.layer),
   Layer.provideMerge(SigningKeys.layer)

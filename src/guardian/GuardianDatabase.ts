@@ -32,7 +32,7 @@ const unavailable = (error: DatabaseError) =>
   isDefect(error) ? Effect.die(error) : Effect.fail(new DatabaseUnavailable({ reason: error.reason }))
 
 /**
- * Answers within the deadline, whatever the server does, and to its end where the caller must not be interrupted. An interruption
+ * Answers within the deadline even where the server hangs, and to its end where the caller must not be interrupted. An interruption
  * reaches the fibers that `race` and `timeout` forked, even in an uninterruptible region, so the query runs disconnected.
  */
 export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>

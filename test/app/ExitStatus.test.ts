@@ -8,11 +8,12 @@ import * as FiberId from "effect/FiberId"
 import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
 import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
 import { SigningSecretMissing } from "../../src/platform/config/SigningSecret.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
   signal: undefined,
   serving: false,
-  unwritten: 0,
+  report: ShutdownReport.make(),
   ...some
 })
 const interrupted = Exit.interrupt(FiberId.none)
@@ -27,13 +28,18 @@ describe("exitCode", () => {
     [
       "a server that stopped before it could write",
       interrupted,
-      ending({ serving: true, unwritten: 3 }),
+      ending({ serving: true, report: { ...ShutdownReport.make(), unwritten: () => 3 } }),
       ExitCode.unwritten
     ],
     ["wrong usage", usage, ending(), 2],
     ["a foreseen failure", Exit.fail(new SigningSecretMissing()), ending(), 1],
     ["a failure that names its code", Exit.fail({ exitCode: 4 }), ending(), 4],
-    ["a failure that also left events unwritten", Exit.fail({ exitCode: 4 }), ending({ unwritten: 1 }), 4],
+    [
+      "a failure that also left events unwritten",
+      Exit.fail({ exitCode: 4 }),
+      ending({ report: { ...ShutdownReport.make(), unwritten: () => 3 } }),
+      4
+    ],
     ["a defect", Exit.die(new Error("boom")), ending({ serving: true }), 1]
   ])("of %s", (_, exit, end, code) => {
     expect(exitCode(exit, end)).toBe(code)

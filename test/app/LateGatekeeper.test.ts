@@ -33,7 +33,7 @@ describe.each(["guardian", "router"] as const)("gravitas %s", (service) => {
           }
         })
         const url = yield* running.url(service)
-        expect(running.output()).toContain("The audit trail is kept by the gatekeeper, and it is waited for")
+        expect(running.output()).toContain("The audit trail is kept by the gatekeeper, which does not answer yet")
         // Its database answers; without a trail it decides nothing.
         const [path, body] = questions[service]
         const token = yield* Effect.promise(() => tokenOf("dan_flory"))

@@ -2,7 +2,6 @@ import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Ref from "effect/Ref"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { anEvent } from "../support/AuditEvents.ts"
 import {
@@ -125,11 +124,9 @@ it.scopedLive("a trail that is full when it is asked to end still says what it s
 it.scopedLive("a shutdown that cannot write everything counts the rest, says so, and keeps its deadline", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
-    const unwritten = yield* Ref.make(0)
     const waited: Array<number | null> = []
     const trail = yield* openTrail(url, {
-      shutdownDeadline: "500 millis",
-      onUnwritten: (count) => Ref.set(unwritten, count)
+      shutdownDeadline: "500 millis"
     })
     yield* recordMany(trail.log, 5)
     yield* settled(trail.log)
@@ -142,7 +139,7 @@ it.scopedLive("a shutdown that cannot write everything counts the rest, says so,
     const [took] = yield* Effect.timed(trail.shutdown)
     expect(Duration.toMillis(took)).toBeLessThan(4_000)
     yield* holder.query("rollback")
-    expect(yield* Ref.get(unwritten)).toBe(20)
+    expect(trail.unwritten()).toBe(20)
     expect(waited[0]).toBeGreaterThanOrEqual(50)
     expect((yield* recordedIds(url)).length).toBe(5)
     expect(yield* query(url, "select last_seq, signed_off_seq, unwritten from gatekeeper.audit_source")).toEqual([

@@ -1,7 +1,6 @@
 import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Ref from "effect/Ref"
 import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder, journalsIn } from "../support/Journals.ts"
 import {
@@ -53,17 +52,15 @@ it.scopedLive("what the database did not take before the end stays in the journa
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const directory = yield* journalFolder
-      const unwritten = yield* Ref.make(0)
       const { around } = yield* blocked
       const options = { queueCapacity: 10, shutdownDeadline: "300 millis" } as const
-      const onUnwritten = (count: number) => Ref.set(unwritten, count)
-      const first = yield* openTrail(url, { ...journaled(directory), ...options, onUnwritten }, around)
+      const first = yield* openTrail(url, { ...journaled(directory), ...options }, around)
       const ids = yield* recordMany(first.log, 100)
       const { source } = yield* first.log.status
       yield* first.shutdown
       expect(lines.filter((line) => line.includes("100 audit events are not in the database yet"))).toHaveLength(1)
       // Nothing is lost, so nobody is told that something is.
-      expect(yield* Ref.get(unwritten)).toBe(0)
+      expect(first.unwritten()).toBe(0)
       expect(yield* journalsIn(directory)).toEqual([source])
 
       const second = yield* openTrail(url, journaled(directory))

@@ -95,10 +95,8 @@ it.scopedLive(
     Effect.gen(function* () {
       const postgres = yield* testPostgres()
       yield* gatekeeperUp(postgres.url)
-      const unwritten = yield* Ref.make(0)
       const trail = yield* openTrail(postgres.url, {
-        shutdownDeadline: "1 second",
-        onUnwritten: (count) => Ref.set(unwritten, count)
+        shutdownDeadline: "1 second"
       })
       yield* recordMany(trail.log, 5)
       yield* settled(trail.log)
@@ -107,7 +105,7 @@ it.scopedLive(
       const [took] = yield* Effect.timed(trail.shutdown)
       yield* postgres.resume
       expect(Duration.toMillis(took)).toBeLessThan(5_000)
-      expect(yield* Ref.get(unwritten)).toBe(7)
+      expect(trail.unwritten()).toBe(7)
     }),
   60_000
 )

@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
-import { retryClass } from "../../src/audit/writer/RetryClass.ts"
+import { retryClass } from "../../src/audit/store/RetryClass.ts"
 import { rowsOf } from "../support/AuditEvents.ts"
 import { gatekeeperDatabase, query, recordedIds } from "../support/Trail.ts"
 

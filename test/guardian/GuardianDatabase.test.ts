@@ -13,7 +13,7 @@ const roomsOnFreshDatabase = Layer.unwrapEffect(
 const four = Array.from({ length: 4 }, (_, index) => index)
 
 describe("transactions of the guardian", () => {
-  it.scopedLive("end also where whoever asks must not be interrupted", () =>
+  it.scopedLive("end also where the caller must not be interrupted", () =>
     Effect.gen(function* () {
       const { transaction } = yield* GuardianDatabase
       const asked = Effect.uninterruptible(transaction(({ query }) => query("select 1 as one")))
@@ -47,7 +47,7 @@ describe("transactions of the guardian", () => {
     }).pipe(Effect.provide(roomsOnFreshDatabase))
   )
 
-  it.scopedLive("that never had their turn are refused, have done nothing, and hold up nobody after them", () =>
+  it.scopedLive("that never had their turn are refused, have done nothing, and delay no later one", () =>
     Effect.gen(function* () {
       const { transaction } = yield* GuardianDatabase
       const held = yield* Effect.fork(

@@ -14,6 +14,7 @@ import { emptyReport } from "../../src/platform/cli/CommandRunner.ts"
 import { unambiguous } from "../../src/platform/cli/Flags.ts"
 import { reportUsage } from "../../src/platform/cli/UsageReport.ts"
 import { Settings } from "../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
 
 export interface Said {
@@ -65,7 +66,7 @@ export const auditCommandLine =
         Effect.exit
       )
       return {
-        code: exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }),
+        code: exitCode(exit, { signal: "SIGTERM", serving: false, report: ShutdownReport.make() }),
         stdout: printed.map((line) => `${line}\n`).join(""),
         stderr: exitMessage(exit) ?? ""
       }

@@ -11,6 +11,7 @@ import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import type { Durability } from "../../src/domain/Durability.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 export interface BenchTrailOptions {
   readonly url: Redacted.Redacted
@@ -57,7 +58,7 @@ export const openTrail = ({ capacity, durability, gate = Effect.void, home, url 
       linger: "20 millis",
       onFull: "refuse",
       shutdownDeadline: "60 seconds"
-    }).pipe(Layer.provide([store(url, gate), ledger(url)]))
+    }).pipe(Layer.provide([store(url, gate), ledger(url), ShutdownReport.layer]))
   ).pipe(Effect.map((context): Trail => Context.get(context, AuditLog)))
 
 /** Everything that was recorded is in the database. */

@@ -3,13 +3,12 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { DeadJournal } from "../../src/audit/journal/DeadJournal.ts"
-import { adopt } from "../../src/audit/journal/DeadJournal.ts"
+import * as DiskQuota from "../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import type { JournalFiles } from "../../src/audit/journal/JournalFiles.ts"
 import type { JournalIdentity } from "../../src/audit/journal/JournalIdentity.ts"
 import type { JournalFrame, JournalReader } from "../../src/audit/journal/JournalReader.ts"
-import * as JournalRoom from "../../src/audit/journal/JournalRoom.ts"
+import { adopt, type OrphanedJournal } from "../../src/audit/journal/OrphanedJournal.ts"
 import { identityOf, trail } from "./JournalFixtures.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
 
@@ -36,7 +35,7 @@ export const live = (options: LifeOptions) =>
   Effect.gen(function* () {
     const { directory, files, flushInterval = "1 hour", maxBytes = 2 ** 20, segmentBytes } = options
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const room = JournalRoom.make(maxBytes)
+    const room = DiskQuota.make(maxBytes)
     const journal = yield* Journal.open({
       directory,
       identity: identityOf(options.source ?? crypto.randomUUID(), options.identity),
@@ -53,7 +52,7 @@ export type Life = Effect.Effect.Success<ReturnType<typeof live>>
 export const takeOver = (path: string, options: { readonly files?: JournalFiles; readonly trail?: string } = {}) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const room = JournalRoom.make(2 ** 30)
+    const room = DiskQuota.make(2 ** 30)
     const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
       Scope.extend(scope)
     )
@@ -63,7 +62,7 @@ export const takeOver = (path: string, options: { readonly files?: JournalFiles;
 export const adopted = (path: string, options: { readonly files?: JournalFiles } = {}) =>
   Effect.flatMap(takeOver(path, options), ({ leave, outcome, room }) =>
     outcome._tag === "adopted"
-      ? Effect.succeed({ dead: outcome.journal satisfies DeadJournal, room, leave })
+      ? Effect.succeed({ dead: outcome.journal satisfies OrphanedJournal, room, leave })
       : Effect.dieMessage(`expected an adopted journal, got ${outcome._tag}`)
   )
 

@@ -9,6 +9,7 @@ import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { ServiceName } from "../../src/domain/Service.ts"
 import { Settings } from "../../src/platform/config/Settings.ts"
 import { Addresses } from "../../src/platform/http/Addresses.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 /**
  * A process with the trail of a guardian or router that runs without the gatekeeper, and nothing else. `POST /<n>` records n
@@ -52,7 +53,12 @@ const server = Layer.scopedDiscard(
   })
 )
 
-const trail = RemoteTrail.layer([service], (count) => Effect.sync(() => process.stdout.write(`unwritten ${count}\n`)))
+const report = Layer.succeed(ShutdownReport, {
+  reportUnwritten: (count) => Effect.sync(() => process.stdout.write(`unwritten ${count}\n`)),
+  unwritten: () => 0
+})
+
+const trail = Layer.provide(RemoteTrail.layer([service]), report)
 
 server.pipe(
   Layer.provide(trail),

@@ -9,12 +9,13 @@ import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { AuditLogOptions } from "../../src/audit/AuditLogOptions.ts"
-import { TrailUnreachable } from "../../src/audit/AuditReader.ts"
 import type { AuditStatus } from "../../src/audit/AuditStatus.ts"
 import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
 import { AuditStore } from "../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
+import { TrailUnreachable } from "../../src/audit/store/TrailUnreachable.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import type { Row } from "../../src/platform/postgres/Connection.ts"
 import { eventually } from "../support/Eventually.ts"
 import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
@@ -46,6 +47,8 @@ export interface Trail {
   readonly log: typeof AuditLog.Service
   /** Ends the trail as the end of the process would; harmless when repeated. */
   readonly shutdown: Effect.Effect<void>
+  /** Events that the shutdown reported as unwritten. */
+  readonly unwritten: () => number
 }
 
 /** Connects for each question, so that a trail can begin without its database. */
@@ -82,11 +85,14 @@ export const openTrail = (
     const stores = PostgresAuditStore.layerUrl({ url, ...store }).pipe(
       Layer.map((context) => Context.make(AuditStore, around(Context.get(context, AuditStore))))
     )
+    const report = ShutdownReport.make()
     const context = yield* Layer.buildWithScope(
-      AuditLog.layer({ ...defaults, ...options }).pipe(Layer.provide([stores, ledger])),
+      AuditLog.layer({ ...defaults, ...options }).pipe(
+        Layer.provide([stores, ledger, Layer.succeed(ShutdownReport, report)])
+      ),
       scope
     ).pipe(Effect.orDie)
-    return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void) }
+    return { log: Context.get(context, AuditLog), shutdown: Scope.close(scope, Exit.void), unwritten: report.unwritten }
   })
 
 /** Runs the body and keeps what it logs, each line with its level before it. */

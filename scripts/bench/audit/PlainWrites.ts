@@ -3,10 +3,11 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { columnList } from "../../../src/audit/encoding/AuditColumns.ts"
 import { canonicalJson, type HashedRow, makeRow } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
-import { copyColumns, copyLine } from "../../../src/audit/store/CopyText.ts"
+import { copyLine } from "../../../src/audit/store/CopyText.ts"
 import type { Connection } from "../../../src/platform/postgres/Connection.ts"
 import { event } from "../../../test/support/BenchEvents.ts"
 import { batch } from "../../../test/support/BenchTrail.ts"
@@ -32,13 +33,13 @@ export const copyRate = (connection: Connection, number: number) =>
         .join("")
     )
     const [took] = yield* Effect.timed(
-      Effect.forEach(texts, (text) => connection.copyIn(`copy gatekeeper.audit_log (${copyColumns}) from stdin`, text))
+      Effect.forEach(texts, (text) => connection.copyIn(`copy gatekeeper.audit_log (${columnList}) from stdin`, text))
     )
     return number / Duration.toSeconds(took)
   })
 
 const insertOne =
-  `insert into gatekeeper.audit_log (${copyColumns}) ` +
+  `insert into gatekeeper.audit_log (${columnList}) ` +
   "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, decode($14, 'hex'))"
 
 const valuesOf = (row: HashedRow): ReadonlyArray<unknown> => [

@@ -7,7 +7,7 @@ import { canonicalJson, draftRow, sealRow } from "../../../src/audit/encoding/Au
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import * as Frame from "../../../src/audit/journal/Frame.ts"
-import * as AuditBuffer from "../../../src/audit/queue/AuditBuffer.ts"
+import * as WriteQueue from "../../../src/audit/queue/WriteQueue.ts"
 import { event } from "../../../test/support/BenchEvents.ts"
 
 /** What `record` does with an event, in its order. */
@@ -45,7 +45,7 @@ export const recordSteps = (home: string) =>
     const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes))
     const source = Crypto.randomUUID()
     const frame = Buffer.alloc(Frame.maxFrame)
-    const makeBuffer = AuditBuffer.make({ capacity: 65_536, batchSize: 1_000, linger: "20 millis" })
+    const makeBuffer = WriteQueue.make({ capacity: 65_536, batchSize: 1_000, linger: "20 millis" })
     let buffer = yield* makeBuffer
     let position = 0
     let seq = 0

@@ -8,6 +8,7 @@ import { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import * as Gatekeeper from "../../../src/gatekeeper/Gatekeeper.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { Addresses } from "../../../src/platform/http/Addresses.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
 import * as Telemetry from "../../../src/platform/telemetry/Telemetry.ts"
 import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
@@ -24,7 +25,7 @@ const noTrail = Layer.succeed(AuditLog, {
   status: Effect.dieMessage("there is no trail")
 })
 
-const trail = isOff ? noTrail : Gatekeeper.trail(() => Effect.void)
+const trail = isOff ? noTrail : Layer.provide(Gatekeeper.trail, ShutdownReport.layer)
 
 const announced = Effect.gen(function* () {
   const addresses = yield* (yield* Addresses).all

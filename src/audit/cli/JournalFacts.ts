@@ -1,5 +1,5 @@
+import type { Checkpoint } from "../journal/CheckpointFile.ts"
 import type { JournalIdentity } from "../journal/JournalIdentity.ts"
-import type { ReadState } from "../journal/JournalState.ts"
 import type { Gap } from "../sources/GapSearch.ts"
 
 export interface SegmentFacts {
@@ -25,7 +25,7 @@ export interface JournalFacts {
   /** By its state, or the header of a segment; null when neither can be read. */
   readonly identity: JournalIdentity | null
   /** Null when the file `state` is not there or not whole. */
-  readonly state: ReadState | null
+  readonly state: Checkpoint | null
   readonly segments: ReadonlyArray<SegmentFacts>
   /** Numbers of the records that are not settled for certain. Ascending. */
   readonly pending: ReadonlyArray<Gap>

@@ -5,8 +5,8 @@ import * as Schema from "effect/Schema"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import * as Setting from "../../platform/config/Setting.ts"
+import * as CheckpointFile from "../journal/CheckpointFile.ts"
 import { indexOf } from "../journal/Segment.ts"
-import * as StateFile from "../journal/StateFile.ts"
 
 /** There is no journal where one was said to be. */
 export class JournalUnknown extends Schema.TaggedError<JournalUnknown>()("JournalUnknown", {
@@ -29,7 +29,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** A directory of another kind would look like a journal that is damaged, and be worked on as one. */
 const problemOf = (path: string, names: ReadonlyArray<string>): JournalUnknown["problem"] | undefined => {
   if (uuid.test(Path.basename(path))) return undefined
-  if (names.some((name) => name === StateFile.stateName || indexOf(name) !== undefined)) return undefined
+  if (names.some((name) => name === CheckpointFile.stateName || indexOf(name) !== undefined)) return undefined
   return names.some((name) => uuid.test(name)) ? "it is the directory of journals" : "it holds no part of one"
 }
 

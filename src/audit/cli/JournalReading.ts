@@ -5,15 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import * as CheckpointFile from "../journal/CheckpointFile.ts"
+import { stateName } from "../journal/CheckpointFile.ts"
 import { type FileTrouble, nodeFiles } from "../journal/JournalFiles.ts"
-import * as JournalState from "../journal/JournalState.ts"
 import * as Quarantine from "../journal/Quarantine.ts"
+import * as RecoveryScan from "../journal/RecoveryScan.ts"
 import { nameOf } from "../journal/Segment.ts"
 import type * as SegmentHeader from "../journal/SegmentHeader.ts"
 import * as SegmentScan from "../journal/SegmentScan.ts"
 import * as SeqRanges from "../journal/SeqRanges.ts"
-import { stateName } from "../journal/StateFile.ts"
-import * as Survey from "../journal/Survey.ts"
 import type { JournalFacts, JournalRecord, SegmentFacts } from "./JournalFacts.ts"
 import { holderNow } from "./JournalHolder.ts"
 
@@ -22,21 +22,21 @@ const isGone = ({ reason }: FileTrouble): boolean => reason.includes("ENOENT")
 
 /** The segments of a journal with their headers, oldest first. */
 export const segmentsOf = (path: string) =>
-  Survey.files(path, nodeFiles).pipe(Effect.retry({ schedule: Schedule.recurs(5), while: isGone }))
+  RecoveryScan.files(path, nodeFiles).pipe(Effect.retry({ schedule: Schedule.recurs(5), while: isGone }))
 
 const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
   header._tag === "Valid" ? [header.seed] : header._tag === "Damaged" ? header.seeds : []
 
 /** What the segments after it say of a segment's end. */
-const endingOf = (files: ReadonlyArray<Survey.SegmentFile>, index: number) =>
+const endingOf = (files: ReadonlyArray<RecoveryScan.SegmentFile>, index: number) =>
   files
     .flatMap(({ header }) => (header._tag === "Valid" ? header.header.predecessors : []))
     .findLast(({ segment }) => segment === index)
 
 /** The records of one file and its damage, in order. */
 export const recordsIn = (
-  file: Survey.SegmentFile,
-  files: ReadonlyArray<Survey.SegmentFile>,
+  file: RecoveryScan.SegmentFile,
+  files: ReadonlyArray<RecoveryScan.SegmentFile>,
   texts: boolean
 ): Stream.Stream<JournalRecord, FileTrouble> =>
   Stream.suspend(() => {
@@ -80,8 +80,8 @@ export const recordsOf = (path: string): Stream.Stream<JournalRecord, FileTroubl
 const headers = { Valid: "whole", Damaged: "damaged", Newer: "of a newer format" } as const
 
 const factsIn = (
-  file: Survey.SegmentFile,
-  files: ReadonlyArray<Survey.SegmentFile>,
+  file: RecoveryScan.SegmentFile,
+  files: ReadonlyArray<RecoveryScan.SegmentFile>,
   onSeq: (seq: number) => void
 ): Effect.Effect<SegmentFacts, FileTrouble> => {
   const start: SegmentFacts = {
@@ -108,7 +108,7 @@ const factsIn = (
 
 const readState = (path: string) =>
   Effect.promise(() => Fs.readFile(Path.join(path, stateName)).catch(() => Buffer.alloc(0))).pipe(
-    Effect.map((bytes) => Option.getOrNull(JournalState.decode(bytes)))
+    Effect.map((bytes) => Option.getOrNull(CheckpointFile.decode(bytes)))
   )
 
 /** Reads all of a journal's files once, with flat memory; takes no lock, and changes nothing. */
@@ -118,7 +118,7 @@ export const factsOf = (path: string): Effect.Effect<JournalFacts, FileTrouble> 
     const files = yield* segmentsOf(path)
     // After the list: what was settled meanwhile counts as settled.
     const state = yield* readState(path)
-    const identity = state?.identity ?? Survey.identityOf(files) ?? null
+    const identity = state?.identity ?? RecoveryScan.identityOf(files) ?? null
     const acknowledged = state?.acknowledged ?? 0
     const pending = SeqRanges.make()
     let last = acknowledged

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { attempt, type FileTrouble, nodeFiles } from "../journal/JournalFiles.ts"
 import * as Quarantine from "../journal/Quarantine.ts"
-import type { SegmentFile } from "../journal/Survey.ts"
+import type { SegmentFile } from "../journal/RecoveryScan.ts"
 import { recordsIn, segmentsOf } from "./JournalReading.ts"
 
 export interface Repaired {

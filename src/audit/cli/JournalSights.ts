@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { list } from "../journal/DeadJournal.ts"
+import { list } from "../journal/OrphanedJournal.ts"
 import type { JournalFacts } from "./JournalFacts.ts"
 import { factsOf } from "./JournalReading.ts"
 import type { JournalSight } from "./JournalSight.ts"

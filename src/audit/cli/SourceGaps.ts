@@ -1,10 +1,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { TrailUnreachable } from "../AuditReader.ts"
-import { unexplained } from "../recovery/Tail.ts"
+import { unexplained } from "../recovery/MissingRanges.ts"
 import type { AuditLedger, LedgerSource } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"
+import type { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import type { JournalSight } from "./JournalSight.ts"
 import { isLivingMemory, sizeOf } from "./SourceAccount.ts"
 

@@ -2,7 +2,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { databaseError } from "../../platform/postgres/DatabaseError.ts"
-import { TrailUnreachable } from "../AuditReader.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 
 const decode = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ id: Schema.String })))
 

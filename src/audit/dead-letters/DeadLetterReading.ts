@@ -17,14 +17,14 @@ export const LetterSummary = Schema.Struct({
   at: Schema.DateTimeUtcFromSelf,
   /** Bytes. */
   size: Schema.Number,
-  /** It is in the trail by now. */
+  /** Whether it is in the trail by now. */
   settled: Schema.Boolean,
-  /** How often somebody tried to replay it. */
+  /** Attempts to replay it. */
   replays: Schema.Number
 })
 export type LetterSummary = typeof LetterSummary.Type
 
-/** One try to replay a letter. */
+/** One attempt to replay a letter. */
 export const ReplayRecord = Schema.Struct({
   at: Schema.DateTimeUtcFromSelf,
   by: Schema.String,
@@ -71,7 +71,7 @@ const columns = `letter.event_id as "eventId", encode(letter.leaf_hash, 'hex') a
 const placeOf = `select place.at, place.event_id, place.leaf_hash from gatekeeper.audit_dead_letter as place
   where place.event_id = $1 and place.leaf_hash = decode($2, 'hex')`
 
-/** Newest first. */
+/** Reads a page of letters, newest first. */
 export const page = (connection: Connection, limit: number, after: LetterKey | undefined) =>
   connection
     .query(
@@ -83,7 +83,7 @@ export const page = (connection: Connection, limit: number, after: LetterKey | u
     )
     .pipe(Effect.flatMap(({ rows }) => Effect.orDie(decodeSummaries(rows))))
 
-/** All letters of one event: several came under its id when their contents differ. */
+/** Reads all letters of one event: there are several if their contents differ. */
 export const details = Effect.fnUntraced(function* (connection: Connection, eventId: string) {
   const found = yield* connection.query(
     `select ${columns}, letter.body from gatekeeper.audit_dead_letter as letter
@@ -109,7 +109,7 @@ export const details = Effect.fnUntraced(function* (connection: Connection, even
 
 const keysOf = (rows: unknown) => Effect.orDie(decodeKeys(rows))
 
-/** The letters of these events, oldest first. */
+/** Finds the letters of these events, oldest first. */
 export const keysOfEvents = (connection: Connection, eventIds: ReadonlyArray<string>) =>
   connection
     .query(
@@ -119,7 +119,7 @@ export const keysOfEvents = (connection: Connection, eventIds: ReadonlyArray<str
     )
     .pipe(Effect.flatMap(({ rows }) => keysOf(rows)))
 
-/** The letters that no replay has settled, oldest first. */
+/** Finds the letters that are not replayed yet, oldest first. */
 export const waitingKeys = (connection: Connection, limit: number, after: LetterKey | undefined) =>
   connection
     .query(

@@ -10,10 +10,9 @@ import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
 import { advanceSource, beginBounded, conflictReason, insertTolerantly } from "../store/AuditWrites.ts"
-import { wordsOf } from "../writer/Drain.ts"
-import { retryClass } from "../writer/RetryClass.ts"
+import { describe, retryClass } from "../store/RetryClass.ts"
 
-/** What names a dead letter: the same id may have come with several contents. */
+/** The key of a dead letter: letters of one event id differ in their content. */
 export interface LetterKey {
   readonly eventId: string
   /** 64 hexadecimal digits. */
@@ -22,10 +21,10 @@ export interface LetterKey {
 
 /**
  * - `replayed`: its row was written from the original bytes.
- * - `present`: the table held that very row, by a way that does not count.
+ * - `present`: the table held the same row already.
  * - `settled`: it was replayed before; nothing was done.
- * - `refused`: the table holds another event under its id, or the bytes are no event.
- * - `failed`: the table refused the row once more.
+ * - `refused`: the table holds another event under its id, or the bytes are not an event.
+ * - `failed`: the table refused the row again.
  */
 export type ReplayOutcome = "replayed" | "present" | "settled" | "refused" | "failed"
 
@@ -33,24 +32,24 @@ export interface Replayed extends LetterKey {
   readonly outcome: ReplayOutcome
   /** Why it was refused or failed. */
   readonly detail: string | null
-  /** The event that says so in the trail; only a letter that was settled by this replay has one. */
+  /** The event that reports the replay in the trail; null unless this replay settled the letter. */
   readonly auditId: string | null
 }
 
-/** A dead letter as far as its replay goes. */
+/** The parts of a dead letter that its replay needs. */
 export interface Letter extends LetterKey {
   readonly source: string
   readonly seq: number
   readonly body: Uint8Array
   readonly sqlstate: string | null
-  /** Some replay has brought it into the trail. */
+  /** Whether an earlier replay settled it. */
   readonly settled: boolean
 }
 
-/** The row that the bytes stand for, or why they are not that letter's event. */
+/** Decodes the row of a letter, or tells why its bytes are not the event of that letter. */
 export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> => {
   const row = rowOf(Buffer.from(letter.body).toString("utf8"))
-  if (row === undefined) return Either.left("its bytes are no canonical event")
+  if (row === undefined) return Either.left("its bytes are not a canonical event")
   const same =
     row.id === letter.eventId &&
     row.leafHash === letter.leafHash &&
@@ -59,7 +58,7 @@ export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> =>
   return same ? Either.right(row) : Either.left("its bytes are of another event than the letter names")
 }
 
-/** The event that a replay leaves in the trail. */
+/** Makes the event that reports a replay in the trail. */
 export const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
   action: "audit/replay",
   resource: `audit/dead-letters/${letter.eventId}`,
@@ -79,7 +78,7 @@ export const replayEvent = (letter: Letter, outcome: "replayed" | "present", by:
   }
 })
 
-/** The row is at fault, not the database or the role: others can be replayed. */
+/** Whether the row caused the error, so that other letters can be replayed. */
 const isOfRow = (error: DatabaseError): boolean =>
   error.sqlstate !== undefined && retryClass(error) !== "transient" && !/^(28|3D|3F|42)/.test(error.sqlstate)
 
@@ -95,7 +94,7 @@ const decodeLetters = Schema.decodeUnknown(
   )
 )
 
-/** Held to the transaction's end: of several who replay one letter, the second finds it settled. */
+/** Locks the letter until the transaction ends: of concurrent replays the second finds it settled. */
 const lockStatement = "select pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_dead_letter ' || $1, 0))"
 
 const letterStatement = `
@@ -111,14 +110,14 @@ const recordStatement = `
   insert into gatekeeper.audit_dead_letter_replay (event_id, leaf_hash, by, outcome, detail)
   values ($1, decode($2, 'hex'), $3, $4, $5)`
 
-/** Not the source's last word: whoever replays its letters is another. */
+/** Leaves `last_at` of the source unchanged, because another process replays its letters. */
 const countStatement = `
   insert into gatekeeper.audit_source as known (source, last_seq, committed, replayed) values ($1, $2, 1, 1)
   on conflict (source) do update
   set last_seq = greatest(known.last_seq, excluded.last_seq), committed = known.committed + 1, replayed = known.replayed + 1`
 
 export interface ReplayContext {
-  /** Of whoever replays. */
+  /** The incarnation that replays. */
   readonly incarnation: Incarnation
   readonly by: string
   readonly nextId: (now: number) => AuditId
@@ -126,21 +125,21 @@ export interface ReplayContext {
   readonly now: number
   /** The number of the next event of that incarnation. */
   readonly seq: number
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly statementTimeout: number
-  /** The partition was asked for: without one the letter fails. */
+  /** The partition was requested before; if it is still missing, the letter fails. */
   readonly partitionAsked: boolean
 }
 
-/** The month of the row has no partition: nothing was changed, it can be made and the letter tried again. */
+/** The month of the row has no partition. Nothing was changed; create the partition and try the letter again. */
 export interface NoPartition {
   readonly _tag: "NoPartition"
   readonly error: DatabaseError
 }
 
 /**
- * Replays one letter in one transaction: its row, the counters, the record of the replay and the event that tells of it are
- * there together or not at all. Undefined when there is no such letter.
+ * Replays one letter in one transaction, which writes its row, the counters, the record of the replay and the event that reports
+ * it. Undefined when the letter does not exist.
  */
 export const replayLetter = (
   connection: Connection,
@@ -149,7 +148,7 @@ export const replayLetter = (
 ): Effect.Effect<Replayed | undefined, DatabaseError | NoPartition> => {
   const { by, incarnation, now, seq } = context
 
-  /** A refused statement ends its transaction, unless a savepoint stands before it. */
+  /** A refused statement aborts its transaction unless a savepoint precedes it. */
   const tried = <A>(statement: Effect.Effect<A, DatabaseError>) =>
     connection.query("savepoint letter").pipe(
       Effect.zipRight(Effect.either(statement)),
@@ -160,7 +159,7 @@ export const replayLetter = (
             if (retryClass(error) === "partition" && !context.partitionAsked)
               return Effect.fail({ _tag: "NoPartition", error })
             if (!isOfRow(error)) return Effect.fail(error)
-            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(wordsOf(error)))
+            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(describe(error)))
           }
         })
       )

@@ -11,13 +11,13 @@ import { bootId } from "../../platform/os/BootId.ts"
 import { type Connection, connect } from "../../platform/postgres/Connection.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { TrailUnreachable } from "../AuditReader.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { boundText } from "../encoding/BoundedText.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import { incarnationStatements } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
-import { wordsOf } from "../writer/Drain.ts"
+import { describe } from "../store/RetryClass.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
 import { type LetterKey, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
 
@@ -26,37 +26,37 @@ export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUn
   id: Schema.String
 }) {
   override get message(): string {
-    return `there is no dead letter of an event ${this.id.slice(0, 100)}. Look at the list for those that there are`
+    return `there is no dead letter of an event ${this.id.slice(0, 100)}. List the dead letters to see their ids`
   }
 }
 
-/** The database did not go on with a replay. Each letter is replayed whole or not at all. */
+/** The database stopped a replay. Each letter is replayed completely or not at all. */
 export class ReplayStopped extends Schema.TaggedError<ReplayStopped>()("ReplayStopped", {
-  /** Letters that are done with. */
+  /** Letters that are done. */
   done: Schema.Number,
   reason: Schema.String
 }) {
   override get message(): string {
     return (
-      `the replay stopped after ${this.done} letters: ${this.reason}. Nothing is half done; see that PostgreSQL is well and ` +
-      "replay again: letters that are in the trail are passed over"
+      `the replay stopped after ${this.done} letters: ${this.reason}. No letter is half done. Check that PostgreSQL answers, then ` +
+      "replay again: letters that are in the trail are skipped"
     )
   }
 }
 
 export type ReplayRequest = {
-  /** Who replays, for the record: at most 200 characters. */
+  /** The person who replays, for the record: at most 200 characters. */
   readonly by: string
 } & (
   | { readonly ids: ReadonlyArray<string> }
-  /** Each that no replay has settled. */
+  /** All letters that are not replayed yet. */
   | { readonly all: true }
 )
 
 export interface LettersQuery {
-  /** From 1 to `maximumLetters`; held to that range. */
+  /** From 1 to `maximumLetters`; other values are moved into that range. */
   readonly limit: number
-  /** The last letter of the page before. */
+  /** The last letter of the previous page. */
   readonly after?: LetterKey | undefined
 }
 
@@ -69,17 +69,17 @@ export interface DeadLettersOptions {
   readonly deadline?: Duration.DurationInput
 }
 
-/** What the table refused: to look at, and to bring into the trail once it would take it. Nothing here expires. */
+/** Rows that the table refused: lists them, and replays them once the table accepts them. Dead letters do not expire. */
 export class DeadLetters extends Context.Tag("audit/dead-letters/DeadLetters")<
   DeadLetters,
   {
-    /** Newest first. */
+    /** Lists letters, newest first. */
     readonly list: (query: LettersQuery) => Effect.Effect<ReadonlyArray<LetterSummary>, TrailUnreachable>
-    /** The letters of one event, oldest first: several when they came with different contents. */
+    /** Returns the letters of one event, oldest first: there are several if their contents differ. */
     readonly show: (eventId: string) => Effect.Effect<ReadonlyArray<LetterDetail>, TrailUnreachable | LetterUnknown>
     /**
-     * Brings letters into the trail, oldest first, from their original bytes; harmless when repeated, also by several at once. What
-     * became of each is recorded beside it; one that comes into the trail is told of there. An unknown id replays none.
+     * Writes letters to the trail, oldest first, from their original bytes. Idempotent, and safe for concurrent callers. The
+     * outcome is recorded beside each letter, and an event reports each replayed one. An unknown id replays none.
      */
     readonly replay: (
       request: ReplayRequest
@@ -89,38 +89,32 @@ export class DeadLetters extends Context.Tag("audit/dead-letters/DeadLetters")<
   static readonly layerUrl = (options: DeadLettersOptions): Layer.Layer<DeadLetters> =>
     Layer.succeed(DeadLetters, make(options))
 
-  /** In the gatekeeper's database, as the application. */
+  /** Uses the gatekeeper's database, with the role of the application. */
   static readonly layer: Layer.Layer<DeadLetters, never, Database> = Layer.effect(
     DeadLetters,
     Effect.map(Database, (database) => make({ url: database.url("gatekeeper", "application") }))
   )
 }
 
-const make = (options: DeadLettersOptions) => {
-  const deadline = Duration.decode(options.deadline ?? "10 seconds")
-  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
-  const session = connect({ url: options.url, applicationName: "gravitas dead letters", deadline })
-  const unreachable = (error: DatabaseError) => new TrailUnreachable({ reason: wordsOf(error) })
-  const ask = <A>(question: (connection: Connection) => Effect.Effect<A, DatabaseError>) =>
-    Effect.scoped(Effect.flatMap(session, question)).pipe(Effect.mapError(unreachable))
+/** A replay in progress. */
+interface Replay {
+  readonly connection: Connection
+  readonly by: string
+  readonly incarnation: Incarnation
+  readonly nextId: (now: number) => AuditId
+  readonly statementTimeout: number
+  readonly done: Array<Replayed>
+  /** The last number given to an event that reports a replay. */
+  seq: number
+  /** Whether an event of the incarnation may be in the trail. */
+  toSignOff: boolean
+}
 
-  /** Another session than the one that may have failed. */
-  const signOff = (incarnation: Incarnation) =>
-    Effect.scoped(
-      Effect.flatMap(session, (connection) =>
-        incarnationStatements(connection, statementTimeout).signOffAtLastRow(incarnation)
-      )
-    ).pipe(
-      Effect.catchAll((error) =>
-        Effect.logWarning(
-          `The replay of dead letters could not be signed off: ${wordsOf(error)}. Its events are written.`
-        )
-      )
-    )
+const stopped = ({ done }: Replay, error: DatabaseError) =>
+  new ReplayStopped({ done: done.length, reason: describe(error) })
 
-  const replayWith = Effect.fnUntraced(function* (connection: Connection, request: ReplayRequest) {
-    const by = boundText(request.by.trim() === "" ? "somebody" : request.by, 200).text
-    const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes))
+const makeReplay = (connection: Connection, by: string, statementTimeout: number) =>
+  Effect.gen(function* () {
     const incarnation: Incarnation = {
       source: Crypto.randomUUID(),
       host: Os.hostname(),
@@ -129,58 +123,100 @@ const make = (options: DeadLettersOptions) => {
       bootId: yield* bootId,
       durability: "commit"
     }
-    const done: Array<Replayed> = []
-    let seq = 0
-    let toSignOff = false
-    const stopped = (error: DatabaseError) => new ReplayStopped({ done: done.length, reason: wordsOf(error) })
+    const replay: Replay = {
+      connection,
+      by: boundText(by.trim() === "" ? "somebody" : by, 200).text,
+      incarnation,
+      nextId: makeUuidV7((bytes) => Crypto.randomFillSync(bytes)),
+      statementTimeout,
+      done: [],
+      seq: 0,
+      toSignOff: false
+    }
+    return replay
+  })
 
-    const one = Effect.fnUntraced(function* (key: LetterKey, partitionAsked: boolean) {
-      const now = yield* Clock.currentTimeMillis
-      const context = { by, incarnation, nextId, now, partitionAsked, seq: seq + 1, statementTimeout }
-      return yield* replayLetter(connection, key, context)
-    })
+const attempt = Effect.fnUntraced(function* (replay: Replay, key: LetterKey, partitionAsked: boolean) {
+  const { by, connection, incarnation, nextId, seq, statementTimeout } = replay
+  const now = yield* Clock.currentTimeMillis
+  const context = { by, incarnation, nextId, now, partitionAsked, seq: seq + 1, statementTimeout }
+  return yield* replayLetter(connection, key, context)
+})
 
-    const replay = Effect.fnUntraced(function* (key: LetterKey) {
-      const outcome = yield* one(key, false).pipe(
-        Effect.catchTag("NoPartition", () =>
-          Effect.zipRight(connection.query("select gatekeeper.audit_make_partition($1)", [key.eventId]), one(key, true))
-        ),
-        Effect.mapError((error) => stopped(error._tag === "NoPartition" ? error.error : error)),
-        // Its COMMIT may have been written, though nobody heard of it.
-        Effect.onError(() => Effect.sync(() => (toSignOff = true)))
+/** Replays one letter; creates the partition of its row if that is missing. */
+const replayOne = Effect.fnUntraced(function* (replay: Replay, key: LetterKey) {
+  const { connection, done } = replay
+  const outcome = yield* attempt(replay, key, false).pipe(
+    Effect.catchTag("NoPartition", () =>
+      Effect.zipRight(
+        connection.query("select gatekeeper.audit_make_partition($1)", [key.eventId]),
+        attempt(replay, key, true)
       )
-      if (outcome === undefined) return
-      if (outcome.auditId !== null) {
-        seq += 1
-        toSignOff = true
-      }
-      done.push(outcome)
-    })
+    ),
+    Effect.mapError((error) => stopped(replay, error._tag === "NoPartition" ? error.error : error)),
+    // The COMMIT may have succeeded although its answer was lost.
+    Effect.onError(() => Effect.sync(() => (replay.toSignOff = true)))
+  )
+  if (outcome === undefined) return
+  if (outcome.auditId !== null) {
+    replay.seq += 1
+    replay.toSignOff = true
+  }
+  done.push(outcome)
+})
 
-    const all = Effect.gen(function* () {
-      let after: LetterKey | undefined
-      do {
-        const keys = yield* Effect.mapError(waitingKeys(connection, keysAtOnce, after), stopped)
-        for (const key of keys) yield* replay(key)
-        after = keys.at(-1)
-      } while (after !== undefined)
-    })
-
-    const those = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
-      const unknown = ids.find((id) => !Schema.is(AuditId)(id))
-      if (unknown !== undefined) return yield* new LetterUnknown({ id: unknown })
-      const keys = yield* Effect.mapError(keysOfEvents(connection, ids), stopped)
-      const absent = ids.find((id) => !keys.some(({ eventId }) => eventId === id))
-      if (absent !== undefined) return yield* new LetterUnknown({ id: absent })
-      for (const key of keys) yield* replay(key)
-    })
-
-    // The events that tell of the replays are of this month.
-    yield* Effect.mapError(connection.query("select gatekeeper.audit_make_partitions_ahead()"), stopped)
-    yield* ("ids" in request ? those(request.ids) : all).pipe(
-      Effect.ensuring(Effect.suspend(() => (toSignOff ? signOff(incarnation) : Effect.void)))
+const replayAll = Effect.fnUntraced(function* (replay: Replay) {
+  let after: LetterKey | undefined
+  do {
+    const keys = yield* Effect.mapError(waitingKeys(replay.connection, keysAtOnce, after), (error) =>
+      stopped(replay, error)
     )
-    return done
+    for (const key of keys) yield* replayOne(replay, key)
+    after = keys.at(-1)
+  } while (after !== undefined)
+})
+
+const replayEvents = Effect.fnUntraced(function* (replay: Replay, ids: ReadonlyArray<string>) {
+  const unknown = ids.find((id) => !Schema.is(AuditId)(id))
+  if (unknown !== undefined) return yield* new LetterUnknown({ id: unknown })
+  const keys = yield* Effect.mapError(keysOfEvents(replay.connection, ids), (error) => stopped(replay, error))
+  const absent = ids.find((id) => !keys.some(({ eventId }) => eventId === id))
+  if (absent !== undefined) return yield* new LetterUnknown({ id: absent })
+  for (const key of keys) yield* replayOne(replay, key)
+})
+
+const make = (options: DeadLettersOptions) => {
+  const deadline = Duration.decode(options.deadline ?? "10 seconds")
+  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+  const session = connect({ url: options.url, applicationName: "gravitas dead letters", deadline })
+  const unreachable = (error: DatabaseError) => new TrailUnreachable({ reason: describe(error) })
+  const ask = <A>(question: (connection: Connection) => Effect.Effect<A, DatabaseError>) =>
+    Effect.scoped(Effect.flatMap(session, question)).pipe(Effect.mapError(unreachable))
+
+  /** Signs off on another session than the one that may have failed. */
+  const signOff = (incarnation: Incarnation) =>
+    Effect.scoped(
+      Effect.flatMap(session, (connection) =>
+        incarnationStatements(connection, statementTimeout).signOffAtLastRow(incarnation)
+      )
+    ).pipe(
+      Effect.catchAll((error) =>
+        Effect.logWarning(
+          `The replay of dead letters could not be signed off: ${describe(error)}. Its events are written.`
+        )
+      )
+    )
+
+  const replayWith = Effect.fnUntraced(function* (connection: Connection, request: ReplayRequest) {
+    const replay = yield* makeReplay(connection, request.by, statementTimeout)
+    // The events that report the replays belong to the current month.
+    yield* Effect.mapError(connection.query("select gatekeeper.audit_make_partitions_ahead()"), (error) =>
+      stopped(replay, error)
+    )
+    yield* ("ids" in request ? replayEvents(replay, request.ids) : replayAll(replay)).pipe(
+      Effect.ensuring(Effect.suspend(() => (replay.toSignOff ? signOff(replay.incarnation) : Effect.void)))
+    )
+    return replay.done
   })
 
   return DeadLetters.of({

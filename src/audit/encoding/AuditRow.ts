@@ -25,13 +25,13 @@ export interface Identity {
   readonly seq: number
 }
 
-/** An event as it goes into the table, never changed again. */
+/** An event as the table holds it. It never changes. */
 export interface AuditRow extends EncodedEvent, Identity {}
 
 export interface HashedRow extends AuditRow {
   /** SHA-256 of `canonicalJson`, 64 hexadecimal digits. */
   readonly leafHash: string
-  /** Characters of `canonicalJson`: what the row weighs in a buffer. */
+  /** Characters of `canonicalJson`: the size of the row in memory. */
   readonly size: number
 }
 
@@ -46,12 +46,12 @@ const afterMetadata = (row: Omit<AuditRow, "metadata">): string =>
   `"timestamp":"${new Date(row.timestamp).toISOString()}"}`
 
 /**
- * The event's canonical bytes as text (RFC 8785): the columns of its row under their own names, so that anybody who reads the
- * row can make them again and check `leaf_hash`.
+ * The event's canonical JSON (RFC 8785): the columns of its row under their own names. A reader of the row can rebuild it and
+ * check `leaf_hash`.
  */
 export const canonicalJson = (row: AuditRow): string => beforeMetadata(row) + row.metadata + afterMetadata(row)
 
-/** A row without its hash yet; written out field by field: object spread costs more here than everything else together. */
+/** A row without its hash. The fields are copied one by one, because object spread would cost more than all other steps. */
 export const draftRow = (event: EncodedEvent, identity: Identity) => ({
   id: identity.id,
   timestamp: identity.timestamp,
@@ -70,7 +70,7 @@ export const draftRow = (event: EncodedEvent, identity: Identity) => ({
   size: 0
 })
 
-/** Completes a draft by its own canonical text. */
+/** Completes a draft with the hash and the size of its canonical JSON. */
 export const sealRow = (draft: ReturnType<typeof draftRow>, json: string): HashedRow => {
   draft.leafHash = Crypto.hash("sha256", json, "hex")
   draft.size = json.length
@@ -112,8 +112,8 @@ const parsed = (json: string): unknown => {
 }
 
 /**
- * The row whose `canonicalJson` is this text; undefined when there is none. The metadata are cut out of the text: made anew
- * from their parsed form, keys that look like numbers would change places, and the hash with them.
+ * Returns the row whose `canonicalJson` is this text; undefined when the text is not canonical. The metadata are cut out of the
+ * text: built again from their parsed form, keys that look like numbers would change places, and the hash with them.
  */
 export const rowOf = (json: string): HashedRow | undefined => {
   const event = parsed(json)
@@ -138,7 +138,7 @@ export const rowOf = (json: string): HashedRow | undefined => {
   const after = afterMetadata(plain)
   if (json.length < before.length + after.length || !json.startsWith(before) || !json.endsWith(after)) return undefined
   const metadata = json.slice(before.length, json.length - after.length)
-  // Members that the canonical form does not have would hide between its own.
+  // Otherwise unknown members could hide between the members of the canonical form.
   if (!isObject(parsed(metadata))) return undefined
   return sealRow({ ...plain, metadata, leafHash: "", size: 0 }, json)
 }

@@ -9,7 +9,7 @@ export interface BoundedText {
   readonly cleaned: boolean
 }
 
-/** The first `limit` code points. Reads no more than that, however long the text is. */
+/** Returns the first `limit` code points, and reads no more than those. */
 const firstCodePoints = (text: string, limit: number): string => {
   const start = text.slice(0, limit)
   if (!surrogate.test(start)) return start
@@ -20,14 +20,14 @@ const firstCodePoints = (text: string, limit: number): string => {
   return text.slice(0, units)
 }
 
-/** Code units on their way to a string: cleaning is synchronous, and an array for each text would cost as much as all the rest. */
+/** A reused buffer for code units: cleaning is synchronous, and a new array for each text would double its cost. */
 const scratch = new Uint16Array(4_096)
 const scratchBytes = Buffer.from(scratch.buffer)
 
-/** Unit by unit, since replacing matches costs ten times as much where everything is to be replaced. */
+/** Cleans unit by unit: `replace` would cost ten times as much for a text of invalid characters only. */
 const cleaned = (text: string): string => {
   if (text.length > scratch.length) {
-    // Not between the two halves of a pair.
+    // Does not split a surrogate pair.
     const middle = (text.charCodeAt(scratch.length - 1) & 0xfc00) === 0xd800 ? scratch.length - 1 : scratch.length
     return cleaned(text.slice(0, middle)) + cleaned(text.slice(middle))
   }
@@ -46,13 +46,13 @@ const cleaned = (text: string): string => {
 }
 
 /**
- * At most `limit` code points (what PostgreSQL's char_length counts) of what UTF-8 and PostgreSQL can hold; what they cannot
- * hold becomes U+FFFD. The result keeps no reference to a longer original.
+ * Cuts a text to `limit` code points, as PostgreSQL's char_length counts them. Characters that UTF-8 or PostgreSQL cannot hold
+ * become U+FFFD. The result keeps no reference to a longer original.
  */
 export const boundText = (given: string, limit: number): BoundedText => {
   const start = given.length <= limit ? given : firstCodePoints(given, limit)
   const truncated = start.length < given.length
   if (unfit.test(start)) return { text: cleaned(start), truncated, cleaned: true }
-  // V8 makes a slice a view of its original: a copy, so that a queued row does not hold on to a whole body.
+  // A slice is a view of its original in V8. The copy keeps a queued row from holding a whole request body.
   return { text: truncated ? Buffer.from(start, "utf16le").toString("utf16le") : start, truncated, cleaned: false }
 }

@@ -1,18 +1,18 @@
 import { boundText } from "./BoundedText.ts"
 
-/** What of a value the encoding keeps. */
+/** The bounds of an encoded value. */
 export interface Budget {
-  /** Objects and arrays within each other; the outermost counts. */
+  /** Levels of nested objects and arrays, the outermost included. */
   readonly depth: number
-  /** Members of all objects and elements of all arrays together. */
+  /** Members of all objects and elements of all arrays, in total. */
   readonly members: number
-  /** Characters of the encoded text, about. */
+  /** Approximate characters of the encoded text. */
   readonly size: number
   /** Code points of a key. */
   readonly key: number
 }
 
-/** Why the encoded value is not the whole of what was given. */
+/** Why the encoded value is incomplete. */
 export type Blemish =
   | "depth"
   | "members"
@@ -24,7 +24,7 @@ export type Blemish =
   | "key-truncated"
   | "key-clash"
 
-/** A member that the outermost object has whatever was given, in the place of one of the same name; `json` needs no escape. */
+/** A member that replaces a member of the same name in the outermost object; `json` needs no escapes. */
 export interface Reserved {
   readonly key: string
   readonly json: string
@@ -37,14 +37,14 @@ export interface Encoded {
 
 const none: ReadonlySet<Blemish> = new Set()
 
-/** Placeholders are strings, so that a reader sees them where the value was. */
+/** Placeholders are strings, so that readers see them in the place of the value. */
 const placeholder = (what: string): string => `"[${what}]"`
 
 /** RFC 8785, section 3.2.3: by UTF-16 code units, which is how JavaScript compares strings. */
 const byCodeUnit = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
   a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0
 
-/** One encoding: the budget that is left, the objects above the current one, and what was found. */
+/** The state of one encoding: the remaining budget, the enclosing objects, and the blemishes. */
 class Walk {
   private membersLeft: number
   private sizeLeft: number
@@ -69,7 +69,7 @@ class Walk {
     return json
   }
 
-  /** A character that has to be escaped counts as the six that it becomes. */
+  /** An escaped character counts as six. */
   private string(given: string): string {
     const room = Math.max(this.sizeLeft, 0)
     const bounded = boundText(given, room)
@@ -80,7 +80,7 @@ class Walk {
     return this.spend(fits ? json : JSON.stringify(boundText(bounded.text, Math.floor(room / 6)).text))
   }
 
-  /** Undefined for what JSON leaves out. */
+  /** Returns undefined for values that JSON leaves out. */
   value(given: unknown): string | undefined {
     switch (typeof given) {
       case "string":
@@ -105,7 +105,7 @@ class Walk {
     }
   }
 
-  /** A getter, a trap of a proxy and toJSON are foreign code: whatever they throw stays in here. */
+  /** Getters, proxy traps and toJSON are foreign code: exceptions that they throw are caught here. */
   private compound(given: object): string {
     if (this.above.length >= this.budget.depth) {
       this.blemish("depth")
@@ -171,7 +171,7 @@ class Walk {
     return `${json}}`
   }
 
-  /** The own enumerable string keys as they will stand, sorted, no more than the budget has room for. */
+  /** Returns the own enumerable string keys as they will be written, sorted, up to the remaining budget. */
   private keys(given: object): Array<readonly [key: string, original: string]> {
     const keys: Array<readonly [string, string]> = []
     for (const original of Object.keys(given)) {
@@ -212,16 +212,16 @@ class Walk {
   }
 }
 
-/** Printing a number of a million digits takes seconds; one of up to 1024 bits takes nothing. */
+/** Printing a bigint of a million digits takes seconds; one of up to 1024 bits takes almost no time. */
 const bigintText = (given: bigint): string => {
   const small = BigInt.asIntN(1_024, given)
   return small === given ? given.toString() : "[big integer]"
 }
 
 /**
- * Canonical JSON (RFC 8785) of any JavaScript value, within a budget. Never throws; takes time and memory in proportion to
- * the budget, not to the value (its key lists aside, which the engine makes whole). Undefined becomes null. A `reserved` member
- * costs none of the budget.
+ * Encodes any JavaScript value as canonical JSON (RFC 8785), within a budget. Never throws. Time and memory depend on the budget,
+ * not on the value, except for key lists, which the engine always builds completely. Undefined becomes null. A `reserved`
+ * member does not count.
  */
 export const encodeCanonical = (given: unknown, budget: Budget, reserved?: Reserved): Encoded => {
   const walk = new Walk(budget, reserved)

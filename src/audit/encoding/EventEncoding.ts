@@ -1,26 +1,14 @@
 import { type AuditEvent, RecorderMark } from "../../domain/AuditEvent.ts"
+import { auditColumns, type TextColumn } from "./AuditColumns.ts"
 import type { EncodedEvent } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical, type Reserved } from "./CanonicalJson.ts"
 
-/** Code points that a row holds of each field; the table checks the same. */
-export const limits = {
-  ghost_id: 100,
-  shell_id: 100,
-  action: 100,
-  resource: 255,
-  result: 20,
-  reason: 1_000,
-  request_id: 100
-} as const
-
-type Field = keyof typeof limits
-
-/** So much that the worst event costs its request no more than tens of microseconds: `pnpm bench audit` measures one. */
+/** Bounds that keep the worst event's cost for its request at tens of microseconds; `pnpm bench audit` measures one. */
 export const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key: 128 }
 
-/** Of a field that should be text and is not. */
-const strayBudget: Budget = { depth: 4, members: 32, size: 1_000, key: 100 }
+/** Bounds of a value that should be text and is not. */
+const convertedBudget: Budget = { depth: 4, members: 32, size: 1_000, key: 100 }
 
 const unmarked: ReadonlyArray<string> = []
 
@@ -32,39 +20,35 @@ const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
   }
 }
 
-/** Stands for a property whose getter threw. */
+/** The value of a property whose getter threw. */
 const unreadable: unique symbol = Symbol("unreadable")
 
-const textOf = (
-  event: AuditEvent,
-  key: Exclude<keyof AuditEvent, "metadata" | "marks">,
-  field: Field,
-  marks: Marks
-) => {
-  const given = property(event, key)
+const textOf = (event: AuditEvent, column: TextColumn, marks: Marks) => {
+  const { field, limit } = auditColumns[column]
+  const given = property(event, field)
   if (given === null || given === undefined) return null
   if (given === unreadable) {
-    marks.add(`${field}:unreadable`)
+    marks.add(`${column}:unreadable`)
     return null
   }
   let text: string
   if (typeof given === "string") {
     text = given
   } else {
-    text = encodeCanonical(given, strayBudget).json
-    marks.add(`${field}:converted`)
+    text = encodeCanonical(given, convertedBudget).json
+    marks.add(`${column}:converted`)
   }
-  const bounded = boundText(text, limits[field])
-  if (bounded.truncated) marks.add(`${field}:truncated`)
-  if (bounded.cleaned) marks.add(`${field}:cleaned`)
+  const bounded = boundText(text, limit)
+  if (bounded.truncated) marks.add(`${column}:truncated`)
+  if (bounded.cleaned) marks.add(`${column}:cleaned`)
   return bounded.text
 }
 
 const traceIdShape = /^[0-9a-f]{32}$/
 
 /**
- * The trace stands in the metadata, under a name that whoever is judged cannot fill: a column would be a new format of the row, and
- * of all that hashes, ships and reads rows. What a caller gave under that name is left out, and the row marked.
+ * The trace id is a reserved member of the metadata, which callers cannot set: a value of theirs under that name is left out,
+ * and the row is marked. A column of its own would change the format of the row and everything that hashes or reads rows.
  */
 const traceOf = (traceId: string | undefined): Reserved | undefined =>
   traceId !== undefined && traceIdShape.test(traceId) ? { key: "trace_id", json: `"${traceId}"` } : undefined
@@ -85,7 +69,7 @@ const metadataOf = (event: AuditEvent, traceId: string | undefined, marks: Marks
   return trace === undefined ? `{"value":${json}}` : `{"${trace.key}":${trace.json},"value":${json}}`
 }
 
-/** Known ones alone: a mark is written into rows as it is. */
+/** Accepts known marks only, because a mark is written into the row as it is. */
 const takeMarks = (event: AuditEvent, marks: Marks): void => {
   const given = property(event, "marks")
   if (given === undefined) return
@@ -96,7 +80,7 @@ const takeMarks = (event: AuditEvent, marks: Marks): void => {
   }
 }
 
-/** What was cut or cleaned; most events have nothing. */
+/** The marks of an event; most events have none. */
 class Marks {
   private readonly found = new Set<string>()
 
@@ -110,20 +94,20 @@ class Marks {
 }
 
 /**
- * Bounds and cleans an event. Takes any value in any field, whatever its declared type: cannot throw, so that no caller can
- * make its own row vanish. An absent result becomes empty text.
+ * Bounds and cleans an event. Accepts any value in any field, whatever its declared type, and never throws, so that no caller
+ * can prevent its own row. An absent result becomes empty text.
  */
 export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent => {
   const marks = new Marks()
   takeMarks(event, marks)
   return {
-    ghostId: textOf(event, "ghostId", "ghost_id", marks),
-    shellId: textOf(event, "shellId", "shell_id", marks),
-    action: textOf(event, "action", "action", marks),
-    resource: textOf(event, "resource", "resource", marks),
-    result: textOf(event, "result", "result", marks) ?? "",
-    reason: textOf(event, "reason", "reason", marks),
-    requestId: textOf(event, "requestId", "request_id", marks),
+    ghostId: textOf(event, "ghost_id", marks),
+    shellId: textOf(event, "shell_id", marks),
+    action: textOf(event, "action", marks),
+    resource: textOf(event, "resource", marks),
+    result: textOf(event, "result", marks) ?? "",
+    reason: textOf(event, "reason", marks),
+    requestId: textOf(event, "request_id", marks),
     metadata: metadataOf(event, traceId, marks),
     marks: marks.sorted()
   }

@@ -8,9 +8,9 @@ const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 /** Hexadecimal of the byte; an index outside the array reads as 00, which the callers' bounds exclude. */
 const at = (bytes: Uint8Array, index: number): string => hex[bytes[index] ?? 0] ?? "00"
 
-/** Two to seed the count, eight for the tail. */
+/** Two bytes seed the counter, eight are the random tail. */
 const bytesPerId = 10
-/** A call for random bytes costs more than all the rest here, whatever their number. */
+/** A call for random bytes costs more than all other steps, however many bytes it returns. */
 const idsPerBlock = 128
 
 const timePrefix = (millis: number): string => {
@@ -19,30 +19,29 @@ const timePrefix = (millis: number): string => {
 }
 
 /**
- * The smallest uuid of a moment (milliseconds since the epoch): every UUIDv7 of that moment or later sorts at or after it,
- * every earlier one before it. Moments outside what 48 bits hold are held to that range.
+ * Returns the smallest uuid of a time (milliseconds since the epoch): every UUIDv7 of that time or later sorts at or after it,
+ * every earlier one before it. Times outside the range of 48 bits are moved into it.
  */
 export const uuidFloor = (millis: number): string =>
   `${timePrefix(Math.min(Math.max(Math.floor(millis), 0), 2 ** 48 - 1))}-0000-0000-000000000000`
 
-/** The milliseconds since the epoch in the first 48 bits of a UUIDv7. */
+/** Reads the milliseconds since the epoch from the first 48 bits of a UUIDv7. */
 export const millisOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 
 /**
- * How far, in milliseconds, an id's moment may lie ahead of the clock. Smaller steps back (a leap second, an adjustment) are
- * bridged; a larger one says that the clock had been wrong before, and that the ids since then carry a moment yet to come.
+ * How far, in milliseconds, the time in an id may be ahead of the clock. Smaller steps back (a leap second, an adjustment) are
+ * bridged. A larger one shows that the clock was wrong before, so that recent ids carry a time in the future.
  */
 export const clockTolerance = 60_000
 
 /**
- * Makes UUIDv7 (RFC 9562, section 5.7), each greater than the one before, also when the clock stands still or steps back by
- * no more than `clockTolerance` (section 6.2, method 1): the 12 bits of rand_a count within a millisecond from a random
- * start in their lower half, and a count that overflows takes the next millisecond. The other 62 bits are random each time, so
- * that no id can be guessed.
+ * Makes UUIDv7 (RFC 9562, section 5.7), each greater than the previous one, even when the clock stops or steps back by up to
+ * `clockTolerance` (section 6.2, method 1). The 12 bits of rand_a count within a millisecond, from a random start in their
+ * lower half; an overflow takes the next millisecond. The other 62 bits are random each time, so that no id can be guessed.
  *
- * After a larger step back the ids follow the clock again and `onStepBack` gets the step in milliseconds. Section 6.2 asks
- * for ids that increase, so that a key's order is the order of making; here `seq` tells that, and holding on to a moment that
- * never was would put each later event outside the time that may have a partition, for as long as the process lives.
+ * After a larger step back the ids follow the clock again, and `onStepBack` receives the step in milliseconds. Section 6.2 asks
+ * for increasing ids, so that keys sort in the order of creation. Here `seq` has that order, and ids from a wrong future time
+ * would put each later event outside the months that may have a partition.
  */
 export const makeUuidV7 = (
   fill: FillRandom,

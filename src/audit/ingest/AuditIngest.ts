@@ -12,13 +12,12 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
-import { wordsOf } from "../writer/Drain.ts"
-import { retryClass } from "../writer/RetryClass.ts"
+import { describe, retryClass } from "../store/RetryClass.ts"
 import { ingestBatch } from "./IngestBatch.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import type { Ingested } from "./IngestPlan.ts"
 
-/** The batch was not written, or nobody heard whether it was: the same batch, sent again, is recorded once. */
+/** The batch was not written, or its outcome is unknown. The same batch, sent again, is recorded once. */
 export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {
   reason: Schema.String
 }) {
@@ -29,17 +28,17 @@ export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("Trai
 
 export interface AuditIngestOptions {
   readonly url: Redacted.Redacted
-  /** Of one statement. A batch gets twice as long, waiting for others included. */
+  /** Of one statement. A batch gets twice as long, its wait for other batches included. */
   readonly deadline?: Duration.DurationInput
 }
 
-/** Takes events from programs that keep no journal and give no numbers: in PostgreSQL before the answer. */
+/** Records events of clients without a journal and without numbers. They are in PostgreSQL before the answer. */
 export class AuditIngest extends Context.Tag("audit/ingest/AuditIngest")<
   AuditIngest,
   {
     /**
-     * Records each event once under the key that `identity` gave it, and answers for each in order: the table holds it when
-     * this returns. Of several who send the same batch at once, each gets the same ids.
+     * Records each event once under the key that `identity` gave it. Returns the outcomes in order, after the COMMIT. Concurrent
+     * callers with the same batch get the same ids.
      */
     readonly ingest: (
       identity: string,
@@ -50,7 +49,7 @@ export class AuditIngest extends Context.Tag("audit/ingest/AuditIngest")<
   static readonly layerUrl = (options: AuditIngestOptions): Layer.Layer<AuditIngest> =>
     Layer.scoped(AuditIngest, make(options))
 
-  /** Into the gatekeeper's database, as the application. */
+  /** Writes to the gatekeeper's database, with the role of the application. */
   static readonly layer: Layer.Layer<AuditIngest, never, Database> = Layer.unwrapEffect(
     Effect.map(Database, (database) => AuditIngest.layerUrl({ url: database.url("gatekeeper", "application") }))
   )
@@ -72,22 +71,22 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
         ingestBatch(connection, identity, events, { freshSource: Crypto.randomUUID(), nextId, now, statementTimeout })
       )
     )
-  /** They are made ahead; this is for the day on which that failed. */
+  /** Partitions are created ahead of time; this is the fallback if that failed. */
   const makePartition = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     session.use((connection) => connection.query("select gatekeeper.audit_make_partition($1)", [nextId(now)]))
   )
 
-  const whereabouts = (kept: ReadonlyArray<AuditId>, notKept: number): string =>
+  const describeKept = (kept: ReadonlyArray<AuditId>, notKept: number): string =>
     [
       ...(kept[0] === undefined
         ? []
         : [`${kept.length} kept in gatekeeper.audit_dead_letter, the first as ${kept[0]}`]),
-      ...(notKept === 0 ? [] : [`${notKept} kept nowhere, for ${keptConflicts} others under the key are kept already`])
+      ...(notKept === 0 ? [] : [`${notKept} not kept, because ${keptConflicts} others under the key are kept already`])
     ].join("; ")
 
   const andMore = (count: number) => (count > 1 ? ` So were ${count - 1} more of the batch.` : "")
 
-  /** A line for each kind of trouble, not for each event: who floods the trail must not flood the log. */
+  /** Logs one line for each kind of problem, not for each event, so that a flood of events does not flood the log. */
   const alarm = Effect.fnUntraced(function* (
     identity: string,
     events: ReadonlyArray<IngestEvent>,
@@ -103,7 +102,7 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
       yield* Effect.logError(
         `ALARM: ${identity} sent another event under the key ${JSON.stringify(clientId)} of the audit event ${recordedAs}` +
           `${conflicts.length > 1 ? `, and ${conflicts.length - 1} more such in the batch` : ""}; find out who repeats or ` +
-          `forges keys. ${whereabouts(kept, conflicts.length - kept.length)}.`
+          `forges keys. ${describeKept(kept, conflicts.length - kept.length)}.`
       )
     }
     const refused = outcomes.filter(({ status }) => status === "dead_lettered")
@@ -123,8 +122,8 @@ const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
           (error) => retryClass(error) === "partition",
           () => Effect.zipRight(makePartition, attempt(identity, events))
         ),
-        Effect.mapError((error: DatabaseError) => new TrailUnwritable({ reason: wordsOf(error) })),
-        // A stopped server answers a cancel request as little as the statement: the client does not wait for either.
+        Effect.mapError((error: DatabaseError) => new TrailUnwritable({ reason: describe(error) })),
+        // A stopped server does not answer a cancel request either, so the client waits for neither.
         Effect.disconnect,
         Effect.timeoutFail({
           duration: patience,

@@ -12,19 +12,18 @@ import {
   insertDeadLetter,
   insertTolerantly
 } from "../store/AuditWrites.ts"
-import { wordsOf } from "../writer/Drain.ts"
-import { retryClass } from "../writer/RetryClass.ts"
+import { describe, retryClass } from "../store/RetryClass.ts"
 import type { IngestEvent } from "./IngestEvent.ts"
 import { type IngestContext, type Ingested, planning } from "./IngestPlan.ts"
 import * as Statements from "./IngestStatements.ts"
 
-/** A row may be at fault, not the database or the role: the others can be written without it. */
-const mayBeOfRow = (error: DatabaseError): boolean => {
+/** Whether one row may have caused the error, so that the others can be written without it. */
+const mayBeRowError = (error: DatabaseError): boolean => {
   const kind = retryClass(error)
   return error.phase === "statement" && (kind === "data" || kind === "unknown" || kind === "doubt")
 }
 
-/** Writes what the table takes; what it refuses becomes a dead letter. Answers the ids of these. */
+/** Inserts the rows that the table accepts; the others become dead letters. Returns the ids of the dead letters. */
 const insertWhatFits = (
   connection: Connection,
   rows: ReadonlyArray<HashedRow>
@@ -39,11 +38,11 @@ const insertWhatFits = (
       return yield* Effect.forEach(written.right.conflicts, (row) => letter(row, "23505", conflictReason))
     }
     const error = written.left
-    if (!mayBeOfRow(error)) return yield* error
+    if (!mayBeRowError(error)) return yield* error
     yield* connection.query("rollback to savepoint part")
     const [first] = rows
     if (rows.length === 1 && first !== undefined) {
-      return [yield* letter(first, error.sqlstate ?? null, wordsOf(error))]
+      return [yield* letter(first, error.sqlstate ?? null, describe(error))]
     }
     const half = Math.ceil(rows.length / 2)
     return [
@@ -53,8 +52,8 @@ const insertWhatFits = (
   })
 
 /**
- * Records the events of one identity in one transaction, each once, and answers for each in order. An error leaves nothing
- * written; of phase `commit`, maybe all: sent again, what was written is a duplicate.
+ * Records the events of one identity in one transaction, each once, and returns the outcomes in order. After an error nothing is
+ * written. After an error of phase `commit` everything may be: sent again, written events are duplicates.
  */
 export const ingestBatch = (
   connection: Connection,

@@ -6,12 +6,12 @@ import { encodeIngested, type IngestEvent } from "./IngestEvent.ts"
 import type * as Statements from "./IngestStatements.ts"
 
 /**
- * What became of an event.
+ * The outcome of an event.
  *
  * - `recorded`: its row is in the trail under `auditId`.
  * - `duplicate`: it was recorded before, under `auditId`.
- * - `conflict`: `recordedAs` is another event under the same key; this one is among the dead letters under `auditId`, or, where that
- *   is null, nowhere: `keptConflicts` others are.
+ * - `conflict`: `recordedAs` is another event under the same key. This one is a dead letter under `auditId`; where that is null it
+ *   is not kept, because `keptConflicts` others are.
  * - `dead_lettered`: the table refused it; it is among the dead letters under `auditId`.
  */
 export type Ingested =
@@ -20,35 +20,35 @@ export type Ingested =
       readonly status: "conflict"
       readonly auditId: AuditId | null
       readonly recordedAs: AuditId
-      /** Not seen before in what is kept. What is not kept is new each time that it comes: nothing remembers it. */
+      /** Whether it is not kept yet. An event that is not kept is new each time that it is sent. */
       readonly isNew: boolean
     }
 
 export interface IngestContext {
-  /** For the source of an identity that has none. */
+  /** The id for a new source, if the identity has none. */
   readonly freshSource: string
   readonly nextId: (now: number) => AuditId
-  /** Milliseconds since the epoch: when the events are recorded. */
+  /** The time of recording, in milliseconds since the epoch. */
   readonly now: number
-  /** Of each statement, milliseconds. */
+  /** Timeout of each statement, in milliseconds. */
   readonly statementTimeout: number
 }
 
-/** What a batch asks the database to write, by what it knew before. */
+/** What the batch writes to the database, derived from what the database knew before. */
 interface Plan {
   readonly outcomes: ReadonlyArray<Ingested>
   readonly rows: ReadonlyArray<HashedRow>
-  /** Of `rows`, by id. */
+  /** The keys of `rows`. */
   readonly keys: ReadonlyArray<Statements.IngestConflict>
   readonly letters: ReadonlyArray<{ readonly row: HashedRow; readonly key: Statements.IngestConflict }>
 }
 
 const conflictKey = (clientId: string, digest: string): string => `${digest} ${clientId}`
 
-/** Rows that are made before others go first: a millisecond of work or so. A batch may take tenths of a second. */
+/** Rows made between two turns of the event loop: about a millisecond of work. A batch may take tenths of a second. */
 const rowsInTurn = 16
 
-/** Judges the events in order, in steps; those after an event know it. Numbers go on from `lastSeq`. */
+/** Plans the events in order, in steps; each event counts as known for later ones. Numbers continue after `lastSeq`. */
 export function* planning(
   events: ReadonlyArray<IngestEvent>,
   known: {
@@ -86,9 +86,10 @@ export function* planning(
     if (before.digest === digest) {
       return { status: before.deadLettered ? "dead_lettered" : "duplicate", auditId: before.auditId }
     }
-    const told = conflicts.get(conflictKey(clientId, digest))
+    const knownConflict = conflicts.get(conflictKey(clientId, digest))
     const recordedAs = before.auditId
-    if (told !== undefined) return { status: "conflict", auditId: told.auditId, recordedAs, isNew: false }
+    if (knownConflict !== undefined)
+      return { status: "conflict", auditId: knownConflict.auditId, recordedAs, isNew: false }
     if ((kept.get(clientId) ?? 0) >= keptConflicts)
       return { status: "conflict", auditId: null, recordedAs, isNew: true }
     keep(clientId)

@@ -4,16 +4,16 @@ import type { Connection } from "../../platform/postgres/Connection.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow } from "../encoding/AuditRow.ts"
 
-/** Two that come at once agree on one: the unique index says so. */
+/** Concurrent transactions get one source, because of the unique index. */
 const makeSourceStatement = `
   insert into gatekeeper.audit_source (source, kind, identity, started_at) values ($1, 'ingest', $2, clock_timestamp())
   on conflict (identity) where kind = 'ingest' do nothing`
 
-/** Held to the transaction's end: one batch of an identity after the other, so that keys and numbers are given once. */
+/** Locks the source until the transaction ends: batches of an identity run one by one, so keys and numbers are used once. */
 const lockSourceStatement = `
   select source, last_seq from gatekeeper.audit_source where kind = 'ingest' and identity = $1 for update`
 
-/** A dead letter that was replayed since is in the trail as every other. */
+/** A dead letter that was replayed since counts as recorded. */
 const knownStatement = `
   select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest,
     dead_lettered and not exists (
@@ -36,7 +36,7 @@ const conflictsStatement = `
   select $1, client_id, decode(digest, 'hex'), audit_id
   from json_to_recordset($2) as key (client_id text, audit_id uuid, digest text)`
 
-/** Fresh ids, so nothing of them can be in the trail. */
+/** The ids are new, so none of them can be in the trail. */
 const lettersStatement = `
   insert into gatekeeper.audit_dead_letter (event_id, leaf_hash, source, seq, body, sqlstate, reason, attempts)
   select event_id, decode(leaf_hash, 'hex'), source, seq, decode(body, 'hex'), '23505', reason, 1
@@ -52,11 +52,11 @@ const decodeConflicts = Schema.decodeUnknown(Schema.Array(Conflict))
 const Key = Schema.Struct({ ...Conflict.fields, deadLettered: Schema.Boolean })
 const decodeKeys = Schema.decodeUnknown(Schema.Array(Key))
 
-/** An event under the client's own key. */
+/** A recorded event and its key. */
 export type IngestKey = typeof Key.Type
 export type IngestConflict = typeof Conflict.Type
 
-/** The source of an identity, made by the first who asks, with its last number; locked until the transaction ends. */
+/** Locks the source of an identity until the transaction ends, and creates it if needed. Returns its last number. */
 export const lockSource = Effect.fnUntraced(function* (connection: Connection, identity: string, fresh: string) {
   const find = Effect.flatMap(connection.query(lockSourceStatement, [identity]), ({ rows }) =>
     Effect.orDie(decodeSources(rows))
@@ -66,7 +66,7 @@ export const lockSource = Effect.fnUntraced(function* (connection: Connection, i
   yield* connection.query(makeSourceStatement, [fresh, identity])
   const [made] = yield* find
   return made === undefined
-    ? yield* Effect.dieMessage("the source of an ingest is not there though it was made")
+    ? yield* Effect.dieMessage("the source of an ingest client does not exist although it was created")
     : { source: made.source, lastSeq: made.last_seq }
 })
 
@@ -94,7 +94,7 @@ export const insertKeys = (connection: Connection, identity: string, keys: Reado
 export const insertConflicts = (connection: Connection, identity: string, conflicts: ReadonlyArray<IngestConflict>) =>
   conflicts.length === 0 ? Effect.void : connection.query(conflictsStatement, [identity, json(conflicts)])
 
-/** Keeps events that came under the key of another: in one message, for a batch may hold nothing else. */
+/** Writes conflicting events as dead letters, in one message, because a batch may consist of them. */
 export const insertLetters = (
   connection: Connection,
   identity: string,
@@ -107,7 +107,7 @@ export const insertLetters = (
     source: row.source,
     seq: row.seq,
     body: Buffer.from(canonicalJson(row)).toString("hex"),
-    reason: `the client ${identity} sent another event under the key of one that it had sent before: ${key.clientId}`
+    reason: `the client ${identity} sent another event under the key of an earlier event: ${key.clientId}`
   }))
   return connection.query(lettersStatement, [JSON.stringify(rows)])
 }

@@ -6,7 +6,7 @@ import { crc32c } from "@node-rs/crc32"
  * from another segment is not valid here.
  */
 
-/** Has a byte below 0x20, which canonical JSON never holds as it is: no event's text looks like the start of a frame. */
+/** Contains a byte below 0x20, which canonical JSON always escapes, so no event contains the start of a frame. */
 export const magic = Buffer.from([0x1e, 0x47, 0x4a, 0x9f])
 
 const separator = 0x1e
@@ -17,7 +17,7 @@ const lengthAt = 8
 const seqAt = 12
 export const frameHead = 20
 
-/** Far beyond what the bounds of an event allow; a length above it is damage. */
+/** Far more than the bounds of an event allow; a larger length is damage. */
 export const maxPayload = 256 * 1_024
 export const maxFrame = frameHead + maxPayload
 
@@ -28,14 +28,14 @@ export const payloadLength = (bytes: Buffer, at: number): number => bytes.readUI
 export const seqOf = (bytes: Buffer, at: number): number =>
   bytes.readUInt32LE(at + seqAt) + bytes.readUInt32LE(at + seqAt + 4) * word
 
-/** Puts a checksum with another start into a frame that is whole. Gives the frame's length. */
+/** Computes the checksum of an intact frame from another seed. Returns the length of the frame. */
 export const seal = (bytes: Buffer, at: number, seed: number): number => {
   const end = at + frameHead + payloadLength(bytes, at)
   bytes.writeUInt32LE(crc32c(bytes.subarray(at + lengthAt, end), seed), at + crcAt)
   return end - at
 }
 
-/** Writes a frame at `at`; the caller has seen to it that it fits. Gives its length. */
+/** Writes a frame at `at`; the caller has checked that it fits. Returns its length. */
 export const encode = (bytes: Buffer, at: number, seq: number, json: string, seed: number): number => {
   const length = bytes.write(json, at + frameHead)
   bytes.writeUInt32LE(magicWord, at)
@@ -46,7 +46,7 @@ export const encode = (bytes: Buffer, at: number, seq: number, json: string, see
 }
 
 /**
- * What stands at `at`: the length of a valid frame; 0: no frame; -1: `end` comes too soon to tell.
+ * Checks for a frame at `at`. Returns its length if it is valid, 0 if there is none, and -1 if `end` is too close to tell.
  */
 export const probe = (bytes: Buffer, at: number, end: number, seeds: ReadonlyArray<number>): number => {
   if (end - at < 4) return magic.compare(bytes, at, end, 0, end - at) === 0 ? -1 : 0
@@ -56,8 +56,8 @@ export const probe = (bytes: Buffer, at: number, end: number, seeds: ReadonlyArr
   if (length === 0 || length > maxPayload || bytes.readUInt32LE(at + seqAt + 4) > 0x1f_ffff) return 0
   const payload = at + frameHead
   const frameEnd = payload + length
-  // Before the checksum: where many false starts follow each other, each of them ends at the next, so that the search for
-  // the next frame stays linear whatever the lengths say.
+  // Checked before the checksum: a false start ends at the next one, so the search for a frame stays linear, whatever the
+  // lengths say.
   const reach = Math.min(frameEnd, end)
   if (bytes.subarray(payload, reach).indexOf(separator) !== -1) return 0
   if (frameEnd > end) return -1

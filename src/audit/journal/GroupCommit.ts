@@ -1,11 +1,11 @@
-import type { JournalProblem } from "./JournalProblem.ts"
+import type { JournalProblem } from "./JournalStatus.ts"
 
-/** Many who wait, one write-through: who asks while one is under way is served by the next. */
+/** One sync for many requests: a request during a sync is served by the next sync. */
 export interface GroupCommit {
   readonly request: (done: (problem?: JournalProblem) => void) => void
 }
 
-/** `sync` writes through all that was appended when it is called, and never fails but with a problem as its result. */
+/** `sync` covers everything appended before the call. It reports a failure as its result and never rejects. */
 export const make = (sync: () => Promise<JournalProblem | undefined>): GroupCommit => {
   let waiting: Array<(problem?: JournalProblem) => void> = []
   let running = false
@@ -26,7 +26,7 @@ export const make = (sync: () => Promise<JournalProblem | undefined>): GroupComm
       waiting.push(done)
       if (running) return
       running = true
-      // After the other requests of this turn: their events are covered by the same write-through.
+      // Runs after the other requests of this turn, so that one sync covers their events too.
       setImmediate(run)
     }
   }

@@ -6,16 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as OsLock from "../../platform/os/OsLock.ts"
-import { attempt, type FileTrouble, type JournalFiles } from "./JournalFiles.ts"
+import * as CheckpointFile from "./CheckpointFile.ts"
+import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import * as StateFile from "./StateFile.ts"
+import { indexOf } from "./Segment.ts"
 
 export const lockName = "lock"
 
-/** Who holds a journal's lock, as it wrote itself into the lock file. */
+/** The holder of a journal's lock, as written in the lock file. */
 const Holder = Schema.parseJson(Schema.Struct({ pid: Schema.Number, host: Schema.String, since: Schema.String }))
 
-/** Who holds the lock of the journal at `path`, for a reader. */
+/** Describes the holder of the lock of the journal at `path`. */
 export const holderOf = (path: string): Effect.Effect<string> =>
   Effect.promise(() => Fs.readFile(Path.join(path, lockName), "utf8").catch(() => "")).pipe(
     Effect.map(Schema.decodeOption(Holder)),
@@ -27,7 +28,7 @@ export const holderOf = (path: string): Effect.Effect<string> =>
     )
   )
 
-/** Takes the lock of the journal at `path` and writes down who has it; None when another descriptor holds it. */
+/** Acquires the lock of the journal at `path` and writes the holder into it; None when another descriptor holds it. */
 export const lock = (
   path: string,
   host: string
@@ -40,12 +41,12 @@ export const lock = (
     return taken
   }).pipe(Effect.uninterruptible)
 
-/** A journal's directory, locked, with its state. */
+/** A journal's locked directory, with its checkpoint. */
 export interface JournalDirectory {
   readonly path: string
-  /** Tells it from another that comes in its place. */
+  /** Tells it from a later directory at the same path. */
   readonly id: string | undefined
-  readonly state: StateFile.StateFile
+  readonly state: CheckpointFile.CheckpointFile
   /** Harmless when repeated. */
   readonly release: Effect.Effect<void>
 }
@@ -57,8 +58,8 @@ export type Claim =
 const unfinishedName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.new$/
 
 /**
- * Longer than any start takes to lock its directory: it holds the lock from the moment after it made it, however long a disk
- * keeps it from naming it. One that hung before its lock for longer finds no directory to lock, and says so.
+ * The age from which an unlocked directory is abandoned. A start locks its directory right after creating it. A start that hangs
+ * for longer before its lock finds no directory, and fails with that error.
  */
 const abandoned = Duration.minutes(10)
 
@@ -71,7 +72,7 @@ const removeAbandonedAt = (path: string) =>
     yield* attempt(path, () => Fs.rm(path, { recursive: true, force: true })).pipe(Effect.ensuring(taken.value.release))
   }).pipe(Effect.ignore)
 
-/** Removes what starts left that were killed before their directory had its name: it never held an event. Never fails. */
+/** Removes directories of starts that were killed before the rename: they never held an event. Never fails. */
 const removeAbandoned = (parent: string): Effect.Effect<void> =>
   Effect.promise(() => Fs.readdir(parent).catch(() => [])).pipe(
     Effect.map((names) => names.filter((name) => unfinishedName.test(name))),
@@ -88,34 +89,37 @@ const make = (
   Effect.gen(function* () {
     const unfinished = `${path}.new`
     yield* attempt(unfinished, async () => {
-      // Of this incarnation too, from an attempt that failed.
+      // A failed attempt of this incarnation may have left one too.
       await Fs.rm(unfinished, { recursive: true, force: true })
       await Fs.mkdir(unfinished, { mode: 0o700 })
     })
     const taken = yield* lock(unfinished, identity.host)
     if (Option.isNone(taken)) {
-      return yield* new OsLock.LockFileUnusable({ path: unfinished, reason: "it is locked in the moment it was made" })
+      return yield* new OsLock.LockFileUnusable({
+        path: unfinished,
+        reason: "another process locked it right after it was created"
+      })
     }
     const state = yield* attempt(unfinished, async () =>
-      StateFile.open({ files, directory: unfinished, identity, generation: undefined })
+      CheckpointFile.open({ files, directory: unfinished, identity, generation: undefined })
     ).pipe(Effect.onError(() => taken.value.release))
     const release = Effect.zipRight(
       Effect.sync(() => state.close()),
       taken.value.release
     )
     return yield* attempt(path, async () => {
-      // A power loss leaves a whole state or none.
+      // A power loss then leaves a complete checkpoint or none.
       await state.sync()
-      // Never seen without its lock held: who looks for journals of the dead would take it for one.
+      // Named only while it is locked: otherwise recovery would take it for an orphaned journal.
       await Fs.rename(unfinished, path)
       await files.syncDirectory(parent)
       return { path, id: await files.identify(path), state, release }
     }).pipe(Effect.onError(() => release))
   })
 
-/** Makes the directory of a living incarnation's journal. */
+/** Creates the directory of a living incarnation's journal. */
 export const claim = (options: {
-  /** Where journals are; made when it is not there. */
+  /** The directory of all journals; created if it does not exist. */
   readonly parent: string
   readonly identity: JournalIdentity
   readonly files: JournalFiles
@@ -129,3 +133,34 @@ export const claim = (options: {
     if (isThere) return { _tag: "Held", holder: yield* holderOf(path) } as const
     return { _tag: "Claimed", directory: yield* make(parent, path, identity, files) } as const
   }).pipe(Effect.uninterruptible)
+
+/**
+ * Removes a journal's directory, whose lock is held: the segments first, then the checkpoint, which says that all is settled,
+ * and the lock last. If the process dies in between, recovery removes the rest. Returns false when the disk keeps a file.
+ */
+export const remove = (path: string): Effect.Effect<boolean> =>
+  Effect.tryPromise({
+    try: async () => {
+      const names = await Fs.readdir(path)
+      const segments = names.filter((name) => indexOf(name) !== undefined)
+      const others = names.filter((name) => name !== lockName && !segments.includes(name))
+      for (const name of [...segments.toSorted(), ...others]) await Fs.rm(Path.join(path, name), { force: true })
+      await Fs.rm(Path.join(path, lockName), { force: true })
+      await Fs.rmdir(path)
+    },
+    catch: (cause) =>
+      cause instanceof Error && "code" in cause && cause.code === "ENOENT" ? undefined : reasonOf(cause)
+  }).pipe(
+    Effect.as(true),
+    Effect.catchAll((reason) =>
+      reason === undefined
+        ? Effect.succeed(true)
+        : Effect.as(
+            Effect.logWarning(
+              `The audit journal ${path} is settled and not removed yet: ${reason}. A gatekeeper with this GRAVITAS_HOME tries ` +
+                "again each minute."
+            ),
+            false
+          )
+    )
+  )

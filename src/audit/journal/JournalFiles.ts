@@ -19,27 +19,27 @@ export const attempt = <A>(path: string, body: () => Promise<A>): Effect.Effect<
   Effect.tryPromise({ try: body, catch: (cause) => new FileTrouble({ path, reason: reasonOf(cause) }) })
 
 /**
- * The file operations of a journal, so that a test can put a failing disk in their place. The synchronous ones are those of
- * the recording path; they and the promises fail with Node's errors (`code`, `path`).
+ * The file operations of a journal; tests replace them by a failing disk. The synchronous operations are those of the
+ * recording path. All fail with Node's errors (`code`, `path`).
  */
 export interface JournalFiles {
   /** Opens a new file for reading and writing; fails when it exists. */
   readonly create: (path: string) => number
-  /** Opens a file that exists for reading and writing. */
+  /** Opens an existing file for reading and writing. */
   readonly open: (path: string) => number
-  /** Bytes written, which may be fewer than asked for. */
+  /** Returns how many bytes were written, which may be fewer than requested. */
   readonly write: (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => number
   readonly truncate: (fd: number, length: number) => void
   readonly close: (fd: number) => void
   readonly unlink: (path: string) => void
   readonly rename: (from: string, to: string) => void
-  /** Writes a file's data through to the disk, away from the event loop. */
+  /** Syncs a file's data to the disk, outside the event loop. */
   readonly fdatasync: (fd: number) => Promise<void>
-  /** Writes a directory's entries through to the disk. */
+  /** Syncs a directory's entries to the disk. */
   readonly syncDirectory: (path: string) => Promise<void>
   /** Reads up to `length` bytes from `position`; fewer only at the end of the file. */
   readonly read: (path: string, bytes: Uint8Array, length: number, position: number) => Promise<number>
-  /** What makes a file or directory another one than that which had its path before; undefined where there is none. */
+  /** Returns device and inode, which tell a file from a later one at the same path; undefined where none exists. */
   readonly identify: (path: string) => Promise<string | undefined>
 }
 
@@ -80,7 +80,7 @@ export const nodeFiles: JournalFiles = {
       Fs.fdatasync(fd, (error) => (error === null ? resolve() : reject(error)))
     }),
   syncDirectory: async (path) => {
-    // Windows opens no directories, and writes their entries through by itself.
+    // Windows cannot open directories, and syncs their entries itself.
     if (process.platform === "win32") return
     const directory = await Fs.promises.open(path, "r")
     try {

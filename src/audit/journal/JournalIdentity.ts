@@ -1,8 +1,8 @@
 import * as Schema from "effect/Schema"
 
-/** Whose journal it is: one life of one process, for one trail. */
+/** The owner of a journal: one incarnation of a process, for one trail. */
 export const JournalIdentity = Schema.Struct({
-  /** The id of the trail, a uuid: a journal is drained into no other. */
+  /** The id of the trail, a uuid: a journal is written to no other trail. */
   trail: Schema.String,
   /** The incarnation's uuid. */
   source: Schema.String,

@@ -3,37 +3,37 @@ import * as Effect from "effect/Effect"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
+import type { ProblemTracker } from "./JournalStatus.ts"
+import type { JournalSync } from "./JournalSync.ts"
 import { discard, writeAll } from "./NewSegment.ts"
-import type { Problems } from "./Problems.ts"
 import type { Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
-import type { WriteThrough } from "./WriteThrough.ts"
 
 export interface UpkeepOptions {
   readonly parent: string
   readonly identity: JournalIdentity
   readonly files: JournalFiles
-  /** The present directory, which is made again when it vanishes. */
+  /** The current directory, which is created again when it vanishes. */
   readonly held: { directory: JournalDirectory.JournalDirectory }
   readonly segments: Segments
   readonly writer: SegmentWriter
-  readonly through: WriteThrough
-  readonly problems: Problems
+  readonly sync: JournalSync
+  readonly problems: ProblemTracker
   readonly writeState: () => void
   readonly requestSync: () => void
 }
 
-/** As many bytes as most events take. */
+/** More bytes than most events need. */
 const typical = 4_096
 
-/** What is done each flush interval: writing through, looking whether a problem is over and whether the files are there. */
+/** The work of each flush interval: sync, check whether a problem is over, and check whether the files exist. */
 export const make = (options: UpkeepOptions): Effect.Effect<void> => {
-  const { files, held, identity, parent, problems, segments, through, writer } = options
+  const { files, held, identity, parent, problems, segments, sync, writer } = options
   const probe = Buffer.alloc(typical)
   let tries = 0
 
-  /** Whether the disk takes so much as an event. */
-  const takes = (): boolean => {
+  /** Whether the disk accepts a file as large as an event. */
+  const accepts = (): boolean => {
     tries += 1
     const path = Path.join(held.directory.path, `probe-${tries}`)
     try {
@@ -49,31 +49,31 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
     }
   }
 
-  /** A balancer sends nothing to a gatekeeper that takes no event: that it takes some again has to be known without one. */
+  /** A load balancer sends no request to a gatekeeper that refuses events, so recovery must be detected without one. */
   const retry = Effect.sync(() => {
     if (problems.get("append") === undefined) return
-    if (writer.isReady(typical) && takes()) problems.set("append", undefined)
+    if (writer.isReady(typical) && accepts()) problems.set("append", undefined)
   })
 
   const vanished = (detail: string) =>
     Effect.sync(() => problems.set("place", { reason: "failing", detail: `the directory has vanished: ${detail}` }))
 
-  /** What had reached the disk is gone with it; what had not is in memory still, and goes into the new one. */
+  /** Creates the directory again. Synced frames are lost with the old one; unsynced frames are still in memory. */
   const renew = Effect.gen(function* () {
     yield* vanished(held.directory.path)
     const before = segments.pending()
-    writer.forsake()
-    through.distrust()
+    writer.suspend()
+    sync.distrust()
     yield* held.directory.release
     const claimed = yield* JournalDirectory.claim({ parent, identity, files })
     if (claimed._tag === "Held") return yield* vanished(`${held.directory.path} is held by ${claimed.holder}`)
     held.directory = claimed.directory
-    writer.goOn()
+    writer.resume()
     problems.set("place", undefined)
     yield* Effect.logError(
-      `ALARM: the audit journal ${held.directory.path} had vanished and was made again. Of the ${before} events that it held, ` +
-        `${before - segments.pending()} are in no file now; those that the memory holds are written to the database all the ` +
-        "same, and receipts will name the others. Keep the volume of GRAVITAS_HOME mounted."
+      `ALARM: the audit journal ${held.directory.path} had vanished and was created again. Of the ${before} events that it held, ` +
+        `${before - segments.pending()} are in no file now. Those in memory are written to the database, and receipts will name ` +
+        "the others. Keep the volume of GRAVITAS_HOME mounted."
     )
   })
 
@@ -81,8 +81,8 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
     const { id, path } = held.directory
     if ((yield* attempt(path, () => files.identify(path))) === id) return
     yield* Effect.uninterruptibleMask((restore) =>
-      // A disk that hangs may keep this waiting for ever: the end of the process must not.
-      Effect.flatMap(restore(Effect.promise(through.hold)), (release) =>
+      // A disk that hangs may block this for ever, but must not block the end of the process.
+      Effect.flatMap(restore(Effect.promise(sync.hold)), (release) =>
         Effect.ensuring(restore(renew), Effect.sync(release))
       )
     )
@@ -94,11 +94,11 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
     segments.sweep()
     writer.closeDone()
     options.writeState()
-    if (through.isDue()) options.requestSync()
+    if (sync.isDue()) options.requestSync()
   }).pipe(
     Effect.catchAllDefect((defect) =>
       Effect.logError(
-        `The upkeep of the audit journal ${held.directory.path} died and goes on at the next turn: ${String(defect)}`
+        `The upkeep of the audit journal ${held.directory.path} died and runs again after the flush interval: ${String(defect)}`
       )
     )
   )

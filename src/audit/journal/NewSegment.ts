@@ -2,23 +2,23 @@ import * as Crypto from "node:crypto"
 import * as Frame from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./JournalIdentity.ts"
-import type { JournalProblem } from "./JournalProblem.ts"
+import type { JournalProblem } from "./JournalStatus.ts"
 import { pathOf, type Segment } from "./Segment.ts"
 import { encode, maxHeader, type Predecessor } from "./SegmentHeader.ts"
 import * as SeqRanges from "./SeqRanges.ts"
 
-/** A segment that is open for writing, or waits to be written through to the disk. */
+/** A segment that is open for writing, or waits for a sync. */
 export interface OpenSegment {
   readonly segment: Segment
   readonly fd: number
-  /** What the checksums of its frames start from. */
+  /** The seed of its frames' checksums. */
   readonly seed: number
-  /** Bytes that are on the disk for certain, and the last number among them. */
+  /** Bytes that are certainly on the disk, and the last number among them. */
   synced: number
   syncedSeq: number
-  /** The disk is at work on it: its descriptor must stay. */
+  /** A sync is in progress, so its descriptor must stay open. */
   syncing: boolean
-  /** A write to it failed: nothing more is written to it. */
+  /** A write to it failed, so nothing more is written to it. */
   suspect: boolean
 }
 
@@ -30,7 +30,7 @@ export const failing = (path: string, cause: unknown): JournalProblem => ({
 export const isFull = (cause: unknown): boolean =>
   cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
 
-/** Writes on where a write fell short, until the system says why. Throws. */
+/** Repeats a short write until all bytes are written. Throws on an error. */
 export const writeAll = (
   files: JournalFiles,
   fd: number,
@@ -47,15 +47,15 @@ export const writeAll = (
 }
 
 /**
- * Closes and removes a file that came to nothing. On a failing disk it may stay; whoever takes the journal over then reads a
- * segment without events of its own.
+ * Closes and removes an unfinished file. On a failing disk it may remain; recovery then reads a segment without events of
+ * its own.
  */
 export const discard = (files: JournalFiles, fd: number, path: string): void => {
   for (const act of [() => files.close(fd), () => files.unlink(path)]) {
     try {
       act()
     } catch {
-      // The first failure was told already.
+      // The first failure was reported already.
     }
   }
 }
@@ -67,19 +67,19 @@ export interface NewSegmentOptions {
   readonly identity: JournalIdentity
   readonly firstSeq: number
   readonly predecessors: ReadonlyArray<Predecessor>
-  /** Whole frames that it begins with; their checksums are made anew. */
+  /** Whole frames that it begins with; their checksums are computed again. */
   readonly frames?: ReadonlyArray<{ readonly buffer: Buffer; readonly from: number; readonly to: number }>
 }
 
-/** Makes a file with its header and all of its first frames, or throws and leaves none. */
+/** Creates a segment with its header and its first frames, or throws and leaves no file. */
 export const create = (options: NewSegmentOptions): OpenSegment => {
   const { files, firstSeq, frames = [], identity, index, predecessors } = options
   const path = pathOf(options.directory, index)
   const unfinished = `${path}.part`
   const { bytes, seed } = encode({ ...identity, firstSeq, nonce: Crypto.randomUUID(), predecessors })
-  // A reader would not see all of it, and take for events what was told to be refused.
+  // A reader would not see all of it, and would read refused events as recorded.
   if (bytes.length > maxHeader)
-    throw new Error(`the ends of ${predecessors.length} segments that failed fit in no header`)
+    throw new Error(`the ends of ${predecessors.length} failed segments do not fit into a header`)
   const fd = files.create(unfinished)
   let length = bytes.length
   try {
@@ -89,7 +89,7 @@ export const create = (options: NewSegmentOptions): OpenSegment => {
       writeAll(files, fd, buffer, from, to - from, length)
       length += to - from
     }
-    // Its header takes back what other segments hold: it counts when all that it has in their place is in it.
+    // The header invalidates the tails of other segments, so the name appears only when this file holds their frames.
     files.rename(unfinished, path)
   } catch (cause) {
     discard(files, fd, unfinished)

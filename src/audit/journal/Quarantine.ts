@@ -4,13 +4,13 @@ import type * as Effect from "effect/Effect"
 import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import { nameOf } from "./Segment.ts"
 
-/** Where damaged spans of a source's journal go, beside the journals. */
+/** Returns the directory for damaged spans of a source's journal, beside the journals. */
 export const directoryOf = (journals: string, source: string): string => Path.join(journals, "quarantine", source)
 
 const extension = ".bin"
 const chunk = 256 * 1_024
 
-/** How many spans of a source were put aside so far. */
+/** Counts the spans of a source that are in the quarantine. */
 export const count = (directory: string): Effect.Effect<number, FileTrouble> =>
   attempt(directory, async () => {
     const names = await Fs.readdir(directory).catch((cause: NodeJS.ErrnoException) => {
@@ -20,7 +20,7 @@ export const count = (directory: string): Effect.Effect<number, FileTrouble> =>
     return names.filter((name) => name.endsWith(extension)).length
   })
 
-/** The damaged file could not be read: no fault of the quarantine. */
+/** The damaged file could not be read; the quarantine is not the cause. */
 class Unread extends Error {}
 
 const readFrom = (files: JournalFiles, ...[path, ...rest]: Parameters<JournalFiles["read"]>): Promise<number> =>
@@ -28,7 +28,7 @@ const readFrom = (files: JournalFiles, ...[path, ...rest]: Parameters<JournalFil
     throw new Unread(reasonOf(cause))
   })
 
-/** Writes a file by way of a temporary one, so that its name is there with all of it or not at all. */
+/** Writes a file through a temporary file, so that it exists completely or not at all. */
 const place = async (target: string, fill: (file: Fs.FileHandle) => Promise<void>): Promise<void> => {
   const temporary = `${target}.part`
   const file = await Fs.open(temporary, "w", 0o600)
@@ -59,8 +59,8 @@ const isThere = (path: string): Promise<boolean> =>
   )
 
 /**
- * Makes the file once: however often a segment is read, counting files is counting what was put aside. It is found after a power
- * loss, too, before anybody removes what it was copied from.
+ * Makes the file once, so that the number of files is the number of spans, however often a segment is read. Syncs it before the
+ * original may be removed.
  */
 const once = async (
   files: JournalFiles,
@@ -73,7 +73,7 @@ const once = async (
     const isNew = !(await isThere(target))
     if (isNew) await make()
     const quarantine = Path.dirname(directory)
-    // Of one that was kept before, too: whoever made it may have died before this.
+    // Also for an existing file: the process that made it may have died before this sync.
     for (const entries of [directory, quarantine, Path.dirname(quarantine)]) await files.syncDirectory(entries)
     return isNew
   } catch (cause) {
@@ -81,7 +81,7 @@ const once = async (
   }
 }
 
-/** Keeps a damaged span in a file whose name says where it was. False when it was kept before. */
+/** Copies a damaged span to a file named after its place. Returns false when the file existed already. */
 export const keep = (options: {
   readonly files: JournalFiles
   readonly directory: string
@@ -94,7 +94,7 @@ export const keep = (options: {
   return attempt(segment.path, () => once(files, directory, target, () => copy(files, segment.path, from, to, target)))
 }
 
-/** Keeps the file of a journal's state that nobody can read; it counts as no span. */
+/** Copies a checkpoint that cannot be decoded. It does not count as a span. */
 export const keepState = (
   files: JournalFiles,
   directory: string,
@@ -109,7 +109,7 @@ export const keepState = (
   )
 }
 
-/** Keeps a record that is whole, and that nobody can make an event of, in a file whose name says its number. */
+/** Copies an intact record that is not an event to a file named after its number. */
 export const keepRecord = (
   files: JournalFiles,
   directory: string,

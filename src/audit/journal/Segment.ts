@@ -2,27 +2,27 @@ import * as Path from "node:path"
 import type { Predecessor } from "./SegmentHeader.ts"
 import type { SeqRanges } from "./SeqRanges.ts"
 
-/** A file of a journal, as far as its process knows it. */
+/** A segment: one file of a journal. */
 export interface Segment {
   readonly index: number
   readonly path: string
-  /** What the checksums of its frames may start from. */
+  /** The possible seeds of its frames' checksums. */
   readonly seeds: ReadonlyArray<number>
   /** Where its first frame begins. */
   readonly start: number
-  /** Up to where it counts. */
+  /** Where its valid bytes end. */
   length: number
-  /** Its bytes on the disk: more than `length` when a failed write or sync left something behind. */
+  /** Its bytes on the disk: more than `length` after a failed write or sync. */
   size: number
-  /** Where it ends, for the headers of those that come after it; undefined when its file says so itself. */
+  /** Where it ends, for the headers of later segments; undefined when its file ends there. */
   ends: Predecessor | undefined
   readonly firstSeq: number
   lastSeq: number
-  /** Events in it that are not in the database yet. */
+  /** Its events that are not in the database yet. */
   unsettled: SeqRanges
-  /** No more events come into it. */
+  /** No more events are appended to it. */
   sealed: boolean
-  /** It is removed, or gone. */
+  /** Its file is removed or has vanished. */
   dropped: boolean
 }
 
@@ -30,7 +30,7 @@ export const nameOf = (index: number): string => `${String(index).padStart(8, "0
 
 export const pathOf = (directory: string, index: number): string => Path.join(directory, nameOf(index))
 
-/** The index that a file's name says; undefined for other files. */
+/** Reads the index from a file name; undefined for other files. */
 export const indexOf = (name: string): number | undefined => {
   const digits = /^(\d{8,})\.segment$/.exec(name)?.[1]
   return digits === undefined ? undefined : Number(digits)

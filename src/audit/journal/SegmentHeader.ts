@@ -4,12 +4,12 @@ import * as Schema from "effect/Schema"
 import { JournalIdentity } from "./JournalIdentity.ts"
 
 /**
- * How far an earlier segment counts, where its file does not say so itself: a write or a write-through of it failed, and what
- * it held after that offset is in the later segment, or was told to be refused.
+ * Where an earlier segment ends, if its file does not end there: a write or a sync of it failed, and what it held after that
+ * offset is in the later segment, or was refused.
  */
 export const Predecessor = Schema.Struct({
   segment: Schema.Number,
-  /** Bytes from this offset on count for nothing. */
+  /** Bytes from this offset on are ignored. */
   end: Schema.Number
 })
 export type Predecessor = typeof Predecessor.Type
@@ -19,7 +19,7 @@ export const SegmentHeader = Schema.Struct({
   firstSeq: Schema.Number,
   /** Makes the checksums of two segments start differently. */
   nonce: Schema.String,
-  /** The earlier segments whose files do not say themselves where they end. */
+  /** The earlier segments whose files are longer than their valid bytes. */
   predecessors: Schema.Array(Predecessor)
 })
 export type SegmentHeader = typeof SegmentHeader.Type
@@ -46,7 +46,7 @@ const decodeJson = Schema.decodeOption(Json)
 export const checksum = (bytes: Buffer, end: number): number =>
   crc32c(bytes.subarray(jsonAt, end), crc32c(bytes.subarray(versionAt, crcAt)))
 
-/** The header's bytes, and the number that the checksums of its frames start from. */
+/** Encodes a header. Returns its bytes and the seed of its frames' checksums. */
 export const encode = (header: SegmentHeader): { readonly bytes: Buffer; readonly seed: number } => {
   const json = Buffer.from(encodeJson(header))
   const bytes = Buffer.concat([magic, Buffer.alloc(jsonAt - magic.length), json])
@@ -59,9 +59,9 @@ export const encode = (header: SegmentHeader): { readonly bytes: Buffer; readonl
 
 export type ReadHeader =
   | { readonly _tag: "Valid"; readonly header: SegmentHeader; readonly length: number; readonly seed: number }
-  /** Its checksum survives damage to the rest, and the rest that to the checksum: frames are valid under either. */
+  /** Either the checksum or the rest is damaged, so frames are valid under both seeds. */
   | { readonly _tag: "Damaged"; readonly seeds: ReadonlyArray<number> }
-  /** Whole, and of a later format. */
+  /** Intact, and of a later format. */
   | { readonly _tag: "Newer"; readonly version: number }
 
 /** Reads a header from the first bytes of a file, `maxHeader` or as many as there are. Never throws. */

@@ -2,17 +2,17 @@ import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
 import { attempt, type FileTrouble, type JournalFiles } from "./JournalFiles.ts"
 
-/** A record that is whole. */
+/** An intact record. */
 export interface FrameFound {
   readonly _tag: "Frame"
   readonly offset: number
-  /** In the file, with its head. */
+  /** Its length in the file, its head included. */
   readonly bytes: number
   readonly seq: number
   readonly json: string
 }
 
-/** Bytes that are no record, up to the next one that is or to the end. */
+/** Bytes that are not a record, up to the next record or the end. */
 export interface DamageFound {
   readonly _tag: "Damage"
   readonly from: number
@@ -22,123 +22,141 @@ export interface DamageFound {
 export type Found = FrameFound | DamageFound
 
 export interface SegmentScan {
-  /** The next findings in order, at most `max` records among them; none at the end. What is appended later is found by a later call. */
+  /** Returns the next findings in order, with at most `max` records; empty at the end. Later calls find what is appended later. */
   readonly next: (max: number) => Effect.Effect<ReadonlyArray<Found>, FileTrouble>
-  /** Everything before this offset was found. */
+  /** Everything before this offset was returned. */
   readonly position: () => number
 }
 
 export interface SegmentScanOptions {
   readonly path: string
   readonly files: JournalFiles
-  /** What the checksums of its frames may start from. */
+  /** The possible seeds of its frames' checksums. */
   readonly seeds: ReadonlyArray<number>
   readonly from: number
-  /** Where the records end; a file that is shorter is damaged there. */
+  /** Where the records end; a shorter file is damaged there. */
   readonly end: () => number
-  /** Holds what was read ahead; no other scan may use it meanwhile. */
+  /** Holds what was read ahead. No other scan may use it at the same time. */
   readonly window: Buffer
-  /** Without it findings carry no JSON, which spares the decoding. */
+  /** If false, findings carry no JSON, which saves the decoding. */
   readonly texts: boolean
 }
 
-/** Takes any frame, and reads far ahead of most. */
+/** Holds any frame, and many frames of usual size. */
 export const makeWindow = (): Buffer => Buffer.allocUnsafe(4 * Frame.maxFrame)
 
+/** The state of a scan: a window of the file, and what was found in it. */
+interface State extends SegmentScanOptions {
+  /** The file's offset of the window's first byte. */
+  base: number
+  filled: number
+  at: number
+  /** Where damage began; -1 outside damage. */
+  damageFrom: number
+  /** Where the file ended when it was last read; -1 if it had more bytes. */
+  missingFrom: number
+  readonly found: Array<Found>
+}
+
+const passDamage = (state: State) => {
+  if (state.damageFrom < 0) state.damageFrom = state.base + state.at
+  const next = state.window.subarray(0, state.filled).indexOf(Frame.magic, state.at + 1)
+  // The last three bytes may be the start of a magic that continues after the window.
+  state.at = next === -1 ? Math.max(state.at + 1, state.filled - Frame.magic.length + 1) : next
+}
+
+const reportDamage = (state: State, to: number) => {
+  if (state.damageFrom >= 0 && to > state.damageFrom) {
+    state.found.push({ _tag: "Damage", from: state.damageFrom, to })
+  }
+  state.damageFrom = -1
+}
+
+/** Parses the window. Returns false when its end is too close to tell what follows. */
+const parse = (state: State, max: number): boolean => {
+  const { found, seeds, texts, window } = state
+  while (found.length < max) {
+    const bytes = Frame.probe(window, state.at, state.filled, seeds)
+    if (bytes === -1) return false
+    if (bytes === 0) {
+      passDamage(state)
+      continue
+    }
+    const offset = state.base + state.at
+    reportDamage(state, offset)
+    const json = texts ? Frame.payloadOf(window, state.at, bytes) : ""
+    found.push({ _tag: "Frame", offset, bytes, seq: Frame.seqOf(window, state.at), json })
+    state.at += bytes
+  }
+  return true
+}
+
+/** Moves the window forward and fills it from the file. */
+const fill = (state: State, until: number) =>
+  Effect.map(
+    Effect.suspend(() => {
+      const { files, path, window } = state
+      window.copy(window, 0, state.at, state.filled)
+      state.base += state.at
+      state.filled -= state.at
+      state.at = 0
+      const wanted = Math.min(window.length - state.filled, until - state.base - state.filled)
+      const target = window.subarray(state.filled, state.filled + wanted)
+      return attempt(path, () => files.read(path, target, wanted, state.base + state.filled)).pipe(
+        Effect.map((read) => ({ read, wanted }))
+      )
+    }),
+    ({ read, wanted }) => {
+      state.filled += read
+      state.missingFrom = read < wanted ? state.base + state.filled : -1
+    }
+  )
+
+/** Handles the rest where nothing more can be read. Returns false when a frame may still begin after `at`. */
+const finish = (state: State, until: number): boolean => {
+  if (state.at < state.filled) {
+    passDamage(state)
+    return false
+  }
+  if (until > state.base + state.filled) {
+    if (state.damageFrom < 0) state.damageFrom = state.base + state.filled
+    state.base = until
+    state.filled = 0
+    state.at = 0
+  }
+  reportDamage(state, until)
+  return true
+}
+
 /**
- * Reads the records of a segment in order with flat memory, whatever the file holds: damage is told and passed over. Its
- * bytes are those of its frames and damaged spans, each byte once.
+ * Reads the records of a segment in order, with constant memory, whatever the file holds: damage is reported and skipped. Each
+ * byte belongs to exactly one frame or damaged span.
  */
 export const make = (options: SegmentScanOptions): SegmentScan => {
-  const { end, files, path, seeds, texts, window } = options
-  /** The file's offset of the window's first byte. */
-  let base = options.from
-  let filled = 0
-  let at = 0
-  let damageFrom = -1
-  /** The file had no more bytes than these when they were asked for. */
-  let missingFrom = -1
-
-  const passDamage = () => {
-    if (damageFrom < 0) damageFrom = base + at
-    const next = window.subarray(0, filled).indexOf(Frame.magic, at + 1)
-    // The last three bytes may be the start of a magic that goes on behind the window.
-    at = next === -1 ? Math.max(at + 1, filled - Frame.magic.length + 1) : next
+  const state: State = {
+    ...options,
+    base: options.from,
+    filled: 0,
+    at: 0,
+    damageFrom: -1,
+    missingFrom: -1,
+    found: []
   }
-
-  const found: Array<Found> = []
-  const tellDamage = (to: number) => {
-    if (damageFrom >= 0 && to > damageFrom) found.push({ _tag: "Damage", from: damageFrom, to })
-    damageFrom = -1
-  }
-
-  /** Goes through the window; false when its end comes too soon to tell what is there. */
-  const parse = (max: number): boolean => {
-    while (found.length < max) {
-      const bytes = Frame.probe(window, at, filled, seeds)
-      if (bytes === -1) return false
-      if (bytes === 0) {
-        passDamage()
-        continue
-      }
-      tellDamage(base + at)
-      const json = texts ? Frame.payloadOf(window, at, bytes) : ""
-      found.push({ _tag: "Frame", offset: base + at, bytes, seq: Frame.seqOf(window, at), json })
-      at += bytes
-    }
-    return true
-  }
-
-  const fill = (until: number) =>
-    Effect.map(
-      Effect.suspend(() => {
-        window.copy(window, 0, at, filled)
-        base += at
-        filled -= at
-        at = 0
-        const wanted = Math.min(window.length - filled, until - base - filled)
-        const target = window.subarray(filled, filled + wanted)
-        return attempt(path, () => files.read(path, target, wanted, base + filled)).pipe(
-          Effect.map((read) => ({ read, wanted }))
-        )
-      }),
-      ({ read, wanted }) => {
-        filled += read
-        missingFrom = read < wanted ? base + filled : -1
-      }
-    )
-
-  /** What is left where nothing more can be read: no frame begins at `at`, but one may begin behind it. */
-  const finish = (until: number): boolean => {
-    if (at < filled) {
-      passDamage()
-      return false
-    }
-    if (until > base + filled) {
-      if (damageFrom < 0) damageFrom = base + filled
-      base = until
-      filled = 0
-      at = 0
-    }
-    tellDamage(until)
-    return true
-  }
-
   return {
     next: (max) =>
       Effect.gen(function* () {
         for (;;) {
-          const until = end()
-          // A segment whose end was taken back, because what came after is not trusted any more.
-          if (base + at >= until && damageFrom < 0) break
-          if (parse(max)) break
-          if (base + filled < until && missingFrom !== base + filled) {
-            if (found.length > 0) break
-            yield* fill(until)
-          } else if (finish(until)) break
+          const until = state.end()
+          // The end of a segment moves back when its tail is not trusted any more.
+          if (state.base + state.at >= until && state.damageFrom < 0) break
+          if (parse(state, max)) break
+          if (state.base + state.filled < until && state.missingFrom !== state.base + state.filled) {
+            if (state.found.length > 0) break
+            yield* fill(state, until)
+          } else if (finish(state, until)) break
         }
-        return found.splice(0)
+        return state.found.splice(0)
       }),
-    position: () => (damageFrom < 0 ? base + at : damageFrom)
+    position: () => (state.damageFrom < 0 ? state.base + state.at : state.damageFrom)
   }
 }

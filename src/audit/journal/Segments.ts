@@ -1,34 +1,34 @@
+import type { DiskQuota } from "./DiskQuota.ts"
 import type { JournalFiles } from "./JournalFiles.ts"
-import type { JournalRoom } from "./JournalRoom.ts"
 import type { Segment } from "./Segment.ts"
 
 /** The segments of one journal, oldest first, and which of their events are settled. */
 export interface Segments {
   readonly all: () => ReadonlyArray<Segment>
   readonly add: (segment: Segment) => void
-  /** Gives how many of the numbers were unsettled until now. */
+  /** Marks events as settled. Returns how many of them were unsettled until now. */
   readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => number
-  /** Every event up to this number is settled, of those up to `lastSeq`. */
+  /** The number up to which every event is settled, at most `lastSeq`. */
   readonly acknowledged: (lastSeq: number) => number
   /** Events that are not settled. */
   readonly pending: () => number
   readonly bytes: () => number
   /** Whether `sweep` would remove any. */
-  readonly hasNeedless: () => boolean
-  /** Removes the files that are not needed any more. What cannot be removed now is tried again at the next call. */
+  readonly hasObsolete: () => boolean
+  /** Removes files that are not needed any more. A file that cannot be removed is tried again at the next call. */
   readonly sweep: () => void
-  /** Takes it out, its file being gone or useless. */
+  /** Forgets a segment whose file has vanished or is of no use. */
   readonly drop: (segment: Segment) => void
 }
 
-/** Sealed and wholly settled. The last one stays while others do: its header says where damaged ones among them end. */
-const needless = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
+/** Sealed and fully settled. The last one stays while others exist, because its header says where damaged ones end. */
+const obsolete = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
   segments.filter(
     (segment, place) =>
       segment.sealed && segment.unsettled.size() === 0 && (place < segments.length - 1 || segments.length === 1)
   )
 
-export const make = (options: { readonly files: JournalFiles; readonly room: JournalRoom }): Segments => {
+export const make = (options: { readonly files: JournalFiles; readonly room: DiskQuota }): Segments => {
   const { files, room } = options
   let segments: ReadonlyArray<Segment> = []
 
@@ -68,13 +68,13 @@ export const make = (options: { readonly files: JournalFiles; readonly room: Jou
       segments.reduce((lowest, { unsettled }) => Math.min(lowest, (unsettled.first() ?? lastSeq + 1) - 1), lastSeq),
     pending: () => segments.reduce((sum, { unsettled }) => sum + unsettled.size(), 0),
     bytes: () => segments.reduce((sum, { size }) => sum + size, 0),
-    hasNeedless: () => needless(segments).length > 0,
+    hasObsolete: () => obsolete(segments).length > 0,
     sweep: () => {
       let next: ReadonlyArray<Segment> = []
-      for (let found = needless(segments); found.length > 0; found = next) {
+      for (let found = obsolete(segments); found.length > 0; found = next) {
         for (const segment of found) remove(segment)
-        const left = needless(segments)
-        // Where the last but one went, the last may go; where a file cannot be removed, it stays.
+        const left = obsolete(segments)
+        // Removing the others can make the last one obsolete. A file that cannot be removed ends the loop.
         next = left.some((segment) => found.includes(segment)) ? [] : left
       }
     },

@@ -1,15 +1,15 @@
-/** A set of event numbers that come and go mostly in order, in as many ranges as it has gaps. */
+/** A set of event numbers that are added and removed mostly in order, stored as ranges. */
 export interface SeqRanges {
-  /** Of a number above all that are in it. */
+  /** Adds a number above all others in the set. */
   readonly add: (seq: number) => void
-  /** False when it was not in it. */
+  /** Removes a number. Returns false when it was not in the set. */
   readonly remove: (seq: number) => boolean
-  /** Takes out those from `from` to `to`, ends included; gives how many. */
+  /** Removes the numbers from `from` to `to`, both included. Returns how many were removed. */
   readonly removeBetween: (from: number, to: number) => number
   readonly has: (seq: number) => boolean
   readonly first: () => number | undefined
   readonly size: () => number
-  /** Moves those from `from` on into a set of their own. */
+  /** Moves the numbers from `from` on into a new set. */
   readonly split: (from: number) => SeqRanges
   readonly ranges: () => ReadonlyArray<{ readonly from: number; readonly to: number }>
 }
@@ -19,7 +19,7 @@ interface Range {
   to: number
 }
 
-/** Ranges passed at the head before the list is made anew: `shift` for each would be quadratic. */
+/** Removed ranges at the head before the list is copied: `shift` for each would be quadratic. */
 const slack = 64
 
 const over = (initial: Array<Range>): SeqRanges => {

@@ -1,52 +1,60 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { LedgerSource } from "../sources/AuditLedger.ts"
-import { AuditStore } from "../store/AuditStore.ts"
-import type { Losses } from "./Losses.ts"
+import { AuditStore, type LeftCounts } from "../store/AuditStore.ts"
+import type { LossAccounts } from "./LossAccounts.ts"
 
-interface TailCounts {
-  readonly refused: number
-  readonly shed: number
-  readonly quarantined: number
+/** What a dead incarnation left. */
+export interface Remains {
+  /** It ended in order, after a sync of its journal. */
+  readonly ended: boolean
+  /** The machine has not rebooted since, so everything that the process wrote to its files is there. */
+  readonly sameBoot: boolean
+  /** As `durabilitiesText` returns it: `journal DENIED=fsync`. */
+  readonly durability: string
 }
 
-export interface UnknownTailOptions {
-  readonly losses: Losses
-  /** Waits until the event of this process with that number is in the database. */
-  readonly settled: (seq: number) => Effect.Effect<void>
+/**
+ * Whether the last number found is the last that was answered. A process that died left all that it appended. A machine that
+ * died left what had been synced, and only the modes `fsync` and `commit` answer no sooner.
+ */
+export const isTailKnown = ({ durability, ended, sameBoot }: Remains): boolean => {
+  const modes = durability.split(" ").map((word) => word.slice(word.indexOf("=") + 1))
+  if (modes.every((mode) => mode === "memory")) return ended
+  return ended || sameBoot || modes.every((mode) => mode === "fsync" || mode === "commit")
 }
 
-/** The word about sources that ended without one: nobody knows what they recorded after their last known number. */
-export const make = ({ losses, settled }: UnknownTailOptions) =>
+/** Closes sources that ended without signing off: it is unknown what they recorded after their last known number. */
+export const make = (accounts: LossAccounts) =>
   Effect.map(AuditStore, (store) => {
-    /** Says it in the trail first, and then closes the source. */
-    const tell = Effect.fnUntraced(function* (source: string, after: number, counts: TailCounts) {
-      const seq = yield* losses.receipt({ kind: "tail", source, after })
-      yield* settled(seq)
+    /** Closes a source. The receipt must be in the trail before the source is closed. */
+    const close = Effect.fnUntraced(function* (source: string, after: number, counts: LeftCounts) {
+      const seq = yield* accounts.receipt({ kind: "tail", source, after })
+      yield* accounts.settled(seq)
       yield* store.closeUnknown(source, after, counts)
       yield* Effect.logWarning(
-        `The audit source ${source} ended without a word: whether it recorded events after number ${after}, nobody knows. ` +
+        `The audit source ${source} ended without signing off: it is unknown whether it recorded events after number ${after}. ` +
           "A receipt says so in the trail."
       )
     })
 
-    /** Of a source of which nothing is left but what the database knows; `isOver`: no journal anywhere holds more of it. */
-    const tellOf = Effect.fnUntraced(function* (known: LedgerSource, isOver: boolean) {
+    /** Accounts for a source that only the database knows, and closes it. `isOver`: no journal anywhere holds more of it. */
+    const closeKnown = Effect.fnUntraced(function* (known: LedgerSource, isOver: boolean) {
       const { lastSeq, quarantined, refused, shed, source, startedAt } = known
-      yield* losses.settleAccount({
+      yield* accounts.settleAccount({
         source,
         upTo: lastSeq,
         fromTime: startedAt?.epochMillis ?? 0,
         toTime: yield* Clock.currentTimeMillis,
         shed: shed ?? 0,
         damaged: [],
-        passedOver: 0,
+        unreadable: 0,
         isOver
       })
-      yield* tell(source, lastSeq, { refused: refused ?? 0, shed: shed ?? 0, quarantined })
+      yield* close(source, lastSeq, { refused: refused ?? 0, shed: shed ?? 0, quarantined })
     })
 
-    return { tell, tellOf }
+    return { close, closeKnown }
   })
 
 export type UnknownTail = Effect.Effect.Success<ReturnType<typeof make>>

@@ -2,16 +2,16 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { TrailUnreachable } from "../AuditReader.ts"
 import { AuditLedger } from "../sources/AuditLedger.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
 import { ledgerOperations, type Operation } from "./TrailProtocol.ts"
 
 const deadline = Duration.seconds(8)
-/** A search for gaps takes six times as long at the other end, too. */
+/** A search for gaps may take six times as long at the other end too. */
 const longDeadline = Duration.seconds(35)
 
-/** An `AuditLedger` that a gatekeeper reads. It tells of all sources; of the silent ones, those of the asker's identity. */
+/** An `AuditLedger` that asks a gatekeeper. It returns all sources, but only silent sources of the caller's identity. */
 export const make = Effect.fnUntraced(function* (options: RemoteCalls.RemoteOptions) {
   const calls = yield* RemoteCalls.make(options)
   const ask = <A, I, B, J, G>(

@@ -11,16 +11,16 @@ import * as RemoteCalls from "./RemoteCalls.ts"
 import { storeOperations } from "./TrailProtocol.ts"
 
 export interface RemoteAuditStoreOptions extends RemoteCalls.RemoteOptions {
-  /** Of what writes, waiting for others at the other end included; longer than that end's own. */
+  /** Of a write, including its wait for other writers at the gatekeeper; longer than the gatekeeper's own deadline. */
   readonly deadline?: Duration.DurationInput
 }
 
 const given = new DatabaseError({ phase: "connect", reason: "writing was given up" })
 
-/** Sent, and nobody waited for the answer. */
-const doubtful = new DatabaseError({ phase: "commit", reason: "writing was given up before the gatekeeper answered" })
+/** The request was sent, and its answer was not waited for. */
+const inDoubt = new DatabaseError({ phase: "commit", reason: "writing was given up before the gatekeeper answered" })
 
-/** An `AuditStore` that a gatekeeper keeps: its drain, journal and adoption are those of every process. */
+/** An `AuditStore` that asks a gatekeeper. The journal, the writer and the recovery run in this process. */
 export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOptions) {
   const calls = yield* RemoteCalls.make(options)
   const writer = Crypto.randomUUID()
@@ -30,7 +30,7 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
   const short = "12 seconds"
   const { append, heartbeat, locate, register, trail, ...others } = storeOperations
 
-  /** One after the other; given up, the one that waits for its answer fails in doubt, and the others without having begun. */
+  /** Runs one write at a time. After `abandon` the write in flight fails in doubt, and the others fail without being sent. */
   const asWriter = <A>(work: Effect.Effect<A, DatabaseError>) =>
     turn.withPermits(1)(
       Effect.flatMap(Deferred.isDone(abandoned), (isDone) =>
@@ -47,13 +47,13 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
     deadLetter: (row, why) =>
       Effect.asVoid(asWriter(calls.ask("dead-letter", others["dead-letter"], { writer, row, why }, long))),
     makePartition: (id) => calls.ask("make-partition", others["make-partition"], { id }, long),
-    // Its gatekeeper does.
+    // The gatekeeper does that.
     makePartitionsAhead: Effect.void,
     signOff: (incarnation, end) => Effect.asVoid(calls.ask("sign-off", others["sign-off"], { incarnation, end }, long)),
     closeUnknown: (source, after, counts) =>
       Effect.asVoid(calls.ask("close-unknown", others["close-unknown"], { source, after, counts }, short)),
     recordLoss: (source, found) => calls.ask("record-loss", others["record-loss"], { source, found }, short),
-    abandon: Effect.asVoid(Deferred.fail(abandoned, doubtful)),
+    abandon: Effect.asVoid(Deferred.fail(abandoned, inDoubt)),
     locate: (incarnation, ids) =>
       Effect.map(calls.ask("locate", locate, { writer, incarnation, ids }, long), ({ committed, deadLettered }) => ({
         committed: new Set(committed),

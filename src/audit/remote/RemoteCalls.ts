@@ -12,17 +12,17 @@ import { refusalOf, unansweredBy } from "./RemoteFailure.ts"
 import type { Operation } from "./TrailProtocol.ts"
 
 export interface RemoteOptions {
-  /** Where the gatekeeper is: `http://127.0.0.1:8001`. */
+  /** The URL of the gatekeeper: `http://127.0.0.1:8001`. */
   readonly location: Effect.Effect<string>
-  /** In whose name it is asked. */
+  /** The identity of the caller. */
   readonly token: typeof ServiceToken.Service
 }
 
 /** Asks a `TrailService` over HTTP. */
 export interface RemoteCalls {
   /**
-   * Fails with what the other side's store answered, or with a `DatabaseError` in its manner: `connect` where nothing was done,
-   * `commit` without a SQLSTATE where nobody knows whether it was.
+   * Fails with the error of the gatekeeper's store, or with a `DatabaseError` of phase `connect` if nothing was done, and of
+   * phase `commit` without a SQLSTATE if that is unknown.
    */
   readonly ask: <A, I, B, J, F, G>(
     name: string,
@@ -43,7 +43,7 @@ export const make = ({ location, token }: RemoteOptions): Effect.Effect<RemoteCa
       return { response, body: yield* response.text }
     })
 
-    /** A token may have expired, or been made with a secret that is no longer: the next one is another. */
+    /** Renews the token once: it may have expired, or its signing secret may have changed. */
     const sendTwice = (name: string, text: string) =>
       Effect.flatMap(send(name, text), (answer) =>
         answer.response.status === 401 ? Effect.zipRight(token.renew, send(name, text)) : Effect.succeed(answer)
@@ -54,7 +54,7 @@ export const make = ({ location, token }: RemoteOptions): Effect.Effect<RemoteCa
         const text = JSON.stringify(yield* Effect.orDie(Schema.encode(operation.request)(request)))
         const { body, response } = yield* sendTwice(name, text).pipe(
           Effect.mapError((error: HttpClientError.HttpClientError) => unansweredBy(error)),
-          // Who is interrupted does not wait for the connection's end.
+          // An interrupted caller does not wait for the connection to close.
           Effect.disconnect,
           Effect.timeoutFail({
             duration: deadline,
@@ -75,9 +75,9 @@ export const make = ({ location, token }: RemoteOptions): Effect.Effect<RemoteCa
     }
   })
 
-/** It did answer, so it may have done it. */
+/** The server answered, so it may have done the work. */
 const unreadable = (response: HttpClientResponse.HttpClientResponse) =>
   new DatabaseError({
     phase: "commit",
-    reason: `the answer (${response.status}) is none of a gatekeeper's; look what listens at GATEKEEPER_URL`
+    reason: `the answer (${response.status}) is not a gatekeeper's answer; check which server listens at GATEKEEPER_URL`
   })

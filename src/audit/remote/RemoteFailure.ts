@@ -2,14 +2,14 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { sourceOfAnother } from "../recovery/SourceOfAnother.ts"
+import { foreignSource } from "../store/AuditStore.ts"
 
 const Refusal = Schema.parseJson(
   Schema.Struct({ error: Schema.Struct({ code: Schema.String, message: Schema.String }) })
 )
 const decodeRefusal = Schema.decodeUnknownEither(Refusal)
 
-/** Failures of a connection that was never made: nothing was sent. */
+/** Error codes of a connection that was not established: nothing was sent. */
 const notConnected: ReadonlyArray<string> = [
   "ECONNREFUSED",
   "ENOTFOUND",
@@ -19,7 +19,7 @@ const notConnected: ReadonlyArray<string> = [
   "UND_ERR_CONNECT_TIMEOUT"
 ]
 
-/** The code of the innermost error that has one. */
+/** Returns the code of the innermost error that has a code. */
 const codeOf = (error: unknown, depth = 0): string | undefined => {
   if (typeof error !== "object" || error === null || depth > 8) return undefined
   const inner = codeOf(Reflect.get(error, "cause"), depth + 1)
@@ -27,7 +27,7 @@ const codeOf = (error: unknown, depth = 0): string | undefined => {
   return inner ?? (typeof code === "string" ? code : undefined)
 }
 
-/** Without an answer. What was sent may have been done: only a connection that was never made leaves no doubt. */
+/** Converts a failure without an answer. A sent request may have been done; only a failed connect leaves no doubt. */
 export const unansweredBy = (error: HttpClientError.HttpClientError): DatabaseError => {
   const code = codeOf(error)
   return code !== undefined && notConnected.includes(code)
@@ -38,12 +38,12 @@ export const unansweredBy = (error: HttpClientError.HttpClientError): DatabaseEr
       })
 }
 
-/** Answers of the gatekeeper itself, before it asked its database. */
+/** Error codes of the gatekeeper itself, before it asked its database. */
 const undone: ReadonlyArray<string> = ["audit_unavailable", "keys_unavailable", "shutting_down", "trail_unreachable"]
 
 /**
- * What a status other than 200 means, in a database's words, so that a drain does about it what it does about a database:
- * waits (503), pauses and says so (who we are, what we may, what we speak), sends less (413).
+ * Converts a status other than 200 into a database error, so that the writer reacts as to a database: it waits (503), pauses
+ * and alarms (identity, permission, protocol), or sends fewer rows (413).
  */
 export const refusalOf = (status: number, body: string): DatabaseError => {
   const told = decodeRefusal(body)
@@ -51,9 +51,9 @@ export const refusalOf = (status: number, body: string): DatabaseError => {
   const words = Either.isRight(told) ? told.right.error.message : "without a word that a gatekeeper says"
   const reason = `the gatekeeper answered ${status}: ${words}`
   const setUp = (sqlstate: string, hint: string) => new DatabaseError({ phase: "statement", sqlstate, reason, hint })
-  // What something else before the gatekeeper says tells nothing of what the gatekeeper did.
+  // An answer of a proxy says nothing about what the gatekeeper did.
   if (code === undefined) return new DatabaseError({ phase: "commit", reason })
-  if (code === "source_of_another") return setUp(sourceOfAnother, "Its owner's next start takes it over.")
+  if (code === "source_of_another") return setUp(foreignSource, "Its owner's next start takes it over.")
   if (status === 401) return setUp("28000", "Give SERVICE_TOKEN, or the JWT_SECRET_KEY of the gatekeeper.")
   if (status === 403) return setUp("42501", "Allow `write` on `audit/store` in the access policy.")
   if (status === 413) return new DatabaseError({ phase: "statement", sqlstate: "54000", reason })

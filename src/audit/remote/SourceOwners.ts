@@ -5,10 +5,10 @@ import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 
-/** Somebody asked to write for a source that is not theirs. */
+/** A caller asked to write for a source that it does not own. */
 export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRefused", {
   source: Schema.String,
-  /** Whose it is; null where its process writes into the database itself. */
+  /** The owner; null where its process writes to the database itself. */
   owner: Schema.NullOr(Schema.String),
   identity: Schema.String
 }) {
@@ -21,11 +21,11 @@ export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRe
 }
 
 export interface SourceOwners {
-  /** Succeeds where the source is the identity's. One that nobody has heard of becomes its own, for good. */
+  /** Succeeds if the identity owns the source. The first caller of an unknown source becomes its owner. */
   readonly check: (identity: string, source: string) => Effect.Effect<void, SourceRefused | DatabaseError>
 }
 
-/** Without an identity a source would be anybody's: it is given with the row. */
+/** The identity is written with the row, because any caller could use a source without an owner. */
 const claimStatement = `
   insert into gatekeeper.audit_source (source, identity) values ($1, $2) on conflict (source) do nothing`
 
@@ -33,7 +33,7 @@ const ownerStatement = "select identity from gatekeeper.audit_source where sourc
 
 const decodeOwner = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ identity: Schema.NullOr(Schema.String) })))
 
-/** Owners never change, so those that are known are kept; so many at most. */
+/** The maximum of cached owners. Owners never change, so the cache needs no expiry. */
 const maximumKnown = 10_000
 
 export const make = Effect.fnUntraced(function* (options: {

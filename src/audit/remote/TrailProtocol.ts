@@ -2,31 +2,31 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Steps } from "../../platform/os/EventLoop.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { TrailUnreachable } from "../AuditReader.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
 import { LedgerSource } from "../sources/AuditLedger.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
   typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value
 
-/** A row as its canonical text: whoever reads it makes the same hash of it, or refuses it. */
+/** A row as canonical JSON. The reader computes the same hash from it, or refuses it. */
 export const WireRow = Schema.transformOrFail(Schema.String, Schema.declare(isRow), {
   strict: true,
   decode: (text, _, ast) => {
     const row = rowOf(text)
-    // Not the text: it may hold secrets.
+    // Omits the text, because it may hold secrets.
     return row === undefined
-      ? ParseResult.fail(new ParseResult.Type(ast, "…", "the row is no canonical event"))
+      ? ParseResult.fail(new ParseResult.Type(ast, "…", "the row is not a canonical event"))
       : ParseResult.succeed(row)
   },
   encode: (row) => ParseResult.succeed(canonicalJson(row))
 })
 
-/** Rows that are read before others go first: a millisecond of work or so. */
+/** Rows decoded between two turns of the event loop: about a millisecond of work. */
 const rowsInTurn = 16
 
-/** What many `WireRow`s together say, in steps: they may be the work of tenths of a second. Undefined where one is none. */
+/** Decodes many `WireRow`s in steps, because they may take tenths of a second. Undefined if one is not a row. */
 export function* readingRows(texts: ReadonlyArray<string>): Steps<ReadonlyArray<HashedRow> | undefined> {
   const rows: Array<HashedRow> = []
   for (const [index, text] of texts.entries()) {
@@ -40,7 +40,7 @@ export function* readingRows(texts: ReadonlyArray<string>): Steps<ReadonlyArray<
 
 const Count = Schema.NonNegativeInt
 
-/** What a process says of itself is shown to whoever asks for the sources, all at once. */
+/** Bounded, because the sources of all processes are shown in one answer. */
 const Label = Schema.String.pipe(Schema.maxLength(255))
 
 const Incarnation = Schema.Struct({
@@ -83,10 +83,10 @@ const Source = Schema.Struct({
   signedOffAt: Schema.NullOr(Schema.DateTimeUtc)
 })
 
-/** One life of a client: what it abandoned is written by none of its requests that are still on their way. */
+/** The id of a client's store. After `abandon`, none of its requests in transit writes anything. */
 const Writer = Schema.UUID
 
-/** What is asked and answered under `POST /audit/store/:operation`. A failure is the store's own answer. */
+/** A request and its answer under `POST /audit/store/:operation`. `failure` is the error of the store. */
 export interface Operation<A, I, B, J, F, G> {
   readonly request: Schema.Schema<A, I>
   readonly value: Schema.Schema<B, J>
@@ -110,7 +110,7 @@ const ledger = operation(TrailUnreachable)
 const nothing = Schema.Struct({})
 const done = Schema.Null
 
-/** `AuditStore`. */
+/** The operations of `AuditStore`. */
 export const storeOperations = {
   trail: store(nothing, Schema.UUID),
   register: store(Schema.Struct({ incarnation: Incarnation }), done),
@@ -140,7 +140,7 @@ export const storeOperations = {
   )
 } as const
 
-/** `AuditLedger`. */
+/** The operations of `AuditLedger`. */
 export const ledgerOperations = {
   sources: ledger(Schema.Struct({ limit: Schema.Number, after: Schema.optional(Schema.UUID) }), Schema.Array(Source)),
   source: ledger(Schema.Struct({ source: Schema.UUID }), Schema.NullOr(Source)),
@@ -153,5 +153,5 @@ export const ledgerOperations = {
   "dead-letters": ledger(nothing, Schema.Struct({ total: Count, waiting: Count }))
 } as const
 
-/** Bytes of a request: twice what the drain puts into one piece, in the widest encoding. */
+/** Maximum bytes of a request: twice a full batch, in the widest encoding. */
 export const maximumOperationBytes = 16 * 1024 * 1024

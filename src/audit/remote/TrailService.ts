@@ -13,7 +13,7 @@ import * as SourceOwners from "./SourceOwners.ts"
 import { ledgerOperations, type Operation, readingRows, storeOperations } from "./TrailProtocol.ts"
 import * as Writers from "./Writers.ts"
 
-/** The request is none of the operation's: a client of another version, or none of ours. */
+/** The request does not match the operation: the client has another version, or is another program. */
 export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>()("UnreadableOperation", {
   operation: Schema.String
 }) {
@@ -22,21 +22,21 @@ export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>
   }
 }
 
-/** Not the store's own answer: nothing was done. */
+/** The service refused the request before it asked the store: nothing was done. */
 type Refusal = SourceOwners.SourceRefused | UnreadableOperation
 
-/** Answers `body` in the name of `identity`. */
-type Answering = (identity: string, body: unknown) => Effect.Effect<unknown, Refusal>
+/** Runs an operation with the decoded `body` for `identity`. */
+type RunOperation = (identity: string, body: unknown) => Effect.Effect<unknown, Refusal>
 
-/** The other end of the trail of processes elsewhere: an `AuditStore` and an `AuditLedger` for whoever may write to it. */
+/** Serves the `AuditStore` and the `AuditLedger` to processes without a database of their own. */
 export class TrailService extends Context.Tag("audit/remote/TrailService")<
   TrailService,
   {
-    /** By the operation's name. What they answer is to be sent as JSON. */
-    readonly operations: ReadonlyMap<string, Answering>
+    /** By the name of the operation. Results are sent as JSON. */
+    readonly operations: ReadonlyMap<string, RunOperation>
   }
 >() {
-  /** On sessions of its own: the process's own drain waits for nobody elsewhere. */
+  /** Uses sessions of its own, so that this process's writer never waits for other processes. */
   static readonly layer: Layer.Layer<TrailService, never, Database | AuditLedger> = Layer.scoped(
     TrailService,
     Effect.gen(function* () {
@@ -53,12 +53,12 @@ const isOf = <F>(failure: unknown, refusal: (error: unknown) => error is Refusal
 
 const isRefusal = Schema.is(Schema.Union(SourceOwners.SourceRefused, UnreadableOperation))
 
-const answering =
+const operation =
   <A, I, B, J, F, G>(
     name: string,
     { answer, request }: Operation<A, I, B, J, F, G>,
     run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>
-  ): Answering =>
+  ): RunOperation =>
   (identity, body) =>
     Schema.decodeUnknown(request)(body).pipe(
       Effect.mapError(() => new UnreadableOperation({ operation: name })),
@@ -75,42 +75,27 @@ const answering =
 
 const done = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.as(effect, null)
 
-/** Rows of several sources in one request would be written under the name of the first. */
+/** The source of the rows; undefined for several sources, which would be written under the name of the first. */
 const oneSource = (rows: ReadonlyArray<{ readonly source: string }>): string | undefined =>
   rows.every(({ source }) => source === rows[0]?.source) ? rows[0]?.source : undefined
 
-const operationsOn = (
-  store: typeof AuditStore.Service,
-  ledger: typeof AuditLedger.Service,
-  owners: SourceOwners.SourceOwners
-): ReadonlyMap<string, Answering> => {
-  const writers = Writers.make()
-  const owned = <A, E>(
-    identity: string,
-    source: string,
-    work: Effect.Effect<A, E>
-  ): Effect.Effect<A, E | SourceOwners.SourceRefused | DatabaseError> =>
-    Effect.zipRight(owners.check(identity, source), work)
+type NamedOperation = readonly [name: string, run: RunOperation]
 
+/** Runs work for a source that the identity owns. */
+type Owned = <A, E>(
+  identity: string,
+  source: string,
+  work: Effect.Effect<A, E>
+) => Effect.Effect<A, E | SourceOwners.SourceRefused | DatabaseError>
+
+/** The operations that write rows. One store's requests in transit are refused after it has given up. */
+const rowOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
   const s = storeOperations
-  const l = ledgerOperations
-  const entries: ReadonlyArray<readonly [string, Answering]> = [
-    ["trail", answering("trail", s.trail, () => store.trail)],
-    [
-      "register",
-      answering("register", s.register, (identity, { incarnation }) =>
-        owned(identity, incarnation.source, done(store.register(incarnation)))
-      )
-    ],
-    [
-      "heartbeat",
-      answering("heartbeat", s.heartbeat, (identity, { incarnation }) =>
-        owned(identity, incarnation.source, done(store.heartbeat(incarnation)))
-      )
-    ],
+  const writers = Writers.make()
+  return [
     [
       "append",
-      answering(
+      operation(
         "append",
         s.append,
         Effect.fnUntraced(function* (identity, { certain, rows: texts, writer }) {
@@ -126,32 +111,13 @@ const operationsOn = (
     ],
     [
       "dead-letter",
-      answering("dead-letter", s["dead-letter"], (identity, { row, why, writer }) =>
+      operation("dead-letter", s["dead-letter"], (identity, { row, why, writer }) =>
         owned(identity, row.source, writers.write(writer, done(store.deadLetter(row, why))))
-      )
-    ],
-    ["make-partition", answering("make-partition", s["make-partition"], (_, { id }) => store.makePartition(id))],
-    [
-      "sign-off",
-      answering("sign-off", s["sign-off"], (identity, { end, incarnation }) =>
-        owned(identity, incarnation.source, done(store.signOff(incarnation, end)))
-      )
-    ],
-    [
-      "close-unknown",
-      answering("close-unknown", s["close-unknown"], (identity, { after, counts, source }) =>
-        owned(identity, source, done(store.closeUnknown(source, after, counts)))
-      )
-    ],
-    [
-      "record-loss",
-      answering("record-loss", s["record-loss"], (identity, { found, source }) =>
-        owned(identity, source, store.recordLoss(source, found))
       )
     ],
     [
       "locate",
-      answering("locate", s.locate, (identity, { ids, incarnation, writer }) =>
+      operation("locate", s.locate, (identity, { ids, incarnation, writer }) =>
         owned(
           identity,
           incarnation.source,
@@ -164,22 +130,75 @@ const operationsOn = (
           )
         )
       )
+    ]
+  ]
+}
+
+/** The operations on sources and partitions. */
+const sourceOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
+  const s = storeOperations
+  return [
+    ["trail", operation("trail", s.trail, () => store.trail)],
+    [
+      "register",
+      operation("register", s.register, (identity, { incarnation }) =>
+        owned(identity, incarnation.source, done(store.register(incarnation)))
+      )
     ],
-    ["sources", answering("sources", l.sources, (_, query) => ledger.sources(query))],
+    [
+      "heartbeat",
+      operation("heartbeat", s.heartbeat, (identity, { incarnation }) =>
+        owned(identity, incarnation.source, done(store.heartbeat(incarnation)))
+      )
+    ],
+    ["make-partition", operation("make-partition", s["make-partition"], (_, { id }) => store.makePartition(id))],
+    [
+      "sign-off",
+      operation("sign-off", s["sign-off"], (identity, { end, incarnation }) =>
+        owned(identity, incarnation.source, done(store.signOff(incarnation, end)))
+      )
+    ],
+    [
+      "close-unknown",
+      operation("close-unknown", s["close-unknown"], (identity, { after, counts, source }) =>
+        owned(identity, source, done(store.closeUnknown(source, after, counts)))
+      )
+    ],
+    [
+      "record-loss",
+      operation("record-loss", s["record-loss"], (identity, { found, source }) =>
+        owned(identity, source, store.recordLoss(source, found))
+      )
+    ]
+  ]
+}
+
+const readOperations = (ledger: typeof AuditLedger.Service): ReadonlyArray<NamedOperation> => {
+  const l = ledgerOperations
+  return [
+    ["sources", operation("sources", l.sources, (_, query) => ledger.sources(query))],
     [
       "source",
-      answering("source", l.source, (_, { source }) => Effect.map(ledger.source(source), (row) => row ?? null))
+      operation("source", l.source, (_, { source }) => Effect.map(ledger.source(source), (row) => row ?? null))
     ],
-    ["gaps", answering("gaps", l.gaps, (_, { source, ...query }) => ledger.gaps(source, query))],
+    ["gaps", operation("gaps", l.gaps, (_, { source, ...query }) => ledger.gaps(source, query))],
     [
       "silent",
-      // Whoever asks closes them, and may close its own only.
-      answering("silent", l.silent, (identity, { seconds }) =>
+      // The caller closes these sources, and may close only its own.
+      operation("silent", l.silent, (identity, { seconds }) =>
         Effect.map(ledger.silent(Duration.seconds(seconds)), (rows) => rows.filter((row) => row.identity === identity))
       )
     ],
-    ["receipts", answering("receipts", l.receipts, (_, { source }) => ledger.receipts(source))],
-    ["dead-letters", answering("dead-letters", l["dead-letters"], () => ledger.deadLetters)]
+    ["receipts", operation("receipts", l.receipts, (_, { source }) => ledger.receipts(source))],
+    ["dead-letters", operation("dead-letters", l["dead-letters"], () => ledger.deadLetters)]
   ]
-  return new Map(entries)
+}
+
+const operationsOn = (
+  store: typeof AuditStore.Service,
+  ledger: typeof AuditLedger.Service,
+  owners: SourceOwners.SourceOwners
+): ReadonlyMap<string, RunOperation> => {
+  const owned: Owned = (identity, source, work) => Effect.zipRight(owners.check(identity, source), work)
+  return new Map([...rowOperations(store, owned), ...sourceOperations(store, owned), ...readOperations(ledger)])
 }

@@ -5,51 +5,51 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** The writers that ask over HTTP: one that gave up must not have a request of its own, still on its way, written later. */
+/** The stores that write over HTTP. After a store has given up, none of its requests in transit may be written. */
 export interface Writers {
-  /** Fails at once when the writer has given up. */
+  /** Runs a write. Fails at once when the writer has given up. */
   readonly write: <A, E, R>(writer: string, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DatabaseError, R>
-  /** No work of the writer begins any more; returns when what had begun has ended. */
+  /** Refuses further writes of the writer, and waits until its running writes have ended. */
   readonly retire: (writer: string) => Effect.Effect<void>
 }
 
-interface Standing {
+interface WriterState {
   running: number
   /** Milliseconds since the epoch. */
   retiredAt: number | undefined
   readonly ended: Deferred.Deferred<void>
 }
 
-/** No request is on its way for so long. */
+/** No request is in transit for so long. */
 const remembered = Duration.toMillis("1 hour")
 
 const gaveUp = new DatabaseError({
   phase: "connect",
-  reason: "this writer has given up; nothing more of it is written"
+  reason: "this writer has given up; its requests are not written any more"
 })
 
 export const make = (): Writers => {
-  const standings = new Map<string, Standing>()
+  const states = new Map<string, WriterState>()
 
-  const standingOf = (writer: string): Standing => {
-    const known = standings.get(writer)
+  const stateOf = (writer: string): WriterState => {
+    const known = states.get(writer)
     if (known !== undefined) return known
-    const made: Standing = { running: 0, retiredAt: undefined, ended: Deferred.unsafeMake(FiberId.none) }
-    standings.set(writer, made)
+    const made: WriterState = { running: 0, retiredAt: undefined, ended: Deferred.unsafeMake(FiberId.none) }
+    states.set(writer, made)
     return made
   }
 
-  const leave = (writer: string, standing: Standing) =>
+  const leave = (writer: string, state: WriterState) =>
     Effect.suspend(() => {
-      standing.running -= 1
-      if (standing.running > 0) return Effect.void
-      if (standing.retiredAt === undefined) standings.delete(writer)
-      return Effect.asVoid(Deferred.succeed(standing.ended, undefined))
+      state.running -= 1
+      if (state.running > 0) return Effect.void
+      if (state.retiredAt === undefined) states.delete(writer)
+      return Effect.asVoid(Deferred.succeed(state.ended, undefined))
     })
 
   const prune = (now: number) => {
-    for (const [writer, { retiredAt, running }] of standings) {
-      if (running === 0 && retiredAt !== undefined && now - retiredAt > remembered) standings.delete(writer)
+    for (const [writer, { retiredAt, running }] of states) {
+      if (running === 0 && retiredAt !== undefined && now - retiredAt > remembered) states.delete(writer)
     }
   }
 
@@ -57,20 +57,20 @@ export const make = (): Writers => {
     write: (writer, work) =>
       Effect.acquireUseRelease(
         Effect.suspend(() => {
-          const standing = standingOf(writer)
-          if (standing.retiredAt !== undefined) return Effect.fail(gaveUp)
-          standing.running += 1
-          return Effect.succeed(standing)
+          const state = stateOf(writer)
+          if (state.retiredAt !== undefined) return Effect.fail(gaveUp)
+          state.running += 1
+          return Effect.succeed(state)
         }),
         () => work,
-        (standing) => leave(writer, standing)
+        (state) => leave(writer, state)
       ),
     retire: (writer) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         prune(now)
-        const standing = standingOf(writer)
-        standing.retiredAt ??= now
-        return standing.running === 0 ? Effect.void : Deferred.await(standing.ended)
+        const state = stateOf(writer)
+        state.retiredAt ??= now
+        return state.running === 0 ? Effect.void : Deferred.await(state.ended)
       })
   }
 }

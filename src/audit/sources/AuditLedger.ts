@@ -5,17 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
-import { databaseError } from "../../platform/postgres/DatabaseError.ts"
-import { TrailUnreachable } from "../AuditReader.ts"
-import { receiptAction, receiptResource, receiptResult } from "../recovery/LossReceipt.ts"
+import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
+import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { clockDoubts, decodeGaps, type Gap, type GapQuery, gapStatement, maximumGaps } from "./GapSearch.ts"
 
-/** What `audit_source` says of one incarnation. */
+/** A row of `audit_source`: what the database knows about one source. */
 export const LedgerSource = Schema.Struct({
   source: Schema.String,
-  /** The ghost that writes for it from outside; null where its process writes into the database itself. */
+  /** The ghost that writes for it from outside; null where its process writes to the database itself. */
   identity: Schema.NullOr(Schema.String),
-  /** `ingest`: of a client without numbers of its own. It has no process, and never ends. */
+  /** `ingest`: the source of a client that gives no numbers. It has no process, and never ends. */
   kind: Schema.Literal("process", "ingest"),
   host: Schema.NullOr(Schema.String),
   pid: Schema.NullOr(Schema.Number),
@@ -30,22 +29,22 @@ export const LedgerSource = Schema.Struct({
   lastAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
   /** Rows in `audit_log`. */
   committed: Schema.Number,
-  /** Rows in `audit_dead_letter`, those that were replayed since included. */
+  /** Rows in `audit_dead_letter`, replayed ones included. */
   deadLettered: Schema.Number,
-  /** Of `deadLettered`: in `audit_log` too, by now. */
+  /** Of `deadLettered`: in `audit_log` too by now. */
   replayed: Schema.Number,
   quarantined: Schema.Number,
-  /** False when a program that does not keep these counters wrote for it: then they are too low. */
+  /** False when a program that does not keep these counters wrote for the source: then they are too low. */
   counted: Schema.Boolean,
   /** The gap detector has looked for each number up to this. */
   checkedSeq: Schema.Number,
-  /** Numbers up to `checkedSeq` that are nowhere. */
+  /** Numbers up to `checkedSeq` without a row or dead letter. */
   lost: Schema.Number,
-  /** It ended without a word: whether it gave numbers after this one, nobody knows. */
+  /** It ended without signing off: it is unknown whether it gave numbers after this one. */
   unsignedAfter: Schema.NullOr(Schema.Number),
   signedOffSeq: Schema.NullOr(Schema.Number),
   signedOffAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
-  /** These are null until the end was told, by itself or by whoever found what it left. */
+  /** These are null until the end was recorded, by the source itself or by the process that recovered its journal. */
   shed: Schema.NullOr(Schema.Number),
   refused: Schema.NullOr(Schema.Number),
   unwritten: Schema.NullOr(Schema.Number),
@@ -54,9 +53,9 @@ export const LedgerSource = Schema.Struct({
 export type LedgerSource = typeof LedgerSource.Type
 
 export interface SourcesQuery {
-  /** From 1 to `maximumSources`; held to that range. */
+  /** From 1 to `maximumSources`; other values are moved into that range. */
   readonly limit: number
-  /** `source` of the last one of the page before. */
+  /** `source` of the last row of the previous page. */
   readonly after?: string | undefined
 }
 
@@ -74,7 +73,7 @@ export interface DeadLetterCounts {
 
 export const maximumSources = 1_000
 
-/** As the driver returns it: bigint as text, timestamptz as Date. */
+/** A row as the driver returns it: bigint as text, timestamptz as Date. */
 const Row = Schema.Struct({
   ...LedgerSource.fields,
   startedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
@@ -115,133 +114,141 @@ const columns = (sql: SqlClient.SqlClient) => sql`
   checked_seq as "checkedSeq", lost, unsigned_after as "unsignedAfter", signed_off_seq as "signedOffSeq",
   signed_off_at as "signedOffAt", shed, refused, unwritten, in_doubt as "inDoubt"`
 
-/** A source that was not registered yet has no beginning; it is as new as its last word. */
-const begun = (sql: SqlClient.SqlClient) => sql`coalesce(started_at, last_at, '-infinity')`
+/** A source that was not registered has no start; its last write stands for it. */
+const startOf = (sql: SqlClient.SqlClient) => sql`coalesce(started_at, last_at, '-infinity')`
 
-/** Reads what the trail's durable state says of its incarnations: the other side of every count that a process keeps. */
+/** Reads what the database knows about sources: the counterpart of every count that a process keeps. */
 export class AuditLedger extends Context.Tag("audit/sources/AuditLedger")<
   AuditLedger,
   {
-    /** One page, newest first. */
+    /** Reads one page, newest first. */
     readonly sources: (query: SourcesQuery) => Effect.Effect<ReadonlyArray<LedgerSource>, TrailUnreachable>
-    /** Undefined when nobody has said anything of it. */
+    /** Undefined when the database does not know the source. */
     readonly source: (source: string) => Effect.Effect<LedgerSource | undefined, TrailUnreachable>
     /**
-     * The numbers after `from`, up to `to`, that are nowhere: ranges in ascending order that do not touch, at most
-     * `maximumGaps`. Rows are searched among the ids of that time, a day and an hour before and after it included.
+     * Finds the numbers after `from`, up to `to`, without a row or dead letter: ranges in ascending order that do not touch, at
+     * most `maximumGaps`. Searches the ids of that time, and of a day and an hour before and after it.
      */
     readonly gaps: (source: string, query: GapQuery) => Effect.Effect<ReadonlyArray<Gap>, TrailUnreachable>
     /**
-     * Those that neither signed off nor were closed, and gave no sign of life for so long by the database's clock, oldest
-     * sign first, at most `maximumSources`; only those of a process. A program without heartbeats gives one with each write only.
+     * Finds sources of processes that are neither signed off nor closed, and sent neither a heartbeat nor a row for so long by
+     * the database's clock: longest silence first, at most `maximumSources`.
      */
     readonly silent: (olderThan: Duration.DurationInput) => Effect.Effect<ReadonlyArray<LedgerSource>, TrailUnreachable>
-    /** What the loss receipts of a source name, oldest first, at most `maximumGaps`; of an unknown tail there is nothing to name. */
+    /** Reads the numbers that loss receipts of a source name, oldest first, at most `maximumGaps`. Unknown tails name none. */
     readonly receipts: (source: string) => Effect.Effect<ReadonlyArray<NamedRange>, TrailUnreachable>
     readonly deadLetters: Effect.Effect<DeadLetterCounts, TrailUnreachable>
   }
 >() {
-  /** `deadline` bounds each question; a search for gaps may take six times as long. */
+  /** `deadline` bounds each query; a search for gaps may take six times as long. */
   static readonly layerClient = (options: {
     readonly sql: SqlClient.SqlClient
     readonly deadline: Duration.DurationInput
   }): Layer.Layer<AuditLedger> => Layer.succeed(AuditLedger, make(options))
 
-  /** From the gatekeeper's pool. */
+  /** Reads through the gatekeeper's pool. */
   static readonly layer: Layer.Layer<AuditLedger, never, Database> = Layer.effect(
     AuditLedger,
     Effect.map(Database, (database) => make({ sql: database.pool("gatekeeper"), deadline: "5 seconds" }))
   )
 }
 
+/** The queries of a ledger and their deadline. */
+interface Queries {
+  readonly sql: SqlClient.SqlClient
+  readonly deadline: Duration.Duration
+}
+
+const sourcesOf = (rows: unknown) => Effect.orDie(decodeSources(rows))
+
+const readPage = Effect.fnUntraced(function* ({ deadline, sql }: Queries, { after, limit }: SourcesQuery) {
+  const further =
+    after === undefined
+      ? sql`true`
+      : sql`(${startOf(sql)}, source) < (
+          select ${startOf(sql)}, source from gatekeeper.audit_source where source = ${after}::uuid
+        )`
+  const rows = yield* boundedQuery(
+    sql`
+      select ${columns(sql)} from gatekeeper.audit_source
+      where ${further}
+      order by ${startOf(sql)} desc, source desc
+      limit ${Math.min(Math.max(Math.trunc(limit), 1), maximumSources)}`,
+    deadline
+  )
+  return yield* sourcesOf(rows)
+})
+
+const gapsWithin = ({ deadline, sql }: Queries, source: string, query: GapQuery, doubt: Duration.Duration) =>
+  boundedQuery(gapStatement(sql, source, query, doubt), Duration.times(deadline, 6)).pipe(
+    Effect.flatMap((rows) => Effect.orDie(decodeGaps(rows)))
+  )
+
+const readSilent = Effect.fnUntraced(function* ({ deadline, sql }: Queries, olderThan: Duration.DurationInput) {
+  const sign = sql`coalesce(greatest(started_at, seen_at, last_at), '-infinity')`
+  const rows = yield* boundedQuery(
+    sql`
+      select ${columns(sql)} from gatekeeper.audit_source
+      where signed_off_seq is null and unsigned_after is null and kind = 'process'
+        and ${sign} < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(olderThan)})
+      order by ${sign}, source
+      limit ${maximumSources}`,
+    deadline
+  )
+  return yield* sourcesOf(rows)
+})
+
+const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, source: string) {
+  const rows = yield* boundedQuery(
+    sql`
+      select metadata ->> 'kind' as kind, metadata ->> 'source' as source,
+        metadata ->> 'from_seq' as "from", metadata ->> 'to_seq' as "to"
+      from gatekeeper.audit_log
+      where resource = ${receiptResource(source)} and action = ${receiptAction} and result = ${receiptResult}
+        and metadata ->> 'to_seq' is not null
+      order by id
+      limit ${maximumGaps}`,
+    deadline
+  )
+  return yield* Effect.orDie(decodeReceipts(rows))
+})
+
+const countDeadLetters = ({ deadline, sql }: Queries) =>
+  boundedQuery(
+    sql`
+      select count(*)::integer as total, (count(*) filter (where not exists (
+        select from gatekeeper.audit_dead_letter_replay as replay
+        where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
+          and replay.outcome in ('replayed', 'present')
+      )))::integer as waiting
+      from gatekeeper.audit_dead_letter as letter`,
+    deadline
+  ).pipe(
+    Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
+    Effect.map(([counts]) => counts)
+  )
+
 const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
   const { sql } = options
-  const deadline = Duration.decode(options.deadline)
-
-  const bounded = <A, E>(question: Effect.Effect<A, E>, within = deadline) =>
-    question.pipe(
-      Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
-      // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
-      Effect.disconnect,
-      Effect.timeoutFail({
-        duration: within,
-        onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
-      })
-    )
-
-  const sourcesOf = (rows: unknown) => Effect.orDie(decodeSources(rows))
-
-  const gapsWithin = (source: string, query: GapQuery, doubt: Duration.Duration) =>
-    bounded(gapStatement(sql, source, query, doubt).withoutTransform, Duration.times(deadline, 6)).pipe(
-      Effect.flatMap((rows) => Effect.orDie(decodeGaps(rows)))
-    )
+  const queries: Queries = { sql, deadline: Duration.decode(options.deadline) }
 
   return AuditLedger.of({
-    sources: Effect.fn("AuditLedger.sources")(function* ({ after, limit }) {
-      const further =
-        after === undefined
-          ? sql`true`
-          : sql`(${begun(sql)}, source) < (
-              select ${begun(sql)}, source from gatekeeper.audit_source where source = ${after}::uuid
-            )`
-      const rows = yield* bounded(
-        sql`
-          select ${columns(sql)} from gatekeeper.audit_source
-          where ${further}
-          order by ${begun(sql)} desc, source desc
-          limit ${Math.min(Math.max(Math.trunc(limit), 1), maximumSources)}`.withoutTransform
-      )
-      return yield* sourcesOf(rows)
-    }),
+    sources: Effect.fn("AuditLedger.sources")((query) => readPage(queries, query)),
     source: Effect.fn("AuditLedger.source")(function* (source) {
-      const rows = yield* bounded(
-        sql`select ${columns(sql)} from gatekeeper.audit_source where source = ${source}::uuid`.withoutTransform
+      const rows = yield* boundedQuery(
+        sql`select ${columns(sql)} from gatekeeper.audit_source where source = ${source}::uuid`,
+        queries.deadline
       )
       return (yield* sourcesOf(rows))[0]
     }),
     gaps: Effect.fn("AuditLedger.gaps")(function* (source, query) {
       const [near, far] = clockDoubts
       if (query.to <= query.from) return []
-      const suspected = yield* gapsWithin(source, query, near)
-      return suspected.length === 0 ? [] : yield* gapsWithin(source, query, far)
+      const suspected = yield* gapsWithin(queries, source, query, near)
+      return suspected.length === 0 ? [] : yield* gapsWithin(queries, source, query, far)
     }),
-    silent: Effect.fn("AuditLedger.silent")(function* (olderThan) {
-      const sign = sql`coalesce(greatest(started_at, seen_at, last_at), '-infinity')`
-      const rows = yield* bounded(
-        sql`
-          select ${columns(sql)} from gatekeeper.audit_source
-          where signed_off_seq is null and unsigned_after is null and kind = 'process'
-            and ${sign} < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(olderThan)})
-          order by ${sign}, source
-          limit ${maximumSources}`.withoutTransform
-      )
-      return yield* sourcesOf(rows)
-    }),
-    receipts: Effect.fn("AuditLedger.receipts")(function* (source) {
-      const rows = yield* bounded(
-        sql`
-          select metadata ->> 'kind' as kind, metadata ->> 'source' as source,
-            metadata ->> 'from_seq' as "from", metadata ->> 'to_seq' as "to"
-          from gatekeeper.audit_log
-          where resource = ${receiptResource(source)} and action = ${receiptAction} and result = ${receiptResult}
-            and metadata ->> 'to_seq' is not null
-          order by id
-          limit ${maximumGaps}`.withoutTransform
-      )
-      return yield* Effect.orDie(decodeReceipts(rows))
-    }),
-    deadLetters: bounded(
-      sql`
-        select count(*)::integer as total, (count(*) filter (where not exists (
-          select from gatekeeper.audit_dead_letter_replay as replay
-          where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
-            and replay.outcome in ('replayed', 'present')
-        )))::integer as waiting
-        from gatekeeper.audit_dead_letter as letter`.withoutTransform
-    ).pipe(
-      Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
-      Effect.map(([counts]) => counts),
-      Effect.withSpan("AuditLedger.deadLetters")
-    )
+    silent: Effect.fn("AuditLedger.silent")((olderThan) => readSilent(queries, olderThan)),
+    receipts: Effect.fn("AuditLedger.receipts")((source) => readReceipts(queries, source)),
+    deadLetters: Effect.withSpan(countDeadLetters(queries), "AuditLedger.deadLetters")
   })
 }

@@ -1,6 +1,6 @@
 import type { LedgerSource } from "./AuditLedger.ts"
 
-/** What the process or the journal of a source knows beyond the ledger. */
+/** What the process or the journal of a source knows and the ledger does not. */
 export interface LocalCounts {
   /** Events that wait to be written. */
   readonly pending: number
@@ -10,9 +10,9 @@ export interface LocalCounts {
   readonly quarantined: number
 }
 
-/** Where the events of a source are: `offered` is the sum of all others, `deadLettered` without those that were replayed. */
+/** Where the events of a source are. `offered` is the sum of all other counts; `deadLettered` excludes replayed ones. */
 export interface Balance {
-  /** Numbers given, and events refused, which have none. */
+  /** Numbers given, plus refused events, which have no number. */
   readonly offered: number
   readonly committed: number
   readonly pending: number
@@ -22,15 +22,15 @@ export interface Balance {
   readonly shed: number
   readonly lost: number
   /**
-   * What nothing explains. Above zero: rows were removed, or a process died and nobody has looked for its gaps yet. Below
-   * zero: rows came that a receipt calls lost. Says nothing where `counted` is false.
+   * Events that no count explains. Above zero: rows were removed, or a process died and its gaps were not searched yet. Below
+   * zero: rows exist that a receipt calls lost. Meaningless where `counted` is false.
    */
   readonly unaccounted: number
-  /** False when a program that does not count wrote for the source. */
+  /** False when a program that does not keep the counters wrote for the source. */
   readonly counted: boolean
 }
 
-/** What the ledger says of a source, as far as its balance goes. */
+/** The columns of a ledger row that a balance needs. */
 export type LedgerCounts = Pick<
   LedgerSource,
   | "committed"
@@ -48,12 +48,12 @@ export type LedgerCounts = Pick<
   | "unwritten"
 >
 
-/** With any mode but `memory` there is a journal that outlives the process. */
+/** In every mode except `memory` a journal outlives the process. */
 const hasJournal = (durability: string | null): boolean => /journal|fsync|commit/.test(durability ?? "")
 
 /**
- * Balances one source. Without `local` (its process ended, or runs elsewhere) the ledger speaks alone: what the sign-off left
- * unwritten or in doubt waits in the journal until it is in the table or called lost.
+ * Balances one source. Without `local` (its process ended, or runs elsewhere) only the ledger counts: events that the sign-off
+ * called unwritten or in doubt wait in the journal until they are in the table or called lost.
  */
 export const balance = (ledger: LedgerCounts, local?: LocalCounts): Balance => {
   const { committed, counted, lost } = ledger

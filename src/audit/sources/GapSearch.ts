@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { uuidFloor } from "../encoding/UuidV7.ts"
 
-/** Numbers of one source that are neither in `audit_log` nor in `audit_dead_letter`, both ends included. */
+/** Consecutive numbers of a source that are neither in `audit_log` nor in `audit_dead_letter`, both ends included. */
 export interface Gap {
   readonly from: number
   readonly to: number
@@ -14,7 +14,7 @@ export interface GapQuery {
   readonly from: number
   /** Inclusive. */
   readonly to: number
-  /** When the events between them were recorded: the search is bounded by their ids. Milliseconds since the epoch. */
+  /** When the events were recorded, in milliseconds since the epoch: it bounds the search by their ids. */
   readonly fromTime: number
   readonly toTime: number
 }
@@ -22,17 +22,17 @@ export interface GapQuery {
 export const maximumGaps = 1_000
 
 /**
- * How far an event's id may be from when it was recorded, by the clocks of others: the search for a number that is
- * missing starts with the first and believes it missing after the second only.
+ * How far the time in an id may be from the time of recording by another clock. The search starts with the first allowance, and
+ * a number counts as missing only after a search with the second.
  */
 export const clockDoubts = [Duration.hours(1), Duration.hours(25)] as const
 
-/** As the driver returns it: bigint as text. */
+/** A gap as the driver returns it: bigint as text. */
 export const decodeGaps = Schema.decodeUnknown(
   Schema.Array(Schema.Struct({ from: Schema.NumberFromString, to: Schema.NumberFromString }))
 )
 
-/** The bounds of `id` let the planner leave other partitions out and walk the primary key of the rest. */
+/** The bounds of `id` let the planner skip other partitions and use the primary key of the rest. */
 export const gapStatement = (sql: SqlClient.SqlClient, source: string, query: GapQuery, doubt: Duration.Duration) => {
   const first = uuidFloor(query.fromTime - Duration.toMillis(doubt))
   const end = uuidFloor(query.toTime + Duration.toMillis(doubt) + 1)

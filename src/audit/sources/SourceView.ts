@@ -2,21 +2,18 @@ import * as DateTime from "effect/DateTime"
 import type { LedgerSource } from "./AuditLedger.ts"
 import type { Balance } from "./Conservation.ts"
 
-/** What who looks knows of a source beyond the ledger, in words. */
-export interface Known {
-  /** Its process lives, and is known where. */
+/** What the caller knows about a source that the database does not. */
+export interface LocalKnowledge {
+  /** Set when its process runs; says where. */
   readonly living?: string | undefined
-  /** It ended without a word, and what it left is at hand. */
+  /** Set when its process ended without signing off and its journal is here; says in which state. */
   readonly left?: string | undefined
 }
 
-/**
- * How a source stands: it is a client's that has no process, it lives, it ended with a word or without, or it lives (or died
- * unnoticed) elsewhere.
- */
+/** Classifies a source: ingest, running here, signed off, ended without sign-off, or on another machine. */
 export const standingOf = (
   row: Pick<LedgerSource, "kind" | "signedOffSeq" | "unsignedAfter">,
-  { left, living }: Known
+  { left, living }: LocalKnowledge
 ): string => {
   if (row.kind === "ingest") return "ingest"
   if (living !== undefined) return living
@@ -29,7 +26,7 @@ export const balanceView = ({ deadLettered, ...rest }: Balance) => ({ ...rest, d
 
 const iso = (time: DateTime.Utc | null): string | null => (time === null ? null : DateTime.formatIso(time))
 
-/** A source with its balance as JSON shows it, over HTTP and on the command line. */
+/** The JSON of a source with its balance, for HTTP and the command line. */
 export const sourceView = (row: LedgerSource, standing: string, balance: Balance) => ({
   source: row.source,
   standing,

@@ -5,7 +5,7 @@ import { AuditId } from "../encoding/AuditId.ts"
 import type { CheckedRange, Incarnation, LeftCounts, Located, SignOff } from "./AuditStore.ts"
 import { beginBounded } from "./AuditWrites.ts"
 
-/** Saying so again is the sign of life. The server's clock may step back; what was said does not. */
+/** Registering again is the heartbeat. The server's clock may step back; `seen_at` does not. */
 const registerStatement = `
   insert into gatekeeper.audit_source as known (source, host, pid, started_at, boot_id, durability, seen_at)
   values ($1, $2, $3, $4, $5, $6, clock_timestamp())
@@ -13,7 +13,7 @@ const registerStatement = `
   set host = excluded.host, pid = excluded.pid, started_at = excluded.started_at, boot_id = excluded.boot_id,
     durability = excluded.durability, seen_at = greatest(known.seen_at, excluded.seen_at)`
 
-/** Makes the row if nothing was ever written: an incarnation that only took events has an end, too. */
+/** Creates the row if nothing was ever written: an incarnation that wrote no event has an end too. */
 const signOffStatement = `
   insert into gatekeeper.audit_source as known (source, host, pid, started_at, boot_id, durability,
     signed_off_seq, signed_off_at, shed, refused, unwritten, in_doubt, quarantined)
@@ -25,7 +25,7 @@ const signOffStatement = `
     shed = excluded.shed, refused = excluded.refused, unwritten = excluded.unwritten, in_doubt = excluded.in_doubt,
     quarantined = greatest(known.quarantined, excluded.quarantined)`
 
-/** A sign-off that came after all stands, with its counts. */
+/** A sign-off that exists already is kept, with its counts. */
 const closeUnknownStatement = `
   insert into gatekeeper.audit_source as known (source, unsigned_after, refused, shed, quarantined)
   values ($1, $2, $3, $4, $5)
@@ -39,7 +39,7 @@ const recordLossStatement = `
   update gatekeeper.audit_source set lost = lost + $3, checked_seq = $4
   where source = $1 and checked_seq = $2 and checked_seq < $4`
 
-/** Waits for each transaction of the source that got as far as its COMMIT: it holds this row until it ends. */
+/** Waits for each transaction of the source that has reached its COMMIT: it holds a lock on this row until it ends. */
 const awaitWritersStatement = `
   insert into gatekeeper.audit_source as known (source) values ($1)
   on conflict (source) do update set last_seq = known.last_seq
@@ -63,11 +63,11 @@ const identity = ({ bootId, durability, host, pid, source, startedAt }: Incarnat
   durability
 ]
 
-/** Within a transaction of the caller's. */
+/** Registers an incarnation within the caller's transaction. */
 export const registerWithin = (connection: Connection, incarnation: Incarnation) =>
   connection.query(registerStatement, identity(incarnation))
 
-/** What a process says in `audit_source` of itself and of those that are gone, and asks about its own rows. */
+/** The statements on `audit_source`, for this process and for dead processes, and the look-up of rows in doubt. */
 export const incarnationStatements = (connection: Connection, statementTimeout: number) => {
   const bounded = <A, E>(body: Effect.Effect<A, E>) =>
     connection.transaction(Effect.zipRight(connection.query(beginBounded(statementTimeout)), body), { begun: true })
@@ -86,7 +86,7 @@ export const incarnationStatements = (connection: Connection, statementTimeout: 
           end.quarantined
         ])
       ),
-    /** Of a source whose numbers are given in the transaction that writes their rows: it is whole up to its last row. */
+    /** Signs off a source whose numbers are given in the transaction of their rows: it is complete up to its last row. */
     signOffAtLastRow: (incarnation: Incarnation) =>
       bounded(
         Effect.gen(function* () {
@@ -102,7 +102,7 @@ export const incarnationStatements = (connection: Connection, statementTimeout: 
         bounded(connection.query(recordLossStatement, [source, from, lost, checkedSeq])),
         ({ rowCount }) => rowCount === 1
       ),
-    /** In read committed mode, so that the second statement sees what the first one waited for. */
+    /** Read committed mode lets the second statement see the rows that the first one waited for. */
     locate: ({ source }: Incarnation, ids: ReadonlyArray<AuditId>) =>
       bounded(
         Effect.zipRight(

@@ -4,29 +4,35 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 
+/**
+ * The SQLSTATE of a source that belongs to another identity. It is in class 28 (invalid authorization), so a writer pauses and
+ * keeps everything; the SQL standard leaves subclasses from S on to implementations.
+ */
+export const foreignSource = "28S01"
+
 /** One life of a process, from start to end. */
 export interface Incarnation {
-  /** A uuid of its own. */
+  /** A uuid. */
   readonly source: string
   readonly host: string
   readonly pid: number
   /** Milliseconds since the epoch. */
   readonly startedAt: number
-  /** Of the machine's boot, as its system tells it; two lives with the same one had the same page cache under them. */
+  /** The id of the machine's boot, from its system; incarnations with the same id shared the page cache. */
   readonly bootId: string
-  /** The mode that its events are kept in unless their result has another: `memory`, `journal`, `fsync` or `commit`. */
+  /** The durability with its exceptions by result: `journal`, or `journal DENIED=fsync`. */
   readonly durability: string
 }
 
-/** What became of the rows of one append: each is in the table, or is a conflict. */
+/** The result of an append: each row is in the table, or is a conflict. */
 export interface Appended {
-  /** Rows whose id the table holds with another content. They were put among the dead letters in the same transaction. */
+  /** Rows whose id the table holds with another content. They became dead letters in the same transaction. */
   readonly conflicts: ReadonlyArray<AuditId>
 }
 
 /** Why a row is not in the table. */
 export interface Rejection {
-  /** Null when the database did not name one. */
+  /** Null when the database did not name a code. */
   readonly sqlstate: string | null
   readonly reason: string
   readonly attempts: number
@@ -34,89 +40,89 @@ export interface Rejection {
 
 /** How an incarnation ended. */
 export interface SignOff {
-  /** The last number given; each from 1 to here was in the trail's hands. */
+  /** The last number given, counted from 1. */
   readonly lastSeq: number
   readonly shed: number
   readonly refused: number
-  /** Events that were taken and could not be written. */
+  /** Events that were accepted and could not be written. */
   readonly unwritten: number
-  /** Events whose COMMIT was not answered, and the database could not be asked. */
+  /** Events whose COMMIT was not answered, and whose rows could not be looked up. */
   readonly inDoubt: number
   /** Events whose journal record was corrupt. */
   readonly quarantined: number
 }
 
-/** What is known of an incarnation that never signed off, from what it left behind. Totals, not additions. */
+/** The counts of an incarnation that never signed off, from its journal. Totals, not increments. */
 export interface LeftCounts {
   readonly refused: number
   readonly shed: number
   readonly quarantined: number
 }
 
-/** What the gap detector found between two numbers of a source. */
+/** The result of a search for gaps between two numbers of a source. */
 export interface CheckedRange {
-  /** `checked_seq` as it was when the look began; the range is after it. */
+  /** `checked_seq` when the search began; the range starts after it. */
   readonly from: number
-  /** The last number that was looked for. */
+  /** The last number of the search. */
   readonly checkedSeq: number
-  /** Numbers of the range that are nowhere: neither rows nor dead letters, nor shed, nor quarantined. */
+  /** Numbers of the range that have no row or dead letter, and were neither shed nor quarantined. */
   readonly lost: number
 }
 
-/** Which of the ids in doubt are where. */
+/** Where ids in doubt were found. */
 export interface Located {
   readonly committed: ReadonlySet<AuditId>
   readonly deadLettered: ReadonlySet<AuditId>
 }
 
 /**
- * Where rows go, of this incarnation and of the dead ones whose journals it drains: writers take turns. An error of phase `commit` leaves the outcome unknown: the same ids have to be sent again with
- * `certain: false`. At any other error nothing was written.
+ * Persists rows of this process and of dead processes being recovered. One write at a time. An error of phase `commit` leaves
+ * the outcome unknown: send the same ids again with `certain: false`. After any other error nothing was written.
  */
 export class AuditStore extends Context.Tag("audit/store/AuditStore")<
   AuditStore,
   {
     /** The id of the trail that the database holds, a uuid. */
     readonly trail: Effect.Effect<string, DatabaseError>
-    /** Makes the incarnation known, on a session apart: no append waits for it. Harmless when repeated. */
+    /** Registers the incarnation, on a session of its own, so that no append waits for it. Idempotent. */
     readonly register: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError>
-    /** Says that the incarnation lives, on a session apart. By it others know a dead one: see `AuditLedger.silent`. */
+    /** Sends a heartbeat, on a session of its own. Without heartbeats a source counts as dead: see `AuditLedger.silent`. */
     readonly heartbeat: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError>
     /**
-     * Writes the rows, all of one source, and advances that source's last number, in one transaction. With `certain` none of
-     * the ids can be in the table yet; without, those that are there count as written.
+     * Writes rows of one source and advances its last number, in one transaction. With `certain` none of the ids can be in the
+     * table yet; without it, rows that exist count as written.
      */
     readonly append: (
       rows: ReadonlyArray<HashedRow>,
       options: { readonly certain: boolean }
     ) => Effect.Effect<Appended, DatabaseError>
-    /** Keeps the original bytes of a row that the table refuses. Harmless when repeated. */
+    /** Keeps the original bytes of a row that the table refuses. Idempotent. */
     readonly deadLetter: (row: HashedRow, why: Rejection) => Effect.Effect<void, DatabaseError>
     /**
-     * Makes the partition for an id; false when the id lies outside the time that may have one. A partition that exists and is
-     * detached is an error of the set-up (42P16).
+     * Creates the partition for an id. Returns false when the id is outside the months that may have one. A detached partition is
+     * a set-up error (42P16).
      */
     readonly makePartition: (id: AuditId) => Effect.Effect<boolean, DatabaseError>
-    /** Makes the partitions of the months to come, on a session apart: no append waits for it. */
+    /** Creates the partitions of the coming months, on a session of its own, so that no append waits for it. */
     readonly makePartitionsAhead: Effect.Effect<void, DatabaseError>
-    /** Harmless when repeated. */
+    /** Records how the incarnation ended. Idempotent. */
     readonly signOff: (incarnation: Incarnation, end: SignOff) => Effect.Effect<void, DatabaseError>
     /**
-     * Says of a source that did not sign off that whatever it numbered after `after` is unknown, on a session apart. The first
-     * such word stands; counts only grow. Harmless when repeated.
+     * Closes a source that did not sign off: it is unknown what it recorded after the number `after`. Uses a session of its own.
+     * The first `after` is kept; counts only grow. Idempotent.
      */
     readonly closeUnknown: (source: string, after: number, counts: LeftCounts) => Effect.Effect<void, DatabaseError>
     /**
-     * Adds what a look for gaps found, once: false, and nothing is changed, when the source was checked further meanwhile
-     * (by another process, or by this one when the answer was lost).
+     * Adds the result of a search for gaps, once. Returns false and changes nothing when the source was checked further meanwhile,
+     * by another process or by an earlier call whose answer was lost.
      */
     readonly recordLoss: (source: string, found: CheckedRange) => Effect.Effect<boolean, DatabaseError>
     /**
-     * Ends writing, for good: cuts the session at once, also one that is being opened, so that a silent server holds nobody up
-     * and no append or dead letter reaches the server afterwards. `locate` and `signOff` use another session.
+     * Ends writing. Closes the session at once, even while it is being opened, so that a silent server delays no caller, and no
+     * append or dead letter reaches the server afterwards. `locate` and `signOff` use another session.
      */
     readonly abandon: Effect.Effect<void>
-    /** Where the ids are, once every transaction of this incarnation that was sent has ended. */
+    /** Finds the ids, after all transactions that this incarnation sent have ended. */
     readonly locate: (incarnation: Incarnation, ids: ReadonlyArray<AuditId>) => Effect.Effect<Located, DatabaseError>
   }
 >() {}

@@ -4,23 +4,23 @@ import * as Scope from "effect/Scope"
 import { type Connection, type ConnectOptions, connect } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** One session, opened when it is needed and again when it was lost. */
+/** One session, opened when it is needed, and again after it was lost. */
 export interface OwnedSession {
-  /** One caller after the other, in the order in which they come; who is interrupted while waiting leaves no trace. */
+  /** Runs one caller's work at a time, in the order of the calls. A caller interrupted while it waits has no effect. */
   readonly use: <A>(
     work: (connection: Connection) => Effect.Effect<A, DatabaseError>
   ) => Effect.Effect<A, DatabaseError>
-  /** Cuts the session at once, for good: each use from now on fails, also one that is opening the session. */
+  /** Closes the socket at once. Each later use fails, and so does one that is opening the session. */
   readonly retire: Effect.Effect<void>
   readonly isRetired: () => boolean
 }
 
 const retirement = new DatabaseError({ phase: "connect", reason: "the session was given up" })
 
-/** The session lives no longer than the scope. `greet` says whether the database at the other end is the right one. */
+/** The session ends with the scope. `verify` checks that a new session reached the right database. */
 export const make = Effect.fnUntraced(function* (
   options: ConnectOptions,
-  greet: (connection: Connection) => Effect.Effect<unknown, DatabaseError>
+  verify: (connection: Connection) => Effect.Effect<unknown, DatabaseError>
 ) {
   const turn = yield* Effect.makeSemaphore(1)
   let current: { readonly connection: Connection; readonly scope: Scope.CloseableScope } | undefined
@@ -39,11 +39,11 @@ export const make = Effect.fnUntraced(function* (
       if (current?.connection.isOpen() === true) return current.connection
       yield* close
       const scope = yield* Scope.make()
-      const opened = yield* restore(connect(options).pipe(Effect.tap(greet), Scope.extend(scope))).pipe(
+      const opened = yield* restore(connect(options).pipe(Effect.tap(verify), Scope.extend(scope))).pipe(
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       current = { connection: opened, scope }
-      // It was given up while it was being opened.
+      // `retire` was called while the session was being opened.
       if (retired) return yield* Effect.zipRight(opened.destroy, retirement)
       return opened
     })

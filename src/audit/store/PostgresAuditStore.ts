@@ -5,34 +5,43 @@ import type * as Redacted from "effect/Redacted"
 import { type Connection, connect } from "../../platform/postgres/Connection.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
 import { incarnationStatements } from "./AuditIncarnation.ts"
-import { AuditStore } from "./AuditStore.ts"
-import { write } from "./AuditWrites.ts"
+import { type Appended, AuditStore, type Rejection } from "./AuditStore.ts"
+import {
+  advanceSource,
+  beginBounded,
+  conflictReason,
+  copyStatement,
+  insertDeadLetter,
+  insertTolerantly
+} from "./AuditWrites.ts"
+import { copyChunks } from "./CopyText.ts"
 import * as OwnedSession from "./OwnedSession.ts"
 
 export interface PostgresAuditStoreOptions {
   readonly url: Redacted.Redacted
-  /** Of one statement; a server that stays silent longer counts as away. */
+  /** Of one statement; a server that does not answer for longer counts as away. */
   readonly deadline?: Duration.DurationInput
   readonly connectTimeout?: Duration.DurationInput
-  /** The id of the trail that the events belong to; by default that of the database which the first session finds. */
+  /** The id of the trail that the events belong to; by default that of the first session's database. */
   readonly trail?: string
 }
 
-/** Of the set-up class: the drain pauses and says so, and nothing is written into a trail that it does not belong to. */
+/** A set-up error, so that the writer pauses, and writes no event into a trail that it does not belong to. */
 const otherTrail = (found: string | undefined, belongs: string) =>
   new DatabaseError({
     phase: "connect",
     sqlstate: "3D000",
     reason: `this database holds ${found === undefined ? "no audit trail" : `the audit trail ${found}`}; these events belong to ${belongs}`,
-    hint: "Point the gatekeeper at the database of that trail again, or start the process anew to begin with this one."
+    hint: "Point the gatekeeper at the database of that trail again, or restart the process to use this one."
   })
 
 /**
- * Asks which trail a new session has reached. A database may be restored, or another take its address, while a process lives:
- * its events belong to the trail that it began with.
+ * Checks that a new session reached the trail that this process began with. While a process runs, a database may be restored,
+ * or another database may take its address.
  */
-const makeGreeting = (given: string | undefined, deadline: Duration.DurationInput) => {
+const makeTrailCheck = (given: string | undefined, deadline: Duration.DurationInput) => {
   let belongs = given
   return Effect.fnUntraced(function* (connection: Connection) {
     const answer = yield* connection
@@ -46,12 +55,55 @@ const makeGreeting = (given: string | undefined, deadline: Duration.DurationInpu
   })
 }
 
+/** Writes rows with COPY: none of them can be in the table yet. */
+const copyRows = (connection: Connection, rows: ReadonlyArray<HashedRow>, statementTimeout: number) =>
+  Effect.as(connection.copyIn(copyStatement(statementTimeout), copyChunks(rows)), {
+    conflicts: [],
+    inserted: { committed: rows.length, deadLettered: 0, replayed: 0 }
+  })
+
+/** Writes rows of which some may be in the table. A row with a known id and another content becomes a dead letter. */
+const insertRows = Effect.fnUntraced(function* (connection: Connection, rows: ReadonlyArray<HashedRow>) {
+  const { conflicts, inserted, replayed } = yield* insertTolerantly(connection, rows, "drain")
+  let deadLettered = 0
+  for (const row of conflicts) {
+    if (yield* insertDeadLetter(connection, row, { sqlstate: "23505", reason: conflictReason, attempts: 1 }))
+      deadLettered += 1
+  }
+  return { conflicts: conflicts.map((row) => row.id), inserted: { committed: inserted, deadLettered, replayed } }
+})
+
+/** Writes rows of one source and advances the source, in one transaction. */
+const appendRows = (
+  connection: Connection,
+  rows: ReadonlyArray<HashedRow>,
+  options: { readonly certain: boolean; readonly statementTimeout: number }
+): Effect.Effect<Appended, DatabaseError> =>
+  Effect.gen(function* () {
+    const { certain, statementTimeout } = options
+    const { conflicts, inserted } = certain
+      ? yield* copyRows(connection, rows, statementTimeout)
+      : yield* Effect.zipRight(connection.query(beginBounded(statementTimeout)), insertRows(connection, rows))
+    const last = rows.at(-1)
+    if (last !== undefined) yield* advanceSource(connection, last.source, last.seq, inserted)
+    return { conflicts }
+  }).pipe((body) => connection.transaction(body, { begun: true }))
+
+const writeDeadLetter = (connection: Connection, row: HashedRow, why: Rejection, statementTimeout: number) =>
+  Effect.gen(function* () {
+    yield* connection.query(beginBounded(statementTimeout))
+    const isNew = yield* insertDeadLetter(connection, row, why)
+    const inserted = { committed: 0, deadLettered: isNew ? 1 : 0, replayed: 0 }
+    yield* advanceSource(connection, row.source, row.seq, inserted)
+  }).pipe((body) => connection.transaction(body, { begun: true }))
+
 /**
- * Writes on one session, kept open. What no event waits for has short sessions of its own; when writing was abandoned, so have
- * the last questions and the sign-off.
+ * Writes on one session, which stays open. Work that no event waits for has short sessions of its own; so have `locate` and
+ * the sign-off once writing was abandoned.
  */
 export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOptions) {
   const deadline = Duration.decode(options.deadline ?? "10 seconds")
+  // The server cancels a statement shortly before the client gives up.
   const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
   const connectOptions = {
     url: options.url,
@@ -59,15 +111,13 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
     deadline,
     connectTimeout: options.connectTimeout ?? "5 seconds"
   }
-  const greet = makeGreeting(options.trail, connectOptions.connectTimeout)
-  const writing = yield* OwnedSession.make(connectOptions, greet)
+  const verifyTrail = makeTrailCheck(options.trail, connectOptions.connectTimeout)
+  const writing = yield* OwnedSession.make(connectOptions, verifyTrail)
 
-  const asWriter = <A>(work: (writes: ReturnType<typeof write>) => Effect.Effect<A, DatabaseError>) =>
-    writing.use((connection) => work(write(connection, statementTimeout)))
-  /** Who is interrupted does not wait for the server's word on it. */
+  /** Runs work on a session of its own. An interrupted caller does not wait for the server's reply. */
   const apart = <A>(work: (connection: Connection, trail: string) => Effect.Effect<A, DatabaseError>) =>
     connect({ ...connectOptions, applicationName: "gravitas audit upkeep" }).pipe(
-      Effect.flatMap((connection) => Effect.flatMap(greet(connection), (trail) => work(connection, trail))),
+      Effect.flatMap((connection) => Effect.flatMap(verifyTrail(connection), (trail) => work(connection, trail))),
       Effect.scoped,
       Effect.disconnect
     )
@@ -77,8 +127,9 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
     trail: apart((_, trail) => Effect.succeed(trail)),
     register: (incarnation) => apart((connection) => statements(connection).register(incarnation)),
     heartbeat: (incarnation) => apart((connection) => statements(connection).register(incarnation)),
-    append: (rows, { certain }) => asWriter((writes) => writes.append(rows, certain)),
-    deadLetter: (row, why) => asWriter((writes) => writes.deadLetter(row, why)),
+    append: (rows, { certain }) =>
+      writing.use((connection) => appendRows(connection, rows, { certain, statementTimeout })),
+    deadLetter: (row, why) => writing.use((connection) => writeDeadLetter(connection, row, why, statementTimeout)),
     makePartition: (id) =>
       Effect.map(
         writing.use((connection) => connection.query("select gatekeeper.audit_make_partition($1) as made", [id])),
@@ -101,7 +152,7 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
 export const layerUrl = (options: PostgresAuditStoreOptions): Layer.Layer<AuditStore> =>
   Layer.scoped(AuditStore, make(options))
 
-/** Into the gatekeeper's database, as the application. */
+/** Writes to the gatekeeper's database, with the role of the application. */
 export const layer: Layer.Layer<AuditStore, never, Database> = Layer.unwrapEffect(
   Effect.map(Database, (database) => layerUrl({ url: database.url("gatekeeper", "application") }))
 )

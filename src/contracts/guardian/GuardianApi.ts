@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { BodyTooLarge, InvalidRequest } from "../ApiError.ts"
-import { describing, optionalBody } from "../Endpoint.ts"
+import { Bearer, describing, optionalBody } from "../Endpoint.ts"
 import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
 import { BadgeNotFound, CertificateNotFound, SessionExists, SessionNotFound, SessionOver } from "./GuardianErrors.ts"
@@ -95,6 +95,7 @@ export class WorkGroup extends HttpApiGroup.make("work")
   .add(startSession)
   .add(heartbeat)
   .add(endSession)
+  .middleware(Bearer)
   .addError(common.unauthenticated)
   .addError(common.denied)
   .addError(BodyTooLarge.body)
@@ -102,7 +103,7 @@ export class WorkGroup extends HttpApiGroup.make("work")
   .addError(common.auditUnavailable)
   .addError(common.databaseUnavailable)
   .addError(common.peerUnavailable)
-  .annotate(OpenApi.Description, "What others ask while an agent works.") {}
+  .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
 export const issue = HttpApiEndpoint.post("issue", "/certificates")
   .setPayload(IssueCertificate)
@@ -120,7 +121,7 @@ export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
   .annotateContext(
     describing(
       "Revokes a certificate",
-      "Needs `write` on `certificates/<agent>`; of an id that nobody has, on `certificates/<id>`. In effect before the answer; " +
+      "Needs `write` on `certificates/<agent>`; of an unknown id, on `certificates/<id>`. In effect before the answer; " +
         "the certificate's sessions end with it."
     )
   )
@@ -181,7 +182,7 @@ export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge
     describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
   )
 
-/** What the people who look after agents ask. */
+/** What the operators of agents ask. */
 class RegisterGroup extends HttpApiGroup.make("register")
   .add(issue)
   .add(revoke)
@@ -192,13 +193,14 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .add(badge)
   .add(grantBadge)
   .add(takeBadge)
+  .middleware(Bearer)
   .addError(common.unauthenticated)
   .addError(common.denied)
   .addError(InvalidRequest.body)
   .addError(common.auditUnavailable)
   .addError(common.databaseUnavailable)
   .addError(common.peerUnavailable)
-  .annotate(OpenApi.Description, "What those who look after agents ask.") {}
+  .annotate(OpenApi.Description, "What the operators of agents ask.") {}
 
 class KeysGroup extends HttpApiGroup.make("keys")
   .add(

@@ -1,7 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Text.ts"
-import { Cursor, Flag, Limit, maximumPageSize, Parameter, rowNumber } from "../Query.ts"
+import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
 import { Name, Note, PathName } from "../Text.ts"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
@@ -37,7 +37,7 @@ const agentParameter = Schema.optional(
   Parameter("one agent's").pipe(Schema.filter((text) => nameProblem(text, maximumName) ?? true, { jsonSchema: {} }))
 )
 
-/** The list was whole before it had pages: clients that know of none get as much as a page may hold. */
+/** The list had no pages before: a client that does not ask for a page gets as many rows as one may hold. */
 export const CertificatesQuery = Schema.Struct({
   agent: agentParameter,
   limit: Limit(maximumPageSize),
@@ -52,10 +52,12 @@ export const SessionsQuery = Schema.Struct({
 })
 
 /** A page of statistics ends at an agent's name. */
+const agentPlace = /^[^\0/]{1,200}$/
+
 export const StatisticsQuery = Schema.Struct({
   agent: agentParameter,
   limit: Limit(100),
-  cursor: Cursor(/^[^\0/]{1,200}$/)
+  cursor: Cursor(agentPlace)
 })
 
 export const StartSession = Schema.Struct({
@@ -117,7 +119,7 @@ export const Session = Schema.Struct({
 
 export const Sessions = Schema.Struct({
   sessions: Schema.Array(Session),
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of sessions, newest first." })
 
 /** The highest version of an agent that the table accepts. */
@@ -183,13 +185,13 @@ export const Certificates = Schema.Struct({
       id: Schema.NullOr(Schema.String),
       key_id: Schema.NullOr(Schema.String),
       revoked_at: Schema.NullOr(Schema.String),
-      /** Whether the guardian's signature vouches for the row; false: it certifies nothing. */
+      /** Whether the guardian's signature verifies; false: the row certifies nothing. */
       is_verified: Schema.Boolean
     })
   ),
   /** On all pages. */
   total: Schema.Number,
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of certificates." })
 
 export const AgentStatistics = Schema.Struct({
@@ -205,7 +207,7 @@ export type AgentStatistics = typeof AgentStatistics.Type
 
 export const AllStatistics = Schema.Struct({
   agents: Schema.Array(AgentStatistics),
-  next: Schema.NullOr(Schema.String)
+  next: Next(agentPlace)
 }).annotations({ description: "A page of agents with their counts." })
 
 /** With `agent`, that one's; without, a page of all. */
@@ -239,3 +241,10 @@ export type PublicJwk = typeof PublicJwk.Type
 export const Jwks = Schema.Struct({ keys: Schema.Array(PublicJwk) })
   .annotations({ description: "A JSON Web Key Set." })
   .pipe(HttpApiSchema.withEncoding({ kind: "Json", contentType: "application/jwk-set+json" }))
+
+/** The resource that the policy decides about; the same of the two below. */
+export const certificateResource = (agent: string): string => `certificates/${agent}`
+
+export const sessionResource = (agent: string, sessionId: string): string => `sessions/${agent}/${sessionId}`
+
+export const badgeResource = (ghost: string, badge: string): string => `badges/${ghost}/${badge}`

@@ -68,29 +68,29 @@ const HistoryParams = Schema.Struct({
   cursor: Cursor(rowNumber)
 })
 
-class ChatGroup extends HttpApiGroup.make("chat")
-  .add(
-    HttpApiEndpoint.post("completions", "/v1/chat/completions")
-      .setPayload(ChatRequestBody)
-      .addSuccess(ChatCompletion)
-      .addError(failures.invalidChat)
-      .addError(failures.unauthenticated)
-      .addError(failures.chatDenied)
-      .addError(failures.modelNotFound)
-      .addError(failures.tooLarge)
-      .addError(failures.rateLimited)
-      .addError(failures.failed)
-      .addError(failures.providerFailed)
-      .addError(failures.chatUnavailable)
-      .addError(failures.providerTimeout)
-      .annotate(OpenApi.Summary, "An answer of a model")
-      .annotate(OpenApi.Transform, alsoAsEvents)
-      .annotate(
-        OpenApi.Description,
-        "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
-          'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
-      )
+export const completions = HttpApiEndpoint.post("completions", "/v1/chat/completions")
+  .setPayload(ChatRequestBody)
+  .addSuccess(ChatCompletion)
+  .addError(failures.invalidChat)
+  .addError(failures.unauthenticated)
+  .addError(failures.chatDenied)
+  .addError(failures.modelNotFound)
+  .addError(failures.tooLarge)
+  .addError(failures.rateLimited)
+  .addError(failures.failed)
+  .addError(failures.providerFailed)
+  .addError(failures.chatUnavailable)
+  .addError(failures.providerTimeout)
+  .annotate(OpenApi.Summary, "An answer of a model")
+  .annotate(OpenApi.Transform, alsoAsEvents)
+  .annotate(
+    OpenApi.Description,
+    "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+      'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
   )
+
+class ChatGroup extends HttpApiGroup.make("chat")
+  .add(completions)
   .annotate(OpenApi.Description, "Answers of models.") {}
 
 export const models = HttpApiEndpoint.get("models", "/v1/models")

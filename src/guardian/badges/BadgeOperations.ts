@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { BadgeNotFound } from "../../contracts/guardian/GuardianErrors.ts"
-import { badgeResource } from "../../contracts/guardian/GuardianResources.ts"
+import { badgeResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { audited } from "../GuardianAccess.ts"
 import { Badges, badgeView } from "./Badges.ts"
 

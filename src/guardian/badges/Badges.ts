@@ -22,12 +22,12 @@ export const badgeView = ({ badge, ghostId, grantedAt }: Badge) => ({
   granted_at: DateTime.formatIso(grantedAt)
 })
 
-/** Of one ghost; it has no more badges than somebody granted by hand. */
+/** Of one ghost: badges are granted by hand. */
 const maximumBadges = 1_000
 
 const columnNames = 'ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"'
 
-export interface Granted {
+export interface BadgeGrant {
   readonly badge: Badge
   readonly isNew: boolean
 }
@@ -40,10 +40,10 @@ export class Badges extends Context.Tag("guardian/Badges")<
     readonly list: (ghostId: string) => Effect.Effect<ReadonlyArray<Badge>, DatabaseUnavailable>
     readonly find: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
     /** `isNew` is false where the ghost had it already: then nothing changes. */
-    readonly grant: (ghostId: string, badge: string) => Effect.Effect<Granted, DatabaseUnavailable>
+    readonly grant: (ghostId: string, badge: string) => Effect.Effect<BadgeGrant, DatabaseUnavailable>
     /** The badge that was taken; undefined where there was none. */
     readonly take: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
-    /** Puts back one that was taken, as it was; nothing where it was granted anew meanwhile. */
+    /** Puts back a badge that was taken, as it was. Does nothing where it was granted again meanwhile. */
     readonly restore: (taken: Badge) => Effect.Effect<void, DatabaseUnavailable>
   }
 >() {
@@ -66,7 +66,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
         return found
       })
 
-      /** One change of a badge at a time: what a statement finds is so until the transaction's end. */
+      /** Makes one change of a badge at a time: what its statements find stays so until the transaction's end. */
       const changing = <A>(
         ghostId: string,
         badge: string,

@@ -7,17 +7,16 @@ import * as Option from "effect/Option"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { CertificateNotFound } from "../../contracts/guardian/GuardianErrors.ts"
-import { certificateResource } from "../../contracts/guardian/GuardianResources.ts"
 import type { IssueCertificate } from "../../contracts/guardian/GuardianSchemas.ts"
+import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { pageOf } from "../../contracts/Query.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
-import { type CertificateRow, isoOfMicros, isoOfSeconds } from "./CertificateRow.ts"
-import { Certificates, type InForce, type Issuing } from "./Certificates.ts"
-import { parseSeconds } from "./Rfc3339.ts"
+import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
+import { type ActiveCertificate, Certificates, type NewCertificate } from "./Certificates.ts"
 
 /** Completes a row's reason: `certified until 2026-01-31T12:00:00.000Z`. */
-export const certifiedUntil = ({ claims }: InForce): string => `certified until ${isoOfSeconds(claims.exp)}`
+export const certifiedUntil = ({ claims }: ActiveCertificate): string => `certified until ${isoOfSeconds(claims.exp)}`
 
 const standardValidity = Duration.days(90)
 
@@ -48,7 +47,10 @@ const expiryOf = (
 }
 
 /** The certificate that a request asks for; `now` is in seconds since 1970. */
-export const issuingOf = (payload: typeof IssueCertificate.Type, now: number): Either.Either<Issuing, InvalidRequest> =>
+export const newCertificateOf = (
+  payload: typeof IssueCertificate.Type,
+  now: number
+): Either.Either<NewCertificate, InvalidRequest> =>
   expiryOf(payload, now).pipe(
     Either.filterOrLeft(
       (expiresAt) => expiresAt > now,
@@ -64,7 +66,7 @@ export const issuingOf = (payload: typeof IssueCertificate.Type, now: number): E
     })
   )
 
-const certificateView = (row: CertificateRow & { readonly stands: boolean }) => ({
+const certificateView = (row: CertificateRow & { readonly isVerified: boolean }) => ({
   agent: row.agent,
   issued_at: isoOfMicros(row.issuedMicros),
   expires_at: isoOfMicros(row.expiresMicros),
@@ -73,7 +75,7 @@ const certificateView = (row: CertificateRow & { readonly stands: boolean }) => 
   id: row.id,
   key_id: row.keyId,
   revoked_at: row.revokedAt === null ? null : DateTime.formatIso(row.revokedAt),
-  is_verified: row.stands
+  is_verified: row.isVerified
 })
 
 const notFound = (id: string) => new CertificateNotFound({ reason: `there is no certificate ${id}` })
@@ -108,7 +110,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
     fallbackResource: "certificates",
     target: ({ payload }) =>
       Effect.gen(function* () {
-        const issuing = yield* issuingOf(payload, Math.floor((yield* Clock.currentTimeMillis) / 1_000))
+        const issuing = yield* newCertificateOf(payload, Math.floor((yield* Clock.currentTimeMillis) / 1_000))
         const run = () =>
           Effect.map(certificates.issue(issuing), ({ claims, keyId, signature }) => {
             const expires = isoOfSeconds(claims.exp)

@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { CompactSign, compactVerify } from "jose"
 import type { Keyring } from "./SigningKeys.ts"
 
-/** What a certificate says, and its signature covers. Times are whole seconds since 1970, as in a JWT. */
+/** The claims that a certificate's signature covers. Times are whole seconds since 1970, as in a JWT. */
 export const Claims = Schema.Struct({
   iss: Schema.Literal("gravitas-guardian"),
   jti: Schema.UUID,
@@ -14,30 +14,30 @@ export const Claims = Schema.Struct({
 })
 export type Claims = typeof Claims.Type
 
-/** The row of a certificate, as far as the signature covers it. */
+/** The columns of a certificate that its signature covers. */
 export interface SignedRow {
   readonly id: string | null
   readonly agent: string
   readonly version: number
-  /** Microseconds since 1970, all that PostgreSQL keeps of a time. */
+  /** Microseconds since 1970: the precision of PostgreSQL. */
   readonly issuedMicros: bigint
   readonly expiresMicros: bigint
   readonly keyId: string | null
   readonly signature: string | null
 }
 
-/** A row that says more, less or something else than what was signed; it certifies nothing. */
+/** A row differs from what was signed, so that it certifies nothing. */
 export class CertificateAltered extends Schema.TaggedError<CertificateAltered>()("CertificateAltered", {
   reason: Schema.String
 }) {
   override get message(): string {
-    return `the certificate does not stand: ${this.reason}`
+    return `the certificate is not valid: ${this.reason}`
   }
 }
 
 const algorithm = "EdDSA"
 
-/** So that no other token that this key may ever sign passes for a certificate (RFC 8725, section 3.11). */
+/** Keeps any other token that this key signs from passing for a certificate (RFC 8725, section 3.11). */
 const type = "certificate+jwt"
 
 export const issuer = "gravitas-guardian"
@@ -52,7 +52,7 @@ export const sign = (keys: Keyring, claims: Claims): Effect.Effect<string> =>
       .sign(keys.active.privateKey)
   )
 
-/** Base64url has texts that decode alike: the last character of a signature carries four bits of it and two of nobody. */
+/** Requires the canonical spelling: the last base64url character of a signature has two unused bits, and texts that differ in them decode alike. */
 const isCanonical = (jws: string): boolean => {
   const parts = jws.split(".")
   return parts.length === 3 && parts.every((part) => Buffer.from(part, "base64url").toString("base64url") === part)
@@ -62,7 +62,7 @@ const decodeClaims = Schema.decodeUnknown(Schema.parseJson(Claims), { onExcessPr
 
 const altered = (reason: string) => new CertificateAltered({ reason })
 
-/** What a compact JWS of these keys says, and which of them signed it. */
+/** Verifies a compact JWS, and returns its claims and the id of the key that signed it. */
 export const verifySignature = (keys: Keyring, jws: string) =>
   Effect.gen(function* () {
     if (jws.length > maximumLength || !isCanonical(jws)) return yield* altered("its signature is malformed")
@@ -72,26 +72,26 @@ export const verifySignature = (keys: Keyring, jws: string) =>
           jws,
           ({ kid }) => {
             const key = typeof kid === "string" ? keys.find(kid) : undefined
-            if (key === undefined) throw altered("nobody here knows the key that signed it")
+            if (key === undefined) throw altered("the key that signed it is not known here")
             return key
           },
           { algorithms: [algorithm] }
         ),
       catch: (thrown) => (thrown instanceof CertificateAltered ? thrown : altered("its signature is wrong"))
     })
-    if (verified.protectedHeader.typ !== type) return yield* altered("what was signed is no certificate")
+    if (verified.protectedHeader.typ !== type) return yield* altered("what was signed is not a certificate")
     const claims = yield* Effect.mapError(decodeClaims(Buffer.from(verified.payload).toString("utf8")), () =>
-      altered("what was signed is no certificate")
+      altered("what was signed is not a certificate")
     )
     return { keyId: verified.protectedHeader.kid ?? "", claims }
   })
 
 const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
 
-/** What the guardian signed, where the row says the same in each of its columns. Times are not looked at. */
+/** Verifies the signature of a row and compares each column with it. Does not look at the validity in time. */
 export const verifyRow = (keys: Keyring, row: SignedRow): Effect.Effect<Claims, CertificateAltered> =>
   Effect.gen(function* () {
-    if (row.signature === null) return yield* altered("nobody signed it")
+    if (row.signature === null) return yield* altered("it is not signed")
     const { claims, keyId } = yield* verifySignature(keys, row.signature)
     const differing = [
       row.id === claims.jti ? [] : ["id"],

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { SessionExists, SessionNotFound, SessionOver } from "../../contracts/guardian/GuardianErrors.ts"
-import { sessionResource } from "../../contracts/guardian/GuardianResources.ts"
+import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { pageOf } from "../../contracts/Query.ts"
 import { certifiedUntil } from "../certificates/CertificateOperations.ts"
 import { Certificates } from "../certificates/Certificates.ts"
@@ -66,7 +66,9 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
       // The certificate ceased to be in force in between: the next look says why, or finds another.
       if (retriesLeft > 0) return yield* attempt({ agent, kept, sessionId }, requestId, retriesLeft - 1)
       // The statement reached the server too late each time: the server is slow, or the rows are locked.
-      return yield* new DatabaseUnavailable({ reason: "it did not start the session in time, and nobody else did" })
+      return yield* new DatabaseUnavailable({
+        reason: "it did not start the session in time, nor did another guardian"
+      })
     })
   return (start: Start, requestId: string) => attempt(start, requestId, startRetries)
 }

@@ -29,7 +29,7 @@ export const sessionColumns = (sql: SqlClient.SqlClient) => sql`
   session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
   session.output_file as "outputFile", session.request_id as "requestId", session.metadata`
 
-/** As the HTTP answers have it. */
+/** The session as the contract has it. */
 export const sessionView = (row: SessionRow) => ({
   session_id: row.sessionId,
   agent: row.agent,

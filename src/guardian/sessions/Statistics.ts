@@ -7,8 +7,8 @@ import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 
-export interface Counts {
-  /** By their rows: the signatures are checked when a certificate is used. */
+export interface GuardianCounts {
+  /** By their rows; signatures are verified when a certificate is used. */
   readonly certificates_in_force: number
   readonly certified_agents: number
   readonly active_sessions: number
@@ -29,18 +29,18 @@ const CountsRow = Schema.Struct({
 })
 const decodeCounts = Schema.decodeUnknown(Schema.Tuple(CountsRow))
 
-/** Counted in PostgreSQL at each question: no process has a number of its own. */
+/** Counts in PostgreSQL at each call: no process keeps a number of its own. */
 export class Statistics extends Context.Tag("guardian/Statistics")<
   Statistics,
   {
-    /** Zeros for an agent that nobody has heard of. */
+    /** Zeros for an unknown agent. */
     readonly of: (agent: string) => Effect.Effect<AgentStatistics, DatabaseUnavailable>
-    /** One page by name, of all that have a session or a certificate. */
+    /** One page by name, of all agents that have a session or a certificate. */
     readonly page: (query: {
       readonly limit: number
       readonly after?: string | undefined
     }) => Effect.Effect<ReadonlyArray<AgentStatistics>, DatabaseUnavailable>
-    readonly counts: Effect.Effect<Counts, DatabaseUnavailable>
+    readonly counts: Effect.Effect<GuardianCounts, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(

@@ -10,7 +10,7 @@ import type { AnyApi } from "./OpenApiDocument.ts"
 
 const inlineScript = /<script>([\s\S]*?)<\/script>/g
 
-/** The page's own scripts by their hashes, and nothing from elsewhere: it needs no other machine, and asks none. */
+/** Allows the page's own scripts by their hashes, and nothing from elsewhere: the page needs no other server. */
 const policyOf = (html: string): string => {
   const hashes = [...html.matchAll(inlineScript)].map(
     ([, script]) =>

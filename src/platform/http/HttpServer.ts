@@ -17,7 +17,7 @@ import { shutdownShares } from "../config/ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { answerStrays, answerUndecoded, routesOf } from "./FallbackResponses.ts"
+import { answerUndecoded, answerUnhandled, routesOf } from "./FallbackResponses.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { maximumHeaderBytes } from "./MalformedRequest.ts"
@@ -27,7 +27,7 @@ import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { beginTrace } from "./TraceContext.ts"
 
-/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and hold no secret. */
 const aboutRoutes = (contract: AnyApi) =>
   Effect.gen(function* () {
     const router = yield* HttpApiBuilder.Router
@@ -63,7 +63,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
       yield* middleware.add(answerUndecoded)
       // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
-      const app = answerStrays(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
+      const app = answerUnhandled(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.

@@ -61,13 +61,13 @@ const aboutPages = {
 /** The paths that every service answers beside its contract. */
 export const aboutPaths = Object.keys(aboutPages)
 
-/** The platform gives each schema of anything the same `$id`, and an id may stand once. */
+/** The platform gives every schema of an unknown value the same `$id`, and an id must be unique. */
 const withoutIds = <A>(document: A): A =>
   JSON.parse(JSON.stringify(document, (key, value) => (key === "$id" && isPlatformId(value) ? undefined : value)))
 
 const isPlatformId = (value: unknown): boolean => typeof value === "string" && value.startsWith("/schemas/")
 
-/** Without the schemas that nothing names any more. */
+/** Without the schemas that the document does not refer to. */
 const withoutStrays = (spec: Document): Document => {
   const { schemas } = spec.components
   const named = new Set<string>()
@@ -87,12 +87,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
   const paths = Object.fromEntries(
     Object.entries(spec.paths).map(([path, methods]) => [
       path,
-      Object.fromEntries(
-        Object.entries(methods).map(([method, given]) => [
-          method,
-          operation(given, { headers: service !== "gatekeeper" })
-        ])
-      )
+      Object.fromEntries(Object.entries(methods).map(([method, given]) => [method, operation(given)]))
     ])
   )
   return withoutStrays({
@@ -104,7 +99,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
     },
     servers: spec["servers"] ?? [{ url: "/" }],
     paths: { ...paths, ...aboutPages },
-    tags: [...(spec.tags ?? []), { name: "about", description: "What every service tells of itself." }],
+    tags: [...(spec.tags ?? []), { name: "about", description: "What every service answers about itself." }],
     components: {
       schemas: { ...spec.components.schemas, Error: anyError },
       securitySchemes: {

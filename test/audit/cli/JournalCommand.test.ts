@@ -4,9 +4,9 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
-import * as DeadJournal from "../../../src/audit/journal/DeadJournal.ts"
+import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
-import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
+import * as OrphanedJournal from "../../../src/audit/journal/OrphanedJournal.ts"
 import { auditCommandLine } from "../../support/AuditCommandLine.ts"
 import { leaveJournal } from "../../support/Journals.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
@@ -142,9 +142,9 @@ it.scopedLive("journal fsck --repair puts damage aside once, and leaves every ot
 
     // It is whole now, for fsck and for whoever takes it over.
     expect((yield* run("journal", "fsck", source, "--repair")).code).toBe(0)
-    const outcome = yield* DeadJournal.adopt(path, { trail, room: JournalRoom.make(2 ** 20) })
+    const outcome = yield* OrphanedJournal.adopt(path, { trail, room: DiskQuota.make(2 ** 20) })
     if (outcome._tag !== "adopted") return expect.fail(outcome._tag)
-    expect(outcome.journal.survey).toMatchObject({
+    expect(outcome.journal.scan).toMatchObject({
       frames: 3,
       quarantined: 1,
       tornBytes: 0,
@@ -163,7 +163,7 @@ it.scopedLive("journal fsck refuses the journal of a living process and names it
     yield* Journal.open({
       directory,
       identity: { ...identity, durability: "journal" },
-      room: JournalRoom.make(2 ** 20),
+      room: DiskQuota.make(2 ** 20),
       flushInterval: "1 second"
     })
     const refused = yield* run("journal", "fsck", source, "--repair", "--json")

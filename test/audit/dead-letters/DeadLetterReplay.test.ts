@@ -17,7 +17,7 @@ it("bytes are a letter's row only when they are its own event", () => {
   }
   const judge = (change: object) => rowOfLetter({ ...letter, ...change })
   expect(judge({})).toMatchObject({ _tag: "Right", right: row })
-  expect(judge({ body: Buffer.from("{}") })).toMatchObject({ left: "its bytes are no canonical event" })
+  expect(judge({ body: Buffer.from("{}") })).toMatchObject({ left: "its bytes are not a canonical event" })
   const foreign = { left: "its bytes are of another event than the letter names" }
   for (const change of [
     { body: Buffer.from(canonicalJson(other)) },

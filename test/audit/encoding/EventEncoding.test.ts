@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { encodeEvent, limits } from "../../../src/audit/encoding/EventEncoding.ts"
+import { auditColumns } from "../../../src/audit/encoding/AuditColumns.ts"
+import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 
@@ -16,7 +17,7 @@ describe("an event's encoding", () => {
   it("counts code points, as the table does", () => {
     const faces = "\ud83d\ude00".repeat(300)
     const encoded = encodeEvent({ ...anEvent, resource: faces })
-    expect([...(encoded.resource ?? "")].length).toBe(limits.resource)
+    expect([...(encoded.resource ?? "")].length).toBe(auditColumns.resource.limit)
     expect(encoded.marks).toEqual(["resource:truncated"])
   })
 

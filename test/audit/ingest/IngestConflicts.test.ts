@@ -50,8 +50,8 @@ it.scopedLive("of one key so many other contents are kept and no more, and who s
       const alarms = lines.filter((line) => line.startsWith("ERROR ALARM"))
       expect(alarms.map((line) => line.replace(/.*keys\. /, "").replace(/ as [^;.]*/, " as ID"))).toEqual([
         "5 kept in gatekeeper.audit_dead_letter, the first as ID.",
-        "11 kept in gatekeeper.audit_dead_letter, the first as ID; 16 kept nowhere, for 16 others under the key are kept already.",
-        "16 kept nowhere, for 16 others under the key are kept already."
+        "11 kept in gatekeeper.audit_dead_letter, the first as ID; 16 not kept, because 16 others under the key are kept already.",
+        "16 not kept, because 16 others under the key are kept already."
       ])
       expect(alarms[1]).toContain("and 26 more such in the batch")
       const again = yield* ingest("planner", [...others, eventOf("key")])

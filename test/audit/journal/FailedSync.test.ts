@@ -54,7 +54,7 @@ describe("a failed fdatasync", () => {
       yield* die
       const { dead } = yield* adopted(journal.path)
       expect(yield* seqsOf(dead.readAfter(0))).toEqual(numbers(1, 45))
-      expect(dead.survey).toMatchObject({ frames: 45, quarantined: 0, gaps: [] })
+      expect(dead.scan).toMatchObject({ frames: 45, quarantined: 0, gaps: [] })
       dead.settle(numbers(1, 45).map((seq) => ({ seq })))
       expect(dead.status()).toMatchObject({ pendingFrames: 0, bytes: 0 })
     })
@@ -134,7 +134,7 @@ describe("a failed fdatasync", () => {
       yield* journal.end({ remove: false })
       expect(journal.append(4, "{}")).toMatchObject({ reason: "failing", detail: expect.stringContaining("closed") })
       const { dead } = yield* adopted(journal.path)
-      expect(dead).toMatchObject({ ended: false, survey: { pending: 3 } })
+      expect(dead).toMatchObject({ ended: false, scan: { pending: 3 } })
     })
   )
 
@@ -144,7 +144,7 @@ describe("a failed fdatasync", () => {
       appendMany(journal, 3)
       yield* journal.end({ remove: false })
       const { dead } = yield* adopted(journal.path)
-      expect(dead).toMatchObject({ ended: true, counts: { lastSeq: 3 }, survey: { pending: 3 } })
+      expect(dead).toMatchObject({ ended: true, counts: { lastSeq: 3 }, scan: { pending: 3 } })
     })
   )
 })

@@ -38,7 +38,7 @@ it.scopedLive.each([true, false])(
       yield* die
       const { dead } = yield* adopted(journal.path)
       expect((yield* readAll(dead.readAfter(0))).frames).toEqual([first, ...later])
-      expect(dead.survey).toMatchObject({ frames: 3, quarantined: 0 })
+      expect(dead.scan).toMatchObject({ frames: 3, quarantined: 0 })
     }),
   30_000
 )

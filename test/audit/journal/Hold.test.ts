@@ -1,11 +1,11 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
+import * as JournalSync from "../../../src/audit/journal/JournalSync.ts"
 import * as Segments from "../../../src/audit/journal/Segments.ts"
 import * as SegmentWriter from "../../../src/audit/journal/SegmentWriter.ts"
-import * as Unsynced from "../../../src/audit/journal/Unsynced.ts"
-import * as WriteThrough from "../../../src/audit/journal/WriteThrough.ts"
+import * as UnsyncedFrames from "../../../src/audit/journal/UnsyncedFrames.ts"
 import { identityOf, jsonOf } from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
@@ -18,13 +18,13 @@ const hanging = Effect.gen(function* () {
     ...nodeFiles,
     fdatasync: (fd) => healed.then(() => nodeFiles.fdatasync(fd))
   }
-  const room = JournalRoom.make(2 ** 20)
+  const room = DiskQuota.make(2 ** 20)
   const segments = Segments.make({ files, room })
-  const unsynced = Unsynced.make(2 ** 20)
+  const unsynced = UnsyncedFrames.make(2 ** 20)
   const identity = identityOf(crypto.randomUUID())
   const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes: 2 ** 18, segments, unsynced })
   expect(writer.append(1, jsonOf(1))).toBeUndefined()
-  const through = WriteThrough.make({ path, files, writer, unsynced })
+  const through = JournalSync.make({ path, files, writer, unsynced })
   return { heal, through, append: (seq: number) => expect(writer.append(seq, jsonOf(seq))).toBeUndefined() }
 })
 

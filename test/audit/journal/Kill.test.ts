@@ -46,7 +46,7 @@ it.scopedLive.each(["journal", "fsync"])(
         const { dead, leave } = yield* adopted(Path.join(directory, source))
         const { frames } = yield* readAll(dead.readAfter(dead.acknowledged))
         const last = promised.at(-1) ?? 0
-        expect([dead.survey.quarantined, dead.survey.gaps, dead.ended]).toEqual([0, [], false])
+        expect([dead.scan.quarantined, dead.scan.gaps, dead.ended]).toEqual([0, [], false])
         expect(dead.counts.lastSeq).toBeGreaterThanOrEqual(last)
         const pending = Array.from(
           { length: dead.counts.lastSeq - dead.acknowledged },

@@ -3,10 +3,10 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { list } from "../../../src/audit/journal/DeadJournal.ts"
+import { stateName } from "../../../src/audit/journal/CheckpointFile.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { stateName } from "../../../src/audit/journal/StateFile.ts"
+import { list } from "../../../src/audit/journal/OrphanedJournal.ts"
 import {
   adopted,
   appendMany,
@@ -111,7 +111,7 @@ describe("the journal of a dead process", () => {
       yield* first.leave
       yield* second.leave
       const { dead } = yield* adopted(journal.path)
-      expect(dead.survey).toMatchObject({ frames: 4, pending: 4 })
+      expect(dead.scan).toMatchObject({ frames: 4, pending: 4 })
     })
   )
 
@@ -171,7 +171,7 @@ describe("the journal of a dead process", () => {
       expect(dead).toMatchObject({
         counts: { lastSeq: 5, refused: 2, shed: 1 },
         acknowledged: 5,
-        survey: { pending: 0 }
+        scan: { pending: 0 }
       })
       yield* dead.remove
       expect(yield* exists(journal.path)).toBe(false)

@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import * as DeadJournal from "../../../src/audit/journal/DeadJournal.ts"
-import * as JournalRoom from "../../../src/audit/journal/JournalRoom.ts"
+import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
+import * as OrphanedJournal from "../../../src/audit/journal/OrphanedJournal.ts"
 import type { Faults } from "../../support/FaultyDisk.ts"
 import { damage, type Injuries, injuries } from "../../support/FileCorruption.ts"
 import { bytesIn, readAll, segmentsIn, trail } from "../../support/JournalFixtures.ts"
@@ -98,9 +98,9 @@ const take = (life: Life, one: Step): Effect.Effect<void> => {
 const inherit = (life: Life, hurt: Injuries) =>
   Effect.gen(function* () {
     const { lost, mayBeUnusable, slots } = damage(life, hurt)
-    const room = JournalRoom.make(life.maxBytes)
+    const room = DiskQuota.make(life.maxBytes)
     const adopt = Effect.gen(function* () {
-      const outcome = yield* DeadJournal.adopt(life.path, { trail, room })
+      const outcome = yield* OrphanedJournal.adopt(life.path, { trail, room })
       if (outcome._tag !== "adopted") return outcome
       expect(room.used()).toBe(bytesIn(life.path))
       const { journal } = outcome
@@ -108,7 +108,7 @@ const inherit = (life: Life, hurt: Injuries) =>
       const pending = yield* readAll(journal.readAfter(journal.acknowledged))
       life.check(all, lost)
       life.check(pending, lost)
-      expect([journal.survey.frames, journal.survey.pending]).toEqual([all.length, pending.length])
+      expect([journal.scan.frames, journal.scan.pending]).toEqual([all.length, pending.length])
       life.checkCounts(journal.counts, slots, lost)
       expect(life.unsettled().filter((seq) => seq <= journal.acknowledged && !lost.has(seq))).toEqual([])
       return { ...outcome, pending }

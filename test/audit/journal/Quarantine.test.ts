@@ -76,7 +76,7 @@ it.scopedLive("a quarantine that is not on the disk for certain leaves the journ
     }
     disk.fails = false
     const { dead } = yield* adopted(path, { files })
-    expect(dead.survey).toMatchObject({ frames: 8, quarantined: 1 })
+    expect(dead.scan).toMatchObject({ frames: 8, quarantined: 1 })
   })
 )
 

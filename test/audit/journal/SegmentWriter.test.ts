@@ -58,7 +58,7 @@ describe("a segment that is written anew because its write-through failed", () =
       yield* die
       const { dead } = yield* adopted(journal.path)
       expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...safe, ...unsafe])
-      expect(dead.survey).toMatchObject({ frames: 6, quarantined: 0, tornBytes: 0, gaps: [] })
+      expect(dead.scan).toMatchObject({ frames: 6, quarantined: 0, tornBytes: 0, gaps: [] })
     })
   )
 

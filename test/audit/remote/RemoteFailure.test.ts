@@ -1,16 +1,16 @@
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
+import { makeBatch } from "../../../src/audit/queue/Batch.ts"
 import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
-import { nextMove } from "../../../src/audit/writer/NextMove.ts"
-import { freshPiece } from "../../../src/audit/writer/Piece.ts"
+import { decideRetry } from "../../../src/audit/writer/RetryDecision.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
-const piece = freshPiece(rowsOf(4))
+const batch = makeBatch(rowsOf(4))
 
-const moveAfter = (error: ReturnType<typeof refusalOf>) => {
-  const move = nextMove(piece, error)
-  return [move._tag, "piece" in move ? move.piece.certain : undefined]
+const decisionAfter = (error: ReturnType<typeof refusalOf>) => {
+  const decision = decideRetry(batch, error)
+  return [decision._tag, "batch" in decision ? decision.batch.certain : undefined]
 }
 
 const body = (code: string) => JSON.stringify({ error: { code, message: "why", request_id: "1" }, detail: "why" })
@@ -32,7 +32,7 @@ describe("what a drain does after an answer of the gatekeeper", () => {
     [502, "<html>bad gateway</html>", ["wait", false]],
     [200, "", ["wait", false]]
   ] as const)("%i %s", (status, text, expected) => {
-    expect(moveAfter(refusalOf(status, text))).toEqual(expected)
+    expect(decisionAfter(refusalOf(status, text))).toEqual(expected)
   })
 
   it.each([
@@ -45,6 +45,6 @@ describe("what a drain does after an answer of the gatekeeper", () => {
     const cause = Object.assign(new Error("failed"), code === undefined ? {} : { cause: { code } })
     const request = HttpClientRequest.post("http://127.0.0.1:1")
     const error = unansweredBy(new HttpClientError.RequestError({ request, reason: "Transport", cause }))
-    expect(moveAfter(error)).toEqual(["wait", certain])
+    expect(decisionAfter(error)).toEqual(["wait", certain])
   })
 })

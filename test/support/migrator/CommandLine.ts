@@ -12,6 +12,7 @@ import { emptyServicesReport } from "../../../src/platform/cli/CommandRunner.ts"
 import { unambiguous } from "../../../src/platform/cli/Flags.ts"
 import { reportUsage } from "../../../src/platform/cli/UsageReport.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import { quiet } from "./Fixture.ts"
 import type { Ended } from "./Processes.ts"
@@ -54,7 +55,7 @@ export const commandLine =
         Effect.exit
       )
       return {
-        code: exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }),
+        code: exitCode(exit, { signal: "SIGTERM", serving: false, report: ShutdownReport.make() }),
         stdout: printed.map((line) => `${line}\n`).join(""),
         stderr: exitMessage(exit) ?? ""
       }

@@ -7,6 +7,7 @@ import { migrateCommand } from "../../../src/migrator/cli/Commands.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
 import { unambiguous } from "../../../src/platform/cli/Flags.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
 
@@ -27,7 +28,7 @@ NodeRuntime.runMain(
     disablePrettyLogger: true,
     teardown: (exit, end) => {
       process.stderr.write(`${exitMessage(exit) ?? ""}\n`)
-      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, report: ShutdownReport.make() }))
     }
   }
 )

@@ -8,6 +8,7 @@ import { ServiceName } from "../../../src/domain/Service.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
 import * as Migrator from "../../../src/migrator/Migrator.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 
 /**
@@ -39,7 +40,7 @@ NodeRuntime.runMain(
     disableErrorReporting: true,
     teardown: (exit, end) => {
       process.stderr.write(`${exitMessage(exit) ?? ""}\n`)
-      end(exitCode(exit, { signal: "SIGTERM", serving: false, unwritten: 0 }))
+      end(exitCode(exit, { signal: "SIGTERM", serving: false, report: ShutdownReport.make() }))
     }
   }
 )

@@ -1,0 +1,149 @@
+import * as Effect from "effect/Effect"
+import { type HashedRow, rowOf } from "../encoding/AuditRow.ts"
+import type { Journal } from "../journal/Journal.ts"
+import type { JournalReader } from "../journal/JournalReader.ts"
+import type { OrphanedJournal } from "../journal/OrphanedJournal.ts"
+
+/** The result of one read. */
+export interface BacklogRows {
+  /** In order of their numbers. */
+  readonly rows: ReadonlyArray<HashedRow>
+  /** Rows that existed and cannot be read any more. */
+  readonly unreadable: number
+  /** Everything that existed when the read ended has been read. */
+  readonly caughtUp: boolean
+  /** None of the rows can be in the database yet. */
+  readonly certain: boolean
+}
+
+export interface BacklogReader {
+  readonly next: (maximum: number) => Effect.Effect<BacklogRows>
+}
+
+/** The journal as the queue sees it: it holds the rows that do not fit into memory. */
+export interface BacklogSource {
+  /** Rows that are only here at the start, numbered after `start`: those of a dead incarnation. */
+  readonly pending: number
+  readonly start: number
+  /** When the first of them was recorded, in milliseconds since the epoch; undefined if unknown. */
+  readonly oldest: number | undefined
+  /** Reads the rows with a higher number. */
+  readonly readAfter: (seq: number) => BacklogReader
+}
+
+/** Rows decoded between two turns of the event loop: a request never waits longer than for these. */
+const slice = 64
+
+const readerOf = ({ settle }: Pick<Journal, "settle">, reader: JournalReader, certainAfter: number): BacklogReader => ({
+  next: (maximum) =>
+    Effect.gen(function* () {
+      const { caughtUp, frames } = yield* reader.next(maximum)
+      const rows: Array<HashedRow> = []
+      for (let start = 0; start < frames.length; start += slice) {
+        if (start > 0) yield* Effect.yieldNow()
+        for (const frame of frames.slice(start, start + slice)) {
+          const row = rowOf(frame.json)
+          if (row === undefined) {
+            yield* reader.quarantine(frame)
+            // Its segment can be removed with the others.
+            settle([frame])
+            yield* Effect.logError(
+              `ALARM: record ${frame.seq} of a journal is intact, but is not an audit event that this program knows. It is ` +
+                "kept in the journal's quarantine. Find out which program wrote it; it may be a later version."
+            )
+          } else rows.push(row)
+        }
+      }
+      const first = rows[0]
+      return {
+        rows,
+        unreadable: frames.length - rows.length,
+        caughtUp,
+        certain: first !== undefined && first.seq > certainAfter
+      }
+    })
+})
+
+/** The backlog of this process: its rows were never sent before. */
+export const backlogOf = (journal: Journal): BacklogSource => ({
+  pending: 0,
+  start: 0,
+  oldest: undefined,
+  readAfter: (seq) => readerOf(journal, journal.readAfter(seq), 0)
+})
+
+/** The whole journal of a dead process. Any of its rows up to `certainAfter` may be in the database. */
+export const backlogOfOrphan = (journal: OrphanedJournal, certainAfter: number): BacklogSource => ({
+  pending: journal.scan.pending,
+  start: journal.acknowledged,
+  oldest: undefined,
+  readAfter: (seq) => readerOf(journal, journal.readAfter(seq), certainAfter)
+})
+
+/** Counts the rows that did not fit into memory, and reads them back. They follow all rows in memory. */
+export interface JournalBacklog {
+  /** Counts a row. While the backlog is active, all later rows belong to it. */
+  readonly add: (row: HashedRow) => void
+  readonly isActive: () => boolean
+  readonly count: () => number
+  /**
+   * Reads the next rows and passes them to `hold` in one uninterruptible step; `missed` more rows could not be read. If the
+   * read is interrupted before, the next read starts after the last row that `hold` received.
+   */
+  readonly read: (
+    maximum: number,
+    lastOffered: () => number,
+    hold: (rows: ReadonlyArray<HashedRow>, certain: boolean, missed: number) => void
+  ) => Effect.Effect<void>
+  /** The number of the last row that was read. */
+  readonly readUpTo: () => number
+  /** When the oldest of them was recorded, or a little earlier: the time of the row before it. */
+  readonly oldest: () => number | undefined
+}
+
+export const make = (source: BacklogSource): JournalBacklog => {
+  let count = source.pending
+  let active = count > 0
+  let oldest = source.oldest
+  let readUpTo = source.start
+  let reader: BacklogReader | undefined
+
+  return {
+    add: (row) => {
+      if (!active) {
+        active = true
+        readUpTo = row.seq - 1
+        oldest = row.timestamp
+      }
+      count += 1
+    },
+    isActive: () => active,
+    count: () => count,
+    read: (maximum, lastOffered, hold) =>
+      Effect.suspend(() => {
+        const current = reader ?? source.readAfter(readUpTo)
+        reader = undefined
+        const offeredBefore = lastOffered()
+        return Effect.map(current.next(maximum), ({ caughtUp, certain, rows, unreadable }) => {
+          const last = rows.at(-1)
+          if (last !== undefined) {
+            readUpTo = last.seq
+            oldest = last.timestamp
+          }
+          count -= rows.length + unreadable
+          // No row was offered since the read began, or the read returned the last one offered.
+          const isAtEnd = caughtUp && (offeredBefore === lastOffered() || readUpTo === lastOffered())
+          const missed = unreadable + (isAtEnd ? count : 0)
+          if (isAtEnd) {
+            active = false
+            count = 0
+          } else {
+            reader = current
+          }
+          hold(rows, certain, missed)
+        })
+      }),
+    readUpTo: () => readUpTo,
+    oldest: () => (active ? oldest : undefined)
+  }
+}

@@ -1,0 +1,167 @@
+import * as Crypto from "node:crypto"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { AuditEvent } from "../../domain/AuditEvent.ts"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { AuditId } from "../encoding/AuditId.ts"
+import { canonicalJson, draftRow, sealRow } from "../encoding/AuditRow.ts"
+import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { makeUuidV7 } from "../encoding/UuidV7.ts"
+import type { Counts, Journal } from "../journal/Journal.ts"
+import type { Incarnation } from "../store/AuditStore.ts"
+import { ProcessJournal } from "../store/ProcessJournal.ts"
+import { WriteQueue } from "./WriteQueue.ts"
+
+/** Why an event was refused. */
+export interface RecordRefusal {
+  readonly reason: "full" | "failing" | "behind" | "closed"
+  readonly detail: string
+}
+
+/** Numbers of events that were shed: answered without a record. */
+export interface ShedRange {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
+
+/** Gives events their identity, time and number, appends them to the journal and offers them to the queue. */
+export interface Recorder {
+  readonly incarnation: Incarnation
+  /**
+   * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
+   * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
+   */
+  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | RecordRefusal
+  /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
+  readonly recordOwn: (event: AuditEvent, traceId?: string) => AuditId | undefined
+  /** Counts an event that is refused before `record`. */
+  readonly refuse: (refusal: RecordRefusal) => RecordRefusal
+  readonly accepting: () => boolean
+  /** The last number given; 0 before the first. */
+  readonly lastSeq: () => number
+  /** The last number given to an event that was shed; 0 before the first. */
+  readonly lastShed: () => number
+  readonly counts: () => Counts & { readonly offered: number }
+  /** What was shed since the last call of `receipted`. */
+  readonly shedRange: () => ShedRange | undefined
+  readonly receipted: () => void
+}
+
+export const Recorder = Context.GenericTag<Recorder>("audit/queue/Recorder")
+
+export interface RecorderOptions {
+  readonly onFull: "refuse" | "shed"
+  /** Holds each event before its answer; without it only the queue does. */
+  readonly eventJournal: Journal | undefined
+  /** Keeps the counts of refused and shed events at once, so that they survive the process. */
+  readonly countJournal: Journal | undefined
+  /** Called when the clock went back by so many milliseconds, more than ids can bridge. */
+  readonly onStepBack: (millis: number) => void
+}
+
+const closed: RecordRefusal = { reason: "closed", detail: "the process is stopping" }
+
+/** Whether the journal accepts events. With a hanging disk it does: only answers that wait for the disk are refused. */
+const accepts = (journal: Journal | undefined): boolean => {
+  const problem = journal?.status().problem ?? null
+  return problem === null || problem.reason === "hanging"
+}
+
+export const make = (
+  incarnation: Incarnation,
+  queue: WriteQueue,
+  clock: Clock.Clock,
+  options: RecorderOptions
+): Recorder => {
+  const { countJournal, eventJournal } = options
+  const { source } = incarnation
+  const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes), options.onStepBack)
+  let refused = 0
+  let shed = 0
+  let lastSeq = 0
+  let lastShed = 0
+  let shedRange: ShedRange | undefined
+
+  const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
+
+  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
+    if (queue.isClosed()) return closed
+    if (!queue.hasRoom()) return { reason: "full", detail: `${queue.depth()} events wait for the database` }
+    // Reads the clock directly: an effect for each event would cost more than the rest of its identity.
+    const timestamp = clock.unsafeCurrentTimeMillis()
+    const id = nextId(timestamp)
+    const seq = lastSeq + 1
+    const draft = draftRow(encodeEvent(event, traceId), { id, timestamp, source, seq })
+    const json = canonicalJson(draft)
+    const problem = eventJournal?.append(seq, json)
+    if (problem !== undefined) return problem
+    lastSeq = seq
+    queue.offer(sealRow(draft, json), urgent)
+    return id
+  }
+
+  const refuse = (refusal: RecordRefusal): RecordRefusal => {
+    refused += 1
+    countJournal?.note(counts())
+    return refusal
+  }
+
+  const shedOne = (): AuditId => {
+    shed += 1
+    lastSeq += 1
+    lastShed = lastSeq
+    shedRange = { from: shedRange?.from ?? lastSeq, to: lastSeq, count: (shedRange?.count ?? 0) + 1 }
+    countJournal?.note(counts())
+    return nextId(clock.unsafeCurrentTimeMillis())
+  }
+
+  return {
+    incarnation,
+    accepting: () => !queue.isClosed() && (options.onFull === "shed" || (queue.hasRoom() && accepts(eventJournal))),
+    lastSeq: () => lastSeq,
+    lastShed: () => lastShed,
+    counts,
+    record: (event, urgent = false, traceId) => {
+      const taken = take(event, urgent, traceId)
+      if (typeof taken === "string") return taken
+      if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
+      return refuse(taken)
+    },
+    refuse,
+    recordOwn: (event, traceId) => {
+      const taken = take(event, false, traceId)
+      return typeof taken === "string" ? taken : undefined
+    },
+    shedRange: () => shedRange,
+    receipted: () => {
+      shedRange = undefined
+    }
+  }
+}
+
+const logStepBack = (millis: number) =>
+  Effect.logWarning(
+    `The clock went back by ${Duration.format(Duration.millis(Math.round(millis)))}: events recorded while it was ahead carry ` +
+      "wrong times; later events carry the clock's time again. Check the machine's time service. This is logged once."
+  )
+
+export const layer = (options: AuditLogOptions): Layer.Layer<Recorder, never, ProcessJournal | WriteQueue> =>
+  Layer.scoped(
+    Recorder,
+    Effect.gen(function* () {
+      const { eventJournal, incarnation, journal } = yield* ProcessJournal
+      const steppedBack = yield* Deferred.make<number>()
+      yield* Effect.forkScoped(Effect.flatMap(Deferred.await(steppedBack), logStepBack))
+      return make(incarnation, yield* WriteQueue, yield* Effect.clock, {
+        onFull: options.onFull,
+        eventJournal,
+        countJournal: journal,
+        onStepBack: (millis) => Deferred.unsafeDone(steppedBack, Effect.succeed(millis))
+      })
+    })
+  )

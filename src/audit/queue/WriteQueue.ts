@@ -1,0 +1,253 @@
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
+import { ProcessJournal } from "../store/ProcessJournal.ts"
+import { type Batch, splitBySize } from "./Batch.ts"
+import * as BatchTrigger from "./BatchTrigger.ts"
+import { DurabilityWaiter } from "./DurabilityWaiter.ts"
+import * as InFlightBatches from "./InFlightBatches.ts"
+import * as JournalBacklog from "./JournalBacklog.ts"
+import * as MemoryRows from "./MemoryRows.ts"
+import * as SettledSignal from "./SettledSignal.ts"
+
+export interface WriteQueueOptions {
+  /** Rows in memory, those in flight included. */
+  readonly capacity: number
+  /** Rows in a batch at most. */
+  readonly batchSize: number
+  /** How long the first row waits for more rows; a full batch never waits. */
+  readonly linger: Duration.DurationInput
+  /** Holds every row, so rows that do not fit into memory are read back from here. Without it the queue is bounded. */
+  readonly backlog?: JournalBacklog.BacklogSource | undefined
+  /** Called with rows that are in the database, in the table or among the dead letters. */
+  readonly onSettled?: ((rows: ReadonlyArray<HashedRow>) => void) | undefined
+}
+
+/** Average characters of a waiting row: bounds the memory as `capacity` bounds the number of rows. */
+const charsPerRow = 1_024
+
+/** Characters in one batch, unless a single row has more. */
+export const maximumBatchChars = 4 * 1_024 * 1_024
+
+/**
+ * The queue between `record` and the batch writer. A row is *waiting* in memory or *spilled* to the journal, then *in flight*
+ * or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses none.
+ */
+export interface WriteQueue {
+  /** Whether the queue accepts one more row; with a backlog the journal decides that instead. */
+  readonly hasRoom: () => boolean
+  /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
+  readonly offer: (row: HashedRow, urgent?: boolean) => void
+  /**
+   * Waits for rows and puts a batch in flight; returns at once when batches are in flight or the queue is closed. A blocked
+   * queue adds no batch and only waits for the end.
+   */
+  readonly fill: Effect.Effect<void>
+  /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
+  readonly isBlocked: () => boolean
+  /** The batches that the writer works on, oldest first. */
+  readonly inFlight: () => ReadonlyArray<Batch>
+  /** Replaces the first batch in flight, by the same rows with more knowledge or by its halves. */
+  readonly replaceFirst: (batches: ReadonlyArray<Batch>) => void
+  /** Removes the first batch in flight: its rows are in the database. */
+  readonly settleFirst: () => void
+  /** Parks the first batch in flight, which cannot be settled now: later batches pass it. */
+  readonly parkFirst: () => void
+  readonly parked: () => ReadonlyArray<Batch>
+  /** Puts the parked batches before all others in flight. */
+  readonly unpark: () => void
+  /** Removes rows that turned out to be settled. Only after the writer has ended. */
+  readonly dropSettled: (isSettled: (row: HashedRow) => boolean) => void
+  /** Ends every wait; rows in the queue can still be taken. */
+  readonly close: Effect.Effect<void>
+  /** Completes when the queue closes. */
+  readonly closed: Effect.Effect<void>
+  readonly isClosed: () => boolean
+  /** Rows that are not settled, wherever they are. */
+  readonly depth: () => number
+  /** Of `depth`: rows that are only in the backlog. */
+  readonly spilledCount: () => number
+  /** Rows that the backlog lost: they are never settled. */
+  readonly unreadableCount: () => number
+  /** No row with a higher number was lost so far. */
+  readonly unreadableUpTo: () => number
+  /** Every row up to this number is settled or was lost by the backlog. */
+  readonly settledUpTo: () => number
+  /** Completes when the row with this number is settled or was lost by the backlog. */
+  readonly awaitSettled: (seq: number) => Effect.Effect<void>
+  /** Completes when no row is left. */
+  readonly awaitEmpty: Effect.Effect<void>
+  /** Completes when rows are settled the next time. */
+  readonly nextSettlement: Effect.Effect<void>
+  /** Characters of the rows in memory. */
+  readonly pendingSize: () => number
+  /** When the oldest unsettled row was recorded, or a little earlier: the time of the row before it. */
+  readonly oldest: () => number | undefined
+  /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
+  readonly oldestInLine: () => number | undefined
+}
+
+export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue")
+
+/** The parts of a queue, and the little state that belongs to none of them. */
+interface Parts {
+  readonly options: WriteQueueOptions
+  readonly memory: MemoryRows.MemoryRows
+  readonly batches: InFlightBatches.InFlightBatches
+  readonly backlog: JournalBacklog.JournalBacklog | undefined
+  readonly signal: SettledSignal.SettledSignal
+  readonly trigger: BatchTrigger.BatchTrigger
+  readonly closing: Effect.Latch
+  readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
+}
+
+const memoryHasRoom = ({ batches, memory, options }: Parts): boolean =>
+  memory.count() + batches.count() < options.capacity &&
+  memory.chars() + batches.chars() < options.capacity * charsPerRow
+
+const offer = (parts: Parts, row: HashedRow, isUrgent: boolean): void => {
+  const { backlog, memory, state, trigger } = parts
+  state.lastOffered = row.seq
+  if (backlog !== undefined && (backlog.isActive() || !memoryHasRoom(parts))) backlog.add(row)
+  else memory.add(row)
+  if (isUrgent) state.urgent = true
+  trigger.check()
+}
+
+const isBlocked = (parts: Parts): boolean => {
+  const { batches, memory } = parts
+  return batches.inFlight().length === 0 && memory.count() === 0 && batches.parked().length > 0 && !memoryHasRoom(parts)
+}
+
+/** Puts the next rows in flight; taking and holding them is one step that cannot be interrupted. */
+const take = (parts: Parts): Effect.Effect<void> => {
+  const { backlog, batches, memory, options, signal, state } = parts
+  const hold = (rows: ReadonlyArray<HashedRow>, certain: boolean) => {
+    state.urgent = false
+    const taken = splitBySize(rows, maximumBatchChars)
+    batches.hold(certain ? taken : taken.map((batch) => ({ ...batch, certain })))
+  }
+  if (memory.count() > 0 || backlog?.isActive() !== true) {
+    return memory.take(options.batchSize, (rows) => hold(rows, true))
+  }
+  return backlog.read(
+    options.batchSize,
+    () => state.lastOffered,
+    (rows, certain, missed) => {
+      hold(rows, certain)
+      if (missed === 0) return
+      state.unreadable += missed
+      state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
+      signal.settled()
+    }
+  )
+}
+
+const fill = (parts: Parts): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { batches, closing, options, trigger } = parts
+    if (batches.inFlight().length > 0) return Effect.void
+    if (isBlocked(parts)) return closing.await
+    return trigger
+      .until(1)
+      .pipe(
+        Effect.zipRight(Effect.raceFirst(trigger.until(options.batchSize), Effect.sleep(options.linger))),
+        Effect.zipRight(Effect.suspend(() => take(parts)))
+      )
+  })
+
+const settle = ({ options, signal }: Parts, settled: ReadonlyArray<ReadonlyArray<HashedRow>>): void => {
+  for (const rows of settled) options.onSettled?.(rows)
+  signal.settled()
+}
+
+const settledUpTo = ({ backlog, batches, memory, state }: Parts): number => {
+  const held = [...batches.parked(), ...batches.inFlight()].flatMap(({ rows }) => rows[0]?.seq ?? [])
+  if (held.length > 0) return Math.min(...held) - 1
+  if (memory.count() > 0) return memory.firstSeq() - 1
+  return backlog?.isActive() === true ? backlog.readUpTo() : state.lastOffered
+}
+
+const isSettled = ({ backlog, batches, memory, state }: Parts, seq: number): boolean =>
+  seq <= state.lastOffered &&
+  !(memory.count() > 0 && seq >= memory.firstSeq()) &&
+  !(backlog?.isActive() === true && seq > backlog.readUpTo()) &&
+  ![...batches.parked(), ...batches.inFlight()].some(({ rows }) => rows.some((row) => row.seq === seq))
+
+export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
+  const memory = yield* MemoryRows.make(options.capacity)
+  const closing = yield* Effect.makeLatch(false)
+  const batches = InFlightBatches.make()
+  const backlog = options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog)
+  const signal = SettledSignal.make()
+  const state: Parts["state"] = { closed: false, urgent: false, lastOffered: 0, unreadable: 0, unreadableUpTo: 0 }
+  const spilledCount = () => backlog?.count() ?? 0
+  const trigger = BatchTrigger.make(
+    (wanted) =>
+      state.closed || state.urgent || memory.count() + spilledCount() >= wanted || memory.chars() >= maximumBatchChars
+  )
+  const parts: Parts = { options, memory, batches, backlog, signal, trigger, closing, state }
+  const depth = () => memory.count() + batches.count() + spilledCount()
+  const oldestOutside = () => (memory.count() > 0 ? memory.oldest() : backlog?.oldest())
+
+  const queue: WriteQueue = {
+    hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
+    offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
+    fill: fill(parts),
+    isBlocked: () => isBlocked(parts),
+    inFlight: batches.inFlight,
+    replaceFirst: batches.replaceFirst,
+    settleFirst: () => {
+      const first = batches.inFlight()[0]
+      batches.replaceFirst([])
+      settle(parts, first === undefined ? [] : [first.rows])
+    },
+    parkFirst: batches.parkFirst,
+    parked: batches.parked,
+    unpark: batches.unpark,
+    dropSettled: (isSettledRow) => settle(parts, batches.remove(isSettledRow)),
+    close: Effect.suspend(() => {
+      state.closed = true
+      trigger.check()
+      return Effect.asVoid(closing.open)
+    }),
+    closed: closing.await,
+    isClosed: () => state.closed,
+    depth,
+    spilledCount,
+    unreadableCount: () => state.unreadable,
+    unreadableUpTo: () => state.unreadableUpTo,
+    settledUpTo: () => settledUpTo(parts),
+    awaitSettled: (seq) => signal.when(() => isSettled(parts, seq)),
+    awaitEmpty: signal.when(() => depth() === 0),
+    nextSettlement: signal.next,
+    pendingSize: () => memory.chars() + batches.chars(),
+    oldest: () =>
+      batches.parked()[0]?.rows[0]?.timestamp ?? batches.inFlight()[0]?.rows[0]?.timestamp ?? oldestOutside(),
+    oldestInLine: () => batches.inFlight().find(({ wasParked }) => !wasParked)?.rows[0]?.timestamp ?? oldestOutside()
+  }
+  return queue
+})
+
+/** The queue of this process. What it settles is settled in the journal, and releases answers that wait for it. */
+export const layer = (options: AuditLogOptions): Layer.Layer<WriteQueue, never, ProcessJournal | DurabilityWaiter> =>
+  Layer.effect(
+    WriteQueue,
+    Effect.gen(function* () {
+      const { eventJournal } = yield* ProcessJournal
+      const waiter = yield* DurabilityWaiter
+      return yield* make({
+        capacity: options.queueCapacity,
+        batchSize: options.batchSize,
+        linger: options.linger,
+        backlog: eventJournal === undefined ? undefined : JournalBacklog.backlogOf(eventJournal),
+        onSettled: (rows) => {
+          eventJournal?.settle(rows)
+          waiter.settled(rows)
+        }
+      })
+    })
+  )

@@ -1,0 +1,241 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { OtherJournals } from "../AuditStatus.ts"
+import type { DiskQuota } from "../journal/DiskQuota.ts"
+import type { JournalFiles } from "../journal/JournalFiles.ts"
+import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
+import type { Problem } from "../journal/ProblemLog.ts"
+import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
+import { AuditStore, foreignSource, type Incarnation } from "../store/AuditStore.ts"
+import * as DeadSourceDetector from "./DeadSourceDetector.ts"
+import type { LossAccounts } from "./LossAccounts.ts"
+import * as OrphanWriter from "./OrphanWriter.ts"
+import * as UnknownTail from "./UnknownTail.ts"
+
+export interface OrphanRecoveryOptions {
+  /** Where journals are, one directory for each incarnation. */
+  readonly directory: string
+  readonly incarnation: Incarnation
+  readonly trail: string
+  readonly quota: DiskQuota
+  readonly files?: JournalFiles | undefined
+  readonly batchSize: number
+  readonly accounts: LossAccounts
+}
+
+/** Recovers the journals of dead processes: writes their events to the database, accounts for them and removes the journals. */
+export interface OrphanRecovery {
+  /** Looks for orphaned journals and dead sources, now and each minute. */
+  readonly run: Effect.Effect<never>
+  readonly status: () => OtherJournals
+  /** Why a journal cannot be read now; also for a journal that waits for the next attempt. */
+  readonly readProblem: () => Problem
+}
+
+const interval = Duration.minutes(1)
+
+interface Stuck {
+  readonly path: string
+  readonly reason: string
+  /** Set where the journal cannot be read. */
+  readonly problem: Problem
+}
+
+/** What recovery works with, and what the last round found. */
+interface Parts {
+  readonly options: OrphanRecoveryOptions
+  readonly store: typeof AuditStore.Service
+  readonly ledger: typeof AuditLedger.Service
+  readonly tail: UnknownTail.UnknownTail
+  alive: number
+  foreign: OtherJournals["foreign"]
+  stuck: ReadonlyArray<Stuck>
+  adopting: (() => OtherJournals["adopting"]) | undefined
+  adopted: number
+  /** Journals of another identity, with the error. That never changes, and each attempt would be recorded in the trail. */
+  readonly left: Map<string, string>
+}
+
+const writePending = Effect.fnUntraced(function* (
+  parts: Parts,
+  journal: OrphanedJournal,
+  known: LedgerSource | undefined
+) {
+  const { identity, scan } = journal
+  if (scan.pending === 0) return 0
+  yield* Effect.logInfo(
+    `Audit journal of ${identity.source} (process ${identity.pid}, which has ended) is recovered: ${scan.pending} events.`
+  )
+  return yield* OrphanWriter.write(journal, known, {
+    batchSize: parts.options.batchSize,
+    onStatus: (status) => {
+      parts.adopting = status
+    }
+  }).pipe(Effect.provideService(AuditStore, parts.store))
+})
+
+/** Writes, accounts for, signs off and removes an orphaned journal. */
+const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJournal) {
+  const { ledger, options, store, tail } = parts
+  const { counts, identity, scan } = journal
+  const dead: Incarnation = { ...identity, durability: identity.durability }
+  yield* store.register(dead)
+  const known = yield* ledger.source(identity.source)
+  const unreadable = yield* writePending(parts, journal, known)
+  const now = yield* Clock.currentTimeMillis
+  // In mode memory the table may hold later events than the counts in the checkpoint.
+  const written = (yield* ledger.source(identity.source))?.lastSeq ?? 0
+  const lastSeq = Math.max(counts.lastSeq, written)
+  const account = yield* options.accounts.settleAccount({
+    source: identity.source,
+    upTo: lastSeq,
+    fromTime: identity.startedAt,
+    toTime: now,
+    shed: counts.shed,
+    damaged: scan.damaged,
+    unreadable,
+    isOver: true
+  })
+  const left = { refused: counts.refused, shed: counts.shed, quarantined: account.quarantined }
+  const remains = {
+    ended: journal.ended,
+    sameBoot: identity.bootId === options.incarnation.bootId,
+    durability: dead.durability
+  }
+  if (known?.signedOffSeq == null) {
+    if (UnknownTail.isTailKnown(remains)) {
+      yield* store.signOff(dead, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
+    } else if (known?.unsignedAfter == null) {
+      yield* tail.close(identity.source, lastSeq, left)
+    }
+  }
+  if (!(yield* journal.remove)) return
+  parts.adopted += 1
+  yield* Effect.logInfo(`Audit journal of ${identity.source} is in the database and removed.`)
+})
+
+/** Closes the source of a journal without events whose counts cannot be read, and removes the journal. */
+const removeDamaged = Effect.fnUntraced(function* (parts: Parts, source: string, remove: Effect.Effect<boolean>) {
+  const known = yield* parts.ledger.source(source)
+  if (known !== undefined && known.signedOffSeq === null && known.unsignedAfter === null) {
+    yield* parts.tail.closeKnown(known, true)
+  }
+  if (!(yield* remove)) return
+  parts.adopted += 1
+  yield* Effect.logWarning(
+    `The audit journal of ${source} held no events, and its checkpoint could not be read: the checkpoint is in the quarantine, ` +
+      "the journal is removed."
+  )
+})
+
+const recoverAt = Effect.fnUntraced(function* (parts: Parts, path: string) {
+  const { files, quota, trail } = parts.options
+  const outcome = yield* adopt(path, { trail, room: quota, files })
+  switch (outcome._tag) {
+    case "alive":
+      parts.alive += 1
+      return
+    case "foreign":
+      parts.foreign = [...parts.foreign, { path, trail: outcome.trail }]
+      return
+    case "empty":
+      return
+    case "damaged":
+      return yield* removeDamaged(parts, outcome.source, outcome.remove)
+    case "adopted":
+      return yield* recover(parts, outcome.journal)
+  }
+})
+
+const without = (stuck: ReadonlyArray<Stuck>, path: string) => stuck.filter((one) => one.path !== path)
+
+/** Recovers one journal; a failure is logged and remembered until the next attempt. */
+const visit = (parts: Parts, path: string) =>
+  recoverAt(parts, path).pipe(
+    Effect.scoped,
+    Effect.ensuring(
+      Effect.sync(() => {
+        parts.adopting = undefined
+      })
+    ),
+    Effect.matchEffect({
+      onSuccess: () =>
+        Effect.sync(() => {
+          parts.stuck = without(parts.stuck, path)
+        }),
+      onFailure: (error) => {
+        const problem = error._tag === "OrphanUnreadable" ? error : null
+        // The entry stays until the next attempt, because nothing shows that the problem is over.
+        parts.stuck = [...without(parts.stuck, path), { path, reason: error.message, problem }]
+        if (error._tag === "DatabaseError" && error.sqlstate === foreignSource) {
+          parts.left.set(path, error.message)
+          return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
+        }
+        return Effect.logWarning(
+          `The audit journal ${path} is not recovered yet: ${error.message}; it is kept, and tried again.`
+        )
+      }
+    })
+  )
+
+const round = Effect.fnUntraced(function* (parts: Parts) {
+  const { left, options } = parts
+  const before = parts.foreign
+  const journals = yield* list(options.directory)
+  parts.alive = 0
+  parts.foreign = []
+  parts.stuck = parts.stuck.filter((one) => journals.some(({ path }) => path === one.path))
+  const wasStuck = new Set(parts.stuck.map(({ path }) => path))
+  // Journals that blocked the last round come last.
+  const inTurn = journals.toSorted((a, b) => Number(wasStuck.has(a.path)) - Number(wasStuck.has(b.path)))
+  for (const { path, source } of inTurn) {
+    if (source !== options.incarnation.source && !left.has(path)) yield* visit(parts, path)
+  }
+  for (const path of left.keys()) if (!journals.some((one) => one.path === path)) left.delete(path)
+  for (const one of parts.foreign) {
+    if (before.some(({ path }) => path === one.path)) continue
+    yield* Effect.logError(
+      `The audit journal ${one.path} belongs to the trail ${one.trail}, not to this database's trail (${options.trail}), so it ` +
+        "is not touched. Start a gatekeeper on the database of that trail, with this GRAVITAS_HOME."
+    )
+  }
+})
+
+export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions) {
+  const parts: Parts = {
+    options,
+    store: yield* AuditStore,
+    ledger: yield* AuditLedger,
+    tail: yield* UnknownTail.make(options.accounts),
+    alive: 0,
+    foreign: [],
+    stuck: [],
+    adopting: undefined,
+    adopted: 0,
+    left: new Map()
+  }
+  const deadSources = yield* DeadSourceDetector.watch({
+    directory: options.directory,
+    source: options.incarnation.source,
+    tail: parts.tail,
+    stuck: () => parts.stuck.map(({ path }) => path)
+  })
+  const recovery: OrphanRecovery = {
+    run: Effect.all([Effect.repeat(round(parts), Schedule.spaced(interval)), deadSources], {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.zipRight(Effect.never)),
+    readProblem: () =>
+      parts.adopting?.()?.readProblem ?? parts.stuck.find(({ problem }) => problem !== null)?.problem ?? null,
+    status: () => ({
+      alive: parts.alive,
+      foreign: parts.foreign,
+      stuck: parts.stuck.map(({ path, reason }) => ({ path, reason })),
+      adopting: parts.adopting?.() ?? null,
+      adopted: parts.adopted
+    })
+  }
+  return recovery
+})

@@ -1,0 +1,86 @@
+import * as Crypto from "node:crypto"
+import * as Os from "node:os"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { durabilitiesText, isJournaled } from "../../domain/Durability.ts"
+import { bootId } from "../../platform/os/BootId.ts"
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import * as DiskQuota from "../journal/DiskQuota.ts"
+import * as Journal from "../journal/Journal.ts"
+import { AuditStore, type Incarnation } from "./AuditStore.ts"
+import { retryClass } from "./RetryClass.ts"
+
+/** The identity of this process, and what it keeps on disk. */
+export interface ProcessJournal {
+  readonly incarnation: Incarnation
+  /** The id of the trail that the events belong to, a uuid; null where nothing is kept on disk. */
+  readonly trail: string | null
+  /** Shared with the journals of dead processes that this one recovers. */
+  readonly quota: DiskQuota.DiskQuota
+  /** Keeps counts, and events unless all of them are kept in memory; undefined where nothing is kept on disk. */
+  readonly journal: Journal.Journal | undefined
+  /** `journal`, if events are appended to it before they are answered. */
+  readonly eventJournal: Journal.Journal | undefined
+}
+
+export const ProcessJournal = Context.GenericTag<ProcessJournal>("audit/store/ProcessJournal")
+
+/** The database was there a moment ago, when its schema was inspected, so a short absence is waited for. */
+const trailPatience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
+
+const makeIncarnation = (durability: string) =>
+  Effect.gen(function* () {
+    const incarnation: Incarnation = {
+      source: Crypto.randomUUID(),
+      host: Os.hostname(),
+      pid: process.pid,
+      startedAt: yield* Clock.currentTimeMillis,
+      bootId: yield* bootId,
+      durability
+    }
+    return incarnation
+  })
+
+const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
+  const store = yield* AuditStore
+  const mode = durabilitiesText(options.durability)
+  const incarnation = yield* makeIncarnation(mode)
+  const settings = options.journal
+  const quota = DiskQuota.make(settings?.maxBytes ?? 0)
+  if (settings === null) {
+    if (isJournaled(options.durability)) {
+      return yield* Effect.dieMessage(`the durability ${mode} needs a journal, and no journal directory is set`)
+    }
+    const nothing: ProcessJournal = { incarnation, trail: null, quota, journal: undefined, eventJournal: undefined }
+    return nothing
+  }
+  // A journal names its trail, so that it is never written into another database.
+  const trail = yield* store.trail.pipe(
+    Effect.retry({ schedule: trailPatience, while: (error) => retryClass(error) === "transient" })
+  )
+  const journal = yield* Journal.open({
+    directory: settings.directory,
+    identity: { ...incarnation, trail },
+    room: quota,
+    flushInterval: settings.flushInterval,
+    files: settings.files
+  })
+  const kept: ProcessJournal = {
+    incarnation,
+    trail,
+    quota,
+    journal,
+    eventJournal: isJournaled(options.durability) ? journal : undefined
+  }
+  return kept
+})
+
+/** Opens the journal of this process, for the trail that the store holds. */
+export const layer = (
+  options: AuditLogOptions
+): Layer.Layer<ProcessJournal, Journal.JournalUnusable | Journal.JournalInUse | DatabaseError, AuditStore> =>
+  Layer.scoped(ProcessJournal, make(options))

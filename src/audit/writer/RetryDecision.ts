@@ -1,0 +1,81 @@
+import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { type Batch, splitAt } from "../queue/Batch.ts"
+import { retryClass } from "../store/RetryClass.ts"
+
+/** What the writer does after a failed append. `batch` replaces the batch that failed. */
+export type RetryDecision =
+  /** Retry after a growing pause, without limit. */
+  | { readonly _tag: "wait"; readonly batch: Batch }
+  /** As `wait`, with fewer rows at a time. */
+  | { readonly _tag: "shrink"; readonly batch: Batch }
+  /** Retry after a long pause, and report a set-up problem. */
+  | { readonly _tag: "pause"; readonly batch: Batch }
+  /** Retry at once, with what the failure showed. */
+  | { readonly _tag: "again"; readonly batch: Batch }
+  | { readonly _tag: "make-partitions"; readonly batch: Batch }
+  | { readonly _tag: "split"; readonly batches: ReadonlyArray<Batch> }
+  /** The batch is one row, and the row is invalid. */
+  | { readonly _tag: "reject"; readonly batch: Batch }
+
+/** Attempts of a batch whose failure has an unknown class. */
+export const unknownAttempts = 3
+
+/** Shrink the batch after 8 points: a timeout counts 4, a dropped connection 1. */
+const overrunsAllowed = 8
+
+type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint" | "late">
+
+/**
+ * Whether a failed append may have written something. Nothing is committed before COMMIT was sent: without a session, or
+ * after a failed or unanswered statement, the server rolls back. An error at COMMIT leaves the outcome open.
+ */
+const leavesDoubt = (error: Failure): boolean => error.phase === "commit"
+
+/**
+ * Points for a failure that the size of the batch may have caused. 4 points: no answer in time, statement or transaction
+ * cancelled for its length (57014, 25P04), out of memory (53200). 1 point: a dropped connection, which says little once,
+ * but at each attempt shows that the server, or a proxy before it, fails because of the batch.
+ */
+const overrunOf = ({ late, phase, sqlstate }: Failure): number => {
+  if (phase === "connect") return 0
+  if (late === true || sqlstate === "57014" || sqlstate === "25P04" || sqlstate === "53200") return 4
+  return sqlstate === undefined ? 1 : 0
+}
+
+/** Splits the batch in half, or rejects its only row. */
+export const isolate = (batch: Batch): RetryDecision =>
+  batch.rows.length <= 1
+    ? { _tag: "reject", batch }
+    : { _tag: "split", batches: splitAt(batch, Math.ceil(batch.rows.length / 2)) }
+
+/** Transient: retry, with a smaller batch if its size may be the cause. A failed connect says nothing about the size. */
+const waitFor = (batch: Batch, error: Failure): RetryDecision => {
+  if (error.phase === "connect") return { _tag: "wait", batch }
+  const overrun = overrunOf(error)
+  if (overrun === 0) return { _tag: "wait", batch: { ...batch, overruns: 0 } }
+  const overruns = batch.overruns + overrun
+  return overruns >= overrunsAllowed && batch.rows.length > 1
+    ? { _tag: "shrink", batch: { ...batch, overruns: 0 } }
+    : { _tag: "wait", batch: { ...batch, overruns } }
+}
+
+/** Decides what to do with a batch whose append failed with `error`. */
+export const decideRetry = (failed: Batch, error: Failure): RetryDecision => {
+  const batch = leavesDoubt(error) ? { ...failed, certain: false } : failed
+  const blamed = { ...batch, attempts: batch.attempts + 1 }
+  switch (retryClass(error)) {
+    case "transient":
+      return waitFor(batch, error)
+    case "set-up":
+      return { _tag: "pause", batch }
+    case "doubt":
+      // An append that tolerates known ids failed too, so another unique key is violated.
+      return failed.certain ? { _tag: "again", batch: { ...batch, certain: false } } : isolate(blamed)
+    case "partition":
+      return batch.partitionsMade >= unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", batch }
+    case "data":
+      return isolate(blamed)
+    case "unknown":
+      return blamed.attempts < unknownAttempts ? { _tag: "wait", batch: blamed } : isolate(blamed)
+  }
+}

@@ -1,0 +1,135 @@
+import * as Fs from "node:fs/promises"
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
+import { nextLine } from "../../../src/audit/journal/ProblemLog.ts"
+import { anEvent } from "../../support/AuditEvents.ts"
+import { journaled, journalFolder, leaveJournal } from "../../support/Journals.ts"
+import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "../../support/Trail.ts"
+
+const problem = { detail: "EIO", since: 0 }
+const logged = { problem, at: 10_000 }
+
+it.each([
+  [null, undefined, undefined],
+  [problem, undefined, "lasts"],
+  [problem, logged, undefined],
+  [problem, { ...logged, at: 20_000 - 60_000 }, "lasts"],
+  [null, logged, "over"]
+] as const)(
+  "a problem is logged when it begins, each minute, and when it is over (%j, logged: %j)",
+  (now, before, line) => {
+    expect(nextLine(now, before, 20_000)).toBe(line)
+  }
+)
+
+it.scopedLive(
+  "a journal that cannot be read back is no silent one: the status and the log say why, until it is over",
+  () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const disk = { isBlind: true }
+        const files: JournalFiles = {
+          ...nodeFiles,
+          read: (path, bytes, length, position) =>
+            disk.isBlind
+              ? Promise.reject(new Error("EIO: i/o error, read"))
+              : nodeFiles.read(path, bytes, length, position)
+        }
+        const gate = yield* Effect.makeLatch(false)
+        const trail = yield* openTrail(
+          url,
+          { ...journaled(yield* journalFolder, "journal", { files }), queueCapacity: 10, batchSize: 20 },
+          (store) => ({ ...store, append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options)) })
+        )
+        yield* recordMany(trail.log, 50)
+        yield* gate.open
+        const status = yield* until(trail.log, ({ journal }) => journal?.readProblem?.detail.includes("EIO") === true)
+        expect(status.depth).toBeGreaterThan(0)
+        yield* Effect.sleep("2500 millis")
+        expect(
+          lines.filter((line) => line.startsWith("ERROR") && line.includes("An audit journal cannot be read since"))
+        ).toHaveLength(1)
+        disk.isBlind = false
+        yield* settled(trail.log)
+        yield* until(trail.log, ({ journal }) => journal?.readProblem === null)
+        yield* Effect.sleep("1500 millis")
+        expect(lines.filter((line) => line.includes("can be read again"))).toHaveLength(1)
+      })
+    ),
+  60_000
+)
+
+it.scopedLive(
+  "the same is told of a journal that is taken over",
+  () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const directory = yield* journalFolder
+        yield* leaveJournal(url, directory, 6_000)
+        const disk = { isBlind: false }
+        const files: JournalFiles = {
+          ...nodeFiles,
+          read: (path, bytes, length, position) =>
+            disk.isBlind
+              ? Promise.reject(new Error("EIO: i/o error, read"))
+              : nodeFiles.read(path, bytes, length, position)
+        }
+        const trail = yield* openTrail(
+          url,
+          { ...journaled(directory, "journal", { files }), batchSize: 20 },
+          (store) => ({
+            ...store,
+            append: (rows, options) =>
+              Effect.tap(store.append(rows, options), () =>
+                Effect.sync(() => {
+                  if (lines.every((line) => !line.includes("An audit journal cannot be read since")))
+                    disk.isBlind = true
+                })
+              )
+          })
+        )
+        const status = yield* until(
+          trail.log,
+          ({ journal }) => journal?.others.adopting?.readProblem?.detail.includes("EIO") === true
+        )
+        expect(status.journal?.readProblem).toBeNull()
+        yield* until(trail.log, () => lines.some((line) => line.includes("An audit journal cannot be read since")))
+        disk.isBlind = false
+        yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
+      })
+    ),
+  60_000
+)
+
+it.scopedLive(
+  "it is over when there is nothing left to read, though the journal vanished meanwhile",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const gate = yield* Effect.makeLatch(false)
+      const trail = yield* openTrail(
+        url,
+        {
+          ...journaled(yield* journalFolder, "journal", { flushInterval: "300 millis" }),
+          queueCapacity: 10,
+          batchSize: 20
+        },
+        (store) => ({ ...store, append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options)) })
+      )
+      yield* recordMany(trail.log, 50)
+      yield* Effect.sleep("1 second")
+      const { journal } = yield* trail.log.status
+      yield* Effect.promise(() => Fs.rm(journal?.path ?? "", { recursive: true }))
+      yield* gate.open
+      yield* settled(trail.log)
+      // Until there is a directory again.
+      yield* trail.log.record(anEvent).pipe(Effect.retry(Schedule.spaced("50 millis")))
+      yield* settled(trail.log)
+      yield* until(trail.log, (status) => status.journal?.readProblem === null)
+    }),
+  60_000
+)
