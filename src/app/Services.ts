@@ -5,7 +5,7 @@ import { gatekeeperSchema } from "../gatekeeper/GatekeeperSchema.ts"
 import { SigningKeys } from "../guardian/certificates/SigningKeys.ts"
 import * as Guardian from "../guardian/Guardian.ts"
 import { guardianSchema } from "../guardian/GuardianSchema.ts"
-import { Models } from "../router/models/Models.ts"
+import { Models } from "../router/models/ModelsFile.ts"
 import * as Router from "../router/Router.ts"
 import { routerSchema } from "../router/RouterSchema.ts"
 

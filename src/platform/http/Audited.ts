@@ -36,6 +36,8 @@ export interface Question {
 export interface Failure {
   readonly code: ErrorCode
   readonly message: string
+  /** The part of the request that is wrong. */
+  readonly field?: string | undefined
 }
 
 /** The answer to a request that succeeded. */
