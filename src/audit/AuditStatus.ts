@@ -1,3 +1,4 @@
+import type { AuditCounters } from "../contracts/AuditStatus.ts"
 import type { Problem } from "./journal/ProblemLog.ts"
 
 /** What a drain does at this moment. `since` is in milliseconds since the epoch. */
@@ -12,24 +13,6 @@ export type DrainState =
   | { readonly _tag: "dead"; readonly reason: string; readonly since: number }
   /** After the shutdown. */
   | { readonly _tag: "stopped" }
-
-/** Since the start of this process. At every moment `offered = committed + deadLettered + refused + shed + passedOver + depth`. */
-export interface AuditCounters {
-  /** Events that were to be recorded, the trail's own included. */
-  readonly offered: number
-  /** In `audit_log`. */
-  readonly committed: number
-  /** In `audit_dead_letter`. */
-  readonly deadLettered: number
-  /** Answered with `AuditUnavailable`. */
-  readonly refused: number
-  /** Answered with an id, but never to be written. */
-  readonly shed: number
-  /** Damaged in the journal before they were read back. */
-  readonly passedOver: number
-  /** Events whose answer was not given after all, and nothing in the trail says so: that could not be recorded either. */
-  readonly notWithdrawn: number
-}
 
 /** Journals that dead processes left in the same place. */
 export interface OtherJournals {
