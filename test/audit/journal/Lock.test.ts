@@ -141,7 +141,7 @@ describe("the journal of a dead process", () => {
       yield* Effect.promise(() => Fs.writeFile(Path.join(journal.path, "00000001.segment"), "nothing either"))
       const refused = yield* Effect.flip(takeOver(journal.path))
       expect(refused.message).toContain(journal.path)
-      expect(refused.message).toContain("neither its state nor the header of a segment can be read")
+      expect(refused.message).toContain("neither its checkpoint nor the header of a segment can be read")
       expect(yield* filesOf(journal.path)).toHaveLength(2)
     })
   )
