@@ -138,7 +138,7 @@ describe("a failed fdatasync", () => {
     })
   )
 
-  it.scopedLive("is none where the end goes well", () =>
+  it.scopedLive("leaves no trace where the end succeeds", () =>
     Effect.gen(function* () {
       const { journal } = yield* live({ directory: yield* journalFolder })
       appendMany(journal, 3)

@@ -118,7 +118,7 @@ describe.runIf(isMountable)("a disk that is really full", () => {
       expect(room.used()).toBe(yield* bytesIn(journal.path))
       expect(yield* seqs(journal.readAfter(0))).toEqual(upTo(1, last).map(({ seq }) => seq))
 
-      // Somebody makes space: it is noticed without an event that tries.
+      // Space becomes free: that is noticed without an event.
       Fs.rmSync(ballast)
       yield* Effect.sleep("100 millis")
       expect(journal.status().problem).toBeNull()

@@ -58,7 +58,7 @@ it.scopedLive("who gave up in the moment that it was his turn holds up nothing",
   })
 )
 
-it.scopedLive("nothing is written through while somebody holds it", () =>
+it.scopedLive("no sync runs while it is held", () =>
   Effect.gen(function* () {
     const { heal, through } = yield* hanging
     heal()

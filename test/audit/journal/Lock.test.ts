@@ -83,7 +83,7 @@ describe("the journal of a living process", () => {
     })
   )
 
-  it.scopedLive("begins anew where an attempt to make it was cut", () =>
+  it.scopedLive("starts again where an attempt to create it was interrupted", () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
       const source = crypto.randomUUID()
@@ -146,7 +146,7 @@ describe("the journal of a dead process", () => {
     })
   )
 
-  it.scopedLive("with nothing in it is removed, and one that is gone already is nobody's", () =>
+  it.scopedLive("that is empty is removed, and one that has vanished is ignored", () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
       const path = Path.join(directory, crypto.randomUUID())
@@ -179,7 +179,7 @@ describe("the journal of a dead process", () => {
   )
 })
 
-it.scopedLive("journals are the directories that are named by a source; what was never finished is none", () =>
+it.scopedLive("journals are the directories named by a source; unfinished ones do not count", () =>
   Effect.gen(function* () {
     const directory = yield* journalFolder
     expect(yield* list(directory)).toEqual([])
@@ -192,7 +192,7 @@ it.scopedLive("journals are the directories that are named by a source; what was
   })
 )
 
-it.scopedLive("nobody else may read what a journal holds", () =>
+it.scopedLive("other users may not read a journal", () =>
   Effect.gen(function* () {
     const { journal } = yield* live({ directory: yield* journalFolder })
     appendMany(journal, 1)

@@ -94,7 +94,7 @@ const take = (life: Life, one: Step): Effect.Effect<void> => {
   }
 }
 
-/** What a life left, as whoever takes it over must find it. */
+/** What an incarnation left, as the process that recovers it must find it. */
 const inherit = (life: Life, hurt: Injuries) =>
   Effect.gen(function* () {
     const { lost, mayBeUnusable, slots } = damage(life, hurt)

@@ -13,7 +13,7 @@ import {
   synced
 } from "../../support/JournalFixture.ts"
 
-describe("a segment that is written anew because its write-through failed", () => {
+describe("a segment that is rewritten because its sync failed", () => {
   const half = Effect.gen(function* () {
     const disk = faultyDisk()
     const life = yield* live({ directory: yield* journalFolder, files: disk.files })

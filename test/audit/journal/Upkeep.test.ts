@@ -4,7 +4,7 @@ import * as Schedule from "effect/Schedule"
 import { appendMany, journalFolder, jsonOf, live } from "../../support/JournalFixture.ts"
 import { withLogs } from "../../support/Trail.ts"
 
-it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
+it.scopedLive("the upkeep continues after a defect, and the log names it", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
@@ -14,7 +14,7 @@ it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
       expect(journal.append(3, jsonOf(3, 30_000))).toMatchObject({ reason: "full" })
       Object.assign(room, {
         used: () => {
-          throw new Error("nobody thought of that")
+          throw new Error("an unexpected defect")
         }
       })
       yield* Effect.sleep("100 millis")
@@ -23,15 +23,13 @@ it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
         Effect.filterOrFail((problem) => problem === null),
         Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("10 seconds")))
       )
-      expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("nobody thought of that"))).not.toEqual(
-        []
-      )
+      expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("an unexpected defect"))).not.toEqual([])
     })
   )
 )
 
 it.scopedLive(
-  "what waits for the disk is written through early when it is much",
+  "a sync starts early when many bytes wait for it",
   () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder

@@ -41,7 +41,7 @@ it.scopedLive("a directory that vanishes is made again, with all that was not on
     const more = appendMany(journal, 2, 24)
     expect(yield* synced(journal)).toBeUndefined()
     expect(yield* seqs(journal)).toEqual([21, 22, 23, 24, 25])
-    // What is gone waits for nobody: its numbers are found missing by those who look into the table.
+    // Lost events are not waited for: a search of the table finds their numbers missing.
     expect(journal.status()).toMatchObject({ pendingFrames: 5, acknowledged: 20, unsyncedBytes: 0 })
     expect((yield* takeOver(journal.path)).outcome._tag).toBe("alive")
     yield* die
