@@ -1,8 +1,8 @@
--- Least privilege: a role that owns the schemas and migrates them, and a group role per service that can reach that
--- service's schema only. Run it once as an administrator, connected to the database of Gravitas, before the first migration;
--- running it again changes nothing. It is plain SQL: psql -f docs/roles.sql, or any other client.
+-- Least privilege: a role that owns and migrates the schemas, and a group role for each service that reaches its own schema
+-- only. Run it once as an administrator, connected to the database of Gravitas, before the first migration. Running it again
+-- changes nothing. It is plain SQL: psql -f docs/roles.sql, or any other client.
 --
--- Afterwards make the roles that connect, with passwords of your own:
+-- Then create the roles that connect, with passwords of your own:
 --
 --   alter role gravitas_owner login password '…';
 --   create role gatekeeper_app login password '…' in role gravitas_gatekeeper;
@@ -12,13 +12,13 @@
 -- and give Gravitas
 --
 --   MIGRATION_DATABASE_URL=postgresql://gravitas_owner:…@host/database
---   GATEKEEPER_DATABASE_URL=postgresql://gatekeeper_app:…@host/database      (GUARDIAN_…, ROUTER_… alike)
+--   GATEKEEPER_DATABASE_URL=postgresql://gatekeeper_app:…@host/database      (the same for GUARDIAN_…, ROUTER_…)
 --
--- Processes that never migrate (MIGRATE_ON_START=verify, with `pnpm migrate` as a job of its own) get no
--- MIGRATION_DATABASE_URL at all: the owner's password is then nowhere near them.
+-- Processes that never migrate (MIGRATE_ON_START=verify, with `pnpm migrate` as a separate job) get no
+-- MIGRATION_DATABASE_URL, so they do not have the owner's password.
 --
--- What the groups may do in their schemas is not said here but in the revisions themselves (missing_grants in
--- the revisions under migrations): `pnpm migrate` grants it as the owner, and again when a later revision asks for more.
+-- The revisions name the privileges of the groups (missing_grants in the files under migrations). `pnpm migrate` grants them
+-- as the owner, and again when a later revision needs more.
 
 do $$
 declare
@@ -32,11 +32,11 @@ begin
 end
 $$;
 
--- Their owner makes them here, so that gravitas_owner needs no right to make schemas. A database in which another role has
--- migrated before: as that role or an administrator, `reassign owned by <role> to gravitas_owner` first.
+-- The schemas are created here, so that gravitas_owner needs no right to create schemas. If another role has migrated this
+-- database before: `reassign owned by <role> to gravitas_owner` first, as that role or an administrator.
 create schema if not exists gatekeeper authorization gravitas_owner;
 create schema if not exists guardian authorization gravitas_owner;
 create schema if not exists router authorization gravitas_owner;
 
--- PostgreSQL 14 and older let everyone make tables in public; nobody here needs to.
+-- PostgreSQL 14 and older let every role create tables in public; these roles do not need to.
 revoke create on schema public from public;

@@ -21,8 +21,8 @@ const starts = 30
 const rounds = 5
 const commands = 7
 
-const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-const tsx = fileURLToPath(new URL("../../node_modules/.bin/tsx", import.meta.url))
+/** What `pnpm migrate` starts. */
+const program = fileURLToPath(new URL("../build/run.mjs", import.meta.url))
 
 const layers = {
   gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
@@ -66,7 +66,7 @@ const twoSessions = (url: Redacted.Redacted) =>
 const command = (url: Redacted.Redacted) =>
   timed(
     Effect.async<void>((resume) => {
-      const child = spawn(tsx, [program, "migrate", "status"], {
+      const child = spawn(process.execPath, [program, "migrate", "status"], {
         stdio: "ignore",
         env: { PATH: process.env["PATH"], DATABASE_URL: Redacted.value(url) }
       })
@@ -156,7 +156,7 @@ const table = ({ milliseconds, ratios }: Report): string => {
     line("start at head, one service", ...cells(milliseconds.startAtHeadOfOne)),
     line("  beside it: opening two sessions at once", milliseconds.openingTwoSessions.toFixed(1)),
     line(
-      "tsx src/main.ts migrate status",
+      "pnpm migrate status, without pnpm",
       milliseconds.migrateStatus.toFixed(0),
       milliseconds.migrateStatusFastest.toFixed(0)
     ),

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -17,6 +16,7 @@ import { unambiguous } from "../platform/cli/Flags.ts"
 import { groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { reportUsage } from "../platform/cli/UsageReport.ts"
 import { appVersion } from "../platform/config/AppVersion.ts"
+import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
@@ -26,11 +26,9 @@ import type { ProgramLocation } from "./ProgramLocation.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 
-const place: ProgramLocation = {
-  directory: process.cwd(),
-  runner: fileURLToPath(new URL("../../node_modules/.bin/tsx", import.meta.url)),
-  program: fileURLToPath(new URL("../main.ts", import.meta.url))
-}
+const [runner, program] = startWords
+
+const place: ProgramLocation = { directory: process.cwd(), runner, program }
 
 const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}; all of them where none is named.`),

@@ -5,7 +5,7 @@ import { auditLogOptions } from "../audit/AuditLogOptions.ts"
 import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
-import { locationOf } from "../clients/ServiceUrl.ts"
+import { urlOf } from "../clients/PeerHttp.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { ServiceToken } from "../platform/config/ServiceToken.ts"
 import { Settings } from "../platform/config/Settings.ts"
@@ -21,7 +21,7 @@ export const layer = (services: ReadonlyArray<ServiceName>) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const settings = yield* Settings
-      const location = yield* locationOf("gatekeeper")
+      const location = yield* urlOf("gatekeeper")
       const token = yield* ServiceToken
       const options = { location, token }
       return DeferredAuditLog.layer(auditLogOptions(settings)).pipe(

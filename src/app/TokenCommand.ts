@@ -50,6 +50,6 @@ export const tokenCommand = Command.make("token", { ghost, groups, timeToLive },
   )
 ).pipe(
   Command.withDescription(
-    'Prints a signed token for a ghost, alone on stdout. Example: curl -H "Authorization: Bearer $(pnpm -s tsx src/main.ts token Scout)" …'
+    'Prints a signed token for a ghost, alone on stdout. Example: curl -H "Authorization: Bearer $(pnpm -s gravitas token Scout)" …'
   )
 )

@@ -9,10 +9,8 @@ import * as PeerCall from "./PeerCall.ts"
 import { type CallFailure, unavailable } from "./PeerCall.ts"
 import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
-import * as Outgoing from "./RequestHeaders.ts"
-import { locationOf } from "./ServiceUrl.ts"
 
-/** May the bearer of `authorization` do this? */
+/** Asks whether the bearer of `authorization` may do something. */
 export interface Question {
   /** The value of the caller's `Authorization` header, as it came. */
   readonly authorization: string | undefined
@@ -31,7 +29,7 @@ export interface Authorized {
   readonly auditId: string
 }
 
-/** The gatekeeper refused, and recorded that: nobody is known (401), it is not allowed (403), or the question is none (422). */
+/** The gatekeeper refused, and recorded that: no valid token (401), not allowed (403), or malformed (422). */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
   code: Schema.Literal("unauthenticated", "access_denied", "invalid_request"),
   reason: Schema.String,
@@ -47,7 +45,7 @@ interface Declared {
   readonly error: { readonly code: string; readonly message: string; readonly audit_id?: string | undefined }
 }
 
-const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
+const toDomainError = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
   if (failure instanceof PeerUnavailable) return failure
   if (!("error" in failure)) return unavailable("gatekeeper", failure)
   const { audit_id: auditId, code, message } = failure.error
@@ -65,12 +63,12 @@ const meaning = (failure: Declared | CallFailure | PeerUnavailable): NotAuthoriz
 }
 
 /**
- * Longer than what the gatekeeper takes for a token, shorter than the headers that it reads: what is passed on of a longer value is
- * refused, and recorded, as one without a usable token. Whole, its headers could be more than those of the caller's request.
+ * Characters of the `Authorization` header that are passed on: more than the longest token that the gatekeeper accepts, so that a
+ * longer one is refused there, and recorded. Passed on whole, it could exceed the headers that the gatekeeper reads.
  */
 const maximumAuthorization = 16 * 1024
 
-/** Asks the gatekeeper over HTTP, by the client that its contract yields. It records each decision itself. */
+/** Asks the gatekeeper over HTTP with the client of its contract. The gatekeeper records each decision itself. */
 export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
   GatekeeperClient,
   {
@@ -82,10 +80,10 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
     Effect.gen(function* () {
       const http = yield* Effect.context<HttpClient.HttpClient>()
       const call = yield* PeerCall.make("gatekeeper")
-      // Made at the first question: a service of this process has a port only when it listens.
+      // Made at the first call: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
-        Effect.flatMap(yield* locationOf("gatekeeper"), (baseUrl) =>
-          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: Outgoing.carrying })
+        Effect.flatMap(yield* PeerHttp.urlOf("gatekeeper"), (baseUrl) =>
+          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: PeerHttp.carrying })
         ).pipe(Effect.provide(http))
       )
       return {
@@ -95,13 +93,13 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
           const allowed = yield* decisions
             .validate({ payload: { action, resource, ...(metadata === undefined ? {} : { metadata }) } })
             .pipe(
-              // A decision without a subject or a row is none.
+              // A decision without a subject or a row is not usable.
               Effect.filterOrFail(
                 ({ audit_id, ghost_id }) => ghost_id !== "" && audit_id !== "",
                 () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
               ),
-              (asking) => call(asking, meaning),
-              Outgoing.withHeaders({
+              (asking) => call(asking, toDomainError),
+              PeerHttp.withHeaders({
                 "x-request-id": requestId,
                 ...(authorization === undefined ? {} : { authorization: authorization.slice(0, maximumAuthorization) })
               })

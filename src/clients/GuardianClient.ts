@@ -12,16 +12,14 @@ import * as PeerCall from "./PeerCall.ts"
 import { type CallFailure, unavailable } from "./PeerCall.ts"
 import * as PeerHttp from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
-import * as Outgoing from "./RequestHeaders.ts"
-import { locationOf } from "./ServiceUrl.ts"
 
-/** In whose name, and under which id, the guardian is asked. */
-export interface Asker {
+/** The headers of the caller's own request, which the call carries on. */
+export interface CallerHeaders {
   readonly authorization: string | undefined
   readonly requestId: string
 }
 
-/** The guardian says no: the agent has no certificate in force, its session exists, is unknown or over, or the asker may not ask. */
+/** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
   code: Schema.Literal(
     "unauthenticated",
@@ -45,7 +43,7 @@ interface Declared {
   readonly error: { readonly code: string; readonly message: string }
 }
 
-const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
+const toDomainError = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
   if (!("error" in failure)) return unavailable("guardian", failure)
   const { code, message } = failure.error
   if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
@@ -54,33 +52,32 @@ const meaning = (failure: Declared | CallFailure): GuardianRefused | PeerUnavail
     : new PeerUnavailable({ peer: "guardian", reason: message })
 }
 
-/** Two heartbeats may be lost before the session is: the third comes before its time is over. */
+/** A quarter of the timeout: two heartbeats may be lost, and the third still arrives before the session expires. */
 const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
   Duration.max(Duration.times(timeout, 1 / 4), Duration.millis(100))
 
-/** Asks the guardian over HTTP, by the client that its contract yields. */
+/** Asks the guardian over HTTP with the client of its contract. */
 export class GuardianClient extends Context.Tag("clients/GuardianClient")<
   GuardianClient,
   {
     /** The certificate in force; `expiresAt` is ISO 8601. */
     readonly certified: (
-      question: Asker & { readonly agent: string }
+      question: CallerHeaders & { readonly agent: string }
     ) => Effect.Effect<{ readonly agent: string; readonly expiresAt: string }, GuardianRefused | PeerUnavailable>
     readonly startSession: (
-      question: Asker & {
+      question: CallerHeaders & {
         readonly agent: string
         readonly sessionId: string
         readonly metadata: Readonly<Record<string, unknown>>
       }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
     /**
-     * Lets the guardian hear of a session, so that it does not expire, until this is interrupted or the guardian refuses: the refusal
-     * is what it gives. The first time after a quarter of `GUARDIAN_SESSION_TIMEOUT` as it is set here; from then on as the guardian
-     * itself says.
+     * Sends heartbeats until it is interrupted, or until the guardian refuses one: it succeeds with that refusal. The first is sent
+     * after a quarter of this process's `GUARDIAN_SESSION_TIMEOUT`, the others by the expiry that the guardian answers.
      */
-    readonly keepAlive: (question: Asker & { readonly sessionId: string }) => Effect.Effect<GuardianRefused>
+    readonly keepAlive: (question: CallerHeaders & { readonly sessionId: string }) => Effect.Effect<GuardianRefused>
     readonly endSession: (
-      question: Asker & { readonly sessionId: string }
+      question: CallerHeaders & { readonly sessionId: string }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
   }
 >() {
@@ -89,27 +86,27 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
     Effect.gen(function* () {
       const http = yield* Effect.context<HttpClient.HttpClient>()
       const call = yield* PeerCall.make("guardian")
-      // Made at the first question: a service of this process has a port only when it listens.
+      // Made at the first call: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
-        Effect.flatMap(yield* locationOf("guardian"), (baseUrl) =>
-          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: Outgoing.carrying })
+        Effect.flatMap(yield* PeerHttp.urlOf("guardian"), (baseUrl) =>
+          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: PeerHttp.carrying })
         ).pipe(Effect.provide(http))
       )
       const { guardian } = yield* Settings
 
-      const inNameOf = ({ authorization, requestId }: Asker) =>
-        Outgoing.withHeaders({
+      const withCaller = ({ authorization, requestId }: CallerHeaders) =>
+        PeerHttp.withHeaders({
           "x-request-id": requestId,
           ...(authorization === undefined ? {} : { authorization })
         })
 
       const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
-        question: Asker & { readonly sessionId: string }
+        question: CallerHeaders & { readonly sessionId: string }
       ) {
         const { work } = yield* client
         return yield* work
           .heartbeat({ payload: { session_id: question.sessionId } })
-          .pipe((asking) => call(asking, meaning), inNameOf(question))
+          .pipe((asking) => call(asking, toDomainError), withCaller(question))
       })
 
       return {
@@ -132,7 +129,7 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           const { work } = yield* client
           const { agent, expires_at: expiresAt } = yield* work
             .validate({ payload: { agent: question.agent } })
-            .pipe((asking) => call(asking, meaning), inNameOf(question))
+            .pipe((asking) => call(asking, toDomainError), withCaller(question))
           return { agent, expiresAt }
         }),
         startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
@@ -140,13 +137,13 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           const { agent, metadata, sessionId } = question
           yield* work
             .startSession({ payload: { agent, session_id: sessionId, metadata } })
-            .pipe((asking) => call(asking, meaning), inNameOf(question))
+            .pipe((asking) => call(asking, toDomainError), withCaller(question))
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
           const { work } = yield* client
           yield* work
             .endSession({ payload: { session_id: question.sessionId } })
-            .pipe((asking) => call(asking, meaning), inNameOf(question))
+            .pipe((asking) => call(asking, toDomainError), withCaller(question))
         })
       }
     })

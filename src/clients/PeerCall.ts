@@ -12,7 +12,7 @@ import { Settings } from "../platform/config/Settings.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
-/** What a derived client fails with, beside what its contract declares. */
+/** The errors of a derived client beside those that its contract declares. */
 export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
 
 const breakerOptions: CircuitBreaker.BreakerOptions = {
@@ -29,14 +29,14 @@ const causeCode = (failure: CallFailure): string | undefined => {
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
 }
 
-/** Nobody listened, so nothing was asked: the one failure after which asking again cannot ask twice. */
+/** The connection was refused, so the peer has seen nothing: the one failure after which a retry cannot act twice. */
 const wasRefused = (failure: unknown): boolean =>
   Predicate.isTagged(failure, "RequestError") &&
   Predicate.hasProperty(failure, "cause") &&
   Predicate.hasProperty(failure.cause, "code") &&
   failure.cause.code === "ECONNREFUSED"
 
-/** What a failure is to whoever asked, where it is no answer of the peer's contract. */
+/** The error of a call whose answer is not one of the peer's contract. */
 export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
   new PeerUnavailable({
     peer,
@@ -44,7 +44,7 @@ export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavai
     ...(failure._tag === "ResponseError" ? { status: failure.response.status } : {})
   })
 
-/** For people who look for the reason of a refusal; says nothing of what was asked or answered. */
+/** For people who look for the reason of a refusal; it quotes nothing of the request or the answer. */
 const reasonOf = (failure: CallFailure): string => {
   switch (failure._tag) {
     case "ParseError":
@@ -63,9 +63,9 @@ const reasonOf = (failure: CallFailure): string => {
 }
 
 /**
- * What became of a call, for the breaker: a refusal is an answer, and a caller who left says nothing of the peer. Nor does a
- * request that the peer would not read: else one caller whose headers are too long for it could shut it off for all.
- * But what a proxy before it says when it waited in vain or has too much to do (408, 429) is a failure whoever asks.
+ * The outcome of a call for the breaker. A refusal is an answer. An interrupted call says nothing about the peer. A 4xx is an
+ * answer too: else one caller with headers that are too long could open the breaker for all. But 408 and 429 come from a proxy
+ * whose peer is late or overloaded, so they are failures.
  */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
   if (Exit.isSuccess(exit)) return "answered"
@@ -78,8 +78,8 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome =>
 }
 
 /**
- * How one peer is asked: within `PEER_TIMEOUT`, once more where nobody listened, and not at all for a while after it failed
- * again and again. Whatever is no answer of its contract is `PeerUnavailable`, and so a refusal.
+ * Makes the function that calls one peer: within `PEER_TIMEOUT`, with one retry where the connection was refused, and not at all
+ * while the circuit breaker is open. An answer that is not of the peer's contract is `PeerUnavailable`, and so a refusal.
  */
 export const make = (peer: ServiceName) =>
   Effect.gen(function* () {
@@ -95,10 +95,10 @@ export const make = (peer: ServiceName) =>
       return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
     }
 
-    /** `meaning` says of a failure whether it is an answer of the peer or that there is none. */
+    /** `toDomainError` tells an error that the peer answered from a call without a usable answer. */
     return <A, E, F, R>(
       effect: Effect.Effect<A, E, R>,
-      meaning: (failure: E) => F | PeerUnavailable
+      toDomainError: (failure: E) => F | PeerUnavailable
     ): Effect.Effect<A, F | PeerUnavailable, R> =>
       // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
       Effect.uninterruptibleMask((restore) =>
@@ -107,7 +107,7 @@ export const make = (peer: ServiceName) =>
           Effect.flatMap((settle) =>
             effect.pipe(
               Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
-              Effect.mapError(meaning),
+              Effect.mapError(toDomainError),
               Effect.timeoutFail({
                 duration: peerTimeout,
                 onTimeout: () =>

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
 
-/** A service that has to be asked gave no usable answer: whoever asked must refuse, never pass. */
+/** A service gave no usable answer to a question that must be asked. The caller refuses: it never allows by default. */
 export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("PeerUnavailable", {
   peer: ServiceName,
   /** What went wrong, without anything secret. */

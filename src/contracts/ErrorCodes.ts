@@ -4,23 +4,26 @@
  */
 export const errorCodes = {
   access_denied: { status: 403, meaning: "the policy does not allow it" },
-  audit_unavailable: { status: 503, meaning: "the trail cannot take the event now, so nothing was decided; ask again" },
+  audit_unavailable: {
+    status: 503,
+    meaning: "the trail cannot record the event now, so nothing was decided; ask again"
+  },
   bad_request: { status: 400, meaning: "the request cannot be understood; the message says why" },
   badge_not_found: { status: 404, meaning: "the ghost has no badge of that name" },
-  body_too_large: { status: 413, meaning: "the body is larger than this route takes" },
+  body_too_large: { status: 413, meaning: "the body is larger than this route accepts" },
   certificate_not_found: { status: 404, meaning: "there is no certificate with that id" },
   database_unavailable: { status: 503, meaning: "PostgreSQL does not answer; ask again" },
   internal_error: { status: 500, meaning: "a fault of the service itself; its log has the cause under the request id" },
   invalid_request: { status: 422, meaning: "the request cannot be understood; the message says why" },
   keys_unavailable: {
     status: 503,
-    meaning: "the issuer's keys cannot be had, so nobody knows whether the token is good; ask again"
+    meaning: "the issuer's keys cannot be fetched, so the token cannot be verified; ask again"
   },
   method_not_allowed: {
     status: 405,
-    meaning: "the path does not take this method; the header `Allow` names those that it takes"
+    meaning: "the path does not accept this method; the header `Allow` names those that it accepts"
   },
-  model_not_found: { status: 404, meaning: "there is no shell or ghost of that name, or none of that tier" },
+  model_not_found: { status: 404, meaning: "there is no shell or ghost of that name, or it is not of that tier" },
   not_certified: { status: 403, meaning: "the agent has no certificate in force" },
   not_found: { status: 404, meaning: "the service has no such path" },
   peer_unavailable: {
@@ -32,8 +35,8 @@ export const errorCodes = {
     meaning: "the policy's file has the problems that are listed; the policy in force stays"
   },
   provider_failed: { status: 502, meaning: "the provider failed, and no other shell is left" },
-  provider_misconfigured: { status: 502, meaning: "the provider does not take our key, or does not know the model" },
-  provider_rejected: { status: 400, meaning: "the provider does not take the request" },
+  provider_misconfigured: { status: 502, meaning: "the provider does not accept our key, or does not know the model" },
+  provider_rejected: { status: 400, meaning: "the provider does not accept the request" },
   provider_timeout: { status: 504, meaning: "the provider passed one of its deadlines" },
   provider_unavailable: { status: 503, meaning: "the provider has no key here, or is left alone after failures" },
   rate_limited: { status: 429, meaning: "the provider asks for fewer requests, and no other shell is left" },
@@ -44,7 +47,7 @@ export const errorCodes = {
   shutting_down: { status: 503, meaning: "the service is stopping; ask again" },
   source_of_another: { status: 403, meaning: "another ghost registered this source" },
   trail_unreachable: { status: 503, meaning: "PostgreSQL does not answer; ask again" },
-  unauthenticated: { status: 401, meaning: "there is no token, or none that is believed" },
+  unauthenticated: { status: 401, meaning: "there is no token, or it is not valid" },
   unreadable_request: { status: 400, meaning: "the request is not HTTP that the service can read, or came too slowly" }
 } as const
 

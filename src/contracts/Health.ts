@@ -17,7 +17,7 @@ const Health = Schema.Struct({
   audit: Schema.optional(AuditStatus),
   counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
   warnings: Schema.optional(Schema.Array(Schema.String))
-}).annotations({ description: "What is so now." })
+}).annotations({ description: "The present state." })
 
 const Ready = Schema.Struct({
   status: Schema.Literal("ready", "degraded"),
@@ -37,7 +37,7 @@ const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotations({ d
 const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
 
 /**
- * - `/healthz`: the process lives; asks nobody.
+ * - `/healthz`: the process lives; it looks at nothing else.
  * - `/readyz`: 200 while the service can answer (`degraded`: without its database), else 503.
  * - `/health`: the shape that clients of the system before this one read, but true; its status code is `/readyz`'s.
  */
@@ -45,14 +45,14 @@ export class HealthGroup extends HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("healthz", "/healthz")
       .addSuccess(Alive)
-      .annotateContext(describing("Does the process live?", "Asks nobody. For a supervisor."))
+      .annotateContext(describing("Does the process live?", "Looks at nothing else. For a supervisor."))
   )
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
       .addSuccess(Ready)
       .addError(NotReady, { status: 503 })
       .annotateContext(
-        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail takes events.")
+        describing("Can it answer?", "For a balancer. The gatekeeper can for as long as its trail accepts events.")
       )
   )
   .add(
@@ -61,4 +61,4 @@ export class HealthGroup extends HttpApiGroup.make("health")
       .addError(Health, { status: 503 })
       .annotateContext(describing("Everything about its state", "For people and monitors; 503 where `/readyz` is."))
   )
-  .annotate(OpenApi.Description, "How it is. Nobody is asked who they are.") {}
+  .annotate(OpenApi.Description, "The state of the service. Needs no token.") {}

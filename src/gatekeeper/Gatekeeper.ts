@@ -14,7 +14,6 @@ import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { handlers } from "./Http.ts"
@@ -51,7 +50,7 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* SchemaVersion.gatekeeper
     const report = yield* makeReport(version)
-    return serve("gatekeeper", routesOf(GatekeeperApi), version.expected).pipe(Layer.provide(handlers(report)))
+    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(handlers(report)))
   })
 )
 

@@ -7,22 +7,21 @@ import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
-import { handlers } from "./Http.ts"
-import { Statistics } from "./Statistics.ts"
+import { routes } from "./Http.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
 import { Sessions } from "./sessions/Sessions.ts"
+import { Statistics } from "./sessions/Statistics.ts"
 
 const makeReport = Effect.gen(function* () {
   const version = yield* SchemaVersion.guardian
   const statistics = yield* Statistics
   const trail = yield* AuditLog
   const state = yield* schemaProbe(version)
-  // Health is asked often, and must not wait for a database that does not answer: it tells what it could count in time.
+  // Health is asked often, and must not wait for a database that does not answer: it reports what was counted in time.
   const counts = yield* Effect.cachedWithTTL(
     statistics.counts.pipe(
       Effect.map((found) => ({ counts: { ...found } })),
@@ -34,7 +33,7 @@ const makeReport = Effect.gen(function* () {
   return Effect.map(Effect.all([state, counts, trail.status], { concurrency: 3 }), ([now, counted, audit]) => ({
     ...now,
     ...counted,
-    // It needs its tables to answer anything, and a trail that takes what it decides.
+    // The guardian needs its tables for every answer, and a trail that accepts its events.
     canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
     audit: auditView(audit)
   }))
@@ -45,15 +44,15 @@ const server = Layer.unwrapEffect(
     const { guardian } = yield* Settings
     const version = yield* SchemaVersion.guardian
     const report = yield* makeReport
-    return serve("guardian", routesOf(GuardianApi), version.expected).pipe(
-      Layer.provide(handlers(report, guardian.sessionTimeout)),
-      // Below the port, so that it goes on for as long as somebody is answered.
+    return serve("guardian", GuardianApi, version.expected).pipe(
+      Layer.provide(routes(report, guardian.sessionTimeout)),
+      // Below the port, so that it ends after the last answer.
       Layer.provide(sessionExpiry(guardian.sessionTimeout))
     )
   })
 )
 
-/** Its keys were read before any port opened; see app/Serve.ts. */
+/** The keys were read before any port opened; see app/Serve.ts. */
 const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).pipe(
   Layer.provideMerge(Certificates.layer),
   Layer.provideMerge(SigningKeys.layer)

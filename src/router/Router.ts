@@ -10,7 +10,6 @@ import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { shutdownShares } from "../platform/config/ShutdownShares.ts"
-import { routesOf } from "../platform/http/FallbackResponses.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
@@ -35,7 +34,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         audit: auditView(audit)
       }))
       const answers = handlers(report, catalog, storeContent)
-      return serve("router", routesOf(RouterApi), version.expected, openAiFields).pipe(Layer.provide(answers))
+      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide(answers))
     })
   )
 

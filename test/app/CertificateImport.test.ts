@@ -18,7 +18,7 @@ const old = {
 
 describe("certificate import", () => {
   it.scopedLive(
-    "refuses what nobody signed unless it is signed anew, tells of each hostile file, and repeats without harm",
+    "refuses an unsigned file without --resign, reports each hostile file, and can be repeated",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase
@@ -66,11 +66,11 @@ describe("certificate import", () => {
           "b-forged.json": expect.stringContaining("malformed"),
           "c-zoneless.json": expect.stringContaining("no zone"),
           "d-huge.json": expect.stringContaining("larger than"),
-          "e-deep.json": "it is no JSON object",
-          "f-text.json": "it is no JSON object",
+          "e-deep.json": "it is not a JSON object",
+          "f-text.json": "it is not a JSON object",
           "g-order.json": "it expires before it was issued",
           "h-name.json": expect.stringContaining("/"),
-          "i-directory.json": "it is no file"
+          "i-directory.json": "it is not a file"
         })
 
         const dry = yield* run("--resign", "--assume-utc", "--dry-run")
@@ -98,7 +98,7 @@ describe("certificate import", () => {
           )
         ).toEqual(["Librarian", "Scout", "Zoneless"].map((agent) => ({ resource: `certificates/${agent}` })))
 
-        // What this guardian signed comes in as it is, and not at all when somebody changed what stands beside it.
+        // A file that this guardian signed is imported as it is, and refused when one of its fields was changed.
         put("j-signed.json", { ...old, signature: rows[0]?.["signature"] })
         put("k-changed.json", { ...old, expires_at: "2036-01-01T00:00:00Z", signature: rows[0]?.["signature"] })
         const second = yield* run("--resign", "--assume-utc")

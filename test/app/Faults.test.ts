@@ -45,7 +45,7 @@ const faults: Readonly<Record<number, Fault>> = {
   5: {
     was: "a kill lost nearly all that was answered, and an orderly end the write in flight",
     proofs: [
-      ["chaos/Kill", "a gatekeeper that is killed under load, eight times, and started again"],
+      ["chaos/Kill", "a gatekeeper that is killed under load, five times, and started again"],
       [
         "app/EndToEndKill",
         "whichever service is killed under load, the others answer as documented, all recover, and what was answered is in the trail"
@@ -101,12 +101,12 @@ const faults: Readonly<Record<number, Fault>> = {
     was: "no signature was verified, sessions were in memory, and a second start of one was allowed",
     proofs: [
       [
-        "guardian/certificates/CertificateSeal",
+        "guardian/certificates/CertificateSigner",
         "is refused when any one bit of its signature is altered, each of them tried"
       ],
       [
         "app/GuardianCertificates",
-        "certify nothing once their row is edited, and nobody can take a revocation back (fault 11)"
+        "certify nothing once their row is edited, and a revocation cannot be taken back (fault 11)"
       ],
       ["app/GuardianRestart", "is the same session after its guardian was killed and started again (fault 11)"],
       ["app/GuardianSessions", "let exactly one of 50 starts at once win, on two processes (fault 11)"]
@@ -115,7 +115,7 @@ const faults: Readonly<Record<number, Fault>> = {
   12: {
     was: "the router read the last message alone, hid failures and the model behind the one asked for, and kept no history",
     proofs: [
-      ["router/chat/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
+      ["router/protocol/ChatRequest", "keeps all messages as they came, parts and calls of tools included (fault 12)"],
       [
         "router/providers/OpenAiProvider",
         "sends the whole conversation, the limits and its key, and asks for the usage"

@@ -30,7 +30,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("are told of as clients of the system before know it: /validate and the list", () =>
+  it.effect("are answered as clients of the old system know them: /validate and the list", () =>
     Effect.gen(function* () {
       const agent = newAgent()
       const before = yield* ask("POST", "/validate", { agent })
@@ -67,14 +67,14 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("certify nothing once their row is edited, and nobody can take a revocation back (fault 11)", () =>
+  it.effect("certify nothing once their row is edited, and a revocation cannot be taken back (fault 11)", () =>
     Effect.gen(function* () {
       const { databaseUrl } = yield* Gravitas
       const agent = newAgent()
       const { id } = yield* issue(agent, { valid_for: "1h" })
       const edit = (change: string) =>
         rowsOf(databaseUrl, `update guardian.certificate set ${change} where jti = $1 returning id`, [id])
-      // The table itself refuses; whoever owns it can take the trigger away, and then the signature tells.
+      // The table itself refuses. Its owner can drop the trigger; then the signature shows the change.
       expect(
         String(yield* Effect.sandbox(edit("expires_at = expires_at + interval '1 year'")).pipe(Effect.flip))
       ).toContain("only added to and revoked")
@@ -137,7 +137,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("stand beside badges: granted once, read, taken once", () =>
+  it.effect("come with badges: granted once, read, taken once", () =>
     Effect.gen(function* () {
       const ghost = newAgent()
       const path = `/badges/${ghost}/first%20flight`
@@ -163,7 +163,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("stand beside badges whose names are as long as names may be, in whatever script", () =>
+  it.effect("come with badges whose names are as long as names may be, in any script", () =>
     Effect.gen(function* () {
       for (const letter of ["g", "猫", "%"]) {
         const ghost = letter.repeat(150)
@@ -197,7 +197,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
       })
       const all = yield* ask("GET", "/stats?limit=1000")
       expect(all.body["agents"]).toContainEqual(stats.body)
-      const unknown = yield* ask("GET", "/stats?agent=nobody")
+      const unknown = yield* ask("GET", "/stats?agent=unknown-agent")
       expect(unknown.body).toMatchObject({ active_sessions: 0, avg_duration: null, certification_expires: null })
       yield* Effect.sleep("1100 millis")
       const health = yield* ask("GET", "/health", undefined, { anonymous: true })

@@ -38,7 +38,7 @@ const askAndLeave = (
 layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
   timeout: "60 seconds",
   excludeTestServices: true
-})("What the guardian has begun when whoever asked leaves", (it) => {
+})("An operation of the guardian whose caller leaves", (it) => {
   it.scoped("is done to its end and recorded: a session's start", () =>
     Effect.gen(function* () {
       const agent = `agent-${randomUUID()}`

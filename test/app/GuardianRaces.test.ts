@@ -9,8 +9,8 @@ const fifty = Array.from({ length: 50 }, (_, index) => index)
 layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
   timeout: "60 seconds",
   excludeTestServices: true
-})("What the gatekeeper allowed", (it) => {
-  it.effect("is done to what it was asked about, and not to another's session that has that name meanwhile", () =>
+})("An operation that the gatekeeper allowed", (it) => {
+  it.effect("changes the session that it was authorised for, and not another agent's that has the name meanwhile", () =>
     Effect.gen(function* () {
       yield* issue("Librarian")
       for (const index of fifty) {
@@ -34,7 +34,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("is done: a badge is granted, whoever takes it at the same time", () =>
+  it.effect("grants a badge, also where another caller takes it at the same time", () =>
     Effect.gen(function* () {
       const path = `/badges/${randomUUID()}/first`
       const granting = Effect.forEach(fifty, () => ask("PUT", path), { concurrency: 8 })

@@ -150,7 +150,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
     })
   )
 
-  it.effect("are told apart by whoever may have them: an agent its own, nobody another's", () =>
+  it.effect("are separated by permission: an agent has its own, and no other agent's", () =>
     Effect.gen(function* () {
       yield* issue("Librarian")
       const session = randomUUID()

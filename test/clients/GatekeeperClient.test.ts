@@ -65,7 +65,7 @@ describe("a question to the gatekeeper", () => {
     }
   })
 
-  describe("is never passed where there is no answer of its contract", () => {
+  describe("is never allowed without an answer of the contract", () => {
     const hang: Respond = () => {}
     const cut: Respond = (response) => response.socket?.destroy()
     const cutShort: Respond = (response) => {
@@ -128,7 +128,7 @@ describe("a question to the gatekeeper", () => {
       )
     }
 
-    it.scopedLive("nobody listens", () =>
+    it.scopedLive("no server listens", () =>
       Effect.gen(function* () {
         const answer = yield* ask.pipe(Effect.provide(peersAt(yield* deadUrl)))
         expect(reasonOf(answer)).toMatch(/^PeerUnavailable: .*ECONNREFUSED/)

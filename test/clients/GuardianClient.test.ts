@@ -7,7 +7,7 @@ import { json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
 const asker = { authorization: "Bearer t", requestId: "request-8" }
 
 describe("a question to the guardian", () => {
-  it.scopedLive("gives the certificate in force", () =>
+  it.scopedLive("returns the certificate in force", () =>
     Effect.gen(function* () {
       const certified = {
         valid: true,
@@ -24,7 +24,7 @@ describe("a question to the guardian", () => {
     })
   )
 
-  it.scopedLive("is no session where the answer does not allow one", () =>
+  it.scopedLive("starts no session where the answer does not allow one", () =>
     Effect.gen(function* () {
       const peer = yield* peerServer((response) => json(response, 200, { allowed: false, reason: "no" }))
       const start = Effect.flatMap(GuardianClient, (guardian) =>
@@ -42,7 +42,7 @@ describe("a question to the guardian", () => {
     [422, "invalid_request"]
   ] as const
   for (const [status, code] of refusals) {
-    it.scopedLive(`tells the guardian's own refusal: ${status} ${code}`, () =>
+    it.scopedLive(`returns the guardian's own refusal: ${status} ${code}`, () =>
       Effect.gen(function* () {
         const peer = yield* peerServer((response) => json(response, status, refusal(code)))
         const start = Effect.flatMap(GuardianClient, (guardian) =>

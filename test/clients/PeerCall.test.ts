@@ -53,7 +53,7 @@ describe("a call of a peer", () => {
     })
   )
 
-  it.scopedLive("tries a peer that failed again, at whatever moment the caller of the one that tries it leaves", () =>
+  it.scopedLive("probes a peer that failed again, also where the probe's caller leaves at any moment", () =>
     Effect.gen(function* () {
       let failing = true
       const peer = yield* peerServer((response) => (failing ? json(response, 500, {}) : json(response, 200, allowed)))

@@ -44,7 +44,7 @@ describe("a question that is asked while a request is answered", () => {
     })
   )
 
-  it.scopedLive("names no trace where there is none", () =>
+  it.scopedLive("names no trace outside of a request", () =>
     Effect.gen(function* () {
       const { ask, peer } = yield* asked({})
       yield* Effect.withTracerEnabled(ask, false)

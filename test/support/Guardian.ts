@@ -15,7 +15,7 @@ export interface AskOptions {
   readonly guardian?: string
 }
 
-/** Asks the guardian, as an administrator where nobody else is named, under a request id of its own. */
+/** Asks the guardian, by default as an administrator, under a request id of its own. */
 export const ask = (
   method: string,
   path: string,

@@ -20,15 +20,17 @@ export const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve("t
 /** As a user starts the program: from its sources. */
 export const fromSources = [process.execPath, "--import", tsxLoader] as const
 
+/** As `pnpm start` starts the program: its build, which is made first when it is older than the sources. */
+export const fromBuild = (checkout: string) => [process.execPath, join(checkout, "scripts/build/run.mjs")] as const
+
 /**
- * What runs a program of this checkout, by its path there: as `bundlePrograms` put it together for the test run, or from its
- * sources outside of one.
+ * The command that runs a program of this checkout, by its path there. In a test run: the run's own bundle. Outside, as in
+ * `pnpm chaos`: the build, or the sources of a program that is not in it.
  */
 export const commandFor = (source: string): readonly [command: string, ...words: ReadonlyArray<string>] => {
   const bundle = process.env["GRAVITAS_TEST_PROGRAMS"]
-  return bundle === undefined
-    ? [...fromSources, join(project, source)]
-    : [process.execPath, join(bundle, `${parse(source).name}.mjs`)]
+  if (bundle !== undefined) return [process.execPath, join(bundle, `${parse(source).name}.mjs`)]
+  return source === "src/main.ts" ? fromBuild(project) : [...fromSources, join(project, source)]
 }
 
 /** The real program, in a process and a process group of its own. */
@@ -58,6 +60,8 @@ export interface ProgramOptions {
   readonly directory?: string
   /** What runs the program's sources. */
   readonly runner?: ReadonlyArray<string>
+  /** The whole command, in place of `runner` and `args`. */
+  readonly command?: ReadonlyArray<string>
 }
 
 /** What the machine's own environment says must not reach the program under test. */
@@ -87,7 +91,7 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
   Effect.gen(function* () {
     const checkout = options.checkout ?? project
     const directory = options.directory ?? (yield* temporaryHome)
-    const [command = "", ...words] = commandOf(options)
+    const [command = "", ...words] = options.command ?? commandOf(options)
     const child: ChildProcess = spawn(command, words, {
       cwd: directory,
       detached: true,

@@ -10,7 +10,7 @@ import type { TestProject } from "vitest/node"
 import { EmbeddedPostgres } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
 import { bundlePrograms } from "./ProgramBundle.ts"
 import { clearHomesAtExit, clearOrphanedHomes, serverHome, temporaryHome } from "./TemporaryHome.ts"
-import { testSettings } from "./TestPostgres.ts"
+import { keepCluster, testSettings } from "./TestPostgres.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -43,6 +43,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   try {
     await run(Effect.zipRight(clearOrphanedHomes, clearHomesAtExit))
     project.provide("adminUrl", given === "" ? await run(Effect.orDie(embeddedUrl)) : given)
+    await run(Effect.orDie(keepCluster))
     await run(bundle)
     project.onTestsRerun(() => run(bundle))
   } catch (cause) {

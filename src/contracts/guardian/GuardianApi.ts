@@ -3,9 +3,11 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { BodyTooLarge, InvalidRequest } from "../ApiError.ts"
+import { Bearer, describing, optionalBody } from "../Endpoint.ts"
 import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
-import { parameter } from "../Query.ts"
+import { BadgeNotFound, CertificateNotFound, SessionExists, SessionNotFound, SessionOver } from "./GuardianErrors.ts"
 import {
   AgentName,
   Badge,
@@ -15,201 +17,190 @@ import {
   CertificateIssued,
   CertificateRevoked,
   Certificates,
+  CertificatesQuery,
   Certified,
+  EndSession,
   GhostName,
-  Issuing,
+  IssueCertificate,
   Jwks,
+  RevokeCertificate,
   SessionAlive,
   SessionEnded,
   SessionId,
   SessionStarted,
   Sessions,
-  Statistics
+  SessionsQuery,
+  StartSession,
+  Statistics,
+  StatisticsQuery
 } from "./GuardianSchemas.ts"
 
-const failures = {
+const NotCertified = errorBody("not_certified")
+
+/** Errors of every endpoint that needs a token. */
+const common = {
   unauthenticated: errorBody("unauthenticated"),
-  notCertified: errorBody("not_certified"),
   denied: errorBody("access_denied"),
-  sessionNotFound: errorBody("session_not_found"),
-  certificateNotFound: errorBody("certificate_not_found"),
-  badgeNotFound: errorBody("badge_not_found"),
-  sessionExists: errorBody("session_exists"),
-  sessionOver: errorBody("session_over"),
-  tooLarge: errorBody("body_too_large"),
-  invalid: errorBody("invalid_request"),
   auditUnavailable: errorBody("audit_unavailable"),
   databaseUnavailable: errorBody("database_unavailable"),
   peerUnavailable: errorBody("peer_unavailable")
 }
 
-const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
+export const validate = HttpApiEndpoint.post("validate", "/validate")
+  .setPayload(Schema.Struct({ agent: AgentName }))
+  .addSuccess(Certified)
+  .addError(NotCertified)
+  .annotateContext(describing("Is this agent certified now?", "Needs `read` on `certificates/<agent>`."))
 
-/** The platform says of every body that it must be there. */
-const withOptionalBody = (operation: Readonly<Record<string, unknown>>) => ({
-  ...operation,
-  requestBody: { ...Object(operation["requestBody"]), required: false }
-})
+export const startSession = HttpApiEndpoint.post("startSession", "/session/start")
+  .setPayload(StartSession)
+  .addSuccess(SessionStarted)
+  .addError(NotCertified)
+  .addError(SessionExists.body)
+  .annotateContext(
+    describing(
+      "Starts a session",
+      "Needs `execute` on `sessions/<agent>/<session_id>` and a certificate in force. A name is used once. What could be a " +
+        "prompt is left out of the metadata."
+    )
+  )
 
-/** What others ask while an agent works. */
+export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
+  .setPayload(Schema.Struct({ session_id: SessionId }))
+  .addSuccess(SessionAlive)
+  .addError(NotCertified)
+  .addError(SessionNotFound.body)
+  .addError(SessionOver.body)
+  .annotateContext(
+    describing(
+      "Keeps a session from expiring",
+      "Needs `execute` on `sessions/<agent>/<session_id>` and that the agent is still certified."
+    )
+  )
+
+export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
+  .setPayload(EndSession)
+  .addSuccess(SessionEnded)
+  .addError(SessionNotFound.body)
+  .annotateContext(
+    describing(
+      "Ends a session",
+      "Needs `execute` on `sessions/<agent>/<session_id>`. A repeat answers what the first one did."
+    )
+  )
+
+/** What other services ask while an agent works. */
 export class WorkGroup extends HttpApiGroup.make("work")
-  .add(
-    HttpApiEndpoint.post("validate", "/validate")
-      .setPayload(Schema.Struct({ agent: AgentName }))
-      .addSuccess(Certified)
-      .addError(failures.notCertified)
-      .annotateContext(describing("Is this agent certified now?", "Needs `read` on `certificates/<agent>`."))
-  )
-  .add(
-    HttpApiEndpoint.post("startSession", "/session/start")
-      .setPayload(
-        Schema.Struct({
-          agent: AgentName,
-          session_id: SessionId,
-          metadata: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
-        })
-      )
-      .addSuccess(SessionStarted)
-      .addError(failures.notCertified)
-      .addError(failures.sessionExists)
-      .annotateContext(
-        describing(
-          "Starts a session",
-          "Needs `execute` on `sessions/<agent>/<session_id>` and a certificate in force. A name is used once. What could be a " +
-            "prompt is left out of the metadata."
-        )
-      )
-  )
-  .add(
-    HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
-      .setPayload(Schema.Struct({ session_id: SessionId }))
-      .addSuccess(SessionAlive)
-      .addError(failures.notCertified)
-      .addError(failures.sessionNotFound)
-      .addError(failures.sessionOver)
-      .annotateContext(
-        describing(
-          "Keeps a session from expiring",
-          "Needs `execute` on `sessions/<agent>/<session_id>` and that the agent is still certified."
-        )
-      )
-  )
-  .add(
-    HttpApiEndpoint.post("endSession", "/session/end")
-      .setPayload(Schema.Struct({ session_id: SessionId, output_file: Schema.optional(Schema.String) }))
-      .addSuccess(SessionEnded)
-      .addError(failures.sessionNotFound)
-      .annotateContext(
-        describing(
-          "Ends a session",
-          "Needs `execute` on `sessions/<agent>/<session_id>`. A repeat answers what the first one did."
-        )
-      )
-  )
-  .addError(failures.unauthenticated)
-  .addError(failures.denied)
-  .addError(failures.tooLarge)
-  .addError(failures.invalid)
-  .addError(failures.auditUnavailable)
-  .addError(failures.databaseUnavailable)
-  .addError(failures.peerUnavailable)
-  .annotate(OpenApi.Description, "What others ask while an agent works.") {}
+  .add(validate)
+  .add(startSession)
+  .add(heartbeat)
+  .add(endSession)
+  .middleware(Bearer)
+  .addError(common.unauthenticated)
+  .addError(common.denied)
+  .addError(BodyTooLarge.body)
+  .addError(InvalidRequest.body)
+  .addError(common.auditUnavailable)
+  .addError(common.databaseUnavailable)
+  .addError(common.peerUnavailable)
+  .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
-const paging = { limit: parameter("1 to 1000"), cursor: parameter("`next` of the page before") }
+export const issue = HttpApiEndpoint.post("issue", "/certificates")
+  .setPayload(IssueCertificate)
+  .addSuccess(CertificateIssued, { status: 201 })
+  .addError(BodyTooLarge.body)
+  .annotateContext(describing("Issues a certificate", "Needs `write` on `certificates/<agent>`."))
 
-/** What those who look after agents ask. */
+export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
+  .setPath(Schema.Struct({ id: CertificateId }))
+  .setPayload(RevokeCertificate)
+  .addSuccess(CertificateRevoked)
+  .addError(CertificateNotFound.body)
+  .addError(BodyTooLarge.body)
+  .annotateContext(optionalBody)
+  .annotateContext(
+    describing(
+      "Revokes a certificate",
+      "Needs `write` on `certificates/<agent>`; of an unknown id, on `certificates/<id>`. In effect before the answer; " +
+        "the certificate's sessions end with it."
+    )
+  )
+
+export const certificates = HttpApiEndpoint.get("certificates", "/certificates")
+  .setUrlParams(CertificatesQuery)
+  .addSuccess(Certificates)
+  .annotateContext(
+    describing(
+      "All certificates, or one agent's",
+      "Needs `read` on `certificates`; with `agent`, on `certificates/<agent>`."
+    )
+  )
+
+export const sessions = HttpApiEndpoint.get("sessions", "/sessions")
+  .setUrlParams(SessionsQuery)
+  .addSuccess(Sessions)
+  .annotateContext(
+    describing("Sessions, newest first", "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`.")
+  )
+
+export const stats = HttpApiEndpoint.get("stats", "/stats")
+  .setUrlParams(StatisticsQuery)
+  .addSuccess(Statistics)
+  .annotateContext(
+    describing(
+      "Counts of an agent's sessions, or of all agents'",
+      "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`."
+    )
+  )
+
+export const badges = HttpApiEndpoint.get("badges", "/badges/:ghost")
+  .setPath(Schema.Struct({ ghost: GhostName }))
+  .addSuccess(Badges)
+  .annotateContext(describing("A ghost's badges", "Needs `read` on `badges/<ghost>`."))
+
+const BadgePath = Schema.Struct({ ghost: GhostName, badge: BadgeName })
+
+export const badge = HttpApiEndpoint.get("badge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addError(BadgeNotFound.body)
+  .annotateContext(describing("Has the ghost this badge?", "Needs `read` on `badges/<ghost>/<badge>`."))
+
+export const grantBadge = HttpApiEndpoint.put("grantBadge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addSuccess(Badge, { status: 201 })
+  .annotateContext(
+    describing("Grants a badge", "Needs `write` on `badges/<ghost>/<badge>`. 200 where the ghost had it already.")
+  )
+
+export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge")
+  .setPath(BadgePath)
+  .addSuccess(Badge)
+  .addError(BadgeNotFound.body)
+  .annotateContext(
+    describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
+  )
+
+/** What the operators of agents ask. */
 class RegisterGroup extends HttpApiGroup.make("register")
-  .add(
-    HttpApiEndpoint.post("issue", "/certificates")
-      .setPayload(Issuing)
-      .addSuccess(CertificateIssued, { status: 201 })
-      .addError(failures.tooLarge)
-      .annotateContext(describing("Issues a certificate", "Needs `write` on `certificates/<agent>`."))
-  )
-  .add(
-    HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
-      .setPath(Schema.Struct({ id: CertificateId }))
-      .setPayload(Schema.Struct({ reason: Schema.optional(Schema.String) }))
-      .addSuccess(CertificateRevoked)
-      .addError(failures.certificateNotFound)
-      .addError(failures.tooLarge)
-      .annotate(OpenApi.Transform, withOptionalBody)
-      .annotateContext(
-        describing(
-          "Revokes a certificate",
-          "Needs `write` on `certificates/<agent>`; of an id that nobody has, on `certificates/<id>`. In effect before the answer; " +
-            "the certificate's sessions end with it."
-        )
-      )
-  )
-  .add(
-    HttpApiEndpoint.get("certificates", "/certificates")
-      .setUrlParams(Schema.Struct({ agent: parameter("one agent's"), ...paging }))
-      .addSuccess(Certificates)
-      .annotateContext(
-        describing(
-          "All certificates, or one agent's",
-          "Needs `read` on `certificates`; with `agent`, on `certificates/<agent>`."
-        )
-      )
-  )
-  .add(
-    HttpApiEndpoint.get("sessions", "/sessions")
-      .setUrlParams(Schema.Struct({ agent: parameter("one agent's"), active: parameter("true | false"), ...paging }))
-      .addSuccess(Sessions)
-      .annotateContext(
-        describing("Sessions, newest first", "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`.")
-      )
-  )
-  .add(
-    HttpApiEndpoint.get("stats", "/stats")
-      .setUrlParams(Schema.Struct({ agent: parameter("one agent's"), ...paging }))
-      .addSuccess(Statistics)
-      .annotateContext(
-        describing(
-          "Counts of an agent's sessions, or of all agents'",
-          "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`."
-        )
-      )
-  )
-  .add(
-    HttpApiEndpoint.get("badges", "/badges/:ghost")
-      .setPath(Schema.Struct({ ghost: GhostName }))
-      .addSuccess(Badges)
-      .annotateContext(describing("A ghost's badges", "Needs `read` on `badges/<ghost>`."))
-  )
-  .add(
-    HttpApiEndpoint.get("badge", "/badges/:ghost/:badge")
-      .setPath(Schema.Struct({ ghost: GhostName, badge: BadgeName }))
-      .addSuccess(Badge)
-      .addError(failures.badgeNotFound)
-      .annotateContext(describing("Has the ghost this badge?", "Needs `read` on `badges/<ghost>/<badge>`."))
-  )
-  .add(
-    HttpApiEndpoint.put("grantBadge", "/badges/:ghost/:badge")
-      .setPath(Schema.Struct({ ghost: GhostName, badge: BadgeName }))
-      .addSuccess(Badge)
-      .addSuccess(Badge, { status: 201 })
-      .annotateContext(
-        describing("Grants a badge", "Needs `write` on `badges/<ghost>/<badge>`. 200 where the ghost had it already.")
-      )
-  )
-  .add(
-    HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge")
-      .setPath(Schema.Struct({ ghost: GhostName, badge: BadgeName }))
-      .addSuccess(Badge)
-      .addError(failures.badgeNotFound)
-      .annotateContext(
-        describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
-      )
-  )
-  .addError(failures.unauthenticated)
-  .addError(failures.denied)
-  .addError(failures.invalid)
-  .addError(failures.auditUnavailable)
-  .addError(failures.databaseUnavailable)
-  .addError(failures.peerUnavailable)
-  .annotate(OpenApi.Description, "What those who look after agents ask.") {}
+  .add(issue)
+  .add(revoke)
+  .add(certificates)
+  .add(sessions)
+  .add(stats)
+  .add(badges)
+  .add(badge)
+  .add(grantBadge)
+  .add(takeBadge)
+  .middleware(Bearer)
+  .addError(common.unauthenticated)
+  .addError(common.denied)
+  .addError(InvalidRequest.body)
+  .addError(common.auditUnavailable)
+  .addError(common.databaseUnavailable)
+  .addError(common.peerUnavailable)
+  .annotate(OpenApi.Description, "What the operators of agents ask.") {}
 
 class KeysGroup extends HttpApiGroup.make("keys")
   .add(
@@ -224,7 +215,7 @@ class KeysGroup extends HttpApiGroup.make("keys")
   )
   .annotate(OpenApi.Description, "What others verify certificates with.") {}
 
-/** A token is needed for all but health and keys. What the gatekeeper is asked of each stands in its description. */
+/** Every endpoint needs a token, except health and keys. Its description names the permission that the gatekeeper is asked for. */
 export class GuardianApi extends HttpApi.make("guardian")
   .add(WorkGroup)
   .add(RegisterGroup)

@@ -1,16 +1,81 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { nameProblem } from "../../domain/Text.ts"
+import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
+import { Name, Note, PathName } from "../Text.ts"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
 
-/** Names in paths and bodies. */
-export const AgentName = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200)).annotations({
-  examples: ["Librarian"]
+/** Lengths that the tables accept. */
+export const maximumName = 200
+const maximumBadge = 100
+
+/** `certificates/<agent>` and `sessions/<agent>/<session_id>` are resources of the policy, so an agent is one segment. */
+export const AgentName = Name(maximumName).annotations({ examples: ["Librarian"] })
+
+export const SessionId = PathName(maximumName)
+
+/** The id that `POST /certificates` returned; in lower case, as PostgreSQL writes a UUID. */
+export const CertificateId = Schema.String.pipe(
+  Schema.pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, {
+    description: "of the certificate",
+    message: () => "must be a UUID, as POST /certificates answered it",
+    jsonSchema: {}
+  }),
+  Schema.transform(Schema.String, {
+    strict: true,
+    decode: (id) => id.toLowerCase(),
+    encode: (id) => id
+  })
+)
+
+export const GhostName = Name(maximumName, "whose badge")
+export const BadgeName = Name(maximumBadge, "the badge's name")
+
+/** One agent's rows only. */
+const agentParameter = Schema.optional(
+  Parameter("one agent's").pipe(Schema.filter((text) => nameProblem(text, maximumName) ?? true, { jsonSchema: {} }))
+)
+
+/** The list had no pages before: a client that does not ask for a page gets as many rows as one may hold. */
+export const CertificatesQuery = Schema.Struct({
+  agent: agentParameter,
+  limit: Limit(maximumPageSize),
+  cursor: Cursor(rowNumber)
 })
-export const SessionId = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
-export const CertificateId = Schema.String.annotations({ description: "of the certificate" })
-export const GhostName = Schema.String.annotations({ description: "whose badge" })
-export const BadgeName = Schema.String.annotations({ description: "the badge's name" })
+
+export const SessionsQuery = Schema.Struct({
+  agent: agentParameter,
+  active: Flag("true | false"),
+  limit: Limit(100),
+  cursor: Cursor(rowNumber)
+})
+
+/** A page of statistics ends at an agent's name. */
+const agentPlace = /^[^\0/]{1,200}$/
+
+export const StatisticsQuery = Schema.Struct({
+  agent: agentParameter,
+  limit: Limit(100),
+  cursor: Cursor(agentPlace)
+})
+
+export const StartSession = Schema.Struct({
+  agent: AgentName,
+  session_id: SessionId,
+  metadata: Schema.optional(
+    Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+      message: () => ({ message: "must be an object", override: true })
+    })
+  )
+})
+
+export const EndSession = Schema.Struct({
+  session_id: SessionId,
+  output_file: Schema.optionalWith(Note(4_096), { nullable: true })
+})
+
+export const RevokeCertificate = Schema.Struct({ reason: Schema.optionalWith(Note(500), { nullable: true }) })
 
 /** A certificate in force: when it was issued and until when it holds. */
 export const Certified = Schema.Struct({
@@ -31,7 +96,7 @@ export const SessionAlive = Schema.Struct({
   expires_at: Schema.String
 }).annotations({ description: "The session runs on." })
 
-const EndReason = Schema.Literal("completed", "expired", "revoked")
+export const EndReason = Schema.Literal("completed", "expired", "revoked")
 
 export const SessionEnded = Schema.Struct({
   session_id: Schema.String,
@@ -54,19 +119,40 @@ export const Session = Schema.Struct({
 
 export const Sessions = Schema.Struct({
   sessions: Schema.Array(Session),
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of sessions, newest first." })
 
+/** The highest version of an agent that the table accepts. */
+const maximumVersion = 2_147_483_647
+
 /** `valid_for` or `expires_at`, not both; 90 days where neither is given. */
-export const Issuing = Schema.Struct({
-  agent: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200)),
+export const IssueCertificate = Schema.Struct({
+  agent: AgentName,
   /** `90d`, `24h`, or a number of seconds. */
-  valid_for: Schema.optional(Schema.Union(Schema.String, Schema.Number)),
-  /** ISO 8601 with a zone. */
-  expires_at: Schema.optional(Schema.String),
+  valid_for: Schema.optional(
+    Schema.Union(Schema.String, Schema.Number).annotations({
+      message: () => ({ message: "must be a duration such as 90d or 24h, or a number of seconds", override: true })
+    })
+  ),
+  /** RFC 3339 with a zone. */
+  expires_at: Schema.optional(
+    Schema.String.annotations({
+      message: () => "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z"
+    })
+  ),
   /** Of the agent that is certified; 1 where left out. */
-  version: Schema.optional(Schema.Int.pipe(Schema.between(1, 2_147_483_647)))
-})
+  version: Schema.optional(
+    Schema.Int.pipe(Schema.between(1, maximumVersion)).annotations({
+      message: () => ({ message: "must be a whole number from 1", override: true })
+    })
+  )
+}).pipe(
+  Schema.filter(
+    ({ expires_at, valid_for }) =>
+      expires_at === undefined || valid_for === undefined ? true : 'give either "valid_for" or "expires_at", not both',
+    { jsonSchema: {} }
+  )
+)
 
 export const CertificateIssued = Schema.Struct({
   id: Schema.String,
@@ -99,13 +185,13 @@ export const Certificates = Schema.Struct({
       id: Schema.NullOr(Schema.String),
       key_id: Schema.NullOr(Schema.String),
       revoked_at: Schema.NullOr(Schema.String),
-      /** Whether the guardian's signature vouches for the row; false: it certifies nothing. */
+      /** Whether the guardian's signature verifies; false: the row certifies nothing. */
       is_verified: Schema.Boolean
     })
   ),
   /** On all pages. */
   total: Schema.Number,
-  next: Schema.NullOr(Schema.String)
+  next: Next(rowNumber)
 }).annotations({ description: "A page of certificates." })
 
 export const AgentStatistics = Schema.Struct({
@@ -121,7 +207,7 @@ export type AgentStatistics = typeof AgentStatistics.Type
 
 export const AllStatistics = Schema.Struct({
   agents: Schema.Array(AgentStatistics),
-  next: Schema.NullOr(Schema.String)
+  next: Next(agentPlace)
 }).annotations({ description: "A page of agents with their counts." })
 
 /** With `agent`, that one's; without, a page of all. */
@@ -155,3 +241,10 @@ export type PublicJwk = typeof PublicJwk.Type
 export const Jwks = Schema.Struct({ keys: Schema.Array(PublicJwk) })
   .annotations({ description: "A JSON Web Key Set." })
   .pipe(HttpApiSchema.withEncoding({ kind: "Json", contentType: "application/jwk-set+json" }))
+
+/** The resource that the policy decides about; the same of the two below. */
+export const certificateResource = (agent: string): string => `certificates/${agent}`
+
+export const sessionResource = (agent: string, sessionId: string): string => `sessions/${agent}/${sessionId}`
+
+export const badgeResource = (ghost: string, badge: string): string => `badges/${ghost}/${badge}`

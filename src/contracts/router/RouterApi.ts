@@ -67,60 +67,60 @@ const HistoryParams = Schema.Struct({
   cursor: parameter("`next` of the page before")
 })
 
-class ChatGroup extends HttpApiGroup.make("chat")
-  .add(
-    HttpApiEndpoint.post("completions", "/v1/chat/completions")
-      .setPayload(ChatRequestBody)
-      .addSuccess(ChatCompletion)
-      .addError(failures.invalidChat)
-      .addError(failures.unauthenticated)
-      .addError(failures.chatDenied)
-      .addError(failures.modelNotFound)
-      .addError(failures.tooLarge)
-      .addError(failures.rateLimited)
-      .addError(failures.failed)
-      .addError(failures.providerFailed)
-      .addError(failures.chatUnavailable)
-      .addError(failures.providerTimeout)
-      .annotate(OpenApi.Summary, "An answer of a model")
-      .annotate(OpenApi.Transform, alsoAsEvents)
-      .annotate(
-        OpenApi.Description,
-        "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
-          'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
-      )
+export const completions = HttpApiEndpoint.post("completions", "/v1/chat/completions")
+  .setPayload(ChatRequestBody)
+  .addSuccess(ChatCompletion)
+  .addError(failures.invalidChat)
+  .addError(failures.unauthenticated)
+  .addError(failures.chatDenied)
+  .addError(failures.modelNotFound)
+  .addError(failures.tooLarge)
+  .addError(failures.rateLimited)
+  .addError(failures.failed)
+  .addError(failures.providerFailed)
+  .addError(failures.chatUnavailable)
+  .addError(failures.providerTimeout)
+  .annotate(OpenApi.Summary, "An answer of a model")
+  .annotate(OpenApi.Transform, alsoAsEvents)
+  .annotate(
+    OpenApi.Description,
+    "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+      'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
   )
+
+class ChatGroup extends HttpApiGroup.make("chat")
+  .add(completions)
   .annotate(OpenApi.Description, "Answers of models.") {}
 
+export const models = HttpApiEndpoint.get("models", "/v1/models")
+  .addSuccess(ModelList)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotate(OpenApi.Summary, "Shells and ghosts")
+  .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+
 class CatalogGroup extends HttpApiGroup.make("catalog")
-  .add(
-    HttpApiEndpoint.get("models", "/v1/models")
-      .addSuccess(ModelList)
-      .addError(failures.unauthenticated)
-      .addError(failures.denied)
-      .addError(failures.failed)
-      .addError(failures.readUnavailable)
-      .annotate(OpenApi.Summary, "Shells and ghosts")
-      .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
-  )
+  .add(models)
   .annotate(OpenApi.Description, "Which models there are.") {}
 
-class HistoryGroup extends HttpApiGroup.make("history")
-  .add(
-    HttpApiEndpoint.get("history", "/v1/history")
-      .setUrlParams(HistoryParams)
-      .addSuccess(HistoryPage)
-      .addError(failures.invalid)
-      .addError(failures.unauthenticated)
-      .addError(failures.denied)
-      .addError(failures.failed)
-      .addError(failures.readUnavailable)
-      .annotate(OpenApi.Summary, "A ghost's messages")
-      .annotate(
-        OpenApi.Description,
-        "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
-      )
+export const history = HttpApiEndpoint.get("history", "/v1/history")
+  .setUrlParams(HistoryParams)
+  .addSuccess(HistoryPage)
+  .addError(failures.invalid)
+  .addError(failures.unauthenticated)
+  .addError(failures.denied)
+  .addError(failures.failed)
+  .addError(failures.readUnavailable)
+  .annotate(OpenApi.Summary, "A ghost's messages")
+  .annotate(
+    OpenApi.Description,
+    "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
   )
+
+class HistoryGroup extends HttpApiGroup.make("history")
+  .add(history)
   .annotate(OpenApi.Description, "What was asked and answered.") {}
 
 export class RouterApi extends HttpApi.make("router")

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { bounded, type DatabaseUnavailable, store } from "../Store.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 
 const BadgeRow = Schema.Struct({
   ghostId: Schema.String,
@@ -22,12 +22,12 @@ export const badgeView = ({ badge, ghostId, grantedAt }: Badge) => ({
   granted_at: DateTime.formatIso(grantedAt)
 })
 
-/** Of one ghost; it has no more badges than somebody granted by hand. */
+/** Of one ghost: badges are granted by hand. */
 const maximumBadges = 1_000
 
 const columnNames = 'ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"'
 
-export interface Granted {
+export interface BadgeGrant {
   readonly badge: Badge
   readonly isNew: boolean
 }
@@ -40,17 +40,17 @@ export class Badges extends Context.Tag("guardian/Badges")<
     readonly list: (ghostId: string) => Effect.Effect<ReadonlyArray<Badge>, DatabaseUnavailable>
     readonly find: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
     /** `isNew` is false where the ghost had it already: then nothing changes. */
-    readonly grant: (ghostId: string, badge: string) => Effect.Effect<Granted, DatabaseUnavailable>
+    readonly grant: (ghostId: string, badge: string) => Effect.Effect<BadgeGrant, DatabaseUnavailable>
     /** The badge that was taken; undefined where there was none. */
     readonly take: (ghostId: string, badge: string) => Effect.Effect<Badge | undefined, DatabaseUnavailable>
-    /** Puts back one that was taken, as it was; nothing where it was granted anew meanwhile. */
+    /** Puts back a badge that was taken, as it was. Does nothing where it was granted again meanwhile. */
     readonly restore: (taken: Badge) => Effect.Effect<void, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
     Badges,
     Effect.gen(function* () {
-      const { sql, transaction } = yield* store
+      const { sql, transaction } = yield* GuardianDatabase
       const columns = sql.literal(columnNames)
       const rowsOf = (question: Effect.Effect<unknown, DatabaseUnavailable>) =>
         Effect.flatMap(question, (rows) => Effect.orDie(decode(rows)))
@@ -60,13 +60,13 @@ export class Badges extends Context.Tag("guardian/Badges")<
           bounded(
             sql`
               select ${columns} from guardian.agent_badges
-              where ghost_id = ${ghostId} and badge_name = ${badge}`.withoutTransform
+              where ghost_id = ${ghostId} and badge_name = ${badge}`
           )
         )
         return found
       })
 
-      /** One change of a badge at a time: what a statement finds is so until the transaction's end. */
+      /** Makes one change of a badge at a time: what its statements find stays so until the transaction's end. */
       const changing = <A>(
         ghostId: string,
         badge: string,
@@ -94,7 +94,7 @@ export class Badges extends Context.Tag("guardian/Badges")<
             bounded(
               sql`
                 select ${columns} from guardian.agent_badges where ghost_id = ${ghostId}
-                order by badge_name limit ${maximumBadges}`.withoutTransform
+                order by badge_name limit ${maximumBadges}`
             )
           )
         ),
@@ -125,5 +125,5 @@ export class Badges extends Context.Tag("guardian/Badges")<
         })
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -1,10 +1,12 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { SealedRow } from "./CertificateSeal.ts"
+import { parseInstant } from "../../domain/Text.ts"
+import type { SignedRow } from "./CertificateSigner.ts"
 
-/** A row of `guardian.certificate`: nothing in it is to be believed before `unseal` agrees, its revocation aside. */
+/** A row of `guardian.certificate`: nothing in it counts before `verifyRow` agrees, except its revocation. */
 export const CertificateRow = Schema.Struct({
   /** The row's own number, for references inside of the database. */
   no: Schema.String,
@@ -17,20 +19,20 @@ export const CertificateRow = Schema.Struct({
   signature: Schema.NullOr(Schema.String),
   revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   revokedReason: Schema.NullOr(Schema.String),
-  /** By the database's clock, as all that is in force or not: services on several machines agree. */
+  /** By the database's clock, so that guardians on several machines agree. */
   isExpired: Schema.Boolean,
   isFuture: Schema.Boolean,
   /** When the row was read, in microseconds since 1970. */
   readMicros: Schema.BigInt
 })
-export interface CertificateRow extends SealedRow, Schema.Schema.Type<typeof CertificateRow> {}
+export interface CertificateRow extends SignedRow, Schema.Schema.Type<typeof CertificateRow> {}
 
 const decode = Schema.decodeUnknown(Schema.Array(CertificateRow))
 
 export const certificateRows = (rows: unknown): Effect.Effect<ReadonlyArray<CertificateRow>> =>
   Effect.orDie(decode(rows))
 
-/** A certificate may be this much ahead: it is dated by the clock of the machine that issued it. */
+/** Seconds that a certificate may be ahead of the database: the machine that issued it dates it by its own clock. */
 const clockTolerance = 60
 
 /** Numbers as text: a `Date` would lose the microseconds, which the signature covers. */
@@ -47,3 +49,13 @@ export const certificateColumns = (sql: SqlClient.SqlClient) => sql`
 export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTime.unsafeMake(Number(micros / 1_000n)))
 
 export const isoOfSeconds = (seconds: number): string => DateTime.formatIso(DateTime.unsafeMake(seconds * 1_000))
+
+/**
+ * Seconds since 1970, the fraction cut off: a certificate's signature covers whole seconds. Also accepts a space instead of the
+ * "T" and a zone without its colon, as PostgreSQL and Python write them.
+ */
+export const parseSeconds = (text: string): Option.Option<number> =>
+  parseInstant(text.replace(" ", "T").replace(/([+-]\d{2})(\d{2})$/, "$1:$2")).pipe(
+    Option.map((instant) => Math.floor(instant.epochMillis / 1_000)),
+    Option.filter((seconds) => seconds > 0)
+  )

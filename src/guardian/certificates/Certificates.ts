@@ -3,13 +3,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { bounded, type DatabaseUnavailable, store } from "../Store.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 import { type CertificateRow, certificateColumns, certificateRows, isoOfMicros } from "./CertificateRow.ts"
-import { type Claims, issuer, seal, unseal } from "./CertificateSeal.ts"
+import { type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
 import { certified, type NotCertified } from "./Certification.ts"
 import { SigningKeys } from "./SigningKeys.ts"
 
-/** A certificate as it was handed out. */
+/** A certificate as it is answered to the client that asked for it. */
 export interface IssuedCertificate {
   readonly claims: Claims
   readonly keyId: string
@@ -17,7 +17,7 @@ export interface IssuedCertificate {
   readonly signature: string
 }
 
-export interface Issuing {
+export interface NewCertificate {
   readonly agent: string
   readonly version: number
   /** Seconds since 1970. */
@@ -26,13 +26,13 @@ export interface Issuing {
   readonly expiresAt: number
 }
 
-/** A certificate in force, which the guardian's signature vouches for. */
-export interface InForce {
+/** A certificate in force, whose signature was verified. */
+export interface ActiveCertificate {
   /** Its row, for references inside of the database. */
   readonly no: string
   readonly claims: Claims
   readonly signature: string
-  /** When that was so, in microseconds since 1970 by the database's clock. */
+  /** When the row was read, in microseconds since 1970 by the database's clock. */
   readonly readMicros: bigint
 }
 
@@ -41,7 +41,7 @@ export interface Revocation {
   readonly agent: string
   readonly revokedAt: string
   readonly reason: string | null
-  /** Those that it ended. */
+  /** The ids of the sessions that it ended. */
   readonly sessions: ReadonlyArray<string>
 }
 
@@ -53,23 +53,23 @@ export interface CertificatesQuery {
 }
 
 export interface CertificatePage {
-  /** Newest first; `stands` tells whether the signature vouches for the row. */
-  readonly rows: ReadonlyArray<CertificateRow & { readonly stands: boolean }>
+  /** Newest first; `isVerified`: the row agrees with its signature. */
+  readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
   /** Of all pages. */
   readonly total: number
 }
 
-/** Of one agent it is enough to look at so many of the newest; what else would certify it was replaced long ago. */
+/** Rows of one agent that are verified at most, the newest first: older ones were replaced long ago. */
 const candidates = 20
 
 /** Issues, finds and revokes certificates. */
 export class Certificates extends Context.Tag("guardian/Certificates")<
   Certificates,
   {
-    readonly issue: (issuing: Issuing) => Effect.Effect<IssuedCertificate, DatabaseUnavailable>
+    readonly issue: (issuing: NewCertificate) => Effect.Effect<IssuedCertificate, DatabaseUnavailable>
     /**
-     * Takes over a certificate of another issuing; without `signed` it is signed anew. False where there is one of its id, in
-     * force or not. It is there only if `recording` succeeds, which is done where it is new.
+     * Inserts a certificate from a file; without `signed` it is signed here. Returns false where its id exists, in force or not.
+     * Runs `recording` in the same transaction where the certificate is new; if that fails, nothing is inserted.
      */
     readonly adopt: <E>(
       claims: Claims,
@@ -77,17 +77,17 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       recording: Effect.Effect<unknown, E>
     ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
     /** The agent's newest certificate that is in force, its signature checked now. */
-    readonly inForce: (agent: string) => Effect.Effect<InForce, NotCertified | DatabaseUnavailable>
+    readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
     readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
     /** By its public id. */
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
-    /** The public id of one that says the same of the same agent, whatever its own id; the revoked first. */
+    /** The public id of a certificate with the same claims but another id; a revoked one first. */
     readonly idOf: (said: Omit<Claims, "jti">) => Effect.Effect<string | undefined, DatabaseUnavailable>
-    /** Whether there is a table to find any in: a command may come before the first start. */
+    /** Whether the table exists: a command may run before the first start. */
     readonly isReady: Effect.Effect<boolean, DatabaseUnavailable>
     /**
-     * In force no more from the commit on; its sessions end with it. Undefined when there is no such certificate. A repeat
-     * answers what the first did.
+     * Revokes from the commit on, and ends the certificate's sessions. Undefined when there is no such certificate. A repeat
+     * returns what the first one did.
      */
     readonly revoke: (
       id: string,
@@ -99,10 +99,10 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     Certificates,
     Effect.gen(function* () {
       const keys = yield* SigningKeys
-      const { sql, transaction } = yield* store
+      const { sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
 
-      const newest = (agent: string, state: "standing" | "any", limit: number) =>
+      const newest = (agent: string, state: "in force" | "any", limit: number) =>
         Effect.flatMap(
           bounded(
             sql`
@@ -110,12 +110,12 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               where agent = ${agent}
                 and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
               order by certificate.issued_at desc, certificate.id desc
-              limit ${limit}`.withoutTransform
+              limit ${limit}`
           ),
           certificateRows
         )
 
-      /** False where a certificate of that id is there. */
+      /** Inserts. Returns false where a certificate of that id exists. */
       const add = <E = never>(
         { claims, keyId, signature }: IssuedCertificate,
         recording: Effect.Effect<unknown, E> = Effect.void
@@ -143,21 +143,21 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
             iat: issuing.issuedAt,
             exp: issuing.expiresAt
           }
-          const issued = { claims, keyId: keys.active.id, signature: yield* seal(keys, claims) }
+          const issued = { claims, keyId: keys.active.id, signature: yield* sign(keys, claims) }
           yield* add(issued)
           return issued
         }),
         adopt: (claims, signed, recording) =>
           Effect.flatMap(
             signed === undefined
-              ? Effect.map(seal(keys, claims), (signature) => ({ keyId: keys.active.id, signature }))
+              ? Effect.map(sign(keys, claims), (signature) => ({ keyId: keys.active.id, signature }))
               : Effect.succeed(signed),
             (sealed) => add({ claims, ...sealed }, recording)
           ).pipe(Effect.withSpan("Certificates.adopt")),
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
-          const standing = yield* newest(agent, "standing", candidates)
-          const rows = standing.length > 0 ? standing : yield* newest(agent, "any", 1)
-          return yield* certified(agent, rows, (row) => unseal(keys, row))
+          const found = yield* newest(agent, "in force", candidates)
+          const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
+          return yield* certified(agent, rows, (row) => verifyRow(keys, row))
         }),
         list: Effect.fn("Certificates.list")(function* ({ agent, before, limit }) {
           const ofAgent = agent === undefined ? sql`true` : sql`agent = ${agent}`
@@ -167,23 +167,21 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
                 sql`
                   select ${columns} from guardian.certificate
                   where ${ofAgent} and ${before === undefined ? sql`true` : sql`certificate.id < ${before}::bigint`}
-                  order by certificate.id desc limit ${limit}`.withoutTransform
+                  order by certificate.id desc limit ${limit}`
               ),
-              bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`.withoutTransform)
+              bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`)
             ],
             { concurrency: 2 }
           )
           const rows = yield* Effect.forEach(
             yield* certificateRows(page),
-            (row) => Effect.map(Effect.isSuccess(unseal(keys, row)), (stands) => ({ ...row, stands })),
+            (row) => Effect.map(Effect.isSuccess(verifyRow(keys, row)), (isVerified) => ({ ...row, isVerified })),
             { concurrency: 8 }
           )
           return { rows, total: Number(counted[0]?.["total"]) }
         }),
         find: Effect.fn("Certificates.find")(function* (id) {
-          const rows = yield* bounded(
-            sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`.withoutTransform
-          )
+          const rows = yield* bounded(sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`)
           return (yield* certificateRows(rows))[0]
         }),
         idOf: Effect.fn("Certificates.idOf")(function* ({ exp, iat, sub, version }) {
@@ -192,7 +190,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               select jti::text as id from guardian.certificate
               where agent = ${sub} and version = ${version} and issued_at = to_timestamp(${iat}::bigint)
                 and expires_at = to_timestamp(${exp}::bigint) and jti is not null
-              order by revoked_at limit 1`.withoutTransform
+              order by revoked_at limit 1`
           )
           const id = rows[0]?.["id"]
           return typeof id === "string" ? id : undefined
@@ -203,14 +201,14 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               select exists (
                 select from pg_catalog.pg_attribute
                 where attrelid = pg_catalog.to_regclass('guardian.certificate') and attname = 'jti' and not attisdropped
-              ) as ready`.withoutTransform
+              ) as ready`
           ),
           (rows) => rows[0]?.["ready"] === true
         ),
         revoke: Effect.fn("Certificates.revoke")((id, by) =>
           transaction((connection) =>
             Effect.gen(function* () {
-              // The row's lock comes first: a start that holds it is finished, and seen by the second statement.
+              // This update waits for the row's lock: a session's start that holds it has finished then, and the next statement sees it.
               const revoked = yield* connection.query(
                 `update guardian.certificate set revoked_at = clock_timestamp(), revoked_by = $2, revoked_reason = $3
                  where jti = $1::uuid and revoked_at is null
@@ -223,7 +221,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
                  returning session_id`,
                 [revoked.rows[0]?.["id"] ?? null]
               )
-              // Within the transaction too: asked after it, a question without an answer would deny what was done.
+              // In the same transaction: a later query that fails would refuse a revocation that was made.
               const { rows } = yield* connection.query(
                 `select agent, (extract(epoch from revoked_at) * 1000000)::bigint::text as at, revoked_reason as reason
                  from guardian.certificate where jti = $1::uuid`,
@@ -244,5 +242,5 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         )
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -3,21 +3,22 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { type CertificateRow, isoOfMicros } from "./CertificateRow.ts"
-import type { CertificateAltered, Claims } from "./CertificateSeal.ts"
+import type { CertificateAltered, Claims } from "./CertificateSigner.ts"
 
-/** The agent may not work: it has no certificate in force. */
+/** The agent has no certificate in force. */
 export class NotCertified extends Schema.TaggedError<NotCertified>()("NotCertified", {
   agent: Schema.String,
   problem: Schema.Literal("none", "expired", "revoked", "altered", "future"),
   reason: Schema.String
 }) {
+  readonly code = "not_certified"
   override get message(): string {
     return `${this.agent} is not certified: ${this.reason}. Have a certificate issued (POST /certificates)`
   }
 }
 
-/** Why a row is not in force, whatever its signature says; undefined where it is. */
-export const standingProblem = (
+/** Why a row is not in force, whether its signature is valid or not. */
+export const validityProblem = (
   row: Pick<CertificateRow, "revokedAt" | "revokedReason" | "isExpired" | "isFuture" | "expiresMicros" | "issuedMicros">
 ): { readonly problem: NotCertified["problem"]; readonly reason: string } | undefined => {
   if (row.revokedAt !== null) {
@@ -34,8 +35,8 @@ export const standingProblem = (
 }
 
 /**
- * The first of `rows`, newest first, that is in force and whose signature stands. What does not stand certifies nothing, and takes
- * nothing away from another certificate that does.
+ * Returns the first of `rows` (newest first) that is in force and has a valid signature. A row with another signature certifies
+ * nothing, and does not hide an older one that is valid.
  */
 export const certified = (
   agent: string,
@@ -45,7 +46,7 @@ export const certified = (
   Effect.gen(function* () {
     let first: { readonly problem: NotCertified["problem"]; readonly reason: string } | undefined
     for (const row of rows) {
-      const problem = standingProblem(row)
+      const problem = validityProblem(row)
       if (problem === undefined) {
         const claims = yield* Effect.either(unseal(row))
         if (Either.isRight(claims)) {
@@ -54,7 +55,7 @@ export const certified = (
         }
         yield* Effect.logError(
           `ALARM: the certificate ${row.id ?? `number ${row.no}`} of ${JSON.stringify(agent)} certifies nothing: ${claims.left.reason}. ` +
-            "If a key was changed, keep the old one to verify; otherwise somebody wrote to guardian.certificate."
+            "If a key was changed, keep the old one to verify; otherwise guardian.certificate was written to by hand."
         )
         first ??= { problem: "altered", reason: `its certificate certifies nothing, since ${claims.left.reason}` }
       }

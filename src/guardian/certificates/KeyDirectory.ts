@@ -8,22 +8,22 @@ import * as Schema from "effect/Schema"
 import { Settings } from "../../platform/config/Settings.ts"
 import { readKey } from "./KeyMaterial.ts"
 
-/** A key under `GRAVITAS_HOME` cannot be read, is none, or cannot be made. */
+/** A key under `GRAVITAS_HOME` cannot be read or made, or is not an Ed25519 key. */
 export class KeyFileUnusable extends Schema.TaggedError<KeyFileUnusable>()("KeyFileUnusable", {
   file: Schema.String,
   problem: Schema.String
 }) {
   override get message(): string {
     return (
-      `the signing key ${this.file} cannot be used: ${this.problem}. Mend it, or move it away (certificates signed with it stop ` +
-      "to be valid; the guardian makes a new active.pem where there is none), or set GUARDIAN_SIGNING_KEY."
+      `the signing key ${this.file} cannot be used: ${this.problem}. Fix it, or move it away (certificates signed with it stop ` +
+      "to be valid; the guardian makes a new active.pem where it is missing), or set GUARDIAN_SIGNING_KEY."
     )
   }
 }
 
 const directoryName = "guardian-keys"
 
-/** The one that signs; each other `.pem` or `.jwk` in the directory verifies. */
+/** The file of the key that signs; every other `.pem` or `.jwk` in the directory verifies. */
 const activeName = "active.pem"
 
 export interface KeysUnderHome {
@@ -32,8 +32,8 @@ export interface KeysUnderHome {
 }
 
 /**
- * The keys in `GRAVITAS_HOME/guardian-keys`. With `make`, one that signs is made there where there is none, with mode 0600. Two
- * processes that start at once agree on one: the file is made whole under another name and linked.
+ * Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made, with mode 0600. Two processes that
+ * start at once agree on one key: the file is written under another name and linked.
  */
 export const keysUnderHome = (options: { readonly make: boolean }) =>
   Effect.gen(function* () {
@@ -44,7 +44,7 @@ export const keysUnderHome = (options: { readonly make: boolean }) =>
     const activeFile = path.join(directory, activeName)
 
     const make = Effect.gen(function* () {
-      // Others may pass the home, not look: as root, the embedded PostgreSQL below it runs as another user.
+      // 0711: other users may enter the home but not list it. Started by root, the embedded PostgreSQL below it runs as another user.
       const parent = path.dirname(directory)
       if (!(yield* files.exists(parent))) {
         yield* files.makeDirectory(parent, { recursive: true })
@@ -55,7 +55,7 @@ export const keysUnderHome = (options: { readonly make: boolean }) =>
       const { privateKey } = generateKeyPairSync("ed25519")
       const pem = privateKey.export({ format: "pem", type: "pkcs8" }).toString()
       yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(
-        // On the disk before anything is signed with it.
+        // Synced to the disk before anything is signed with the key.
         Effect.flatMap((file) => Effect.zipRight(file.writeAll(new TextEncoder().encode(pem)), file.sync)),
         Effect.scoped,
         Effect.zipRight(files.link(draft, activeFile)),
@@ -100,7 +100,7 @@ export const keysUnderHome = (options: { readonly make: boolean }) =>
     }
     const active = keys.get(activeName)
     if (options.make && active?.type !== "private") {
-      return yield* new KeyFileUnusable({ file: activeFile, problem: "it holds no private key" })
+      return yield* new KeyFileUnusable({ file: activeFile, problem: "it does not hold a private key" })
     }
     const found: KeysUnderHome = { active, all: [...keys.values()] }
     return found

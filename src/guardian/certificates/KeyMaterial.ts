@@ -11,8 +11,8 @@ export interface VerificationKey {
   readonly jwk: PublicJwk
 }
 
-/** Never holds a word of the text, which is secret. */
-export const unreadableKey = "it is no Ed25519 key in PEM or as a JWK"
+/** Quotes nothing of the text, which is secret. */
+export const unreadableKey = "it is not an Ed25519 key in PEM or as a JWK"
 
 const isObject = (value: unknown): value is JsonWebKey => typeof value === "object" && value !== null
 

@@ -11,17 +11,17 @@ import { Settings } from "../../platform/config/Settings.ts"
 import { keysUnderHome } from "./KeyDirectory.ts"
 import { readKey, unreadableKey, type VerificationKey, verificationKey } from "./KeyMaterial.ts"
 
-/** In production no key is made up: certificates of one instance would mean nothing to the next, and vanish with the disk. */
+/** In production no key is generated: another instance could not verify its certificates, and the key is lost with the disk. */
 export class SigningKeyMissing extends Schema.TaggedError<SigningKeyMissing>()("SigningKeyMissing", {}) {
   override get message(): string {
     return (
-      "GUARDIAN_SIGNING_KEY is not set, and with NODE_ENV=production none is made up. Set it to the Ed25519 key that signs " +
-      'certificates, or make one: GUARDIAN_SIGNING_KEY="$(openssl genpkey -algorithm ed25519)"'
+      "GUARDIAN_SIGNING_KEY is not set, and with NODE_ENV=production no key is generated. Set it to the Ed25519 key that signs " +
+      'certificates, or generate one: GUARDIAN_SIGNING_KEY="$(openssl genpkey -algorithm ed25519)"'
     )
   }
 }
 
-/** A key of the settings is none that could sign or verify a certificate. */
+/** A key of the settings cannot sign or verify certificates. */
 export class SigningKeyUnusable extends Schema.TaggedError<SigningKeyUnusable>()("SigningKeyUnusable", {
   setting: Schema.String,
   problem: Schema.String
@@ -34,9 +34,9 @@ export class SigningKeyUnusable extends Schema.TaggedError<SigningKeyUnusable>()
 export interface Keyring {
   /** Signs new certificates. */
   readonly active: { readonly id: string; readonly privateKey: KeyObject }
-  /** The public key by its id: the active one, or one that signed before. */
+  /** The public key of an id: the active one, or one that signed before. */
   readonly find: (id: string) => KeyObject | undefined
-  /** All that verify, the active one first. */
+  /** Every key that verifies, the active one first. */
   readonly jwks: { readonly keys: ReadonlyArray<PublicJwk> }
 }
 
@@ -56,7 +56,7 @@ const Jwks = Schema.parseJson(Schema.Struct({ keys: Schema.Array(Schema.Unknown)
 
 const formerOf = (jwks: string) =>
   Schema.decodeUnknownEither(Jwks)(jwks).pipe(
-    Either.mapLeft(() => "it is no JWKS, a JSON object with the list `keys`"),
+    Either.mapLeft(() => "it is not a JWKS: a JSON object with the list `keys`"),
     Either.flatMap(({ keys }) => Either.all(keys.map((key) => readKey(JSON.stringify(key)))))
   )
 

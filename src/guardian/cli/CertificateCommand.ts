@@ -11,29 +11,31 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
-/** Loaded where it is run: other commands, which share the command line, need none of it. */
+/** Loaded when the command runs: the other commands of the program do not need it. */
 const running = Effect.promise(() => import("./ImportRun.ts"))
 
 const loginName = Effect.orElseSucceed(
   Effect.try(() => Os.userInfo().username),
-  () => "somebody"
+  () => "unknown"
 )
 
 const directory = Args.text({ name: "directory" }).pipe(
-  Args.withDescription("Where the .json files are: {agent_name, issued_at, expires_at, signature, version} each.")
+  Args.withDescription(
+    "The directory of the .json files, each with {agent_name, issued_at, expires_at, signature, version}."
+  )
 )
 
 const resign = flag("resign").pipe(
   Options.withDescription(
-    "Issue a new certificate, with its dates, for each that nobody signed or whose signature means nothing here."
+    "Issue a new certificate with the same dates for each that is not signed, or was signed by an unknown key."
   )
 )
 
 const assumeUtc = flag("assume-utc").pipe(
-  Options.withDescription("Take times without a zone for UTC; else they are refused.")
+  Options.withDescription("Read times without a zone as UTC; without this option they are refused.")
 )
 
-const dryRun = flag("dry-run").pipe(Options.withDescription("Say what would become of each file, and change nothing."))
+const dryRun = flag("dry-run").pipe(Options.withDescription("Report the outcome of each file, and change nothing."))
 
 /** `certificate` and its commands. `database` holds the guardian's, and what `trail` needs. */
 export const certificateCommand = <E extends CommandError, R, E2 extends CommandError, R2>(
@@ -47,8 +49,8 @@ export const certificateCommand = <E extends CommandError, R, E2 extends Command
   ).pipe(
     Command.withDescription(
       helpOf(
-        "Takes over the certificates of a directory. Those that nobody signed are refused, unless they are to be signed anew. " +
-          "Harmless when repeated. Exits with 3 when some files were refused; the others are imported.",
+        "Imports the certificates of a directory. Those that are not signed are refused without --resign. " +
+          "A repeat is harmless. Exits with 3 when some files were refused; the others are imported.",
         [
           "certificate import certificates --dry-run",
           "certificate import certificates --resign --assume-utc",
@@ -58,9 +60,7 @@ export const certificateCommand = <E extends CommandError, R, E2 extends Command
     )
   )
   return Command.make("certificate").pipe(
-    Command.withDescription(
-      helpOf("Takes over certificates from files.", ["certificate import certificates --dry-run"])
-    ),
+    Command.withDescription(helpOf("Imports certificates from files.", ["certificate import certificates --dry-run"])),
     Command.withSubcommands([importing])
   )
 }

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { type Claims, issuer } from "../certificates/CertificateSeal.ts"
-import { lacksZone, readSeconds } from "../Moment.ts"
-import { nameProblem } from "../Names.ts"
+import { maximumName } from "../../contracts/guardian/GuardianSchemas.ts"
+import { nameProblem } from "../../domain/Text.ts"
+import { parseSeconds } from "../certificates/CertificateRow.ts"
+import { type Claims, issuer } from "../certificates/CertificateSigner.ts"
 
-/** What an existing certificate's file says: `{agent_name, issued_at, expires_at, signature, version}`. */
+/** The content of a certificate's file: `{agent_name, issued_at, expires_at, signature, version}`. */
 export interface CertificateFile {
   readonly agent: string
   readonly version: number
@@ -25,34 +26,45 @@ const readVersion = (given: unknown): number =>
     ? 1
     : Number(typeof given === "number" ? given : /^\d{1,10}(\.0+)?$/.test(String(given)) ? given : Number.NaN)
 
+const zoneless = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$/
+
+/** Whether a text is a time but for its zone: the refusal can say so. */
+export const lacksZone = (text: string): boolean => zoneless.test(text)
+
 const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Either<number, string> => {
   if (typeof given !== "string") return Either.left(`"${field}" must be a text`)
   if (lacksZone(given) && !assumeUtc) {
     return Either.left(
-      `"${field}" has no zone, so it could be another moment on each machine (--assume-utc takes it for UTC)`
+      `"${field}" has no zone, so it means another moment on each machine (--assume-utc reads it as UTC)`
     )
   }
   const text = !lacksZone(given) ? given : given.length === 10 ? `${given}T00:00:00Z` : `${given}Z`
-  return Option.match(readSeconds(text), {
-    onNone: () => Either.left(`"${field}" is no ISO 8601 time`),
+  return Option.match(parseSeconds(text), {
+    onNone: () => Either.left(`"${field}" is not an ISO 8601 time`),
     onSome: Either.right
   })
 }
 
-/** Reads a file's text. Left: all that is wrong with it. */
+const agentProblem = (given: unknown): string | undefined => {
+  if (typeof given !== "string") return given === undefined ? '"agent_name" is missing' : '"agent_name" must be a text'
+  const problem = nameProblem(given, maximumName)
+  return problem === undefined ? undefined : `"agent_name" ${problem}`
+}
+
+/** Reads a file's text. Left: every problem. */
 export const parseCertificateFile = (
   text: string,
   options: { readonly assumeUtc: boolean }
 ): Either.Either<CertificateFile, string> => {
   const json = Either.getOrUndefined(Either.try((): unknown => JSON.parse(text)))
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is no JSON object")
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is not a JSON object")
   const field = (name: string): unknown => (Object.hasOwn(json, name) ? Reflect.get(json, name) : undefined)
   const issuedAt = readTime("issued_at", field("issued_at"), options.assumeUtc)
   const expiresAt = readTime("expires_at", field("expires_at"), options.assumeUtc)
   const version = readVersion(field("version"))
   const signature = field("signature")
   const problems = [
-    nameProblem("agent_name", field("agent_name")),
+    agentProblem(field("agent_name")),
     Either.isLeft(issuedAt) ? issuedAt.left : undefined,
     Either.isLeft(expiresAt) ? expiresAt.left : undefined,
     Either.isRight(issuedAt) && Either.isRight(expiresAt) && expiresAt.right <= issuedAt.right
@@ -73,7 +85,7 @@ export const parseCertificateFile = (
   })
 }
 
-/** The same file has the same id however often it is signed anew: a second import finds the first one's. */
+/** Derives the id from the file, so that a second import finds the first one's certificate, however often it was signed again. */
 export const claimsOf = (file: CertificateFile): Claims => {
   const digest = createHash("sha256")
     .update(JSON.stringify(["gravitas certificate import", file.agent, file.version, file.issuedAt, file.expiresAt]))
@@ -83,7 +95,7 @@ export const claimsOf = (file: CertificateFile): Claims => {
   return { iss: issuer, jti, sub: file.agent, version: file.version, iat: file.issuedAt, exp: file.expiresAt }
 }
 
-/** Where what was signed and what stands beside it differ. */
+/** The fields in which the file differs from the claims that were signed. */
 export const differences = (file: CertificateFile, claims: Claims): ReadonlyArray<string> =>
   [
     file.agent === claims.sub ? [] : ["agent_name"],

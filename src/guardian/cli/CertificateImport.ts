@@ -10,12 +10,12 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
+import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { type Claims, openSeal } from "../certificates/CertificateSeal.ts"
+import { type Claims, verifySignature } from "../certificates/CertificateSigner.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
-import { certificateResource } from "../Names.ts"
 import {
   type CertificateFile,
   claimsOf,
@@ -24,20 +24,20 @@ import {
   parseCertificateFile
 } from "./CertificateFile.ts"
 
-/** The directory is none, or cannot be read. */
+/** The directory does not exist or cannot be read. */
 export class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>()("DirectoryUnreadable", {
   directory: Schema.String,
   problem: Schema.String
 }) {
   get exitCode(): number {
-    return 11
+    return ExitCode.notFound
   }
   override get message(): string {
     return `the certificates in ${this.directory} cannot be read: ${this.problem}`
   }
 }
 
-/** The database or the trail did not go on. Each file is imported whole or not at all. */
+/** The database or the trail failed. Each file is imported whole or not at all. */
 export class ImportStopped extends Schema.TaggedError<ImportStopped>()("ImportStopped", {
   done: Schema.Number,
   reason: Schema.String
@@ -47,25 +47,25 @@ export class ImportStopped extends Schema.TaggedError<ImportStopped>()("ImportSt
   }
   override get message(): string {
     return (
-      `the import stopped after ${this.done} files: ${this.reason}. Nothing is half done; import again: files that were imported ` +
-      "are passed over"
+      `the import stopped after ${this.done} files: ${this.reason}. Each file was imported whole or not at all; import again: ` +
+      "files that were imported are skipped"
     )
   }
 }
 
 export interface ImportRequest {
   readonly directory: string
-  /** Sign anew what is unsigned, or was signed by an unknown key. */
+  /** Sign again what is not signed, or was signed by an unknown key. */
   readonly resign: boolean
   readonly assumeUtc: boolean
   readonly dryRun: boolean
-  /** Who imports, for the record. */
+  /** The user that imports, for the trail. */
   readonly by: string
 }
 
-export interface Imported {
+export interface ImportResult {
   readonly file: string
-  /** `present`: there before, in force or not. `accepted`: what a dry run would import. */
+  /** `present`: it was imported before, in force or not. `accepted`: a dry run would import it. */
   readonly outcome: "imported" | "resigned" | "present" | "accepted" | "refused"
   readonly agent: string | null
   readonly id: string | null
@@ -73,39 +73,39 @@ export interface Imported {
   readonly reason: string | null
 }
 
-interface Sealed {
+interface CertificateToAdopt {
   readonly claims: Claims
-  /** Undefined where it is to be signed anew. */
+  /** Undefined where it has to be signed here. */
   readonly signed: { readonly keyId: string; readonly signature: string } | undefined
 }
 
-/** What of a file is taken over. Left: why nothing is. */
-const sealed = (keys: typeof SigningKeys.Service, file: CertificateFile, resign: boolean) =>
+/** The certificate that a file yields. Fails with the reason why the file is refused. */
+const certificateOf = (keys: typeof SigningKeys.Service, file: CertificateFile, resign: boolean) =>
   Effect.gen(function* () {
     const { signature } = file
     if (signature !== undefined) {
-      const opened = yield* Effect.either(openSeal(keys, signature))
+      const opened = yield* Effect.either(verifySignature(keys, signature))
       if (Either.isRight(opened)) {
         const { claims, keyId } = opened.right
         const differing = differences(file, claims)
-        // Somebody changed what this guardian had signed: that is not to be signed anew.
+        // The file was changed after this guardian had signed it: it must not be signed again.
         if (differing.length > 0) return yield* Effect.fail(`it differs from what was signed (${differing.join(", ")})`)
-        const taken: Sealed = { claims, signed: { keyId, signature } }
+        const taken: CertificateToAdopt = { claims, signed: { keyId, signature } }
         return taken
       }
       if (!resign) return yield* Effect.fail(`${opened.left.reason}; --resign issues a new one with its dates`)
     }
-    if (!resign) return yield* Effect.fail("nobody signed it; --resign issues a new one with its dates")
-    const anew: Sealed = { claims: claimsOf(file), signed: undefined }
-    return anew
+    if (!resign) return yield* Effect.fail("it is not signed; --resign issues a new one with its dates")
+    const unsigned: CertificateToAdopt = { claims: claimsOf(file), signed: undefined }
+    return unsigned
   })
 
 const readFile = (path: string, assumeUtc: boolean) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const info = yield* Effect.mapError(files.stat(path), () => "it cannot be read")
-    if (info.type !== "File") return yield* Effect.fail("it is no file")
-    // The kernel's own files have no length: one that a link leads to may never end, or never begin.
+    if (info.type !== "File") return yield* Effect.fail("it is not a file")
+    // Files of the kernel have no length: reading one that a link names may never end, or never begin.
     if (info.size === FileSystem.Size(0)) return yield* Effect.fail("it is empty")
     const tooLarge = `it is larger than ${maximumFileBytes} bytes`
     if (info.size > maximumFileBytes) return yield* Effect.fail(tooLarge)
@@ -123,7 +123,7 @@ const readFile = (path: string, assumeUtc: boolean) =>
     return yield* parseCertificateFile(text, { assumeUtc })
   })
 
-/** Imports each `.json` of a directory, by name. What a file lacks is told of, and the rest goes on. */
+/** Imports each `.json` of a directory in the order of their names. A file with a problem is reported, and the others are imported. */
 export const importCertificates = (request: ImportRequest) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -142,8 +142,8 @@ export const importCertificates = (request: ImportRequest) =>
     const certificates = yield* Certificates
     const trail = yield* AuditLog
 
-    /** The row of the trail comes before the certificate's commit: none is in force that nobody recorded. */
-    const adopt = ({ claims, signed }: Sealed, file: string) =>
+    /** Records before the certificate's commit: no certificate is in force without its row. */
+    const adopt = ({ claims, signed }: CertificateToAdopt, file: string) =>
       Effect.suspend(() => {
         const event: AuditEvent = {
           action: "certificate.import",
@@ -151,7 +151,7 @@ export const importCertificates = (request: ImportRequest) =>
           ghostId: null,
           shellId: null,
           result: "ALLOWED",
-          reason: signed === undefined ? "signed anew" : "its signature stands",
+          reason: signed === undefined ? "signed again" : "its signature is valid",
           requestId: null,
           metadata: { by: request.by, file, certificate_id: claims.jti }
         }
@@ -160,7 +160,7 @@ export const importCertificates = (request: ImportRequest) =>
           recorded = id
         })
         return certificates.adopt(claims, signed, recording).pipe(
-          // Also of a defect: a value that the table refuses is one, and the row is taken back with it.
+          // Also after a defect: a value that the table refuses is one, and its row has to be withdrawn.
           Effect.onError((cause) => {
             const why = Option.match(Cause.failureOption(cause), {
               onNone: () => "the import failed",
@@ -178,7 +178,7 @@ export const importCertificates = (request: ImportRequest) =>
 
     const one = (file: string) =>
       Effect.gen(function* () {
-        const refused = (reason: string, agent: string | null): Imported => ({
+        const refused = (reason: string, agent: string | null): ImportResult => ({
           file,
           outcome: "refused",
           agent,
@@ -188,16 +188,16 @@ export const importCertificates = (request: ImportRequest) =>
         })
         const parsed = yield* Effect.either(readFile(path.join(directory, file), request.assumeUtc))
         if (Either.isLeft(parsed)) return refused(parsed.left, null)
-        const taken = yield* Effect.either(sealed(keys, parsed.right, request.resign))
+        const taken = yield* Effect.either(certificateOf(keys, parsed.right, request.resign))
         if (Either.isLeft(taken)) return refused(taken.left, parsed.right.agent)
         const { claims: said, signed } = taken.right
-        // Without its signature it is the same certificate still: revoked, it does not come back under another id.
+        // A file without its signature is the same certificate: once revoked, it must not come back under another id.
         const known = signed === undefined && isReady ? yield* certificates.idOf(said) : undefined
         const claims = known === undefined ? said : { ...said, jti: known }
         const found = isReady ? yield* certificates.find(claims.jti) : undefined
         const isNew = request.dryRun ? found === undefined : yield* adopt({ claims, signed }, file)
         const done = request.dryRun ? "accepted" : signed === undefined ? "resigned" : "imported"
-        const imported: Imported = {
+        const imported: ImportResult = {
           file,
           outcome: isNew ? done : "present",
           agent: claims.sub,

@@ -10,9 +10,9 @@ import type { Database } from "../../platform/postgres/Database.ts"
 import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
-import { type Imported, type ImportRequest, importCertificates } from "./CertificateImport.ts"
+import { type ImportRequest, type ImportResult, importCertificates } from "./CertificateImport.ts"
 
-const tones: Readonly<Record<Imported["outcome"], NonNullable<Cell["tone"]>>> = {
+const tones: Readonly<Record<ImportResult["outcome"], NonNullable<Cell["tone"]>>> = {
   imported: "good",
   resigned: "good",
   accepted: "good",
@@ -20,10 +20,10 @@ const tones: Readonly<Record<Imported["outcome"], NonNullable<Cell["tone"]>>> = 
   refused: "bad"
 }
 
-const isoOrNull = ({ expiresAt }: Imported): string | null => (expiresAt === null ? null : isoOfSeconds(expiresAt))
+const isoOrNull = ({ expiresAt }: ImportResult): string | null => (expiresAt === null ? null : isoOfSeconds(expiresAt))
 
-export const renderImport = (results: ReadonlyArray<Imported>, colours: boolean): string => {
-  if (results.length === 0) return "No .json files there."
+export const renderImport = (results: ReadonlyArray<ImportResult>, colours: boolean): string => {
+  if (results.length === 0) return "The directory has no .json files."
   const table = renderTable(
     ["file", "outcome", "agent", "expires at", "reason"],
     results.map((result) => [
@@ -42,7 +42,7 @@ export const renderImport = (results: ReadonlyArray<Imported>, colours: boolean)
   return `${table}\n\n${counts.join(", ")}`
 }
 
-export const importVerdict = (results: ReadonlyArray<Imported>): Verdict | null => {
+export const importVerdict = (results: ReadonlyArray<ImportResult>): Verdict | null => {
   const refused = results.filter(({ outcome }) => outcome === "refused")
   return refused.length === 0
     ? null
@@ -53,7 +53,7 @@ export const importVerdict = (results: ReadonlyArray<Imported>): Verdict | null 
       }
 }
 
-const importJson = ({ agent, file, id, outcome, reason, ...rest }: Imported) => ({
+const importJson = ({ agent, file, id, outcome, reason, ...rest }: ImportResult) => ({
   file,
   outcome,
   agent,
@@ -62,7 +62,7 @@ const importJson = ({ agent, file, id, outcome, reason, ...rest }: Imported) => 
   reason
 })
 
-/** A dry run has nothing to record, and neither opens a journal nor brings a schema anywhere. */
+/** A dry run records nothing: it neither opens a journal nor migrates a schema. */
 const nothingToRecord = Layer.succeed(AuditLog, {
   record: () => Effect.dieMessage("a dry run records nothing"),
   withdraw: () => Effect.void,
@@ -70,7 +70,7 @@ const nothingToRecord = Layer.succeed(AuditLog, {
   status: Effect.dieMessage("a dry run has no trail")
 })
 
-/** `certificate import`. The schema is brought to where the service would have it, and each certificate has its row in `trail`. */
+/** Runs `certificate import`: migrates the schema as the service does, and records each certificate in `trail`. */
 export const runImport = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   trail: Layer.Layer<AuditLog, E2, R2>,

@@ -3,29 +3,29 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
+import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
-import { sessionResource } from "../Names.ts"
 import type { SessionRow } from "./SessionRow.ts"
 import { expiryBatch, Sessions } from "./Sessions.ts"
 
-/** How often stale sessions are looked for: often enough that one is not found much later than it became stale. */
+/** The time between two searches for stale sessions: a tenth of the timeout, so that a session ends soon after it became stale. */
 export const expiryInterval = (timeout: Duration.Duration): Duration.Duration =>
   Duration.clamp(Duration.times(timeout, 0.1), { minimum: "200 millis", maximum: "30 seconds" })
 
-/** Rows that wait together where each is confirmed: one after the other would hold up the end of the process. */
-const toldAtOnce = 64
+/** Rows that are recorded at once: where each waits for its commit, one after the other would delay the end of the process. */
+const recordedAtOnce = 64
 
-/** Of all sessions of one sweep together: they are ended already, and the end of the process waits for their rows. */
+/** Of all sessions of one sweep together: they have ended already, and the end of the process waits for their rows. */
 const retries = 2
 
 const eventOf = (session: SessionRow, timeout: Duration.Duration): AuditEvent => ({
   action: "session.expire",
   resource: sessionResource(session.agent, session.sessionId),
-  // Nobody asked for it.
+  // No caller asked for it.
   ghostId: null,
   shellId: null,
   result: "DENIED",
-  reason: `nothing was heard of the session for ${Duration.format(timeout)}`,
+  reason: `the session sent no heartbeat for ${Duration.format(timeout)}`,
   // Of the start, so that one search finds all of the session.
   requestId: session.requestId,
   metadata: { last_seen_at: session.lastSeenAt.toJSON() }
@@ -38,7 +38,7 @@ export const sessionExpiry = (timeout: Duration.Duration) =>
       const sessions = yield* Sessions
       const trail = yield* AuditLog
 
-      const tell = (expired: ReadonlyArray<SessionRow>) => {
+      const record = (expired: ReadonlyArray<SessionRow>) => {
         let retriesLeft = retries
         return Effect.forEach(
           expired,
@@ -47,25 +47,25 @@ export const sessionExpiry = (timeout: Duration.Duration) =>
               Effect.retry({ schedule: Schedule.spaced("1 second"), while: () => retriesLeft-- > 0 }),
               Effect.catchTag("AuditUnavailable", ({ message }) =>
                 Effect.logError(
-                  `ALARM: the session ${session.sessionId} expired, and the trail cannot say so: ${message}`
+                  `ALARM: the session ${session.sessionId} expired, and the trail cannot record it: ${message}`
                 )
               )
             ),
-          { concurrency: toldAtOnce, discard: true }
+          { concurrency: recordedAtOnce, discard: true }
         )
       }
 
       const sweep = Effect.gen(function* () {
-        // A session that nobody could be told of goes on for a while rather.
+        // A session whose end cannot be recorded goes on for now.
         if (!(yield* trail.accepting)) return 0
         const expired = yield* sessions.expire(timeout)
-        yield* tell(expired)
+        yield* record(expired)
         if (expired.length > 0) yield* Effect.logInfo(`${expired.length} sessions expired.`)
         return expired.length
       }).pipe(Effect.uninterruptible, Effect.repeat({ while: (count) => count === expiryBatch }))
       yield* sweep.pipe(
         Effect.catchAllCause((cause) =>
-          Effect.logWarning("Stale sessions could not be looked for; trying again.", cause)
+          Effect.logWarning("Stale sessions could not be looked for; the search is repeated.", cause)
         ),
         Effect.repeat(Schedule.spaced(expiryInterval(timeout))),
         Effect.forkScoped

@@ -1,9 +1,9 @@
 import * as Either from "effect/Either"
 
-/** What is kept of a session's metadata. */
+/** The metadata of a session that are stored. */
 export interface KeptMetadata {
   readonly metadata: Readonly<Record<string, unknown>>
-  /** Paths of what was left out, since it is or may be what was said to a model, or a secret. At most `maximumNamed`. */
+  /** Paths of what was left out: messages to a model, what may be one, and secrets. At most `maximumNamed`. */
   readonly dropped: ReadonlyArray<string>
 }
 
@@ -13,12 +13,12 @@ export const maximumDepth = 8
 export const maximumMembers = 200
 /** Of the stored JSON. */
 export const maximumBytes = 8 * 1024
-/** Characters of one text: a label has fewer, what people and models say has more. */
+/** Characters of one text: a label has fewer, a message more. */
 export const maximumText = 256
 const maximumKey = 100
 const maximumNamed = 20
 
-/** Where the dropped paths are noted in what is stored. */
+/** The key under which the dropped paths are stored. */
 export const droppedKey = "dropped"
 
 /** Compared without case, digits and separators: `system_prompt`, `User-Prompt2` and `inputMessages` are all meant. */
@@ -38,15 +38,15 @@ const storable = (text: string): string => text.toWellFormed().replaceAll("\0", 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Not the start of a long one: as a key, too, somebody may send what was said. */
+/** Names a long key by its length only: a client may send a message as a key too. */
 const nameOf = (key: string): string => (key.length > maximumKey ? `(${key.length} characters)` : key)
 
 class TooMuch extends Error {}
 
 /**
- * Bounds the metadata of a session, and leaves out what a prompt could be in: keys that hold messages, wherever they are, and
- * long texts, whatever their key. Secrets go too. Size, depth and number of members are refused rather than cut: half of an
- * object says something else. Left: why.
+ * Bounds the metadata of a session, and leaves out what may hold a prompt or a secret: members whose key names one, at any depth,
+ * and long texts under any key. Too many members, levels or bytes are refused and not cut: half of an object says something else.
+ * Left: why they are refused.
  */
 export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, string> => {
   const dropped: Array<string> = []

@@ -2,6 +2,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { EndReason } from "../../contracts/guardian/GuardianSchemas.ts"
 
 /** A row of `guardian.session`. */
 export const SessionRow = Schema.Struct({
@@ -11,7 +12,8 @@ export const SessionRow = Schema.Struct({
   startedAt: Schema.DateTimeUtcFromDate,
   lastSeenAt: Schema.DateTimeUtcFromDate,
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  endReason: Schema.NullOr(Schema.Literal("completed", "expired", "revoked", "withdrawn")),
+  /** Never `withdrawn`: such a session is as if it had not been, and no query returns it. */
+  endReason: Schema.NullOr(EndReason),
   outputFile: Schema.NullOr(Schema.String),
   requestId: Schema.NullOr(Schema.String),
   metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
@@ -27,7 +29,7 @@ export const sessionColumns = (sql: SqlClient.SqlClient) => sql`
   session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
   session.output_file as "outputFile", session.request_id as "requestId", session.metadata`
 
-/** As the HTTP answers have it. */
+/** The session as the contract has it. */
 export const sessionView = (row: SessionRow) => ({
   session_id: row.sessionId,
   agent: row.agent,

@@ -2,20 +2,20 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { InForce } from "../certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, deadline, store } from "../Store.ts"
+import type { ActiveCertificate } from "../certificates/Certificates.ts"
+import { bounded, type DatabaseUnavailable, deadline, GuardianDatabase } from "../GuardianDatabase.ts"
 import { type SessionRow, sessionColumns, sessionRows } from "./SessionRow.ts"
 
-export interface Starting {
+export interface NewSession {
   readonly sessionId: string
   readonly agent: string
-  readonly certificate: InForce
+  readonly certificate: ActiveCertificate
   readonly requestId: string
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** A session by its name, as long as it is this agent's. */
-export interface OfAgent {
+/** Names a session, and the agent that it must belong to. */
+export interface AgentSession {
   readonly sessionId: string
   readonly agent: string
 }
@@ -24,55 +24,55 @@ export interface SessionsQuery {
   readonly agent?: string | undefined
   readonly active?: boolean | undefined
   readonly limit: number
-  /** `no` of the last one of the page before. */
+  /** `no` of the last row of the page before. */
   readonly before?: string | undefined
 }
 
-/** How many stale sessions one statement ends: a backlog is ended in pieces, so that nobody waits long for a row. */
+/** Stale sessions that one statement ends: it holds their rows locked, so a backlog is ended in batches. */
 export const expiryBatch = 500
 
-/** The sessions in PostgreSQL: each change is one statement, so that guardians need not know of each other. */
+/** Stores the sessions in PostgreSQL. Each change is one statement, so that several guardians may work at once. */
 export class Sessions extends Context.Tag("guardian/Sessions")<
   Sessions,
   {
     /**
-     * False when the name is taken, or the certificate stopped to be in force or was looked at too long ago. It holds the
-     * certificate's row until the session stands, so that a revocation comes before it or ends it.
+     * Returns false when the name is used, or when the certificate ceased to be in force or was read too long ago. It locks the
+     * certificate's row until its commit, so that a revocation comes before the session or ends it.
      */
-    readonly start: (starting: Starting) => Effect.Effect<boolean, DatabaseUnavailable>
-    /** As if it had never been started, since nobody was told of it: its name can be used again. */
-    readonly withdraw: (starting: Starting) => Effect.Effect<void, DatabaseUnavailable>
+    readonly start: (starting: NewSession) => Effect.Effect<boolean, DatabaseUnavailable>
+    /** Withdraws a start that no client was told of: its name can be used again. */
+    readonly withdraw: (starting: NewSession) => Effect.Effect<void, DatabaseUnavailable>
     readonly find: (sessionId: string) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
-    /** The session as it is now; its time moves only where it is active. Undefined when unknown. */
-    readonly beat: (which: OfAgent) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
-    /** Completes it where it is active; else as it ended before. Undefined when unknown. */
+    /** Keeps an active session alive, and returns the session as it is now. Undefined when unknown. */
+    readonly beat: (which: AgentSession) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** Completes an active session; returns one that has ended as it is. Undefined when unknown. */
     readonly end: (
-      which: OfAgent,
+      which: AgentSession,
       outputFile: string | null
     ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** One page, newest first. */
     readonly list: (query: SessionsQuery) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
-    /** Ends up to `expiryBatch` that were silent for so long. What another guardian has in hand is left to it. */
+    /** Ends up to `expiryBatch` sessions without a heartbeat for so long. Skips rows that another guardian has locked. */
     readonly expire: (silentFor: Duration.Duration) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
     Sessions,
     Effect.gen(function* () {
-      const { sql } = yield* store
+      const { sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
       const find = Effect.fn("Sessions.find")(function* (sessionId: string) {
         const rows = yield* bounded(
           sql`
             select ${columns} from guardian.session
-            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`.withoutTransform
+            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`
         )
         return (yield* sessionRows(rows))[0]
       })
 
-      /** What `change` returned, else the session as it is. */
-      const changed = ({ agent, sessionId }: OfAgent, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
+      /** The row that `change` returned, else the session as it is. */
+      const changed = ({ agent, sessionId }: AgentSession, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
         Effect.flatMap(Effect.flatMap(change, sessionRows), ([row]) =>
           row === undefined
             ? Effect.map(find(sessionId), (found) => (found?.agent === agent ? found : undefined))
@@ -87,7 +87,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               select id from guardian.certificate
               where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
                 and signature = ${certificate.signature}
-                -- Read by the server when the asker has given up, it starts nothing.
+                -- A statement that the server reads after the caller's deadline starts nothing.
                 and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
                   + make_interval(secs => ${Duration.toSeconds(deadline)})
               for share
@@ -114,7 +114,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               sql`
                 update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
                 where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`.withoutTransform
+                returning ${columns}`
             )
           )
         ),
@@ -126,7 +126,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
                 update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
                   output_file = ${outputFile}
                 where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`.withoutTransform
+                returning ${columns}`
             )
           )
         ),
@@ -140,7 +140,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
           const rows = yield* bounded(
             sql`
               select ${columns} from guardian.session where ${sql.and(conditions)}
-              order by id desc limit ${limit}`.withoutTransform
+              order by id desc limit ${limit}`
           )
           return yield* sessionRows(rows)
         }),
@@ -156,11 +156,11 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               )
               update guardian.session set ended_at = clock_timestamp(), end_reason = 'expired'
               from stale where session.id = stale.id
-              returning ${columns}`.withoutTransform
+              returning ${columns}`
           )
           return yield* sessionRows(rows)
         })
       }
     })
-  )
+  ).pipe(Layer.provide(GuardianDatabase.layer))
 }

@@ -1,5 +1,4 @@
 import { join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -11,12 +10,13 @@ import { refusal, wrongUsage } from "../../platform/cli/CommandRefused.ts"
 import { runForEachService } from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { MigrationsDirectory } from "../files/MigrationFiles.ts"
+import { programFolder } from "../../platform/config/ProgramLocation.ts"
+import { isOfBuild, MigrationsDirectory } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { dataTemplate, slugOf, sqlTemplate } from "../files/RevisionTemplate.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
-const modules = fileURLToPath(new URL("../files", import.meta.url))
+const modules = join(programFolder, "src/migrator/files")
 
 /** By the names alone: a file that is still being written must not keep the next from its number. */
 const nextNumber = (names: ReadonlyArray<string>): number =>
@@ -30,7 +30,11 @@ interface Wanted {
 
 const write = Effect.fn("Migrator.new")(function* (service: ServiceName, { dryRun, title, ts }: Wanted) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(yield* MigrationsDirectory, service)
+  const migrations = yield* MigrationsDirectory
+  const directory = join(migrations, service)
+  if (isOfBuild(migrations)) {
+    return yield* refusal(`${service}: ${directory} belongs to a build; run pnpm migrate new in the sources`)
+  }
   const slug = slugOf(title)
   if (slug === null) return yield* wrongUsage(`${JSON.stringify(title)} has no letter or digit to name a file after`)
   const failed = (error: Error) => refusal(`${service}: no revision can be made in ${directory}: ${error.message}`)

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { isBuilt } from "../../platform/config/ProgramLocation.ts"
 import type { DataRevision } from "./DataRevision.ts"
 import type { Revision } from "./Revision.ts"
 
@@ -40,12 +41,20 @@ const flaw = (candidate: unknown): string | null => {
 
 const isDataRevision = (candidate: unknown): candidate is DataRevision => flaw(candidate) === null
 
+/** Node, tsx or the test runner compiles it. */
+const importSource = (path: string): Promise<unknown> => import(pathToFileURL(path).href)
+
+const importCompiled = async (path: string): Promise<unknown> => {
+  const { importRevision } = await import("./RevisionCompiler.ts")
+  return importRevision(path)
+}
+
 /** Imports a data revision's module: its default export, or its named ones. */
 export const loadDataRevision = (revision: Revision): Effect.Effect<DataRevision, DataRevisionUnreadable> => {
   const unreadable = (problem: string) =>
     new DataRevisionUnreadable({ service: revision.service, file: revision.file, problem })
   return Effect.tryPromise({
-    try: (): Promise<unknown> => import(pathToFileURL(revision.path).href),
+    try: () => (isBuilt ? importCompiled(revision.path) : importSource(revision.path)),
     catch: (cause) =>
       unreadable(
         `cannot be imported (${cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : String(cause)})`

@@ -1,14 +1,19 @@
 import { join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
+import { hasSources, programFolder } from "../../platform/config/ProgramLocation.ts"
 import { makeRevisionSet, type RevisionSet, RevisionSetInvalid, type SourceFile } from "./RevisionSet.ts"
+
+const shipped = join(programFolder, "migrations")
+
+/** Whether the folder belongs to a build: what is written there is lost with the next build. */
+export const isOfBuild = (directory: string): boolean => !hasSources && directory === shipped
 
 /** The folder that holds a folder per service: by default the one that ships with the program, wherever it is started. */
 export class MigrationsDirectory extends Context.Reference<MigrationsDirectory>()("migrator/MigrationsDirectory", {
-  defaultValue: () => fileURLToPath(new URL("../../../migrations", import.meta.url))
+  defaultValue: () => shipped
 }) {}
 
 /** From the working directory where that is shorter, so that a terminal can open it. */

@@ -8,7 +8,7 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { knownEntries } from "../apply/LockedSchema.ts"
 import { openSession } from "../apply/Session.ts"
-import { loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
+import { isOfBuild, loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../files/Revision.ts"
 import { parseFileName } from "../files/RevisionFile.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
@@ -86,9 +86,14 @@ export interface RenumberOutcome {
 /** Renames a revision's file, after a look at the history of the database that the settings name. No lock: no table changes. */
 export const renumber = Effect.fn("Migrator.renumber")(function* (service: ServiceName, name: string) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(yield* MigrationsDirectory, service)
+  const migrations = yield* MigrationsDirectory
+  const directory = join(migrations, service)
   const broken = (error: { readonly message: string }) =>
     new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  if (isOfBuild(migrations)) {
+    const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
+    return yield* broken({ message })
+  }
   const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
   const session = yield* openSession(service)
   const snapshot = yield* makeMigrationHistory(service, session.connection, yield* MigratorOptions).read.pipe(

@@ -46,7 +46,7 @@ export interface Report {
 /** The members of a `Report` for a command line that is not valid. */
 export const emptyReport = { result: null } satisfies Pick<Report, "result">
 
-/** The object of a command that works on each service by itself. docs/migrations.md lists what `result` holds. */
+/** The object of a command that works on each service by itself. docs/migrations-reference.md lists what `result` holds. */
 export interface ServicesReport {
   readonly command: string
   readonly exitCode: number

@@ -43,7 +43,11 @@ export const exitCodes = {
   journalInUse: { code: 7, command: "journal fsck", meaning: "A running process uses the journal." },
 
   deadLettersLeft: { code: 8, command: "dead-letters replay", meaning: "Some dead letters could not be written." },
-  notFound: { code: 11, command: "journal, dead-letters", meaning: "There is no such journal or dead letter." },
+  notFound: {
+    code: 11,
+    command: "journal, dead-letters, certificate import",
+    meaning: "There is no such journal, dead letter or directory."
+  },
 
   policyRefused: { code: 3, command: "policy", meaning: "The policy file is not valid." },
   casesRefused: { code: 4, command: "policy test", meaning: "The file of cases is not valid." },

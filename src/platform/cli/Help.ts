@@ -5,7 +5,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Span from "@effect/cli/HelpDoc/Span"
 
 /** How a command line of this program begins, for messages that name the next command. */
-export const program = "pnpm tsx src/main.ts"
+export const program = "pnpm gravitas"
 
 /** A command's help: what it does, then lines that can be typed. */
 export const helpOf = (what: string, examples: ReadonlyArray<string>): HelpDoc.HelpDoc =>

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
-/** What a setting is, for the reader of a refusal, of `.env.example` and of the README's table. */
+/** The shape of a setting's value, as a refusal and docs/configuration.md describe it. */
 export interface Shape {
   /** Completes "expected …". */
   readonly expected: string
@@ -22,26 +22,53 @@ const refusal = (name: string, shape: Shape, got: string, why?: string): ConfigE
     }; for example ${name}=${shape.example}`
   )
 
+/** How a setting was declared. `scripts/docs` reads it to write docs/configuration.md and `.env.example`. */
+export interface Declaration {
+  readonly name: string
+  readonly shape: Shape
+  /** The value when the variable is not set; undefined where the setting has no fixed one. */
+  readonly fallback: unknown
+  readonly parse: (text: string) => Option.Option<unknown>
+}
+
+const declarationKey: unique symbol = Symbol("platform/Setting/declaration")
+
+const isDeclared = (primitive: object): primitive is { readonly [declarationKey]: Declaration } =>
+  declarationKey in primitive
+
+/** Returns the declaration behind a primitive that a config provider is asked for, if a setting made it. */
+export const declarationOf = (primitive: object): Declaration | undefined =>
+  isDeclared(primitive) ? primitive[declarationKey] : undefined
+
+/** A setting is a config that can be declared again with a default. */
+export interface Setting<A> extends Config.Config<Option.Option<A>> {
+  readonly declareDefault: (fallback: unknown) => Config.Config<Option.Option<A>>
+}
+
 /** A variable, absent when unset or empty, refused with its name, expected shape and an example when `parse` gives None. */
-export const setting = <A>(
-  name: string,
-  shape: Shape,
-  parse: (text: string) => Option.Option<A>
-): Config.Config<Option.Option<A>> =>
-  Config.option(Config.string(name)).pipe(
-    Config.mapOrFail((text) => {
-      const value = Option.map(text, (given) => given.trim())
-      if (Option.isNone(value) || value.value === "") return Either.right(Option.none<A>())
-      const parsed = parse(value.value)
-      return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
+export const setting = <A>(name: string, shape: Shape, parse: (text: string) => Option.Option<A>): Setting<A> => {
+  const declared = (fallback: unknown): Config.Config<Option.Option<A>> => {
+    const declaration: Declaration = { name, shape, fallback, parse }
+    const text = Object.assign(Config.primitive("a text property", Either.right<string>), {
+      [declarationKey]: declaration
     })
-  )
+    return Config.option(Config.nested(text, name)).pipe(
+      Config.mapOrFail((given) => {
+        const value = Option.map(given, (one) => one.trim())
+        if (Option.isNone(value) || value.value === "") return Either.right(Option.none<A>())
+        const parsed = parse(value.value)
+        return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
+      })
+    )
+  }
+  return Object.assign(declared(undefined), { declareDefault: declared })
+}
 
 export const orDefault =
   <const B>(fallback: B) =>
-  <A>(config: Config.Config<Option.Option<A>>): Config.Config<A | B> =>
+  <A>(config: Setting<A>): Config.Config<A | B> =>
     Config.map(
-      config,
+      config.declareDefault(fallback),
       Option.getOrElse(() => fallback)
     )
 

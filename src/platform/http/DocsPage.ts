@@ -6,10 +6,11 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { AnyApi } from "./OpenApiDocument.ts"
 
 const inlineScript = /<script>([\s\S]*?)<\/script>/g
 
-/** The page's own scripts by their hashes, and nothing from elsewhere: it needs no other machine, and asks none. */
+/** Allows the page's own scripts by their hashes, and nothing from elsewhere: the page needs no other server. */
 const policyOf = (html: string): string => {
   const hashes = [...html.matchAll(inlineScript)].map(
     ([, script]) =>
@@ -32,9 +33,6 @@ const policyOf = (html: string): string => {
 
 /** Loaded when it is first asked for: the page's program is over a megabyte, which no start need read. */
 const swagger = Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
-
-/** What the platform keeps of a contract, whoever it is of. */
-export type AnyApi = Context.Tag.Service<typeof HttpApi.Api>["api"]
 
 /** The documents of a contract as a page that embeds all it needs (Swagger UI). */
 export const docsPage = (api: AnyApi) =>

@@ -1,4 +1,6 @@
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Data from "effect/Data"
+import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
 import { jsonTextResponse } from "./JsonResponse.ts"
 
 export interface ErrorAnswer {
@@ -41,4 +43,43 @@ export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServe
   jsonTextResponse(errorText(answer), {
     status: answer.status,
     ...(answer.headers === undefined ? {} : { headers: answer.headers })
+  })
+
+/** A request that is answered with an error of the contract. Its row, where there is one, is `auditId`. */
+export class Refusal extends Data.TaggedError("Refusal")<{
+  readonly code: ErrorCode
+  readonly message: string
+  readonly auditId?: string | undefined
+  /** By default the status of the code. */
+  readonly status?: number
+  readonly detail?: string
+  readonly more?: Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+}> {}
+
+/** The `WWW-Authenticate` header of a 401. RFC 6750, section 3: a request without credentials gets no error code. */
+export const bearerChallenge = (problem: string | undefined): Readonly<Record<string, string>> => ({
+  "www-authenticate":
+    problem === undefined
+      ? 'Bearer realm="gravitas"'
+      : `Bearer realm="gravitas", error="invalid_token", error_description="${problem.replace(/[^ !#-[\]-~]/g, "'")}"`
+})
+
+export const refusalResponse = (
+  { auditId, code, detail, headers, message, more, status = statusOf(code) }: Refusal,
+  requestId: string
+): HttpServerResponse.HttpServerResponse =>
+  errorResponse({
+    status,
+    code,
+    message,
+    requestId,
+    ...(detail === undefined ? {} : { detail }),
+    ...(more === undefined ? {} : { more }),
+    ...(auditId === undefined ? {} : { auditId }),
+    headers: {
+      ...(status === 503 ? { "retry-after": "1" } : {}),
+      ...(auditId === undefined ? {} : { "x-audit-id": auditId }),
+      ...headers
+    }
   })

@@ -44,8 +44,8 @@ export const answerUndecoded = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Defau
       : Effect.fail(error)
   )
 
-/** Answers what no handler did: unknown paths and methods; and defects, which are logged whole and shown to nobody. */
-export const answerStrays =
+/** Answers what no handler did: unknown paths and methods, and defects. A defect's cause is in the log only. */
+export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.catchAllCause(app, (cause) => {

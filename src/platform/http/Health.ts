@@ -6,7 +6,7 @@ import type { AuditStatus } from "../../contracts/AuditStatus.ts"
 import type { HealthGroup } from "../../contracts/Health.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 
-/** What a service knows of itself at this moment. */
+/** The state of a service at this moment. */
 export interface HealthReport {
   /** Whether it would answer a request now, database or not: what a balancer asks. */
   readonly canAnswer: boolean
@@ -53,7 +53,7 @@ const health = (service: ServiceName, now: HealthReport) =>
     warnings: now.warnings
   })
 
-/** The handlers of the group, the same for each service. `report` is asked anew at each request. */
+/** The handlers of the group, the same for each service. `report` runs at each request. */
 export const answerHealth =
   (service: ServiceName, report: Effect.Effect<HealthReport>) =>
   (group: HttpApiBuilder.Handlers.FromGroup<HttpApiDecodeError, never, typeof HealthGroup>) =>

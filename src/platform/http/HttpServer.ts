@@ -1,10 +1,12 @@
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
@@ -15,22 +17,20 @@ import { shutdownShares } from "../config/ShutdownShares.ts"
 import { Addresses } from "./Addresses.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { answerStrays, answerUndecoded } from "./FallbackResponses.ts"
+import { answerUndecoded, answerUnhandled, routesOf } from "./FallbackResponses.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { listen } from "./Listener.ts"
 import { maximumHeaderBytes } from "./MalformedRequest.ts"
 import { metricsPage } from "./MetricsPage.ts"
-import { aboutPaths, documented } from "./OpenApiDocument.ts"
+import { type AnyApi, aboutPaths, documented } from "./OpenApiDocument.ts"
 import { type RouteList, routeTable } from "./RouteTable.ts"
 import { withServerSpan } from "./ServerSpan.ts"
 import { beginTrace } from "./TraceContext.ts"
 
-/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and tell no secret. */
-const aboutRoutes = (service: ServiceName) =>
+/** `/openapi.json`, `/docs` and `/metrics`: they need no token, and hold no secret. */
+const aboutRoutes = (contract: AnyApi) =>
   Effect.gen(function* () {
-    const { api } = yield* HttpApi.Api
     const router = yield* HttpApiBuilder.Router
-    const contract = documented(service, api)
     const docs = yield* Effect.cached(docsPage(contract))
     const document = yield* Effect.cached(Effect.sync(() => HttpServerResponse.unsafeJson(OpenApi.fromApi(contract))))
     yield* router.get("/openapi.json", document)
@@ -45,19 +45,25 @@ const aboutRoutes = (service: ServiceName) =>
  * Wrap the whole of a service's HTTP layers in `Layer.fresh`: the platform's router is one memoised layer, and services
  * of one process that shared it would answer each other's routes.
  */
-export const serve = (service: ServiceName, routes: RouteList, revision: string, errorFields: ErrorFields = noFields) =>
-  Layer.scopedDiscard(
+export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  service: ServiceName,
+  api: HttpApi.HttpApi<Id, Groups, E, R>,
+  revision: string,
+  errorFields: ErrorFields = noFields
+) => {
+  const contract = documented(service, api)
+  return Layer.scopedDiscard(
     Effect.gen(function* () {
       const settings = yield* Settings
       const addresses = yield* Addresses
       const about: RouteList = new Map(aboutPaths.map((path) => [path, ["GET"]]))
-      const table = routeTable(new Map([...routes, ...about]))
-      yield* aboutRoutes(service)
+      const table = routeTable(new Map([...routesOf(api), ...about]))
+      yield* aboutRoutes(contract)
       const middleware = yield* HttpApiBuilder.Middleware
       yield* middleware.add(answerUndecoded)
       // How long a name may be is its handler's to say: what the router refuses is answered as if there were no such route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
-      const app = answerStrays(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
+      const app = answerUnhandled(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and reading the URL for them costs more than the rest of its work.
@@ -78,4 +84,9 @@ export const serve = (service: ServiceName, routes: RouteList, revision: string,
       })
       yield* addresses.announce(service, { url, revision })
     })
-  ).pipe(Layer.provide([HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext]))
+  ).pipe(
+    // The middleware and the errors of our contracts need no service.
+    Layer.provide(Layer.succeed(HttpApi.Api, { api: contract, context: Context.empty() })),
+    Layer.provide([HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext])
+  )
+}

@@ -6,8 +6,7 @@ const libraries = Effect.promise(() =>
   Promise.all([
     import("@effect/opentelemetry/Metrics"),
     import("@effect/opentelemetry/Resource"),
-    import("@opentelemetry/exporter-prometheus"),
-    import("@opentelemetry/resources")
+    import("./MetricsLibraries.ts")
   ])
 )
 
@@ -15,9 +14,9 @@ const libraries = Effect.promise(() =>
 export const metricsPage = Effect.gen(function* () {
   const render = yield* Effect.cached(
     Effect.gen(function* () {
-      const [Metrics, Resource, { PrometheusSerializer }, { emptyResource }] = yield* libraries
-      const producer = yield* Effect.provideService(Metrics.makeProducer, Resource.Resource, emptyResource())
-      const serializer = new PrometheusSerializer("", false, undefined, true, true)
+      const [Metrics, Resource, { prometheus }] = yield* libraries
+      const producer = yield* Effect.provideService(Metrics.makeProducer, Resource.Resource, prometheus.emptyResource())
+      const serializer = new prometheus.PrometheusSerializer("", false, undefined, true, true)
       return Effect.map(
         Effect.promise(() => producer.collect()),
         ({ resourceMetrics }) => serializer.serialize(resourceMetrics)

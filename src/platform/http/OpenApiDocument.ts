@@ -1,6 +1,8 @@
-import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
+import type * as Context from "effect/Context"
+import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { appVersion } from "../config/AppVersion.ts"
 import { type Json, type Operation, operation, otherErrors, referenced } from "./OpenApiOperation.ts"
@@ -59,13 +61,13 @@ const aboutPages = {
 /** The paths that every service answers beside its contract. */
 export const aboutPaths = Object.keys(aboutPages)
 
-/** The platform gives each schema of anything the same `$id`, and an id may stand once. */
+/** The platform gives every schema of an unknown value the same `$id`, and an id must be unique. */
 const withoutIds = <A>(document: A): A =>
   JSON.parse(JSON.stringify(document, (key, value) => (key === "$id" && isPlatformId(value) ? undefined : value)))
 
 const isPlatformId = (value: unknown): boolean => typeof value === "string" && value.startsWith("/schemas/")
 
-/** Without the schemas that nothing names any more. */
+/** Without the schemas that the document does not refer to. */
 const withoutStrays = (spec: Document): Document => {
   const { schemas } = spec.components
   const named = new Set<string>()
@@ -85,12 +87,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
   const paths = Object.fromEntries(
     Object.entries(spec.paths).map(([path, methods]) => [
       path,
-      Object.fromEntries(
-        Object.entries(methods).map(([method, given]) => [
-          method,
-          operation(given, { headers: service !== "gatekeeper" })
-        ])
-      )
+      Object.fromEntries(Object.entries(methods).map(([method, given]) => [method, operation(given)]))
     ])
   )
   return withoutStrays({
@@ -102,7 +99,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
     },
     servers: spec["servers"] ?? [{ url: "/" }],
     paths: { ...paths, ...aboutPages },
-    tags: [...(spec.tags ?? []), { name: "about", description: "What every service tells of itself." }],
+    tags: [...(spec.tags ?? []), { name: "about", description: "What every service answers about itself." }],
     components: {
       schemas: { ...spec.components.schemas, Error: anyError },
       securitySchemes: {
@@ -110,16 +107,23 @@ const complete = (service: ServiceName, spec: Document): Document => {
         bearer: {
           type: "http",
           scheme: "bearer",
-          description: "A token of the ghost that asks: `pnpm -s tsx src/main.ts token <ghost>` prints one."
+          description: "A token of the ghost that asks: `pnpm -s gravitas token <ghost>` prints one."
         }
       }
     }
   })
 }
 
+/** A contract of any service, under the type that the platform keeps contracts by: it says nothing about their schemas. */
+export type AnyApi = Context.Tag.Service<typeof HttpApi.Api>["api"]
+
+const isAnyApi = (api: unknown): api is AnyApi => HttpApi.isHttpApi(api)
+
 /** The contract with what its document says beyond the contract: OpenAPI 3.1. */
 export const documented = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
   service: ServiceName,
   api: HttpApi.HttpApi<Id, Groups, E, R>
-): HttpApi.HttpApi<Id, Groups, E, R> =>
-  api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))
+): AnyApi => {
+  const contract = api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))
+  return Option.getOrThrow(Option.liftPredicate(isAnyApi)(contract))
+}

@@ -29,7 +29,7 @@ const isDecodeError = (schema: unknown): boolean =>
   schema !== null &&
   Reflect.get(schema, "$ref") === "#/components/schemas/HttpApiDecodeError"
 
-/** Without the platform's answer to what it cannot decode, which no client gets: see Strays.ts. */
+/** Without the platform's own answer to a request that it cannot decode: no client gets it (FallbackResponses.ts). */
 const withoutDecodeError = (schema: Json): Json | undefined => {
   if (isDecodeError(schema)) return undefined
   const { anyOf, ...rest } = schema
@@ -57,28 +57,28 @@ const challengeHeader = {
 const retryHeader = { "Retry-After": header("Seconds, where they can be told.") }
 
 const auditIdHeader = {
-  "X-Audit-Id": header("That of the row in the trail that tells of the answer, where there is one.")
+  "X-Audit-Id": header("The id of the answer's row in the trail, where there is one.")
 }
 
-const headersOf = (status: string, isError: boolean, tellsAuditId: boolean) => ({
+const headersOf = (status: string, isError: boolean, hasRow: boolean) => ({
   ...requestIdHeader,
-  ...(tellsAuditId && auditIdHeader),
+  ...(hasRow && auditIdHeader),
   ...(isError && status === "401" && challengeHeader),
   ...(isError && (status === "429" || status === "503") && retryHeader)
 })
 
-const described = (status: string, response: Response, tellsAuditId: boolean): Response => {
+const described = (status: string, response: Response, hasRow: boolean): Response => {
   const codes = codesIn(response)
   return {
     ...response,
     ...(codes.length > 0 && { description: meaningOf(...codes) }),
-    headers: headersOf(status, codes.length > 0, tellsAuditId)
+    headers: headersOf(status, codes.length > 0, hasRow)
   }
 }
 
 const errorContent = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
 
-/** What the listener and the frame around the routes answer, whatever the route. */
+/** The answers of the listener and of the server around the routes: any route may have them. */
 export const otherErrors = {
   description:
     "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down`.",
@@ -88,7 +88,7 @@ export const otherErrors = {
 
 const unprocessable = { description: meaningOf("invalid_request"), headers: requestIdHeader, content: errorContent }
 
-/** The contract takes what is repeated, so that the handler can refuse and record it: whoever asks may give one. */
+/** The contract accepts a repeated parameter, so that the handler can refuse and record it; a client may send one value. */
 const parameter = <A extends { readonly schema: Json }>(given: A): A => {
   const { anyOf, ...rest } = given.schema
   const [first, second, ...others]: ReadonlyArray<Json> = Array.isArray(anyOf) ? anyOf : []
@@ -96,17 +96,14 @@ const parameter = <A extends { readonly schema: Json }>(given: A): A => {
   return isList ? { ...given, schema: { ...first, ...rest } } : given
 }
 
-/**
- * The operation as it is answered. A route that can answer 401 asks for a token; the others do not. `headers` says whether its
- * service names rows in a header, beside the body.
- */
-export const operation = (given: Operation, { headers }: { readonly headers: boolean }): Operation => {
-  const tellsAuditId = headers && "401" in given.responses
+/** The operation as it is answered. A route that can answer 401 needs a token, and its answers have rows; the others do not. */
+export const operation = (given: Operation): Operation => {
+  const hasRow = "401" in given.responses
   const takesInput = given["requestBody"] !== undefined || given.parameters.length > 0
   const responses: Record<string, Response> = {}
   for (const [status, response] of Object.entries(given.responses)) {
     const own = ownOf(response)
-    if (own !== undefined) responses[status] = described(status, own, tellsAuditId)
+    if (own !== undefined) responses[status] = described(status, own, hasRow)
     else if (takesInput && !("422" in given.responses)) responses["422"] = unprocessable
   }
   return {

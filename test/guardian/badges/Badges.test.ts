@@ -10,7 +10,7 @@ const badgesOnFreshDatabase = Layer.unwrapEffect(
 )
 
 describe("A badge", () => {
-  it.scopedLive("that is put back is as it was, and does not stand in the way of a newer one", () =>
+  it.scopedLive("that is put back is as it was, and does not replace a newer one", () =>
     Effect.gen(function* () {
       const badges = yield* Badges
       const { badge: granted } = yield* badges.grant("g", "b")

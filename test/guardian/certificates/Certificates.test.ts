@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
-import { store } from "../../../src/guardian/Store.ts"
+import { GuardianDatabase } from "../../../src/guardian/GuardianDatabase.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
@@ -17,7 +17,7 @@ describe("Certificates", () => {
       const url = yield* freshDatabase
       const asked = Effect.gen(function* () {
         const certificates = yield* Certificates
-        const { sql } = yield* store
+        const { sql } = yield* GuardianDatabase
         const now = Math.floor(Date.now() / 1_000)
         const { claims } = yield* certificates.issue({ agent: "a", version: 1, issuedAt: now, expiresAt: now + 3_600 })
         const busy = yield* Effect.fork(
@@ -35,7 +35,10 @@ describe("Certificates", () => {
         expect(yield* certificates.revoke(randomUUID(), { ghostId: "admin", reason: null })).toBeUndefined()
         yield* Fiber.interruptFork(busy)
       })
-      const rooms = Layer.provide(Certificates.layer, SigningKeys.layer).pipe(Layer.provideMerge(guardianRooms(url)))
+      const rooms = Layer.provide(Certificates.layer, SigningKeys.layer).pipe(
+        Layer.provideMerge(GuardianDatabase.layer),
+        Layer.provideMerge(guardianRooms(url))
+      )
       yield* Effect.provide(asked, Layer.fresh(rooms))
     })
   )

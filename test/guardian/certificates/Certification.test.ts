@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { CertificateRow } from "../../../src/guardian/certificates/CertificateRow.ts"
-import { CertificateAltered, type Claims, issuer } from "../../../src/guardian/certificates/CertificateSeal.ts"
+import { CertificateAltered, type Claims, issuer } from "../../../src/guardian/certificates/CertificateSigner.ts"
 import { certified } from "../../../src/guardian/certificates/Certification.ts"
 
 const standing: CertificateRow = {

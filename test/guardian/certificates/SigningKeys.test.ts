@@ -94,7 +94,7 @@ describe("SigningKeys", () => {
     })
   )
 
-  it.scopedLive("are not made up in production", () =>
+  it.scopedLive("are not generated in production", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
       const refused = yield* Effect.flip(keysWith({ GRAVITAS_HOME: home, NODE_ENV: "production" }))
@@ -103,7 +103,7 @@ describe("SigningKeys", () => {
     })
   )
 
-  it.scopedLive("refuse what is no Ed25519 key, and repeat nothing of it", () =>
+  it.scopedLive("refuse a text that is not an Ed25519 key, and quote nothing of it", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
       const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 })

@@ -31,7 +31,7 @@ const trailThatFails = (
       }),
     withdraw: ({ resource }, _, why) => Effect.sync(() => void withdrawn.push([resource, why])),
     accepting: Effect.succeed(true),
-    status: Effect.dieMessage("nobody asks")
+    status: Effect.dieMessage("not asked for")
   })
 
 const file = (agent: string) =>
@@ -72,7 +72,7 @@ const importing = Effect.gen(function* () {
 })
 
 describe("An import of certificates", () => {
-  it.scopedLive("that the trail stops can be repeated: what it did not record is not there, and comes in then", () =>
+  it.scopedLive("that the trail stopped can be repeated: certificates that were not recorded are imported then", () =>
     Effect.gen(function* () {
       const { directory, inForce, run } = yield* importing
       for (const agent of ["A", "B", "C"]) writeFileSync(join(directory, `${agent}.json`), file(agent))
@@ -86,7 +86,7 @@ describe("An import of certificates", () => {
     })
   )
 
-  it.scopedLive("withdraws what it recorded of one that the table refuses at the commit", () =>
+  it.scopedLive("withdraws the row of a certificate that the table refuses at the commit", () =>
     Effect.gen(function* () {
       const { databaseUrl, directory, inForce, run } = yield* importing
       yield* run()
@@ -120,7 +120,7 @@ describe("An import of certificates", () => {
     })
   )
 
-  it.scopedLive("takes no revocation back: a revoked certificate is the same one without its signature, too", () =>
+  it.scopedLive("takes no revocation back: without its signature, a revoked certificate is still the same one", () =>
     Effect.gen(function* () {
       const { databaseUrl, directory, inForce, run } = yield* importing
       const now = Math.floor(Date.now() / 1_000)
@@ -143,7 +143,7 @@ describe("An import of certificates", () => {
     })
   )
 
-  it.scopedLive("reads no file whose length nobody knows before its end: one of the kernel's may have none", () =>
+  it.scopedLive("reads no file whose length is not known: a file of the kernel may have no end", () =>
     Effect.gen(function* () {
       const { directory, run } = yield* importing
       symlinkSync("/proc/self/environ", join(directory, "A.json"))

@@ -65,7 +65,7 @@ const room = (takes: { accepting: boolean; recording: boolean }) => {
 }
 
 describe("The expiry of sessions", () => {
-  it.effect("ends none while the trail could not say so, and all once it can", () =>
+  it.effect("ends no session while the trail cannot record it, and all once it can", () =>
     Effect.gen(function* () {
       const takes = { accepting: false, recording: true }
       const { layer, swept, told } = room(takes)
@@ -80,7 +80,7 @@ describe("The expiry of sessions", () => {
     })
   )
 
-  it.live("does not hold up the end of the process where the trail stops to take events meanwhile", () =>
+  it.live("does not delay the end of the process where the trail refuses events meanwhile", () =>
     Effect.gen(function* () {
       const { layer, swept } = room({ accepting: true, recording: false })
       const from = yield* Clock.currentTimeMillis

@@ -6,7 +6,7 @@ import { boundMetadata, maximumBytes, maximumMembers } from "../../../src/guardi
 const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) })
 
 describe("A session's metadata", () => {
-  it("loses whatever key holds what was said, wherever it is, and says so", () => {
+  it("loses every key that holds a message, at any depth, and says so", () => {
     const keys = [
       "messages",
       "message",
@@ -57,7 +57,7 @@ describe("A session's metadata", () => {
     expect(boundMetadata(undefined)).toEqual(Either.right({ metadata: {}, dropped: [] }))
   })
 
-  it("is refused whole where it is no object, too deep, too wide or too large", () => {
+  it("is refused whole where it is not an object, or is too deep, too wide or too large", () => {
     const cases: ReadonlyArray<readonly [unknown, string]> = [
       [[1], "must be an object"],
       ["x", "must be an object"],
@@ -72,7 +72,7 @@ describe("A session's metadata", () => {
     expect(Either.isRight(boundMetadata(nested(8)))).toBe(true)
   })
 
-  it("never holds a text that stood under a message's key, nor anything that jsonb refuses, whatever is sent", () => {
+  it("never holds a text of a message's key, nor a text that jsonb refuses", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.jsonValue({ maxDepth: 5, noUnicodeString: false }),

@@ -31,8 +31,8 @@ describe("A start of a session", () => {
           yield* postgres.resume
           yield* Effect.sleep("1 second")
           expect(yield* sessions.find(sessionId)).toBeUndefined()
-          const anew = { certificate: yield* certificates.inForce(agent), requestId: "r", metadata: {} }
-          expect(yield* sessions.start({ agent, sessionId, ...anew })).toBe(true)
+          const second = { certificate: yield* certificates.inForce(agent), requestId: "r", metadata: {} }
+          expect(yield* sessions.start({ agent, sessionId, ...second })).toBe(true)
         }).pipe(Effect.provide(Layer.fresh(rooms)))
       }),
     60_000

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
-import { Sessions, type Starting } from "../../../src/guardian/sessions/Sessions.ts"
+import { type NewSession, Sessions } from "../../../src/guardian/sessions/Sessions.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
@@ -33,7 +33,7 @@ const certified = Effect.gen(function* () {
   const agent = randomUUID()
   const now = Math.floor(Date.now() / 1_000)
   const { claims } = yield* certificates.issue({ agent, version: 1, issuedAt: now, expiresAt: now + 3_600 })
-  const starting: Starting = {
+  const starting: NewSession = {
     agent,
     sessionId: randomUUID(),
     certificate: yield* certificates.inForce(agent),
@@ -82,7 +82,7 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
     })
   )
 
-  it.scoped("that another guardian has in hand holds up no other's expiry", () =>
+  it.scoped("that another guardian has locked delays no other session's expiry", () =>
     Effect.gen(function* () {
       const sessions = yield* Sessions
       const [held, silent] = [yield* certified, yield* certified]

@@ -10,6 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { ask, migrateRouter, migrationsOf, tableA, tablesOf } from "../../support/migrator/Fixture.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const pgbouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => existsSync(path))
@@ -80,10 +81,10 @@ describe("a pooler in transaction mode", () => {
   it(
     "is found out before anything is set or locked in a session that it lends to others (exit 6)",
     { timeout: 30_000 },
-    ({ skip }) =>
+    (context) =>
       Effect.runPromise(
         Effect.gen(function* () {
-          if (pgbouncer === undefined) return skip("PgBouncer is not installed")
+          if (pgbouncer === undefined) return skipBecause(context, "PgBouncer is not installed")
           const url = yield* freshDatabase
           const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
           const refusal = yield* pooled(pgbouncer, url).pipe(

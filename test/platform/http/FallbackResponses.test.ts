@@ -5,14 +5,14 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import { openAiFields } from "../../../src/contracts/router/RouterErrors.ts"
-import { answerStrays } from "../../../src/platform/http/FallbackResponses.ts"
+import { answerUnhandled } from "../../../src/platform/http/FallbackResponses.ts"
 import { routeTable } from "../../../src/platform/http/RouteTable.ts"
 
 const request = HttpServerRequest.fromWeb(
   new Request("http://localhost/validate", { method: "POST", headers: { "x-request-id": "request-1" } })
 )
 
-describe("answerStrays", () => {
+describe("answerUnhandled", () => {
   it.effect("answers a defect with 500 and its request id; the cause goes to the log, not to the client", () =>
     Effect.gen(function* () {
       const logged: Array<string> = []
@@ -22,7 +22,7 @@ describe("answerStrays", () => {
           logged.push(line)
         })
       )
-      const app = answerStrays("gatekeeper", routeTable(new Map()))(Effect.die(new Error("the secret of the house")))
+      const app = answerUnhandled("gatekeeper", routeTable(new Map()))(Effect.die(new Error("the secret of the house")))
       const response = yield* app.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
         Effect.scoped,
@@ -40,7 +40,7 @@ describe("answerStrays", () => {
       const table = routeTable(new Map([["/badges/:ghost", ["GET"]]]))
       const asking = (method: string, path: string) => {
         const given = HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { method }))
-        return answerStrays(
+        return answerUnhandled(
           "guardian",
           table
         )(Effect.fail(new RouteNotFound({ request: given }))).pipe(
@@ -61,7 +61,7 @@ describe("answerStrays", () => {
         ["/v1/models", { type: "server_error", param: null }],
         ["/health", {}]
       ] as const) {
-        const app = answerStrays("router", routeTable(new Map()), openAiFields)(Effect.die(new Error("no")))
+        const app = answerUnhandled("router", routeTable(new Map()), openAiFields)(Effect.die(new Error("no")))
         const response = yield* app.pipe(
           Effect.provideService(
             HttpServerRequest.HttpServerRequest,

@@ -7,6 +7,7 @@ import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { type DatabaseUnreachable, waitUntilReachable } from "../../../src/platform/postgres/Database.ts"
 import { closedPort } from "../../support/ClosedPort.ts"
 import { changed, listening, logged, secretUrl } from "../../support/platform/DatabaseServers.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const refusalOf = (url: Redacted.Redacted, deadline: Duration.DurationInput) =>
@@ -89,11 +90,11 @@ describe("waitUntilReachable", () => {
     ["an absent database", /^3D000$/, (parts) => Object.assign(parts, { pathname: "/nothing_here" })]
   ]
   for (const [what, sqlstate, change] of useless) {
-    it.scopedLive(`fails at once where waiting does not help: ${what}`, ({ skip }) =>
+    it.scopedLive(`fails at once where waiting does not help: ${what}`, (context) =>
       Effect.gen(function* () {
         const url = changed(yield* freshDatabase, change)
         if (what === "a wrong password" && (yield* accepts(url))) {
-          skip("the server does not check passwords (trust authentication)")
+          skipBecause(context, "the server does not check passwords (trust authentication)")
         }
         const { error, lines, millis } = yield* refusalOf(url, "30 seconds")
         expect(error.cause.sqlstate).toMatch(sqlstate)

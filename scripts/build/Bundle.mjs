@@ -1,0 +1,126 @@
+import * as Fs from "node:fs/promises"
+import { createRequire, isBuiltin } from "node:module"
+import * as Path from "node:path"
+import { build } from "esbuild"
+import { absentPackages, copyExternalPackages, externalPackages } from "./Packages.mjs"
+
+/** @import { BuildOptions } from "esbuild" */
+
+/** @satisfies {BuildOptions} */
+const common = {
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  outExtension: { ".js": ".mjs" },
+  external: [...externalPackages, ...absentPackages],
+  // Bundled CommonJS calls it for Node's own modules.
+  banner: {
+    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);'
+  },
+  logLevel: "warning"
+}
+
+/** Packages whose modules a `.ts` revision imports from the build. */
+const revisionPackages = ["effect", "@effect/sql"]
+
+/** Modules of this project that a `.ts` revision imports. */
+const revisionModules = ["src/migrator/files/Batches.ts", "src/migrator/files/DataRevision.ts"]
+
+/**
+ * The specifiers of all public modules of a package: `effect`, `effect/Effect`, …
+ *
+ * @param {string} project
+ * @param {string} name
+ * @returns {Promise<ReadonlyArray<string>>}
+ */
+const modulesOf = async (project, name) => {
+  const file = createRequire(Path.join(project, "package.json")).resolve(`${name}/package.json`)
+  /** @type {{ readonly exports: Record<string, unknown> }} */
+  const { exports } = JSON.parse(await Fs.readFile(file, "utf8"))
+  return Object.keys(exports)
+    .filter((path) => path === "." || /^\.\/[A-Z]\w*$/.test(path))
+    .map((path) => name + path.slice(1))
+}
+
+/**
+ * What the `.ts` revisions of this project import beside their own folder, as keys of the library: packages by specifier,
+ * modules of the project by path.
+ *
+ * @param {string} project
+ * @returns {Promise<ReadonlyArray<string>>}
+ */
+const importedByRevisions = async (project) => {
+  const names = await Fs.readdir(Path.join(project, "migrations"), { recursive: true })
+  const revisions = names.filter((name) => /[\\/]\d{4}_\w+\.ts$/.test(name))
+  const { metafile } = await build({
+    entryPoints: revisions.map((name) => Path.join(project, "migrations", name)),
+    absWorkingDir: project,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    outdir: Path.join(project, "dist"),
+    write: false,
+    metafile: true
+  })
+  return Object.entries(metafile.inputs)
+    .filter(([path]) => path.startsWith("migrations/"))
+    .flatMap(([, { imports }]) => imports)
+    .filter(({ external = false, path }) => (external ? !isBuiltin(path) : path.startsWith("src/")))
+    .map(({ path }) => path)
+}
+
+/**
+ * `revision-library.mjs`: what a `.ts` revision may import, by specifier. A build of its own: a chunk that it shared with the
+ * program would make the program load all of Effect.
+ *
+ * @param {string} project
+ * @param {string} target
+ */
+const buildRevisionLibrary = async (project, target) => {
+  const packages = (await Promise.all(revisionPackages.map((name) => modulesOf(project, name)))).flat()
+  const keys = [...new Set([...packages, ...revisionModules, ...(await importedByRevisions(project))])]
+  const lines = keys.map((key, index) => {
+    const from = key.startsWith("src/") ? `./${key}` : key
+    return `import * as module${index} from ${JSON.stringify(from)}`
+  })
+  const entries = keys.map((key, index) => `  [${JSON.stringify(key)}, module${index}]`)
+  await build({
+    ...common,
+    stdin: {
+      contents: `${lines.join("\n")}\nexport const modules = new Map([\n${entries.join(",\n")}\n])\n`,
+      resolveDir: project,
+      loader: "ts"
+    },
+    outfile: Path.join(target, "revision-library.mjs")
+  })
+}
+
+/**
+ * Builds programs of the checkout `project` into the folder `target`, with all that they need to run elsewhere: libraries in
+ * chunks, external packages, package.json and the migrations. A program is named by its source: `src/main.ts` becomes
+ * `main.mjs`.
+ *
+ * @param {string} project
+ * @param {string} target
+ * @param {ReadonlyArray<string>} programs
+ * @returns {Promise<void>}
+ */
+export const bundle = async (project, target, programs) => {
+  await Promise.all([
+    build({
+      ...common,
+      entryPoints: programs.map((source) => Path.join(project, source)),
+      entryNames: "[name]",
+      chunkNames: "chunks/[name]-[hash]",
+      outdir: target,
+      // What the sources import when they need it stays in files of its own.
+      splitting: true
+    }),
+    buildRevisionLibrary(project, target),
+    copyExternalPackages(project, target),
+    Fs.cp(Path.join(project, "migrations"), Path.join(target, "migrations"), { recursive: true }),
+    Fs.copyFile(Path.join(project, "package.json"), Path.join(target, "package.json"))
+  ])
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import * as Path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { BuildFailed, ensureBuild } from "./CurrentBuild.mjs"
+
+/**
+ * Starts the program: builds it when its build is older than the sources, then runs the build in this same process, which
+ * therefore gets the signals itself. `pnpm start`, `pnpm migrate` and the command `gravitas` are this file.
+ */
+
+const file = fileURLToPath(import.meta.url)
+
+const { hasSources, main } = await ensureBuild(Path.resolve(Path.dirname(file), "../..")).then(
+  (build) => build,
+  (error) => {
+    if (!(error instanceof BuildFailed)) throw error
+    process.stderr.write(`gravitas: ${error.message}\n`)
+    process.exit(1)
+  }
+)
+// By this path platform/ProgramLocation knows whether the sources are here and current.
+process.argv[1] = hasSources ? file : main
+await import(pathToFileURL(main).href)

@@ -1,0 +1,54 @@
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
+
+export const hasControlCharacter = (text: string): boolean => controlCharacter.test(text)
+
+/** `.` and `..` mean another resource to a program that resolves paths: a permission for `a/*` must not reach beyond `a`. */
+export const hasDotSegment = (text: string): boolean =>
+  text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")
+
+/** Why `text` is too long; completes a sentence that begins with the field's name. Lengths are in UTF-16 code units. */
+export const lengthProblem = (text: string, limit: number): string | undefined =>
+  text.length > limit ? `has ${text.length} characters; at most ${limit} are allowed` : undefined
+
+/** Why `text` must not be recorded or decided on as it is; completes a sentence that begins with the field's name. */
+export const textProblem = (text: string, limit: number): string | undefined => {
+  if (text === "") return "must not be empty"
+  const tooLong = lengthProblem(text, limit)
+  if (tooLong !== undefined) return tooLong
+  if (!text.isWellFormed()) return "is not well-formed Unicode"
+  return hasControlCharacter(text) ? "must not hold control characters" : undefined
+}
+
+/**
+ * Why `text` is not a name of an agent, ghost or badge. A name is one segment of a resource: with a "/" in it, `sessions/a/b` could
+ * be the session `b` of `a`, or something below the agent `a/b`.
+ */
+export const nameProblem = (text: string, limit: number): string | undefined => {
+  const problem = textProblem(text, limit)
+  if (problem !== undefined) return problem
+  if (text.includes("/")) return 'must not hold "/"'
+  return hasDotSegment(text) ? 'must not be "." or ".."' : undefined
+}
+
+/** Why `text` is not a path of names: the last part of a resource, which may have segments of its own. */
+export const pathProblem = (text: string, limit: number): string | undefined =>
+  textProblem(text, limit) ?? (hasDotSegment(text) ? 'must not have the segments "." or ".."' : undefined)
+
+/** RFC 3339, the zone not optional: a time without one means another moment on each machine. */
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/i
+
+/** Compares with the calendar: JavaScript reads 30 February as 2 March. */
+const isDay = (day: string): boolean => {
+  const midnight = DateTime.make(`${day}T00:00:00Z`)
+  return Option.isSome(midnight) && DateTime.formatIsoDateUtc(midnight.value) === day
+}
+
+/** Reads an RFC 3339 time with its zone. */
+export const parseInstant = (text: string): Option.Option<DateTime.Utc> => {
+  const day = rfc3339.exec(text)?.[1]
+  return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
+}

@@ -1,0 +1,127 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "../audit/AuditLog.ts"
+import { type Authorized, GatekeeperClient } from "../clients/GatekeeperClient.ts"
+import type { PeerUnavailable } from "../clients/PeerUnavailable.ts"
+import type { AuditResult } from "../domain/AuditEvent.ts"
+import { type Access, auditedBy, type Failure, fault, type Grant, type Question } from "../platform/http/Audited.ts"
+import { bearerChallenge, Refusal } from "../platform/http/ErrorResponse.ts"
+import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
+
+/** The trail's part of a reply: the row that says what was done. */
+export interface Recorded {
+  readonly reason: string
+  readonly metadata?: Readonly<Record<string, unknown>>
+  /**
+   * Takes back what was done, where the trail cannot record it; left out where nothing was changed. `final`: a revocation or an
+   * end stays in effect, and the log says so.
+   */
+  readonly compensate?: Effect.Effect<unknown, DatabaseUnavailable> | "final"
+}
+
+export interface Caller extends Authorized {
+  readonly requestId: string
+}
+
+/**
+ * Asks the gatekeeper, runs, records the outcome, and only then answers. The gatekeeper records its refusals itself; every other
+ * outcome gets a row here, under the same request id.
+ */
+export class GuardianAccess extends Context.Tag("guardian/GuardianAccess")<GuardianAccess, Access<Caller, Recorded>>() {
+  static readonly layer = Layer.effect(
+    GuardianAccess,
+    Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([trail, gatekeeper]) => make(trail, gatekeeper))
+  )
+}
+
+export const audited = auditedBy(GuardianAccess)
+
+const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
+  const record = (
+    { event, requestId, resource }: Question,
+    result: AuditResult,
+    ghostId: string | null,
+    reason: string,
+    metadata: Readonly<Record<string, unknown>> = {}
+  ) =>
+    Effect.mapError(
+      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, metadata }),
+      ({ message }) => new Refusal({ code: "audit_unavailable", message })
+    )
+
+  /** Records the failure, then fails with it. */
+  const deny = (
+    question: Question,
+    { code, message }: Failure,
+    ghostId: string | null,
+    result: AuditResult = "DENIED"
+  ) => Effect.flatMap(record(question, result, ghostId, message), (auditId) => new Refusal({ code, message, auditId }))
+
+  const denyUnavailable = (question: Question) => (absent: PeerUnavailable) =>
+    deny(question, { code: "peer_unavailable", message: absent.message }, null)
+
+  const ask = ({ action, authorization, event, requestId, resource }: Question) =>
+    gatekeeper.authorize({ authorization, requestId, action, resource, metadata: { service: "guardian", event } }).pipe(
+      Effect.catchTag("NotAuthorized", ({ auditId, code, reason }) =>
+        Effect.fail(
+          new Refusal({
+            code,
+            message: reason,
+            auditId,
+            ...(code === "unauthenticated" && {
+              headers: bearerChallenge(authorization === undefined ? undefined : reason)
+            })
+          })
+        )
+      )
+    )
+
+  const settle =
+    (question: Question, { ghostId }: Caller): Grant<Caller, Recorded>["settle"] =>
+    (run) => {
+      const { event, resource } = question
+      const logFinal = (why: string) =>
+        Effect.logError(`ALARM: ${event} on ${resource} has no row in the trail and stays in effect${why}`)
+      const compensated = ({ compensate }: Recorded) => {
+        if (compensate === undefined) return Effect.void
+        return compensate === "final"
+          ? logFinal("")
+          : Effect.catchAll(compensate, (error) => logFinal(`: ${error.reason}`))
+      }
+      return run.pipe(
+        Effect.tapDefect(() => Effect.ignore(deny(question, fault, ghostId))),
+        Effect.catchAll((failure) => deny(question, failure, ghostId)),
+        Effect.flatMap((reply) =>
+          record(question, "ALLOWED", ghostId, reply.reason, reply.metadata).pipe(
+            Effect.tapError(() => compensated(reply)),
+            Effect.map((auditId) => ({ auditId, reply }))
+          )
+        ),
+        // A caller that leaves now gets no answer, but what was done has its row.
+        Effect.uninterruptible
+      )
+    }
+
+  return GuardianAccess.of({
+    authorize: (question) =>
+      ask(question).pipe(
+        Effect.catchTag("PeerUnavailable", denyUnavailable(question)),
+        Effect.map((authorized) => {
+          const caller = { ...authorized, requestId: question.requestId }
+          return { caller, settle: settle(question, caller) }
+        })
+      ),
+    refuseMalformed: (question, problem) =>
+      ask(question).pipe(
+        Effect.map(({ ghostId }) => ghostId),
+        Effect.catchTags({
+          // What the caller may do does not matter here: only that the gatekeeper knows it.
+          Refusal: (refusal) => (refusal.code === "unauthenticated" ? Effect.fail(refusal) : Effect.succeed(null)),
+          PeerUnavailable: denyUnavailable(question)
+        }),
+        Effect.flatMap((ghostId) => deny(question, problem, ghostId, "INVALID"))
+      ),
+    refuse: (question, failure) => deny(question, failure, null)
+  })
+}

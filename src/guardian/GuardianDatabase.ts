@@ -1,0 +1,114 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { type Connection, connect } from "../platform/postgres/Connection.ts"
+import { Database } from "../platform/postgres/Database.ts"
+import { DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
+
+/** PostgreSQL could not be asked, or did not answer in time. A change that was asked for may have been made. */
+export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
+  reason: Schema.String
+}) {
+  readonly code = "database_unavailable"
+  override get message(): string {
+    return (
+      `the guardian's database cannot be asked: ${this.reason}. Try again later; where something was to be changed, ` +
+      "look first whether it was"
+    )
+  }
+}
+
+/** How long one query may take, the wait for a connection included. */
+export const deadline = Duration.seconds(5)
+
+/** Classes 22 and 23: the values break a rule of the database that the code should have kept. A defect, not an outage. */
+const isDefect = ({ sqlstate }: DatabaseError): boolean => /^2[23]/.test(sqlstate ?? "")
+
+const unavailable = (error: DatabaseError) =>
+  isDefect(error) ? Effect.die(error) : Effect.fail(new DatabaseUnavailable({ reason: error.reason }))
+
+/**
+ * Answers within the deadline even where the server hangs, and to its end where the caller must not be interrupted. An interruption
+ * reaches the fibers that `race` and `timeout` forked, even in an uninterruptible region, so the query runs disconnected.
+ */
+export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>
+  question.pipe(
+    Effect.catchAll((cause) => unavailable(databaseError("statement", cause))),
+    // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
+    Effect.disconnect,
+    // Also where the caller itself must not be interrupted: else the deadline would wait for the driver's own.
+    Effect.interruptible,
+    Effect.timeoutFail({
+      duration: deadline,
+      onTimeout: () => new DatabaseUnavailable({ reason: `no answer within ${Duration.format(deadline)}` })
+    }),
+    Effect.disconnect
+  )
+
+/** Transactions of the process that are open at once: each has a session beside the pool's, and the server has few. */
+const maximumTransactions = 4
+
+/**
+ * Runs `work` when its turn has come, to its end as `bounded` does. Work whose turn does not come within the deadline has not
+ * begun.
+ */
+const inTurn =
+  (turns: Effect.Semaphore) =>
+  <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseUnavailable> =>
+    Effect.flatMap(Deferred.make<void>(), (begun) => {
+      const inOrder = turns.withPermits(1)(Effect.zipRight(Deferred.succeed(begun, undefined), work))
+      const tooLate = Deferred.await(begun).pipe(
+        Effect.timeoutFail({
+          duration: deadline,
+          onTimeout: () => new DatabaseUnavailable({ reason: `others waited for it for ${Duration.format(deadline)}` })
+        }),
+        Effect.zipRight(Effect.never)
+      )
+      // Interruptible also where the caller is not: else the loser of the race could not be ended.
+      return Effect.disconnect(Effect.raceFirst(Effect.interruptible(inOrder), Effect.interruptible(tooLate)))
+    })
+
+/** The guardian's database, as its repositories use it. */
+export class GuardianDatabase extends Context.Tag("guardian/GuardianDatabase")<
+  GuardianDatabase,
+  {
+    readonly sql: SqlClient.SqlClient
+    /**
+     * Runs several statements in a transaction on a session of its own, and what must not happen after it was refused: a
+     * statement of the pool that was not answered in time may still be done, once the server reads it.
+     */
+    readonly transaction: <A, E>(
+      body: (connection: Connection) => Effect.Effect<A, E>
+    ) => Effect.Effect<A, DatabaseUnavailable | Exclude<E, DatabaseError>>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    GuardianDatabase,
+    Effect.gen(function* () {
+      const database = yield* Database
+      const takeTurn = inTurn(yield* Effect.makeSemaphore(maximumTransactions))
+      return {
+        sql: database.pool("guardian"),
+        transaction: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) =>
+          connect({
+            url: database.url("guardian", "application"),
+            applicationName: "gravitas guardian",
+            connectTimeout: deadline,
+            deadline
+          }).pipe(
+            Effect.flatMap((connection) => connection.transaction(body(connection))),
+            Effect.scoped,
+            takeTurn,
+            Effect.catchAll(
+              (error): Effect.Effect<never, DatabaseUnavailable | Exclude<E, DatabaseError>> =>
+                error instanceof DatabaseError ? unavailable(error) : Effect.fail(error as Exclude<E, DatabaseError>)
+            )
+          )
+      }
+    })
+  )
+}

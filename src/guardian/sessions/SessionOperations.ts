@@ -1,0 +1,198 @@
+import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { InvalidRequest } from "../../contracts/ApiError.ts"
+import * as Api from "../../contracts/guardian/GuardianApi.ts"
+import { SessionExists, SessionNotFound, SessionOver } from "../../contracts/guardian/GuardianErrors.ts"
+import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
+import { pageOf } from "../../contracts/Query.ts"
+import { certifiedUntil } from "../certificates/CertificateOperations.ts"
+import { Certificates } from "../certificates/Certificates.ts"
+import type { NotCertified } from "../certificates/Certification.ts"
+import { audited, type Caller, type Recorded } from "../GuardianAccess.ts"
+import { DatabaseUnavailable } from "../GuardianDatabase.ts"
+import { boundMetadata, type KeptMetadata } from "./SessionMetadata.ts"
+import { type SessionRow, sessionState, sessionView } from "./SessionRow.ts"
+import { Sessions } from "./Sessions.ts"
+import { Statistics } from "./Statistics.ts"
+
+const notFound = (sessionId: string) =>
+  new SessionNotFound({ reason: `there is no session ${JSON.stringify(sessionId)}` })
+
+/** A session that no guardian has heard of has no agent: its resource is its name, so that a caller learns of no other's names. */
+const resourceOf = (session: SessionRow | undefined, sessionId: string): string =>
+  session === undefined ? `sessions/${sessionId}` : sessionResource(session.agent, sessionId)
+
+interface Started extends Recorded {
+  readonly body: { readonly allowed: true; readonly reason: string }
+}
+
+interface Start {
+  readonly agent: string
+  readonly sessionId: string
+  readonly kept: KeptMetadata
+}
+
+/** How often a start is tried again, where its certificate ceased to be in force meanwhile. */
+const startRetries = 2
+
+const startWith = (certificates: typeof Certificates.Service, sessions: typeof Sessions.Service) => {
+  const attempt = (
+    { agent, kept, sessionId }: Start,
+    requestId: string,
+    retriesLeft: number
+  ): Effect.Effect<Started, NotCertified | SessionExists | DatabaseUnavailable> =>
+    Effect.gen(function* () {
+      const certificate = yield* certificates.inForce(agent)
+      const starting = { agent, sessionId, certificate, requestId, metadata: kept.metadata }
+      if (yield* sessions.start(starting)) {
+        return {
+          body: { allowed: true, reason: `${agent} is ${certifiedUntil(certificate)}` },
+          reason: certifiedUntil(certificate),
+          metadata: {
+            certificate_id: certificate.claims.jti,
+            ...(kept.dropped.length === 0 ? {} : { dropped: kept.dropped })
+          },
+          compensate: sessions.withdraw(starting)
+        }
+      }
+      const existing = yield* sessions.find(sessionId)
+      if (existing !== undefined) {
+        return yield* new SessionExists({
+          reason: `the session ${JSON.stringify(sessionId)} ${sessionState(existing)}; a session's name is used once`
+        })
+      }
+      // The certificate ceased to be in force in between: the next look says why, or finds another.
+      if (retriesLeft > 0) return yield* attempt({ agent, kept, sessionId }, requestId, retriesLeft - 1)
+      // The statement reached the server too late each time: the server is slow, or the rows are locked.
+      return yield* new DatabaseUnavailable({
+        reason: "it did not start the session in time, nor did another guardian"
+      })
+    })
+  return (start: Start, requestId: string) => attempt(start, requestId, startRetries)
+}
+
+const start = Effect.flatMap(Effect.all([Certificates, Sessions]), ([certificates, sessions]) => {
+  const run = startWith(certificates, sessions)
+  return audited(Api.startSession, {
+    event: "session.start",
+    action: "execute",
+    fallbackResource: "sessions",
+    target: ({ payload: { agent, metadata, session_id: sessionId } }) =>
+      Either.mapBoth(boundMetadata(metadata), {
+        onLeft: (reason) => new InvalidRequest({ reason }),
+        onRight: (kept) => ({
+          resource: sessionResource(agent, sessionId),
+          run: ({ requestId }: Caller) => run({ agent, kept, sessionId }, requestId)
+        })
+      })
+  })
+})
+
+const activeOrFail = (sessionId: string, session: SessionRow | undefined) =>
+  session === undefined
+    ? Effect.fail(notFound(sessionId))
+    : session.endedAt === null
+      ? Effect.succeed(session)
+      : Effect.fail(
+          new SessionOver({
+            reason: `the session ${JSON.stringify(sessionId)} ${sessionState(session)}; start another`
+          })
+        )
+
+/** `timeout`: a session that is silent for so long is ended by `sessionExpiry`. */
+const heartbeat = (timeout: Duration.Duration) =>
+  Effect.flatMap(Effect.all([Certificates, Sessions]), ([certificates, sessions]) =>
+    audited(Api.heartbeat, {
+      event: "session.heartbeat",
+      action: "execute",
+      fallbackResource: "sessions",
+      target: ({ payload: { session_id: sessionId } }) =>
+        Effect.map(sessions.find(sessionId), (session) => ({
+          resource: resourceOf(session, sessionId),
+          run: () =>
+            Effect.gen(function* () {
+              const { agent } = yield* activeOrFail(sessionId, session)
+              const certificate = yield* certificates.inForce(agent)
+              const { lastSeenAt } = yield* activeOrFail(sessionId, yield* sessions.beat({ sessionId, agent }))
+              return {
+                body: {
+                  session_id: sessionId,
+                  last_seen_at: DateTime.formatIso(lastSeenAt),
+                  expires_at: DateTime.formatIso(DateTime.addDuration(lastSeenAt, timeout))
+                },
+                reason: certifiedUntil(certificate)
+              }
+            })
+        }))
+    })
+  )
+
+const end = Effect.flatMap(Sessions, (sessions) =>
+  audited(Api.endSession, {
+    event: "session.end",
+    action: "execute",
+    fallbackResource: "sessions",
+    target: ({ payload: { output_file: outputFile = null, session_id: sessionId } }) =>
+      Effect.map(sessions.find(sessionId), (known) => ({
+        resource: resourceOf(known, sessionId),
+        run: () =>
+          Effect.gen(function* () {
+            if (known === undefined) return yield* notFound(sessionId)
+            const session = yield* sessions.end({ sessionId, agent: known.agent }, outputFile)
+            if (session?.endedAt == null || session.endReason === null) return yield* notFound(sessionId)
+            return {
+              body: {
+                session_id: sessionId,
+                ended_at: DateTime.formatIso(session.endedAt),
+                end_reason: session.endReason
+              },
+              reason: `the session ${sessionState(session)}`,
+              compensate: "final"
+            } as const
+          })
+      }))
+  })
+)
+
+const resourceOfList = (agent: string | undefined): string => (agent === undefined ? "sessions" : `sessions/${agent}`)
+
+const list = Effect.flatMap(Sessions, (sessions) =>
+  audited(Api.sessions, {
+    event: "session.list",
+    action: "read",
+    fallbackResource: "sessions",
+    target: ({ urlParams: { active, agent, cursor, limit } }) =>
+      Effect.succeed({
+        resource: resourceOfList(agent),
+        run: () =>
+          Effect.map(sessions.list({ agent, active, before: cursor, limit: limit + 1 }), (rows) => {
+            const { next, page } = pageOf(rows, limit, ({ no }) => no)
+            return { body: { sessions: page.map(sessionView), next }, reason: `${page.length} sessions` }
+          })
+      })
+  })
+)
+
+const stats = Effect.flatMap(Statistics, (statistics) =>
+  audited(Api.stats, {
+    event: "session.stats",
+    action: "read",
+    fallbackResource: "sessions",
+    target: ({ urlParams: { agent, cursor, limit } }) =>
+      Effect.succeed({
+        resource: resourceOfList(agent),
+        run: () =>
+          agent === undefined
+            ? Effect.map(statistics.page({ after: cursor, limit: limit + 1 }), (rows) => {
+                const { next, page } = pageOf(rows, limit, (row) => row.agent)
+                return { body: { agents: page, next }, reason: `statistics of ${page.length} agents` }
+              })
+            : Effect.map(statistics.of(agent), (body) => ({ body, reason: "statistics of one agent" }))
+      })
+  })
+)
+
+export const sessionRoutes = (timeout: Duration.Duration) =>
+  Effect.all([start, heartbeat(timeout), end, list, stats], { discard: true })

@@ -1,0 +1,207 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import type { HttpMethod } from "@effect/platform/HttpMethod"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Array from "effect/Array"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+import { InvalidRequest } from "../../contracts/ApiError.ts"
+import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
+import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
+import { type Refusal, refusalResponse } from "./ErrorResponse.ts"
+import { jsonTextResponse } from "./JsonResponse.ts"
+import { type Decoded, type DecodingError, requestDecoder } from "./RequestDecoding.ts"
+import { requestId } from "./RequestId.ts"
+
+/** A request as its authorisation and its rows name it. */
+export interface Question {
+  readonly request: HttpServerRequest.HttpServerRequest
+  readonly requestId: string
+  /** The value of the `Authorization` header. */
+  readonly authorization: string | undefined
+  /** The operation's name in the trail: `session.start`. */
+  readonly event: string
+  readonly action: string
+  readonly resource: string
+  /** Of the decision's row. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** An error of the contract, as an operation fails with it. */
+export interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** The answer to a request that succeeded. */
+export interface Reply<Success> {
+  readonly body: Success
+  /** Needed where the contract declares several successes. */
+  readonly status?: number
+}
+
+/**
+ * How a service decides about its requests and records them. `Recorded` is what a reply of its operations says for the trail.
+ * Every failure has its row before it is returned, or says that the trail does not accept one.
+ */
+export interface Access<Caller, Recorded> {
+  /** Authenticates the caller and asks the policy. */
+  readonly authorize: (question: Question) => Effect.Effect<Grant<Caller, Recorded>, Refusal>
+  /** Refuses a request that cannot be understood: to a caller who is not authenticated it says no more than that. */
+  readonly refuseMalformed: (question: Question, problem: Failure) => Effect.Effect<never, Refusal>
+  /** Refuses a request whose resource cannot be looked up, before anybody is authenticated. */
+  readonly refuse: (question: Question, failure: Failure) => Effect.Effect<never, Refusal>
+}
+
+/** A permission that was given. */
+export interface Grant<Caller, Recorded> {
+  readonly caller: Caller
+  /** Runs the operation, records its outcome, and compensates for an answer that cannot be given. */
+  readonly settle: <R extends Recorded>(
+    run: Effect.Effect<R, Failure>
+  ) => Effect.Effect<{ readonly reply: R; readonly auditId: string }, Refusal>
+}
+
+/** The resource of a request, and what is done once it is allowed: with the very rows that named the resource. */
+export interface Target<Caller, Recorded, Success, E> {
+  readonly resource: string
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly run: (caller: Caller) => Effect.Effect<Reply<Success> & Recorded, E>
+}
+
+export interface Operation<Request, Caller, Recorded, Success, E> {
+  /** Names it in the trail. */
+  readonly event: string
+  /** What the policy is asked for. */
+  readonly action: "read" | "write" | "execute"
+  /** The resource of a request whose own cannot be read. */
+  readonly fallbackResource: string
+  /** Decodes no further: it may look up what the resource is made of. */
+  readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
+}
+
+/** Errors that the adapter and its access answer; the groups of the contract declare them. */
+type CommonCode = "invalid_request" | "database_unavailable" | "peer_unavailable" | "audit_unavailable"
+
+type DeclaredCode<Error> = Error extends { readonly error: { readonly code: infer Code } } ? Code : never
+
+/** The JSON text of a success, by its status. */
+const successEncoder = <Success>(schema: Schema.Schema<Success, unknown>) => {
+  const schemas = new Set<Schema.Schema.Any>()
+  HttpApiSchema.deunionize(schemas, schema)
+  const byStatus = Array.groupBy(schemas, (one) => String(HttpApiSchema.getStatusSuccess(one)))
+  const encoders = new Map(
+    Object.entries(byStatus).map(([status, those]) => {
+      const union = Schema.make<Success, unknown, never>(AST.Union.make(those.map(({ ast }) => ast)))
+      return [Number(status), Schema.encode(union)] as const
+    })
+  )
+  const [common = 200] = encoders.keys()
+  return ({ body, status = common }: Reply<Success>) => {
+    const encode = encoders.get(status)
+    return encode === undefined
+      ? Effect.dieMessage(`the contract has no success with the status ${status}`)
+      : Effect.map(Effect.orDie(encode(body)), (encoded) => ({ status, text: JSON.stringify(encoded) }))
+  }
+}
+
+const tooLong = (resource: string) =>
+  new InvalidRequest({
+    reason:
+      `the names are too long together: the resource ${JSON.stringify(resource.slice(0, 40))}… has ${resource.length} ` +
+      `characters; at most ${maximumLength.resource} are allowed`
+  })
+
+/** A defect, which is answered elsewhere; the log has its cause under the request's id. */
+export const fault: Failure = {
+  code: "internal_error",
+  message: "the service failed, and what was asked may have been done"
+}
+
+/**
+ * Makes a service's `audited(endpoint, operation)`: it registers the route of an endpoint of the contract. In order: decode the
+ * request, find its resource, authorise, run, record, encode. The platform's own `handle` answers a malformed request before
+ * anything of ours could record it.
+ */
+export const auditedBy =
+  <Self, Caller, Recorded>(tag: Context.Tag<Self, Access<Caller, Recorded>>) =>
+  <
+    Name extends string,
+    Method extends HttpMethod,
+    Path,
+    UrlParams,
+    Payload,
+    Headers,
+    Success,
+    Failures,
+    E extends { readonly code: ErrorCode & (DeclaredCode<Failures> | CommonCode); readonly message: string }
+  >(
+    endpoint: HttpApiEndpoint.HttpApiEndpoint<Name, Method, Path, UrlParams, Payload, Headers, Success, Failures>,
+    operation: Operation<Decoded<Path, UrlParams, Payload, Headers>, Caller, Recorded, Success, E>
+  ): Effect.Effect<void, never, HttpApiBuilder.Router | Self> =>
+    Effect.gen(function* () {
+      const access = yield* tag
+      const router = yield* HttpApiBuilder.Router
+      const decode = requestDecoder(endpoint)
+      const encode = successEncoder(endpoint.successSchema)
+      const { action, event, fallbackResource } = operation
+
+      const find = (decoded: Decoded<Path, UrlParams, Payload, Headers>) =>
+        Effect.filterOrFail(
+          operation.target(decoded),
+          ({ resource }) => resource.length <= maximumLength.resource,
+          ({ resource }) => tooLong(resource)
+        )
+
+      const answer = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+        const question: Question = {
+          request,
+          requestId: requestId(request),
+          authorization: request.headers["authorization"],
+          event,
+          action,
+          resource: fallbackResource,
+          metadata: {}
+        }
+        const found = decode(request).pipe(
+          Effect.flatMap(find),
+          Effect.catchAll((problem: E | DecodingError) =>
+            problem.code === "invalid_request" || problem.code === "body_too_large"
+              ? access.refuseMalformed(question, problem)
+              : access.refuse(question, problem)
+          ),
+          Effect.tapDefect(() => Effect.ignore(access.refuse(question, fault)))
+        )
+        const { metadata, resource, run } = yield* found
+        const { caller, settle } = yield* access.authorize({ ...question, resource, metadata: metadata ?? {} })
+        const done = Effect.flatMap(run(caller), (reply) =>
+          Effect.map(encode(reply), (encoded) => ({ ...reply, ...encoded }))
+        )
+        const { auditId, reply } = yield* settle(done)
+        return jsonTextResponse(reply.text, {
+          status: reply.status,
+          headers: { "cache-control": "no-store", "x-audit-id": auditId }
+        })
+      })
+
+      yield* router.addRoute(
+        HttpRouter.makeRoute(
+          endpoint.method,
+          endpoint.path,
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+            Effect.catchTag(answer(request), "Refusal", (refusal) =>
+              Effect.succeed(refusalResponse(refusal, requestId(request)))
+            )
+          )
+        )
+      )
+    })
+
+/** The layer of a service's routes: `routes` registers them, by `audited`. */
+export const auditedRoutes = <E, R>(routes: Effect.Effect<void, E, R>) =>
+  Layer.provide(Layer.effectDiscard(routes), HttpApiBuilder.Router.Live)

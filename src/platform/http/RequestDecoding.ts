@@ -1,0 +1,122 @@
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+import { BodyTooLarge, InvalidRequest } from "../../contracts/ApiError.ts"
+import { OptionalBody } from "../../contracts/Endpoint.ts"
+import { readJson } from "./RequestBody.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+export type DecodingError = InvalidRequest | BodyTooLarge
+
+const invalid = (reason: string) => new InvalidRequest({ reason })
+
+/** A request with nothing but mistakes would be answered, and recorded, many times as long as it is. */
+const maximumProblems = 3
+
+/** The part of a URL after its "?". */
+export const searchOf = (url: string): string => {
+  const mark = url.indexOf("?")
+  return mark === -1 ? "" : url.slice(mark + 1)
+}
+
+/** What a schema says without a message of its own. It quotes the value, which may be secret, so it is not repeated. */
+const isDefault = ({ message }: ParseResult.ArrayFormatterIssue): boolean => message.startsWith("Expected ")
+
+/** Says what is wrong with each field: of the members of a union, those that say it in words of their own. */
+const problemsOf = (error: ParseResult.ParseError, known: string): string => {
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const worded = new Set(issues.filter((issue) => !isDefault(issue)).map(({ path }) => path.join(".")))
+  const problems = new Set<string>()
+  for (const issue of issues) {
+    const field = issue.path.join(".")
+    if (issue._tag === "Unexpected") {
+      problems.add(`unknown parameter ${JSON.stringify(field.slice(0, 50).toWellFormed())}; known: ${known}`)
+    } else if (isDefault(issue)) {
+      if (!worded.has(field)) problems.add(`"${field}" is not valid`)
+    } else problems.add(field === "" ? issue.message : `"${field}" ${issue.message}`)
+  }
+  const more = problems.size - maximumProblems
+  const told = [...problems].slice(0, maximumProblems).join("; ")
+  return more > 0 ? `${told}; and ${more} more` : told
+}
+
+/** Decodes with a schema of the contract, all problems at once. `onExcess`: an unknown query parameter may be a misspelt filter. */
+const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, onExcess: "ignore" | "error" = "ignore") => {
+  if (Option.isNone(declared)) return undefined
+  const schema = declared.value
+  const known = AST.getPropertySignatures(AST.encodedAST(schema.ast))
+    .map(({ name }) => String(name))
+    .join(", ")
+  const decode = Schema.decodeUnknown(schema, { errors: "all", onExcessProperty: onExcess })
+  return (given: unknown) => Effect.mapError(decode(given), (error) => invalid(problemsOf(error, known)))
+}
+
+const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<string>>> => {
+  const values = new Map<string, Array<string>>()
+  for (const [name, value] of new URLSearchParams(searchOf(url))) {
+    const before = values.get(name)
+    if (before === undefined) values.set(name, [value])
+    else before.push(value)
+  }
+  return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? String(all[0]) : all]))
+}
+
+const hasBody = ({ headers }: Request): boolean =>
+  headers["transfer-encoding"] !== undefined || !["0", undefined].includes(headers["content-length"])
+
+const readBody = (request: Request): Effect.Effect<unknown, DecodingError> =>
+  readJson(request).pipe(
+    Effect.mapError((error) =>
+      error._tag === "RequestBodyTooLarge" ? new BodyTooLarge({ reason: error.message }) : invalid(error.message)
+    ),
+    Effect.filterOrFail(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
+  )
+
+/** The parts of a request that an endpoint declares; a part that it does not declare has the type `never`. */
+export interface Decoded<Path, UrlParams, Payload, Headers> {
+  readonly path: Path
+  readonly urlParams: UrlParams
+  readonly payload: Payload
+  readonly headers: Headers
+}
+
+/** What an `HttpApiEndpoint` says of its requests. */
+export interface DeclaredRequest<Path, UrlParams, Payload, Headers> {
+  readonly pathSchema: Option.Option<Schema.Schema<Path, unknown>>
+  readonly urlParamsSchema: Option.Option<Schema.Schema<UrlParams, unknown>>
+  readonly payloadSchema: Option.Option<Schema.Schema<Payload, unknown>>
+  readonly headersSchema: Option.Option<Schema.Schema<Headers, unknown>>
+  readonly annotations: Context.Context<never>
+}
+
+/**
+ * Makes the decoder of an endpoint's requests: path, query, headers, body, in this order; the first part with a problem is
+ * reported. A part that the endpoint does not declare costs nothing.
+ */
+export const requestDecoder = <Path, UrlParams, Payload, Headers>(
+  endpoint: DeclaredRequest<Path, UrlParams, Payload, Headers>
+) => {
+  const decodePath = decoder(endpoint.pathSchema)
+  const decodeQuery = decoder(endpoint.urlParamsSchema, "error")
+  const decodeHeaders = decoder(endpoint.headersSchema)
+  const decodePayload = decoder(endpoint.payloadSchema)
+  const isBodyOptional = Context.get(endpoint.annotations, OptionalBody)
+  return Effect.fnUntraced(function* (request: Request) {
+    const decoded: Partial<Decoded<Path, UrlParams, Payload, Headers>> = {
+      ...(decodePath && { path: yield* decodePath((yield* HttpRouter.RouteContext).params) }),
+      ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(request.url)) }),
+      ...(decodeHeaders && { headers: yield* decodeHeaders(request.headers) }),
+      ...(decodePayload && {
+        payload: yield* decodePayload(isBodyOptional && !hasBody(request) ? {} : yield* readBody(request))
+      })
+    }
+    // What is not declared has the type `never`, so that no operation can read it.
+    return decoded as Decoded<Path, UrlParams, Payload, Headers>
+  })
+}
