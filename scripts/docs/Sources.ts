@@ -7,6 +7,7 @@ import { GatekeeperApi } from "../../src/contracts/gatekeeper/GatekeeperApi.ts"
 import { GuardianApi } from "../../src/contracts/guardian/GuardianApi.ts"
 import { RouterApi } from "../../src/contracts/router/RouterApi.ts"
 import { Settings } from "../../src/platform/config/Settings.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 export { errorCodes } from "../../src/contracts/ErrorCodes.ts"
 export { exitCodes } from "../../src/platform/cli/ExitCode.ts"
@@ -25,8 +26,9 @@ export const contracts = { gatekeeper: GatekeeperApi, guardian: GuardianApi, rou
 
 /** Prints the help of a command, by its words after the program's name. */
 export const printHelp = (words: ReadonlyArray<string>, console: Console.Console): Effect.Effect<void, unknown> =>
-  commandLine({ signal: undefined, serving: false, unwritten: 0 }, ["node", "gravitas", ...words, "--help"]).pipe(
-    Effect.provide(NodeContext.layer),
-    Effect.withConsole(console),
-    Effect.asVoid
-  )
+  commandLine({ signal: undefined, serving: false, report: ShutdownReport.make() }, [
+    "node",
+    "gravitas",
+    ...words,
+    "--help"
+  ]).pipe(Effect.provide(NodeContext.layer), Effect.withConsole(console), Effect.asVoid)

@@ -113,7 +113,7 @@ describe("writing through", () => {
   it.scopedLive("that never ends is told by `append` before the memory is full of what waits for it", () =>
     Effect.gen(function* () {
       const { files, free, started } = slowDisk()
-      const { journal, room } = yield* live({ directory: yield* journalFolder, files, maxBytes: 2 ** 30 })
+      const { journal, quota } = yield* live({ directory: yield* journalFolder, files, maxBytes: 2 ** 30 })
       const json = JSON.stringify({ text: "x".repeat(200_000) })
       let last = 0
       while (last < 1_000 && journal.append(last + 1, json) === undefined) last += 1
@@ -129,7 +129,7 @@ describe("writing through", () => {
       expect(journal.append(last + 1, json)).toBeUndefined()
       expect(journal.status().problem).toBeNull()
       journal.settle(numbers(1, last + 1).map((seq) => ({ seq })))
-      expect(room.used()).toBeLessThan(20 * 2 ** 20)
+      expect(quota.used()).toBeLessThan(20 * 2 ** 20)
     })
   )
 })

@@ -49,12 +49,12 @@ describe("the journal of a living process", () => {
     Effect.gen(function* () {
       const { journal } = yield* live({ directory: yield* journalFolder })
       appendMany(journal, 3)
-      const { outcome, room } = yield* takeOver(journal.path)
+      const { outcome, quota } = yield* takeOver(journal.path)
       expect(outcome).toMatchObject({
         _tag: "alive",
         holder: expect.stringContaining(`process ${process.pid} on here`)
       })
-      expect(room.used()).toBe(0)
+      expect(quota.used()).toBe(0)
       appendMany(journal, 2, 4)
       expect((yield* readAll(journal.readAfter(0))).frames.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5])
     })
@@ -121,9 +121,9 @@ describe("the journal of a dead process", () => {
       appendMany(journal, 4)
       yield* die
       const before = yield* filesOf(journal.path)
-      const { leave, outcome, room } = yield* takeOver(journal.path)
+      const { leave, outcome, quota } = yield* takeOver(journal.path)
       expect(outcome).toMatchObject({ _tag: "foreign", trail: other })
-      expect(room.used()).toBe(0)
+      expect(quota.used()).toBe(0)
       expect(yield* filesOf(journal.path)).toEqual(before)
       // By its segments, where its state is not readable.
       yield* Effect.promise(() => Fs.rm(Path.join(journal.path, stateName)))

@@ -45,7 +45,7 @@ it.scopedLive(
   () =>
     Effect.gen(function* () {
       const { disk, files } = spoilingDisk()
-      const { die, journal, room } = yield* live({ directory: yield* journalFolder, maxBytes: 2 ** 30, files })
+      const { die, journal, quota } = yield* live({ directory: yield* journalFolder, maxBytes: 2 ** 30, files })
       for (let seq = 1; seq <= failures; seq++) {
         disk.fails = false
         expect(journal.append(seq, jsonOf(seq, 10))).toBeUndefined()
@@ -56,7 +56,7 @@ it.scopedLive(
       const last = failures + 1
       expect(journal.append(last, jsonOf(last, 10))).toBeUndefined()
       expect(disk.longestHeader).toBeLessThan(maxHeader / 10)
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
       yield* die
       const { dead } = yield* adopted(journal.path)
       const { frames } = yield* readAll(dead.readAfter(0))
@@ -117,7 +117,7 @@ it.scopedLive(
 it.scopedLive("a tail that is cut off later is not part of the rewrite after a failed sync", () =>
   Effect.gen(function* () {
     const { faults, files } = faultyDisk()
-    const { die, journal, room } = yield* live({ directory: yield* journalFolder, files })
+    const { die, journal, quota } = yield* live({ directory: yield* journalFolder, files })
     const safe = appendMany(journal, 2)
     expect(yield* synced(journal)).toBeUndefined()
     const later = appendMany(journal, 2, 3)
@@ -129,7 +129,7 @@ it.scopedLive("a tail that is cut off later is not part of the rewrite after a f
     expect((yield* readAll(journal.readAfter(0))).frames).toEqual([...safe, ...later])
     const last = appendMany(journal, 1, 5)
     expect(yield* synced(journal)).toBeUndefined()
-    expect(room.used()).toBe(yield* bytesIn(journal.path))
+    expect(quota.used()).toBe(yield* bytesIn(journal.path))
     yield* die
     const { dead } = yield* adopted(journal.path)
     expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...safe, ...later, ...last])

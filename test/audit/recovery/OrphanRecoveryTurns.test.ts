@@ -31,7 +31,7 @@ const leaveStrange = (url: Url, directory: string) =>
         pid: 4_242,
         durability: "journal"
       },
-      room: DiskQuota.make(2 ** 26),
+      quota: DiskQuota.make(2 ** 26),
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     for (const row of rowsOf(3, { source })) {
