@@ -9,7 +9,9 @@ import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
+import { gatekeeperSchema } from "../gatekeeper/GatekeeperSchema.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
+import { guardianSchema } from "../guardian/GuardianSchema.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport } from "../platform/cli/CommandRunner.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
@@ -19,6 +21,7 @@ import { appVersion } from "../platform/config/AppVersion.ts"
 import { startWords } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
+import { routerSchema } from "../router/RouterSchema.ts"
 import * as AllSettings from "./AllSettings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
@@ -73,6 +76,8 @@ const reporting = new Map<string, object>([
   ["policy", emptyReport]
 ])
 
+const migratedServices = [gatekeeperSchema.service, guardianSchema.service, routerSchema.service]
+
 /** The words after the program's own path. */
 const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)
 
@@ -83,7 +88,9 @@ const asksForHelp = (words: ReadonlyArray<string>): boolean =>
 
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
 export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) => {
-  const migrate = migrateCommand((services) => storage(services, { join: true })).pipe(Command.provide(commandOutput))
+  const migrate = migrateCommand(migratedServices, (services) => storage(services, { join: true })).pipe(
+    Command.provide(commandOutput)
+  )
   const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))
   const journal = journalCommand.pipe(Command.provide(dotEnv(".env")))
   const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))

@@ -1,54 +1,37 @@
+import type { AuditCounters } from "../contracts/AuditStatus.ts"
 import type { Problem } from "./journal/ProblemLog.ts"
 
-/** What a drain does at this moment. `since` is in milliseconds since the epoch. */
+/** What a batch writer does now. `since` is in milliseconds since the epoch. */
 export type DrainState =
   | { readonly _tag: "idle" }
   | { readonly _tag: "draining" }
-  /** The database is away or busy; the drain tries again by itself. */
+  /** The database is away or busy; the writer retries by itself. */
   | { readonly _tag: "retrying"; readonly reason: string; readonly since: number }
-  /** The set-up is wrong (role, schema, another trail): nothing is lost, but somebody has to mend it. */
+  /** The set-up is wrong (role, schema, another trail): nothing is lost, but an operator must fix it. */
   | { readonly _tag: "paused"; readonly reason: string; readonly since: number }
-  /** The fiber died of a defect and is about to be started again. */
+  /** The fiber died of a defect and will restart. */
   | { readonly _tag: "dead"; readonly reason: string; readonly since: number }
   /** After the shutdown. */
   | { readonly _tag: "stopped" }
 
-/** Since the start of this process. At every moment `offered = committed + deadLettered + refused + shed + passedOver + depth`. */
-export interface AuditCounters {
-  /** Events that were to be recorded, the trail's own included. */
-  readonly offered: number
-  /** In `audit_log`. */
-  readonly committed: number
-  /** In `audit_dead_letter`. */
-  readonly deadLettered: number
-  /** Answered with `AuditUnavailable`. */
-  readonly refused: number
-  /** Answered with an id, but never to be written. */
-  readonly shed: number
-  /** Damaged in the journal before they were read back. */
-  readonly passedOver: number
-  /** Events whose answer was not given after all, and nothing in the trail says so: that could not be recorded either. */
-  readonly notWithdrawn: number
-}
-
-/** Journals that dead processes left in the same place. */
+/** The journals of other processes in the same directory. */
 export interface OtherJournals {
-  /** Of living processes. */
+  /** Journals of living processes. */
   readonly alive: number
-  /** Of another trail: never read, never removed. */
+  /** Journals of another trail: never read, never removed. */
   readonly foreign: ReadonlyArray<{ readonly path: string; readonly trail: string }>
-  /** Which could not be taken over so far, and why. */
+  /** Journals that could not be recovered so far, and why. */
   readonly stuck: ReadonlyArray<{ readonly path: string; readonly reason: string }>
-  /** The one that is being written to the database. */
+  /** The journal that is being recovered. */
   readonly adopting: {
     readonly source: string
     readonly pending: number
-    /** What its process had counted. */
+    /** The counts of its process. */
     readonly counts: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
     readonly state: DrainState
     readonly readProblem: Problem
   } | null
-  /** Taken over and removed, since the start of this process. */
+  /** Journals recovered and removed since the start of this process. */
   readonly adopted: number
 }
 
@@ -57,16 +40,16 @@ export interface JournalState {
   readonly bytes: number
   readonly maxBytes: number
   readonly segments: number
-  /** Why it takes nothing now; `hanging`: it takes events, and its disk answers no write-through. */
+  /** Why it accepts nothing now; `hanging`: it accepts events, but a sync does not return. */
   readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
-  /** Why it cannot be read back now: what the memory has no room for waits for that. */
+  /** Why it cannot be read now: events that do not fit into memory wait for that. */
   readonly readProblem: Problem
-  /** Damaged spans that were put aside. */
+  /** Damaged spans that were copied to the quarantine. */
   readonly quarantined: number
   readonly others: OtherJournals
 }
 
-/** The state of the trail's way into the database, for `/health`, `/readyz` and metrics. */
+/** The state of the pipeline into the database, for `/health`, `/readyz` and metrics. */
 export interface AuditStatus {
   /** The durability, with its exceptions by result. */
   readonly mode: string
@@ -75,13 +58,13 @@ export interface AuditStatus {
   /** The trail that the events belong to, a uuid; null where nothing is kept on disk. */
   readonly trail: string | null
   readonly accepting: boolean
-  /** Events that wait for their COMMIT, those in the drain's hands included. */
+  /** Events that wait for their COMMIT, those in flight included. */
   readonly depth: number
-  /** Of `depth`: those that are in the journal only, since the memory is full. */
+  /** Of `depth`: events that are only in the journal, because the memory is full. */
   readonly beyond: number
-  /** Events that the memory takes. */
+  /** The maximum of events in memory. */
   readonly capacity: number
-  /** Of `depth`: events that could be settled in no way so far; the others pass them, and they are tried again. */
+  /** Of `depth`: parked events, which could not be settled so far and are tried again; later events pass them. */
   readonly aside: number
   /** Characters of canonical JSON in memory. */
   readonly pendingSize: number
@@ -89,7 +72,7 @@ export interface AuditStatus {
   readonly oldestPendingMillis: number | null
   readonly counters: AuditCounters
   readonly drain: DrainState
-  /** How often the drain died of a defect and was started again. */
+  /** How often the writer died of a defect and was restarted. */
   readonly restarts: number
   /** Null where nothing is kept on disk. */
   readonly journal: JournalState | null

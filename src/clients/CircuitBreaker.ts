@@ -40,7 +40,7 @@ export const initial: BreakerState = Closed({ epoch: 0, consecutive: 0, recent: 
  * - `answered`: its answer is complete.
  * - `abandoned`: the caller left before an answer or a failure.
  */
-export type Outcome = "began" | "answered" | "failed" | "abandoned"
+export type CallOutcome = "began" | "answered" | "failed" | "abandoned"
 
 export type Admission =
   | { readonly admitted: true; readonly next: BreakerState }
@@ -72,7 +72,7 @@ export const settle = (
   options: BreakerOptions,
   state: BreakerState,
   epoch: number,
-  outcome: Outcome,
+  outcome: CallOutcome,
   now: number
 ): BreakerState => {
   if (state.epoch !== epoch || state._tag === "Open") return state
@@ -119,14 +119,14 @@ export interface Transition {
 
 export interface CircuitBreaker {
   /** Lets a call out. The caller must report its outcome, interrupted or not: until then a probe blocks other calls. */
-  readonly enter: Effect.Effect<(outcome: Outcome) => Effect.Effect<Transition>, CircuitOpen>
+  readonly enter: Effect.Effect<(outcome: CallOutcome) => Effect.Effect<Transition>, CircuitOpen>
   /** Fails where `enter` would, without letting a call out. */
   readonly check: Effect.Effect<void, CircuitOpen>
 }
 
 export const make = (options: BreakerOptions): Effect.Effect<CircuitBreaker> =>
   Effect.map(Ref.make<BreakerState>(initial), (ref): CircuitBreaker => {
-    const settleIn = (epoch: number) => (outcome: Outcome) =>
+    const settleIn = (epoch: number) => (outcome: CallOutcome) =>
       Effect.flatMap(monotonicMillis, (now) =>
         Ref.modify(ref, (before) => {
           const after = settle(options, before, epoch, outcome, now)

@@ -67,7 +67,7 @@ const reasonOf = (failure: CallFailure): string => {
  * answer too: else one caller with headers that are too long could open the breaker for all. But 408 and 429 come from a proxy
  * whose peer is late or overloaded, so they are failures.
  */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Outcome => {
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.CallOutcome => {
   if (Exit.isSuccess(exit)) return "answered"
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"

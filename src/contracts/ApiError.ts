@@ -4,10 +4,10 @@ import type { ErrorCode } from "./ErrorCodes.ts"
 
 /**
  * Makes the class of an error that clients see under `code`. An operation fails with an instance; the contract declares its `body`.
- * `reason` is shown to the client and recorded: it says what failed, with which value.
+ * `reason` is shown to the client and recorded: it says what failed, with which value. `field` names the part of the request.
  */
 export const ApiError = <const Tag extends string, const Code extends ErrorCode>(tag: Tag, code: Code) =>
-  class extends Data.TaggedError(tag)<{ readonly reason: string }> {
+  class extends Data.TaggedError(tag)<{ readonly reason: string; readonly field?: string | undefined }> {
     static readonly body = errorBody(code)
     readonly code: Code = code
     override get message(): string {

@@ -139,7 +139,10 @@ export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: Bi
       await Fs.rename(partial, complete)
     },
     catch: (cause) =>
-      new PostgresBinariesMissing({ platform: from.platform, reason: `they cannot be copied to ${complete} (${cause})` })
+      new PostgresBinariesMissing({
+        platform: from.platform,
+        reason: `they cannot be copied to ${complete} (${cause})`
+      })
   })
   return binaries
 })

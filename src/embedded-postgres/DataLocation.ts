@@ -5,7 +5,7 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type OsAccount, canEnter, choose, parsePasswd } from "./OsAccount.ts"
+import { canEnter, choose, type OsAccount, parsePasswd } from "./OsAccount.ts"
 
 /** The embedded PostgreSQL has no directory in which its account can work. */
 export class NoPlaceForPostgres extends Schema.TaggedError<NoPlaceForPostgres>()("NoPlaceForPostgres", {
@@ -127,7 +127,11 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Data
   const { known, notes } = yield* attempt(() => recall(inside, pointer))
   const candidate = Option.getOrElse(known, () => inside)
   const owner = yield* attempt(() => Fs.stat(Path.join(candidate, "data")).then(Option.some, () => Option.none()))
-  const place = (directory: string, account: Option.Option<OsAccount>, ...more: ReadonlyArray<string>): DataLocation => ({
+  const place = (
+    directory: string,
+    account: Option.Option<OsAccount>,
+    ...more: ReadonlyArray<string>
+  ): DataLocation => ({
     home,
     directory,
     data: Path.join(directory, "data"),

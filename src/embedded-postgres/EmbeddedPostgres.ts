@@ -79,7 +79,11 @@ const openCluster = Effect.fnUntraced(function* (
 })
 
 /** Requires the home's lock. Adopts the PostgreSQL of a killed process, else starts one. */
-const lead = Effect.fnUntraced(function* (place: DataLocation.DataLocation, lock: HomeLock, options: EmbeddedPostgresOptions) {
+const lead = Effect.fnUntraced(function* (
+  place: DataLocation.DataLocation,
+  lock: HomeLock,
+  options: EmbeddedPostgresOptions
+) {
   const startDeadline = Duration.decode(options.startDeadline ?? "60 seconds")
   const stopPatience = Duration.decode(options.stopPatience ?? "10 seconds")
   const settings = options.settings ?? {}

@@ -10,11 +10,11 @@ import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import type { ServiceName } from "../domain/Service.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
+import type { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
+import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { routes } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
@@ -48,7 +48,7 @@ const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const version = yield* SchemaVersion.gatekeeper
+    const version = yield* gatekeeperSchema.version
     const report = yield* makeReport(version)
     return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(routes(report)))
   })
@@ -57,7 +57,7 @@ const server = Layer.unwrapEffect(
 /** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
 export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
   Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
-  Layer.provide(Migrator.layer("gatekeeper"))
+  Layer.provide(gatekeeperSchema.layer)
 )
 
 /**
@@ -67,5 +67,5 @@ export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.lay
 export const layer = Layer.fresh(server).pipe(
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
   Layer.provide(AuditLedger.layer),
-  Layer.provide(Migrator.layer("gatekeeper"))
+  Layer.provide(gatekeeperSchema.layer)
 )

@@ -3,13 +3,12 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { Badges } from "./badges/Badges.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
+import { guardianSchema } from "./GuardianSchema.ts"
 import { GuardianSettings } from "./GuardianSettings.ts"
 import { routes } from "./Http.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
@@ -17,7 +16,7 @@ import { Sessions } from "./sessions/Sessions.ts"
 import { Statistics } from "./sessions/Statistics.ts"
 
 const makeReport = Effect.gen(function* () {
-  const version = yield* SchemaVersion.guardian
+  const version = yield* guardianSchema.version
   const statistics = yield* Statistics
   const trail = yield* AuditLog
   const state = yield* schemaProbe(version)
@@ -42,7 +41,7 @@ const makeReport = Effect.gen(function* () {
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { sessionTimeout } = yield* GuardianSettings
-    const version = yield* SchemaVersion.guardian
+    const version = yield* guardianSchema.version
     const report = yield* makeReport
     return serve("guardian", GuardianApi, version.expected).pipe(
       Layer.provide(routes(report, sessionTimeout)),
@@ -59,4 +58,4 @@ const register = Layer.mergeAll(Badges.layer, Sessions.layer, Statistics.layer).
 )
 
 /** The guardian: are you certified, and still valid? Its schema at head, then its port. */
-export const layer = Layer.fresh(server).pipe(Layer.provide(register), Layer.provide(Migrator.layer("guardian")))
+export const layer = Layer.fresh(server).pipe(Layer.provide(register), Layer.provide(guardianSchema.layer))

@@ -37,6 +37,14 @@ export class GuardianAccess extends Context.Tag("guardian/GuardianAccess")<Guard
 
 export const audited = auditedBy(GuardianAccess)
 
+/** Takes back what the trail cannot record. Logs an alarm where it stays in effect. */
+const compensate = ({ event, resource }: Question, { compensate }: Recorded): Effect.Effect<unknown> => {
+  const logFinal = (why: string) =>
+    Effect.logError(`ALARM: ${event} on ${resource} has no row in the trail and stays in effect${why}`)
+  if (compensate === undefined) return Effect.void
+  return compensate === "final" ? logFinal("") : Effect.catchAll(compensate, (error) => logFinal(`: ${error.reason}`))
+}
+
 const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
   const record = (
     { event, requestId, resource }: Question,
@@ -79,29 +87,19 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
 
   const settle =
     (question: Question, { ghostId }: Caller): Grant<Caller, Recorded>["settle"] =>
-    (run) => {
-      const { event, resource } = question
-      const logFinal = (why: string) =>
-        Effect.logError(`ALARM: ${event} on ${resource} has no row in the trail and stays in effect${why}`)
-      const compensated = ({ compensate }: Recorded) => {
-        if (compensate === undefined) return Effect.void
-        return compensate === "final"
-          ? logFinal("")
-          : Effect.catchAll(compensate, (error) => logFinal(`: ${error.reason}`))
-      }
-      return run.pipe(
+    (run) =>
+      run.pipe(
         Effect.tapDefect(() => Effect.ignore(deny(question, fault, ghostId))),
         Effect.catchAll((failure) => deny(question, failure, ghostId)),
         Effect.flatMap((reply) =>
           record(question, "ALLOWED", ghostId, reply.reason, reply.metadata).pipe(
-            Effect.tapError(() => compensated(reply)),
+            Effect.tapError(() => compensate(question, reply)),
             Effect.map((auditId) => ({ auditId, reply }))
           )
         ),
         // A caller that leaves now gets no answer, but what was done has its row.
         Effect.uninterruptible
       )
-    }
 
   return GuardianAccess.of({
     authorize: (question) =>

@@ -2,23 +2,23 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import { appVersion } from "../platform/config/AppVersion.ts"
 
-/** The form of the history tables and of their rows. A later form migrates earlier ones to itself. */
+/** The format of the history tables and of their rows. A newer program brings older formats to its own. */
 export const toolVersion = 2
 
-/** How long the migrator waits, and for what. */
+/** The migrator's limits, and what it records about itself. */
 export class MigratorOptions extends Context.Reference<MigratorOptions>()("migrator/MigratorOptions", {
   defaultValue: () => ({
-    /** For another process that migrates the same schema. */
+    /** How long to wait for another process that migrates the same schema. */
     lockWait: Duration.seconds(60),
-    /** `lock_timeout` of a transaction whose revision names none: how long live traffic may queue behind it. */
+    /** `lock_timeout` of a transaction whose revision sets none: how long live traffic may queue behind it. */
     lockTimeout: Duration.seconds(2),
-    /** Of a revision that meets a lock timeout or a deadlock. */
+    /** How often a step is attempted that meets a lock timeout or a deadlock. */
     attempts: 5,
-    /** Before the second attempt; doubles. */
+    /** The pause before the second attempt; doubles with each further one. */
     firstPause: Duration.millis(500),
-    /** Whether a downgrade may drop rows that are there (`--allow-data-loss`). */
+    /** Whether a downgrade may destroy rows (`--allow-data-loss`). */
     allowDataLoss: false,
-    /** Recorded with each revision. */
+    /** The program's version, recorded with each revision. */
     appVersion
   })
 }) {}

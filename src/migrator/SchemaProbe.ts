@@ -3,35 +3,35 @@ import * as Effect from "effect/Effect"
 import type { ServiceName } from "../domain/Service.ts"
 import type { SchemaUnreadable, SchemaVersion } from "./SchemaVersion.ts"
 
-/** Whether the database answers a service, and what the service stands on there. */
+/** Whether the database answers a service, and which revision its schema is at. */
 export interface SchemaState {
   readonly databaseAnswers: boolean
-  /** Why it does not, or why the revision cannot be read. */
+  /** Why the database does not answer, or why the revision cannot be read. */
   readonly databaseProblem?: string
   readonly schema: { readonly expected: string; readonly actual: string | null }
   /**
-   * The schema is no older than the program; a newer one was looked at by the migrator when it was made. With
-   * MIGRATE_ON_START=off this is all that keeps a service on an older schema from calling itself ready.
+   * True if the schema is not older than the program. The migrator checked a newer one at start. With MIGRATE_ON_START=off this
+   * alone keeps a service on an older schema from being ready.
    */
   readonly schemaStands: boolean
 }
 
-/** Names begin with their number, in four digits; `base` is before them all. */
+/** Compares by name: a name begins with its number in four digits, and `base` is before them all. */
 const isBehind = (actual: string, head: string): boolean => (actual === "base" ? head !== "base" : actual < head)
 
-/** A database that needs longer for one row counts as away. */
-const patience = Duration.seconds(1)
+/** A database that needs longer for one row counts as unreachable. */
+const longestQuery = Duration.seconds(1)
 
-/** Probes come from balancers, many at a time: one question serves all that ask within this time. */
+/** Load balancers send many probes: one query serves all that arrive within this time. */
 const freshness = Duration.millis(250)
 
-/** An answer with a SQLSTATE is an answer, except where it says that no session is to be had: going, starting, full, barred. */
+/** True for an error with a SQLSTATE, unless it says that no session can be opened: stopping, starting, full, refused. */
 const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
   sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
 
 /**
- * Asks the application's own connection for the current revision: one question that tells both. The answer comes within a
- * second or so, whatever the database does.
+ * Returns an effect that reads the current revision through the application's pool, within about one second whatever the database
+ * does. Its result is shared for 250 ms.
  */
 export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
@@ -51,14 +51,14 @@ export const schemaProbe = <S extends ServiceName>(
         schemaStands: false
       })
     }),
-    // The question to a stopped server cannot be taken back, so it is left behind rather than waited for.
+    // A query to a stopped server cannot be cancelled, so it continues in the background.
     Effect.disconnect,
     Effect.timeoutTo({
-      duration: patience,
+      duration: longestQuery,
       onSuccess: (state) => state,
       onTimeout: (): SchemaState => ({
         databaseAnswers: false,
-        databaseProblem: `no answer within ${Duration.format(patience)}`,
+        databaseProblem: `no answer within ${Duration.format(longestQuery)}`,
         schema: { expected, actual: null },
         schemaStands: false
       })

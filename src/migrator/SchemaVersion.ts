@@ -14,23 +14,23 @@ export const VersionRow = Schema.Struct({
   revision: Schema.Number,
   /** `0001_audit_log`, or `base`. */
   name: Schema.String,
-  /** When it was applied, in microseconds; with the name it tells one database from another. */
+  /** When it was applied, to the microsecond. Together with the name it distinguishes two databases. */
   applied: Schema.NullOr(Schema.String)
 })
 export type VersionRow = typeof VersionRow.Type
 
-/** Independent of the session's time zone. */
+/** Reads the time as seconds since 1970, independent of the session's time zone. */
 export const versionQuery = (service: ServiceName): string =>
   `select revision, name, extract(epoch from applied_at)::text as applied from ${service}.schema_version`
 
-/** By which role a connection string connects; a name in brackets where it does not say. */
+/** The role of a connection string; a name in brackets if the string does not name one. */
 export const roleOf = (url: Redacted.Redacted): string => {
-  const given = Redacted.value(url)
-  const name = URL.canParse(given) ? decodeURIComponent(new URL(given).username) : ""
+  const text = Redacted.value(url)
+  const name = URL.canParse(text) ? decodeURIComponent(new URL(text).username) : ""
   return name === "" ? "<its role>" : name
 }
 
-/** A service's connection cannot read what the migrator keeps in its schema. */
+/** A service's connection cannot read the migrator's tables in its schema. */
 export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("SchemaUnreadable", {
   service: ServiceName,
   /** Without password. */
@@ -48,11 +48,11 @@ export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("Sc
     const remedy =
       this.sqlstate === "42501"
         ? `As the schema's owner: grant usage on schema ${service} to ${role}; grant select on ${service}.${relation} to ` +
-          `${role}; everything that it lacks: select * from ${service}.missing_grants('${role}')`
+          `${role}; to list every missing grant: select * from ${service}.missing_grants('${role}')`
         : this.sqlstate === "42P01" || this.sqlstate === "3F000"
           ? "The migration connection points at another database: make DATABASE_URL and MIGRATION_DATABASE_URL " +
             `(or ${service.toUpperCase()}_… of both) name the same one`
-          : "See that PostgreSQL is well there, and start again"
+          : "Check PostgreSQL there, then start again"
     return (
       `${service}: the application's connection to ${this.address} cannot read ${service}.${relation}: ${this.reason}` +
       `${this.sqlstate === undefined ? "" : ` (SQLSTATE ${this.sqlstate})`}. ${remedy}`
@@ -60,7 +60,7 @@ export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("Sc
   }
 }
 
-/** The application's connection sees another schema than the one that was migrated. */
+/** The application's connection reaches a different schema from the one that was migrated. */
 export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("SchemaElsewhere", {
   service: ServiceName,
   address: Schema.String,
@@ -84,13 +84,13 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
 
 const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
-/** What the application's pool, which connects by `url`, sees now. */
+/** Reads the current revision through the application's pool, which connects to `url`. */
 export const readVersion = (
   service: ServiceName,
   url: Redacted.Redacted,
   pool: PgClient.PgClient
 ): Effect.Effect<VersionRow, SchemaUnreadable> =>
-  pool.unsafe(versionQuery(service)).withoutTransform.pipe(
+  pool.unsafe(versionQuery(service)).pipe(
     Effect.mapError((error): DatabaseError => databaseError("statement", error)),
     Effect.mapError(
       ({ reason, sqlstate }) =>
@@ -108,24 +108,19 @@ export const readVersion = (
   )
 
 /**
- * Proof that the service's schema was checked (or, by the operator's word, was not), and a window on it: what the Layers of a service depend on, so that none of
- * them is built before the schema stands. Each service has a tag of its own; three fit into one process.
+ * Proof that the service's schema was checked, or that the operator chose not to check it (MIGRATE_ON_START=off). The layers of a
+ * service depend on it, so that none of them is built before the schema is ready.
  */
 export interface SchemaVersion<S extends ServiceName> {
   readonly service: S
   /** The last revision that this program knows. */
   readonly head: string
-  /** The revision at start; past `head` when a newer program has expanded the schema. Where nothing was checked: `head`. */
+  /** The revision at start: past `head` if a newer program expanded the schema, `head` if nothing was checked. */
   readonly expected: string
-  /** The revision now, through the application's pool. */
+  /** Reads the current revision through the application's pool. */
   readonly actual: Effect.Effect<string, SchemaUnreadable>
 }
 
-const tags = {
-  gatekeeper: Context.GenericTag<SchemaVersion<"gatekeeper">>("migrator/SchemaVersion/gatekeeper"),
-  guardian: Context.GenericTag<SchemaVersion<"guardian">>("migrator/SchemaVersion/guardian"),
-  router: Context.GenericTag<SchemaVersion<"router">>("migrator/SchemaVersion/router")
-} as const
-
-/** The tag of one service: `yield* SchemaVersion.gatekeeper`. */
-export const SchemaVersion: { readonly [S in ServiceName]: Context.Tag<SchemaVersion<S>, SchemaVersion<S>> } = tags
+/** The tag of a service's SchemaVersion; each service has its own, so that several can run in one process. */
+export const schemaVersionTag = <S extends ServiceName>(service: S) =>
+  Context.GenericTag<SchemaVersion<S>>(`migrator/SchemaVersion/${service}`)

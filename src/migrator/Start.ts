@@ -8,11 +8,11 @@ import { Settings } from "../platform/config/Settings.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
+import type { Queryable } from "./apply/InspectionSessions.ts"
 import { migrate } from "./apply/Migrate.ts"
 import { inspectSchema } from "./apply/SchemaInspection.ts"
 import { DatabaseRefusal } from "./apply/Session.ts"
-import type { Queryable } from "./apply/StartSessions.ts"
-import { loadRevisionSet } from "./files/MigrationFiles.ts"
+import { loadRevisionSet, type MigratedService } from "./files/MigrationFiles.ts"
 import { headOf } from "./files/RevisionSet.ts"
 import { Target } from "./plan/Target.ts"
 import {
@@ -24,116 +24,6 @@ import {
   type VersionRow,
   versionQuery
 } from "./SchemaVersion.ts"
-
-/** What a start found or made. */
-interface StartedSchema {
-  readonly head: string
-  readonly revision: string
-  readonly ahead: ReadonlyArray<string>
-  /** The migration connection, and where that is. */
-  readonly connection: Queryable
-  readonly address: string
-}
-
-/** Mode `upgrade`: to head, under the lock where there is something to do. */
-const upgraded = Effect.fnUntraced(function* (service: ServiceName) {
-  const seen = yield* inspectSchema(service)
-  const { address, ahead, connection, current: revision, head } = seen
-  if (seen.atHead) return { head, revision, ahead, connection, address }
-  const outcome = yield* migrate(service, Target.Head())
-  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
-})
-
-/** Mode `verify`: reads only, and by any role that may read the history. */
-const verified = Effect.fnUntraced(function* (service: ServiceName) {
-  const { address, ahead, connection, current: revision, head, plan } = yield* inspectSchema(service)
-  const { steps } = yield* plan
-  if (steps.length > 0) {
-    return yield* new SchemaNotAtHead({ service, address, current: revision, head, pending: steps.length })
-  }
-  return { head, revision, ahead, connection, address }
-})
-
-/** The application connects otherwise than the migrations: as another role, most likely. */
-const isApart = (database: Database["Type"], service: ServiceName): boolean =>
-  Redacted.value(database.url(service, "application")) !== Redacted.value(database.url(service, "migration"))
-
-/** The application's connection must reach the same schema, and may do there what the service needs. */
-const readBack = Effect.fnUntraced(function* (service: ServiceName, standing: StartedSchema) {
-  const database = yield* Database
-  const url = database.url(service, "application")
-  const pool = database.pool(service)
-  const address = database.address(service)
-  const apart = isApart(database, service)
-  const { migrateOnStart } = yield* Settings
-  const during = (cause: DatabaseError) =>
-    new DatabaseRefusal({
-      service,
-      address,
-      during: "reading what the application may do",
-      cause,
-      remedy: `See that PostgreSQL is well there, then: pnpm migrate --service ${service} status`
-    })
-  if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, standing.connection)
-  const seen = yield* readVersion(service, url, pool)
-  const there = apart
-    ? (yield* Effect.mapError(standing.connection.query(versionQuery(service)), during)).rows[0]
-    : { name: standing.revision, applied: seen.applied }
-  if (seen.name !== there?.["name"] || seen.applied !== there["applied"]) {
-    const { address: migrationAddress, revision: expected } = standing
-    return yield* new SchemaElsewhere({ service, address, migrationAddress, expected, actual: seen.name })
-  }
-  // The role that migrates owns what it made.
-  if (!apart && migrateOnStart === "upgrade") return
-  const grants = yield* Effect.mapError(missingGrants(service, pool), during)
-  if (grants.length > 0) return yield* new GrantsMissing({ service, address, role: roleOf(url), grants })
-})
-
-const reportSchema = (service: ServiceName, { ahead, head, revision }: StartedSchema) =>
-  Effect.gen(function* () {
-    if (ahead.length > 0) {
-      yield* Effect.logWarning(
-        `${titleOf(service)} runs on a schema ahead of it: ${ahead.join(", ")} only expand it, so its own ` +
-          `revisions up to ${head} still hold; update the program`
-      )
-    }
-    const place = ahead.length > 0 ? `ahead of head ${head}` : "head"
-    yield* Effect.logInfo(`${titleOf(service)} schema versioned at revision ${revision} (${place})`)
-  }).pipe(Effect.annotateLogs({ service, revision, head }))
-
-/** Mode `off`: says what it stands on, or that this cannot be read. The service is not ready while that is behind. */
-const unchecked = Effect.fnUntraced(function* (
-  service: ServiceName,
-  actual: Effect.Effect<VersionRow, SchemaUnreadable>
-) {
-  const head = headOf(yield* loadRevisionSet(service)).name
-  const seen = yield* Effect.either(actual)
-  const what = Either.isRight(seen) ? `is at ${seen.right.name}` : `cannot be read: ${seen.left.message}`
-  yield* Effect.logWarning(
-    `${titleOf(service)} schema ${what}; this program expects ${head}, and MIGRATE_ON_START=off checked nothing`
-  ).pipe(Effect.annotateLogs({ service, head }))
-  return { head, revision: head }
-})
-
-/** What a service does about its schema before it opens its port, by `MIGRATE_ON_START`; see Migrator.layer. */
-export const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: S) {
-  const database = yield* Database
-  const { migrateOnStart } = yield* Settings
-  const read = readVersion(service, database.url(service, "application"), database.pool(service))
-  const actual = Effect.map(read, ({ name }) => name)
-  if (migrateOnStart === "off") {
-    const { head, revision } = yield* unchecked(service, read)
-    const version: SchemaVersion<S> = { service, head, expected: revision, actual }
-    return version
-  }
-  // The look has a session of its own then, and the pool's first one opens meanwhile.
-  if (isApart(database, service)) yield* Effect.forkScoped(Effect.ignore(read))
-  const standing = yield* migrateOnStart === "verify" ? verified(service) : upgraded(service)
-  yield* readBack(service, standing)
-  yield* reportSchema(service, standing)
-  const version: SchemaVersion<S> = { service, head: standing.head, expected: standing.revision, actual }
-  return version
-}, Effect.scoped)
 
 /** Revisions are pending, and MIGRATE_ON_START=verify leaves them to a migration job. */
 export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("SchemaNotAtHead", {
@@ -156,3 +46,115 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
     )
   }
 }
+
+/** The schema that a start found or made. */
+interface StartedSchema {
+  readonly head: string
+  readonly revision: string
+  readonly ahead: ReadonlyArray<string>
+  /** The migration connection, and its address without password. */
+  readonly connection: Queryable
+  readonly address: string
+}
+
+/** Mode `upgrade`: to head, under the lock if there is work to do. */
+const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
+  const inspection = yield* inspectSchema(service)
+  const { address, ahead, atHead, connection, current: revision, head } = inspection
+  if (atHead) return { head, revision, ahead, connection, address }
+  const outcome = yield* migrate(service, Target.Head(), inspection)
+  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
+})
+
+/** Mode `verify`: reads only, with any role that may read the history. */
+const verified = Effect.fnUntraced(function* (service: MigratedService) {
+  const { address, ahead, connection, current: revision, head, plan } = yield* inspectSchema(service)
+  const { steps } = yield* plan
+  if (steps.length > 0) {
+    const { name } = service
+    return yield* new SchemaNotAtHead({ service: name, address, current: revision, head, pending: steps.length })
+  }
+  return { head, revision, ahead, connection, address }
+})
+
+/** True if the application has a connection string of its own, so most likely another role. */
+const isApart = (database: Database["Type"], service: ServiceName): boolean =>
+  Redacted.value(database.url(service, "application")) !== Redacted.value(database.url(service, "migration"))
+
+/** Checks that the application's connection reaches the same schema and has the privileges that the service needs. */
+const readBack = Effect.fnUntraced(function* (service: ServiceName, started: StartedSchema) {
+  const database = yield* Database
+  const url = database.url(service, "application")
+  const pool = database.pool(service)
+  const address = database.address(service)
+  const apart = isApart(database, service)
+  const { migrateOnStart } = yield* Settings
+  const refused = (cause: DatabaseError) =>
+    new DatabaseRefusal({
+      service,
+      address,
+      during: "reading what the application may do",
+      cause,
+      remedy: `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
+    })
+  if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, started.connection)
+  const seen = yield* readVersion(service, url, pool)
+  const there = apart
+    ? (yield* Effect.mapError(started.connection.query(versionQuery(service)), refused)).rows[0]
+    : { name: started.revision, applied: seen.applied }
+  if (seen.name !== there?.["name"] || seen.applied !== there["applied"]) {
+    const { address: migrationAddress, revision: expected } = started
+    return yield* new SchemaElsewhere({ service, address, migrationAddress, expected, actual: seen.name })
+  }
+  // The role that migrates owns the tables that it created.
+  if (!apart && migrateOnStart === "upgrade") return
+  const grants = yield* Effect.mapError(missingGrants(service, pool), refused)
+  if (grants.length > 0) return yield* new GrantsMissing({ service, address, role: roleOf(url), grants })
+})
+
+const logVersion = (service: ServiceName, { ahead, head, revision }: StartedSchema) =>
+  Effect.gen(function* () {
+    if (ahead.length > 0) {
+      yield* Effect.logWarning(
+        `${titleOf(service)} runs on a schema ahead of it: ${ahead.join(", ")} only expand it, so its own ` +
+          `revisions up to ${head} still hold; update the program`
+      )
+    }
+    const position = ahead.length > 0 ? `ahead of head ${head}` : "head"
+    yield* Effect.logInfo(`${titleOf(service)} schema versioned at revision ${revision} (${position})`)
+  }).pipe(Effect.annotateLogs({ service, revision, head }))
+
+/** Mode `off`: logs the current revision, or why it cannot be read. The service is not ready while that revision is behind. */
+const unchecked = Effect.fnUntraced(function* (
+  service: MigratedService,
+  actual: Effect.Effect<VersionRow, SchemaUnreadable>
+) {
+  const head = headOf(yield* loadRevisionSet(service)).name
+  const seen = yield* Effect.either(actual)
+  const what = Either.isRight(seen) ? `is at ${seen.right.name}` : `cannot be read: ${seen.left.message}`
+  yield* Effect.logWarning(
+    `${titleOf(service.name)} schema ${what}; this program expects ${head}, and MIGRATE_ON_START=off checked nothing`
+  ).pipe(Effect.annotateLogs({ service: service.name, head }))
+  return { head, revision: head }
+})
+
+/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see Migrator.ts. */
+export const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: MigratedService<S>) {
+  const { name } = service
+  const database = yield* Database
+  const { migrateOnStart } = yield* Settings
+  const read = readVersion(name, database.url(name, "application"), database.pool(name))
+  const actual = Effect.map(read, ({ name }) => name)
+  if (migrateOnStart === "off") {
+    const { head, revision } = yield* unchecked(service, read)
+    const version: SchemaVersion<S> = { service: name, head, expected: revision, actual }
+    return version
+  }
+  // The inspection then has a session of its own; the pool opens its first session at the same time.
+  if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
+  const started = yield* migrateOnStart === "verify" ? verified(service) : upgraded(service)
+  yield* readBack(name, started)
+  yield* logVersion(name, started)
+  const version: SchemaVersion<S> = { service: name, head: started.head, expected: started.revision, actual }
+  return version
+}, Effect.scoped)

@@ -5,45 +5,43 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditView.ts"
 import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { openAiFields } from "../contracts/router/RouterErrors.ts"
-import * as Migrator from "../migrator/Migrator.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../migrator/SchemaVersion.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { ChatCompletionFinalizer } from "./chat/ChatCompletionFinalizer.ts"
 import { InFlight } from "./chat/InFlight.ts"
-import { handlers } from "./Http.ts"
+import { routes } from "./Http.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
-import { Models } from "./models/Models.ts"
+import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
+import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
-import { Route } from "./route/Route.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      const version = yield* SchemaVersion.router
+      const version = yield* routerSchema.version
       const state = yield* schemaProbe(version)
       const trail = yield* AuditLog
-      // It needs its tables to answer anything, and a trail that takes what it decides.
+      // It needs its tables to answer anything, and a trail that accepts its decisions.
       const report = Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
         ...now,
         canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
         audit: auditView(audit)
       }))
-      const answers = handlers(report, catalog, storeContent)
-      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide(answers))
+      return serve("router", RouterApi, version.expected, openAiFields).pipe(
+        Layer.provide(routes(report, catalog, storeContent))
+      )
     })
   )
 
-/** Of the server's own share: what comes after the answers. */
+/** The part of the server's share of the shutdown deadline for the work after the answers. */
 const endShare = 0.4
 
 /**
- * The router: which model answers, and what was said? Its schema at head, then its port. At the end the port closes, then what
- * is left of its requests is told, then the history is written.
+ * The router: which model answers, and what was said? It starts with its schema at head, then opens its port. At the end the port
+ * closes, then requests are finalized, then the history is written.
  */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
@@ -51,13 +49,12 @@ export const layer = Layer.unwrapEffect(
     const { shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
-    const rooms = Layer.mergeAll(ChatCompletionFinalizer.layer(storeContent), Route.layer).pipe(
-      // Ends before the providers' connections do: who was cut off is recorded as that, not as one whose provider hung up.
-      Layer.provideMerge(InFlight.layer(endWithin)),
+    const parts = InFlight.layer(endWithin).pipe(
+      // Ends after `InFlight`: an answer that is cut off is not recorded as one whose provider hung up.
       Layer.provideMerge(Providers.layer(catalog)),
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )
-    return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(rooms))
+    return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(parts))
   })
-).pipe(Layer.provide([Models.layer, Migrator.layer("router")]))
+).pipe(Layer.provide([Models.layer, routerSchema.layer]))

@@ -81,7 +81,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
     })
   )
 
-  it.effect("ends a stream with [DONE], and sends the usage only if it was asked for", () =>
+  it.effect("a stream ends with [DONE], and has the usage only where the client asks for it", () =>
     Effect.gen(function* () {
       const { router } = yield* RouterProgram
       const client = yield* clientOf("Scout")
@@ -100,7 +100,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
     })
   )
 
-  it.effect("honours max_tokens (fault 12)", () =>
+  it.effect("max_tokens is honoured (fault 12)", () =>
     Effect.gen(function* () {
       const client = yield* clientOf("Scout")
       const { choices } = yield* Effect.promise(() =>
@@ -111,7 +111,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
   )
 
   it.effect(
-    "falls back to the next shell before the first byte, authorises each, and names the one that answered",
+    "the router falls back to the next shell before the first byte, authorises each, and names the one that answered",
     () =>
       Effect.gen(function* () {
         const client = yield* clientOf("Librarian")
@@ -143,7 +143,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
       })
   )
 
-  it.effect("goes past a shell that the caller may not use (fault 8)", () =>
+  it.effect("a shell that the caller may not use is skipped (fault 8)", () =>
     Effect.gen(function* () {
       const client = yield* clientOf("Scout")
       const { data, response } = yield* Effect.promise(() =>

@@ -5,7 +5,7 @@ import { answering, completion, delta, events } from "../support/router/Upstream
 
 describe("a client that reads slowly", () => {
   it.scopedLive(
-    "slows the provider down to the pace of its client, instead of holding what it does not read",
+    "a slow client slows the provider down; the router does not buffer the answer",
     () =>
       Effect.gen(function* () {
         const size = 200 * 1024 * 1024
@@ -41,7 +41,7 @@ describe("a client that reads slowly", () => {
   )
 
   it.scopedLive(
-    "buffers nothing of a long echo that is not read, and sends all of it once it is",
+    "a long echo that is not read yet is not buffered, and is complete for a client that reads late",
     () =>
       Effect.gen(function* () {
         const { apiKey, router, running } = yield* startedBefore(() => {})
@@ -82,7 +82,7 @@ describe("a client that reads slowly", () => {
   )
 
   it.scopedLive(
-    "holds the provider and its session no longer than the answer may take, and is not held against the provider",
+    "a client that does not read holds the provider and the session only as long as the answer may take, and does not count against the provider",
     () =>
       Effect.gen(function* () {
         const { apiKey, client, databaseUrl, guardian, router, server } = yield* startedBefore(

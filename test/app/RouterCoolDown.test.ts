@@ -6,7 +6,7 @@ import { answering, completion, delta, events, streaming } from "../support/rout
 
 describe("the cool-down of a provider", () => {
   it.scopedLive(
-    "comes for one that breaks each of its streams, and not for one that has no model of a name",
+    "opens for a provider that breaks each of its streams, and not for one that lacks a model",
     () =>
       Effect.gen(function* () {
         const { client, server } = yield* startedBefore(
@@ -39,7 +39,7 @@ describe("the cool-down of a provider", () => {
   )
 
   it.scopedLive(
-    "sends one probe, whatever becomes of the requests from before, and the next when its client leaves",
+    "sends one probe, whatever the outcome of earlier requests, and the next when its client leaves",
     () =>
       Effect.gen(function* () {
         const held: Array<ServerResponse> = []

@@ -8,7 +8,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
   timeout: "90 seconds",
   excludeTestServices: true
 })("how an answer ends", (it) => {
-  it.effect("tells a failure in the middle of a stream as an event, and does not fall back", () =>
+  it.effect("a failure in the middle of a stream is an error event, without fallback", () =>
     Effect.gen(function* () {
       const client = yield* clientOf("Scout")
       const heard: Array<string> = []
@@ -27,7 +27,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
     })
   )
 
-  it.effect("records a client that hangs up as that, and ends its session", () =>
+  it.effect("a client that hangs up is recorded as that, and its session is ended", () =>
     Effect.gen(function* () {
       const client = yield* clientOf("Scout")
       const { guardian } = yield* RouterProgram
@@ -52,7 +52,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { ROUTER_STORE_CONT
     })
   )
 
-  it.effect("records a client that leaves before anything was allowed as one to whom nothing was", () =>
+  it.effect("a client that leaves before anything was allowed is recorded as DENIED", () =>
     Effect.gen(function* () {
       const { router } = yield* RouterProgram
       const request = Http.request(`${router}/v1/chat/completions`, {

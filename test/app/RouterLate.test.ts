@@ -25,7 +25,7 @@ layer(RouterProgram.layer({ models: echoModels, runner: [...fromSources, "--impo
   timeout: "90 seconds",
   excludeTestServices: true
 })("a request that does not arrive in time", (it) => {
-  it.effect("is answered 408, and recorded as that: its client did not hang up", () =>
+  it.effect("a request that arrives too slowly is answered 408, and not recorded as a client that hung up", () =>
     Effect.gen(function* () {
       const { router } = yield* RouterProgram
       const head =

@@ -34,7 +34,7 @@ const say = (ghost: string, id: string, content: string) =>
   })
 
 layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServices: true })("GET /v1/…", (it) => {
-  it.effect("lists shells and ghosts with their tiers, and why one cannot be asked, for the official client", () =>
+  it.effect("the models are listed for the official client, with tiers, and why one cannot be asked", () =>
     Effect.gen(function* () {
       const client = yield* clientOf("Scout")
       const { data } = yield* Effect.promise(() => client.models.list())
@@ -52,20 +52,20 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
     })
   )
 
-  it.effect("lists nothing without a token, or to whom the policy gives nothing", () =>
+  it.effect("the models are not listed without a token, or to a ghost without permission", () =>
     Effect.gen(function* () {
       expect(yield* get("/v1/models")).toMatchObject({ status: 401, body: { error: { code: "unauthenticated" } } })
-      const denied = yield* get("/v1/models", "Stranger")
+      const denied = yield* get("/v1/models", "Nobody")
       expect(denied).toMatchObject({
         status: 403,
         body: { error: { code: "access_denied", type: "permission_error" } }
       })
       const rows = yield* trailOf(denied.headers.get("x-request-id") ?? "", (actions) => actions.length > 0)
-      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Stranger", result: "DENIED" }])
+      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Nobody", result: "DENIED" }])
     })
   )
 
-  it.effect("stores that messages passed, and not what they said, unless it is told to", () =>
+  it.effect("the history stores messages without their content by default", () =>
     Effect.gen(function* () {
       const { databaseUrl } = yield* RouterProgram
       const rows = yield* say("Scout", "history-0", "something secret")
@@ -97,7 +97,7 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
     })
   )
 
-  it.effect("holds no more of long messages at once than a page's bytes, and loses none between the pages", () =>
+  it.effect("a page of long messages is bounded in bytes, and no message is lost between pages", () =>
     Effect.gen(function* () {
       const { databaseUrl } = yield* RouterProgram
       yield* rowsOf(
@@ -118,7 +118,7 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
     })
   )
 
-  it.effect("shows a ghost's messages to no other ghost, and refuses malformed requests", () =>
+  it.effect("messages are not readable for other ghosts, and malformed queries are refused", () =>
     Effect.gen(function* () {
       expect((yield* get("/v1/history?ghost=Librarian", "Scout")).status).toBe(403)
       expect((yield* get("/v1/history?ghost=Librarian")).status).toBe(401)

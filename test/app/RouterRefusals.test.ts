@@ -98,7 +98,7 @@ layer(RouterProgram.layer({ models: echoModels }), {
       )
     }
 
-    it.effect("no token, or a malformed one: 401, before anything else", () =>
+    it.effect("no token, or an invalid one: 401, before any other answer", () =>
       Effect.gen(function* () {
         const { router } = yield* RouterProgram
         const client = new OpenAI({ baseURL: `${router}/v1`, apiKey: "garbage", maxRetries: 0 })
@@ -131,7 +131,7 @@ layer(RouterProgram.layer({ models: echoModels }), {
       })
     )
 
-    it.effect("a token as long as a header may be: 401, recorded, and others are still served", () =>
+    it.effect("a token as long as a header may be: 401, recorded, and other callers are still served", () =>
       Effect.gen(function* () {
         const { router } = yield* RouterProgram
         const client = yield* clientOf("Scout")

@@ -79,7 +79,7 @@ const started = Effect.gen(function* () {
 
 describe("a certificate that is revoked while the router answers", () => {
   it.scopedLive(
-    "ends the answers at the next heartbeat: a stream is cut off, one that has not begun is refused",
+    "a revocation ends answers at the next heartbeat: a stream is cut off, one that has not begun is refused",
     () =>
       Effect.gen(function* () {
         const { chat, once, revoke } = yield* started

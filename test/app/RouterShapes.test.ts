@@ -73,7 +73,7 @@ const started = startedBefore(
 
 describe("a provider's own ways", () => {
   it.scopedLive(
-    "are one to the official client: calls of tools are whole, and the usage comes once, at the end",
+    "the shapes of providers are one to the official client: tool calls are complete, and the usage comes once, at the end",
     () =>
       Effect.gen(function* () {
         const { client } = yield* started
@@ -101,7 +101,7 @@ describe("a provider's own ways", () => {
   )
 
   it.scopedLive(
-    "a blocked prompt is not an answer, whole or streamed, and does not open the provider's breaker",
+    "an answer to a blocked prompt is empty, complete or streamed, and does not count against the provider",
     () =>
       Effect.gen(function* () {
         const { client, server } = yield* started

@@ -8,7 +8,7 @@ import { delta, events } from "../support/router/Upstream.ts"
 
 describe("the router's end", () => {
   it.scopedLive(
-    "finishes a stream that runs when it is told to end, and records and writes its end",
+    "a stream that runs at shutdown is finished, recorded and written to the history",
     () =>
       Effect.gen(function* () {
         const { client, databaseUrl, guardian, running } = yield* startedBefore(() => {}, {
@@ -41,7 +41,7 @@ describe("the router's end", () => {
   )
 
   it.scopedLive(
-    "cuts off what takes longer than its time, and records that it did, not that the client left",
+    "an answer that outlasts the shutdown is cut off, and recorded as that",
     () =>
       Effect.gen(function* () {
         const { client, databaseUrl, guardian, running, server } = yield* startedBefore(
@@ -68,7 +68,7 @@ describe("the router's end", () => {
         const rows = yield* rowsOfAborted(databaseUrl, "cut-1")
         expect(rows.map(({ action }) => action)).toEqual(["execute", "route", "route.aborted"])
         expect(rows[2]).toMatchObject({
-          reason: "the router ended before the answer was whole",
+          reason: "the router stopped before the answer was complete",
           metadata: { closed_by: "shutdown" }
         })
         expect(server.hangUps()).toBe(1)

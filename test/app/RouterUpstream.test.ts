@@ -6,7 +6,7 @@ import { answering, completion, delta, events } from "../support/router/Upstream
 
 describe("the router before a provider", () => {
   it.scopedLive(
-    "ends the call at the provider when the client hangs up, streamed or not, and records it",
+    "a client that hangs up ends the call at the provider, streamed or not, and is recorded",
     () =>
       Effect.gen(function* () {
         const { apiKey, databaseUrl, guardian, router, server } = yield* startedBefore((request, response) => {
@@ -46,7 +46,7 @@ describe("the router before a provider", () => {
   )
 
   it.scopedLive(
-    "leaves a provider that keeps failing alone, tries it with one request, and shows neither its words nor its key",
+    "a provider that keeps failing is left alone, then tried with one request; neither its words nor its key are shown",
     () =>
       Effect.gen(function* () {
         let isWell = false

@@ -5,7 +5,7 @@ import { anEvent } from "../support/AuditEvents.ts"
 import { journaled, journalFolder } from "../support/Journals.ts"
 import { gatekeeperDatabase, isConserved, openTrail, recordMany, settled, until, withLogs } from "../support/Trail.ts"
 
-/** A disk that answers no write-through while it hangs, and those that wait once it does not. */
+/** A disk that completes no sync while it hangs, and all of them afterwards. */
 const hangingDisk = () => {
   const waiting: Array<() => void> = []
   const disk = { hangs: false }
@@ -24,7 +24,7 @@ const hangingDisk = () => {
 }
 
 it.scopedLive.each(["fsync", "journal"] as const)(
-  "a disk that hangs is told in the status and the log, until it answers (%s)",
+  "a disk that hangs is reported in the status and the log until it answers (%s)",
   (mode) =>
     withLogs((lines) =>
       Effect.gen(function* () {

@@ -70,11 +70,11 @@ it.scopedLive("a missing partition is made, and no event fails or becomes a dead
   })
 )
 
-it.scopedLive("another event under the same id raises an alarm, becomes a dead letter and holds nobody up", () =>
+it.scopedLive("another event under the same id raises an alarm, becomes a dead letter and delays no other event", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
-      // Somebody was here first: writes each id of the first batch's second row with another content.
+      // Another writer came first: writes each id of the first batch's second row with another content.
       const trail = yield* openTrail(url, {}, (store) => ({
         ...store,
         append: (rows, options) =>
@@ -99,7 +99,7 @@ it.scopedLive("another event under the same id raises an alarm, becomes a dead l
   )
 )
 
-it.scopedLive("an error that nobody understands costs one row, not the trail", () =>
+it.scopedLive("an unknown error costs one row, not the trail", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const trail = yield* openTrail(url, {}, (store) => ({
@@ -120,13 +120,13 @@ it.scopedLive("an error that nobody understands costs one row, not the trail", (
   })
 )
 
-it.scopedLive("a worker that dies is started again, and goes on with what it had in hand", () =>
+it.scopedLive("a writer that dies is restarted, and continues with its batches in flight", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const deaths = yield* Ref.make(2)
     const trail = yield* openTrail(url, { batchSize: 10 }, (store) => ({
       ...store,
-      // It dies after the transaction: what it had in hand is in the table already.
+      // It dies after the transaction: its batch is in the table already.
       append: (rows, options) =>
         Effect.zipRight(
           store.append(rows, options),
@@ -165,7 +165,7 @@ it.scopedLive("a row that kills the worker each time becomes a dead letter", () 
   })
 )
 
-it.scopedLive("a schema that is not as it should be pauses the drain, burns nothing, and it goes on when mended", () =>
+it.scopedLive("a wrong schema pauses the writer, which gives up no row and resumes after the fix", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     yield* query(url, "alter table gatekeeper.audit_log rename to audit_log_away")

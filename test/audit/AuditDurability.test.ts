@@ -81,7 +81,7 @@ it.scopedLive("in the mode commit an answer means a row", () =>
     const trail = yield* openTrail(url, { ...journaled(yield* journalFolder, "commit"), linger: "1 minute" })
     const [took, id] = yield* Effect.timed(trail.log.record(anEvent))
     expect(yield* query(url, "select id from gatekeeper.audit_log")).toEqual([{ id }])
-    // Nobody lingers while somebody waits.
+    // The writer does not linger while an answer waits.
     expect(Duration.toMillis(took)).toBeLessThan(5_000)
   })
 )

@@ -113,7 +113,7 @@ it.scopedLive(
       const recorded = yield* recordedIds(url)
       expect(ids.filter((id) => !recorded.includes(id))).toHaveLength(1)
       expect(yield* Effect.promise(() => Fs.readdir(Path.join(directory, "quarantine", source)))).toHaveLength(1)
-      // Nobody looks at this source after its end.
+      // No process looks at this source after its end.
       yield* trail.shutdown
       const [row] = yield* query(
         url,

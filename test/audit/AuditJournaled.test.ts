@@ -24,7 +24,7 @@ const blocked = Effect.map(Effect.makeLatch(false), (gate) => ({
   })
 }))
 
-it.scopedLive("what the memory has no room for is read back from the journal, in order, once each", () =>
+it.scopedLive("rows that do not fit into memory are read back from the journal, in order, once each", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const directory = yield* journalFolder
@@ -47,35 +47,37 @@ it.scopedLive("what the memory has no room for is read back from the journal, in
   })
 )
 
-it.scopedLive("what the database did not take before the end stays in the journal, and the next start writes it", () =>
-  withLogs((lines) =>
-    Effect.gen(function* () {
-      const url = yield* gatekeeperDatabase
-      const directory = yield* journalFolder
-      const { around } = yield* blocked
-      const options = { queueCapacity: 10, shutdownDeadline: "300 millis" } as const
-      const first = yield* openTrail(url, { ...journaled(directory), ...options }, around)
-      const ids = yield* recordMany(first.log, 100)
-      const { source } = yield* first.log.status
-      yield* first.shutdown
-      expect(lines.filter((line) => line.includes("100 audit events are not in the database yet"))).toHaveLength(1)
-      // Nothing is lost, so nobody is told that something is.
-      expect(first.unwritten()).toBe(0)
-      expect(yield* journalsIn(directory)).toEqual([source])
+it.scopedLive(
+  "rows that the database did not accept before the shutdown stay in the journal, and the next start writes them",
+  () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const url = yield* gatekeeperDatabase
+        const directory = yield* journalFolder
+        const { around } = yield* blocked
+        const options = { queueCapacity: 10, shutdownDeadline: "300 millis" } as const
+        const first = yield* openTrail(url, { ...journaled(directory), ...options }, around)
+        const ids = yield* recordMany(first.log, 100)
+        const { source } = yield* first.log.status
+        yield* first.shutdown
+        expect(lines.filter((line) => line.includes("100 audit events are not in the database yet"))).toHaveLength(1)
+        // Nothing is lost, so no loss is reported.
+        expect(first.unwritten()).toBe(0)
+        expect(yield* journalsIn(directory)).toEqual([source])
 
-      const second = yield* openTrail(url, journaled(directory))
-      yield* until(second.log, (status) => status.journal?.others.adopted === 1)
-      expect(yield* recordedIds(url)).toEqual(ids)
-      const sources = "select last_seq, signed_off_seq, committed from gatekeeper.audit_source where source = $1"
-      expect(yield* query(url, sources, [source])).toEqual([
-        { last_seq: "100", signed_off_seq: "100", committed: "100" }
-      ])
-      expect(yield* journalsIn(directory)).toEqual([(yield* second.log.status).source])
-    })
-  )
+        const second = yield* openTrail(url, journaled(directory))
+        yield* until(second.log, (status) => status.journal?.others.adopted === 1)
+        expect(yield* recordedIds(url)).toEqual(ids)
+        const sources = "select last_seq, signed_off_seq, committed from gatekeeper.audit_source where source = $1"
+        expect(yield* query(url, sources, [source])).toEqual([
+          { last_seq: "100", signed_off_seq: "100", committed: "100" }
+        ])
+        expect(yield* journalsIn(directory)).toEqual([(yield* second.log.status).source])
+      })
+    )
 )
 
-it.scopedLive("a journal that is full refuses, and takes events again once the database has them", () =>
+it.scopedLive("a full journal refuses events, and accepts them again once the database has its rows", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const directory = yield* journalFolder
@@ -105,7 +107,7 @@ it.scopedLive("a journal that is full refuses, and takes events again once the d
   })
 )
 
-it.scopedLive("a trail in memory leaves word of how far it got, and no event", () =>
+it.scopedLive("a trail in memory leaves its counts in the journal, and no event", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const directory = yield* journalFolder

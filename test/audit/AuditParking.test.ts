@@ -28,7 +28,7 @@ const refusing =
   })
 
 it.scopedLive(
-  "rows that neither the table nor the dead letters take fill the memory up to its bound, and no further",
+  "rows that neither the table nor the dead letters accept fill the memory up to its bound only",
   () =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
@@ -56,7 +56,7 @@ it.scopedLive(
 )
 
 it.scopedLive.each(["memory", "journal"] as const)(
-  "in the mode %s, rows that fill the memory are tried again at the end, which waits for no pause",
+  "in the mode %s, parked rows that fill the memory are tried again at shutdown, without a pause",
   (mode) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
@@ -83,7 +83,7 @@ it.scopedLive.each(["memory", "journal"] as const)(
 )
 
 it.scopedLive(
-  "where such rows fill the memory the others wait behind them, and the status says so until they are taken",
+  "when parked rows fill the memory, later rows wait, and the status says so until they are accepted",
   () =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase

@@ -84,7 +84,7 @@ it.scopedLive("all given conditions hold, and none that fits is missing", () =>
     const moments = rows.flatMap((row) => [row.timestamp, row.timestamp + 1])
     const questions = FastCheck.sample(
       FastCheck.record({
-        ghostId: optional([...ghosts, "nobody"]),
+        ghostId: optional([...ghosts, "Stranger"]),
         action: optional(["read", "execute"]),
         resource: optional(["vaults/1", "vaults/2"]),
         result: optional(results),

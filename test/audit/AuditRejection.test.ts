@@ -32,15 +32,15 @@ it.scopedLive("a transaction that the server ends for its length is tried again,
   })
 )
 
-it.scopedLive("a row that kills the worker as a dead letter too is kept, told, and holds nobody up", () =>
+it.scopedLive("a row that kills the writer as a dead letter too is kept, logged, and delays no other row", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
-      let mended = false
+      let fixed = false
       const trail = yield* openTrail(url, {}, (store) => ({
         ...store,
         append: (rows, options) =>
-          !mended && rows.some((row) => row.action === "lethal")
+          !fixed && rows.some((row) => row.action === "lethal")
             ? Effect.die(new Error("a bug"))
             : store.append(rows, options),
         deadLetter: (row, why) =>
@@ -53,7 +53,7 @@ it.scopedLive("a row that kills the worker as a dead letter too is kept, told, a
       const ids = yield* recordMany(trail.log, 5)
       yield* until(trail.log, (status) => status.counters.committed === 5)
       expect(yield* recordedIds(url)).toEqual(ids)
-      mended = true
+      fixed = true
       yield* trail.shutdown
       expect((yield* trail.log.status).counters).toMatchObject({ committed: 6, deadLettered: 0 })
       expect(yield* recordedIds(url)).toEqual([lethal, ...ids])
@@ -61,7 +61,7 @@ it.scopedLive("a row that kills the worker as a dead letter too is kept, told, a
   )
 )
 
-it.scopedLive("a row that the dead letters refuse too is kept, told, and holds nobody up", () =>
+it.scopedLive("a row that the dead letters refuse too is kept, logged, and delays no other row", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase

@@ -18,7 +18,7 @@ it.scopedLive.each(["commit", "fsync"] as const)(
           if (disk.isFull) throw Object.assign(new Error("ENOSPC: write"), { code: "ENOSPC" })
           return nodeFiles.write(fd, bytes, offset, length, position)
         },
-        // Whoever waited for it would wait in vain.
+        // An answer that waited for it would wait in vain.
         fdatasync: (fd) => (disk.isFull ? new Promise(() => {}) : nodeFiles.fdatasync(fd))
       }
       const trail = yield* openTrail(url, {

@@ -26,11 +26,11 @@ const signedOff = (url: Parameters<typeof query>[0]) =>
     "select last_seq::integer, signed_off_seq::integer, unwritten::integer, in_doubt::integer from gatekeeper.audit_source"
   )
 
-/** The upkeep commits too, when it starts; from here on the next COMMIT is the drain's. */
+/** Maintenance commits too when it starts; after that the next COMMIT is the batch writer's. */
 const registered = (url: Parameters<typeof query>[0]) =>
   untilRows(url, "select pid from gatekeeper.audit_source where pid is not null", (rows) => rows.length === 1)
 
-it.scopedLive("events whose COMMIT was not answered at the end are told as written when they are", () =>
+it.scopedLive("events whose COMMIT was not answered at shutdown count as written if they are", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const proxy = yield* tcpProxy(url)
@@ -51,7 +51,7 @@ it.scopedLive("events whose COMMIT was not answered at the end are told as writt
   })
 )
 
-it.scopedLive("a dead letter whose COMMIT was not answered at the end is told as kept when it is", () =>
+it.scopedLive("a dead letter whose COMMIT was not answered at shutdown counts as kept if it is", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     yield* query(url, "alter table gatekeeper.audit_log add constraint no_poison check (action <> 'poison')")
@@ -70,7 +70,7 @@ it.scopedLive("a dead letter whose COMMIT was not answered at the end is told as
   })
 )
 
-it.scopedLive("events that stay in doubt at the end are told and signed off as that", () =>
+it.scopedLive("events that stay in doubt at shutdown are reported and signed off as in doubt", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
@@ -92,7 +92,7 @@ it.scopedLive("events that stay in doubt at the end are told and signed off as t
   )
 )
 
-it.scopedLive("a session that is still being opened at the end writes nothing after the count", () =>
+it.scopedLive("a session that is still being opened at shutdown writes nothing after the count", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const proxy = yield* tcpProxy(url)
@@ -117,7 +117,7 @@ it.scopedLive("a session that is still being opened at the end writes nothing af
   })
 )
 
-it.scopedLive("an incarnation that could write nothing signs off all the same, by name", () =>
+it.scopedLive("an incarnation that wrote nothing signs off all the same, by name", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const trail = yield* openTrail(url, { shutdownDeadline: "2 seconds" }, (store) => ({
@@ -138,7 +138,7 @@ it.scopedLive("an incarnation that could write nothing signs off all the same, b
   })
 )
 
-it.scopedLive("a worker that does not stop is not waited for, and what it works on is in doubt", () =>
+it.scopedLive("a writer that does not stop is interrupted, and its batch is looked up in the table", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const trail = yield* openTrail(url, { shutdownDeadline: "1 second" }, (store) => ({
@@ -148,13 +148,13 @@ it.scopedLive("a worker that does not stop is not waited for, and what it works 
     yield* recordMany(trail.log, 9)
     yield* Effect.sleep("300 millis")
     yield* trail.shutdown
-    // It was committed, though nobody heard of it; the table was asked.
+    // It was committed, although its answer was lost; the table was asked.
     expect(trail.unwritten()).toBe(0)
     expect(yield* signedOff(url)).toEqual([{ last_seq: 9, signed_off_seq: 9, unwritten: 0, in_doubt: 0 }])
   })
 )
 
-it.scopedLive("the end waits for whoever holds the source's row no longer than its deadline", () =>
+it.scopedLive("the shutdown waits for a lock on the source's row no longer than its deadline", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const trail = yield* openTrail(url, { shutdownDeadline: "500 millis" })
@@ -170,7 +170,7 @@ it.scopedLive("the end waits for whoever holds the source's row no longer than i
   })
 )
 
-it.scopedLive("a trouble while events were shed does not claim that none is lost", () =>
+it.scopedLive("the log of a problem while events are shed does not claim that none is lost", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase

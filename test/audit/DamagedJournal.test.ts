@@ -45,7 +45,7 @@ it.scopedLive(
       const left = yield* leaveJournal(url, directory, 7)
       yield* known(url, left)
       yield* removeSegments(left)
-      // As a power loss leaves a file that was not written through.
+      // As a power loss leaves a file that was not synced.
       yield* Effect.promise(() => Fs.writeFile(Path.join(left.path, "state"), "half of it"))
       const trail = yield* openTrail(url, journaled(directory))
       const { source } = yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
@@ -56,7 +56,7 @@ it.scopedLive(
     })
 )
 
-it.scopedLive.each(["nobody knows", "that signed off"] as const)(
+it.scopedLive.each(["unknown to the database", "that signed off"] as const)(
   "a journal of which only a damaged state is left, of a source %s, is removed without a word",
   (which) =>
     Effect.gen(function* () {
@@ -76,7 +76,7 @@ it.scopedLive.each(["nobody knows", "that signed off"] as const)(
       const trail = yield* openTrail(url, journaled(directory))
       yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
       expect(yield* wordOf(url, left.source)).toEqual(
-        which === "nobody knows" ? [] : [{ unsigned_after: null, signed_off: 2, receipts: 0 }]
+        which === "unknown to the database" ? [] : [{ unsigned_after: null, signed_off: 2, receipts: 0 }]
       )
       expect(yield* journalsIn(directory)).not.toContain(left.source)
     })
@@ -90,7 +90,7 @@ it.scopedLive.each([0, 7])(
       const directory = yield* journalFolder
       const stuck = yield* leaveJournal(url, directory, segmentsOf)
       const elsewhere = crypto.randomUUID()
-      // Nobody can read it, and nobody knows for how long.
+      // It cannot be read, for an unknown time.
       yield* Effect.promise(async () => {
         await Fs.rm(Path.join(stuck.path, "state"))
         await Fs.mkdir(Path.join(stuck.path, "state"))

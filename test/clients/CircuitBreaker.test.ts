@@ -6,12 +6,12 @@ import {
   admit,
   type BreakerOptions,
   type BreakerState,
+  type CallOutcome,
   Closed,
   HalfOpen,
   initial,
   make,
   Open,
-  type Outcome,
   settle
 } from "../../src/clients/CircuitBreaker.ts"
 
@@ -62,7 +62,7 @@ describe("admit", () => {
 
 describe("settle", () => {
   const at = 10_000
-  const windowCases: ReadonlyArray<readonly [string, BreakerState, epoch: number, Outcome, next: BreakerState]> = [
+  const windowCases: ReadonlyArray<readonly [string, BreakerState, epoch: number, CallOutcome, next: BreakerState]> = [
     ["an answer resets the failures in a row", closed(2, 0, 4, 0b11), 4, "answered", closed(0, 0, 4, 0b110)],
     ["the third failure in a row opens", closed(2, 0, 4, 0b11), 4, "failed", open(11_000, 1, 5)],
     ["an abandoned call is not counted", closed(2, 0, 4, 0b11), 4, "abandoned", closed(2, 0, 4, 0b11)],
@@ -77,7 +77,7 @@ describe("settle", () => {
     it(what, () => expect(settle(windowed, state, epoch, outcome, at)).toEqual(next))
   }
 
-  const doublingCases: ReadonlyArray<readonly [string, BreakerState, Outcome, next: BreakerState]> = [
+  const doublingCases: ReadonlyArray<readonly [string, BreakerState, CallOutcome, next: BreakerState]> = [
     ["a failure counts", closed(0), "failed", closed(1)],
     ["the third failure in a row opens, without a window too", closed(2), "failed", open(11_000, 1, 5)],
     ["a complete answer forgets failures and openings", closed(2, 3), "answered", closed(0)],
@@ -104,7 +104,7 @@ describe("settle", () => {
     })
   }
 
-  const outcomes: ReadonlyArray<Outcome> = ["began", "answered", "failed", "abandoned"]
+  const outcomes: ReadonlyArray<CallOutcome> = ["began", "answered", "failed", "abandoned"]
   for (const outcome of outcomes) {
     it(`a call of an earlier epoch (${outcome}) changes nothing, and does not end a probe`, () => {
       for (const state of [closed(2), open(99), halfOpen(99)]) {
@@ -114,23 +114,23 @@ describe("settle", () => {
   }
 
   /** One call after the other, each settled at once. */
-  const following = (outcomes: ReadonlyArray<Outcome>): BreakerState =>
+  const following = (outcomes: ReadonlyArray<CallOutcome>): BreakerState =>
     outcomes.reduce((state, outcome) => settle(windowed, state, state.epoch, outcome, 0), initial)
 
   it("opens at a share of failures that never are many in a row", () => {
-    const flapping: ReadonlyArray<Outcome> = ["failed", "answered", "failed", "answered", "failed", "answered"]
+    const flapping: ReadonlyArray<CallOutcome> = ["failed", "answered", "failed", "answered", "failed", "answered"]
     expect(following(flapping)._tag).toBe("Closed")
     expect(following([...flapping, "failed"])._tag).toBe("Open")
   })
 
   it("forgets failures that are older than the window", () => {
-    const answers = Array.from({ length: 8 }, (): Outcome => "answered")
+    const answers = Array.from({ length: 8 }, (): CallOutcome => "answered")
     expect(following(["failed", "failed", ...answers, "failed", "failed"])._tag).toBe("Closed")
   })
 })
 
 describe("a breaker under any order of calls", () => {
-  const outcome = FastCheck.constantFrom<Outcome>("began", "answered", "failed", "abandoned")
+  const outcome = FastCheck.constantFrom<CallOutcome>("began", "answered", "failed", "abandoned")
   const step = FastCheck.record({
     what: FastCheck.oneof(FastCheck.constant("ask" as const), outcome),
     which: FastCheck.nat(5),
@@ -207,7 +207,7 @@ describe("make", () => {
   it.effect("keeps the state between calls, and reports each transition with the length of the pause", () =>
     Effect.gen(function* () {
       const breaker = yield* make(doubling)
-      const call = (outcome: Outcome) => Effect.flatMap(breaker.enter, (settle) => settle(outcome))
+      const call = (outcome: CallOutcome) => Effect.flatMap(breaker.enter, (settle) => settle(outcome))
       yield* call("failed")
       yield* call("failed")
       expect(yield* call("failed")).toEqual({ from: "Closed", to: "Open", pauseMillis: 1_000 })

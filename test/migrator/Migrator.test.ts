@@ -4,8 +4,9 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Redacted from "effect/Redacted"
 import { type ServiceName, serviceNames } from "../../src/domain/Service.ts"
-import * as Migrator from "../../src/migrator/Migrator.ts"
-import { SchemaVersion } from "../../src/migrator/SchemaVersion.ts"
+import { gatekeeperSchema } from "../../src/gatekeeper/GatekeeperSchema.ts"
+import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
+import { routerSchema } from "../../src/router/RouterSchema.ts"
 import {
   ask,
   environment,
@@ -22,9 +23,9 @@ import { freshDatabase } from "../support/TestDatabase.ts"
 
 describe("the layer of a service", () => {
   const layers = {
-    gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-    guardian: Layer.discard(Migrator.layer("guardian")),
-    router: Layer.discard(Migrator.layer("router"))
+    gatekeeper: Layer.discard(gatekeeperSchema.layer),
+    guardian: Layer.discard(guardianSchema.layer),
+    router: Layer.discard(routerSchema.layer)
   }
   const all = (url: Redacted.Redacted, services: ReadonlyArray<ServiceName>, migrationUrl = url) =>
     Effect.forEach(services, (service) => Layer.build(layers[service])).pipe(
@@ -67,18 +68,16 @@ describe("the layer of a service", () => {
     })
   )
 
-  it.scopedLive("says which revision the schema has, word for word, and lets the service ask again", () =>
+  it.scopedLive("logs the schema's revision, and lets the service read it again", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => lines.push(String(message)))
-      const version = yield* SchemaVersion.gatekeeper.pipe(
+      const version = yield* gatekeeperSchema.version.pipe(
         Effect.flatMap(({ actual, expected, head, service }) =>
           Effect.map(actual, (actual) => ({ actual, expected, head, service }))
         ),
-        Effect.provide(
-          Migrator.layer("gatekeeper").pipe(Layer.provide(environment({ url, services: ["gatekeeper"] })))
-        ),
+        Effect.provide(gatekeeperSchema.layer.pipe(Layer.provide(environment({ url, services: ["gatekeeper"] })))),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
       const head = shippedRevisions("gatekeeper").at(-1)
@@ -95,7 +94,7 @@ describe("the layer of a service", () => {
         const newer = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB })
         const older = yield* migrationsOf({ "router/0001_a.sql": tableA })
         const start = (migrations: string) =>
-          Layer.build(Layer.discard(Migrator.layer("router"))).pipe(
+          Layer.build(Layer.discard(routerSchema.layer)).pipe(
             Effect.scoped,
             Effect.provide(environment({ url, migrations, services: ["router"] }))
           )
@@ -110,13 +109,13 @@ describe("the layer of a service", () => {
       })
   )
 
-  it.scopedLive("refuses an application connection that sees another database than the one that was migrated", () =>
+  it.scopedLive("refuses an application connection to a different database from the migrated one", () =>
     Effect.gen(function* () {
       const [url, migrationUrl] = [yield* freshDatabase, yield* freshDatabase]
       const absent = yield* Effect.flip(all(url, ["guardian"], migrationUrl))
       expect(absent).toMatchObject({ _tag: "SchemaUnreadable", exitCode: 9 })
       expect(absent.message).toContain("points at another database")
-      // Now both are at head, each by itself: equal numbers must not hide it.
+      // Now both databases are at head: equal revisions must not hide the difference.
       yield* all(url, ["guardian"])
       const other = yield* Effect.flip(all(url, ["guardian"], migrationUrl))
       expect(other).toMatchObject({ _tag: "SchemaElsewhere", exitCode: 9 })

@@ -7,7 +7,7 @@ import { run, start } from "../support/migrator/Processes.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 describe("a process that starts a service", { timeout: 120_000 }, () => {
-  it.scopedLive("ends non-zero before its port opens when a revision is broken, and says what and where", () =>
+  it.scopedLive("ends non-zero before its port opens if a revision fails, and names the error and its location", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const broken = revision("create table router.b (\n  id nonsense\n);")
@@ -43,7 +43,7 @@ describe("a process that starts a service", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("leaves no lock behind at SIGKILL: the next start goes on", () =>
+  it.scopedLive("leaves no lock after a SIGKILL, so the next start continues", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const slow = revision("create table router.s ();\nselect pg_sleep(1.5);")
@@ -63,7 +63,7 @@ describe("a process that starts a service", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("that is killed between two steps of a revision without a transaction is gone on from there", () =>
+  it.scopedLive("continues a revision without a transaction that was killed between two statements", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const steps = revision(
@@ -80,7 +80,7 @@ describe("a process that starts a service", { timeout: 120_000 }, () => {
       yield* Effect.repeat(sleeping, { until: (rows) => rows.length > 0, schedule: Schedule.spaced("50 millis") })
       child.kill("SIGKILL")
       yield* Effect.promise(() => ended)
-      // Begun again from its first statement, it would fail: that table is there.
+      // Run again from its first statement, it would fail, because that table exists.
       expect(yield* tablesOf(url, "router")).toEqual(["one"])
       expect((yield* migrateRouter(url, migrations)).to).toBe("0001_steps")
       expect(yield* tablesOf(url, "router")).toEqual(["one", "two"])
@@ -91,7 +91,7 @@ describe("a process that starts a service", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("ends with 9 and the missing GRANT when its role may not make the schema", () =>
+  it.scopedLive("ends with 9 and the missing GRANT if its role may not create the schema", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const role = `limited_${new URL(Redacted.value(url)).pathname.slice(-12)}`

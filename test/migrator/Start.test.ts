@@ -1,12 +1,16 @@
+import * as Net from "node:net"
+import { basename } from "node:path"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
-import * as Migrator from "../../src/migrator/Migrator.ts"
+import { gatekeeperSchema } from "../../src/gatekeeper/GatekeeperSchema.ts"
+import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
 import { schemaProbe } from "../../src/migrator/SchemaProbe.ts"
-import { SchemaVersion } from "../../src/migrator/SchemaVersion.ts"
+import { routerSchema } from "../../src/router/RouterSchema.ts"
 import {
   ask,
   environment,
@@ -20,17 +24,17 @@ import {
 } from "../support/migrator/Fixture.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
-/** Starts the router as far as its port; answers what its probes would say, and what it logged. */
+/** Starts the router up to the point where its port would open; returns what its probes would report, and its log. */
 const startRouter = (mode: "upgrade" | "verify" | "off", url: Redacted.Redacted, migrations: string) => {
   const lines: Array<string> = []
   const logger = Logger.make(({ logLevel, message }) => lines.push(`${logLevel.label} ${String(message)}`))
   return Effect.gen(function* () {
-    const { expected, head } = yield* SchemaVersion.router
-    const { databaseAnswers, schema, schemaStands } = yield* yield* schemaProbe(yield* SchemaVersion.router)
+    const { expected, head } = yield* routerSchema.version
+    const { databaseAnswers, schema, schemaStands } = yield* yield* schemaProbe(yield* routerSchema.version)
     return { expected, head, databaseAnswers, actual: schema.actual, schemaStands, lines }
   }).pipe(
     Effect.provide(
-      Migrator.layer("router").pipe(
+      routerSchema.layer.pipe(
         Layer.provide(environment({ url, migrations, services: ["router"], variables: { MIGRATE_ON_START: mode } }))
       )
     ),
@@ -43,7 +47,7 @@ const one = { "router/0001_a.sql": tableA }
 const two = { ...one, "router/0002_b.sql": tableB }
 
 describe("a start while a newer version expands the schema", () => {
-  it.scopedLive("goes on, with a warning, whether it may apply revisions or only verify; what is cut off stays", () =>
+  it.scopedLive("continues with a warning in modes upgrade and verify, and leaves the half-way revision as it is", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const newer = revision("create table router.c ();\nselect 1 / 0;", "select 1;", " transaction:false")
@@ -62,7 +66,7 @@ describe("a start while a newer version expands the schema", () => {
 })
 
 describe("a start with MIGRATE_ON_START=verify", () => {
-  it.scopedLive("refuses an empty database with exit 3 and the command to type, and makes nothing in it", () =>
+  it.scopedLive("refuses an empty database with exit 3 and the command to run, and creates nothing in it", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const refusal = yield* Effect.flip(startRouter("verify", url, yield* migrationsOf(two)))
@@ -115,35 +119,102 @@ describe("a start with MIGRATE_ON_START=verify", () => {
 })
 
 describe("a start with MIGRATE_ON_START=off", () => {
-  it.scopedLive(
-    "applies nothing, says what it stands on, and is not ready while that is behind or cannot be read",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const migrations = yield* migrationsOf(one)
-        const none = yield* startRouter("off", url, migrations)
-        expect(none).toMatchObject({ expected: "0001_a", actual: null, databaseAnswers: true, schemaStands: false })
-        expect(none.lines.join("\n")).toMatch(/WARN Router schema cannot be read.*expects 0001_a.*off checked nothing/)
-        expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
+  it.scopedLive("applies nothing, logs the current revision, and is not ready while that is behind or unreadable", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf(one)
+      const none = yield* startRouter("off", url, migrations)
+      expect(none).toMatchObject({ expected: "0001_a", actual: null, databaseAnswers: true, schemaStands: false })
+      expect(none.lines.join("\n")).toMatch(/WARN Router schema cannot be read.*expects 0001_a.*off checked nothing/)
+      expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
 
-        yield* migrateRouter(url, migrations)
-        yield* write(migrations, two)
-        const behind = yield* startRouter("off", url, migrations)
-        expect(behind).toMatchObject({ expected: "0002_b", actual: "0001_a", schemaStands: false })
-        expect(behind.lines.join("\n")).toContain("WARN Router schema is at 0001_a; this program expects 0002_b")
+      yield* migrateRouter(url, migrations)
+      yield* write(migrations, two)
+      const behind = yield* startRouter("off", url, migrations)
+      expect(behind).toMatchObject({ expected: "0002_b", actual: "0001_a", schemaStands: false })
+      expect(behind.lines.join("\n")).toContain("WARN Router schema is at 0001_a; this program expects 0002_b")
 
-        yield* migrateRouter(url, migrations)
-        expect(yield* startRouter("off", url, migrations)).toMatchObject({ actual: "0002_b", schemaStands: true })
+      yield* migrateRouter(url, migrations)
+      expect(yield* startRouter("off", url, migrations)).toMatchObject({ actual: "0002_b", schemaStands: true })
+    })
+  )
+})
+
+/** Relays connections to the server of `url`, and counts how often a text occurs in what the clients send. */
+const countingRelay = (url: Redacted.Redacted) =>
+  Effect.gen(function* () {
+    const target = new URL(Redacted.value(url))
+    const sockets: Array<Net.Socket> = []
+    let sent = ""
+    const relay = Net.createServer((client) => {
+      const server = Net.connect(Number(target.port), target.hostname)
+      sockets.push(client, server)
+      for (const socket of [client, server]) socket.on("error", () => {})
+      client.on("data", (bytes) => {
+        sent += bytes.toString("latin1")
       })
+      client.pipe(server).pipe(client)
+    })
+    yield* Effect.acquireRelease(
+      Effect.async<void>((done) => void relay.listen(0, "127.0.0.1", () => done(Effect.void))),
+      () =>
+        Effect.sync(() => {
+          for (const socket of sockets) socket.destroy()
+          relay.close()
+        })
+    )
+    const address = relay.address()
+    const through = new URL(target)
+    through.hostname = "127.0.0.1"
+    through.port = typeof address === "object" && address !== null ? String(address.port) : ""
+    return {
+      url: Redacted.make(through.href),
+      count: (text: string) => {
+        const found = sent.split(text).length - 1
+        sent = ""
+        return found
+      }
+    }
+  })
+
+describe("a start that applies revisions", () => {
+  it.scopedLive("reads each file once, and the history once before the lock and once under it", () =>
+    Effect.gen(function* () {
+      const relay = yield* countingRelay(yield* freshDatabase)
+      const migrations = yield* migrationsOf(one)
+      const files: Array<string> = []
+      const start = Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const counted: FileSystem.FileSystem = {
+          ...fs,
+          readFile: (path) =>
+            Effect.zipRight(
+              Effect.sync(() => void files.push(basename(path))),
+              fs.readFile(path)
+            )
+        }
+        yield* Layer.build(routerSchema.layer).pipe(Effect.provideService(FileSystem.FileSystem, counted))
+      }).pipe(Effect.scoped, Effect.provide([environment({ url: relay.url, migrations, services: ["router"] }), quiet]))
+      const reads = (effect: typeof start) =>
+        Effect.map(effect, () => ({
+          files: files.splice(0),
+          history: relay.count("from router.schema_event where event = 'prepared'")
+        }))
+
+      expect(yield* reads(start)).toEqual({ files: ["0001_a.sql"], history: 2 })
+      expect(yield* reads(start)).toEqual({ files: ["0001_a.sql"], history: 1 })
+      yield* write(migrations, two)
+      expect(yield* reads(start)).toEqual({ files: ["0001_a.sql", "0002_b.sql"], history: 2 })
+    })
   )
 })
 
 describe("a start at head", () => {
   const services = ["gatekeeper", "guardian", "router"] as const
   const migrated = Layer.mergeAll(
-    Layer.discard(Migrator.layer("gatekeeper")),
-    Layer.discard(Migrator.layer("guardian")),
-    Layer.discard(Migrator.layer("router"))
+    Layer.discard(gatekeeperSchema.layer),
+    Layer.discard(guardianSchema.layer),
+    Layer.discard(routerSchema.layer)
   )
   const sessionsOf = (url: Redacted.Redacted) =>
     ask(
@@ -152,7 +223,7 @@ describe("a start at head", () => {
        and application_name in ('gravitas', 'gravitas start')`
     )
 
-  it.scopedLive("opens no session but the application's own where the migration connection is the same", () =>
+  it.scopedLive("opens only the application's sessions if the migration connection is the same", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       yield* Effect.scoped(Effect.provide(Layer.build(migrated), [environment({ url, services }), quiet]))
@@ -162,7 +233,7 @@ describe("a start at head", () => {
     })
   )
 
-  it.scopedLive("opens one more for all services that share another migration connection", () =>
+  it.scopedLive("opens one more session for all services that share another migration connection", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrationUrl = Redacted.make(`${Redacted.value(url)}?options=-c%20work_mem%3D8MB`)

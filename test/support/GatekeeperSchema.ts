@@ -9,6 +9,7 @@ import { MigratorOptions } from "../../src/migrator/MigratorOptions.ts"
 import { Target } from "../../src/migrator/plan/Target.ts"
 import { Settings } from "../../src/platform/config/Settings.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
+import { servicesByName } from "./migrator/Services.ts"
 
 /** Brings the schema of one service to a place in its history. */
 export const bring = (service: ServiceName, url: Redacted.Redacted, target: Target) => {
@@ -16,7 +17,9 @@ export const bring = (service: ServiceName, url: Redacted.Redacted, target: Targ
   const settings = Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(environment)))
   const database = Database.layer([service]).pipe(Layer.provideMerge(settings))
   return Effect.flatMap(MigratorOptions, (options) =>
-    migrate(service, target).pipe(Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }))
+    migrate(servicesByName[service], target).pipe(
+      Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true })
+    )
   ).pipe(Effect.provide([database, NodeContext.layer]), Effect.asVoid, Effect.orDie)
 }
 

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as AllSettings from "../../src/app/AllSettings.ts"
-import * as Migrator from "../../src/migrator/Migrator.ts"
+import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
 import { signingKey } from "./Guardian.ts"
 
@@ -31,4 +31,4 @@ export const guardianGround = (url: Redacted.Redacted) =>
 
 /** The same, on a database that is brought to the guardian's schema. */
 export const guardianRooms = (url: Redacted.Redacted) =>
-  Layer.provideMerge(Layer.fresh(Layer.discard(Migrator.layer("guardian"))), guardianGround(url))
+  Layer.provideMerge(Layer.fresh(Layer.discard(guardianSchema.layer)), guardianGround(url))

@@ -35,16 +35,16 @@ export const live = (options: LifeOptions) =>
   Effect.gen(function* () {
     const { directory, files, flushInterval = "1 hour", maxBytes = 2 ** 20, segmentBytes } = options
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const room = DiskQuota.make(maxBytes)
+    const quota = DiskQuota.make(maxBytes)
     const journal = yield* Journal.open({
       directory,
       identity: identityOf(options.source ?? crypto.randomUUID(), options.identity),
-      room,
+      quota,
       segmentBytes,
       flushInterval,
       files
     }).pipe(Scope.extend(scope))
-    return { journal, room, die: Scope.close(scope, Exit.void) }
+    return { journal, quota, die: Scope.close(scope, Exit.void) }
   })
 export type Life = Effect.Effect.Success<ReturnType<typeof live>>
 
@@ -52,17 +52,17 @@ export type Life = Effect.Effect.Success<ReturnType<typeof live>>
 export const takeOver = (path: string, options: { readonly files?: JournalFiles; readonly trail?: string } = {}) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const room = DiskQuota.make(2 ** 30)
-    const outcome = yield* adopt(path, { trail: options.trail ?? trail, room, files: options.files }).pipe(
+    const quota = DiskQuota.make(2 ** 30)
+    const outcome = yield* adopt(path, { trail: options.trail ?? trail, quota, files: options.files }).pipe(
       Scope.extend(scope)
     )
-    return { outcome, room, leave: Scope.close(scope, Exit.void) }
+    return { outcome, quota, leave: Scope.close(scope, Exit.void) }
   })
 
 export const adopted = (path: string, options: { readonly files?: JournalFiles } = {}) =>
-  Effect.flatMap(takeOver(path, options), ({ leave, outcome, room }) =>
+  Effect.flatMap(takeOver(path, options), ({ leave, outcome, quota }) =>
     outcome._tag === "adopted"
-      ? Effect.succeed({ dead: outcome.journal satisfies OrphanedJournal, room, leave })
+      ? Effect.succeed({ dead: outcome.journal satisfies OrphanedJournal, quota, leave })
       : Effect.dieMessage(`expected an adopted journal, got ${outcome._tag}`)
   )
 

@@ -20,14 +20,14 @@ export const live = (options: {
   Effect.gen(function* () {
     const { directory, maxBytes, segmentBytes } = options
     const source = crypto.randomUUID()
-    const room = DiskQuota.make(maxBytes)
+    const quota = DiskQuota.make(maxBytes)
     const disk = faultyDisk()
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
     const journal = yield* Journal.open({
       directory,
       identity: identityOf(source),
-      room,
+      quota,
       segmentBytes,
       flushInterval: "1 hour",
       files: disk.files
@@ -126,7 +126,7 @@ export const live = (options: {
       checkRoom: () => {
         const { truncate, unlink } = disk.happened
         const inDirectory = bytesIn(Path.join(directory, source))
-        if (truncate + unlink === 0) expect(room.used()).toBe(inDirectory)
+        if (truncate + unlink === 0) expect(quota.used()).toBe(inDirectory)
       },
       checkCounts: (found: Journal.Counts, slots: SlotsLeft, lost: ReadonlySet<number>) => {
         const isCertain = slots === "all" && disk.happened.state === 0

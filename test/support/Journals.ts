@@ -71,7 +71,7 @@ export const leaveJournal = (
         pid: 4_242,
         durability: options.durability ?? "journal"
       },
-      room: DiskQuota.make(64 * 2 ** 20),
+      quota: DiskQuota.make(64 * 2 ** 20),
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     const kept = rows.filter((row) => options.keep?.(row.seq) ?? true)

@@ -32,7 +32,7 @@ const appending = (home: string) =>
         pid: process.pid,
         durability: "journal"
       },
-      room: DiskQuota.make(4 * 2 ** 30),
+      quota: DiskQuota.make(4 * 2 ** 30),
       flushInterval: "1 second"
     })
     const json = stringify()

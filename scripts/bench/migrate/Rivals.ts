@@ -12,6 +12,7 @@ import { serviceNames } from "../../../src/domain/Service.ts"
 import { migrate } from "../../../src/migrator/apply/Migrate.ts"
 import { Target } from "../../../src/migrator/plan/Target.ts"
 import { environment } from "../../../test/support/migrator/Fixture.ts"
+import { router } from "../../../test/support/migrator/Services.ts"
 
 export const revisions = 100
 
@@ -48,7 +49,7 @@ export const files = Effect.acquireRelease(
 )
 
 export const withGravitas = (url: Redacted.Redacted, migrations: string) =>
-  timed(migrate("router", Target.Head())).pipe(
+  timed(migrate(router, Target.Head())).pipe(
     Effect.provide(environment({ url, migrations, services: ["router"] })),
     Effect.orDie
   )

@@ -50,7 +50,7 @@ export interface JournalOptions {
   readonly directory: string
   readonly identity: JournalIdentity
   /** Shared with the journals that this process recovers. */
-  readonly room: DiskQuota
+  readonly quota: DiskQuota
   /** The size at which the next segment begins; by default 16 MiB, or a quarter of the quota. */
   readonly segmentBytes?: number | undefined
   /** How often the journal is synced where no answer waits for that. */
@@ -118,12 +118,12 @@ const makeParts = (
   held: { directory: JournalDirectory.JournalDirectory },
   now: () => number
 ) => {
-  const { files = nodeFiles, identity, room } = options
+  const { files = nodeFiles, identity, quota } = options
   const { path } = held.directory
-  const segments = Segments.make({ files, room })
+  const segments = Segments.make({ files, quota })
   const unsynced = UnsyncedFrames.make(unsyncedLimit)
-  const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(room.maxBytes / 4))
-  const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes, segments, unsynced })
+  const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(quota.maxBytes / 4))
+  const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes, segments, unsynced })
   const sync = JournalSync.make({ path, files, writer, unsynced })
   const problems = trackProblems(now)
   const watchdog = SyncWatchdog.make({ now, flushInterval: options.flushInterval, path })
@@ -164,7 +164,7 @@ const makeRequestSync = (commit: GroupCommit.GroupCommit) => {
 export const open = Effect.fnUntraced(function* (
   options: JournalOptions
 ): Effect.fn.Return<Journal, JournalUnusable | JournalInUse, Scope.Scope> {
-  const { directory: parent, files = nodeFiles, identity, room } = options
+  const { directory: parent, files = nodeFiles, identity, quota } = options
   const clock = yield* Effect.clock
   const held = yield* claimDirectory(options)
   const parts = makeParts(options, held, () => clock.unsafeCurrentTimeMillis())
@@ -213,8 +213,8 @@ export const open = Effect.fnUntraced(function* (
       const hanging = watchdog.hanging()
       const { acknowledged, lastSeq } = values()
       return {
-        bytes: room.used(),
-        maxBytes: room.maxBytes,
+        bytes: quota.used(),
+        maxBytes: quota.maxBytes,
         segments: segments.all().length,
         pendingFrames: segments.pending(),
         lastSeq,

@@ -49,7 +49,7 @@ export type AdoptionOutcome =
 export interface AdoptionOptions {
   /** The trail that this process writes to. */
   readonly trail: string
-  readonly room: DiskQuota
+  readonly quota: DiskQuota
   readonly files?: JournalFiles | undefined
 }
 
@@ -104,17 +104,17 @@ interface Identified {
 /** Scans the segments and returns the journal; its quota is released when the scope closes. */
 const open = Effect.fnUntraced(function* (
   { checkpoint, found, identity, path }: Identified,
-  { files, room }: { readonly files: JournalFiles; readonly room: DiskQuota }
+  { files, quota }: { readonly files: JournalFiles; readonly quota: DiskQuota }
 ) {
   const acknowledged = checkpoint?.acknowledged ?? 0
   const quarantine = Quarantine.directoryOf(Path.dirname(path), identity.source)
   const { scan, segments: scanned } = yield* RecoveryScan.make({ found, files, quarantine, acknowledged })
-  const segments = Segments.make({ files, room })
+  const segments = Segments.make({ files, quota })
   for (const segment of scanned) {
     segments.add(segment)
-    room.force(segment.size)
+    quota.force(segment.size)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => room.give(segments.bytes())))
+  yield* Effect.addFinalizer(() => Effect.sync(() => quota.give(segments.bytes())))
 
   const counts: Counts = {
     lastSeq: Math.max(checkpoint?.lastSeq ?? 0, scan.lastSeq),
@@ -150,7 +150,7 @@ const open = Effect.fnUntraced(function* (
     readAfter: (seq) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
     status: () => ({
       bytes: segments.bytes(),
-      maxBytes: room.maxBytes,
+      maxBytes: quota.maxBytes,
       segments: segments.all().length,
       pendingFrames: segments.pending(),
       lastSeq: counts.lastSeq,
@@ -168,7 +168,7 @@ const open = Effect.fnUntraced(function* (
 /** Locks and opens the journal at `path` until the scope closes, if its process is dead and it belongs to this trail. */
 export const adopt = (
   path: string,
-  { files = nodeFiles, room, trail }: AdoptionOptions
+  { files = nodeFiles, quota, trail }: AdoptionOptions
 ): Effect.Effect<AdoptionOutcome, JournalUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     // Another process may have recovered and removed it meanwhile.
@@ -185,7 +185,7 @@ export const adopt = (
     if (identity.trail !== trail) {
       return { _tag: "foreign", trail: identity.trail, bytes: found.reduce((sum, { size }) => sum + size, 0) } as const
     }
-    return { _tag: "adopted", journal: yield* open({ path, identity, checkpoint, found }, { files, room }) } as const
+    return { _tag: "adopted", journal: yield* open({ path, identity, checkpoint, found }, { files, quota }) } as const
   }).pipe(
     Effect.catchTags({
       FileTrouble: ({ path, reason }) => new JournalUnusable({ path, reason }),

@@ -44,7 +44,7 @@ export interface SegmentWriterOptions {
   readonly path: string
   readonly identity: JournalIdentity
   readonly files: JournalFiles
-  readonly room: DiskQuota
+  readonly quota: DiskQuota
   readonly segmentBytes: number
   readonly segments: Segments
   readonly unsynced: UnsyncedFrames
@@ -61,9 +61,9 @@ interface State extends SegmentWriterOptions {
   stopped: string | undefined
 }
 
-const full = ({ path, room }: State, bytes: number): JournalProblem => ({
+const full = ({ path, quota }: State, bytes: number): JournalProblem => ({
   reason: "full",
-  detail: `${room.used()} of ${room.maxBytes} bytes are used, and the event needs ${bytes} (${path})`
+  detail: `${quota.used()} of ${quota.maxBytes} bytes are used, and the event needs ${bytes} (${path})`
 })
 
 const shut = (state: State, one: OpenSegment) => {
@@ -89,16 +89,16 @@ const seal = (state: State) => {
 }
 
 const begin = (state: State, firstSeq: number, frames: NewSegmentOptions["frames"] = []): OpenSegment => {
-  const { files, identity, opened, path, room, segments } = state
+  const { files, identity, opened, path, quota, segments } = state
   // An index is used once, even when the file cannot be filled.
   state.lastIndex += 1
   // A removed file needs no entry in the next header, whose size is bounded.
   segments.sweep()
-  TornWrites.cut({ files, room, segments: segments.all(), opened })
+  TornWrites.cut({ files, quota, segments: segments.all(), opened })
   const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
   const made = create({ files, directory: path, index: state.lastIndex, identity, firstSeq, predecessors, frames })
   state.newEntries = true
-  room.force(made.segment.size)
+  quota.force(made.segment.size)
   return made
 }
 
@@ -120,21 +120,21 @@ const rotate = (state: State, firstSeq: number): JournalProblem | undefined => {
 
 /** Removes settled segments. Without this, events that were settled long ago could fill a small journal for ever. */
 const reclaim = (state: State, bytes: number): boolean => {
-  const { active, room, segments } = state
+  const { active, quota, segments } = state
   if (active !== undefined && active.segment.unsettled.size() === 0) seal(state)
   segments.sweep()
   closeDone(state)
-  return room.used() + bytes <= room.maxBytes
+  return quota.used() + bytes <= quota.maxBytes
 }
 
 const needsNew = ({ segmentBytes }: State, one: OpenSegment, bytes: number): boolean =>
   one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
 
 const isReady = (state: State, bytes: number): boolean => {
-  const { active, lastSeq, room, stopped, unsynced } = state
+  const { active, lastSeq, quota, stopped, unsynced } = state
   return (
     stopped === undefined &&
-    (room.used() + bytes <= room.maxBytes || reclaim(state, bytes)) &&
+    (quota.used() + bytes <= quota.maxBytes || reclaim(state, bytes)) &&
     unsynced.hasRoom(3 * bytes) &&
     ((active !== undefined && !needsNew(state, active, bytes)) || rotate(state, lastSeq + 1) === undefined)
   )
@@ -142,16 +142,16 @@ const isReady = (state: State, bytes: number): boolean => {
 
 /** Makes room and a segment for the event; returns why there is none. */
 const prepare = (state: State, seq: number, json: string): JournalProblem | undefined => {
-  const { path, room } = state
+  const { path, quota } = state
   if (state.stopped !== undefined) return { reason: "failing", detail: `${state.stopped} (${path})` }
   if (seq <= state.lastSeq) {
     return { reason: "failing", detail: `number ${seq} does not follow ${state.lastSeq} (${path})` }
   }
   if (json.length > Frame.maxPayload) return { reason: "failing", detail: `an event of ${json.length} characters` }
   // Near the quota, use the exact frame size, so that we refuse only after trying to reclaim that many bytes.
-  const isShort = room.used() + Frame.frameHead + 3 * json.length > room.maxBytes
+  const isShort = quota.used() + Frame.frameHead + 3 * json.length > quota.maxBytes
   const estimate = Frame.frameHead + (isShort ? Buffer.byteLength(json) : json.length)
-  if (room.used() + estimate > room.maxBytes && !reclaim(state, estimate)) return full(state, estimate)
+  if (quota.used() + estimate > quota.maxBytes && !reclaim(state, estimate)) return full(state, estimate)
   if (state.active === undefined || needsNew(state, state.active, estimate)) return rotate(state, seq)
   return undefined
 }
@@ -159,7 +159,7 @@ const prepare = (state: State, seq: number, json: string): JournalProblem | unde
 const append = (state: State, seq: number, json: string): JournalProblem | undefined => {
   const problem = prepare(state, seq, json)
   if (problem !== undefined) return problem
-  const { files, path, room, unsynced } = state
+  const { files, path, quota, unsynced } = state
   const file = state.active
   const chunk = unsynced.place(Frame.frameHead + 3 * json.length)
   if (file === undefined || chunk === undefined) {
@@ -168,7 +168,7 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
   const { segment } = file
   const length = Frame.encode(chunk.buffer, chunk.used, seq, json, file.seed)
   if (length > Frame.maxFrame) return { reason: "failing", detail: `an event of ${length} bytes` }
-  if (!room.take(length)) return full(state, length)
+  if (!quota.take(length)) return full(state, length)
   try {
     // One write is enough in almost all cases; `writeAll` and its loop follow only a short write.
     const written = files.write(file.fd, chunk.buffer, chunk.used, length, segment.length)
@@ -176,8 +176,8 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
       writeAll(files, file.fd, chunk.buffer, chunk.used + written, length - written, segment.length + written)
     }
   } catch (cause) {
-    room.give(length)
-    TornWrites.undoWrite({ files, room, one: file, bytes: length, cause })
+    quota.give(length)
+    TornWrites.undoWrite({ files, quota, one: file, bytes: length, cause })
     return failing(segment.path, cause)
   }
   unsynced.keep(chunk, length)

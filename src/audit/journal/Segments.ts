@@ -28,14 +28,14 @@ const obsolete = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
       segment.sealed && segment.unsettled.size() === 0 && (place < segments.length - 1 || segments.length === 1)
   )
 
-export const make = (options: { readonly files: JournalFiles; readonly room: DiskQuota }): Segments => {
-  const { files, room } = options
+export const make = (options: { readonly files: JournalFiles; readonly quota: DiskQuota }): Segments => {
+  const { files, quota } = options
   let segments: ReadonlyArray<Segment> = []
 
   const drop = (segment: Segment) => {
     segment.dropped = true
     segments = segments.filter((one) => one !== segment)
-    room.give(segment.size)
+    quota.give(segment.size)
   }
 
   const remove = (segment: Segment) => {

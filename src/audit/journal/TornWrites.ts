@@ -6,12 +6,12 @@ import type { Segment } from "./Segment.ts"
 /** Removes what a failed write of up to `bytes` left, because its number will be used again. */
 export const undoWrite = (options: {
   readonly files: JournalFiles
-  readonly room: DiskQuota
+  readonly quota: DiskQuota
   readonly one: OpenSegment
   readonly bytes: number
   readonly cause: unknown
 }): void => {
-  const { bytes, cause, files, one, room } = options
+  const { bytes, cause, files, one, quota } = options
   const { segment } = one
   // On a full disk a new file would fail too; after other errors a new file may succeed.
   one.suspect = !isFull(cause)
@@ -21,7 +21,7 @@ export const undoWrite = (options: {
     one.suspect = true
     segment.ends = { segment: segment.index, end: segment.length }
     segment.size = segment.length + bytes
-    room.force(bytes)
+    quota.force(bytes)
   }
 }
 
@@ -38,12 +38,12 @@ const hasTornTail = ({ ends, length, size }: Segment): boolean =>
  */
 export const cut = (options: {
   readonly files: JournalFiles
-  readonly room: DiskQuota
+  readonly quota: DiskQuota
   readonly segments: ReadonlyArray<Segment>
   /** The segments whose descriptors are open. */
   readonly opened: ReadonlyArray<OpenSegment>
 }): void => {
-  const { files, opened, room, segments } = options
+  const { files, opened, quota, segments } = options
   const truncate = (segment: Segment) => {
     const open = opened.find((one) => one.segment === segment)
     if (open !== undefined) return files.truncate(open.fd, segment.length)
@@ -58,7 +58,7 @@ export const cut = (options: {
     for (const segment of segments) {
       if (!hasTornTail(segment)) continue
       truncate(segment)
-      room.give(segment.size - segment.length)
+      quota.give(segment.size - segment.length)
       segment.size = segment.length
       segment.ends = undefined
     }

@@ -132,7 +132,7 @@ const removeDamaged = Effect.fnUntraced(function* (parts: Parts, source: string,
 
 const recoverAt = Effect.fnUntraced(function* (parts: Parts, path: string) {
   const { files, quota, trail } = parts.options
-  const outcome = yield* adopt(path, { trail, room: quota, files })
+  const outcome = yield* adopt(path, { trail, quota, files })
   switch (outcome._tag) {
     case "alive":
       parts.alive += 1

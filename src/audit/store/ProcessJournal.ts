@@ -65,7 +65,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const journal = yield* Journal.open({
     directory: settings.directory,
     identity: { ...incarnation, trail },
-    room: quota,
+    quota,
     flushInterval: settings.flushInterval,
     files: settings.files
   })

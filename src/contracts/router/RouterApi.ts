@@ -3,8 +3,9 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { describing } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
-import { parameter } from "../Query.ts"
+import { Cursor, Limit, Parameter, rowNumber } from "../Query.ts"
 import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
 import { openAiError } from "./RouterErrors.ts"
 
@@ -62,9 +63,9 @@ const HistoryPage = Schema.Struct({
 }).annotations({ description: "A page of messages, newest first." })
 
 const HistoryParams = Schema.Struct({
-  ghost: parameter("whose messages; needed"),
-  limit: parameter("1 to 1000; 100 where left out. A page of long messages has fewer"),
-  cursor: parameter("`next` of the page before")
+  ghost: Parameter("whose messages; needed"),
+  limit: Limit(100, "1 to 1000; 100 where left out. A page of long messages has fewer"),
+  cursor: Cursor(rowNumber)
 })
 
 export const completions = HttpApiEndpoint.post("completions", "/v1/chat/completions")
@@ -98,8 +99,9 @@ export const models = HttpApiEndpoint.get("models", "/v1/models")
   .addError(failures.denied)
   .addError(failures.failed)
   .addError(failures.readUnavailable)
-  .annotate(OpenApi.Summary, "Shells and ghosts")
-  .annotate(OpenApi.Description, "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+  .annotateContext(
+    describing("Shells and ghosts", "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
+  )
 
 class CatalogGroup extends HttpApiGroup.make("catalog")
   .add(models)
@@ -113,10 +115,11 @@ export const history = HttpApiEndpoint.get("history", "/v1/history")
   .addError(failures.denied)
   .addError(failures.failed)
   .addError(failures.readUnavailable)
-  .annotate(OpenApi.Summary, "A ghost's messages")
-  .annotate(
-    OpenApi.Description,
-    "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+  .annotateContext(
+    describing(
+      "A ghost's messages",
+      "A ghost's messages, newest first; their content only where ROUTER_STORE_CONTENT is on. Needs `read` on `history/<ghost>`."
+    )
   )
 
 class HistoryGroup extends HttpApiGroup.make("history")

@@ -2,9 +2,9 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"
 import type { PolicyQuestion } from "../policy/Policy.ts"
-import { readYaml, type YamlReading } from "../policy/YamlReading.ts"
 
 /** What a policy is asked, and what is expected of it. */
 export interface Case extends PolicyQuestion {
@@ -27,48 +27,45 @@ export class CasesRefused extends Schema.TaggedError<CasesRefused>()("CasesRefus
   }
 }
 
-const asked = [
-  ["ghost", "ghost_id"],
-  ["action", "action"],
-  ["resource", "resource"]
-] as const
+/** A text that a request may have: the gatekeeper refuses others before it asks the policy. */
+const requestText = (field: "ghost_id" | "action" | "resource") =>
+  YamlSchema.text.pipe(
+    Schema.filter((value) => {
+      const problem = value === "" ? undefined : textProblem(field, value)
+      return problem === undefined ? undefined : `cannot be in a request: ${problem}`
+    })
+  )
 
-const ruleShape = /^.+#[1-9]\d*$/
+const caseSchema = Schema.Struct({
+  ghost: requestText("ghost_id"),
+  action: requestText("action"),
+  resource: requestText("resource"),
+  expect: Schema.Literal("allow", "deny"),
+  rule: Schema.optionalWith(
+    YamlSchema.text.pipe(
+      Schema.filter(
+        (rule) => /^.+#[1-9]\d*$/.test(rule) || `is ${JSON.stringify(rule)}, not group#number, such as scout#1`
+      )
+    ),
+    { exact: true }
+  )
+})
 
-const readCase = (yaml: YamlReading, node: unknown): Case | undefined => {
-  const fields = yaml.fields(node, "a case", ["ghost", "action", "resource", "expect"], ["rule"])
-  const text = (name: string): string => (fields.has(name) ? yaml.name(fields.get(name), name) : "")
-  // What the gatekeeper refuses before it asks the policy is no case of the policy's.
-  for (const [name, field] of asked) {
-    const problem = text(name) === "" ? undefined : textProblem(field, text(name))
-    if (problem !== undefined) yaml.note(fields.get(name), `no request may have it: ${problem}`)
-  }
-  const expected = text("expect")
-  const rule = fields.has("rule") ? text("rule") : undefined
-  if (expected !== "" && expected !== "allow" && expected !== "deny") {
-    yaml.note(fields.get("expect"), `expect ${JSON.stringify(expected)} is neither allow nor deny`)
-  }
-  if (rule !== undefined && rule !== "" && !ruleShape.test(rule)) {
-    yaml.note(fields.get("rule"), `rule ${JSON.stringify(rule)} is not group#number, such as scout#1`)
-  }
-  return expected === "allow" || expected === "deny"
-    ? {
-        ghostId: text("ghost"),
-        action: text("action"),
-        resource: text("resource"),
-        expected,
+/** A file without a case is refused: it would prove nothing. */
+const casesSchema = () =>
+  Schema.Array(caseSchema).pipe(Schema.filter((cases) => cases.length > 0 || "must have a case"))
+
+/** Reads a YAML list of `{ghost, action, resource, expect, rule?}`. */
+export const parseCases = (source: string, file: string): Either.Either<ReadonlyArray<Case>, CasesRefused> =>
+  Either.mapBoth(YamlSchema.decode(casesSchema, source), {
+    onLeft: (problems) => new CasesRefused({ file, problems }),
+    onRight: ({ placeOf, value }) =>
+      value.map(({ action, expect, ghost, resource, rule }, i) => ({
+        ghostId: ghost,
+        action,
+        resource,
+        expected: expect,
         rule,
-        ...yaml.placeOf(node)
-      }
-    : undefined
-}
-
-/** Reads a YAML list of `{ghost, action, resource, expect, rule?}`. A file without any case is refused: it would prove nothing. */
-export const parseCases = (text: string, file: string): Either.Either<ReadonlyArray<Case>, CasesRefused> => {
-  const yaml = readYaml(text)
-  const items = yaml.root === undefined ? [] : yaml.list(yaml.root, "the file")
-  const cases = items.flatMap((item) => readCase(yaml, item) ?? [])
-  if (yaml.problems().length === 0 && items.length === 0) yaml.note(yaml.root, "there is no case")
-  const problems = yaml.problems()
-  return problems.length > 0 ? Either.left(new CasesRefused({ file, problems })) : Either.right(cases)
-}
+        ...placeOf([i])
+      }))
+  })

@@ -1,4 +1,3 @@
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -25,6 +24,3 @@ export const policyAt = (given: Option.Option<string>) =>
     const policy = yield* Effect.mapError(loadPolicy(file), ({ problems }) => new PolicyFileRefused({ file, problems }))
     return { file, policy }
   })
-
-/** Reads the text of a file that a command was given. */
-export const textOf = (file: string) => Effect.flatMap(FileSystem.FileSystem, (files) => files.readFileString(file))

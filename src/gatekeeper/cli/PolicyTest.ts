@@ -4,9 +4,10 @@ import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
+import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { decide, type Policy } from "../policy/Policy.ts"
 import { type Case, CasesRefused, parseCases } from "./Cases.ts"
-import { policyAt, textOf } from "./PolicyLocation.ts"
+import { policyAt } from "./PolicyLocation.ts"
 
 interface OutputFlags {
   readonly json: boolean
@@ -90,11 +91,11 @@ export const testPolicy = (file: string, place: Option.Option<string>, flags: Ou
     command: "policy test",
     work: Effect.gen(function* () {
       const { policy } = yield* policyAt(place)
-      const text = yield* Effect.mapError(textOf(file), (error) => {
-        const problem = error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message
-        return new CasesRefused({ file, problems: [{ line: 1, column: 1, problem }] })
-      })
-      const cases = yield* parseCases(text, file)
+      const source = yield* Effect.mapError(
+        YamlSchema.readText(file),
+        (problems) => new CasesRefused({ file, problems })
+      )
+      const cases = yield* parseCases(source, file)
       const tested: PolicyTestResult = { file, policy, tried: cases.map((one) => runCase(policy, one)) }
       return tested
     }),

@@ -4,18 +4,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
-import { type CertificateRow, certificateColumns, certificateRows, isoOfMicros } from "./CertificateRow.ts"
+import { type CertificateRow, certificateColumns, certificateRows } from "./CertificateRow.ts"
 import { type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
+import {
+  countAll,
+  hasTable,
+  type IssuedCertificate,
+  insertCertificate,
+  type Revocation,
+  revokeCertificate,
+  selectNewest,
+  selectPage,
+  selectSame
+} from "./CertificateStatements.ts"
 import { certified, type NotCertified } from "./Certification.ts"
 import { SigningKeys } from "./SigningKeys.ts"
-
-/** A certificate as it is answered to the client that asked for it. */
-export interface IssuedCertificate {
-  readonly claims: Claims
-  readonly keyId: string
-  /** The compact JWS. */
-  readonly signature: string
-}
 
 export interface NewCertificate {
   readonly agent: string
@@ -34,15 +37,6 @@ export interface ActiveCertificate {
   readonly signature: string
   /** When the row was read, in microseconds since 1970 by the database's clock. */
   readonly readMicros: bigint
-}
-
-export interface Revocation {
-  readonly id: string
-  readonly agent: string
-  readonly revokedAt: string
-  readonly reason: string | null
-  /** The ids of the sessions that it ended. */
-  readonly sessions: ReadonlyArray<string>
 }
 
 export interface CertificatesQuery {
@@ -103,33 +97,13 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const columns = certificateColumns(sql)
 
       const newest = (agent: string, state: "in force" | "any", limit: number) =>
-        Effect.flatMap(
-          bounded(
-            sql`
-              select ${columns} from guardian.certificate
-              where agent = ${agent}
-                and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
-              order by certificate.issued_at desc, certificate.id desc
-              limit ${limit}`
-          ),
-          certificateRows
-        )
+        Effect.flatMap(bounded(selectNewest(sql, agent, state, limit)), certificateRows)
 
       /** Inserts. Returns false where a certificate of that id exists. */
-      const add = <E = never>(
-        { claims, keyId, signature }: IssuedCertificate,
-        recording: Effect.Effect<unknown, E> = Effect.void
-      ) =>
+      const add = <E = never>(issued: IssuedCertificate, recording: Effect.Effect<unknown, E> = Effect.void) =>
         transaction((connection) =>
-          Effect.flatMap(
-            connection.query(
-              `insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
-               values ($1::uuid, $2, $3, to_timestamp($4::bigint), to_timestamp($5::bigint), $6, $7)
-               on conflict (jti) do nothing
-               returning id`,
-              [claims.jti, claims.sub, claims.version, claims.iat, claims.exp, keyId, signature]
-            ),
-            ({ rows }) => (rows.length > 0 ? Effect.as(recording, true) : Effect.succeed(false))
+          Effect.flatMap(insertCertificate(connection, issued), (isNew) =>
+            isNew ? Effect.as(recording, true) : Effect.succeed(false)
           )
         )
 
@@ -160,17 +134,8 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           return yield* certified(agent, rows, (row) => verifyRow(keys, row))
         }),
         list: Effect.fn("Certificates.list")(function* ({ agent, before, limit }) {
-          const ofAgent = agent === undefined ? sql`true` : sql`agent = ${agent}`
           const [page, counted] = yield* Effect.all(
-            [
-              bounded(
-                sql`
-                  select ${columns} from guardian.certificate
-                  where ${ofAgent} and ${before === undefined ? sql`true` : sql`certificate.id < ${before}::bigint`}
-                  order by certificate.id desc limit ${limit}`
-              ),
-              bounded(sql`select count(*)::text as total from guardian.certificate where ${ofAgent}`)
-            ],
+            [bounded(selectPage(sql, { agent, before, limit })), bounded(countAll(sql, agent))],
             { concurrency: 2 }
           )
           const rows = yield* Effect.forEach(
@@ -184,61 +149,14 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           const rows = yield* bounded(sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`)
           return (yield* certificateRows(rows))[0]
         }),
-        idOf: Effect.fn("Certificates.idOf")(function* ({ exp, iat, sub, version }) {
-          const rows = yield* bounded(
-            sql`
-              select jti::text as id from guardian.certificate
-              where agent = ${sub} and version = ${version} and issued_at = to_timestamp(${iat}::bigint)
-                and expires_at = to_timestamp(${exp}::bigint) and jti is not null
-              order by revoked_at limit 1`
-          )
+        idOf: Effect.fn("Certificates.idOf")(function* (claims) {
+          const rows = yield* bounded(selectSame(sql, claims))
           const id = rows[0]?.["id"]
           return typeof id === "string" ? id : undefined
         }),
-        isReady: Effect.map(
-          bounded(
-            sql`
-              select exists (
-                select from pg_catalog.pg_attribute
-                where attrelid = pg_catalog.to_regclass('guardian.certificate') and attname = 'jti' and not attisdropped
-              ) as ready`
-          ),
-          (rows) => rows[0]?.["ready"] === true
-        ),
+        isReady: Effect.map(bounded(hasTable(sql)), (rows) => rows[0]?.["ready"] === true),
         revoke: Effect.fn("Certificates.revoke")((id, by) =>
-          transaction((connection) =>
-            Effect.gen(function* () {
-              // This update waits for the row's lock: a session's start that holds it has finished then, and the next statement sees it.
-              const revoked = yield* connection.query(
-                `update guardian.certificate set revoked_at = clock_timestamp(), revoked_by = $2, revoked_reason = $3
-                 where jti = $1::uuid and revoked_at is null
-                 returning id`,
-                [id, by.ghostId, by.reason]
-              )
-              const ended = yield* connection.query(
-                `update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
-                 where certificate_id = $1 and ended_at is null
-                 returning session_id`,
-                [revoked.rows[0]?.["id"] ?? null]
-              )
-              // In the same transaction: a later query that fails would refuse a revocation that was made.
-              const { rows } = yield* connection.query(
-                `select agent, (extract(epoch from revoked_at) * 1000000)::bigint::text as at, revoked_reason as reason
-                 from guardian.certificate where jti = $1::uuid`,
-                [id]
-              )
-              const row = rows[0]
-              if (row === undefined) return undefined
-              const reason = row["reason"]
-              return {
-                id,
-                agent: String(row["agent"]),
-                revokedAt: isoOfMicros(BigInt(String(row["at"]))),
-                reason: typeof reason === "string" ? reason : null,
-                sessions: ended.rows.map((session) => String(session["session_id"]))
-              }
-            })
-          )
+          transaction((connection) => revokeCertificate(connection, id, by))
         )
       }
     })

@@ -123,6 +123,35 @@ const readFile = (path: string, assumeUtc: boolean) =>
     return yield* parseCertificateFile(text, { assumeUtc })
   })
 
+/** Records before the certificate's commit: no certificate is in force without its row. */
+const adopt = ({ claims, signed }: CertificateToAdopt, file: string, by: string) =>
+  Effect.flatMap(Effect.all([Certificates, AuditLog]), ([certificates, trail]) => {
+    const event: AuditEvent = {
+      action: "certificate.import",
+      resource: certificateResource(claims.sub),
+      ghostId: null,
+      shellId: null,
+      result: "ALLOWED",
+      reason: signed === undefined ? "signed again" : "its signature is valid",
+      requestId: null,
+      metadata: { by, file, certificate_id: claims.jti }
+    }
+    let recorded: AuditId | undefined
+    const recording = Effect.tap(trail.record(event), (id) => {
+      recorded = id
+    })
+    return certificates.adopt(claims, signed, recording).pipe(
+      // Also after a defect: a value that the table refuses is one, and its row has to be withdrawn.
+      Effect.onError((cause) => {
+        const why = Option.match(Cause.failureOption(cause), {
+          onNone: () => "the import failed",
+          onSome: ({ message }) => message
+        })
+        return recorded === undefined ? Effect.void : trail.withdraw(event, recorded, why)
+      })
+    )
+  }).pipe(Effect.uninterruptible)
+
 /** Imports each `.json` of a directory in the order of their names. A file with a problem is reported, and the others are imported. */
 export const importCertificates = (request: ImportRequest) =>
   Effect.gen(function* () {
@@ -140,36 +169,6 @@ export const importCertificates = (request: ImportRequest) =>
     )
     const keys = yield* SigningKeys
     const certificates = yield* Certificates
-    const trail = yield* AuditLog
-
-    /** Records before the certificate's commit: no certificate is in force without its row. */
-    const adopt = ({ claims, signed }: CertificateToAdopt, file: string) =>
-      Effect.suspend(() => {
-        const event: AuditEvent = {
-          action: "certificate.import",
-          resource: certificateResource(claims.sub),
-          ghostId: null,
-          shellId: null,
-          result: "ALLOWED",
-          reason: signed === undefined ? "signed again" : "its signature is valid",
-          requestId: null,
-          metadata: { by: request.by, file, certificate_id: claims.jti }
-        }
-        let recorded: AuditId | undefined
-        const recording = Effect.tap(trail.record(event), (id) => {
-          recorded = id
-        })
-        return certificates.adopt(claims, signed, recording).pipe(
-          // Also after a defect: a value that the table refuses is one, and its row has to be withdrawn.
-          Effect.onError((cause) => {
-            const why = Option.match(Cause.failureOption(cause), {
-              onNone: () => "the import failed",
-              onSome: ({ message }) => message
-            })
-            return recorded === undefined ? Effect.void : trail.withdraw(event, recorded, why)
-          })
-        )
-      }).pipe(Effect.uninterruptible)
 
     const isReady = yield* Effect.mapError(
       certificates.isReady,
@@ -195,7 +194,7 @@ export const importCertificates = (request: ImportRequest) =>
         const known = signed === undefined && isReady ? yield* certificates.idOf(said) : undefined
         const claims = known === undefined ? said : { ...said, jti: known }
         const found = isReady ? yield* certificates.find(claims.jti) : undefined
-        const isNew = request.dryRun ? found === undefined : yield* adopt({ claims, signed }, file)
+        const isNew = request.dryRun ? found === undefined : yield* adopt({ claims, signed }, file, request.by)
         const done = request.dryRun ? "accepted" : signed === undefined ? "resigned" : "imported"
         const imported: ImportResult = {
           file,

@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import * as Migrator from "../../migrator/Migrator.ts"
 import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { withProgress } from "../../platform/cli/Progress.ts"
@@ -10,6 +9,7 @@ import type { Database } from "../../platform/postgres/Database.ts"
 import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
+import { guardianSchema } from "../GuardianSchema.ts"
 import { type ImportRequest, type ImportResult, importCertificates } from "./CertificateImport.ts"
 
 const tones: Readonly<Record<ImportResult["outcome"], NonNullable<Cell["tone"]>>> = {
@@ -85,7 +85,7 @@ export const runImport = <E extends CommandError, R, E2 extends CommandError, R2
       (work) =>
         given.dryRun
           ? Effect.provide(work, nothingToRecord)
-          : Effect.provide(work, Layer.provideMerge(trail, Migrator.layer("guardian"))),
+          : Effect.provide(work, Layer.provideMerge(trail, guardianSchema.layer)),
       Effect.provide(database)
     ),
     render: renderImport,

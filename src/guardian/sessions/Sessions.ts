@@ -1,3 +1,4 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -30,6 +31,41 @@ export interface SessionsQuery {
 
 /** Stale sessions that one statement ends: it holds their rows locked, so a backlog is ended in batches. */
 export const expiryBatch = 500
+
+/** Starts a session where its certificate is still in force; its row stays locked until the commit. */
+const insertSession = (
+  sql: SqlClient.SqlClient,
+  { agent, certificate, metadata, requestId, sessionId }: NewSession
+) => sql`
+  with certified as (
+    select id from guardian.certificate
+    where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
+      and signature = ${certificate.signature}
+      -- A statement that the server reads after the caller's deadline starts nothing.
+      and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
+        + make_interval(secs => ${Duration.toSeconds(deadline)})
+    for share
+  )
+  insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)
+  select ${sessionId}, ${agent}, certified.id, ${requestId}, ${JSON.stringify(metadata)}::jsonb from certified
+  on conflict (session_id) do update
+    set agent = excluded.agent, certificate_id = excluded.certificate_id, request_id = excluded.request_id,
+      metadata = excluded.metadata, started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
+      ended_at = null, end_reason = null, output_file = null
+    where session.end_reason = 'withdrawn'
+  returning id`
+
+const expireStale = (sql: SqlClient.SqlClient, silentFor: Duration.Duration) => sql`
+  with stale as (
+    select id from guardian.session
+    where ended_at is null and last_seen_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(silentFor)})
+    order by last_seen_at
+    limit ${expiryBatch}
+    for update skip locked
+  )
+  update guardian.session set ended_at = clock_timestamp(), end_reason = 'expired'
+  from stale where session.id = stale.id
+  returning ${sessionColumns(sql)}`
 
 /** Stores the sessions in PostgreSQL. Each change is one statement, so that several guardians may work at once. */
 export class Sessions extends Context.Tag("guardian/Sessions")<
@@ -81,25 +117,8 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
 
       return {
         find,
-        start: Effect.fn("Sessions.start")(function* ({ agent, certificate, metadata, requestId, sessionId }) {
-          const rows = yield* bounded(sql`
-            with certified as (
-              select id from guardian.certificate
-              where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
-                and signature = ${certificate.signature}
-                -- A statement that the server reads after the caller's deadline starts nothing.
-                and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
-                  + make_interval(secs => ${Duration.toSeconds(deadline)})
-              for share
-            )
-            insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)
-            select ${sessionId}, ${agent}, certified.id, ${requestId}, ${JSON.stringify(metadata)}::jsonb from certified
-            on conflict (session_id) do update
-              set agent = excluded.agent, certificate_id = excluded.certificate_id, request_id = excluded.request_id,
-                metadata = excluded.metadata, started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
-                ended_at = null, end_reason = null, output_file = null
-              where session.end_reason = 'withdrawn'
-            returning id`)
+        start: Effect.fn("Sessions.start")(function* (session) {
+          const rows = yield* bounded(insertSession(sql, session))
           return rows.length > 0
         }),
         withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
@@ -145,19 +164,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
           return yield* sessionRows(rows)
         }),
         expire: Effect.fn("Sessions.expire")(function* (silentFor) {
-          const rows = yield* bounded(
-            sql`
-              with stale as (
-                select id from guardian.session
-                where ended_at is null and last_seen_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(silentFor)})
-                order by last_seen_at
-                limit ${expiryBatch}
-                for update skip locked
-              )
-              update guardian.session set ended_at = clock_timestamp(), end_reason = 'expired'
-              from stale where session.id = stale.id
-              returning ${columns}`
-          )
+          const rows = yield* bounded(expireStale(sql, silentFor))
           return yield* sessionRows(rows)
         })
       }

@@ -6,16 +6,16 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { connect } from "../../platform/postgres/Connection.ts"
 import { Database, displayAddress } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
-import { DatabaseRefusal } from "../apply/Session.ts"
-import type { Queryable } from "./StartSessions.ts"
+import type { Queryable } from "./InspectionSessions.ts"
+import { DatabaseRefusal } from "./Session.ts"
 
-/** The role by which a service connects may not do what its schema says that it needs. */
+/** The role of a service's connection lacks privileges that its schema asks for. */
 export class GrantsMissing extends Schema.TaggedError<GrantsMissing>()("GrantsMissing", {
   service: ServiceName,
   /** Of the application's connection, without password. */
   address: Schema.String,
   role: Schema.String,
-  /** As they are to be typed, in order. */
+  /** The statements that grant them, in order. */
   grants: Schema.Array(Schema.String)
 }) {
   get exitCode() {
@@ -24,46 +24,46 @@ export class GrantsMissing extends Schema.TaggedError<GrantsMissing>()("GrantsMi
   override get message(): string {
     const { grants, role, service } = this
     return (
-      `${service}: its role ${role} (${this.address}) lacks privileges that it needs. As the schema's owner type:\n` +
+      `${service}: its role ${role} (${this.address}) lacks privileges that it needs. As the schema's owner, run:\n` +
       `${grants.map((grant) => `  ${grant};\n`).join("")}` +
       `or, where docs/roles.sql was run: grant ${groupOf(service)} to ${role}; then start again`
     )
   }
 }
 
-/** The group role that stands for a service; docs/roles.sql makes it, the service's login role is a member. */
+/** The group role of a service. docs/roles.sql creates it; the service's login role is a member. */
 export const groupOf = (service: ServiceName): string => `gravitas_${service}`
 
 const decode = Schema.decodeUnknown(Schema.Array(Schema.Struct({ grant: Schema.String })))
 const grantsOf = (rows: unknown) => Effect.map(Effect.orDie(decode(rows)), (found) => found.map(({ grant }) => grant))
 
-/** 42883: a schema from before `missing_grants`, or one that asks for none. */
-const noneAsked = <E extends DatabaseError, R>(asked: Effect.Effect<ReadonlyArray<string>, E, R>) =>
+/** 42883: the schema has no function `missing_grants`, so it asks for no grants. */
+const emptyIfUndefined = <E extends DatabaseError, R>(asked: Effect.Effect<ReadonlyArray<string>, E, R>) =>
   Effect.catchIf(
     asked,
     ({ sqlstate }) => sqlstate === "42883",
     () => Effect.succeed<ReadonlyArray<string>>([])
   )
 
-/** What the role of the application's own pool lacks. */
+/** The GRANT statements that the role of the application's pool lacks. */
 export const missingGrants = (
   service: ServiceName,
   pool: PgClient.PgClient
 ): Effect.Effect<ReadonlyArray<string>, DatabaseError> =>
-  pool.unsafe(`select missing.grant from ${service}.missing_grants() as missing ("grant")`).withoutTransform.pipe(
+  pool.unsafe(`select missing.grant from ${service}.missing_grants() as missing ("grant")`).pipe(
     Effect.mapError((error) => databaseError("statement", error)),
     Effect.flatMap(grantsOf),
-    noneAsked
+    emptyIfUndefined
   )
 
 /**
- * Gives the service's group role, where the server has one, what the schema says that the service needs; answers what was
- * given. `asker` is a session of the migration connection: only the owner of the tables may grant. Of several at once one
- * grants and the others find it done, since PostgreSQL fails two grants on one table at the same moment.
+ * Grants the service's group role, if the server has it, what the schema asks for, and returns the statements. `session` is of the
+ * migration connection, since only the owner of the tables may grant. An advisory lock serialises processes: PostgreSQL fails
+ * two grants on one table at the same moment.
  */
 export const grantGroup = Effect.fn("Migrator.grant")(function* (
   service: ServiceName,
-  asker: Queryable
+  session: Queryable
 ): Effect.fn.Return<ReadonlyArray<string>, DatabaseRefusal, Database> {
   const group = groupOf(service)
   const url = (yield* Database).url(service, "migration")
@@ -76,9 +76,9 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
       )
       .pipe(
         Effect.flatMap(({ rows }) => grantsOf(rows)),
-        noneAsked
+        emptyIfUndefined
       )
-  // In a session of its own: the asker is shared.
+  // In a session of its own, because `session` is shared.
   const give = connect({ url, applicationName: "gravitas migrate (grants)" }).pipe(
     Effect.flatMap((connection) =>
       connection.transaction(
@@ -94,7 +94,9 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
     ),
     Effect.scoped
   )
-  return yield* Effect.flatMap(missing(asker), (grants) => (grants.length === 0 ? Effect.succeed(grants) : give)).pipe(
+  return yield* Effect.flatMap(missing(session), (grants) =>
+    grants.length === 0 ? Effect.succeed(grants) : give
+  ).pipe(
     Effect.mapError(
       (cause) =>
         new DatabaseRefusal({
@@ -102,26 +104,26 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
           address: displayAddress(url),
           during: `granting ${group} what the ${service} needs`,
           cause,
-          remedy: `See what it lacks (select * from ${service}.missing_grants('${group}')), and grant it as the schema's owner`
+          remedy: `List what it lacks (select * from ${service}.missing_grants('${group}')), and grant it as the schema's owner`
         })
     )
   )
 })
 
-/** The same after a command, which has no session left. */
+/** As `grantGroup`, for a command that has closed its session. */
 export const grantGroupAfter = Effect.fn("Migrator.grantAfter")(function* (service: ServiceName) {
   const url = (yield* Database).url(service, "migration")
-  const asker = yield* connect({ url, applicationName: "gravitas migrate (grants)" }).pipe(
+  const session = yield* connect({ url, applicationName: "gravitas migrate (grants)" }).pipe(
     Effect.mapError(
       (cause) =>
         new DatabaseRefusal({
           service,
           address: displayAddress(url),
-          during: `connecting to see what ${groupOf(service)} lacks`,
+          during: `connecting to list what ${groupOf(service)} lacks`,
           cause,
-          remedy: `The revisions are applied. See that PostgreSQL is well there, then: pnpm migrate --service ${service} upgrade`
+          remedy: `The revisions are applied. Check PostgreSQL there, then: pnpm migrate --service ${service} upgrade`
         })
     )
   )
-  return yield* grantGroup(service, asker)
+  return yield* grantGroup(service, session)
 }, Effect.scoped)

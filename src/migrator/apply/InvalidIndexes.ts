@@ -4,13 +4,13 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName, readTree } from "../files/ParseTree.ts"
-import type { Revision } from "../files/Revision.ts"
+import type { Revision, Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
 import { classOf, type StatementClass } from "../files/StatementClass.ts"
 import { splitStatements } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 
-/** Whether an index is there, and if so, whether PostgreSQL uses it (`indisvalid`). */
+/** Whether an index is valid (`indisvalid`), so that PostgreSQL uses it; None if it does not exist. */
 export const indexState = (connection: Connection, index: QualifiedName) =>
   connection
     .query("select indisvalid as valid from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass($1)", [
@@ -19,8 +19,8 @@ export const indexState = (connection: Connection, index: QualifiedName) =>
     .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? Option.none() : Option.some(row["valid"] === true))))
 
 /**
- * The invalid indexes of a table, or of a whole schema: what a concurrent index that failed leaves behind. An index on a
- * partitioned table is left out: it is invalid, rightly, until each partition has its own.
+ * The invalid indexes of a table or of a whole schema: what a failed concurrent build leaves behind. Indexes on partitioned
+ * tables are left out, since they are invalid until each partition has its own.
  */
 export const invalidIndexes = (
   connection: Connection,
@@ -39,30 +39,35 @@ export const invalidIndexes = (
       )
     )
 
-/** The statement at which `entry` stopped; None where it has none, or it cannot be read. */
+/** The statements that `entry` was running: its up from the file, its down as stored. None for a data revision. */
+export const runningSection = (entry: HistoryEntry, file: Option.Option<Revision>): Option.Option<Section> =>
+  entry.kind === "ts"
+    ? Option.none()
+    : entry.state === "applying"
+      ? Option.map(file, ({ up }) => up)
+      : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+
+/** The statement at which a half-way revision was interrupted; None if it is a data revision or cannot be read. */
 export const interruptedStatement = (
   entry: HistoryEntry,
   file: Option.Option<Revision>
 ): Effect.Effect<Option.Option<StatementClass>> =>
   Effect.gen(function* () {
-    const section =
-      entry.state === "applying"
-        ? Option.map(file, ({ up }) => up)
-        : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
-    if (entry.kind === "ts" || Option.isNone(section)) return Option.none()
+    const section = runningSection(entry, file)
+    if (Option.isNone(section)) return Option.none()
     const statements = yield* Effect.orElseSucceed(splitStatements(section.value), () => [])
     const statement = statements[entry.steps_done]
     return statement === undefined ? Option.none() : Option.some(classOf(yield* readTree(statement.text)))
   })
 
-/** Of a named concurrent index the catalog tells how its statement ended, so that nobody needs to run it again to know. */
+/** True if the catalog shows the outcome of the statement: it builds or drops a concurrent index with a known name. */
 export const isKnownFromCatalog = (kind: StatementClass): boolean =>
   kind._tag === "DropIndex" || (kind._tag === "CreateIndex" && kind.index !== null)
 
 /**
- * The invalid indexes that the statement at which `entry` stopped has left, and only those: of `create index concurrently` its own
- * name, or any on its table where PostgreSQL chose the name; of `reindex concurrently` those that PostgreSQL itself calls
- * transient (`_ccnew`, `_ccold`).
+ * The invalid indexes that the interrupted statement of `entry` left, and only those. For `create index concurrently` it is the
+ * index of its name, or any on its table if PostgreSQL chose the name. For `reindex concurrently` it is those with PostgreSQL's
+ * transient names (`_ccnew`, `_ccold`).
  */
 export const invalidIndexesLeftBy = (
   connection: Connection,

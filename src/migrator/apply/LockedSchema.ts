@@ -9,7 +9,7 @@ import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import { acquire, type LockLost, type SchemaLock } from "./SchemaLock.ts"
 import type { MigrationSession } from "./Session.ts"
 
-/** The schema holds tables that no history tells about: somebody else's, or a database from before the migrator. */
+/** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */
 export class SchemaNotEmpty extends Schema.TaggedError<SchemaNotEmpty>()("SchemaNotEmpty", {
   service: ServiceName,
   address: Schema.String,
@@ -29,7 +29,7 @@ export class SchemaNotEmpty extends Schema.TaggedError<SchemaNotEmpty>()("Schema
   }
 }
 
-/** A newer program made the history tables. */
+/** A newer program created the history tables. */
 export class HistoryFormatUnknown extends Schema.TaggedError<HistoryFormatUnknown>()("HistoryFormatUnknown", {
   service: ServiceName,
   format: Schema.Number
@@ -39,19 +39,22 @@ export class HistoryFormatUnknown extends Schema.TaggedError<HistoryFormatUnknow
   }
   override get message(): string {
     return (
-      `${this.service}: the history tables have format ${this.format}, this program knows ${toolVersion} at most; nothing ` +
-      "was run. Run the newer version"
+      `${this.service}: the history tables have format ${this.format}; this program knows formats up to ${toolVersion}; ` +
+      "nothing was run. Run the newer version"
     )
   }
 }
 
-const nothing: HistorySnapshot = { format: toolVersion, entries: [] }
-
-/** The history's rows, unless a newer program wrote them. */
-export const knownEntries = (service: ServiceName, snapshot: Option.Option<HistorySnapshot>) => {
-  const { format, entries } = Option.getOrElse(snapshot, () => nothing)
-  return format > toolVersion ? new HistoryFormatUnknown({ service, format }) : Effect.succeed(entries)
-}
+/** The rows of the history, empty if it has no tables; fails if a newer program wrote them. */
+export const knownEntries = (
+  service: ServiceName,
+  snapshot: Option.Option<HistorySnapshot>
+): Effect.Effect<ReadonlyArray<HistoryEntry>, HistoryFormatUnknown> =>
+  Option.match(snapshot, {
+    onNone: () => Effect.succeed([]),
+    onSome: ({ entries, format }) =>
+      format > toolVersion ? new HistoryFormatUnknown({ service, format }) : Effect.succeed(entries)
+  })
 
 const relations = (service: ServiceName) =>
   `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -65,28 +68,28 @@ export interface SchemaPreparation {
   readonly adopt: boolean
 }
 
-/** Makes the schema and its history tables in one transaction; inside the lock, or two starters would both make them. */
-const prepare = ({ adopt, history, service, session }: SchemaPreparation, lock: SchemaLock) =>
+/** Creates the schema and its history tables in one transaction. Under the lock, since two starters could do it at the same time. */
+const createTables = ({ adopt, history, service, session }: SchemaPreparation, lock: SchemaLock) =>
   session.connection.transaction(
     Effect.gen(function* () {
       yield* lock.fence
       const { rows } = yield* session.connection.query(
         `select from pg_catalog.pg_namespace where nspname = '${service}'`
       )
-      // `create schema if not exists` wants the privilege to create one even where it stands.
+      // `create schema if not exists` needs the privilege to create one even if the schema exists.
       if (rows.length === 0) yield* session.connection.query(`create schema ${service}`)
       const found = yield* session.connection.query(relations(service))
       if (found.rows.length > 0 && !adopt) {
         const names = found.rows.map((row) => String(row["name"]))
         return yield* new SchemaNotEmpty({ service, address: session.address, relations: names })
       }
-      yield* history.bringToForm(0)
+      yield* history.bringToFormat(0)
     })
   )
 
 /**
- * Takes the lock of a service's schema for as long as the scope lives, makes its history tables or brings them to this
- * program's form, and reads them. What was read before the lock may be stale; this is not.
+ * Takes the lock of a service's schema until the scope closes, then reads its history again: what was read before the lock may be
+ * stale. Creates the history tables or brings them to this program's format, which changes no entry.
  */
 export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparation: SchemaPreparation) {
   const { history, service, session } = preparation
@@ -94,15 +97,14 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparatio
   const lock = yield* acquire(session.connection, service, lockWait).pipe(
     Effect.catchTag("DatabaseError", (cause) => session.refuse("taking the migration lock")(cause))
   )
-  const read = history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
-  const found = yield* read
-  const entries: ReadonlyArray<HistoryEntry> = yield* knownEntries(service, found)
-  if (Option.isSome(found) && found.value.format === toolVersion) return { lock, entries }
-  const make: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(found)
-    ? prepare(preparation, lock)
-    : session.connection.transaction(Effect.zipRight(lock.fence, history.bringToForm(found.value.format)))
-  yield* make.pipe(
+  const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
+  const entries = yield* knownEntries(service, snapshot)
+  if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return { lock, entries }
+  const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
+    ? createTables(preparation, lock)
+    : session.connection.transaction(Effect.zipRight(lock.fence, history.bringToFormat(snapshot.value.format)))
+  yield* prepare.pipe(
     Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
   )
-  return { lock, entries: yield* Effect.flatMap(read, (snapshot) => knownEntries(service, snapshot)) }
+  return { lock, entries }
 })

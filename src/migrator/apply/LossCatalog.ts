@@ -12,7 +12,7 @@ const names = (
     rows.map((row) => ({ schema: String(row["schema"]), name: String(row["name"]) }))
   )
 
-/** The tables of a schema. A partition is counted with its parent, unless that stands elsewhere and so stays. */
+/** The tables of a schema. A partition counts with its parent, unless the parent is in another schema and so stays. */
 export const tablesIn = (connection: Connection, schema: string) =>
   names(
     connection,
@@ -26,8 +26,8 @@ export const tablesIn = (connection: Connection, schema: string) =>
   )
 
 /**
- * A table, the tables that refer to it or to a part of it, and those that refer to them: what `truncate … cascade` empties.
- * Without those that are counted with their parent.
+ * What `truncate … cascade` empties: a table, the tables that refer to it or to a partition of it, and those that refer to them.
+ * Partitions count with their parent.
  */
 export const referrersOf = (connection: Connection, table: QualifiedName) =>
   names(
@@ -48,9 +48,8 @@ export const referrersOf = (connection: Connection, table: QualifiedName) =>
   )
 
 /**
- * What goes with a table or a schema that is dropped with `cascade`, as PostgreSQL follows pg_depend (`i` binds both ways), and
- * holds rows or values of its own: columns of relations that stay, and relations outside the schema that are no part of
- * the table.
+ * Relations with data that `drop … cascade` of a table or schema also changes or drops: relations outside it that depend on it
+ * through pg_depend (type `i` binds both ways), and columns of relations that stay.
  */
 export const dependantsOf = (
   connection: Connection,
@@ -85,8 +84,8 @@ export const dependantsOf = (
   )
 
 /**
- * Whether writing rows of a relation does more than that: its triggers and rules and those of its parts, references that
- * delete or change the rows of others, or a view or foreign table in its place. Null: there is no such relation.
+ * True if writing to a relation may change other rows: it or a partition has triggers, rules or references with an action, or it
+ * is a view or a foreign table. Null if there is no such relation.
  */
 export const writingDoesMore = (
   connection: Connection,
@@ -109,7 +108,7 @@ export const writingDoesMore = (
     )
     .pipe(Effect.map(({ rows }) => (typeof rows[0]?.["more"] === "boolean" ? rows[0]["more"] : null)))
 
-/** Of these, those that can be locked: tables and views that are there. */
+/** Keeps those that can be locked: tables and views that exist. */
 export const lockable = (connection: Connection, tables: ReadonlyArray<QualifiedName>) =>
   Effect.filter(tables, (table) =>
     Effect.map(

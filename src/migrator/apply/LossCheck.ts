@@ -14,18 +14,18 @@ import { dependantsOf, lockable, referrersOf, tablesIn, writingDoesMore } from "
 import { type BoundedQuery, countRows, inOwnTransaction, inSavepoint } from "./LossCount.ts"
 import type { DatabaseRefusal, MigrationSession } from "./Session.ts"
 
-/** Of one count. After it only whether there is any row is asked. */
-const patience = Duration.seconds(10)
+/** The time limit of one count. After it the check only asks whether there is any row. */
+const longestCount = Duration.seconds(10)
 
 const notes = {
-  absent: "an earlier statement of the way back makes or renames it, so its rows cannot be counted yet",
-  moved: "an earlier statement of the way back may bring rows into it, so they cannot be counted yet",
-  more: "an earlier statement of the way back may bring more",
+  absent: "an earlier statement of the downgrade creates or renames it, so its rows cannot be counted yet",
+  moved: "an earlier statement of the downgrade may add rows to it, so they cannot be counted yet",
+  more: "an earlier statement of the downgrade may add more",
   hidden: "this role may not see all of its rows (row-level security, or no right to select)",
-  unguarded: "the way back runs without a transaction, so rows may come while it runs"
+  unguarded: "the downgrade runs without a transaction, so rows may be added while it runs"
 }
 
-/** How a threat is looked at. */
+/** How rows are counted. */
 interface LossCounting {
   readonly connection: Connection
   readonly bounded: BoundedQuery
@@ -43,7 +43,7 @@ const unknown = (revision: string, note: string): DataLoss => ({
 const lossesOf = (
   { bounded, connection, longest }: LossCounting,
   revision: string,
-  threat: DestructiveChange,
+  change: DestructiveChange,
   transaction: boolean
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> => {
   const counted = (table: QualifiedName, column: string | null, moved: boolean) =>
@@ -51,7 +51,7 @@ const lossesOf = (
       const nothing = found === 0 || found === "absent"
       if (nothing && !moved && (transaction || found === "absent")) return []
       const note = {
-        some: `there are, too many to count within ${Duration.format(longest)}`,
+        some: `too many to count within ${Duration.format(longest)}`,
         absent: notes.absent,
         hidden: notes.hidden,
         0: moved ? notes.moved : notes.unguarded
@@ -69,40 +69,40 @@ const lossesOf = (
     Effect.map(dependantsOf(connection, dropped), (found) =>
       found.length === 0
         ? []
-        : [unknown(revision, `drop ${what} … cascade may take columns of ${found.map(shownName).join(", ")} with it`)]
+        : [unknown(revision, `drop ${what} … cascade may drop columns of ${found.map(shownName).join(", ")}`)]
     )
-  switch (threat._tag) {
+  switch (change._tag) {
     case "Rows":
-      return counted(threat.table, null, threat.moved)
+      return counted(change.table, null, change.moved)
     case "Values":
-      return counted(threat.table, threat.column, threat.moved)
+      return counted(change.table, change.column, change.moved)
     case "RowsAndReferrers":
-      return Effect.flatMap(referrersOf(connection, threat.table), (tables) =>
-        tables.length === 0 || threat.moved ? counted(threat.table, null, threat.moved) : each(tables)
+      return Effect.flatMap(referrersOf(connection, change.table), (tables) =>
+        tables.length === 0 || change.moved ? counted(change.table, null, change.moved) : each(tables)
       )
     case "Dependants":
-      return dependants(`table ${shownName(threat.table)}`, { table: threat.table })
+      return dependants(`table ${shownName(change.table)}`, { table: change.table })
     case "Schema":
-      return threat.moved
-        ? Effect.succeed([unknown(revision, `what is in schema ${threat.name} by then: ${notes.moved}`)])
+      return change.moved
+        ? Effect.succeed([unknown(revision, `the contents of schema ${change.name}: ${notes.moved}`)])
         : Effect.zipWith(
-            Effect.flatMap(tablesIn(connection, threat.name), each),
-            dependants(`schema ${threat.name}`, { schema: threat.name }),
+            Effect.flatMap(tablesIn(connection, change.name), each),
+            dependants(`schema ${change.name}`, { schema: change.name }),
             (rows, columns) => [...rows, ...columns]
           )
     case "Written":
-      return Effect.map(writingDoesMore(connection, threat.table), (more) =>
-        threat.renamed || more === true
+      return Effect.map(writingDoesMore(connection, change.table), (more) =>
+        change.renamed || more === true
           ? [
               unknown(
                 revision,
-                `it writes to ${shownName(threat.table)}, and triggers, rules or references may do more`
+                `it writes to ${shownName(change.table)}, and triggers, rules or references may do more`
               )
             ]
           : []
       )
     case "Unknown":
-      return Effect.succeed([unknown(revision, threat.what)])
+      return Effect.succeed([unknown(revision, change.what)])
   }
 }
 
@@ -111,23 +111,23 @@ type Revert = Step & { readonly _tag: "Revert" }
 const treesOf = (step: Revert) =>
   splitStatements(step.down).pipe(
     Effect.flatMap((statements) => Effect.all(statements.map(({ text }) => readTree(text)))),
-    // What cannot be read cannot be run either; that is told, with its place, when its turn comes.
+    // A section that cannot be parsed cannot run either; the step reports that with its location.
     Effect.catchAll(() => Effect.succeed([{ kind: "unreadable", node: {} }]))
   )
 
-const lossesOfReverts = (look: LossCounting, reverts: ReadonlyArray<Revert>) =>
+const lossesOfReverts = (counting: LossCounting, reverts: ReadonlyArray<Revert>) =>
   Effect.gen(function* () {
     const sql = reverts.filter(({ entry }) => entry.kind === "sql")
-    const threats = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
+    const changes = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
     const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
-      Effect.forEach(threats[index] ?? [], (threat) =>
-        lossesOf(look, revisionName(entry.revision, entry.slug), threat, down.transaction)
+      Effect.forEach(changes[index] ?? [], (change) =>
+        lossesOf(counting, revisionName(entry.revision, entry.slug), change, down.transaction)
       )
     )
     const code = reverts
       .filter(({ entry }) => entry.kind === "ts")
       .map(({ entry }) =>
-        unknown(revisionName(entry.revision, entry.slug), "the way back of a data revision is a program")
+        unknown(revisionName(entry.revision, entry.slug), "the downgrade of a data revision is a program")
       )
     const losses = [...found.flat(2), ...code]
     const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
@@ -135,58 +135,58 @@ const lossesOfReverts = (look: LossCounting, reverts: ReadonlyArray<Revert>) =>
   })
 
 /**
- * What the way back through `steps` would destroy of what the database holds now; steps up destroy nothing here. Counts
- * exactly, each table and column once, in read-only transactions of bounded time.
+ * Counts what the downgrade steps of a plan would destroy of the present data; upgrade steps destroy nothing. Each table and
+ * column is counted once, exactly, in read-only transactions of at most `longest`.
  */
 export const readLosses = (
   connection: Connection,
   steps: ReadonlyArray<Step>,
-  longest: Duration.Duration = patience
+  longest: Duration.Duration = longestCount
 ): Effect.Effect<ReadonlyArray<DataLoss>, DatabaseError> =>
   lossesOfReverts(
     { connection, bounded: inOwnTransaction(connection), longest },
     steps.flatMap((step) => (step._tag === "Revert" ? [step] : []))
   )
 
-/** What a refusal says besides the losses. */
+/** What a refusal reports besides the losses. */
 export interface DowngradeGoal {
   readonly service: ServiceName
   readonly goal: string
-  /** Where the schema is when steps before have been reverted already; null where nothing has. */
-  readonly standing: string | null
+  /** The revision that the schema is at after the steps before; null if nothing was reverted yet. */
+  readonly current: string | null
 }
 
-/** Fails where the way back through `steps` to `goal` would destroy something, unless that is allowed. */
+/** Fails if the downgrade steps would destroy data, unless `allowDataLoss` is set. */
 export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (
-  asked: DowngradeGoal & { readonly session: MigrationSession; readonly steps: ReadonlyArray<Step> }
+  request: DowngradeGoal & { readonly session: MigrationSession; readonly steps: ReadonlyArray<Step> }
 ): Effect.fn.Return<void, DataLossRefused | DatabaseRefusal> {
-  const { goal, service, session, standing, steps } = asked
+  const { goal, service, session, current, steps } = request
   const { allowDataLoss } = yield* MigratorOptions
   if (allowDataLoss) return
   const losses = yield* readLosses(session.connection, steps).pipe(
-    Effect.mapError(session.refuse("counting what the way back would destroy"))
+    Effect.mapError(session.refuse("counting what the downgrade would destroy"))
   )
-  if (losses.length > 0) return yield* new DataLossRefused({ service, goal, losses, standing })
+  if (losses.length > 0) return yield* new DataLossRefused({ service, goal, losses, current })
 })
 
-const tablesOf = (connection: Connection, threat: DestructiveChange) => {
-  switch (threat._tag) {
+const tablesOf = (connection: Connection, change: DestructiveChange) => {
+  switch (change._tag) {
     case "Rows":
     case "Values":
-      return Effect.succeed([threat.table])
+      return Effect.succeed([change.table])
     case "RowsAndReferrers":
-      return referrersOf(connection, threat.table)
+      return referrersOf(connection, change.table)
     case "Schema":
-      return tablesIn(connection, threat.name)
+      return tablesIn(connection, change.name)
     default:
       return Effect.succeed([])
   }
 }
 
 /**
- * Locks what one way back threatens and counts it again, inside the transaction that will run it: from then on no row can
- * come unseen. The transaction must be `read committed`, so that the count sees what was committed while the lock was waited
- * for.
+ * Locks the tables that one downgrade step could destroy rows of and counts them again, inside the step's transaction, so that no
+ * row is added unseen. The transaction must be `read committed`, so that the count includes rows committed while it waited for
+ * the lock.
  */
 export const refuseLossesWithin = (
   connection: Connection,
@@ -194,12 +194,14 @@ export const refuseLossesWithin = (
   way: DowngradeGoal
 ): Effect.Effect<void, DataLossRefused | DatabaseError> =>
   Effect.gen(function* () {
-    const threats = destructiveChangesIn([yield* treesOf(step)]).flat()
-    const threatened = yield* Effect.forEach(threats, (threat) => tablesOf(connection, threat))
-    const tables = [...new Map(threatened.flat().map((table) => [quotedName(table), table])).values()]
+    const changes = destructiveChangesIn([yield* treesOf(step)]).flat()
+    const affected = yield* Effect.forEach(changes, (change) => tablesOf(connection, change))
+    const tables = [...new Map(affected.flat().map((table) => [quotedName(table), table])).values()]
     for (const table of yield* lockable(connection, tables)) {
       yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
     }
-    const losses = yield* lossesOfReverts({ connection, bounded: inSavepoint(connection), longest: patience }, [step])
+    const losses = yield* lossesOfReverts({ connection, bounded: inSavepoint(connection), longest: longestCount }, [
+      step
+    ])
     if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
   })

@@ -4,19 +4,19 @@ import type { Connection, QueryResult } from "../../platform/postgres/Connection
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName } from "../files/ParseTree.ts"
 
-/** `some`: counting takes too long. `absent`: the table or the column is not there. `hidden`: this role may not see all. */
+/** `some`: counting takes too long. `absent`: the table or column does not exist. `hidden`: this role may not see every row. */
 export type RowCount = number | "some" | "absent" | "hidden"
 
-/** Runs a query under settings of its own that end with it. */
+/** Runs a query under settings that end with it. */
 export type BoundedQuery = (settings: string, text: string) => Effect.Effect<QueryResult, DatabaseError>
 
-/** In a transaction of its own. */
+/** Runs the query in a transaction of its own. */
 export const inOwnTransaction =
   (connection: Connection): BoundedQuery =>
   (settings, text) =>
     connection.transaction(Effect.zipRight(connection.query(settings), connection.query(text)))
 
-/** Inside the transaction that stands open; an error of the query does not end that. */
+/** Runs the query in a savepoint of the open transaction, which an error of the query does not abort. */
 export const inSavepoint =
   (connection: Connection): BoundedQuery =>
   (settings, text) => {
@@ -49,7 +49,7 @@ export const countRows = (
   return bounded(settings, `select count(${value ?? "*"}) as rows from ${quotedName(table)}`).pipe(
     Effect.map(({ rows }): RowCount => Number(rows[0]?.["rows"])),
     Effect.catchAll((error) => {
-      // 42P01, 3F000: no such table; 42703: no such column; 42501: no right to see; 57014: the time passed.
+      // 42P01, 3F000: no such table. 42703: no such column. 42501: not permitted. 57014: statement_timeout passed.
       if (["42P01", "3F000", "42703"].includes(error.sqlstate ?? "")) return Effect.succeed<RowCount>("absent")
       if (error.sqlstate === "42501") return Effect.succeed<RowCount>("hidden")
       if (error.sqlstate !== "57014") return Effect.fail(error)

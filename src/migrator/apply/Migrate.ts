@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { loadRevisionSet } from "../files/MigrationFiles.ts"
+import { loadRevisionSet, type MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import {
@@ -20,8 +20,9 @@ import { VersionRow, versionQuery } from "../SchemaVersion.ts"
 import { loadModules } from "./DataStep.ts"
 import { knownEntries, lockSchema } from "./LockedSchema.ts"
 import { refuseLosses } from "./LossCheck.ts"
+import type { SchemaInspection } from "./SchemaInspection.ts"
 import { type MigrationSession, openSession } from "./Session.ts"
-import { refOf } from "./StepContext.ts"
+import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 
 /** What a run did. */
@@ -33,96 +34,116 @@ export interface MigrationOutcome {
   readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
   readonly ahead: ReadonlyArray<string>
   readonly address: string
-  readonly version: VersionRow
 }
 
-/** One service's files, session and history: what every command works with. */
+/** The files, the session and the history of one service: what every command works with. */
 export interface OpenSchema {
   readonly set: RevisionSet
   readonly session: MigrationSession
   readonly history: MigrationHistory
-  /** None: there are no history tables yet. */
+  /** None if the history tables do not exist yet. */
   readonly snapshot: Option.Option<HistorySnapshot>
+  readonly entries: ReadonlyArray<HistoryEntry>
 }
 
-/** Reads files and history; no lock, and no statement but `select`. */
-export const openSchema = Effect.fn("Migrator.open")(function* (service: ServiceName) {
-  const set = yield* loadRevisionSet(service)
-  const session = yield* openSession(service)
-  const history = makeMigrationHistory(service, session.connection, yield* MigratorOptions)
-  const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
-  const entries: ReadonlyArray<HistoryEntry> = yield* knownEntries(service, snapshot)
-  const run: OpenSchema = { set, session, history, snapshot }
-  return { ...run, entries }
+/**
+ * Opens a session and reads files and history, without the lock and with `select` only. With `inspection`, which a start has made
+ * already, only the session is opened.
+ */
+export const openSchema = Effect.fn("Migrator.open")(function* (
+  service: MigratedService,
+  inspection?: SchemaInspection
+) {
+  const set = inspection?.set ?? (yield* loadRevisionSet(service))
+  const session = yield* openSession(service.name)
+  const history = makeMigrationHistory(service.name, session.connection, yield* MigratorOptions)
+  const snapshot =
+    inspection?.snapshot ?? (yield* Effect.mapError(history.read, session.refuse("reading the migration history")))
+  const opened: OpenSchema = { set, session, history, snapshot, entries: yield* knownEntries(service.name, snapshot) }
+  return opened
 })
 
-/** Where a plan leads: of one that goes back and forward again (`redo`), how far back. */
-export const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string => {
+/** The revision that a plan leads to; for one that goes back and forward again (`redo`), the revision that it goes back to. */
+const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string => {
   const last = plan.steps.findLast(({ _tag }) => _tag === "Revert") ?? plan.steps.at(-1)
-  return last === undefined ? plan.current : Plan.standingAfter(last, history)
+  return last === undefined ? plan.current : Plan.currentAfter(last, history)
 }
 
 const decodeVersion = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
+/** Reads back which revision `schema_version` shows once `plan` is done. */
+const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
+  session.connection.query(versionQuery(set.service)).pipe(
+    Effect.mapError(session.refuse("reading schema_version back")),
+    Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
+    Effect.map(
+      ([version]): MigrationOutcome => ({
+        service: set.service,
+        from: plan.current,
+        to: version.name,
+        head: headOf(set).name,
+        steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
+        ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
+        address: session.address
+      })
+    )
+  )
+
 /**
  * Brings a service's schema to `target`.
  *
- * Looks first without the lock: where nothing is to be done nobody is kept waiting. Then again under it, for another process may
- * have done the work in between.
+ * The first look is without the lock, so that a run with nothing to do does not wait for another. The history is read again
+ * under the lock, since another process may have done the work. A start passes the `inspection` that it has made already.
  */
-export const migrate = Effect.fn("Migrator.migrate")(function* (service: ServiceName, target: Target) {
-  const run = yield* openSchema(service)
-  const { entries, history, session, set } = run
-  const options = yield* MigratorOptions
-
-  const finished = (plan: Plan.Plan) =>
-    session.connection.query(versionQuery(service)).pipe(
-      Effect.mapError(session.refuse("reading schema_version back")),
-      Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
-      Effect.map(
-        ([version]): MigrationOutcome => ({
-          service,
-          from: plan.current,
-          to: version.name,
-          head: headOf(set).name,
-          steps: plan.steps.map((step) => {
-            const { revision, slug } = refOf(step)
-            return { direction: step._tag === "Apply" ? "up" : "down", revision: revisionName(revision, slug) }
-          }),
-          ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
-          address: session.address,
-          version
-        })
-      )
-    )
-
-  if (Option.isSome(run.snapshot)) {
-    const plan = Plan.make(set, entries, target)
-    // Half-way may only mean that another process is at it right now: the lock will tell.
+export const migrate = Effect.fn("Migrator.migrate")(function* (
+  service: MigratedService,
+  target: Target,
+  inspection?: SchemaInspection
+) {
+  const { name } = service
+  const opened = yield* openSchema(service, inspection)
+  const { history, session, set, snapshot } = opened
+  if (Option.isSome(snapshot)) {
+    const plan = Plan.make(set, opened.entries, target)
+    // A half-way revision may mean that another process is applying it; the lock shows that.
     if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
-    const current = run.snapshot.value.format === toolVersion
-    if (Either.isRight(plan) && plan.right.steps.length === 0 && current) return yield* finished(plan.right)
+    const upToDate = snapshot.value.format === toolVersion
+    if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)
   }
 
-  const { entries: standingEntries, lock } = yield* lockSchema({ service, session, history, adopt: false })
-  const plan = yield* Plan.make(set, standingEntries, target)
+  const { entries, lock } = yield* lockSchema({ service: name, session, history, adopt: false })
+  const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
-  const goal = goalOf(plan, standingEntries)
-  yield* refuseLosses({ service, session, steps: plan.steps, goal, standing: null })
-  const { lockTimeout } = options
-  const url = (yield* Database).url(service, "migration")
+  const goal = goalOf(plan, entries)
+  yield* refuseLosses({ service: name, session, steps: plan.steps, goal, current: null })
+  const options = yield* MigratorOptions
+  const url = (yield* Database).url(name, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
-  let standing = plan.current
+  let current = plan.current
   for (const [index, step] of plan.steps.entries()) {
     if (index > 0 && step._tag === "Revert") {
-      // A step before this one may have moved rows, or taken so long that new ones came.
+      // An earlier step may have moved rows, or have taken so long that rows were added.
       yield* reset
-      yield* refuseLosses({ service, session, steps: [step], goal, standing })
+      yield* refuseLosses({ service: name, session, steps: [step], goal, current })
     }
-    const way = { service, goal, standing: index > 0 ? standing : null }
-    yield* runStep({ service, session, lock, history, lockTimeout, options, url, standing, way }, step)
-    standing = Plan.standingAfter(step, standingEntries)
+    const downgrade = { service: name, goal, current: index > 0 ? current : null }
+    yield* runStep({ service: name, session, lock, history, options, url, current, downgrade }, step)
+    current = Plan.currentAfter(step, entries)
   }
   yield* reset
-  return yield* finished(plan)
+  return yield* outcomeOf(opened, plan)
+}, Effect.scoped)
+
+/** Plans a run without the lock, and fails if it would be refused: a check of every service before the first one changes. */
+export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
+  const { entries, session, set } = yield* openSchema(service)
+  const plan = yield* Plan.make(set, entries, target)
+  yield* refuseLosses({
+    service: service.name,
+    session,
+    steps: plan.steps,
+    goal: goalOf(plan, entries),
+    current: null
+  })
+  return plan
 }, Effect.scoped)

@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
@@ -8,17 +9,66 @@ import type { Statement } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { partlyApplied } from "../plan/HistoryMismatch.ts"
 import type { Step } from "../plan/Plan.ts"
-import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { indexState, invalidIndexes } from "./InvalidIndexes.ts"
 import type { LockLost } from "./SchemaLock.ts"
-import { runStatement, type Script, StatementFailed, setTimeouts } from "./Script.ts"
-import { beginStep, endStep, refOf, type StepContext, type StepError } from "./StepContext.ts"
+import { runStatement, runVerify, type Script, StatementFailed, setTimeouts } from "./Script.ts"
+import { eventOf, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
+
+/** Before the first statement: from here on the history row says that the revision is half-way. */
+const begin = ({ history, lock, session }: StepContext, step: Step, statements: number, startedAt: string) =>
+  session.connection.transaction(
+    Effect.gen(function* () {
+      yield* lock.fence
+      if (step._tag === "Revert") {
+        if (step.entry.state !== "reverting") yield* history.beginRevert(step.entry.revision, statements)
+      } else if (Option.isNone(step.halfway)) {
+        yield* history.insert(step.revision, "applying", statements, startedAt)
+      }
+    })
+  )
+
+/** After the last statement: assertions, row and event commit together. */
+const end = ({ history, lock, session }: StepContext, step: Step, verify: Option.Option<Script>) =>
+  session.connection.transaction(
+    Effect.gen(function* () {
+      yield* lock.fence
+      if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
+      if (step._tag === "Apply") {
+        // A statement that failed may have been corrected in the file since the row was inserted.
+        if (Option.isSome(step.halfway)) yield* history.accept(step.revision)
+        yield* history.finish(step.revision.number)
+      } else {
+        yield* history.remove(step.entry.revision)
+      }
+      yield* history.event(eventOf(step), refOf(step), null)
+    })
+  )
+
+/**
+ * Runs `work` outside a transaction, between the record that it began and the record that it ended.
+ *
+ * Without a `lock_timeout` in its file the step waits for locks without a limit. A concurrent index waits for old transactions while
+ * traffic continues, and giving up would leave the index invalid.
+ */
+export const outsideTransaction = <E>(
+  context: StepContext,
+  step: Step,
+  statements: number,
+  work: Effect.Effect<void, E>,
+  verify: Option.Option<Script>
+) =>
+  Effect.gen(function* () {
+    const startedAt = yield* setTimeouts(context.session.connection, sectionOf(step), Duration.zero)
+    yield* begin(context, step, statements, startedAt)
+    yield* work
+    yield* end(context, step, verify)
+  })
 
 /** The row that an earlier run left half-way. */
 const halfwayOf = (step: Step): Option.Option<HistoryEntry> =>
   step._tag === "Apply" ? step.halfway : step.entry.state === "reverting" ? Option.some(step.entry) : Option.none()
 
-/** The number, from 1, of the first statement that ran in another wording than the file has now; null: none. */
+/** The number, from 1, of the first statement that ran with another text than `now` has; null if there is no such statement. */
 export const firstChanged = (
   ran: Pick<HistoryEntry, "steps_done" | "step_checksums">,
   now: ReadonlyArray<string>
@@ -29,7 +79,7 @@ export const firstChanged = (
   return changed === undefined ? null : changed + 1
 }
 
-/** Whether the statements done are still those of the script. Rows of the first form have only the checksum of the whole. */
+/** As `firstChanged`, for the statements of a script. Rows of history format 1 have only the checksum of the whole section. */
 export const changedSince = (entry: HistoryEntry, script: Pick<Script, "section" | "statements">): number | null => {
   const checksum = entry.state === "applying" ? entry.up_checksum : entry.down_checksum
   return entry.step_checksums.length === 0 && script.section.checksum === checksum
@@ -40,23 +90,22 @@ export const changedSince = (entry: HistoryEntry, script: Pick<Script, "section"
       )
 }
 
-/** What to do with the statement at which an earlier run was cut off, or null: just run it. */
-const obstacle = (
-  { service, session }: StepContext,
+/** What the catalog says about the statement at which an earlier run was interrupted; null if it can simply run. */
+const stateOfStatement = (
+  { service, session: { connection } }: StepContext,
   kind: StatementClass,
   number: number,
   outcomeUnknown: boolean
 ): Effect.Effect<"done" | { readonly problem: string } | null, DatabaseError> =>
   Effect.gen(function* () {
-    const { connection } = session
     const unknown = {
       problem:
-        `nobody recorded how statement ${number} ended; look whether it is done, then close the revision by hand, or run ` +
-        `it again: pnpm migrate --service ${service} repair --retry`
+        `the outcome of statement ${number} was not recorded; check whether it is done, then close the revision by hand, or ` +
+        `run the statement again: pnpm migrate --service ${service} repair --retry`
     }
     const invalid = (name: string) => ({
       problem:
-        `index ${name} is there, but invalid (a concurrent index that failed); drop it and go on: ` +
+        `a concurrent index build failed and left index ${name} invalid; drop it and continue: ` +
         `pnpm migrate --service ${service} repair --retry`
     })
     switch (kind._tag) {
@@ -67,7 +116,7 @@ const obstacle = (
         }
         const valid = yield* indexState(connection, kind.index)
         if (Option.isSome(valid) && !valid.value) return invalid(shownName(kind.index))
-        // It was not there when the statement began, or PostgreSQL would have refused it: so it is the statement's own.
+        // PostgreSQL would have refused the statement if the index had existed before it: so the statement created it.
         return Option.isSome(valid) && outcomeUnknown ? "done" : null
       }
       case "DropIndex":
@@ -79,7 +128,7 @@ const obstacle = (
     }
   })
 
-/** Runs one statement that may not stand in a transaction. Between its begin and its record its outcome is unknown. */
+/** Runs a statement that cannot be in a transaction. Between the record of its begin and that of its end its outcome is unknown. */
 const runAlone = (
   { history, lock, session: { connection } }: StepContext,
   script: Script,
@@ -92,7 +141,7 @@ const runAlone = (
     Effect.zipRight(runStatement(connection, script, statement)),
     Effect.catchTag("StatementFailed", (failed) =>
       Effect.gen(function* () {
-        // With a SQLSTATE the server told how it ended; without one the session is gone, and the record stays as it is.
+        // A SQLSTATE is the server's reply: the statement ended. Without one the session is gone, and the record stays.
         if (failed.cause.sqlstate === undefined) return yield* failed
         yield* history.stepsBegun(revision, index)
         if (kind._tag !== "CreateIndex") return yield* failed
@@ -100,57 +149,26 @@ const runAlone = (
           ({ name }) => kind.index === null || kind.index.name === name
         )
         if (left === undefined) return yield* failed
-        const { cause, direction, place } = failed
-        return yield* new StatementFailed({ cause, direction, place, invalidIndex: shownName(left) })
+        const { cause, direction, location } = failed
+        return yield* new StatementFailed({ cause, direction, location, invalidIndex: shownName(left) })
       })
     ),
     Effect.asVoid
   )
 
-/**
- * Statement by statement, each committed by itself, with its checksum recorded: whoever comes after a crash goes on where it
- * stopped, if the statements that ran are still those of the file. What can run in a transaction commits together with its record;
- * of a concurrent index the catalog tells; where neither helps, nobody guesses (PartlyApplied).
- *
- * Without a `lock_timeout` of its own it waits for locks: a concurrent index waits for old transactions while everybody
- * works on, and giving up would leave it invalid.
- */
-export const runStatementByStatement = (
-  bench: StepContext,
+/** Runs the statements after the first `done`, each with its record. */
+const runRemaining = (
+  context: StepContext,
   step: Step,
   script: Script,
-  verify: Option.Option<Script>
-): Effect.Effect<void, StepError> =>
+  done: number,
+  stop: (stepsDone: number, problem: string) => StepError
+) =>
   Effect.gen(function* () {
-    const { history, lock, service, session } = bench
+    const { history, lock, session } = context
     const { connection } = session
-    const { revision, slug } = refOf(step)
+    const { revision } = refOf(step)
     const total = script.statements.length
-    const earlier = halfwayOf(step)
-    const done = Option.match(earlier, { onNone: () => 0, onSome: ({ steps_done }) => steps_done })
-    const stop = (stepsDone: number, problem: string): PartlyApplied =>
-      partlyApplied(
-        service,
-        {
-          revision,
-          slug,
-          state: step._tag === "Apply" ? "applying" : "reverting",
-          steps_done: stepsDone,
-          steps_total: total
-        },
-        problem
-      )
-    if (Option.isSome(earlier)) {
-      const changed = changedSince(earlier.value, script)
-      if (changed !== null) {
-        return yield* stop(done, `statement ${changed} of ${script.file} is not the one that ran; restore it`)
-      }
-      yield* Effect.logWarning(
-        `${service}: revision ${revision} was cut off after ${done} of ${total} statements; it goes on from there`
-      )
-    }
-    const startedAt = yield* setTimeouts(connection, script.section, "0 millis")
-    yield* beginStep(bench, step, total, startedAt)
     for (const [index, statement] of script.statements.entries()) {
       const kind = classOf(yield* readTree(statement.text))
       if (index < done) {
@@ -163,11 +181,45 @@ export const runStatementByStatement = (
         yield* connection.transaction(lock.fence.pipe(Effect.zipRight(run), Effect.zipRight(record)))
         continue
       }
-      const unknown = Option.exists(earlier, ({ steps_begun }) => steps_begun === index + 1)
-      const found = yield* obstacle(bench, kind, index + 1, unknown)
-      if (found !== null && found !== "done") return yield* stop(index, found.problem)
-      if (found === null) yield* runAlone(bench, script, statement, kind, revision, index)
+      const outcomeUnknown = Option.exists(halfwayOf(step), ({ steps_begun }) => steps_begun === index + 1)
+      const state = yield* stateOfStatement(context, kind, index + 1, outcomeUnknown)
+      if (state !== null && state !== "done") return yield* Effect.fail(stop(index, state.problem))
+      if (state === null) yield* runAlone(context, script, statement, kind, revision, index)
       yield* record
     }
-    yield* endStep(bench, step, verify)
+  })
+
+/**
+ * Runs an SQL revision one statement at a time, each committed by itself and recorded with its checksum.
+ *
+ * A run after a crash continues after the last recorded statement, if the statements that ran are still those of the file. A
+ * statement that may be in a transaction commits with its record. For a concurrent index the catalog says whether it was built. For
+ * other statements an unrecorded outcome stays unknown, and the step fails with PartlyApplied instead of guessing.
+ */
+export const nonTransactionalStep = (
+  context: StepContext,
+  step: Step,
+  script: Script,
+  verify: Option.Option<Script>
+): Effect.Effect<void, StepError> =>
+  Effect.gen(function* () {
+    const { service } = context
+    const { revision, slug } = refOf(step)
+    const total = script.statements.length
+    const earlier = halfwayOf(step)
+    const done = Option.match(earlier, { onNone: () => 0, onSome: ({ steps_done }) => steps_done })
+    const state = step._tag === "Apply" ? "applying" : "reverting"
+    const stop = (stepsDone: number, problem: string) =>
+      partlyApplied(service, { revision, slug, state, steps_done: stepsDone, steps_total: total }, problem)
+    if (Option.isSome(earlier)) {
+      const changed = changedSince(earlier.value, script)
+      if (changed !== null) {
+        return yield* stop(done, `statement ${changed} of ${script.file} differs from the one that ran; restore it`)
+      }
+      yield* Effect.logWarning(
+        `${service}: revision ${revision} was interrupted after ${done} of ${total} statements; it continues from there`
+      )
+    }
+    const work: Effect.Effect<void, StepError> = runRemaining(context, step, script, done, stop)
+    yield* outsideTransaction(context, step, total, work, verify)
   })

@@ -3,9 +3,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { cleanSession } from "../apply/Session.ts"
 import { checksumOf } from "../files/Markers.ts"
-import { loadRevisionSet } from "../files/MigrationFiles.ts"
+import { loadRevisionSet, type MigratedService } from "../files/MigrationFiles.ts"
 import { readTree } from "../files/ParseTree.ts"
 import { base, type Revision, revisionName } from "../files/Revision.ts"
 import { classOf } from "../files/StatementClass.ts"
@@ -14,10 +13,12 @@ import { MigratorOptions, type MigratorOptionsValues, toolVersion } from "../Mig
 import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readScript, type Script, setTimeouts } from "./Script.ts"
-import { asserted, guard, guardForm, prepare, releaseLock, takeLock } from "./ScriptGuards.ts"
+import { asserted, guard, guardFormat, prepare, releaseLock, takeLock } from "./ScriptGuards.ts"
+import { cleanSession } from "./Session.ts"
+import { directionOf, eventOf, nameOfStep, refOf } from "./StepContext.ts"
 import { makeTranscript, type Transcript } from "./Transcript.ts"
 
-/** A script was asked for that would have to contain a data revision. */
+/** The range of a script contains a data revision, which cannot be rendered as SQL. */
 export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRenderable>()("RevisionNotRenderable", {
   service: ServiceName,
   revision: Schema.String,
@@ -28,8 +29,8 @@ export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRendera
   }
   override get message(): string {
     return (
-      `${this.service}: ${this.revision} (${this.file}) reads data, so what it does is known only while it runs: no script can ` +
-      "stand for it, and nothing was printed. Render the parts before and after it (--sql <from>:<to>), and run it itself " +
+      `${this.service}: ${this.revision} (${this.file}) is a program, so its statements are known only while it runs: it cannot be ` +
+      "rendered, and nothing was printed. Render the parts before and after it (--sql <from>:<to>), and run it " +
       `with a connection: pnpm migrate --service ${this.service} upgrade ${this.revision}`
     )
   }
@@ -43,7 +44,7 @@ export interface OfflineScript {
   readonly script: string
 }
 
-/** The history that a database at a revision has, as far as a plan looks at it. */
+/** The history row of an applied revision, as far as a plan uses it. */
 const entryOf = (revision: Revision): HistoryEntry => ({
   revision: revision.number,
   slug: revision.slug,
@@ -67,59 +68,56 @@ const entryOf = (revision: Revision): HistoryEntry => ({
   tool_version: toolVersion
 })
 
-interface Page extends Transcript {
+interface ScriptContext extends Transcript {
   readonly service: ServiceName
   readonly history: MigrationHistory
   readonly options: MigratorOptionsValues
 }
 
-const send = ({ connection }: Page, text: string) => connection.query(text.replace(/;$/, ""))
+const send = ({ connection }: ScriptContext, text: string) => connection.query(text.replace(/;$/, ""))
 
-/** Assertions as they run in a transaction of a script: a false answer becomes an error. */
-const writeVerify = (page: Page, { file, statements }: Script) =>
+/** Writes assertions for the open transaction of a script; one that is not true becomes an error. */
+const writeVerify = (context: ScriptContext, { file, statements }: Script) =>
   Effect.gen(function* () {
-    yield* send(page, "savepoint verify")
-    yield* send(page, "set local transaction_read_only = on")
+    yield* send(context, "savepoint verify")
+    yield* send(context, "set local transaction_read_only = on")
     for (const { line, text } of statements) {
-      yield* send(page, isQuestion(yield* readTree(text)) ? asserted(text, `${file}:${line}`) : text)
+      yield* send(context, isQuestion(yield* readTree(text)) ? asserted(text, `${file}:${line}`) : text)
     }
-    yield* send(page, "rollback to savepoint verify")
-    yield* send(page, "release savepoint verify")
+    yield* send(context, "rollback to savepoint verify")
+    yield* send(context, "release savepoint verify")
   })
 
-const refOf = (step: Plan.Step) =>
-  step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
-
-const record = (page: Page, step: Plan.Step, script: Script, startedAt: string) =>
+const record = (context: ScriptContext, step: Plan.Step, script: Script, startedAt: string) =>
   step._tag === "Apply"
-    ? page.history.insert(step.revision, "applied", script.statements.length, startedAt)
-    : page.history.remove(step.entry.revision)
+    ? context.history.insert(step.revision, "applied", script.statements.length, startedAt)
+    : context.history.remove(step.entry.revision)
 
-/** What StepRunner.ts does with a session, written down. */
-const writeStep = (page: Page, step: Plan.Step, standing: string, after: string) =>
+/** Writes the statements that StepRunner.ts would run for the step. */
+const writeStep = (context: ScriptContext, step: Plan.Step, current: string, after: string) =>
   Effect.gen(function* () {
-    const { connection, history, options, service } = page
+    const { connection, history, options, service } = context
     const { file, section } =
       step._tag === "Apply"
         ? { file: step.revision.file, section: step.revision.up }
         : { file: Option.getOrElse(step.file, () => "the stored down script"), section: step.down }
-    const script = yield* readScript(file, section, step._tag === "Apply" ? "up" : "down")
+    const script = yield* readScript(file, section, directionOf(step))
     const verify =
       step._tag === "Apply" && Option.isSome(step.revision.verify)
         ? Option.some(yield* readScript(file, step.revision.verify.value, "verify"))
         : Option.none()
-    const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(page, one) })
-    const done = history.event(step._tag === "Apply" ? "applied" : "reverted", refOf(step), null)
+    const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(context, one) })
+    const done = history.event(eventOf(step), refOf(step), null)
     const { revision: number } = refOf(step)
-    yield* send(page, cleanSession)
+    yield* send(context, cleanSession)
     if (section.transaction) {
       return yield* connection.transaction(
         Effect.gen(function* () {
-          yield* send(page, guard(service, standing))
+          yield* send(context, guard(service, current))
           const startedAt = yield* setTimeouts(connection, section, options.lockTimeout)
-          for (const { text } of script.statements) yield* send(page, text)
+          for (const { text } of script.statements) yield* send(context, text)
           yield* assertions
-          yield* record(page, step, script, startedAt)
+          yield* record(context, step, script, startedAt)
           yield* done
         })
       )
@@ -128,30 +126,30 @@ const writeStep = (page: Page, step: Plan.Step, standing: string, after: string)
     const startedAt = yield* setTimeouts(connection, section, "0 millis")
     yield* connection.transaction(
       Effect.zipRight(
-        send(page, guard(service, standing)),
+        send(context, guard(service, current)),
         step._tag === "Apply"
           ? history.insert(step.revision, "applying", total, startedAt)
           : history.beginRevert(number, total)
       )
     )
-    // A revision that is half-way up or down does not count as applied.
-    const meanwhile = guard(service, step._tag === "Apply" ? standing : after)
+    // A half-way revision does not count as applied.
+    const meanwhile = guard(service, step._tag === "Apply" ? current : after)
     const guarded = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-      connection.transaction(Effect.zipRight(send(page, meanwhile), work))
+      connection.transaction(Effect.zipRight(send(context, meanwhile), work))
     for (const [index, { text }] of script.statements.entries()) {
       const kind = classOf(yield* readTree(text))
       const stepDone = history.stepDone(number, index + 1, total, checksumOf(text))
       if (kind._tag === "Transactional") {
-        yield* guarded(Effect.zipRight(send(page, text), stepDone))
+        yield* guarded(Effect.zipRight(send(context, text), stepDone))
         continue
       }
       yield* guarded(history.stepsBegun(number, index + 1))
-      yield* send(page, text)
+      yield* send(context, text)
       yield* stepDone
     }
     yield* connection.transaction(
       Effect.gen(function* () {
-        yield* send(page, meanwhile)
+        yield* send(context, meanwhile)
         yield* assertions
         yield* step._tag === "Apply" ? history.finish(number) : history.remove(number)
         yield* done
@@ -163,22 +161,23 @@ const header = (service: ServiceName, from: string, to: string, appVersion: stri
   [
     `-- ${service}: from ${from} to ${to}, rendered by Gravitas ${appVersion}.`,
     "-- Run it whole, in one session, as the role that owns the schema: psql -f <this file>",
-    "-- It records what it does as pnpm migrate would, and refuses a schema that is not where it begins.",
-    "-- No statement may run after one that failed. The next line tells psql so; for another client take it out, and let",
+    "-- It records what it does as pnpm migrate would, and refuses a schema that is at another revision.",
+    "-- No statement may run after one that failed. The next line sets that for psql; for another client remove it, and make",
     "-- that client stop at the first error.",
     "\\set ON_ERROR_STOP on"
   ].join("\n")
 
 /**
- * The statements that bring a service's schema from one revision to another, with the history that a run would leave.
- * Connects to nothing; a data revision in the range is refused before a line is written.
+ * Renders the statements that bring a service's schema from one revision to another, with the history that a run would write.
+ * Opens no connection; fails with RevisionNotRenderable if the range contains a data revision.
  */
 export const renderScript = Effect.fn("Migrator.renderScript")(function* (
-  service: ServiceName,
+  migrated: MigratedService,
   from: Target,
   to: Target
 ) {
-  const set = yield* loadRevisionSet(service)
+  const service = migrated.name
+  const set = yield* loadRevisionSet(migrated)
   const options = yield* MigratorOptions
   const applied = set.revisions.slice(0, yield* beginning(set, from)).map(entryOf)
   const plan = yield* Plan.make(set, applied, to)
@@ -190,36 +189,33 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
     }
   }
   const transcript = makeTranscript()
-  const page: Page = {
+  const context: ScriptContext = {
     ...transcript,
     service,
     options,
     history: makeMigrationHistory(service, transcript.connection, options)
   }
-  yield* send(page, "set standard_conforming_strings = on")
-  yield* send(page, takeLock(service))
+  yield* send(context, "set standard_conforming_strings = on")
+  yield* send(context, takeLock(service))
   if (plan.current === base) {
     const tables = makeTranscript()
-    yield* makeMigrationHistory(service, tables.connection, options).bringToForm(0)
-    yield* send(page, prepare(service, tables.lines()))
+    yield* makeMigrationHistory(service, tables.connection, options).bringToFormat(0)
+    yield* send(context, prepare(service, tables.lines()))
   }
-  yield* send(page, guardForm(service))
-  let standing = plan.current
+  yield* send(context, guardFormat(service))
+  let current = plan.current
   for (const step of plan.steps) {
-    const after = Plan.standingAfter(step, applied)
-    yield* writeStep(page, step, standing, after)
-    standing = after
+    const after = Plan.currentAfter(step, applied)
+    yield* writeStep(context, step, current, after)
+    current = after
   }
-  yield* send(page, releaseLock(service))
+  yield* send(context, releaseLock(service))
   const script: OfflineScript = {
     service,
     from: plan.current,
-    to: standing,
-    steps: plan.steps.map((step) => ({
-      direction: step._tag === "Apply" ? "up" : "down",
-      revision: revisionName(refOf(step).revision, refOf(step).slug)
-    })),
-    script: [header(service, plan.current, standing, options.appVersion), ...transcript.lines()].join("\n\n")
+    to: current,
+    steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
+    script: [header(service, plan.current, current, options.appVersion), ...transcript.lines()].join("\n\n")
   }
   return script
 })

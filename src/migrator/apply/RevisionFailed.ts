@@ -4,56 +4,57 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { locate, type Statement, type StatementUnreadable } from "../files/Statements.ts"
 
-/** Where in a file a revision failed. */
+/** The place in a file at which a revision failed. */
 export const SourceLocation = Schema.Struct({
   file: Schema.String,
   line: Schema.Number,
-  /** From 1, in characters; absent where PostgreSQL names no position. */
+  /** From 1, in characters; absent if PostgreSQL reports no position. */
   column: Schema.optional(Schema.Number),
   /** The line of the file. */
   source: Schema.String,
-  /** The statement; in a RevisionFailed on one line, shortened and without secrets. Or what stands for it. */
+  /** The statement, or a placeholder. In a RevisionFailed it is on one line, shortened and without secrets. */
   statement: Schema.String
 })
 export type SourceLocation = typeof SourceLocation.Type
 
-/** Stands for a statement where a data revision failed outside of any. */
+/** Placeholder: a data revision failed outside its statements. */
 export const ownCode = "(the module's own code)"
 
-/** Stands for the statements that the migrator adds to those of a revision. */
+/** Placeholder: one of the migrator's own statements failed. */
 export const ownRecord = "(the migrator's own record of this revision)"
 
+/** Placeholder: the COMMIT failed. */
 export const commitOfStep = "commit"
 
-/** What stands for a statement and is none. */
+/** Placeholders shown where there is no SQL statement. */
 export const placeholders: ReadonlySet<string> = new Set([ownCode, ownRecord, commitOfStep])
 
-/** PostgreSQL refused a statement of a revision, or its COMMIT; or a data revision failed by itself. */
+/** PostgreSQL refused a statement of a revision or its COMMIT, or a data revision's own code failed. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
   service: ServiceName,
   revision: Schema.String,
   direction: Schema.Literal("up", "down", "verify"),
-  place: SourceLocation,
+  location: SourceLocation,
   cause: DatabaseError,
-  /** How often it was tried. */
+  /** How often the step was attempted. */
   attempts: Schema.Number,
-  /** Who stood in the way, where that could be seen. */
+  /** The sessions that held the locks it waited for, as far as they could be seen. */
   blockers: Schema.Array(Schema.String),
-  /** What became of the revision, and where the schema stands. */
+  /** What happened to the revision, and the revision that the schema is at. */
   outcome: Schema.String
 }) {
   get exitCode() {
     return ExitCode.failed
   }
-  /** What schema_event keeps: where, and the server's first words; neither the statement nor the detail, which hold values. */
+  /** The text for schema_event: location and error message. The statement and the detail may hold values, so they are left out. */
   get record(): string {
-    const { file, line } = this.place
+    const { file, line } = this.location
     const state = this.cause.sqlstate === undefined ? "" : ` (SQLSTATE ${this.cause.sqlstate})`
     return `${file}:${line}: ${this.cause.reason}${state}`
   }
   /** The line of the file with a caret below the column. It keeps tabs, so that the caret is right in any terminal. */
   get excerpt(): string {
-    const { column, line, source } = this.place
+    const { column, line, source } = this.location
     const margin = String(line)
     const caret =
       column === undefined
@@ -66,7 +67,7 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   }
   /** What the JSON report of a command adds to the message. */
   get details(): object {
-    const { column, file, line, statement } = this.place
+    const { column, file, line, statement } = this.location
     const { sqlstate } = this.cause
     return {
       file,
@@ -77,14 +78,14 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
     }
   }
   override get message(): string {
-    const { file, line, column, statement } = this.place
+    const { file, line, column, statement } = this.location
     const state =
       this.cause.sqlstate !== undefined
         ? `SQLSTATE ${this.cause.sqlstate}`
         : statement === ownCode
-          ? "an error of the revision's own"
+          ? "thrown by the revision's own code"
           : "no SQLSTATE: the server did not answer"
-    // Of a broken constraint (class 23) the detail repeats a row: "Key (email)=(…) already exists". The server's log has it.
+    // The detail of a violated constraint (class 23) repeats a row: "Key (email)=(…) already exists". The server's log has it.
     const more = [
       ["detail", this.cause.sqlstate?.startsWith("23") ? undefined : this.cause.detail],
       ["hint", this.cause.hint],
@@ -100,15 +101,16 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   }
 }
 
+/** Characters of a statement that a message shows. */
 const longest = 200
 
-/** For messages: without line ends, shortened. */
+/** Joins the lines of a text and shortens it, for a message. */
 export const onOneLine = (text: string): string => {
   const line = text.replace(/\s+/g, " ").trim()
   return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
 
-/** Where `error` points in `statement`: its position, else the statement's first line. */
+/** Locates `error` in `statement`: at its position, or else at the statement's first line. */
 export const locationOf = (file: string, statement: Statement, error: DatabaseError): SourceLocation => {
   const { line, column, source } = locate(statement.text, (error.position ?? 1) - 1)
   return {
@@ -120,7 +122,7 @@ export const locationOf = (file: string, statement: Statement, error: DatabaseEr
   }
 }
 
-/** The parser's refusal, in the shape in which the server would have stated it. */
+/** Locates a syntax error that the parser found, as an error of the server would be located. */
 export const locationOfSyntaxError = (file: string, { line, column, source }: StatementUnreadable): SourceLocation => ({
   file,
   line,

@@ -9,7 +9,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** Another process kept the migration lock longer than we waited. */
+/** Another process held the migration lock for longer than `lockWait`. */
 export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("LockNotAcquired", {
   service: ServiceName,
   waited: Schema.String,
@@ -21,38 +21,39 @@ export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("Lock
   override get message(): string {
     return (
       `${this.service}: the migration lock is held by ${this.holder}; gave up after ${this.waited}. ` +
-      `Wait for it and start again; if it hangs: pnpm migrate --service ${this.service} unlock shows what it does, and ` +
+      `Wait for it and start again. If it hangs: pnpm migrate --service ${this.service} unlock shows its session, and ` +
       "unlock --pid <pid> ends it"
     )
   }
 }
 
-/** The lock was taken, but this session's backend does not hold it. */
+/** The lock was acquired, but this session's backend does not hold it now. */
 export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", { service: ServiceName }) {
   get exitCode() {
     return ExitCode.lockNotAcquired
   }
   override get message(): string {
     return (
-      `${this.service}: this session does not hold the migration lock that it took; nothing more was run. ` +
-      `A pooler in transaction mode does this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
+      `${this.service}: this session no longer holds the migration lock that it acquired; nothing more was run. ` +
+      `A pooler in transaction mode causes this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
     )
   }
 }
 
+/** A held migration lock. */
 export interface SchemaLock {
-  /** Fails unless this backend holds the lock now: the first step of every transaction. */
+  /** Fails unless this backend holds the lock now. Every transaction runs it first. */
   readonly fence: Effect.Effect<void, LockLost | DatabaseError>
 }
 
 const key = "hashtextextended('migrate:' || $1 || ':' || $1, 0)"
 
-/** How `pg_locks` shows a key of 64 bits: its halves, and objsubid 1. */
+/** Matches the key of 64 bits in `pg_locks`, which shows its two halves and objsubid 1. */
 export const isKey =
   `l.locktype = 'advisory' and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${key} ` +
   "and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) and l.granted"
 
-/** Shows a session of `pg_stat_activity` in one phrase. A role that may not see its start leaves that out. */
+/** Describes a session of `pg_stat_activity` in one phrase, without its start if the role may not see that. */
 export const describeSession = (row: Row): string => {
   const since = row["since"] instanceof Date ? `, since ${row["since"].toISOString()}` : ""
   const name = String(row["application_name"] ?? "").trim()
@@ -68,15 +69,17 @@ const holderOf = (connection: Connection, service: ServiceName) =>
     )
     .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))))
 
+/** Milliseconds between two attempts to take the lock; doubles up to `longestPause`. */
 const firstPause = 25
 const longestPause = 1_000
-const lineEvery = 5_000
+/** Milliseconds between two lines of the log while waiting. */
+const logInterval = 5_000
 
 /**
- * Takes the lock of the service's schema for this session, for as long as the scope lives.
+ * Acquires the lock of the service's schema for this session, until the scope closes. Fails with LockNotAcquired after `wait`.
  *
- * Polls instead of waiting in the server: a session that waits there holds a snapshot, and `create index concurrently` of
- * the holder would wait for it for ever.
+ * It polls instead of waiting in the server. A session that waits there holds a snapshot, and `create index concurrently` of
+ * the holder would wait for that snapshot for ever.
  */
 export const acquire = (
   connection: Connection,
@@ -108,7 +111,7 @@ export const acquire = (
       if (waited >= nextLine) {
         const holder = yield* holderOf(connection, service)
         yield* Effect.logInfo(`${service}: waiting for the migration lock, held by ${holder}`)
-        nextLine = waited + lineEvery
+        nextLine = waited + logInterval
       }
       const jitter = yield* Random.nextRange(0.5, 1.5)
       yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))

@@ -10,22 +10,22 @@ import type { Section } from "../files/Revision.ts"
 import { type Statement, splitStatements } from "../files/Statements.ts"
 import { locationOf, locationOfSyntaxError, SourceLocation } from "./RevisionFailed.ts"
 
-/** A statement failed, and where. Becomes a RevisionFailed once it is known what became of the whole. */
+/** A statement failed. StepRunner turns it into a RevisionFailed once the outcome of the whole step is known. */
 export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
-  place: SourceLocation,
+  location: SourceLocation,
   direction: Schema.Literal("up", "down", "verify"),
   cause: DatabaseError,
-  /** An index that the statement made and could not finish. */
+  /** An index that the statement created and left invalid. */
   invalidIndex: Schema.optional(Schema.String),
-  /** The parser refused the section, so that none of it was sent. */
+  /** True if the parser refused the section, so that no statement was sent. */
   unread: Schema.optional(Schema.Boolean)
 }) {
   override get message(): string {
-    return `${this.place.file}:${this.place.line}: ${this.cause.message}`
+    return `${this.location.file}:${this.location.line}: ${this.cause.message}`
   }
 }
 
-/** The statements of a section with what is needed to run and to blame them. */
+/** The statements of a section, with what an error message needs. */
 export interface Script {
   readonly file: string
   readonly section: Section
@@ -33,6 +33,7 @@ export interface Script {
   readonly statements: ReadonlyArray<Statement>
 }
 
+/** Splits a section into its statements. Fails with StatementFailed at a syntax error. */
 export const readScript = (
   file: string,
   section: Section,
@@ -42,11 +43,11 @@ export const readScript = (
     Effect.map((statements) => ({ file, section, direction, statements })),
     Effect.mapError((unreadable) => {
       const cause = new DatabaseError({ phase: "statement", reason: unreadable.problem, sqlstate: "42601" })
-      return new StatementFailed({ place: locationOfSyntaxError(file, unreadable), direction, cause, unread: true })
+      return new StatementFailed({ location: locationOfSyntaxError(file, unreadable), direction, cause, unread: true })
     })
   )
 
-/** Runs one statement, without a deadline of ours: how long a revision may take is for its author and its timeouts. */
+/** Runs one statement without a deadline on our side: only its author's `statement_timeout` limits it. */
 export const runStatement = (
   connection: Connection,
   script: Script,
@@ -58,14 +59,14 @@ export const runStatement = (
   ).pipe(
     Effect.mapError((cause) => {
       const { direction, file } = script
-      return new StatementFailed({ place: locationOf(file, statement, cause), direction, cause })
+      return new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
     })
   )
 
 const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>
   `${Math.round(Duration.toMillis(Option.getOrElse(timeout, () => fallback)))}ms`
 
-/** Sets the section's timeouts, for the transaction or for the session, and answers the server's clock as text. */
+/** Sets the section's timeouts for the transaction, or for the session outside one. Returns the server's clock as text. */
 export const setTimeouts = (connection: Connection, section: Section, lockTimeout: Duration.DurationInput) =>
   connection
     .query(
@@ -79,28 +80,28 @@ export const setTimeouts = (connection: Connection, section: Section, lockTimeou
     )
     .pipe(Effect.map(({ rows }) => String(rows[0]?.["now"])))
 
-/** Whether a statement is a question, which only `true` answers. Others (`do`, `select … into`) hold unless they fail. */
+/** True for a query whose rows must be `true`. Other statements (`do`, `select … into`) hold unless they fail. */
 export const isQuestion = ({ kind, node }: ParseTree): boolean =>
   kind === "SelectStmt" && child(node, "intoClause") === undefined
 
-const noAnswer = "the assertion answered something else than true or false"
+const notBoolean = "the assertion returned a value other than true or false"
 
-/** What is wrong with an assertion's answer, or null. */
+/** Why an assertion does not hold, or null. */
 const objection = (tree: ParseTree, { rows }: QueryResult): string | null => {
-  if (rows.length === 0) return isQuestion(tree) ? "the assertion answered no row" : null
-  // The driver keeps the last of several columns with one name, so the first could be another than it seems.
+  if (rows.length === 0) return isQuestion(tree) ? "the assertion returned no row" : null
+  // Of several columns with one name the driver keeps the last, so the first value could be of another column.
   const lost = rows.some((row) => Object.keys(row).length < listOf(tree.node, "targetList").length)
-  if (lost) return "two columns of the assertion have one name; name them apart"
+  if (lost) return "two columns of the assertion have the same name; rename one"
   const wrong = rows.find((row) => Object.values(row)[0] !== true)
   if (wrong === undefined) return null
   const answer = Object.values(wrong)[0]
-  return answer === false || answer === null ? `the assertion answered ${answer}` : noAnswer
+  return answer === false || answer === null ? `the assertion returned ${answer}` : notBoolean
 }
 
 /**
- * Runs assertions inside the transaction that stands open, unable to write. A question holds when it answers at least one row
- * and the first column of each is true, the boolean; any other statement holds when it does not fail. The savepoint's
- * end makes the transaction writable again.
+ * Runs assertions inside the open transaction, read-only. A query holds if it returns at least one row and the first column of
+ * each is boolean true; any other statement holds if it does not fail. The end of the savepoint makes the transaction
+ * writable again.
  */
 export const runVerify = (
   connection: Connection,
@@ -113,8 +114,8 @@ export const runVerify = (
       const reason = objection(tree, yield* runStatement(connection, script, statement))
       if (reason !== null) {
         const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
-        const place = locationOf(script.file, statement, cause)
-        return yield* new StatementFailed({ place, direction: "verify", cause })
+        const location = locationOf(script.file, statement, cause)
+        return yield* new StatementFailed({ location, direction: "verify", cause })
       }
     }
     yield* connection.query("rollback to savepoint verify; release savepoint verify")

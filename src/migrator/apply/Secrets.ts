@@ -4,30 +4,21 @@ import { readTree } from "../files/ParseTree.ts"
 import { onOneLine, placeholders, type SourceLocation } from "./RevisionFailed.ts"
 
 /**
- * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal,
- * and such a statement may stand in it. `unreadable`: nobody can tell what it would have been.
+ * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal
+ * that may contain such a statement. A statement that cannot be parsed may be of any kind.
  */
-const secretive = new Set([
-  "AlterForeignServerStmt",
-  "AlterRoleSetStmt",
-  "AlterRoleStmt",
-  "AlterSubscriptionStmt",
-  "AlterUserMappingStmt",
-  "CreateForeignServerStmt",
-  "CreateRoleStmt",
-  "CreateSubscriptionStmt",
-  "CreateUserMappingStmt",
-  "DoStmt",
-  "unreadable"
-])
+const secretive = new Set(
+  `AlterForeignServerStmt AlterRoleSetStmt AlterRoleStmt AlterSubscriptionStmt AlterUserMappingStmt
+  CreateForeignServerStmt CreateRoleStmt CreateSubscriptionStmt CreateUserMappingStmt DoStmt unreadable`.split(/\s+/)
+)
 
 const hidden = "***"
 
-/** A literal or a comment. The scanner names not every form of a literal (`U&'…'`), but only literals hold an apostrophe. */
+/** True for a literal or a comment. The scanner does not name every form (`U&'…'`), but only literals hold an apostrophe. */
 const isHidden = (name: string, text: string): boolean =>
   /^(SCONST|SQL_COMMENT|C_COMMENT)$/.test(name) || text.includes("'")
 
-/** `text` without what its literals and comments say, and what that was. Where it cannot be scanned, up to its first quote. */
+/** Masks literals and comments, and returns the masked parts too. Text that cannot be scanned is cut at its first quote. */
 const masked = (text: string) =>
   Effect.promise(async () => {
     const { scan } = await import("libpg-query")
@@ -49,34 +40,34 @@ const masked = (text: string) =>
     }
   })
 
-/** Whether a message repeats a word of what was taken out. */
+/** True if a message repeats a word of the masked parts. */
 const repeats = (message: string, taken: ReadonlyArray<string>): boolean =>
   taken.flatMap((literal) => literal.split(/[\s='"$\\]+/)).some((word) => word.length >= 3 && message.includes(word))
 
 interface LocatedFailure {
-  readonly place: SourceLocation
+  readonly location: SourceLocation
   readonly cause: DatabaseError
 }
 
 /**
- * The place and the error as they may be shown and logged: the statement on one line; without literals where those may
- * be secrets, and then without what the server says of them. By the parser's word for the statement, not by how it looks.
+ * Prepares a location and its error for messages and logs: the statement on one line, with literals masked where they may be
+ * secrets, and without the server's words about them. The parser decides which kind a statement is.
  */
-export const withoutSecrets = ({ cause, place }: LocatedFailure): Effect.Effect<LocatedFailure> =>
+export const withoutSecrets = ({ cause, location }: LocatedFailure): Effect.Effect<LocatedFailure> =>
   Effect.gen(function* () {
-    if (placeholders.has(place.statement)) return { cause, place }
-    const { kind } = yield* readTree(place.statement)
-    const { shown, taken } = secretive.has(kind) ? yield* masked(place.statement) : { shown: "", taken: [] }
-    if (taken.length === 0) return { cause, place: { ...place, statement: onOneLine(place.statement) } }
+    if (placeholders.has(location.statement)) return { cause, location }
+    const { kind } = yield* readTree(location.statement)
+    const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
+    if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
     const { phase, reason, sqlstate } = cause
     const statement = onOneLine(shown)
-    const { file, line } = place
+    const { file, line } = location
     return {
-      place: { file, line, source: statement, statement },
+      location: { file, line, source: statement, statement },
       cause: new DatabaseError({
         phase,
         reason: repeats(reason, taken)
-          ? "refused; the message is left out, for it repeats what may be a secret"
+          ? "refused; the message is left out because it repeats what may be a secret"
           : reason,
         ...(sqlstate === undefined ? {} : { sqlstate })
       })

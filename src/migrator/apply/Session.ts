@@ -14,7 +14,7 @@ import {
 } from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** The server refused the migrator's own work, or went away during it. No revision is to blame. */
+/** The server refused a statement of the migrator's own, or the connection broke during it. No revision failed. */
 export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("DatabaseRefusal", {
   service: ServiceName,
   address: Schema.String,
@@ -34,7 +34,7 @@ export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("Data
   }
 }
 
-/** A replica can be read, not migrated. */
+/** The server is a replica: it can be read, not migrated. */
 export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("DatabaseIsReplica", {
   service: ServiceName,
   address: Schema.String
@@ -50,7 +50,7 @@ export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("
   }
 }
 
-/** Statements of one connection run in different sessions of the server: neither a lock nor a setting would stay with it. */
+/** Statements of one connection run in several sessions of the server, so it would keep neither a lock nor a setting. */
 export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionShared", {
   service: ServiceName,
   /** Without password. */
@@ -61,27 +61,28 @@ export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionS
   }
   override get message(): string {
     return (
-      `${this.service}: ${this.address} is not PostgreSQL itself, so it may not keep one session for the migration lock; ` +
-      "nothing was run, set or locked. A pooler stands between, which in transaction mode would lose the lock: point " +
+      `${this.service}: ${this.address} is a pooler, not PostgreSQL itself, and may not keep one session for the migration lock; ` +
+      "nothing was run, set or locked. In transaction mode a pooler would lose the lock: point " +
       `${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
     )
   }
 }
 
+/** The one PostgreSQL session of a run. */
 export interface MigrationSession {
   readonly connection: Connection
   /** Without password. */
   readonly address: string
-  /** Back to the state in which every revision starts: nothing that an earlier one set remains, the lock does. */
+  /** Restores the state in which every revision starts: settings of earlier ones are gone, the lock stays. */
   readonly reset: Effect.Effect<void, DatabaseError>
-  /** Says what was being done when PostgreSQL failed. */
+  /** Turns an error into a refusal that says what was being done (`during` completes "failed while …"). */
   readonly refuse: (during: string) => (cause: DatabaseError) => DatabaseRefusal
 }
 
 /**
  * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
- * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. One of them, of whole
- * transactions, PostgreSQL 16 does not know.
+ * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. PostgreSQL before 17
+ * does not have `transaction_timeout`.
  */
 export const cleanSession =
   "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
@@ -92,9 +93,9 @@ const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
   cause.sqlstate === "42501"
     ? `Migrations of ${service} need a role that owns the schema ${service}, or may create it (as its administrator: ` +
       "grant create on database <database> to <role>)"
-    : `See that PostgreSQL is well there, then: pnpm migrate --service ${service} status`
+    : `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
 
-/** Opens the one session of a run, on the service's migration connection, with the same patience as the start-up. */
+/** Opens the session of a run on the service's migration connection; retries until DATABASE_CONNECT_DEADLINE. */
 export const openSession = Effect.fn("Migrator.openSession")(function* (
   service: ServiceName
 ): Effect.fn.Return<
@@ -115,18 +116,18 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (
     Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
     Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))
   )
-  // Before anything is set: a setting or a lock would stay behind in a session that belongs to everybody.
+  // Before anything is set: a setting or a lock would stay in a session that other clients share.
   for (let time = 1; time <= 2; time++) {
     const { rows } = yield* connection
       .query("select pg_catalog.pg_backend_pid() as pid")
-      .pipe(Effect.mapError(refuse("asking which session this is")))
+      .pipe(Effect.mapError(refuse("reading the session's process id")))
     if (rows[0]?.["pid"] !== connection.backendPid) return yield* new SessionShared({ service, address })
   }
   const reset = Effect.asVoid(connection.query(cleanSession))
   yield* reset.pipe(Effect.mapError(refuse("setting the session up")))
   const { rows } = yield* connection
     .query("select pg_catalog.pg_is_in_recovery() as replica")
-    .pipe(Effect.mapError(refuse("asking whether it is a replica")))
+    .pipe(Effect.mapError(refuse("checking whether it is a replica")))
   if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service, address })
   return { connection, address, reset, refuse }
 })

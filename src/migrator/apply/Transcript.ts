@@ -1,18 +1,18 @@
 import * as Effect from "effect/Effect"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 
-/** A connection to nowhere that writes down what would be sent. */
+/** A connection that sends nothing and records the statements instead. */
 export interface Transcript {
   readonly connection: Connection
   readonly lines: () => ReadonlyArray<string>
 }
 
-/** A comment at the end of a statement must not swallow the semicolon. */
+/** Ends a statement with a semicolon, on a line of its own if a comment would swallow it. */
 export const terminated = (text: string): string =>
   (text.split("\n").at(-1) ?? "").includes("--") ? `${text}\n;` : `${text};`
 
 /**
- * The server's clock is asked once per revision, for when it started. `now` is what PostgreSQL reads as the start of the
+ * The only query whose result is used asks for the server's clock, once per revision. PostgreSQL reads `now` as the start of the
  * current transaction, when the script runs.
  */
 const clock = [{ now: "now" }]
@@ -37,7 +37,7 @@ export const makeTranscript = (): Transcript => {
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /**
- * A value as PostgreSQL reads it in a script, where parameters cannot be sent. Strings need `standard_conforming_strings`
+ * Writes a value as an SQL literal, since a script has no parameters. Strings need `standard_conforming_strings`
  * (the default); arrays become array literals of text, objects JSON.
  */
 export const literal = (value: unknown): string => {
@@ -54,6 +54,6 @@ export const literal = (value: unknown): string => {
   return quoted(JSON.stringify(value))
 }
 
-/** A statement of the migrator's own with its parameters in place. Its text holds no `$` but those of parameters. */
+/** Replaces the parameters of one of the migrator's own statements, whose text has no other `$`. */
 export const withLiterals = (text: string, values: ReadonlyArray<unknown>): string =>
   text.replace(/\$(\d+)/g, (_, number: string) => literal(values[Number(number) - 1]))

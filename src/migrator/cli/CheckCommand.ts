@@ -3,12 +3,12 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
-import type { ServiceName } from "../../domain/Service.ts"
 import { runForEachService, wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { loadRevisionSet } from "../files/MigrationFiles.ts"
 import type { Revision, Section } from "../files/Revision.ts"
 import type { RevisionFileProblem } from "../files/RevisionFile.ts"
@@ -26,11 +26,11 @@ const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> 
 ]
 
 /**
- * What can be known about a service's files without a database: names, numbers, markers, downs and syntax. A data revision is
- * imported, not run, to see that it exports one.
+ * Checks a service's files without a database: names, numbers, markers, downs and syntax. The module of a data revision is
+ * imported, but its work does not run.
  */
-export const checkFiles = Effect.fn("Migrator.check")(function* (service: ServiceName) {
-  const set = yield* loadRevisionSet(service)
+export const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
+  const set = yield* loadRevisionSet(migrated)
   const problems = yield* Effect.forEach(set.revisions, (revision) =>
     Effect.forEach(revision.kind === "ts" ? [] : sectionsOf(revision), (section) =>
       splitStatements(section).pipe(
@@ -40,17 +40,17 @@ export const checkFiles = Effect.fn("Migrator.check")(function* (service: Servic
     )
   )
   const found = problems.flat().flatMap(Option.toArray)
-  if (found.length > 0) return yield* new RevisionSetInvalid({ service, problems: found })
+  if (found.length > 0) return yield* new RevisionSetInvalid({ service: set.service, problems: found })
   yield* Effect.forEach(
     set.revisions.filter(({ kind }) => kind === "ts"),
     loadDataRevision,
     { discard: true }
   )
-  return { service, head: headOf(set).name, revisions: set.revisions.length }
+  return { service: set.service, head: headOf(set).name, revisions: set.revisions.length }
 })
 
-/** The files, then whether the database stands on them. */
-const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: ServiceName) {
+/** Checks the files, then compares them with the database. */
+const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: MigratedService) {
   const files = yield* checkFiles(service)
   const { address, problem, revisions } = yield* readStatus(service)
   const pending = revisions.filter(({ state }) => state === "pending").map(({ revision }) => revision)
@@ -59,15 +59,15 @@ const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: Se
 
 const db = flag("db").pipe(
   Options.withDescription(
-    `Look at the database too: checksums of what is applied, and ${ExitCode.pending} where a revision is pending.`
+    `Check the database too: checksums of applied revisions, and exit code ${ExitCode.pending} if a revision is pending.`
   )
 )
 
 export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ db, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) => {
-    const { json, noColor, services, sql } = given
+  Effect.flatMap(commandOptions(inner), (options) => {
+    const { json, noColor, services, sql } = options
     if (db) {
-      return onDatabase(given, {
+      return onDatabase(options, {
         command: "check",
         effects: "reads",
         work: checkDatabase,
@@ -83,7 +83,7 @@ export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ d
               })
       })
     }
-    const refusal = sql ? wrongUsage("check has nothing to render; --sql goes with upgrade and downgrade") : null
+    const refusal = sql ? wrongUsage("check does not accept --sql; use it with upgrade or downgrade") : null
     return runForEachService(
       { command: "check", services, json, noColor, work: checkFiles, render: renderCheck, refusal },
       identity
@@ -92,7 +92,7 @@ export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ d
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Checks the migration files without a database: names, numbers, markers, downs, syntax by PostgreSQL's own parser.",
+      "Checks the migration files without a database: names, numbers, markers, downs, and syntax with PostgreSQL's parser.",
       ["migrate check", "migrate check --service router --json", "migrate check --db"]
     )
   )

@@ -10,11 +10,12 @@ import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { Settings, type SettingsValues } from "../../platform/config/Settings.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { checkCommand } from "./CheckCommand.ts"
 import { currentCommand } from "./CurrentCommand.ts"
 import { Databases } from "./DatabaseCommand.ts"
 import { downgradeCommand } from "./DowngradeCommand.ts"
-import { mergeOptions, migrateRoot } from "./GlobalOptions.ts"
+import { MigratedServices, mergeOptions, migrateRoot } from "./GlobalOptions.ts"
 import { historyCommand } from "./HistoryCommand.ts"
 import { newCommand } from "./NewCommand.ts"
 import { redoCommand } from "./RedoCommand.ts"
@@ -29,16 +30,17 @@ import { toHead, upgrade, upgradeCommand } from "./UpgradeCommand.ts"
 import { verifyCommand } from "./VerifyCommand.ts"
 
 /** The settings with one database for every service and purpose. */
-const everywhere = (settings: SettingsValues, given: Redacted.Redacted): SettingsValues => {
-  const urls = Record.map(settings.databaseUrls, () => Option.some(given))
+const everywhere = (settings: SettingsValues, url: Redacted.Redacted): SettingsValues => {
+  const urls = Record.map(settings.databaseUrls, () => Option.some(url))
   return { ...settings, databaseUrls: urls, migrationDatabaseUrls: urls }
 }
 
 /**
- * `migrate` and its commands, to be mounted under the program's root. `databaseFor` opens the databases of the services that
- * a command is about; a command that needs none opens none.
+ * `migrate` and its commands, to be mounted under the program's root. `all` are the services of the program in start order.
+ * `databaseFor` opens the databases of the services that a command works on; commands without a database do not call it.
  */
 export const migrateCommand = <E extends CommandError, R>(
+  all: ReadonlyArray<MigratedService>,
   databaseFor: (services: ReadonlyArray<ServiceName>) => Layer.Layer<Database, E, R>
 ) => {
   const databases = Effect.map(Effect.context<R | Settings>(), (context) =>
@@ -56,10 +58,10 @@ export const migrateCommand = <E extends CommandError, R>(
     })
   )
   return migrateRoot.pipe(
-    Command.withHandler((outer) => upgrade(mergeOptions(outer, outer), toHead)),
+    Command.withHandler((outer) => upgrade(mergeOptions(all, outer, outer), toHead)),
     Command.withDescription(
       helpOf(
-        "Brings the schemas of the services to head, as `migrate upgrade` does. The options below may stand before a " +
+        "Upgrades the schemas of the services to head, like `migrate upgrade`. The options below may come before a " +
           "command's name or after it.",
         [
           "migrate",
@@ -87,6 +89,7 @@ export const migrateCommand = <E extends CommandError, R>(
       renumberCommand,
       unlockCommand
     ]),
-    Command.provideEffect(Databases, () => databases)
+    Command.provideEffect(Databases, () => databases),
+    Command.provideEffect(MigratedServices, () => Effect.succeed(all))
   )
 }

@@ -14,12 +14,17 @@ const checkHead = flag("check-head").pipe(
 )
 
 export const currentCommand = Command.make("current", { ...globalOptions, checkHead }, ({ checkHead, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, {
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
       command: "current",
       effects: "reads",
       work: (service) =>
-        Effect.map(readStatus(service), ({ current, head }) => ({ service, current, head, atHead: current === head })),
+        Effect.map(readStatus(service), ({ current, head }) => ({
+          service: service.name,
+          current,
+          head,
+          atHead: current === head
+        })),
       render: renderCurrent,
       verdict: ({ atHead, current, head, service }) =>
         checkHead && !atHead

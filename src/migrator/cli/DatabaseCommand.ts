@@ -12,11 +12,12 @@ import {
   wrongUsage
 } from "../../platform/cli/CommandRunner.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import type { CommandOptions } from "./GlobalOptions.ts"
 
-/** How the program opens the databases of the services that a command is about; all of them at `url`, where one is given. */
-export class Databases extends Context.Tag("migrator/Databases")<
+/** Opens the databases of the services that a command works on; `url` replaces all their connection strings. */
+export class Databases extends Context.Tag("migrator/cli/Databases")<
   Databases,
   {
     readonly open: (
@@ -26,8 +27,9 @@ export class Databases extends Context.Tag("migrator/Databases")<
   }
 >() {}
 
-export interface DatabaseCommandRun<A, E, R> extends Omit<ServicesRun<A, E, R>, "json" | "services" | "noColor"> {
-  /** `writes` unless it says that it only reads: what may change a database never gets as far with `--dry-run`. */
+export interface DatabaseCommandRun<A, E, R>
+  extends Omit<ServicesRun<MigratedService, A, E, R>, "json" | "services" | "noColor"> {
+  /** Default `writes`: such a command refuses `--dry-run`. */
   readonly effects?: "reads" | "writes"
 }
 
@@ -42,25 +44,32 @@ const misfit = (
       ? wrongUsage(`${command} has no --dry-run; nothing was run`)
       : null
 
-/** A command that works in a database: opens those of its services, then runs `before` once and `run.work` for each. */
+/** Runs a command on databases: opens those of its services, then runs `before` once and `run.work` for each service. */
 export const onDatabase = <A, E extends CommandError, R>(
-  given: CommandOptions,
+  options: CommandOptions,
   run: DatabaseCommandRun<A, E, R>,
   before: Effect.Effect<unknown, E, R> = Effect.void
 ) =>
   Effect.gen(function* () {
-    const { databaseUrl, lockTimeout, lockWait, services } = given
+    const { databaseUrl, lockTimeout, lockWait, services } = options
     const defaults = yield* MigratorOptions
     const { open } = yield* Databases
-    const refusal = run.refusal ?? misfit(given, run.command, run.effects ?? "writes")
-    return yield* runForEachService({ ...run, refusal, json: given.json, noColor: given.noColor, services }, (all) =>
-      Effect.zipRight(before, all).pipe(
-        Effect.provideService(MigratorOptions, {
-          ...defaults,
-          lockWait: Option.getOrElse(lockWait, () => defaults.lockWait),
-          lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
-        }),
-        Effect.provide(open(services, databaseUrl))
-      )
+    const refusal = run.refusal ?? misfit(options, run.command, run.effects ?? "writes")
+    return yield* runForEachService(
+      { ...run, refusal, json: options.json, noColor: options.noColor, services },
+      (all) =>
+        Effect.zipRight(before, all).pipe(
+          Effect.provideService(MigratorOptions, {
+            ...defaults,
+            lockWait: Option.getOrElse(lockWait, () => defaults.lockWait),
+            lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
+          }),
+          Effect.provide(
+            open(
+              services.map(({ name }) => name),
+              databaseUrl
+            )
+          )
+        )
     )
   })

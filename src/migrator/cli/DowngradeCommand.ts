@@ -6,8 +6,8 @@ import { wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { migrate } from "../apply/Migrate.ts"
-import { preview } from "../inspect/Status.ts"
+import { migrate, preview } from "../apply/Migrate.ts"
+
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { parseDowngrade } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
@@ -17,12 +17,12 @@ import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 import { printScript } from "./ScriptCommand.ts"
 import { type Destination, misplaced, targetArgument } from "./TargetArgument.ts"
 
-/** The way back is looked at for every service before the first one moves; those that ask others go first. */
-const run = (given: CommandOptions, { from, to }: Destination) => {
-  const refusal = misplaced(given, { from, to })
+/** Checks the downgrade of every service before the first one changes. Services that call others are downgraded first. */
+const run = (options: CommandOptions, { from, to }: Destination) => {
+  const refusal = misplaced(options, { from, to })
   const command = "downgrade"
-  const backwards: CommandOptions = { ...given, services: [...given.services].reverse() }
-  if (given.sql) {
+  const backwards: CommandOptions = { ...options, services: [...options.services].reverse() }
+  if (options.sql) {
     return Option.match(from, {
       onNone: () =>
         printScript(
@@ -30,12 +30,12 @@ const run = (given: CommandOptions, { from, to }: Destination) => {
           command,
           to,
           to,
-          wrongUsage("a script cannot ask the database where it stands; say from where: downgrade --sql head:base")
+          wrongUsage("a script cannot read the current revision; name it: downgrade --sql head:base")
         ),
       onSome: (start) => printScript(backwards, command, start, to, refusal)
     })
   }
-  return given.dryRun
+  return options.dryRun
     ? onDatabase(backwards, {
         command,
         refusal,
@@ -52,18 +52,21 @@ const run = (given: CommandOptions, { from, to }: Destination) => {
           render: renderOutcomes,
           toJson: outcomeJson
         },
-        Effect.forEach(given.services, (service) => preview(service, to), { discard: true })
+        Effect.forEach(options.services, (service) => preview(service, to), { discard: true })
       )
 }
 
-/** Whether rows may be lost. With the option a terminal is asked once more. */
+/** The names of the chosen services, for a question. */
+export const namesOf = ({ services }: CommandOptions): string => services.map(({ name }) => name).join(", ")
+
+/** Whether data may be destroyed. On a terminal the command also asks. */
 export const allowDataLoss = flag("allow-data-loss").pipe(
   Options.withDescription(
-    "Go on where a down script drops tables or columns that hold data. Without it that is refused."
+    "Continue even if a down script drops tables or columns that hold data. Without it that is refused."
   )
 )
 
-/** Lets what runs destroy rows, where `allowed`. */
+/** Runs `effect` with `allowDataLoss` set to `allowed`. */
 export const mayLoseData = <A, E, R>(allowed: boolean, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(MigratorOptions, (options) =>
     Effect.provideService(effect, MigratorOptions, { ...options, allowDataLoss: allowed })
@@ -80,7 +83,7 @@ export const downgradeCommand = Command.make(
       if (allowDataLoss && !options.dryRun && !options.sql) {
         yield* confirmed(
           options,
-          `Downgrade ${options.services.join(", ")}, and lose for good what the down scripts drop?`
+          `Downgrade ${namesOf(options)} and permanently lose the data that the down scripts drop?`
         )
       }
       yield* mayLoseData(allowDataLoss, run(options, to))
@@ -88,7 +91,7 @@ export const downgradeCommand = Command.make(
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Reverts revisions, newest first, until the target is the current one. Refuses to destroy rows unless told to.",
+      "Reverts revisions, newest first, until the target is the current one. Refuses to destroy data by default.",
       [
         "migrate downgrade -1 --service gatekeeper",
         "migrate downgrade --service router 0001 --dry-run",

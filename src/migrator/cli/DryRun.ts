@@ -6,6 +6,7 @@ import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readScript } from "../apply/Script.ts"
 import { terminated } from "../apply/Transcript.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { type Phase, type RevisionKind, revisionName, type Section } from "../files/Revision.ts"
 import type { Statement } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
@@ -13,7 +14,7 @@ import { type DataLoss, shownLoss } from "../plan/DataLoss.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 
-/** A step as it would run. `statements` is null where only its run can tell: a data revision. */
+/** A step as it would run. `statements` is null for a data revision, whose statements are known only while it runs. */
 export interface PlannedStep {
   readonly direction: "up" | "down"
   readonly revision: string
@@ -22,7 +23,7 @@ export interface PlannedStep {
   readonly phase: Phase
   readonly transaction: boolean
   readonly lockTimeout: string
-  /** How many of its statements an earlier run has done. */
+  /** How many of its statements an earlier run completed. */
   readonly alreadyDone: number
   readonly statements: ReadonlyArray<Statement> | null
   readonly verify: ReadonlyArray<Statement>
@@ -34,10 +35,10 @@ export interface DryRun {
   readonly address: string
   readonly from: string
   readonly to: string
-  /** The history tables are not there yet and would be made first. */
+  /** The history tables do not exist yet and would be created first. */
   readonly prepares: boolean
   readonly steps: ReadonlyArray<PlannedStep>
-  /** What the way back would destroy, and be refused for without `--allow-data-loss`. */
+  /** What the downgrade would destroy; without `--allow-data-loss` it is refused. */
   readonly losses: ReadonlyArray<DataLoss>
 }
 
@@ -69,9 +70,10 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
   return planned
 })
 
-/** What `migrate` would do now. Takes no lock and writes nothing, so another process may change the answer at any time. */
-export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceName, target: Target) {
-  const { entries, session, set, snapshot } = yield* openSchema(service)
+/** Plans a run without the lock and without writing, so another process may change the result at any time. */
+export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: MigratedService, target: Target) {
+  const { entries, session, set, snapshot } = yield* openSchema(migrated)
+  const service = migrated.name
   const plan = yield* Plan.make(set, entries, target)
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
@@ -79,12 +81,12 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceNa
     service,
     address: session.address,
     from: plan.current,
-    to: last === undefined ? plan.current : Plan.standingAfter(last, entries),
+    to: last === undefined ? plan.current : Plan.currentAfter(last, entries),
     prepares: Option.isNone(snapshot),
     steps,
     losses: yield* Effect.mapError(
       readLosses(session.connection, plan.steps),
-      session.refuse("counting what the way back would destroy")
+      session.refuse("counting what the downgrade would destroy")
     )
   }
   return result
@@ -93,27 +95,27 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (service: ServiceNa
 const renderStep = (step: PlannedStep): string => {
   const { alreadyDone, direction, file, lockTimeout, phase, revision, statements, transaction, verify } = step
   const how = transaction ? "in one transaction" : "without a transaction"
-  const waits = lockTimeout === "0" ? "waits for locks without end" : `lock_timeout ${lockTimeout}`
-  const done = alreadyDone === 0 ? "" : `\n-- ${alreadyDone} of its statements are done already; it goes on after them`
+  const waits = lockTimeout === "0" ? "waits for locks without a limit" : `lock_timeout ${lockTimeout}`
+  const done =
+    alreadyDone === 0 ? "" : `\n-- ${alreadyDone} of its statements are done already; it continues after them`
   const body =
     statements === null
-      ? ["-- a data revision: what it does is known only while it runs"]
+      ? ["-- a data revision: its statements are known only while it runs"]
       : statements.map(({ text }) => terminated(text))
-  const assertions =
-    verify.length === 0 ? [] : ["-- then, unable to write:", ...verify.map(({ text }) => terminated(text))]
+  const assertions = verify.length === 0 ? [] : ["-- then, read-only:", ...verify.map(({ text }) => terminated(text))]
   return [`-- ${direction} ${revision} (${phase}, ${how}, ${waits}): ${file}${done}`, ...body, ...assertions].join("\n")
 }
 
-/** As SQL with comments; nothing but the history's own statements is left out. */
+/** Formats dry runs as SQL with comments, without the statements of the history itself. */
 export const renderDryRuns = (runs: ReadonlyArray<DryRun>): string =>
   runs
     .map(({ address, from, losses, prepares, service, steps, to }) => {
       const way = steps.length === 0 ? `stays at ${from}: nothing to do` : `would go from ${from} to ${to}`
       const first = prepares
-        ? `\n-- first the schema ${service}, where it is missing, and the history tables would be made`
+        ? `\n-- first the schema ${service}, if it is missing, and the history tables would be created`
         : ""
       const lost = losses
-        .map((loss) => `\n-- destroys data, and is refused without --allow-data-loss: ${shownLoss(loss)}`)
+        .map((loss) => `\n-- destroys data and is refused without --allow-data-loss: ${shownLoss(loss)}`)
         .join("")
       return [`-- ${service} ${way} (${address}); nothing was run${first}${lost}`, ...steps.map(renderStep)].join(
         "\n\n"

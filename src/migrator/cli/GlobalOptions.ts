@@ -2,6 +2,7 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -9,6 +10,7 @@ import { serviceNames } from "../../domain/Service.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 
 const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
 
@@ -28,7 +30,7 @@ const isPostgres = (text: string): boolean => {
   return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
 }
 
-/** What every command takes, before its name or after it. */
+/** The options that every command accepts, before its name or after it. */
 export const globalOptions = {
   service: Options.choice("service", serviceNames).pipe(
     Options.withDescription("Only this service; may be repeated. Default: all."),
@@ -39,7 +41,7 @@ export const globalOptions = {
   ),
   sql: flag("sql").pipe(
     Options.withDescription(
-      "Print a script for a database that is out of reach (upgrade, downgrade); connects to none. The target may be a " +
+      "Print a script for a database that cannot be reached from here (upgrade, downgrade). The target may be a " +
         "range, such as 0002:head."
     )
   ),
@@ -52,11 +54,11 @@ export const globalOptions = {
   ),
   lockTimeout: duration(
     "lock-timeout",
-    "How long a transaction may wait for a table that others use, where its revision does not say (default 2s)."
+    "How long a transaction may wait for a table in use, if its revision does not say (default 2s)."
   ),
   databaseUrl: Options.redacted("database-url").pipe(
     Options.withDescription(
-      "The database of every named service, instead of DATABASE_URL and MIGRATION_DATABASE_URL. Others can see it in the " +
+      "The database of every named service, instead of DATABASE_URL and MIGRATION_DATABASE_URL. Other users can see it in the " +
         "list of processes; the environment is safer for a password."
     ),
     Options.mapEffect((url) =>
@@ -64,26 +66,32 @@ export const globalOptions = {
         ? Effect.succeed(url)
         : Effect.fail(
             refused(
-              "--database-url is no PostgreSQL connection string such as postgresql://role:password@host:5432/name"
+              "--database-url is not a PostgreSQL connection string such as postgresql://role:password@host:5432/name"
             )
           )
     ),
     Options.optional
   ),
-  yes: flag("yes").pipe(Options.withDescription("Answer yes where a command would ask.")),
+  yes: flag("yes").pipe(Options.withDescription("Answer yes to every question.")),
   noColor: outputOptions.noColor
 }
 
 export type GlobalOptions = Command.Command.ParseConfig<typeof globalOptions>
 
-/** `migrate` itself; its handler is given where it is mounted. */
+/** `migrate` itself; Commands.ts adds its handler. */
 export const migrateRoot = Command.make("migrate", globalOptions)
 
-/** The same options from two places, as one. The nearer value counts. */
-export const mergeOptions = (outer: GlobalOptions, inner: GlobalOptions) => {
+/** The services of the program, in start order. */
+export class MigratedServices extends Context.Tag("migrator/cli/MigratedServices")<
+  MigratedServices,
+  ReadonlyArray<MigratedService>
+>() {}
+
+/** Merges the options before a command's name (`outer`) with those after it, which win. No `--service` means `all`. */
+export const mergeOptions = (all: ReadonlyArray<MigratedService>, outer: GlobalOptions, inner: GlobalOptions) => {
   const chosen = new Set([...outer.service, ...inner.service])
   return {
-    services: chosen.size === 0 ? serviceNames : serviceNames.filter((service) => chosen.has(service)),
+    services: chosen.size === 0 ? all : all.filter(({ name }) => chosen.has(name)),
     dryRun: outer.dryRun || inner.dryRun,
     sql: outer.sql || inner.sql,
     json: outer.json || inner.json,
@@ -95,15 +103,16 @@ export const mergeOptions = (outer: GlobalOptions, inner: GlobalOptions) => {
   }
 }
 
-/** What was given, wherever it stood. */
+/** The merged options of a command. */
 export type CommandOptions = ReturnType<typeof mergeOptions>
 
-/** The options that stand after a command's name, with those that stand before it. */
-export const commandOptions = (inner: GlobalOptions) => Effect.map(migrateRoot, (outer) => mergeOptions(outer, inner))
+/** Adds the options before the command's name to those after it. */
+export const commandOptions = (inner: GlobalOptions) =>
+  Effect.zipWith(MigratedServices, migrateRoot, (all, outer) => mergeOptions(all, outer, inner))
 
-/** What a command that writes history by hand wants to know. Kept in schema_event for those who come later. */
+/** Why a command changes the history by hand. Recorded in schema_event. */
 export const reason = Options.text("reason").pipe(
-  Options.withDescription('Why, for those who read the event log later: --reason "restored from the backup of …".'),
+  Options.withDescription('The reason, recorded in the event log: --reason "restored from the backup of …".'),
   Options.map((text) => text.trim()),
   Options.optional,
   Options.map(Option.filter((text) => text !== ""))

@@ -2,18 +2,18 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ServiceName } from "../../domain/Service.ts"
 import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { readEvents } from "../history/MigrationHistory.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
-/** What stands in the schema, in the order of its numbers. */
-const readHistory = Effect.fn("Migrator.history")(function* (service: ServiceName) {
+/** Reads the applied revisions of a schema, by number. */
+const readHistory = Effect.fn("Migrator.history")(function* (service: MigratedService) {
   const { entries, session } = yield* openSchema(service)
   const revisions = entries.map((entry) => ({
     revision: revisionName(entry.revision, entry.slug),
@@ -27,15 +27,15 @@ const readHistory = Effect.fn("Migrator.history")(function* (service: ServiceNam
     appVersion: entry.app_version,
     upChecksum: entry.up_checksum
   }))
-  return { service, address: session.address, revisions }
+  return { service: service.name, address: session.address, revisions }
 }, Effect.scoped)
 
-/** Everything that was done, what is no longer to be seen in the schema too. */
-const readLog = Effect.fn("Migrator.events")(function* (service: ServiceName) {
+/** Reads every event, including those of reverted revisions. */
+const readLog = Effect.fn("Migrator.events")(function* (service: MigratedService) {
   const { session, snapshot } = yield* openSchema(service)
   const found = Option.isNone(snapshot)
     ? []
-    : yield* readEvents(session.connection, service).pipe(Effect.mapError(session.refuse("reading schema_event")))
+    : yield* readEvents(session.connection, service.name).pipe(Effect.mapError(session.refuse("reading schema_event")))
   const events = found.map(({ app_version, at, done_by, event, reason, revision, slug }) => ({
     at: at.toISOString(),
     event,
@@ -44,7 +44,7 @@ const readLog = Effect.fn("Migrator.events")(function* (service: ServiceName) {
     doneBy: done_by,
     appVersion: app_version
   }))
-  return { service, address: session.address, events }
+  return { service: service.name, address: session.address, events }
 }, Effect.scoped)
 
 type ShownHistory = Effect.Effect.Success<ReturnType<typeof readHistory>>
@@ -91,18 +91,18 @@ const renderLogs = (logs: ReadonlyArray<ShownEvents>, colours: boolean): string 
   )
 
 const events = flag("events").pipe(
-  Options.withDescription("Everything that was ever done, with failures and reverts, instead of what stands now.")
+  Options.withDescription("Every event, with failures and reverts, instead of the applied revisions.")
 )
 
 export const historyCommand = Command.make("history", { ...globalOptions, events }, ({ events, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
+  Effect.flatMap(commandOptions(inner), (options) =>
     events
-      ? onDatabase(given, { command: "history", effects: "reads", work: readLog, render: renderLogs })
-      : onDatabase(given, { command: "history", effects: "reads", work: readHistory, render: renderHistory })
+      ? onDatabase(options, { command: "history", effects: "reads", work: readLog, render: renderLogs })
+      : onDatabase(options, { command: "history", effects: "reads", work: readHistory, render: renderHistory })
   )
 ).pipe(
   Command.withDescription(
-    helpOf("Lists the revisions that stand in each schema: when, by whom, by which version.", [
+    helpOf("Lists the applied revisions of each schema: when, by which role, by which version.", [
       "migrate history",
       "migrate history --events --service gatekeeper",
       "migrate history --json"

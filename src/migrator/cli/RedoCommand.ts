@@ -2,29 +2,30 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
-import type { ServiceName } from "../../domain/Service.ts"
 import { refusal } from "../../platform/cli/CommandRunner.ts"
 import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { Settings } from "../../platform/config/Settings.ts"
-import { migrate } from "../apply/Migrate.ts"
-import { preview } from "../inspect/Status.ts"
+import { migrate, preview } from "../apply/Migrate.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { Target } from "../plan/Target.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
-import { allowDataLoss, mayLoseData } from "./DowngradeCommand.ts"
+import { allowDataLoss, mayLoseData, namesOf } from "./DowngradeCommand.ts"
 import { dryRun, renderDryRuns } from "./DryRun.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 
 const production = refusal(
-  "redo runs down scripts to try them again, which is for development, and NODE_ENV is production; nothing was run. " +
-    "To go back on purpose: pnpm migrate downgrade -1 --service <service>"
+  "redo reverts revisions to apply them again, which is for development only, and NODE_ENV is production; nothing was run. " +
+    "To downgrade on purpose: pnpm migrate downgrade -1 --service <service>"
 )
 
 const count = Args.integer({ name: "N" }).pipe(
   Args.withDescription("How many revisions, from the newest (default 1)."),
   Args.mapEffect((count) =>
-    count >= 1 && count <= 9_999 ? Effect.succeed(count) : Effect.fail(HelpDoc.p(`${count} is no number of revisions`))
+    count >= 1 && count <= 9_999
+      ? Effect.succeed(count)
+      : Effect.fail(HelpDoc.p(`${count} is not a number of revisions from 1 to 9999`))
   ),
   Args.withDefault(1)
 )
@@ -40,11 +41,11 @@ export const redoCommand = Command.make(
       const target = Target.Redo({ count })
       const refused = environment === "production" ? production : null
       if (options.dryRun) {
-        const work = (service: ServiceName) => dryRun(service, target)
+        const work = (service: MigratedService) => dryRun(service, target)
         return yield* onDatabase(options, { command, refusal: refused, effects: "reads", work, render: renderDryRuns })
       }
       if (allowDataLoss && refused === null) {
-        yield* confirmed(options, `Redo ${count} of ${options.services.join(", ")}, and lose what they held?`)
+        yield* confirmed(options, `Redo ${count} of ${namesOf(options)} and lose the data that the down scripts drop?`)
       }
       const all = onDatabase(
         options,
@@ -62,7 +63,7 @@ export const redoCommand = Command.make(
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Reverts the newest revisions and applies them again: to try a revision that is being written. Not in production.",
+      "Reverts the newest revisions and applies them again, to test a revision during development. Not in production.",
       ["migrate redo --service router", "migrate redo 2 --service gatekeeper --allow-data-loss"]
     )
   )

@@ -17,12 +17,12 @@ const nameOf = ({ state, steps }: RevisionStatus): string =>
   steps !== null
     ? `partly applied (${state}, ${steps.done} of ${steps.total} statements)`
     : state === "missing"
-      ? "applied, missing here"
+      ? "applied, file missing"
       : state === "edited"
         ? "applied, edited since"
         : state
 
-/** `at head 0002_b`, or what keeps it from there: `2 pending, 1 late`. */
+/** Summarises a service: `at head 0002_b`, or what is missing: `2 pending, 1 late`. */
 const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
   const counted = (["pending", "late", "missing", "edited", "applying", "reverting"] as const).flatMap((state) => {
     const found = revisions.filter((one) => one.state === state).length
@@ -34,7 +34,7 @@ const summaryOf = ({ address, current, head, problem, revisions, service }: Stat
   return `${service}: ${where}${what}${next} (${address})`
 }
 
-/** Every revision of every service, the newest last, then a line for each service. */
+/** Formats every revision of every service, the newest last, then a line for each service. */
 export const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string => {
   const rows = statuses.flatMap(({ revisions, service }) =>
     revisions.map(
@@ -74,7 +74,7 @@ export interface FileCheck {
   readonly service: ServiceName
   readonly head: string
   readonly revisions: number
-  /** Known where the database was asked. */
+  /** Only set if the database was checked. */
   readonly pending?: ReadonlyArray<string>
 }
 
@@ -105,7 +105,7 @@ export const outcomeJson = ({ address, ahead, from, head, steps, to }: Migration
   address
 })
 
-/** What a run did; of several steps the first and the last are in `from` and `to`. */
+/** Formats what each run did. */
 export const renderOutcomes = (outcomes: ReadonlyArray<MigrationOutcome>, colours: boolean): string =>
   renderTable(
     ["service", "from", "to", "steps", ""],

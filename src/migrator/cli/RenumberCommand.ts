@@ -8,24 +8,24 @@ import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const revision = Args.text({ name: "revision" }).pipe(
-  Args.withDescription("The revision that came late, in full where two have its number: 0002_add_reason.")
+  Args.withDescription("The revision to renumber; its full name if two have its number: 0002_add_reason.")
 )
 
 const render = (results: ReadonlyArray<RenumberOutcome>): string =>
   results
     .map(
       ({ file, from, left, service, to }) =>
-        `${service}: ${from} is ${to} now: ${file}${left === null ? "" : `\n\nstill to mend:\n${left}`}`
+        `${service}: ${from} is ${to} now: ${file}${left === null ? "" : `\n\nstill to fix:\n${left}`}`
     )
     .join("\n")
 
 export const renumberCommand = Command.make("renumber", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, {
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
       command: "renumber",
       refusal:
-        given.services.length > 1
-          ? wrongUsage("a revision belongs to one service; say which, for example --service gatekeeper")
+        options.services.length > 1
+          ? wrongUsage("a revision belongs to one service; name it, for example --service gatekeeper")
           : null,
       work: (service) => renumber(service, revision),
       render
@@ -34,8 +34,8 @@ export const renumberCommand = Command.make("renumber", { ...globalOptions, revi
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Gives a revision that was merged late the next free number, by renaming its file. Refuses one that is applied in " +
-        "the database at hand.",
+      "Gives a revision that was merged late the next free number, by renaming its file. Refuses a revision that is applied " +
+        "in the configured database.",
       ["migrate renumber --service gatekeeper 0002_add_reason"]
     )
   )

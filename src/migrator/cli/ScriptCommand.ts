@@ -6,16 +6,16 @@ import { MigratorOptions } from "../MigratorOptions.ts"
 import type { Target } from "../plan/Target.ts"
 import type { CommandOptions } from "./GlobalOptions.ts"
 
-/** `--sql`: the scripts of all named services, one after the other, or none of them. Opens no database. */
+/** Prints the scripts of all named services (`--sql`), or none if one fails. Opens no database. */
 export const printScript = (
-  given: CommandOptions,
+  options: CommandOptions,
   command: string,
   from: Target,
   to: Target,
   refusal: CommandRefused | null
 ) =>
   Effect.flatMap(MigratorOptions, (defaults) => {
-    const { json, lockTimeout, noColor, services } = given
+    const { json, lockTimeout, noColor, services } = options
     return runForEachService(
       {
         command,

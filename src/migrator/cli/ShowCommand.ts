@@ -3,11 +3,11 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ServiceName } from "../../domain/Service.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readScript } from "../apply/Script.ts"
 import { terminated } from "../apply/Transcript.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
 import { headOf } from "../files/RevisionSet.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
@@ -25,9 +25,10 @@ interface RevisionName {
 const texts = (file: string, section: Section, direction: "up" | "down" | "verify") =>
   Effect.map(readScript(file, section, direction), ({ statements }) => statements)
 
-/** One revision: its file as it is here, its row as it is there. */
-const show = Effect.fn("Migrator.show")(function* (service: ServiceName, { number, slug }: RevisionName) {
-  const { entries, set } = yield* openSchema(service)
+/** Reads one revision: its file and its history row. */
+const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { number, slug }: RevisionName) {
+  const service = migrated.name
+  const { entries, set } = yield* openSchema(migrated)
   const file = set.revisions.find((one) => one.number === number && (slug === null || slug === one.slug))
   const entry = entries.find((one) => one.revision === number && (slug === null || slug === one.slug))
   const known = file ?? entry
@@ -72,7 +73,7 @@ const render = (shown: ReadonlyArray<ShownRevision>): string =>
     .map((one) => {
       const facts: ReadonlyArray<readonly [string, string | null]> = [
         ["revision", `${one.service} ${one.revision}`],
-        ["file", one.file ?? "not here"],
+        ["file", one.file ?? "missing"],
         ["kind", one.kind],
         ["phase", one.phase],
         ["runs", one.transaction === null ? null : one.transaction ? "in one transaction" : "without a transaction"],
@@ -84,10 +85,10 @@ const render = (shown: ReadonlyArray<ShownRevision>): string =>
         ["applied", one.appliedAt === null ? null : `${one.appliedAt} by ${one.appliedBy}`],
         ["sha-256 of up", one.upChecksum],
         ["as applied", one.appliedChecksum === one.upChecksum ? null : one.appliedChecksum],
-        ["no way back", one.irreversible]
+        ["irreversible", one.irreversible]
       ]
       const lines = facts.flatMap(([name, value]) => (value === null ? [] : [`${`${name}:`.padEnd(17)}${value}`]))
-      const stored = one.storedDown === null ? "" : `\n\n-- the way back as stored in the database\n${one.storedDown}`
+      const stored = one.storedDown === null ? "" : `\n\n-- down, as stored in the database\n${one.storedDown}`
       return `${lines.join("\n")}${part("up", one.up)}${part("down, as in the file", one.down)}${part("verify", one.verify)}${stored}`
     })
     .join("\n\n")
@@ -99,26 +100,26 @@ const revision = Args.text({ name: "revision" }).pipe(
       onSome: (target) =>
         target._tag === "DownTo" && target.number > 0
           ? Effect.succeed<RevisionName>(target)
-          : Effect.fail(HelpDoc.p(`${text} is no single revision; expected one such as 2 or 0002_add_reason`)),
+          : Effect.fail(HelpDoc.p(`${text} is not a single revision; expected one such as 2 or 0002_add_reason`)),
       onNone: () =>
-        Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is no revision; expected one such as 2 or 0002_add_reason`))
+        Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is not a revision; expected one such as 2 or 0002_add_reason`))
     })
   )
 )
 
 export const showCommand = Command.make("show", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, {
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
       command: "show",
       effects: "reads",
-      refusal: needsOneService(given, Target.UpTo(revision)),
+      refusal: needsOneService(options, Target.UpTo(revision)),
       work: (service) => show(service, revision),
       render
     })
   )
 ).pipe(
   Command.withDescription(
-    helpOf("Shows one revision: file, state, checksums, its statements, and the way back that the database keeps.", [
+    helpOf("Shows one revision: file, state, checksums, statements, and the down script that the database keeps.", [
       "migrate show --service gatekeeper 1",
       "migrate show --service router 0002_add_reason --json"
     ])

@@ -18,7 +18,9 @@ const target = Args.text({ name: "revision" }).pipe(
     const to = Option.getOrUndefined(parseUpgrade(text))
     return to?._tag === "Head" || to?._tag === "UpTo"
       ? Effect.succeed<StampTarget>(to)
-      : Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is no revision; expected head, or one such as 0002_add_reason`))
+      : Effect.fail(
+          HelpDoc.p(`${JSON.stringify(text)} is not a revision; expected head, or one such as 0002_add_reason`)
+        )
   })
 )
 
@@ -29,7 +31,7 @@ const render = (stamped: ReadonlyArray<StampOutcome>, colours: boolean): string 
       { text: service },
       { text: from },
       { text: to, tone: "good" },
-      { text: revisions.length === 0 ? "nothing: it is there already" : revisions.join(", ") }
+      { text: revisions.length === 0 ? "nothing: it is recorded already" : revisions.join(", ") }
     ]),
     colours
   )
@@ -38,12 +40,12 @@ export const stampCommand = Command.make(
   "stamp",
   { ...globalOptions, reason, target },
   ({ reason, target, ...inner }) =>
-    Effect.flatMap(commandOptions(inner), (given) =>
-      onDatabase(given, {
+    Effect.flatMap(commandOptions(inner), (options) =>
+      onDatabase(options, {
         command: "stamp",
         refusal: Option.isNone(reason)
-          ? wrongUsage('say why, for those who read the event log later: stamp <revision> --reason "<why>"')
-          : needsOneService(given, target),
+          ? wrongUsage('give a reason for the event log: stamp <revision> --reason "<why>"')
+          : needsOneService(options, target),
         work: (service) =>
           stamp(
             service,
@@ -56,9 +58,9 @@ export const stampCommand = Command.make(
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Adopts a database whose tables are there already: records the revisions up to the one named as applied, and runs " +
-        "none. Where that revision has a migrate:verify, it must hold.",
-      ['migrate stamp --service router 0001_history --reason "taken over from the old system"']
+      "Adopts a database that already has the tables: records the revisions up to the named one as applied, and runs none. " +
+        "The migrate:verify of each of them must hold.",
+      ['migrate stamp --service router 0001_history --reason "adopted from the old system"']
     )
   )
 )

@@ -9,22 +9,22 @@ import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 import { renderStatus } from "./Rendering.ts"
 
-/** An upgrade might go on with it, so it is no refusal; that it was left so is news all the same. */
+/** Reports a half-way revision with its exit code, although an upgrade may be able to continue it. */
 const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): ServiceVerdict | null => {
   const halfway = revisions.find(({ steps }) => steps !== null)
   return halfway === undefined
     ? null
     : {
         message:
-          `${service}: ${halfway.revision} is partly applied. Another process may be at it (pnpm migrate unlock shows it); ` +
-          `if none is, see what fits: pnpm migrate --service ${service} repair`,
+          `${service}: ${halfway.revision} is partly applied. Another process may be applying it (pnpm migrate unlock shows ` +
+          `that); if not, see the remedies: pnpm migrate --service ${service} repair`,
         exitCode: ExitCode.partlyApplied
       }
 }
 
 export const statusCommand = Command.make("status", globalOptions, (inner) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, {
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
       command: "status",
       effects: "reads",
       work: readStatus,
@@ -36,8 +36,8 @@ export const statusCommand = Command.make("status", globalOptions, (inner) =>
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Lists every revision and its state: applied, pending, late, partly applied, edited since, missing here. Takes no lock. " +
-        "Pending alone is no failure.",
+      "Lists every revision and its state: applied, pending, late, partly applied, edited, missing. Takes no lock. " +
+        "Pending revisions alone are not a failure.",
       ["migrate status", "migrate status --service router --json"]
     )
   )

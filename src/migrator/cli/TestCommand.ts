@@ -37,11 +37,11 @@ const verdict = ({ revisions, service }: RoundTripTest) => {
     ...(afterDown.length === 0
       ? []
       : [
-          `  ${revision}: its down does not undo its up (+ left behind, - taken too much, ~ changed):\n${lines(afterDown)}`
+          `  ${revision}: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n${lines(afterDown)}`
         ]),
     ...(afterSecondUp.length === 0
       ? []
-      : [`  ${revision}: up after down makes something else than the first up:\n${lines(afterSecondUp)}`])
+      : [`  ${revision}: up after down differs from the first up:\n${lines(afterSecondUp)}`])
   ])
   return problems.length === 0
     ? null
@@ -54,14 +54,14 @@ const verdict = ({ revisions, service }: RoundTripTest) => {
 }
 
 export const testCommand = Command.make("test", globalOptions, (inner) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, { command: "test", work: testRoundTrips, render, verdict })
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, { command: "test", work: testRoundTrips, render, verdict })
   )
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Runs every revision up, down and up again in a scratch database beside the given one, and compares the catalog " +
-        "after each. The role must be allowed to make databases.",
+      "Applies, reverts and applies every revision again in a scratch database beside the configured one, and compares the " +
+        "catalogs. The role must be allowed to create databases.",
       ["migrate test", "migrate test --service router", "migrate test --json"]
     )
   )

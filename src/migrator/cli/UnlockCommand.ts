@@ -10,7 +10,7 @@ import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
 const pid = Options.integer("pid").pipe(
-  Options.withDescription("End this session, if it is the one that holds the lock. Its transaction rolls back."),
+  Options.withDescription("End this session, if it holds the lock. Its transaction rolls back."),
   Options.optional
 )
 
@@ -37,13 +37,15 @@ const render = (states: ReadonlyArray<LockState>, colours: boolean): string =>
   )
 
 export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, ({ pid, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, {
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
       command: "unlock",
       effects: Option.isSome(pid) ? "writes" : "reads",
       refusal:
-        Option.isSome(pid) && given.services.length > 1
-          ? wrongUsage("--pid ends the holder of one service's lock; say which, for example --service gatekeeper")
+        Option.isSome(pid) && options.services.length > 1
+          ? wrongUsage(
+              "--pid ends the holder of one service's lock; name the service, for example --service gatekeeper"
+            )
           : null,
       work: (service) => unlock(service, pid),
       render
@@ -52,7 +54,7 @@ export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, (
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Shows who holds the migration locks. With --pid it ends that session, if it holds the lock of the service.",
+      "Shows which sessions hold the migration locks. With --pid it ends that session, if it holds the service's lock.",
       ["migrate unlock", "migrate unlock --service router --pid 4711"]
     )
   )

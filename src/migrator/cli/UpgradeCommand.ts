@@ -13,32 +13,32 @@ import { outcomeJson, renderOutcomes } from "./Rendering.ts"
 import { printScript } from "./ScriptCommand.ts"
 import { type Destination, misplaced, targetArgument } from "./TargetArgument.ts"
 
-/** Brings the services to `to`, one after the other; or shows how it would (`--dry-run`, `--sql`). */
-export const upgrade = (given: CommandOptions, { from, to }: Destination) => {
-  const refusal = misplaced(given, { from, to })
+/** Upgrades the services to `to`, one after the other, or shows how it would (`--dry-run`, `--sql`). */
+export const upgrade = (options: CommandOptions, { from, to }: Destination) => {
+  const refusal = misplaced(options, { from, to })
   const command = "upgrade"
-  if (given.sql) {
+  if (options.sql) {
     const start = Option.getOrElse(from, () => Target.DownTo({ number: 0, slug: null }))
-    return printScript(given, command, start, to, refusal)
+    return printScript(options, command, start, to, refusal)
   }
-  return given.dryRun
-    ? onDatabase(given, {
+  return options.dryRun
+    ? onDatabase(options, {
         command,
         refusal,
         effects: "reads",
         work: (service) => dryRun(service, to),
         render: renderDryRuns
       })
-    : onDatabase(given, {
+    : onDatabase(options, {
         command,
         refusal,
-        work: (service) => Effect.zipLeft(migrate(service, to), grantGroupAfter(service)),
+        work: (service) => Effect.zipLeft(migrate(service, to), grantGroupAfter(service.name)),
         render: renderOutcomes,
         toJson: outcomeJson
       })
 }
 
-/** Where bare `migrate` goes. */
+/** The target of `migrate` without a command. */
 export const toHead: Destination = { from: Option.none(), to: Target.Head() }
 
 const to = targetArgument(parseUpgrade, "head, +N, or a revision such as 2 or 0002_add_reason")
@@ -46,7 +46,7 @@ const to = targetArgument(parseUpgrade, "head, +N, or a revision such as 2 or 00
 export const upgradeCommand = Command.make(
   "upgrade",
   { ...globalOptions, to: Args.withDefault(to, toHead) },
-  ({ to, ...inner }) => Effect.flatMap(commandOptions(inner), (given) => upgrade(given, to))
+  ({ to, ...inner }) => Effect.flatMap(commandOptions(inner), (options) => upgrade(options, to))
 ).pipe(
   Command.withDescription(
     helpOf("Applies revisions up to the target (default head).", [

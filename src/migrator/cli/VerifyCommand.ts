@@ -1,31 +1,31 @@
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { onDatabase } from "./DatabaseCommand.ts"
 import { commandOptions, globalOptions } from "./GlobalOptions.ts"
 
-/** Of one applied revision. `holds` is null where its file asserts nothing, or is not here. */
+/** The check of one applied revision. `holds` is null if its file is missing or has no assertion. */
 interface RevisionVerification {
   readonly revision: string
   readonly checksum: "same" | "edited" | "missing" | "partly applied"
   readonly holds: boolean | null
-  /** Why an assertion does not hold, with its place. */
+  /** Why an assertion does not hold, with its location. */
   readonly problem: string | null
 }
 
 type AssertionAnswer = Pick<RevisionVerification, "holds" | "problem">
 
-/** Each revision's assertions in a transaction of their own that cannot write, so that all of them are asked. */
+/** Runs the assertions of one revision in a read-only transaction of its own, so that the others run whatever its result is. */
 const holds = (session: MigrationSession, file: string, section: Section) =>
   Effect.gen(function* () {
     const { lockTimeout } = yield* MigratorOptions
@@ -49,7 +49,7 @@ const holds = (session: MigrationSession, file: string, section: Section) =>
 
 const checksumOf = { applied: "same", edited: "edited", missing: "missing" } as const
 
-const verify = Effect.fn("Migrator.verify")(function* (service: ServiceName) {
+const verify = Effect.fn("Migrator.verify")(function* (service: MigratedService) {
   const { entries, session, set } = yield* openSchema(service)
   const files = new Map(set.revisions.map((revision) => [revisionName(revision.number, revision.slug), revision]))
   const revisions = yield* Effect.forEach(
@@ -67,7 +67,7 @@ const verify = Effect.fn("Migrator.verify")(function* (service: ServiceName) {
       return Effect.map(asked, (found): RevisionVerification => ({ revision, checksum, ...found }))
     }
   )
-  return { service, address: session.address, revisions }
+  return { service: service.name, address: session.address, revisions }
 }, Effect.scoped)
 
 type SchemaVerification = Effect.Effect.Success<ReturnType<typeof verify>>
@@ -98,8 +98,8 @@ const verdict = ({ revisions, service }: SchemaVerification) => {
     const lines = failed.map(({ problem, revision }) => `  ${revision}: ${problem}`)
     return {
       message:
-        `${service}: the schema is not what its revisions assert:\n${lines.join("\n")}\n` +
-        `If a later revision changed that on purpose, the assertion is out of date; else see: ${next} show <revision>`,
+        `${service}: assertions of applied revisions do not hold:\n${lines.join("\n")}\n` +
+        `If a later revision changed that on purpose, the assertion is out of date; otherwise see: ${next} show <revision>`,
       exitCode: ExitCode.failed
     }
   }
@@ -107,32 +107,32 @@ const verdict = ({ revisions, service }: SchemaVerification) => {
     return {
       message:
         `${service}: files of applied revisions were edited: ${edited.join(", ")}. Restore them (git checkout), or accept ` +
-        `what they say: ${next} repair --accept-checksum ${edited[0]} --reason "<why>"`,
+        `them: ${next} repair --accept-checksum ${edited[0]} --reason "<why>"`,
       exitCode: ExitCode.checksum
     }
   }
   if (half.length > 0) {
     return {
-      message: `${service}: ${half.join(", ")} is partly applied. What fits: ${next} repair`,
+      message: `${service}: ${half.join(", ")} is partly applied. To see the remedies: ${next} repair`,
       exitCode: ExitCode.partlyApplied
     }
   }
   return missing.length > 0
     ? {
-        message: `${service}: applied, but missing here: ${missing.join(", ")}. Run the newer version, or see: ${next} status`,
+        message: `${service}: files of applied revisions are missing: ${missing.join(", ")}. Run the newer version, or see: ${next} status`,
         exitCode: ExitCode.databaseAhead
       }
     : null
 }
 
 export const verifyCommand = Command.make("verify", globalOptions, (inner) =>
-  Effect.flatMap(commandOptions(inner), (given) =>
-    onDatabase(given, { command: "verify", effects: "reads", work: verify, render, verdict })
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, { command: "verify", effects: "reads", work: verify, render, verdict })
   )
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Asks the assertions (migrate:verify) of every applied revision again, unable to write, and compares all checksums.",
+      "Runs the assertions (migrate:verify) of every applied revision again, read-only, and compares all checksums.",
       ["migrate verify", "migrate verify --service gatekeeper --json"]
     )
   )

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
-/** A batch could not be run, committed or recorded. `cause` says why. */
+/** A batch could not run, commit or be recorded. `cause` is the reason. */
 export class BatchFailed extends Schema.TaggedError<BatchFailed>()("BatchFailed", {
   name: Schema.String,
   problem: Schema.String,
@@ -15,9 +15,9 @@ export class BatchFailed extends Schema.TaggedError<BatchFailed>()("BatchFailed"
   }
 }
 
-/** How far the batches of one name have come. */
+/** The progress of the batches with one name. */
 export const Progress = Schema.Struct({
-  /** The last key, encoded; null before the first, and where none is used. */
+  /** The last key, encoded; null before the first batch, and for work without keys. */
   key: Schema.Unknown,
   batches: Schema.Number,
   rows: Schema.Number,
@@ -27,13 +27,13 @@ export type Progress = typeof Progress.Type
 
 export const notBegun: Progress = { key: null, batches: 0, rows: 0, done: false }
 
-/** The migrator's side of batched work: given to every data revision while it runs. */
-export class Batches extends Context.Tag("migrator/Batches")<
+/** Commits and records batches. The migrator provides it to every data revision while it runs. */
+export class Batches extends Context.Tag("migrator/files/Batches")<
   Batches,
   {
-    /** What was recorded, by this run or by an earlier one that was cut off. */
-    readonly standing: (name: string) => Effect.Effect<Progress, BatchFailed>
-    /** One batch and the record of it, committed together; tried again at a lock timeout or a deadlock. */
+    /** Reads the progress that this run or an interrupted one recorded. */
+    readonly progressOf: (name: string) => Effect.Effect<Progress, BatchFailed>
+    /** Commits one batch with the record of it; retries after a lock timeout or a deadlock. */
     readonly commit: <E, R>(
       name: string,
       limit: Duration.DurationInput,
@@ -43,18 +43,18 @@ export class Batches extends Context.Tag("migrator/Batches")<
 >() {}
 
 interface BatchOptions {
-  /** Under which the progress is kept; each call within one revision has its own. */
+  /** The name under which progress is recorded; each call within one revision needs its own. */
   readonly name: string
-  /** The longest that one batch may hold its locks (default 10 s): one that lasts longer is rolled back and fails. */
+  /** The longest time for one batch (default 10 s), which holds its locks. A longer one is rolled back and fails. */
   readonly limit?: Duration.DurationInput
 }
 
 const longest: Duration.DurationInput = "10 seconds"
 
 /**
- * Works through a table by key, in batches that each commit by themselves. `batch` gets the last key of the batch before
- * (none at first) and answers how many rows it wrote and the last key that it saw; no key ends the work. The key is
- * recorded with each batch, so that a run after a kill goes on where the last commit was. Needs `transaction:false`.
+ * Works through a table by key, in batches that commit one by one. `batch` receives the last key of the batch before (None at
+ * first) and returns how many rows it wrote and the last key that it saw; None ends the work. The key is recorded with each
+ * batch, so that a run after a crash continues after the last commit. Needs `transaction:false`. Returns the number of rows.
  */
 export const inBatches = <K, I, E, R>(
   options: BatchOptions & {
@@ -68,10 +68,11 @@ export const inBatches = <K, I, E, R>(
   Effect.gen(function* () {
     const { name, limit = longest } = options
     const batches = yield* Batches
-    const unreadable = (cause: unknown) => new BatchFailed({ name, problem: `the key cannot be kept: ${cause}`, cause })
+    const unreadable = (cause: unknown) =>
+      new BatchFailed({ name, problem: `the key cannot be encoded or decoded: ${cause}`, cause })
     const encode = (key: K) => Effect.mapError(Schema.encode(options.key)(key), unreadable)
     const decode = (key: unknown) => Effect.mapError(Schema.decodeUnknown(options.key)(key), unreadable)
-    let progress = yield* batches.standing(name)
+    let progress = yield* batches.progressOf(name)
     while (!progress.done) {
       const before = progress
       const after = before.key === null ? Option.none() : Option.some(yield* decode(before.key))
@@ -89,19 +90,19 @@ export const inBatches = <K, I, E, R>(
   })
 
 /**
- * Runs `batch` again and again, each time in a transaction of its own, until it answers that no row was left. It must
- * find by itself what is still to be done (`… where reason is null limit 1000`), which makes it resumable. Needs `transaction:false`.
+ * Repeats `batch`, each time in a transaction of its own, until it returns 0 rows. It must itself find the rows that are left
+ * (`… where reason is null limit 1000`), so that it can resume. Needs `transaction:false`. Returns the number of rows.
  */
 export const untilNoRowIsLeft = <E, R>(
   options: BatchOptions & {
-    /** Answers the number of rows that it did. */
+    /** Returns the number of rows that it changed. */
     readonly batch: Effect.Effect<number, E, R>
   }
 ): Effect.Effect<number, E | BatchFailed, R | Batches> =>
   Effect.gen(function* () {
     const { batch, limit = longest, name } = options
     const batches = yield* Batches
-    let progress = yield* batches.standing(name)
+    let progress = yield* batches.progressOf(name)
     while (!progress.done) {
       const before = progress
       progress = yield* batches.commit(

@@ -7,7 +7,7 @@ import { isBuilt } from "../../platform/config/ProgramLocation.ts"
 import type { DataRevision } from "./DataRevision.ts"
 import type { Revision } from "./Revision.ts"
 
-/** The file of a data revision cannot be imported, or does not export one. */
+/** The file of a data revision cannot be imported, or does not export a data revision. */
 export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnreadable>()("DataRevisionUnreadable", {
   service: ServiceName,
   file: Schema.String,
@@ -26,7 +26,7 @@ export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnrea
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
-/** What is wrong with an export, or null. The types of the effects are the compiler's affair, which checked the file. */
+/** What is wrong with an export, or null. The compiler checks the types of the effects. */
 const flaw = (candidate: unknown): string | null => {
   if (!isObject(candidate)) return "exports no { up, down } or { up, irreversible }"
   const [up, down, irreversible] = ["up", "down", "irreversible"].map((key) => Reflect.get(candidate, key))
@@ -34,22 +34,25 @@ const flaw = (candidate: unknown): string | null => {
   if (down !== undefined && irreversible !== undefined)
     return "has both `down` and `irreversible`; they exclude each other"
   if (irreversible !== undefined) {
-    return typeof irreversible === "string" && irreversible.trim() !== "" ? null : "its `irreversible` does not say why"
+    return typeof irreversible === "string" && irreversible.trim() !== ""
+      ? null
+      : "its `irreversible` does not state a reason"
   }
   return Effect.isEffect(down) ? null : "has neither a `down` that is an Effect nor `irreversible: <why>`"
 }
 
 const isDataRevision = (candidate: unknown): candidate is DataRevision => flaw(candidate) === null
 
-/** Node, tsx or the test runner compiles it. */
+/** Imports the source; Node, tsx or the test runner compiles it. */
 const importSource = (path: string): Promise<unknown> => import(pathToFileURL(path).href)
 
+/** Compiles the source in memory, since a build runs without tsx. */
 const importCompiled = async (path: string): Promise<unknown> => {
   const { importRevision } = await import("./RevisionCompiler.ts")
   return importRevision(path)
 }
 
-/** Imports a data revision's module: its default export, or its named ones. */
+/** Imports a data revision's module: its default export, or its named exports. */
 export const loadDataRevision = (revision: Revision): Effect.Effect<DataRevision, DataRevisionUnreadable> => {
   const unreadable = (problem: string) =>
     new DataRevisionUnreadable({ service: revision.service, file: revision.file, problem })

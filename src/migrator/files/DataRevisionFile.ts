@@ -5,7 +5,7 @@ import { checksumOf, type MarkedPart, normalise, type ReportProblem, readOptions
 import type { Revision } from "./Revision.ts"
 import { parseFileName, type RevisionFileProblem } from "./RevisionFile.ts"
 
-/** The marker line, if there is one. What else looks like a marker is refused, or a typing error would go unseen. */
+/** Finds the marker line. Reports anything else that looks like a marker, which may be a typing error. */
 const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPart => {
   let found: MarkedPart | undefined
   for (const [index, content] of lines.entries()) {
@@ -26,9 +26,9 @@ const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPa
 }
 
 /**
- * Reads the file of a data revision without running it: its name, the whole as its checksum, and the options of its
- * marker line, `// migrate:up phase:contract transaction:false lock_timeout:2s statement_timeout:5m` (it may be left out).
- * They stand in the text and not in the module so that a status or a start at head need not run anybody's code.
+ * Parses the file of a data revision without running it. The checksum covers the whole file. The options are on an optional line
+ * `// migrate:up phase:contract transaction:false lock_timeout:2s statement_timeout:5m`. They are text instead of exports, so
+ * that `status` and a start at head run no code of a revision.
  */
 export const parseDataRevision = (
   service: ServiceName,

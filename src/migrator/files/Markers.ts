@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import type { Phase, Section } from "./Revision.ts"
 
-/** Line ends and a byte-order mark differ between checkouts of the same revision; its checksum must not. */
+/** Removes differences between checkouts of the same file, line ends and a byte-order mark, from its checksum. */
 export const normalise = (text: string): string => text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n")
 
 export const checksumOf = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
@@ -32,11 +32,12 @@ export interface MarkerOptions {
   statementTimeout: Option.Option<Duration.Duration>
 }
 
+/** Reports a problem in a file. Lines count from 1; 0 is the file as a whole. */
 export type ReportProblem = (line: number, problem: string) => void
 
 export const isProse = (line: string): boolean => line.trim() === "" || line.trimStart().startsWith("--")
 
-/** Cuts the text at its marker lines. What stands before the first one may only be prose. */
+/** Cuts the text at its marker lines. Only comments may precede the first marker. */
 export const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray<MarkedPart> => {
   const parts: Array<MarkedPart> = []
   let current: MarkedPart | undefined
@@ -45,11 +46,11 @@ export const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray
     const match = /^-- migrate:(\S*)(.*)$/.exec(content)
     if (match === null) {
       if (/^\s*--\s*migrate\s*:/i.test(content)) {
-        report(line, 'a marker must stand at the start of its line, written "-- migrate:<name>"')
+        report(line, 'a marker must be at the start of its line, written "-- migrate:<name>"')
       } else if (current !== undefined) {
         current.lines.push(content)
       } else if (!isProse(content)) {
-        report(line, "only comments may stand before the first marker; SQL here would never run")
+        report(line, "only comments may precede the first marker; SQL here would never run")
       }
       continue
     }
@@ -68,7 +69,7 @@ export const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray
   return parts
 }
 
-/** The options on a marker's line. */
+/** Parses the options on a marker's line. */
 export const readOptions = (part: MarkedPart, report: ReportProblem): MarkerOptions => {
   const options: MarkerOptions = {
     transaction: true,
@@ -90,7 +91,7 @@ export const readOptions = (part: MarkedPart, report: ReportProblem): MarkerOpti
     if (!known.includes(name)) {
       report(part.line, `unknown option "${word}" on migrate:${part.marker}; known are ${known.join(", ")}`)
     } else if (seen.has(name)) {
-      report(part.line, `option ${name} is given twice`)
+      report(part.line, `option ${name} is set twice`)
     } else if (name === "transaction") {
       if (value === "false") options.transaction = false
       else if (value !== "true") wrong("transaction:true or transaction:false")

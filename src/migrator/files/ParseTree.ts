@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 
-/** One statement as PostgreSQL's parser reads it: the name of its node, such as `DropStmt`, and the node. */
+/** A statement as PostgreSQL's parser reads it: the name of its node, such as `DropStmt`, and the node. */
 export interface ParseTree {
   readonly kind: string
   readonly node: object
 }
 
-/** A name as it stands in a statement. */
+/** A name as written in a statement. */
 export interface QualifiedName {
   readonly schema: string | null
   readonly name: string
@@ -14,7 +14,7 @@ export interface QualifiedName {
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
-/** A field of a node; the parser leaves out what is zero, false or empty. */
+/** Returns a field of a node; the parser leaves out fields that are zero, false or empty. */
 export const child = (node: unknown, ...path: ReadonlyArray<string>): unknown =>
   path.reduce<unknown>((at, key) => (isObject(at) ? Reflect.get(at, key) : undefined), node)
 
@@ -28,13 +28,13 @@ export const listOf = (node: unknown, ...path: ReadonlyArray<string>): ReadonlyA
   return Array.isArray(value) ? value : []
 }
 
-/** Of a RangeVar. */
+/** The name in a RangeVar node. */
 export const relationOf = (range: unknown): QualifiedName => ({
   schema: textOf(range, "schemaname"),
   name: textOf(range, "relname") ?? ""
 })
 
-/** Of a list of String nodes: the last is the name, the one before it the schema. */
+/** The name in a list of String nodes: the last is the name, the one before it the schema. */
 export const nameOf = (strings: ReadonlyArray<unknown>): QualifiedName => {
   const parts = strings.map((part) => textOf(part, "String", "sval") ?? "")
   return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" }
@@ -44,11 +44,11 @@ export const shownName = ({ name, schema }: QualifiedName): string => (schema ==
 
 const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
 
-/** For SQL text. */
+/** Quotes a name for SQL text. */
 export const quotedName = ({ name, schema }: QualifiedName): string =>
   schema === null ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
 
-/** Every node below (and at) this one, by the name of its kind. */
+/** Collects this node and every node below it. */
 export const nodesIn = (tree: unknown): ReadonlyArray<ParseTree> =>
   Array.isArray(tree)
     ? tree.flatMap(nodesIn)
@@ -59,7 +59,7 @@ export const nodesIn = (tree: unknown): ReadonlyArray<ParseTree> =>
         ])
       : []
 
-/** Reads one statement that `split` gave. None of its kind: what cannot be parsed. */
+/** Parses one statement of `splitStatements`. Text that cannot be parsed has the kind `unreadable`. */
 export const readTree = (statement: string): Effect.Effect<ParseTree> =>
   Effect.promise(async () => {
     const { parse } = await import("libpg-query")

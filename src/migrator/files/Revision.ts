@@ -2,14 +2,14 @@ import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 
-/** `expand` leaves the previous version of the program working; `contract` takes something away from it. */
+/** `expand`: the previous version of the program still works. `contract`: something that it may need is removed. */
 export type Phase = "expand" | "contract"
 
-/** One part of a revision's file, from its marker line to the next marker. */
+/** A part of a revision's file, from its marker line to the next marker. */
 export interface Section {
-  /** With the marker line (a comment to PostgreSQL), so that options are part of what is hashed and stored. LF. */
+  /** Includes the marker line, a comment for PostgreSQL, so that options are hashed and stored too. Line ends are LF. */
   readonly text: string
-  /** Of the marker in its file, from 1. */
+  /** The line of the marker in its file, from 1. */
   readonly line: number
   /** SHA-256 of `text`, hexadecimal. */
   readonly checksum: string
@@ -22,25 +22,25 @@ export interface Section {
 export type Reversal =
   | { readonly _tag: "Down"; readonly section: Section }
   | { readonly _tag: "Irreversible"; readonly reason: string }
-  /** What the module of a data revision exports: known once it is loaded. */
+  /** What the module of a data revision exports, known once it is loaded. */
   | { readonly _tag: "Module" }
 
-/** `sql`: statements. `ts`: a data revision, a module that works over SqlClient (see DataRevision.ts). */
+/** `sql`: statements. `ts`: a data revision, a module that works through SqlClient (see DataRevision.ts). */
 export type RevisionKind = "sql" | "ts"
 
-/** One step of a service's schema, as its file states it. */
+/** A version of a service's schema, as its file describes it. */
 export interface Revision {
   readonly service: ServiceName
   /** Counts from 1 without gaps. */
   readonly number: number
   readonly slug: string
-  /** For people: the path from the working directory. */
+  /** For messages: the path from the working directory. */
   readonly file: string
-  /** For the program: absolute. */
+  /** The absolute path. */
   readonly path: string
   readonly kind: RevisionKind
   readonly phase: Phase
-  /** Of a data revision: the whole file, with the options of its `// migrate:up` line; for the way back too. */
+  /** For a data revision: the whole file, with the options of its `// migrate:up` line, which also hold for its `down`. */
   readonly up: Section
   readonly reversal: Reversal
   readonly verify: Option.Option<Section>

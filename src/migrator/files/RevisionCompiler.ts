@@ -13,10 +13,10 @@ const projectModule = /[\\/](src[\\/].+\.ts)$/
 
 const isBare = (specifier: string): boolean => /^[@a-z]/i.test(specifier) && !specifier.includes(":")
 
-/** Marks the question that the plugin itself asks. */
+/** Marks the plugin's own call of `resolve`. */
 const isResolving = Symbol("resolving")
 
-/** The key in the library of what `specifier`, imported by a file in `folder`, stands for. */
+/** The library's key for `specifier`, imported by a file in `folder`. */
 const libraryKey = (specifier: string, folder: string): string =>
   projectModule.exec(Path.resolve(folder, specifier))?.[1]?.replaceAll("\\", "/") ?? specifier
 
@@ -43,7 +43,7 @@ const revisionImports = (modules: Modules): Plugin => ({
   }
 })
 
-/** The first thing that is wrong with the file, as a person looks for it there. */
+/** The first problem in the file, with its line. */
 const problemOf = (cause: unknown): unknown => {
   const [first] = isBuildFailure(cause) ? cause.errors : []
   if (first === undefined) return cause

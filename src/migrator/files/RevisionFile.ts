@@ -13,11 +13,11 @@ import {
 } from "./Markers.ts"
 import type { Reversal, Revision, RevisionKind, Section } from "./Revision.ts"
 
-/** What is wrong with a file of migrations, and where. Line 0: the file as a whole. */
+/** A problem in a migration file. Line 0 is the file as a whole. */
 export const RevisionFileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
 export type RevisionFileProblem = typeof RevisionFileProblem.Type
 
-/** `NNNN_slug.sql`, or `.ts` for a data revision: four digits, then lower-case words. */
+/** Parses `NNNN_slug.sql`, or `.ts` for a data revision: four digits, then lower-case words. */
 export const parseFileName = (
   name: string
 ): Option.Option<{ readonly number: number; readonly slug: string; readonly kind: RevisionKind }> => {
@@ -28,8 +28,8 @@ export const parseFileName = (
 }
 
 /**
- * Reads a down script as it was stored when its revision was applied; its lines count from 1. Only what `parseRevision`
- * accepted was ever stored, so what cannot be read is None.
+ * Parses a down script that was stored when its revision was applied; its lines count from 1. None if it cannot be parsed: only
+ * what `parseRevision` accepted is ever stored.
  */
 export const parseStoredDown = (text: string): Option.Option<Section> => {
   const problems: Array<string> = []
@@ -40,7 +40,7 @@ export const parseStoredDown = (text: string): Option.Option<Section> => {
   return problems.length === 0 ? Option.some(section) : Option.none()
 }
 
-/** Reads one SQL revision. `file` is its path as shown to people, ending in its name. Left: every problem, by line. */
+/** Parses an SQL revision. `file` is its path for messages and ends in its name. Left has every problem, by line. */
 export const parseRevision = (
   service: ServiceName,
   file: string,
@@ -77,7 +77,7 @@ export const parseRevision = (
         ? { _tag: "Irreversible", reason: irreversible.part.rest }
         : undefined
   if (reversal === undefined)
-    report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if there is no way back')
+    report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if it cannot be reverted')
   if (problems.length > 0 || up === undefined || reversal === undefined || Option.isNone(named)) {
     return Either.left(problems)
   }

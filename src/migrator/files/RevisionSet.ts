@@ -7,7 +7,7 @@ import { parseDataRevision } from "./DataRevisionFile.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
 import { parseFileName, parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
 
-/** A service's migration files cannot be taken as a history; nothing was run. */
+/** A service's migration files do not form a valid history; nothing was run. */
 export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()("RevisionSetInvalid", {
   service: ServiceName,
   problems: Schema.Array(RevisionFileProblem)
@@ -38,10 +38,10 @@ export const headOf = (set: RevisionSet): { readonly number: number; readonly na
 }
 
 export interface SourceFile {
-  /** As shown to people. */
+  /** The path for messages. */
   readonly file: string
   readonly content: string
-  /** Where the module of a data revision is imported from; absolute. */
+  /** The absolute path, from which the module of a data revision is imported. */
   readonly path?: string
 }
 
@@ -51,7 +51,7 @@ const parse = (service: ServiceName, { content, file, path = file }: SourceFile)
   return read(service, file, content, path)
 }
 
-/** Parses and orders the files of `directory`: numbers from 0001, each once, without a gap. */
+/** Parses and orders the files of `directory`. Their numbers start at 0001, each once and without a gap. */
 export const makeRevisionSet = (
   service: ServiceName,
   directory: string,
@@ -72,7 +72,7 @@ export const makeRevisionSet = (
     const report = (problem: string) => problems.push({ file: revision.file, line: 0, problem })
     if (revision.number === previous?.number) {
       report(
-        `number ${revision.number} is taken by ${previous.file} too; give the one that came later the next number: ` +
+        `number ${revision.number} is taken by ${previous.file} too; give the later one the next number: ` +
           `pnpm migrate --service ${service} renumber ${revisionName(revision.number, revision.slug)} ` +
           `(or ${revisionName(previous.number, previous.slug)})`
       )
@@ -83,7 +83,7 @@ export const makeRevisionSet = (
       )
     }
   }
-  if (files.length === 0) problems.push({ file: directory, line: 0, problem: "there is no revision here" })
+  if (files.length === 0) problems.push({ file: directory, line: 0, problem: "the folder has no revision" })
   return problems.length === 0
     ? Either.right({ service, revisions })
     : Either.left(new RevisionSetInvalid({ service, problems }))

@@ -1,62 +1,33 @@
 import * as Data from "effect/Data"
 import { child, listOf, nameOf, type ParseTree, type QualifiedName, relationOf, textOf } from "./ParseTree.ts"
 
-/** How a statement of a revision without a transaction can be run, and what can be known about it after a kill. */
+/** How a statement of a revision without a transaction runs, and what can be known about it after a crash. */
 export type StatementClass = Data.TaggedEnum<{
-  /** May run in a transaction, so it commits together with the record of it: it is done or it is not. */
+  /** May run in a transaction, so it commits together with its record: it is done or it is not. */
   Transactional: Readonly<Record<never, never>>
-  /** Sets something of the session: of no effect for a run that goes on later, which says it again. */
+  /** Changes a setting of the session; a run that continues later executes it again. */
   Setting: Readonly<Record<never, never>>
-  /** `create index concurrently`: the catalog tells. `index` null: PostgreSQL chooses the name. */
+  /** `create index concurrently`: the catalog shows its outcome. `index` is null if PostgreSQL chooses the name. */
   CreateIndex: { readonly index: QualifiedName | null; readonly table: QualifiedName }
-  /** `drop index concurrently`: the catalog tells. */
+  /** `drop index concurrently`: the catalog shows its outcome. */
   DropIndex: { readonly index: QualifiedName }
-  /** Harmless when it runs twice: `vacuum`, `reindex`. */
+  /** Safe to run twice: `vacuum`, `reindex`. */
   Repeatable: Readonly<Record<never, never>>
-  /** `call`, `do`, and whatever else commits by itself: nobody can tell. */
+  /** `call`, `do` and every other statement that commits by itself: its outcome cannot be known. */
   Opaque: Readonly<Record<never, never>>
 }>
 export const StatementClass = Data.taggedEnum<StatementClass>()
 
-/** What PostgreSQL accepts inside a transaction block, in every form but those told apart below. */
-const transactional = new Set([
-  "AlterDefaultPrivilegesStmt",
-  "AlterDomainStmt",
-  "AlterEnumStmt",
-  "AlterFunctionStmt",
-  "AlterObjectSchemaStmt",
-  "AlterOwnerStmt",
-  "AlterPolicyStmt",
-  "AlterSeqStmt",
-  "AlterTableStmt",
-  "CommentStmt",
-  "CompositeTypeStmt",
-  "CreateDomainStmt",
-  "CreateEnumStmt",
-  "CreateFunctionStmt",
-  "CreatePolicyStmt",
-  "CreateSchemaStmt",
-  "CreateSeqStmt",
-  "CreateStatsStmt",
-  "CreateStmt",
-  "CreateTableAsStmt",
-  "CreateTrigStmt",
-  "DeleteStmt",
-  "DropStmt",
-  "GrantStmt",
-  "IndexStmt",
-  "InsertStmt",
-  "MergeStmt",
-  "RefreshMatViewStmt",
-  "RenameStmt",
-  "RuleStmt",
-  "SelectStmt",
-  "TruncateStmt",
-  "UpdateStmt",
-  "ViewStmt"
-])
+/** Statements that PostgreSQL accepts in a transaction block, except for the forms that `classOf` checks first. */
+const transactional = new Set(
+  `AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterFunctionStmt AlterObjectSchemaStmt AlterOwnerStmt
+  AlterPolicyStmt AlterSeqStmt AlterTableStmt CommentStmt CompositeTypeStmt CreateDomainStmt CreateEnumStmt
+  CreateFunctionStmt CreatePolicyStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt
+  CreateTrigStmt DeleteStmt DropStmt GrantStmt IndexStmt InsertStmt MergeStmt RefreshMatViewStmt RenameStmt RuleStmt
+  SelectStmt TruncateStmt UpdateStmt ViewStmt`.split(/\s+/)
+)
 
-/** Tells a statement's class from its parse tree. */
+/** Classifies a statement by its parse tree. */
 export const classOf = ({ kind, node }: ParseTree): StatementClass => {
   if (kind === "IndexStmt" && child(node, "concurrent") === true) {
     const table = relationOf(child(node, "relation"))

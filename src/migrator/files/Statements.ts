@@ -3,13 +3,13 @@ import * as Schema from "effect/Schema"
 import type { Section } from "./Revision.ts"
 
 export interface Statement {
-  /** As it is sent: without the semicolon and what stands before it. */
+  /** The text as sent, without its semicolon and without what precedes the statement. */
   readonly text: string
-  /** Of its first character, in the file of its section. */
+  /** The line of its first character in the file of its section, from 1. */
   readonly line: number
 }
 
-/** PostgreSQL's own parser does not accept a section. */
+/** PostgreSQL's parser refused a section. */
 export class StatementUnreadable extends Schema.TaggedError<StatementUnreadable>()("StatementUnreadable", {
   problem: Schema.String,
   line: Schema.Number,
@@ -23,7 +23,7 @@ export class StatementUnreadable extends Schema.TaggedError<StatementUnreadable>
   }
 }
 
-/** Line and column, both from 1, of a 0-based offset in characters (code points, as PostgreSQL counts). */
+/** Converts a 0-based offset in code points, as PostgreSQL counts, to line and column, both from 1. */
 export const locate = (
   text: string,
   offset: number
@@ -33,7 +33,7 @@ export const locate = (
   return { line: before.length, column: [...(before.at(-1) ?? "")].length + 1, source }
 }
 
-/** The parser is 1.7 MB of WebAssembly: loaded when there is something to parse, never by a start at head. */
+/** Loaded on first use: the parser is 1.7 MB of WebAssembly, and a start at head needs none of it. */
 const parser = Effect.promise(() => import("libpg-query"))
 
 const unreadable = (section: Section, offset: number, problem: string): StatementUnreadable => {
@@ -50,8 +50,8 @@ const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => 
 }
 
 /**
- * The statements of a section, in order; at least one. The transaction is the migrator's own, so BEGIN, COMMIT and their
- * like are refused.
+ * Splits a section into its statements, in order; at least one. Refuses BEGIN, COMMIT and similar statements, since the migrator
+ * controls the transaction.
  */
 export const splitStatements = Effect.fn("Statements.split")(function* (
   section: Section
@@ -71,8 +71,8 @@ export const splitStatements = Effect.fn("Statements.split")(function* (
         section,
         [...before].length,
         section.transaction
-          ? "the migrator opens and ends the transaction; take this statement out, or use transaction:false"
-          : "with transaction:false each statement commits by itself; take this statement out"
+          ? "the migrator opens and ends the transaction; remove this statement, or use transaction:false"
+          : "with transaction:false each statement commits by itself; remove this statement"
       )
     }
     const raw = bytes.subarray(start, length === undefined || length === 0 ? bytes.length : start + length).toString()

@@ -1,15 +1,14 @@
 import type { ServiceName } from "../../domain/Service.ts"
 
 /**
- * What the first form of the history tables is made of, a statement each. It stays as it is: databases that have it are brought to
- * a later form by `historyForms`, and new ones take the same way.
+ * The statements that create format 1 of the history tables. They never change: existing databases are brought to a later format
+ * by `historyFormats`, and new ones go through the same formats.
  *
- * `schema_history` has a row per revision that stands; a downgrade removes the row. `schema_event` keeps everything that
- * ever happened; a trigger refuses to change it, for its owner too. `schema_version` always has one row: the current
- * revision, or number 0, name `base`, with nulls, where none is applied. It is readable by everyone who may use the schema, so that the
- * application's role can check what it stands on.
+ * `schema_history` has a row for each applied revision; a downgrade removes the row. `schema_event` keeps everything that ever
+ * happened; a trigger refuses changes, also by its owner. `schema_version` always has one row: the current revision, or number
+ * 0, name `base`, with nulls. Every role that may use the schema can read it, so that the application can check its revision.
  */
-const first = (service: ServiceName): ReadonlyArray<string> => [
+const format1 = (service: ServiceName): ReadonlyArray<string> => [
   `create table ${service}.schema_history (
   revision integer primary key check (revision > 0),
   position bigint generated always as identity unique,
@@ -69,14 +68,14 @@ $$`,
 ]
 
 /**
- * The second form: data revisions (`kind` ts, no stored down), what a revision without a transaction needs to go on where it
- * stopped, and details of events.
+ * Format 2 adds data revisions (`kind` ts, without a stored down), what a revision without a transaction needs to continue after
+ * an interruption, and details of events.
  *
- * `step_checksums` has the SHA-256 of each statement that is done; `steps_begun` is one more than `steps_done` while a statement
- * runs that cannot commit together with this row, so that after a kill its outcome is known to be unknown. `progress` is how
- * far batched work has come, by name.
+ * `step_checksums` has the SHA-256 of each statement that is done. `steps_begun` is one more than `steps_done` while a statement
+ * runs that cannot commit with this row, so that after a crash its outcome is known to be unknown. `progress` is the progress
+ * of batched work, by name.
  */
-const second = (service: ServiceName): ReadonlyArray<string> => [
+const format2 = (service: ServiceName): ReadonlyArray<string> => [
   `alter table ${service}.schema_history
   add column steps_begun integer not null default 0,
   add column step_checksums text[] not null default '{}',
@@ -93,5 +92,5 @@ const second = (service: ServiceName): ReadonlyArray<string> => [
     check (event in ('prepared', 'applied', 'reverted', 'failed', 'stamped', 'repaired', 'unlocked'))`
 ]
 
-/** The forms in order: form `n` at index `n - 1`, each from the one before it. `toolVersion` is the last. */
-export const historyForms = [first, second] as const
+/** The formats in order: format `n` at index `n - 1`, created from the one before it. `toolVersion` is the last. */
+export const historyFormats = [format1, format2] as const

@@ -7,28 +7,28 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { Progress } from "../files/Batches.ts"
 import type { Revision } from "../files/Revision.ts"
 import { type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
-import { historyForms } from "./HistoryTables.ts"
+import { historyFormats } from "./HistoryTables.ts"
 
-/** One row of `<service>.schema_history`: a revision that stands in the database, whole or in part. */
+/** A row of `<service>.schema_history`: a revision that is applied, completely or in part. */
 export const HistoryEntry = Schema.Struct({
   revision: Schema.Number,
   slug: Schema.String,
   kind: Schema.Literal("sql", "ts"),
   phase: Schema.Literal("expand", "contract"),
-  /** `applying` and `reverting`: a revision without a transaction was left, or is, half-way. */
+  /** `applying` and `reverting`: a revision without a transaction is half-way, running or interrupted. */
   state: Schema.Literal("applied", "applying", "reverting"),
   up_checksum: Schema.String,
   down_checksum: Schema.NullOr(Schema.String),
-  /** The down section as it was when the revision was applied: the way back even without its file. Null for kind `ts`. */
+  /** The down section at the time of the upgrade, so that a downgrade does not need the file. Null for kind `ts`. */
   down_script: Schema.NullOr(Schema.String),
   irreversible_reason: Schema.NullOr(Schema.String),
   steps_done: Schema.Number,
   steps_total: Schema.Number,
-  /** Above `steps_done`: that statement was begun, and nobody recorded how it ended. */
+  /** If above `steps_done`, that statement began and its outcome was not recorded. */
   steps_begun: Schema.Number,
-  /** SHA-256 of each statement done, in order. */
+  /** The SHA-256 of each statement that is done, in order. */
   step_checksums: Schema.Array(Schema.String),
-  /** How far batched work has come, by name. */
+  /** The progress of batched work, by name. */
   progress: Schema.Record({ key: Schema.String, value: Progress }),
   started_at: Schema.ValidDateFromSelf,
   finished_at: Schema.NullOr(Schema.ValidDateFromSelf),
@@ -41,9 +41,9 @@ export type HistoryEntry = typeof HistoryEntry.Type
 
 export type EventKind = "prepared" | "applied" | "reverted" | "failed" | "stamped" | "repaired" | "unlocked"
 
-/** What `<service>.schema_history` says. */
+/** The contents of `<service>.schema_history`. */
 export interface HistorySnapshot {
-  /** Of the tables; higher than `toolVersion` when a newer program made them. */
+  /** The format of the tables; above `toolVersion` if a newer program created them. */
   readonly format: number
   readonly entries: ReadonlyArray<HistoryEntry>
 }
@@ -57,7 +57,8 @@ const decodeProgress = Schema.decodeUnknown(Schema.NullOr(Progress))
 const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
 const decodeFormat = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ format: Schema.NullOr(Schema.Number) })))
 
-/** The history tables of one service, over one session. */
+/** Reads and writes the history tables of one service, over one session. */
+// long: one short method for each statement on the history tables
 export const makeMigrationHistory = (
   service: ServiceName,
   connection: Pick<Connection, "query">,
@@ -72,12 +73,12 @@ export const makeMigrationHistory = (
       Effect.map(([row]) => row.format ?? 1)
     )
 
-  /** None: there are no history tables. Waits for nobody but a revision that locks these very tables. */
+  /** Reads the history; None if its tables do not exist. Only a revision that locks these tables can delay it. */
   const read: Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> = Effect.gen(function* () {
-    const form = yield* format
-    if (form > toolVersion) return Option.some({ format: form, entries: [] })
+    const version = yield* format
+    if (version > toolVersion) return Option.some({ format: version, entries: [] })
     const later =
-      form > 1
+      version > 1
         ? "steps_begun, step_checksums, progress"
         : "0 as steps_begun, '{}'::text[] as step_checksums, '{}'::jsonb as progress"
     const found = yield* connection.query(
@@ -85,8 +86,8 @@ export const makeMigrationHistory = (
          steps_total, ${later}, started_at, finished_at, duration_ms, applied_by, app_version, tool_version
        from ${service}.schema_history order by revision`
     )
-    // Tables of our own making: a row that does not decode is a broken invariant.
-    return Option.some({ format: form, entries: yield* Effect.orDie(decodeEntries(found.rows)) })
+    // Only the migrator writes these tables: a row that does not decode is a broken invariant.
+    return Option.some({ format: version, entries: yield* Effect.orDie(decodeEntries(found.rows)) })
   }).pipe(
     // 42P01, 3F000: no such table, no such schema.
     Effect.catchIf(
@@ -102,10 +103,10 @@ export const makeMigrationHistory = (
       [kind, of?.revision ?? null, of?.slug ?? null, reason, details === null ? null : JSON.stringify(details), ...by]
     )
 
-  /** Brings the tables from a form (0: there are none) to this program's; inside a transaction that holds the lock. */
-  const bringToForm = (from: number) =>
+  /** Brings the tables from format `from` (0: no tables) to this program's, in a transaction that holds the lock. */
+  const bringToFormat = (from: number) =>
     Effect.forEach(
-      historyForms.slice(from).flatMap((form) => form(service)),
+      historyFormats.slice(from).flatMap((statements) => statements(service)),
       (text) => connection.query(text),
       { discard: true }
     ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
@@ -114,11 +115,11 @@ export const makeMigrationHistory = (
     read,
     event,
 
-    bringToForm,
+    bringToFormat,
 
     /**
-     * The row of a revision whose statements ran, or (`applying`) are about to. `startedAt` as the server wrote it. A data
-     * revision's `reversal` is what its module exports.
+     * Inserts the row of a revision whose statements ran or, in state `applying`, are about to run. `startedAt` is the server's text. The
+     * `reversal` of a data revision is the one that its module exports.
      */
     insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string) => {
       const { reversal } = revision
@@ -147,7 +148,7 @@ export const makeMigrationHistory = (
       )
     },
 
-    /** A revision without a transaction begins its way back. */
+    /** Records that the downgrade of a revision without a transaction begins. */
     beginRevert: (revision: number, steps: number) =>
       connection.query(
         `update ${service}.schema_history set state = 'reverting', steps_done = 0, steps_total = $2, steps_begun = 0,
@@ -155,11 +156,11 @@ export const makeMigrationHistory = (
         [revision, steps]
       ),
 
-    /** `number` statements are begun: one more than are done, or as many when it is known again how the last one ended. */
+    /** Records how many statements began: one more than are done, or as many once the outcome of the last is known. */
     stepsBegun: (revision: number, number: number) =>
       connection.query(`update ${service}.schema_history set steps_begun = $2 where revision = $1`, [revision, number]),
 
-    /** `total` counts the statements of the file as it is now: one that failed may have been corrected since. */
+    /** Records a finished statement. `total` counts the statements of the present file, which may have been corrected since. */
     stepDone: (revision: number, done: number, total: number, checksum: string) =>
       connection.query(
         `update ${service}.schema_history set steps_done = $2, steps_begun = $2, steps_total = $3,
@@ -179,7 +180,7 @@ export const makeMigrationHistory = (
         .query(`select progress -> $2 as progress from ${service}.schema_history where revision = $1`, [revision, name])
         .pipe(Effect.flatMap(({ rows: [row] }) => Effect.orDie(decodeProgress(row?.["progress"] ?? null)))),
 
-    /** What the file says now becomes what is recorded as applied. */
+    /** Records the present file as the one that was applied. */
     accept: (revision: Revision) => {
       const { reversal } = revision
       const down = reversal._tag === "Down" ? reversal.section : null
@@ -212,7 +213,7 @@ export const makeMigrationHistory = (
 
 export type MigrationHistory = ReturnType<typeof makeMigrationHistory>
 
-/** One row of `<service>.schema_event`, of any form of that table. */
+/** A row of `<service>.schema_event`, in any format of that table. */
 export const SchemaEvent = Schema.Struct({
   at: Schema.ValidDateFromSelf,
   event: Schema.String,
@@ -226,7 +227,7 @@ export type SchemaEvent = typeof SchemaEvent.Type
 
 const decode = Schema.decodeUnknown(Schema.Array(SchemaEvent))
 
-/** Everything that the migrator ever did to a schema, oldest first. */
+/** Reads every event of a schema, oldest first. */
 export const readEvents = (
   connection: Connection,
   service: ServiceName

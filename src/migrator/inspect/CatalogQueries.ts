@@ -1,17 +1,17 @@
-/** One part of the snapshot: what an object is called, and what it is like. Both are text; the name is unique in all parts. */
+/** One part of the snapshot: the name and the description of each object, as text. A name is unique across all parts. */
 export const described = (object: string, detail: string, from: string): string =>
   `select ${object} as object, coalesce((${detail})::text, '') as detail from ${from}`
 
-/** Not PostgreSQL's own, no temporary object, and not part of an extension (the extension itself is a line). */
+/** True for objects that are not PostgreSQL's own, temporary, or part of an extension. The extension itself is one object. */
 export const isOurs = (namespace: string, catalog: string, oid: string): string =>
   `${namespace}::regnamespace::text !~ '^pg_' and ${namespace}::regnamespace::text <> 'information_schema'
      and not exists (select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass
        and e.objid = ${oid} and e.deptype = 'e')`
 
-/** The first oid that `create …` gives: what is below came with PostgreSQL (FirstNormalObjectId in access/transam.h). */
+/** The first oid of objects that users create (FirstNormalObjectId in access/transam.h). */
 export const firstOwnOid = 16_384
 
-/** Tables, partitions, views, sequences, foreign tables and composite types. Indexes stand apart. */
+/** Tables, partitions, views, sequences, foreign tables and composite types. Indexes are separate. */
 const relations = described(
   `case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'
      when 'm' then 'materialized view' when 'S' then 'sequence' when 'f' then 'foreign table' else 'composite type' end
@@ -38,7 +38,7 @@ const relations = described(
      and ${isOurs("c.relnamespace", "pg_class", "c.oid")}`
 )
 
-/** Without their order: a column that a down brings back can only come last. */
+/** Columns without their order: a column that a downgrade restores can only come last. */
 const columns = described(
   `'column ' || a.attrelid::regclass || '.' || a.attname`,
   `pg_catalog.concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -105,7 +105,7 @@ const statistics = described(
   `pg_catalog.pg_statistic_ext s where ${isOurs("s.stxnamespace", "pg_statistic_ext", "s.oid")}`
 )
 
-/** What stores rows, and what hangs on it. */
+/** Relations and the objects that belong to them. */
 export const relationQueries = [relations, columns, constraints, indexes, triggers, policies, rules, statistics]
 
 const schemas = described(
@@ -132,7 +132,7 @@ const types = described(
      case when t.typnotnull then 'not null' end,
      'default ' || t.typdefault,
      (select 'range of ' || r.rngsubtype::regtype from pg_catalog.pg_range r where r.rngtypid = t.oid))`,
-  // A table's row type and its array come and go with the table.
+  // The row type of a table and its array type belong to the table.
   `pg_catalog.pg_type t where t.typtype in ('e', 'd', 'r', 'm', 'b') and t.typelem = 0
      and ${isOurs("t.typnamespace", "pg_type", "t.oid")}`
 )
@@ -156,26 +156,13 @@ const settings = described(
    where s.setdatabase = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())`
 )
 
-/** Kinds that a migration seldom makes: that they are there is compared, not what they are like. */
-const others = [
-  "pg_am",
-  "pg_cast",
-  "pg_collation",
-  "pg_conversion",
-  "pg_foreign_data_wrapper",
-  "pg_foreign_server",
-  "pg_language",
-  "pg_opclass",
-  "pg_operator",
-  "pg_opfamily",
-  "pg_publication",
-  "pg_transform",
-  "pg_ts_config",
-  "pg_ts_dict",
-  "pg_ts_parser",
-  "pg_ts_template",
-  "pg_user_mapping"
-].map((catalog) =>
+/** Kinds that migrations seldom create: only their existence is compared. */
+const otherCatalogs =
+  `pg_am pg_cast pg_collation pg_conversion pg_foreign_data_wrapper pg_foreign_server pg_language pg_opclass
+  pg_operator pg_opfamily pg_publication pg_transform pg_ts_config pg_ts_dict pg_ts_parser pg_ts_template
+  pg_user_mapping`.split(/\s+/)
+
+const others = otherCatalogs.map((catalog) =>
   described(
     "i.type || ' ' || i.identity",
     "''",
@@ -187,10 +174,10 @@ const others = [
   )
 )
 
-/** Everything that is no relation and hangs on none. */
+/** Objects that do not belong to a relation. */
 export const objectQueries = [schemas, functions, types, extensions, eventTriggers, settings, ...others]
 
-/** An object without grants of its own has those that its kind begins with: the same privileges, the same lines. */
+/** An object without grants has the default privileges of its kind, so that equal privileges give equal lines. */
 const privileges = (kind: string, name: string, acl: string, from: string): string =>
   described(
     `'privileges of ' || case when x.grantee = 0 then 'public' else x.grantee::regrole::text end || ' on ${kind}' || o.name`,
@@ -254,5 +241,5 @@ const comments = described(
    where d.objoid >= ${firstOwnOid}`
 )
 
-/** What is said about objects: who may use them, and comments. */
+/** Privileges and comments of objects. */
 export const annotationQueries = [...granted, defaultPrivileges, comments]

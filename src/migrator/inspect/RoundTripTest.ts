@@ -1,21 +1,21 @@
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
-import { loadRevisionSet } from "../files/MigrationFiles.ts"
+import { loadRevisionSet, type MigratedService } from "../files/MigrationFiles.ts"
 import { type Revision, revisionName } from "../files/Revision.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { Target } from "../plan/Target.ts"
 import { type CatalogDifference, compareCatalogs, readCatalog } from "./CatalogSnapshot.ts"
 import { inDatabase, scratchDatabase } from "./ScratchDatabase.ts"
 
-/** How one revision went up, down and up again. */
+/** The result of applying, reverting and applying one revision again. */
 export interface RevisionRoundTrip {
   readonly revision: string
-  /** Why there is no way back; then only up was tried. */
+  /** Why it is irreversible; then only the upgrade was tested. */
   readonly irreversible: string | null
-  /** `+`: the down left it behind. `-`: the down took too much. */
+  /** `+`: the downgrade left the object. `-`: the downgrade removed too much. */
   readonly afterDown: ReadonlyArray<CatalogDifference>
-  /** What the second up made otherwise than the first. */
+  /** How the second upgrade differs from the first. */
   readonly afterSecondUp: ReadonlyArray<CatalogDifference>
 }
 
@@ -24,7 +24,7 @@ export interface RoundTripTest {
   readonly revisions: ReadonlyArray<RevisionRoundTrip>
 }
 
-const catalogOf = (service: ServiceName) =>
+const catalogOf = (service: MigratedService) =>
   Effect.scoped(
     Effect.flatMap(openSchema(service), ({ session }) =>
       Effect.mapError(readCatalog(session.connection), session.refuse("reading the catalog"))
@@ -33,8 +33,8 @@ const catalogOf = (service: ServiceName) =>
 
 const named = ({ number, slug }: Revision) => ({ number, slug })
 
-/** Up, down and up again in the database at hand, which stands before `revision`; leaves it after it. */
-const testRoundTrip = (service: ServiceName, revision: Revision) =>
+/** Applies, reverts and applies one revision again in a database that is at the revision before it. */
+const testRoundTrip = (service: MigratedService, revision: Revision) =>
   Effect.gen(function* () {
     const to = (number: number) => migrate(service, Target.DownTo({ number, slug: null }))
     const name = revisionName(revision.number, revision.slug)
@@ -48,27 +48,27 @@ const testRoundTrip = (service: ServiceName, revision: Revision) =>
     const down = yield* catalogOf(service)
     yield* migrate(service, Target.UpTo(named(revision)))
     const again = yield* catalogOf(service)
-    const trial: RevisionRoundTrip = {
+    const result: RevisionRoundTrip = {
       revision: name,
       irreversible: null,
       afterDown: compareCatalogs(before, down),
       afterSecondUp: compareCatalogs(up, again)
     }
-    return trial
+    return result
   })
 
 /**
- * Runs every revision of a service up, down and up again in a scratch database, and compares the catalog after each. The
- * first whose statements fail ends the trial with that failure.
+ * Applies, reverts and applies every revision of a service again in a scratch database, and compares the catalogs. The first
+ * statement that fails ends the test with that failure.
  */
-export const testRoundTrips = Effect.fn("Migrator.test")(function* (service: ServiceName) {
+export const testRoundTrips = Effect.fn("Migrator.test")(function* (service: MigratedService) {
   const set = yield* loadRevisionSet(service)
-  const scratch = yield* scratchDatabase(service)
+  const scratch = yield* scratchDatabase(service.name)
   const options = yield* MigratorOptions
   return yield* migrate(service, Target.DownTo({ number: 0, slug: null })).pipe(
     Effect.zipRight(Effect.forEach(set.revisions, (revision) => testRoundTrip(service, revision))),
-    Effect.map((revisions): RoundTripTest => ({ service, revisions })),
-    // There is nothing to lose in a scratch database but what the revisions put there themselves.
+    Effect.map((revisions): RoundTripTest => ({ service: service.name, revisions })),
+    // A scratch database only has rows that the revisions inserted themselves.
     Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }),
     inDatabase(scratch)
   )

@@ -11,17 +11,17 @@ const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: Databa
   new DatabaseRefusal({
     service,
     address: displayAddress(url),
-    during: "making a scratch database",
+    during: "creating a scratch database",
     cause,
     remedy:
       cause.sqlstate === "42501"
-        ? "The role must be allowed to make databases: alter role <role> createdb; or name another with --database-url"
-        : `See that PostgreSQL is well there, then: pnpm migrate --service ${service} test`
+        ? "The role must be allowed to create databases: alter role <role> createdb; or name another with --database-url"
+        : `Check PostgreSQL there, then: pnpm migrate --service ${service} test`
   })
 
 /**
- * An empty database of a random name beside the service's own, on the same server and by the same role; dropped with its
- * sessions when the scope closes, by an interruption too. From template0, since nobody can be in the way of that.
+ * Creates an empty database with a random name beside the service's own, on the same server with the same role. It is dropped with
+ * its sessions when the scope closes, also after an interruption. It copies template0, which no session can have open.
  */
 export const scratchDatabase = (service: ServiceName) =>
   Effect.gen(function* () {
@@ -36,7 +36,7 @@ export const scratchDatabase = (service: ServiceName) =>
       Effect.mapError(administer(`create database ${name} template template0`), refused(service, url)),
       () =>
         administer(`drop database if exists ${name} with (force)`).pipe(
-          // Also bounds it, but first of all runs it in a fiber that is not interrupted already: connecting can be.
+          // The timeout also runs it in a new fiber: connecting would not work in one that is already interrupted.
           Effect.timeoutFail({
             duration: "10 seconds",
             onTimeout: () => new DatabaseError({ phase: "statement", reason: "no answer within 10s" })
@@ -53,7 +53,7 @@ export const scratchDatabase = (service: ServiceName) =>
     return Redacted.make(scratch.href)
   })
 
-/** What runs here finds the scratch database wherever it looks for one; there is no application in it. */
+/** Runs an effect with `url` as the database of every service and purpose. It has no application pool. */
 export const inDatabase =
   (url: Redacted.Redacted) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Database>> =>
@@ -61,6 +61,6 @@ export const inDatabase =
       url: () => url,
       address: () => displayAddress(url),
       pool: () => {
-        throw new Error("no application works in a scratch database")
+        throw new Error("a scratch database has no application pool")
       }
     })

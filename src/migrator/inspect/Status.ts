@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
-import { refuseLosses } from "../apply/LossCheck.ts"
-import { goalOf, openSchema } from "../apply/Migrate.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { type Phase, revisionName } from "../files/Revision.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
@@ -11,15 +11,16 @@ import * as Plan from "../plan/Plan.ts"
 import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 
+/** The state of one revision. */
 export interface RevisionStatus {
   readonly revision: string
   readonly phase: Phase
   /**
-   * `missing`: applied, and this program has no file of it. `edited`: applied, and its file has changed since. `late`: not
-   * applied, though a higher number is, or another revision has its number. `applying`, `reverting`: partly applied.
+   * `missing`: applied, but this program has no file for it. `edited`: applied, and its file changed since. `late`: not applied,
+   * although a higher number is, or another revision has its number. `applying`, `reverting`: partly applied.
    */
   readonly state: "applied" | "pending" | "late" | "applying" | "reverting" | "missing" | "edited"
-  /** Of one that is partly applied: how many statements are done, of how many. */
+  /** Of a partly applied revision: how many of its statements are done. */
   readonly steps: { readonly done: number; readonly total: number } | null
   readonly appliedAt: string | null
   readonly durationMs: number | null
@@ -32,11 +33,11 @@ export interface Status {
   readonly current: string
   readonly head: string
   readonly revisions: ReadonlyArray<RevisionStatus>
-  /** Why an upgrade would be refused. */
+  /** Why an upgrade would be refused, or null. */
   readonly problem: PlanRefusal | null
 }
 
-/** Files and history side by side, by number. */
+/** Combines files and history, ordered by number. */
 export const revisionStatuses = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>
@@ -70,12 +71,12 @@ export const revisionStatuses = (
     })
 }
 
-/** Where a service's schema stands. Reads only, takes no lock, makes nothing. */
-export const readStatus = Effect.fn("Migrator.status")(function* (service: ServiceName) {
+/** Reads the state of a service's schema. Takes no lock and changes nothing. */
+export const readStatus = Effect.fn("Migrator.status")(function* (service: MigratedService) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = Plan.make(set, entries, Target.Head())
   const status: Status = {
-    service,
+    service: service.name,
     address: session.address,
     current: Plan.currentOf(entries).name,
     head: headOf(set).name,
@@ -83,12 +84,4 @@ export const readStatus = Effect.fn("Migrator.status")(function* (service: Servi
     problem: Either.isLeft(plan) ? plan.left : null
   }
   return status
-}, Effect.scoped)
-
-/** What `migrate` would do, or why it would refuse, without the lock: for a look at every service before the first one moves. */
-export const preview = Effect.fn("Migrator.preview")(function* (service: ServiceName, target: Target) {
-  const { entries, session, set } = yield* openSchema(service)
-  const plan = yield* Plan.make(set, entries, target)
-  yield* refuseLosses({ service, session, steps: plan.steps, goal: goalOf(plan, entries), standing: null })
-  return plan
 }, Effect.scoped)

@@ -2,21 +2,21 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 
-/** What a down script would take away, as it is now. */
+/** Rows or values that a down script would destroy, as they are now. */
 export const DataLoss = Schema.Struct({
   /** The revision whose down it is. */
   revision: Schema.String,
-  /** `router.history`; for values of a column `router.history.note`. Null where nobody can know. */
+  /** Such as `router.history`. Null if it is not known what would be destroyed. */
   table: Schema.NullOr(Schema.String),
   column: Schema.NullOr(Schema.String),
-  /** Rows, or values that are not null. Null: not counted, see `note`. */
+  /** The number of rows, or of values that are not null. Null: not counted, see `note`. */
   rows: Schema.NullOr(Schema.Number),
-  /** Why the number is missing, or what it leaves open. */
+  /** Why the number is missing or may be too low. */
   note: Schema.NullOr(Schema.String)
 })
 export type DataLoss = typeof DataLoss.Type
 
-/** One line, such as `0002_b: table router.b: 1 row`. */
+/** Formats a loss on one line, such as `0002_b: table router.b: 1 row`. */
 export const shownLoss = ({ column, note, revision, rows, table }: DataLoss): string => {
   const what = table === null ? "cannot be known" : column === null ? `table ${table}` : `column ${table}.${column}`
   const unit = column === null ? "row" : "value"
@@ -24,22 +24,22 @@ export const shownLoss = ({ column, note, revision, rows, table }: DataLoss): st
   return `${revision}: ${what}${count}${note === null ? "" : `${count === "" ? ": " : "; "}${note}`}`
 }
 
-/** A downgrade would destroy rows that are there, or might. */
+/** A downgrade would, or might, destroy rows. */
 export class DataLossRefused extends Schema.TaggedError<DataLossRefused>()("DataLossRefused", {
   service: ServiceName,
-  /** Where the downgrade would have led. */
+  /** The revision to which the downgrade would have led. */
   goal: Schema.String,
   losses: Schema.Array(DataLoss),
-  /** Where the schema is by now; null: nothing was reverted. */
-  standing: Schema.NullOr(Schema.String)
+  /** The revision that the schema is at now; null if nothing was reverted. */
+  current: Schema.NullOr(Schema.String)
 }) {
   get exitCode() {
     return ExitCode.refused
   }
   override get message(): string {
     return (
-      `${this.service}: the way back to ${this.goal} destroys data; ` +
-      `${this.standing === null ? "nothing was reverted" : `it stopped at ${this.standing}`}:\n` +
+      `${this.service}: the downgrade to ${this.goal} destroys data; ` +
+      `${this.current === null ? "nothing was reverted" : `it stopped at ${this.current}`}:\n` +
       `${this.losses.map((loss) => `  ${shownLoss(loss)}`).join("\n")}\n` +
       "Save what is needed (pg_dump --table …), then, if these may go: " +
       `pnpm migrate --service ${this.service} downgrade ${this.goal} --allow-data-loss`

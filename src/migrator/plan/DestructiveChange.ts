@@ -11,83 +11,51 @@ import {
   textOf
 } from "../files/ParseTree.ts"
 
-/** What a statement could take rows, or values of a column, away from. */
+/** Rows, or values of a column, that a statement could destroy. */
 export type DestructiveChange = Data.TaggedEnum<{
-  /** The rows of a table, with its partitions and children: dropped, truncated, or (at most) deleted. */
+  /** The rows of a table, with its partitions and children: dropped, truncated or deleted. */
   Rows: { readonly table: QualifiedName; readonly moved: boolean }
-  /** `truncate … cascade`: those of every table that refers to it too. */
+  /** `truncate … cascade`: also the rows of every table that refers to it. */
   RowsAndReferrers: { readonly table: QualifiedName; readonly moved: boolean }
   /** The values of a column that are not null: dropped, or replaced by `alter column … type … using`. */
   Values: { readonly table: QualifiedName; readonly column: string; readonly moved: boolean }
-  /** `drop table … cascade`: columns and tables made of its row type, or of a view's that goes with it. */
+  /** `drop table … cascade`: columns and tables of its row type, or of the type of a view that is dropped with it. */
   Dependants: { readonly table: QualifiedName }
-  /** Everything in a schema, and what depends on it. */
+  /** Everything in a schema, and everything that depends on it. */
   Schema: { readonly name: string; readonly moved: boolean }
-  /** Rows of a table are written: what its triggers, rules and references do besides is not in the statement. */
+  /** Rows of a table are written. The statement does not show what its triggers, rules and references do. */
   Written: { readonly table: QualifiedName; readonly renamed: boolean }
-  /** What no parser can see: completes "cannot be known: …". */
+  /** A change that a parser cannot see; `what` completes "cannot be known: …". */
   Unknown: { readonly what: string }
 }>
 export const DestructiveChange = Data.taggedEnum<DestructiveChange>()
 
-/** Take no rows away, in whatever form. Functions that they call are looked at apart. */
-const harmless = new Set([
-  "AlterDefaultPrivilegesStmt",
-  "AlterDomainStmt",
-  "AlterEnumStmt",
-  "AlterFunctionStmt",
-  "AlterObjectSchemaStmt",
-  "AlterOwnerStmt",
-  "AlterPolicyStmt",
-  "AlterSeqStmt",
-  "CommentStmt",
-  "CompositeTypeStmt",
-  "CreateDomainStmt",
-  "CreateEnumStmt",
-  "CreateExtensionStmt",
-  "CreateFunctionStmt",
-  "CreatePolicyStmt",
-  "CreateSchemaStmt",
-  "CreateSeqStmt",
-  "CreateStatsStmt",
-  "CreateStmt",
-  "CreateTableAsStmt",
-  "CreateTrigStmt",
-  "DeleteStmt",
-  "GrantStmt",
-  "IndexStmt",
-  "InsertStmt",
-  "LockStmt",
-  "MergeStmt",
-  "RefreshMatViewStmt",
-  "ReindexStmt",
-  "RenameStmt",
-  "RuleStmt",
-  "SelectStmt",
-  "UpdateStmt",
-  "VacuumStmt",
-  "VariableSetStmt",
-  "VariableShowStmt",
-  "ViewStmt"
-])
+/** Statements that destroy no rows in any form. Functions that they call are checked separately. */
+const harmless = new Set(
+  `AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterFunctionStmt AlterObjectSchemaStmt AlterOwnerStmt
+  AlterPolicyStmt AlterSeqStmt CommentStmt CompositeTypeStmt CreateDomainStmt CreateEnumStmt CreateExtensionStmt
+  CreateFunctionStmt CreatePolicyStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt
+  CreateTrigStmt DeleteStmt GrantStmt IndexStmt InsertStmt LockStmt MergeStmt RefreshMatViewStmt ReindexStmt RenameStmt
+  RuleStmt SelectStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt`.split(/\s+/)
+)
 
-/** Hold functions that they define, not run. */
+/** Statements whose function calls are part of a definition and do not run. */
 const definitions = new Set(["CreateFunctionStmt", "CreatePolicyStmt", "CreateStmt", "RuleStmt", "ViewStmt"])
 
-/** After these a name may mean another table, or another behaviour of it, than it does now. */
+/** Statements after which a name may mean another table, or the table may behave differently. */
 const renames = new Set(["AlterObjectSchemaStmt", "CallStmt", "CreateTrigStmt", "DoStmt", "RenameStmt", "RuleStmt"])
 
-/** After these, and those above, a table may hold other rows than it does now. */
+/** Statements after which, as after those above, a table may hold other rows. */
 const fills = new Set(["CreateTableAsStmt", "InsertStmt", "MergeStmt"])
 
-/** `attach partition` and `inherit` put the rows of one table below another. */
+/** True for `attach partition` and `inherit`, which put the rows of one table below another. */
 const attaches = ({ kind, node }: ParseTree): boolean =>
   kind === "AlterTableStmt" &&
   listOf(node, "cmds").some((command) =>
     ["AT_AttachPartition", "AT_AddInherit"].includes(textOf(command, "AlterTableCmd", "subtype") ?? "")
   )
 
-/** Nothing that holds values can depend on them. A view is not among them: it is a type that a column may have. */
+/** Objects on which no values depend. A view is not among them: a column may have its row type. */
 const cascadeSafely = new Set(["OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_RULE", "OBJECT_TRIGGER"])
 
 const kindName = (removed: string): string =>
@@ -108,19 +76,19 @@ const ofDrop = (node: object, moved: boolean): ReadonlyArray<DestructiveChange> 
     ]
   }
   if (removed === "OBJECT_SCHEMA") {
-    // Without cascade only an empty one goes.
+    // Without cascade PostgreSQL only drops an empty schema.
     return cascades
       ? objects.map((object) => DestructiveChange.Schema({ name: textOf(object, "String", "sval") ?? "", moved }))
       : []
   }
   if (removed === "OBJECT_EXTENSION")
-    return [DestructiveChange.Unknown({ what: "it drops an extension, with the tables of that" })]
+    return [DestructiveChange.Unknown({ what: "it drops an extension together with its tables" })]
   return cascades && !cascadeSafely.has(removed)
-    ? [DestructiveChange.Unknown({ what: `drop ${kindName(removed)} … cascade may take columns with it` })]
+    ? [DestructiveChange.Unknown({ what: `drop ${kindName(removed)} … cascade may drop columns` })]
     : []
 }
 
-/** Every value has a text, which is read back as the same value; any other conversion may round, cut or forget. */
+/** True for text of any length: every value has a text form that reads back as the same value. Other conversions may lose data. */
 const isText = (definition: unknown): boolean => {
   const { name, schema } = nameOf(listOf(definition, "ColumnDef", "typeName", "names"))
   const limited = listOf(definition, "ColumnDef", "typeName", "typmods").length > 0
@@ -138,14 +106,14 @@ const ofAlterTable = (node: object, moved: boolean): ReadonlyArray<DestructiveCh
     if (textOf(command, "AlterTableCmd", "behavior") === "DROP_CASCADE") {
       return [
         DestructiveChange.Unknown({
-          what: `alter table ${shownName(table)} … cascade may take columns of other tables with it`
+          what: `alter table ${shownName(table)} … cascade may drop columns of other tables`
         })
       ]
     }
     if (subtype === "AT_DropColumn" || (subtype === "AT_AlterColumnType" && converted)) {
       return [
         textOf(node, "objtype") === "OBJECT_TYPE"
-          ? DestructiveChange.Unknown({ what: `it changes the type ${shownName(table)}, wherever that is used` })
+          ? DestructiveChange.Unknown({ what: `it changes the type ${shownName(table)} in every table that uses it` })
           : DestructiveChange.Values({ table, column, moved })
       ]
     }
@@ -153,7 +121,7 @@ const ofAlterTable = (node: object, moved: boolean): ReadonlyArray<DestructiveCh
   })
 }
 
-/** Deletions anywhere in a statement, below `with` too. */
+/** Deletions anywhere in a statement, also inside `with`. */
 const ofDeletions = (tree: ParseTree, moved: boolean): ReadonlyArray<DestructiveChange> =>
   nodesIn({ [tree.kind]: tree.node }).flatMap(({ kind, node }): ReadonlyArray<DestructiveChange> => {
     const deletes =
@@ -167,7 +135,7 @@ const ofDeletions = (tree: ParseTree, moved: boolean): ReadonlyArray<Destructive
 
 const writes = new Set(["DeleteStmt", "InsertStmt", "MergeStmt", "UpdateStmt"])
 
-/** The tables that a statement writes to, below `with` too. */
+/** The tables that a statement writes to, also inside `with`. */
 const ofWrites = (tree: ParseTree, renamed: boolean): ReadonlyArray<DestructiveChange> =>
   definitions.has(tree.kind)
     ? []
@@ -175,7 +143,7 @@ const ofWrites = (tree: ParseTree, renamed: boolean): ReadonlyArray<DestructiveC
         writes.has(kind) ? [DestructiveChange.Written({ table: relationOf(child(node, "relation")), renamed })] : []
       )
 
-/** With an empty search_path an unqualified name is PostgreSQL's own function; these few of those can do harm. */
+/** With an empty search_path an unqualified name is one of PostgreSQL's own functions; these are the harmful ones. */
 const ownHarmful = new Set(["lo_unlink", "set_config"])
 
 const ofCalls = (tree: ParseTree): ReadonlyArray<DestructiveChange> =>
@@ -201,7 +169,7 @@ const ofStatement = (tree: ParseTree, moved: boolean, renamed: boolean): Readonl
     return tables.flatMap((table) => [make({ table, moved }), DestructiveChange.Written({ table, renamed })])
   }
   if (kind === "VariableSetStmt" && textOf(node, "name") === "search_path") {
-    return [DestructiveChange.Unknown({ what: "it sets search_path, so that names may mean anything" })]
+    return [DestructiveChange.Unknown({ what: "it sets search_path, so names may refer to any table" })]
   }
   if (kind === "DoStmt") return [DestructiveChange.Unknown({ what: "a do block can do anything" })]
   if (kind === "CallStmt") return [DestructiveChange.Unknown({ what: "it calls a procedure" })]
@@ -210,8 +178,8 @@ const ofStatement = (tree: ParseTree, moved: boolean, renamed: boolean): Readonl
 }
 
 /**
- * What the down scripts of a plan, one list of statements each and in the order in which they run, could destroy. Updates
- * are not counted: they replace values, which a way back is for.
+ * Finds what the down scripts of a plan could destroy. `downs` has one list of statements per script, in the order in which they
+ * run. Updates do not count: replacing values is what a downgrade is for.
  */
 export const destructiveChangesIn = (
   downs: ReadonlyArray<ReadonlyArray<ParseTree>>
@@ -220,11 +188,11 @@ export const destructiveChangesIn = (
   let renamed = false
   return downs.map((statements) =>
     statements.flatMap((tree) => {
-      const threats = ofStatement(tree, moved, renamed)
+      const changes = ofStatement(tree, moved, renamed)
       renamed ||= renames.has(tree.kind) || attaches(tree)
-      // Below `with` too.
+      // Also inside `with`.
       moved ||= renamed || nodesIn({ [tree.kind]: tree.node }).some(({ kind }) => fills.has(kind))
-      return threats
+      return changes
     })
   )
 }

@@ -8,7 +8,7 @@ import { ChecksumMismatch, PartlyApplied, RevisionConflict } from "./PlanRefusal
 export const nameOf = (entry: Pick<HistoryEntry, "revision" | "slug">): string =>
   revisionName(entry.revision, entry.slug)
 
-/** `entry` is half-way and cannot go on towards the target. */
+/** Builds the refusal for a half-way revision that cannot continue towards the target. */
 export const partlyApplied = (
   service: ServiceName,
   entry: Pick<HistoryEntry, "revision" | "slug" | "state" | "steps_done" | "steps_total">,
@@ -23,34 +23,34 @@ export const partlyApplied = (
     problem
   })
 
-/** Why a half-way revision, the last of the history, cannot go on from these files; null: it can, if it is asked to. */
+/** Why the half-way revision at the end of the history cannot continue with these files; null if it can. */
 const halfwayProblem = (entry: HistoryEntry, revision: Revision | undefined): string | null => {
   if (entry.state === "reverting" && entry.kind === "sql") return null
   if (revision === undefined || revision.slug !== entry.slug || revision.kind !== entry.kind)
-    return "its file is not here"
-  // The statements of an SQL revision that are done are compared one by one before it goes on.
+    return "its file is missing"
+  // For an SQL revision, NonTransactionalStep compares each statement that ran before it continues.
   return entry.kind === "ts" && revision.up.checksum !== entry.up_checksum
-    ? `${revision.file} was edited since it was begun`
+    ? `${revision.file} was edited after the revision began`
     : null
 }
 
-/** Where the file is not what was applied, or null. */
+/** The part of the file that differs from what was applied, or null. */
 const editedPart = (entry: HistoryEntry, revision: Revision): "up" | "down" | "file" | null => {
   const down = revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
   if (revision.kind === "ts") return revision.up.checksum === entry.up_checksum ? null : "file"
   return revision.up.checksum !== entry.up_checksum ? "up" : down !== entry.down_checksum ? "down" : null
 }
 
-/** Whether the file of an applied revision is what was applied. */
+/** True if the file of an applied revision is what was applied. */
 export const isIntact = (entry: HistoryEntry, revision: Revision): boolean => editedPart(entry, revision) === null
 
-/** The first number that the history lacks below its last: taken out by hand, or never put in. */
+/** The first number missing from the history below its last one: its row was removed by hand, or never inserted. */
 const missingIn = (history: ReadonlyArray<HistoryEntry>): number | null => {
   const index = history.findIndex((entry, index) => entry.revision !== index + 1)
   return index === -1 ? null : index + 1
 }
 
-/** Where an entry and the file of its number are not the same revision, or not the same text. */
+/** The first difference between a history row and the file with its number: another revision, or another text. */
 export const rowMismatch = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>
@@ -60,7 +60,7 @@ export const rowMismatch = (
   for (const [index, entry] of history.entries()) {
     const revision = set.revisions[entry.revision - 1]
     if (entry.state !== "applied") {
-      const problem = index < history.length - 1 ? "later revisions stand on it" : halfwayProblem(entry, revision)
+      const problem = index < history.length - 1 ? "later revisions depend on it" : halfwayProblem(entry, revision)
       if (problem !== null) return Option.some(partlyApplied(service, entry, problem))
       continue
     }
@@ -78,7 +78,7 @@ export const rowMismatch = (
   return edited.length === 0 ? Option.none() : Option.some(new ChecksumMismatch({ service, files: edited }))
 }
 
-/** What makes any run unsafe, whatever its target. */
+/** A mismatch between files and history that makes every run unsafe, whatever its target is. */
 export const historyMismatch = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>
@@ -90,7 +90,7 @@ export const historyMismatch = (
   const remedy =
     file === undefined
       ? "run the version of the program that has its file"
-      : "if what it makes is there, put its row back: " +
+      : "if what it creates exists, insert its row again: " +
         `pnpm migrate --service ${service} stamp ${revisionName(missing, file.slug)} --reason "<why>"`
   const later = history[missing - 1]
   const problem = `the database has ${later === undefined ? "more" : nameOf(later)} but not number ${missing}; ${remedy}`
@@ -98,8 +98,8 @@ export const historyMismatch = (
 }
 
 /**
- * A revision, the last, that a newer program applies right now, or was cut off at: unknown here, and of phase `expand`. What
- * it has done and what it will do takes nothing away, so to a program that only wants its own head it is ahead.
+ * The last revision of the history, if this program does not know it, a newer program is applying it or was interrupted, and its phase is
+ * `expand`. It removes nothing, so for a program that only needs its own head the database is merely ahead.
  */
 export const expandingElsewhere = (
   set: RevisionSet,
@@ -111,6 +111,6 @@ export const expandingElsewhere = (
       state === "applying" && phase === "expand" && revision > set.revisions.length && missingIn(history) === null
   )
 
-/** The last revision, where it was cut off. */
+/** The last revision, if it is half-way. */
 export const halfwayOf = (history: ReadonlyArray<HistoryEntry>): Option.Option<HistoryEntry> =>
   Option.filter(Option.fromNullable(history.at(-1)), ({ state }) => state !== "applied")

@@ -19,25 +19,25 @@ export type Step =
   | {
       readonly _tag: "Apply"
       readonly revision: Revision
-      /** Its row, where an earlier run was cut off (only without a transaction): it goes on there. */
+      /** Its row, if an earlier run was interrupted (only without a transaction): the step continues from there. */
       readonly halfway: Option.Option<HistoryEntry>
     }
   | {
       readonly _tag: "Revert"
-      /** In state `reverting` where an earlier run was cut off. */
+      /** In state `reverting` if an earlier run was interrupted. */
       readonly entry: HistoryEntry
-      /** Of a data revision: its whole file. */
+      /** For a data revision: its whole file. */
       readonly down: Section
       readonly file: Option.Option<string>
-      /** As it is here: of a data revision always, since its module is the way back. */
+      /** Its file in this program; always present for a data revision, whose module has the `down`. */
       readonly revision: Option.Option<Revision>
     }
 
 export interface Plan {
-  /** Name of the current revision, or `base`. */
+  /** The name of the current revision, or `base`. */
   readonly current: string
   readonly steps: ReadonlyArray<Step>
-  /** Applied revisions that this program does not know; all of phase `expand`, or the plan goes down. */
+  /** Applied revisions that this program does not know. On the way up all of them have phase `expand`. */
   readonly ahead: ReadonlyArray<HistoryEntry>
 }
 
@@ -50,13 +50,13 @@ export const currentOf = (history: ReadonlyArray<HistoryEntry>): { readonly numb
   return last === undefined ? { number: 0, name: base } : { number: last.revision, name: nameOf(last) }
 }
 
-/** The current revision once `step` is done, from the history as it was before the plan. */
-export const standingAfter = (step: Step, history: ReadonlyArray<HistoryEntry>): string =>
+/** The current revision after `step`; `history` is as it was before the plan. */
+export const currentAfter = (step: Step, history: ReadonlyArray<HistoryEntry>): string =>
   step._tag === "Apply"
     ? revisionName(step.revision.number, step.revision.slug)
     : currentOf(history.filter(({ revision }) => revision < step.entry.revision)).name
 
-/** A target named in full, whose number is another revision's. */
+/** Refuses a target with a full name whose number belongs to another revision. */
 const misnamed = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
@@ -103,7 +103,7 @@ const upgrade = (
     const back = revisionName(halfway.value.revision - 1, history.at(-2)?.slug ?? base)
     const problem =
       halfway.value.state === "reverting"
-        ? `finish its way back first: pnpm migrate --service ${service} downgrade ${back}`
+        ? `finish its downgrade first: pnpm migrate --service ${service} downgrade ${back}`
         : `finish it first: pnpm migrate --service ${service} upgrade ${nameOf(halfway.value)}`
     return Either.left(partlyApplied(service, halfway.value, problem))
   }
@@ -117,7 +117,7 @@ const upgrade = (
   return Either.right({ current: current.name, steps, ahead })
 }
 
-/** How one revision is undone, or why it cannot be. */
+/** The step that reverts one revision, or why it cannot be reverted. */
 const revertOf = (
   entry: HistoryEntry,
   revision: Option.Option<Revision>
@@ -132,7 +132,7 @@ const revertOf = (
   }
   const stored = Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
   if (Option.isNone(stored)) return Either.left({ irreversible: "no down script was stored" })
-  // The same text where the checksums agree, with the line numbers of its file.
+  // If the checksums agree, the file has the same text, with the line numbers for messages.
   const here = Option.flatMap(revision, ({ reversal }) =>
     reversal._tag === "Down" && reversal.section.checksum === entry.down_checksum
       ? Option.some(reversal.section)
@@ -155,7 +155,7 @@ const downgrade = (
   const { service } = set
   const current = currentOf(history)
   const halfway = halfwayOf(history)
-  // What is half-way back still counts, so that the command that was cut off may be typed again.
+  // A half-reverted revision counts as applied, so that an interrupted command can be repeated.
   const from = Option.match(halfway, { onNone: () => current.number, onSome: ({ revision }) => revision })
   const goal = target._tag === "DownTo" ? target.number : from - target.count
   if (goal < 0) {
@@ -192,7 +192,7 @@ const downgrade = (
     : Either.right({ current: current.name, steps, ahead: history.slice(set.revisions.length) })
 }
 
-/** Nothing goes back that this program could not put in place again. */
+/** Plans `redo`; refuses to revert what this program could not apply again. */
 const redo = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
@@ -205,7 +205,7 @@ const redo = (
     return Either.map(upgrade(set, rest, there), (forward) => ({ ...back, steps: [...back.steps, ...forward.steps] }))
   })
 
-/** Decides what to run, or why nothing may run. `history` in any order. */
+/** Decides which steps to run, or why none may run. `history` may be in any order. */
 export const make = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,

@@ -4,7 +4,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 
 const names = (list: ReadonlyArray<string>): string => list.join(", ")
 
-/** An applied revision's file is not what was applied. */
+/** The file of an applied revision differs from what was applied. */
 export class ChecksumMismatch extends Schema.TaggedError<ChecksumMismatch>()("ChecksumMismatch", {
   service: ServiceName,
   files: Schema.Array(
@@ -19,13 +19,13 @@ export class ChecksumMismatch extends Schema.TaggedError<ChecksumMismatch>()("Ch
     return (
       `${this.service}: files of applied revisions were edited; nothing was run:\n${edited.join("\n")}\n` +
       "Restore each from version control (git checkout -- <file>), and put the change into a new revision. " +
-      "If the database already is as the edited file says: " +
+      "If the database is already as the edited file says: " +
       `pnpm migrate --service ${this.service} repair --accept-checksum ${this.files[0]?.revision} --reason "<why>"`
     )
   }
 }
 
-/** The database holds revisions that this program does not know, and one of them took something away. */
+/** The database has revisions that this program does not know, and one of them removed something (phase contract). */
 export class DatabaseAhead extends Schema.TaggedError<DatabaseAhead>()("DatabaseAhead", {
   service: ServiceName,
   head: Schema.String,
@@ -38,13 +38,13 @@ export class DatabaseAhead extends Schema.TaggedError<DatabaseAhead>()("Database
   override get message(): string {
     return (
       `${this.service}: the database is ahead of this program (head ${this.head}): it also has ${names(this.unknown)}, ` +
-      `of which ${names(this.contract)} (phase contract) took away what this program may need. ` +
+      `of which ${names(this.contract)} (phase contract) removed what this program may need. ` +
       `Run the newer version, or go back with it: pnpm migrate --service ${this.service} downgrade ${this.head}`
     )
   }
 }
 
-/** The database and the files disagree about the past. */
+/** The history in the database and the files contradict each other. */
 export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("RevisionConflict", {
   service: ServiceName,
   problem: Schema.String
@@ -57,14 +57,14 @@ export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("Re
   }
 }
 
-/** A revision without a transaction stopped half-way, now or in an earlier run, and cannot simply go on. */
+/** A revision without a transaction stopped half-way, now or in an earlier run, and cannot continue by itself. */
 export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyApplied", {
   service: ServiceName,
   revision: Schema.String,
   state: Schema.Literal("applying", "reverting"),
   stepsDone: Schema.Number,
   stepsTotal: Schema.Number,
-  /** Why it cannot go on. */
+  /** Why it cannot continue. */
   problem: Schema.String
 }) {
   get exitCode() {
@@ -74,12 +74,12 @@ export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyAp
     return (
       `${this.service}: ${this.revision} stopped while ${this.state}, after ${this.stepsDone} of ${this.stepsTotal} ` +
       `statements (it runs without a transaction): ${this.problem}; nothing was run. ` +
-      `What fits: pnpm migrate --service ${this.service} repair`
+      `To see the remedies: pnpm migrate --service ${this.service} repair`
     )
   }
 }
 
-/** A data revision can only be reverted by its file, which is not here. */
+/** A data revision can only be reverted with its file, which is missing. */
 export class DataRevisionMissing extends Schema.TaggedError<DataRevisionMissing>()("DataRevisionMissing", {
   service: ServiceName,
   revisions: Schema.Array(Schema.String)
@@ -89,15 +89,15 @@ export class DataRevisionMissing extends Schema.TaggedError<DataRevisionMissing>
   }
   override get message(): string {
     return (
-      `${this.service}: the way back of ${names(this.revisions)} is in its file (a data revision stores no down script), which is ` +
-      "not here; nothing was reverted. Run the downgrade from the version of the program that has the file " +
+      `${this.service}: the file of ${names(this.revisions)} is missing, and only it can revert a data revision; ` +
+      "nothing was reverted. Run the downgrade with the version of the program that has the file " +
       `(git log --all -- 'migrations/${this.service}/${this.revisions[0]}.ts' finds it), then: ` +
       `pnpm migrate --service ${this.service} status`
     )
   }
 }
 
-/** A downgrade would have to undo a revision that has no way back. */
+/** A downgrade would have to revert an irreversible revision. */
 export class RevisionIrreversible extends Schema.TaggedError<RevisionIrreversible>()("RevisionIrreversible", {
   service: ServiceName,
   revisions: Schema.Array(Schema.Struct({ revision: Schema.String, reason: Schema.String }))
@@ -109,13 +109,13 @@ export class RevisionIrreversible extends Schema.TaggedError<RevisionIrreversibl
     const list = this.revisions.map(({ revision, reason }) => `${revision} (${reason})`)
     const last = this.revisions[0]?.revision
     return (
-      `${this.service}: no way back past ${names(list)}; nothing was reverted. ` +
-      `The furthest is: pnpm migrate --service ${this.service} downgrade ${last}`
+      `${this.service}: cannot downgrade past the irreversible ${names(list)}; nothing was reverted. ` +
+      `The furthest downgrade is: pnpm migrate --service ${this.service} downgrade ${last}`
     )
   }
 }
 
-/** The named target is no revision of this service. */
+/** The target is not a revision of this service. */
 export class RevisionUnknown extends Schema.TaggedError<RevisionUnknown>()("RevisionUnknown", {
   service: ServiceName,
   target: Schema.String,
@@ -126,13 +126,13 @@ export class RevisionUnknown extends Schema.TaggedError<RevisionUnknown>()("Revi
   }
   override get message(): string {
     return (
-      `${this.service}: there is no revision ${this.target} to go to; ${this.known}. ` +
+      `${this.service}: there is no revision ${this.target}; ${this.known}. ` +
       `See: pnpm migrate --service ${this.service} status`
     )
   }
 }
 
-/** The target lies the other way. */
+/** The target lies in the other direction. */
 export class TargetBehind extends Schema.TaggedError<TargetBehind>()("TargetBehind", {
   service: ServiceName,
   target: Schema.String,
@@ -144,7 +144,7 @@ export class TargetBehind extends Schema.TaggedError<TargetBehind>()("TargetBehi
   }
   override get message(): string {
     return (
-      `${this.service} is at ${this.current}, and ${this.target} lies the other way; nothing was run. ` +
+      `${this.service} is at ${this.current}, and ${this.target} lies in the other direction; nothing was run. ` +
       `To go there: pnpm migrate --service ${this.service} ${this.command} ${this.target}`
     )
   }

@@ -5,14 +5,14 @@ import { base, revisionName } from "../files/Revision.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import { RevisionUnknown } from "./PlanRefusal.ts"
 
-/** Where to go. `DownTo` 0 is base. A slug, where given, must be that of the number. */
+/** The revision to migrate to. `DownTo` 0 is base. If a slug is given, it must be that of the number. */
 export type Target = Data.TaggedEnum<{
   Head: Readonly<Record<never, never>>
   UpTo: { readonly number: number; readonly slug: string | null }
   Forward: { readonly count: number }
   DownTo: { readonly number: number; readonly slug: string | null }
   Back: { readonly count: number }
-  /** Back by `count`, and forward to where it was. */
+  /** Back by `count`, then forward again to the same revision. */
   Redo: { readonly count: number }
 }>
 export const Target = Data.taggedEnum<Target>()
@@ -22,7 +22,7 @@ const named = (text: string): Option.Option<{ readonly number: number; readonly 
   return match === null ? Option.none() : Option.some({ number: Number(match[1]), slug: match[2] ?? null })
 }
 
-/** `head`, `+N`, or a revision: `2`, `0002`, `0002_add_reason`. */
+/** Parses `head`, `+N`, or a revision: `2`, `0002`, `0002_add_reason`. */
 export const parseUpgrade = (text: string): Option.Option<Target> => {
   if (text === "head") return Option.some(Target.Head())
   const forward = /^\+([1-9]\d{0,3})$/.exec(text)
@@ -30,7 +30,7 @@ export const parseUpgrade = (text: string): Option.Option<Target> => {
   return Option.map(named(text), Target.UpTo)
 }
 
-/** `base`, `-N`, or a revision to stop at: it stays applied. */
+/** Parses `base`, `-N`, or the revision to stop at, which stays applied. */
 export const parseDowngrade = (text: string): Option.Option<Target> => {
   if (text === "base") return Option.some(Target.DownTo({ number: 0, slug: null }))
   const back = /^-([1-9]\d{0,3})$/.exec(text)
@@ -38,7 +38,7 @@ export const parseDowngrade = (text: string): Option.Option<Target> => {
   return Option.map(named(text), Target.DownTo)
 }
 
-/** Where a script begins and ends. */
+/** The revisions at which a script begins and ends. */
 export interface OfflineRange {
   readonly from: Target
   readonly to: Target
@@ -48,7 +48,7 @@ const isPoint = ({ _tag }: Target): boolean => _tag !== "Forward" && _tag !== "B
 
 const beginningOf = (text: string): Option.Option<Target> => (text === base ? parseDowngrade(text) : parseUpgrade(text))
 
-/** `from:to`, each `base`, `head` or a revision; `to` as the command reads its target, so that no script goes the wrong way. */
+/** Parses `from:to`. `parseTo` is the parser of the command's target, so that no script goes in the wrong direction. */
 export const parseRange = (
   text: string,
   parseTo: (text: string) => Option.Option<Target>
@@ -61,7 +61,7 @@ export const parseRange = (
   })
 }
 
-/** The number of the revision at which a script begins; 0 is base. */
+/** Finds the number of the revision at which a script begins; 0 is base. */
 export const beginning = (set: RevisionSet, from: Target): Either.Either<number, RevisionUnknown> => {
   if (from._tag === "Head") return Either.right(headOf(set).number)
   if (from._tag !== "UpTo" && from._tag !== "DownTo") return Either.right(0)

@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
 import { invalidIndexes } from "../apply/InvalidIndexes.ts"
 import { openSchema } from "../apply/Migrate.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { shownName } from "../files/ParseTree.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
@@ -12,35 +13,35 @@ import * as Plan from "../plan/Plan.ts"
 import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 
-/** A command that mends something, and what it does. */
+/** A command that fixes a problem, and what it does. */
 export interface Remedy {
   readonly command: string
   readonly does: string
 }
 
-/** What is wrong with a schema's history, and which ways there are out of it. */
+/** The problems of a schema's history, and the commands that fix them. */
 export interface Diagnosis {
   readonly service: ServiceName
   readonly address: string
   readonly current: string
-  /** What an upgrade would be refused for. */
+  /** Why an upgrade would be refused, or null. */
   readonly problem: PlanRefusal | null
   readonly halfway: {
     readonly revision: string
     readonly state: "applying" | "reverting"
     readonly stepsDone: number
     readonly stepsTotal: number
-    /** A statement was begun, and nobody recorded how it ended. */
+    /** A statement began and its outcome was not recorded. */
     readonly outcomeUnknown: boolean
   } | null
   readonly edited: ReadonlyArray<{ readonly revision: string; readonly file: string }>
-  /** Of the service's schema: what concurrent indexes that failed left. */
+  /** Indexes of the schema that failed concurrent builds left invalid. */
   readonly invalidIndexes: ReadonlyArray<string>
-  /** Empty: nothing is wrong. */
+  /** Empty if there is no problem. */
   readonly remedies: ReadonlyArray<Remedy>
 }
 
-/** The ways out, from what is known; the safest first. */
+/** Lists the commands that fix the problems, the safest first. */
 export const remediesFor = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
@@ -54,9 +55,12 @@ export const remediesFor = (
     const name = nameOf(entry)
     const up = entry.state === "applying"
     const target = up ? name : revisionName(entry.revision - 1, history.at(-2)?.slug ?? "base")
-    const goOn = { command: `${migrate} ${up ? "upgrade" : "downgrade"} ${target}`, does: "goes on where it stopped" }
+    const resume = {
+      command: `${migrate} ${up ? "upgrade" : "downgrade"} ${target}`,
+      does: "continues where it stopped"
+    }
     const dropped =
-      invalid.length === 0 ? "" : `drops what is left invalid of the failed statement (${invalid.join(", ")}), `
+      invalid.length === 0 ? "" : `drops the invalid indexes of the failed statement (${invalid.join(", ")}), `
     const retry = (does: string) => ({ command: `${migrate} repair --retry`, does })
     const file = set.revisions[entry.revision - 1]
     const ways =
@@ -66,22 +70,22 @@ export const remediesFor = (
           ? [{ command: `${migrate} status`, does: `with the version of the program that has the file of ${name}` }]
           : entry.kind === "ts" && !isIntact(entry, file)
             ? [
-                { command: `git checkout -- ${file.file}`, does: "restores the file with which it was begun" },
-                retry("takes the file as it is now, and goes on with it")
+                { command: `git checkout -- ${file.file}`, does: "restores the file with which it began" },
+                retry("accepts the file as it is now, and continues with it")
               ]
             : null
     return [
       ...(ways ?? [
-        ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [goOn] : []),
-        retry(`${dropped}runs the statement it stopped at again, and goes on`)
+        ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [resume] : []),
+        retry(`${dropped}runs the interrupted statement again, and continues`)
       ]),
       {
         command: `${migrate} repair --mark-applied --reason "<why>"`,
-        does: `records ${name} as applied; you completed it`
+        does: `records ${name} as applied, after you completed it by hand`
       },
       {
         command: `${migrate} repair --mark-reverted --reason "<why>"`,
-        does: `records ${name} as not applied; you undid it`
+        does: `records ${name} as not applied, after you reverted it by hand`
       }
     ]
   }
@@ -91,7 +95,7 @@ export const remediesFor = (
       { command: `git checkout -- ${file}`, does: "restores the file as it was applied" },
       {
         command: `${migrate} repair --accept-checksum ${revision} --reason "<why>"`,
-        does: "records the file as it is now, its down script too; runs nothing"
+        does: "records the file as it is now, with its down script; runs nothing"
       }
     ])
   }
@@ -109,13 +113,14 @@ const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
       : [{ revision: nameOf(entry), file: revision.file }]
   })
 
-/** Looks, without the lock, and changes nothing. */
-export const diagnose = Effect.fn("Migrator.diagnose")(function* (service: ServiceName) {
-  const { entries, session, set } = yield* openSchema(service)
+/** Diagnoses a schema without the lock and without changing anything. */
+export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: MigratedService) {
+  const service = migrated.name
+  const { entries, session, set } = yield* openSchema(migrated)
   const plan = Plan.make(set, entries, Target.Head())
   const problem = Either.isLeft(plan) ? plan.left : null
   const found = yield* invalidIndexes(session.connection, { schema: service }).pipe(
-    Effect.mapError(session.refuse("looking for invalid indexes"))
+    Effect.mapError(session.refuse("listing invalid indexes"))
   )
   const invalid = found.map(shownName)
   const last = halfwayOf(entries)

@@ -8,22 +8,20 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { knownEntries } from "../apply/LockedSchema.ts"
 import { openSession } from "../apply/Session.ts"
-import { isOfBuild, loadRevisionSet, MigrationsDirectory, shown } from "../files/MigrationFiles.ts"
+import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../files/Revision.ts"
 import { parseFileName } from "../files/RevisionFile.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
-/** A file cannot get another number. */
+/** A revision's file cannot be renumbered. */
 export class RenumberRefused extends Schema.TaggedError<RenumberRefused>()("RenumberRefused", {
   service: ServiceName,
   problem: Schema.String,
   exitCode: Schema.Number
 }) {
   override get message(): string {
-    return (
-      `${this.service}: ${this.problem}; no file was renamed. ` + `See: pnpm migrate --service ${this.service} status`
-    )
+    return `${this.service}: ${this.problem}; no file was renamed. See: pnpm migrate --service ${this.service} status`
   }
 }
 
@@ -33,15 +31,15 @@ export interface NumberedFile {
   readonly kind: RevisionKind
 }
 
-/** What to rename, and to which number. */
+/** The file to rename, and its new number. */
 export interface Renumbering {
   readonly file: NumberedFile
   readonly number: number
 }
 
 /**
- * Gives a revision the lowest number that is free after everything applied. `name` is its whole name, or its number where
- * only one file has that. What is applied here keeps its number, for others know it by that; so does what needs no other.
+ * Gives a revision the lowest free number after every applied revision. `name` is its full name, or its number if only one file has
+ * that. Refuses a revision that is applied in this database, and one whose number is already right.
  */
 export const renumbering = (
   service: ServiceName,
@@ -61,16 +59,16 @@ export const renumbering = (
     return refused(`${asked.map(nameOf).join(" and ")} both have that number; name one of them in full`, ExitCode.usage)
   }
   const applied = history.find(({ revision }) => revision === file.number)
-  if (applied?.slug === file.slug) return refused(`${nameOf(file)} is applied here, and keeps its number`)
+  if (applied?.slug === file.slug) return refused(`${nameOf(file)} is applied in this database, so it keeps its number`)
   const others = new Set(files.filter((one) => one !== file).map(({ number }) => number))
   const last = Math.max(0, ...history.map(({ revision }) => revision))
   let number = last + 1
   while (others.has(number)) number++
   const below = Array.from({ length: file.number - 1 }, (_, index) => index + 1)
-  const hasItsPlace =
+  const isInPlace =
     applied === undefined && file.number > last && !others.has(file.number) && below.every((one) => others.has(one))
-  return hasItsPlace
-    ? refused(`${nameOf(file)} has a number of its own, right after the one before it`)
+  return isInPlace
+    ? refused(`${nameOf(file)} already has a number of its own, right after the revision before it`)
     : Either.right({ file, number })
 }
 
@@ -79,18 +77,18 @@ export interface RenumberOutcome {
   readonly from: string
   readonly to: string
   readonly file: string
-  /** What is still wrong with the set of files; null: nothing. */
+  /** What is still wrong with the files, or null. */
   readonly left: string | null
 }
 
-/** Renames a revision's file, after a look at the history of the database that the settings name. No lock: no table changes. */
-export const renumber = Effect.fn("Migrator.renumber")(function* (service: ServiceName, name: string) {
+/** Renames a revision's file after reading the history of the configured database. Takes no lock, since no table changes. */
+export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: MigratedService, name: string) {
+  const service = migrated.name
   const fs = yield* FileSystem.FileSystem
-  const migrations = yield* MigrationsDirectory
-  const directory = join(migrations, service)
+  const directory = yield* directoryOf(migrated)
   const broken = (error: { readonly message: string }) =>
     new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
-  if (isOfBuild(migrations)) {
+  if (isOfBuild(directory)) {
     const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
     return yield* broken({ message })
   }
@@ -106,7 +104,7 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (service: Servi
   const to = revisionName(number, file.slug)
   const path = join(directory, `${to}.${file.kind}`)
   yield* fs.rename(join(directory, `${from}.${file.kind}`), path).pipe(Effect.mapError(broken))
-  const left = yield* Effect.either(loadRevisionSet(service))
+  const left = yield* Effect.either(loadRevisionSet(migrated))
   const renumbered: RenumberOutcome = {
     service,
     from,

@@ -7,33 +7,40 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
-import { interruptedStatement, invalidIndexesLeftBy, isKnownFromCatalog } from "../apply/InvalidIndexes.ts"
+import {
+  interruptedStatement,
+  invalidIndexesLeftBy,
+  isKnownFromCatalog,
+  runningSection
+} from "../apply/InvalidIndexes.ts"
 import { lockSchema } from "../apply/LockedSchema.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
-import type { LockLost } from "../apply/SchemaLock.ts"
+import type { LockLost, SchemaLock } from "../apply/SchemaLock.ts"
+import type { MigrationSession } from "../apply/Session.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { quotedName, shownName } from "../files/ParseTree.ts"
 import type { Revision } from "../files/Revision.ts"
-import { parseStoredDown } from "../files/RevisionFile.ts"
+import type { RevisionSet } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
-import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
 import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import { Target } from "../plan/Target.ts"
 
-/** What to do about it. `reason` goes into schema_event, for those who come later. */
+/** A way to repair a history. `reason` is recorded in schema_event. */
 export type Repair = Data.TaggedEnum<{
-  /** Drop what the failed statement left, and go on. */
+  /** Drop the invalid index that the failed statement left, and continue. */
   Retry: Readonly<Record<never, never>>
   MarkApplied: { readonly reason: string }
   MarkReverted: { readonly reason: string }
-  /** Record the file of a revision as it is now. */
+  /** Record the present file of a revision as the one that was applied. */
   AcceptChecksum: { readonly number: number; readonly slug: string | null; readonly reason: string }
 }>
 export const Repair = Data.taggedEnum<Repair>()
 
-/** What was asked for does not fit what is there. */
+/** The requested repair does not apply to the present state. */
 export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("NothingToRepair", {
   service: ServiceName,
   problem: Schema.String
@@ -44,7 +51,7 @@ export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("Noth
   override get message(): string {
     return (
       `${this.service}: ${this.problem}; nothing was changed. ` +
-      `What is wrong, and what fits: pnpm migrate --service ${this.service} repair`
+      `To see problems and remedies: pnpm migrate --service ${this.service} repair`
     )
   }
 }
@@ -57,7 +64,7 @@ export interface RepairOutcome {
   readonly current: string
 }
 
-/** The file of an entry, where it is here. */
+/** The file of an entry, if this program has it. */
 const fileOf = (revisions: ReadonlyArray<Revision>, entry: HistoryEntry): Option.Option<Revision> =>
   Option.filter(
     Option.fromNullable(revisions[entry.revision - 1]),
@@ -69,20 +76,16 @@ const checksums = (revision: Revision) => ({
   down: revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
 })
 
-/** Where `Retry` goes on to. */
+/** The target to which `Retry` continues. */
 const endOf = ({ revision, state }: HistoryEntry): Target =>
   state === "reverting"
     ? Target.DownTo({ number: revision - 1, slug: null })
     : Target.UpTo({ number: revision, slug: null })
 
-/** The number of the first statement of an SQL revision that ran and is not in its file any more; null: none, or unreadable. */
+/** The number of the first statement of an SQL revision that ran and has changed since; null if none did, or if it is unreadable. */
 const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): Effect.Effect<number | null> =>
   Effect.gen(function* () {
-    if (entry.kind === "ts") return null
-    const section =
-      entry.state === "applying"
-        ? Option.map(file, ({ up }) => up)
-        : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+    const section = runningSection(entry, file)
     if (Option.isNone(section)) return null
     const statements = yield* Effect.option(splitStatements(section.value))
     return Option.isNone(statements)
@@ -90,71 +93,68 @@ const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): E
       : changedSince(entry, { section: section.value, statements: statements.value })
   })
 
-/** Everything but the going on, under the lock. Answers what was done. */
-const applyRepair = Effect.fn("Migrator.mend")(function* (service: ServiceName, repair: Repair) {
-  const { history, session, set } = yield* openSchema(service)
-  const { connection } = session
-  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: false })
+/** What a repair works with, under the lock. */
+interface RepairContext {
+  readonly service: ServiceName
+  readonly set: RevisionSet
+  readonly session: MigrationSession
+  readonly history: MigrationHistory
+  readonly lock: SchemaLock
+  readonly entries: ReadonlyArray<HistoryEntry>
+}
+
+/** Commits `work` together with the event that records the repair. */
+const recordRepair = (
+  { history, lock, session }: RepairContext,
+  entry: HistoryEntry,
+  reason: string | null,
+  work: Effect.Effect<unknown, DatabaseError>,
+  details: object
+) =>
+  session.connection
+    .transaction(Effect.all([lock.fence, work, history.event("repaired", entry, reason, details)], { discard: true }))
+    .pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("recording the repair")(cause)))
+
+/** Records the present file of `entry` as the one that was applied; does nothing if this program does not have it. */
+const acceptFile = (
+  { history, set }: RepairContext,
+  entry: HistoryEntry
+): Effect.Effect<Effect.Effect<unknown, DatabaseError>, DataRevisionUnreadable> =>
+  Option.match(fileOf(set.revisions, entry), {
+    onNone: () => Effect.succeed(Effect.void),
+    onSome: (revision) => Effect.map(withExportedReversal(revision), history.accept)
+  })
+
+const acceptChecksum = Effect.fnUntraced(function* (
+  context: RepairContext,
+  repair: Repair & { readonly _tag: "AcceptChecksum" }
+) {
+  const { entries, service, set } = context
   const nothing = (problem: string) => new NothingToRepair({ service, problem })
-  const recorded = (
-    entry: HistoryEntry,
-    reason: string | null,
-    work: Effect.Effect<unknown, DatabaseError>,
-    details: object
-  ) =>
-    connection
-      .transaction(Effect.all([lock.fence, work, history.event("repaired", entry, reason, details)], { discard: true }))
-      .pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("recording the repair")(cause)))
-  const accept = (entry: HistoryEntry): Effect.Effect<Effect.Effect<unknown, DatabaseError>, DataRevisionUnreadable> =>
-    Option.match(fileOf(set.revisions, entry), {
-      onNone: () => Effect.succeed(Effect.void),
-      onSome: (revision) => Effect.map(withExportedReversal(revision), history.accept)
-    })
-
-  if (repair._tag === "AcceptChecksum") {
-    const entry = entries.find(({ revision }) => revision === repair.number)
-    if (entry === undefined || (repair.slug !== null && repair.slug !== entry.slug)) {
-      return yield* nothing(`revision ${repair.number} is not applied here under that name`)
-    }
-    const file = fileOf(set.revisions, entry)
-    if (Option.isNone(file)) return yield* nothing(`the file of ${nameOf(entry)} is not here`)
-    if (isIntact(entry, file.value)) return yield* nothing(`the file of ${nameOf(entry)} is as it was applied`)
-    yield* recorded(entry, repair.reason, yield* accept(entry), {
-      action: "accept-checksum",
-      old: { up: entry.up_checksum, down: entry.down_checksum },
-      new: checksums(file.value)
-    })
-    return { entry, did: `the file is accepted as it is now (${file.value.up.checksum.slice(0, 12)}…)` }
-  }
-
-  const last = halfwayOf(entries)
-  if (Option.isNone(last)) return yield* nothing("no revision is half-way")
-  const entry = last.value
-  const was = { from: entry.state, stepsDone: entry.steps_done, stepsTotal: entry.steps_total }
-  if (repair._tag === "MarkApplied") {
-    const work = Effect.zipRight(yield* accept(entry), history.finish(entry.revision))
-    yield* recorded(entry, repair.reason, work, { action: "mark-applied", ...was })
-    return { entry, did: "recorded as applied" }
-  }
-  if (repair._tag === "MarkReverted") {
-    yield* recorded(entry, repair.reason, history.remove(entry.revision), { action: "mark-reverted", ...was })
-    return { entry, did: "recorded as not applied" }
+  const entry = entries.find(({ revision }) => revision === repair.number)
+  if (entry === undefined || (repair.slug !== null && repair.slug !== entry.slug)) {
+    return yield* nothing(`revision ${repair.number} is not applied in this database under that name`)
   }
   const file = fileOf(set.revisions, entry)
-  // A data revision that failed is mended in its file, and goes on with it as it is now.
-  const edited = Option.filter(file, (revision) => entry.kind === "ts" && !isIntact(entry, revision))
-  const accepted = Option.isSome(edited) ? yield* accept(entry) : Effect.void
-  // Nothing is recorded as repaired that cannot go on.
-  const up_checksum = Option.match(edited, { onNone: () => entry.up_checksum, onSome: ({ up }) => up.checksum })
-  const plan = Plan.make(set, [...entries.slice(0, -1), { ...entry, up_checksum }], endOf(entry))
-  if (Either.isLeft(plan)) return yield* plan.left
-  const changed = yield* changedStatement(entry, file)
-  if (changed !== null) {
-    const problem = `statement ${changed} of ${nameOf(entry)} is not the one that ran; restore it`
-    return yield* partlyApplied(service, entry, problem)
-  }
+  if (Option.isNone(file)) return yield* nothing(`the file of ${nameOf(entry)} is missing`)
+  if (isIntact(entry, file.value)) return yield* nothing(`the file of ${nameOf(entry)} is as it was applied`)
+  yield* recordRepair(context, entry, repair.reason, yield* acceptFile(context, entry), {
+    action: "accept-checksum",
+    old: { up: entry.up_checksum, down: entry.down_checksum },
+    new: checksums(file.value)
+  })
+  return { entry, did: `the file is accepted as it is now (${file.value.up.checksum.slice(0, 12)}…)` }
+})
+
+/** Drops the indexes that the failed statement left invalid, and returns their names. */
+const dropInvalidIndexes = Effect.fnUntraced(function* (
+  { lock, service, session }: RepairContext,
+  entry: HistoryEntry,
+  file: Option.Option<Revision>
+) {
+  const { connection } = session
   const left = yield* invalidIndexesLeftBy(connection, entry, file, service).pipe(
-    Effect.mapError(session.refuse("looking for what the failed statement left"))
+    Effect.mapError(session.refuse("listing the indexes that the failed statement left"))
   )
   const drop: Effect.Effect<void, DatabaseError | LockLost> = Effect.forEach(
     left,
@@ -166,30 +166,85 @@ const applyRepair = Effect.fn("Migrator.mend")(function* (service: ServiceName, 
     { discard: true }
   )
   yield* drop.pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("dropping an invalid index")(cause)))
-  const dropped = left.map(shownName)
-  // To forget that a statement was begun is to run it again, which fails where it was done after all.
-  const told = Option.exists(yield* interruptedStatement(entry, file), isKnownFromCatalog)
-  const work = told ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
-  yield* recorded(entry, null, Effect.zipRight(accepted, work), {
+  return left.map(shownName)
+})
+
+/** The half-way state before the repair, for the event. */
+const stateOf = (entry: HistoryEntry) => ({
+  from: entry.state,
+  stepsDone: entry.steps_done,
+  stepsTotal: entry.steps_total
+})
+
+/** Prepares the half-way revision `entry` to continue. */
+const retry = Effect.fnUntraced(function* (context: RepairContext, entry: HistoryEntry) {
+  const { entries, history, service, set } = context
+  const file = fileOf(set.revisions, entry)
+  // A data revision that failed is corrected in its file and continues with the present one.
+  const edited = Option.filter(file, (revision) => entry.kind === "ts" && !isIntact(entry, revision))
+  const accepted = Option.isSome(edited) ? yield* acceptFile(context, entry) : Effect.void
+  // A repair is only recorded if the revision can continue.
+  const up_checksum = Option.match(edited, { onNone: () => entry.up_checksum, onSome: ({ up }) => up.checksum })
+  const plan = Plan.make(set, [...entries.slice(0, -1), { ...entry, up_checksum }], endOf(entry))
+  if (Either.isLeft(plan)) return yield* plan.left
+  const changed = yield* changedStatement(entry, file)
+  if (changed !== null) {
+    const problem = `statement ${changed} of ${nameOf(entry)} differs from the one that ran; restore it`
+    return yield* partlyApplied(service, entry, problem)
+  }
+  const dropped = yield* dropInvalidIndexes(context, entry, file)
+  // Without the record that it began, the statement runs again; that fails if it was done after all.
+  const known = Option.exists(yield* interruptedStatement(entry, file), isKnownFromCatalog)
+  const work = known ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
+  yield* recordRepair(context, entry, null, Effect.zipRight(accepted, work), {
     action: "retry",
     dropped,
-    ...was,
+    ...stateOf(entry),
     ...Option.match(edited, {
       onNone: () => ({}),
       onSome: (revision) => ({ old: { up: entry.up_checksum, down: entry.down_checksum }, new: checksums(revision) })
     })
   })
   if (Option.isSome(edited)) {
-    return { entry, did: `went on with the file as it is now (${edited.value.up.checksum.slice(0, 12)}…)` }
+    return { entry, did: `continued with the file as it is now (${edited.value.up.checksum.slice(0, 12)}…)` }
   }
-  return { entry, did: dropped.length === 0 ? "went on" : `dropped the invalid ${dropped.join(", ")} and went on` }
+  return {
+    entry,
+    did: dropped.length === 0 ? "continued" : `dropped the invalid ${dropped.join(", ")} and continued`
+  }
+})
+
+/** Does everything under the lock except continuing the revision. Returns what was done. */
+const applyRepair = Effect.fn("Migrator.mend")(function* (migrated: MigratedService, repair: Repair) {
+  const service = migrated.name
+  const { history, session, set } = yield* openSchema(migrated)
+  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: false })
+  const context: RepairContext = { service, set, session, history, lock, entries }
+  if (repair._tag === "AcceptChecksum") return yield* acceptChecksum(context, repair)
+  const halfway = halfwayOf(entries)
+  if (Option.isNone(halfway)) return yield* new NothingToRepair({ service, problem: "no revision is half-way" })
+  const entry = halfway.value
+  if (repair._tag === "Retry") return yield* retry(context, entry)
+  if (repair._tag === "MarkApplied") {
+    const work = Effect.zipRight(yield* acceptFile(context, entry), history.finish(entry.revision))
+    yield* recordRepair(context, entry, repair.reason, work, { action: "mark-applied", ...stateOf(entry) })
+    return { entry, did: "recorded as applied" }
+  }
+  const remove = history.remove(entry.revision)
+  yield* recordRepair(context, entry, repair.reason, remove, { action: "mark-reverted", ...stateOf(entry) })
+  return { entry, did: "recorded as not applied" }
 }, Effect.scoped)
 
-/** Mends what stopped half-way or was edited, with a record of who, when and why; `Retry` then goes on to the revision's end. */
-export const repair = Effect.fn("Migrator.repair")(function* (service: ServiceName, repair: Repair) {
+/** Repairs a half-way or edited revision and records who did it, when and why. `Retry` then runs the revision to its end. */
+export const repair = Effect.fn("Migrator.repair")(function* (service: MigratedService, repair: Repair) {
   const { did, entry } = yield* applyRepair(service, repair)
   if (repair._tag === "Retry") yield* migrate(service, endOf(entry))
   const { entries } = yield* openSchema(service)
-  const repaired: RepairOutcome = { service, revision: nameOf(entry), did, current: Plan.currentOf(entries).name }
+  const repaired: RepairOutcome = {
+    service: service.name,
+    revision: nameOf(entry),
+    did,
+    current: Plan.currentOf(entries).name
+  }
   return repaired
 }, Effect.scoped)

@@ -9,6 +9,7 @@ import { openSchema } from "../apply/Migrate.ts"
 import { RevisionFailed } from "../apply/RevisionFailed.ts"
 import { readScript, runVerify } from "../apply/Script.ts"
 import { withoutSecrets } from "../apply/Secrets.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
 import { headOf } from "../files/RevisionSet.ts"
 import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
@@ -16,7 +17,7 @@ import * as Plan from "../plan/Plan.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
 import type { Target } from "../plan/Target.ts"
 
-/** The history already says more than what is to be written into it. */
+/** The history is already past the target of the stamp. */
 export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefused", {
   service: ServiceName,
   target: Schema.String,
@@ -33,7 +34,7 @@ export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefus
   }
 }
 
-/** There is nothing to adopt: where nothing is, a stamp would only keep `upgrade` from making it. */
+/** The schema is empty, so there is nothing to adopt; a stamp would only keep `upgrade` from creating its tables. */
 export class SchemaEmpty extends Schema.TaggedError<SchemaEmpty>()("SchemaEmpty", {
   service: ServiceName,
   /** Without password. */
@@ -45,12 +46,12 @@ export class SchemaEmpty extends Schema.TaggedError<SchemaEmpty>()("SchemaEmpty"
   override get message(): string {
     return (
       `${this.service}: the schema ${this.service} at ${this.address} has no table or view of its own, so there is nothing to ` +
-      `adopt; nothing was stamped. To make what the revisions describe: pnpm migrate --service ${this.service} upgrade`
+      `adopt; nothing was stamped. To create what the revisions describe: pnpm migrate --service ${this.service} upgrade`
     )
   }
 }
 
-/** Of the service: the history's own tables and view are not. */
+/** Selects the service's relations, without the history's own tables and view. */
 const ownRelations = (service: ServiceName) =>
   `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -60,20 +61,25 @@ export interface StampOutcome {
   readonly service: ServiceName
   readonly from: string
   readonly to: string
-  /** What was recorded as applied, without running it. */
+  /** The revisions that were recorded as applied without running. */
   readonly revisions: ReadonlyArray<string>
 }
 
-/** Where to: a revision, by number or whole name, or `head`. */
+/** A revision, by number or full name, or `head`. */
 export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
 
 /**
- * Adopts a database whose tables are there already: records every revision up to the target as applied, and runs none of
- * them. What it can be sure of it checks: the history that is there, that the schema is not empty, and the `migrate:verify` of
- * each revision that it records, read-only. A row that was taken out of the history by hand is put back in the same way.
+ * Adopts a database that already has the tables: records every revision up to the target as applied and runs none of them. It
+ * checks the existing history, that the schema is not empty, and the `migrate:verify` of each recorded revision, read-only. It
+ * also restores a row that was removed from the history by hand.
  */
-export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName, target: StampTarget, reason: string) {
-  const { history, session, set } = yield* openSchema(service)
+export const stamp = Effect.fn("Migrator.stamp")(function* (
+  migrated: MigratedService,
+  target: StampTarget,
+  reason: string
+) {
+  const service = migrated.name
+  const { history, session, set } = yield* openSchema(migrated)
   const { connection } = session
   const { entries, lock } = yield* lockSchema({ service, session, history, adopt: true })
   const wrong = rowMismatch(set, entries)
@@ -89,7 +95,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
     return yield* new RevisionUnknown({ service, target: asked, known: `the head is ${headOf(set).name}` })
   }
   const to = revisionName(goal.number, goal.slug)
-  // A hole below the current revision can be filled; then the history is past the target, and stays there.
+  // A gap below the current revision can be filled; the history is then past the target, and stays there.
   const applied = new Set(entries.map(({ revision }) => revision))
   const lacking = set.revisions.slice(0, number).filter((revision) => !applied.has(revision.number))
   if (current.number > number && lacking.length === 0) {
@@ -114,9 +120,9 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
   yield* connection.transaction(work).pipe(
     Effect.catchTags({
       DatabaseError: (cause) => session.refuse("stamping")(cause),
-      StatementFailed: ({ cause, direction, place }) =>
+      StatementFailed: ({ cause, direction, location }) =>
         Effect.flatMap(
-          withoutSecrets({ cause, place }),
+          withoutSecrets({ cause, location }),
           (shown) =>
             new RevisionFailed({
               service,
@@ -125,7 +131,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (service: ServiceName
               ...shown,
               attempts: 1,
               blockers: [],
-              outcome: `The database is not as ${to} leaves it, so nothing was stamped`
+              outcome: `The database is not in the state after ${to}, so nothing was stamped`
             })
         )
     })

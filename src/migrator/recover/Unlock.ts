@@ -6,21 +6,22 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Row } from "../../platform/postgres/Connection.ts"
 import { isKey } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
+import type { MigratedService } from "../files/MigrationFiles.ts"
 import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
-/** The session that is to be ended is not the one that holds the lock, or may not be ended by this role. */
+/** The session does not hold the lock, or this role may not end it. */
 export class UnlockRefused extends Schema.TaggedError<UnlockRefused>()("UnlockRefused", {
   service: ServiceName,
   problem: Schema.String,
   exitCode: Schema.Number
 }) {
   override get message(): string {
-    return `${this.service}: ${this.problem}. Who holds the lock: pnpm migrate --service ${this.service} unlock`
+    return `${this.service}: ${this.problem}. To see who holds the lock: pnpm migrate --service ${this.service} unlock`
   }
 }
 
-/** Who holds a schema's migration lock. What a role may not see of another's session is null. */
+/** The session that holds a schema's migration lock. What this role may not see of it is null. */
 export interface LockHolder {
   readonly pid: number
   readonly applicationName: string | null
@@ -28,14 +29,14 @@ export interface LockHolder {
   /** When the session began. */
   readonly since: string | null
   readonly state: string | null
-  /** When its statement began, or its last one where it is idle. The statement itself may hold secrets and is not shown. */
+  /** When its present or last statement began. The statement may contain secrets and is not shown. */
   readonly queryStart: string | null
 }
 
 export interface LockState {
   readonly service: ServiceName
   readonly holder: LockHolder | null
-  /** Whether that holder was ended just now. */
+  /** Whether this command ended that session. */
   readonly ended: boolean
 }
 
@@ -52,13 +53,16 @@ const holderOf = (row: Row): LockHolder => ({
 })
 
 /**
- * Tells who holds the lock; with `pid` it also ends that session, if it is the one that holds it. Its transaction rolls back,
- * and what it did outside of one is found by the next run. The event log keeps who did it.
+ * Reports which session holds the lock. With `pid` it ends that session, if it is the holder. Its transaction rolls back, and the
+ * next run finds what it did outside one. The event log records who ended it.
  */
-export const unlock = Effect.fn("Migrator.unlock")(function* (service: ServiceName, pid: Option.Option<number>) {
+export const unlock = Effect.fn("Migrator.unlock")(function* (
+  { name: service }: MigratedService,
+  pid: Option.Option<number>
+) {
   const session = yield* openSession(service)
   const { connection } = session
-  const look = connection
+  const readHolder = connection
     .query(
       `select l.pid, a.application_name, a.usename, a.backend_start, a.state, a.query_start from pg_catalog.pg_locks l
        left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKey}`,
@@ -66,18 +70,18 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (service: ServiceNa
     )
     .pipe(
       Effect.map(({ rows: [row] }) => (row === undefined ? null : holderOf(row))),
-      Effect.mapError(session.refuse("looking who holds the lock"))
+      Effect.mapError(session.refuse("reading who holds the lock"))
     )
-  const holder = yield* look
+  const holder = yield* readHolder
   const state = (ended: boolean): LockState => ({ service, holder, ended })
   if (Option.isNone(pid)) return state(false)
   const refused = (problem: string, exitCode: number = ExitCode.refused) =>
     new UnlockRefused({ service, problem, exitCode })
   if (holder?.pid !== pid.value) {
-    const who = holder === null ? "nobody does" : `pid ${holder.pid} does`
+    const who = holder === null ? "it is free" : `pid ${holder.pid} does`
     return yield* refused(`pid ${pid.value} does not hold the migration lock (${who}); nothing was ended`)
   }
-  // Asked again in the same statement: a pid can be another session's by now.
+  // Checked again in the same statement: the pid may belong to another session by now.
   yield* connection
     .query(`select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $2 and ${isKey}`, [
       service,
@@ -97,13 +101,13 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (service: ServiceNa
       )
     )
   let left = 100
-  while ((yield* look)?.pid === pid.value) {
-    if (left-- === 0) return yield* refused(`pid ${pid.value} was told to end and has not yet`)
+  while ((yield* readHolder)?.pid === pid.value) {
+    if (left-- === 0) return yield* refused(`pid ${pid.value} was asked to end but has not ended within 5 s`)
     yield* Effect.sleep("50 millis")
   }
   const history = makeMigrationHistory(service, connection, yield* MigratorOptions)
   yield* history
     .event("unlocked", null, `ended pid ${pid.value}`, holder)
-    .pipe(Effect.catchAll((cause) => Effect.logDebug(`not recorded in schema_event: ${cause.message}`)))
+    .pipe(Effect.catchAll((cause) => Effect.logDebug(`unlock was not recorded in schema_event: ${cause.message}`)))
   return state(true)
 }, Effect.scoped)

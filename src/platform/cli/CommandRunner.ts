@@ -131,9 +131,9 @@ export const runCommand = <A, E extends CommandError, R>(
 export type ServiceVerdict = Omit<Verdict, "error">
 
 /** A command that works on each of its services by itself. */
-export interface ServicesRun<A, E, R> extends Presentation {
-  readonly services: ReadonlyArray<ServiceName>
-  readonly work: (service: ServiceName) => Effect.Effect<A, E, R>
+export interface ServicesRun<S extends { readonly name: ServiceName }, A, E, R> extends Presentation {
+  readonly services: ReadonlyArray<S>
+  readonly work: (service: S) => Effect.Effect<A, E, R>
   readonly render: (results: ReadonlyArray<A>, colours: boolean) => string
   /** What the JSON report shows of a result; by default all of it. */
   readonly toJson?: (result: A) => unknown
@@ -155,19 +155,26 @@ interface ServiceResult<A> {
  *
  * `provide` opens what the work needs. If that fails, every service fails with its error.
  */
-export const runForEachService = <A, E extends CommandError, R, E2 extends CommandError, R2>(
-  run: ServicesRun<A, E, R>,
+export const runForEachService = <
+  S extends { readonly name: ServiceName },
+  A,
+  E extends CommandError,
+  R,
+  E2 extends CommandError,
+  R2
+>(
+  run: ServicesRun<S, A, E, R>,
   provide: (
     all: Effect.Effect<ReadonlyArray<ServiceResult<A>>, never, R>
   ) => Effect.Effect<ReadonlyArray<ServiceResult<A>>, E2, R2>
 ): Effect.Effect<void, CommandFailed, R2 | Terminal.Terminal> =>
   Effect.gen(function* () {
     const each = Effect.forEach(run.services, (service) =>
-      Effect.map(Effect.either(run.work(service)), (result): ServiceResult<A> => ({ service, result }))
+      Effect.map(Effect.either(run.work(service)), (result): ServiceResult<A> => ({ service: service.name, result }))
     )
     const begun = run.refusal ? Effect.fail(run.refusal) : provide(each)
     const results = yield* Effect.catchAll(begun, (error: E2 | CommandRefused) =>
-      Effect.succeed(run.services.map((service): ServiceResult<A> => ({ service, result: Either.left(error) })))
+      Effect.succeed(run.services.map(({ name }): ServiceResult<A> => ({ service: name, result: Either.left(error) })))
     )
     const problems = results.flatMap(({ result }) => {
       if (Either.isLeft(result)) return [{ message: problemOf(result.left), exitCode: exitCodeOf(result.left) }]

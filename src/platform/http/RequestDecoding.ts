@@ -14,7 +14,7 @@ import { readJson } from "./RequestBody.ts"
 type Request = HttpServerRequest.HttpServerRequest
 export type DecodingError = InvalidRequest | BodyTooLarge
 
-const invalid = (reason: string) => new InvalidRequest({ reason })
+const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
 
 /** A request with nothing but mistakes would be answered, and recorded, many times as long as it is. */
 const maximumProblems = 3
@@ -28,8 +28,8 @@ export const searchOf = (url: string): string => {
 /** What a schema says without a message of its own. It quotes the value, which may be secret, so it is not repeated. */
 const isDefault = ({ message }: ParseResult.ArrayFormatterIssue): boolean => message.startsWith("Expected ")
 
-/** Says what is wrong with each field: of the members of a union, those that say it in words of their own. */
-const problemsOf = (error: ParseResult.ParseError, known: string): string => {
+/** Says what is wrong with each field: of the members of a union, those that say it in words of their own. Names the first field. */
+const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
   const worded = new Set(issues.filter((issue) => !isDefault(issue)).map(({ path }) => path.join(".")))
   const problems = new Set<string>()
@@ -43,7 +43,11 @@ const problemsOf = (error: ParseResult.ParseError, known: string): string => {
   }
   const more = problems.size - maximumProblems
   const told = [...problems].slice(0, maximumProblems).join("; ")
-  return more > 0 ? `${told}; and ${more} more` : told
+  const [first] = issues[0]?.path ?? []
+  return invalid(
+    more > 0 ? `${told}; and ${more} more` : told,
+    first === undefined ? undefined : String(first).slice(0, 50).toWellFormed()
+  )
 }
 
 /** Decodes with a schema of the contract, all problems at once. `onExcess`: an unknown query parameter may be a misspelt filter. */
@@ -54,7 +58,7 @@ const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, onExcess
     .map(({ name }) => String(name))
     .join(", ")
   const decode = Schema.decodeUnknown(schema, { errors: "all", onExcessProperty: onExcess })
-  return (given: unknown) => Effect.mapError(decode(given), (error) => invalid(problemsOf(error, known)))
+  return (given: unknown) => Effect.mapError(decode(given), (error) => refusalOf(error, known))
 }
 
 const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<string>>> => {

@@ -1,8 +1,8 @@
+import { errorTypeOf } from "../../contracts/router/RouterErrors.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { RouteRefused } from "../route/RouteRefused.ts"
-import { refusalBody } from "../route/RouteRefused.ts"
 
-/** What is the same in the whole answer: the model is the one that answered, the id is the request's. */
+/** What all events of an answer share: the model that answered, and the request's id. */
 export interface AnswerFrame {
   readonly requestId: string
   readonly model: string
@@ -33,19 +33,28 @@ const chunkEvent = (frame: AnswerFrame, choices: ChatPart["choices"], usage: Usa
   return `data: ${JSON.stringify(body)}\n\n`
 }
 
-/** A piece as an event, without its usage; nothing where it has no choice. */
+/** The event of a part, without its usage; empty where the part has no choice. */
 export const pieceEvent = (frame: AnswerFrame, { choices }: ChatPart): string =>
   choices.length === 0 ? "" : chunkEvent(frame, choices, null)
 
 /**
- * The usage, for those who asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra tells it beside the
- * last choice, and Gemini beside each: a client that adds them up would count double.
+ * The event with the usage, if the client asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra sends it
+ * with the last choice and Gemini with each, which clients that add them up would count twice.
  */
 export const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
   usage === undefined || !frame.includeUsage ? "" : chunkEvent(frame, [], usage.raw)
 
 export const doneEvent = "data: [DONE]\n\n"
 
-/** The end of a stream that could not be finished: no `[DONE]` follows. */
+const errorOf = ({ auditId, code, param, reason }: RouteRefused, requestId: string) => ({
+  message: reason,
+  type: errorTypeOf(code),
+  param: param ?? null,
+  code,
+  request_id: requestId,
+  ...(auditId === undefined ? {} : { audit_id: auditId })
+})
+
+/** The last event of a stream that failed: no `[DONE]` follows. */
 export const errorEvent = (refusal: RouteRefused, requestId: string): string =>
-  `data: ${JSON.stringify({ error: refusalBody(refusal, requestId).error })}\n\n`
+  `data: ${JSON.stringify({ error: errorOf(refusal, requestId) })}\n\n`

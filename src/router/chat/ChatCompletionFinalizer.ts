@@ -1,117 +1,115 @@
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { AuditLog } from "../../audit/AuditLog.ts"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
-import { historyRows } from "../history/HistoryRows.ts"
+import type { NewHistoryRow } from "../history/History.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
+import { textOf } from "../protocol/ChatMessages.ts"
 import type { ChatRequestContext, RouteOutcome } from "../route/ChatRequestContext.ts"
 import { type RouteEvent, recordRouteEvent } from "../route/RouteAudit.ts"
 import { InFlight } from "./InFlight.ts"
 
 export const routed = Metric.counter("router_requests", { description: "Chat completions, by how they ended" })
 
-/** A session that cannot be ended expires by itself; nobody waits longer than this for it. */
-const sessionPatience = "3 seconds"
+/** A session that is not ended within this time expires by itself. */
+const sessionTimeout = "3 seconds"
 
-const facts: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent, "action" | "result">>> = {
+const events: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent, "action" | "result">>> = {
   completed: { action: "route.completed", result: "ALLOWED" },
   failed: { action: "route.failed", result: "DENIED" },
   aborted: { action: "route.aborted", result: "ALLOWED" }
 }
 
-/** Why an answer that nobody finished ended. */
-const cuts = {
+/** Why an answer ended before it was complete. */
+const abortReasons = {
   client: "the client hung up",
-  shutdown: "the router ended before the answer was whole",
+  shutdown: "the router stopped before the answer was complete",
   timeout: "the request did not arrive in time",
   unread: "the client did not read its answer in time",
-  session_over: "the guardian let its session go on no longer"
+  session_over: "the guardian ended the session"
 } as const
 
-/** The end of a request: what the trail, the history and the guardian learn of it. */
-export class ChatCompletionFinalizer extends Context.Tag("router/chat/ChatCompletionFinalizer")<
-  ChatCompletionFinalizer,
-  {
-    /** Records how the answer ended. */
-    readonly recordOutcome: (
-      context: ChatRequestContext,
-      outcome: Exclude<RouteOutcome, "refused">,
-      reason: string
-    ) => ReturnType<typeof recordRouteEvent>
-    /** From here on the end of the router waits for this request's own. */
-    readonly begin: (context: ChatRequestContext) => Effect.Effect<void>
-    readonly finalize: (context: ChatRequestContext) => Effect.Effect<void>
-  }
->() {
-  static readonly layer = (storeContent: boolean) =>
-    Layer.effect(
-      ChatCompletionFinalizer,
-      Effect.gen(function* () {
-        const trail = yield* AuditLog
-        const guardian = yield* GuardianClient
-        const writer = yield* HistoryWriter
-        const inFlight = yield* InFlight
+/** Records the outcome of an answer. */
+export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    context.outcome = outcome
+    const { disconnect, finishReason, shell, startedAtMillis, usage } = context
+    return recordRouteEvent(context, {
+      ...events[outcome],
+      // A client that leaves before a shell was allowed was allowed nothing.
+      ...(shell === undefined ? { result: "DENIED" } : {}),
+      reason,
+      metadata: {
+        ...(outcome === "aborted" ? { closed_by: disconnect ?? "client" } : {}),
+        duration_ms: now - startedAtMillis,
+        ...(finishReason === undefined ? {} : { finish_reason: finishReason }),
+        ...(usage === undefined ? {} : { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens })
+      }
+    })
+  })
 
-        const recordOutcome = (
-          context: ChatRequestContext,
-          outcome: Exclude<RouteOutcome, "refused">,
-          reason: string
-        ) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            context.outcome = outcome
-            const { cut, finishReason, shell, startedAtMillis, usage } = context
-            return recordRouteEvent(trail, context, {
-              ...facts[outcome],
-              // Who leaves before any shell was allowed was allowed nothing.
-              ...(shell === undefined ? { result: "DENIED" } : {}),
-              reason,
-              metadata: {
-                ...(outcome === "aborted" ? { closed_by: cut ?? "client" } : {}),
-                duration_ms: now - startedAtMillis,
-                ...(finishReason === undefined ? {} : { finish_reason: finishReason }),
-                ...(usage === undefined
-                  ? {}
-                  : { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens })
-              }
-            })
-          })
-
-        const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext) =>
-          sessionId === undefined
-            ? Effect.void
-            : guardian.endSession({ authorization, requestId, sessionId }).pipe(
-                Effect.interruptible,
-                Effect.timeout(sessionPatience),
-                Effect.catchAll(({ message }) =>
-                  Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${message}`)
-                )
-              )
-
-        return {
-          recordOutcome,
-          begin: () => inFlight.begin,
-          finalize: (context) =>
-            Effect.gen(function* () {
-              // Nothing else leaves it open: an answer, a refusal and a failure each say what they are.
-              if (context.outcome === undefined) {
-                yield* recordOutcome(context, "aborted", cuts[context.cut ?? "client"]).pipe(
-                  Effect.catchAll(({ message }) =>
-                    Effect.logError(`An answer that was cut off is not in the trail: ${message}`)
-                  )
-                )
-              }
-              yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))
-              yield* writer.write(historyRows(context, storeContent))
-              yield* endSession(context)
-            }).pipe(
-              Effect.annotateLogs({ request_id: context.requestId }),
-              Effect.catchAllCause((cause) => Effect.logError("A request could not be ended in order", cause)),
-              Effect.ensuring(inFlight.end)
-            )
-        }
-      })
-    )
+/** The rows of a request: its messages, then the answer. Empty where no shell was asked. */
+const historyRows = (context: ChatRequestContext): ReadonlyArray<NewHistoryRow> => {
+  const { ghostId, outcome, request, shell, storeContent, usage } = context
+  if (request === undefined || shell === undefined || ghostId === undefined) return []
+  if (outcome === undefined || outcome === "refused") return []
+  const common = {
+    ghostId,
+    shellId: shell.name,
+    requestedModel: request.model,
+    tier: shell.tier,
+    provider: shell.provider,
+    outcome,
+    requestId: context.requestId
+  } as const
+  const nothing = { finishReason: null, promptTokens: null, completionTokens: null } as const
+  return [
+    ...request.messages.map((message) => ({
+      ...common,
+      ...nothing,
+      role: message.role,
+      content: storeContent ? textOf(message) : null
+    })),
+    {
+      ...common,
+      role: "assistant",
+      content: storeContent && context.output !== "" ? context.output : null,
+      finishReason: context.finishReason ?? null,
+      promptTokens: usage?.promptTokens ?? null,
+      completionTokens: usage?.completionTokens ?? null
+    }
+  ]
 }
+
+const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext) =>
+  sessionId === undefined
+    ? Effect.void
+    : Effect.flatMap(GuardianClient, (guardian) => guardian.endSession({ authorization, requestId, sessionId })).pipe(
+        Effect.interruptible,
+        Effect.timeout(sessionTimeout),
+        Effect.catchAll(({ message }) =>
+          Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${message}`)
+        )
+      )
+
+/**
+ * Ends a request after its last byte: records an answer that was cut off, writes the history and ends the session. It cannot fail; what
+ * did not work is logged.
+ */
+export const finalize = (context: ChatRequestContext) =>
+  Effect.gen(function* () {
+    // Answers, refusals and failures have set their outcome, so only a closed connection leaves it open.
+    if (context.outcome === undefined) {
+      yield* recordOutcome(context, "aborted", abortReasons[context.disconnect ?? "client"]).pipe(
+        Effect.catchAll(({ message }) => Effect.logError(`An answer that was cut off is not in the trail: ${message}`))
+      )
+    }
+    yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))
+    const writer = yield* HistoryWriter
+    yield* writer.write(historyRows(context))
+    yield* endSession(context)
+  }).pipe(
+    Effect.annotateLogs({ request_id: context.requestId }),
+    Effect.catchAllCause((cause) => Effect.logError("The end of a request failed", cause)),
+    Effect.ensuring(Effect.flatMap(InFlight, ({ end }) => end))
+  )

@@ -3,9 +3,8 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { AuditLog } from "../../audit/AuditLog.ts"
-import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { disconnectReason } from "../../platform/http/DisconnectReason.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import type { Catalog } from "../models/Catalog.ts"
@@ -13,19 +12,14 @@ import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
 import { identifyCaller } from "../route/CallerIdentity.ts"
 import { appendOutput, type ChatRequestContext, makeChatRequestContext } from "../route/ChatRequestContext.ts"
-import { Route } from "../route/Route.ts"
+import { openRoute } from "../route/Route.ts"
 import { recordRouteEvent } from "../route/RouteAudit.ts"
-import {
-  type RefusalFields,
-  type RouteRefused,
-  refusalOfTrail,
-  refusalResponse,
-  refused
-} from "../route/RouteRefused.ts"
+import { type RefusalFields, refusalOfTrail, refused, toRefusal } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
 import { wholeBody } from "./AnswerBody.ts"
-import { ChatCompletionFinalizer } from "./ChatCompletionFinalizer.ts"
+import { finalize, recordOutcome } from "./ChatCompletionFinalizer.ts"
 import { disconnectEndedSession, disconnectSlowReader } from "./ClientDisconnect.ts"
+import { InFlight } from "./InFlight.ts"
 import { streamedAnswer } from "./StreamedAnswer.ts"
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
@@ -45,95 +39,90 @@ const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   }
 }
 
-/** `POST /v1/chat/completions`. */
-export const makeChat = (catalog: Catalog, storeContent: boolean) =>
+/** Refuses and records a request that cannot be routed. The caller is identified first, so that strangers learn nothing. */
+const refuseUnroutable = (context: ChatRequestContext, model: string, fields: RefusalFields) =>
   Effect.gen(function* () {
-    const gatekeeper = yield* GatekeeperClient
-    const trail = yield* AuditLog
-    const finalizer = yield* ChatCompletionFinalizer
-    const providers = yield* Providers
-    const route = yield* Route
+    yield* identifyCaller(context, model)
+    const auditId = yield* recordRouteEvent(context, {
+      action: "route",
+      result: "INVALID",
+      reason: fields.reason,
+      metadata: { code: fields.code, asked: model }
+    }).pipe(Effect.mapError(refusalOfTrail))
+    return yield* refused({ ...fields, auditId })
+  })
 
-    /** Refuses what cannot be routed, once it is known who asked, and records it. */
-    const unroutable = (context: ChatRequestContext, model: string, fields: RefusalFields) =>
-      Effect.gen(function* () {
-        yield* identifyCaller(gatekeeper, trail, context, model)
-        const auditId = yield* recordRouteEvent(trail, context, {
-          action: "route",
-          result: "INVALID",
-          reason: fields.reason,
-          metadata: { code: fields.code, asked: model }
-        }).pipe(Effect.mapError(refusalOfTrail))
-        return yield* refused({ ...fields, auditId })
-      })
-
-    const answer = Effect.fnUntraced(function* (
-      context: ChatRequestContext,
-      request: HttpServerRequest.HttpServerRequest
-    ) {
-      const body = yield* Effect.either(readJson(request, maximumBodyBytes))
-      if (Either.isLeft(body)) {
-        const code = body.left._tag === "RequestBodyTooLarge" ? "body_too_large" : "invalid_request"
-        return yield* unroutable(context, "", { code, reason: body.left.message })
-      }
-      const parsed = parseChatRequest(body.right)
-      if (Either.isLeft(parsed)) {
-        const { model, param, problem } = parsed.left
-        return yield* unroutable(context, model ?? "", { code: "invalid_request", param, reason: problem })
-      }
-      const chat = parsed.right
-      context.request = chat
-      const candidates = choose(catalog, chat)
-      if (Either.isLeft(candidates)) {
-        return yield* unroutable(context, chat.model, refusalOfNoRoute(candidates.left))
-      }
-      const routed = yield* route.open(context, chat, candidates.right)
-      const frame = {
-        requestId: context.requestId,
-        model: routed.shell.name,
-        createdSeconds: Math.floor(context.startedAtMillis / 1_000),
-        includeUsage: chat.includeUsage
-      }
-      yield* Effect.forkScoped(
-        disconnectSlowReader(context, request, providers.get(routed.shell.provider).spec.timeouts)
-      )
-      yield* Effect.forkScoped(disconnectEndedSession(context, request))
-      const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
-      if (routed.answer._tag === "Streamed") {
-        return HttpServerResponse.stream(streamedAnswer(finalizer, context, frame, routed.answer, storeContent), {
-          contentType: "text/event-stream; charset=utf-8",
-          headers
-        })
-      }
-      appendOutput(context, routed.answer.part, storeContent)
-      yield* finalizer.recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
-      return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
+const answer = Effect.fnUntraced(function* (
+  catalog: Catalog,
+  context: ChatRequestContext,
+  request: HttpServerRequest.HttpServerRequest
+) {
+  const body = yield* Effect.either(readJson(request, maximumBodyBytes))
+  if (Either.isLeft(body)) {
+    const code = body.left._tag === "RequestBodyTooLarge" ? "body_too_large" : "invalid_request"
+    return yield* refuseUnroutable(context, "", { code, reason: body.left.message })
+  }
+  const parsed = parseChatRequest(body.right)
+  if (Either.isLeft(parsed)) {
+    const { model, param, problem } = parsed.left
+    return yield* refuseUnroutable(context, model ?? "", { code: "invalid_request", param, reason: problem })
+  }
+  const chat = parsed.right
+  context.request = chat
+  const candidates = choose(catalog, chat)
+  if (Either.isLeft(candidates)) {
+    return yield* refuseUnroutable(context, chat.model, refusalOfNoRoute(candidates.left))
+  }
+  const routed = yield* openRoute(context, chat, candidates.right)
+  const frame = {
+    requestId: context.requestId,
+    model: routed.shell.name,
+    createdSeconds: Math.floor(context.startedAtMillis / 1_000),
+    includeUsage: chat.includeUsage
+  }
+  const providers = yield* Providers
+  const { timeouts } = providers.get(routed.shell.provider).spec
+  yield* Effect.forkScoped(disconnectSlowReader(context, request, timeouts))
+  yield* Effect.forkScoped(disconnectEndedSession(context, request))
+  const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
+  if (routed.answer._tag === "Streamed") {
+    return HttpServerResponse.stream(yield* streamedAnswer(context, frame, routed.answer), {
+      contentType: "text/event-stream; charset=utf-8",
+      headers
     })
+  }
+  appendOutput(context, routed.answer.part)
+  yield* recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
+  return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
+})
 
-    const refuse = (context: ChatRequestContext, refusal: RouteRefused) =>
-      Effect.sync(() => {
-        context.outcome = "refused"
-        return refusalResponse(refusal, context.requestId)
-      })
-
-    return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-      const context = makeChatRequestContext({
-        requestId: requestId(request),
-        authorization: request.headers["authorization"],
-        startedAtMillis: yield* Clock.currentTimeMillis
-      })
-      // Of the request's scope, which ends after the last byte of the answer, or when the client has hung up.
-      yield* Effect.acquireRelease(finalizer.begin(context), () =>
-        Effect.suspend(() => {
-          context.cut ??= disconnectReason(request)
-          return finalizer.finalize(context)
-        })
-      )
-      return yield* answer(context, request).pipe(
-        Effect.catchTag("RouteRefused", (refusal) => refuse(context, refusal)),
-        Effect.tapDefect(() =>
-          Effect.ignore(finalizer.recordOutcome(context, "failed", "the router failed; its log says why"))
-        )
-      )
+/**
+ * Answers `POST /v1/chat/completions`. It stays a raw handler: an answer is a stream whose outcome is recorded after its last byte, and
+ * one request may be decided for several shells.
+ */
+export const answerChat = (catalog: Catalog, storeContent: boolean) =>
+  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const inFlight = yield* InFlight
+    const context = makeChatRequestContext({
+      requestId: requestId(request),
+      authorization: request.headers["authorization"],
+      startedAtMillis: yield* Clock.currentTimeMillis,
+      storeContent
     })
+    // The request's scope ends after the last byte of the answer, or when the client has hung up.
+    yield* Effect.acquireRelease(inFlight.begin, () =>
+      Effect.suspend(() => {
+        context.disconnect ??= disconnectReason(request)
+        return finalize(context)
+      })
+    )
+    return yield* answer(catalog, context, request).pipe(
+      Effect.catchTag("RouteRefused", (refusal) =>
+        Effect.sync(() => {
+          context.outcome = "refused"
+          return refusalResponse(toRefusal(refusal), context.requestId)
+        })
+      ),
+      Effect.tapDefect(() => Effect.ignore(recordOutcome(context, "failed", "the router failed; its log says why")))
+    )
   })

@@ -6,35 +6,35 @@ import * as Effect from "effect/Effect"
 import type { Timeouts } from "../models/Catalog.ts"
 import type { ChatRequestContext } from "../route/ChatRequestContext.ts"
 
-/** Later than the provider's own deadline: what is late then is so by its client. */
-const patienceOf = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
+/** Later than the provider's own deadline, so that only a slow client can miss it. */
+const readingTimeout = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
 
-const close = (
+const disconnect = (
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest,
-  cut: NonNullable<ChatRequestContext["cut"]>
+  reason: NonNullable<ChatRequestContext["disconnect"]>
 ): Effect.Effect<void> =>
   Effect.sync(() => {
-    context.cut = cut
+    context.disconnect = reason
     NodeHttpServerRequest.toServerResponse(request).destroy()
   })
 
 /**
- * Closes the connection of a client that does not read its answer in time. Nothing else would ever end it: the provider's deadlines
- * stand still while nobody asks for more, and its connection and the session would be held for as long as the client likes.
+ * Closes the connection of a client that does not read its answer in time. The provider's deadlines do not run while the client does
+ * not pull, so nothing else would free the provider's connection and the session.
  */
 export const disconnectSlowReader = (
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest,
   timeouts: Timeouts
-): Effect.Effect<void> => Effect.delay(close(context, request, "unread"), patienceOf(timeouts))
+): Effect.Effect<void> => Effect.delay(disconnect(context, request, "unread"), readingTimeout(timeouts))
 
-/** Closes the connection when the guardian says that the session may not go on, unless how the answer ended is told already. */
+/** Closes the connection when the guardian ends the session, unless the outcome of the answer is recorded already. */
 export const disconnectEndedSession = (
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest
 ): Effect.Effect<void> =>
   Effect.zipRight(
     Deferred.await(context.sessionOver),
-    Effect.suspend(() => (context.outcome === undefined ? close(context, request, "session_over") : Effect.void))
+    Effect.suspend(() => (context.outcome === undefined ? disconnect(context, request, "session_over") : Effect.void))
   )

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /**
- * Requests that are not over. A request's last work, telling the trail, the history and the guardian how it ended, comes after
- * its answer, when the port may be closed already; the end of this layer waits for it, while those three still listen.
+ * Counts requests that have not ended. A request's last work comes after its answer, when the port may be closed already: it writes to
+ * the trail, the history and the guardian. The end of this layer waits for it, because those end later.
  */
 export class InFlight extends Context.Tag("router/chat/InFlight")<
   InFlight,

@@ -2,35 +2,34 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { ChatPart } from "../protocol/ChatPart.ts"
-import type { ProviderFailure } from "../providers/ProviderFailure.ts"
+import type { ProviderFailure } from "../providers/Provider.ts"
 import type { ShellAnswer } from "../route/Attempt.ts"
 import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
 import { refusalOfFailure, refusalOfTrail, refused } from "../route/RouteRefused.ts"
 import { type AnswerFrame, doneEvent, errorEvent, pieceEvent, usageEvent } from "./AnswerBody.ts"
-import type { ChatCompletionFinalizer } from "./ChatCompletionFinalizer.ts"
+import { recordOutcome } from "./ChatCompletionFinalizer.ts"
 
 const encoder = new TextEncoder()
 
-const failedHere = "the router failed; its log says why"
+const defectReason = "the router failed; its log says why"
 
 /**
- * The bytes of a streamed answer. It is pulled by the client's socket, so a client that reads slowly slows the provider down
- * and fills no memory. The end is recorded before it is told: `[DONE]` stands for a row in the trail.
+ * The bytes of a streamed answer. The client's socket pulls it, so that a client that reads slowly slows the provider down and
+ * fills no memory. The outcome is recorded before its event is sent: after `[DONE]` the row exists.
  */
 export const streamedAnswer = (
-  finalizer: typeof ChatCompletionFinalizer.Service,
   context: ChatRequestContext,
   frame: AnswerFrame,
-  { ended, first, rest }: Extract<ShellAnswer, { readonly _tag: "Streamed" }>,
-  storeContent: boolean
-): Stream.Stream<Uint8Array> => {
+  { ended, first, rest }: Extract<ShellAnswer, { readonly _tag: "Streamed" }>
+): Effect.Effect<Stream.Stream<Uint8Array>, never, AuditLog> => {
   const { requestId } = context
-  const heard = (parts: Chunk.Chunk<ChatPart>): string => {
+  const eventsOf = (parts: Chunk.Chunk<ChatPart>): string => {
     let text = ""
     for (const part of parts) {
-      appendOutput(context, part, storeContent)
+      appendOutput(context, part)
       text += pieceEvent(frame, part)
     }
     return text
@@ -39,14 +38,12 @@ export const streamedAnswer = (
     context.outcome = "failed"
     return errorEvent(refusalOfTrail(error), requestId)
   }
-  const completed = finalizer
-    .recordOutcome(context, "completed", "the answer is whole")
-    .pipe(
-      Effect.zipLeft(ended()),
-      Effect.match({ onSuccess: () => usageEvent(frame, context.usage) + doneEvent, onFailure: unrecorded })
-    )
+  const completed = recordOutcome(context, "completed", "the answer is whole").pipe(
+    Effect.zipLeft(ended()),
+    Effect.match({ onSuccess: () => usageEvent(frame, context.usage) + doneEvent, onFailure: unrecorded })
+  )
   const failed = (failure: ProviderFailure) =>
-    finalizer.recordOutcome(context, "failed", failure.message).pipe(
+    recordOutcome(context, "failed", failure.message).pipe(
       Effect.zipLeft(ended(failure)),
       Effect.match({
         onSuccess: (auditId) => {
@@ -56,27 +53,29 @@ export const streamedAnswer = (
         onFailure: unrecorded
       })
     )
-  // A stream that ended here without a word would look whole to some clients.
+  // Some clients take a stream that ends without an error event for a complete one.
   const broken = (cause: Cause.Cause<never>) =>
     Effect.logError("A stream failed", cause).pipe(
       Effect.annotateLogs({ request_id: requestId }),
-      Effect.zipRight(finalizer.recordOutcome(context, "failed", failedHere)),
+      Effect.zipRight(recordOutcome(context, "failed", defectReason)),
       Effect.match({
-        onSuccess: (auditId) => errorEvent(refused({ code: "internal_error", reason: failedHere, auditId }), requestId),
+        onSuccess: (auditId) =>
+          errorEvent(refused({ code: "internal_error", reason: defectReason, auditId }), requestId),
         onFailure: unrecorded
       })
     )
-  return Stream.concat(Stream.fromChunk(Chunk.of(first)), Stream.chunks(rest)).pipe(
-    Stream.map(heard),
+  const bytes = Stream.concat(Stream.fromChunk(Chunk.of(first)), Stream.chunks(rest)).pipe(
+    Stream.map(eventsOf),
     Stream.concat(Stream.fromEffect(completed)),
     Stream.catchAll((failure) => Stream.fromEffect(failed(failure))),
     Stream.filter((text) => text !== ""),
     Stream.map((text) => encoder.encode(text)),
-    // A defect of ours is no hang-up of the client.
+    // A defect of the router must not look like a client that hung up.
     Stream.catchAllCause((cause) =>
       Cause.isInterruptedOnly(cause)
         ? Stream.failCause(cause)
         : Stream.fromEffect(Effect.map(broken(cause), (text) => encoder.encode(text)))
     )
   )
+  return Effect.map(AuditLog, (trail) => Stream.provideService(bytes, AuditLog, trail))
 }

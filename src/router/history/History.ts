@@ -5,11 +5,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { ApiError } from "../../contracts/ApiError.ts"
 import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** A message that passed, as it is written. */
+/** A message of a conversation, as it is written. */
 export interface NewHistoryRow {
   readonly role: Role
   /** Null where content is not stored, or there is none. */
@@ -26,13 +27,13 @@ export interface NewHistoryRow {
   readonly requestId: string
 }
 
-/** One that is about to be written. Sent again under its id, it is written once. */
+/** A row that is about to be written. If it is sent again under its id, it is written once. */
 export interface SentHistoryRow extends NewHistoryRow {
   /** A UUID. */
   readonly messageId: string
 }
 
-/** As it is read; what older programs did not record is null. */
+/** A row as it is read; fields that older programs did not record are null. */
 export interface HistoryRow {
   readonly id: string
   readonly timestamp: DateTime.Utc
@@ -52,9 +53,9 @@ export interface HistoryRow {
 
 export interface HistoryQuery {
   readonly ghost: string
-  /** From 1 to `maximumPageSize`. */
+  /** From 1 to 1000. */
   readonly limit: number
-  /** Rows before this one's id; undefined: from the newest. */
+  /** The id after which rows are left out; undefined: from the newest row. */
   readonly before: string | undefined
 }
 
@@ -65,19 +66,11 @@ export interface HistoryPage {
   readonly hasMore: boolean
 }
 
-export const maximumPageSize = 1_000
-
-/** Bytes of content after which a page ends: a thousand messages of a megabyte fit into no memory. The last may go beyond. */
+/** Bytes of content after which a page ends, so that a thousand long messages cannot fill the memory. The last may go beyond. */
 const maximumPageBytes = 8 * 1024 * 1024
 
 /** The database could not be asked. This is never an empty page. */
-export class HistoryUnreachable extends Schema.TaggedError<HistoryUnreachable>()("HistoryUnreachable", {
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `the history cannot be read: ${this.reason}. Check that PostgreSQL answers, then ask again`
-  }
-}
+export class HistoryUnreachable extends ApiError("HistoryUnreachable", "database_unavailable") {}
 
 const text = Schema.NullOr(Schema.String)
 const decodeRows = Schema.decodeUnknown(
@@ -102,7 +95,7 @@ const decodeRows = Schema.decodeUnknown(
   )
 )
 
-/** PostgreSQL takes neither NUL nor half a character. */
+/** PostgreSQL accepts neither NUL nor half a surrogate pair. */
 const storable = (given: string): string => given.replaceAll("\u0000", "\ufffd").toWellFormed()
 
 const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) => {
@@ -122,12 +115,12 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
       provider text, outcome text, "finishReason" text, "promptTokens" integer, "completionTokens" integer,
       "requestId" text, "messageId" uuid)
     order by place
-    on conflict (message_id) where message_id is not null do nothing`.withoutTransform
+    on conflict (message_id) where message_id is not null do nothing`
 }
 
 /**
- * One more than asked, which tells whether there is a next page; `found` counts those too that the page's bytes leave out. The
- * order is that of `sized.id`: `id` alone would be the text that is selected, of which 9 comes before 13.
+ * Reads one row more than asked, to see whether there is a next page; `found` also counts rows beyond the page's bytes. The order is
+ * by `sized.id`: `id` alone would be the selected text, in which 9 sorts above 13.
  */
 const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
   sql`
@@ -145,15 +138,15 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
     ) as newest
   ) as sized
   where coalesce(newer_bytes, 0) < ${maximumPageBytes}
-  order by sized.id desc`.withoutTransform
+  order by sized.id desc`
 
 /** The table of messages. */
 export class History extends Context.Tag("router/history/History")<
   History,
   {
-    /** In the order given, all or none, but for those that were written before. */
+    /** Writes the rows in their order, all or none. A row that was written before is left as it is. */
     readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /** A page is shorter than asked where its messages are long. */
+    /** Reads a page. It is shorter than asked where its messages are long. */
     readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
   }
 >() {
@@ -171,7 +164,7 @@ export class History extends Context.Tag("router/history/History")<
 }
 
 const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
-  /** A stopped server answers a cancel request as little as the statement: the caller does not wait for either. */
+  /** A stopped server does not answer a cancel request either, so the caller waits for neither. */
   const bounded = <A, E>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
       Effect.mapError((cause) => databaseError("statement", cause)),
@@ -185,7 +178,12 @@ const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly d
     append: Effect.fn("History.append")((rows) => Effect.asVoid(bounded(insert(sql, rows)))),
     read: Effect.fn("History.read")(function* (query) {
       const found = yield* bounded(select(sql, query)).pipe(
-        Effect.mapError(({ reason }) => new HistoryUnreachable({ reason }))
+        Effect.mapError(
+          ({ reason }) =>
+            new HistoryUnreachable({
+              reason: `the history cannot be read: ${reason}. Check that PostgreSQL answers, then ask again`
+            })
+        )
       )
       const decoded = yield* Effect.orDie(decodeRows(found))
       const rows = decoded.slice(0, query.limit)

@@ -17,11 +17,11 @@ export const lost = Metric.counter("router_history_rows_lost", {
 })
 
 export interface HistoryWriterOptions {
-  /** Characters of content, and a little per row, that wait at most. */
+  /** Characters of content, and a little per row, that may wait. */
   readonly capacity: number
-  /** For what waits at the end. */
+  /** Time for waiting rows when the process ends. */
   readonly endWithin: Duration.DurationInput
-  /** Between two attempts of a batch, at first. */
+  /** The first pause between two attempts of a batch; it doubles. */
   readonly firstPause: Duration.DurationInput
   readonly attempts: number
 }
@@ -32,21 +32,21 @@ export const standardOptions = {
   attempts: 6
 } as const
 
-/** What a row without content weighs. */
+/** The weight of a row without content, in characters. */
 const rowWeight = 300
 
 const weightOf = (rows: ReadonlyArray<NewHistoryRow>): number =>
   rows.reduce((sum, { content }) => sum + rowWeight + (content?.length ?? 0), 0)
 
-/** Rows of one statement, about. */
+/** Rows of one statement, about; a request with more is one statement. */
 const batchSize = 500
 
-/** Weight of one statement, where a single request has not more: the whole of it is one parameter. */
+/** Weight of one statement, about; a request with more is one statement, as one parameter. */
 const batchWeight = 4 * 1024 * 1024
 
 type Entry = ReadonlyArray<SentHistoryRow>
 
-/** Requests stay whole: their rows belong together. */
+/** Groups entries into batches. The rows of one request stay together. */
 const batchesOf = (entries: Iterable<Entry>): ReadonlyArray<ReadonlyArray<Entry>> => {
   const batches: Array<Array<Entry>> = []
   let rows = batchSize
@@ -64,12 +64,57 @@ const batchesOf = (entries: Iterable<Entry>): ReadonlyArray<ReadonlyArray<Entry>
   return batches
 }
 
-/** The server took the statement and did not like it: it will not like it later. */
+/** Whether the server refused the statement, so that a retry would be refused too. */
 const isFinal = ({ sqlstate }: DatabaseError): boolean => /^(22|23|42)/.test(sqlstate ?? "")
 
+const lose = (rows: number, why: string) =>
+  Effect.zipRight(
+    Metric.incrementBy(lost, rows),
+    Effect.logWarning(`${rows} message${rows === 1 ? " is" : "s are"} not in the history: ${why}`)
+  )
+
 /**
- * Writes what was said beside the requests: no answer waits for it, and none fails by it. What waits is bounded; what does not
- * fit, or cannot be written for long, is lost, counted and logged. The trail, which must not lose, is elsewhere.
+ * Makes the writer of entries: in one statement, with retries. If the table refuses a row, each entry is written by itself. `done` is called
+ * for rows that are written or lost.
+ */
+const makeAppend = (
+  history: typeof History.Service,
+  options: HistoryWriterOptions,
+  done: (rows: ReadonlyArray<NewHistoryRow>) => void
+) => {
+  const append = (entries: ReadonlyArray<Entry>): Effect.Effect<void> => {
+    const rows = entries.flat()
+    return history.append(rows).pipe(
+      Effect.retry({
+        times: options.attempts - 1,
+        schedule: Schedule.exponential(options.firstPause),
+        while: (error) => !isFinal(error)
+      }),
+      Effect.zipRight(Metric.incrementBy(written, rows.length)),
+      Effect.catchAllDefect((defect) =>
+        Effect.zipRight(
+          Effect.logError("The history failed", defect),
+          lose(rows.length, "its writer failed; the cause is logged")
+        )
+      ),
+      Effect.matchEffect({
+        onSuccess: () => Effect.sync(() => done(rows)),
+        onFailure: (error) =>
+          isFinal(error) && entries.length > 1
+            ? Effect.forEach(entries, (entry) => append([entry]), { discard: true })
+            : Effect.zipRight(
+                Effect.sync(() => done(rows)),
+                lose(rows.length, error.message)
+              )
+      })
+    )
+  }
+  return append
+}
+
+/**
+ * Writes messages beside the requests: no answer waits for it or fails by it. The memory for waiting rows is bounded. Rows beyond that,
+ * and rows that cannot be written for long, are lost, counted and logged; the audit trail is separate.
  */
 export class HistoryWriter extends Context.Tag("router/history/HistoryWriter")<
   HistoryWriter,
@@ -84,45 +129,10 @@ export class HistoryWriter extends Context.Tag("router/history/HistoryWriter")<
         let waiting = 0
         let unwritten = 0
 
-        const lose = (rows: number, why: string) =>
-          Effect.zipRight(
-            Metric.incrementBy(lost, rows),
-            Effect.logWarning(`${rows} message${rows === 1 ? " is" : "s are"} not in the history: ${why}`)
-          )
-
-        const done = (rows: ReadonlyArray<NewHistoryRow>) => {
+        const append = makeAppend(history, options, (rows) => {
           waiting -= weightOf(rows)
           unwritten -= rows.length
-        }
-
-        /** One row that the table refuses takes no other request's rows with it. */
-        const append = (entries: ReadonlyArray<Entry>): Effect.Effect<void> => {
-          const rows = entries.flat()
-          return history.append(rows).pipe(
-            Effect.retry({
-              times: options.attempts - 1,
-              schedule: Schedule.exponential(options.firstPause),
-              while: (error) => !isFinal(error)
-            }),
-            Effect.zipRight(Metric.incrementBy(written, rows.length)),
-            Effect.catchAllDefect((defect) =>
-              Effect.zipRight(
-                Effect.logError("The history failed", defect),
-                lose(rows.length, "its writer failed; the cause is logged")
-              )
-            ),
-            Effect.matchEffect({
-              onSuccess: () => Effect.sync(() => done(rows)),
-              onFailure: (error) =>
-                isFinal(error) && entries.length > 1
-                  ? Effect.forEach(entries, (entry) => append([entry]), { discard: true })
-                  : Effect.zipRight(
-                      Effect.sync(() => done(rows)),
-                      lose(rows.length, error.message)
-                    )
-            })
-          )
-        }
+        })
 
         const run: Effect.Effect<void> = Effect.flatMap(mailbox.takeAll, ([entries, isDone]) =>
           Effect.zipRight(
@@ -147,7 +157,7 @@ export class HistoryWriter extends Context.Tag("router/history/HistoryWriter")<
             Effect.suspend(() => {
               const weight = weightOf(rows)
               if (waiting + weight > options.capacity) return lose(rows.length, "too many wait for the database")
-              // Here, before the first attempt: one that seems to fail may have been heard.
+              // The ids are made before the first attempt: one that seems to fail may have been written.
               const entry = rows.map((row) => ({ ...row, messageId: randomUUID() }))
               if (!mailbox.unsafeOffer(entry)) return lose(rows.length, "the process ends")
               waiting += weight

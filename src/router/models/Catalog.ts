@@ -1,9 +1,9 @@
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type { Tier } from "../../contracts/router/ChatSchemas.ts"
 
-/** How long a provider is waited for. */
+/** The deadlines of a provider. */
 export interface Timeouts {
-  /** Until its socket stands. */
+  /** Until its socket is connected. */
   readonly connect: Duration.Duration
   /** Of a streamed answer: until its first event. */
   readonly firstByte: Duration.Duration
@@ -13,7 +13,15 @@ export interface Timeouts {
   readonly total: Duration.Duration
 }
 
-/** What providers call the limit of an answer's tokens. */
+/** A model that thinks before its first word takes tens of seconds; one that has begun and stops is lost. */
+export const standardTimeouts: Timeouts = {
+  connect: Duration.seconds(5),
+  firstByte: Duration.seconds(60),
+  idle: Duration.seconds(30),
+  total: Duration.minutes(10)
+}
+
+/** The names that providers have for the limit of an answer's tokens. */
 export const tokenLimitFields = ["max_tokens", "max_completion_tokens"] as const
 
 export interface ProviderSpec {
@@ -23,32 +31,32 @@ export interface ProviderSpec {
   readonly baseUrl: string
   /** The NAME of the variable that holds the key; the key itself is never in a file. */
   readonly apiKeyVariable: string | undefined
-  /** The field that this one takes the limit in: Ollama drops the newer one in silence, OpenAI's newest models refuse the older. */
+  /** The field for the limit: Ollama ignores the newer one without an error, OpenAI's newest models refuse the older. */
   readonly tokenLimit: (typeof tokenLimitFields)[number]
   readonly timeouts: Timeouts
 }
 
-/** A model that can be asked. */
+/** A model that requests can name. */
 export interface Shell {
   readonly name: string
   readonly tier: Tier
   readonly provider: string
-  /** What the provider calls it. */
+  /** The provider's own name of it. */
   readonly upstreamModel: string
 }
 
-/** A ghost's name may stand for a model: its shells, the preferred one first. */
+/** A ghost whose name can be used as a model's: its shells, the preferred one first. */
 export interface Ghost {
   readonly name: string
   readonly shells: readonly [Shell, ...ReadonlyArray<Shell>]
 }
 
-/** What `models.yaml` says, each in the order of the file. A ghost and a shell never share a name. */
+/** The content of `models.yaml`, in the order of the file. A ghost and a shell never share a name. */
 export interface Catalog {
   readonly providers: ReadonlyMap<string, ProviderSpec>
   readonly shells: ReadonlyMap<string, Shell>
   readonly ghosts: ReadonlyMap<string, Ghost>
 }
 
-/** The model name that leaves the choice to the tier; no shell or ghost may be called so. */
+/** The model name that leaves the choice to the tier; a shell or ghost must not have it. */
 export const automatic = "auto"

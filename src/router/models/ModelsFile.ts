@@ -1,153 +1,222 @@
-import * as FileSystem from "@effect/platform/FileSystem"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { tiers } from "../../contracts/router/ChatSchemas.ts"
-import { automatic, type Catalog, type Ghost, type ProviderSpec, type Shell, tokenLimitFields } from "./Catalog.ts"
-import { type ModelsReading, makeModelsReading } from "./ModelsReading.ts"
+import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
+import { parseDuration } from "../../platform/config/Setting.ts"
+import * as YamlSchema from "../../platform/config/YamlSchema.ts"
+import { RouterSettings } from "../RouterSettings.ts"
+import {
+  automatic,
+  type Catalog,
+  type Ghost,
+  type ProviderSpec,
+  type Shell,
+  standardTimeouts,
+  tokenLimitFields
+} from "./Catalog.ts"
 import { historyResource, maximumResourceLength, shellResource } from "./ShellResource.ts"
-import { readTimeouts } from "./TimeoutsReading.ts"
 
 /** The file of models cannot be used; every problem has its line and column, counted from 1. */
 export class ModelsRefused extends Schema.TaggedError<ModelsRefused>()("ModelsRefused", {
   file: Schema.String,
-  problems: Schema.Array(Schema.Struct({ line: Schema.Number, column: Schema.Number, problem: Schema.String }))
+  problems: Schema.Array(FileProblem)
 }) {
   override get message(): string {
-    const lines = this.problems.map(({ line, column, problem }) => `  ${this.file}:${line}:${column}: ${problem}`)
-    return `Models refused. Correct the file, or name another by ROUTER_MODELS_PATH:\n${lines.join("\n")}`
+    const lines = problemLines(this.file, this.problems)
+    return `Models refused. Correct the file, or name another by ROUTER_MODELS_PATH:\n${lines}`
   }
 }
 
-const kinds = ["openai-compatible", "echo"] as const
+/** Characters of a shell's, a ghost's or a provider's name. */
+const maximumNameLength = 120
 
-const readProvider = (reading: ModelsReading, name: string, node: unknown): ProviderSpec => {
-  const { at, choice, fields, note, text } = reading
-  const found = fields(node, `provider ${name}`, {
-    required: ["kind"],
-    optional: ["base_url", "api_key_env", "token_limit", "timeouts"]
+/** Characters of any other text. */
+const maximumTextLength = 2_000
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
+
+const text = YamlSchema.text.pipe(
+  Schema.filter(
+    (value) =>
+      (value.length <= maximumTextLength && !controlCharacter.test(value)) ||
+      `must have at most ${maximumTextLength} characters, and no control characters`
+  )
+)
+
+const nameProblem = (name: string): string | undefined =>
+  name.length > maximumNameLength || controlCharacter.test(name)
+    ? `must have a name of at most ${maximumNameLength} characters, without control characters`
+    : undefined
+
+const timeoutBounds = { minimum: Duration.millis(10), maximum: Duration.hours(1) }
+
+const timeout = (standard: Duration.Duration) =>
+  Schema.optionalWith(
+    Schema.transformOrFail(text, Schema.DurationFromSelf, {
+      strict: true,
+      decode: (given, _, ast) =>
+        Option.match(Option.filter(parseDuration(given), Duration.between(timeoutBounds)), {
+          onNone: () =>
+            ParseResult.fail(new ParseResult.Type(ast, given, "must be a duration from 10ms to 1h, such as 30s")),
+          onSome: ParseResult.succeed
+        }),
+      encode: (duration) => ParseResult.succeed(Duration.format(duration))
+    }),
+    { exact: true, default: () => standard }
+  )
+
+const timeouts = Schema.optionalWith(
+  Schema.Struct({
+    connect: timeout(standardTimeouts.connect),
+    first_byte: timeout(standardTimeouts.firstByte),
+    idle: timeout(standardTimeouts.idle),
+    total: timeout(standardTimeouts.total)
+  }),
+  { exact: true }
+)
+
+/** Does not repeat the value, which may hold a password. */
+const urlProblem = (value: string): string | undefined => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return "must be an http or https URL"
+  return url.username + url.password + url.search + url.hash === ""
+    ? undefined
+    : "must have no user, password, query or fragment"
+}
+
+const variableName = text.pipe(
+  Schema.filter(
+    (name) =>
+      /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || "must be the NAME of a variable, such as DEEPINFRA_API_KEY, not the key"
+  )
+)
+
+const provider = Schema.Union(
+  Schema.Struct({
+    kind: Schema.Literal("openai-compatible"),
+    base_url: text.pipe(Schema.filter(urlProblem)),
+    api_key_env: Schema.optionalWith(variableName, { exact: true }),
+    token_limit: Schema.optionalWith(Schema.Literal(...tokenLimitFields), { exact: true, default: () => "max_tokens" }),
+    timeouts
+  }),
+  Schema.Struct({ kind: Schema.Literal("echo"), timeouts })
+)
+
+const shell = (providers: ReadonlySet<string>) =>
+  Schema.Struct({
+    tier: Schema.Literal(...tiers),
+    provider: text.pipe(
+      Schema.filter((name) => providers.has(name) || `is ${name}, which is not a provider of this file`)
+    ),
+    model: Schema.optionalWith(text, { exact: true })
   })
-  const kind = choice(found.get("kind"), `kind of provider ${name}`, kinds) ?? "echo"
-  const needsUrl = kind === "openai-compatible"
-  const foreign = needsUrl ? [] : ["base_url", "api_key_env", "token_limit"].filter((field) => found.has(field))
-  if (foreign.length > 0) {
-    note(at(node), `provider ${name} is of kind echo, which has no ${foreign.join(" and no ")}`)
-  }
-  const given = found.has("base_url") ? text(found.get("base_url"), `base_url of provider ${name}`) : ""
-  const url = URL.canParse(given) ? new URL(given) : undefined
-  if (needsUrl && !found.has("base_url")) note(at(node), `provider ${name} lacks "base_url"`)
-  else if (needsUrl && given !== "") {
-    // Its value may hold what should not be shown: it is not repeated.
-    if (url === undefined || !/^https?:$/.test(url.protocol)) {
-      note(at(found.get("base_url")), `base_url of provider ${name} must be an http or https URL`)
-    } else if (url.username + url.password + url.search + url.hash !== "") {
-      note(at(found.get("base_url")), `base_url of provider ${name} must have no user, password, query or fragment`)
-    }
-  }
-  const variable = found.has("api_key_env") ? text(found.get("api_key_env"), `api_key_env of provider ${name}`) : ""
-  if (variable !== "" && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
-    note(
-      at(found.get("api_key_env")),
-      `api_key_env of provider ${name} must be the NAME of a variable, such as DEEPINFRA_API_KEY, not the key`
-    )
-  }
-  return {
-    name,
-    kind,
-    baseUrl: given.replace(/\/+$/, ""),
-    apiKeyVariable: variable === "" ? undefined : variable,
-    tokenLimit: choice(found.get("token_limit"), `token_limit of provider ${name}`, tokenLimitFields) ?? "max_tokens",
-    timeouts: readTimeouts(reading, name, found.get("timeouts"))
-  }
+
+const ghost = (shells: ReadonlySet<string>) => {
+  const shellName = text.pipe(
+    Schema.filter((name) => shells.has(name) || `is ${name}, which is not a shell of this file`)
+  )
+  return Schema.Struct({
+    preferred_shell: shellName,
+    fallback_shells: Schema.optionalWith(Schema.Array(shellName), { exact: true, default: () => [] })
+  }).pipe(
+    Schema.filter(({ fallback_shells, preferred_shell }) => {
+      const names = [preferred_shell, ...fallback_shells]
+      const again = names.findIndex((name, i) => names.indexOf(name) < i)
+      const message = `is ${names[again]}, which the ghost names twice`
+      return again === -1 ? undefined : { path: ["fallback_shells", again - 1], message }
+    })
+  )
 }
 
-const readShell = (
-  { at, choice, fields, note, text }: ModelsReading,
-  name: string,
-  node: unknown,
-  providers: ReadonlyMap<string, ProviderSpec>
-): Shell => {
-  const found = fields(node, `shell ${name}`, { required: ["tier", "provider"], optional: ["model"] })
-  const tier = choice(found.get("tier"), `tier of shell ${name}`, tiers) ?? "L1"
-  const provider = found.has("provider") ? text(found.get("provider"), `provider of shell ${name}`) : ""
-  if (provider !== "" && !providers.has(provider)) {
-    note(at(found.get("provider")), `shell ${name} is of provider ${provider}, which is none here`)
+const reserved = `must not be called ${automatic}: that leaves the choice to the tier`
+
+/** Keys that it does not know are refused: a misspelt one would silently change who answers. */
+const modelsSchema = (namesIn: (key: string) => ReadonlySet<string>) => {
+  const shellNames = namesIn("shells")
+  const folded = new Map<string, string>()
+  const shellNameProblem = (name: string): string | undefined => {
+    if (name === automatic) return reserved
+    if (shellResource({ name, tier: "L1" }).length > maximumResourceLength) return "has a name that is too long"
+    const twin = folded.get(name.toLowerCase())
+    folded.set(name.toLowerCase(), name)
+    return twin === undefined
+      ? nameProblem(name)
+      : `and ${twin} differ by case only, which a reader of a policy may not see`
   }
-  const upstreamModel = found.has("model") ? text(found.get("model"), `model of shell ${name}`) : name
-  return { name, tier, provider, upstreamModel }
+  const ghostNameProblem = (name: string): string | undefined => {
+    if (shellNames.has(name)) return `is a shell and a ghost: a request for ${name} could mean either`
+    if (name === automatic) return reserved
+    return historyResource(name).length > maximumResourceLength ? "has a name that is too long" : nameProblem(name)
+  }
+  return Schema.Struct({
+    providers: YamlSchema.mapOf(provider, nameProblem),
+    shells: YamlSchema.mapOf(shell(namesIn("providers")), shellNameProblem),
+    ghosts: Schema.optionalWith(YamlSchema.mapOf(ghost(shellNames), ghostNameProblem), { exact: true })
+  })
 }
 
-const readGhost = (
-  { at, fields, list, note, text }: ModelsReading,
-  name: string,
-  node: unknown,
-  shells: ReadonlyMap<string, Shell>
-): Ghost | undefined => {
-  const found = fields(node, `ghost ${name}`, { required: ["preferred_shell"], optional: ["fallback_shells"] })
-  const named = [
-    ...(found.has("preferred_shell") ? [found.get("preferred_shell")] : []),
-    ...(found.has("fallback_shells") ? list(found.get("fallback_shells"), `fallback_shells of ghost ${name}`) : [])
-  ]
-  const chosen = new Map<string, Shell>()
-  for (const one of named) {
-    const shellName = text(one, `a shell of ghost ${name}`)
-    const shell = shells.get(shellName)
-    if (shellName !== "" && shell === undefined)
-      note(at(one), `ghost ${name} names ${shellName}, which is no shell here`)
-    else if (chosen.has(shellName)) note(at(one), `ghost ${name} names ${shellName} twice`)
-    else if (shell !== undefined) chosen.set(shellName, shell)
-  }
-  const [first, ...rest] = chosen.values()
-  return first === undefined ? undefined : { name, shells: [first, ...rest] }
+const providerSpec = (name: string, given: typeof provider.Type): ProviderSpec => {
+  const timeouts =
+    given.timeouts === undefined
+      ? standardTimeouts
+      : {
+          connect: given.timeouts.connect,
+          firstByte: given.timeouts.first_byte,
+          idle: given.timeouts.idle,
+          total: given.timeouts.total
+        }
+  return given.kind === "echo"
+    ? { name, kind: given.kind, baseUrl: "", apiKeyVariable: undefined, tokenLimit: "max_tokens", timeouts }
+    : {
+        name,
+        kind: given.kind,
+        baseUrl: given.base_url.replace(/\/+$/, ""),
+        apiKeyVariable: given.api_key_env,
+        tokenLimit: given.token_limit,
+        timeouts
+      }
 }
 
-/** Reads a catalogue's YAML. Keys that it does not know are refused: a misspelt one would silently change who answers. */
-export const parseModels = (text: string, file: string): Either.Either<Catalog, ModelsRefused> => {
-  const reading = makeModelsReading(text)
-  const { at, fields, named, note } = reading
+const catalogOf = (file: Schema.Schema.Type<ReturnType<typeof modelsSchema>>): Catalog => {
   const providers = new Map<string, ProviderSpec>()
+  for (const [name, given] of file.providers) providers.set(name, providerSpec(name, given))
   const shells = new Map<string, Shell>()
-  const ghosts = new Map<string, Ghost>()
-  if (reading.isYaml) {
-    const root = fields(reading.contents, "the file", { required: ["providers", "shells"], optional: ["ghosts"] })
-    for (const { name, node } of named(root.get("providers"), "provider")) {
-      providers.set(name, readProvider(reading, name, node))
-    }
-    const folded = new Map<string, string>()
-    for (const { key, name, node } of named(root.get("shells"), "shell")) {
-      const shell = readShell(reading, name, node, providers)
-      const twin = folded.get(name.toLowerCase())
-      if (twin !== undefined)
-        note(at(key), `shells ${twin} and ${name} differ by case only, which a reader of a policy misses`)
-      if (name === automatic)
-        note(at(key), `a shell must not be called ${automatic}: that leaves the choice to the tier`)
-      if (shellResource(shell).length > maximumResourceLength) note(at(key), `the name of shell ${name} is too long`)
-      folded.set(name.toLowerCase(), name)
-      shells.set(name, shell)
-    }
-    for (const { key, name, node } of named(root.get("ghosts"), "ghost")) {
-      const ghost = readGhost(reading, name, node, shells)
-      if (shells.has(name)) note(at(key), `${name} is a shell and a ghost: a request could mean either`)
-      if (name === automatic)
-        note(at(key), `a ghost must not be called ${automatic}: that leaves the choice to the tier`)
-      if (historyResource(name).length > maximumResourceLength) note(at(key), `the name of ghost ${name} is too long`)
-      if (ghost !== undefined) ghosts.set(name, ghost)
-    }
+  for (const [name, { model, provider, tier }] of file.shells) {
+    shells.set(name, { name, tier, provider, upstreamModel: model ?? name })
   }
-  const problems = reading.problems()
-  return problems.length > 0
-    ? Either.left(new ModelsRefused({ file, problems }))
-    : Either.right({ providers, shells, ghosts })
+  const ghosts = new Map<string, Ghost>()
+  for (const [name, { fallback_shells, preferred_shell }] of file.ghosts ?? []) {
+    const [first, ...rest] = [preferred_shell, ...fallback_shells].flatMap((shell) => shells.get(shell) ?? [])
+    if (first !== undefined) ghosts.set(name, { name, shells: [first, ...rest] })
+  }
+  return { providers, shells, ghosts }
 }
+
+/** Reads a catalogue's YAML. */
+export const parseModels = (source: string, file: string): Either.Either<Catalog, ModelsRefused> =>
+  Either.mapBoth(YamlSchema.decode(modelsSchema, source), {
+    onLeft: (problems) => new ModelsRefused({ file, problems }),
+    onRight: ({ value }) => catalogOf(value)
+  })
 
 export const loadModels = (file: string): Effect.Effect<Catalog, ModelsRefused, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const files = yield* FileSystem.FileSystem
-    const text = yield* files.readFileString(file).pipe(
-      Effect.mapError((error) => {
-        const problem = error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message
-        return new ModelsRefused({ file, problems: [{ line: 1, column: 1, problem }] })
-      })
-    )
-    return yield* parseModels(text, file)
-  })
+  YamlSchema.readText(file).pipe(
+    Effect.mapError((problems) => new ModelsRefused({ file, problems })),
+    Effect.flatMap((source) => parseModels(source, file))
+  )
+
+/** The catalogue of `models.yaml` as it was at the start. It is read before a port opens, once for all. */
+export class Models extends Context.Tag("router/models/Models")<Models, Catalog>() {
+  static readonly layer = Layer.effect(
+    Models,
+    Effect.flatMap(RouterSettings, ({ modelsPath }) => loadModels(modelsPath))
+  )
+}

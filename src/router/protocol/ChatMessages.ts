@@ -1,8 +1,9 @@
+import * as Predicate from "effect/Predicate"
 import { type Role, roles } from "../../contracts/router/ChatSchemas.ts"
 
 export interface Message {
   readonly role: Role
-  /** As the client sent it: what the provider is given. */
+  /** As the client sent it: the provider gets it unchanged. */
   readonly raw: Readonly<Record<string, unknown>>
 }
 
@@ -15,11 +16,8 @@ export interface Problem {
 /** Messages of one request: each becomes a row. */
 export const maximumMessages = 1_000
 
-export const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const partProblem = (part: unknown): string | undefined => {
-  if (!isPlainObject(part)) return "must be objects"
+  if (!Predicate.isReadonlyRecord(part)) return "must be objects"
   if (typeof part["type"] !== "string") return 'must have a "type"'
   if (part["type"] === "text" && typeof part["text"] !== "string") return 'of type "text" must have a "text"'
   return undefined
@@ -29,7 +27,7 @@ const contentProblem = (message: Readonly<Record<string, unknown>>): string | un
   const { content } = message
   if (typeof content === "string") return undefined
   if (content === null || content === undefined) {
-    // An assistant that called tools said nothing.
+    // An assistant that called tools has no content.
     return message["role"] === "assistant" ? undefined : "is missing"
   }
   if (!Array.isArray(content)) return "must be a text or a list of parts"
@@ -51,12 +49,12 @@ export const parseMessages = (given: unknown, problems: Array<Problem>): Readonl
   }
   if (given.length === 0) refuse("messages", "must not be empty")
   if (given.length > maximumMessages) {
-    refuse("messages", `has ${given.length} entries; at most ${maximumMessages} are taken`)
+    refuse("messages", `has ${given.length} entries; at most ${maximumMessages} are accepted`)
     return []
   }
   return given.flatMap((raw: unknown, i): ReadonlyArray<Message> => {
     const place = `messages[${i}]`
-    if (!isPlainObject(raw)) {
+    if (!Predicate.isReadonlyRecord(raw)) {
       refuse(place, "must be an object")
       return []
     }
@@ -71,13 +69,15 @@ export const parseMessages = (given: unknown, problems: Array<Problem>): Readonl
   })
 }
 
-/** What a message says in words: its content, or the text parts of it. Null where it says none. */
+/** The text of a message: its content, or the text parts of it. Null where there is no text. */
 export const textOf = ({ raw }: Message): string | null => {
   const { content } = raw
   if (typeof content === "string") return content
   if (!Array.isArray(content)) return null
   const texts = content.flatMap((part: unknown) =>
-    isPlainObject(part) && part["type"] === "text" && typeof part["text"] === "string" ? [part["text"]] : []
+    Predicate.isReadonlyRecord(part) && part["type"] === "text" && typeof part["text"] === "string"
+      ? [part["text"]]
+      : []
   )
   return texts.length === 0 ? null : texts.join("\n")
 }

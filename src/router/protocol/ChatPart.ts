@@ -1,5 +1,5 @@
+import * as Predicate from "effect/Predicate"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { isPlainObject } from "./ChatMessages.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64
@@ -7,16 +7,16 @@ const maximumDepth = 64
 export interface Usage {
   readonly promptTokens: number
   readonly completionTokens: number
-  /** As the provider told it, details included: what the client is given. */
+  /** As the provider sent it, details included: the client gets it unchanged. */
   readonly raw: Readonly<Record<string, unknown>>
 }
 
-/** A whole answer, or a piece of a streamed one, without what names its provider. */
+/** A complete answer, or a part of a streamed one, without the fields that name its provider. */
 export interface ChatPart {
-  /** As the provider sent them: `message` in each of a whole answer, `delta` in each of a piece. */
+  /** As the provider sent them, with `message` in a complete answer and `delta` in a part. */
   readonly choices: ReadonlyArray<unknown>
   readonly usage: Usage | undefined
-  /** What the first choice says in words. */
+  /** The text of the first choice. */
   readonly text: string
   /** Why the first choice ended, where it did. */
   readonly finishReason: string | undefined
@@ -26,7 +26,7 @@ const count = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1 ? value : undefined
 
 const readUsage = (value: unknown): Usage | undefined => {
-  if (!isPlainObject(value)) return undefined
+  if (!Predicate.isReadonlyRecord(value)) return undefined
   const promptTokens = count(value["prompt_tokens"])
   const completionTokens = count(value["completion_tokens"])
   return promptTokens === undefined || completionTokens === undefined
@@ -34,13 +34,13 @@ const readUsage = (value: unknown): Usage | undefined => {
     : { promptTokens, completionTokens, raw: value }
 }
 
-/** As a table can hold it. Some servers give every piece one, and leave it empty until the last. */
+/** As a table can hold it. Some servers send an empty one with every part but the last. */
 const readFinishReason = (value: unknown): string | undefined =>
   typeof value === "string" && value !== ""
     ? value.slice(0, 50).replaceAll("\u0000", "\ufffd").toWellFormed()
     : undefined
 
-/** Gemini leaves the field out where it has no choice to tell: it blocked the prompt, or tells nothing but the usage. */
+/** Gemini leaves the field out where there is no choice: it blocked the prompt, or sends only the usage. */
 const readChoices = ({ choices, object }: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> | undefined => {
   if (Array.isArray(choices)) return choices
   const isNone = choices === undefined || choices === null
@@ -49,15 +49,15 @@ const readChoices = ({ choices, object }: Readonly<Record<string, unknown>>): Re
 
 /** Reads a chat completion (`message`) or a chunk of one (`delta`); undefined for anything else. */
 export const readPart = (value: unknown, content: "message" | "delta"): ChatPart | undefined => {
-  if (!isPlainObject(value)) return undefined
-  // What is deeper could not be written as JSON again.
+  if (!Predicate.isReadonlyRecord(value)) return undefined
+  // A deeper value could not be written as JSON again.
   if (isDeeperThan(value, maximumDepth)) return undefined
   const choices = readChoices(value)
-  if (choices === undefined || !choices.every(isPlainObject)) return undefined
-  const first = choices.find((choice) => isPlainObject(choice) && (choice["index"] ?? 0) === 0)
-  const said = isPlainObject(first) ? first[content] : undefined
-  const text = isPlainObject(said) ? said["content"] : undefined
-  const finish = isPlainObject(first) ? first["finish_reason"] : undefined
+  if (choices === undefined || !choices.every(Predicate.isReadonlyRecord)) return undefined
+  const first = choices.find((choice) => Predicate.isReadonlyRecord(choice) && (choice["index"] ?? 0) === 0)
+  const said = Predicate.isReadonlyRecord(first) ? first[content] : undefined
+  const text = Predicate.isReadonlyRecord(said) ? said["content"] : undefined
+  const finish = Predicate.isReadonlyRecord(first) ? first["finish_reason"] : undefined
   return {
     choices,
     usage: readUsage(value["usage"]),
@@ -66,21 +66,21 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
   }
 }
 
-/** What `n` may be at OpenAI. */
+/** OpenAI's limit of `n`. */
 const maximumChoices = 128
 
-/** Which of the choices it is; the first where that is not told. */
+/** The index of a choice; 0 where it is missing or not valid. */
 export const choiceIndexOf = ({ index }: Readonly<Record<string, unknown>>): number =>
   typeof index === "number" && index >= 0 && index < maximumChoices ? index : 0
 
-/** Follows the choices of a stream to their ends: whether all that have begun have ended. */
+/** Finds out whether all choices of a stream that have begun have ended. */
 export const makeEnding = () => {
   const begun = new Set<number>()
   const ended = new Set<number>()
   return {
-    hear: ({ choices }: ChatPart): void => {
+    add: ({ choices }: ChatPart): void => {
       for (const choice of choices) {
-        if (!isPlainObject(choice)) continue
+        if (!Predicate.isReadonlyRecord(choice)) continue
         const index = choiceIndexOf(choice)
         begun.add(index)
         if (readFinishReason(choice["finish_reason"]) !== undefined) ended.add(index)
@@ -91,6 +91,6 @@ export const makeEnding = () => {
   }
 }
 
-/** Whether a provider says, with whatever status, that it failed. */
+/** Whether an answer of any status reports an error. */
 export const isErrorAnswer = (value: unknown): boolean =>
-  isPlainObject(value) && value["error"] !== undefined && value["error"] !== null
+  Predicate.isReadonlyRecord(value) && value["error"] !== undefined && value["error"] !== null

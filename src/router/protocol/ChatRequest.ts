@@ -1,9 +1,9 @@
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { defaults, type Tier, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
+import { defaults, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { isPlainObject, type Message, type Problem, parseMessages } from "./ChatMessages.ts"
-import { isLeftOut, parseNumber, parseTier, parseTruth } from "./RequestFields.ts"
+import { type Message, type Problem, parseMessages } from "./ChatMessages.ts"
 
 /** A chat completion that is asked for. */
 export interface ChatRequest {
@@ -16,9 +16,9 @@ export interface ChatRequest {
   readonly complexity: number
   readonly priority: number
   readonly forceTier: Tier | undefined
-  /** How much may be answered, whichever of its two names the client gave it. */
+  /** The limit of the answer, under either of its two names. */
   readonly maxTokens: number
-  /** What goes to the provider besides `model`, `messages`, `stream` and the limit of tokens. */
+  /** Further fields for the provider, besides `model`, `messages`, `stream` and the limit of tokens. */
   readonly passed: Readonly<Record<string, unknown>>
 }
 
@@ -34,15 +34,15 @@ export class InvalidChatRequest extends Schema.TaggedError<InvalidChatRequest>()
   }
 }
 
-/** Bytes of a request's body: conversations are longer than anything else that Gravitas is asked. */
+/** Bytes of a request's body: conversations are longer than the bodies of other endpoints. */
 export const maximumBodyBytes = 1024 * 1024
 
-/** Levels of objects and arrays; tools carry JSON schemas, which nest. */
+/** Levels of objects and arrays; tools hold JSON schemas, which nest. */
 export const maximumDepth = 64
 
 export const maximumModelLength = 200
 
-/** Fields of OpenAI's contract that mean the same to every provider. What is not here is dropped, as unknown fields ever were. */
+/** Fields of OpenAI's contract that mean the same to every provider. Other fields are dropped. */
 const passedFields = [
   "frequency_penalty",
   "logit_bias",
@@ -74,7 +74,43 @@ const modelProblem = (model: unknown): string | undefined => {
   return undefined
 }
 
-/** `max_completion_tokens` is what OpenAI calls `max_tokens` now. Which of the two a provider knows is its own business. */
+type Body = Readonly<Record<string, unknown>>
+
+/** Whether a field is left out. Clients with optional fields also send null. */
+const isLeftOut = (value: unknown): boolean => value === undefined || value === null
+
+const parseTruth = (body: Body, field: string, problems: Array<Problem>): boolean => {
+  const value = body[field]
+  if (isLeftOut(value)) return false
+  if (typeof value !== "boolean") problems.push({ param: field, problem: `"${field}" must be true or false` })
+  return value === true
+}
+
+/** Bounds are inclusive. */
+const parseNumber = (
+  body: Body,
+  field: string,
+  rules: { readonly min: number; readonly max: number; readonly standard: number; readonly integer?: boolean },
+  problems: Array<Problem>
+): number => {
+  const value = body[field]
+  if (isLeftOut(value)) return rules.standard
+  const fits = typeof value === "number" && value >= rules.min && value <= rules.max
+  if (fits && (rules.integer !== true || Number.isInteger(value))) return value
+  const what = rules.integer === true ? "an integer" : "a number"
+  problems.push({ param: field, problem: `"${field}" must be ${what} from ${rules.min} to ${rules.max}` })
+  return rules.standard
+}
+
+const parseTier = (value: unknown, problems: Array<Problem>): Tier | undefined => {
+  if (isLeftOut(value)) return undefined
+  const tier = tiers.find((one) => typeof value === "string" && one === value.toUpperCase())
+  if (tier === undefined)
+    problems.push({ param: "force_tier", problem: `"force_tier" must be one of ${tiers.join(", ")}` })
+  return tier
+}
+
+/** OpenAI's newer name of `max_tokens` is `max_completion_tokens`. */
 const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): number => {
   const field = isLeftOut(body["max_completion_tokens"]) ? "max_tokens" : "max_completion_tokens"
   return parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
@@ -83,16 +119,19 @@ const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Pr
 const includesUsage = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): boolean => {
   const options = body["stream_options"]
   if (options === undefined || options === null) return false
-  if (isPlainObject(options)) return parseTruth(options, "include_usage", problems)
+  if (Predicate.isReadonlyRecord(options)) return parseTruth(options, "include_usage", problems)
   problems.push({ param: "stream_options", problem: '"stream_options" must be an object' })
   return false
 }
 
-/** Reads the body of `POST /v1/chat/completions`: OpenAI's fields and `complexity`, `priority`, `force_tier`. */
+/**
+ * Reads the body of `POST /v1/chat/completions`: OpenAI's fields and `complexity`, `priority`, `force_tier`. It is written by hand, beside the
+ * schema of the contract, because OpenAI's errors name a field as `messages[2].content`; a test compares the two.
+ */
 export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, InvalidChatRequest> => {
   const refused = (param: string | null, problem: string, model: string | null = null) =>
     Either.left(new InvalidChatRequest({ param, problem, model }))
-  if (!isPlainObject(body)) return refused(null, "the request body must be a JSON object")
+  if (!Predicate.isReadonlyRecord(body)) return refused(null, "the request body must be a JSON object")
   if (isDeeperThan(body, maximumDepth)) return refused(null, `the request is nested deeper than ${maximumDepth} levels`)
   const { model } = body
   const problems: Array<Problem> = []

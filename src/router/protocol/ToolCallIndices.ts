@@ -1,27 +1,27 @@
-import { isPlainObject } from "./ChatMessages.ts"
+import * as Predicate from "effect/Predicate"
 import { type ChatPart, choiceIndexOf } from "./ChatPart.ts"
 
-interface Latest {
+interface LatestCall {
   readonly index: number
   readonly id: unknown
 }
 
-/** Whether it is the next call, and no further piece of the latest: that has the same id, or neither id nor name. */
-const begins = (call: Readonly<Record<string, unknown>>, latest: Latest): boolean => {
+/** Whether this is a new call. A part of the latest call has the same id, or neither id nor name. */
+const begins = (call: Readonly<Record<string, unknown>>, latest: LatestCall): boolean => {
   const { function: called, id } = call
   if (typeof id === "string" && id !== "") return id !== latest.id
-  return isPlainObject(called) && typeof called["name"] === "string" && called["name"] !== ""
+  return Predicate.isReadonlyRecord(called) && typeof called["name"] === "string" && called["name"] !== ""
 }
 
 /**
- * Follows the calls of tools in a stream, and gives each its `index` where the provider does not, as Gemini. OpenAI's clients put a
- * call together by it: without, they lose the call and say nothing.
+ * Adds the `index` of tool calls in a stream where the provider leaves it out, as Gemini does. OpenAI's clients assemble a call by
+ * it, and lose a call without one silently.
  */
 export const makeToolCallIndices = () => {
-  const latest = new Map<number, Latest>()
+  const latest = new Map<number, LatestCall>()
 
   const indexed = (choice: number) => (call: unknown) => {
-    if (!isPlainObject(call)) return call
+    if (!Predicate.isReadonlyRecord(call)) return call
     const { id, index: given } = call
     const before = latest.get(choice) ?? { index: -1, id: undefined }
     const isNew = before.index < 0 || begins(call, before)
@@ -33,8 +33,13 @@ export const makeToolCallIndices = () => {
   return (part: ChatPart): ChatPart => ({
     ...part,
     choices: part.choices.map((choice) => {
-      const delta = isPlainObject(choice) ? choice["delta"] : undefined
-      if (!isPlainObject(choice) || !isPlainObject(delta) || !Array.isArray(delta["tool_calls"])) return choice
+      const delta = Predicate.isReadonlyRecord(choice) ? choice["delta"] : undefined
+      if (
+        !Predicate.isReadonlyRecord(choice) ||
+        !Predicate.isReadonlyRecord(delta) ||
+        !Array.isArray(delta["tool_calls"])
+      )
+        return choice
       const calls: ReadonlyArray<unknown> = delta["tool_calls"]
       return { ...choice, delta: { ...delta, tool_calls: calls.map(indexed(choiceIndexOf(choice))) } }
     })

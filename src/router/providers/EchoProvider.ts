@@ -6,15 +6,15 @@ import * as Stream from "effect/Stream"
 import { textOf } from "../protocol/ChatMessages.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { Call, Provider } from "./Provider.ts"
-import { ProviderFailure } from "./ProviderFailure.ts"
+import { ProviderFailure } from "./Provider.ts"
 
-/** How a shell of this provider behaves. Words are counted from the first. */
+/** How a shell of this provider behaves. Words count from the first. */
 interface Behaviour {
   readonly pause?: Duration.DurationInput
   readonly failsAfter?: number
   readonly stallsAfter?: number
   readonly busy?: true
-  /** Says the question over and over, until `max_tokens`. */
+  /** Repeats the question, until `max_tokens`. */
   readonly endless?: true
 }
 
@@ -29,7 +29,7 @@ const behaviours = new Map<string, Behaviour>([
   ["echo-endless", { endless: true }]
 ])
 
-/** Words that the endless one says at a time: it is there to be more than a client can read. */
+/** Words in a chunk of the endless shell, which is to send more than a client can read. */
 const burst = 64
 
 const countWords = (text: string): number => {
@@ -40,8 +40,8 @@ const countWords = (text: string): number => {
 }
 
 /**
- * The first words, each with the space before it. One pattern for both would try each space anew where no word follows: hours for a
- * megabyte.
+ * The first words, each with the space before it. One pattern for both would backtrack at each space where no word follows, which takes
+ * hours for a megabyte.
  */
 const wordsOf = (text: string, limit: number): ReadonlyArray<string> => {
   const word = /\S+/g
@@ -75,21 +75,22 @@ const usageOf = (call: Call, completionTokens: number): Usage => {
 }
 
 /**
- * Answers with the last question, a word at a time: offline, and the same each time. The model's name says how it behaves,
- * so that failures can be seen and tested without a network.
+ * Answers with the last question, a word at a time: offline, and the same each time. The model's name selects a behaviour, so
+ * that failures can be tested without a network.
  */
 export const makeEchoProvider = (name: string): Provider => {
   const failure = (kind: ProviderFailure["kind"], reason: string) =>
     new ProviderFailure({ provider: name, kind, reason })
 
-  /** What is said to a call, and how. */
+  /** The words of the answer to a call, and the behaviour. */
   const plan = (call: Call) => {
     const behaviour = behaviours.get(call.upstreamModel)
     if (behaviour === undefined) {
       const known = [...behaviours.keys()].join(", ")
-      return Either.left(failure("misconfigured", `has no model of this name; it has ${known}`))
+      return Either.left(failure("misconfigured", `does not have a model of this name; it has ${known}`))
     }
-    if (behaviour.busy === true) return Either.left(failure("busy", "asks for fewer requests, as it was told to"))
+    if (behaviour.busy === true)
+      return Either.left(failure("busy", "asks for fewer requests, as this model always does"))
     const asked = question(call)
     const limit = call.request.maxTokens
     const said = wordsOf(asked, limit)
@@ -104,7 +105,7 @@ export const makeEchoProvider = (name: string): Provider => {
     return Either.right({ behaviour, isEndless, length, word, finishReason, pause, usage: usageOf(call, length) })
   }
 
-  const fails = failure("broken", "failed, as it was told to")
+  const fails = failure("broken", "failed, as this model always does")
 
   return {
     stream: (call) =>
@@ -125,12 +126,11 @@ export const makeEchoProvider = (name: string): Provider => {
           return Stream.concat(opening, Stream.concat(spoken, Stream.make(piece({}, finishReason), last)))
         })
       ),
-    // At once: a step for each word would take seconds of everybody's time where the question is long.
+    // In one step: a step for each word would block the process for seconds where the question is long.
     complete: (call) =>
       Effect.gen(function* () {
         const { behaviour, finishReason, isEndless, length, pause, usage, word } = yield* plan(call)
-        if (isEndless)
-          return yield* failure("rejected", "says as much as it may, piece by piece: ask it with stream: true")
+        if (isEndless) return yield* failure("rejected", "answers only as a stream: ask it with stream: true")
         if (behaviour.failsAfter !== undefined && behaviour.failsAfter <= length) return yield* fails
         if (behaviour.stallsAfter !== undefined && behaviour.stallsAfter <= length) return yield* Effect.never
         if (Duration.toMillis(pause) > 0) yield* Effect.sleep(Duration.times(pause, length))

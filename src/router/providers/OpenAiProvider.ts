@@ -14,15 +14,15 @@ import type { ProviderSpec } from "../models/Catalog.ts"
 import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../protocol/ChatPart.ts"
 import { makeToolCallIndices } from "../protocol/ToolCallIndices.ts"
 import type { Call, Provider } from "./Provider.ts"
-import { type FailureKind, ProviderFailure } from "./ProviderFailure.ts"
+import { type FailureKind, ProviderFailure } from "./Provider.ts"
 import { makeSseParser, type SseEvent, type SseParser } from "./SseParser.ts"
 import { failureOfConnection, failureOfStatus, retryAfterMillis } from "./UpstreamFailures.ts"
 
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024
 
-/** What is read of a refusal: bytes, and how long they are waited for. */
-const refusal = { maximumBytes: 64 * 1024, patience: "2 seconds" } as const
+/** Limits for reading the body of a refusal. */
+const refusalLimits = { maximumBytes: 64 * 1024, timeout: "2 seconds" } as const
 
 const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, stream: boolean) => ({
   ...request.passed,
@@ -30,7 +30,7 @@ const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, 
   model: upstreamModel,
   messages: request.messages.map(({ raw }) => raw),
   stream,
-  // Asked for in any case: it is recorded, whether the client wants to see it or not.
+  // The usage is recorded, whether the client wants it or not.
   ...(stream ? { stream_options: { include_usage: true } } : {})
 })
 
@@ -47,7 +47,7 @@ const parseJson = (text: string): unknown => {
   }
 }
 
-/** The socket is not waited for longer than the provider's `connect`; redirects are not followed, so no key follows one. */
+/** Connects within the provider's `connect` timeout. It follows no redirects, so that no key is sent to another host. */
 const makeClient = ({ timeouts }: ProviderSpec) =>
   Effect.map(
     Effect.acquireRelease(
@@ -56,53 +56,118 @@ const makeClient = ({ timeouts }: ProviderSpec) =>
     ),
     (agent) =>
       NodeHttpClient.makeUndici(agent).pipe(
-        // Ids of our traces are nobody else's business, and its own span would repeat every header.
+        // Trace ids are not for providers, and the client's own span would repeat every header.
         HttpClient.withTracerPropagation(false),
         HttpClient.withTracerDisabledWhen(() => true),
-        // The call ends with its scope: at the other side too.
+        // The call ends with its scope, at the provider too.
         HttpClient.withScope
       )
   )
 
-/** Speaks to anything with OpenAI's chat completions: Ollama, DeepInfra, Gemini's compatible endpoint, vLLM, … */
+/** The failures of one provider, in the router's words. */
+const failuresOf = (provider: string) => {
+  const failure = (fields: { readonly kind: FailureKind; readonly reason: string }, pauseMillis?: number) =>
+    new ProviderFailure({
+      provider,
+      ...fields,
+      ...(pauseMillis === undefined ? {} : { retryAfterMillis: pauseMillis })
+    })
+  return {
+    failure,
+    broken: (reason: string) => failure({ kind: "broken", reason }),
+    empty: failure({ kind: "empty", reason: "answers without a choice, as some do where they block" })
+  }
+}
+
+type Failures = ReturnType<typeof failuresOf>
+type ProviderResponse = HttpClientResponse.HttpClientResponse
+
+const bytesOf = ({ failure }: Failures, response: ProviderResponse) =>
+  Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
+
+const readWhole = (failures: Failures, response: ProviderResponse, maximumBytes: number) =>
+  Effect.suspend(() => {
+    const pieces: Array<Uint8Array> = []
+    let bytes = 0
+    return Stream.runForEach(bytesOf(failures, response), (piece) => {
+      pieces.push(piece)
+      bytes += piece.length
+      return bytes > maximumBytes
+        ? Effect.fail(failures.broken(`answers with more than ${maximumBytes} bytes`))
+        : Effect.void
+    }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
+  })
+
+const refuse = (failures: Failures, response: ProviderResponse) => {
+  const { headers, status } = response
+  // Only a 400 needs its body: it may be about our key or about the request.
+  const body = status === 400 ? readWhole(failures, response, refusalLimits.maximumBytes) : Effect.void
+  return body.pipe(
+    Effect.timeout(refusalLimits.timeout),
+    Effect.orElseSucceed(() => undefined),
+    Effect.flatMap((found) =>
+      failures.failure(failureOfStatus(status, found), retryAfterMillis(headers["retry-after"]))
+    )
+  )
+}
+
+const readEvent = ({ broken }: Failures, { data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
+  if (data.trim() === "[DONE]") return "done"
+  const value = parseJson(data)
+  if (event === "error" || isErrorAnswer(value)) return broken("failed in the middle of its answer")
+  return readPart(value, "delta") ?? broken("streams events that are not chat completion chunks")
+}
+
+/** Reads events up to the one that ends the stream. */
+const readEvents = (failures: Failures, events: ReturnType<SseParser["push"]>): ReadParts => {
+  if (Either.isLeft(events)) return { parts: [], stop: failures.broken("streams an event that is too long") }
+  const parts: Array<ChatPart> = []
+  for (const event of events.right) {
+    const found = readEvent(failures, event)
+    if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
+    parts.push(found)
+  }
+  return { parts, stop: undefined }
+}
+
+/** The parts of a stream. One read of the socket stays one chunk: a deadline is set for each read, not for each event. */
+const partsOf = (failures: Failures, response: ProviderResponse) =>
+  Stream.suspend(() => {
+    const parser = makeSseParser()
+    const ending = makeEnding()
+    const indexed = makeToolCallIndices()
+    let isDone = false
+    const batches = bytesOf(failures, response).pipe(
+      Stream.map((bytes) => readEvents(failures, parser.push(bytes))),
+      Stream.concat(Stream.sync(() => readEvents(failures, parser.end()))),
+      Stream.takeUntil(({ stop }) => stop !== undefined)
+    )
+    const parts = Stream.flatMap(batches, ({ parts, stop }) => {
+      if (stop === "done") isDone = true
+      parts.forEach(ending.add)
+      const found = Stream.fromChunk(Chunk.unsafeFromArray(parts.map(indexed)))
+      return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
+    })
+    // Some servers forget [DONE]. A stream that ends without it and without a finish reason was cut.
+    const end = Stream.suspend(() => {
+      if (isDone && !ending.hasBegun()) return Stream.fail(failures.empty)
+      return isDone || ending.isComplete()
+        ? Stream.empty
+        : Stream.fail(failures.broken("hung up in the middle of its answer"))
+    })
+    return Stream.concat(parts, end)
+  })
+
+const isEventStream = ({ headers }: ProviderResponse): boolean => {
+  const type = headers["content-type"]
+  return type === undefined || type.toLowerCase().startsWith("text/event-stream")
+}
+
+/** A provider with OpenAI's chat completions: Ollama, DeepInfra, Gemini's compatible endpoint, vLLM, … */
 export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redacted.Redacted>) =>
   Effect.map(makeClient(spec), (client): Provider => {
-    const failure = ({ kind, reason }: { readonly kind: FailureKind; readonly reason: string }, pauseMillis?: number) =>
-      new ProviderFailure({
-        provider: spec.name,
-        kind,
-        reason,
-        ...(pauseMillis === undefined ? {} : { retryAfterMillis: pauseMillis })
-      })
-    const broken = (reason: string) => failure({ kind: "broken", reason })
-    const empty = failure({ kind: "empty", reason: "answers without a choice, as some do where they block" })
-
-    const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
-      Stream.mapError(response.stream, (error) => failure(failureOfConnection(error)))
-
-    const readWhole = (response: HttpClientResponse.HttpClientResponse, maximumBytes: number) =>
-      Effect.suspend(() => {
-        const pieces: Array<Uint8Array> = []
-        let bytes = 0
-        return Stream.runForEach(bytesOf(response), (piece) => {
-          pieces.push(piece)
-          bytes += piece.length
-          return bytes > maximumBytes
-            ? Effect.fail(broken(`answers with more than ${maximumBytes} bytes`))
-            : Effect.void
-        }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
-      })
-
-    const refuse = (response: HttpClientResponse.HttpClientResponse) => {
-      const { headers, status } = response
-      // The one status that may be about our key or about the request; the others say enough.
-      const told = status === 400 ? readWhole(response, refusal.maximumBytes) : Effect.void
-      return told.pipe(
-        Effect.timeout(refusal.patience),
-        Effect.orElseSucceed(() => undefined),
-        Effect.flatMap((body) => failure(failureOfStatus(status, body), retryAfterMillis(headers["retry-after"])))
-      )
-    }
+    const failures = failuresOf(spec.name)
+    const { broken, empty, failure } = failures
 
     const open = (call: Call, stream: boolean) =>
       HttpClientRequest.post(`${spec.baseUrl}/chat/completions`).pipe(
@@ -111,72 +176,23 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
         HttpClientRequest.bodyUnsafeJson(bodyOf(spec, call, stream)),
         client.execute,
         Effect.mapError((error) => failure(failureOfConnection(error))),
-        Effect.filterOrElse(({ status }) => status === 200, refuse),
+        Effect.filterOrElse(
+          ({ status }) => status === 200,
+          (response) => refuse(failures, response)
+        ),
         Effect.withSpan("Provider.ask", {
           kind: "client",
           attributes: { provider: spec.name, model: call.upstreamModel }
         })
       )
 
-    const readEvent = ({ data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
-      if (data.trim() === "[DONE]") return "done"
-      const value = parseJson(data)
-      if (event === "error" || isErrorAnswer(value)) return broken("failed in the middle of its answer")
-      return readPart(value, "delta") ?? broken("streams what is no chat completion")
-    }
-
-    /** Reads events up to the one that ends the stream. */
-    const readEvents = (events: ReturnType<SseParser["push"]>): ReadParts => {
-      if (Either.isLeft(events)) return { parts: [], stop: broken("streams an event that is too long") }
-      const parts: Array<ChatPart> = []
-      for (const event of events.right) {
-        const found = readEvent(event)
-        if (found === "done" || found instanceof ProviderFailure) return { parts, stop: found }
-        parts.push(found)
-      }
-      return { parts, stop: undefined }
-    }
-
-    /** What one read of the socket holds stays together: a deadline is set for each read, not for each event. */
-    const partsOf = (response: HttpClientResponse.HttpClientResponse) =>
-      Stream.suspend(() => {
-        const parser = makeSseParser()
-        const ending = makeEnding()
-        const indexed = makeToolCallIndices()
-        let isDone = false
-        const batches = bytesOf(response).pipe(
-          Stream.map((bytes) => readEvents(parser.push(bytes))),
-          Stream.concat(Stream.sync(() => readEvents(parser.end()))),
-          Stream.takeUntil(({ stop }) => stop !== undefined)
-        )
-        const parts = Stream.flatMap(batches, ({ parts, stop }) => {
-          if (stop === "done") isDone = true
-          parts.forEach(ending.hear)
-          const found = Stream.fromChunk(Chunk.unsafeFromArray(parts.map(indexed)))
-          return stop instanceof ProviderFailure ? Stream.concat(found, Stream.fail(stop)) : found
-        })
-        // Some servers forget [DONE]; a stream that ends without either was cut.
-        const end = Stream.suspend(() => {
-          if (isDone && !ending.hasBegun()) return Stream.fail(empty)
-          return isDone || ending.isComplete()
-            ? Stream.empty
-            : Stream.fail(broken("hung up in the middle of its answer"))
-        })
-        return Stream.concat(parts, end)
-      })
-
-    const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean => {
-      const type = headers["content-type"]
-      return type === undefined || type.toLowerCase().startsWith("text/event-stream")
-    }
-
     return {
       complete: (call) =>
         open(call, false).pipe(
-          Effect.flatMap((response) => readWhole(response, maximumAnswerBytes)),
+          Effect.flatMap((response) => readWhole(failures, response, maximumAnswerBytes)),
           Effect.flatMap((value) => {
             const part = isErrorAnswer(value) ? undefined : readPart(value, "message")
-            if (part === undefined) return Effect.fail(broken("answers with what is no chat completion"))
+            if (part === undefined) return Effect.fail(broken("sent an answer that is not a chat completion"))
             return part.choices.length === 0 ? Effect.fail(empty) : Effect.succeed(part)
           }),
           Effect.scoped
@@ -184,8 +200,8 @@ export const makeOpenAiProvider = (spec: ProviderSpec, key: Option.Option<Redact
       stream: (call) =>
         Stream.unwrapScoped(
           open(call, true).pipe(
-            Effect.filterOrFail(isEventStream, () => broken("answers with what is no event stream")),
-            Effect.map(partsOf)
+            Effect.filterOrFail(isEventStream, () => broken("sent an answer that is not an event stream")),
+            Effect.map((response) => partsOf(failures, response))
           )
         )
     }

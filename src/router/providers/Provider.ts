@@ -1,18 +1,64 @@
 import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { ChatPart } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
-import type { ProviderFailure } from "./ProviderFailure.ts"
 
+/** One request to a provider. */
 export interface Call {
   readonly request: ChatRequest
-  /** What the provider calls the shell. */
+  /** The provider's own name of the shell. */
   readonly upstreamModel: string
 }
 
-/** Whoever serves models. It keeps no deadlines of its own; interrupting it ends the call at the other side too. */
+/** A server of models. It keeps no deadlines of its own; an interrupted call also ends at the other side. */
 export interface Provider {
   readonly complete: (call: Call) => Effect.Effect<ChatPart, ProviderFailure>
-  /** Pieces as they come; the usage, where it is known, in the last ones. Asks for the next piece only when it is wanted. */
+  /** Parts as they come, with the usage in the last ones where it is known. The next part is asked for only when it is wanted. */
   readonly stream: (call: Call) => Stream.Stream<ChatPart, ProviderFailure>
 }
+
+/**
+ * What went wrong with a provider.
+ *
+ * - `unreachable`: no connection, or it was reset.
+ * - `timed_out`: one of its deadlines passed.
+ * - `broken`: it failed, or its answer is not a chat completion.
+ * - `empty`: an answer without a choice, as some providers give to a prompt that they block.
+ * - `misconfigured`: it does not accept the key, or does not know the model.
+ * - `busy`: it asks for fewer requests.
+ * - `rejected`: it does not accept this request.
+ * - `cooling`: its circuit breaker is open.
+ * - `unavailable`: its key is missing here.
+ */
+export const FailureKind = Schema.Literal(
+  "unreachable",
+  "timed_out",
+  "broken",
+  "empty",
+  "misconfigured",
+  "busy",
+  "rejected",
+  "cooling",
+  "unavailable"
+)
+export type FailureKind = typeof FailureKind.Type
+
+/** A provider gave no usable answer. `reason` is in the router's words: it repeats nothing that the provider sent. */
+export class ProviderFailure extends Schema.TaggedError<ProviderFailure>()("ProviderFailure", {
+  provider: Schema.String,
+  kind: FailureKind,
+  reason: Schema.String,
+  retryAfterMillis: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return `provider ${this.provider} ${this.reason}`
+  }
+}
+
+/**
+ * Whether the provider is at fault, not the request or the shell: such failures in a row open its circuit breaker. A model that
+ * the provider does not have leaves its other shells available.
+ */
+export const countsAgainst = (kind: FailureKind): boolean =>
+  kind === "unreachable" || kind === "timed_out" || kind === "broken" || kind === "busy"

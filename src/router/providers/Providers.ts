@@ -9,7 +9,7 @@ import type { Catalog, ProviderSpec } from "../models/Catalog.ts"
 import { makeEchoProvider } from "./EchoProvider.ts"
 import { makeOpenAiProvider } from "./OpenAiProvider.ts"
 import type { Provider } from "./Provider.ts"
-import { ProviderFailure } from "./ProviderFailure.ts"
+import { ProviderFailure } from "./Provider.ts"
 
 /** A provider opens its breaker by failures in a row; a probe's answer may take minutes, so others try meanwhile. */
 const standardBreaker: CircuitBreaker.BreakerOptions = {
@@ -23,7 +23,7 @@ const standardBreaker: CircuitBreaker.BreakerOptions = {
 export interface AdmittedCall {
   readonly provider: Provider
   /** Reports the call's outcome to the breaker. */
-  readonly settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<void>
+  readonly settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<void>
 }
 
 /** A provider behind its circuit breaker. */
@@ -35,10 +35,10 @@ export interface GuardedProvider {
   readonly trouble: Effect.Effect<string | undefined>
 }
 
-/** No name, no header: a key that was pasted with a line break must not end up in a header's error. */
+/** A key that was pasted with a line break must not reach the error message of a header. */
 const isUsableKey = (key: string): boolean => /^[\x21-\x7e]+$/.test(key)
 
-/** A variable that is set to nothing is not set. */
+/** An empty variable counts as not set. */
 const readKey = (variable: string): Effect.Effect<Option.Option<Redacted.Redacted>> =>
   Config.option(Config.redacted(variable)).pipe(
     Effect.orElseSucceed(() => Option.none<Redacted.Redacted>()),
@@ -55,7 +55,7 @@ const makeProvider = (spec: ProviderSpec) =>
     if (variable === undefined) return { provider, lacks: undefined }
     if (Option.isNone(key)) return { provider, lacks: `${variable} is not set` }
     const isUsable = isUsableKey(Redacted.value(key.value))
-    return { provider, lacks: isUsable ? undefined : `${variable} holds what cannot be a key` }
+    return { provider, lacks: isUsable ? undefined : `${variable} holds a value that cannot be a key` }
   })
 
 const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
@@ -68,8 +68,8 @@ const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOption
       yield* Effect.logWarning(`Provider ${spec.name} is unavailable: ${lacks}. Its shells answer 503 or fall back.`)
     }
     const reported =
-      (settle: (outcome: CircuitBreaker.Outcome) => Effect.Effect<CircuitBreaker.Transition>) =>
-      (outcome: CircuitBreaker.Outcome) =>
+      (settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<CircuitBreaker.Transition>) =>
+      (outcome: CircuitBreaker.CallOutcome) =>
         Effect.flatMap(settle(outcome), ({ from, pauseMillis, to }) => {
           if (from === to) return Effect.void
           if (to === "Closed") return Effect.logInfo(`Provider ${spec.name} answers again.`)

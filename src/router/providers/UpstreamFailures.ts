@@ -1,9 +1,9 @@
-import { isPlainObject } from "../protocol/ChatMessages.ts"
-import type { FailureKind } from "./ProviderFailure.ts"
+import * as Predicate from "effect/Predicate"
+import type { FailureKind } from "./Provider.ts"
 
 const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
-  const fields = isPlainObject(error) ? error["error"] : undefined
-  const details = isPlainObject(fields) ? fields["details"] : undefined
+  const fields = Predicate.isReadonlyRecord(error) ? error["error"] : undefined
+  const details = Predicate.isReadonlyRecord(fields) ? fields["details"] : undefined
   return Array.isArray(details) ? details : []
 }
 
@@ -11,14 +11,13 @@ const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
 const refusesKey = (body: unknown): boolean =>
   (Array.isArray(body) ? body : [body])
     .flatMap(detailsOf)
-    .some((detail) => isPlainObject(detail) && detail["reason"] === "API_KEY_INVALID")
+    .some((detail) => Predicate.isReadonlyRecord(detail) && detail["reason"] === "API_KEY_INVALID")
 
 const refusedKey = (status: number) =>
-  ({ kind: "misconfigured", reason: `does not take our credentials (status ${status})` }) as const
+  ({ kind: "misconfigured", reason: `does not accept our credentials (status ${status})` }) as const
 
 /**
- * What a status means, in our words: what the provider says beside it may hold anything, keys included, and nothing of it is
- * repeated.
+ * The failure for a status, in the router's words. The body may hold anything, keys included, so nothing of it is repeated.
  */
 export const failureOfStatus = (
   status: number,
@@ -36,7 +35,7 @@ export const failureOfStatus = (
     case 400:
     case 413:
     case 422:
-      return { kind: "rejected", reason: `does not take this request (status ${status})` }
+      return { kind: "rejected", reason: `does not accept this request (status ${status})` }
     case 408:
     case 504:
     case 524:
@@ -46,7 +45,7 @@ export const failureOfStatus = (
   }
 }
 
-/** Codes of Node's sockets and of undici that say that time ran out. */
+/** Codes of timeouts, of Node's sockets and of undici. */
 const timeouts: ReadonlyArray<unknown> = ["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT", "UND_ERR_HEADERS_TIMEOUT"]
 
 const codeOf = (error: unknown): string | undefined => {
@@ -56,15 +55,15 @@ const codeOf = (error: unknown): string | undefined => {
   return codeOf(Reflect.get(error, "cause"))
 }
 
-/** Of the connection, before or after the answer began; only the code is kept. */
+/** The failure of a connection, before or after the answer began; only the error's code is kept. */
 export const failureOfConnection = (error: unknown): { readonly kind: FailureKind; readonly reason: string } => {
   const code = codeOf(error)
-  const told = code === undefined ? "" : ` (${code})`
+  const shown = code === undefined ? "" : ` (${code})`
   return timeouts.includes(code)
-    ? { kind: "timed_out", reason: `cannot be reached in time${told}` }
-    : { kind: "unreachable", reason: `cannot be reached, or hung up${told}` }
+    ? { kind: "timed_out", reason: `cannot be reached in time${shown}` }
+    : { kind: "unreachable", reason: `cannot be reached, or hung up${shown}` }
 }
 
-/** `Retry-After` in seconds, held to an hour; a date is not worth a clock. */
+/** Reads `Retry-After` in seconds, at most an hour. A date is ignored. */
 export const retryAfterMillis = (header: string | undefined): number | undefined =>
   header !== undefined && /^\d{1,7}$/.test(header.trim()) ? Math.min(Number(header), 3_600) * 1_000 : undefined

@@ -5,24 +5,25 @@ import * as Scope from "effect/Scope"
 import type { Shell } from "../models/Catalog.ts"
 import type { ChatPart } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
-import { countsAgainst, type ProviderFailure } from "../providers/ProviderFailure.ts"
+import { countsAgainst, type ProviderFailure } from "../providers/Provider.ts"
 import type { GuardedProvider } from "../providers/Providers.ts"
 import { type AnswerStream, beginInTime, completeInTime } from "./Deadlines.ts"
 
+/** The answer of a shell: complete, or a stream that has begun. */
 export type ShellAnswer =
   | { readonly _tag: "Whole"; readonly part: ChatPart }
   | ({
       readonly _tag: "Streamed"
-      /** Tells the provider's cool-down how the stream ended: whole, or by a failure, which counts as one before it began does. */
+      /** Reports the end of the stream to the provider's circuit breaker: complete, or a failure, which counts as one before the begin. */
       readonly ended: (failure?: ProviderFailure) => Effect.Effect<void>
     } & AnswerStream)
 
-/** Of a call that ended with `failure`, for the provider's cool-down. */
+/** The outcome of a failed call, for the provider's circuit breaker. */
 const outcomeOf = (failure: ProviderFailure) => (countsAgainst(failure.kind) ? "failed" : "answered")
 
 /**
- * Asks one shell, until its answer is whole or its stream has begun. A stream that has begun goes on until the scope ends; a call
- * that failed, or whose client left, is over at the other side when this returns.
+ * Asks one shell, until its answer is complete or its stream has begun. A stream that has begun goes on until the scope ends. A
+ * call that failed, or whose client left, has ended at the provider too when this returns.
  */
 export const attempt = (
   guarded: GuardedProvider,

@@ -1,58 +1,53 @@
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../../audit/AuditLog.ts"
-import type { GatekeeperClient, NotAuthorized } from "../../clients/GatekeeperClient.ts"
+import { GatekeeperClient, type NotAuthorized } from "../../clients/GatekeeperClient.ts"
 import type { PeerUnavailable } from "../../clients/PeerUnavailable.ts"
 import { unknownShellResource } from "../models/ShellResource.ts"
 import type { ChatRequestContext } from "./ChatRequestContext.ts"
 import { recordRouteEvent } from "./RouteAudit.ts"
 import { type RouteRefused, refusalOfTrail, refused } from "./RouteRefused.ts"
 
-/** The gatekeeper recorded this itself. */
+/** The refusal for a denial that the gatekeeper recorded. */
 export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): RouteRefused =>
   refused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
 
-/** Who has to be asked cannot be: refused, and recorded here. */
-export const refusalOfUnavailable = (
-  trail: typeof AuditLog.Service,
+/** Refuses and records a request whose peer is unavailable. */
+export const refuseUnavailable = (
   context: ChatRequestContext,
-  absent: PeerUnavailable
-) =>
-  recordRouteEvent(trail, context, {
+  { message: reason, peer }: PeerUnavailable
+): Effect.Effect<never, RouteRefused, AuditLog> =>
+  recordRouteEvent(context, {
     action: "route",
     result: "DENIED",
-    reason: absent.message,
-    metadata: { code: "peer_unavailable", peer: absent.peer }
+    reason,
+    metadata: { code: "peer_unavailable", peer }
   }).pipe(
-    Effect.map((auditId) => refused({ code: "peer_unavailable", reason: absent.message, auditId })),
-    Effect.catchAll((error) => Effect.succeed(refusalOfTrail(error)))
+    Effect.mapError(refusalOfTrail),
+    Effect.flatMap((auditId) => refused({ code: "peer_unavailable", reason, auditId }))
   )
 
 /**
- * Finds out who asks for what cannot be routed, a name that nobody has or a body that cannot be read, before the answer tells
- * anything: the gatekeeper is asked about a shell of no tier. Whether it would allow that one makes no difference.
+ * Finds out who the caller of a request is that cannot be routed: an unknown model, or a malformed body. It asks the gatekeeper about
+ * a shell of no tier, and ignores whether that would be allowed. Only an unauthenticated caller is refused.
  */
 export const identifyCaller = (
-  gatekeeper: typeof GatekeeperClient.Service,
-  trail: typeof AuditLog.Service,
   context: ChatRequestContext,
   model: string
-): Effect.Effect<void, RouteRefused> =>
-  gatekeeper
-    .authorize({
-      authorization: context.authorization,
-      requestId: context.requestId,
+): Effect.Effect<void, RouteRefused, GatekeeperClient | AuditLog> =>
+  Effect.gen(function* () {
+    const gatekeeper = yield* GatekeeperClient
+    const { authorization, requestId } = context
+    const { ghostId } = yield* gatekeeper.authorize({
+      authorization,
+      requestId,
       action: "execute",
       resource: unknownShellResource(model)
     })
-    .pipe(
-      Effect.flatMap(({ ghostId }) =>
-        Effect.sync(() => {
-          context.ghostId = ghostId
-        })
-      ),
-      Effect.catchTags({
-        NotAuthorized: (denial) =>
-          denial.code === "unauthenticated" ? Effect.fail(refusalOfDenial(denial)) : Effect.void,
-        PeerUnavailable: (absent) => Effect.flatMap(refusalOfUnavailable(trail, context, absent), Effect.fail)
-      })
-    )
+    context.ghostId = ghostId
+  }).pipe(
+    Effect.catchTags({
+      NotAuthorized: (denial) =>
+        denial.code === "unauthenticated" ? Effect.fail(refusalOfDenial(denial)) : Effect.void,
+      PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable)
+    })
+  )

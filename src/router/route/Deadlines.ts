@@ -7,12 +7,12 @@ import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../../platform/os/MonotonicClock.ts"
 import type { Timeouts } from "../models/Catalog.ts"
 import type { ChatPart } from "../protocol/ChatPart.ts"
-import { ProviderFailure } from "../providers/ProviderFailure.ts"
+import { ProviderFailure } from "../providers/Provider.ts"
 
 const late = (provider: string, what: string, limit: Duration.Duration) =>
   new ProviderFailure({ provider, kind: "timed_out", reason: `${what} within ${Duration.format(limit)}` })
 
-/** An answer that is not streamed has its first byte and its last at one time. */
+/** Waits for an answer that is not streamed. Only the total timeout counts: such an answer arrives in one piece. */
 export const completeInTime = (
   provider: string,
   { total }: Timeouts,
@@ -20,15 +20,15 @@ export const completeInTime = (
 ): Effect.Effect<ChatPart, ProviderFailure> =>
   Effect.timeoutFail(answer, { duration: total, onTimeout: () => late(provider, "did not answer", total) })
 
-/** A streamed answer that has begun: until this, another provider can still be asked. */
+/** A streamed answer that has begun. Before that, another provider can still be asked. */
 export interface AnswerStream {
   readonly first: Chunk.Chunk<ChatPart>
   readonly rest: Stream.Stream<ChatPart, ProviderFailure>
 }
 
 /**
- * Waits for the first pieces, and lets the rest be pulled under the deadlines. Time in which nobody pulls, because the client
- * reads slowly, counts for none of them: it is not the provider's. The call ends with the scope.
+ * Waits for the first parts, and lets the rest be pulled under the deadlines. While the client reads slowly and does not pull, no
+ * deadline runs: that time is not the provider's. The call ends with the scope.
  */
 export const beginInTime = (
   provider: string,
@@ -54,12 +54,12 @@ export const beginInTime = (
           })
         )
       })
-    // A piece without a choice is no beginning: nothing of it is told to the client, and it may be all that comes.
+    // A part without a choice does not count: the client gets nothing of it, and it may be the only one.
     const beginning = Effect.repeat(pull, { until: Chunk.some(({ choices }: ChatPart) => choices.length > 0) })
     const first = yield* within(timeouts.firstByte, "did not begin to answer", beginning).pipe(
       Effect.mapError(
-        Option.getOrElse(() => new ProviderFailure({ provider, kind: "broken", reason: "answers with nothing" }))
+        Option.getOrElse(() => new ProviderFailure({ provider, kind: "broken", reason: "sent an empty answer" }))
       )
     )
-    return { first, rest: Stream.repeatEffectChunkOption(within(timeouts.idle, "said nothing more")) }
+    return { first, rest: Stream.repeatEffectChunkOption(within(timeouts.idle, "sent nothing more")) }
   })

@@ -1,4 +1,5 @@
-import type { AuditLog } from "../../audit/AuditLog.ts"
+import * as Effect from "effect/Effect"
+import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditResult } from "../../domain/AuditEvent.ts"
 import type { Shell } from "../models/Catalog.ts"
 import { shellResource } from "../models/ShellResource.ts"
@@ -22,32 +23,34 @@ export interface RouteEvent {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
-/** Records with what is known of the request, and never with what was said in it. */
-export const recordRouteEvent = (trail: typeof AuditLog.Service, context: ChatRequestContext, fact: RouteEvent) => {
-  const shell = fact.shell ?? context.shell
+/** Records an event with what is known of the request, but never with the content of its messages. */
+export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent) => {
+  const shell = event.shell ?? context.shell
   const { request } = context
-  return trail.record({
-    action: fact.action,
-    resource: shell === undefined ? null : shellResource(shell),
-    ghostId: context.ghostId ?? null,
-    shellId: shell?.name ?? null,
-    result: fact.result,
-    reason: fact.reason,
-    requestId: context.requestId,
-    metadata: {
-      ...(request === undefined
-        ? {}
-        : {
-            model: request.model,
-            messages: request.messages.length,
-            stream: request.stream,
-            complexity: request.complexity,
-            priority: request.priority
-          }),
-      ...(shell === undefined ? {} : { provider: shell.provider }),
-      ...(context.sessionId === undefined ? {} : { session_id: context.sessionId }),
-      ...(context.tried.length === 0 ? {} : { tried: context.tried }),
-      ...fact.metadata
-    }
-  })
+  return Effect.flatMap(AuditLog, (trail) =>
+    trail.record({
+      action: event.action,
+      resource: shell === undefined ? null : shellResource(shell),
+      ghostId: context.ghostId ?? null,
+      shellId: shell?.name ?? null,
+      result: event.result,
+      reason: event.reason,
+      requestId: context.requestId,
+      metadata: {
+        ...(request === undefined
+          ? {}
+          : {
+              model: request.model,
+              messages: request.messages.length,
+              stream: request.stream,
+              complexity: request.complexity,
+              priority: request.priority
+            }),
+        ...(shell === undefined ? {} : { provider: shell.provider }),
+        ...(context.sessionId === undefined ? {} : { session_id: context.sessionId }),
+        ...(context.tried.length === 0 ? {} : { tried: context.tried }),
+        ...event.metadata
+      }
+    })
+  )
 }

@@ -1,16 +1,16 @@
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import { errorTypeOf, type RefusalCode, refusalCodes, statusOfRefusal } from "../../contracts/router/RouterErrors.ts"
-import type { FailureKind, ProviderFailure } from "../providers/ProviderFailure.ts"
+import { bearerChallenge, Refusal } from "../../platform/http/ErrorResponse.ts"
+import type { FailureKind, ProviderFailure } from "../providers/Provider.ts"
 
-/** A request that gets no answer from a shell. Its reason is shown to the client. */
+/** A request is refused. The client sees the reason. */
 export class RouteRefused extends Schema.TaggedError<RouteRefused>()("RouteRefused", {
   code: Schema.Literal(...refusalCodes),
   reason: Schema.String,
-  /** The field at fault, as OpenAI's errors name it. */
+  /** The field that is wrong, as OpenAI's errors name it. */
   param: Schema.optional(Schema.String),
-  /** The row that says why. */
+  /** The row that records the refusal. */
   auditId: Schema.optional(Schema.String),
   retryAfterMillis: Schema.optional(Schema.Number)
 }) {
@@ -51,32 +51,22 @@ export const refused = ({ auditId, code, param, reason, retryAfterMillis }: Refu
 export const refusalOfFailure = (failure: ProviderFailure): RouteRefused =>
   refused({ code: codes[failure.kind], reason: failure.message, retryAfterMillis: failure.retryAfterMillis })
 
-/** OpenAI's error body; `detail` is what clients of the system before this one read. */
-export const refusalBody = (refusal: RouteRefused, requestId: string) => ({
-  error: {
-    message: refusal.reason,
-    type: errorTypeOf(refusal.code),
-    param: refusal.param ?? null,
-    code: refusal.code,
-    request_id: requestId,
-    ...(refusal.auditId === undefined ? {} : { audit_id: refusal.auditId })
-  },
-  detail: refusal.reason
-})
-
-export const refusalResponse = (refusal: RouteRefused, requestId: string): HttpServerResponse.HttpServerResponse => {
-  const status = statusOfRefusal(refusal.code)
-  const pause = refusal.retryAfterMillis ?? (status === 503 ? 1_000 : undefined)
-  return HttpServerResponse.unsafeJson(refusalBody(refusal, requestId), {
-    status,
+/** As the platform answers it: with OpenAI's status and fields. */
+export const toRefusal = ({ auditId, code, param, reason, retryAfterMillis }: RouteRefused): Refusal =>
+  new Refusal({
+    code,
+    message: reason,
+    auditId,
+    status: statusOfRefusal(code),
+    more: { type: errorTypeOf(code), param: param ?? null },
     headers: {
-      ...(status === 401 ? { "www-authenticate": 'Bearer realm="gravitas"' } : {}),
-      ...(pause === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(pause / 1_000))) }),
-      ...(refusal.auditId === undefined ? {} : { "x-audit-id": refusal.auditId })
+      ...(code === "unauthenticated" ? bearerChallenge(undefined) : {}),
+      ...(retryAfterMillis === undefined
+        ? {}
+        : { "retry-after": String(Math.max(1, Math.ceil(retryAfterMillis / 1_000))) })
     }
   })
-}
 
-/** No decision without a record. */
+/** The refusal of a request that cannot be recorded: there is no decision without a record. */
 export const refusalOfTrail = (error: AuditUnavailable): RouteRefused =>
   refused({ code: "audit_unavailable", reason: error.message })

@@ -11,18 +11,18 @@ export interface RoutingQuestion {
   readonly forceTier: Tier | undefined
 }
 
-/** Nothing to choose from. */
+/** Why no shell can answer. */
 export type NoRoute = Data.TaggedEnum<{
-  /** No shell or ghost is called so. */
+  /** There is no shell or ghost of this name. */
   UnknownModel: { readonly model: string }
-  /** The shell is of another tier than `force_tier` says. */
+  /** The shell has another tier than `force_tier`. */
   OtherTier: { readonly model: string; readonly tier: Tier; readonly forced: Tier }
   /** The ghost, or the whole catalogue, has no shell of that tier. */
   EmptyTier: { readonly model: string; readonly tier: Tier }
 }>
 export const NoRoute = Data.taggedEnum<NoRoute>()
 
-/** In the order in which they are tried. */
+/** Shells in the order in which they are tried. */
 export type Candidates = readonly [Shell, ...ReadonlyArray<Shell>]
 
 const ofTier = (shells: Iterable<Shell>, model: string, tier: Tier): Either.Either<Candidates, NoRoute> => {
@@ -30,15 +30,15 @@ const ofTier = (shells: Iterable<Shell>, model: string, tier: Tier): Either.Eith
   return first === undefined ? Either.left(NoRoute.EmptyTier({ model, tier })) : Either.right([first, ...rest])
 }
 
-/** Where the request names no shell: `force_tier`, else L3 for what is harder than 8 of 10, else L1. */
+/** The tier of a request that names no shell: `force_tier`, else L3 for a complexity over 8, else L1. */
 export const tierFor = ({ complexity, forceTier }: Pick<RoutingQuestion, "complexity" | "forceTier">): Tier =>
   forceTier ?? (complexity > 8 ? "L3" : "L1")
 
 /**
- * Which shells may answer, best first.
+ * Chooses the shells that may answer, best first.
  *
- * A shell's own name is that shell alone, whatever the complexity. A ghost's name is its preferred shell, then its fallbacks;
- * `force_tier` leaves those of that tier. `auto` is every shell of the tier that `force_tier` or the complexity asks for.
+ * A shell's name selects that shell alone, at any complexity. A ghost's name selects its preferred shell, then its fallbacks;
+ * `force_tier` leaves those of that tier. `auto` selects every shell of the tier that `force_tier` or the complexity asks for.
  */
 export const choose = (catalog: Catalog, question: RoutingQuestion): Either.Either<Candidates, NoRoute> => {
   const { forceTier, model } = question

@@ -69,7 +69,7 @@ const chat = (
 
 const answered = (model: string) => ({ status: 200, fields: completion(model) })
 
-/** All have a certificate but the Scout. The old system let only an admin infer. */
+/** All but the Scout have a certificate. Only an admin could infer in the old system. */
 export const routerRequests: ReadonlyArray<OldRequest> = [
   {
     name: "health",

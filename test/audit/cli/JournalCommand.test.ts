@@ -142,7 +142,7 @@ it.scopedLive("journal fsck --repair puts damage aside once, and leaves every ot
 
     // It is whole now, for fsck and for whoever takes it over.
     expect((yield* run("journal", "fsck", source, "--repair")).code).toBe(0)
-    const outcome = yield* OrphanedJournal.adopt(path, { trail, room: DiskQuota.make(2 ** 20) })
+    const outcome = yield* OrphanedJournal.adopt(path, { trail, quota: DiskQuota.make(2 ** 20) })
     if (outcome._tag !== "adopted") return expect.fail(outcome._tag)
     expect(outcome.journal.scan).toMatchObject({
       frames: 3,
@@ -163,7 +163,7 @@ it.scopedLive("journal fsck refuses the journal of a living process and names it
     yield* Journal.open({
       directory,
       identity: { ...identity, durability: "journal" },
-      room: DiskQuota.make(2 ** 20),
+      quota: DiskQuota.make(2 ** 20),
       flushInterval: "1 second"
     })
     const refused = yield* run("journal", "fsck", source, "--repair", "--json")

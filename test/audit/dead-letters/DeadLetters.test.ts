@@ -77,7 +77,7 @@ it.scopedLive(
       const written = yield* query(url, "select id from gatekeeper.audit_log where source = $1 order by id", [source])
       expect(written.map(({ id }) => id)).toEqual(idsOf(rows))
       expect((yield* told(url)).map(({ id }) => id).toSorted()).toEqual(idsOf(rows))
-      // Nobody who did nothing left a word.
+      // A replay that did nothing left no record.
       const idle = yield* query(url, "select from gatekeeper.audit_source where last_seq = 0")
       expect(idle).toEqual([])
       const short =

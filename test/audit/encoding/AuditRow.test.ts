@@ -42,7 +42,7 @@ it("keys that look like numbers keep their places", () => {
   expect(rowOf(canonicalJson(row))).toEqual(row)
 })
 
-it("a text that no row has is none", () => {
+it("a text that is not a row's canonical JSON is not decoded", () => {
   const [row] = rowsOf(1)
   const json = row === undefined ? "" : canonicalJson(row)
   expect(rowOf(json)).toEqual(row)

@@ -27,7 +27,7 @@ describe("an event's encoding", () => {
     ["a lone surrogate", { ...anEvent, action: "\udead" }, ["action:cleaned"]],
     ["a number for a name", hostile({ shellId: 123 }), ["shell_id:converted"]],
     ["an object for a name", hostile({ requestId: { a: [1] } }), ["request_id:converted"]],
-    ["metadata that is no object", { ...anEvent, metadata: [1, 2] }, ["metadata:wrapped"]],
+    ["metadata that is not an object", { ...anEvent, metadata: [1, 2] }, ["metadata:wrapped"]],
     ["a string that looks like an object", { ...anEvent, metadata: "{}" }, ["metadata:wrapped"]],
     ["no metadata", { ...anEvent, metadata: undefined }, []],
     [
@@ -36,7 +36,7 @@ describe("an event's encoding", () => {
       ["metadata:depth", "metadata:wrapped"]
     ],
     ["what the recorder marks itself", { ...anEvent, marks: ["auth:disabled"] }, ["auth:disabled"]],
-    ["no mark that nobody knows", hostile({ marks: ["},{", 7, "auth:disabled"] }), ["auth:disabled"]],
+    ["an unknown mark is ignored", hostile({ marks: ["},{", 7, "auth:disabled"] }), ["auth:disabled"]],
     ["marks that are none", hostile({ marks: "auth:disabled" }), []],
     [
       "marks that cannot be read",
@@ -64,7 +64,7 @@ describe("an event's encoding", () => {
       ["in between", { zone: 2, agent: 1 }, `{"agent":1,${trace},"zone":2}`, []],
       ["for one that was given", { trace_id: "of another", zone: 2 }, `{${trace},"zone":2}`, ["metadata:key-clash"]],
       ["not further in", { agent: { trace_id: "x" } }, `{"agent":{"trace_id":"x"},${trace}}`, []],
-      ["of what is no object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
+      ["of metadata that is not an object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
       ["of a key that sorts right before it", { trace_ic: 1 }, `{"trace_ic":1,${trace}}`, []]
     ])("%s", (_, metadata, json, marks) => {
       const encoded = encodeEvent({ ...anEvent, metadata }, traceId)
@@ -95,7 +95,7 @@ describe("an event's encoding", () => {
       )
     })
 
-    it("but not what is no trace id", () => {
+    it("but not a value that is not a trace id", () => {
       expect(encodeEvent({ ...anEvent, metadata: {} }, '","forged":"').metadata).toBe("{}")
     })
   })

@@ -40,7 +40,7 @@ it.each(receipts)("a receipt says in the trail what is missing, by number: %j", 
   })
 })
 
-it("a withdrawal of what was asked by whom nobody asked who it is is marked as that was", () => {
+it("a withdrawal of an event of an unauthenticated caller carries the same marks", () => {
   for (const { id } of rowsOf(1)) {
     expect(withdrawal({ ...anEvent, marks: ["auth:disabled"] }, id, "why").marks).toEqual(["auth:disabled"])
   }

@@ -79,7 +79,7 @@ it("goes on into the next milliseconds when one has no numbers left", () => {
   expect(millisOf(ids.at(-1) ?? "")).toBeLessThan(1_010)
 })
 
-it("draws the tail of each id anew, so that no id tells the next", () => {
+it("draws a new tail for each id, so that no id reveals the next", () => {
   const next = make()
   const tails = Array.from({ length: 1_000 }, () => next(1_000).slice(19))
   expect(new Set(tails).size).toBe(1_000)

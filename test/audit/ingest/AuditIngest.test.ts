@@ -19,14 +19,14 @@ it.scopedLive("an event is recorded once under its key, and says who brought it 
     expect(rows.map((row) => row["id"])).toEqual(ids(second))
     expect(rows.map((row) => row["seq"])).toEqual([1, 2, 3, 4])
     expect(rows[0]?.["metadata"]).toEqual({
-      claimed: { content: "content", ingest: { by: "somebody else" } },
+      claimed: { content: "content", ingest: { by: "another client" } },
       ingest: { by: "planner", id: "event 0", occurred_at: "2026-01-31T12:00:00Z" }
     })
     expect(yield* isWhole(url)).toMatchObject([{ identity: "planner", kind: "ingest", lastSeq: 4, committed: 4 }])
   })
 )
 
-it.scopedLive("the keys of one client are none of another's", () =>
+it.scopedLive("the keys of one client are separate from those of another", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const { ingest } = yield* ingestOf(url)
@@ -106,7 +106,7 @@ it.scopedLive("an answer to COMMIT that is lost is asked for again, and nothing 
   })
 )
 
-it.scopedLive("a table that nobody may write to for now ends in a typed error within the deadline", () =>
+it.scopedLive("a locked table ends in a typed error within the deadline", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const { ingest } = yield* ingestOf(url)
@@ -119,7 +119,7 @@ it.scopedLive("a table that nobody may write to for now ends in a typed error wi
   })
 )
 
-it.scopedLive("a source of ingest has no process: it never counts as silent, and nobody can close it", () =>
+it.scopedLive("a source of ingest has no process: it never counts as silent, and cannot be closed", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const { ingest } = yield* ingestOf(url)

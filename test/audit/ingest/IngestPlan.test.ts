@@ -3,7 +3,7 @@ import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import { planning } from "../../../src/audit/ingest/IngestPlan.ts"
 import { batchOf } from "../../support/Ingests.ts"
 
-it("rows are made in steps, so that a batch holds nobody up", () => {
+it("rows are made in steps, so that a batch does not block the event loop", () => {
   const steps = planning(
     batchOf(1_000),
     { keys: [], conflicts: [] },

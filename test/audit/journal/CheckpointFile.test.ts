@@ -57,7 +57,7 @@ it.scopedLive("a journal has its name no sooner than its state is on the disk", 
     const refused = yield* Effect.flip(live({ directory, source, files }))
     expect(refused).toMatchObject({ _tag: "JournalUnusable", reason: expect.stringContaining("EIO") })
     expect(yield* Effect.promise(() => Fs.readdir(directory))).toEqual([`${source}.new`])
-    // What it left is in nobody's way.
+    // What it left blocks no other start.
     disk.fails = false
     const { die, journal } = yield* live({ directory, source, files })
     expect(seen).toEqual([

@@ -32,7 +32,7 @@ describe("a failed fdatasync", () => {
   it.scopedLive("is made up for in another file; what the system forgets of the old ones is not missed", () =>
     Effect.gen(function* () {
       const { faults, files } = faultyDisk()
-      const { die, journal, room } = yield* live({ directory: yield* journalFolder, files, segmentBytes: 3_000 })
+      const { die, journal, quota } = yield* live({ directory: yield* journalFolder, files, segmentBytes: 3_000 })
       appendMany(journal, 7)
       expect(yield* synced(journal)).toBeUndefined()
       const kept = (yield* segmentsIn(journal.path))[0]?.size ?? 0
@@ -47,7 +47,7 @@ describe("a failed fdatasync", () => {
       const after = yield* segmentsIn(journal.path)
       expect(after.map(({ path }) => path)).toContain(before[0]?.path)
       expect(after.length).toBe(2)
-      expect(room.used()).toBe(after.reduce((sum, { size }) => sum + size, 0))
+      expect(quota.used()).toBe(after.reduce((sum, { size }) => sum + size, 0))
       yield* forgetAfter(before[0]?.path ?? "", kept)
       appendMany(journal, 5, 41)
       expect(yield* seqsOf(journal.readAfter(0))).toEqual(numbers(1, 45))
@@ -89,7 +89,7 @@ describe("a failed fdatasync", () => {
   it.scopedLive("that fails in the new file too is told to those who wait, and tried again with the next", () =>
     Effect.gen(function* () {
       const { faults, files, happened } = faultyDisk()
-      const { die, journal, room } = yield* live({ directory: yield* journalFolder, files })
+      const { die, journal, quota } = yield* live({ directory: yield* journalFolder, files })
       appendMany(journal, 10)
       faults.fdatasync = 2
       const told = yield* Effect.all([synced(journal), synced(journal)], { concurrency: "unbounded" })
@@ -106,7 +106,7 @@ describe("a failed fdatasync", () => {
       expect((yield* segmentsIn(journal.path)).length).toBe(1)
       expect(yield* synced(journal)).toBeUndefined()
       expect(journal.status()).toMatchObject({ problem: null, pendingFrames: 15, unsyncedBytes: 0 })
-      expect(room.used()).toBe((yield* segmentsIn(journal.path)).reduce((sum, { size }) => sum + size, 0))
+      expect(quota.used()).toBe((yield* segmentsIn(journal.path)).reduce((sum, { size }) => sum + size, 0))
       yield* die
       const { dead } = yield* adopted(journal.path)
       expect(yield* seqsOf(dead.readAfter(0))).toEqual(numbers(1, 15))
@@ -138,7 +138,7 @@ describe("a failed fdatasync", () => {
     })
   )
 
-  it.scopedLive("is none where the end goes well", () =>
+  it.scopedLive("leaves no trace where the end succeeds", () =>
     Effect.gen(function* () {
       const { journal } = yield* live({ directory: yield* journalFolder })
       appendMany(journal, 3)

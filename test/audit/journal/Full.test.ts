@@ -32,13 +32,13 @@ const seqs = (reader: Parameters<typeof readAll>[0]) =>
 describe("a journal at its bound", () => {
   it.scopedLive("refuses, says so, and takes events again as files become needless", () =>
     Effect.gen(function* () {
-      const { journal, room } = yield* live({ directory: yield* journalFolder, maxBytes: 40_000 })
+      const { journal, quota } = yield* live({ directory: yield* journalFolder, maxBytes: 40_000 })
       const { last, problem } = fill(journal, 1)
       expect(problem.reason).toBe("full")
       expect(problem.detail).toContain("of 40000 bytes are used")
-      expect(room.used()).toBeGreaterThan(39_000)
-      expect(room.used()).toBeLessThanOrEqual(40_000)
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBeGreaterThan(39_000)
+      expect(quota.used()).toBeLessThanOrEqual(40_000)
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
       expect(journal.status().problem).toMatchObject({ reason: "full" })
       journal.settle(upTo(1, Math.ceil(last / 2)))
       appendMany(journal, 5, last + 1)
@@ -49,7 +49,7 @@ describe("a journal at its bound", () => {
 
   it.scopedLive("is never full for ever: not with one file, not with events as large as files", () =>
     Effect.gen(function* () {
-      const { journal, room } = yield* live({
+      const { journal, quota } = yield* live({
         directory: yield* journalFolder,
         maxBytes: 6_000,
         segmentBytes: 5_900
@@ -65,7 +65,7 @@ describe("a journal at its bound", () => {
       journal.settle([{ seq: from }])
       expect(journal.append(from + 1, jsonOf(from + 1, 50_000))).toMatchObject({ reason: "full" })
       expect(journal.append(from + 1, jsonOf(from + 1, 5_000))).toBeUndefined()
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
     })
   )
 })
@@ -99,7 +99,7 @@ describe.runIf(isMountable)("a disk that is really full", () => {
   it.scopedLive("is told, costs nothing that was taken, and is used again when there is space", () =>
     Effect.gen(function* () {
       const disk = yield* smallDisk
-      const { die, journal, room } = yield* live({
+      const { die, journal, quota } = yield* live({
         directory: Path.join(disk, "journal"),
         maxBytes: 2 ** 30,
         segmentBytes: 40_000,
@@ -115,10 +115,10 @@ describe.runIf(isMountable)("a disk that is really full", () => {
         expect(fill(journal, last + 1)).toMatchObject({ last, problem: { reason: "failing" } })
         journal.note({ lastSeq: last, refused, shed: 0 })
       }
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
       expect(yield* seqs(journal.readAfter(0))).toEqual(upTo(1, last).map(({ seq }) => seq))
 
-      // Somebody makes space: it is noticed without an event that tries.
+      // Space becomes free: that is noticed without an event.
       Fs.rmSync(ballast)
       yield* Effect.sleep("100 millis")
       expect(journal.status().problem).toBeNull()
@@ -128,12 +128,12 @@ describe.runIf(isMountable)("a disk that is really full", () => {
       journal.settle(upTo(1, last))
       appendMany(journal, 50, full.last + 1)
       expect(yield* synced(journal)).toBeUndefined()
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
       yield* die
 
-      const { dead, room: taken } = yield* adopted(journal.path)
+      const { dead, quota: taken } = yield* adopted(journal.path)
       expect(dead.counts).toEqual({ lastSeq: full.last + 50, refused: 50, shed: 0 })
-      expect(taken.used()).toBe(room.used())
+      expect(taken.used()).toBe(quota.used())
       const left = yield* seqs(dead.readAfter(dead.acknowledged))
       expect(left).toEqual(upTo(last + 1, full.last + 50).map(({ seq }) => seq))
       dead.settle(left.map((seq) => ({ seq })))

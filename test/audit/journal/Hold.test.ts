@@ -18,11 +18,11 @@ const hanging = Effect.gen(function* () {
     ...nodeFiles,
     fdatasync: (fd) => healed.then(() => nodeFiles.fdatasync(fd))
   }
-  const room = DiskQuota.make(2 ** 20)
-  const segments = Segments.make({ files, room })
+  const quota = DiskQuota.make(2 ** 20)
+  const segments = Segments.make({ files, quota })
   const unsynced = UnsyncedFrames.make(2 ** 20)
   const identity = identityOf(crypto.randomUUID())
-  const writer = SegmentWriter.make({ path, identity, files, room, segmentBytes: 2 ** 18, segments, unsynced })
+  const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 2 ** 18, segments, unsynced })
   expect(writer.append(1, jsonOf(1))).toBeUndefined()
   const through = JournalSync.make({ path, files, writer, unsynced })
   return { heal, through, append: (seq: number) => expect(writer.append(seq, jsonOf(seq))).toBeUndefined() }
@@ -58,7 +58,7 @@ it.scopedLive("who gave up in the moment that it was his turn holds up nothing",
   })
 )
 
-it.scopedLive("nothing is written through while somebody holds it", () =>
+it.scopedLive("no sync runs while it is held", () =>
   Effect.gen(function* () {
     const { heal, through } = yield* hanging
     heal()

@@ -39,32 +39,34 @@ const until = (accept: () => boolean) =>
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, place) => from + place)
 
 describe("writing through", () => {
-  it.scopedLive("is one for all who wait, the next for those who come meanwhile, and holds nobody up", () =>
-    Effect.gen(function* () {
-      const { answer, files, started } = slowDisk()
-      const { journal } = yield* live({ directory: yield* journalFolder, files })
-      const done: Array<string> = []
-      for (const seq of numbers(1, 200)) {
-        appendMany(journal, 1, seq)
-        journal.whenSynced((problem) => done.push(problem?.detail ?? `first ${seq}`))
-      }
-      yield* until(() => started.length === 1)
-      // The disk is at work, and events are taken meanwhile.
-      appendMany(journal, 100, 201)
-      for (const seq of numbers(201, 300)) journal.whenSynced(() => done.push(`second ${seq}`))
-      yield* Effect.sleep("30 millis")
-      expect([done.length, started.length]).toEqual([0, 1])
-      answer()
-      yield* until(() => started.length === 1)
-      expect(done).toEqual(numbers(1, 200).map((seq) => `first ${seq}`))
-      expect(journal.status().unsyncedBytes).toBeGreaterThan(100 * 100)
-      answer()
-      yield* until(() => done.length === 300)
-      expect(journal.status().unsyncedBytes).toBe(0)
-      // Nothing waits: the answer comes at once, and the disk has no work.
-      journal.whenSynced(() => done.push("at once"))
-      expect([done.at(-1), started.length]).toEqual(["at once", 0])
-    })
+  it.scopedLive(
+    "is one for all callers that wait, the next one for later callers, and does not block the event loop",
+    () =>
+      Effect.gen(function* () {
+        const { answer, files, started } = slowDisk()
+        const { journal } = yield* live({ directory: yield* journalFolder, files })
+        const done: Array<string> = []
+        for (const seq of numbers(1, 200)) {
+          appendMany(journal, 1, seq)
+          journal.whenSynced((problem) => done.push(problem?.detail ?? `first ${seq}`))
+        }
+        yield* until(() => started.length === 1)
+        // The disk is at work, and events are taken meanwhile.
+        appendMany(journal, 100, 201)
+        for (const seq of numbers(201, 300)) journal.whenSynced(() => done.push(`second ${seq}`))
+        yield* Effect.sleep("30 millis")
+        expect([done.length, started.length]).toEqual([0, 1])
+        answer()
+        yield* until(() => started.length === 1)
+        expect(done).toEqual(numbers(1, 200).map((seq) => `first ${seq}`))
+        expect(journal.status().unsyncedBytes).toBeGreaterThan(100 * 100)
+        answer()
+        yield* until(() => done.length === 300)
+        expect(journal.status().unsyncedBytes).toBe(0)
+        // Nothing waits: the answer comes at once, and the disk has no work.
+        journal.whenSynced(() => done.push("at once"))
+        expect([done.at(-1), started.length]).toEqual(["at once", 0])
+      })
   )
 
   it.scopedLive("happens by itself within a flush interval", () =>
@@ -76,7 +78,7 @@ describe("writing through", () => {
     })
   )
 
-  it.scopedLive("of much is one that nobody asked for, and the next when as much has come again", () =>
+  it.scopedLive("starts early when many bytes wait, and again after as many more", () =>
     Effect.gen(function* () {
       const { answer, files, started } = slowDisk()
       const { journal } = yield* live({
@@ -111,7 +113,7 @@ describe("writing through", () => {
   it.scopedLive("that never ends is told by `append` before the memory is full of what waits for it", () =>
     Effect.gen(function* () {
       const { files, free, started } = slowDisk()
-      const { journal, room } = yield* live({ directory: yield* journalFolder, files, maxBytes: 2 ** 30 })
+      const { journal, quota } = yield* live({ directory: yield* journalFolder, files, maxBytes: 2 ** 30 })
       const json = JSON.stringify({ text: "x".repeat(200_000) })
       let last = 0
       while (last < 1_000 && journal.append(last + 1, json) === undefined) last += 1
@@ -127,7 +129,7 @@ describe("writing through", () => {
       expect(journal.append(last + 1, json)).toBeUndefined()
       expect(journal.status().problem).toBeNull()
       journal.settle(numbers(1, last + 1).map((seq) => ({ seq })))
-      expect(room.used()).toBeLessThan(20 * 2 ** 20)
+      expect(quota.used()).toBeLessThan(20 * 2 ** 20)
     })
   )
 })

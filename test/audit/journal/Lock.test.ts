@@ -49,12 +49,12 @@ describe("the journal of a living process", () => {
     Effect.gen(function* () {
       const { journal } = yield* live({ directory: yield* journalFolder })
       appendMany(journal, 3)
-      const { outcome, room } = yield* takeOver(journal.path)
+      const { outcome, quota } = yield* takeOver(journal.path)
       expect(outcome).toMatchObject({
         _tag: "alive",
         holder: expect.stringContaining(`process ${process.pid} on here`)
       })
-      expect(room.used()).toBe(0)
+      expect(quota.used()).toBe(0)
       appendMany(journal, 2, 4)
       expect((yield* readAll(journal.readAfter(0))).frames.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5])
     })
@@ -83,7 +83,7 @@ describe("the journal of a living process", () => {
     })
   )
 
-  it.scopedLive("begins anew where an attempt to make it was cut", () =>
+  it.scopedLive("starts again where an attempt to create it was interrupted", () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
       const source = crypto.randomUUID()
@@ -121,9 +121,9 @@ describe("the journal of a dead process", () => {
       appendMany(journal, 4)
       yield* die
       const before = yield* filesOf(journal.path)
-      const { leave, outcome, room } = yield* takeOver(journal.path)
+      const { leave, outcome, quota } = yield* takeOver(journal.path)
       expect(outcome).toMatchObject({ _tag: "foreign", trail: other })
-      expect(room.used()).toBe(0)
+      expect(quota.used()).toBe(0)
       expect(yield* filesOf(journal.path)).toEqual(before)
       // By its segments, where its state is not readable.
       yield* Effect.promise(() => Fs.rm(Path.join(journal.path, stateName)))
@@ -141,12 +141,12 @@ describe("the journal of a dead process", () => {
       yield* Effect.promise(() => Fs.writeFile(Path.join(journal.path, "00000001.segment"), "nothing either"))
       const refused = yield* Effect.flip(takeOver(journal.path))
       expect(refused.message).toContain(journal.path)
-      expect(refused.message).toContain("neither its state nor the header of a segment can be read")
+      expect(refused.message).toContain("neither its checkpoint nor the header of a segment can be read")
       expect(yield* filesOf(journal.path)).toHaveLength(2)
     })
   )
 
-  it.scopedLive("with nothing in it is removed, and one that is gone already is nobody's", () =>
+  it.scopedLive("that is empty is removed, and one that has vanished is ignored", () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
       const path = Path.join(directory, crypto.randomUUID())
@@ -179,7 +179,7 @@ describe("the journal of a dead process", () => {
   )
 })
 
-it.scopedLive("journals are the directories that are named by a source; what was never finished is none", () =>
+it.scopedLive("journals are the directories named by a source; unfinished ones do not count", () =>
   Effect.gen(function* () {
     const directory = yield* journalFolder
     expect(yield* list(directory)).toEqual([])
@@ -192,7 +192,7 @@ it.scopedLive("journals are the directories that are named by a source; what was
   })
 )
 
-it.scopedLive("nobody else may read what a journal holds", () =>
+it.scopedLive("other users may not read a journal", () =>
   Effect.gen(function* () {
     const { journal } = yield* live({ directory: yield* journalFolder })
     appendMany(journal, 1)

@@ -94,15 +94,15 @@ const take = (life: Life, one: Step): Effect.Effect<void> => {
   }
 }
 
-/** What a life left, as whoever takes it over must find it. */
+/** What an incarnation left, as the process that recovers it must find it. */
 const inherit = (life: Life, hurt: Injuries) =>
   Effect.gen(function* () {
     const { lost, mayBeUnusable, slots } = damage(life, hurt)
-    const room = DiskQuota.make(life.maxBytes)
+    const quota = DiskQuota.make(life.maxBytes)
     const adopt = Effect.gen(function* () {
-      const outcome = yield* OrphanedJournal.adopt(life.path, { trail, room })
+      const outcome = yield* OrphanedJournal.adopt(life.path, { trail, quota })
       if (outcome._tag !== "adopted") return outcome
-      expect(room.used()).toBe(bytesIn(life.path))
+      expect(quota.used()).toBe(bytesIn(life.path))
       const { journal } = outcome
       const all = yield* readAll(journal.readAfter(0))
       const pending = yield* readAll(journal.readAfter(journal.acknowledged))
@@ -121,11 +121,11 @@ const inherit = (life: Life, hurt: Injuries) =>
         const half = outcome.pending.slice(0, Math.ceil(outcome.pending.length / 2))
         outcome.journal.settle(half)
         life.settled(half.map(({ seq }) => seq))
-        expect(room.used()).toBe(bytesIn(life.path))
+        expect(quota.used()).toBe(bytesIn(life.path))
         return outcome
       })
     ).pipe(Effect.either)
-    expect(room.used()).toBe(0)
+    expect(quota.used()).toBe(0)
     if (first._tag === "Left") return expect(mayBeUnusable, first.left.message).toBe(true)
     if (first.right._tag !== "adopted") {
       expect(["empty", "damaged"]).toContain(first.right._tag)
@@ -146,14 +146,14 @@ const inherit = (life: Life, hurt: Injuries) =>
         outcome.journal.settle(outcome.pending)
         expect(outcome.journal.status().pendingFrames).toBe(0)
         if (outcome.pending.length > 0) {
-          expect(room.used()).toBe(0)
+          expect(quota.used()).toBe(0)
           expect(segmentsIn(life.path)).toEqual([])
         }
         yield* outcome.journal.remove
         expect(Fs.existsSync(life.path)).toBe(false)
       })
     )
-    expect(room.used()).toBe(0)
+    expect(quota.used()).toBe(0)
   })
 
 it(

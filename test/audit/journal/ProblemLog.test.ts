@@ -25,7 +25,7 @@ it.each([
 )
 
 it.scopedLive(
-  "a journal that cannot be read back is no silent one: the status and the log say why, until it is over",
+  "a journal that cannot be read is reported in the status and the log, with the reason, until it can be read",
   () =>
     withLogs((lines) =>
       Effect.gen(function* () {
@@ -63,7 +63,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "the same is told of a journal that is taken over",
+  "an orphaned journal that cannot be read is reported too",
   () =>
     withLogs((lines) =>
       Effect.gen(function* () {
@@ -106,7 +106,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "it is over when there is nothing left to read, though the journal vanished meanwhile",
+  "the report ends when nothing is left to read, even if the journal vanished meanwhile",
   () =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase

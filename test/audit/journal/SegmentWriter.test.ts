@@ -13,7 +13,7 @@ import {
   synced
 } from "../../support/JournalFixture.ts"
 
-describe("a segment that is written anew because its write-through failed", () => {
+describe("a segment that is rewritten because its sync failed", () => {
   const half = Effect.gen(function* () {
     const disk = faultyDisk()
     const life = yield* live({ directory: yield* journalFolder, files: disk.files })
@@ -73,9 +73,9 @@ describe("a segment that is written anew because its write-through failed", () =
       expect(names.filter((name) => name.endsWith(".part"))).toHaveLength(1)
       const later = appendMany(journal, 2, 7)
       yield* die
-      const { dead, room } = yield* adopted(journal.path)
+      const { dead, quota } = yield* adopted(journal.path)
       expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...safe, ...unsafe, ...later])
-      expect(room.used()).toBe(yield* bytesIn(journal.path))
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
       dead.settle([...safe, ...unsafe, ...later])
       yield* dead.remove
       expect(yield* Effect.promise(() => Fs.readdir(journal.path).catch(() => "gone"))).toBe("gone")
@@ -85,15 +85,15 @@ describe("a segment that is written anew because its write-through failed", () =
 
 it.scopedLive("an event in characters of several bytes makes room for itself as any other does", () =>
   Effect.gen(function* () {
-    const { journal, room } = yield* live({ directory: yield* journalFolder, maxBytes: 6_000, segmentBytes: 5_900 })
+    const { journal, quota } = yield* live({ directory: yield* journalFolder, maxBytes: 6_000, segmentBytes: 5_900 })
     let last = 0
-    while (room.used() < 4_700) appendMany(journal, 1, ++last)
+    while (quota.used() < 4_700) appendMany(journal, 1, ++last)
     journal.settle(Array.from({ length: last }, (_, place) => ({ seq: place + 1 })))
     const json = JSON.stringify({ text: "漢".repeat(500) })
     // By its characters it fits in what is left, by its bytes it does not.
-    expect(room.used() + json.length).toBeLessThan(room.maxBytes - 100)
-    expect(room.used() + Buffer.byteLength(json)).toBeGreaterThan(room.maxBytes)
+    expect(quota.used() + json.length).toBeLessThan(quota.maxBytes - 100)
+    expect(quota.used() + Buffer.byteLength(json)).toBeGreaterThan(quota.maxBytes)
     expect(journal.append(last + 1, json)).toBeUndefined()
-    expect(room.used()).toBe(yield* bytesIn(journal.path))
+    expect(quota.used()).toBe(yield* bytesIn(journal.path))
   })
 )

@@ -48,7 +48,7 @@ it.scopedLive("a directory with nothing but a state that is damaged is told as s
     const source = Path.basename(journal.path)
     const state = Path.join(journal.path, "state")
     yield* Effect.promise(() => Fs.writeFile(state, Buffer.alloc(4_096)))
-    // Whoever takes it over may die before the source has its word.
+    // The recovering process may die before the source is closed.
     for (const _try of [1, 2]) {
       const { leave, outcome } = yield* takeOver(journal.path)
       expect(outcome).toMatchObject({ _tag: "damaged", source })

@@ -4,34 +4,32 @@ import * as Schedule from "effect/Schedule"
 import { appendMany, journalFolder, jsonOf, live } from "../../support/JournalFixture.ts"
 import { withLogs } from "../../support/Trail.ts"
 
-it.scopedLive("the upkeep goes on after a defect, and the log names it", () =>
+it.scopedLive("the upkeep continues after a defect, and the log names it", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const directory = yield* journalFolder
-      const { journal, room } = yield* live({ directory, maxBytes: 20_000, flushInterval: "10 millis" })
+      const { journal, quota } = yield* live({ directory, maxBytes: 20_000, flushInterval: "10 millis" })
       appendMany(journal, 2)
-      const { used } = room
+      const { used } = quota
       expect(journal.append(3, jsonOf(3, 30_000))).toMatchObject({ reason: "full" })
-      Object.assign(room, {
+      Object.assign(quota, {
         used: () => {
-          throw new Error("nobody thought of that")
+          throw new Error("an unexpected defect")
         }
       })
       yield* Effect.sleep("100 millis")
-      Object.assign(room, { used })
+      Object.assign(quota, { used })
       yield* Effect.sync(() => journal.status().problem).pipe(
         Effect.filterOrFail((problem) => problem === null),
         Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("10 seconds")))
       )
-      expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("nobody thought of that"))).not.toEqual(
-        []
-      )
+      expect(lines.filter((line) => line.startsWith("ERROR") && line.includes("an unexpected defect"))).not.toEqual([])
     })
   )
 )
 
 it.scopedLive(
-  "what waits for the disk is written through early when it is much",
+  "a sync starts early when many bytes wait for it",
   () =>
     Effect.gen(function* () {
       const directory = yield* journalFolder

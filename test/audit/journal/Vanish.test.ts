@@ -23,7 +23,7 @@ const seqs = (journal: Journal.Journal) =>
 
 it.scopedLive("a directory that vanishes is made again, with all that was not on the disk yet", () =>
   Effect.gen(function* () {
-    const { die, journal, room } = yield* live({
+    const { die, journal, quota } = yield* live({
       directory: yield* journalFolder,
       segmentBytes: 3_000,
       flushInterval: "200 millis"
@@ -41,12 +41,12 @@ it.scopedLive("a directory that vanishes is made again, with all that was not on
     const more = appendMany(journal, 2, 24)
     expect(yield* synced(journal)).toBeUndefined()
     expect(yield* seqs(journal)).toEqual([21, 22, 23, 24, 25])
-    // What is gone waits for nobody: its numbers are found missing by those who look into the table.
+    // Lost events are not waited for: a search of the table finds their numbers missing.
     expect(journal.status()).toMatchObject({ pendingFrames: 5, acknowledged: 20, unsyncedBytes: 0 })
     expect((yield* takeOver(journal.path)).outcome._tag).toBe("alive")
     yield* die
-    const { dead, room: taken } = yield* adopted(journal.path)
-    expect(taken.used()).toBe(room.used())
+    const { dead, quota: taken } = yield* adopted(journal.path)
+    expect(taken.used()).toBe(quota.used())
     const { frames } = yield* readAll(dead.readAfter(0))
     expect(frames).toEqual([...late, ...more])
   })
@@ -55,7 +55,7 @@ it.scopedLive("a directory that vanishes is made again, with all that was not on
 it.scopedLive("while its directory cannot be made, nothing is taken, and the status says why", () =>
   Effect.gen(function* () {
     const directory = yield* journalFolder
-    const { journal, room } = yield* live({ directory, flushInterval: "10 millis" })
+    const { journal, quota } = yield* live({ directory, flushInterval: "10 millis" })
     appendMany(journal, 3)
     yield* vanish(directory)
     yield* Effect.promise(() => Fs.writeFile(directory, "in the way"))
@@ -79,7 +79,7 @@ it.scopedLive("while its directory cannot be made, nothing is taken, and the sta
     expect((yield* seqs(journal)).at(-1)).toBe(4)
     journal.settle([1, 2, 3, 4].map((seq) => ({ seq })))
     yield* journal.end({ remove: true })
-    expect(room.used()).toBe(0)
+    expect(quota.used()).toBe(0)
     expect(yield* Effect.promise(() => Fs.readdir(directory))).toEqual([])
   })
 )

@@ -11,7 +11,7 @@ const appending = Effect.gen(function* () {
   const journal = yield* Journal.open({
     directory,
     identity: identityOf(source),
-    room: DiskQuota.make(2 ** 30),
+    quota: DiskQuota.make(2 ** 30),
     segmentBytes: 20_000,
     flushInterval: "5 millis"
   })

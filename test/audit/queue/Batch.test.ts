@@ -4,7 +4,7 @@ import { makeBatch, splitAt, splitBySize } from "../../../src/audit/queue/Batch.
 import { rowsOf } from "../../support/AuditEvents.ts"
 
 it.prop(
-  "cutting by size keeps every row, in order, and no batch but a lone row's is too large",
+  "splitting by size keeps every row, in order, and no batch of several rows is too large",
   [FastCheck.array(FastCheck.integer({ min: 0, max: 40 }), { maxLength: 60 })],
   ([sizes]) => {
     const rows = rowsOf(sizes.length).map((row, index) => ({ ...row, size: sizes[index] ?? 0 }))
@@ -17,7 +17,7 @@ it.prop(
 )
 
 it.prop(
-  "splitting keeps every row, in order, and what is known of them",
+  "splitting a batch keeps every row, in order, and what is known of them",
   [FastCheck.integer({ min: 0, max: 40 }), FastCheck.integer({ min: 1, max: 45 })],
   ([rows, length]) => {
     const whole = { ...makeBatch(rowsOf(rows)), certain: false, attempts: 2 }

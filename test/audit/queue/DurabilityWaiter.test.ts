@@ -13,7 +13,7 @@ it.each([
   expect(isBehind(oldest, 1_000, "2 seconds")).toBe(behind)
 })
 
-it.effect("rows that the others pass keep nobody waiting", () =>
+it.effect("parked rows delay no answer", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make({ capacity: 100, batchSize: 1, linger: 0 })
     const [first, second] = rowsOf(2)

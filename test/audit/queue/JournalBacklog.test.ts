@@ -47,7 +47,7 @@ const steps = FastCheck.array(
 const capacity = 20
 
 it.live(
-  "whatever is offered, taken and interrupted, each row comes out once, in order, from a memory that is bounded",
+  "each row leaves the queue once, in order, from bounded memory, whatever is offered, taken and interrupted",
   () =>
     Effect.promise(() =>
       FastCheck.assert(
@@ -104,7 +104,7 @@ it.live(
     )
 )
 
-it.effect("rows that the journal lost are passed over and counted, and hold up nothing", () =>
+it.effect("rows that the journal lost are counted and skipped, and delay no other row", () =>
   Effect.gen(function* () {
     const rows = rowsOf(30)
     const queue = yield* WriteQueue.make({
@@ -161,7 +161,7 @@ it.effect("an urgent row waits for no company", () =>
   })
 )
 
-it.scopedLive("a record that is whole and no event is kept in the quarantine, and the others come through", () =>
+it.scopedLive("an intact record that is not an event is kept in the quarantine, and later records are read", () =>
   Effect.gen(function* () {
     const directory = yield* journalFolder
     const { die, journal } = yield* live({ directory })

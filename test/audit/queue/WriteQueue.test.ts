@@ -12,7 +12,7 @@ const offerAll = (queue: WriteQueue.WriteQueue, number: number) => {
   for (const row of rowsOf(number)) queue.offer(row)
 }
 
-it.effect("a first row after idle waits for the others that are coming", () =>
+it.effect("the first row after idle time waits for more rows", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make(options)
     const filling = yield* Effect.fork(queue.fill)
@@ -27,7 +27,7 @@ it.effect("a first row after idle waits for the others that are coming", () =>
   })
 )
 
-it.effect("a full batch waits for nothing", () =>
+it.effect("a full batch does not wait", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make(options)
     const filling = yield* Effect.fork(queue.fill)
@@ -42,7 +42,7 @@ it.effect("a full batch waits for nothing", () =>
   })
 )
 
-it.effect("closing ends a wait, and what is there can still be taken", () =>
+it.effect("closing the queue ends a wait, and its rows can still be taken", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make(options)
     const filling = yield* Effect.fork(queue.fill)
@@ -56,7 +56,7 @@ it.effect("closing ends a wait, and what is there can still be taken", () =>
   })
 )
 
-it.effect("rows in the drain's hands still fill the buffer", () =>
+it.effect("rows in flight still fill the queue", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make({ ...options, capacity: 3, linger: 0 })
     offerAll(queue, 3)
@@ -67,7 +67,7 @@ it.effect("rows in the drain's hands still fill the buffer", () =>
   })
 )
 
-it.effect("few but huge rows fill the buffer too", () =>
+it.effect("few but huge rows fill the queue too", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make(options)
     const metadata = { text: "x".repeat(16_000) }
@@ -92,7 +92,7 @@ const hugeEvent = {
   requestId: null
 } as const
 
-it.effect("a batch that is too large for one piece comes into the hand as several", () =>
+it.effect("rows that are too large for one batch are put in flight as several", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make({ ...options, linger: 0 })
     const rows = rowsOf(5).map((row) => ({ ...row, size: WriteQueue.maximumBatchChars / 2 }))
@@ -102,7 +102,7 @@ it.effect("a batch that is too large for one piece comes into the hand as severa
   })
 )
 
-it.effect("the oldest event is that of what was set aside, then of what is in hand, then of what waits", () =>
+it.effect("the oldest event is the oldest of the parked rows, then of those in flight, then of those that wait", () =>
   Effect.gen(function* () {
     const queue = yield* WriteQueue.make({ ...options, batchSize: 1, linger: 0 })
     for (const timestamp of [1_000, 2_000, 3_000]) {

@@ -83,7 +83,7 @@ it.scopedLive("a machine that restarted loses nothing that was answered in the m
 )
 
 it.scopedLive(
-  "numbers that a receipt names are counted as lost by whoever goes on, though the first one died over it",
+  "numbers that a receipt names are counted as lost by the next process, although the first one died before",
   () =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
@@ -108,7 +108,7 @@ it.scopedLive("a journal that the disk keeps is written and signed off, and not 
     const url = yield* gatekeeperDatabase
     const directory = yield* journalFolder
     const left = yield* leaveJournal(url, directory, 3)
-    // What is no file is not removed.
+    // A directory in place of a file is not removed.
     yield* Effect.promise(() => Fs.mkdir(Path.join(left.path, "kept")))
     yield* withLogs((lines) =>
       Effect.gen(function* () {

@@ -70,18 +70,20 @@ it.scopedLive("numbers that are nowhere are named by a receipt and counted, thos
   })
 )
 
-it.scopedLive("a whole record that is no event of ours is kept aside: the receipt does not call it lost", () =>
-  Effect.gen(function* () {
-    const url = yield* gatekeeperDatabase
-    const directory = yield* journalFolder
-    const left = yield* leaveJournal(url, directory, 3, {
-      textOf: (row) => (row.seq === 2 ? JSON.stringify({ of: "a later program" }) : canonicalJson(row))
+it.scopedLive(
+  "an intact record that is not an event is kept in the quarantine: the receipt does not call it lost",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const directory = yield* journalFolder
+      const left = yield* leaveJournal(url, directory, 3, {
+        textOf: (row) => (row.seq === 2 ? JSON.stringify({ of: "a later program" }) : canonicalJson(row))
+      })
+      const trail = yield* openTrail(url, journaled(directory))
+      yield* until(trail.log, adoptedAll)
+      expect(yield* sourceRow(url, left.source)).toMatchObject({ committed: 2, quarantined: 1, lost: 0 })
+      expect(yield* receiptsOf(url, left.source)).toMatchObject([{ kind: "quarantined", from_seq: 2, to_seq: 2 }])
     })
-    const trail = yield* openTrail(url, journaled(directory))
-    yield* until(trail.log, adoptedAll)
-    expect(yield* sourceRow(url, left.source)).toMatchObject({ committed: 2, quarantined: 1, lost: 0 })
-    expect(yield* receiptsOf(url, left.source)).toMatchObject([{ kind: "quarantined", from_seq: 2, to_seq: 2 }])
-  })
 )
 
 it.scopedLive("more gaps than one search finds are all counted and named", () =>

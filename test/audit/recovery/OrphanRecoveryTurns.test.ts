@@ -31,7 +31,7 @@ const leaveStrange = (url: Url, directory: string) =>
         pid: 4_242,
         durability: "journal"
       },
-      room: DiskQuota.make(2 ** 26),
+      quota: DiskQuota.make(2 ** 26),
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     for (const row of rowsOf(3, { source })) {
@@ -40,7 +40,7 @@ const leaveStrange = (url: Url, directory: string) =>
     yield* Scope.close(scope, Exit.void)
     const inTheWay = Path.join(directory, "quarantine", source, "record-2.bin.part")
     yield* Effect.promise(() => Fs.mkdir(inTheWay, { recursive: true }))
-    return { source, path: journal.path, mend: Effect.promise(() => Fs.rmdir(inTheWay)) }
+    return { source, path: journal.path, fix: Effect.promise(() => Fs.rmdir(inTheWay)) }
   })
 
 const rowsBySource = (url: Url, sources: ReadonlyArray<string>) =>
@@ -51,7 +51,7 @@ const rowsBySource = (url: Url, sources: ReadonlyArray<string>) =>
   )
 
 it.scopedLive(
-  "a journal whose quarantine cannot be written is said to be that, holds up no other, and is finished once it can",
+  "a journal whose quarantine cannot be written is reported, delays no other journal, and is recovered once it can",
   () =>
     withLogs((lines) =>
       Effect.gen(function* () {
@@ -75,7 +75,7 @@ it.scopedLive(
         expect(told).toHaveLength(1)
         expect(told[0]).toContain("the quarantine cannot be written")
         expect(lines.filter((line) => line.includes("can be read again"))).toEqual([])
-        yield* strange.mend
+        yield* strange.fix
         yield* until(trail.log, ({ journal }) => journal?.others.adopted === 5 && journal.others.stuck.length === 0)
         expect(yield* rowsBySource(url, [strange.source])).toMatchObject([{ rows: 2 }])
       })
@@ -84,7 +84,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "a journal that is taken away while it is read holds up no other, and is not looked for again",
+  "a journal that vanishes while it is read delays no other journal, and is not looked for again",
   () =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase

@@ -13,13 +13,13 @@ import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 import { defaults, gatekeeperDatabase, ledgerOf, query, settled, withLogs } from "../../support/Trail.ts"
 
-it.scopedLive("a trail that comes late is waited for whatever comes between, a defect too, and each time said", () =>
+it.scopedLive("a trail that opens late is retried after every failure, also a defect, and each failure is logged", () =>
   withLogs((lines) =>
     Effect.gen(function* () {
       const url = yield* gatekeeperDatabase
       const store = yield* PostgresAuditStore.make({ url })
       const between = [
-        Effect.fail(new DatabaseError({ phase: "connect", reason: "nobody is there" })),
+        Effect.fail(new DatabaseError({ phase: "connect", reason: "the connection was refused" })),
         Effect.die(new Error("a defect on the way")),
         Effect.fail(new DatabaseError({ phase: "connect", reason: "not yet" }))
       ]
@@ -38,7 +38,7 @@ it.scopedLive("a trail that comes late is waited for whatever comes between, a d
       const id = yield* log.record(anEvent)
       yield* settled(log)
       expect(yield* query(url, "select id from gatekeeper.audit_log")).toEqual([{ id }])
-      for (const said of ["nobody is there", "a defect on the way", "not yet"]) {
+      for (const said of ["the connection was refused", "a defect on the way", "not yet"]) {
         expect(lines.filter((line) => line.startsWith("WARN") && line.includes(said))).toHaveLength(1)
       }
     })

@@ -66,7 +66,7 @@ it("a row of whatever text is the same row with the same hash at the far end", (
   )
 })
 
-it("a text that is no canonical event is refused, and not repeated in the refusal", () => {
+it("a text that is not a canonical event is refused, and not repeated in the error", () => {
   const [row] = rowsOf(1)
   if (row === undefined) throw new Error("no row")
   const text = canonicalJson(row)
@@ -83,7 +83,7 @@ it("a text that is no canonical event is refused, and not repeated in the refusa
   }
 })
 
-it("many rows are read in steps, in their order, and none of them where one is no row", () => {
+it("many rows are decoded in steps, in order, and none of them if one is not a row", () => {
   const rows = rowsOf(1_000)
   const texts = rows.map(canonicalJson)
   const steps = readingRows(texts)

@@ -48,7 +48,7 @@ const incarnationOf = (source: string, startedAt: number): Incarnation => ({
   durability: "journal"
 })
 
-it.scopedLive("a source is told with all that is known of it, and one that nobody knows is undefined", () =>
+it.scopedLive("a source is returned with all that is known of it, and an unknown one is undefined", () =>
   Effect.gen(function* () {
     const { ledger, store } = yield* open
     const rows = rowsOf(5)

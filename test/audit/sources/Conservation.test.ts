@@ -105,7 +105,7 @@ const step = FastCheck.constantFrom<Step>(
 )
 type Step = "record" | "commit" | "dead-letter" | "replay" | "refuse" | "shed" | "damage" | "crash" | "adopt"
 
-/** The journal keeps what waits through a crash; the table is the ledger's; whoever adopts tells what the journal knew. */
+/** The journal keeps what waits through a crash; the table is the ledger's; the process that recovers it reports what the journal knew. */
 const history = (steps: ReadonlyArray<Step>) => {
   const ledger = { ...nothing }
   const local = { ...noneLocal }

@@ -86,7 +86,7 @@ it.scopedLive("an answer to COMMIT that is lost leaves the outcome open, and sen
   })
 )
 
-it.scopedLive("a lock that somebody holds ends in a typed error, and the server stops waiting for it too", () =>
+it.scopedLive("a held lock ends in a typed error, and the server stops waiting for it too", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const store = yield* PostgresAuditStore.make({ url, deadline: "1 second" })
@@ -207,7 +207,7 @@ it.scopedLive("after it was abandoned nothing is written, and the end can still 
   })
 )
 
-it.scopedLive("whoever asks where rows are waits for a COMMIT that is under way", () =>
+it.scopedLive("a look-up of rows waits for a COMMIT in progress", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
     const store = yield* PostgresAuditStore.make({ url })

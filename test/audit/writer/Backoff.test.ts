@@ -9,8 +9,8 @@ import * as Backoff from "../../../src/audit/writer/Backoff.ts"
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow(), { discard: true })
 
 const opened = Effect.gen(function* () {
-  const buffer = yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: 0 })
-  return { buffer, pauses: yield* Backoff.make(buffer) }
+  const queue = yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: 0 })
+  return { queue, pauses: yield* Backoff.make(queue) }
 })
 
 /** Milliseconds that it takes, to a resolution of 5; at most 10 seconds. */
@@ -36,12 +36,12 @@ it.effect("growing pauses double up to the longest, and are short again after a 
   })
 )
 
-it.effect("the end of the buffer cuts a long pause short, and none is long after it", () =>
+it.effect("closing the queue cuts a long pause short, and later pauses are short", () =>
   Effect.gen(function* () {
-    const { buffer, pauses } = yield* opened
+    const { queue, pauses } = yield* opened
     const long = yield* Effect.fork(pauses.pause(Duration.seconds(5)))
     yield* settle
-    yield* buffer.close
+    yield* queue.close
     yield* settle
     expect((yield* Fiber.poll(long))._tag).toBe("Some")
     expect(yield* lengthOf(pauses.pause(Duration.seconds(5)))).toBe(100)

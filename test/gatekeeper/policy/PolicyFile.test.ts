@@ -43,66 +43,86 @@ describe("parsePolicy", () => {
 
   it.each([
     [
-      "a resource that nobody can ask about, which a deny of would deny nothing",
+      "a resource that no request can match, so that a deny of it would deny nothing",
       good.replace("vaults/public }", "vaults/../secret/*, effect: deny }"),
-      '4:35 "vaults/../secret" can match nothing: "resource" must not have the segments "." or ".."'
+      '4:35 groups.scout.permissions[0].resource is "vaults/../secret", which no request can match: "resource" must not have the segments "." or ".."'
     ],
     [
-      "an action that nobody can ask about",
+      "an action that no request can match",
       good.replace("action: read", `action: ${"r".repeat(101)}`),
-      `4:19 ${JSON.stringify("r".repeat(101))} can match nothing: "action" has 101 characters; at most 100 are allowed`
+      `4:19 groups.scout.permissions[0].action is ${JSON.stringify("r".repeat(101))}, which no request can match: "action" has 101 characters; at most 100 are allowed`
     ],
     [
       "an unknown key of a permission",
       good.replace("resource:", "resuorce:"),
-      '4:25 unknown key "resuorce" in a permission'
+      "4:25 groups.scout.permissions[0].resuorce is not a known key; known: action, resource, effect"
     ],
     [
       "an unknown key of a group",
       good.replace("permissions:", "permission:"),
-      '3:5 unknown key "permission" in group scout'
+      "3:5 groups.scout.permission is not a known key; known: permissions"
     ],
-    ["an unknown key at the top", `${good}ghosts: {}\n`, '7:1 unknown key "ghosts" in the policy'],
-    ["a missing key at the top", "groups: {}\n", '1:1 the policy lacks "ghost_mappings"'],
-    ["a group that does not exist", good.replace("[scout]", "[scuot]"), "6:11 ghost Scout is mapped to scuot"],
-    ["a star in the middle", good.replace("vaults/public", "vaults/*/x"), '4:35 "vaults/*/x"'],
-    ["a star within a segment", good.replace("vaults/public", "vaults*"), '4:35 "vaults*"'],
-    ["a star in an action", good.replace("action: read", "action: re*"), '4:19 "re*"'],
-    ["a number for a text", good.replace("action: read", "action: 7"), "4:19 action must be a text"],
-    ["a text for a list", good.replace("[scout]", "scout"), "6:10 groups of Scout must be a list"],
+    [
+      "an unknown key at the top",
+      `${good}ghosts: {}\n`,
+      "7:1 ghosts is not a known key; known: groups, ghost_mappings, resource_paths"
+    ],
+    ["a missing key at the top", "groups: {}\n", "1:1 ghost_mappings is missing"],
+    [
+      "a group that does not exist",
+      good.replace("[scout]", "[scuot]"),
+      "6:11 ghost_mappings.Scout[0] is scuot, which is not a group"
+    ],
+    [
+      "a star in the middle",
+      good.replace("vaults/public", "vaults/*/x"),
+      '4:35 groups.scout.permissions[0].resource is "vaults/*/x", but "*"'
+    ],
+    [
+      "a star within a segment",
+      good.replace("vaults/public", "vaults*"),
+      '4:35 groups.scout.permissions[0].resource is "vaults*", but "*"'
+    ],
+    [
+      "a star in an action",
+      good.replace("action: read", "action: re*"),
+      '4:19 groups.scout.permissions[0].action is "re*", but "*"'
+    ],
+    [
+      "a number for a text",
+      good.replace("action: read", "action: 7"),
+      "4:19 groups.scout.permissions[0].action must be a text"
+    ],
+    ["a text for a list", good.replace("[scout]", "scout"), "6:10 ghost_mappings.Scout must be a list"],
     [
       "the same group twice",
       `${good}`.replace("ghost_mappings", "  scout:\n    permissions: []\nghost_mappings"),
-      "5:3 Map keys must be unique"
+      "5:3 groups.scout is defined twice"
     ],
-    [
-      "the same ghost twice",
-      `${good}  Scout: []\n`,
-      '7:3 Map keys must be unique: "Scout" stands twice in ghost_mappings'
-    ],
+    ["the same ghost twice", `${good}  Scout: []\n`, "7:3 ghost_mappings.Scout is defined twice"],
     [
       "the same key of a permission twice",
       good.replace("action: read", "action: read, action: write"),
-      "4:25 Map keys must be unique"
+      "4:25 groups.scout.permissions[0].action is defined twice"
     ],
     ["two documents", `${good}---\n${good}`, "7:1 there must be one document only"],
     [
       "an effect that is neither",
       good.replace("vaults/public }", "vaults/public, effect: denied }"),
-      '4:58 effect "denied" is neither allow nor deny'
+      "4:58 groups.scout.permissions[0].effect must be one of allow, deny"
     ],
     [
       "an unknown key of a permission beside an effect",
       good.replace("vaults/public }", "vaults/public, efect: deny }"),
-      '4:50 unknown key "efect" in a permission'
+      "4:50 groups.scout.permissions[0].efect is not a known key"
     ],
     [
       "a text for a list of properties",
       `${good}resource_paths:\n  todo: ownerID\n`,
-      "8:9 properties of todo must be a list"
+      "8:9 resource_paths.todo must be a list"
     ],
     ["YAML that cannot be read", "groups: [\n", "2:1 "],
-    ["an empty file", "", "1:1 the policy must be a mapping"]
+    ["an empty file", "", "1:1 the file must be a mapping"]
   ])("refuses %s with its line and column", (_, text, problem) => {
     expect(problemsOf(text).join("\n")).toContain(problem)
   })

@@ -1,7 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import type { AuditCounters, AuditStatus } from "../../../src/audit/AuditStatus.ts"
+import type { AuditStatus } from "../../../src/audit/AuditStatus.ts"
 import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
+import type { AuditCounters } from "../../../src/contracts/AuditStatus.ts"
 import { pipelineView } from "../../../src/gatekeeper/trail/PipelineView.ts"
 
 const source = crypto.randomUUID()

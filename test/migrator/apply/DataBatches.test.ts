@@ -7,6 +7,7 @@ import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { dataMigrationsOf, dataRevision } from "../../support/migrator/DataMigrations.ts"
 import { ask, migrateRouter, revision } from "../../support/migrator/Fixture.ts"
 import { onRouter } from "../../support/migrator/OnRouter.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const items = revision(
@@ -17,7 +18,7 @@ const doneCount = "select count(*)::int as done from router.item where done"
 describe("batches of a data revision", () => {
   const batched = (body: string, marker = "// migrate:up transaction:false lock_timeout:300ms") =>
     dataRevision(`${body},\n  irreversible: "a test"`, marker)
-  /** Ten at a time by key; sleeps as long as router.gate says once it is past the second batch. */
+  /** Ten rows at a time by key; after the second batch each one sleeps for the time in router.gate. */
   const byKey = `
     up: inBatches({
       name: "items",
@@ -48,43 +49,41 @@ describe("batches of a data revision", () => {
   const progress = "select state, progress from router.schema_history where revision = 2"
   const set = (fill: string) => dataMigrationsOf({ "router/0001_item.sql": gated, "router/0002_fill.ts": fill })
 
-  it.scopedLive(
-    "commit one by one with the record of it, and a run that was cut off goes on after the last of them",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const migrations = yield* set(batched(byKey))
-        const running = yield* Effect.fork(migrateRouter(url, migrations))
-        const asleep = ask(
-          url,
-          "select from pg_stat_activity where query like 'select pg_sleep%' and state = 'active' and datname = current_database()"
-        )
-        yield* Effect.repeat(Effect.delay(asleep, "20 millis"), { until: (rows) => rows.length > 0 })
-        yield* Fiber.interrupt(running)
-        expect(yield* ask(url, doneCount)).toEqual([{ done: 20 }])
-        const standing = { items: { key: 20, rows: 20, batches: 2, done: false } }
-        expect(yield* ask(url, progress)).toEqual([{ state: "applying", progress: standing }])
+  it.scopedLive("commit one by one with their progress, and an interrupted run continues after the last of them", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* set(batched(byKey))
+      const running = yield* Effect.fork(migrateRouter(url, migrations))
+      const asleep = ask(
+        url,
+        "select from pg_stat_activity where query like 'select pg_sleep%' and state = 'active' and datname = current_database()"
+      )
+      yield* Effect.repeat(Effect.delay(asleep, "20 millis"), { until: (rows) => rows.length > 0 })
+      yield* Fiber.interrupt(running)
+      expect(yield* ask(url, doneCount)).toEqual([{ done: 20 }])
+      const standing = { items: { key: 20, rows: 20, batches: 2, done: false } }
+      expect(yield* ask(url, progress)).toEqual([{ state: "applying", progress: standing }])
 
-        const other = yield* set(`${batched(byKey)}// edited\n`)
-        const edited = yield* Effect.flip(migrateRouter(url, other))
-        expect(edited).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
-        expect(edited.message).toContain("was edited since")
-        // An edit can be accepted half-way; here there and back.
-        const accept = repair("router", Repair.AcceptChecksum({ number: 2, slug: null, reason: "a test" }))
-        yield* accept.pipe(onRouter(url, other))
-        expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ _tag: "PartlyApplied" })
-        yield* accept.pipe(onRouter(url, migrations))
+      const other = yield* set(`${batched(byKey)}// edited\n`)
+      const edited = yield* Effect.flip(migrateRouter(url, other))
+      expect(edited).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
+      expect(edited.message).toContain("was edited after the revision began")
+      // An edit can be accepted half-way; here it is accepted and then taken back.
+      const accept = repair(router, Repair.AcceptChecksum({ number: 2, slug: null, reason: "a test" }))
+      yield* accept.pipe(onRouter(url, other))
+      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ _tag: "PartlyApplied" })
+      yield* accept.pipe(onRouter(url, migrations))
 
-        // What is done is made undone, so that doing it again would show.
-        yield* ask(url, "update router.item set done = null; update router.gate set seconds = 0")
-        expect((yield* migrateRouter(url, migrations)).to).toBe("0002_fill")
-        expect(yield* ask(url, doneCount)).toEqual([{ done: 5 }])
-        const end = { items: { key: 25, rows: 25, batches: 4, done: true } }
-        expect(yield* ask(url, progress)).toEqual([{ state: "applied", progress: end }])
-      })
+      // The finished rows are reset, so that a second run over them would show.
+      yield* ask(url, "update router.item set done = null; update router.gate set seconds = 0")
+      expect((yield* migrateRouter(url, migrations)).to).toBe("0002_fill")
+      expect(yield* ask(url, doneCount)).toEqual([{ done: 5 }])
+      const end = { items: { key: 25, rows: 25, batches: 4, done: true } }
+      expect(yield* ask(url, progress)).toEqual([{ state: "applied", progress: end }])
+    })
   )
 
-  it.scopedLive("may go until no row is left, and wait out what others lock", () =>
+  it.scopedLive("repeat until no row is left, and wait for rows that others lock", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       yield* migrateRouter(url, yield* dataMigrationsOf({ "router/0001_item.sql": gated }))
@@ -101,13 +100,13 @@ describe("batches of a data revision", () => {
     })
   )
 
-  it.scopedLive("are rolled back when they last longer than they may, and refused inside one transaction", () =>
+  it.scopedLive("are rolled back when they exceed their limit, and refused inside one transaction", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const slow = yield* set(batched(untilDone("300 millis", "db`select pg_sleep(20)`")))
       const failure = yield* Effect.flip(migrateRouter(url, slow))
       expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1 })
-      expect(failure.message).toContain('batches "rest": a batch lasted longer than 300ms')
+      expect(failure.message).toContain('batches "rest": a batch took longer than 300ms')
       expect(yield* ask(url, doneCount)).toEqual([{ done: 0 }])
       const url2 = yield* freshDatabase
       const inside = yield* Effect.flip(migrateRouter(url2, yield* set(batched(byKey, ""))))

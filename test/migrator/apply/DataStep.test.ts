@@ -15,7 +15,7 @@ const back = (count: number) => Target.Back({ count })
 
 describe("a data revision", () => {
   it.scopedLive(
-    "runs in the transaction that records it, on the session that holds the lock, and goes back by its file",
+    "runs in the transaction that records it, on the session that holds the lock, and is reverted by its file",
     () =>
       Effect.gen(function* () {
         const url = yield* freshDatabase
@@ -61,7 +61,11 @@ describe("a data revision", () => {
       expect(failure.message).toMatch(/0002_sqlstate\.ts:1: column "missing" does not exist \(SQLSTATE 42703\)/)
       expect(failure.message).toContain("statement: select missing from router.item")
       for (const [name, work, told] of [
-        ["typed", 'Effect.fail(new Error("no such customer"))', /no such customer \(an error of the revision's own\)/],
+        [
+          "typed",
+          'Effect.fail(new Error("no such customer"))',
+          /no such customer \(thrown by the revision's own code\)/
+        ],
         ["defect", 'Effect.sync(() => { throw new TypeError("not a function") })', /TypeError: not a function/],
         ["wrapped", "db`select 1 / 0`.pipe(Effect.mapError((cause) => ({ _tag: 'Mine', cause })))", /SQLSTATE 22012/]
       ] as const) {
@@ -78,7 +82,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("may use withTransaction, which is a savepoint: what it gives up is gone, the rest is kept", () =>
+  it.scopedLive("may use withTransaction as a savepoint: what it rolls back is gone, the rest is kept", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* dataMigrationsOf({
@@ -103,7 +107,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("is not reverted without its file, nor with another one", () =>
+  it.scopedLive("is not reverted without its file or with another one", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const mark = dataRevision("up: Effect.void, down: Effect.void")
@@ -119,7 +123,7 @@ describe("a data revision", () => {
     })
   )
 
-  it.scopedLive("that exports no revision is refused before anything runs", () =>
+  it.scopedLive("that exports no data revision is refused before anything runs", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const cases = [
@@ -129,7 +133,7 @@ describe("a data revision", () => {
         [
           "mute",
           "import * as E from 'effect/Effect'\nexport const up = E.void\nexport const irreversible = ' '\n",
-          /say why/
+          /state a reason/
         ]
       ] as const
       for (const [name, text, told] of cases) {

@@ -4,12 +4,12 @@ import { dataMigrationsOf, dataRevision } from "../../support/migrator/DataMigra
 import { ask, migrateRouter, revision, tableA, tablesOf } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-/** A revision that gives the lock away, as an administrator or a pooler may. */
+/** A revision that releases the lock, as an administrator or a pooler may. */
 const unlocks = "select pg_catalog.pg_advisory_unlock_all();"
 const alone = " transaction:false"
 const rows = "select revision, state, steps_done, steps_begun from router.schema_history where revision > 1 order by 1"
 
-describe("without the lock that it took, a run does nothing more", () => {
+describe("a run that has lost its lock runs nothing more:", () => {
   const cases: ReadonlyArray<[what: string, files: Readonly<Record<string, string>>, left: ReadonlyArray<object>]> = [
     [
       "no transactional statement of a revision without a transaction",
@@ -17,17 +17,17 @@ describe("without the lock that it took, a run does nothing more", () => {
       [{ revision: 2, state: "applying", steps_done: 1, steps_begun: 1 }]
     ],
     [
-      "no statement that cannot stand in one",
+      "no statement that cannot be in one",
       { "router/0002_b.sql": revision(`${unlocks}\nvacuum router.a;`, "select 1;", alone) },
       [{ revision: 2, state: "applying", steps_done: 1, steps_begun: 1 }]
     ],
     [
-      "not the record of its end",
+      "no record of its end",
       { "router/0002_b.sql": revision(unlocks, "select 1;", alone) },
       [{ revision: 2, state: "applying", steps_done: 1, steps_begun: 1 }]
     ],
     [
-      "not the record of its beginning",
+      "no record of its beginning",
       {
         "router/0002_b.sql": revision(unlocks),
         "router/0003_c.sql": revision("create table router.b ();", "select 1;", alone)

@@ -8,8 +8,8 @@ import { ask, environment, migrateRouter, migrationsOf, quiet } from "../../supp
 import { project } from "../../support/Program.ts"
 import { testPostgres } from "../../support/TestPostgres.ts"
 
-describe("starts beside docs/roles.sql", { timeout: 60_000 }, () => {
-  it.scopedLive("grant one after the other: of eight at once one gives and the others find it done", () =>
+describe("starts with the roles of docs/roles.sql", { timeout: 60_000 }, () => {
+  it.scopedLive("grant one after the other: one of eight grants, and the others find nothing missing", () =>
     Effect.gen(function* () {
       const { url } = yield* testPostgres()
       yield* ask(url, yield* Effect.promise(() => readFile(join(project, "docs/roles.sql"), "utf8")))

@@ -8,7 +8,7 @@ import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const base = Target.DownTo({ number: 0, slug: null })
 
-/** What the way back is refused for, once `rows` are there; null: it was gone. */
+/** Why the downgrade is refused once `rows` exist; null if it is not. */
 const refusalOf = (up: string, down: string, rows = "select 1") =>
   Effect.gen(function* () {
     const url = yield* freshDatabase
@@ -23,24 +23,24 @@ const refusalOf = (up: string, down: string, rows = "select 1") =>
 
 const parent = "create table router.a (id int primary key);"
 
-describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
+describe("a downgrade, checked against the catalog,", { timeout: 30_000 }, () => {
   it.scopedLive.each<[what: string, up: string, down: string, rows: string, refused: RegExp | null]>([
     [
-      "takes a column of another table whose type is the row of a dropped one",
+      "drops a column of another table whose type is the row type of a dropped one",
       `${parent}\ncreate table router.t (id int, v router.a);`,
       "drop table router.a cascade;\nalter table router.t rename to kept;",
       "insert into router.t values (1, row(1))",
-      /drop table router\.a … cascade may take columns of router\.t/
+      /drop table router\.a … cascade may drop columns of router\.t/
     ],
     [
-      "takes a column whose type is the row of a view that goes with the table",
+      "drops a column whose type is the row type of a view that is dropped with the table",
       `${parent}\ncreate view router.v as select id from router.a;\ncreate table router.t (id int, v router.v);`,
       "drop table router.a cascade;",
       "insert into router.t values (1, row(1))",
-      /may take columns of router\.t/
+      /may drop columns of router\.t/
     ],
     [
-      "takes only constraints, views and children of an empty table",
+      "drops only constraints, views and children of an empty table",
       `${parent}\ncreate table router.b (a int references router.a);\ncreate view router.v as select id from router.a;
        create table router.c () inherits (router.a);\ncreate sequence router.s owned by router.a.id;`,
       "drop table router.a cascade;",
@@ -48,14 +48,14 @@ describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
       null
     ],
     [
-      "takes columns of a type of a dropped schema",
+      "drops columns of a type of a dropped schema",
       "create schema other;\ncreate type other.mood as enum ('a');\ncreate table router.t (m other.mood);",
       "drop schema other cascade;",
       "insert into router.t values ('a')",
-      /drop schema other … cascade may take columns of router\.t/
+      /drop schema other … cascade may drop columns of router\.t/
     ],
     [
-      "takes a partition in a dropped schema whose parent stays",
+      "drops a partition in a dropped schema whose parent stays",
       "create schema other;\ncreate table router.p (id int) partition by range (id);\n" +
         "create table other.p1 partition of router.p for values from (0) to (9);",
       "drop schema other cascade;",
@@ -63,18 +63,18 @@ describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
       /table other\.p1: 2 rows/
     ],
     [
-      "takes a table that was moved into a dropped schema",
+      "drops a table that was moved into a dropped schema",
       `create schema other;\n${parent}`,
       "alter table router.a set schema other;\ndrop schema other cascade;",
       "insert into router.a values (1)",
-      /what is in schema other by then/
+      /the contents of schema other/
     ],
     [
-      "takes the rows of a table that was given the name of an empty one",
+      "destroys the rows of a table that got the name of an empty one",
       `${parent}\ncreate table router.b (id int);`,
       "alter table router.b rename to c;\nalter table router.a rename to b;\ndrop table router.b;",
       "insert into router.a values (1)",
-      /table router\.b: an earlier statement of the way back may bring rows into it/
+      /table router\.b: an earlier statement of the downgrade may add rows to it/
     ],
     [
       "empties a partition whose own key refers to a truncated table",
@@ -86,7 +86,7 @@ describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
       /table router\.p1: 1 row/
     ],
     [
-      "deletes by a trigger of a table that it updates",
+      "deletes rows by a trigger of a table that it updates",
       `${parent}\ncreate table router.log (id int);
        create function router.f() returns trigger language plpgsql as $$ begin delete from router.log; return new; end $$;
        create trigger t after update on router.a for each statement execute function router.f();`,
@@ -95,14 +95,14 @@ describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
       /it writes to router\.a, and triggers, rules or references may do more/
     ],
     [
-      "deletes by a reference of another table",
+      "deletes rows by a reference of another table",
       `${parent}\ncreate table router.b (a int references router.a on update cascade);`,
       "update router.a set id = id;",
       "select 1",
       /it writes to router\.a/
     ],
     [
-      "writes to a table that nothing hangs on",
+      "writes to a table without triggers, rules or references",
       "create table router.a (id int);",
       "update router.a set id = 2;\ninsert into router.a values (1);",
       "insert into router.a values (1)",
@@ -123,7 +123,7 @@ describe("a way back, read beside the catalog,", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("does not take a table for empty whose rows are hidden from its owner", () =>
+  it.scopedLive("does not count a table as empty if its rows are hidden from its owner", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({

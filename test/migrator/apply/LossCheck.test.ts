@@ -3,18 +3,19 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { readLosses } from "../../../src/migrator/apply/LossCheck.ts"
+import { preview } from "../../../src/migrator/apply/Migrate.ts"
 import { acquire } from "../../../src/migrator/apply/SchemaLock.ts"
-import { preview } from "../../../src/migrator/inspect/Status.ts"
 import { Target } from "../../../src/migrator/plan/Target.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { ask, eventsOf, migrateRouter, migrationsOf, revision, tablesOf } from "../../support/migrator/Fixture.ts"
 import { onRouter } from "../../support/migrator/OnRouter.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const base = Target.DownTo({ number: 0, slug: null })
 
-describe("a way back that destroys rows", () => {
-  it.scopedLive("is refused before anything is reverted, with every table and column and what is in it now", () =>
+describe("a downgrade that destroys rows", () => {
+  it.scopedLive("is refused before anything is reverted, with the number of rows in every table and column", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -51,8 +52,8 @@ describe("a way back that destroys rows", () => {
       expect(refusal.message).toContain("0003_more: column router.a.more: 2 values")
       expect(refusal.message).toContain("downgrade base --allow-data-loss")
       expect((yield* eventsOf(url)).filter((event) => event.startsWith("reverted"))).toEqual([])
-      // The look before the lock refuses the same.
-      expect(yield* Effect.flip(preview("router", base).pipe(onRouter(url, migrations)))).toMatchObject({
+      // The check before the lock refuses the same.
+      expect(yield* Effect.flip(preview(router, base).pipe(onRouter(url, migrations)))).toMatchObject({
         _tag: "DataLossRefused"
       })
 
@@ -61,7 +62,7 @@ describe("a way back that destroys rows", () => {
     })
   )
 
-  it.scopedLive("is counted again under the lock: rows that came while it was waited for are seen", () =>
+  it.scopedLive("is counted again under the lock, including rows added while it was waited for", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -85,7 +86,7 @@ describe("a way back that destroys rows", () => {
     })
   )
 
-  it.scopedLive("is not known where an earlier down brings rows under the name, so it is refused", () =>
+  it.scopedLive("is refused if an earlier down moves rows to the table, so that they cannot be counted", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -99,11 +100,11 @@ describe("a way back that destroys rows", () => {
       yield* ask(url, "insert into router.new values (1)")
       const refusal = yield* Effect.flip(migrateRouter(url, migrations, base))
       expect(refusal).toMatchObject({ _tag: "DataLossRefused", losses: [{ table: "router.old", rows: null }] })
-      expect(refusal.message).toContain("makes or renames it")
+      expect(refusal.message).toContain("creates or renames it")
     })
   )
 
-  it.scopedLive("is looked at once more before each step, so a row that came during the one before it is kept", () =>
+  it.scopedLive("is counted again before each step, so a row added during the one before is kept", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -121,36 +122,34 @@ describe("a way back that destroys rows", () => {
     })
   )
 
-  it.scopedLive(
-    "is counted once more under the table's lock: a row that is committed while it is waited for is kept",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const migrations = yield* migrationsOf({
-          "router/0001_a.sql": revision("create table router.a (id int);", "drop table router.a;")
-        })
-        yield* migrateRouter(url, migrations)
-        // The recount must see it whatever the isolation level that somebody made the default.
-        yield* ask(
-          url,
-          "do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', current_database()); end $$"
-        )
-        const writer = yield* connect({ url, applicationName: "writer" })
-        yield* writer.query("begin; insert into router.a values (1)")
-        const back = yield* Effect.fork(Effect.flip(migrateRouter(url, migrations, base)))
-        yield* Effect.sleep("700 millis")
-        yield* writer.query("commit")
-        expect(yield* Fiber.join(back)).toMatchObject({
-          _tag: "DataLossRefused",
-          losses: [{ table: "router.a", rows: 1 }],
-          standing: null
-        })
-        expect(yield* ask(url, "select id from router.a")).toEqual([{ id: 1 }])
-        expect((yield* eventsOf(url)).filter((event) => /reverted|failed/.test(event))).toEqual([])
+  it.scopedLive("is counted again under the table's lock, so a row committed while it was waited for is kept", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": revision("create table router.a (id int);", "drop table router.a;")
       })
+      yield* migrateRouter(url, migrations)
+      // The recount must see it whatever the default isolation level is.
+      yield* ask(
+        url,
+        "do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', current_database()); end $$"
+      )
+      const writer = yield* connect({ url, applicationName: "writer" })
+      yield* writer.query("begin; insert into router.a values (1)")
+      const back = yield* Effect.fork(Effect.flip(migrateRouter(url, migrations, base)))
+      yield* Effect.sleep("700 millis")
+      yield* writer.query("commit")
+      expect(yield* Fiber.join(back)).toMatchObject({
+        _tag: "DataLossRefused",
+        losses: [{ table: "router.a", rows: 1 }],
+        current: null
+      })
+      expect(yield* ask(url, "select id from router.a")).toEqual([{ id: 1 }])
+      expect((yield* eventsOf(url)).filter((event) => /reverted|failed/.test(event))).toEqual([])
+    })
   )
 
-  it.scopedLive("is refused where it runs without a transaction, in which no lock could keep rows from coming", () =>
+  it.scopedLive("is refused if it runs without a transaction, where no lock could keep rows from being added", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -159,12 +158,12 @@ describe("a way back that destroys rows", () => {
       })
       yield* migrateRouter(url, migrations)
       const refusal = yield* Effect.flip(migrateRouter(url, migrations, base))
-      expect(refusal.message).toContain("table router.a: the way back runs without a transaction")
+      expect(refusal.message).toContain("table router.a: the downgrade runs without a transaction")
       expect((yield* migrateRouter(url, migrations, base, { allowDataLoss: true })).to).toBe("base")
     })
   )
 
-  it.scopedLive("is told without a number where counting would take too long", () =>
+  it.scopedLive("is reported without a number if counting takes too long", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -174,11 +173,11 @@ describe("a way back that destroys rows", () => {
         )
       })
       yield* migrateRouter(url, migrations)
-      const { steps } = yield* preview("router", base).pipe(onRouter(url, migrations, { allowDataLoss: true }))
+      const { steps } = yield* preview(router, base).pipe(onRouter(url, migrations, { allowDataLoss: true }))
       const connection = yield* connect({ url, applicationName: "gravitas test" })
       expect(yield* readLosses(connection, steps)).toMatchObject([{ table: "router.many", rows: 300_000 }])
       expect(yield* readLosses(connection, steps, Duration.millis(2))).toMatchObject([
-        { table: "router.many", rows: null, note: "there are, too many to count within 2ms" }
+        { table: "router.many", rows: null, note: "too many to count within 2ms" }
       ])
     })
   )

@@ -12,13 +12,13 @@ import {
 import { tcpProxy } from "../../support/TcpProxy.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-describe("a COMMIT whose answer is lost", () => {
+describe("a COMMIT whose reply is lost", () => {
   for (const [fault, tables, steps] of [
     ["loseAnswerTo", ["a", "b"], 0],
     ["cutBefore", ["a"], 1]
   ] as const) {
     it.scopedLive(
-      `is not taken for done or undone, and the next run finds it ${steps === 0 ? "applied" : "not applied"} (${fault})`,
+      `counts as unknown, and the next run finds it ${steps === 0 ? "applied" : "not applied"} (${fault})`,
       () =>
         Effect.gen(function* () {
           const url = yield* freshDatabase
@@ -29,8 +29,8 @@ describe("a COMMIT whose answer is lost", () => {
           yield* Effect.fork(proxy[fault]("commit"))
           yield* Effect.yieldNow()
           const failure = yield* Effect.flip(migrateRouter(proxy.url, migrations))
-          expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1, place: { statement: "commit" } })
-          expect(failure.message).toContain("The connection broke at COMMIT, so only schema_history can tell")
+          expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1, location: { statement: "commit" } })
+          expect(failure.message).toContain("The connection broke at COMMIT, so only schema_history shows")
           expect(failure.message).not.toContain("rolled back")
           expect(yield* tablesOf(url, "router")).toEqual(tables)
           const next = yield* migrateRouter(url, migrations)

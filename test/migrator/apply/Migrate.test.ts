@@ -18,7 +18,7 @@ const allowed = { allowDataLoss: true }
 const base = Target.DownTo({ number: 0, slug: null })
 
 describe("the migrator", () => {
-  it.scopedLive("brings an empty database to head, and does nothing the second time", () =>
+  it.scopedLive("upgrades an empty database to head, and does nothing the second time", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB })
@@ -44,7 +44,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("goes down and up again, one step or all, and says so in the events", () =>
+  it.scopedLive("downgrades and upgrades again, by one step or all, and records events", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB })
@@ -62,7 +62,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("reverts a revision whose file is gone, by the script that was stored with it", () =>
+  it.scopedLive("reverts a revision whose file is missing with its stored script", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       yield* migrateRouter(url, yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB }))
@@ -91,7 +91,7 @@ describe("the migrator", () => {
           exitCode: 1,
           service: "router",
           revision: "0002_broken",
-          place: {
+          location: {
             line: 5,
             column: 10,
             source: "  select missing from router.a",
@@ -117,7 +117,7 @@ describe("the migrator", () => {
       })
       expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
         _tag: "RevisionFailed",
-        place: { line: 3, column: 1 },
+        location: { line: 3, column: 1 },
         cause: { sqlstate: "42601" },
         outcome: "Nothing was run; router stays at 0001_a"
       })
@@ -125,7 +125,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("gives a typed failure for an error at COMMIT", () =>
+  it.scopedLive("fails with a typed error when COMMIT fails", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const deferred = revision(
@@ -134,14 +134,14 @@ describe("the migrator", () => {
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_d.sql": deferred })
       expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
         _tag: "RevisionFailed",
-        place: { statement: "commit" },
+        location: { statement: "commit" },
         cause: { phase: "commit", sqlstate: "23503" }
       })
       expect(yield* tablesOf(url, "router")).toEqual(["a"])
     })
   )
 
-  it.scopedLive("holds an assertion to be failed unless it answers true, and keeps it from writing", () =>
+  it.scopedLive("fails an assertion that does not return true, and keeps it from writing", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const withVerify = (verify: string) => ({ "router/0001_a.sql": `${tableA}-- migrate:verify\n${verify}\n` })
@@ -156,12 +156,12 @@ describe("the migrator", () => {
         cause: { sqlstate: "25006" }
       })
       for (const [verify, reason] of [
-        ["select null::boolean;", "the assertion answered null"],
-        ["select true from router.a;", "the assertion answered no row"],
-        ["values (true), (false);", "the assertion answered false"],
-        ["select 'true';", "the assertion answered something else than true or false"],
-        ["select 1 = 2, 1 = 1;", "two columns of the assertion have one name; name them apart"],
-        // Of a block only the SQLSTATE is told.
+        ["select null::boolean;", "the assertion returned null"],
+        ["select true from router.a;", "the assertion returned no row"],
+        ["values (true), (false);", "the assertion returned false"],
+        ["select 'true';", "the assertion returned a value other than true or false"],
+        ["select 1 = 2, 1 = 1;", "two columns of the assertion have the same name; rename one"],
+        // For a block the error has only its SQLSTATE.
         ["do $$ begin assert false; end $$;", ""]
       ] as const) {
         yield* write(migrations, withVerify(verify))
@@ -202,7 +202,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("refuses history tables of a newer form than it knows", () =>
+  it.scopedLive("refuses history tables of a newer format", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -217,7 +217,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("lets nobody, not even the owner, change what the event log says", () =>
+  it.scopedLive("lets no role change the event log, not even its owner", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       yield* migrateRouter(url, yield* migrationsOf({ "router/0001_a.sql": tableA }))
@@ -231,7 +231,7 @@ describe("the migrator", () => {
     })
   )
 
-  it.scopedLive("leaves nothing that one revision set for the next, and resolves no unqualified name", () =>
+  it.scopedLive("resets what one revision set before the next, and resolves no unqualified name", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({

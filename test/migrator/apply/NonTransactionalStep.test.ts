@@ -18,6 +18,7 @@ import {
   write
 } from "../../support/migrator/Fixture.ts"
 import { onRouter } from "../../support/migrator/OnRouter.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const stepwise = (up: string, down = "select 1;") =>
@@ -26,7 +27,7 @@ const half =
   "select state, steps_done, steps_total, steps_begun from router.schema_history order by revision desc limit 1"
 const index = "select indisvalid from pg_index where indexrelid = to_regclass('router.a_id')"
 
-/** Ends the migrator's session while it runs a statement like this: what a SIGKILL of its process does. */
+/** Ends the migrator's session while it runs a statement like this, as a SIGKILL of its process does. */
 const cutOff = (url: Redacted.Redacted, statement: string) =>
   ask(
     url,
@@ -36,14 +37,14 @@ const cutOff = (url: Redacted.Redacted, statement: string) =>
   ).pipe(Effect.delay(Duration.millis(20)), Effect.repeat({ until: (rows) => rows.length > 0 }))
 
 describe("a revision without a transaction", () => {
-  it.scopedLive("that fails half-way keeps what is done, and goes on with the corrected statement", () =>
+  it.scopedLive("that fails half-way keeps what is done, and continues with the corrected statement", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
         "router/0001_half.sql": stepwise("create table router.half (id int);\nselect 1 / 0;")
       })
       const failure = yield* Effect.flip(migrateRouter(url, migrations))
-      expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1, place: { line: 3 } })
+      expect(failure).toMatchObject({ _tag: "RevisionFailed", exitCode: 1, location: { line: 3 } })
       expect(yield* tablesOf(url, "router")).toEqual(["half"])
       expect(yield* ask(url, half)).toEqual([{ state: "applying", steps_done: 1, steps_total: 2, steps_begun: 1 }])
       expect(yield* ask(url, "select name from router.schema_version")).toEqual([{ name: "base" }])
@@ -51,7 +52,7 @@ describe("a revision without a transaction", () => {
       yield* write(migrations, { "router/0001_half.sql": stepwise("create table router.other ();\nselect 1;") })
       const changed = yield* Effect.flip(migrateRouter(url, migrations))
       expect(changed).toMatchObject({ _tag: "PartlyApplied", exitCode: 7, stepsDone: 1, stepsTotal: 2 })
-      expect(changed.message).toMatch(/statement 1 of .*0001_half\.sql is not the one that ran/)
+      expect(changed.message).toMatch(/statement 1 of .*0001_half\.sql differs from the one that ran/)
       expect(changed.message).toContain("pnpm migrate --service router repair")
 
       const corrected = stepwise("create table router.half (id int);\nselect 1 / 1;\nselect 2;")
@@ -63,7 +64,7 @@ describe("a revision without a transaction", () => {
     })
   )
 
-  it.scopedLive("whose session is killed between two statements goes on at the next, up and down", () =>
+  it.scopedLive("whose session is killed between two statements continues at the next, up and down", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const wait = "select pg_sleep(seconds) from router.gate"
@@ -89,7 +90,7 @@ describe("a revision without a transaction", () => {
       expect(yield* ask(url, half)).toMatchObject([{ state: "applying", steps_done: 2, steps_total: 4 }])
       yield* ask(url, "update router.gate set seconds = 0")
       expect((yield* migrateRouter(url, migrations)).to).toBe("0002_steps")
-      // A setting of the session that was lost is made again.
+      // The setting of the lost session is made again.
       expect(yield* ask(url, "select mem from router.two")).toEqual([{ mem: "7MB" }])
 
       yield* ask(url, "update router.gate set seconds = 20")
@@ -110,7 +111,7 @@ describe("a revision without a transaction", () => {
       "drop index concurrently router.a_id;\nselect 1;"
     )
   }
-  /** As if the process had died before it could record how statement `begun` ended. */
+  /** As if the process had died before it could record the outcome of statement `begun`. */
   const forget = (url: Redacted.Redacted, state: "applying" | "reverting") =>
     ask(
       url,
@@ -119,25 +120,25 @@ describe("a revision without a transaction", () => {
       [state]
     )
 
-  it.scopedLive("asks the catalog how a concurrent index ended when nobody could record it", () =>
+  it.scopedLive("reads from the catalog how a concurrent index build ended that was not recorded", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf(indexed)
       yield* migrateRouter(url, migrations)
-      // It was made: it is not made again, which PostgreSQL would refuse.
+      // It was created and is not created again, which PostgreSQL would refuse.
       yield* forget(url, "applying")
       expect((yield* migrateRouter(url, migrations)).to).toBe("0002_index")
       yield* forget(url, "applying")
-      expect(yield* repair("router", Repair.Retry()).pipe(onRouter(url, migrations))).toMatchObject({
-        did: "went on",
+      expect(yield* repair(router, Repair.Retry()).pipe(onRouter(url, migrations))).toMatchObject({
+        did: "continued",
         current: "0002_index"
       })
-      // It was not made.
+      // It was not created.
       yield* ask(url, "drop index router.a_id")
       yield* forget(url, "applying")
       yield* migrateRouter(url, migrations)
       expect(yield* ask(url, index)).toEqual([{ indisvalid: true }])
-      // It was dropped, and: it was not.
+      // It was dropped, then it was not dropped.
       const back = Target.Back({ count: 1 })
       yield* ask(url, "drop index router.a_id")
       yield* forget(url, "reverting")
@@ -149,7 +150,7 @@ describe("a revision without a transaction", () => {
     })
   )
 
-  it.scopedLive("does not run again what nobody can know about", () =>
+  it.scopedLive("does not repeat a statement whose outcome cannot be known", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const call = "create procedure router.twice() language sql as 'select 1';\ncall router.twice();"
@@ -162,14 +163,14 @@ describe("a revision without a transaction", () => {
       )
       const refusal = yield* Effect.flip(migrateRouter(url, migrations))
       expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7, stepsDone: 1 })
-      expect(refusal.message).toContain("nobody recorded how statement 2 ended")
+      expect(refusal.message).toContain("the outcome of statement 2 was not recorded")
       expect(refusal.message).toContain("repair --retry")
-      yield* repair("router", Repair.Retry()).pipe(onRouter(url, migrations))
+      yield* repair(router, Repair.Retry()).pipe(onRouter(url, migrations))
       expect(yield* ask(url, half)).toMatchObject([{ state: "applied", steps_done: 2 }])
     })
   )
 
-  it.scopedLive("does not take an invalid index for a finished one, not even with `if not exists`", () =>
+  it.scopedLive("does not accept an invalid index as a finished one, not even with `if not exists`", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -179,12 +180,12 @@ describe("a revision without a transaction", () => {
       const failure = yield* Effect.flip(migrateRouter(url, migrations))
       expect(failure).toMatchObject({ _tag: "RevisionFailed", cause: { sqlstate: "23505" } })
       expect(failure.message).toContain(
-        "index router.a_id is there, invalid: pnpm migrate --service router repair --retry"
+        "index router.a_id is left invalid: pnpm migrate --service router repair --retry"
       )
       expect(yield* ask(url, index)).toEqual([{ indisvalid: false }])
       const refusal = yield* Effect.flip(migrateRouter(url, migrations))
       expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7, stepsDone: 0 })
-      expect(refusal.message).toContain("index router.a_id is there, but invalid")
+      expect(refusal.message).toContain("left index router.a_id invalid")
     })
   )
 })
@@ -192,7 +193,7 @@ describe("a revision without a transaction", () => {
 describe("the statements that ran", () => {
   const words = FastCheck.array(FastCheck.constantFrom("a", "b", "c"), { maxLength: 6 })
   it.prop(
-    "are compared one by one with those of the file, the later ones do not count",
+    "are compared one by one with those of the file; later ones do not count",
     [words, words, words],
     ([ran, same, later]) => {
       const done = { steps_done: ran.length, step_checksums: ran }

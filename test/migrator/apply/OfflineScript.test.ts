@@ -8,7 +8,7 @@ import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, revision, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger@127.0.0.1:9/none")
 
 const files = {
   "router/0001_notes.sql":
@@ -25,7 +25,7 @@ const files = {
     "-- migrate:up\ninsert into router.notes values (1);\n-- migrate:irreversible it is noted\n"
 }
 
-/** Runs a script as somebody without this program does: by psql where it is installed, else statement by statement. */
+/** Runs a script without this program: with psql if it is installed, else statement by statement. */
 const apply = (url: Redacted.Redacted, script: string) =>
   Effect.flatMap(
     Effect.promise(
@@ -41,7 +41,7 @@ const apply = (url: Redacted.Redacted, script: string) =>
     (errors) => (errors === null ? bySession(url, script) : Effect.succeed(errors))
   )
 
-/** As psql cuts it: each statement by itself. */
+/** Splits a script as psql does: each statement by itself. */
 const bySession = (url: Redacted.Redacted, text: string) =>
   Effect.gen(function* () {
     const script = text.replace("\\set ON_ERROR_STOP on\n", "\n")
@@ -65,7 +65,7 @@ const catalogOf = (url: Redacted.Redacted) =>
     Effect.scoped
   )
 
-/** What the history says, without times. */
+/** The rows of the history, without times. */
 const historyOf = (url: Redacted.Redacted) =>
   Effect.all([
     ask(
@@ -77,7 +77,7 @@ const historyOf = (url: Redacted.Redacted) =>
   ])
 
 describe("--sql", { timeout: 60_000 }, () => {
-  it.scopedLive("renders a script whose application leaves the catalog and the history that upgrade leaves", () =>
+  it.scopedLive("renders a script that leaves the same catalog and history as upgrade", () =>
     Effect.gen(function* () {
       const [mine, theirs] = [yield* freshDatabase, yield* freshDatabase]
       const migrations = yield* migrationsOf(files)
@@ -96,7 +96,7 @@ describe("--sql", { timeout: 60_000 }, () => {
     })
   )
 
-  it.scopedLive("renders a range, up and down, and each script refuses a schema that is not where it begins", () =>
+  it.scopedLive("renders a range, up and down, and each script refuses a schema at another revision", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf(files)
@@ -115,12 +115,12 @@ describe("--sql", { timeout: 60_000 }, () => {
       expect(yield* apply(url, yield* render("downgrade", "1:base"))).toBe("")
       expect((yield* online("current", "--json", "--service", "router")).stdout).toContain('"current": "base"')
       expect(yield* ask(url, "select to_regclass('router.notes') as notes")).toEqual([{ notes: null }])
-      // The tables of the history are there by now; the same script does without making them.
+      // The history tables exist now; the same script does not create them again.
       expect(yield* apply(url, first)).toBe("")
     })
   )
 
-  it.scopedLive("whose unguarded statement was cut off is not run again, by script or by upgrade", () =>
+  it.scopedLive("does not repeat an interrupted statement, neither by script nor by upgrade", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const count =
@@ -140,7 +140,7 @@ describe("--sql", { timeout: 60_000 }, () => {
       expect(yield* apply(url, rest.stdout)).toContain("schema_history")
       const upgrade = yield* commandLine({ url, migrations })("--service", "router")
       expect(upgrade.code).toBe(7)
-      expect(upgrade.stderr).toContain("nobody recorded how statement 1 ended")
+      expect(upgrade.stderr).toContain("the outcome of statement 1 was not recorded")
       expect(yield* ask(url, "select count(*)::int from router.a")).toEqual([{ count: 1 }])
       expect(yield* ask(url, "select to_regclass('router.b') as b")).toEqual([{ b: null }])
     })
@@ -152,21 +152,23 @@ describe("--sql", { timeout: 60_000 }, () => {
     "select true from router.a",
     "values (true), (false)",
     "select 'true'"
-  ])("stops where an assertion does not answer true, with nothing of that revision kept: %s", (assertion) =>
+  ])("stops at an assertion that is not true and keeps nothing of that revision: %s", (assertion) =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
         "router/0001_a.sql": `${revision("create table router.a ();", "drop table router.a;")}-- migrate:verify\n${assertion};\n`
       })
       const { stdout } = yield* commandLine({ url: nowhere, migrations })("--sql", "--service", "router")
-      expect(yield* apply(url, stdout)).toMatch(/the assertion answered no row, or not true: .*0001_a\.sql:\d+/)
+      expect(yield* apply(url, stdout)).toMatch(
+        /the assertion returned no row, or a value other than true: .*0001_a\.sql:\d+/
+      )
       expect(yield* ask(url, "select to_regclass('router.a') as a, count(*)::int from router.schema_history")).toEqual([
         { a: null, count: 0 }
       ])
     })
   )
 
-  it.scopedLive("refuses a range with a data revision whole, and says how to go around it", () =>
+  it.scopedLive("refuses a whole range with a data revision, and says how to split it", () =>
     Effect.gen(function* () {
       const migrations = yield* migrationsOf(files)
       yield* write(migrations, { "router/0004_fill.ts": "export default { up: 1, irreversible: 'none' }\n" })
@@ -176,7 +178,7 @@ describe("--sql", { timeout: 60_000 }, () => {
       expect(refused.stderr).toContain("0004_fill")
       expect(refused.stderr).toContain("nothing was printed")
       expect((yield* offline("upgrade", "--sql", "base:3", "--service", "router")).code).toBe(0)
-      // Also where another service could be rendered: half of a script is worse than none.
+      // Also if another service could be rendered: half of a script is worse than none.
       yield* write(migrations, {
         "gatekeeper/0001_x.sql": revision("select 1;"),
         "guardian/0001_x.sql": revision("select 1;")
@@ -185,7 +187,7 @@ describe("--sql", { timeout: 60_000 }, () => {
     })
   )
 
-  it.scopedLive("is refused where there is no script to give, and a range where there is no --sql", () =>
+  it.scopedLive("is refused by commands without a script, and a range is refused without --sql", () =>
     Effect.gen(function* () {
       const migrations = yield* migrationsOf(files)
       const offline = commandLine({ url: nowhere, migrations })

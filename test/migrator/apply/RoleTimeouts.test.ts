@@ -5,7 +5,7 @@ import { ask, migrateRouter, migrationsOf, revision } from "../../support/migrat
 import { skipBecause } from "../../support/SkipBecause.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-describe("timeouts that the database sets for everybody", () => {
+describe("timeouts that the database sets for all roles", () => {
   for (const timeout of ["statement_timeout", "transaction_timeout"]) {
     it.scopedLive(`do not end a revision: ${timeout}`, (context) =>
       Effect.gen(function* () {

@@ -24,7 +24,7 @@ const hold = (url: Redacted.Redacted) =>
     return connection
   })
 
-/** Waits until a session runs (or waits in) a statement like this one; answers its backend. */
+/** Waits until a session runs, or waits in, a statement like this one; returns the pid of its backend. */
 const untilRunning = (url: Redacted.Redacted, statement: string): Effect.Effect<unknown, DatabaseError> =>
   ask(
     url,
@@ -38,7 +38,7 @@ const untilRunning = (url: Redacted.Redacted, statement: string): Effect.Effect<
   )
 
 describe("the lock of a schema", () => {
-  it.scopedLive("is waited for as long as asked, then the holder is named", () =>
+  it.scopedLive("is waited for up to the limit, then the error names the holder", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -53,7 +53,7 @@ describe("the lock of a schema", () => {
     })
   )
 
-  it.scopedLive("goes to the next when its holder is done", () =>
+  it.scopedLive("passes to the next process when its holder is done", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -65,7 +65,7 @@ describe("the lock of a schema", () => {
     })
   )
 
-  it.scopedLive("is not asked for by a start at head", () =>
+  it.scopedLive("is not taken by a start at head", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -76,7 +76,7 @@ describe("the lock of a schema", () => {
     })
   )
 
-  it.scopedLive("is checked in every transaction: when this backend does not hold it any more, nothing more runs", () =>
+  it.scopedLive("is checked in every transaction, and nothing more runs once this backend no longer holds it", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -88,7 +88,7 @@ describe("the lock of a schema", () => {
     })
   )
 
-  it.scopedLive("lets a concurrent index be made while others wait for it and while rows are written", () =>
+  it.scopedLive("allows a concurrent index build while others wait for the lock and rows are written", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const index = revision(
@@ -134,7 +134,7 @@ describe("a revision that waits for a lock of live traffic", () => {
       Effect.tap((connection) => connection.query(`begin; ${text}`))
     )
 
-  it.scopedLive("gives up its place, tries again, and succeeds when the way is free", () =>
+  it.scopedLive("leaves the lock queue, retries, and succeeds when the table is free", () =>
     Effect.gen(function* () {
       const { migrations, url } = yield* setUp
       const waiting = yield* Effect.zipRight(
@@ -146,7 +146,7 @@ describe("a revision that waits for a lock of live traffic", () => {
     })
   )
 
-  it.scopedLive("fails after its last attempt and names who stood in the way", () =>
+  it.scopedLive("fails after its last attempt and names the sessions that blocked it", () =>
     Effect.gen(function* () {
       const { migrations, url } = yield* setUp
       const { backendPid } = yield* reader(url, "select * from router.a")
@@ -157,13 +157,13 @@ describe("a revision that waits for a lock of live traffic", () => {
   )
 })
 
-describe("a run that is cut off", () => {
+describe("a run that is interrupted", () => {
   const slow = {
     "router/0001_a.sql": tableA,
     "router/0002_slow.sql": revision("create table router.s ();\nselect pg_sleep(20);")
   }
 
-  it.scopedLive("by interruption cancels its statement in the server and rolls back", () =>
+  it.scopedLive("cancels its statement in the server and rolls back", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const running = yield* Effect.fork(migrateRouter(url, yield* migrationsOf(slow)))
@@ -179,7 +179,7 @@ describe("a run that is cut off", () => {
     })
   )
 
-  it.scopedLive("by the loss of its connection fails typed, and the next one goes on", () =>
+  it.scopedLive("fails with a typed error if its connection is lost, and the next run continues", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf(slow)

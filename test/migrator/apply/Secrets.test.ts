@@ -8,7 +8,7 @@ import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const shown = (statement: string, reason = "refused") =>
   withoutSecrets({
-    place: { file: "f.sql", line: 1, column: 3, source: statement, statement },
+    location: { file: "f.sql", line: 1, column: 3, source: statement, statement },
     cause: new DatabaseError({ phase: "statement", reason, sqlstate: "42710", detail: "hunter2", hint: "hunter2" })
   })
 
@@ -32,24 +32,24 @@ describe("a failed statement", () => {
   ]) {
     it.effect(`shows no secret: ${statement}`, () =>
       Effect.gen(function* () {
-        const { cause, place } = yield* shown(statement, "syntax error at or near \"'hunter2'\"")
-        expect(JSON.stringify({ place, cause, message: cause.message })).not.toContain("hunter2")
-        expect(place.statement).toContain("***")
+        const { cause, location } = yield* shown(statement, "syntax error at or near \"'hunter2'\"")
+        expect(JSON.stringify({ location, cause, message: cause.message })).not.toContain("hunter2")
+        expect(location.statement).toContain("***")
       })
     )
   }
 
-  it.effect("keeps the server's message where it repeats nothing, and every literal of other statements", () =>
+  it.effect("keeps the server's message if it repeats no literal, and every literal of other statements", () =>
     Effect.gen(function* () {
       const role = yield* shown("create role x password 'hunter2'", 'role "x" already exists')
-      expect(role.place.statement).toBe("create role x password ***")
+      expect(role.location.statement).toBe("create role x password ***")
       expect(role.cause).toMatchObject({ reason: 'role "x" already exists', sqlstate: "42710" })
       const other = yield* shown("insert into\n  t values ('plain')")
-      expect(other.place).toMatchObject({ statement: "insert into t values ('plain')", column: 3 })
+      expect(other.location).toMatchObject({ statement: "insert into t values ('plain')", column: 3 })
     })
   )
 
-  it.scopedLive("leaves neither its text, nor a secret, nor a row in the event log, the message and --json", () =>
+  it.scopedLive("writes neither its text, nor a secret, nor a row to the event log, the message or --json", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const [me] = yield* ask(url, "select quote_ident(current_user) as name")
@@ -58,7 +58,7 @@ describe("a failed statement", () => {
         "router/0002_role.sql": revision(`create role ${me?.["name"]} password 'hunter2';`)
       })
       const failure = yield* Effect.flip(migrateRouter(url, migrations))
-      expect(failure).toMatchObject({ _tag: "RevisionFailed", place: { line: 2 }, cause: { sqlstate: "42710" } })
+      expect(failure).toMatchObject({ _tag: "RevisionFailed", location: { line: 2 }, cause: { sqlstate: "42710" } })
       const json = yield* commandLine({ url, migrations })("--json", "--service", "router")
       expect(json.code).toBe(1)
       yield* write(migrations, {

@@ -1,4 +1,4 @@
-/** What a revision of a walk makes, one object per statement of its up, undone one by one in the reverse order. */
+/** The objects that a revision of a walk creates, one per statement of its up; its down drops them in reverse order. */
 export interface Made {
   readonly revision: number
   readonly objects: ReadonlyArray<string>
@@ -10,10 +10,10 @@ export interface Row {
   readonly steps_done: number
 }
 
-/** Where an object may be found missing or there, whichever: the statement about it was under way. */
+/** An object that may exist or not, because its statement was running. */
 type Expected = "there" | "missing" | "either"
 
-/** After `done` of the statements, of which the next may have been running. */
+/** The expected state after `done` statements, while the next one may have been running. */
 const expectedAfter = (count: number, done: number): ReadonlyArray<Expected> =>
   Array.from({ length: count }, (_, index) => (index < done ? "there" : index === done ? "either" : "missing"))
 
@@ -25,7 +25,7 @@ const expectedOf = ({ objects }: Made, row: Row | undefined): ReadonlyArray<Expe
   return undone.map((expected) => (expected === "there" ? "missing" : expected === "missing" ? "there" : "either"))
 }
 
-/** In what the history and the catalog of a schema disagree; nothing: they agree. */
+/** Lists the differences between history and catalog of a schema; empty if they agree. */
 export const disagreements = (
   made: ReadonlyArray<Made>,
   history: ReadonlyArray<Row>,

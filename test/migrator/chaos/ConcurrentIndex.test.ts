@@ -18,7 +18,7 @@ const until = (url: Redacted.Redacted, condition: string, count: number) =>
   eventually(sessions(url, condition), (rows) => rows.length === count)
 
 describe("create index concurrently under the lock", () => {
-  it.scopedLive("comes to its end although it waits for a writer while other starters wait for the lock", () =>
+  it.scopedLive("completes although it waits for a writer while other starters wait for the lock", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -37,7 +37,7 @@ describe("create index concurrently under the lock", () => {
       yield* until(url, building, 1)
       const others = yield* Effect.forEach([2, 3], () => Effect.fork(migrateRouter(url, migrations)))
       yield* until(url, "true", 3)
-      // Each has asked for the lock by now. One that waited in the server would hold a snapshot, which the index waits for.
+      // Each has tried to take the lock by now. Waiting in the server would hold a snapshot, for which the index would wait.
       yield* Effect.sleep("300 millis")
       expect(yield* sessions(url, building)).toHaveLength(1)
       expect(yield* sessions(url, "wait_event = 'advisory'")).toEqual([])

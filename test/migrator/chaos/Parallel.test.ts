@@ -14,13 +14,14 @@ import {
   tableA,
   tablesOf
 } from "../../support/migrator/Fixture.ts"
+import { servicesByName } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 describe("two services on one database", () => {
   it.scopedLive("migrate at the same time: neither waits for the other's lock", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
-      // Each of the two ends only once it has seen the other at work, and has let itself be seen.
+      // Each of the two ends only after both have seen the other running.
       const meets = (own: string, other: string) =>
         revision(`create table ${own}.t ();
 do $$
@@ -41,7 +42,7 @@ $$;`)
         "guardian/0001_t.sql": meets("guardian", "router"),
         "router/0001_t.sql": meets("router", "guardian")
       })
-      const run = (service: "guardian" | "router") => Effect.fork(migrate(service, Target.Head()))
+      const run = (service: "guardian" | "router") => Effect.fork(migrate(servicesByName[service], Target.Head()))
       const outcomes = yield* Effect.flatMap(Effect.all([run("guardian"), run("router")]), Fiber.joinAll).pipe(
         Effect.provide([environment({ url, migrations }), quiet])
       )
@@ -51,12 +52,12 @@ $$;`)
 })
 
 describe("a lower revision that is merged late", () => {
-  it.scopedLive("stops the run before anything is touched, with the command that mends it (exit 5)", () =>
+  it.scopedLive("stops the run before anything is changed, and names the command that fixes it (exit 5)", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const merged = { "router/0001_a.sql": tableA, "router/0002_mine.sql": revision("create table router.mine ();") }
       yield* migrateRouter(url, yield* migrationsOf(merged))
-      // Another branch had given its revision the same number, and was merged first there.
+      // Another branch used the same number and was merged first.
       const late = yield* migrationsOf({
         "router/0001_a.sql": tableA,
         "router/0002_theirs.sql": revision("create table router.theirs ();"),

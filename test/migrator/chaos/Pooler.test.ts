@@ -22,10 +22,10 @@ const freePort = Effect.async<number>((resume) => {
   })
 })
 
-/** So many that two statements in a row, or two of a few, do not meet the same one. */
+/** Enough connections that consecutive statements do not use the same one. */
 const connections = 11
 
-/** A PgBouncer in transaction mode whose server connections take turns; answers the way through it to `url`. */
+/** Starts a PgBouncer in transaction mode that alternates its server connections; returns the URL of `url` through it. */
 const pooled = (program: string, url: Redacted.Redacted) =>
   Effect.gen(function* () {
     const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
@@ -68,7 +68,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
     through.port = String(listening)
     const way = Redacted.make(through.href)
     yield* Effect.retry(ask(way, "select 1"), Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
-    // As many transactions at once, so that all server connections are there.
+    // As many transactions at the same time, so that all server connections exist.
     const sessions = yield* Effect.all(
       Array.from({ length: connections }, () => connect({ url: way, applicationName: "test" }))
     )
@@ -79,7 +79,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
 
 describe("a pooler in transaction mode", () => {
   it(
-    "is found out before anything is set or locked in a session that it lends to others (exit 6)",
+    "is detected before anything is set or locked in a session that it shares (exit 6)",
     { timeout: 30_000 },
     (context) =>
       Effect.runPromise(
@@ -101,7 +101,7 @@ describe("a pooler in transaction mode", () => {
             Effect.scoped
           )
           expect(refusal).toMatchObject({ _tag: "SessionShared", exitCode: 6 })
-          expect(refusal.message).toContain("A pooler stands between")
+          expect(refusal.message).toContain("is a pooler, not PostgreSQL itself")
           expect(refusal.message).toContain("ROUTER_MIGRATION_DATABASE_URL at PostgreSQL itself")
           expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
           expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")

@@ -5,14 +5,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { EmbeddedPostgres } from "../../../src/embedded-postgres/EmbeddedPostgres.ts"
-import * as Migrator from "../../../src/migrator/Migrator.ts"
+import { routerSchema } from "../../../src/router/RouterSchema.ts"
 import { ask, environment, migrateRouter, migrationsOf, quiet, tableA, write } from "../../support/migrator/Fixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { testSettings } from "../../support/TestPostgres.ts"
 
 describe("a replica", () => {
   it.scopedLive(
-    "is refused with exit 9, at head too, by a command and by a start, before anything is asked of it",
+    "is refused by a command and by a start before any other statement, also at head (exit 9)",
     () =>
       Effect.gen(function* () {
         const home = yield* temporaryHome
@@ -20,7 +20,7 @@ describe("a replica", () => {
         const server = Effect.map(Layer.build(layer), (context) => Context.get(context, EmbeddedPostgres))
         const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
         const start = (url: Parameters<typeof migrateRouter>[0], mode: string) =>
-          Layer.build(Layer.discard(Migrator.layer("router"))).pipe(
+          Layer.build(Layer.discard(routerSchema.layer)).pipe(
             Effect.scoped,
             Effect.provide([
               environment({ url, migrations, services: ["router"], variables: { MIGRATE_ON_START: mode } }),

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { race, starter } from "../../support/migrator/Starters.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-/** Milliseconds before each of eight starts: at once, in a row, two waves, one late, one early. */
+/** Milliseconds before each of eight starts: all at once, staggered, two waves, one late, one early. */
 const timings: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
   ["at once", [0, 0, 0, 0, 0, 0, 0, 0]],
   ["one after the other", [0, 10, 20, 30, 40, 50, 60, 70]],
@@ -12,8 +12,8 @@ const timings: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
   ["with one behind", [0, 0, 0, 0, 0, 0, 0, 200]]
 ]
 
-describe("eight processes that start at once on an empty database", { timeout: 120_000 }, () => {
-  it.scopedLive("whatever their timing: one applies, all succeed, and the history is the same each time", () =>
+describe("eight processes that start together on an empty database", { timeout: 120_000 }, () => {
+  it.scopedLive("all succeed, only one applies revisions, and the history is the same whatever their timing", () =>
     Effect.gen(function* () {
       const starters = yield* Effect.all(
         Array.from({ length: 8 }, () => starter),

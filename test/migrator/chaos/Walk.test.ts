@@ -12,13 +12,14 @@ import {
   revision,
   tableA
 } from "../../support/migrator/Fixture.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 import { moves, walk } from "./Walk.ts"
 
 describe("a session that ends between a concurrent drop and its record", () => {
-  it.scopedLive("is made good by the next run, and by repair: the catalog tells that the index is gone", () =>
+  it.scopedLive("is resolved by the next run and by repair, since the catalog shows that the index is gone", () =>
     Effect.gen(function* () {
-      for (const mend of ["run", "repair"] as const) {
+      for (const remedy of ["run", "repair"] as const) {
         const url = yield* freshDatabase
         const index = revision(
           "create index concurrently a_id on router.a (id);",
@@ -32,20 +33,23 @@ describe("a session that ends between a concurrent drop and its record", () => {
           url,
           "update router.schema_history set state = 'reverting', steps_done = 0, steps_begun = 1 where revision = 2"
         )
-        if (mend === "repair") {
+        if (remedy === "repair") {
           const environs = environment({ url, migrations, services: ["router"] })
-          yield* Effect.provide(repair("router", Repair.Retry()), [environs, quiet])
+          yield* Effect.provide(repair(router, Repair.Retry()), [environs, quiet])
         } else {
           yield* migrateRouter(url, migrations, Target.DownTo({ number: 1, slug: null }))
         }
-        expect([mend, yield* ask(url, "select name from router.schema_version")]).toEqual([mend, [{ name: "0001_a" }]])
+        expect([remedy, yield* ask(url, "select name from router.schema_version")]).toEqual([
+          remedy,
+          [{ name: "0001_a" }]
+        ])
       }
     })
   )
 })
 
 describe("a random walk of upgrades, downgrades, kills, edits and repairs", () => {
-  it("never leaves history and catalog disagreeing, and repair leads back to head without a line of SQL", async () => {
+  it("never makes history and catalog differ, and upgrade and repair alone lead back to head", async () => {
     const property = FastCheck.asyncProperty(moves, async (path) => {
       const problems = await Effect.runPromise(Effect.scoped(Effect.flatMap(freshDatabase, (url) => walk(url, path))))
       expect(problems).toEqual([])

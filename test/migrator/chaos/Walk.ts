@@ -9,9 +9,10 @@ import { migrate } from "../../../src/migrator/apply/Migrate.ts"
 import { Target } from "../../../src/migrator/plan/Target.ts"
 import { Repair, repair } from "../../../src/migrator/recover/Repair.ts"
 import { ask, environment, migrationsOf, quiet, revision } from "../../support/migrator/Fixture.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { disagreements, type Made, type Row } from "./Agreement.ts"
 
-/** What happens next. `kill`: after so many milliseconds the migrator's session is ended in the server. */
+/** A move of the walk. `kill`: after so many milliseconds the server ends the migrator's session. */
 export type Move =
   | { readonly _tag: "Up" | "Down"; readonly to: number; readonly kill: number | null }
   | { readonly _tag: "Edit"; readonly revision: number }
@@ -20,7 +21,7 @@ export type Move =
 const stepwise = (up: string, down: string): string =>
   revision(up, down, " transaction:false").replace("migrate:down", "migrate:down transaction:false")
 
-/** The pauses make room for kills. Each object is one statement's. */
+/** The pauses give kills a chance. Each statement creates or drops one object. */
 const files = {
   "router/0001_a.sql": revision(
     "create table router.a (id int);\nselect pg_sleep(0.01);",
@@ -68,7 +69,7 @@ export const moves: FastCheck.Arbitrary<ReadonlyArray<Move>> = FastCheck.array(
 
 const mine = "datname = current_database() and application_name like 'gravitas migrate %'"
 
-/** Runs `effect` and, after the pause, ends its session; waits until the server has noticed. */
+/** Runs `effect` and ends its session after the pause; waits until the server has ended it. */
 const cutOff = <A, E, R>(effect: Effect.Effect<A, E, R>, url: Redacted.Redacted, after: number | null) => {
   if (after === null) return effect
   const cut = ask(url, `select pg_terminate_backend(pid) from pg_stat_activity where ${mine}`)
@@ -103,22 +104,22 @@ const state = (url: Redacted.Redacted) =>
   })
 
 /**
- * Walks, asking after each move whether history and catalog agree; then goes back to head by nothing but `upgrade` and
- * `repair`. Answers what went wrong; nothing: all is well.
+ * Walks and compares history and catalog after each move, then returns to head with `upgrade` and `repair` alone. Returns the
+ * problems; empty if there are none.
  */
 export const walk = (url: Redacted.Redacted, path: ReadonlyArray<Move>) =>
   Effect.gen(function* () {
     const migrations = yield* migrationsOf(files)
     const here = environment({ url, migrations, services: ["router"] })
-    const upgrade = Effect.either(migrate("router", Target.Head()))
+    const upgrade = Effect.either(migrate(router, Target.Head()))
     const play = (move: Move) => {
       switch (move._tag) {
         case "Up":
-          return cutOff(migrate("router", Target.UpTo({ number: move.to, slug: null })), url, move.kill)
+          return cutOff(migrate(router, Target.UpTo({ number: move.to, slug: null })), url, move.kill)
         case "Down":
-          return cutOff(migrate("router", Target.DownTo({ number: move.to, slug: null })), url, move.kill)
+          return cutOff(migrate(router, Target.DownTo({ number: move.to, slug: null })), url, move.kill)
         case "Repair":
-          return cutOff(repair("router", Repair.Retry()), url, move.kill)
+          return cutOff(repair(router, Repair.Retry()), url, move.kill)
         case "Edit": {
           const name = Object.keys(files)[move.revision - 1] ?? ""
           const file = join(migrations, name)
@@ -135,7 +136,7 @@ export const walk = (url: Redacted.Redacted, path: ReadonlyArray<Move>) =>
     const judged = Effect.map(state(url), ({ catalog, rows }) => disagreements(made, rows, catalog))
     const problems: Array<string> = []
     for (const [index, move] of path.entries()) {
-      // Refusals are right or wrong by what they leave behind.
+      // A refusal is judged by the state that it leaves.
       yield* Effect.either(Effect.provide(play(move), here))
       problems.push(...(yield* judged).map((problem) => `after move ${index + 1} ${JSON.stringify(move)}: ${problem}`))
     }
@@ -148,16 +149,16 @@ export const walk = (url: Redacted.Redacted, path: ReadonlyArray<Move>) =>
           for (const { file } of refusal.files) {
             const edited = Number(/(\d{4})_\w+\.sql$/.exec(file)?.[1])
             const accept = Repair.AcceptChecksum({ number: edited, slug: null, reason: "the walk edited it" })
-            yield* Effect.either(repair("router", accept))
+            yield* Effect.either(repair(router, accept))
           }
         } else {
-          const again = yield* Effect.either(repair("router", Repair.Retry()))
+          const again = yield* Effect.either(repair(router, Repair.Retry()))
           if (Either.isLeft(again) && attempt > made.length) {
-            return [`no way back: ${refusal.message}\nand repair: ${again.left.message}`]
+            return [`did not reach head: ${refusal.message}\nand repair: ${again.left.message}`]
           }
         }
       }
-      return ["no way back in so many attempts"]
+      return ["did not reach head in this many attempts"]
     })
     problems.push(...(yield* Effect.provide(back, here)))
     const end = yield* state(url)

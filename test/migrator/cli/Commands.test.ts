@@ -12,29 +12,31 @@ const only =
     commandLine({ url, migrations })(...args, "--service", "router")
 
 describe("the migrate command", { timeout: 120_000 }, () => {
-  it.scopedLive("brings every service to head when bare, takes one back, and says who is not at head", () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const up = yield* run("runMigrate", ["--json"], { url })
-      expect(up.code).toBe(0)
-      expect(JSON.parse(up.stdout)).toMatchObject({
-        command: "upgrade",
-        exitCode: 0,
-        services: ["gatekeeper", "guardian", "router"].map((service) => ({
-          service,
-          ok: true,
-          result: { from: "base" }
-        }))
+  it.scopedLive(
+    "upgrades every service without a command, downgrades one, and names the service that is not at head",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const up = yield* run("runMigrate", ["--json"], { url })
+        expect(up.code).toBe(0)
+        expect(JSON.parse(up.stdout)).toMatchObject({
+          command: "upgrade",
+          exitCode: 0,
+          services: ["gatekeeper", "guardian", "router"].map((service) => ({
+            service,
+            ok: true,
+            result: { from: "base" }
+          }))
+        })
+        const migrate = commandLine({ url })
+        const down = yield* migrate("downgrade", "base", "--service", "guardian")
+        expect([down.code, yield* tablesOf(url, "guardian")]).toEqual([0, []])
+        const current = yield* migrate("current", "--check-head")
+        expect(current.code).toBe(3)
+        expect(current.stdout).toMatch(/^guardian +base +\d{4}_\w+$/m)
+        expect(current.stdout).toMatch(/^router +\d{4}_\w+ +\(head\)$/m)
+        expect(current.stderr).toContain("pnpm migrate --service guardian upgrade")
       })
-      const migrate = commandLine({ url })
-      const down = yield* migrate("downgrade", "base", "--service", "guardian")
-      expect([down.code, yield* tablesOf(url, "guardian")]).toEqual([0, []])
-      const current = yield* migrate("current", "--check-head")
-      expect(current.code).toBe(3)
-      expect(current.stdout).toMatch(/^guardian +base +\d{4}_\w+$/m)
-      expect(current.stdout).toMatch(/^router +\d{4}_\w+ +\(head\)$/m)
-      expect(current.stderr).toContain("pnpm migrate --service guardian upgrade")
-    })
   )
 
   it.scopedLive("shows each revision's state in an aligned table without colours for a pipe", () =>
@@ -70,7 +72,7 @@ describe("the migrate command", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("looks at the way back of every service before the first one moves", () =>
+  it.scopedLive("checks the downgrade of every service before the first one changes", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -86,7 +88,7 @@ describe("the migrate command", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("refuses what it cannot take with a code of its own", () =>
+  it.scopedLive("refuses invalid arguments with the code of each error", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const codes = yield* Effect.forEach(
@@ -109,7 +111,7 @@ describe("the migrate command", { timeout: 120_000 }, () => {
     })
   )
 
-  it.live("says that nobody answers with 9, in the object too, and never shows the password", () =>
+  it.live("reports an unreachable server with 9, also in the JSON object, and never shows the password", () =>
     Effect.gen(function* () {
       const url = Redacted.make("postgresql://gravitas:hidden-word@127.0.0.1:9/gravitas?connect_timeout=1")
       const { code, stderr, stdout } = yield* commandLine({ url })("status", "--json")
@@ -121,7 +123,7 @@ describe("the migrate command", { timeout: 120_000 }, () => {
 
   it.live("checks the shipped files without a database", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* commandLine({ url: Redacted.make("postgresql://nobody@127.0.0.1:9/none") })(
+      const { code, stdout } = yield* commandLine({ url: Redacted.make("postgresql://stranger@127.0.0.1:9/none") })(
         "check"
       )
       expect(code).toBe(0)

@@ -5,10 +5,10 @@ import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, tableA, tableB } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody:hidden-word@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger:hidden-word@127.0.0.1:9/none")
 
 describe("the options of all commands", { timeout: 30_000 }, () => {
-  it.scopedLive("may stand before the command's name, after it and after its target, in any order", () =>
+  it.scopedLive("may come before the command's name, after it and after its target, in any order", () =>
     Effect.gen(function* () {
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": tableB })
       const migrate = commandLine({ url: nowhere, migrations })
@@ -33,7 +33,7 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
         "--service router --yes -1 --dry-run"
       ]
       for (const line of backwards) {
-        // It is understood, and nobody answers there.
+        // The command line is valid, and no server answers there.
         expect((yield* migrate("downgrade", ...line.split(" "))).code).toBe(9)
       }
       expect((yield* migrate("--sql", "upgrade", "1", "2", "--service", "router")).code).toBe(2)
@@ -51,14 +51,14 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
 
       const away = yield* migrate("status", "--database-url", Redacted.value(nowhere), "--json")
       expect(away.code).toBe(9)
-      expect(away.stdout).toContain("postgresql://nobody@127.0.0.1:9/none")
-      const wrong = yield* migrate("status", "--database-url", "mysql://nobody:hidden-word@127.0.0.1/none")
+      expect(away.stdout).toContain("postgresql://stranger@127.0.0.1:9/none")
+      const wrong = yield* migrate("status", "--database-url", "mysql://stranger:hidden-word@127.0.0.1/none")
       expect(wrong.code).toBe(2)
       for (const { stderr, stdout } of [away, wrong]) expect(stdout + stderr).not.toContain("hidden-word")
     })
   )
 
-  it.scopedLive("set how long a transaction waits for others, where its revision does not", () =>
+  it.scopedLive("set how long a transaction waits for locks, if its revision does not", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const set = "create table router.waits as select current_setting('lock_timeout') as long;"
@@ -71,7 +71,7 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("show errors of usage as the one object too", () =>
+  it.scopedLive("show usage errors as a JSON object too", () =>
     Effect.gen(function* () {
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
       const migrate = commandLine({ url: nowhere, migrations })
@@ -80,7 +80,7 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
       expect(JSON.parse(unknown.stdout)).toMatchObject({
         exitCode: 2,
         services: [],
-        error: { error: "WrongUsage", message: expect.stringContaining('"yesterday" is no target') }
+        error: { error: "WrongUsage", message: expect.stringContaining('"yesterday" is not a target') }
       })
       const { code, stdout } = yield* migrate("upgrade", "1", "--json")
       expect(code).toBe(2)
@@ -92,7 +92,7 @@ describe("the options of all commands", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("are told by every command's help, with lines to type", () =>
+  it.scopedLive("are listed in every command's help, with examples", () =>
     Effect.gen(function* () {
       const migrate = commandLine({ url: nowhere })
       const commands =

@@ -6,7 +6,7 @@ import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, revision, tableA, tableB, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-/** A router at 0002, and a command line on it. */
+/** A router schema at 0002, and a command line for it. */
 const router = (files: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {
     const url = yield* freshDatabase
@@ -20,7 +20,7 @@ const two = { "router/0001_a.sql": tableA, "router/0002_b.sql": tableB }
 
 describe("status", { timeout: 30_000 }, () => {
   it.scopedLive(
-    "names what is pending, late, edited, missing here and partly applied; pending alone is no failure",
+    "lists pending, late, edited, missing and partly applied revisions; pending alone is not a failure",
     () =>
       Effect.gen(function* () {
         const { migrate, migrations, url } = yield* router(two)
@@ -45,7 +45,7 @@ describe("status", { timeout: 30_000 }, () => {
 
         yield* Effect.promise(() => unlink(join(migrations, "router/0002_b.sql")))
         yield* write(migrations, { "router/0002_x.sql": revision("select 2;") })
-        expect(yield* line("0002_b")).toBe("5 router 0002_b expand applied, missing here")
+        expect(yield* line("0002_b")).toBe("5 router 0002_b expand applied, file missing")
         expect(yield* line("0002_x")).toBe("5 router 0002_x expand late - -")
 
         yield* write(migrations, two)
@@ -57,7 +57,7 @@ describe("status", { timeout: 30_000 }, () => {
 })
 
 describe("history and show", { timeout: 30_000 }, () => {
-  it.scopedLive("tell what stands, and everything that was ever done", () =>
+  it.scopedLive("list the applied revisions, and every event", () =>
     Effect.gen(function* () {
       const { migrate } = yield* router(two)
       yield* migrate("downgrade", "1", "--allow-data-loss")
@@ -77,7 +77,7 @@ describe("history and show", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("show a revision as it is here and as it is there", () =>
+  it.scopedLive("show a revision's file and its history row", () =>
     Effect.gen(function* () {
       const { migrate, migrations } = yield* router(two)
       yield* write(migrations, { "router/0002_b.sql": tableB.replace("values (1)", "values (2)") })
@@ -103,7 +103,7 @@ describe("history and show", { timeout: 30_000 }, () => {
 })
 
 describe("verify and check --db", { timeout: 30_000 }, () => {
-  it.scopedLive("ask all assertions again without being able to write, and compare all checksums", () =>
+  it.scopedLive("run all assertions again read-only, and compare all checksums", () =>
     Effect.gen(function* () {
       const asserting = (assertion: string) =>
         `${revision("create table router.a (id int);", "drop table router.a;")}-- migrate:verify\n${assertion};\n`
@@ -118,7 +118,7 @@ describe("verify and check --db", { timeout: 30_000 }, () => {
       yield* ask(url, "drop table router.a")
       const broken = yield* migrate("verify")
       expect(broken.code).toBe(1)
-      expect(broken.stderr).toMatch(/0001_a: .*0001_a\.sql:7: the assertion answered false/)
+      expect(broken.stderr).toMatch(/0001_a: .*0001_a\.sql:7: the assertion returned false/)
       yield* ask(url, "create table router.a (id int)")
 
       yield* write(migrations, {

@@ -11,7 +11,7 @@ import { ask, migrationsOf, revision, tableA, tablesOf, write } from "../../supp
 import { run } from "../../support/migrator/Processes.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-describe("what repair is asked for", () => {
+describe("the options of repair", () => {
   const nothing = {
     retry: false,
     markApplied: false,
@@ -37,7 +37,7 @@ describe("what repair is asked for", () => {
 })
 
 describe("the recovery commands", { timeout: 120_000 }, () => {
-  it.scopedLive("lead from each failure to the next command, and out of it", () =>
+  it.scopedLive("lead from each failure to the next command that fixes it", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -96,7 +96,7 @@ describe("the recovery commands", { timeout: 120_000 }, () => {
     })
   )
 
-  it.scopedLive("stand beside data revisions, which a process imports from their files", () =>
+  it.scopedLive("work on data revisions, which a process imports from their files", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const fill = "// migrate:up transaction:false\n"

@@ -9,7 +9,7 @@ import { dataMigrationsOf } from "../../support/migrator/DataMigrations.ts"
 import { ask, migrationsOf, revision, tableA, tableB, tablesOf, write } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-const nowhere = Redacted.make("postgresql://nobody@127.0.0.1:9/none")
+const nowhere = Redacted.make("postgresql://stranger@127.0.0.1:9/none")
 
 describe("new", () => {
   it.scopedLive("writes the next revision, which check refuses until it has its statements", () =>
@@ -29,7 +29,7 @@ describe("new", () => {
     })
   )
 
-  it.scopedLive("writes a data revision that runs as it stands, once its table is there", () =>
+  it.scopedLive("writes a data revision that runs unchanged once its table exists", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* dataMigrationsOf({
@@ -49,7 +49,7 @@ describe("new", () => {
     })
   )
 
-  it.effect("asks for one service and a title to name the file after", () =>
+  it.effect("needs one service and a title for the file name", () =>
     Effect.gen(function* () {
       const migrate = commandLine({ url: nowhere })
       expect((yield* migrate("new", "x", "--dry-run")).code).toBe(2)
@@ -65,7 +65,7 @@ describe("new", () => {
 })
 
 describe("redo", { timeout: 30_000 }, () => {
-  it.scopedLive("goes back and forward again, asks for leave to lose rows, and is refused in production", () =>
+  it.scopedLive("reverts and applies again, needs consent to lose rows, and is refused in production", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({

@@ -8,7 +8,7 @@ const make = (content: string, name = file) =>
 const read = (content: string) => Either.getOrThrow(make(content)).revisions[0]
 
 describe("the file of a data revision", () => {
-  it("is read without being run: the whole is hashed, and its marker line has the options", () => {
+  it("is parsed without running: the checksum covers all of it, and its marker line has the options", () => {
     const revision = read(
       "// why\n// migrate:up phase:contract transaction:false lock_timeout:2s\nthrow new Error('run')\n"
     )
@@ -23,7 +23,7 @@ describe("the file of a data revision", () => {
     expect(read("export {}\n")).toMatchObject({ phase: "expand", up: { line: 1, transaction: true } })
   })
 
-  it("has a checksum that sees every change, but for how a checkout ends its lines", () => {
+  it("has a checksum of all its text except the line ends", () => {
     const [lf, crlf, more] = ["export {}\n", "\uFEFFexport {}\r\n", "export {} \n"].map(
       (text) => read(text)?.up.checksum
     )
@@ -42,7 +42,7 @@ describe("the file of a data revision", () => {
     expect(problems).toContainEqual({ file, line, problem: expect.stringMatching(problem) })
   })
 
-  it("takes a number as an SQL file does", () => {
+  it("has a number like an SQL file", () => {
     const both = makeRevisionSet("router", "migrations/router", [
       { file, content: "export {}\n" },
       { file: "migrations/router/0001_a.sql", content: "-- migrate:up\nselect 1;\n-- migrate:down\nselect 1;\n" }

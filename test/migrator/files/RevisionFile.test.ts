@@ -10,7 +10,7 @@ const parse = (content: string, path = file) => parseRevision("router", path, co
 const good = "-- why\n\n-- migrate:up\nselect 1;\n\n-- migrate:down\nselect 2;\n"
 
 describe("a revision file", () => {
-  it("is read into its parts, with their lines", () => {
+  it("is parsed into its parts, with their lines", () => {
     const revision = Either.getOrThrow(
       parse(
         "-- why\n-- migrate:up transaction:false phase:contract lock_timeout:2s statement_timeout:5m\nselect 1;\n" +
@@ -25,7 +25,7 @@ describe("a revision file", () => {
     expect(Option.getOrThrow(revision.verify).line).toBe(6)
   })
 
-  it("may have no way back when it says why", () => {
+  it("may be irreversible if it states a reason", () => {
     const revision = Either.getOrThrow(
       parse("-- migrate:up\ndrop table x;\n-- migrate:irreversible the rows are gone\n")
     )
@@ -38,13 +38,13 @@ describe("a revision file", () => {
     ["a marker in another case", "--migrate:up\nselect 1;\n", 1, /start of its line/],
     ["an unknown option", good.replace("migrate:up", "migrate:up fast:true"), 3, /unknown option "fast:true"/],
     ["a phase on the way down", good.replace("migrate:down", "migrate:down phase:expand"), 6, /unknown option/],
-    ["an option twice", good.replace("migrate:up", "migrate:up phase:expand phase:contract"), 3, /given twice/],
-    ["a timeout that is none", good.replace("migrate:up", "migrate:up lock_timeout:soon"), 3, /a duration/],
+    ["an option twice", good.replace("migrate:up", "migrate:up phase:expand phase:contract"), 3, /set twice/],
+    ["an invalid timeout", good.replace("migrate:up", "migrate:up lock_timeout:soon"), 3, /a duration/],
     ["a transaction that is neither", good.replace("migrate:up", "migrate:up transaction:no"), 3, /transaction:false/],
     ["SQL before the first marker", `create table x ();\n${good}`, 1, /only comments/],
     ["a marker twice", `${good}-- migrate:up\nselect 1;\n`, 8, /a second "migrate:up"/],
     ["no up", "-- migrate:down\nselect 1;\n", 0, /no "-- migrate:up"/],
-    ["no word about the way back", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
+    ["no down and no reason", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
     ["an up without a statement", good.replace("select 1;", "-- nothing"), 3, /no statement/],
     ["no reason", "-- migrate:up\nselect 1;\n-- migrate:irreversible\n", 3, /say why/],
     ["both ways", `${good}-- migrate:irreversible no\n`, 8, /exclude each other/]
@@ -75,20 +75,20 @@ describe("a checksum", () => {
   }
   const [up, down] = checksums(good)
 
-  it("does not see how a checkout ends its lines, or what stands before the up", () => {
+  it("does not depend on line ends, or on comments before the up", () => {
     expect(checksums(good.replaceAll("\n", "\r\n"))).toEqual([up, down])
     expect(checksums(`\uFEFF${good}`)).toEqual([up, down])
     expect(checksums(`-- more prose\n${good}`)).toEqual([up, down])
   })
 
-  it("sees every change in its own part only, the marker's options too", () => {
+  it("depends on its own part only, including the marker's options", () => {
     expect(checksums(good.replace("select 1", "select 3"))).toEqual([expect.not.stringContaining(up ?? ""), down])
     expect(checksums(good.replace("select 2", "select 3"))).toEqual([up, expect.not.stringContaining(down ?? "")])
     expect(checksums(good.replace("migrate:up", "migrate:up phase:contract"))[0]).not.toBe(up)
   })
 
   it.prop(
-    "is the same for what was stored as for what was read",
+    "is the same for the stored script and the parsed one",
     [FastCheck.string(), FastCheck.boolean()],
     ([text, bare]) => {
       const comment = text.replace(/[\r\n\uFEFF]/g, "").replaceAll("migrate", "")

@@ -20,7 +20,7 @@ describe("a set of revisions", () => {
   })
 
   it.each<[what: string, names: ReadonlyArray<string>, problem: RegExp]>([
-    ["no file", [], /migrations\/guardian: there is no revision here/],
+    ["no file", [], /migrations\/guardian: the folder has no revision/],
     ["a gap", ["0001_a.sql", "0003_c.sql"], /0003_c\.sql: the revision before it, number 0002, is missing/],
     ["no first revision", ["0002_b.sql"], /number 0001, is missing/],
     [
@@ -28,7 +28,7 @@ describe("a set of revisions", () => {
       ["0001_a.sql", "0002_b.sql", "0002_c.sql"],
       /0002_c\.sql: number 2 is taken by 0002_b\.sql/
     ],
-    ["a name that is none", ["0001_a.sql", "notes.txt"], /notes\.txt: a revision's file is named NNNN_slug\.sql/]
+    ["an invalid name", ["0001_a.sql", "notes.txt"], /notes\.txt: a revision's file is named NNNN_slug\.sql/]
   ])("with %s is refused, with exit code 5", (_, names, problem) => {
     const refused = Either.flip(make(...names)).pipe(Either.getOrThrow)
     expect(refused.exitCode).toBe(5)

@@ -26,7 +26,7 @@ describe("a statement of a revision without a transaction", () => {
     })
   )
 
-  it.effect("has the names that the catalog knows it by", () =>
+  it.effect("has the names that the catalog uses", () =>
     Effect.gen(function* () {
       const of = (sql: string) => Effect.map(readTree(sql), classOf)
       const table = { schema: "router", name: "a" }

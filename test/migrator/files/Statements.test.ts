@@ -10,7 +10,7 @@ const sectionOf = (sql: string) =>
     .up
 
 describe("a section", () => {
-  it.effect("is split where PostgreSQL's parser splits, each statement with its line", () =>
+  it.effect("is split as PostgreSQL's parser splits it, each statement with its line", () =>
     Effect.gen(function* () {
       const statements = yield* splitStatements(
         sectionOf(
@@ -38,15 +38,15 @@ describe("a section", () => {
     })
   )
 
-  it.effect("with transaction:false is told to leave transactions out, not to use what it uses", () =>
+  it.effect("with transaction:false gets a message that does not suggest transaction:false", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(splitStatements({ ...sectionOf("begin;"), transaction: false }))
-      expect(refused.problem).toBe("with transaction:false each statement commits by itself; take this statement out")
+      expect(refused.problem).toBe("with transaction:false each statement commits by itself; remove this statement")
     })
   )
 
   it.effect.prop(
-    "keeps every statement whole, whatever characters stand around it",
+    "keeps every statement whole, whatever characters surround it",
     [FastCheck.array(FastCheck.fullUnicodeString({ maxLength: 12 }), { minLength: 1, maxLength: 6 })],
     ([texts]) =>
       Effect.gen(function* () {

@@ -15,15 +15,16 @@ import {
   tablesOf
 } from "../../support/migrator/Fixture.ts"
 import { onRouter } from "../../support/migrator/OnRouter.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-/** A database as the first form of the migrator left it: revision 1 applied, and revision 2 where `half` says so. */
+/** A database with history format 1: revision 1 is applied, and revision 2 half-way if `half` is set. */
 const firstForm = (url: Redacted.Redacted, migrations: string, half = "") =>
   Effect.gen(function* () {
     const tables = yield* Effect.promise(() =>
       readFile(fileURLToPath(new URL("./format1.sql", import.meta.url)), "utf8")
     )
-    const status = yield* readStatus("router").pipe(onRouter(url, migrations))
+    const status = yield* readStatus(router).pipe(onRouter(url, migrations))
     expect(status.current).toBe("base")
     yield* ask(url, `create schema router; ${tables}`)
     yield* ask(
@@ -37,7 +38,7 @@ const firstForm = (url: Redacted.Redacted, migrations: string, half = "") =>
     )
   })
 
-/** What the row of revision 1 would say, had this version of the files been applied by the first form. */
+/** The row of revision 1, as if format 1 had recorded this version of the files. */
 const takeChecksums = (url: Redacted.Redacted, from: Redacted.Redacted) =>
   Effect.gen(function* () {
     for (const row of yield* ask(from, "select revision, up_checksum, down_checksum from router.schema_history")) {
@@ -56,8 +57,8 @@ const catalog = `select n.nspname, c.relname, a.attnum, a.attname, format_type(a
 const constraints = `select conrelid::regclass::text as of, conname, pg_get_constraintdef(oid) as says from pg_constraint
   where connamespace = 'router'::regnamespace and conrelid::regclass::text ~ 'schema_' order by 1, 2`
 
-describe("history tables of the first form", () => {
-  it.scopedLive("are read as they are, brought to this form by the next run, and equal to new ones then", () =>
+describe("history tables of format 1", () => {
+  it.scopedLive("are read as they are, and the next run brings them to the format of new ones", () =>
     Effect.gen(function* () {
       const [url, fresh] = [yield* freshDatabase, yield* freshDatabase]
       const one = yield* migrationsOf({ "router/0001_a.sql": tableA })
@@ -65,7 +66,7 @@ describe("history tables of the first form", () => {
       yield* migrateRouter(fresh, two)
       yield* firstForm(url, one)
       yield* takeChecksums(url, fresh)
-      const status = yield* readStatus("router").pipe(onRouter(url, two))
+      const status = yield* readStatus(router).pipe(onRouter(url, two))
       expect(status).toMatchObject({ current: "0001_a", problem: null })
       expect(yield* ask(url, "select max(tool_version) as form from router.schema_event")).toEqual([{ form: 1 }])
 
@@ -84,34 +85,32 @@ describe("history tables of the first form", () => {
     })
   )
 
-  it.scopedLive(
-    "with a revision left half-way go on with it where the file is unchanged, and say so where it is not",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* freshDatabase
-        const half = (text: string) =>
-          migrationsOf({
-            "router/0001_a.sql": tableA,
-            "router/0002_half.sql": revision(text, "drop table router.c, router.d;", " transaction:false")
-          })
-        const files = yield* half("create table router.c ();\ncreate table router.d ();")
-        const other = yield* freshDatabase
-        yield* migrateRouter(other, files)
-        yield* firstForm(
-          url,
-          files,
-          `create table router.c ();
+  it.scopedLive("continue a half-way revision if its file is unchanged, and refuse if it is not", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const half = (text: string) =>
+        migrationsOf({
+          "router/0001_a.sql": tableA,
+          "router/0002_half.sql": revision(text, "drop table router.c, router.d;", " transaction:false")
+        })
+      const files = yield* half("create table router.c ();\ncreate table router.d ();")
+      const other = yield* freshDatabase
+      yield* migrateRouter(other, files)
+      yield* firstForm(
+        url,
+        files,
+        `create table router.c ();
          insert into router.schema_history (revision, slug, kind, phase, state, up_checksum, down_checksum, down_script,
            steps_done, steps_total, started_at, app_version, tool_version)
          values (2, 'half', 'sql', 'expand', 'applying', '1', '1', '-- migrate:down\ndrop table router.c, router.d;', 1, 2, now(), '0.1.0', 1)`
-        )
-        yield* takeChecksums(url, other)
-        const edited = yield* half("create table router.c (id int);\ncreate table router.d ();")
-        const refusal = yield* Effect.flip(migrateRouter(url, edited))
-        expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
-        expect(yield* tablesOf(url, "router")).toEqual(["a", "c"])
-        expect((yield* migrateRouter(url, files)).to).toBe("0002_half")
-        expect(yield* tablesOf(url, "router")).toEqual(["a", "c", "d"])
-      })
+      )
+      yield* takeChecksums(url, other)
+      const edited = yield* half("create table router.c (id int);\ncreate table router.d ();")
+      const refusal = yield* Effect.flip(migrateRouter(url, edited))
+      expect(refusal).toMatchObject({ _tag: "PartlyApplied", exitCode: 7 })
+      expect(yield* tablesOf(url, "router")).toEqual(["a", "c"])
+      expect((yield* migrateRouter(url, files)).to).toBe("0002_half")
+      expect(yield* tablesOf(url, "router")).toEqual(["a", "c", "d"])
+    })
   )
 })

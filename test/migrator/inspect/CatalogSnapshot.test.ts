@@ -4,7 +4,7 @@ import { compareCatalogs, readCatalog, showDifference } from "../../../src/migra
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
-/** Each statement, and the lines in which the catalog must then differ (those of the owner's own privileges left out). */
+/** Each statement, and the expected differences in the catalog without the owner's own privileges. */
 const changes: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
   ['alter table app.a add column note text collate "C"', ["+ column app.a.note"]],
   ["alter table app.a alter column name type varchar(20)", ["~ column app.a.name"]],
@@ -47,7 +47,7 @@ const changes: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
 ]
 
 describe("a snapshot of the catalog", { timeout: 30_000 }, () => {
-  it.scopedLive("shows each kind of change, each as what was added, taken or altered", () =>
+  it.scopedLive("shows each kind of change as an addition, a removal or an alteration", () =>
     Effect.gen(function* () {
       const connection = yield* connect({ url: yield* freshDatabase, applicationName: "gravitas test" })
       yield* connection.query(`
@@ -81,7 +81,7 @@ describe("a snapshot of the catalog", { timeout: 30_000 }, () => {
     })
   )
 
-  it.scopedLive("is the same for two databases that were made alike", () =>
+  it.scopedLive("is the same for two databases with the same schema", () =>
     Effect.gen(function* () {
       const read = Effect.gen(function* () {
         const connection = yield* connect({ url: yield* freshDatabase, applicationName: "gravitas test" })

@@ -13,7 +13,7 @@ const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
   )
 
 describe("migrate test", { timeout: 60_000 }, () => {
-  it.scopedLive("proves every shipped revision reversible, and leaves no database behind", () =>
+  it.scopedLive("finds every shipped revision reversible, and drops its database", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const before = yield* scratches(url)
@@ -25,7 +25,7 @@ describe("migrate test", { timeout: 60_000 }, () => {
     })
   )
 
-  it.scopedLive("says what a down left behind, what it took too much, and what a second up makes otherwise", () =>
+  it.scopedLive("reports what a down left behind, what it removed too much, and how a second up differs", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
@@ -48,10 +48,10 @@ describe("migrate test", { timeout: 60_000 }, () => {
       )
       expect(stdout).toContain("up only; irreversible: why not")
       expect(stderr).toContain(
-        "0002_forgets: its down does not undo its up (+ left behind, - taken too much, ~ changed):\n    + function router.f()\n"
+        "0002_forgets: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n    + function router.f()\n"
       )
       expect(stderr).toContain("    - constraint a_pkey on router.a\n    - index router.a_pkey\n")
-      expect(stderr).toMatch(/0003_takes_too_much: up after down makes something else than the first up/)
+      expect(stderr).toMatch(/0003_takes_too_much: up after down differs from the first up/)
       const { services } = JSON.parse((yield* migrate("test", "--service", "router", "--json")).stdout)
       expect(services[0].result.revisions[1]).toMatchObject({
         revision: "0002_forgets",

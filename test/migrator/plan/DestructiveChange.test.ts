@@ -25,7 +25,7 @@ const shown = (threat: DestructiveChange): string => {
 const threats = (...statements: ReadonlyArray<string>) =>
   Effect.map(Effect.all(statements.map(readTree)), (trees) => destructiveChangesIn([trees]).flat().map(shown))
 
-describe("what a down script could destroy", () => {
+describe("the data that a down script could destroy", () => {
   it.effect.each<[sql: string, expected: ReadonlyArray<string>]>([
     ["drop table router.a, b", ["rows router.a", "rows b"]],
     ["drop table if exists router.a cascade", ["rows router.a", "dependants of router.a"]],
@@ -81,7 +81,7 @@ describe("what a down script could destroy", () => {
     })
   )
 
-  it.effect("is looked at with doubt once rows may stand under another name", () =>
+  it.effect("is marked as moved once rows may be in a table of another name", () =>
     Effect.gen(function* () {
       expect(yield* threats("alter table router.a rename to b", "drop table router.b")).toEqual([
         "rows router.b (moved)"
@@ -99,7 +99,7 @@ describe("what a down script could destroy", () => {
       expect(yield* threats("alter table router.a rename to b", "update router.b set c = 1")).toEqual([
         "writes router.b (renamed)"
       ])
-      // The order counts, over the downs of several revisions too.
+      // The order counts, also across the downs of several revisions.
       const [first, second] = yield* Effect.all(
         ["drop table router.b", "create table router.b as select 1"].map(readTree)
       )

@@ -91,10 +91,10 @@ describe("a plan", () => {
   const half = (state: HistoryEntry["state"], change: Partial<HistoryEntry> = {}) =>
     historyOf(three, 2, { state, steps_done: 1, steps_total: 2, ...change })
   it.each<[what: string, history: ReadonlyArray<HistoryEntry>, target: Target, expected: string]>([
-    ["half applied, to head: goes on with it", half("applying"), Target.Head(), "+2 +3"],
+    ["half applied, to head: continues it", half("applying"), Target.Head(), "+2 +3"],
     ["half applied, one forward: only it", half("applying"), Target.Forward({ count: 1 }), "+2"],
     [
-      "half applied, and its file edited: what ran is compared later",
+      "half applied with an edited file: its statements are compared later",
       half("applying", { up_checksum: "0" }),
       Target.Head(),
       "+2 +3"
@@ -122,7 +122,7 @@ describe("a plan", () => {
     expect(decided(three, history, target)).toBe(expected)
   })
 
-  it("names the command that mends it: renumber for a late file, repair for what is half-way or edited", () => {
+  it("names the command that fixes it: renumber for a late file, repair for a half-way or edited one", () => {
     const told = (history: ReadonlyArray<HistoryEntry>, target: Target = Target.Head()) =>
       Either.getOrThrow(Either.flip(Plan.make(three, history, target))).message
     const service = "pnpm migrate --service router"
@@ -138,7 +138,7 @@ describe("a plan", () => {
   it.each<[what: string, change: Partial<HistoryEntry>, target: Target, expected: string]>([
     ["expands: it is ahead", {}, Target.Head(), ""],
     ["takes something away", { phase: "contract" }, Target.Head(), "PartlyApplied"],
-    ["is on its way back", { state: "reverting" }, Target.Head(), "PartlyApplied"],
+    ["is half reverted", { state: "reverting" }, Target.Head(), "PartlyApplied"],
     ["expands, to a revision by number", {}, Target.UpTo(to(2)), "PartlyApplied"],
     ["expands, down", {}, Target.Back({ count: 1 }), "PartlyApplied"]
   ])("with a half-way revision that is unknown here and %s", (_, change, target, expected) => {
@@ -148,11 +148,11 @@ describe("a plan", () => {
     if (expected !== "") return
     const plan = Either.getOrThrow(Plan.make(two, history, target))
     expect([plan.current, plan.ahead.map(({ slug }) => slug)]).toEqual(["0002_r2", ["r3"]])
-    // A revision of our own below it is pending: a hole, not a version ahead.
+    // A known revision below it is pending: a gap in the history, not a database that is ahead.
     expect(decided(two, history.slice(2), target)).toBe("RevisionConflict")
   })
 
-  it("goes on under a database ahead of it when that only expanded the schema, and refuses when it took something away", () => {
+  it("accepts a database ahead of it that only expanded the schema, and refuses one that contracted it", () => {
     const one = setOf(fileOf(1))
     expect(decided(one, historyOf(three), Target.Head())).toBe("")
     const { ahead, current } = Either.getOrThrow(Plan.make(one, historyOf(three), Target.Head()))
@@ -160,7 +160,7 @@ describe("a plan", () => {
     expect(decided(one, historyOf(three, 3, { phase: "contract" }), Target.Head())).toBe("DatabaseAhead")
   })
 
-  it("goes down by the stored script when the file is missing here", () => {
+  it("downgrades with the stored script if the file is missing", () => {
     const plan = Either.getOrThrow(Plan.make(setOf(fileOf(1)), historyOf(three), Target.DownTo(to(1))))
     expect(plan.steps.map((step) => step._tag === "Revert" && step.down.text)).toEqual([
       "-- migrate:down\nselect -3;",
@@ -168,7 +168,7 @@ describe("a plan", () => {
     ])
   })
 
-  it("refuses a way back through an irreversible revision before anything is reverted, and names the furthest", () => {
+  it("refuses a downgrade through an irreversible revision before anything is reverted, and names the furthest target", () => {
     const set = setOf(fileOf(1), fileOf(2, { irreversible: true }), fileOf(3))
     expect(decided(set, historyOf(set), Target.Back({ count: 1 }))).toBe("-3")
     const refusal = Either.flip(Plan.make(set, historyOf(set), Target.DownTo(to(0)))).pipe(Either.getOrThrow)
@@ -177,7 +177,7 @@ describe("a plan", () => {
     expect(refusal.message).toContain("downgrade 0002_r2")
   })
 
-  it("takes nothing back to put it in place again that this program has no file of", () => {
+  it("refuses to redo a revision whose file is missing", () => {
     const older = setOf(fileOf(1))
     expect(decided(older, historyOf(three, 2), Target.Back({ count: 1 }))).toBe("-2")
     expect(decided(older, historyOf(three, 2), Target.Redo({ count: 1 }))).toBe("RevisionUnknown")
@@ -186,7 +186,7 @@ describe("a plan", () => {
   })
 
   it.prop(
-    "leads from anywhere to anywhere, a step at a time, without a gap",
+    "leads from any revision to any other, one step at a time and without a gap",
     [FastCheck.integer({ min: 0, max: 3 }), FastCheck.integer({ min: 0, max: 3 })],
     ([from, goal]) => {
       const target = goal >= from ? Target.UpTo(to(goal)) : Target.DownTo(to(goal))

@@ -19,6 +19,6 @@ it.each<[text: string, target: Target]>([
   expect(parseDowngrade(text)).toEqual(Option.some(target))
 })
 
-it.each(["", "-0", "+0", "--1", "1.5", "-1 ", "HEAD", "first", "12345"])("neither takes %j", (text) => {
+it.each(["", "-0", "+0", "--1", "1.5", "-1 ", "HEAD", "first", "12345"])("neither parser accepts %j", (text) => {
   expect([parseUpgrade(text), parseDowngrade(text)]).toEqual([Option.none(), Option.none()])
 })

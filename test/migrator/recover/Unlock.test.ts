@@ -7,15 +7,16 @@ import { unlock } from "../../../src/migrator/recover/Unlock.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { ask, eventsOf, migrateRouter, migrationsOf, tableA } from "../../support/migrator/Fixture.ts"
 import { onRouter } from "../../support/migrator/OnRouter.ts"
+import { router } from "../../support/migrator/Services.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 describe("unlock", () => {
-  it.scopedLive("shows who holds the lock, and ends that session only when it is named", () =>
+  it.scopedLive("shows the session that holds the lock, and ends it only if it is named", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
       yield* migrateRouter(url, migrations)
-      const look = (pid?: number) => unlock("router", Option.fromNullable(pid)).pipe(onRouter(url, migrations))
+      const look = (pid?: number) => unlock(router, Option.fromNullable(pid)).pipe(onRouter(url, migrations))
       expect(yield* look()).toEqual({ service: "router", holder: null, ended: false })
 
       const bystander = yield* connect({ url, applicationName: "bystander" })
@@ -47,15 +48,15 @@ describe("unlock", () => {
     })
   )
 
-  it.scopedLive("neither shows nor ends who holds the lock of the same service in another database", () =>
+  it.scopedLive("neither shows nor ends the holder of the same service's lock in another database", () =>
     Effect.gen(function* () {
       const [here, there] = [yield* freshDatabase, yield* freshDatabase]
       const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
       const holder = yield* connect({ url: there, applicationName: "elsewhere" })
       yield* acquire(holder, "router", Duration.zero)
-      const look = (pid?: number) => unlock("router", Option.fromNullable(pid)).pipe(onRouter(here, migrations))
+      const look = (pid?: number) => unlock(router, Option.fromNullable(pid)).pipe(onRouter(here, migrations))
       expect((yield* look()).holder).toBe(null)
-      expect((yield* Effect.flip(look(holder.backendPid))).message).toContain("(nobody does); nothing was ended")
+      expect((yield* Effect.flip(look(holder.backendPid))).message).toContain("(it is free); nothing was ended")
       yield* holder.query("select 1")
       expect((yield* migrateRouter(here, migrations)).to).toBe("0001_a")
     })

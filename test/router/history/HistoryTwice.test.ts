@@ -12,7 +12,7 @@ import { testPostgres } from "../../support/TestPostgres.ts"
 
 describe("a message that is sent again", () => {
   it.scopedLive(
-    "is written once, where the database had only stood still",
+    "a batch is written once, where the database only stalled",
     () =>
       Effect.gen(function* () {
         const server = yield* testPostgres()

@@ -36,7 +36,7 @@ const lostSince = Effect.map(
 )
 
 describe("HistoryWriter", () => {
-  it.effect("writes what waits before its end", () =>
+  it.effect("the writer writes waiting rows before its end", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const { end, write } = yield* writing((rows) =>
@@ -48,7 +48,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("tries again while the database is away, then lets go, and counts", () =>
+  it.effect("the writer retries while the database is unavailable, then loses the rows and counts them", () =>
     Effect.gen(function* () {
       const since = yield* lostSince
       let attempts = 0
@@ -68,7 +68,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("keeps one row that the table refuses from taking other requests' rows with it", () =>
+  it.effect("a row that the table refuses does not lose other requests' rows", () =>
     Effect.gen(function* () {
       const since = yield* lostSince
       const seen: Array<string> = []
@@ -84,7 +84,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("holds no more than its capacity, by the weight of what was said", () =>
+  it.effect("the waiting rows stay within the capacity, by the weight of their content", () =>
     Effect.gen(function* () {
       const since = yield* lostSince
       const { write } = yield* writing(() => Effect.never, 10_000)
@@ -96,7 +96,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("goes on after a failure that nobody foresaw, and counts what it cost", () =>
+  it.effect("the writer goes on after an unexpected failure, and counts the rows that it cost", () =>
     Effect.gen(function* () {
       const since = yield* lostSince
       const seen: Array<string> = []
@@ -114,7 +114,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("counts everything that its end left unwritten", () =>
+  it.effect("the writer counts the rows that its end left unwritten", () =>
     Effect.gen(function* () {
       const since = yield* lostSince
       const { end, write } = yield* writing(() => Effect.never, 10_000_000)
@@ -128,7 +128,7 @@ describe("HistoryWriter", () => {
     })
   )
 
-  it.effect("gives the database no more at once than a statement should hold", () =>
+  it.effect("a statement holds no more rows than its limits", () =>
     Effect.gen(function* () {
       const sizes: Array<number> = []
       const { end, write } = yield* writing((rows) => Effect.sync(() => void sizes.push(rows.length)), 40_000_000)

@@ -30,39 +30,43 @@ describe("parseModels", () => {
   })
 
   const cases: ReadonlyArray<readonly [string, string, string]> = [
-    ["an unknown key", `${providers}shels: {}\nshells: {}`, 'models.yaml:3:1: unknown key "shels" in the file'],
+    [
+      "an unknown key",
+      `${providers}shels: {}\nshells: {}`,
+      "models.yaml:3:1: shels is not a known key; known: providers, shells, ghosts"
+    ],
     ["what is not YAML", "providers: [", "models.yaml:1:13: "],
-    ["a missing part", "shells: {}", 'the file lacks "providers"'],
+    ["a missing part", "shells: {}", "models.yaml:1:1: providers is missing"],
     [
       "a dangling provider",
       `${providers}shells:\n  s: { tier: L1, provider: q }`,
-      "models.yaml:4:28: shell s is of provider q"
+      "models.yaml:4:28: shells.s.provider is q, which is not a provider"
     ],
     [
       "a dangling shell",
       `${providers}shells: {}\nghosts:\n  G: { preferred_shell: s }`,
-      "models.yaml:5:25: ghost G names s, which is no shell"
+      "models.yaml:5:25: ghosts.G.preferred_shell is s, which is not a shell"
     ],
     [
       "a dangling fallback",
       `${providers}shells:\n  s: { tier: L1, provider: p }\nghosts:\n  G: { preferred_shell: s, fallback_shells: [t] }`,
-      "models.yaml:6:46: ghost G names t"
+      "models.yaml:6:46: ghosts.G.fallback_shells[0] is t, which is not a shell"
     ],
     [
       "a shell named twice by a ghost",
       `${providers}shells:\n  s: { tier: L1, provider: p }\nghosts:\n  G: { preferred_shell: s, fallback_shells: [s] }`,
-      "names s twice"
+      "models.yaml:6:46: ghosts.G.fallback_shells[0] is s, which the ghost names twice"
     ],
     [
-      "a tier that is none",
+      "an unknown tier",
       `${providers}shells:\n  s: { tier: L4, provider: p }`,
-      "tier of shell s must be one of L1, L2, L3"
+      "models.yaml:4:14: shells.s.tier must be one of L1, L2, L3"
     ],
     ["a number as name", `${providers}shells:\n  7: { tier: L1, provider: p }`, "quote it"],
     [
       "a name that is given twice",
       `${providers}shells:\n  s: { tier: L1, provider: p }\n  s: { tier: L2, provider: p }`,
-      "models.yaml:5:3: "
+      "models.yaml:5:3: shells.s is defined twice"
     ],
     [
       "names that differ by case",
@@ -78,27 +82,27 @@ describe("parseModels", () => {
     [
       "a provider without a URL",
       "providers:\n  p: { kind: openai-compatible }\nshells: {}",
-      'models.yaml:2:6: provider p lacks "base_url"'
+      "models.yaml:2:6: providers.p.base_url is missing"
     ],
     [
-      "a URL that is none",
+      "a URL of another scheme",
       "providers:\n  p: { kind: openai-compatible, base_url: ftp://x }\nshells: {}",
       "must be an http or https URL"
     ],
     [
       "a limit of tokens by a name that no provider has",
       "providers:\n  p: { kind: openai-compatible, base_url: http://x/v1, token_limit: tokens }\nshells: {}",
-      "models.yaml:2:69: token_limit of provider p must be one of max_tokens, max_completion_tokens"
+      "models.yaml:2:69: providers.p.token_limit must be one of max_tokens, max_completion_tokens"
     ],
     [
       "what an echo does not have",
       "providers:\n  p: { kind: echo, token_limit: max_tokens }\nshells: {}",
-      "models.yaml:2:6: provider p is of kind echo, which has no token_limit"
+      "models.yaml:2:20: providers.p.token_limit is not a known key; known: kind, timeouts"
     ],
     [
-      "a timeout that is none",
+      "a timeout that is not a duration",
       "providers:\n  p: { kind: echo, timeouts: { idle: soon } }\nshells: {}",
-      "models.yaml:2:38: idle in timeouts of provider p"
+      "models.yaml:2:38: providers.p.timeouts.idle must be a duration"
     ],
     [
       "a name too long for the policy",
@@ -120,13 +124,13 @@ describe("parseModels", () => {
     expect(key + url).not.toContain("SECRET")
   })
 
-  it("finds all problems in one run", () => {
+  it("all problems are found in one run", () => {
     expect(
       refused("providers:\n  p: { kind: what }\nshells:\n  s: { tier: L9, provider: q }").split("\n")
     ).toHaveLength(4)
   })
 
-  it.effect("says which variable names the file when there is none", () =>
+  it.effect("the error of a missing file names the variable", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(loadModels("/nowhere/models.yaml"))
       expect(error.message).toContain("no such file")

@@ -24,17 +24,17 @@ describe("parseChatRequest", () => {
     })
   })
 
-  it("takes a field that is null as one that is left out", () => {
+  it("a field that is null counts as left out", () => {
     expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: null }).maxTokens).toBe(7)
     expect(parsed({ ...valid, max_tokens: null }).maxTokens).toBe(4096)
   })
 
-  it("takes the limit of tokens under either of its names, the newer one first", () => {
+  it("the limit of tokens has two names, of which the newer one wins", () => {
     expect(parsed({ ...valid, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
     expect(parsed({ ...valid, max_tokens: 7, max_completion_tokens: 5 })).toMatchObject({ maxTokens: 5, passed: {} })
   })
 
-  it("takes the old system's fields", () => {
+  it("the old system's fields are accepted", () => {
     const old = { ...valid, complexity: 9, priority: 1, force_tier: "L3", stream: true, max_tokens: 7 }
     expect(parsed(old)).toMatchObject({
       complexity: 9,
@@ -82,13 +82,13 @@ describe("parseChatRequest", () => {
     ["no model", { messages: [user] }, "model", "is missing"],
     ["an empty model", { ...valid, model: "" }, "model", "empty"],
     ["a model with a line break", { ...valid, model: "a\nb" }, "model", "control characters"],
-    ["a model that is no text", { ...valid, model: 7 }, "model", "must be a text"],
+    ["a model that is not a text", { ...valid, model: 7 }, "model", "must be a text"],
     ["half a character", { ...valid, model: "a\ud800" }, "model", "well-formed"],
     ["no messages", { model: "echo" }, "messages", "is missing"],
     ["messages that are none", { ...valid, messages: "hi" }, "messages", "must be a list"],
     ["an empty conversation", { ...valid, messages: [] }, "messages", "must not be empty"],
     ["too many messages", { ...valid, messages: Array(1_001).fill(user) }, "messages", "at most 1000"],
-    ["a message that is none", { ...valid, messages: [user, 7] }, "messages[1]", "must be an object"],
+    ["a message that is not an object", { ...valid, messages: [user, 7] }, "messages[1]", "must be an object"],
     ["an unknown role", { ...valid, messages: [{ role: "root", content: "" }] }, "messages[0].role", "must be one of"],
     ["a user who says nothing", { ...valid, messages: [{ role: "user" }] }, "messages[0].content", "is missing"],
     [
@@ -103,7 +103,7 @@ describe("parseChatRequest", () => {
     ["no tokens", { ...valid, max_tokens: 0 }, "max_tokens", "an integer from 1"],
     ["half a token", { ...valid, max_completion_tokens: 1.5 }, "max_completion_tokens", "an integer"],
     ["complexity 11", { ...valid, complexity: 11 }, "complexity", "from 0 to 10"],
-    ["a tier that is none", { ...valid, force_tier: "L4" }, "force_tier", "must be one of L1, L2, L3"],
+    ["an unknown tier", { ...valid, force_tier: "L4" }, "force_tier", "must be one of L1, L2, L3"],
     ["what nests too deep", { ...valid, tools: [deep(80)] }, null, "nested deeper than 64"]
   ]
   for (const [what, body, param, problem] of cases) {

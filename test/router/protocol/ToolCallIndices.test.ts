@@ -38,7 +38,7 @@ describe("the index of a call", () => {
     it(what, () => expect(indicesOf(...pieces.map((calls) => ({ calls })))).toEqual(indices))
   }
 
-  it("is counted for each choice by itself", () => {
+  it("indices count for each choice by itself", () => {
     const calls = [called("a", "f", "{}")]
     expect(indicesOf({ calls }, { choice: 1, calls }, { choice: 1, calls: [called("b", "f", "{}")] })).toEqual([
       [0],
@@ -47,7 +47,7 @@ describe("the index of a call", () => {
     ])
   })
 
-  it("changes nothing where no tool is called", () => {
+  it("a part without tool calls is unchanged", () => {
     const choices = [{ index: 0, delta: { content: "a", tool_calls: null } }, { index: 1 }]
     const part = readPart({ choices }, "delta")
     expect(part && makeToolCallIndices()(part)).toEqual(part)

@@ -16,7 +16,7 @@ const pieces = (model: string, question: string, fields = {}) =>
   Effect.map(Stream.runCollect(echo.stream(callOf(question, fields, model))), Chunk.toReadonlyArray)
 
 describe("echo", () => {
-  it.effect("says the question again, word by word, and counts", () =>
+  it.effect("the echo repeats the question, word by word, and counts them", () =>
     Effect.gen(function* () {
       const parts = yield* pieces("echo", "to be  or\nnot")
       expect(parts.map(({ text }) => text)).toEqual(["", "to", " be", "  or", "\nnot", "", ""])
@@ -25,7 +25,7 @@ describe("echo", () => {
     })
   )
 
-  it.effect("holds nobody up over a question of nothing but spaces", () =>
+  it.effect("a question of spaces alone does not block the process", () =>
     Effect.gen(function* () {
       const start = process.cpuUsage()
       const parts = yield* pieces("echo", `to${" ".repeat(200_000)}`)
@@ -42,7 +42,7 @@ describe("echo", () => {
     })
   )
 
-  it.effect("holds nobody up over a question of a megabyte of words", () =>
+  it.effect("a question of a megabyte of words does not block the process", () =>
     Effect.gen(function* () {
       const call = callOf("a ".repeat(500_000), { max_tokens: 1_000_000 }, "echo")
       const start = process.cpuUsage()
@@ -51,7 +51,7 @@ describe("echo", () => {
     })
   )
 
-  it.effect("says the same whole and streamed, of any question, to any limit", () =>
+  it.effect("the echo is the same, complete and streamed, for any question and limit", () =>
     Effect.gen(function* () {
       const texts = FastCheck.array(FastCheck.constantFrom("a", "bc", " ", "\n\t", "\u00a0", "ä"), { maxLength: 20 })
       const cases = FastCheck.sample(FastCheck.tuple(texts, FastCheck.integer({ min: 1, max: 12 })), {
@@ -68,14 +68,14 @@ describe("echo", () => {
     })
   )
 
-  it.effect("does not gather in one piece what is said without end", () =>
+  it.effect("an endless echo is streamed, not collected", () =>
     Effect.gen(function* () {
       const endless = callOf("a b", { max_tokens: 10 }, "echo-endless")
       expect(yield* Effect.flip(echo.complete(endless))).toMatchObject({ kind: "rejected" })
     })
   )
 
-  it.effect("stops at max_tokens, and says so", () =>
+  it.effect("the echo stops at max_tokens with finish reason length", () =>
     Effect.gen(function* () {
       const parts = yield* pieces("echo", "a b c d", { max_tokens: 2 })
       expect(parts.map(({ text }) => text).join("")).toBe("a b")
@@ -86,7 +86,7 @@ describe("echo", () => {
     })
   )
 
-  it.effect("takes its time between words when it is slow", () =>
+  it.effect("echo-slow pauses between words", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(pieces("echo-slow", "a b c"))
       yield* TestClock.adjust("590 millis")
@@ -112,7 +112,7 @@ describe("echo", () => {
     )
   }
 
-  it.effect("echo-hangs says nothing, echo-busy refuses, and an unknown name is told the known ones", () =>
+  it.effect("echo-hangs never answers, echo-busy refuses, and the error of an unknown name lists the known ones", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(Effect.timeoutOption(pieces("echo-hangs", "a"), "1 hour"))
       yield* TestClock.adjust(Duration.hours(1))

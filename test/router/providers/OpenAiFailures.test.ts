@@ -13,7 +13,7 @@ import {
   usageChunk
 } from "../../support/router/Upstream.ts"
 
-/** How Google says that a key is none: by the status of a request that it does not take. */
+/** Google's answer to an invalid key has the status of an invalid request. */
 const keyError = {
   error: {
     code: 400,
@@ -50,7 +50,7 @@ describe("what an OpenAI-compatible provider fails at", () => {
       "a piece too deep to pass on",
       streaming(events(`{"choices":[{"delta":${deep}}]}`)),
       "broken",
-      "no chat completion"
+      "not chat completion chunks"
     ],
     [
       "one that was cut when one of its two choices had ended",
@@ -73,13 +73,13 @@ describe("what an OpenAI-compatible provider fails at", () => {
     ],
     ["one without a choice that was cut", streaming(events(usageChunk)), "broken", "hung up in the middle"],
     ["an error by event name", streaming(`event: error\ndata: ${secret}\n\n`), "broken", "in the middle"],
-    ["a stream of something else", streaming(events("hello")), "broken", "no chat completion"],
-    ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "no event stream"],
+    ["a stream of something else", streaming(events("hello")), "broken", "not chat completion chunks"],
+    ["JSON for a stream", answering(200, { error: { message: secret } }), "broken", "not an event stream"],
     ["a refused key", answering(401, { error: { message: `bad key ${secret}` } }), "misconfigured", "status 401"],
     ["a forbidden model", answering(403, secret), "misconfigured", "status 403"],
     ["an unknown model", answering(404, secret), "misconfigured", "does not know the model"],
     ["too many requests", answering(429, secret, { "retry-after": "7" }), "busy", "fewer requests"],
-    ["a request that it refuses", answering(400, secret), "rejected", "does not take this request"],
+    ["a request that it refuses", answering(400, secret), "rejected", "does not accept this request"],
     ["a key that Google refuses", answering(400, keyError), "misconfigured", "our credentials (status 400)"],
     ["the same by its OpenAI endpoint", answering(400, [keyError]), "misconfigured", "our credentials (status 400)"],
     ["a request that Google refuses", answering(400, [{ error: { details: [7] } }]), "rejected", "this request"],
@@ -123,7 +123,7 @@ describe("what an OpenAI-compatible provider fails at", () => {
     )
   }
 
-  it.scopedLive("nobody listens: unreachable", () =>
+  it.scopedLive("a closed port: unreachable", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf({ baseUrl: "http://127.0.0.1:1/v1" })
       const failure = yield* Effect.flip(provider.complete(callOf("hi")))

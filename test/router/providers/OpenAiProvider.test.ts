@@ -119,7 +119,7 @@ describe("the OpenAI-compatible provider", () => {
     })
   )
 
-  it.scopedLive("reads a reason to end that no table would take as one that it does", () =>
+  it.scopedLive("a finish reason that the table would refuse is made storable", () =>
     Effect.gen(function* () {
       const odd = "\u0000\ud800".padEnd(60, "x")
       const parts = yield* wordsFrom(streaming(events(delta("a", ""), delta("", odd), "[DONE]")))

@@ -24,7 +24,7 @@ describe("SseParser", () => {
     ["lines that end in different ways", "data: a\r\ndata: b\n\ndata: c\n\n", ["a\nb", "c"]],
     ["a byte order mark", "\ufeffdata: a\n\n", ["a"]],
     ["a field without a colon", "data\n\n", [""]],
-    ["no data is no event", "event: ping\n\ndata: a\n\n", ["a"]],
+    ["no event without data", "event: ping\n\ndata: a\n\n", ["a"]],
     ["an end without its empty line", "data: a\n\ndata: b", ["a", "b"]],
     ["nothing", "", []]
   ]

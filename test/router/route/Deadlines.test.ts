@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { standardTimeouts } from "../../../src/router/models/TimeoutsReading.ts"
+import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Deadlines.ts"
 import { callOf } from "../../support/router/Calls.ts"
@@ -28,7 +28,7 @@ describe("deadlines", () => {
   const open = (_: unknown, response: Parameters<Script>[1]) =>
     response.writeHead(200, { "content-type": "text/event-stream" })
 
-  it.scopedLive("a stream that does not begin is given up, and so is its connection", () =>
+  it.scopedLive("a stream that does not begin times out, and its connection is closed", () =>
     Effect.gen(function* () {
       const server = yield* upstream((_, response) => void open(_, response).flushHeaders())
       const provider = yield* providerOf(server)
@@ -39,18 +39,18 @@ describe("deadlines", () => {
     }).pipe(Effect.timeout("5 seconds"))
   )
 
-  it.scopedLive("a stream that stops is given up", () =>
+  it.scopedLive("a stream that stops times out", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf(
         yield* upstream((_, response) => void open(_, response).write(events(delta("a"))))
       )
       const { first, rest } = yield* beginInTime("p", brief, provider.stream(callOf("hi")))
       expect(Chunk.size(first)).toBe(1)
-      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("said nothing more within 100ms")
+      expect((yield* Effect.flip(Stream.runDrain(rest))).message).toContain("sent nothing more within 100ms")
     })
   )
 
-  it.scopedLive("a stream that never ends is given up", () =>
+  it.scopedLive("a stream that never ends times out", () =>
     Effect.gen(function* () {
       const server = yield* upstream((_, response) => {
         open(_, response)
@@ -64,7 +64,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scopedLive("a stream that begins with nothing but comments is given up as one that does not begin", () =>
+  it.scopedLive("a stream of comments alone times out as one that does not begin", () =>
     Effect.gen(function* () {
       const server = yield* upstream((_, response) => {
         open(_, response)
@@ -81,7 +81,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scopedLive("a piece without a choice is no beginning: who streams nothing else is given up too", () =>
+  it.scopedLive("a part without a choice does not begin a stream: a stream of nothing else times out", () =>
     Effect.gen(function* () {
       const server = yield* upstream((_, response) => {
         open(_, response)
@@ -94,7 +94,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scopedLive("the time that its client takes to read is not the provider's", () =>
+  it.scopedLive("no deadline runs while the client does not read", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf(
         yield* upstream((_, response) => {
@@ -109,7 +109,7 @@ describe("deadlines", () => {
     })
   )
 
-  it.scopedLive("an answer that is not streamed has one for the whole", () =>
+  it.scopedLive("an answer that is not streamed has one deadline", () =>
     Effect.gen(function* () {
       const provider = yield* providerOf(yield* upstream(() => {}))
       const timeouts = { ...brief, total: Duration.millis(100) }

@@ -16,6 +16,7 @@ import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import { quiet } from "./Fixture.ts"
 import type { Ended } from "./Processes.ts"
+import { migratedServices } from "./Services.ts"
 
 /**
  * Runs a `migrate` command line in this process: what a process of its own would print and end with, without the seconds that
@@ -39,9 +40,10 @@ export const commandLine =
           ...Object.entries(options.environment ?? {})
         ])
       )
-      const exit = yield* CliCommand.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(
-        unambiguous(["node", "migrate", ...args])
-      ).pipe(
+      const exit = yield* CliCommand.run(migrateCommand(migratedServices, Database.layer), {
+        name: "migrate",
+        version: "0"
+      })(unambiguous(["node", "migrate", ...args])).pipe(
         reportUsage(["migrate", ...args], new Map([["migrate", emptyServicesReport]])),
         Console.withConsole({
           ...console,

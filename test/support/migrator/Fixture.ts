@@ -16,6 +16,7 @@ import { Target } from "../../../src/migrator/plan/Target.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import { query } from "../Rows.ts"
+import { router } from "./Services.ts"
 
 export { query as ask }
 
@@ -90,7 +91,7 @@ export const migrateRouter = (
   options: Partial<MigratorOptionsValues> = {}
 ) =>
   Effect.flatMap(MigratorOptions, (defaults) =>
-    migrate("router", target).pipe(
+    migrate(router, target).pipe(
       Effect.provideService(MigratorOptions, { ...defaults, ...options }),
       Effect.provide([environment({ url, migrations, services: ["router"] }), quiet])
     )

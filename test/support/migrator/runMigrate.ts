@@ -10,9 +10,12 @@ import { Settings } from "../../../src/platform/config/Settings.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
+import { migratedServices } from "./Services.ts"
 
 /** The command line of the migrator as a process. MIGRATIONS: another folder of migrations than the shipped one. */
-const run = Command.run(migrateCommand(Database.layer), { name: "migrate", version: "0" })(unambiguous(process.argv))
+const run = Command.run(migrateCommand(migratedServices, Database.layer), { name: "migrate", version: "0" })(
+  unambiguous(process.argv)
+)
 
 NodeRuntime.runMain(
   Effect.flatMap(MigrationsDirectory, (shipped) =>

@@ -5,11 +5,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { exitCode, exitMessage } from "../../../src/app/ExitStatus.ts"
 import { ServiceName } from "../../../src/domain/Service.ts"
+import { gatekeeperSchema } from "../../../src/gatekeeper/GatekeeperSchema.ts"
+import { guardianSchema } from "../../../src/guardian/GuardianSchema.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/MigrationFiles.ts"
-import * as Migrator from "../../../src/migrator/Migrator.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
+import { routerSchema } from "../../../src/router/RouterSchema.ts"
 
 /**
  * A process that starts a service as far as the point where its port would open, says so, and ends. Argument: the service.
@@ -18,9 +20,9 @@ import { Database } from "../../../src/platform/postgres/Database.ts"
 const service = Schema.decodeUnknownSync(ServiceName)(process.argv[2])
 
 const migrated = {
-  gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-  guardian: Layer.discard(Migrator.layer("guardian")),
-  router: Layer.discard(Migrator.layer("router"))
+  gatekeeper: Layer.discard(gatekeeperSchema.layer),
+  guardian: Layer.discard(guardianSchema.layer),
+  router: Layer.discard(routerSchema.layer)
 }
 
 const started = Layer.effectDiscard(Effect.log("the port would open")).pipe(

@@ -6,9 +6,11 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../../src/domain/Service.ts"
-import * as Migrator from "../../../src/migrator/Migrator.ts"
+import { gatekeeperSchema } from "../../../src/gatekeeper/GatekeeperSchema.ts"
+import { guardianSchema } from "../../../src/guardian/GuardianSchema.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
 import { Database } from "../../../src/platform/postgres/Database.ts"
+import { routerSchema } from "../../../src/router/RouterSchema.ts"
 
 /**
  * A process that starts services as often as it is told, so that rounds cost no new processes. One JSON object a line:
@@ -17,9 +19,9 @@ import { Database } from "../../../src/platform/postgres/Database.ts"
 const Order = Schema.parseJson(Schema.Struct({ url: Schema.String, service: ServiceName, delay: Schema.Number }))
 
 const layers = {
-  gatekeeper: Layer.discard(Migrator.layer("gatekeeper")),
-  guardian: Layer.discard(Migrator.layer("guardian")),
-  router: Layer.discard(Migrator.layer("router"))
+  gatekeeper: Layer.discard(gatekeeperSchema.layer),
+  guardian: Layer.discard(guardianSchema.layer),
+  router: Layer.discard(routerSchema.layer)
 }
 
 const start = (line: string) =>

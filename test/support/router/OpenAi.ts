@@ -1,7 +1,7 @@
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { ProviderSpec } from "../../../src/router/models/Catalog.ts"
-import { standardTimeouts } from "../../../src/router/models/TimeoutsReading.ts"
+import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import type { Upstream } from "./Upstream.ts"
 

@@ -1,26 +1,21 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { AuditLog } from "../audit/AuditLog.ts"
-import { GatekeeperClient } from "../clients/GatekeeperClient.ts"
+import * as Api from "../contracts/router/RouterApi.ts"
 import type { Catalog, Shell } from "./models/Catalog.ts"
 import { Providers } from "./providers/Providers.ts"
-import { authorizedRead } from "./route/AuthorizedRead.ts"
+import { audited } from "./route/RouterAccess.ts"
 
-/** `GET /v1/models`: OpenAI's list, with tiers, ghosts, and what could be asked now. */
-export const makeModels = (catalog: Catalog) =>
+/** `GET /v1/models`: OpenAI's list, with tiers, ghosts, and which of them can be asked now. */
+export const modelsRoute = (catalog: Catalog) =>
   Effect.gen(function* () {
-    const gatekeeper = yield* GatekeeperClient
-    const trail = yield* AuditLog
     const providers = yield* Providers
-    // OpenAI's clients want a time; what there is to tell is since when this catalogue is read.
+    // OpenAI's clients want a time: that since which this catalogue is in force.
     const created = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
 
     const row = (id: string, kind: "shell" | "ghost", shell: Shell) =>
       Effect.map(providers.get(shell.provider).trouble, (trouble) => ({
         id,
-        object: "model",
+        object: "model" as const,
         created,
         owned_by: shell.provider,
         kind,
@@ -35,12 +30,13 @@ export const makeModels = (catalog: Catalog) =>
       const ghosts = yield* Effect.forEach(catalog.ghosts.values(), (ghost) =>
         row(ghost.name, "ghost", ghost.shells[0])
       )
-      return HttpServerResponse.unsafeJson(
-        { object: "list", data: [...shells, ...ghosts] },
-        { headers: { "cache-control": "no-store" } }
-      )
+      return { body: { object: "list" as const, data: [...shells, ...ghosts] } }
     })
 
-    return (request: HttpServerRequest.HttpServerRequest) =>
-      authorizedRead(gatekeeper, trail, request, Effect.succeed("models"), list)
+    yield* audited(Api.models, {
+      event: "models.read",
+      action: "read",
+      fallbackResource: "models",
+      target: () => Effect.succeed({ resource: "models", run: () => list })
+    })
   })

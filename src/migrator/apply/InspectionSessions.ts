@@ -11,29 +11,30 @@ import { type Connection, connect, type Row } from "../../platform/postgres/Conn
 import { Database, type DatabaseUnreachable, waitUntilReachable } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** What a look needs of a session. */
+/** A session or a pool, as far as an inspection needs it. */
 export type Queryable = Pick<Connection, "query">
 
-/** Several fibers may ask it: the driver takes one query at a time. */
+/** Queues the queries of several fibers, since the driver accepts one at a time. */
 const oneByOne = (connection: Connection): Effect.Effect<Queryable> =>
-  Effect.map(Effect.makeSemaphore(1), (turn) => ({
-    query: (...args) => turn.withPermits(1)(connection.query(...args))
+  Effect.map(Effect.makeSemaphore(1), (permit) => ({
+    query: (...args) => permit.withPermits(1)(connection.query(...args))
   }))
 
 const overPool = (pool: PgClient.PgClient): Queryable => ({
   query: (text, values) =>
-    pool.unsafe<Row>(text, values).withoutTransform.pipe(
+    pool.unsafe<Row>(text, values).pipe(
       Effect.map((rows) => ({ rows, rowCount: rows.length })),
       Effect.mapError((error) => databaseError("statement", error))
     )
 })
 
 /**
- * Through what a start looks at a schema without the lock. Opening a session costs more than everything that a start at
- * head asks: so it is the application's own pool where the migration connection is the same, else one session for all services of
- * a connection string, closed when none has needed it for a second.
+ * The sessions through which starts inspect their schemas.
+ *
+ * Opening a session costs more than every query of a start at head. So where the migration connection is the application's, its
+ * pool is used. Otherwise all services with the same connection string share one session, closed after one idle second.
  */
-export class InspectionSessions extends Context.Tag("migrator/StartSessions")<
+export class InspectionSessions extends Context.Tag("migrator/apply/InspectionSessions")<
   InspectionSessions,
   {
     readonly of: (service: ServiceName) => Effect.Effect<Queryable, DatabaseUnreachable | DatabaseError, Scope.Scope>

@@ -2,15 +2,16 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { SessionId } from "../../../src/contracts/guardian/GuardianSchemas.ts"
-import { sessionIdOf } from "../../../src/router/route/SessionId.ts"
+import { sessionIdOf } from "../../../src/router/route/Route.ts"
 
 const isSessionId = Schema.is(SessionId)
 
 describe("The id of a session", () => {
-  it("holds that of its request", () => expect(sessionIdOf("try-1", "cfaba2b8d268")).toBe("try-1.cfaba2b8d268"))
+  it("a session's id holds the request's id", () =>
+    expect(sessionIdOf("try-1", "cfaba2b8d268")).toBe("try-1.cfaba2b8d268"))
 
   it.each(["./build/7", "a/../b", "..", ".", "/", "../", "a//b"])(
-    "is one that the guardian takes: of %s",
+    "the guardian accepts the session id of request %s",
     (requestId) => expect(isSessionId(sessionIdOf(requestId, "cfaba2b8d268"))).toBe(true)
   )
 
@@ -19,7 +20,7 @@ describe("The id of a session", () => {
     minLength: 1,
     maxLength: 100
   })
-  it.prop("is taken of every id that a request may have", [id], ([requestId]) =>
+  it.prop("the guardian accepts the session id of every request id", [id], ([requestId]) =>
     isSessionId(sessionIdOf(requestId, "cfaba2b8d268"))
   )
 })

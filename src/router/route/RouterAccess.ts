@@ -1,0 +1,77 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import { type Authorized, GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { refusalCodes } from "../../contracts/router/RouterErrors.ts"
+import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
+import type { Refusal } from "../../platform/http/ErrorResponse.ts"
+import { refusalOfDenial } from "./CallerIdentity.ts"
+import { refusalOfTrail, refused, toRefusal } from "./RouteRefused.ts"
+
+/**
+ * Decides about the router's reads. The gatekeeper authorises and records them; the router itself records only what could not be
+ * decided.
+ */
+export class RouterAccess extends Context.Tag("router/route/RouterAccess")<
+  RouterAccess,
+  Access<Authorized, unknown>
+>() {
+  static readonly layer = Layer.effect(
+    RouterAccess,
+    Effect.map(Effect.all([AuditLog, GatekeeperClient]), ([trail, gatekeeper]) => make(trail, gatekeeper))
+  )
+}
+
+export const audited = auditedBy(RouterAccess)
+
+/** The refusal of a failure, as an error of OpenAI's. */
+const refusalOf = ({ code, field, message }: Failure, auditId?: string): Refusal => {
+  const known = refusalCodes.find((one) => one === code) ?? "internal_error"
+  return toRefusal(refused({ code: known, reason: message, param: field, auditId }))
+}
+
+const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
+  /** Records the failure, then fails with it. */
+  const deny = ({ requestId }: Question, failure: Failure, metadata: Readonly<Record<string, unknown>>) =>
+    trail
+      .record({
+        action: "route",
+        resource: null,
+        ghostId: null,
+        shellId: null,
+        result: "DENIED",
+        reason: failure.message,
+        requestId,
+        metadata: { code: failure.code, ...metadata }
+      })
+      .pipe(
+        Effect.mapError((error) => toRefusal(refusalOfTrail(error))),
+        Effect.flatMap((auditId) => refusalOf(failure, auditId))
+      )
+
+  const ask = (question: Question) => {
+    const { action, authorization, requestId, resource } = question
+    return gatekeeper.authorize({ authorization, requestId, action, resource }).pipe(
+      Effect.catchTags({
+        NotAuthorized: (denial) => toRefusal(refusalOfDenial(denial)),
+        PeerUnavailable: ({ message, peer }) => deny(question, { code: "peer_unavailable", message }, { peer })
+      })
+    )
+  }
+
+  return RouterAccess.of({
+    authorize: (question) =>
+      Effect.map(ask(question), (caller) => ({
+        caller,
+        settle: (run) =>
+          Effect.mapBoth(run, {
+            onFailure: (failure) => refusalOf(failure, caller.auditId),
+            onSuccess: (reply) => ({ reply, auditId: caller.auditId })
+          })
+      })),
+    // The gatekeeper records who asked for what cannot be understood; a caller whom it denies learns no more than that.
+    refuseMalformed: (question, problem) => Effect.flatMap(ask(question), () => refusalOf(problem)),
+    refuse: (question, failure) => deny(question, failure, {})
+  })
+}
