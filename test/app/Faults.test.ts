@@ -19,7 +19,10 @@ const faults: Readonly<Record<number, Fault>> = {
     was: "a migration that failed was logged at best, and the service started",
     proofs: [
       ["app/Start", "does not open its port on a schema that it could not migrate, and names the place (fault 2)"],
-      ["migrator/Processes", "ends non-zero before its port opens when a revision is broken, and says what and where"]
+      [
+        "migrator/Processes",
+        "ends non-zero before its port opens if a revision fails, and names the error and its location"
+      ]
     ]
   },
   3: {
@@ -74,7 +77,7 @@ const faults: Readonly<Record<number, Fault>> = {
         "app/EndToEnd",
         "answers the official client through router, gatekeeper, guardian and echo, and one request id finds every hop"
       ],
-      ["app/Router", "goes past a shell that the caller may not use (fault 8)"],
+      ["app/Router", "a shell that the caller may not use is skipped (fault 8)"],
       ["gatekeeper/policy/Policy", "lets a trailing /* match by whole segments only"]
     ]
   },
@@ -121,15 +124,15 @@ const faults: Readonly<Record<number, Fault>> = {
         "sends the whole conversation, the limits and its key, and asks for the usage"
       ],
       ["app/Router", "streams for the official client, with the usage where it is asked for"],
-      ["app/Router", "honours max_tokens (fault 12)"],
+      ["app/Router", "max_tokens is honoured (fault 12)"],
       [
         "app/Router",
-        "falls back to the next shell before the first byte, authorises each, and names the one that answered"
+        "the router falls back to the next shell before the first byte, authorises each, and names the one that answered"
       ],
       ["app/Router", "completes for the official client, and every hop is in the trail under one request id"],
       [
         "app/RouterUpstream",
-        "leaves a provider that keeps failing alone, tries it with one request, and shows neither its words nor its key"
+        "a provider that keeps failing is left alone, then tried with one request; neither its words nor its key are shown"
       ]
     ]
   },
