@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks"
-import { decide, type Permission, type Policy, type Question } from "../../src/gatekeeper/policy/Policy.ts"
+import { decide, type Permission, type Policy, type PolicyQuestion } from "../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
 import { fixed, line, whole } from "../../test/support/Table.ts"
 import { median } from "./Samples.ts"
@@ -11,7 +11,7 @@ const roundMillis = 50
 
 interface Asked {
   readonly what: string
-  readonly question: Question
+  readonly question: PolicyQuestion
 }
 
 interface Measured {

@@ -1,7 +1,10 @@
+import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { parseInstant } from "../domain/Text.ts"
 
 /** A query parameter, as wide as a URL has it: a repeated one reaches the decoder, which refuses and records it. */
 export const parameter = (description: string) =>
@@ -13,6 +16,36 @@ export const Parameter = (description: string) =>
     description,
     message: ({ actual }) => (Array.isArray(actual) ? "is given more than once" : "must be a text")
   })
+
+/** One of a few values. */
+export const OneOf = <const Values extends readonly [string, ...ReadonlyArray<string>]>(values: Values) =>
+  Parameter(values.join(" | ")).pipe(
+    Schema.filter((text) => values.includes(text) || `must be one of ${values.join(", ")}`, { jsonSchema: {} })
+  )
+
+/** An ISO 8601 time with its zone. */
+export const Instant = (description: string) =>
+  Schema.transformOrFail(Parameter(description), Schema.DateTimeUtcFromSelf, {
+    strict: true,
+    decode: (text, _, ast) =>
+      Option.match(parseInstant(text), {
+        onNone: () =>
+          ParseResult.fail(
+            new ParseResult.Type(ast, text, "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z")
+          ),
+        onSome: ParseResult.succeed
+      }),
+    encode: (time) => ParseResult.succeed(DateTime.formatIso(time))
+  })
+
+/** A UUID in lower case that an earlier page of the list returned. */
+export const RowId = (description: string) =>
+  Parameter(description).pipe(
+    Schema.pattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, {
+      message: () => "must be `next` of the page before",
+      jsonSchema: {}
+    })
+  )
 
 /** Rows of one page, at most. */
 export const maximumPageSize = 1_000

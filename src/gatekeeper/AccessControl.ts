@@ -10,117 +10,123 @@ import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { AuditId } from "../audit/encoding/AuditId.ts"
 import type { AuditEvent, AuditResult } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
-import type { AccessRequest, Claimed, InvalidAccessRequest } from "./AccessRequest.ts"
-import { type InForce, PolicyInForce } from "./policy/PolicyInForce.ts"
-import { markAnonymous } from "./tokens/Anonymous.ts"
-import type { Unauthenticated } from "./tokens/BearerToken.ts"
+import type { AccessClaim, AccessRequest, InvalidAccessRequest } from "./AccessRequest.ts"
+import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
+import { markAnonymous, type Unauthenticated } from "./tokens/BearerToken.ts"
 import type { KeysUnavailable } from "./tokens/KeyFetch.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 
-/** Why a request could not be decided, with what it claimed. */
-export interface Undecidable {
+/** Why a request cannot be decided, with what it claims. */
+export interface QuestionProblem {
   readonly message: string
-  readonly claimed: Claimed
+  readonly claimed: AccessClaim
 }
 
-export interface Asked {
+/** A question of a caller about itself: may I do this? */
+export interface AccessQuestion {
   /** The value of the `Authorization` header. */
   readonly authorization: string | undefined
   readonly requestId: string
-  readonly access: Either.Either<AccessRequest, Undecidable | InvalidAccessRequest>
+  readonly access: Either.Either<AccessRequest, QuestionProblem | InvalidAccessRequest>
 }
 
-/** A question about somebody who did not ask it: whoever asked was authenticated and allowed to. */
-export interface AskedFor {
+/** A question about a subject. The caller that asks it was authenticated and allowed to ask before. */
+export interface SubjectQuestion {
   readonly requestId: string
-  /** Whom it is about; null where the question does not say. */
+  /** The subject; null where the question does not name one. */
   readonly ghostId: string | null
-  /** Who asked, where it is not whom it is about. */
+  /** The caller, where it is not the subject. */
   readonly askedBy?: string
-  readonly access: Asked["access"]
+  readonly access: AccessQuestion["access"]
 }
 
-/** A decision, and the policy that made it. */
-export interface Decided {
+/** A decision whose row is in the trail, and the policy that made it. */
+export interface RecordedDecision {
   readonly auditId: AuditId
   readonly ghostId: string
   readonly decision: Decision
   readonly policyVersion: string
-  /** For what is decided further in the same request. */
-  readonly inForce: InForce
+  /** Later decisions of the same request are made by this policy too. */
+  readonly snapshot: PolicySnapshot
 }
 
-/** What became of a request. Each has its row in the trail before it is given: `auditId`. */
+/** The result of a question. Its row, `auditId`, is recorded before the outcome is returned. */
 export type Outcome = Data.TaggedEnum<{
-  Allowed: Decided
-  Denied: Decided
+  Allowed: RecordedDecision
+  Denied: RecordedDecision
   Unauthenticated: { readonly auditId: AuditId; readonly cause: Unauthenticated }
   KeysUnavailable: { readonly auditId: AuditId; readonly cause: KeysUnavailable }
   Invalid: { readonly auditId: AuditId; readonly ghostId: string | null; readonly message: string }
-  /** Somebody is there, and nothing was decided: the one outcome without a row of its own. */
-  Known: { readonly ghostId: string; readonly inForce: InForce }
+  /** The caller is authenticated and nothing is decided yet: the only outcome without a row. */
+  Authenticated: { readonly ghostId: string; readonly snapshot: PolicySnapshot }
 }>
 export const Outcome = Data.taggedEnum<Outcome>()
-export type Allowed = Extract<Outcome, { readonly _tag: "Allowed" }>
-export type Known = Extract<Outcome, { readonly _tag: "Known" }>
-/** Nobody can decide about it. */
-export type Unfit = Extract<Outcome, { readonly _tag: "Unauthenticated" | "KeysUnavailable" | "Invalid" }>
+export type AllowedOutcome = Extract<Outcome, { readonly _tag: "Allowed" }>
+export type AuthenticatedOutcome = Extract<Outcome, { readonly _tag: "Authenticated" }>
+/** The policy cannot decide: the caller is not authenticated, or the request is not valid. */
+export type UndecidedOutcome = Extract<Outcome, { readonly _tag: "Unauthenticated" | "KeysUnavailable" | "Invalid" }>
 
-/** A caller may name the shell that it speaks for; anything but a text is no shell, and stays in the metadata as it came. */
+/** A caller may name the shell that it speaks for. A value that is not a text stays in the metadata only. */
 const shellOf = (metadata: unknown): string | null => {
   const shell = typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "shell_id") : undefined
   return typeof shell === "string" ? shell : null
 }
 
-const claimedBy = (access: Asked["access"]): Claimed =>
+const claimOf = (access: AccessQuestion["access"]): AccessClaim =>
   Either.match(access, { onLeft: ({ claimed }) => claimed, onRight: (request) => request })
 
-const eventOf = (asked: AskedFor, result: AuditResult, reason: string): AuditEvent => {
-  const claimed = claimedBy(asked.access)
+const eventOf = (question: SubjectQuestion, result: AuditResult, reason: string): AuditEvent => {
+  const claim = claimOf(question.access)
   const event: AuditEvent = {
-    action: claimed.action,
-    resource: claimed.resource,
-    ghostId: asked.ghostId,
-    shellId: shellOf(claimed.metadata),
+    action: claim.action,
+    resource: claim.resource,
+    ghostId: question.ghostId,
+    shellId: shellOf(claim.metadata),
     result,
     reason,
-    requestId: asked.requestId,
-    metadata: claimed.metadata
+    requestId: question.requestId,
+    metadata: claim.metadata
   }
-  return markAnonymous(event, asked.askedBy)
+  return markAnonymous(event, question.askedBy)
 }
 
-/** Why what was decided was not given, for `withdraw`. */
-export const notGiven = (cause: Cause.Cause<{ readonly message: string }>): string =>
+/** Why a recorded decision was not returned to the caller; the reason of its `WITHDRAWN` row. */
+export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }>): string =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => (Cause.isInterruptedOnly(cause) ? "the caller left before the answer" : "the answer failed"),
     onSome: ({ message }) => message
   })
 
 /**
- * The row's reason names the policy, before all that could be long: a reason is cut at its end. It stands there because the
- * metadata are the caller's words, and a column of its own would change what is hashed in every row there is.
+ * The reason of a decision's row. The trail cuts a long reason at its end, so the policy's version comes first. The version has no
+ * column of its own: that would change the hash of every row.
  */
-const recordedReason = ({ decision, policyVersion }: Pick<Decided, "decision" | "policyVersion">): string =>
+const recordedReason = ({ decision, policyVersion }: Pick<RecordedDecision, "decision" | "policyVersion">): string =>
   `policy ${policyVersion}: ${decision.reason}`
 
-/** The one way to a decision: authenticate, decide, record, and only then answer. */
+/** Authenticates, decides, records, and only then returns. Every effect fails only where the trail does not accept the event. */
 export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   AccessControl,
   {
-    /** Fails only when the trail cannot take the event: no decision without a record. */
-    readonly ask: (asked: Asked) => Effect.Effect<Exclude<Outcome, Known>, AuditUnavailable>
-    /** Who asks, for what each may do. Whoever is nobody, and what cannot be understood, is recorded as `ask` records it. */
-    readonly identify: (asked: Asked) => Effect.Effect<Known | Unfit, AuditUnavailable>
-    /** Decides about another than the caller, by the policy that let the caller ask. */
+    /** Decides about the caller. */
+    readonly ask: (question: AccessQuestion) => Effect.Effect<Exclude<Outcome, AuthenticatedOutcome>, AuditUnavailable>
+    /** Authenticates only. Unauthenticated and malformed requests are recorded as by `ask`. */
+    readonly identify: (
+      question: AccessQuestion
+    ) => Effect.Effect<AuthenticatedOutcome | UndecidedOutcome, AuditUnavailable>
+    /** Decides about a subject, by the policy that let the caller ask. */
     readonly askFor: (
-      asked: AskedFor,
-      by: InForce
+      question: SubjectQuestion,
+      by: PolicySnapshot
     ) => Effect.Effect<Extract<Outcome, { readonly _tag: "Allowed" | "Denied" | "Invalid" }>, AuditUnavailable>
-    /** Records what was done for a caller that was let in. */
-    readonly note: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
-    /** Says in the trail that what was decided was not given after all, and why. */
-    readonly withdraw: (asked: Omit<AskedFor, "ghostId">, decided: Decided, why: string) => Effect.Effect<void>
+    /** Records an action of a caller that was allowed before. */
+    readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
+    /** Records that a decision was not returned to the caller, and why. */
+    readonly withdraw: (
+      question: Omit<SubjectQuestion, "ghostId">,
+      recorded: RecordedDecision,
+      why: string
+    ) => Effect.Effect<void>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -130,24 +136,26 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       const policies = yield* PolicyInForce
       const trail = yield* AuditLog
 
-      const askFor = Effect.fnUntraced(function* (asked: AskedFor, inForce: InForce) {
-        if (Either.isLeft(asked.access) || asked.ghostId === null) {
-          const message = Either.isLeft(asked.access) ? asked.access.left.message : "it is about nobody"
-          const auditId = yield* trail.record(eventOf(asked, "INVALID", message))
-          return Outcome.Invalid({ auditId, ghostId: asked.ghostId, message })
+      const askFor = Effect.fnUntraced(function* (question: SubjectQuestion, snapshot: PolicySnapshot) {
+        if (Either.isLeft(question.access) || question.ghostId === null) {
+          const message = Either.isLeft(question.access) ? question.access.left.message : "the question has no subject"
+          const auditId = yield* trail.record(eventOf(question, "INVALID", message))
+          return Outcome.Invalid({ auditId, ghostId: question.ghostId, message })
         }
-        const { ghostId } = asked
-        const { action, resource } = asked.access.right
-        const decision = inForce.index.decide({ ghostId, action, resource })
-        const given = { ghostId, decision, policyVersion: inForce.policy.version, inForce }
+        const { ghostId } = question
+        const { action, resource } = question.access.right
+        const decision = snapshot.index.decide({ ghostId, action, resource })
+        const made = { ghostId, decision, policyVersion: snapshot.policy.version, snapshot }
         const result = decision.allowed ? "ALLOWED" : "DENIED"
-        const auditId = yield* trail.record(eventOf(asked, result, recordedReason(given)))
-        return decision.allowed ? Outcome.Allowed({ ...given, auditId }) : Outcome.Denied({ ...given, auditId })
+        const auditId = yield* trail.record(eventOf(question, result, recordedReason(made)))
+        return decision.allowed ? Outcome.Allowed({ ...made, auditId }) : Outcome.Denied({ ...made, auditId })
       })
 
-      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId }: Asked) {
+      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId }: AccessQuestion) {
         const caller = yield* Effect.either(tokens.verify(authorization))
-        if (Either.isRight(caller)) return Outcome.Known({ ghostId: caller.right, inForce: yield* policies.current })
+        if (Either.isRight(caller)) {
+          return Outcome.Authenticated({ ghostId: caller.right, snapshot: yield* policies.current })
+        }
         const cause = caller.left
         const auditId = yield* trail.record(
           eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.message)
@@ -158,26 +166,26 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       })
 
       return {
-        ask: Effect.fnUntraced(function* (asked: Asked) {
-          const caller = yield* authenticate(asked)
-          if (caller._tag !== "Known") return caller
-          const { access, requestId } = asked
-          return yield* askFor({ access, requestId, ghostId: caller.ghostId }, caller.inForce)
+        ask: Effect.fnUntraced(function* (question: AccessQuestion) {
+          const caller = yield* authenticate(question)
+          if (caller._tag !== "Authenticated") return caller
+          const { access, requestId } = question
+          return yield* askFor({ access, requestId, ghostId: caller.ghostId }, caller.snapshot)
         }),
-        identify: Effect.fnUntraced(function* (asked: Asked) {
-          const caller = yield* authenticate(asked)
-          if (caller._tag !== "Known" || Either.isRight(asked.access)) return caller
+        identify: Effect.fnUntraced(function* (question: AccessQuestion) {
+          const caller = yield* authenticate(question)
+          if (caller._tag !== "Authenticated" || Either.isRight(question.access)) return caller
           const { ghostId } = caller
-          const { message } = asked.access.left
-          const auditId = yield* trail.record(eventOf({ ...asked, ghostId }, "INVALID", message))
+          const { message } = question.access.left
+          const auditId = yield* trail.record(eventOf({ ...question, ghostId }, "INVALID", message))
           return Outcome.Invalid({ auditId, ghostId, message })
         }),
-        note: (event) => trail.record(markAnonymous(event)),
+        record: (event) => trail.record(markAnonymous(event)),
         askFor,
-        withdraw: (asked, decided, why) => {
-          const { auditId, decision, ghostId } = decided
+        withdraw: (question, recorded, why) => {
+          const { auditId, decision, ghostId } = recorded
           const result = decision.allowed ? "ALLOWED" : "DENIED"
-          return trail.withdraw(eventOf({ ...asked, ghostId }, result, recordedReason(decided)), auditId, why)
+          return trail.withdraw(eventOf({ ...question, ghostId }, result, recordedReason(recorded)), auditId, why)
         }
       }
     })
@@ -185,10 +193,10 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
 }
 
 /**
- * Does what `allowed` allows. Where it comes to no answer, be it that it fails or that the caller leaves, the trail says so: an
- * error that is an answer is caught before.
+ * Runs what `allowed` permits. Where it fails or the caller leaves, there is no answer, and the trail records the permission as
+ * withdrawn. Catch a failure that is an answer of its own before this.
  */
-export const orWithdrawn =
-  (access: typeof AccessControl.Service, asked: Omit<AskedFor, "ghostId">, allowed: Allowed) =>
+export const withdrawOnFailure =
+  (access: typeof AccessControl.Service, question: Omit<SubjectQuestion, "ghostId">, allowed: AllowedOutcome) =>
   <A, E extends { readonly message: string }, R>(answer: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.onError(answer, (cause) => access.withdraw(asked, allowed, notGiven(cause)))
+    Effect.onError(answer, (cause) => access.withdraw(question, allowed, withdrawalReason(cause)))

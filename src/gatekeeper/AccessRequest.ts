@@ -1,23 +1,24 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { defaultAction, maximumLength } from "../contracts/gatekeeper/AccessSchemas.ts"
-import { isDeeperThan } from "../platform/http/Depth.ts"
+import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
+import { isDeeperThan } from "../domain/JsonDepth.ts"
+import * as Text from "../domain/Text.ts"
 
-/** What a ghost asks to be allowed. */
+/** An action on a resource that a ghost wants to do. */
 export interface AccessRequest {
   readonly action: string
   readonly resource: string
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** As far as they could be read, for the trail: a refused request is recorded with what it claimed. */
-export interface Claimed {
+/** The readable parts of a request, for the trail: a refused request is recorded with what it claimed. */
+export interface AccessClaim {
   readonly action: string | null
   readonly resource: string | null
   readonly metadata: unknown
 }
 
-/** The request cannot be decided: its shape, or text that a decision must not stand on. */
+/** The request has the wrong shape, or a text that must not be decided on. */
 export class InvalidAccessRequest extends Schema.TaggedError<InvalidAccessRequest>()("InvalidAccessRequest", {
   problems: Schema.NonEmptyArray(Schema.String),
   claimed: Schema.Struct({
@@ -31,41 +32,30 @@ export class InvalidAccessRequest extends Schema.TaggedError<InvalidAccessReques
   }
 }
 
-export const nothingClaimed: Claimed = { action: null, resource: null, metadata: {} }
-
-/** Levels of objects and arrays, `metadata` itself counted. */
-export const maximumMetadataDepth = 32
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
-
-/** `.` and `..` mean another resource to whatever resolves them: a pattern that allows `a/*` must not be talked out of `a`. */
-const hasDotSegment = (resource: string): boolean =>
-  resource.includes(".") && resource.split("/").some((segment) => segment === "." || segment === "..")
+export const emptyClaim: AccessClaim = { action: null, resource: null, metadata: {} }
 
 const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Why a value cannot stand in the trail as it is; `field` is how the caller knows it. */
+/** Why a value cannot be decided on and recorded as it is; `field` is its name in the request. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {
   if (typeof value !== "string") return value === undefined ? `"${field}" is missing` : `"${field}" must be a text`
-  if (value === "") return `"${field}" must not be empty`
-  if (value.length > maximumLength[field]) {
-    return `"${field}" has ${value.length} characters; at most ${maximumLength[field]} are allowed`
-  }
-  if (!value.isWellFormed()) return `"${field}" is not well-formed Unicode`
-  if (controlCharacter.test(value)) return `"${field}" must not hold control characters`
-  if (field === "resource" && hasDotSegment(value)) return '"resource" must not have the segments "." or ".."'
-  return undefined
+  const problem = (field === "resource" ? Text.pathProblem : Text.textProblem)(value, maximumLength[field])
+  return problem === undefined ? undefined : `"${field}" ${problem}`
 }
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
-/** Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored, as ever. */
+/**
+ * Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored.
+ *
+ * A hand parser, since every agent action waits for it: `ValidateRequest` of the contract decodes in several times as long.
+ * test/gatekeeper/AccessRequest.test.ts compares the two on generated bodies.
+ */
 export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, InvalidAccessRequest> => {
   if (!isPlainObject(body)) {
     return Either.left(
-      new InvalidAccessRequest({ problems: ["the request body must be a JSON object"], claimed: nothingClaimed })
+      new InvalidAccessRequest({ problems: ["the request body must be a JSON object"], claimed: emptyClaim })
     )
   }
   const action = body["action"] ?? defaultAction
@@ -85,6 +75,6 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
     const claimed = { action: textOrNull(action), resource: textOrNull(resource), metadata: given }
     return Either.left(new InvalidAccessRequest({ problems: [first, ...more], claimed }))
   }
-  // `textProblem` said that both are texts.
+  // `textProblem` found that both are texts.
   return Either.right({ action: String(action), resource: String(resource), metadata })
 }

@@ -16,14 +16,14 @@ import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
-import { handlers } from "./Http.ts"
+import { routes } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
-import { anonymousGhost } from "./tokens/Anonymous.ts"
+import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 
 const authDisabledWarning =
-  `AUTH_DISABLED=true: nobody is asked who they are; every request is the ghost "${anonymousGhost}", may do what the policy ` +
-  "lets that ghost do, and is marked auth:disabled in the trail. For development on this machine alone"
+  `AUTH_DISABLED=true: no caller is authenticated; every request is the ghost "${anonymousGhost}", may do what the policy ` +
+  "allows that ghost, and is marked auth:disabled in the trail. Use it for development on this machine only"
 
 const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
   Effect.gen(function* () {
@@ -36,7 +36,7 @@ const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
       const audit = yield* trail.status
       return {
         ...now,
-        // It decides without its database for as long as the trail takes the events: no balancer need send them elsewhere.
+        // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
         canAnswer: audit.accepting,
         ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
         audit: auditView(audit)
@@ -50,19 +50,19 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
     const report = yield* makeReport(version)
-    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(handlers(report)))
+    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(routes(report)))
   })
 )
 
-/** The trail of this process, on the gatekeeper's own tables; its schema stands before. */
+/** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
 export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
   Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
   Layer.provide(gatekeeperSchema.layer)
 )
 
 /**
- * The gatekeeper: who are you, and may you do this? Its schema at head, then its port. It stands on a trail, so that the trail
- * is there before the port and closes after the last answer.
+ * The gatekeeper: who are you, and may you do this? Its schema is migrated before its port opens. It needs a trail, so the trail
+ * starts before the port opens and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),

@@ -2,30 +2,25 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
-import { statusOf } from "../contracts/ErrorCodes.ts"
-import { errorResponse } from "../platform/http/ErrorResponse.ts"
+import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
+import { bearerChallenge, type ErrorAnswer, errorResponse } from "../platform/http/ErrorResponse.ts"
 import { requestId } from "../platform/http/RequestId.ts"
-import type { Allowed, Outcome } from "./AccessControl.ts"
+import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
 
-/** RFC 6750, section 3: a request without credentials gets no error code. */
-const challenge = (outcome: Outcome & { readonly _tag: "Unauthenticated" }): string =>
-  outcome.cause.problem === "missing"
-    ? 'Bearer realm="gravitas"'
-    : `Bearer realm="gravitas", error="invalid_token", error_description="${outcome.cause.reason.replace(/["\\]/g, "'")}"`
+/** An outcome that is answered with an error. */
+export type RefusedOutcome = Exclude<Outcome, AllowedOutcome | AuthenticatedOutcome>
 
-/** What became of a request that was not allowed. */
-export type Refusal = Exclude<Outcome, { readonly _tag: "Allowed" | "Known" }>
+/** The error that answers a request. The raw routes send it; the adapter `audited` makes a Refusal of it. */
+export interface RefusalAnswer extends ErrorAnswer {
+  readonly code: ErrorCode
+}
 
-/** The answer to whoever is not allowed. `isTooLarge`: what could not be understood is a body over the limit. */
-export const refusalResponse = (
-  outcome: Refusal,
-  id: string,
-  isTooLarge = false
-): HttpServerResponse.HttpServerResponse => {
+/** The answer to a refused request. `isTooLarge`: the request is not valid because its body is over the limit. */
+export const refusalAnswer = (outcome: RefusedOutcome, id: string, isTooLarge = false): RefusalAnswer => {
   const { auditId } = outcome
   switch (outcome._tag) {
     case "Denied":
-      return errorResponse({
+      return {
         status: statusOf("access_denied"),
         code: "access_denied",
         message: `${outcome.ghostId} may not do this: ${outcome.decision.reason}`,
@@ -33,39 +28,42 @@ export const refusalResponse = (
         requestId: id,
         auditId,
         more: { matched: outcome.decision.matched, policy_version: outcome.policyVersion }
-      })
+      }
     case "KeysUnavailable":
-      return errorResponse({
+      return {
         status: statusOf("keys_unavailable"),
         code: "keys_unavailable",
         message: outcome.cause.message,
         requestId: id,
         auditId,
         headers: { "retry-after": "1" }
-      })
-    case "Unauthenticated":
-      return errorResponse({
+      }
+    case "Unauthenticated": {
+      const { problem, reason } = outcome.cause
+      return {
         status: statusOf("unauthenticated"),
         code: "unauthenticated",
-        message: outcome.cause.reason,
-        detail: outcome.cause.problem === "missing" ? "Missing Authorization header" : "Invalid or expired token",
+        message: reason,
+        detail: problem === "missing" ? "Missing Authorization header" : "Invalid or expired token",
         requestId: id,
         auditId,
-        headers: { "www-authenticate": challenge(outcome) }
-      })
-    case "Invalid":
-      return errorResponse({
-        ...(isTooLarge
-          ? { status: statusOf("body_too_large"), code: "body_too_large" }
-          : { status: statusOf("invalid_request"), code: "invalid_request" }),
-        message: outcome.message,
-        requestId: id,
-        auditId
-      })
+        headers: bearerChallenge(problem === "missing" ? undefined : reason)
+      }
+    }
+    case "Invalid": {
+      const code = isTooLarge ? "body_too_large" : "invalid_request"
+      return { status: statusOf(code), code, message: outcome.message, requestId: id, auditId }
+    }
   }
 }
 
-/** No decision without a record. */
+export const refusalResponse = (
+  outcome: RefusedOutcome,
+  id: string,
+  isTooLarge = false
+): HttpServerResponse.HttpServerResponse => errorResponse(refusalAnswer(outcome, id, isTooLarge))
+
+/** The answer where the trail does not accept the event: there is no decision without a record. */
 export const auditUnavailable = (error: AuditUnavailable, id: string) =>
   errorResponse({
     status: statusOf("audit_unavailable"),
@@ -75,9 +73,9 @@ export const auditUnavailable = (error: AuditUnavailable, id: string) =>
     headers: { "retry-after": "1" }
   })
 
-/** What was allowed cannot be given, since the trail's database is away. */
+/** The answer to an allowed request that needs the trail's database while that does not answer. */
 export const trailUnreachable = (
-  { auditId }: Allowed,
+  { auditId }: AllowedOutcome,
   message: string,
   id: string
 ): HttpServerResponse.HttpServerResponse =>
@@ -90,7 +88,7 @@ export const trailUnreachable = (
     headers: { "retry-after": "1" }
   })
 
-/** Answers a request that the trail could not record with that. */
+/** Answers AuditUnavailable with its error. */
 export const elseAuditUnavailable = <E, R>(
   effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E | AuditUnavailable, R>,
   request: HttpServerRequest.HttpServerRequest

@@ -28,7 +28,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         true
       ],
       [
-        "more properties are taken",
+        "more properties are accepted",
         {
           subject: { ...user("alice"), properties: { department: "Sales", role: "manager" } },
           action: { name: "read", properties: { method: "GET" } },
@@ -89,7 +89,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       )
     }
 
-    it.effect("has a row for who asked and one for whom it is about, which says who asked", () =>
+    it.effect("has a row for the caller and one for the subject, which names the caller", () =>
       Effect.gen(function* () {
         const answer = yield* ask(
           one,
@@ -171,7 +171,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       )
     }
 
-    it.effect("asks for JSON by its content type", () =>
+    it.effect("requires the content type of JSON", () =>
       Effect.gen(function* () {
         const answer = yield* ask(one, whole, { "content-type": "text/plain" })
         expect(answer.status).toBe(400)
@@ -195,7 +195,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       })
     )
 
-    it.effect("tells where its endpoints are, and believes no Host header about it", () =>
+    it.effect("returns the URLs of its endpoints, and ignores the Host header", () =>
       Effect.gen(function* () {
         const { gatekeeper } = yield* Gravitas
         const answer = yield* request(`${gatekeeper}/.well-known/authzen-configuration`)

@@ -70,7 +70,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         [false, false]
       ],
       [
-        "deny_on_first_deny, for which a failure is a denial",
+        "deny_on_first_deny, where a malformed evaluation is a denial",
         {
           ...alice,
           evaluations: [documents[0], {}, documents[2]],
@@ -88,7 +88,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         [true, false]
       ],
       [
-        "an evaluation that says nothing takes all from the defaults; an entity is replaced whole",
+        "an empty evaluation uses all defaults; an entity is replaced as a whole",
         {
           subject: user("alice"),
           action: { name: "write" },
@@ -98,7 +98,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         [true, false]
       ],
       [
-        "one that cannot be understood is a denial among the others",
+        "a malformed evaluation is a denial among the others",
         {
           subject: user("alice"),
           action: { name: "read" },
@@ -121,7 +121,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       )
     }
 
-    it.effect("behaves as the single endpoint without evaluations, and with none", () =>
+    it.effect("behaves as the single endpoint without evaluations, and with an empty list", () =>
       Effect.gen(function* () {
         const single = { subject: user("alice"), action: { name: "read" }, resource: record("record-1") }
         for (const body of [single, { ...single, evaluations: [] }]) {
@@ -134,7 +134,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
       })
     )
 
-    it.effect("tells of one that cannot be understood why", () =>
+    it.effect("says what is wrong with a malformed evaluation", () =>
       Effect.gen(function* () {
         const answer = yield* ask(several, { ...alice, evaluations: [{}] })
         expect(answer.body).toMatchObject({
@@ -145,8 +145,8 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
 
     const malformed: ReadonlyArray<readonly [string, object]> = [
       ["an unknown semantic", { ...alice, evaluations: documents, options: { evaluations_semantic: "first" } }],
-      ["options that are none", { ...alice, evaluations: documents, options: [] }],
-      ["evaluations that are no list", { ...alice, evaluations: {} }],
+      ["options that are a list", { ...alice, evaluations: documents, options: [] }],
+      ["evaluations that are not a list", { ...alice, evaluations: {} }],
       ["more than a hundred", { ...alice, evaluations: Array.from({ length: 101 }, () => ({})) }],
       ["a default that is not an object", { ...alice, subject: "alice", evaluations: documents }]
     ]

@@ -7,7 +7,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: policyFile } }), {
   timeout: "60 seconds",
   excludeTestServices: true
 })("POST /explain", (it) => {
-  it.effect("tells the caller every rule of its groups, and why each does or does not match", () =>
+  it.effect("returns every rule of the caller's groups, and why each does or does not match", () =>
     Effect.gen(function* () {
       const question = { action: "execute", resource: "shells/l3/large" }
       const answer = yield* call("POST", "/explain", "Scout", question)

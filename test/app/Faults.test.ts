@@ -82,7 +82,7 @@ const faults: Readonly<Record<number, Fault>> = {
     was: "a token was read by taking `Bearer ` out, from any issuer for any audience, under a secret that everybody knew",
     proofs: [
       ["gatekeeper/tokens/Tokens", "verifies what it issues, in whatever case the scheme is written"],
-      ["gatekeeper/tokens/Tokens", "refuses what is no bearer token, and says why in words that hold nothing of it"],
+      ["gatekeeper/tokens/Tokens", "refuses a header without a bearer token, with a reason that holds no part of it"],
       ["gatekeeper/tokens/Tokens", "asks for issuer and audience where they are set"],
       ["gatekeeper/tokens/Tokens", "is never made up in production"]
     ]
@@ -137,7 +137,7 @@ const faults: Readonly<Record<number, Fault>> = {
     was: "times had no zone, metadata was Python, a limit was pasted into SQL, and a failed query was an empty page",
     proofs: [
       ["app/Validate", "stores metadata as JSON and times with their zone (fault 13)"],
-      ["app/AuditEvents", "treats SQL in a filter as the text that it is (fault 13)"],
+      ["app/AuditEvents", "treats SQL in a filter as text (fault 13)"],
       ["audit/AuditReader", "a database that is away or hangs is an error within the deadline, never an empty page"]
     ]
   }

@@ -31,7 +31,9 @@ describe("policy check", () => {
     Effect.gen(function* () {
       const told = yield* run(["policy", "check"])
       expect(told.code).toBe(0)
-      expect(told.stdout).toMatch(/is good: policy [0-9a-f]{12}\n\ngroup +allow +deny +ghosts\nadmin +1 +0 +Supervisor/)
+      expect(told.stdout).toMatch(
+        /is valid: policy [0-9a-f]{12}\n\ngroup +allow +deny +ghosts\nadmin +1 +0 +Supervisor/
+      )
       const json = yield* run(["policy", "check", shipped, "--json"])
       expect(json.code).toBe(0)
       expect(JSON.parse(json.stdout)).toMatchObject({
@@ -50,7 +52,7 @@ describe("policy check", () => {
     })
   )
 
-  it.scopedLive("tells every problem of a bad one with line and column, and ends with 3", () =>
+  it.scopedLive("reports every problem of a refused file with line and column, and exits with 3", () =>
     Effect.gen(function* () {
       const told = yield* run(["policy", "check", "bad.yaml"], { "bad.yaml": bad })
       expect(told.code).toBe(3)

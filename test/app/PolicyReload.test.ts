@@ -32,7 +32,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
   timeout: "60 seconds",
   excludeTestServices: true
 })("the policy in force", (it) => {
-  it.effect("is told to those who may read it, with its version, which every decision and its row name", () =>
+  it.effect("is returned to a caller that may read it, with the version that every decision and its row name", () =>
     Effect.gen(function* () {
       const answer = yield* call("GET", "/policy")
       expect(answer.status).toBe(200)
@@ -56,7 +56,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
     })
   )
 
-  it.effect("is read again when told to; a file that is wrong is told with every place, and changes nothing", () =>
+  it.effect("is read again on request; a wrong file is refused with every line and column, and changes nothing", () =>
     Effect.gen(function* () {
       const before = yield* versionInForce
       const same = yield* call("POST", "/policy/reload")
@@ -76,8 +76,8 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
           ]
         }
       })
-      const told = yield* call("GET", "/policy")
-      expect(told.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 24 }, { line: 24 }] } })
+      const shown = yield* call("GET", "/policy")
+      expect(shown.body).toMatchObject({ version: before, refused_reload: { problems: [{ line: 24 }, { line: 24 }] } })
       expect((yield* ask({ action: "read", resource: "vaults/public" }, { ghost: "Scout" })).status).toBe(200)
 
       writeFileSync(file, denying)
@@ -171,7 +171,7 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
   )
 })
 
-it.scopedLive("a start with a policy that is wrong is refused, by line and column", () =>
+it.scopedLive("a start with a wrong policy is refused, with line and column", () =>
   Effect.gen(function* () {
     const bad = join(directory, "bad.yaml")
     writeFileSync(bad, good.replace("\ngroups:", "\ngruops:"))

@@ -5,7 +5,7 @@ import { ask, Gravitas, request, rowNamedBy, rowsOf, tokenOf } from "../support/
 const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
 
 layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("POST /validate", (it) => {
-  it.effect("allows what the policy allows, and its answer names the row", () =>
+  it.effect("allows a permitted action, and its answer names the row", () =>
     Effect.gen(function* () {
       const answer = yield* ask(
         { action: "read", resource: "vaults/a", metadata: { shell_id: "gemma2:27b", k: [1] } },
@@ -32,7 +32,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("takes inference for the action where none is given, and keeps the client's request id", () =>
+  it.effect("uses inference as the default action, and keeps the client's request id", () =>
     Effect.gen(function* () {
       const answer = yield* ask({ resource: "gemma2:27b" }, { headers: { "x-request-id": "from-the-client.1" } })
       expect(answer.status).toBe(200)
@@ -41,7 +41,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("keeps no request id that its row could not hold whole: by what was echoed, the row is found", () =>
+  it.effect("replaces a request id that its row could not hold whole; the row has the id that was returned", () =>
     Effect.gen(function* () {
       for (const [id, kept] of [
         ["i".repeat(100), true],
@@ -74,7 +74,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("denies what no permission names: 403, with its row", () =>
+  it.effect("denies an action without a permission: 403, with its row", () =>
     Effect.gen(function* () {
       const answer = yield* ask({ action: "execute", resource: "shells/l3/claude" }, { ghost: "Scout" })
       expect(answer.status).toBe(403)
@@ -126,7 +126,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     )
   })
 
-  describe("refuses what it cannot understand with 422, and records it", () => {
+  describe("refuses a malformed request with 422, and records it", () => {
     const cases: ReadonlyArray<readonly [string, unknown, string]> = [
       ["an empty body", "", "not JSON"],
       ["a body cut short", '{"resource": "a', "not JSON"],
@@ -209,7 +209,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("records a token of absurd length as that, and refuses headers past all bounds in the same shape", () =>
+  it.effect("records an over-long token, and refuses headers over the limit with the usual error body", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       const long = yield* request(`${gatekeeper}/validate`, { token: "a".repeat(20_000), body: { resource: "a" } })
@@ -222,7 +222,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
-  it.effect("answers unknown paths, wrong methods and no route in the shape of every error", () =>
+  it.effect("answers unknown paths and wrong methods with the usual error body", () =>
     Effect.gen(function* () {
       const { gatekeeper } = yield* Gravitas
       const unknown = yield* request(`${gatekeeper}/nowhere`)

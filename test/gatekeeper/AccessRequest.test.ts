@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
+import * as Schema from "effect/Schema"
+import { ValidateRequest } from "../../src/contracts/gatekeeper/AccessSchemas.ts"
 import { parseAccessRequest } from "../../src/gatekeeper/AccessRequest.ts"
 
 const problemOf = (body: unknown): string =>
@@ -9,7 +11,7 @@ const problemOf = (body: unknown): string =>
 const nested = (depth: number): unknown => JSON.parse(`${'{"a":'.repeat(depth - 1)}{}${"}".repeat(depth - 1)}`)
 
 describe("parseAccessRequest", () => {
-  it("takes what clients send: an action that defaults to inference, metadata that may be absent, null or odd", () => {
+  it("accepts an action that defaults to inference, and metadata that is absent, null or unusual", () => {
     expect(parseAccessRequest({ resource: "vaults/a" })).toEqual(
       Either.right({ action: "inference", resource: "vaults/a", metadata: {} })
     )
@@ -34,11 +36,11 @@ describe("parseAccessRequest", () => {
     ["a way out of its folder", { resource: "vaults/public/../secret" }, "segments"],
     ["a list as metadata", { resource: "a", metadata: [] }, '"metadata" must be an object'],
     ["bottomless metadata", { resource: "a", metadata: nested(5_000) }, "nested deeper"]
-  ])("refuses %s and says so", (_, body, problem) => {
+  ])("refuses %s and names the problem", (_, body, problem) => {
     expect(problemOf(body)).toContain(problem)
   })
 
-  it("keeps what a refused request claimed, for the trail", () => {
+  it("returns the claim of a refused request, for the trail", () => {
     const refused = Either.flip(parseAccessRequest({ resource: "a".repeat(300), metadata: { x: 1 } })).pipe(
       Either.getOrThrow
     )
@@ -51,5 +53,49 @@ describe("parseAccessRequest", () => {
         parseAccessRequest(body)
       })
     )
+  })
+
+  it("accepts, refuses and decodes the same bodies as the schema of the contract", () => {
+    const decode = Schema.decodeUnknownEither(ValidateRequest)
+    const text = FastCheck.oneof(
+      FastCheck.string({ unit: "binary", maxLength: 12 }),
+      FastCheck.constantFrom("", "a", "vaults/a", "a/../b", ".", "a/./b", "a..b", "\u0000", "\ud800", "a\u0085b"),
+      FastCheck.integer({ min: 98, max: 102 }).map((length) => "a".repeat(length)),
+      FastCheck.integer({ min: 253, max: 257 }).map((length) => "r".repeat(length))
+    )
+    const value = FastCheck.oneof(
+      { weight: 5, arbitrary: text },
+      { weight: 1, arbitrary: FastCheck.jsonValue({ maxDepth: 2 }) }
+    )
+    const metadata = FastCheck.oneof(
+      FastCheck.dictionary(FastCheck.string(), FastCheck.jsonValue()),
+      FastCheck.integer({ min: 30, max: 34 }).map(nested),
+      FastCheck.jsonValue()
+    )
+    const body = FastCheck.oneof(
+      {
+        weight: 20,
+        arbitrary: FastCheck.record(
+          { action: value, resource: value, metadata, other: FastCheck.jsonValue() },
+          { requiredKeys: [] }
+        )
+      },
+      { weight: 1, arbitrary: FastCheck.jsonValue() }
+    )
+    let accepted = 0
+    FastCheck.assert(
+      FastCheck.property(body, (given) => {
+        // The decoder of requests refuses a body that is not an object before it asks the schema.
+        const isObject = typeof given === "object" && given !== null && !Array.isArray(given)
+        const bySchema = Either.mapLeft(isObject ? decode(given) : Either.left(undefined), () => "refused")
+        const byParser = parseAccessRequest(given)
+        expect(Either.isRight(byParser)).toBe(Either.isRight(bySchema))
+        if (Either.isLeft(byParser) || Either.isLeft(bySchema)) return
+        accepted += 1
+        expect(byParser.right).toStrictEqual({ metadata: {}, ...bySchema.right })
+      }),
+      { numRuns: 500 }
+    )
+    expect(accepted).toBeGreaterThan(20)
   })
 })

@@ -1,61 +1,71 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { AccessControl } from "../../src/gatekeeper/AccessControl.ts"
+import * as Layer from "effect/Layer"
+import { AuditLog } from "../../src/audit/AuditLog.ts"
+import { AuditReader } from "../../src/audit/AuditReader.ts"
+import { AuditIngest } from "../../src/audit/ingest/AuditIngest.ts"
+import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
+import { GatekeeperAccess } from "../../src/gatekeeper/GatekeeperAccess.ts"
 import { ingestEvents } from "../../src/gatekeeper/ingest/IngestHttp.ts"
-import { reloadPolicy } from "../../src/gatekeeper/policy/PolicyHttp.ts"
-import { readEvents } from "../../src/gatekeeper/trail/TrailHttp.ts"
-import { scene } from "../support/AccessControlFixture.ts"
-import { serving } from "../support/GatekeeperServing.ts"
+import { PolicyInForce } from "../../src/gatekeeper/policy/PolicyInForce.ts"
+import { policyRoutes } from "../../src/gatekeeper/policy/PolicyOperations.ts"
+import { trailRoutes } from "../../src/gatekeeper/trail/TrailOperations.ts"
+import { accessControlFixture } from "../support/AccessControlFixture.ts"
+import { serving, servingRoutes } from "../support/GatekeeperServing.ts"
 
-type Handler = (
-  request: HttpServerRequest.HttpServerRequest
-) => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown>
+const unused = Effect.die("the test does not need it")
 
-const unused = Effect.die("not asked for")
+const trail = Layer.mergeAll(
+  Layer.succeed(AuditLog, { record: () => unused, withdraw: () => unused, accepting: unused, status: unused }),
+  Layer.mock(AuditLedger, {})
+)
 
-/** Each handler over work that never ends, and says when it has begun. */
-const handlers: ReadonlyArray<
-  readonly [
-    name: string,
-    resource: string,
-    (access: typeof AccessControl.Service, work: Effect.Effect<never>) => Handler,
-    body?: string
-  ]
-> = [
-  [
-    "POST /policy/reload",
-    "policy",
-    (access, work) => reloadPolicy(access, { current: unused, refused: unused, reload: () => work })
-  ],
-  ["GET /audit/events", "audit/events", (access, work) => readEvents(access, { events: () => work })],
-  [
-    "POST /audit/events",
-    "audit/events",
-    (access, work) => ingestEvents(access, { ingest: () => work }),
-    JSON.stringify({ events: [{ id: "1", action: "read", resource: "record/1" }] })
-  ]
+/** Each route over work that never ends. */
+const cases = [
+  {
+    route: "POST /policy/reload",
+    resource: "policy",
+    url: (work: Effect.Effect<never>) =>
+      servingRoutes(policyRoutes).pipe(
+        Effect.provideService(PolicyInForce, { current: unused, refused: unused, reload: () => work })
+      )
+  },
+  {
+    route: "GET /audit/events",
+    resource: "audit/events",
+    url: (work: Effect.Effect<never>) =>
+      servingRoutes(trailRoutes).pipe(Effect.provideService(AuditReader, { events: () => work }), Effect.provide(trail))
+  },
+  {
+    route: "POST /audit/events",
+    resource: "audit/events",
+    body: JSON.stringify({ events: [{ id: "1", action: "read", resource: "record/1" }] }),
+    url: (work: Effect.Effect<never>) =>
+      Effect.flatMap(ingestEvents, serving).pipe(Effect.provideService(AuditIngest, { ingest: () => work }))
+  }
 ]
 
-describe("A caller that was allowed and leaves before the answer", () => {
-  for (const [name, resource, handlerOf, body] of handlers) {
-    it.scopedLive(`has that withdrawn: ${name}`, () => {
-      const { access, rows, withdrawn } = scene("Admin")
+describe("The permission of a caller that leaves before the answer is withdrawn", () => {
+  for (const { body, resource, route, url } of cases) {
+    it.scopedLive(route, () => {
+      const { access, rows, withdrawn } = accessControlFixture("Admin")
       return Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
-        const work = Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)
-        const url = yield* serving(handlerOf(yield* AccessControl, work))
+        const base = yield* url(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
         const leaving = new AbortController()
-        const method = body === undefined ? "GET" : "POST"
-        fetch(url, { method, signal: leaving.signal, ...(body === undefined ? {} : { body }) }).catch(() => undefined)
+        const [method, path] = route.split(" ")
+        fetch(`${base}${path}`, {
+          method: String(method),
+          signal: leaving.signal,
+          ...(body === undefined ? {} : { body })
+        }).catch(() => undefined)
         yield* Deferred.await(begun)
         leaving.abort()
         yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => withdrawn.length > 0 })
         expect(rows).toMatchObject([{ ghostId: "Admin", resource, result: "ALLOWED" }])
         expect(withdrawn).toEqual([["Admin", resource, "the caller left before the answer"]])
-      }).pipe(Effect.provide(access))
+      }).pipe(Effect.provide(Layer.provideMerge(GatekeeperAccess.layer, access)))
     })
   }
 })

@@ -22,33 +22,40 @@ const policy = policyOf(
   },
   { Enforcer: ["pep"], anonymous: ["pep"], alice: ["readers"], Admin: ["admin"] }
 )
-const inForce = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafeMake(0) }
+const snapshot = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafeMake(0) }
 
-export const full = new AuditUnavailable({ reason: "full", detail: "as the test has it" })
+export const full = new AuditUnavailable({ reason: "full", detail: "the test fills it" })
 
-/** Access control for `caller` over a trail that a test looks into: it takes `takes` events, and does `then` with the next. */
-export const scene = (caller: string, takes = 99, then: Effect.Effect<never, AuditUnavailable> = Effect.fail(full)) => {
+/** Access control for `caller` over a trail that a test can read. It accepts `accepts` events, and runs `then` for the next. */
+export const accessControlFixture = (
+  caller: string,
+  accepts = 99,
+  then: Effect.Effect<never, AuditUnavailable> = Effect.fail(full)
+) => {
   const rows: Array<AuditEvent> = []
   const withdrawn: Array<readonly [ghost: string | null, resource: string | null, why: string]> = []
   const trail = Layer.succeed(AuditLog, {
     record: (event) =>
       Effect.suspend(() => {
-        if (rows.length >= takes) return then
+        if (rows.length >= accepts) return then
         rows.push(event)
         return Effect.succeed(AuditId.make(`00000000-0000-7000-8000-${String(rows.length).padStart(12, "0")}`))
       }),
     withdraw: (event, _, why) => Effect.sync(() => void withdrawn.push([event.ghostId, event.resource, why])),
     accepting: Effect.succeed(true),
-    status: Effect.die("not asked for")
+    status: Effect.die("the test does not need it")
   })
   const access = AccessControl.layer.pipe(
     Layer.provide([
       trail,
-      Layer.succeed(Tokens, { verify: () => Effect.succeed(caller), issue: () => Effect.die("not asked for") }),
+      Layer.succeed(Tokens, {
+        verify: () => Effect.succeed(caller),
+        issue: () => Effect.die("the test does not need it")
+      }),
       Layer.succeed(PolicyInForce, {
-        current: Effect.succeed(inForce),
+        current: Effect.succeed(snapshot),
         refused: Effect.succeed(null),
-        reload: () => Effect.die("not asked for")
+        reload: () => Effect.die("the test does not need it")
       })
     ])
   )

@@ -1,19 +1,15 @@
 import { createServer } from "node:http"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 
-/** One handler alone, on a port of its own until the scope ends: its URL. */
-export const serving = (
-  handle: (
-    request: HttpServerRequest.HttpServerRequest
-  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown>
-) =>
+const servingApp = <R>(app: HttpApp.Default<unknown, R>) =>
   Effect.gen(function* () {
     // Interruptible, as the router of the services runs it.
-    const answer = Effect.interruptible(Effect.flatMap(HttpServerRequest.HttpServerRequest, handle))
-    const handler = yield* NodeHttpServer.makeHandler(answer)
+    const handler = yield* NodeHttpServer.makeHandler(Effect.interruptible(app))
     const server = yield* Effect.acquireRelease(
       Effect.sync(() => createServer(handler)),
       (server) => Effect.sync(() => server.close())
@@ -25,3 +21,16 @@ export const serving = (
       })
     })
   })
+
+/** Serves one handler on a port of its own until the scope ends; returns its URL. */
+export const serving = (
+  handle: (
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, unknown>
+) => servingApp(Effect.flatMap(HttpServerRequest.HttpServerRequest, handle))
+
+/** Serves routes that `audited` registers, on a port of their own until the scope ends; returns its URL. */
+export const servingRoutes = <E, R>(routes: Effect.Effect<void, E, R>) =>
+  Effect.zipRight(routes, Effect.flatMap(HttpApiBuilder.Router.router, servingApp)).pipe(
+    Effect.provide([HttpApiBuilder.Router.Live, NodeHttpServer.layerContext])
+  )

@@ -15,7 +15,7 @@ export const EvaluationRequest = Schema.Struct({
   context: Schema.optional(Properties)
 })
 
-/** What is left out is said beside `evaluations`. */
+/** An evaluation may leave out what the request says beside `evaluations`. */
 const partialEvaluation = {
   subject: Schema.optional(Entity),
   action: Schema.optional(Action),
@@ -35,8 +35,8 @@ export const EvaluationsRequest = Schema.Struct({
   )
 })
 
-/** AuthZEN 1.0, section 5.5; `error` where this evaluation of several could not be understood. */
-export const Evaluated = Schema.Struct({
+/** AuthZEN 1.0, section 5.5; `error` where this evaluation of several is malformed. */
+export const EvaluationAnswer = Schema.Struct({
   decision: Schema.Boolean,
   context: Schema.Struct({
     audit_id: Schema.String,
@@ -47,10 +47,10 @@ export const Evaluated = Schema.Struct({
   })
 }).annotations({ description: "The decision." })
 
-/** Without `evaluations` in the request, or with none in it, the answer is that of one evaluation. */
+/** Where `evaluations` of the request is missing or empty, the answer is that of one evaluation. */
 export const EvaluationsAnswer = Schema.Union(
-  Schema.Struct({ evaluations: Schema.Array(Evaluated) }),
-  Evaluated
+  Schema.Struct({ evaluations: Schema.Array(EvaluationAnswer) }),
+  EvaluationAnswer
 ).annotations({ description: "The decisions, in the order of the request." })
 
 /** AuthZEN 1.0, section 9. */

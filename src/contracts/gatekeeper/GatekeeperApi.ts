@@ -5,10 +5,16 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
-import { AskedAccess, deniedBy, Validated } from "./AccessSchemas.ts"
-import { Configuration, Evaluated, EvaluationRequest, EvaluationsAnswer, EvaluationsRequest } from "./AuthZenSchemas.ts"
+import { deniedBy, ValidateAnswer, ValidateRequest } from "./AccessSchemas.ts"
+import {
+  Configuration,
+  EvaluationAnswer,
+  EvaluationRequest,
+  EvaluationsAnswer,
+  EvaluationsRequest
+} from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
-import { Explained, ExplainRequest, PolicyReloaded, PolicyView, policyProblems } from "./PolicySchemas.ts"
+import { ExplainAnswer, ExplainRequest, PolicyView, policyProblems, ReloadAnswer } from "./PolicySchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 const failures = {
@@ -25,8 +31,8 @@ const failures = {
 }
 
 export const validate = HttpApiEndpoint.post("validate", "/validate")
-  .setPayload(AskedAccess)
-  .addSuccess(Validated)
+  .setPayload(ValidateRequest)
+  .addSuccess(ValidateAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -87,7 +93,7 @@ export const policy = HttpApiEndpoint.get("policy", "/policy")
   .annotate(OpenApi.Description, "The policy in force. Needs `read` on `policy`; recorded.")
 
 export const reload = HttpApiEndpoint.post("reload", "/policy/reload")
-  .addSuccess(PolicyReloaded)
+  .addSuccess(ReloadAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -101,7 +107,7 @@ export const reload = HttpApiEndpoint.post("reload", "/policy/reload")
 
 export const explain = HttpApiEndpoint.post("explain", "/explain")
   .setPayload(ExplainRequest)
-  .addSuccess(Explained)
+  .addSuccess(ExplainAnswer)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
   .addError(failures.denied)
@@ -122,7 +128,7 @@ class PolicyGroup extends HttpApiGroup.make("policy")
 
 export const evaluation = HttpApiEndpoint.post("evaluation", "/access/v1/evaluation")
   .setPayload(EvaluationRequest)
-  .addSuccess(Evaluated)
+  .addSuccess(EvaluationAnswer)
   .addError(failures.badRequest)
   .addError(failures.unauthenticated)
   .addError(failures.keysUnavailable)
@@ -147,7 +153,7 @@ export const evaluations = HttpApiEndpoint.post("evaluations", "/access/v1/evalu
   .annotate(OpenApi.Summary, "AuthZEN: several questions at once")
   .annotate(
     OpenApi.Description,
-    "OpenID AuthZEN 1.0: several evaluations at once, each with its row. What is said beside `evaluations` stands for what one of them leaves out."
+    "OpenID AuthZEN 1.0: several evaluations at once, each with its row. An evaluation may leave out what the request says beside `evaluations`."
   )
 
 export const configuration = HttpApiEndpoint.get("configuration", "/.well-known/authzen-configuration")
@@ -159,12 +165,12 @@ class AuthZenGroup extends HttpApiGroup.make("authzen")
   .add(evaluation)
   .add(evaluations)
   .add(configuration)
-  .annotate(OpenApi.Description, "The same decisions, asked as OpenID AuthZEN 1.0 has it.") {}
+  .annotate(OpenApi.Description, "The same decisions, by the protocol OpenID AuthZEN 1.0.") {}
 
 const StoreAnswer = Schema.Struct({
   value: Schema.optional(Schema.Unknown),
   failure: Schema.optional(Schema.Unknown)
-}).annotations({ description: "What the store answered." })
+}).annotations({ description: "The answer of the store." })
 
 export const record = HttpApiEndpoint.post("record", "/audit/events")
   .setPayload(IngestBody)
@@ -204,7 +210,7 @@ export const store = HttpApiEndpoint.post("store", "/audit/store/:operation")
 class IngestGroup extends HttpApiGroup.make("ingest")
   .add(record)
   .add(store)
-  .annotate(OpenApi.Description, "What others record.") {}
+  .annotate(OpenApi.Description, "Events that other programs record.") {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)

@@ -4,15 +4,15 @@ import { ClaimableResult } from "../../domain/AuditEvent.ts"
 /** One batch; a client with more sends several. */
 export const maximumIngestEvents = 1_000
 
-/** Bytes of its body. */
+/** Bytes of the body of a batch. */
 export const maximumIngestBytes = 1024 * 1024
 
-/** Bytes of one event: as much as any other request may bring, and many times what a row holds. */
+/** Bytes of one event: the limit of any other request body, and many times the size of a row. */
 export const maximumIngestEventBytes = 64 * 1024
 
 export const maximumClientIdLength = 200
 
-/** So many other contents of a key are kept. One that never changes its key would fill the dead letters with all that it sends. */
+/** Number of other contents of one key that are kept. Without it, a client that never changes its key would fill the dead letters. */
 export const keptConflicts = 16
 
 const text = (description: string) => Schema.optional(Schema.NullOr(Schema.String.annotations({ description })))
@@ -42,7 +42,7 @@ export const IngestBody = Schema.Struct({
   events: Schema.Array(IngestedEvent).pipe(Schema.minItems(1), Schema.maxItems(maximumIngestEvents))
 })
 
-/** One result for each event, in the order in which they came. `audit_id` of the whole is the row of the decision. */
+/** One result for each event, in the order of the batch. `audit_id` beside `results` is the row of the decision. */
 export const IngestAnswer = Schema.Struct({
   results: Schema.Array(
     Schema.Struct({
@@ -58,4 +58,4 @@ export const IngestAnswer = Schema.Struct({
     })
   ),
   audit_id: Schema.String
-}).annotations({ description: "What became of each event, in the order in which they came." })
+}).annotations({ description: "The result of each event, in the order of the batch." })

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { FileProblem } from "../../domain/FileProblem.ts"
-import { AskedAccess } from "./AccessSchemas.ts"
+import { SubjectName, ValidateRequest } from "./AccessSchemas.ts"
 
 const PermissionView = Schema.Struct({
   action: Schema.String,
@@ -21,24 +21,24 @@ export const PolicyView = Schema.Struct({
   }),
   ghost_mappings: Lists,
   resource_paths: Lists,
-  /** The file as it is now, where it was refused; null where it is what decides. */
+  /** The present file, where it was refused; null where it is the policy in force. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
   audit_id: Schema.String
 }).annotations({ description: "The policy that decides." })
 
-export const PolicyReloaded = Schema.Struct({
+export const ReloadAnswer = Schema.Struct({
   before: Schema.String,
   after: Schema.String,
   changed: Schema.Boolean,
   audit_id: Schema.String
 }).annotations({ description: "The policy that decides from now on." })
 
-/** Of `error`, beside its usual fields. */
+/** Further fields of `error`. */
 export const policyProblems = { problems: Schema.Array(FileProblem), policy_version: Schema.String }
 
 export const ExplainRequest = Schema.Struct({
-  ...AskedAccess.fields,
-  ghost_id: Schema.optional(Schema.String.annotations({ description: "another than the caller" }))
+  ...ValidateRequest.fields,
+  ghost_id: SubjectName
 })
 
 const RuleView = Schema.Struct({
@@ -50,7 +50,7 @@ const RuleView = Schema.Struct({
   why: Schema.String
 })
 
-export const Explained = Schema.Struct({
+export const ExplainAnswer = Schema.Struct({
   allowed: Schema.Boolean,
   ghost_id: Schema.String,
   action: Schema.String,
@@ -61,4 +61,4 @@ export const Explained = Schema.Struct({
   policy_version: Schema.String,
   rules: Schema.Array(RuleView),
   audit_id: Schema.String
-}).annotations({ description: "What would be decided, and every rule that was considered." })
+}).annotations({ description: "The decision that `/validate` would make, and every rule that was considered." })

@@ -1,9 +1,9 @@
 import * as Schema from "effect/Schema"
 import { AuditResult } from "../../domain/AuditEvent.ts"
 import { AuditStatus } from "../AuditStatus.ts"
-import { parameter } from "../Query.ts"
+import { Instant, Limit, OneOf, Parameter, RowId } from "../Query.ts"
 
-/** A row of the trail, as it is read. */
+/** A row of the trail. */
 const EventRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,
@@ -21,16 +21,18 @@ const EventRow = Schema.Struct({
   leaf_hash: Schema.String
 })
 
+const Filter = (description: string) => Schema.optional(Parameter(description))
+
 export const EventsParams = Schema.Struct({
-  ghost_id: parameter("the subject"),
-  action: parameter("the action, whole"),
-  resource: parameter("the resource, whole"),
-  result: parameter(AuditResult.literals.join(" | ")),
-  request_id: parameter("the `X-Request-Id`: finds every hop of one request"),
-  from: parameter("ISO 8601 with a zone; inclusive"),
-  to: parameter("ISO 8601 with a zone; exclusive"),
-  limit: parameter("1 to 1000; 100 where left out"),
-  cursor: parameter("`next` of the page before")
+  ghost_id: Filter("the subject"),
+  action: Filter("the action, whole"),
+  resource: Filter("the resource, whole"),
+  result: Schema.optional(OneOf(AuditResult.literals)),
+  request_id: Filter("the `X-Request-Id`: finds every hop of one request"),
+  from: Schema.optional(Instant("ISO 8601 with a zone; inclusive")),
+  to: Schema.optional(Instant("ISO 8601 with a zone; exclusive")),
+  limit: Limit(100, "1 to 1000; 100 where left out"),
+  cursor: Filter("`next` of the page before")
 })
 
 export const EventsPage = Schema.Struct({
@@ -38,10 +40,12 @@ export const EventsPage = Schema.Struct({
   next: Schema.NullOr(Schema.String)
 }).annotations({ description: "A page of the trail, newest first." })
 
+const standings = ["this process", "signed off", "tail unknown", "being taken over", "elsewhere", "ingest"]
+
 /** One incarnation of a process: `offered` is the sum of all the other counts but `unaccounted`. */
 const PipelineSource = Schema.Struct({
   source: Schema.String,
-  standing: Schema.Literal("this process", "signed off", "tail unknown", "being taken over", "elsewhere", "ingest"),
+  standing: Schema.String.annotations({ jsonSchema: { type: "string", enum: standings } }),
   /** The ghost that writes for it over HTTP; null where its process writes into the database itself. */
   identity: Schema.NullOr(Schema.String),
   host: Schema.NullOr(Schema.String),
@@ -51,23 +55,23 @@ const PipelineSource = Schema.Struct({
   seen_at: Schema.NullOr(Schema.String),
   signed_off_at: Schema.NullOr(Schema.String),
   tail_unknown_after: Schema.NullOr(Schema.Number),
-  /** Each number up to this was looked for in the table and the dead letters. */
+  /** Numbers up to this one were searched for in the table and the dead letters. */
   checked_seq: Schema.Number,
   offered: Schema.Number,
   committed: Schema.Number,
   pending: Schema.Number,
-  /** Without those that were replayed. */
+  /** Dead letters that were not replayed. */
   dead_lettered: Schema.Number,
   quarantined: Schema.Number,
   refused: Schema.Number,
   shed: Schema.Number,
   lost: Schema.Number,
   unaccounted: Schema.Number,
-  /** False where an older program wrote, which does not count. */
+  /** False where an older program wrote, which does not count its events. */
   counted: Schema.Boolean
 })
 
-/** Where the events of the trail are. Without the database, `problem` says why, and only this process is told of. */
+/** Where the events of the trail are. While the database is unreachable, `problem` says why and only `process` is known. */
 export const PipelineReport = Schema.Struct({
   trail: Schema.NullOr(Schema.String),
   process: AuditStatus,
@@ -78,6 +82,6 @@ export const PipelineReport = Schema.Struct({
 }).annotations({ description: "The counts of each source." })
 
 export const PipelineParams = Schema.Struct({
-  limit: parameter("1 to 1000 sources; 100 where left out"),
-  cursor: parameter("`next` of the page before")
+  limit: Limit(100, "1 to 1000 sources; 100 where left out"),
+  cursor: Schema.optional(RowId("`next` of the page before"))
 })

@@ -2,16 +2,20 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
+import { Settings } from "../../platform/config/Settings.ts"
+import { Addresses } from "../../platform/http/Addresses.ts"
 import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import type { AccessControl, Outcome } from "../AccessControl.ts"
+import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
+import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
-import { asking, type Judged, judge } from "./AuthZenJudgement.ts"
+import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
 
-interface Unreadable {
+interface BodyProblem {
   readonly message: string
   readonly isTooLarge: boolean
 }
@@ -19,12 +23,12 @@ interface Unreadable {
 const isJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
   /^application\/json *(;|$)/i.test(request.headers["content-type"] ?? "")
 
-/** The body as JSON; `content-type` is asked for as the specification asks (section 10.1). */
+/** The body as JSON; the specification requires the content type (section 10.1). */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
   Effect.either(readJson(request)).pipe(
     Effect.map(
       Either.mapLeft(
-        (error): Unreadable => ({
+        (error): BodyProblem => ({
           message: error.message,
           isTooLarge: error._tag === "RequestBodyTooLarge"
         })
@@ -38,7 +42,7 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
 const badRequest = (message: string, id: string, auditId: string) =>
   errorResponse({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
 
-const evaluated = (outcome: Judged) => {
+const evaluationView = (outcome: EvaluationOutcome) => {
   if (outcome._tag === "Invalid") {
     const error = { status: statusOf("bad_request"), message: outcome.message }
     return { decision: false, context: { audit_id: outcome.auditId, error } }
@@ -51,38 +55,66 @@ const evaluated = (outcome: Judged) => {
   }
 }
 
-const handler = (access: typeof AccessControl.Service, parse: (body: unknown) => Either.Either<Evaluations, string>) =>
-  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-    const id = requestId(request)
-    const body = yield* bodyOf(request)
-    const wanted = Either.flatMap(body, (json) =>
-      Either.mapLeft(parse(json), (message): Unreadable => ({ message, isTooLarge: false }))
-    )
-    const asked = {
-      requestId: id,
-      access: Either.mapBoth(wanted, {
-        onLeft: ({ message }) => ({ message, claimed: asking }),
-        onRight: () => asking
+/**
+ * Raw routes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial with its own
+ * row, and what is valid depends on the policy's `resource_paths`.
+ */
+const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =>
+  Effect.map(AccessControl, (access) =>
+    Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+      const id = requestId(request)
+      const body = yield* bodyOf(request)
+      const parsed = Either.flatMap(body, (json) =>
+        Either.mapLeft(parse(json), (message): BodyProblem => ({ message, isTooLarge: false }))
+      )
+      const caller: Exclude<Outcome, AuthenticatedOutcome> = yield* access.ask({
+        authorization: request.headers["authorization"],
+        requestId: id,
+        access: Either.mapBoth(parsed, {
+          onLeft: ({ message }) => ({ message, claimed: evaluationPermission }),
+          onRight: () => evaluationPermission
+        })
       })
-    }
-    const authorization = request.headers["authorization"]
-    const caller: Exclude<Outcome, { readonly _tag: "Known" }> = yield* access.ask({ ...asked, authorization })
-    if (caller._tag === "Invalid" && Either.isLeft(wanted) && !wanted.left.isTooLarge) {
-      return badRequest(caller.message, id, caller.auditId)
-    }
-    if (caller._tag !== "Allowed") return refusalResponse(caller, id, true)
-    const evaluations = Either.getOrThrow(wanted)
-    const outcomes = yield* judge(access, id, caller, evaluations)
-    if (!evaluations.single) return HttpServerResponse.unsafeJson({ evaluations: outcomes.map(evaluated) })
-    const [only] = outcomes
-    if (only === undefined || only._tag === "Invalid") {
-      return badRequest(only?.message ?? "nothing was asked", id, only?.auditId ?? caller.auditId)
-    }
-    return HttpServerResponse.unsafeJson(evaluated(only))
-  }, elseAuditUnavailable)
+      if (caller._tag === "Invalid" && Either.isLeft(parsed) && !parsed.left.isTooLarge) {
+        return badRequest(caller.message, id, caller.auditId)
+      }
+      if (caller._tag !== "Allowed") return refusalResponse(caller, id, true)
+      const evaluations = Either.getOrThrow(parsed)
+      const outcomes = yield* decideEvaluations(access, id, caller, evaluations)
+      if (!evaluations.single) return HttpServerResponse.unsafeJson({ evaluations: outcomes.map(evaluationView) })
+      const [only] = outcomes
+      if (only === undefined || only._tag === "Invalid") {
+        return badRequest(only?.message ?? "the request has no evaluation", id, only?.auditId ?? caller.auditId)
+      }
+      return HttpServerResponse.unsafeJson(evaluationView(only))
+    }, elseAuditUnavailable)
+  )
 
 /** `POST /access/v1/evaluation`. */
-export const evaluation = (access: typeof AccessControl.Service) => handler(access, parseOne)
+export const evaluation = handler(parseOne)
 
 /** `POST /access/v1/evaluations`. */
-export const evaluations = (access: typeof AccessControl.Service) => handler(access, parseEvaluations)
+export const evaluations = handler(parseEvaluations)
+
+/**
+ * The URL of this policy decision point: the setting's, else that of the listener. A request's `Host` is not used, since its sender
+ * would choose where others ask for decisions.
+ */
+export const pointUrl = Effect.gen(function* () {
+  const { ports } = yield* Settings
+  const { publicUrl } = yield* GatekeeperSettings
+  const addresses = yield* Addresses
+  return Option.match(publicUrl, {
+    onNone: () =>
+      Effect.map(addresses.all, (known) => known.get("gatekeeper")?.url ?? `http://127.0.0.1:${ports.gatekeeper}`),
+    onSome: Effect.succeed
+  })
+})
+
+/** `GET /.well-known/authzen-configuration`: AuthZEN 1.0, section 9.2. */
+export const configurationResponse = (url: string) =>
+  HttpServerResponse.unsafeJson({
+    policy_decision_point: url,
+    access_evaluation_endpoint: `${url}/access/v1/evaluation`,
+    access_evaluations_endpoint: `${url}/access/v1/evaluations`
+  })

@@ -1,17 +1,17 @@
 import * as Either from "effect/Either"
+import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
-import { isDeeperThan } from "../../platform/http/Depth.ts"
-import { type AccessRequest, type Claimed, maximumMetadataDepth, textProblem } from "../AccessRequest.ts"
-import { anonymousGhost } from "../tokens/Anonymous.ts"
-import { resourcePath } from "./AuthZenResource.ts"
+import { isDeeperThan } from "../../domain/JsonDepth.ts"
+import { type AccessClaim, type AccessRequest, textProblem } from "../AccessRequest.ts"
+import { anonymousGhost } from "../tokens/BearerToken.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** One evaluation as it was asked: what it leaves out is already taken from the defaults. Nothing of it is known to be right. */
+/** An evaluation that is not checked yet. The defaults of the request are filled in. */
 export type RawEvaluation = unknown
 
 export interface Evaluations {
-  /** Whether the answer is one decision, not a list. */
+  /** Whether the answer is one decision, not a list of decisions. */
   readonly single: boolean
   readonly evaluations: ReadonlyArray<RawEvaluation>
   readonly semantic: EvaluationsSemantic
@@ -33,8 +33,8 @@ const entitiesProblem = (fields: Fields): string | undefined => {
 }
 
 /**
- * The body as an object. How deep it goes is asked here and once: evaluations share what the body says beside them, and each
- * that looked through it again would cost as much as a body.
+ * The body as an object. Its depth is checked once, here: evaluations share the defaults of the body, and to check each of them
+ * would cost as much as a body.
  */
 const readBody = (body: unknown): Either.Either<Fields, string> => {
   if (!isFields(body)) return Either.left("the request body must be a JSON object")
@@ -45,10 +45,10 @@ const readBody = (body: unknown): Either.Either<Fields, string> => {
 
 const asOne = (body: Fields): Evaluations => ({ single: true, evaluations: [body], semantic: "execute_all" })
 
-/** Reads the body of `/access/v1/evaluation` as far as it is one at all. */
+/** Reads the body of `/access/v1/evaluation`; its evaluation is not checked yet. */
 export const parseOne = (body: unknown): Either.Either<Evaluations, string> => Either.map(readBody(body), asOne)
 
-/** Reads the body of `/access/v1/evaluations` as far as it concerns all evaluations. */
+/** Reads the body of `/access/v1/evaluations`, and checks what concerns all evaluations. */
 export const parseEvaluations = (given: unknown): Either.Either<Evaluations, string> =>
   Either.flatMap(readBody(given), readEvaluations)
 
@@ -74,15 +74,15 @@ const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
   return Either.right({ single: false, evaluations, semantic })
 }
 
-/** The subject that an evaluation names, for the row of one that cannot be understood. */
+/** The subject of a malformed evaluation, for its row; null where it is not usable. */
 export const subjectOf = (evaluation: RawEvaluation): string | null => {
   const subject = isFields(evaluation) ? evaluation["subject"] : undefined
   const id = isFields(subject) ? subject["id"] : undefined
   return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
 }
 
-/** What an evaluation that cannot be decided claims, as far as it can be read, for its row. */
-export const claimedOf = (evaluation: RawEvaluation, askedBy: string): Claimed => {
+/** The readable parts of a malformed evaluation, for its row. */
+export const claimedOf = (evaluation: RawEvaluation, askedBy: string): AccessClaim => {
   const { action, resource } = isFields(evaluation) ? evaluation : {}
   const name = isFields(action) ? action["name"] : undefined
   const { id, type } = isFields(resource) ? resource : {}
@@ -103,7 +103,7 @@ const missing = (what: string, value: unknown): string =>
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 
-/** What the subject is, what it would do to what, and under which circumstances: kept in the row, decided by none of it. */
+/** Context, properties and the type of the subject. They are recorded; the decision does not depend on them. */
 const metadataOf = (
   { context }: Fields,
   entities: { readonly subject: Fields; readonly action: Fields; readonly resource: Fields },
@@ -120,7 +120,40 @@ const metadataOf = (
   }
 }
 
-/** Reads one evaluation of a body that was read: `askedBy` is who enforces the decision, `resourcePaths` the policy's. */
+/** The segment of a property that the policy names and the resource does not have. */
+const absent = "-"
+
+const segmentOf = (value: unknown): string | undefined => {
+  if (value === undefined || value === null) return absent
+  const text = typeof value === "number" || typeof value === "boolean" ? String(value) : value
+  return typeof text === "string" && text !== "" && !text.includes("/") ? text : undefined
+}
+
+/**
+ * The path by which the policy knows an AuthZEN resource: `<type>/<id>`, so that `shells` and `l1/gemma2` are `shells/l1/gemma2`.
+ *
+ * Where the policy's `resource_paths` names properties for the type, their values come between. With `todo: [ownerID]` a todo of
+ * Morty is `todo/morty@the-citadel.com/<id>`, and a rule about his todos is a rule about a path. A value cannot add segments.
+ */
+const resourcePath = (
+  type: string,
+  id: string,
+  properties: Readonly<Record<string, unknown>>,
+  named: ReadonlyArray<string>
+): Either.Either<string, string> => {
+  if (type.includes("/")) return Either.left('"resource.type" must not contain "/"')
+  const segments: Array<string> = []
+  for (const name of named) {
+    const segment = segmentOf(Object.hasOwn(properties, name) ? properties[name] : undefined)
+    if (segment === undefined) {
+      return Either.left(`"resource.properties.${name}" must be a text without "/" that is not empty, or a number`)
+    }
+    segments.push(segment)
+  }
+  return Either.right([type, ...segments, id].join("/"))
+}
+
+/** Reads one evaluation. `askedBy` is the policy enforcement point; `resourcePaths` are those of the policy. */
 export const parseEvaluation = (
   evaluation: RawEvaluation,
   askedBy: string,
@@ -146,7 +179,7 @@ export const parseEvaluation = (
     if (properties !== undefined && !isFields(properties)) return Either.left(`"${name}.properties" must be an object`)
   }
   if (ghostId === anonymousGhost)
-    return Either.left(`"subject.id" must not be ${anonymousGhost}, which stands for nobody`)
+    return Either.left(`"subject.id" must not be ${anonymousGhost}, which no token can name`)
   const properties = isFields(resource["properties"]) ? resource["properties"] : {}
   return Either.flatMap(resourcePath(type, id, properties, resourcePaths.get(type) ?? []), (path) => {
     const texts = [textProblem("ghost_id", ghostId), textProblem("action", name), textProblem("resource", path)]

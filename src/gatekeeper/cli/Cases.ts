@@ -4,10 +4,10 @@ import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"
-import type { Question } from "../policy/Policy.ts"
+import type { PolicyQuestion } from "../policy/Policy.ts"
 
 /** What a policy is asked, and what is expected of it. */
-export interface Case extends Question {
+export interface Case extends PolicyQuestion {
   readonly expected: "allow" | "deny"
   /** `group#number` of the rule that must have decided; undefined: whichever. */
   readonly rule: string | undefined

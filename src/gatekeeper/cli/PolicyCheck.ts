@@ -3,14 +3,14 @@ import { runCommand } from "../../platform/cli/CommandRunner.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import type { Policy } from "../policy/Policy.ts"
-import { policyAt } from "./PolicyPlace.ts"
+import { policyAt } from "./PolicyLocation.ts"
 
 interface Given {
   readonly json: boolean
   readonly noColor: boolean
 }
 
-interface Checked {
+interface PolicyCheckResult {
   readonly file: string
   readonly policy: Policy
 }
@@ -30,9 +30,9 @@ const ghostsText = (ghosts: ReadonlyArray<string>): string =>
     ? `${ghosts.slice(0, shownGhosts).join(", ")} and ${ghosts.length - shownGhosts} more`
     : ghosts.join(", ")
 
-const render = ({ file, policy }: Checked, colours: boolean): string =>
+const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =>
   [
-    visible(`${file} is good: policy ${policy.version}`),
+    visible(`${file} is valid: policy ${policy.version}`),
     "",
     renderTable(
       ["group", "allow", "deny", "ghosts"],
@@ -40,7 +40,7 @@ const render = ({ file, policy }: Checked, colours: boolean): string =>
         { text: group },
         { text: String(allow) },
         { text: String(deny), ...(deny > 0 ? { tone: "bad" as const } : {}) },
-        ghosts.length === 0 ? { text: "nobody", tone: "warn" } : { text: ghostsText(ghosts) }
+        ghosts.length === 0 ? { text: "none", tone: "warn" } : { text: ghostsText(ghosts) }
       ]),
       colours
     )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
-/** Loaded where they are run: other commands, which share the command line, need none of it. */
+/** Loaded when they run: other commands of the same program do not need these modules. */
 const checking = Effect.promise(() => import("./PolicyCheck.ts"))
 const testing = Effect.promise(() => import("./PolicyTest.ts"))
 
@@ -28,7 +28,7 @@ const check = Command.make("check", { file, ...outputOptions }, ({ file, ...give
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Reads a policy file as the gatekeeper would, and tells every problem with its line and column. Exits with 0 when it is good, " +
+      "Reads a policy file as the gatekeeper does, and reports every problem with its line and column. Exits with 0 when it is valid, " +
         "3 when it is refused.",
       ["policy check", "policy check config/access-policy.yaml --json"]
     )
@@ -40,20 +40,17 @@ const test = Command.make("test", { cases, policy, ...outputOptions }, ({ cases,
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Asks a policy file what the cases ask, and compares. Exits with 0 when it decides all as they expect, 5 when it does not, " +
+      "Decides each case by a policy file, and compares. Exits with 0 when each decision is as expected, 5 when one is not, " +
         "3 when the policy file is refused, 4 when the file of cases is.",
       ["policy test cases.yaml", "policy test cases.yaml --policy next-policy.yaml --json"]
     )
   )
 )
 
-/** `policy` and its commands: they read files, and need neither a database nor most settings. */
+/** `policy` and its commands. They read files, and need neither a database nor most settings. */
 export const policyCommand = Command.make("policy").pipe(
   Command.withDescription(
-    helpOf("Checks the file that says who may do what, before the gatekeeper does.", [
-      "policy check",
-      "policy test cases.yaml"
-    ])
+    helpOf("Checks a policy file before the gatekeeper reads it.", ["policy check", "policy test cases.yaml"])
   ),
   Command.withSubcommands([check, test])
 )

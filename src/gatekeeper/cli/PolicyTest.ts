@@ -7,15 +7,15 @@ import { visible } from "../../platform/cli/TerminalText.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { decide, type Policy } from "../policy/Policy.ts"
 import { type Case, CasesRefused, parseCases } from "./Cases.ts"
-import { policyAt } from "./PolicyPlace.ts"
+import { policyAt } from "./PolicyLocation.ts"
 
 interface Given {
   readonly json: boolean
   readonly noColor: boolean
 }
 
-/** A case, and what the policy says to it. */
-export interface Tried extends Case {
+/** A case, and the decision of the policy about it. */
+export interface CaseResult extends Case {
   readonly decided: "allow" | "deny"
   /** `group#number`; null where no rule matched. */
   readonly by: string | null
@@ -23,14 +23,14 @@ export interface Tried extends Case {
   readonly passed: boolean
 }
 
-interface Tested {
+interface PolicyTestResult {
   readonly file: string
   readonly policy: Policy
-  readonly tried: ReadonlyArray<Tried>
+  readonly tried: ReadonlyArray<CaseResult>
 }
 
-/** Asks the policy what a case asks. */
-export const tryCase = (policy: Policy, one: Case): Tried => {
+/** Decides a case by the policy. */
+export const runCase = (policy: Policy, one: Case): CaseResult => {
   const { allowed, matched, reason } = decide(policy, one)
   const decided = allowed ? "allow" : "deny"
   const by = matched === null ? null : `${matched.group}#${matched.rule}`
@@ -43,14 +43,14 @@ export const tryCase = (policy: Policy, one: Case): Tried => {
   }
 }
 
-const failedOf = ({ tried }: Tested): ReadonlyArray<Tried> => tried.filter(({ passed }) => !passed)
+const failedOf = ({ tried }: PolicyTestResult): ReadonlyArray<CaseResult> => tried.filter(({ passed }) => !passed)
 
-const counted = ({ tried }: Tested, failed: number): string =>
+const counted = ({ tried }: PolicyTestResult, failed: number): string =>
   `${tried.length - failed} of ${tried.length} case${tried.length === 1 ? "" : "s"} as expected`
 
 const expectation = ({ expected, rule }: Case): string => (rule === undefined ? expected : `${expected} ${rule}`)
 
-const row = (one: Tried): ReadonlyArray<Cell> => [
+const row = (one: CaseResult): ReadonlyArray<Cell> => [
   { text: String(one.line), tone: "quiet" },
   { text: one.ghostId },
   { text: one.action },
@@ -60,15 +60,15 @@ const row = (one: Tried): ReadonlyArray<Cell> => [
   one.passed ? { text: "ok", tone: "good" } : { text: "FAILED", tone: "bad" }
 ]
 
-const render = (tested: Tested, colours: boolean): string =>
+const render = (tested: PolicyTestResult, colours: boolean): string =>
   [
     renderTable(["line", "ghost", "action", "resource", "expected", "decided", ""], tested.tried.map(row), colours),
     "",
     visible(`${counted(tested, failedOf(tested).length)} by policy ${tested.policy.version}`)
   ].join("\n")
 
-/** Null when the policy decides all as expected. */
-const verdict = (tested: Tested): Verdict | null => {
+/** Returns null when every decision is as expected. */
+const verdict = (tested: PolicyTestResult): Verdict | null => {
   const failed = failedOf(tested)
   if (failed.length === 0) return null
   const lines = failed.map(
@@ -96,7 +96,7 @@ export const testPolicy = (file: string, place: Option.Option<string>, given: Gi
         (problems) => new CasesRefused({ file, problems })
       )
       const cases = yield* parseCases(source, file)
-      const tested: Tested = { file, policy, tried: cases.map((one) => tryCase(policy, one)) }
+      const tested: PolicyTestResult = { file, policy, tried: cases.map((one) => runCase(policy, one)) }
       return tested
     }),
     render,

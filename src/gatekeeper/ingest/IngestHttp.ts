@@ -2,40 +2,41 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { AuditIngest } from "../../audit/ingest/AuditIngest.ts"
+import { AuditIngest } from "../../audit/ingest/AuditIngest.ts"
 import type { Ingested } from "../../audit/ingest/IngestPlan.ts"
 import { keptConflicts, maximumIngestBytes } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
 import { runInSteps } from "../../platform/os/EventLoop.ts"
-import { type AccessControl, orWithdrawn } from "../AccessControl.ts"
+import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
-import { markAnonymous } from "../tokens/Anonymous.ts"
-import { type JudgedEvent, readingIngestRequest } from "./IngestRequest.ts"
+import { markAnonymous } from "../tokens/BearerToken.ts"
+import { type ParsedIngestEvent, parseIngestRequest } from "./IngestRequest.ts"
 
 const problemOf = (outcome: Ingested): string | undefined => {
   switch (outcome.status) {
     case "conflict": {
       const kept =
         outcome.auditId === null
-          ? `this one is not recorded, for ${keptConflicts} others under this id are kept already`
+          ? `this one is not recorded, since ${keptConflicts} others under this id are kept already`
           : "this one is kept as a dead letter"
-      return `this id was used for another event, ${outcome.recordedAs}; that one stands, and ${kept}`
+      return `this id was used for another event, ${outcome.recordedAs}; that one stays, and ${kept}`
     }
     case "dead_lettered":
-      return "the table refused the event; it is kept as a dead letter, and who runs the trail is told"
+      return "the table refused the event; it is kept as a dead letter, and the operator is alerted"
     default:
       return undefined
   }
 }
 
-/** One result for each event, in the order in which they came; `outcomes` has one for each that is valid. */
-const resultsOf = (events: ReadonlyArray<JudgedEvent>, outcomes: ReadonlyArray<Ingested>) => {
+/** One result for each event, in the order of the batch; `outcomes` has one for each valid event. */
+const resultsOf = (events: ReadonlyArray<ParsedIngestEvent>, outcomes: ReadonlyArray<Ingested>) => {
   const rest = outcomes[Symbol.iterator]()
   return events.map((event) => {
     if (Either.isLeft(event)) return { id: event.left.clientId, status: "invalid", problem: event.left.problem }
     const outcome: Ingested | undefined = rest.next().value
-    if (outcome === undefined) return { id: event.right.clientId, status: "invalid", problem: "it was not judged" }
+    if (outcome === undefined)
+      return { id: event.right.clientId, status: "invalid", problem: "the event has no outcome" }
     const { auditId, status } = outcome
     return { id: event.right.clientId, status, audit_id: auditId ?? undefined, problem: problemOf(outcome) }
   })
@@ -43,13 +44,13 @@ const resultsOf = (events: ReadonlyArray<JudgedEvent>, outcomes: ReadonlyArray<I
 
 const question = { action: "write", resource: "audit/events", metadata: {} }
 
-/** The batch as far as it can be read, with what the decision's row says of it. */
+/** The batch with its valid and invalid events, and the question for the decision's row. */
 const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
   const body = yield* Effect.either(readJson(request, maximumIngestBytes))
   const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
   const events = Either.isLeft(body)
     ? Either.left(body.left.message)
-    : yield* runInSteps(() => readingIngestRequest(body.right, requestId(request)))
+    : yield* runInSteps(() => parseIngestRequest(body.right, requestId(request)))
   const claimed = { ...question, metadata: { events: Either.isLeft(events) ? 0 : events.right.length } }
   return {
     access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),
@@ -58,22 +59,25 @@ const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServ
   }
 })
 
-/** `POST /audit/events`: asks whether the caller may write there, and records what it brought in its name. */
-export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeof AuditIngest.Service) =>
+/**
+ * `POST /audit/events`: records the events of a caller that may write there.
+ *
+ * A raw route. The permission is checked before the body is read, since a batch may be large, and each event is checked for itself.
+ */
+export const ingestEvents = Effect.map(Effect.all([AccessControl, AuditIngest]), ([access, ingest]) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const id = requestId(request)
     const authorization = request.headers["authorization"]
     const caller = yield* access.identify({ authorization, requestId: id, access: Either.right(question) })
-    if (caller._tag !== "Known") return refusalResponse(caller, id)
-    const { ghostId, inForce } = caller
-    // Before the body: only who may write here may send so much.
-    const isLetIn = inForce.index.decide({ ghostId, ...question }).allowed
-    const batch = isLetIn ? yield* batchOf(request) : { access: Either.right(question), events: [], isTooLarge: false }
+    if (caller._tag !== "Authenticated") return refusalResponse(caller, id)
+    const { ghostId, snapshot } = caller
+    const mayWrite = snapshot.index.decide({ ghostId, ...question }).allowed
+    const batch = mayWrite ? yield* batchOf(request) : { access: Either.right(question), events: [], isTooLarge: false }
     const asked = { requestId: id, access: batch.access }
-    const outcome = yield* access.askFor({ ...asked, ghostId }, inForce)
+    const outcome = yield* access.askFor({ ...asked, ghostId }, snapshot)
     if (outcome._tag !== "Allowed") return refusalResponse(outcome, id, batch.isTooLarge)
-    const valid = batch.events.flatMap((judged) =>
-      Either.isRight(judged) ? [{ ...judged.right, event: markAnonymous(judged.right.event, ghostId) }] : []
+    const valid = batch.events.flatMap((parsed) =>
+      Either.isRight(parsed) ? [{ ...parsed.right, event: markAnonymous(parsed.right.event, ghostId) }] : []
     )
     return yield* ingest.ingest(ghostId, valid).pipe(
       Effect.map((outcomes) =>
@@ -82,7 +86,8 @@ export const ingestEvents = (access: typeof AccessControl.Service, ingest: typeo
           { headers: { "cache-control": "no-store" } }
         )
       ),
-      orWithdrawn(access, asked, outcome),
+      withdrawOnFailure(access, asked, outcome),
       Effect.catchTag("TrailUnwritable", ({ message }) => Effect.succeed(trailUnreachable(outcome, message, id)))
     )
   }, elseAuditUnavailable)
+)

@@ -4,24 +4,24 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { encodeCanonical } from "../../audit/encoding/CanonicalJson.ts"
 import type { IngestEvent } from "../../audit/ingest/IngestEvent.ts"
+import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import {
   maximumClientIdLength,
   maximumIngestEventBytes,
   maximumIngestEvents
 } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
-import { isDeeperThan } from "../../platform/http/Depth.ts"
+import { isDeeperThan } from "../../domain/JsonDepth.ts"
+import { parseInstant } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
-import { maximumMetadataDepth } from "../AccessRequest.ts"
-import { readTime } from "../trail/EventsQuery.ts"
 
-/** An event that cannot be recorded, with the key that it came under, as far as there is one. */
+/** An event that cannot be recorded, with its key; null where the key is not usable. */
 export interface InvalidIngestEvent {
   readonly clientId: string | null
   readonly problem: string
 }
 
-export type JudgedEvent = Either.Either<IngestEvent, InvalidIngestEvent>
+export type ParsedIngestEvent = Either.Either<IngestEvent, InvalidIngestEvent>
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -34,7 +34,7 @@ const known: ReadonlyArray<string> = ["id", "occurred_at", "result", "metadata",
 
 const isClaimable = Schema.is(ClaimableResult)
 
-/** Of a body that is bounded already: all of it is kept. */
+/** Limits of the canonical JSON that keep all of a body, whose size is bounded already. */
 const wholeBudget = { depth: maximumMetadataDepth + 2, members: 2 ** 20, size: 2 ** 24, key: 2 ** 20 } as const
 
 const digestOf = (event: Fields): string =>
@@ -57,7 +57,7 @@ const textProblem = (name: (typeof texts)[number], value: unknown): string | und
 
 const timeProblem = (value: unknown): string | undefined => {
   if (value === undefined || value === null) return undefined
-  const isTime = typeof value === "string" && Option.isSome(readTime(value))
+  const isTime = typeof value === "string" && Option.isSome(parseInstant(value))
   return isTime ? undefined : '"occurred_at" must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z'
 }
 
@@ -74,31 +74,31 @@ const metadataProblem = (value: unknown): string | undefined => {
     : undefined
 }
 
-/** A field that nobody reads would be lost without a word. */
-const strayProblem = (event: Fields): string | undefined => {
-  const stray = Object.keys(event).find((name) => !known.includes(name))
-  return stray === undefined
+/** An unknown field is refused: it would be lost silently. */
+const unknownFieldProblem = (event: Fields): string | undefined => {
+  const unknown = Object.keys(event).find((name) => !known.includes(name))
+  return unknown === undefined
     ? undefined
-    : `unknown field ${JSON.stringify(stray.slice(0, 50).toWellFormed())}; known: ${known.join(", ")}`
+    : `unknown field ${JSON.stringify(unknown.slice(0, 50).toWellFormed())}; known: ${known.join(", ")}`
 }
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
-/** How much of a turn an event takes that is refused before all of it is looked through, in bytes of others. */
+/** The weight of an event that is refused before all of it is read, in bytes. */
 const leastWeight = 512
 
-interface Weighed {
-  readonly judged: JudgedEvent
-  /** Bytes. */
+interface WeightedEvent {
+  readonly parsed: ParsedIngestEvent
+  /** The work that the event costs, in bytes. */
   readonly weight: number
 }
 
-const refused = (clientId: string | null, problem: string, weight = leastWeight): Weighed => ({
-  judged: Either.left({ clientId, problem }),
+const refused = (clientId: string | null, problem: string, weight = leastWeight): WeightedEvent => ({
+  parsed: Either.left({ clientId, problem }),
   weight
 })
 
-const judge = (given: unknown, requestId: string): Weighed => {
+const parseEvent = (given: unknown, requestId: string): WeightedEvent => {
   if (!isObject(given)) return refused(null, "the event must be a JSON object")
   const { id } = given
   const unusable = idProblem(id)
@@ -108,18 +108,18 @@ const judge = (given: unknown, requestId: string): Weighed => {
     timeProblem(given["occurred_at"]),
     resultProblem(given["result"]),
     metadataProblem(given["metadata"]),
-    strayProblem(given)
+    unknownFieldProblem(given)
   ].filter((problem) => problem !== undefined)
   if (problems.length > 0 || typeof id !== "string") {
     return refused(unusable === undefined ? textOrNull(id) : null, problems.join("; "))
   }
-  // Not before its depth is known to be bounded: a deep one would overflow the stack.
+  // After the check of its depth: a deep value would overflow the stack.
   const weight = Buffer.byteLength(JSON.stringify(given))
   if (weight > maximumIngestEventBytes) {
     return refused(id, `the event has ${weight} bytes; at most ${maximumIngestEventBytes} are allowed`, weight)
   }
   const result = given["result"]
-  const judged: JudgedEvent = Either.right({
+  const parsed: ParsedIngestEvent = Either.right({
     clientId: id,
     occurredAt: textOrNull(given["occurred_at"]),
     digest: digestOf(given),
@@ -134,39 +134,39 @@ const judge = (given: unknown, requestId: string): Weighed => {
       metadata: given["metadata"] ?? {}
     }
   })
-  return { judged, weight: Math.max(weight, leastWeight) }
+  return { parsed, weight: Math.max(weight, leastWeight) }
 }
 
-/** Bytes of events that are judged before others go first: a millisecond of work or so. A batch may take tenths of a second. */
+/** Bytes of events that are parsed in one turn of the event loop: about a millisecond. A batch may take tenths of a second. */
 const bytesInTurn = 8 * 1024
 
 /**
- * Reads the body of `POST /audit/events` in steps: each event is judged for itself, in order. What is too long for a row is no
- * problem here: the trail cuts it and marks the row, as it does with every event. Left is a body that is no batch.
+ * Reads the body of `POST /audit/events` in steps, each event for itself, in order. A text that is too long for a row is valid: the
+ * trail cuts it and marks the row. Left is a body that is not a batch.
  *
  * An event without a `request_id` gets that of the batch.
  */
-export function* readingIngestRequest(
+export function* parseIngestRequest(
   body: unknown,
   requestId: string
-): SteppedComputation<Either.Either<ReadonlyArray<JudgedEvent>, string>> {
+): SteppedComputation<Either.Either<ReadonlyArray<ParsedIngestEvent>, string>> {
   const events = isObject(body) ? body["events"] : undefined
   if (!isObject(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')
   }
-  const stray = Object.keys(body).find((name) => name !== "events")
-  if (stray !== undefined) {
-    return Either.left(`unknown field ${JSON.stringify(stray.slice(0, 50).toWellFormed())}; known: events`)
+  const unknown = Object.keys(body).find((name) => name !== "events")
+  if (unknown !== undefined) {
+    return Either.left(`unknown field ${JSON.stringify(unknown.slice(0, 50).toWellFormed())}; known: events`)
   }
   if (events.length === 0) return Either.left('"events" is empty')
   if (events.length > maximumIngestEvents) {
-    return Either.left(`"events" holds ${events.length} events; at most ${maximumIngestEvents} are taken at once`)
+    return Either.left(`"events" holds ${events.length} events; at most ${maximumIngestEvents} are accepted at once`)
   }
-  const all: Array<JudgedEvent> = []
+  const all: Array<ParsedIngestEvent> = []
   let inTurn = 0
   for (const event of events) {
-    const { judged, weight } = judge(event, requestId)
-    all.push(judged)
+    const { parsed, weight } = parseEvent(event, requestId)
+    all.push(parsed)
     inTurn += weight
     if (inTurn < bytesInTurn) continue
     inTurn = 0

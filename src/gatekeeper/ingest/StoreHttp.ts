@@ -1,31 +1,64 @@
+import { createHash } from "node:crypto"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { maximumOperationBytes } from "../../audit/remote/TrailProtocol.ts"
-import type { TrailService } from "../../audit/remote/TrailService.ts"
+import { TrailService } from "../../audit/remote/TrailService.ts"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
 import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import type { AccessControl, Asked } from "../AccessControl.ts"
+import { AccessControl, type AccessQuestion } from "../AccessControl.ts"
 import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
-import * as Leases from "./Leases.ts"
 
 const resource = "audit/store"
 
 const operationOf = ({ url }: HttpServerRequest.HttpServerRequest): string =>
   url.split("?", 1).join("").split("/").at(-1) ?? ""
 
+/** How long a decision about the store is valid, for the token that it was made for. */
+const leaseTime = Duration.minutes(1)
+
+/** The ghosts that were allowed, by their whole `Authorization` header, for `leaseTime`. */
+interface Leases {
+  readonly holderOf: (authorization: string | undefined) => Effect.Effect<string | undefined>
+  readonly give: (authorization: string | undefined, ghostId: string) => Effect.Effect<void>
+}
+
+const keyOf = (authorization: string): string => createHash("sha256").update(authorization).digest("base64")
+
+const makeLeases = (): Leases => {
+  const leases = new Map<string, { readonly ghostId: string; readonly until: number }>()
+  return {
+    holderOf: (authorization) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (authorization === undefined) return undefined
+        const lease = leases.get(keyOf(authorization))
+        // More than a lease is left where the clock stepped back: the lease is not valid then.
+        const left = lease === undefined ? 0 : lease.until - now
+        return left > 0 && left <= Duration.toMillis(leaseTime) ? lease?.ghostId : undefined
+      }),
+    give: (authorization, ghostId) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        for (const [key, { until }] of leases) if (until <= now) leases.delete(key)
+        if (authorization === undefined) return
+        leases.set(keyOf(authorization), { ghostId, until: now + Duration.toMillis(leaseTime) })
+      })
+  }
+}
+
 /**
- * `POST /audit/store/:operation`: the trail of a process elsewhere.
+ * `POST /audit/store/:operation`: the trail of a process on another machine.
  *
- * A process writes many times a minute, and a row for each of its batches would double a quiet trail: the decision is recorded
- * once and stands for a minute, for that very token. What is refused is recorded each time.
+ * A raw route: the permission is checked before the body is read, since only a caller that may write here may send so much. Such a
+ * process writes many times a minute, and a row for each batch would double a quiet trail. So the decision is recorded once and is
+ * valid for a minute, for that token. Each refusal is recorded.
  */
-export const keepStore = (access: typeof AccessControl.Service, service: typeof TrailService.Service) => {
-  const leases = Leases.make()
+export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService]), ([access, service]) => {
+  const leases = makeLeases()
 
   const record = (
     request: HttpServerRequest.HttpServerRequest,
@@ -33,7 +66,7 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
     result: "DENIED" | "INVALID",
     reason: string
   ) =>
-    access.note({
+    access.record({
       action: "write",
       resource,
       ghostId,
@@ -44,7 +77,7 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
       metadata: { operation: operationOf(request) }
     })
 
-  /** The caller, or the answer that refuses it. */
+  /** The ghost of the caller, or the answer that refuses it. */
   const admit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const id = requestId(request)
     const operation = operationOf(request)
@@ -55,15 +88,15 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
     const claimed = {
       action: "write",
       resource,
-      metadata: { operation, stands_for_seconds: Duration.toSeconds(Leases.leaseTime) }
+      metadata: { operation, stands_for_seconds: Duration.toSeconds(leaseTime) }
     }
     const message = `there is no operation ${JSON.stringify(operation.slice(0, 50))}`
-    const asked: Asked = {
+    const question: AccessQuestion = {
       authorization,
       requestId: id,
       access: isKnown ? Either.right(claimed) : Either.left({ message, claimed })
     }
-    const outcome = yield* access.ask(asked)
+    const outcome = yield* access.ask(question)
     if (outcome._tag !== "Allowed") return Either.left(refusalResponse(outcome, id))
     yield* leases.give(authorization, outcome.ghostId)
     return Either.right(outcome.ghostId)
@@ -72,7 +105,6 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
   return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const id = requestId(request)
     const operation = operationOf(request)
-    // Before the body: only who may write here may send so much.
     const admitted = yield* admit(request)
     if (Either.isLeft(admitted)) return admitted.left
     const ghostId = admitted.right
@@ -92,7 +124,7 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
       Effect.catchTags({
         UnreadableOperation: ({ message }) => refuse("invalid_request", message),
         SourceRefused: ({ message }) =>
-          // Whoever takes journals over asks first, and is no forger.
+          // A process that recovers journals asks before it registers one, so its refusal is not an attack.
           operation === "register"
             ? Effect.zipRight(Effect.logInfo(`Refused: ${message}.`), refuse("source_of_another", message))
             : Effect.zipRight(
@@ -102,4 +134,4 @@ export const keepStore = (access: typeof AccessControl.Service, service: typeof 
       })
     )
   }, elseAuditUnavailable)
-}
+})

@@ -1,18 +1,18 @@
 import type { Decision } from "../../domain/Decision.ts"
-import { appliesTo, decide, matchesAction, type Policy, type Question, type Rule, rulesOf } from "./Policy.ts"
+import { appliesTo, decide, matchesAction, type Policy, type PolicyQuestion, type Rule, rulesOf } from "./Policy.ts"
 
-/** A rule of the asked ghost's groups, and what it has to say to the question. */
-export interface Considered extends Rule {
+/** A rule of the subject's groups, and why it does or does not match the question. */
+export interface RuleExplanation extends Rule {
   readonly matches: boolean
-  /** The one that the decision stands on. */
+  /** Whether this rule made the decision. */
   readonly decides: boolean
   readonly why: string
 }
 
 export interface Explanation {
   readonly decision: Decision
-  /** In the order in which they decide; all of them, those after the deciding one too. */
-  readonly rules: ReadonlyArray<Considered>
+  /** All rules in the order in which they decide, also those after the deciding one. */
+  readonly rules: ReadonlyArray<RuleExplanation>
 }
 
 const quoted = (text: string): string => JSON.stringify(text)
@@ -26,7 +26,7 @@ const resourceMismatch = (pattern: string, resource: string): string => {
   return `the resource does not lie below ${quoted(above)}`
 }
 
-const mismatch = ({ permission }: Rule, { action, resource }: Question): string | undefined => {
+const mismatch = ({ permission }: Rule, { action, resource }: PolicyQuestion): string | undefined => {
   const problems = [
     matchesAction(permission.action, action) ? undefined : `the action is not ${quoted(permission.action)}`,
     appliesTo(permission, resource) ? undefined : resourceMismatch(permission.resource, resource)
@@ -34,11 +34,11 @@ const mismatch = ({ permission }: Rule, { action, resource }: Question): string 
   return problems.length === 0 ? undefined : problems.join("; ")
 }
 
-/** Why a ghost may or may not, rule by rule. */
-export const explain = (policy: Policy, question: Question): Explanation => {
+/** Explains a decision rule by rule. */
+export const explain = (policy: Policy, question: PolicyQuestion): Explanation => {
   const decision = decide(policy, question)
   const { allowed, matched } = decision
-  const rules = rulesOf(policy, question.ghostId).map((rule): Considered => {
+  const rules = rulesOf(policy, question.ghostId).map((rule): RuleExplanation => {
     const problem = mismatch(rule, question)
     if (problem !== undefined) return { ...rule, matches: false, decides: false, why: problem }
     if (rule.group === matched?.group && rule.rule === matched.rule) {

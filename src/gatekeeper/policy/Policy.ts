@@ -1,6 +1,6 @@
 import type { Decision } from "../../domain/Decision.ts"
 
-/** What a permission does with what it matches; a `deny` that matches wins over every `allow`. */
+/** The effect of a permission that matches; a matching `deny` wins over every `allow`. */
 export type PermissionEffect = "allow" | "deny"
 
 /** Allows or denies `action` on `resource`; each may be `*`, and a resource may end in `/*`. */
@@ -10,17 +10,17 @@ export interface Permission {
   readonly effect: PermissionEffect
 }
 
-/** What the policy file says. What no permission allows is denied. */
+/** The content of a policy file. An action that no permission allows is denied. */
 export interface Policy {
   readonly groups: ReadonlyMap<string, ReadonlyArray<Permission>>
   readonly ghostMappings: ReadonlyMap<string, ReadonlyArray<string>>
-  /** By type of AuthZEN resource, the properties whose values stand between type and id in its path; see AuthZenResource.ts. */
+  /** By type of AuthZEN resource, the properties whose values come between type and id in its path; see AuthZenRequest.ts. */
   readonly resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
-  /** Of the file's text: the first 12 hexadecimal digits of its SHA-256. */
+  /** The first 12 hexadecimal digits of the SHA-256 of the file's text. */
   readonly version: string
 }
 
-export interface Question {
+export interface PolicyQuestion {
   readonly ghostId: string
   readonly action: string
   readonly resource: string
@@ -30,7 +30,8 @@ export interface Question {
 export const noGroups: ReadonlyArray<string> = []
 
 /**
- * `*` is everything; `a/*` is what lies below `a`, by whole segments: neither `a` itself nor `ab`; anything else is itself.
+ * `*` matches everything; `a/*` matches what lies below `a`, by whole segments, so neither `a` nor `ab`; any other pattern matches
+ * itself.
  */
 export const matchesResource = (pattern: string, resource: string): boolean => {
   if (pattern === "*") return true
@@ -41,7 +42,7 @@ export const matchesResource = (pattern: string, resource: string): boolean => {
 
 export const matchesAction = (pattern: string, action: string): boolean => pattern === "*" || pattern === action
 
-/** A path, and what it is without its empty segments: what resolves it takes `a//b`, `/a/b` and `a/b/` for `a/b`. */
+/** A path, and the path without its empty segments: programs that resolve paths read `a//b`, `/a/b` and `a/b/` as `a/b`. */
 export const spellings = (path: string): ReadonlyArray<string> =>
   path.includes("//") || path.startsWith("/") || path.endsWith("/")
     ? [
@@ -53,23 +54,23 @@ export const spellings = (path: string): ReadonlyArray<string> =>
       ]
     : [path]
 
-/** The same of a pattern; what is no wildcard in it becomes none. */
+/** The spellings of a pattern. A `*` that is not a wildcard in the pattern does not become one. */
 export const patternSpellings = (pattern: string): ReadonlyArray<string> => {
   if (!pattern.endsWith("/*")) return spellings(pattern).filter((one) => one === pattern || !/^\*$|\/\*$/.test(one))
   const [, plain] = spellings(pattern.slice(0, -1))
   return plain === undefined || `${plain}/*` === pattern ? [pattern] : [pattern, plain === "" ? "*" : `${plain}/*`]
 }
 
-/** As `matchesResource`; a deny also matches where the two differ in empty segments alone, so that none gets around it by them. */
+/** As `matchesResource`; a deny also matches where the two differ only in empty segments, so that these cannot evade it. */
 export const appliesTo = ({ effect, resource: pattern }: Permission, resource: string): boolean =>
   effect === "allow"
     ? matchesResource(pattern, resource)
     : patternSpellings(pattern).some((rule) => spellings(resource).some((one) => matchesResource(rule, one)))
 
-const matches = (permission: Permission, { action, resource }: Question): boolean =>
+const matches = (permission: Permission, { action, resource }: PolicyQuestion): boolean =>
   matchesAction(permission.action, action) && appliesTo(permission, resource)
 
-/** A permission with its place: its group, and its number in that group's list, counted from 1. */
+/** A permission with its group and its number in that group's list, counted from 1. */
 export interface Rule {
   readonly group: string
   readonly rule: number
@@ -100,9 +101,9 @@ export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
 /**
  * Decides by the first `deny` that matches, else by the first `allow`, in the order of the ghost's groups and of their lists.
  *
- * This is what a decision means, one rule after the other. Requests are decided by PolicyIndex, which must say the same.
+ * This is the definition of a decision. Requests are decided by PolicyIndex, which must return the same.
  */
-export const decide = (policy: Policy, question: Question): Decision => {
+export const decide = (policy: Policy, question: PolicyQuestion): Decision => {
   const groups = policy.ghostMappings.get(question.ghostId) ?? noGroups
   let allowing: Rule | undefined
   for (const group of groups) {

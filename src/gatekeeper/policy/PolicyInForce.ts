@@ -12,139 +12,144 @@ import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { FileProblem } from "../../domain/FileProblem.ts"
 import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { markAnonymous } from "../tokens/Anonymous.ts"
+import { markAnonymous } from "../tokens/BearerToken.ts"
 import type { Policy } from "./Policy.ts"
 import { type PolicyRefused, parseInTurns, readPolicyFile, versionOf } from "./PolicyFile.ts"
 import { indexPolicy, type PolicyIndex } from "./PolicyIndex.ts"
 
-interface Understood {
+interface IndexedPolicy {
   readonly policy: Policy
   readonly index: PolicyIndex
 }
 
-/** A policy that decides, from when on. */
-export interface InForce extends Understood {
+/** A policy with its index, and when it came into force. */
+export interface PolicySnapshot extends IndexedPolicy {
   readonly loadedAt: DateTime.Utc
 }
 
-/** A file that was read and did not come into force. */
+/** A file that was read and refused. */
 export interface RefusedReload {
   readonly at: DateTime.Utc
   readonly problems: ReadonlyArray<FileProblem>
 }
 
-export interface Reloaded {
+export interface ReloadResult {
   readonly before: string
   readonly after: string
 }
 
-/** Who asked for a reload; null where the file changed by itself. */
-export interface ReloadAsker {
+/** The caller that asked for a reload. A reload after a change of the file has none. */
+export interface ReloadRequester {
   readonly ghostId: string
   readonly requestId: string
 }
 
-/** How often the file is looked at. It is read when two looks see the same change, so that nobody's half-written file is. */
-const lookInterval = Duration.millis(500)
+/** How often the file's status is read. The file is read when two checks see the same change, so that it is not half written. */
+const checkInterval = Duration.millis(500)
 
-/** The policy that decides now: the last good one of its file. */
+const countOf = (problems: ReadonlyArray<FileProblem>): string => {
+  const [first] = problems
+  const where = first === undefined ? "" : `, the first in line ${first.line}, column ${first.column}`
+  return `${problems.length} problem${problems.length === 1 ? "" : "s"}${where}`
+}
+
+/** Reads the policy file: its status, which changes with its content, and its policy. */
+const fileReader = (file: string) =>
+  Effect.map(FileSystem.FileSystem, (files) => {
+    /** Identifies the file's content without reading it; null where there is no file. Follows links: a ConfigMap swaps one. */
+    const status = files.stat(file).pipe(
+      Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
+      Effect.orElseSucceed(() => null)
+    )
+
+    const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
+      Effect.flatMap(parseInTurns(text, file), (policy) =>
+        Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
+      )
+    /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
+    let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined
+    const read = Effect.gen(function* () {
+      const text = yield* readPolicyFile(file)
+      const version = versionOf(text)
+      if (last?.version !== version) last = { version, parsed: yield* Effect.either(parse(text)) }
+      return yield* last.parsed
+    }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+    return { status, read }
+  })
+
+/** The policy that decides now: the last valid version of its file. */
 export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   PolicyInForce,
   {
-    /** One reading is one policy, whatever happens to the file meanwhile. */
-    readonly current: Effect.Effect<InForce>
-    /** Null when the file and `current` agree. */
+    /** Decisions of one request use one snapshot, also where the file changes in between. */
+    readonly current: Effect.Effect<PolicySnapshot>
+    /** The last refused version of the file; null when the file and `current` agree. */
     readonly refused: Effect.Effect<RefusedReload | null>
-    /** Reads the file again, and records that before what it says comes into force. A refused one leaves `current` as it is. */
-    readonly reload: (asker: ReloadAsker) => Effect.Effect<Reloaded, PolicyRefused | AuditUnavailable>
+    /** Reads the file again. The reload is recorded before the new policy decides. A refused file does not change `current`. */
+    readonly reload: (requester: ReloadRequester) => Effect.Effect<ReloadResult, PolicyRefused | AuditUnavailable>
   }
 >() {
   static readonly layer = Layer.scoped(
     PolicyInForce,
     Effect.gen(function* () {
       const { accessPolicyPath: file } = yield* GatekeeperSettings
-      const files = yield* FileSystem.FileSystem
+      const { read, status } = yield* fileReader(file)
       const trail = yield* AuditLog
       const oneReload = yield* Effect.makeSemaphore(1)
       const refused = yield* Ref.make<RefusedReload | null>(null)
 
-      const record = (result: "ALLOWED" | "INVALID", reason: string, asker: ReloadAsker | null) =>
+      const record = (result: "ALLOWED" | "INVALID", reason: string, requester: ReloadRequester | null) =>
         trail.record(
           markAnonymous({
             action: "policy.reload",
             resource: "policy",
-            ghostId: asker?.ghostId ?? null,
+            ghostId: requester?.ghostId ?? null,
             shellId: null,
             result,
             reason,
-            requestId: asker?.requestId ?? null,
+            requestId: requester?.requestId ?? null,
             metadata: {}
           })
         )
 
-      /** Follows links, so that a ConfigMap's swapped link is another file; null while there is none. */
-      const look = files.stat(file).pipe(
-        Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
-        Effect.orElseSucceed(() => null)
-      )
+      const snapshotOf = (indexed: IndexedPolicy): Effect.Effect<PolicySnapshot> =>
+        Effect.map(DateTime.now, (loadedAt) => ({ ...indexed, loadedAt }))
 
-      const understand = (text: string): Effect.Effect<Understood, PolicyRefused> =>
-        Effect.flatMap(parseInTurns(text, file), (policy) =>
-          Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
-        )
-      /** A text is understood once, however often it is read: while the trail takes no record of it, that is twice a second. */
-      let last: { readonly version: string; readonly understood: Either.Either<Understood, PolicyRefused> } | undefined
-      const read = Effect.gen(function* () {
-        const text = yield* readPolicyFile(file)
-        const version = versionOf(text)
-        if (last?.version !== version) last = { version, understood: yield* Effect.either(understand(text)) }
-        return yield* last.understood
-      }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+      /** The status of the file before it was last read. */
+      let seen = yield* status
+      const current = yield* Ref.make(yield* Effect.flatMap(read, snapshotOf))
 
-      const put = (understood: Understood): Effect.Effect<InForce> =>
-        Effect.map(DateTime.now, (loadedAt) => ({ ...understood, loadedAt }))
-
-      /** The look before the last reading. */
-      let seen = yield* look
-      const current = yield* Ref.make(yield* Effect.flatMap(read, put))
-
-      const reload = (asker: ReloadAsker | null) =>
+      const reload = (requester: ReloadRequester | null) =>
         Effect.gen(function* () {
-          const now = yield* look
+          const now = yield* status
           const before = (yield* Ref.get(current)).policy.version
-          const understood = yield* Effect.either(read)
-          if (Either.isLeft(understood)) {
-            const { problems } = understood.left
-            const first = problems[0]
-            const where = first === undefined ? "" : `, the first in line ${first.line}, column ${first.column}`
-            const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`
-            yield* record("INVALID", `policy ${before} stays: the file has ${count}${where}`, asker)
+          const parsed = yield* Effect.either(read)
+          if (Either.isLeft(parsed)) {
+            const { problems } = parsed.left
+            yield* record("INVALID", `policy ${before} stays: the file has ${countOf(problems)}`, requester)
             yield* Ref.set(refused, { at: yield* DateTime.now, problems })
             seen = now
-            yield* Effect.logError(`Policy ${before} stays in force. ${understood.left.message}`)
-            return yield* understood.left
+            yield* Effect.logError(`Policy ${before} stays in force. ${parsed.left.message}`)
+            return yield* parsed.left
           }
-          const after = understood.right.policy.version
-          if (after !== before || asker !== null) {
-            yield* record(
-              "ALLOWED",
-              after === before ? `policy ${before} stays` : `policy ${before} -> ${after}`,
-              asker
-            )
+          const after = parsed.right.policy.version
+          if (after !== before || requester !== null) {
+            const reason = after === before ? `policy ${before} stays` : `policy ${before} -> ${after}`
+            yield* record("ALLOWED", reason, requester)
           }
           yield* Ref.set(refused, null)
           seen = now
           if (after !== before) {
-            yield* Ref.set(current, yield* put(understood.right))
+            yield* Ref.set(current, yield* snapshotOf(parsed.right))
             yield* Effect.logInfo(`Policy ${after} is in force; before it ${before}.`)
           }
           return { before, after }
-          // A caller that hangs up leaves no policy recorded that did not come into force.
+          // A caller that leaves cannot separate the record of a policy from its coming into force.
         }).pipe(Effect.uninterruptible, oneReload.withPermits(1))
 
       let pending: string | null | undefined
       const follow = Effect.gen(function* () {
-        const now = yield* look
+        const now = yield* status
         if (now === seen) {
           pending = undefined
           return
@@ -153,14 +158,14 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           pending = now
           return
         }
-        // Tried again at the next look while the trail takes nothing: no policy comes into force without its record.
+        // Retried at the next check while the trail accepts no events: no policy comes into force without its record.
         yield* reload(null).pipe(Effect.catchTag("PolicyRefused", () => Effect.void))
       }).pipe(
         Effect.catchTag("AuditUnavailable", () => Effect.void),
         Effect.sandbox,
-        Effect.catchAll((cause) => Effect.logError("The policy file could not be looked at", cause))
+        Effect.catchAll((cause) => Effect.logError("The policy file could not be checked", cause))
       )
-      yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(lookInterval)))
+      yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(checkInterval)))
 
       return { current: Ref.get(current), refused: Ref.get(refused), reload }
     })

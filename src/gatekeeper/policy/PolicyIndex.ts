@@ -3,55 +3,55 @@ import {
   decidedBy,
   noGroups,
   type Policy,
+  type PolicyQuestion,
   patternSpellings,
-  type Question,
   type Rule,
   spellings,
   undecidedReason
 } from "./Policy.ts"
 
-/** Of one pattern and action: the first rule of each group. A later one of the same group never decides. */
+/** The first rule of each group, for one pattern and action. A later rule of the same group never decides. */
 type RulesByGroup = Map<string, Rule>
 
-/** The rules of one pattern, by action; `*` is an action like the others here. */
-interface Rules {
+/** The rules of one pattern, by action. The action `*` has its own entry. */
+interface PatternRules {
   readonly deny: Map<string, RulesByGroup>
   readonly allow: Map<string, RulesByGroup>
 }
 
-/** A place in the tree of patterns, one level for each segment. */
-interface Node {
-  readonly children: Map<string, Node>
+/** A node of the tree of patterns, one level for each segment. */
+interface PathNode {
+  readonly children: Map<string, PathNode>
   /** Rules whose resource is this path. */
-  readonly here: Rules
+  readonly here: PatternRules
   /** Rules whose resource is this path and `/*`. */
-  readonly below: Rules
+  readonly below: PatternRules
 }
 
-interface Standing {
+interface GhostGroups {
   readonly groups: ReadonlyArray<string>
-  /** The place of each group among the ghost's. */
+  /** The position of each group in the ghost's list. */
   readonly rank: ReadonlyMap<string, number>
   readonly undecided: Decision
 }
 
-/** Answers what `decide` of Policy.ts answers, in a time that does not depend on how many rules there are. */
+/** Decides as `decide` of Policy.ts does, in a time that does not depend on the number of rules. */
 export interface PolicyIndex {
-  readonly decide: (question: Question) => Decision
+  readonly decide: (question: PolicyQuestion) => Decision
 }
 
-const emptyRules = (): Rules => ({ deny: new Map(), allow: new Map() })
+const emptyRules = (): PatternRules => ({ deny: new Map(), allow: new Map() })
 
-const emptyNode = (): Node => ({ children: new Map(), here: emptyRules(), below: emptyRules() })
+const emptyNode = (): PathNode => ({ children: new Map(), here: emptyRules(), below: emptyRules() })
 
-const put = (rules: Rules, rule: Rule): void => {
+const put = (rules: PatternRules, rule: Rule): void => {
   const byAction = rules[rule.permission.effect]
   const byGroup = byAction.get(rule.permission.action) ?? new Map()
   byAction.set(rule.permission.action, byGroup)
   if (!byGroup.has(rule.group)) byGroup.set(rule.group, rule)
 }
 
-const nodeAt = (root: Node, path: string): Node => {
+const nodeAt = (root: PathNode, path: string): PathNode => {
   let node = root
   for (const segment of path.split("/")) {
     const child = node.children.get(segment) ?? emptyNode()
@@ -61,21 +61,21 @@ const nodeAt = (root: Node, path: string): Node => {
   return node
 }
 
-const placeOf = (root: Node, all: Rules, pattern: string): Rules => {
+const rulesAt = (root: PathNode, all: PatternRules, pattern: string): PatternRules => {
   if (pattern === "*") return all
   return pattern.endsWith("/*") ? nodeAt(root, pattern.slice(0, -2)).below : nodeAt(root, pattern).here
 }
 
-const standingOf = (groups: ReadonlyArray<string>): Standing => {
+const ghostGroups = (groups: ReadonlyArray<string>): GhostGroups => {
   const rank = new Map<string, number>()
   for (const [index, group] of groups.entries()) if (!rank.has(group)) rank.set(group, index)
   return { groups, rank, undecided: { allowed: false, groups, matched: null, reason: undecidedReason(groups) } }
 }
 
-const nobody = standingOf(noGroups)
+const unmapped = ghostGroups(noGroups)
 
-/** The rules that stand on the way to `resource`, in no order. */
-const onTheWay = (root: Node, all: Rules, resource: string): ReadonlyArray<Rules> => {
+/** The rules of all patterns that match `resource`, unordered. */
+const rulesOnPath = (root: PathNode, all: PatternRules, resource: string): ReadonlyArray<PatternRules> => {
   const found = [all]
   let node = root
   let start = 0
@@ -87,35 +87,35 @@ const onTheWay = (root: Node, all: Rules, resource: string): ReadonlyArray<Rules
       found.push(child.here)
       return found
     }
-    // `a/*` is what lies below `a`: `a/` has nothing there.
+    // `a/*` matches what lies below `a`; `a/` itself does not.
     if (slash + 1 < resource.length) found.push(child.below)
     node = child
     start = slash + 1
   }
 }
 
-const before = (one: Rule, other: Rule | undefined, rank: ReadonlyMap<string, number>): boolean => {
+const isBefore = (one: Rule, other: Rule | undefined, rank: ReadonlyMap<string, number>): boolean => {
   if (other === undefined) return true
   const difference = (rank.get(one.group) ?? 0) - (rank.get(other.group) ?? 0)
   return difference === 0 ? one.rule < other.rule : difference < 0
 }
 
-/** The first in the ghost's order. Looks through the groups of the rules or through those of the ghost, whichever are fewer. */
-const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: Standing, best: Rule | undefined) => {
+/** The first rule in the order of the ghost's groups. Iterates over the rules or over the groups, whichever are fewer. */
+const firstOf = (byGroup: RulesByGroup | undefined, { groups, rank }: GhostGroups, best: Rule | undefined) => {
   if (byGroup === undefined) return best
   let first = best
   if (byGroup.size <= groups.length) {
-    for (const rule of byGroup.values()) if (rank.has(rule.group) && before(rule, first, rank)) first = rule
+    for (const rule of byGroup.values()) if (rank.has(rule.group) && isBefore(rule, first, rank)) first = rule
     return first
   }
   for (const group of groups) {
     const rule = byGroup.get(group)
-    if (rule !== undefined && before(rule, first, rank)) first = rule
+    if (rule !== undefined && isBefore(rule, first, rank)) first = rule
   }
   return first
 }
 
-/** Made once for a policy: a tree of the patterns' segments, so that a question meets only the patterns that fit its resource. */
+/** Builds the tree of a policy's patterns, once for each policy. A question meets only the patterns on its resource's path. */
 export const indexPolicy = (policy: Policy): PolicyIndex => {
   const root = emptyNode()
   const all = emptyRules()
@@ -123,29 +123,29 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
     for (const [index, permission] of permissions.entries()) {
       const { effect, resource } = permission
       for (const pattern of effect === "deny" ? patternSpellings(resource) : [resource]) {
-        put(placeOf(root, all, pattern), { group, rule: index + 1, permission })
+        put(rulesAt(root, all, pattern), { group, rule: index + 1, permission })
       }
     }
   }
-  const standings = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, standingOf(groups)]))
+  const groupsByGhost = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, ghostGroups(groups)]))
   return {
     decide: ({ action, ghostId, resource }) => {
-      const standing = standings.get(ghostId) ?? nobody
-      if (standing.groups.length === 0) return standing.undecided
-      const found = onTheWay(root, all, resource)
+      const own = groupsByGhost.get(ghostId) ?? unmapped
+      if (own.groups.length === 0) return own.undecided
+      const found = rulesOnPath(root, all, resource)
       const [, plain] = spellings(resource)
-      const denying = plain === undefined ? found : [...found, ...onTheWay(root, all, plain)]
+      const denying = plain === undefined ? found : [...found, ...rulesOnPath(root, all, plain)]
       for (const effect of ["deny", "allow"] as const) {
         let first: Rule | undefined
         for (const rules of effect === "deny" ? denying : found) {
           if (rules[effect].size === 0) continue
-          first = firstOf(rules[effect].get(action), standing, first)
-          // An action that is `*` asks for what `*` alone allows, and has been looked for.
-          if (action !== "*") first = firstOf(rules[effect].get("*"), standing, first)
+          first = firstOf(rules[effect].get(action), own, first)
+          // The rules of the action `*` were looked up above where the question's action is `*`.
+          if (action !== "*") first = firstOf(rules[effect].get("*"), own, first)
         }
-        if (first !== undefined) return decidedBy(first, standing.groups)
+        if (first !== undefined) return decidedBy(first, own.groups)
       }
-      return standing.undecided
+      return own.undecided
     }
   }
 }

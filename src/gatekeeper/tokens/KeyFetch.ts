@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { createLocalJWKSet, errors, type LocalJWKSet } from "jose"
 import type { TokenSettingsValues } from "./TokenSettings.ts"
 
-/** Whether the token is good cannot be known: the issuer's keys are not there, or are too old to be believed. */
+/** The token cannot be checked: the issuer's keys are missing or too old. */
 export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>()("KeysUnavailable", {
   reason: Schema.String
 }) {
@@ -29,11 +29,11 @@ const readAll = async (response: Response): Promise<string> => {
   return Buffer.concat(chunks).toString("utf8")
 }
 
-/** Nothing of the answer is told: it comes from outside. */
+/** Describes an error without quoting the response, which is not trusted. */
 const reasonOf = (thrown: unknown): string => {
   if (thrown instanceof KeysUnavailable) return thrown.reason
   if (thrown instanceof SyntaxError) return "the answer is not JSON"
-  if (thrown instanceof errors.JWKSInvalid) return "the answer is no JSON Web Key Set"
+  if (thrown instanceof errors.JWKSInvalid) return "the answer is not a JSON Web Key Set"
   const code: unknown =
     thrown instanceof Error && typeof thrown.cause === "object" && thrown.cause !== null
       ? Reflect.get(thrown.cause, "code")
@@ -41,14 +41,14 @@ const reasonOf = (thrown: unknown): string => {
   return typeof code === "string" ? code : "the connection failed"
 }
 
-export interface Fetched {
+export interface IssuerKeys {
   readonly text: string
   readonly find: LocalJWKSet
 }
 
 /**
- * Until `signal` says so, or too long. What is given to `fetch` need not end it: Node 20 collects AbortSignal.any over
- * AbortSignal.timeout, and what joins a signal to an answer that is being read. So the end is waited for here too.
+ * Runs `work` until it ends, `signal` aborts or the timeout passes. An abort does not always end a `fetch`: Node 20 may collect
+ * AbortSignal.any over AbortSignal.timeout, and the signal of a response that is being read. So this waits for the abort itself.
  */
 const withinTime = async <A>(
   { timeout }: Jwks,
@@ -72,8 +72,8 @@ const withinTime = async <A>(
   }
 }
 
-/** What is at `JWKS_URL` now. */
-export const fetchKeys = (jwks: Jwks): Effect.Effect<Fetched, KeysUnavailable> =>
+/** Fetches the keys from `JWKS_URL`. */
+export const fetchKeys = (jwks: Jwks): Effect.Effect<IssuerKeys, KeysUnavailable> =>
   Effect.tryPromise({
     try: (signal) =>
       withinTime(jwks, signal, async (signal) => {

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type CryptoKey, errors, type JWTHeaderParameters } from "jose"
-import { type Fetched, fetchKeys, type Jwks, KeysUnavailable } from "./KeyFetch.ts"
+import { fetchKeys, type IssuerKeys, type Jwks, KeysUnavailable } from "./KeyFetch.ts"
 
 /** The issuer has no key, or more than one, of the token's `kid` and `alg`. */
 export class KeyUnknown extends Schema.TaggedError<KeyUnknown>()("KeyUnknown", { reason: Schema.String }) {
@@ -16,24 +16,32 @@ export class KeyUnknown extends Schema.TaggedError<KeyUnknown>()("KeyUnknown", {
 
 /** The public keys of an issuer (RFC 7517), fetched over HTTP. */
 export interface RemoteKeys {
-  /** The one key that fits a token's header. Fetches the keys where they are not there, too old, or do not have it. */
+  /** The one key that fits a token's header. Fetches the keys where they are missing, too old, or do not have that key. */
   readonly keyFor: (header: JWTHeaderParameters) => Effect.Effect<CryptoKey, KeyUnknown | KeysUnavailable>
-  /** Rises whenever the keys change. */
+  /** Increases whenever the keys change. */
   readonly generation: () => number
-  /** Milliseconds since the epoch: until when the keys are believed without being fetched again. */
+  /** The end of the time in which the keys are used without being fetched again, in milliseconds since the epoch. */
   readonly believedUntil: () => number
 }
 
-/** How soon a fetch that failed is tried again because a request needs the keys. */
+/** Milliseconds after a failed fetch in which no request starts another. */
 const failurePause = 1_000
+
+const keyUnknown = (thrown: unknown): KeyUnknown =>
+  new KeyUnknown({
+    reason:
+      thrown instanceof errors.JWKSMultipleMatchingKeys
+        ? "more than one of the issuer's keys fits the token; it must name one (kid)"
+        : "the issuer has no such key as the token's"
+  })
 
 /** Fetches the keys at once, in the background, and again at each interval, until the scope ends. */
 export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const turn = yield* Effect.makeSemaphore(1)
-    let keys: (Fetched & { readonly fetchedAt: number }) | undefined
+    const oneFetch = yield* Effect.makeSemaphore(1)
+    let keys: (IssuerKeys & { readonly fetchedAt: number }) | undefined
     let failure: string | undefined
-    /** The end of the last fetch: whoever waited for one that took long must not begin another. */
+    /** When the last fetch ended. A request that waited for a slow fetch must not start another. */
     let attemptedAt = Number.NEGATIVE_INFINITY
     let generation = 0
 
@@ -58,15 +66,15 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
       keys = { ...fetched.right, fetchedAt: now }
     })
 
-    /** Whoever waited for another's fetch finds it done; a client that hangs up does not take it from the others. */
+    /** Requests share a fetch. It goes on when the client that started it leaves, since others wait for it. */
     const fetchUnlessWithin = (pause: number) =>
-      turn.withPermits(1)(
+      oneFetch.withPermits(1)(
         Effect.uninterruptible(
           Effect.flatMap(Clock.currentTimeMillis, (now) => (now - attemptedAt < pause ? Effect.void : fetchNow))
         )
       )
 
-    yield* turn
+    yield* oneFetch
       .withPermits(1)(fetchNow)
       .pipe(Effect.repeat(Schedule.spaced(jwks.refresh)), Effect.forkScoped)
 
@@ -76,17 +84,7 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
       Effect.suspend((): Effect.Effect<CryptoKey, KeyUnknown | KeysUnavailable> => {
         const set = keys?.find
         if (set === undefined) return Effect.fail(unavailable())
-        return Effect.tryPromise({
-          try: () => set(header),
-          catch: (thrown) => {
-            if (thrown instanceof errors.JWKSMultipleMatchingKeys) {
-              return new KeyUnknown({
-                reason: "more than one of the issuer's keys fits the token; it must name one (kid)"
-              })
-            }
-            return new KeyUnknown({ reason: "the token's key is none of the issuer's" })
-          }
-        })
+        return Effect.tryPromise({ try: () => set(header), catch: keyUnknown })
       })
 
     return {
@@ -97,7 +95,7 @@ export const remoteKeys = (jwks: Jwks): Effect.Effect<RemoteKeys, never, Scope.S
         }
         return yield* find(header).pipe(
           Effect.catchTag("KeyUnknown", () =>
-            // The issuer may have a new one. While it cannot be asked, nobody knows.
+            // The issuer may have a new key. While it is unreachable, that is unknown.
             Effect.zipRight(
               fetchUnlessWithin(Duration.toMillis(jwks.coolDown)),
               Effect.suspend(() => (failure === undefined ? find(header) : Effect.fail(unavailable())))

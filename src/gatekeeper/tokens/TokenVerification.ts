@@ -14,13 +14,13 @@ import { Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import type { RemoteKeys } from "./RemoteKeys.ts"
 import { sharedAlgorithm, type TokenSettingsValues } from "./TokenSettings.ts"
-import type { Verified } from "./VerifiedTokens.ts"
+import type { VerifiedToken } from "./VerifiedTokens.ts"
 
-export interface Verification {
+export interface VerificationOptions {
   readonly jwt: TokenSettingsValues
   readonly issuer: string | undefined
   readonly audience: string | undefined
-  /** Today's first, then those of before. */
+  /** The current secret's key first, then those of previous secrets. */
   readonly sharedKeys: ReadonlyArray<CryptoKey>
   readonly remote: RemoteKeys | undefined
   /** A ghost that no token may name. */
@@ -29,7 +29,7 @@ export interface Verification {
 
 const invalid = (reason: string): Unauthenticated => new Unauthenticated({ problem: "invalid", reason })
 
-/** Why jose refused, without a word of the token itself. */
+/** Why jose refused the token, without any part of it. */
 const refusalOf = (thrown: unknown): Unauthenticated => {
   if (thrown instanceof errors.JWTExpired) {
     return new Unauthenticated({ problem: "expired", reason: "the token has expired" })
@@ -51,22 +51,22 @@ const headerOf = (token: string): Effect.Effect<JWTHeaderParameters & { readonly
     catch: refusalOf
   })
 
-/** What a bearer token may say that it is (RFC 8725, section 3.11; RFC 9068): most say JWT, and some nothing. */
+/** Types of a bearer token (RFC 8725, section 3.11; RFC 9068). Most tokens say JWT; some have no type. */
 const tokenType = /^(application\/)?(at\+)?jwt$/i
 
 const isToken = ({ typ }: JWTHeaderParameters): boolean =>
   typ === undefined || (typeof typ === "string" && tokenType.test(typ))
 
 /**
- * The keys that may have signed. The family of the algorithm chooses between secret and public keys, never the key: what is
- * public is not taken for a secret (RFC 8725, section 2.1).
+ * The keys that may have signed the token. The algorithm chooses between the secret and the public keys; a key never chooses its
+ * algorithm. So a public key cannot be used as a secret (RFC 8725, section 2.1).
  */
 const keysFor = (
-  { jwt, remote, sharedKeys }: Verification,
+  { jwt, remote, sharedKeys }: VerificationOptions,
   header: JWTHeaderParameters & { readonly alg: string }
 ): Effect.Effect<ReadonlyArray<CryptoKey>, Unauthenticated | KeysUnavailable> => {
   if (!jwt.algorithms.some((allowed) => allowed === header.alg)) {
-    return Effect.fail(invalid(`the token's algorithm is none of ${jwt.algorithms.join(", ")}`))
+    return Effect.fail(invalid(`the token's algorithm is not one of ${jwt.algorithms.join(", ")}`))
   }
   if (header.alg === sharedAlgorithm || remote === undefined) return Effect.succeed(sharedKeys)
   return remote.keyFor(header).pipe(
@@ -82,7 +82,7 @@ const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVe
         try {
           return (await jwtVerify(token, key, options)).payload
         } catch (thrown) {
-          // Signed by it, and refused for another reason; only a wrong signature may be another key's.
+          // Only a wrong signature may belong to another key; any other refusal is final.
           if (!(thrown instanceof errors.JWSSignatureVerificationFailed)) throw thrown
         }
       }
@@ -95,11 +95,11 @@ const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVe
 
 const ghostOf = ({ sub }: JWTPayload, reserved: string): Effect.Effect<string, Unauthenticated> => {
   if (typeof sub !== "string" || sub === "") return Effect.fail(invalid("the token names no subject"))
-  // What was decided about is what is recorded: the trail would cut it.
+  // The trail would cut a longer name, so that the row would not name the ghost that was decided about.
   const problem = textProblem("ghost_id", sub)
   if (problem !== undefined) return Effect.fail(invalid(`the token's subject cannot be recorded: ${problem}`))
   return sub === reserved
-    ? Effect.fail(invalid(`the token's subject is ${reserved}, which stands for nobody`))
+    ? Effect.fail(invalid(`the token's subject is ${reserved}, which no token may name`))
     : Effect.succeed(sub)
 }
 
@@ -107,10 +107,10 @@ const seconds = 1_000
 
 /** Verifies signature and claims at `now`, in milliseconds since the epoch. */
 export const verifyToken = (
-  verification: Verification,
+  verification: VerificationOptions,
   token: string,
   now: number
-): Effect.Effect<Verified, Unauthenticated | KeysUnavailable> =>
+): Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable> =>
   Effect.gen(function* () {
     const { audience, issuer, jwt, remote, reserved } = verification
     const header = yield* headerOf(token)

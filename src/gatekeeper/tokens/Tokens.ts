@@ -10,8 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { anonymousGhost } from "./Anonymous.ts"
-import { type BearerToken, bearerToken, type Unauthenticated } from "./BearerToken.ts"
+import { anonymousGhost, type BearerToken, bearerToken, type Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
@@ -19,15 +18,15 @@ import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 import { verifyToken } from "./TokenVerification.ts"
 import { VerifiedTokens } from "./VerifiedTokens.ts"
 
-/** Tokens are made elsewhere: this process has no secret to sign with. */
+/** This process has no secret to sign with, since another issuer makes the tokens. */
 export class SigningUnavailable extends Schema.TaggedError<SigningUnavailable>()("SigningUnavailable", {}) {
   override get message(): string {
     return `no token can be made here: JWT_ALGORITHMS does not allow ${sharedAlgorithm}. Ask the issuer whose keys are at JWKS_URL, or set JWT_SECRET_KEY and allow ${sharedAlgorithm}`
   }
 }
 
-/** Verified tokens that are remembered; some 300 bytes each. */
-const rememberedTokens = 16_384
+/** Number of verified tokens in the cache; each takes about 300 bytes. */
+const cachedTokens = 16_384
 
 const importSecret = (secret: Redacted.Redacted) =>
   Effect.promise(() =>
@@ -44,9 +43,9 @@ const importSecret = (secret: Redacted.Redacted) =>
 export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   Tokens,
   {
-    /** The ghost (`sub`) of an `Authorization` header's value. */
+    /** Returns the ghost (`sub`) that the value of an `Authorization` header proves. */
     readonly verify: (authorization: string | undefined) => Effect.Effect<string, Unauthenticated | KeysUnavailable>
-    /** A token for `ghost`; its `groups` claim is information for others and grants nothing here. */
+    /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
     readonly issue: (
       ghost: string,
       options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
@@ -64,7 +63,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const remote: RemoteKeys | undefined = Option.isSome(jwt.jwks) ? yield* remoteKeys(jwt.jwks.value) : undefined
       const issuer = Option.getOrUndefined(jwt.issuer)
       const audience = Option.getOrUndefined(jwt.audience)
-      const verified = new VerifiedTokens(rememberedTokens)
+      const verified = new VerifiedTokens(cachedTokens)
       const verification = { jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost }
 
       const check = ({ digest, token }: BearerToken & { readonly digest: string }, now: number) =>

@@ -3,33 +3,9 @@ import * as Either from "effect/Either"
 import type { AuditStatus } from "../../audit/AuditStatus.ts"
 import { auditView } from "../../audit/AuditView.ts"
 import type { AuditLedger, DeadLetterCounts, LedgerSource, SourcesQuery } from "../../audit/sources/AuditLedger.ts"
-import { maximumSources } from "../../audit/sources/AuditLedger.ts"
 import { type Balance, balance, type LocalCounts } from "../../audit/sources/Conservation.ts"
 import { sourceView, standingOf } from "../../audit/sources/SourceView.ts"
 import type { TrailUnreachable } from "../../audit/store/TrailUnreachable.ts"
-
-const defaultPageSize = 100
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** Reads the query of `GET /audit/pipeline`: `limit`, and `cursor`, which is `next` of the page before. */
-export const parsePipelineQuery = (params: URLSearchParams): Either.Either<SourcesQuery, string> => {
-  const unknown = [...params.keys()].filter((name) => name !== "limit" && name !== "cursor")
-  if (unknown.length > 0)
-    return Either.left(`unknown parameter ${JSON.stringify(unknown[0]?.slice(0, 50))}; known: limit, cursor`)
-  if (params.getAll("limit").length > 1 || params.getAll("cursor").length > 1) {
-    return Either.left('"limit" and "cursor" are given once at most')
-  }
-  const limit = params.get("limit") ?? String(defaultPageSize)
-  if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > maximumSources) {
-    return Either.left(`"limit" must be a number from 1 to ${maximumSources}`)
-  }
-  const after = params.get("cursor") ?? undefined
-  if (after !== undefined && !uuid.test(after)) {
-    return Either.left('"cursor" must be `next` of the page before')
-  }
-  return Either.right({ limit: Number(limit), after })
-}
 
 export interface LedgerPage {
   readonly sources: ReadonlyArray<LedgerSource>
@@ -47,7 +23,7 @@ export const ledgerPage = (
     deadLetters
   }))
 
-/** What this process knows of a source beyond the ledger: its own, or the one whose journal it takes over. */
+/** The counts that only this process knows: those of its own source, or of the source whose journal it recovers. */
 const localCounts = (
   source: string,
   { counters, depth, journal, source: own }: AuditStatus
@@ -61,9 +37,9 @@ const localCounts = (
 }
 
 /**
- * The ledger was read after the status: what was written in between is no longer pending. So as many are, of those that were, as the
- * ledger leaves open. The same holds for those that the journal could not give back: what an account called lost since is open
- * no more.
+ * The ledger is read after the status, and rows written in between are no longer pending. So at most as many rows are pending as
+ * the ledger leaves open. The same holds for rows that the journal could not read back: once a receipt names them as lost, they
+ * are not open.
  */
 const balanceOf = (row: LedgerSource, now: AuditStatus): Balance => {
   const local = localCounts(row.source, now)
@@ -83,7 +59,7 @@ const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
   return sourceView(row, standing, balanceOf(row, now))
 }
 
-/** Where the events are: the state of this process, and the balance of each source by what is durable. */
+/** The state of this process, and the balance of each source by its durable counts. */
 export const pipelineView = (now: AuditStatus, page: Either.Either<LedgerPage, TrailUnreachable>) => ({
   trail: now.trail,
   process: auditView(now),

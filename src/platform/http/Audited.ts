@@ -38,6 +38,8 @@ export interface Failure {
   readonly message: string
   /** The part of the request that is wrong. */
   readonly field?: string | undefined
+  /** Further fields of `error`, as the contract declares them for the code. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 /** The answer to a request that succeeded. */

@@ -14,7 +14,7 @@ const detail = <const Text extends string>(text: Text) => Schema.Struct({ detail
 const missing = detail("Missing Authorization header")
 const invalid = detail("Invalid or expired token")
 const denied = detail("Access denied by policy")
-const told = Schema.Struct({ detail: Schema.String })
+const detailed = Schema.Struct({ detail: Schema.String })
 
 const validate = (
   name: string,
@@ -74,7 +74,7 @@ export const gatekeeperRequests: ReadonlyArray<OldRequest> = [
     validate(`${ghost}: ${action} ${resource}`, ghost, { action, resource }, answer)
   ),
   validate("no token", undefined, read, { status: 401, fields: missing }),
-  validate("a malformed token", undefined, read, {
+  validate("a token that is not a JWT", undefined, read, {
     status: 401,
     fields: invalid,
     authorization: () => "Bearer garbage"
@@ -95,16 +95,16 @@ export const gatekeeperRequests: ReadonlyArray<OldRequest> = [
     authorization: (token) => `bearer ${token}`,
     differs: { line: "scheme-in-any-case", ...yes }
   }),
-  validate("no resource", "Scout", { action: "read" }, { status: 422, fields: told }),
-  validate("a resource that is a number", "Scout", { resource: 7 }, { status: 422, fields: told }),
-  validate("a body that is not JSON", "Scout", "resource=a", { status: 422, fields: told }),
+  validate("no resource", "Scout", { action: "read" }, { status: 422, fields: detailed }),
+  validate("a resource that is a number", "Scout", { resource: 7 }, { status: 422, fields: detailed }),
+  validate("a body that is not JSON", "Scout", "resource=a", { status: 422, fields: detailed }),
   validate("a resource of 256 characters", "Supervisor_Managed_Agent", overLong, {
     ...yes,
-    differs: { line: "over-long-resource", status: 422, fields: told }
+    differs: { line: "over-long-resource", status: 422, fields: detailed }
   }),
   validate("a NUL in the resource", "Supervisor_Managed_Agent", hasControlCharacter, {
     ...yes,
-    differs: { line: "control-characters", status: 422, fields: told }
+    differs: { line: "control-characters", status: 422, fields: detailed }
   }),
   validate(
     "a resource that begins as a prefix does",

@@ -13,7 +13,7 @@ const entities = {
 }
 
 describe("parseEvaluations", () => {
-  it("looks through what its evaluations share once, not once for each: a body could cost a hundred bodies", () => {
+  it("checks the defaults of its evaluations once, since a check for each could cost a hundred bodies", () => {
     let looks = 0
     const context = new Proxy(
       { time: "now" },
@@ -31,7 +31,7 @@ describe("parseEvaluations", () => {
     expect(looks).toBe(1)
   })
 
-  it("refuses a body that is nested too deeply, whether it asks one or several", () => {
+  it("refuses a body that is nested too deeply, with one evaluation or several", () => {
     const deep: unknown = JSON.parse(`${'{"a":'.repeat(40)}{}${"}".repeat(40)}`)
     for (const body of [
       { ...entities, context: deep },

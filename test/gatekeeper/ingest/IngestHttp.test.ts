@@ -1,11 +1,11 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
+import { AuditIngest } from "../../../src/audit/ingest/AuditIngest.ts"
 import { ingestEvents } from "../../../src/gatekeeper/ingest/IngestHttp.ts"
-import { scene } from "../../support/AccessControlFixture.ts"
+import { accessControlFixture } from "../../support/AccessControlFixture.ts"
 import { serving } from "../../support/GatekeeperServing.ts"
 
-it.scopedLive("a batch lets others go first while it is read", () =>
+it.scopedLive("a batch lets other requests run while it is read", () =>
   Effect.gen(function* () {
     const events = Array.from({ length: 1_000 }, (_, index) => ({
       id: `event ${index}`,
@@ -14,12 +14,12 @@ it.scopedLive("a batch lets others go first while it is read", () =>
       reason: "x".repeat(900)
     }))
     let turns = 0
-    let taken = 0
-    const url = yield* serving(
-      ingestEvents(yield* AccessControl, {
+    let accepted = 0
+    const url = yield* Effect.flatMap(ingestEvents, serving).pipe(
+      Effect.provideService(AuditIngest, {
         ingest: (_, valid) =>
           Effect.sync(() => {
-            taken = valid.length
+            accepted = valid.length
             clearImmediate(immediate)
             return []
           })
@@ -32,8 +32,8 @@ it.scopedLive("a batch lets others go first while it is read", () =>
     let immediate = setImmediate(count)
     const answer = yield* Effect.promise(() => fetch(url, { method: "POST", body: JSON.stringify({ events }) }))
     expect(answer.status).toBe(200)
-    expect(taken).toBe(1_000)
-    // The body itself comes in some twenty pieces.
+    expect(accepted).toBe(1_000)
+    // The body itself arrives in about twenty chunks.
     expect(turns).toBeGreaterThan(110)
-  }).pipe(Effect.provide(scene("Admin").access))
+  }).pipe(Effect.provide(accessControlFixture("Admin").access))
 )

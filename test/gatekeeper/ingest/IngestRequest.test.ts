@@ -2,21 +2,21 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
-import { readingIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
+import { parseIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
 import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 
 const event = { id: "1", action: "deploy", resource: "sites/a" }
 
-const parseIngestRequest = (body: unknown, requestId: string) => runAtOnce(readingIngestRequest(body, requestId))
+const parse = (body: unknown, requestId: string) => runAtOnce(parseIngestRequest(body, requestId))
 
-const judge = (given: unknown) => {
-  const judged = Either.getOrThrow(parseIngestRequest({ events: [given] }, "request-1"))[0]
-  if (judged === undefined) throw new Error("no event")
-  return judged
+const eventOf = (given: unknown) => {
+  const parsed = Either.getOrThrow(parse({ events: [given] }, "request-1"))[0]
+  if (parsed === undefined) throw new Error("no event")
+  return parsed
 }
 
 const problemOf = (given: unknown) =>
-  Either.match(judge(given), { onLeft: ({ problem }) => problem, onRight: () => "" })
+  Either.match(eventOf(given), { onLeft: ({ problem }) => problem, onRight: () => "" })
 
 describe("a body", () => {
   it.each([
@@ -27,14 +27,14 @@ describe("a body", () => {
     [{ events: [] }, "empty"],
     [{ events: Array.from({ length: 1_001 }, () => event) }, "at most 1000"],
     [{ events: [event], source: "a" }, "unknown field"]
-  ])("%j is no batch", (body, problem) => {
-    expect(Either.getOrThrow(Either.flip(parseIngestRequest(body, "")))).toContain(problem)
+  ])("%j is not a batch", (body, problem) => {
+    expect(Either.getOrThrow(Either.flip(parse(body, "")))).toContain(problem)
   })
 })
 
 describe("a batch", () => {
   const stepsOf = (events: ReadonlyArray<unknown>) => {
-    const steps = readingIngestRequest({ events }, "")
+    const steps = parseIngestRequest({ events }, "")
     let count = 0
     while (steps.next().done !== true) count += 1
     return count
@@ -80,11 +80,11 @@ describe("an event", () => {
       const isClaimable = ClaimableResult.literals.some((one) => one === result)
       expect([result, problemOf({ ...event, result }) === ""]).toEqual([result, isClaimable])
     }
-    expect(Either.getOrThrow(judge(event)).event.result).toBe("REPORTED")
+    expect(Either.getOrThrow(eventOf(event)).event.result).toBe("REPORTED")
   })
 
-  it("that is longer than a row is no problem: it is cut and marked as every other", () => {
-    expect(Either.isRight(judge({ ...event, resource: "x".repeat(10_000), reason: "a\0b" }))).toBe(true)
+  it("that is longer than a row is valid: the trail cuts and marks it", () => {
+    expect(Either.isRight(eventOf({ ...event, resource: "x".repeat(10_000), reason: "a\0b" }))).toBe(true)
   })
 
   it("has at most 64 KiB: what is larger is refused for itself, and the others are not", () => {
@@ -96,17 +96,17 @@ describe("an event", () => {
     expect(problemOf(padded(65_537))).toBe("the event has 65537 bytes; at most 65536 are allowed")
     // Bytes, not characters.
     expect(problemOf({ ...event, metadata: { text: "é".repeat(40_000) } })).toContain("at most 65536")
-    const judged = Either.getOrThrow(parseIngestRequest({ events: [padded(100_000), event] }, ""))
-    expect(judged).toMatchObject([{ left: { clientId: "1" } }, { right: { clientId: "1" } }])
+    const parsed = Either.getOrThrow(parse({ events: [padded(100_000), event] }, ""))
+    expect(parsed).toMatchObject([{ left: { clientId: "1" } }, { right: { clientId: "1" } }])
   })
 
   it("has the batch's request id where it has none", () => {
-    expect(Either.getOrThrow(judge(event)).event.requestId).toBe("request-1")
-    expect(Either.getOrThrow(judge({ ...event, request_id: "mine" })).event.requestId).toBe("mine")
+    expect(Either.getOrThrow(eventOf(event)).event.requestId).toBe("request-1")
+    expect(Either.getOrThrow(eventOf({ ...event, request_id: "mine" })).event.requestId).toBe("mine")
   })
 
   it("has one digest however its members are ordered, and another for any other content", () => {
-    const digestOf = (given: object) => Either.getOrThrow(judge(given)).digest
+    const digestOf = (given: object) => Either.getOrThrow(eventOf(given)).digest
     expect(digestOf({ resource: "sites/a", id: "1", action: "deploy" })).toBe(digestOf(event))
     FastCheck.assert(
       FastCheck.property(FastCheck.jsonValue(), FastCheck.jsonValue(), (a, b) => {
@@ -116,11 +116,11 @@ describe("an event", () => {
     )
   })
 
-  it("of any JSON is judged, never thrown over", () => {
+  it("of any JSON is parsed, never thrown over", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.array(FastCheck.jsonValue(), { minLength: 1, maxLength: 5 }), (events) => {
-        const judged = Either.getOrThrow(parseIngestRequest({ events }, ""))
-        expect(judged).toHaveLength(events.length)
+        const parsed = Either.getOrThrow(parse({ events }, ""))
+        expect(parsed).toHaveLength(events.length)
       })
     )
   })

@@ -27,7 +27,7 @@ const policy: Policy = policyOf(
     Scout: ["scout"],
     Both: ["scout", "librarian"],
     Restricted: ["librarian", "quarantine"],
-    Nobody: []
+    Groupless: []
   }
 )
 
@@ -61,7 +61,7 @@ describe("decide", () => {
     ["Scout", "execute", "shells/l3/claude", null],
     ["Both", "execute", "shells/l1/x", { group: "scout", rule: 1 }],
     ["Both", "read", "vaults/secret", { group: "librarian", rule: 2 }],
-    ["Nobody", "read", "vaults/public", null],
+    ["Groupless", "read", "vaults/public", null],
     ["Stranger", "read", "vaults/public", null],
     // Map keys, never properties of an object.
     ["constructor", "read", "vaults/public", null],
@@ -88,13 +88,16 @@ describe("decide", () => {
     "vaults/secret/a/",
     "shells/l1/leaky/",
     "shells//l1/leaky"
-  ])("denies %s too, which whatever resolves a path takes for what is denied, and allows nobody by it", (resource) => {
-    const action = resource.includes("vaults") ? "read" : "execute"
-    const question = { ghostId: "Restricted", action, resource }
-    expect(decide(policy, question)).toMatchObject({ allowed: false, matched: { group: "quarantine" } })
-    expect(explain(policy, question).rules.filter(({ decides }) => decides)).toMatchObject([{ group: "quarantine" }])
-    expect(decide(policy, { ghostId: "Scout", action: "read", resource: "vaults//public" }).allowed).toBe(false)
-  })
+  ])(
+    "denies %s too, since programs that resolve paths read it as the denied path, and allows nothing by it",
+    (resource) => {
+      const action = resource.includes("vaults") ? "read" : "execute"
+      const question = { ghostId: "Restricted", action, resource }
+      expect(decide(policy, question)).toMatchObject({ allowed: false, matched: { group: "quarantine" } })
+      expect(explain(policy, question).rules.filter(({ decides }) => decides)).toMatchObject([{ group: "quarantine" }])
+      expect(decide(policy, { ghostId: "Scout", action: "read", resource: "vaults//public" }).allowed).toBe(false)
+    }
+  )
 
   it("says why it denies: no group, or no permission of the groups that there are", () => {
     expect(decide(policy, { ghostId: "Stranger", action: "read", resource: "x" }).reason).toContain("no group")

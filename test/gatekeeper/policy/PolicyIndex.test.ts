@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { decide, type Permission, type Policy, type Question } from "../../../src/gatekeeper/policy/Policy.ts"
+import { decide, type Permission, type Policy, type PolicyQuestion } from "../../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../../src/gatekeeper/policy/PolicyIndex.ts"
 import { policyOf } from "../../support/Policies.ts"
 
@@ -35,7 +35,7 @@ const policy: FastCheck.Arbitrary<Policy> = fc.record({
     .map((lists) => new Map(ghostNames.map((name, index) => [name, lists[index] ?? []])))
 })
 
-const question: FastCheck.Arbitrary<Question> = fc.record({
+const question: FastCheck.Arbitrary<PolicyQuestion> = fc.record({
   ghostId: fc.constantFrom(...ghostNames, "Stranger"),
   action: fc.constantFrom("read", "write", "execute", "*", "constructor"),
   resource: fc.oneof({ weight: 5, arbitrary: path }, { weight: 1, arbitrary: pattern }, fc.string())

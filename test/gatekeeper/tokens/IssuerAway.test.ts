@@ -63,7 +63,7 @@ describe("an issuer that takes its time, or never answers", () => {
     })
   )
 
-  it.scopedLive("holds nobody up for longer than one fetch, however many ask at once", () =>
+  it.scopedLive("delays no request for longer than one fetch, however many arrive at once", () =>
     Effect.gen(function* () {
       const server = yield* jwksServer
       server.hang("before")

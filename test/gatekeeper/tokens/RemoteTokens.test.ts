@@ -24,7 +24,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       const verify = yield* tokensOf({ JWKS_URL: server.url })
       for (const key of keys) expect(yield* verify(yield* key.sign(claims))).toBe("Scout")
       const psKey = yield* issuerKey("key-PS256", "PS256")
-      expect(yield* verify(yield* psKey.sign(claims))).toContain("algorithm is none of RS256, ES256, EdDSA, Ed25519")
+      expect(yield* verify(yield* psKey.sign(claims))).toContain("algorithm is not one of RS256, ES256, EdDSA, Ed25519")
       expect(server.fetches()).toBe(1)
     })
   )
@@ -48,7 +48,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       expect(yield* verify(old)).toBe("Scout")
       server.publish([second.public])
       // It had been verified before, and would be good for ten minutes more.
-      yield* becomes(verify(old), /Unauthenticated: the token's key is none of the issuer's/)
+      yield* becomes(verify(old), /Unauthenticated: the issuer has no such key as the token's/)
       expect(yield* verify(fresh)).toBe("Scout")
     })
   )
@@ -61,7 +61,9 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_COOL_DOWN: "1h" })
       expect(yield* verify(yield* known.sign(claims))).toBe("Scout")
       for (let time = 0; time < 20; time++) {
-        expect(yield* verify(yield* unknown.sign(claims, { kid: `made-up-${time}` }))).toContain("none of the issuer's")
+        expect(yield* verify(yield* unknown.sign(claims, { kid: `made-up-${time}` }))).toContain(
+          "the issuer has no such key"
+        )
       }
       expect(server.fetches()).toBe(1)
     })
@@ -99,13 +101,13 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
     })
   )
 
-  it.scopedLive("are not taken on the word of an answer that is no key set", () =>
+  it.scopedLive("are not replaced by an answer that is not a key set", () =>
     Effect.gen(function* () {
       const server = yield* jwksServer
       const token = yield* (yield* issuerKey("key")).sign(claims)
       for (const [answer, reason] of [
         ["<html>", "the answer is not JSON"],
-        ['{"keys": 7}', "the answer is no JSON Web Key Set"],
+        ['{"keys": 7}', "the answer is not a JSON Web Key Set"],
         [`{"keys": [], "x": "${"x".repeat(600_000)}"}`, "they are larger than 524288 bytes"]
       ] as const) {
         server.publish(answer)
@@ -126,7 +128,7 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
         new SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "key" }).sign(new TextEncoder().encode(pem))
       )
       const alone = yield* tokensOf({ JWKS_URL: server.url })
-      expect(yield* alone(confused)).toContain("algorithm is none of")
+      expect(yield* alone(confused)).toContain("algorithm is not one of")
       const beside = yield* tokensOf({ JWKS_URL: server.url, JWT_SECRET_KEY: secret })
       expect(yield* beside(confused)).toBe("Unauthenticated: the token's signature is wrong")
       const foreign = yield* Effect.promise(() =>
@@ -134,8 +136,8 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       )
       expect(yield* beside(foreign)).toBe("Unauthenticated: the token's signature is wrong")
       const withOwnKey = yield* key.sign(claims, { kid: "other", jwk: key.public, jku: server.url })
-      expect(yield* beside(withOwnKey)).toContain("none of the issuer's")
-      // A secret among the published keys would be nobody's secret.
+      expect(yield* beside(withOwnKey)).toContain("the issuer has no such key")
+      // A secret among the published keys would not be secret.
       server.publish([{ kty: "oct", k: Buffer.from(secret).toString("base64url"), kid: "key", alg: "HS256" }])
       const third = yield* tokensOf({ JWKS_URL: server.url, JWT_SECRET_KEY: `${secret}, another` })
       const bySecret = yield* Effect.promise(() =>
@@ -178,20 +180,20 @@ describe("tokens of a secret that was rotated", () => {
       const [before, older] = ["the secret before: more than 32 bytes", "an older secret of more than 32 bytes"]
       const rotated = yield* tokensOf({ JWT_SECRET_KEY: secret, JWT_PREVIOUS_SECRET_KEYS: `${before}, ${older}` })
       for (const one of [secret, before, older]) expect(yield* rotated(yield* signed(one))).toBe("Scout")
-      expect(yield* rotated(yield* signed("nobody's secret of more than 32 bytes"))).toContain("signature is wrong")
+      expect(yield* rotated(yield* signed("an unknown secret of more than 32 bytes"))).toContain("signature is wrong")
       const done = yield* tokensOf({ JWT_SECRET_KEY: secret })
       expect(yield* done(yield* signed(before))).toContain("signature is wrong")
     })
   )
 
-  it.scopedLive("name nobody who stands for nobody, and nobody whom the trail would cut", () =>
+  it.scopedLive("must not name the anonymous ghost, or a ghost whose name the trail would cut", () =>
     Effect.gen(function* () {
       const verify = yield* tokensOf({ JWT_SECRET_KEY: secret })
       const named = (sub: string) =>
         Effect.promise(() =>
           new SignJWT({ ...claims, sub }).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret))
         )
-      expect(yield* verify(yield* named("anonymous"))).toContain("stands for nobody")
+      expect(yield* verify(yield* named("anonymous"))).toContain("which no token may name")
       expect(yield* verify(yield* named("x".repeat(101)))).toContain("has 101 characters")
       expect(yield* verify(yield* named("a\u0000b"))).toContain("control characters")
       expect(yield* verify(yield* named("x".repeat(100)))).toBe("x".repeat(100))

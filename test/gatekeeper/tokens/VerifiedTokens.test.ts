@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { type Present, VerifiedTokens } from "../../../src/gatekeeper/tokens/VerifiedTokens.ts"
+import { type ValidityContext, VerifiedTokens } from "../../../src/gatekeeper/tokens/VerifiedTokens.ts"
 
-const present: Present = { now: 1_000, keyGeneration: 1, keysBelievedUntil: 5_000 }
+const present: ValidityContext = { now: 1_000, keyGeneration: 1, keysBelievedUntil: 5_000 }
 
 describe("VerifiedTokens", () => {
   it.each([

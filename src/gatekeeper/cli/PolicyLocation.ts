@@ -6,7 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"
 
-/** A command's PolicyRefused, with its exit code: no server is refused its start here. */
+/** The error of a command whose policy file is refused, with its exit code. The gatekeeper's own error is PolicyRefused. */
 export class PolicyFileRefused extends Schema.TaggedError<PolicyFileRefused>()("PolicyFileRefused", {
   file: Schema.String,
   problems: Schema.Array(FileProblem)
@@ -17,7 +17,7 @@ export class PolicyFileRefused extends Schema.TaggedError<PolicyFileRefused>()("
   }
 }
 
-/** The policy of the file that is named, else of the setting's. */
+/** Loads the policy of the given file, by default of the file that `ACCESS_POLICY_PATH` names. */
 export const policyAt = (given: Option.Option<string>) =>
   Effect.gen(function* () {
     const file = Option.isSome(given) ? given.value : yield* Effect.orDie(accessPolicyPath)

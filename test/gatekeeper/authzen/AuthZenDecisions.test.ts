@@ -4,18 +4,22 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import { AccessControl } from "../../../src/gatekeeper/AccessControl.ts"
-import { asking, judge } from "../../../src/gatekeeper/authzen/AuthZenJudgement.ts"
-import { full, scene } from "../../support/AccessControlFixture.ts"
+import { decideEvaluations, evaluationPermission } from "../../../src/gatekeeper/authzen/AuthZenDecisions.ts"
+import { accessControlFixture, full } from "../../support/AccessControlFixture.ts"
 
-/** Judges as the handlers do, once `caller` may ask. */
-const judging = (...of: Parameters<typeof scene>) => {
-  const { access, ...seen } = scene(...of)
+/** Decides as the handlers do, once `caller` may ask. */
+const judging = (...of: Parameters<typeof accessControlFixture>) => {
+  const { access, ...seen } = accessControlFixture(...of)
   const judged = (evaluations: ReadonlyArray<unknown>) =>
     Effect.gen(function* () {
       const control = yield* AccessControl
-      const allowed = yield* control.ask({ authorization: "", requestId: "r", access: Either.right(asking) })
+      const allowed = yield* control.ask({
+        authorization: "",
+        requestId: "r",
+        access: Either.right(evaluationPermission)
+      })
       if (allowed._tag !== "Allowed") return yield* Effect.die(allowed)
-      return yield* judge(control, "r", allowed, { single: false, evaluations, semantic: "execute_all" })
+      return yield* decideEvaluations(control, "r", allowed, { single: false, evaluations, semantic: "execute_all" })
     }).pipe(Effect.provide(access))
   return { judged, ...seen }
 }
@@ -26,8 +30,8 @@ const reading = (id: string) => ({
   resource: { type: "record", id }
 })
 
-describe("judge", () => {
-  it.effect("withdraws all that it decided, and that the caller may ask, when the trail takes no more of it", () =>
+describe("decideEvaluations", () => {
+  it.effect("withdraws its decisions and the caller's permission when the trail refuses an event", () =>
     Effect.gen(function* () {
       const { judged, withdrawn } = judging("Enforcer", 3)
       expect(yield* Effect.flip(judged([reading("1"), reading("2"), reading("3")]))).toBe(full)
@@ -39,7 +43,7 @@ describe("judge", () => {
     })
   )
 
-  it.effect("withdraws it when the caller leaves while the trail is still asked to keep the rest", () =>
+  it.effect("withdraws them when the caller leaves while an event is being recorded", () =>
     Effect.gen(function* () {
       const waits = yield* Deferred.make<void>()
       const waiting = Effect.zipRight(Deferred.succeed(waits, undefined), Effect.never)
@@ -55,7 +59,7 @@ describe("judge", () => {
     })
   )
 
-  it.live("lets others go first now and then, for a hundred rows can be a tenth of a second", () =>
+  it.live("lets other requests run in between, since a hundred rows can take a tenth of a second", () =>
     Effect.gen(function* () {
       let turns = 0
       const count = () => {
@@ -70,7 +74,7 @@ describe("judge", () => {
     })
   )
 
-  it.effect("marks every row that it makes for whom nobody asked who it is, whomever the row is about", () =>
+  it.effect("marks every row of an unauthenticated caller, whatever ghost the row is about", () =>
     Effect.gen(function* () {
       const { judged, rows } = judging("anonymous")
       yield* judged([reading("1"), { ...reading("2"), action: { name: "write" } }, {}, 7])
@@ -83,7 +87,7 @@ describe("judge", () => {
     })
   )
 
-  it.effect("records of what it cannot decide what was claimed", () =>
+  it.effect("records the claim of a malformed evaluation", () =>
     Effect.gen(function* () {
       const { judged, rows } = judging("Enforcer")
       yield* judged([

@@ -1,0 +1,96 @@
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
+import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
+import { type Access, auditedBy, type Failure, type Question } from "../platform/http/Audited.ts"
+import { Refusal } from "../platform/http/ErrorResponse.ts"
+import { searchOf } from "../platform/http/RequestDecoding.ts"
+import { AccessControl, type AccessQuestion, type RecordedDecision, withdrawalReason } from "./AccessControl.ts"
+import { type RefusedOutcome, refusalAnswer } from "./Refusals.ts"
+
+/** A caller with a permission: the decision that gave it. */
+export interface GatekeeperCaller extends RecordedDecision {
+  readonly requestId: string
+}
+
+/** Makes the failure of an operation from an error of another room. */
+export const failureAs =
+  <Code extends ErrorCode>(code: Code) =>
+  ({ message }: { readonly message: string }) => ({ code, message })
+
+export const trailRefusal = ({ message }: AuditUnavailable) => new Refusal({ code: "audit_unavailable", message })
+
+export const refusalOf = (outcome: RefusedOutcome, requestId: string, isTooLarge = false) =>
+  new Refusal(refusalAnswer(outcome, requestId, isTooLarge))
+
+/** A failure with another status than 503 is an answer to the request, so its permission stays recorded. */
+const isAnswer = (cause: Cause.Cause<Failure>): boolean =>
+  Option.exists(Cause.failureOption(cause), ({ code }) => statusOf(code) !== 503)
+
+/** A request that reads the trail is recorded with its raw query. */
+const metadataOf = ({ metadata, request, resource }: Question) =>
+  resource.startsWith("audit/") ? { query: searchOf(request.url) } : metadata
+
+const accessQuestion = (question: Question, problem?: Failure): AccessQuestion => {
+  const { action, authorization, requestId, resource } = question
+  const claimed = { action, resource, metadata: metadataOf(question) }
+  return {
+    authorization,
+    requestId,
+    access: problem === undefined ? Either.right(claimed) : Either.left({ message: problem.message, claimed })
+  }
+}
+
+/**
+ * Access to the gatekeeper's own endpoints. The row of a request is that of its decision, so nothing is recorded after the operation:
+ * where there is no answer, the trail records the permission as withdrawn.
+ */
+export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")<
+  GatekeeperAccess,
+  Access<GatekeeperCaller, unknown>
+>() {
+  static readonly layer = Layer.effect(
+    GatekeeperAccess,
+    Effect.map(AccessControl, (access) => {
+      const refuse = (question: Question, problem: Failure) =>
+        Effect.flatMap(Effect.mapError(access.ask(accessQuestion(question, problem)), trailRefusal), (outcome) =>
+          outcome._tag === "Allowed"
+            ? Effect.dieMessage("a question with a problem was allowed")
+            : refusalOf(outcome, question.requestId, problem.code === "body_too_large")
+        )
+      return GatekeeperAccess.of({
+        authorize: (question) => {
+          const asked = accessQuestion(question)
+          return Effect.flatMap(Effect.mapError(access.ask(asked), trailRefusal), (outcome) => {
+            if (outcome._tag !== "Allowed") return refusalOf(outcome, question.requestId)
+            const { auditId } = outcome
+            return Effect.succeed({
+              caller: { ...outcome, requestId: question.requestId },
+              settle: (run) =>
+                run.pipe(
+                  Effect.onError((cause) =>
+                    isAnswer(cause) ? Effect.void : access.withdraw(asked, outcome, withdrawalReason(cause))
+                  ),
+                  Effect.mapBoth({
+                    onFailure: (failure) =>
+                      failure.code === "audit_unavailable"
+                        ? new Refusal(failure)
+                        : new Refusal({ ...failure, auditId }),
+                    onSuccess: (reply) => ({ reply, auditId })
+                  })
+                )
+            })
+          })
+        },
+        refuseMalformed: refuse,
+        refuse
+      })
+    })
+  )
+}
+
+export const audited = auditedBy(GatekeeperAccess)

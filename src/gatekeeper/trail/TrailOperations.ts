@@ -1,0 +1,71 @@
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import { AuditReader, type RecordedEvent, readCursor } from "../../audit/AuditReader.ts"
+import { AuditLedger } from "../../audit/sources/AuditLedger.ts"
+import { InvalidRequest } from "../../contracts/ApiError.ts"
+import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
+import { audited, failureAs } from "../GatekeeperAccess.ts"
+import { ledgerPage, pipelineView } from "./PipelineView.ts"
+
+const eventRow = (event: RecordedEvent) => ({
+  id: event.id,
+  timestamp: DateTime.formatIso(event.timestamp),
+  source: event.source,
+  seq: event.seq,
+  ghost_id: event.ghostId,
+  shell_id: event.shellId,
+  action: event.action,
+  resource: event.resource,
+  result: event.result,
+  reason: event.reason,
+  request_id: event.requestId,
+  metadata: event.metadata,
+  marks: event.marks,
+  leaf_hash: event.leafHash
+})
+
+/** `GET /audit/events`. The reader encodes its cursors itself, so the contract cannot check one. */
+const readEvents = Effect.flatMap(AuditReader, (reader) =>
+  audited(Api.events, {
+    event: "trail.read",
+    action: "read",
+    fallbackResource: "audit/events",
+    target: ({ urlParams: { ghost_id, request_id, ...query } }) =>
+      Either.mapBoth(query.cursor === undefined ? Either.right(undefined) : readCursor(query.cursor), {
+        onLeft: ({ message }) => new InvalidRequest({ reason: message }),
+        onRight: () => ({
+          resource: "audit/events",
+          run: () =>
+            reader.events({ ...query, ghostId: ghost_id, requestId: request_id }).pipe(
+              Effect.catchTag("UnreadableCursor", Effect.die),
+              Effect.mapBoth({
+                onFailure: failureAs("trail_unreachable"),
+                onSuccess: ({ events, next }) => ({ body: { events: events.map(eventRow), next } })
+              })
+            )
+        })
+      })
+  })
+)
+
+/** `GET /audit/pipeline`. Answers without the ledger while the database is unreachable: that is when operators look at it. */
+const readPipeline = Effect.flatMap(Effect.all([AuditLog, AuditLedger]), ([log, ledger]) =>
+  audited(Api.pipeline, {
+    event: "pipeline.read",
+    action: "read",
+    fallbackResource: "audit/pipeline",
+    target: ({ urlParams: { cursor, limit } }) =>
+      Effect.succeed({
+        resource: "audit/pipeline",
+        run: () =>
+          Effect.map(
+            Effect.all([log.status, Effect.either(ledgerPage(ledger, { limit, after: cursor }))]),
+            ([now, page]) => ({ body: pipelineView(now, page) })
+          )
+      })
+  })
+)
+
+export const trailRoutes = Effect.all([readEvents, readPipeline], { discard: true })
