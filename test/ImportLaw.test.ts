@@ -140,7 +140,7 @@ describe("the import law", () => {
         "services-are-independent: src/guardian/Welcome.ts -> src/app/Banner.ts",
         "src-imports-no-test-or-script: src/audit/AuditLog.ts -> test/support/TestDatabase.ts",
         "src-imports-no-test-or-script: src/router/Routing.ts -> scripts/bench/Figures.ts",
-        "test-imports-no-script: test/support/TestDatabase.ts -> scripts/bench/Figures.ts"
+        "test-imports-no-benchmark: test/support/TestDatabase.ts -> scripts/bench/Figures.ts"
       ])
     })
   )

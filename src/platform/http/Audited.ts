@@ -36,10 +36,10 @@ export interface Question {
 export interface Failure {
   readonly code: ErrorCode
   readonly message: string
-  /** Further fields of `error`, as the contract declares them for the code. */
-  readonly more?: Readonly<Record<string, unknown>>
   /** The part of the request that is wrong. */
   readonly field?: string | undefined
+  /** Further fields of `error`, as the contract declares them for the code. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 /** The answer to a request that succeeded. */
