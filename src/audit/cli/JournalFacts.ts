@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../journal/CheckpointFile.ts"
-import type { JournalIdentity } from "../journal/JournalIdentity.ts"
+import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import type { Gap } from "../sources/GapSearch.ts"
 
 export interface SegmentFacts {

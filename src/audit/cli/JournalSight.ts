@@ -1,4 +1,4 @@
-import type { JournalIdentity } from "../journal/JournalIdentity.ts"
+import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import type { Gap } from "../sources/GapSearch.ts"
 
 /** What a look at a journal's files finds, beside its process or after it. */

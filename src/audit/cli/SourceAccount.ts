@@ -1,7 +1,6 @@
 import type { LedgerSource } from "../sources/AuditLedger.ts"
-import { type Balance, balance } from "../sources/Conservation.ts"
+import { type Balance, balance, standingOf } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"
-import { standingOf } from "../sources/SourceView.ts"
 import type { JournalSight } from "./JournalSight.ts"
 
 export const sizeOf = (ranges: ReadonlyArray<Gap>): number =>
