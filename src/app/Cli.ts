@@ -9,9 +9,7 @@ import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
-import { gatekeeperSchema } from "../gatekeeper/GatekeeperSchema.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
-import { guardianSchema } from "../guardian/GuardianSchema.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport } from "../platform/cli/CommandRunner.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
@@ -21,11 +19,11 @@ import { appVersion } from "../platform/config/AppVersion.ts"
 import { startWords } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
-import { routerSchema } from "../router/RouterSchema.ts"
 import * as AllSettings from "./AllSettings.ts"
 import { dotEnv } from "./DotEnv.ts"
 import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
 import type { ProgramLocation } from "./ProgramLocation.ts"
+import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 
@@ -76,7 +74,7 @@ const reporting = new Map<string, object>([
   ["policy", emptyReport]
 ])
 
-const migratedServices = [gatekeeperSchema.service, guardianSchema.service, routerSchema.service]
+const migratedServices = serviceNames.map((name) => schemas[name].service)
 
 /** The words after the program's own path. */
 const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)

@@ -1,31 +1,29 @@
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../domain/Service.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
-import { gatekeeperSchema } from "../gatekeeper/GatekeeperSchema.ts"
 import { SigningKeys } from "../guardian/certificates/SigningKeys.ts"
 import * as Guardian from "../guardian/Guardian.ts"
-import { guardianSchema } from "../guardian/GuardianSchema.ts"
 import { Models } from "../router/models/ModelsFile.ts"
 import * as Router from "../router/Router.ts"
-import { routerSchema } from "../router/RouterSchema.ts"
+import { schemas } from "./Schemas.ts"
 
 /** What the program runs, by service. Names, start order and default ports are in domain/Service.ts. */
 const services = {
   gatekeeper: {
     /** Its workers and its port. */
     server: Gatekeeper.layer,
-    schema: Layer.discard(gatekeeperSchema.layer),
+    schema: Layer.discard(schemas.gatekeeper.layer),
     /** What can be refused without the database, so that no migration is cut off for it. */
     files: Layer.empty
   },
   guardian: {
     server: Guardian.layer,
-    schema: Layer.discard(guardianSchema.layer),
+    schema: Layer.discard(schemas.guardian.layer),
     files: Layer.discard(SigningKeys.layer)
   },
   router: {
     server: Router.layer,
-    schema: Layer.discard(routerSchema.layer),
+    schema: Layer.discard(schemas.router.layer),
     files: Layer.discard(Models.layer)
   }
 } as const satisfies Record<ServiceName, Readonly<Record<"server" | "schema" | "files", Layer.Layer.Any>>>

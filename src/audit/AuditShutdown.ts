@@ -32,7 +32,7 @@ interface Parts {
 }
 
 /** How long to wait before the receipt is tried again, where a journal's disk recovers and no row is settled. */
-const receiptRetry = "200 millis"
+const receiptRetry = "20 millis"
 
 const makeWithin = (start: number, deadline: Duration.DurationInput): Within => {
   const millis = Duration.toMillis(deadline)

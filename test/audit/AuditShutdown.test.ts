@@ -1,6 +1,16 @@
 import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/TestClock"
+import * as AuditShutdown from "../../src/audit/AuditShutdown.ts"
+import { Recorder } from "../../src/audit/queue/Recorder.ts"
+import * as WriteQueue from "../../src/audit/queue/WriteQueue.ts"
+import { Recovery } from "../../src/audit/recovery/Recovery.ts"
+import { AuditStore } from "../../src/audit/store/AuditStore.ts"
+import { ProcessJournal } from "../../src/audit/store/ProcessJournal.ts"
+import { RunningBatchWriter } from "../../src/audit/writer/BatchWriter.ts"
+import * as WriterProgress from "../../src/audit/writer/WriterProgress.ts"
+import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { DatabaseError } from "../../src/platform/postgres/DatabaseError.ts"
 import { anEvent } from "../support/AuditEvents.ts"
@@ -185,4 +195,35 @@ it.scopedLive("the log of a problem while events are shed does not claim that no
       expect(told).toEqual([expect.stringContaining("3 events wait, 2 were answered without a record")])
     })
   )
+)
+
+it.effect("a short shutdown tries the receipt for shed events every 20 ms", () =>
+  Effect.gen(function* () {
+    let attempts = 0
+    const written = yield* Effect.fork(Effect.void)
+    const receiptShed = Effect.sync(() => {
+      attempts += 1
+    })
+    const recorder = {
+      counts: () => ({ lastSeq: 2, shed: 2, refused: 0 }),
+      shedRange: () => (attempts < 4 ? { from: 1, to: 2, count: 2 } : undefined)
+    }
+    const lossWatch = { settleLast: Effect.void, quarantined: () => 0 }
+    const shutdown = yield* AuditShutdown.make("400 millis").pipe(
+      Effect.provideService(ProcessJournal, { incarnation: {} } as ProcessJournal),
+      Effect.provideService(WriteQueue.WriteQueue, yield* WriteQueue.make({ capacity: 1, batchSize: 1, linger: 0 })),
+      Effect.provideService(Recorder, recorder as Recorder),
+      Effect.provideService(RunningBatchWriter, {
+        giveUp: Effect.void,
+        progress: WriterProgress.make({ depth: () => 0, shed: () => 2 }),
+        fiber: written
+      }),
+      Effect.provideService(Recovery, { accounts: { receiptShed }, lossWatch, fiber: written } as Recovery),
+      Effect.provideService(AuditStore, { signOff: () => Effect.void } as unknown as typeof AuditStore.Service),
+      Effect.provide(ShutdownReport.layer)
+    )
+    yield* Effect.fork(shutdown)
+    yield* TestClock.adjust("119 millis")
+    expect(attempts).toBe(4)
+  })
 )

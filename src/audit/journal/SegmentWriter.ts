@@ -105,13 +105,13 @@ const needsNew = ({ segmentBytes }: State, one: OpenSegment, bytes: number): boo
   one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
 
 const isReady = (state: State, bytes: number): boolean => {
-  const { active, lastSeq, quota, stopped, unsynced } = state
-  return (
-    stopped === undefined &&
-    (quota.used() + bytes <= quota.maxBytes || reclaim(state, bytes)) &&
-    unsynced.hasRoom(3 * bytes) &&
-    ((active !== undefined && !needsNew(state, active, bytes)) || rotate(state, lastSeq + 1) === undefined)
-  )
+  const { quota, unsynced } = state
+  if (state.stopped !== undefined) return false
+  if (quota.used() + bytes > quota.maxBytes && !reclaim(state, bytes)) return false
+  if (!unsynced.hasRoom(3 * bytes)) return false
+  // Read only now: `reclaim` may have sealed the active segment.
+  const { active, lastSeq } = state
+  return (active !== undefined && !needsNew(state, active, bytes)) || rotate(state, lastSeq + 1) === undefined
 }
 
 /** Makes room and a segment for the event; returns why there is none. */

@@ -136,9 +136,11 @@ const take = (parts: Parts): Effect.Effect<void> => {
     () => state.lastOffered,
     (rows, certain, missed) => {
       hold(rows, certain)
-      if (missed === 0) return
-      state.unreadable += missed
-      state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
+      if (missed > 0) {
+        state.unreadable += missed
+        state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
+      }
+      // The read may have passed damaged numbers that are counted as missed only later.
       signal.settled()
     }
   )

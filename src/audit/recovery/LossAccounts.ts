@@ -58,9 +58,10 @@ const receipt = (parts: Parts, loss: Loss) =>
     record(parts, loss) === undefined ? Effect.fail("full") : Effect.succeed(parts.recorder.lastSeq())
   ).pipe(Effect.retry(Schedule.spaced("1 second")), Effect.orDie)
 
-/** The numbers that a receipt names, or is about to name. */
-const namedOf = ({ ledger, receipts, recorder }: Parts, source: string) =>
-  Effect.map(ledger.receipts(source), (written): ReadonlyArray<NamedLoss> => {
+/** The numbers that a receipt names, or is about to name. A receipt may be recorded during the query, so both are read after it. */
+const namedOf = (parts: Parts, source: string) =>
+  Effect.map(parts.ledger.receipts(source), (written): ReadonlyArray<NamedLoss> => {
+    const { receipts, recorder } = parts
     const shedding = source === recorder.incarnation.source ? recorder.shedRange() : undefined
     const own = receipts.filter((one) => one.source === source)
     return [...written, ...own, ...(shedding === undefined ? [] : [{ kind: "shed", source, ...shedding } as const])]

@@ -132,7 +132,7 @@ const adopt = ({ claims, signed }: CertificateToAdopt, file: string, by: string)
       ghostId: null,
       shellId: null,
       result: "ALLOWED",
-      reason: signed === undefined ? "signed again" : "its signature is valid",
+      reason: signed === undefined ? "signed again" : "its signature stands",
       requestId: null,
       metadata: { by, file, certificate_id: claims.jti }
     }

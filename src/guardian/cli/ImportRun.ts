@@ -90,5 +90,6 @@ export const runImport = <E extends CommandError, R, E2 extends CommandError, R2
     ),
     render: renderImport,
     toJson: (results) => ({ directory: given.directory, dry_run: given.dryRun, files: results.map(importJson) }),
-    verdict: importVerdict
+    verdict: importVerdict,
+    exitCodes: { JournalInUse: ExitCode.journalInUse }
   })

@@ -1,12 +1,18 @@
 import * as Fs from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
+import * as Segments from "../../../src/audit/journal/Segments.ts"
+import * as SegmentWriter from "../../../src/audit/journal/SegmentWriter.ts"
+import * as UnsyncedFrames from "../../../src/audit/journal/UnsyncedFrames.ts"
 import { faultyDisk } from "../../support/FaultyDisk.ts"
 import {
   adopted,
   appendMany,
   bytesIn,
+  identityOf,
   journalFolder,
+  jsonOf,
   live,
   readAll,
   segmentsIn,
@@ -96,4 +102,28 @@ it.scopedLive("an event in characters of several bytes makes room for itself as 
     expect(journal.append(last + 1, json)).toBeUndefined()
     expect(quota.used()).toBe(yield* bytesIn(journal.path))
   })
+)
+
+it.scopedLive(
+  "a full journal is not ready when its settled segment is removed and the next one cannot be created",
+  () =>
+    Effect.gen(function* () {
+      const { files, faults } = faultyDisk()
+      const quota = DiskQuota.make(6_000)
+      const segments = Segments.make({ files, quota })
+      const path = yield* journalFolder
+      yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
+      const identity = identityOf(crypto.randomUUID())
+      const unsynced = UnsyncedFrames.make(2 ** 20)
+      const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 20_000, segments, unsynced })
+      while (writer.append(writer.lastSeq() + 1, jsonOf(writer.lastSeq() + 1, 700)) === undefined);
+      expect(writer.isReady(1_000)).toBe(false)
+      segments.settle(Array.from({ length: writer.lastSeq() }, (_, place) => ({ seq: place + 1 })))
+      faults.create = 1
+      expect(writer.isReady(1_000)).toBe(false)
+      expect(segments.all()).toEqual([])
+      expect(writer.isReady(1_000)).toBe(true)
+      expect(writer.append(writer.lastSeq() + 1, jsonOf(1, 700))).toBeUndefined()
+      writer.close()
+    })
 )
