@@ -1,8 +1,8 @@
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { pathProblem, textProblem } from "../../domain/Text.ts"
+import { checkedByService } from "../Text.ts"
 
 /** The action of a question that names none. */
 export const defaultAction = "inference"
@@ -12,22 +12,6 @@ export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as co
 
 /** Levels of objects and arrays, `metadata` itself counted. */
 export const maximumMetadataDepth = 32
-
-/**
- * Checks a value when the service decodes it, not when a client encodes it: the service answers and records a request that is not
- * valid. `problem` completes a sentence that begins with the field's name.
- */
-const checkedByService = <A>(schema: Schema.Schema<A>, problem: (value: A) => string | undefined) =>
-  Schema.transformOrFail(schema, Schema.typeSchema(schema), {
-    strict: true,
-    decode: (value, _, ast) => {
-      const found = problem(value)
-      return found === undefined
-        ? ParseResult.succeed(value)
-        : ParseResult.fail(new ParseResult.Type(ast, value, found))
-    },
-    encode: (value) => ParseResult.succeed(value)
-  })
 
 const AccessText = (field: keyof typeof maximumLength, description?: string) => {
   const maximum = maximumLength[field]

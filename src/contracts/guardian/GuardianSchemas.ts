@@ -11,7 +11,7 @@ export const maximumName = 200
 const maximumBadge = 100
 
 /** `certificates/<agent>` and `sessions/<agent>/<session_id>` are resources of the policy, so an agent is one segment. */
-export const AgentName = Name(maximumName).annotations({ examples: ["Librarian"] })
+export const AgentName = Name(maximumName, { examples: ["Librarian"] })
 
 export const SessionId = PathName(maximumName)
 
@@ -29,8 +29,8 @@ export const CertificateId = Schema.String.pipe(
   })
 )
 
-export const GhostName = Name(maximumName, "whose badge")
-export const BadgeName = Name(maximumBadge, "the badge's name")
+export const GhostName = Name(maximumName, { description: "whose badge" })
+export const BadgeName = Name(maximumBadge, { description: "the badge's name" })
 
 /** One agent's rows only. */
 const agentParameter = Schema.optional(
