@@ -140,11 +140,12 @@ export const IssueCertificate = Schema.Struct({
       message: () => "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z"
     })
   ),
-  /** Of the agent that is certified; 1 where left out. */
-  version: Schema.optional(
+  /** Of the agent that is certified; 1 where left out or null. */
+  version: Schema.optionalWith(
     Schema.Int.pipe(Schema.between(1, maximumVersion)).annotations({
       message: () => ({ message: "must be a whole number from 1", override: true })
-    })
+    }),
+    { nullable: true }
   )
 }).pipe(
   Schema.filter(

@@ -65,9 +65,10 @@ describe("The bodies of the guardian's contract", () => {
     ])
   })
 
-  it("accept null for a text that may be left out, as clients with optional fields send it", () => {
+  it("accept null for what may be left out, as clients with optional fields send it", () => {
     expect(problemsOf(EndSession, { session_id: "s", output_file: null })).toEqual([])
     expect(problemsOf(RevokeCertificate, { reason: null })).toEqual([])
+    expect(Schema.decodeUnknownSync(IssueCertificate)({ agent: "a", version: null })).toEqual({ agent: "a" })
     expect(problemsOf(EndSession, { session_id: "s", output_file: "\u0000" })).toContain(
       "output_file must not hold NUL or half a surrogate pair"
     )
