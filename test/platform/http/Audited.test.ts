@@ -152,6 +152,13 @@ describe("audited", () => {
     })
   )
 
+  it.scopedLive("reads null as a body that was left out, where it may be", () =>
+    Effect.gen(function* () {
+      expect((yield* asked("PUT", "/things/a", "null")).body).toEqual({ name: "a of Scout", at: 1 })
+      expect((yield* asked("DELETE", "/things/a", "null")).status).toBe(422)
+    })
+  )
+
   it.scopedLive("answers with the success that the operation names, and with none that is not declared", () =>
     Effect.gen(function* () {
       expect((yield* asked("PUT", "/things/new")).status).toBe(201)
