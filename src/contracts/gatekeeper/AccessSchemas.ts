@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { pathProblem, textProblem } from "../../domain/Text.ts"
+import { OpenRecord } from "../OpenRecord.ts"
 import { checkedByService } from "../Text.ts"
 
 /** The action of a question that names none. */
@@ -28,14 +29,8 @@ const AccessText = (field: keyof typeof maximumLength, description?: string) => 
   return checkedByService(text, (value) => problem(value, maximum))
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Kept as it is, whatever its keys: a copy would lose a key such as `__proto__`. */
-const Metadata = checkedByService(
-  Schema.declare(isObject, { jsonSchema: { type: "object" }, message: () => "must be an object" }),
-  (metadata) =>
-    isDeeperThan(metadata, maximumMetadataDepth) ? `is nested deeper than ${maximumMetadataDepth} levels` : undefined
+const Metadata = checkedByService(OpenRecord, (metadata) =>
+  isDeeperThan(metadata, maximumMetadataDepth) ? `is nested deeper than ${maximumMetadataDepth} levels` : undefined
 )
 
 /** The body of `/validate`. Unknown keys are ignored. */

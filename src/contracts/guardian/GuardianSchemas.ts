@@ -1,6 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Text.ts"
+import { OpenRecord } from "../OpenRecord.ts"
 import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
 import { Name, Note, PathName } from "../Text.ts"
 
@@ -64,9 +65,7 @@ export const StartSession = Schema.Struct({
   agent: AgentName,
   session_id: SessionId,
   metadata: Schema.optional(
-    Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
-      message: () => ({ message: "must be an object", override: true })
-    })
+    Schema.NullOr(OpenRecord).annotations({ message: () => ({ message: "must be an object", override: true }) })
   )
 })
 
@@ -114,7 +113,7 @@ export const Session = Schema.Struct({
   end_reason: Schema.NullOr(EndReason),
   output_file: Schema.NullOr(Schema.String),
   request_id: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  metadata: OpenRecord
 })
 
 export const Sessions = Schema.Struct({
