@@ -10,6 +10,7 @@ import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../domain/Service.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
+import { noting } from "./PeerHttp.ts"
 import { PeerUnavailable } from "./PeerUnavailable.ts"
 
 /** The errors of a derived client beside those that its contract declares. */
@@ -63,12 +64,13 @@ const reasonOf = (failure: CallFailure): string => {
 }
 
 /**
- * The outcome of a call for the breaker. A refusal is an answer. An interrupted call says nothing about the peer. A 4xx is an
- * answer too: else one caller with headers that are too long could open the breaker for all. But 408 and 429 come from a proxy
- * whose peer is late or overloaded, so they are failures.
+ * The outcome of a call for the breaker. A refusal is an answer. An interrupted call, and a request that could not be encoded
+ * (`hasBegun` is false), say nothing about the peer. A 4xx is an answer too: else one caller with headers that are too long could
+ * open the breaker for all. But 408 and 429 come from a proxy whose peer is late or overloaded, so they are failures.
  */
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.CallOutcome => {
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>, hasBegun: boolean): CircuitBreaker.CallOutcome => {
   if (Exit.isSuccess(exit)) return "answered"
+  if (!hasBegun) return "abandoned"
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return Cause.isInterruptedOnly(exit.cause) ? "abandoned" : "failed"
   if (!(failure.value instanceof PeerUnavailable)) return "answered"
@@ -104,9 +106,11 @@ export const make = (peer: ServiceName) =>
       Effect.uninterruptibleMask((restore) =>
         breaker.enter.pipe(
           Effect.mapError(() => new PeerUnavailable({ peer, reason: "it failed a moment ago" })),
-          Effect.flatMap((settle) =>
-            effect.pipe(
-              Effect.catchIf(wasRefused, () => Effect.delay(effect, pauseBeforeRetry)),
+          Effect.flatMap((settle) => {
+            const sent = { hasBegun: false }
+            return effect.pipe(
+              noting(sent),
+              Effect.catchIf(wasRefused, () => Effect.delay(noting(sent)(effect), pauseBeforeRetry)),
               Effect.mapError(toDomainError),
               Effect.timeoutFail({
                 duration: peerTimeout,
@@ -115,10 +119,10 @@ export const make = (peer: ServiceName) =>
               }),
               restore,
               Effect.onExit((exit) =>
-                Effect.flatMap(settle(outcomeOf(exit)), (transition) => logTransition(transition, exit))
+                Effect.flatMap(settle(outcomeOf(exit, sent.hasBegun)), (transition) => logTransition(transition, exit))
               )
             )
-          )
+          })
         )
       )
   })

@@ -67,6 +67,15 @@ export const withHeaders =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.locally(effect, outgoing, headers)
 
+/** Notes whether a call came as far as its request: before, its parts are encoded, which says nothing about the peer. */
+const sending = GlobalValue.globalValue("clients/sending", () => FiberRef.unsafeMake({ hasBegun: false }))
+
+/** Runs a call. `sent.hasBegun` says afterwards whether a request was made. */
+export const noting =
+  (sent: { hasBegun: boolean }) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.locally(effect, sending, sent)
+
 /**
  * A client that sends the headers of `withHeaders`, and the trace of the calling fiber. The contract does not declare these
  * headers: OpenAPI says `Authorization` by its security, and the server would decode what is declared at each request. The
@@ -75,6 +84,7 @@ export const withHeaders =
 export const carrying = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
   HttpClient.mapRequestEffect(client, (request) =>
     Effect.withFiberRuntime((fiber) => {
+      fiber.getFiberRef(sending).hasBegun = true
       const headers = { ...outgoingTrace(fiber), ...fiber.getFiberRef(outgoing) }
       return Effect.succeed(HttpClientRequest.setHeaders(request, headers))
     })

@@ -1,3 +1,4 @@
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { lengthProblem, nameProblem, pathProblem, textProblem } from "../domain/Text.ts"
 
@@ -7,10 +8,33 @@ import { lengthProblem, nameProblem, pathProblem, textProblem } from "../domain/
  */
 const isText = { message: () => "must be a text" }
 
+/**
+ * Checks a value when the service decodes it, not when a client encodes it: the service answers and records a request that is not
+ * valid. A client that checked it would fail before it sends the request, and would count that as a failure of the service.
+ * `problem` completes a sentence that begins with the field's name.
+ */
+export const checkedByService = <A>(schema: Schema.Schema<A>, problem: (value: A) => string | undefined) =>
+  Schema.transformOrFail(schema, Schema.typeSchema(schema), {
+    strict: true,
+    decode: (value, _, ast) => {
+      const found = problem(value)
+      return found === undefined
+        ? ParseResult.succeed(value)
+        : ParseResult.fail(new ParseResult.Type(ast, value, found))
+    },
+    encode: (value) => ParseResult.succeed(value)
+  })
+
 const checked =
-  (problem: (text: string, limit: number) => string | undefined) => (maximum: number, description?: string) =>
-    Schema.String.annotations({ ...isText, ...(description === undefined ? {} : { description }) }).pipe(
-      Schema.filter((text) => problem(text, maximum) ?? true, { jsonSchema: { minLength: 1, maxLength: maximum } })
+  (problem: (text: string, limit: number) => string | undefined) =>
+  (maximum: number, options: { readonly description?: string; readonly examples?: readonly [string] } = {}) =>
+    checkedByService(
+      Schema.String.annotations({
+        ...isText,
+        ...options,
+        jsonSchema: { type: "string", minLength: 1, maxLength: maximum, ...options }
+      }),
+      (text) => problem(text, maximum)
     )
 
 /** A text that is recorded or decided on: not empty, well-formed, without control characters. */
@@ -24,11 +48,9 @@ export const PathName = checked(pathProblem)
 
 /** A text that is stored as it is: it may be empty or have several lines. */
 export const Note = (maximum: number) =>
-  Schema.String.annotations(isText).pipe(
-    Schema.filter(
-      (text) =>
-        lengthProblem(text, maximum) ??
-        (!text.isWellFormed() || text.includes("\0") ? "must not hold NUL or half a surrogate pair" : true),
-      { jsonSchema: { maxLength: maximum } }
-    )
+  checkedByService(
+    Schema.String.annotations({ ...isText, jsonSchema: { type: "string", maxLength: maximum } }),
+    (text) =>
+      lengthProblem(text, maximum) ??
+      (!text.isWellFormed() || text.includes("\0") ? "must not hold NUL or half a surrogate pair" : undefined)
   )

@@ -8,7 +8,6 @@ import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../platform/http/Audited.ts"
 import { Refusal } from "../platform/http/ErrorResponse.ts"
-import { searchOf } from "../platform/http/RequestDecoding.ts"
 import { AccessControl, type AccessQuestion, type RecordedDecision, withdrawalReason } from "./AccessControl.ts"
 import { type RefusedOutcome, refusalAnswer } from "./Refusals.ts"
 
@@ -31,19 +30,35 @@ export const refusalOf = (outcome: RefusedOutcome, requestId: string, isTooLarge
 const isAnswer = (cause: Cause.Cause<Failure>): boolean =>
   Option.exists(Cause.failureOption(cause), ({ code }) => statusOf(code) !== 503)
 
-/** A request that reads the trail is recorded with its raw query. */
-const metadataOf = ({ metadata, request, resource }: Question) =>
-  resource.startsWith("audit/") ? { query: searchOf(request.url) } : metadata
-
 const accessQuestion = (question: Question, problem?: Failure): AccessQuestion => {
-  const { action, authorization, requestId, resource } = question
-  const claimed = { action, resource, metadata: metadataOf(question) }
+  const { action, authorization, metadata, requestId, resource } = question
+  const claimed = { action, resource, metadata }
   return {
     authorization,
     requestId,
     access: problem === undefined ? Either.right(claimed) : Either.left({ message: problem.message, claimed })
   }
 }
+
+/** Records a failure that is not the caller's, as DENIED, and fails with its code. */
+export const denyBy =
+  (access: typeof AccessControl.Service) =>
+  ({ action, requestId, resource, metadata }: Question, failure: Failure) =>
+    access
+      .record({
+        action,
+        resource,
+        ghostId: null,
+        shellId: null,
+        result: "DENIED",
+        reason: failure.message,
+        requestId,
+        metadata
+      })
+      .pipe(
+        Effect.mapError(trailRefusal),
+        Effect.flatMap((auditId) => new Refusal({ ...failure, auditId }))
+      )
 
 /**
  * Access to the gatekeeper's own endpoints. The row of a request is that of its decision, so nothing is recorded after the operation:
@@ -56,7 +71,7 @@ export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")
   static readonly layer = Layer.effect(
     GatekeeperAccess,
     Effect.map(AccessControl, (access) => {
-      const refuse = (question: Question, problem: Failure) =>
+      const refuseMalformed = (question: Question, problem: Failure) =>
         Effect.flatMap(Effect.mapError(access.ask(accessQuestion(question, problem)), trailRefusal), (outcome) =>
           outcome._tag === "Allowed"
             ? Effect.dieMessage("a question with a problem was allowed")
@@ -86,8 +101,8 @@ export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")
             })
           })
         },
-        refuseMalformed: refuse,
-        refuse
+        refuseMalformed,
+        refuse: denyBy(access)
       })
     })
   )

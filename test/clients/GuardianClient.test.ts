@@ -54,6 +54,40 @@ describe("a question to the guardian", () => {
     )
   }
 
+  it.scopedLive("lets the guardian refuse a name that is not valid, and goes on asking", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response) => json(response, 422, refusal("invalid_request")))
+      yield* Effect.flatMap(GuardianClient, (guardian) =>
+        Effect.gen(function* () {
+          for (const agent of ["team/a", ".", "..", "", "a\n", "x".repeat(201)]) {
+            const refused = yield* Effect.flip(guardian.certified({ ...asker, agent }))
+            expect(refused).toMatchObject({ _tag: "GuardianRefused", code: "invalid_request" })
+          }
+          const started = guardian.startSession({ ...asker, agent: "team/a", sessionId: "..", metadata: {} })
+          expect(yield* Effect.flip(started)).toMatchObject({ _tag: "GuardianRefused", code: "invalid_request" })
+        })
+      ).pipe(Effect.provide(peersAt(peer.url)))
+      expect(peer.seen.length).toBe(7)
+    })
+  )
+
+  it.scopedLive("does not hold a request against the guardian that could not be sent", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response) => json(response, 422, refusal("invalid_request")))
+      yield* Effect.flatMap(GuardianClient, (guardian) =>
+        Effect.gen(function* () {
+          const unsendable = { ...asker, agent: "scout", sessionId: "s", metadata: { count: 1n } }
+          for (let i = 0; i < 6; i++) {
+            expect(yield* Effect.flip(guardian.startSession(unsendable))).toMatchObject({ _tag: "PeerUnavailable" })
+          }
+          expect(peer.seen.length).toBe(0)
+          const asked = yield* Effect.flip(guardian.certified({ ...asker, agent: "scout" }))
+          expect(asked).toMatchObject({ _tag: "GuardianRefused", code: "invalid_request" })
+        })
+      ).pipe(Effect.provide(peersAt(peer.url)))
+    })
+  )
+
   it.scopedLive("keeps a session alive until the guardian refuses, and tries again where it does not answer", () =>
     Effect.gen(function* () {
       const alive = {

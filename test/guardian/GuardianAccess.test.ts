@@ -1,6 +1,7 @@
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -10,12 +11,20 @@ import { AuditUnavailable } from "../../src/audit/AuditUnavailable.ts"
 import type { AuditId } from "../../src/audit/encoding/AuditId.ts"
 import { GatekeeperClient, NotAuthorized } from "../../src/clients/GatekeeperClient.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { badgeRoutes } from "../../src/guardian/badges/BadgeOperations.ts"
+import { type Badge, Badges } from "../../src/guardian/badges/Badges.ts"
+import { certificateRoutes } from "../../src/guardian/certificates/CertificateOperations.ts"
+import { Certificates } from "../../src/guardian/certificates/Certificates.ts"
 import { GuardianAccess, type Recorded } from "../../src/guardian/GuardianAccess.ts"
 import { DatabaseUnavailable } from "../../src/guardian/GuardianDatabase.ts"
+import { sessionRoutes } from "../../src/guardian/sessions/SessionOperations.ts"
+import { Sessions } from "../../src/guardian/sessions/Sessions.ts"
+import { Statistics } from "../../src/guardian/sessions/Statistics.ts"
 import type { Failure, Question } from "../../src/platform/http/Audited.ts"
+import { servingRoutes } from "../support/GatekeeperServing.ts"
+import { request } from "../support/Gravitas.ts"
 
 const question: Question = {
-  request: HttpServerRequest.fromWeb(new Request("http://guardian/")),
   requestId: "r",
   authorization: undefined,
   event: "session.end",
@@ -55,7 +64,99 @@ const full = trail(() => Effect.fail(new AuditUnavailable({ reason: "full", deta
 const settled = (run: Effect.Effect<Recorded, Failure>) =>
   Effect.flatMap(GuardianAccess, (access) => Effect.flatMap(access.authorize(question), ({ settle }) => settle(run)))
 
+const unrecorded = Layer.provide(GuardianAccess.layer, [allowing, full])
+
+const badge: Badge = { ghostId: "g", badge: "b", grantedAt: DateTime.unsafeMake(1_760_000_000_000) }
+
+/** The badges of one ghost in memory. */
+const badgesWith = (initial: Badge | undefined) => {
+  let held = initial
+  const badges: typeof Badges.Service = {
+    list: () => Effect.sync(() => (held === undefined ? [] : [held])),
+    find: () => Effect.sync(() => held),
+    grant: () =>
+      Effect.sync(() => {
+        const isNew = held === undefined
+        held ??= badge
+        return { badge: held, isNew }
+      }),
+    take: () =>
+      Effect.sync(() => {
+        const taken = held
+        held = undefined
+        return taken
+      }),
+    restore: (taken) =>
+      Effect.sync(() => {
+        held = taken
+      })
+  }
+  return { badges, held: () => held }
+}
+
+const claims = { iss: "gravitas-guardian", sub: "a", jti: "certificate-1", iat: 1, exp: 2, version: 1 } as const
+
+describe("An operation that the trail does not record", () => {
+  it.scopedLive("is taken back: a badge that was taken is there again, and one that was granted is not", () =>
+    Effect.gen(function* () {
+      for (const [method, before] of [
+        ["DELETE", badge],
+        ["PUT", undefined]
+      ] as const) {
+        const { badges, held } = badgesWith(before)
+        const url = yield* servingRoutes(badgeRoutes).pipe(
+          Effect.provideService(Badges, badges),
+          Effect.provide(unrecorded)
+        )
+        expect((yield* request(`${url}/badges/g/b`, { method })).status).toBe(503)
+        expect([method, held()]).toEqual([method, before])
+      }
+    })
+  )
+
+  it.scopedLive(
+    "is taken back: a certificate that was issued is revoked, and a session that was started is withdrawn",
+    () =>
+      Effect.gen(function* () {
+        const undone: Array<string> = []
+        const undo = (what: string) =>
+          Effect.sync(() => {
+            undone.push(what)
+          })
+        const certificates = Layer.mock(Certificates, {
+          issue: () => Effect.succeed({ claims, keyId: "k", signature: "s" }),
+          revoke: (id) => Effect.as(undo(id), undefined),
+          inForce: () => Effect.succeed({ no: "1", claims, signature: "s", readMicros: 0n })
+        })
+        const sessions = Layer.mock(Sessions, {
+          start: () => Effect.succeed(true),
+          withdraw: ({ sessionId }) => undo(sessionId)
+        })
+        const url = yield* servingRoutes(Effect.zipRight(certificateRoutes, sessionRoutes(Duration.minutes(1)))).pipe(
+          Effect.provide([certificates, sessions, Layer.mock(Statistics, {}), unrecorded])
+        )
+        expect((yield* request(`${url}/certificates`, { body: { agent: "a" } })).status).toBe(503)
+        expect((yield* request(`${url}/session/start`, { body: { agent: "a", session_id: "s" } })).status).toBe(503)
+        expect(undone).toEqual(["certificate-1", "s"])
+      })
+  )
+})
+
 describe("The guardian's access", () => {
+  it.effect("takes back what was done for a reply that cannot be encoded", () =>
+    Effect.gen(function* () {
+      let undone = 0
+      const undo = Effect.sync(() => {
+        undone += 1
+      })
+      const { compensate } = yield* Effect.flatMap(GuardianAccess, (access) => access.authorize(question)).pipe(
+        Effect.provide(unrecorded)
+      )
+      yield* compensate?.({ reason: "granted", compensate: undo }) ?? Effect.void
+      expect(undone).toBe(1)
+    })
+  )
+
   it.effect("records a defect of an operation, and lets it go on", () =>
     Effect.gen(function* () {
       const rows: Array<AuditEvent> = []

@@ -1,8 +1,9 @@
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { pathProblem, textProblem } from "../../domain/Text.ts"
+import { OpenRecord } from "../OpenRecord.ts"
+import { checkedByService } from "../Text.ts"
 
 /** The action of a question that names none. */
 export const defaultAction = "inference"
@@ -12,22 +13,6 @@ export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as co
 
 /** Levels of objects and arrays, `metadata` itself counted. */
 export const maximumMetadataDepth = 32
-
-/**
- * Checks a value when the service decodes it, not when a client encodes it: the service answers and records a request that is not
- * valid. `problem` completes a sentence that begins with the field's name.
- */
-const checkedByService = <A>(schema: Schema.Schema<A>, problem: (value: A) => string | undefined) =>
-  Schema.transformOrFail(schema, Schema.typeSchema(schema), {
-    strict: true,
-    decode: (value, _, ast) => {
-      const found = problem(value)
-      return found === undefined
-        ? ParseResult.succeed(value)
-        : ParseResult.fail(new ParseResult.Type(ast, value, found))
-    },
-    encode: (value) => ParseResult.succeed(value)
-  })
 
 const AccessText = (field: keyof typeof maximumLength, description?: string) => {
   const maximum = maximumLength[field]
@@ -44,14 +29,8 @@ const AccessText = (field: keyof typeof maximumLength, description?: string) => 
   return checkedByService(text, (value) => problem(value, maximum))
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Kept as it is, whatever its keys: a copy would lose a key such as `__proto__`. */
-const Metadata = checkedByService(
-  Schema.declare(isObject, { jsonSchema: { type: "object" }, message: () => "must be an object" }),
-  (metadata) =>
-    isDeeperThan(metadata, maximumMetadataDepth) ? `is nested deeper than ${maximumMetadataDepth} levels` : undefined
+const Metadata = checkedByService(OpenRecord, (metadata) =>
+  isDeeperThan(metadata, maximumMetadataDepth) ? `is nested deeper than ${maximumMetadataDepth} levels` : undefined
 )
 
 /** The body of `/validate`. Unknown keys are ignored. */

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { FileProblem } from "../../domain/FileProblem.ts"
+import { RecordOf } from "../OpenRecord.ts"
 import { SubjectName, ValidateRequest } from "./AccessSchemas.ts"
 
 const PermissionView = Schema.Struct({
@@ -9,16 +10,13 @@ const PermissionView = Schema.Struct({
   effect: Schema.Literal("allow", "deny")
 })
 
-const Lists = Schema.Record({ key: Schema.String, value: Schema.Array(Schema.String) })
+const Lists = RecordOf(Schema.Array(Schema.String))
 
 /** The policy in force. */
 export const PolicyView = Schema.Struct({
   version: Schema.String,
   loaded_at: Schema.String,
-  groups: Schema.Record({
-    key: Schema.String,
-    value: Schema.Struct({ permissions: Schema.Array(PermissionView) })
-  }),
+  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView) })),
   ghost_mappings: Lists,
   resource_paths: Lists,
   /** The present file, where it was refused; null where it is the policy in force. */

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import { AuditResult } from "../../domain/AuditEvent.ts"
 import { AuditStatus } from "../AuditStatus.ts"
+import { OpenRecord } from "../OpenRecord.ts"
 import { Instant, Limit, OneOf, Parameter, RowId } from "../Query.ts"
 
 /** A row of the trail. */
@@ -16,7 +17,7 @@ const EventRow = Schema.Struct({
   result: Schema.String,
   reason: Schema.NullOr(Schema.String),
   request_id: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  metadata: OpenRecord,
   marks: Schema.Array(Schema.String),
   leaf_hash: Schema.String
 })

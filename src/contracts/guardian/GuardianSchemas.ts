@@ -1,6 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Text.ts"
+import { OpenRecord } from "../OpenRecord.ts"
 import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
 import { Name, Note, PathName } from "../Text.ts"
 
@@ -11,7 +12,7 @@ export const maximumName = 200
 const maximumBadge = 100
 
 /** `certificates/<agent>` and `sessions/<agent>/<session_id>` are resources of the policy, so an agent is one segment. */
-export const AgentName = Name(maximumName).annotations({ examples: ["Librarian"] })
+export const AgentName = Name(maximumName, { examples: ["Librarian"] })
 
 export const SessionId = PathName(maximumName)
 
@@ -29,8 +30,8 @@ export const CertificateId = Schema.String.pipe(
   })
 )
 
-export const GhostName = Name(maximumName, "whose badge")
-export const BadgeName = Name(maximumBadge, "the badge's name")
+export const GhostName = Name(maximumName, { description: "whose badge" })
+export const BadgeName = Name(maximumBadge, { description: "the badge's name" })
 
 /** One agent's rows only. */
 const agentParameter = Schema.optional(
@@ -64,9 +65,7 @@ export const StartSession = Schema.Struct({
   agent: AgentName,
   session_id: SessionId,
   metadata: Schema.optional(
-    Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
-      message: () => ({ message: "must be an object", override: true })
-    })
+    Schema.NullOr(OpenRecord).annotations({ message: () => ({ message: "must be an object", override: true }) })
   )
 })
 
@@ -114,7 +113,7 @@ export const Session = Schema.Struct({
   end_reason: Schema.NullOr(EndReason),
   output_file: Schema.NullOr(Schema.String),
   request_id: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  metadata: OpenRecord
 })
 
 export const Sessions = Schema.Struct({
@@ -140,11 +139,12 @@ export const IssueCertificate = Schema.Struct({
       message: () => "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z"
     })
   ),
-  /** Of the agent that is certified; 1 where left out. */
-  version: Schema.optional(
+  /** Of the agent that is certified; 1 where left out or null. */
+  version: Schema.optionalWith(
     Schema.Int.pipe(Schema.between(1, maximumVersion)).annotations({
       message: () => ({ message: "must be a whole number from 1", override: true })
-    })
+    }),
+    { nullable: true }
   )
 }).pipe(
   Schema.filter(

@@ -7,7 +7,7 @@ import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
 import { Refusal } from "../../platform/http/ErrorResponse.ts"
 import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
-import { failureAs, refusalOf, trailRefusal } from "../GatekeeperAccess.ts"
+import { denyBy, failureAs, refusalOf, trailRefusal } from "../GatekeeperAccess.ts"
 import { explain, type RuleExplanation } from "./Explanation.ts"
 import type { PolicySnapshot } from "./PolicyInForce.ts"
 
@@ -44,7 +44,7 @@ class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
                 : refusalOf(caller, requestId, problem?.code === "body_too_large")
             )
           )
-      const refuse = (question: Question, problem: Failure) =>
+      const refuseMalformed = (question: Question, problem: Failure) =>
         Effect.zipRight(identify(question, problem), Effect.dieMessage("a question with a problem was accepted"))
       return ExplainAccess.of({
         authorize: Effect.fnUntraced(function* (question) {
@@ -71,8 +71,8 @@ class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
               )
           }
         }),
-        refuseMalformed: refuse,
-        refuse
+        refuseMalformed,
+        refuse: (question, failure) => denyBy(access)({ ...question, ...claimed }, failure)
       })
     })
   )

@@ -1,3 +1,4 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -6,8 +7,12 @@ import { AuditReader, type RecordedEvent, readCursor } from "../../audit/AuditRe
 import { AuditLedger } from "../../audit/sources/AuditLedger.ts"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
+import { searchOf } from "../../platform/http/RequestDecoding.ts"
 import { audited, failureAs } from "../GatekeeperAccess.ts"
 import { ledgerPage, pipelineView } from "./PipelineView.ts"
+
+/** A request that reads the trail is recorded with its raw query. */
+const metadata = ({ url }: HttpServerRequest.HttpServerRequest) => ({ query: searchOf(url) })
 
 const eventRow = (event: RecordedEvent) => ({
   id: event.id,
@@ -32,6 +37,7 @@ const readEvents = Effect.flatMap(AuditReader, (reader) =>
     event: "trail.read",
     action: "read",
     fallbackResource: "audit/events",
+    metadata,
     target: ({ urlParams: { ghost_id, request_id, ...query } }) =>
       Either.mapBoth(query.cursor === undefined ? Either.right(undefined) : readCursor(query.cursor), {
         onLeft: ({ message }) => new InvalidRequest({ reason: message }),
@@ -56,6 +62,7 @@ const readPipeline = Effect.flatMap(Effect.all([AuditLog, AuditLedger]), ([log, 
     event: "pipeline.read",
     action: "read",
     fallbackResource: "audit/pipeline",
+    metadata,
     target: ({ urlParams: { cursor, limit } }) =>
       Effect.succeed({
         resource: "audit/pipeline",

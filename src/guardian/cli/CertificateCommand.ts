@@ -14,9 +14,9 @@ import type { Database } from "../../platform/postgres/Database.ts"
 /** Loaded when the command runs: the other commands of the program do not need it. */
 const running = Effect.promise(() => import("./ImportRun.ts"))
 
-const loginName = Effect.orElseSucceed(
+export const loginName = Effect.orElseSucceed(
   Effect.try(() => Os.userInfo().username),
-  () => "unknown"
+  () => "somebody"
 )
 
 const directory = Args.text({ name: "directory" }).pipe(

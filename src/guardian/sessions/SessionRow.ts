@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EndReason } from "../../contracts/guardian/GuardianSchemas.ts"
+import { OpenRecord } from "../../contracts/OpenRecord.ts"
 
 /** A row of `guardian.session`. */
 export const SessionRow = Schema.Struct({
@@ -16,7 +17,7 @@ export const SessionRow = Schema.Struct({
   endReason: Schema.NullOr(EndReason),
   outputFile: Schema.NullOr(Schema.String),
   requestId: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  metadata: OpenRecord
 })
 export type SessionRow = typeof SessionRow.Type
 

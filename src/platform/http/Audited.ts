@@ -20,11 +20,10 @@ import { requestId } from "./RequestId.ts"
 
 /** A request as its authorisation and its rows name it. */
 export interface Question {
-  readonly request: HttpServerRequest.HttpServerRequest
   readonly requestId: string
   /** The value of the `Authorization` header. */
   readonly authorization: string | undefined
-  /** The operation's name in the trail: `session.start`. */
+  /** The operation's name in the trail, for a service that records its operations beside the gatekeeper's decisions. */
   readonly event: string
   readonly action: string
   readonly resource: string
@@ -58,7 +57,7 @@ export interface Access<Caller, Recorded> {
   readonly authorize: (question: Question) => Effect.Effect<Grant<Caller, Recorded>, Refusal>
   /** Refuses a request that cannot be understood: to a caller who is not authenticated it says no more than that. */
   readonly refuseMalformed: (question: Question, problem: Failure) => Effect.Effect<never, Refusal>
-  /** Refuses a request whose resource cannot be looked up, before anybody is authenticated. */
+  /** Records a failure that is not the caller's, as DENIED, and fails with its code. The caller is not authenticated yet. */
   readonly refuse: (question: Question, failure: Failure) => Effect.Effect<never, Refusal>
 }
 
@@ -69,6 +68,8 @@ export interface Grant<Caller, Recorded> {
   readonly settle: <R extends Recorded>(
     run: Effect.Effect<R, Failure>
   ) => Effect.Effect<{ readonly reply: R; readonly auditId: string }, Refusal>
+  /** Takes back what was done for a reply that cannot be encoded, in a service whose operations change something. */
+  readonly compensate?: (reply: Recorded) => Effect.Effect<unknown>
 }
 
 /** The resource of a request, and what is done once it is allowed: with the very rows that named the resource. */
@@ -85,6 +86,8 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   readonly action: "read" | "write" | "execute"
   /** The resource of a request whose own cannot be read. */
   readonly fallbackResource: string
+  /** Of the decision's row, where the target has none of its own or the request is not valid. */
+  readonly metadata?: (request: HttpServerRequest.HttpServerRequest) => Readonly<Record<string, unknown>>
   /** Decodes no further: it may look up what the resource is made of. */
   readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
 }
@@ -164,13 +167,12 @@ export const auditedBy =
 
       const answer = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
         const question: Question = {
-          request,
           requestId: requestId(request),
           authorization: request.headers["authorization"],
           event,
           action,
           resource: fallbackResource,
-          metadata: {}
+          metadata: operation.metadata?.(request) ?? {}
         }
         const found = decode(request).pipe(
           Effect.flatMap(find),
@@ -182,9 +184,19 @@ export const auditedBy =
           Effect.tapDefect(() => Effect.ignore(access.refuse(question, fault)))
         )
         const { metadata, resource, run } = yield* found
-        const { caller, settle } = yield* access.authorize({ ...question, resource, metadata: metadata ?? {} })
-        const done = Effect.flatMap(run(caller), (reply) =>
-          Effect.map(encode(reply), (encoded) => ({ ...reply, ...encoded }))
+        const { caller, compensate, settle } = yield* access.authorize({
+          ...question,
+          resource,
+          metadata: metadata ?? question.metadata
+        })
+        const done = Effect.flatMap(
+          // Suspended, so that `settle` also records what `run` throws.
+          Effect.suspend(() => run(caller)),
+          (reply) =>
+            encode(reply).pipe(
+              Effect.tapDefect(() => compensate?.(reply) ?? Effect.void),
+              Effect.map((encoded) => ({ ...reply, ...encoded }))
+            )
         )
         const { auditId, reply } = yield* settle(done)
         return jsonTextResponse(reply.text, {

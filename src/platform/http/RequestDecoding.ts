@@ -74,8 +74,9 @@ const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<st
 const hasBody = ({ headers }: Request): boolean =>
   headers["transfer-encoding"] !== undefined || !["0", undefined].includes(headers["content-length"])
 
-const readBody = (request: Request): Effect.Effect<unknown, DecodingError> =>
+const readBody = (request: Request, isOptional: boolean): Effect.Effect<unknown, DecodingError> =>
   readJson(request).pipe(
+    Effect.map((body) => (isOptional && body === null ? {} : body)),
     Effect.mapError((error) =>
       error._tag === "RequestBodyTooLarge" ? new BodyTooLarge({ reason: error.message }) : invalid(error.message)
     ),
@@ -117,7 +118,7 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
       ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(request.url)) }),
       ...(decodeHeaders && { headers: yield* decodeHeaders(request.headers) }),
       ...(decodePayload && {
-        payload: yield* decodePayload(isBodyOptional && !hasBody(request) ? {} : yield* readBody(request))
+        payload: yield* decodePayload(isBodyOptional && !hasBody(request) ? {} : yield* readBody(request, isBodyOptional))
       })
     }
     // What is not declared has the type `never`, so that no operation can read it.

@@ -41,6 +41,14 @@ describe("The names of the guardian's contract", () => {
 })
 
 describe("The bodies of the guardian's contract", () => {
+  it("are sent by a client although the guardian will refuse them: it answers and records them", () => {
+    const agent = "team/a"
+    const session = { session_id: "../s", output_file: "\u0000" }
+    expect(Schema.encodeSync(AgentName)(agent)).toBe(agent)
+    expect(Schema.encodeSync(StartSession)({ agent, session_id: ".." })).toEqual({ agent, session_id: ".." })
+    expect(Schema.encodeSync(EndSession)(session)).toEqual(session)
+  })
+
   it("say all that is wrong at once, in words of their own", () => {
     expect(problemsOf(StartSession, {})).toEqual(["agent is missing", "session_id is missing"])
     expect(problemsOf(StartSession, { agent: 1, session_id: "s", metadata: [] })).toEqual([
@@ -57,9 +65,10 @@ describe("The bodies of the guardian's contract", () => {
     ])
   })
 
-  it("accept null for a text that may be left out, as clients with optional fields send it", () => {
+  it("accept null for what may be left out, as clients with optional fields send it", () => {
     expect(problemsOf(EndSession, { session_id: "s", output_file: null })).toEqual([])
     expect(problemsOf(RevokeCertificate, { reason: null })).toEqual([])
+    expect(Schema.decodeUnknownSync(IssueCertificate)({ agent: "a", version: null })).toEqual({ agent: "a" })
     expect(problemsOf(EndSession, { session_id: "s", output_file: "\u0000" })).toContain(
       "output_file must not hold NUL or half a surrogate pair"
     )

@@ -43,15 +43,22 @@ class TestAccess extends Context.Tag("test/TestAccess")<
             ? refuse(event, resource, "access_denied", "not yours")
             : Effect.succeed({
                 caller: { name: "Scout" },
+                compensate: ({ reason }) =>
+                  Effect.sync(() => {
+                    rows.push({ event, resource, said: `taken back: ${reason}` })
+                  }),
                 settle: (run) =>
-                  Effect.matchEffect(run, {
-                    onFailure: ({ code, message }) => refuse(event, resource, code, message),
-                    onSuccess: (reply) =>
-                      Effect.sync(() => {
-                        rows.push({ event, resource, said: reply.reason })
-                        return { reply, auditId: "row-1" }
-                      })
-                  })
+                  Effect.matchEffect(
+                    Effect.tapDefect(run, () => Effect.sync(() => rows.push({ event, resource, said: "a fault" }))),
+                    {
+                      onFailure: ({ code, message }) => refuse(event, resource, code, message),
+                      onSuccess: (reply) =>
+                        Effect.sync(() => {
+                          rows.push({ event, resource, said: reply.reason })
+                          return { reply, auditId: "row-1" }
+                        })
+                    }
+                  )
               }),
         refuseMalformed: ({ event, resource }, { code, message }) => refuse(event, resource, code, message),
         refuse: ({ event, resource }, { code, message }) => refuse(event, resource, code, message)
@@ -90,12 +97,14 @@ const routes = Effect.all(
       target: ({ path: { name }, payload: { at }, urlParams: { limit } }) =>
         Effect.succeed({
           resource: name === "secret" ? name : `things/${name === "long" ? "x".repeat(250) : name}`,
-          run: ({ name: caller }) =>
-            Effect.succeed({
+          run: ({ name: caller }) => {
+            if (name === "throws") throw new Error("a fault")
+            return Effect.succeed({
               status: name === "new" ? 201 : name === "odd" ? 202 : 200,
               body: { name: `${name} of ${caller}`, at },
               reason: `limit ${limit}`
             })
+          }
         })
     }),
     audited(del, {
@@ -136,10 +145,10 @@ const asked = (method: "PUT" | "DELETE", url: string, body?: string) =>
   })
 
 /** The status alone: the answer to a defect has no body here. */
-const status = (method: "PUT" | "DELETE", url: string) =>
+const status = (method: "PUT" | "DELETE", url: string, rows: Array<Row> = []) =>
   Effect.flatMap(HttpClient.HttpClient, (client) => client.execute(HttpClientRequest.make(method)(url))).pipe(
     Effect.map((response) => response.status),
-    Effect.provide(Layer.fresh(serving([])))
+    Effect.provide(Layer.fresh(serving(rows)))
   )
 
 describe("audited", () => {
@@ -149,6 +158,13 @@ describe("audited", () => {
       expect([status, body]).toEqual([200, { name: "a of Scout", at: 3 }])
       expect(headers).toMatchObject({ "x-audit-id": "row-1", "cache-control": "no-store" })
       expect(rows).toEqual([{ event: "thing.put", resource: "things/a", said: "limit 5" }])
+    })
+  )
+
+  it.scopedLive("reads null as a body that was left out, where it may be", () =>
+    Effect.gen(function* () {
+      expect((yield* asked("PUT", "/things/a", "null")).body).toEqual({ name: "a of Scout", at: 1 })
+      expect((yield* asked("DELETE", "/things/a", "null")).status).toBe(422)
     })
   )
 
@@ -210,6 +226,19 @@ describe("audited", () => {
         expect([name, status, rows.map((row) => row.resource)]).toEqual([name, 404, [resource]])
       }
     })
+  )
+
+  it.scopedLive(
+    "takes back what was done for a reply that cannot be encoded, and records what an operation throws",
+    () =>
+      Effect.gen(function* () {
+        const odd: Array<Row> = []
+        expect(yield* status("PUT", "/things/odd", odd)).toBe(500)
+        expect(odd.map(({ said }) => said)).toEqual(["taken back: limit 7", "a fault"])
+        const thrown: Array<Row> = []
+        expect(yield* status("PUT", "/things/throws", thrown)).toBe(500)
+        expect(thrown).toEqual([{ event: "thing.put", resource: "things/throws", said: "a fault" }])
+      })
   )
 
   it.scopedLive("records a defect that comes before the authorisation", () =>
