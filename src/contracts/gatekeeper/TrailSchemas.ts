@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { AuditResult } from "../../domain/AuditEvent.ts"
 import { AuditStatus } from "../AuditStatus.ts"
-import { Instant, Limit, OneOf, Parameter, RowId } from "../Query.ts"
+import { Instant, Limit, OneOf, Parameter, RowId } from "../Fields.ts"
 
 /** A row of the trail. */
 const EventRow = Schema.Struct({
