@@ -87,11 +87,15 @@ export const selectNewest = (sql: SqlClient.SqlClient, agent: string, state: "in
 const ofAgent = (sql: SqlClient.SqlClient, agent: string | undefined) =>
   agent === undefined ? sql`true` : sql`agent = ${agent}`
 
-/** One page, newest first; `before` is the number of the last row of the page before. */
-export const selectPage = (
-  sql: SqlClient.SqlClient,
-  query: { readonly agent?: string | undefined; readonly before?: string | undefined; readonly limit: number }
-) => sql`
+export interface CertificatesQuery {
+  readonly agent?: string | undefined
+  readonly limit: number
+  /** `no` of the last row of the page before. */
+  readonly before?: string | undefined
+}
+
+/** One page, newest first. */
+export const selectPage = (sql: SqlClient.SqlClient, query: CertificatesQuery) => sql`
   select ${certificateColumns(sql)} from guardian.certificate
   where ${ofAgent(sql, query.agent)}
     and ${query.before === undefined ? sql`true` : sql`certificate.id < ${query.before}::bigint`}

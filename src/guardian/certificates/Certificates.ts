@@ -9,6 +9,7 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
 import {
   type CertificateRow,
+  type CertificatesQuery,
   certificateColumns,
   certificateRows,
   countAll,
@@ -103,20 +104,6 @@ export interface ActiveCertificate {
   readonly readMicros: bigint
 }
 
-export interface CertificatesQuery {
-  readonly agent?: string | undefined
-  readonly limit: number
-  /** `no` of the last one of the page before. */
-  readonly before?: string | undefined
-}
-
-interface CertificatePage {
-  /** Newest first; `isVerified`: the row agrees with its signature. */
-  readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
-  /** Of all pages. */
-  readonly total: number
-}
-
 /** Rows of one agent that are verified at most, the newest first: older ones were replaced long ago. */
 const candidates = 20
 
@@ -136,7 +123,14 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
     /** The agent's newest certificate that is in force, its signature checked now. */
     readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
-    readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
+    /** Newest first; `isVerified`: the row agrees with its signature. `total` is of all pages. */
+    readonly list: (query: CertificatesQuery) => Effect.Effect<
+      {
+        readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
+        readonly total: number
+      },
+      DatabaseUnavailable
+    >
     /** By its public id. */
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
     /** The public id of a certificate with the same claims but another id; a revoked one first. */
@@ -197,9 +191,9 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
           return yield* certified(agent, rows, (row) => verifyRow(keys, row))
         }),
-        list: Effect.fn("Certificates.list")(function* ({ agent, before, limit }) {
+        list: Effect.fn("Certificates.list")(function* (query) {
           const [page, counted] = yield* Effect.all(
-            [certificateRows(selectPage(sql, { agent, before, limit })), bounded(countAll(sql, agent))],
+            [certificateRows(selectPage(sql, query)), bounded(countAll(sql, query.agent))],
             { concurrency: 2 }
           )
           const rows = yield* Effect.forEach(

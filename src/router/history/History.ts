@@ -47,14 +47,6 @@ interface HistoryQuery {
   readonly before: string | undefined
 }
 
-/** One page, newest first. */
-export interface HistoryPage {
-  /** Fields that older programs did not record are null. */
-  readonly rows: ReadonlyArray<typeof HistoryRow.Type>
-  /** Whether older ones follow. */
-  readonly hasMore: boolean
-}
-
 /** Bytes of content after which a page ends, so that a thousand long messages cannot fill the memory. The last may go beyond. */
 const maximumPageBytes = 8 * 1024 * 1024
 
@@ -108,8 +100,16 @@ export class History extends Context.Tag("router/history/History")<
   {
     /** Writes the rows in their order, all or none. A row that was written before is left as it is. */
     readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /** Reads a page. It is shorter than asked where its messages are long. */
-    readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
+    /**
+     * Reads a page, newest first; `hasMore`: older rows follow. It is shorter than asked where its messages are long. Fields that
+     * older programs did not record are null.
+     */
+    readonly read: (
+      query: HistoryQuery
+    ) => Effect.Effect<
+      { readonly rows: ReadonlyArray<typeof HistoryRow.Type>; readonly hasMore: boolean },
+      HistoryUnreachable
+    >
   }
 >() {
   /** `deadline` bounds each statement. */

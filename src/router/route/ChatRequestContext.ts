@@ -77,16 +77,14 @@ export const appendOutput = (
 }
 
 /**
- * What the router decides after the gatekeeper did.
+ * What the router decides after the gatekeeper did. Its `action` is one of:
  *
  * - `route`: a shell answers (ALLOWED), or none does (DENIED, INVALID).
  * - `route.fallback`: a shell that was allowed did not answer, and the next one is asked.
  * - `route.completed`, `route.failed`, `route.aborted`: how an answer that had begun ended.
  */
-type RouteAction = "route" | "route.fallback" | "route.completed" | "route.failed" | "route.aborted"
-
 export interface RouteEvent {
-  readonly action: RouteAction
+  readonly action: "route" | "route.fallback" | "route.completed" | "route.failed" | "route.aborted"
   readonly result: AuditResult
   readonly reason: string
   /** By default the context's own. */
