@@ -3,6 +3,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { AuditStatus } from "./AuditStatus.ts"
+import { describing } from "./Endpoint.ts"
 
 const SchemaCheck = Schema.Struct({ expected: Schema.String, actual: Schema.NullOr(Schema.String) })
 
@@ -33,8 +34,6 @@ const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavai
 })
 
 const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotations({ description: "It lives." })
-
-const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
 
 /**
  * - `/healthz`: the process lives; it looks at nothing else.

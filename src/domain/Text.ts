@@ -6,6 +6,9 @@ const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
 
 export const hasControlCharacter = (text: string): boolean => controlCharacter.test(text)
 
+/** As PostgreSQL can store it: its text and jsonb hold neither NUL nor half a surrogate pair. */
+export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
+
 /** `.` and `..` mean another resource to a program that resolves paths: a permission for `a/*` must not reach beyond `a`. */
 export const hasDotSegment = (text: string): boolean =>
   text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")

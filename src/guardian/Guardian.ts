@@ -1,19 +1,38 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/AuditStatus.ts"
 import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
+import { auditedRoutes } from "../platform/http/Audited.ts"
+import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { Badges } from "./badges/Badges.ts"
+import { Badges, badgeRoutes } from "./badges/Badges.ts"
+import { certificateRoutes } from "./certificates/CertificateOperations.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
+import { GuardianAccess } from "./GuardianAccess.ts"
 import { guardianSchema } from "./GuardianSchema.ts"
 import { GuardianSettings } from "./GuardianSettings.ts"
-import { routes } from "./Http.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
+import { sessionRoutes } from "./sessions/SessionOperations.ts"
 import { Sessions } from "./sessions/Sessions.ts"
 import { Statistics } from "./sessions/Statistics.ts"
+
+/** Keys change at a start only, so that others may keep them for a while. */
+const keys = HttpApiBuilder.group(GuardianApi, "keys", (group) =>
+  Effect.map(SigningKeys, ({ jwks }) =>
+    group.handle("jwks", () =>
+      Effect.succeed(
+        HttpServerResponse.unsafeJson(jwks, {
+          headers: { "cache-control": "public, max-age=300", "content-type": "application/jwk-set+json" }
+        })
+      )
+    )
+  )
+)
 
 const makeReport = Effect.gen(function* () {
   const version = yield* guardianSchema.version
@@ -42,9 +61,12 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { sessionTimeout } = yield* GuardianSettings
     const version = yield* guardianSchema.version
-    const report = yield* makeReport
+    const health = HttpApiBuilder.group(GuardianApi, "health", answerHealth("guardian", yield* makeReport))
+    const recorded = auditedRoutes(
+      Effect.all([certificateRoutes, sessionRoutes(sessionTimeout), badgeRoutes], { discard: true })
+    ).pipe(Layer.provide(GuardianAccess.layer))
     return serve("guardian", GuardianApi, version.expected).pipe(
-      Layer.provide(routes(report, sessionTimeout)),
+      Layer.provide([health, keys, recorded]),
       // Below the port, so that it ends after the last answer.
       Layer.provide(sessionExpiry(sessionTimeout))
     )

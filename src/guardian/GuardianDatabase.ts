@@ -49,6 +49,13 @@ export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, D
     Effect.disconnect
   )
 
+/** Asks as `bounded` does and decodes the rows; rows of another shape are a defect. */
+export const rowsOf = <A, I>(row: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknown(Schema.Array(row))
+  return <E>(question: Effect.Effect<unknown, E>): Effect.Effect<ReadonlyArray<A>, DatabaseUnavailable> =>
+    Effect.flatMap(bounded(question), (rows) => Effect.orDie(decode(rows)))
+}
+
 /** Transactions of the process that are open at once: each has a session beside the pool's, and the server has few. */
 const maximumTransactions = 4
 

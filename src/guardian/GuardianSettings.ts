@@ -7,7 +7,7 @@ import { sessionTimeout } from "../clients/ClientSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings } from "../platform/config/Settings.ts"
 
-export interface GuardianSettingsValues {
+interface GuardianSettingsValues {
   /** The private Ed25519 key that signs certificates: PKCS #8 in PEM, or a JWK. */
   readonly signingKey: Option.Option<Redacted.Redacted>
   /** A JWKS (RFC 7517) of keys that signed before, and may still verify. */

@@ -1,3 +1,4 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,16 +8,20 @@ import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { openAiFields } from "../contracts/router/RouterErrors.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
+import { auditedRoutes } from "../platform/http/Audited.ts"
+import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { InFlight } from "./chat/InFlight.ts"
-import { routes } from "./Http.ts"
+import { InFlight } from "./chat/ChatCompletionFinalizer.ts"
+import { answerChat } from "./chat/ChatHttp.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
+import { historyRoute, modelsRoute } from "./ReadOperations.ts"
 import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
+import { RouterAccess } from "./route/RouterAccess.ts"
 
 const server = (catalog: Catalog, storeContent: boolean) =>
   Layer.unwrapEffect(
@@ -30,9 +35,15 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
         audit: auditView(audit)
       }))
-      return serve("router", RouterApi, version.expected, openAiFields).pipe(
-        Layer.provide(routes(report, catalog, storeContent))
+      const health = HttpApiBuilder.group(RouterApi, "health", answerHealth("router", report))
+      const answer = answerChat(catalog, storeContent)
+      const chat = HttpApiBuilder.group(RouterApi, "chat", (group) =>
+        group.handleRaw("completions", ({ request }) => answer(request))
       )
+      const recorded = auditedRoutes(Effect.all([modelsRoute(catalog), historyRoute], { discard: true })).pipe(
+        Layer.provide(RouterAccess.layer)
+      )
+      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide([health, chat, recorded]))
     })
   )
 

@@ -3,7 +3,7 @@ import * as Layer from "effect/Layer"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings } from "../platform/config/Settings.ts"
 
-export interface RouterSettingsValues {
+interface RouterSettingsValues {
   /** As given: relative to the working directory. */
   readonly modelsPath: string
   /** Whether `router.history` keeps the content of messages, besides their existence. */

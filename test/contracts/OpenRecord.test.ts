@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { PolicyView } from "../../src/contracts/gatekeeper/PolicySchemas.ts"
+import { PolicyView } from "../../src/contracts/gatekeeper/AccessSchemas.ts"
 import { Sessions, StartSession } from "../../src/contracts/guardian/GuardianSchemas.ts"
 import { RecordOf } from "../../src/contracts/OpenRecord.ts"
 

@@ -1,9 +1,10 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
+import { FileProblem } from "../../domain/FileProblem.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
 import { pathProblem, textProblem } from "../../domain/Text.ts"
-import { OpenRecord } from "../OpenRecord.ts"
-import { checkedByService } from "../Text.ts"
+import { checkedByService } from "../Fields.ts"
+import { OpenRecord, RecordOf } from "../OpenRecord.ts"
 
 /** The action of a question that names none. */
 export const defaultAction = "inference"
@@ -59,3 +60,60 @@ export const deniedBy = {
   matched: Schema.optional(Schema.NullOr(Matched)),
   policy_version: Schema.optional(Schema.String)
 }
+
+const PermissionView = Schema.Struct({
+  action: Schema.String,
+  resource: Schema.String,
+  effect: Schema.Literal("allow", "deny")
+})
+
+const Lists = RecordOf(Schema.Array(Schema.String))
+
+/** The policy in force. */
+export const PolicyView = Schema.Struct({
+  version: Schema.String,
+  loaded_at: Schema.String,
+  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView) })),
+  ghost_mappings: Lists,
+  resource_paths: Lists,
+  /** The present file, where it was refused; null where it is the policy in force. */
+  refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
+  audit_id: Schema.String
+}).annotations({ description: "The policy that decides." })
+
+export const ReloadAnswer = Schema.Struct({
+  before: Schema.String,
+  after: Schema.String,
+  changed: Schema.Boolean,
+  audit_id: Schema.String
+}).annotations({ description: "The policy that decides from now on." })
+
+/** Further fields of `error`. */
+export const policyProblems = { problems: Schema.Array(FileProblem), policy_version: Schema.String }
+
+export const ExplainRequest = Schema.Struct({
+  ...ValidateRequest.fields,
+  ghost_id: SubjectName
+})
+
+const RuleView = Schema.Struct({
+  group: Schema.String,
+  rule: Schema.Number,
+  ...PermissionView.fields,
+  matches: Schema.Boolean,
+  decides: Schema.Boolean,
+  why: Schema.String
+})
+
+export const ExplainAnswer = Schema.Struct({
+  allowed: Schema.Boolean,
+  ghost_id: Schema.String,
+  action: Schema.String,
+  resource: Schema.String,
+  groups: Schema.Array(Schema.String),
+  matched: Schema.NullOr(Matched),
+  reason: Schema.String,
+  policy_version: Schema.String,
+  rules: Schema.Array(RuleView),
+  audit_id: Schema.String
+}).annotations({ description: "The decision that `/validate` would make, and every rule that was considered." })

@@ -1,8 +1,8 @@
 import * as Schema from "effect/Schema"
 import { AuditResult } from "../../domain/AuditEvent.ts"
 import { AuditStatus } from "../AuditStatus.ts"
+import { Instant, Limit, OneOf, Parameter, RowId } from "../Fields.ts"
 import { OpenRecord } from "../OpenRecord.ts"
-import { Instant, Limit, OneOf, Parameter, RowId } from "../Query.ts"
 
 /** A row of the trail. */
 const EventRow = Schema.Struct({

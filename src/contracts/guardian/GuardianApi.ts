@@ -3,58 +3,43 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { BodyTooLarge, InvalidRequest } from "../ApiError.ts"
+import { ApiError, BodyTooLarge, errorBody, InvalidRequest } from "../ApiError.ts"
 import { Bearer, describing, optionalBody } from "../Endpoint.ts"
-import { errorBody } from "../ErrorBody.ts"
 import { HealthGroup } from "../Health.ts"
-import { BadgeNotFound, CertificateNotFound, SessionExists, SessionNotFound, SessionOver } from "./GuardianErrors.ts"
-import {
-  AgentName,
-  Badge,
-  BadgeName,
-  Badges,
-  CertificateId,
-  CertificateIssued,
-  CertificateRevoked,
-  Certificates,
-  CertificatesQuery,
-  Certified,
-  EndSession,
-  GhostName,
-  IssueCertificate,
-  Jwks,
-  RevokeCertificate,
-  SessionAlive,
-  SessionEnded,
-  SessionId,
-  SessionStarted,
-  Sessions,
-  SessionsQuery,
-  StartSession,
-  Statistics,
-  StatisticsQuery
-} from "./GuardianSchemas.ts"
+import * as Schemas from "./GuardianSchemas.ts"
+
+export class SessionNotFound extends ApiError("SessionNotFound", "session_not_found") {}
+
+/** A session of that name was started before: a name is used once. */
+export class SessionExists extends ApiError("SessionExists", "session_exists") {}
+
+/** The session has ended, so that it cannot be kept alive. */
+export class SessionOver extends ApiError("SessionOver", "session_over") {}
+
+export class CertificateNotFound extends ApiError("CertificateNotFound", "certificate_not_found") {}
+
+export class BadgeNotFound extends ApiError("BadgeNotFound", "badge_not_found") {}
 
 const NotCertified = errorBody("not_certified")
 
 /** Errors of every endpoint that needs a token. */
-const common = {
-  unauthenticated: errorBody("unauthenticated"),
-  denied: errorBody("access_denied"),
-  auditUnavailable: errorBody("audit_unavailable"),
-  databaseUnavailable: errorBody("database_unavailable"),
-  peerUnavailable: errorBody("peer_unavailable")
-}
+const common = Schema.Union(
+  errorBody("unauthenticated"),
+  errorBody("access_denied"),
+  errorBody("audit_unavailable"),
+  errorBody("database_unavailable"),
+  errorBody("peer_unavailable")
+)
 
 export const validate = HttpApiEndpoint.post("validate", "/validate")
-  .setPayload(Schema.Struct({ agent: AgentName }))
-  .addSuccess(Certified)
+  .setPayload(Schema.Struct({ agent: Schemas.AgentName }))
+  .addSuccess(Schemas.Certified)
   .addError(NotCertified)
   .annotateContext(describing("Is this agent certified now?", "Needs `read` on `certificates/<agent>`."))
 
 export const startSession = HttpApiEndpoint.post("startSession", "/session/start")
-  .setPayload(StartSession)
-  .addSuccess(SessionStarted)
+  .setPayload(Schemas.StartSession)
+  .addSuccess(Schemas.SessionStarted)
   .addError(NotCertified)
   .addError(SessionExists.body)
   .annotateContext(
@@ -66,8 +51,8 @@ export const startSession = HttpApiEndpoint.post("startSession", "/session/start
   )
 
 export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
-  .setPayload(Schema.Struct({ session_id: SessionId }))
-  .addSuccess(SessionAlive)
+  .setPayload(Schema.Struct({ session_id: Schemas.SessionId }))
+  .addSuccess(Schemas.SessionAlive)
   .addError(NotCertified)
   .addError(SessionNotFound.body)
   .addError(SessionOver.body)
@@ -79,8 +64,8 @@ export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
   )
 
 export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
-  .setPayload(EndSession)
-  .addSuccess(SessionEnded)
+  .setPayload(Schemas.EndSession)
+  .addSuccess(Schemas.SessionEnded)
   .addError(SessionNotFound.body)
   .annotateContext(
     describing(
@@ -96,25 +81,21 @@ export class WorkGroup extends HttpApiGroup.make("work")
   .add(heartbeat)
   .add(endSession)
   .middleware(Bearer)
-  .addError(common.unauthenticated)
-  .addError(common.denied)
+  .addError(common)
   .addError(BodyTooLarge.body)
   .addError(InvalidRequest.body)
-  .addError(common.auditUnavailable)
-  .addError(common.databaseUnavailable)
-  .addError(common.peerUnavailable)
   .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
 export const issue = HttpApiEndpoint.post("issue", "/certificates")
-  .setPayload(IssueCertificate)
-  .addSuccess(CertificateIssued, { status: 201 })
+  .setPayload(Schemas.IssueCertificate)
+  .addSuccess(Schemas.CertificateIssued, { status: 201 })
   .addError(BodyTooLarge.body)
   .annotateContext(describing("Issues a certificate", "Needs `write` on `certificates/<agent>`."))
 
 export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
-  .setPath(Schema.Struct({ id: CertificateId }))
-  .setPayload(RevokeCertificate)
-  .addSuccess(CertificateRevoked)
+  .setPath(Schema.Struct({ id: Schemas.CertificateId }))
+  .setPayload(Schemas.RevokeCertificate)
+  .addSuccess(Schemas.CertificateRevoked)
   .addError(CertificateNotFound.body)
   .addError(BodyTooLarge.body)
   .annotateContext(optionalBody)
@@ -127,8 +108,8 @@ export const revoke = HttpApiEndpoint.post("revoke", "/certificates/:id/revoke")
   )
 
 export const certificates = HttpApiEndpoint.get("certificates", "/certificates")
-  .setUrlParams(CertificatesQuery)
-  .addSuccess(Certificates)
+  .setUrlParams(Schemas.CertificatesQuery)
+  .addSuccess(Schemas.Certificates)
   .annotateContext(
     describing(
       "All certificates, or one agent's",
@@ -137,15 +118,15 @@ export const certificates = HttpApiEndpoint.get("certificates", "/certificates")
   )
 
 export const sessions = HttpApiEndpoint.get("sessions", "/sessions")
-  .setUrlParams(SessionsQuery)
-  .addSuccess(Sessions)
+  .setUrlParams(Schemas.SessionsQuery)
+  .addSuccess(Schemas.Sessions)
   .annotateContext(
     describing("Sessions, newest first", "Needs `read` on `sessions`; with `agent`, on `sessions/<agent>`.")
   )
 
 export const stats = HttpApiEndpoint.get("stats", "/stats")
-  .setUrlParams(StatisticsQuery)
-  .addSuccess(Statistics)
+  .setUrlParams(Schemas.StatisticsQuery)
+  .addSuccess(Schemas.Statistics)
   .annotateContext(
     describing(
       "Counts of an agent's sessions, or of all agents'",
@@ -154,29 +135,29 @@ export const stats = HttpApiEndpoint.get("stats", "/stats")
   )
 
 export const badges = HttpApiEndpoint.get("badges", "/badges/:ghost")
-  .setPath(Schema.Struct({ ghost: GhostName }))
-  .addSuccess(Badges)
+  .setPath(Schema.Struct({ ghost: Schemas.GhostName }))
+  .addSuccess(Schemas.Badges)
   .annotateContext(describing("A ghost's badges", "Needs `read` on `badges/<ghost>`."))
 
-const BadgePath = Schema.Struct({ ghost: GhostName, badge: BadgeName })
+const BadgePath = Schema.Struct({ ghost: Schemas.GhostName, badge: Schemas.BadgeName })
 
 export const badge = HttpApiEndpoint.get("badge", "/badges/:ghost/:badge")
   .setPath(BadgePath)
-  .addSuccess(Badge)
+  .addSuccess(Schemas.Badge)
   .addError(BadgeNotFound.body)
   .annotateContext(describing("Has the ghost this badge?", "Needs `read` on `badges/<ghost>/<badge>`."))
 
 export const grantBadge = HttpApiEndpoint.put("grantBadge", "/badges/:ghost/:badge")
   .setPath(BadgePath)
-  .addSuccess(Badge)
-  .addSuccess(Badge, { status: 201 })
+  .addSuccess(Schemas.Badge)
+  .addSuccess(Schemas.Badge, { status: 201 })
   .annotateContext(
     describing("Grants a badge", "Needs `write` on `badges/<ghost>/<badge>`. 200 where the ghost had it already.")
   )
 
 export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge")
   .setPath(BadgePath)
-  .addSuccess(Badge)
+  .addSuccess(Schemas.Badge)
   .addError(BadgeNotFound.body)
   .annotateContext(
     describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
@@ -194,18 +175,14 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .add(grantBadge)
   .add(takeBadge)
   .middleware(Bearer)
-  .addError(common.unauthenticated)
-  .addError(common.denied)
+  .addError(common)
   .addError(InvalidRequest.body)
-  .addError(common.auditUnavailable)
-  .addError(common.databaseUnavailable)
-  .addError(common.peerUnavailable)
   .annotate(OpenApi.Description, "What the operators of agents ask.") {}
 
 class KeysGroup extends HttpApiGroup.make("keys")
   .add(
     HttpApiEndpoint.get("jwks", "/.well-known/jwks.json")
-      .addSuccess(Jwks)
+      .addSuccess(Schemas.Jwks)
       .annotateContext(
         describing(
           "The keys that verify certificates",

@@ -1,9 +1,8 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Text.ts"
+import { Cursor, Flag, Limit, maximumPageSize, Name, Next, Note, Parameter, PathName, rowNumber } from "../Fields.ts"
 import { OpenRecord } from "../OpenRecord.ts"
-import { Cursor, Flag, Limit, maximumPageSize, Next, Parameter, rowNumber } from "../Query.ts"
-import { Name, Note, PathName } from "../Text.ts"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
 
@@ -122,7 +121,7 @@ export const Sessions = Schema.Struct({
 }).annotations({ description: "A page of sessions, newest first." })
 
 /** The highest version of an agent that the table accepts. */
-const maximumVersion = 2_147_483_647
+export const maximumVersion = 2_147_483_647
 
 /** `valid_for` or `expires_at`, not both; 90 days where neither is given. */
 export const IssueCertificate = Schema.Struct({
@@ -205,7 +204,7 @@ export const AgentStatistics = Schema.Struct({
 }).annotations({ description: "Counts of one agent." })
 export type AgentStatistics = typeof AgentStatistics.Type
 
-export const AllStatistics = Schema.Struct({
+const AllStatistics = Schema.Struct({
   agents: Schema.Array(AgentStatistics),
   next: Next(agentPlace)
 }).annotations({ description: "A page of agents with their counts." })

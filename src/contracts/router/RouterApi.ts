@@ -4,26 +4,31 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { describing } from "../Endpoint.ts"
+import { Cursor, Limit, Parameter, rowNumber } from "../Fields.ts"
 import { HealthGroup } from "../Health.ts"
-import { Cursor, Limit, Parameter, rowNumber } from "../Query.ts"
 import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
 import { openAiError } from "./RouterErrors.ts"
 
-const failures = {
-  invalidChat: openAiError("invalid_request", "provider_rejected"),
-  invalid: openAiError("invalid_request"),
-  unauthenticated: openAiError("unauthenticated"),
-  chatDenied: openAiError("access_denied", "not_certified", "session_refused"),
-  denied: openAiError("access_denied"),
-  modelNotFound: openAiError("model_not_found"),
-  tooLarge: openAiError("body_too_large"),
-  rateLimited: openAiError("rate_limited"),
-  failed: openAiError("internal_error"),
-  providerFailed: openAiError("provider_failed", "provider_misconfigured"),
-  chatUnavailable: openAiError("audit_unavailable", "peer_unavailable", "provider_unavailable"),
-  readUnavailable: openAiError("audit_unavailable", "peer_unavailable", "database_unavailable"),
-  providerTimeout: openAiError("provider_timeout")
-}
+/** Errors of the endpoints that read. */
+const readErrors = Schema.Union(
+  openAiError("unauthenticated"),
+  openAiError("access_denied"),
+  openAiError("internal_error"),
+  openAiError("audit_unavailable", "peer_unavailable", "database_unavailable")
+)
+
+const chatErrors = Schema.Union(
+  openAiError("invalid_request", "provider_rejected"),
+  openAiError("unauthenticated"),
+  openAiError("access_denied", "not_certified", "session_refused"),
+  openAiError("model_not_found"),
+  openAiError("body_too_large"),
+  openAiError("rate_limited"),
+  openAiError("internal_error"),
+  openAiError("provider_failed", "provider_misconfigured"),
+  openAiError("audit_unavailable", "peer_unavailable", "provider_unavailable"),
+  openAiError("provider_timeout")
+)
 
 const ModelRow = Schema.Struct({
   id: Schema.String,
@@ -40,7 +45,7 @@ const ModelList = Schema.Struct({ object: Schema.Literal("list"), data: Schema.A
   description: "All of them."
 })
 
-const HistoryRow = Schema.Struct({
+export const HistoryRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,
   role: Schema.String,
@@ -71,22 +76,14 @@ const HistoryParams = Schema.Struct({
 export const completions = HttpApiEndpoint.post("completions", "/v1/chat/completions")
   .setPayload(ChatRequestBody)
   .addSuccess(ChatCompletion)
-  .addError(failures.invalidChat)
-  .addError(failures.unauthenticated)
-  .addError(failures.chatDenied)
-  .addError(failures.modelNotFound)
-  .addError(failures.tooLarge)
-  .addError(failures.rateLimited)
-  .addError(failures.failed)
-  .addError(failures.providerFailed)
-  .addError(failures.chatUnavailable)
-  .addError(failures.providerTimeout)
-  .annotate(OpenApi.Summary, "An answer of a model")
+  .addError(chatErrors)
   .annotate(OpenApi.Transform, alsoAsEvents)
-  .annotate(
-    OpenApi.Description,
-    "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
-      'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
+  .annotateContext(
+    describing(
+      "An answer of a model",
+      "OpenAI's chat completions. Each shell that may answer is authorised (`execute` on `shells/<tier>/<name>`); the first that " +
+        'answers is named in `model`. A failure after the first byte of a stream is an event `{"error": …}` without `[DONE]`.'
+    )
   )
 
 class ChatGroup extends HttpApiGroup.make("chat")
@@ -95,10 +92,7 @@ class ChatGroup extends HttpApiGroup.make("chat")
 
 export const models = HttpApiEndpoint.get("models", "/v1/models")
   .addSuccess(ModelList)
-  .addError(failures.unauthenticated)
-  .addError(failures.denied)
-  .addError(failures.failed)
-  .addError(failures.readUnavailable)
+  .addError(readErrors)
   .annotateContext(
     describing("Shells and ghosts", "All shells and ghosts with their tiers. Needs `read` on `models`; recorded.")
   )
@@ -110,11 +104,8 @@ class CatalogGroup extends HttpApiGroup.make("catalog")
 export const history = HttpApiEndpoint.get("history", "/v1/history")
   .setUrlParams(HistoryParams)
   .addSuccess(HistoryPage)
-  .addError(failures.invalid)
-  .addError(failures.unauthenticated)
-  .addError(failures.denied)
-  .addError(failures.failed)
-  .addError(failures.readUnavailable)
+  .addError(openAiError("invalid_request"))
+  .addError(readErrors)
   .annotateContext(
     describing(
       "A ghost's messages",

@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { parseInstant } from "../../domain/Text.ts"
-import type { SignedRow } from "./CertificateSigner.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
+import { rowsOf } from "../GuardianDatabase.ts"
+import type { Claims, SignedRow } from "./CertificateSigner.ts"
 
 /** A row of `guardian.certificate`: nothing in it counts before `verifyRow` agrees, except its revocation. */
 export const CertificateRow = Schema.Struct({
@@ -27,10 +29,7 @@ export const CertificateRow = Schema.Struct({
 })
 export interface CertificateRow extends SignedRow, Schema.Schema.Type<typeof CertificateRow> {}
 
-const decode = Schema.decodeUnknown(Schema.Array(CertificateRow))
-
-export const certificateRows = (rows: unknown): Effect.Effect<ReadonlyArray<CertificateRow>> =>
-  Effect.orDie(decode(rows))
+export const certificateRows = rowsOf(CertificateRow)
 
 /** Seconds that a certificate may be ahead of the database: the machine that issued it dates it by its own clock. */
 const clockTolerance = 60
@@ -59,3 +58,111 @@ export const parseSeconds = (text: string): Option.Option<number> =>
     Option.map((instant) => Math.floor(instant.epochMillis / 1_000)),
     Option.filter((seconds) => seconds > 0)
   )
+
+/** A certificate as it is answered to the client that asked for it. */
+export interface IssuedCertificate {
+  readonly claims: Claims
+  readonly keyId: string
+  /** The compact JWS. */
+  readonly signature: string
+}
+
+export interface Revocation {
+  readonly id: string
+  readonly agent: string
+  readonly revokedAt: string
+  readonly reason: string | null
+  /** The ids of the sessions that it ended. */
+  readonly sessions: ReadonlyArray<string>
+}
+
+/** The newest certificates of an agent, in force or any. */
+export const selectNewest = (sql: SqlClient.SqlClient, agent: string, state: "in force" | "any", limit: number) => sql`
+  select ${certificateColumns(sql)} from guardian.certificate
+  where agent = ${agent}
+    and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
+  order by certificate.issued_at desc, certificate.id desc
+  limit ${limit}`
+
+const ofAgent = (sql: SqlClient.SqlClient, agent: string | undefined) =>
+  agent === undefined ? sql`true` : sql`agent = ${agent}`
+
+export interface CertificatesQuery {
+  readonly agent?: string | undefined
+  readonly limit: number
+  /** `no` of the last row of the page before. */
+  readonly before?: string | undefined
+}
+
+/** One page, newest first. */
+export const selectPage = (sql: SqlClient.SqlClient, query: CertificatesQuery) => sql`
+  select ${certificateColumns(sql)} from guardian.certificate
+  where ${ofAgent(sql, query.agent)}
+    and ${query.before === undefined ? sql`true` : sql`certificate.id < ${query.before}::bigint`}
+  order by certificate.id desc limit ${query.limit}`
+
+export const countAll = (sql: SqlClient.SqlClient, agent: string | undefined) =>
+  sql`select count(*)::text as total from guardian.certificate where ${ofAgent(sql, agent)}`
+
+/** The id of a certificate with the same claims, a revoked one first. */
+export const selectSame = (sql: SqlClient.SqlClient, { exp, iat, sub, version }: Omit<Claims, "jti">) => sql`
+  select jti::text as id from guardian.certificate
+  where agent = ${sub} and version = ${version} and issued_at = to_timestamp(${iat}::bigint)
+    and expires_at = to_timestamp(${exp}::bigint) and jti is not null
+  order by revoked_at limit 1`
+
+export const hasTable = (sql: SqlClient.SqlClient) => sql`
+  select exists (
+    select from pg_catalog.pg_attribute
+    where attrelid = pg_catalog.to_regclass('guardian.certificate') and attname = 'jti' and not attisdropped
+  ) as ready`
+
+/** Returns false where a certificate of that id exists. */
+export const insertCertificate = (connection: Connection, { claims, keyId, signature }: IssuedCertificate) =>
+  Effect.map(
+    connection.query(
+      `insert into guardian.certificate (jti, agent, version, issued_at, expires_at, key_id, signature)
+       values ($1::uuid, $2, $3, to_timestamp($4::bigint), to_timestamp($5::bigint), $6, $7)
+       on conflict (jti) do nothing
+       returning id`,
+      [claims.jti, claims.sub, claims.version, claims.iat, claims.exp, keyId, signature]
+    ),
+    ({ rows }) => rows.length > 0
+  )
+
+/** Revokes, and ends the certificate's sessions, within the connection's transaction. */
+export const revokeCertificate = Effect.fnUntraced(function* (
+  connection: Connection,
+  id: string,
+  by: { readonly ghostId: string; readonly reason: string | null }
+) {
+  // This update waits for the row's lock: a session's start that holds it has finished then, and the next statement sees it.
+  const revoked = yield* connection.query(
+    `update guardian.certificate set revoked_at = clock_timestamp(), revoked_by = $2, revoked_reason = $3
+     where jti = $1::uuid and revoked_at is null
+     returning id`,
+    [id, by.ghostId, by.reason]
+  )
+  const ended = yield* connection.query(
+    `update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
+     where certificate_id = $1 and ended_at is null
+     returning session_id`,
+    [revoked.rows[0]?.["id"] ?? null]
+  )
+  // In the same transaction: a later query that fails would refuse a revocation that was made.
+  const { rows } = yield* connection.query(
+    `select agent, (extract(epoch from revoked_at) * 1000000)::bigint::text as at, revoked_reason as reason
+     from guardian.certificate where jti = $1::uuid`,
+    [id]
+  )
+  const row = rows[0]
+  if (row === undefined) return undefined
+  const reason = row["reason"]
+  return {
+    id,
+    agent: String(row["agent"]),
+    revokedAt: isoOfMicros(BigInt(String(row["at"]))),
+    reason: typeof reason === "string" ? reason : null,
+    sessions: ended.rows.map((session) => String(session["session_id"]))
+  }
+})

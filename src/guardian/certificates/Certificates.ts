@@ -1,24 +1,89 @@
 import { randomUUID } from "node:crypto"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
-import { type CertificateRow, certificateColumns, certificateRows } from "./CertificateRow.ts"
-import { type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
 import {
+  type CertificateRow,
+  type CertificatesQuery,
+  certificateColumns,
+  certificateRows,
   countAll,
   hasTable,
   type IssuedCertificate,
   insertCertificate,
+  isoOfMicros,
   type Revocation,
   revokeCertificate,
   selectNewest,
   selectPage,
   selectSame
-} from "./CertificateStatements.ts"
-import { certified, type NotCertified } from "./Certification.ts"
+} from "./CertificateRow.ts"
+import { type CertificateAltered, type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
 import { SigningKeys } from "./SigningKeys.ts"
+
+/** The agent has no certificate in force. */
+export class NotCertified extends Schema.TaggedError<NotCertified>()("NotCertified", {
+  agent: Schema.String,
+  problem: Schema.Literal("none", "expired", "revoked", "altered", "future"),
+  reason: Schema.String
+}) {
+  readonly code = "not_certified"
+  override get message(): string {
+    return `${this.agent} is not certified: ${this.reason}. Have a certificate issued (POST /certificates)`
+  }
+}
+
+/** Why a row is not in force, whether its signature is valid or not. */
+const validityProblem = (
+  row: Pick<CertificateRow, "revokedAt" | "revokedReason" | "isExpired" | "isFuture" | "expiresMicros" | "issuedMicros">
+): { readonly problem: NotCertified["problem"]; readonly reason: string } | undefined => {
+  if (row.revokedAt !== null) {
+    const why = row.revokedReason === null ? "" : ` (${row.revokedReason})`
+    return { problem: "revoked", reason: `its certificate was revoked at ${DateTime.formatIso(row.revokedAt)}${why}` }
+  }
+  if (row.isExpired) {
+    return { problem: "expired", reason: `its certificate expired at ${isoOfMicros(row.expiresMicros)}` }
+  }
+  if (row.isFuture) {
+    return { problem: "future", reason: `its certificate holds from ${isoOfMicros(row.issuedMicros)} only` }
+  }
+  return undefined
+}
+
+/**
+ * Returns the first of `rows` (newest first) that is in force and has a valid signature. A row with another signature certifies
+ * nothing, and does not hide an older one that is valid.
+ */
+export const certified = (
+  agent: string,
+  rows: ReadonlyArray<CertificateRow>,
+  unseal: (row: CertificateRow) => Effect.Effect<Claims, CertificateAltered>
+) =>
+  Effect.gen(function* () {
+    let first: { readonly problem: NotCertified["problem"]; readonly reason: string } | undefined
+    for (const row of rows) {
+      const problem = validityProblem(row)
+      if (problem === undefined) {
+        const claims = yield* Effect.either(unseal(row))
+        if (Either.isRight(claims)) {
+          const { no, readMicros, signature } = row
+          return { no, readMicros, claims: claims.right, signature: signature ?? "" }
+        }
+        yield* Effect.logError(
+          `ALARM: the certificate ${row.id ?? `number ${row.no}`} of ${JSON.stringify(agent)} certifies nothing: ${claims.left.reason}. ` +
+            "If a key was changed, keep the old one to verify; otherwise guardian.certificate was written to by hand."
+        )
+        first ??= { problem: "altered", reason: `its certificate certifies nothing, since ${claims.left.reason}` }
+      }
+      first ??= problem
+    }
+    return yield* new NotCertified({ agent, ...(first ?? { problem: "none", reason: "it never had a certificate" }) })
+  })
 
 export interface NewCertificate {
   readonly agent: string
@@ -37,20 +102,6 @@ export interface ActiveCertificate {
   readonly signature: string
   /** When the row was read, in microseconds since 1970 by the database's clock. */
   readonly readMicros: bigint
-}
-
-export interface CertificatesQuery {
-  readonly agent?: string | undefined
-  readonly limit: number
-  /** `no` of the last one of the page before. */
-  readonly before?: string | undefined
-}
-
-export interface CertificatePage {
-  /** Newest first; `isVerified`: the row agrees with its signature. */
-  readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
-  /** Of all pages. */
-  readonly total: number
 }
 
 /** Rows of one agent that are verified at most, the newest first: older ones were replaced long ago. */
@@ -72,7 +123,14 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
     /** The agent's newest certificate that is in force, its signature checked now. */
     readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
-    readonly list: (query: CertificatesQuery) => Effect.Effect<CertificatePage, DatabaseUnavailable>
+    /** Newest first; `isVerified`: the row agrees with its signature. `total` is of all pages. */
+    readonly list: (query: CertificatesQuery) => Effect.Effect<
+      {
+        readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
+        readonly total: number
+      },
+      DatabaseUnavailable
+    >
     /** By its public id. */
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
     /** The public id of a certificate with the same claims but another id; a revoked one first. */
@@ -97,7 +155,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const columns = certificateColumns(sql)
 
       const newest = (agent: string, state: "in force" | "any", limit: number) =>
-        Effect.flatMap(bounded(selectNewest(sql, agent, state, limit)), certificateRows)
+        certificateRows(selectNewest(sql, agent, state, limit))
 
       /** Inserts. Returns false where a certificate of that id exists. */
       const add = <E = never>(issued: IssuedCertificate, recording: Effect.Effect<unknown, E> = Effect.void) =>
@@ -133,22 +191,24 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
           return yield* certified(agent, rows, (row) => verifyRow(keys, row))
         }),
-        list: Effect.fn("Certificates.list")(function* ({ agent, before, limit }) {
+        list: Effect.fn("Certificates.list")(function* (query) {
           const [page, counted] = yield* Effect.all(
-            [bounded(selectPage(sql, { agent, before, limit })), bounded(countAll(sql, agent))],
+            [certificateRows(selectPage(sql, query)), bounded(countAll(sql, query.agent))],
             { concurrency: 2 }
           )
           const rows = yield* Effect.forEach(
-            yield* certificateRows(page),
+            page,
             (row) => Effect.map(Effect.isSuccess(verifyRow(keys, row)), (isVerified) => ({ ...row, isVerified })),
             { concurrency: 8 }
           )
           return { rows, total: Number(counted[0]?.["total"]) }
         }),
-        find: Effect.fn("Certificates.find")(function* (id) {
-          const rows = yield* bounded(sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`)
-          return (yield* certificateRows(rows))[0]
-        }),
+        find: Effect.fn("Certificates.find")((id) =>
+          Effect.map(
+            certificateRows(sql`select ${columns} from guardian.certificate where jti = ${id}::uuid`),
+            ([found]) => found
+          )
+        ),
         idOf: Effect.fn("Certificates.idOf")(function* (claims) {
           const rows = yield* bounded(selectSame(sql, claims))
           const id = rows[0]?.["id"]

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { maximumName } from "../../contracts/guardian/GuardianSchemas.ts"
+import { maximumName, maximumVersion } from "../../contracts/guardian/GuardianSchemas.ts"
 import { nameProblem } from "../../domain/Text.ts"
 import { parseSeconds } from "../certificates/CertificateRow.ts"
 import { type Claims, issuer } from "../certificates/CertificateSigner.ts"
@@ -17,8 +17,6 @@ export interface CertificateFile {
 }
 
 export const maximumFileBytes = 64 * 1024
-
-const maximumVersion = 2_147_483_647
 
 /** `1`, `"1"` or `"1.0"`. */
 const readVersion = (given: unknown): number =>

@@ -25,7 +25,7 @@ import {
 } from "./CertificateFile.ts"
 
 /** The directory does not exist or cannot be read. */
-export class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>()("DirectoryUnreadable", {
+class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>()("DirectoryUnreadable", {
   directory: Schema.String,
   problem: Schema.String
 }) {
@@ -80,24 +80,28 @@ interface CertificateToAdopt {
 }
 
 /** The certificate that a file yields. Fails with the reason why the file is refused. */
-const certificateOf = (keys: typeof SigningKeys.Service, file: CertificateFile, resign: boolean) =>
+const certificateOf = (
+  keys: typeof SigningKeys.Service,
+  file: CertificateFile,
+  resign: boolean
+): Effect.Effect<CertificateToAdopt, string> =>
   Effect.gen(function* () {
     const { signature } = file
-    if (signature !== undefined) {
-      const opened = yield* Effect.either(verifySignature(keys, signature))
-      if (Either.isRight(opened)) {
-        const { claims, keyId } = opened.right
-        const differing = differences(file, claims)
-        // The file was changed after this guardian had signed it: it must not be signed again.
-        if (differing.length > 0) return yield* Effect.fail(`it differs from what was signed (${differing.join(", ")})`)
-        const taken: CertificateToAdopt = { claims, signed: { keyId, signature } }
-        return taken
-      }
-      if (!resign) return yield* Effect.fail(`${opened.left.reason}; --resign issues a new one with its dates`)
+    const opened = yield* Effect.either(
+      signature === undefined
+        ? Effect.fail({ reason: "it is not signed" })
+        : Effect.map(verifySignature(keys, signature), (verified) => ({ ...verified, signature }))
+    )
+    if (Either.isLeft(opened)) {
+      return resign
+        ? { claims: claimsOf(file), signed: undefined }
+        : yield* Effect.fail(`${opened.left.reason}; --resign issues a new one with its dates`)
     }
-    if (!resign) return yield* Effect.fail("it is not signed; --resign issues a new one with its dates")
-    const unsigned: CertificateToAdopt = { claims: claimsOf(file), signed: undefined }
-    return unsigned
+    const { claims, ...signed } = opened.right
+    const differing = differences(file, claims)
+    // The file was changed after this guardian had signed it: it must not be signed again.
+    if (differing.length > 0) return yield* Effect.fail(`it differs from what was signed (${differing.join(", ")})`)
+    return { claims, signed }
   })
 
 const readFile = (path: string, assumeUtc: boolean) =>
@@ -177,14 +181,8 @@ export const importCertificates = (request: ImportRequest) =>
 
     const one = (file: string) =>
       Effect.gen(function* () {
-        const refused = (reason: string, agent: string | null): ImportResult => ({
-          file,
-          outcome: "refused",
-          agent,
-          id: null,
-          expiresAt: null,
-          reason
-        })
+        const refused = (reason: string, agent: string | null) =>
+          ({ file, outcome: "refused", agent, id: null, expiresAt: null, reason }) as const
         const parsed = yield* Effect.either(readFile(path.join(directory, file), request.assumeUtc))
         if (Either.isLeft(parsed)) return refused(parsed.left, null)
         const taken = yield* Effect.either(certificateOf(keys, parsed.right, request.resign))

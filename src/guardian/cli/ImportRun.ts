@@ -22,7 +22,7 @@ const tones: Readonly<Record<ImportResult["outcome"], NonNullable<Cell["tone"]>>
 
 const isoOrNull = ({ expiresAt }: ImportResult): string | null => (expiresAt === null ? null : isoOfSeconds(expiresAt))
 
-export const renderImport = (results: ReadonlyArray<ImportResult>, colours: boolean): string => {
+const renderImport = (results: ReadonlyArray<ImportResult>, colours: boolean): string => {
   if (results.length === 0) return "The directory has no .json files."
   const table = renderTable(
     ["file", "outcome", "agent", "expires at", "reason"],
@@ -42,7 +42,7 @@ export const renderImport = (results: ReadonlyArray<ImportResult>, colours: bool
   return `${table}\n\n${counts.join(", ")}`
 }
 
-export const importVerdict = (results: ReadonlyArray<ImportResult>): Verdict | null => {
+const importVerdict = (results: ReadonlyArray<ImportResult>): Verdict | null => {
   const refused = results.filter(({ outcome }) => outcome === "refused")
   return refused.length === 0
     ? null

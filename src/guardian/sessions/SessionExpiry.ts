@@ -5,11 +5,10 @@ import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
-import type { SessionRow } from "./SessionRow.ts"
-import { expiryBatch, Sessions } from "./Sessions.ts"
+import { expiryBatch, type SessionRow, Sessions } from "./Sessions.ts"
 
 /** The time between two searches for stale sessions: a tenth of the timeout, so that a session ends soon after it became stale. */
-export const expiryInterval = (timeout: Duration.Duration): Duration.Duration =>
+const expiryInterval = (timeout: Duration.Duration): Duration.Duration =>
   Duration.clamp(Duration.times(timeout, 0.1), { minimum: "200 millis", maximum: "30 seconds" })
 
 /** Rows that are recorded at once: where each waits for its commit, one after the other would delay the end of the process. */

@@ -1,4 +1,6 @@
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
+import { storable } from "../../domain/Text.ts"
 
 /** The metadata of a session that are stored. */
 export interface KeptMetadata {
@@ -14,12 +16,12 @@ export const maximumMembers = 200
 /** Of the stored JSON. */
 export const maximumBytes = 8 * 1024
 /** Characters of one text: a label has fewer, a message more. */
-export const maximumText = 256
+const maximumText = 256
 const maximumKey = 100
 const maximumNamed = 20
 
 /** The key under which the dropped paths are stored. */
-export const droppedKey = "dropped"
+const droppedKey = "dropped"
 
 /** Compared without case, digits and separators: `system_prompt`, `User-Prompt2` and `inputMessages` are all meant. */
 const messageWords =
@@ -31,12 +33,6 @@ const isMessageOrSecret = (key: string): boolean => {
   const plain = key.toLowerCase().replace(/[^a-z]/g, "")
   return messageWords.test(plain) || secretWords.test(plain)
 }
-
-/** PostgreSQL's jsonb holds neither NUL nor half a surrogate pair. */
-const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Names a long key by its length only: a client may send a message as a key too. */
 const nameOf = (key: string): string => (key.length > maximumKey ? `(${key.length} characters)` : key)
@@ -75,7 +71,7 @@ export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, strin
       })
     )
   if (given === undefined || given === null) return Either.right({ metadata: {}, dropped })
-  if (!isObject(given)) return Either.left('"metadata" must be an object')
+  if (!Predicate.isReadonlyRecord(given)) return Either.left('"metadata" must be an object')
   return Either.try({
     try: () => keepMembers(Object.entries(given), []),
     catch: (thrown) => (thrown instanceof TooMuch ? thrown.message : '"metadata" cannot be read')

@@ -1,11 +1,58 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { EndReason } from "../../contracts/guardian/GuardianSchemas.ts"
+import { OpenRecord } from "../../contracts/OpenRecord.ts"
 import type { ActiveCertificate } from "../certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, deadline, GuardianDatabase } from "../GuardianDatabase.ts"
-import { type SessionRow, sessionColumns, sessionRows } from "./SessionRow.ts"
+import { bounded, type DatabaseUnavailable, deadline, GuardianDatabase, rowsOf } from "../GuardianDatabase.ts"
+
+/** A row of `guardian.session`. */
+export const SessionRow = Schema.Struct({
+  no: Schema.String,
+  sessionId: Schema.String,
+  agent: Schema.String,
+  startedAt: Schema.DateTimeUtcFromDate,
+  lastSeenAt: Schema.DateTimeUtcFromDate,
+  endedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  /** Never `withdrawn`: such a session is as if it had not been, and no query returns it. */
+  endReason: Schema.NullOr(EndReason),
+  outputFile: Schema.NullOr(Schema.String),
+  requestId: Schema.NullOr(Schema.String),
+  metadata: OpenRecord
+})
+export type SessionRow = typeof SessionRow.Type
+
+const sessionRows = rowsOf(SessionRow)
+
+const sessionColumns = (sql: SqlClient.SqlClient) => sql`
+  session.id::text as no, session.session_id as "sessionId", session.agent, session.started_at as "startedAt",
+  session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
+  session.output_file as "outputFile", session.request_id as "requestId", session.metadata`
+
+/** The session as the contract has it. */
+export const sessionView = (row: SessionRow) => ({
+  session_id: row.sessionId,
+  agent: row.agent,
+  active: row.endedAt === null,
+  started_at: DateTime.formatIso(row.startedAt),
+  last_seen_at: DateTime.formatIso(row.lastSeenAt),
+  ended_at: row.endedAt === null ? null : DateTime.formatIso(row.endedAt),
+  end_reason: row.endReason,
+  output_file: row.outputFile,
+  request_id: row.requestId,
+  metadata: row.metadata
+})
+
+/** Completes "the session x …". */
+export const sessionState = (row: SessionRow): string =>
+  row.endedAt === null
+    ? `is active since ${DateTime.formatIso(row.startedAt)}`
+    : `ended at ${DateTime.formatIso(row.endedAt)} (${row.endReason})`
 
 export interface NewSession {
   readonly sessionId: string
@@ -16,7 +63,7 @@ export interface NewSession {
 }
 
 /** Names a session, and the agent that it must belong to. */
-export interface AgentSession {
+interface AgentSession {
   readonly sessionId: string
   readonly agent: string
 }
@@ -98,18 +145,18 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
       const { sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
-      const find = Effect.fn("Sessions.find")(function* (sessionId: string) {
-        const rows = yield* bounded(
-          sql`
+      const find = Effect.fn("Sessions.find")((sessionId: string) =>
+        Effect.map(
+          sessionRows(sql`
             select ${columns} from guardian.session
-            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`
+            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`),
+          ([found]) => found
         )
-        return (yield* sessionRows(rows))[0]
-      })
+      )
 
       /** The row that `change` returned, else the session as it is. */
-      const changed = ({ agent, sessionId }: AgentSession, change: Effect.Effect<unknown, DatabaseUnavailable>) =>
-        Effect.flatMap(Effect.flatMap(change, sessionRows), ([row]) =>
+      const changed = ({ agent, sessionId }: AgentSession, change: Effect.Effect<unknown, SqlError>) =>
+        Effect.flatMap(sessionRows(change), ([row]) =>
           row === undefined
             ? Effect.map(find(sessionId), (found) => (found?.agent === agent ? found : undefined))
             : Effect.succeed(row)
@@ -117,10 +164,9 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
 
       return {
         find,
-        start: Effect.fn("Sessions.start")(function* (session) {
-          const rows = yield* bounded(insertSession(sql, session))
-          return rows.length > 0
-        }),
+        start: Effect.fn("Sessions.start")((session) =>
+          Effect.map(bounded(insertSession(sql, session)), (rows) => rows.length > 0)
+        ),
         withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
           yield* bounded(sql`
             update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'withdrawn'
@@ -129,44 +175,34 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
         beat: Effect.fn("Sessions.beat")((which) =>
           changed(
             which,
-            bounded(
-              sql`
-                update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
-                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`
-            )
+            sql`
+              update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
+              where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
+              returning ${columns}`
           )
         ),
         end: Effect.fn("Sessions.end")((which, outputFile) =>
           changed(
             which,
-            bounded(
-              sql`
-                update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
-                  output_file = ${outputFile}
-                where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-                returning ${columns}`
-            )
+            sql`
+              update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
+                output_file = ${outputFile}
+              where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
+              returning ${columns}`
           )
         ),
-        list: Effect.fn("Sessions.list")(function* ({ active, agent, before, limit }) {
+        list: Effect.fn("Sessions.list")(({ active, agent, before, limit }) => {
           const conditions = [
             sql`end_reason is distinct from 'withdrawn'`,
             agent === undefined ? undefined : sql`agent = ${agent}`,
             active === undefined ? undefined : active ? sql`ended_at is null` : sql`ended_at is not null`,
             before === undefined ? undefined : sql`id < ${before}::bigint`
           ].filter((condition) => condition !== undefined)
-          const rows = yield* bounded(
-            sql`
-              select ${columns} from guardian.session where ${sql.and(conditions)}
-              order by id desc limit ${limit}`
-          )
-          return yield* sessionRows(rows)
+          return sessionRows(sql`
+            select ${columns} from guardian.session where ${sql.and(conditions)}
+            order by id desc limit ${limit}`)
         }),
-        expire: Effect.fn("Sessions.expire")(function* (silentFor) {
-          const rows = yield* bounded(expireStale(sql, silentFor))
-          return yield* sessionRows(rows)
-        })
+        expire: Effect.fn("Sessions.expire")((silentFor) => sessionRows(expireStale(sql, silentFor)))
       }
     })
   ).pipe(Layer.provide(GuardianDatabase.layer))

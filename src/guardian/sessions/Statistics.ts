@@ -5,14 +5,7 @@ import * as Schema from "effect/Schema"
 import type { AgentStatistics } from "../../contracts/guardian/GuardianSchemas.ts"
 import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
-
-export interface GuardianCounts {
-  /** By their rows; signatures are verified when a certificate is used. */
-  readonly certificates_in_force: number
-  readonly certified_agents: number
-  readonly active_sessions: number
-}
+import { bounded, type DatabaseUnavailable, GuardianDatabase, rowsOf } from "../GuardianDatabase.ts"
 
 const Row = Schema.Struct({
   agent: Schema.String,
@@ -20,13 +13,15 @@ const Row = Schema.Struct({
   completed: Schema.NumberFromString,
   duration: Schema.NullOr(Schema.Number)
 })
-const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 
+/** Certificates by their rows: signatures are verified when a certificate is used. */
 const CountsRow = Schema.Struct({
   certificates_in_force: Schema.NumberFromString,
   certified_agents: Schema.NumberFromString,
   active_sessions: Schema.NumberFromString
 })
+
+const statisticsRows = rowsOf(Row)
 const decodeCounts = Schema.decodeUnknown(Schema.Tuple(CountsRow))
 
 /** Counts in PostgreSQL at each call: no process keeps a number of its own. */
@@ -40,7 +35,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
       readonly limit: number
       readonly after?: string | undefined
     }) => Effect.Effect<ReadonlyArray<AgentStatistics>, DatabaseUnavailable>
-    readonly counts: Effect.Effect<GuardianCounts, DatabaseUnavailable>
+    readonly counts: Effect.Effect<typeof CountsRow.Type, DatabaseUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -72,36 +67,29 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
 
       return {
         of: Effect.fn("Statistics.of")(function* (agent) {
-          const rows = yield* bounded(
-            sql`
-              select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`
-          )
-          const [row] = yield* Effect.orDie(decodeRows(rows))
+          const [row] = yield* statisticsRows(sql`
+            select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`)
           return yield* statistics(row ?? { agent, active: 0, completed: 0, duration: null })
         }),
         page: Effect.fn("Statistics.page")(function* ({ after, limit }) {
-          const rows = yield* bounded(
-            sql`
-              select known.agent, ${sums}
-              from (
-                select agent from guardian.session where agent > ${after ?? ""}
-                union
-                select agent from guardian.certificate where agent > ${after ?? ""}
-                order by agent limit ${limit}
-              ) as known
-              left join guardian.session on session.agent = known.agent
-              group by known.agent
-              order by known.agent`
-          )
-          return yield* Effect.forEach(yield* Effect.orDie(decodeRows(rows)), statistics, { concurrency: 4 })
+          const rows = yield* statisticsRows(sql`
+            select known.agent, ${sums}
+            from (
+              select agent from guardian.session where agent > ${after ?? ""}
+              union
+              select agent from guardian.certificate where agent > ${after ?? ""}
+              order by agent limit ${limit}
+            ) as known
+            left join guardian.session on session.agent = known.agent
+            group by known.agent
+            order by known.agent`)
+          return yield* Effect.forEach(rows, statistics, { concurrency: 4 })
         }),
-        counts: bounded(
-          sql`
-            select count(*)::text as certificates_in_force, count(distinct agent)::text as certified_agents,
-              (select count(*) from guardian.session where ended_at is null)::text as active_sessions
-            from guardian.certificate
-            where revoked_at is null and expires_at > clock_timestamp() and signature is not null`
-        ).pipe(
+        counts: bounded(sql`
+          select count(*)::text as certificates_in_force, count(distinct agent)::text as certified_agents,
+            (select count(*) from guardian.session where ended_at is null)::text as active_sessions
+          from guardian.certificate
+          where revoked_at is null and expires_at > clock_timestamp() and signature is not null`).pipe(
           Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
           Effect.map(([counts]) => counts),
           Effect.withSpan("Statistics.counts")

@@ -10,7 +10,7 @@ interface Response {
 }
 
 export type Operation = Json & {
-  readonly parameters: ReadonlyArray<{ readonly schema: Json }>
+  readonly parameters: ReadonlyArray<unknown>
   readonly security: ReadonlyArray<unknown>
   readonly responses: Readonly<Record<string, Response>>
 }
@@ -88,14 +88,6 @@ export const otherErrors = {
 
 const unprocessable = { description: meaningOf("invalid_request"), headers: requestIdHeader, content: errorContent }
 
-/** The contract accepts a repeated parameter, so that the handler can refuse and record it; a client may send one value. */
-const parameter = <A extends { readonly schema: Json }>(given: A): A => {
-  const { anyOf, ...rest } = given.schema
-  const [first, second, ...others]: ReadonlyArray<Json> = Array.isArray(anyOf) ? anyOf : []
-  const isList = second?.["type"] === "array" && others.length === 0
-  return isList ? { ...given, schema: { ...first, ...rest } } : given
-}
-
 /** The operation as it is answered. A route that can answer 401 needs a token, and its answers have rows; the others do not. */
 export const operation = (given: Operation): Operation => {
   const hasRow = "401" in given.responses
@@ -108,7 +100,6 @@ export const operation = (given: Operation): Operation => {
   }
   return {
     ...given,
-    parameters: given.parameters.map(parameter),
     security: "401" in responses && given.security.length === 0 ? [{ bearer: [] }] : given.security,
     responses: { ...responses, default: otherErrors }
   }

@@ -1,9 +1,20 @@
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { AuditLog } from "../../audit/AuditLog.ts"
+import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
+import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import { errorTypeOf } from "../../contracts/router/RouterErrors.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
-import type { RouteRefused } from "../route/RouteRefused.ts"
+import type { ProviderFailure } from "../providers/Provider.ts"
+import type { ShellAnswer } from "../route/Attempt.ts"
+import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
+import { RouteRefused, refusalOfFailure, refusalOfTrail } from "../route/RouteRefused.ts"
+import { recordOutcome } from "./ChatCompletionFinalizer.ts"
 
 /** What all events of an answer share: the model that answered, and the request's id. */
-export interface AnswerFrame {
+interface AnswerFrame {
   readonly requestId: string
   readonly model: string
   readonly createdSeconds: number
@@ -34,17 +45,17 @@ const chunkEvent = (frame: AnswerFrame, choices: ChatPart["choices"], usage: Usa
 }
 
 /** The event of a part, without its usage; empty where the part has no choice. */
-export const pieceEvent = (frame: AnswerFrame, { choices }: ChatPart): string =>
+const pieceEvent = (frame: AnswerFrame, { choices }: ChatPart): string =>
   choices.length === 0 ? "" : chunkEvent(frame, choices, null)
 
 /**
  * The event with the usage, if the client asked for it: once, at the end and by itself, as OpenAI's clients expect it. DeepInfra sends it
  * with the last choice and Gemini with each, which clients that add them up would count twice.
  */
-export const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
+const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
   usage === undefined || !frame.includeUsage ? "" : chunkEvent(frame, [], usage.raw)
 
-export const doneEvent = "data: [DONE]\n\n"
+const doneEvent = "data: [DONE]\n\n"
 
 const errorOf = ({ auditId, code, param, reason }: RouteRefused, requestId: string) => ({
   message: reason,
@@ -56,5 +67,74 @@ const errorOf = ({ auditId, code, param, reason }: RouteRefused, requestId: stri
 })
 
 /** The last event of a stream that failed: no `[DONE]` follows. */
-export const errorEvent = (refusal: RouteRefused, requestId: string): string =>
+const errorEvent = (refusal: RouteRefused, requestId: string): string =>
   `data: ${JSON.stringify({ error: errorOf(refusal, requestId) })}\n\n`
+
+const encoder = new TextEncoder()
+
+const defectReason = "the router failed; its log says why"
+
+/**
+ * The bytes of a streamed answer. The client's socket pulls it, so that a client that reads slowly slows the provider down and
+ * fills no memory. The outcome is recorded before its event is sent: after `[DONE]` the row exists.
+ */
+export const streamedAnswer = (
+  context: ChatRequestContext,
+  frame: AnswerFrame,
+  { ended, first, rest }: Extract<ShellAnswer, { readonly _tag: "Streamed" }>
+): Effect.Effect<Stream.Stream<Uint8Array>, never, AuditLog> => {
+  const { requestId } = context
+  const eventsOf = (parts: Chunk.Chunk<ChatPart>): string => {
+    let text = ""
+    for (const part of parts) {
+      appendOutput(context, part)
+      text += pieceEvent(frame, part)
+    }
+    return text
+  }
+  const unrecorded = (error: AuditUnavailable) => {
+    context.outcome = "failed"
+    return errorEvent(refusalOfTrail(error), requestId)
+  }
+  /** Records the outcome, then yields the last event. */
+  const end = (
+    outcome: "completed" | "failed",
+    reason: string,
+    last: (auditId: AuditId) => string,
+    reported: Effect.Effect<void> = Effect.void
+  ) =>
+    recordOutcome(context, outcome, reason).pipe(
+      Effect.zipLeft(reported),
+      Effect.match({ onSuccess: last, onFailure: unrecorded })
+    )
+  const completed = end("completed", "the answer is whole", () => usageEvent(frame, context.usage) + doneEvent, ended())
+  const failed = (failure: ProviderFailure) => {
+    const { code, reason } = refusalOfFailure(failure)
+    const last = (auditId: AuditId) => errorEvent(new RouteRefused({ code, reason, auditId }), requestId)
+    return end("failed", failure.message, last, ended(failure))
+  }
+  // Some clients take a stream that ends without an error event for a complete one.
+  const broken = (cause: Cause.Cause<never>) =>
+    Effect.logError("A stream failed", cause).pipe(
+      Effect.annotateLogs({ request_id: requestId }),
+      Effect.zipRight(
+        end("failed", defectReason, (auditId) =>
+          errorEvent(new RouteRefused({ code: "internal_error", reason: defectReason, auditId }), requestId)
+        )
+      )
+    )
+  const bytes = Stream.concat(Stream.fromChunk(Chunk.of(first)), Stream.chunks(rest)).pipe(
+    Stream.map(eventsOf),
+    Stream.concat(Stream.fromEffect(completed)),
+    Stream.catchAll((failure) => Stream.fromEffect(failed(failure))),
+    Stream.filter((text) => text !== ""),
+    Stream.map((text) => encoder.encode(text)),
+    // A defect of the router must not look like a client that hung up.
+    Stream.catchAllCause((cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Stream.failCause(cause)
+        : Stream.fromEffect(Effect.map(broken(cause), (text) => encoder.encode(text)))
+    )
+  )
+  return Effect.map(AuditLog, (trail) => Stream.provideService(bytes, AuditLog, trail))
+}

@@ -1,26 +1,62 @@
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { disconnectReason } from "../../platform/http/DisconnectReason.ts"
 import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { readJson } from "../../platform/http/RequestBody.ts"
 import { requestId } from "../../platform/http/RequestId.ts"
-import type { Catalog } from "../models/Catalog.ts"
+import type { Catalog, Timeouts } from "../models/Catalog.ts"
 import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
-import { identifyCaller } from "../route/CallerIdentity.ts"
-import { appendOutput, type ChatRequestContext, makeChatRequestContext } from "../route/ChatRequestContext.ts"
+import {
+  appendOutput,
+  type ChatRequestContext,
+  makeChatRequestContext,
+  recordRouteEvent
+} from "../route/ChatRequestContext.ts"
 import { openRoute } from "../route/Route.ts"
-import { recordRouteEvent } from "../route/RouteAudit.ts"
-import { type RefusalFields, refusalOfTrail, refused, toRefusal } from "../route/RouteRefused.ts"
+import { identifyCaller, type RefusalFields, RouteRefused, refusalOfTrail, toRefusal } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
-import { wholeBody } from "./AnswerBody.ts"
-import { finalize, recordOutcome } from "./ChatCompletionFinalizer.ts"
-import { disconnectEndedSession, disconnectSlowReader } from "./ClientDisconnect.ts"
-import { InFlight } from "./InFlight.ts"
-import { streamedAnswer } from "./StreamedAnswer.ts"
+import { streamedAnswer, wholeBody } from "./AnswerBody.ts"
+import { finalize, InFlight, recordOutcome } from "./ChatCompletionFinalizer.ts"
+
+/** Later than the provider's own deadline, so that only a slow client can miss it. */
+const readingTimeout = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
+
+const disconnect = (
+  context: ChatRequestContext,
+  request: HttpServerRequest.HttpServerRequest,
+  reason: NonNullable<ChatRequestContext["disconnect"]>
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    context.disconnect = reason
+    NodeHttpServerRequest.toServerResponse(request).destroy()
+  })
+
+/**
+ * Closes the connection of a client that does not read its answer in time. The provider's deadlines do not run while the client does
+ * not pull, so nothing else would free the provider's connection and the session.
+ */
+const disconnectSlowReader = (
+  context: ChatRequestContext,
+  request: HttpServerRequest.HttpServerRequest,
+  timeouts: Timeouts
+): Effect.Effect<void> => Effect.delay(disconnect(context, request, "unread"), readingTimeout(timeouts))
+
+/** Closes the connection when the guardian ends the session, unless the outcome of the answer is recorded already. */
+const disconnectEndedSession = (
+  context: ChatRequestContext,
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<void> =>
+  Effect.zipRight(
+    Deferred.await(context.sessionOver),
+    Effect.suspend(() => (context.outcome === undefined ? disconnect(context, request, "session_over") : Effect.void))
+  )
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   switch (route._tag) {
@@ -49,7 +85,7 @@ const refuseUnroutable = (context: ChatRequestContext, model: string, fields: Re
       reason: fields.reason,
       metadata: { code: fields.code, asked: model }
     }).pipe(Effect.mapError(refusalOfTrail))
-    return yield* refused({ ...fields, auditId })
+    return yield* new RouteRefused({ ...fields, auditId })
   })
 
 const answer = Effect.fnUntraced(function* (

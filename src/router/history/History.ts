@@ -1,12 +1,14 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ApiError } from "../../contracts/ApiError.ts"
 import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
+import { HistoryRow } from "../../contracts/router/RouterApi.ts"
+import { storable } from "../../domain/Text.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
@@ -33,25 +35,11 @@ export interface SentHistoryRow extends NewHistoryRow {
   readonly messageId: string
 }
 
-/** A row as it is read; fields that older programs did not record are null. */
-export interface HistoryRow {
-  readonly id: string
-  readonly timestamp: DateTime.Utc
-  readonly role: string
-  readonly content: string | null
-  readonly ghostId: string
-  readonly shellId: string | null
-  readonly requestedModel: string | null
-  readonly tier: string | null
-  readonly provider: string | null
-  readonly outcome: string | null
-  readonly finishReason: string | null
-  readonly promptTokens: number | null
-  readonly completionTokens: number | null
-  readonly requestId: string | null
-}
+const decodeRows = Schema.decodeUnknown(
+  Schema.Array(Schema.Struct({ ...HistoryRow.fields, timestamp: Schema.DateTimeUtcFromDate, found: Schema.Number }))
+)
 
-export interface HistoryQuery {
+interface HistoryQuery {
   readonly ghost: string
   /** From 1 to 1000. */
   readonly limit: number
@@ -59,44 +47,11 @@ export interface HistoryQuery {
   readonly before: string | undefined
 }
 
-/** One page, newest first. */
-export interface HistoryPage {
-  readonly rows: ReadonlyArray<HistoryRow>
-  /** Whether older ones follow. */
-  readonly hasMore: boolean
-}
-
 /** Bytes of content after which a page ends, so that a thousand long messages cannot fill the memory. The last may go beyond. */
 const maximumPageBytes = 8 * 1024 * 1024
 
 /** The database could not be asked. This is never an empty page. */
-export class HistoryUnreachable extends ApiError("HistoryUnreachable", "database_unavailable") {}
-
-const text = Schema.NullOr(Schema.String)
-const decodeRows = Schema.decodeUnknown(
-  Schema.Array(
-    Schema.Struct({
-      id: Schema.String,
-      timestamp: Schema.DateTimeUtcFromDate,
-      role: Schema.String,
-      content: text,
-      ghostId: Schema.String,
-      shellId: text,
-      requestedModel: text,
-      tier: text,
-      provider: text,
-      outcome: text,
-      finishReason: text,
-      promptTokens: Schema.NullOr(Schema.Number),
-      completionTokens: Schema.NullOr(Schema.Number),
-      requestId: text,
-      found: Schema.Number
-    })
-  )
-)
-
-/** PostgreSQL accepts neither NUL nor half a surrogate pair. */
-const storable = (given: string): string => given.replaceAll("\u0000", "\ufffd").toWellFormed()
+class HistoryUnreachable extends ApiError("HistoryUnreachable", "database_unavailable") {}
 
 const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) => {
   const values = rows.map((row, place) => ({
@@ -124,9 +79,8 @@ const insert = (sql: SqlClient.SqlClient, rows: ReadonlyArray<SentHistoryRow>) =
  */
 const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery) =>
   sql`
-  select id::text, timestamp, role, content, ghost_id as "ghostId", shell_id as "shellId",
-    requested_model as "requestedModel", tier, provider, outcome, finish_reason as "finishReason",
-    prompt_tokens as "promptTokens", completion_tokens as "completionTokens", request_id as "requestId", found
+  select id::text, timestamp, role, content, ghost_id, shell_id, requested_model, tier, provider, outcome, finish_reason,
+    prompt_tokens, completion_tokens, request_id, found
   from (
     select *, (count(*) over ())::integer as found,
       sum(octet_length(content)) over (order by id desc rows between unbounded preceding and 1 preceding) as newer_bytes
@@ -146,8 +100,16 @@ export class History extends Context.Tag("router/history/History")<
   {
     /** Writes the rows in their order, all or none. A row that was written before is left as it is. */
     readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /** Reads a page. It is shorter than asked where its messages are long. */
-    readonly read: (query: HistoryQuery) => Effect.Effect<HistoryPage, HistoryUnreachable>
+    /**
+     * Reads a page, newest first; `hasMore`: older rows follow. It is shorter than asked where its messages are long. Fields that
+     * older programs did not record are null.
+     */
+    readonly read: (
+      query: HistoryQuery
+    ) => Effect.Effect<
+      { readonly rows: ReadonlyArray<typeof HistoryRow.Type>; readonly hasMore: boolean },
+      HistoryUnreachable
+    >
   }
 >() {
   /** `deadline` bounds each statement. */
@@ -186,7 +148,9 @@ const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly d
         )
       )
       const decoded = yield* Effect.orDie(decodeRows(found))
-      const rows = decoded.slice(0, query.limit)
+      const rows = decoded
+        .slice(0, query.limit)
+        .map(({ found: _, timestamp, ...row }) => ({ ...row, timestamp: DateTime.formatIso(timestamp) }))
       return { rows, hasMore: (decoded[0]?.found ?? 0) > rows.length }
     })
   })

@@ -16,7 +16,7 @@ export const lost = Metric.counter("router_history_rows_lost", {
   description: "Messages that are not in router.history, because the database was away for too long or refused them"
 })
 
-export interface HistoryWriterOptions {
+interface HistoryWriterOptions {
   /** Characters of content, and a little per row, that may wait. */
   readonly capacity: number
   /** Time for waiting rows when the process ends. */

@@ -5,10 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { parsed } from "../../contracts/Fields.ts"
 import { tiers } from "../../contracts/router/ChatSchemas.ts"
 import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
+import { hasControlCharacter } from "../../domain/Text.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { RouterSettings } from "../RouterSettings.ts"
@@ -16,15 +17,17 @@ import {
   automatic,
   type Catalog,
   type Ghost,
+  historyResource,
+  maximumResourceLength,
   type ProviderSpec,
   type Shell,
+  shellResource,
   standardTimeouts,
   tokenLimitFields
 } from "./Catalog.ts"
-import { historyResource, maximumResourceLength, shellResource } from "./ShellResource.ts"
 
 /** The file of models cannot be used; every problem has its line and column, counted from 1. */
-export class ModelsRefused extends Schema.TaggedError<ModelsRefused>()("ModelsRefused", {
+class ModelsRefused extends Schema.TaggedError<ModelsRefused>()("ModelsRefused", {
   file: Schema.String,
   problems: Schema.Array(FileProblem)
 }) {
@@ -40,19 +43,16 @@ const maximumNameLength = 120
 /** Characters of any other text. */
 const maximumTextLength = 2_000
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
-
 const text = YamlSchema.text.pipe(
   Schema.filter(
     (value) =>
-      (value.length <= maximumTextLength && !controlCharacter.test(value)) ||
+      (value.length <= maximumTextLength && !hasControlCharacter(value)) ||
       `must have at most ${maximumTextLength} characters, and no control characters`
   )
 )
 
 const nameProblem = (name: string): string | undefined =>
-  name.length > maximumNameLength || controlCharacter.test(name)
+  name.length > maximumNameLength || hasControlCharacter(name)
     ? `must have a name of at most ${maximumNameLength} characters, without control characters`
     : undefined
 
@@ -60,15 +60,10 @@ const timeoutBounds = { minimum: Duration.millis(10), maximum: Duration.hours(1)
 
 const timeout = (standard: Duration.Duration) =>
   Schema.optionalWith(
-    Schema.transformOrFail(text, Schema.DurationFromSelf, {
-      strict: true,
-      decode: (given, _, ast) =>
-        Option.match(Option.filter(parseDuration(given), Duration.between(timeoutBounds)), {
-          onNone: () =>
-            ParseResult.fail(new ParseResult.Type(ast, given, "must be a duration from 10ms to 1h, such as 30s")),
-          onSome: ParseResult.succeed
-        }),
-      encode: (duration) => ParseResult.succeed(Duration.format(duration))
+    parsed(text, Schema.DurationFromSelf, {
+      read: (given) => Option.getOrUndefined(Option.filter(parseDuration(given), Duration.between(timeoutBounds))),
+      problem: "must be a duration from 10ms to 1h, such as 30s",
+      write: Duration.format
     }),
     { exact: true, default: () => standard }
   )

@@ -1,5 +1,6 @@
 import * as Predicate from "effect/Predicate"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
+import { storable } from "../../domain/Text.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64
@@ -36,9 +37,7 @@ const readUsage = (value: unknown): Usage | undefined => {
 
 /** As a table can hold it. Some servers send an empty one with every part but the last. */
 const readFinishReason = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== ""
-    ? value.slice(0, 50).replaceAll("\u0000", "\ufffd").toWellFormed()
-    : undefined
+  typeof value === "string" && value !== "" ? storable(value.slice(0, 50)) : undefined
 
 /** Gemini leaves the field out where there is no choice: it blocked the prompt, or sends only the usage. */
 const readChoices = ({ choices, object }: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> | undefined => {
@@ -70,7 +69,7 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
 const maximumChoices = 128
 
 /** The index of a choice; 0 where it is missing or not valid. */
-export const choiceIndexOf = ({ index }: Readonly<Record<string, unknown>>): number =>
+const choiceIndexOf = ({ index }: Readonly<Record<string, unknown>>): number =>
   typeof index === "number" && index >= 0 && index < maximumChoices ? index : 0
 
 /** Finds out whether all choices of a stream that have begun have ended. */
@@ -94,3 +93,48 @@ export const makeEnding = () => {
 /** Whether an answer of any status reports an error. */
 export const isErrorAnswer = (value: unknown): boolean =>
   Predicate.isReadonlyRecord(value) && value["error"] !== undefined && value["error"] !== null
+
+interface LatestCall {
+  readonly index: number
+  readonly id: unknown
+}
+
+/** Whether this is a new call. A part of the latest call has the same id, or neither id nor name. */
+const begins = (call: Readonly<Record<string, unknown>>, latest: LatestCall): boolean => {
+  const { function: called, id } = call
+  if (typeof id === "string" && id !== "") return id !== latest.id
+  return Predicate.isReadonlyRecord(called) && typeof called["name"] === "string" && called["name"] !== ""
+}
+
+/**
+ * Adds the `index` of tool calls in a stream where the provider leaves it out, as Gemini does. OpenAI's clients assemble a call by
+ * it, and lose a call without one silently.
+ */
+export const makeToolCallIndices = () => {
+  const latest = new Map<number, LatestCall>()
+
+  const indexed = (choice: number) => (call: unknown) => {
+    if (!Predicate.isReadonlyRecord(call)) return call
+    const { id, index: given } = call
+    const before = latest.get(choice) ?? { index: -1, id: undefined }
+    const isNew = before.index < 0 || begins(call, before)
+    const index = typeof given === "number" ? given : isNew ? before.index + 1 : before.index
+    latest.set(choice, { index, id: isNew ? id : before.id })
+    return { ...call, index }
+  }
+
+  return (part: ChatPart): ChatPart => ({
+    ...part,
+    choices: part.choices.map((choice) => {
+      const delta = Predicate.isReadonlyRecord(choice) ? choice["delta"] : undefined
+      if (
+        !Predicate.isReadonlyRecord(choice) ||
+        !Predicate.isReadonlyRecord(delta) ||
+        !Array.isArray(delta["tool_calls"])
+      )
+        return choice
+      const calls: ReadonlyArray<unknown> = delta["tool_calls"]
+      return { ...choice, delta: { ...delta, tool_calls: calls.map(indexed(choiceIndexOf(choice))) } }
+    })
+  })
+}

@@ -1,18 +1,100 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
-import { defaults, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
+import { defaults, type Role, roles, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
 import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { type Message, type Problem, parseMessages } from "./ChatMessages.ts"
+import { hasControlCharacter } from "../../domain/Text.ts"
+
+export interface Message {
+  readonly role: Role
+  /** As the client sent it: the provider gets it unchanged. */
+  readonly raw: Readonly<Record<string, unknown>>
+}
+
+interface Problem {
+  /** The field, as OpenAI's errors name it: `messages[2].content`. */
+  readonly param: string | null
+  readonly problem: string
+}
+
+/** Messages of one request: each becomes a row. */
+const maximumMessages = 1_000
+
+const partProblem = (part: unknown): string | undefined => {
+  if (!Predicate.isReadonlyRecord(part)) return "must be objects"
+  if (typeof part["type"] !== "string") return 'must have a "type"'
+  if (part["type"] === "text" && typeof part["text"] !== "string") return 'of type "text" must have a "text"'
+  return undefined
+}
+
+const contentProblem = (message: Readonly<Record<string, unknown>>): string | undefined => {
+  const { content } = message
+  if (typeof content === "string") return undefined
+  if (content === null || content === undefined) {
+    // An assistant that called tools has no content.
+    return message["role"] === "assistant" ? undefined : "is missing"
+  }
+  if (!Array.isArray(content)) return "must be a text or a list of parts"
+  for (const part of content) {
+    const problem = partProblem(part)
+    if (problem !== undefined) return `: its parts ${problem}`
+  }
+  return undefined
+}
+
+/** Reads `messages`; notes the first problem of each, up to ten. */
+const parseMessages = (given: unknown, problems: Array<Problem>): ReadonlyArray<Message> => {
+  const refuse = (param: string, problem: string) => {
+    if (problems.length < 10) problems.push({ param, problem: `"${param}" ${problem}` })
+  }
+  if (!Array.isArray(given)) {
+    refuse("messages", given === undefined ? "is missing" : "must be a list")
+    return []
+  }
+  if (given.length === 0) refuse("messages", "must not be empty")
+  if (given.length > maximumMessages) {
+    refuse("messages", `has ${given.length} entries; at most ${maximumMessages} are accepted`)
+    return []
+  }
+  return given.flatMap((raw: unknown, i): ReadonlyArray<Message> => {
+    const place = `messages[${i}]`
+    if (!Predicate.isReadonlyRecord(raw)) {
+      refuse(place, "must be an object")
+      return []
+    }
+    const role = roles.find((one) => one === raw["role"])
+    if (role === undefined) {
+      refuse(`${place}.role`, `must be one of ${roles.join(", ")}`)
+      return []
+    }
+    const problem = contentProblem(raw)
+    if (problem !== undefined) refuse(`${place}.content`, problem)
+    return [{ role, raw }]
+  })
+}
+
+/** The text of a message: its content, or the text parts of it. Null where there is no text. */
+export const textOf = ({ raw }: Message): string | null => {
+  const { content } = raw
+  if (typeof content === "string") return content
+  if (!Array.isArray(content)) return null
+  const texts = content.flatMap((part: unknown) =>
+    Predicate.isReadonlyRecord(part) && part["type"] === "text" && typeof part["text"] === "string"
+      ? [part["text"]]
+      : []
+  )
+  return texts.length === 0 ? null : texts.join("\n")
+}
 
 /** A chat completion that is asked for. */
 export interface ChatRequest {
+  /** A shell's name, a ghost's, or `auto`. */
   readonly model: string
   /** Never empty; in the order of the request. */
   readonly messages: ReadonlyArray<Message>
   readonly stream: boolean
   /** The client asked for the usage as the last chunk of its stream. */
   readonly includeUsage: boolean
+  /** 0 to 10. */
   readonly complexity: number
   readonly priority: number
   readonly forceTier: Tier | undefined
@@ -22,16 +104,10 @@ export interface ChatRequest {
   readonly passed: Readonly<Record<string, unknown>>
 }
 
-/** The request cannot be routed; `param` is the field, as OpenAI's errors name it. */
-export class InvalidChatRequest extends Schema.TaggedError<InvalidChatRequest>()("InvalidChatRequest", {
-  param: Schema.NullOr(Schema.String),
-  problem: Schema.String,
+/** Why a request cannot be routed. */
+interface InvalidChatRequest extends Problem {
   /** As far as it could be read. */
-  model: Schema.NullOr(Schema.String)
-}) {
-  override get message(): string {
-    return this.problem
-  }
+  readonly model: string | null
 }
 
 /** Bytes of a request's body: conversations are longer than the bodies of other endpoints. */
@@ -40,7 +116,7 @@ export const maximumBodyBytes = 1024 * 1024
 /** Levels of objects and arrays; tools hold JSON schemas, which nest. */
 export const maximumDepth = 64
 
-export const maximumModelLength = 200
+const maximumModelLength = 200
 
 /** Fields of OpenAI's contract that mean the same to every provider. Other fields are dropped. */
 const passedFields = [
@@ -62,14 +138,11 @@ const passedFields = [
   "user"
 ] as const
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
-
 const modelProblem = (model: unknown): string | undefined => {
   if (typeof model !== "string") return model === undefined ? "it is missing" : "it must be a text"
   if (model === "") return "it must not be empty"
   if (model.length > maximumModelLength) return `it has more than ${maximumModelLength} characters`
-  if (!model.isWellFormed() || controlCharacter.test(model))
+  if (!model.isWellFormed() || hasControlCharacter(model))
     return "it must be well-formed text without control characters"
   return undefined
 }
@@ -111,14 +184,14 @@ const parseTier = (value: unknown, problems: Array<Problem>): Tier | undefined =
 }
 
 /** OpenAI's newer name of `max_tokens` is `max_completion_tokens`. */
-const maxTokensOf = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): number => {
+const maxTokensOf = (body: Body, problems: Array<Problem>): number => {
   const field = isLeftOut(body["max_completion_tokens"]) ? "max_tokens" : "max_completion_tokens"
   return parseNumber(body, field, { ...tokenLimits, standard: defaults.maxTokens }, problems)
 }
 
-const includesUsage = (body: Readonly<Record<string, unknown>>, problems: Array<Problem>): boolean => {
+const includesUsage = (body: Body, problems: Array<Problem>): boolean => {
   const options = body["stream_options"]
-  if (options === undefined || options === null) return false
+  if (isLeftOut(options)) return false
   if (Predicate.isReadonlyRecord(options)) return parseTruth(options, "include_usage", problems)
   problems.push({ param: "stream_options", problem: '"stream_options" must be an object' })
   return false
@@ -130,7 +203,7 @@ const includesUsage = (body: Readonly<Record<string, unknown>>, problems: Array<
  */
 export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, InvalidChatRequest> => {
   const refused = (param: string | null, problem: string, model: string | null = null) =>
-    Either.left(new InvalidChatRequest({ param, problem, model }))
+    Either.left({ param, problem, model })
   if (!Predicate.isReadonlyRecord(body)) return refused(null, "the request body must be a JSON object")
   if (isDeeperThan(body, maximumDepth)) return refused(null, `the request is nested deeper than ${maximumDepth} levels`)
   const { model } = body
@@ -150,7 +223,7 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
   const passed = Object.fromEntries(
     passedFields.flatMap((field) => {
       const value = body[field]
-      return value === undefined || value === null ? [] : [[field, value] as const]
+      return isLeftOut(value) ? [] : [[field, value] as const]
     })
   )
   return Either.right({

@@ -11,12 +11,17 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ProviderSpec } from "../models/Catalog.ts"
-import { type ChatPart, isErrorAnswer, makeEnding, readPart } from "../protocol/ChatPart.ts"
-import { makeToolCallIndices } from "../protocol/ToolCallIndices.ts"
-import type { Call, Provider } from "./Provider.ts"
-import { type FailureKind, ProviderFailure } from "./Provider.ts"
+import { type ChatPart, isErrorAnswer, makeEnding, makeToolCallIndices, readPart } from "../protocol/ChatPart.ts"
+import {
+  type Call,
+  type FailureKind,
+  failureOfConnection,
+  failureOfStatus,
+  type Provider,
+  ProviderFailure,
+  retryAfterMillis
+} from "./Provider.ts"
 import { makeSseParser, type SseEvent, type SseParser } from "./SseParser.ts"
-import { failureOfConnection, failureOfStatus, retryAfterMillis } from "./UpstreamFailures.ts"
 
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as CircuitBreaker from "../../clients/CircuitBreaker.ts"
 import type { Catalog, ProviderSpec } from "../models/Catalog.ts"
 import { makeEchoProvider } from "./EchoProvider.ts"
@@ -20,7 +21,7 @@ const standardBreaker: CircuitBreaker.BreakerOptions = {
 }
 
 /** A call that the breaker let out. */
-export interface AdmittedCall {
+interface AdmittedCall {
   readonly provider: Provider
   /** Reports the call's outcome to the breaker. */
   readonly settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<void>
@@ -60,7 +61,10 @@ const makeProvider = (spec: ProviderSpec) =>
 
 const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`
 
-const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOptions) =>
+const guardProvider = (
+  spec: ProviderSpec,
+  options: CircuitBreaker.BreakerOptions
+): Effect.Effect<GuardedProvider, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { lacks, provider } = yield* makeProvider(spec)
     const breaker = yield* CircuitBreaker.make(options)
@@ -79,7 +83,7 @@ const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOption
         })
     const failure = (fields: Pick<ProviderFailure, "kind" | "reason"> & { readonly retryAfterMillis?: number }) =>
       new ProviderFailure({ provider: spec.name, ...fields })
-    const guarded: GuardedProvider = {
+    return {
       spec,
       enter:
         lacks === undefined
@@ -98,7 +102,6 @@ const guardProvider = (spec: ProviderSpec, options: CircuitBreaker.BreakerOption
             })
           : Effect.succeed(`is unavailable: ${lacks}`)
     }
-    return guarded
   })
 
 /** The providers of the catalogue, each with its connections, its key (read once) and its circuit breaker. */

@@ -2,35 +2,22 @@ import { randomBytes } from "node:crypto"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { Shell } from "../models/Catalog.ts"
-import { shellResource } from "../models/ShellResource.ts"
+import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
-import { attempt, type ShellAnswer } from "./Attempt.ts"
-import { refusalOfDenial, refuseUnavailable } from "./CallerIdentity.ts"
-import type { ChatRequestContext } from "./ChatRequestContext.ts"
-import { type RouteEvent, recordRouteEvent } from "./RouteAudit.ts"
-import { type RouteRefused, refusalOfFailure, refusalOfTrail, refused } from "./RouteRefused.ts"
+import { attempt } from "./Attempt.ts"
+import { type ChatRequestContext, type RouteEvent, recordRouteEvent } from "./ChatRequestContext.ts"
+import { RouteRefused, refusalOfDenial, refusalOfFailure, refusalOfTrail, refuseUnavailable } from "./RouteRefused.ts"
 import type { Candidates } from "./Routing.ts"
-
-/** The shell that answers; `auditId` is the row that records it. */
-export interface RoutedAnswer {
-  readonly answer: ShellAnswer
-  readonly shell: Shell
-  readonly auditId: AuditId
-}
 
 /**
  * A session's id holds the request's id, so that it can be found, and ends in random digits, so that no other caller can start it first.
  * It is one segment, because the guardian refuses the segments "." and "..", and a request's id may be `./build/7`.
  */
 export const sessionIdOf = (requestId: string, random: string): string => `${requestId.replaceAll("/", "_")}.${random}`
-
-const newSessionId = (requestId: string) => Effect.sync(() => sessionIdOf(requestId, randomBytes(6).toString("hex")))
 
 const record = (context: ChatRequestContext, event: RouteEvent) =>
   Effect.mapError(recordRouteEvent(context, event), refusalOfTrail)
@@ -45,7 +32,7 @@ const refuseForGuardian = (context: ChatRequestContext, { code, reason }: Guardi
       metadata: { code, peer: "guardian" }
     })
     const isShown = code === "unauthenticated" || code === "access_denied" || code === "not_certified"
-    return yield* refused({ code: isShown ? code : "session_refused", reason, auditId })
+    return yield* new RouteRefused({ code: isShown ? code : "session_refused", reason, auditId })
   })
 
 /** Whether an answer under way must end: its agent or its session is no longer in force. */
@@ -55,7 +42,7 @@ const endsAnswer = ({ code }: GuardianRefused): boolean => code === "session_ove
 const startSession = Effect.fn("Route.startSession")(function* (context: ChatRequestContext, agent: string) {
   const guardian = yield* GuardianClient
   const { authorization, requestId } = context
-  const sessionId = yield* newSessionId(requestId)
+  const sessionId = yield* Effect.sync(() => sessionIdOf(requestId, randomBytes(6).toString("hex")))
   yield* guardian.certified({ authorization, requestId, agent }).pipe(
     Effect.zipRight(
       // Noted as soon as the session may exist, so that it is ended if the client leaves meanwhile.
@@ -115,12 +102,12 @@ const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
       reason: last.message,
       metadata: { code }
     })
-    return yield* refused({ code, reason, auditId, retryAfterMillis })
+    return yield* new RouteRefused({ code, reason, auditId, retryAfterMillis })
   })
 
 /**
  * Asks the candidates, one after the other, until the first part of an answer is there. Each one is authorised before; the caller
- * is certified, and its session started, once.
+ * is certified, and its session started, once. Returns the shell that answers, with the id of the row that records it.
  */
 export const openRoute = Effect.fn("Route.open")(function* (
   context: ChatRequestContext,
@@ -159,9 +146,8 @@ export const openRoute = Effect.fn("Route.open")(function* (
       continue
     }
     const auditId = yield* record(context, { action: "route", result: "ALLOWED", reason: `${shell.name} answers` })
-    const routed: RoutedAnswer = { answer: answer.right, shell, auditId }
-    return routed
+    return { answer: answer.right, shell, auditId }
   }
   if (failed !== undefined) return yield* refuseUnanswered(context, failed.failure)
-  return yield* denied ?? refused({ code: "access_denied", reason: "no shell may answer" })
+  return yield* denied ?? new RouteRefused({ code: "access_denied", reason: "no shell may answer" })
 })

@@ -1,19 +1,27 @@
-import * as Schema from "effect/Schema"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
-import { errorTypeOf, type RefusalCode, refusalCodes, statusOfRefusal } from "../../contracts/router/RouterErrors.ts"
+import { GatekeeperClient, type NotAuthorized } from "../../clients/GatekeeperClient.ts"
+import type { PeerUnavailable } from "../../clients/PeerUnavailable.ts"
+import { errorTypeOf, type RefusalCode, statusOfRefusal } from "../../contracts/router/RouterErrors.ts"
 import { bearerChallenge, Refusal } from "../../platform/http/ErrorResponse.ts"
+import { unknownShellResource } from "../models/Catalog.ts"
 import type { FailureKind, ProviderFailure } from "../providers/Provider.ts"
+import { type ChatRequestContext, recordRouteEvent } from "./ChatRequestContext.ts"
+
+export interface RefusalFields {
+  readonly code: RefusalCode
+  readonly reason: string
+  /** The field that is wrong, as OpenAI's errors name it. */
+  readonly param?: string | null | undefined
+  /** The row that records the refusal. */
+  readonly auditId?: string | undefined
+  readonly retryAfterMillis?: number | undefined
+}
 
 /** A request is refused. The client sees the reason. */
-export class RouteRefused extends Schema.TaggedError<RouteRefused>()("RouteRefused", {
-  code: Schema.Literal(...refusalCodes),
-  reason: Schema.String,
-  /** The field that is wrong, as OpenAI's errors name it. */
-  param: Schema.optional(Schema.String),
-  /** The row that records the refusal. */
-  auditId: Schema.optional(Schema.String),
-  retryAfterMillis: Schema.optional(Schema.Number)
-}) {
+export class RouteRefused extends Data.TaggedError("RouteRefused")<RefusalFields> {
   override get message(): string {
     return this.reason
   }
@@ -31,25 +39,8 @@ const codes: Readonly<Record<FailureKind, RefusalCode>> = {
   unavailable: "provider_unavailable"
 }
 
-export interface RefusalFields {
-  readonly code: RefusalCode
-  readonly reason: string
-  readonly param?: string | null | undefined
-  readonly auditId?: string | undefined
-  readonly retryAfterMillis?: number | undefined
-}
-
-export const refused = ({ auditId, code, param, reason, retryAfterMillis }: RefusalFields): RouteRefused =>
-  new RouteRefused({
-    code,
-    reason,
-    ...(typeof param === "string" ? { param } : {}),
-    ...(auditId === undefined ? {} : { auditId }),
-    ...(retryAfterMillis === undefined ? {} : { retryAfterMillis })
-  })
-
 export const refusalOfFailure = (failure: ProviderFailure): RouteRefused =>
-  refused({ code: codes[failure.kind], reason: failure.message, retryAfterMillis: failure.retryAfterMillis })
+  new RouteRefused({ code: codes[failure.kind], reason: failure.message, retryAfterMillis: failure.retryAfterMillis })
 
 /** As the platform answers it: with OpenAI's status and fields. */
 export const toRefusal = ({ auditId, code, param, reason, retryAfterMillis }: RouteRefused): Refusal =>
@@ -69,4 +60,49 @@ export const toRefusal = ({ auditId, code, param, reason, retryAfterMillis }: Ro
 
 /** The refusal of a request that cannot be recorded: there is no decision without a record. */
 export const refusalOfTrail = (error: AuditUnavailable): RouteRefused =>
-  refused({ code: "audit_unavailable", reason: error.message })
+  new RouteRefused({ code: "audit_unavailable", reason: error.message })
+
+/** The refusal for a denial that the gatekeeper recorded. */
+export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): RouteRefused =>
+  new RouteRefused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
+
+/** Refuses and records a request whose peer is unavailable. */
+export const refuseUnavailable = (
+  context: ChatRequestContext,
+  { message: reason, peer }: PeerUnavailable
+): Effect.Effect<never, RouteRefused, AuditLog> =>
+  recordRouteEvent(context, {
+    action: "route",
+    result: "DENIED",
+    reason,
+    metadata: { code: "peer_unavailable", peer }
+  }).pipe(
+    Effect.mapError(refusalOfTrail),
+    Effect.flatMap((auditId) => new RouteRefused({ code: "peer_unavailable", reason, auditId }))
+  )
+
+/**
+ * Finds out who the caller of a request is that cannot be routed: an unknown model, or a malformed body. It asks the gatekeeper about
+ * a shell of no tier, and ignores whether that would be allowed. Only an unauthenticated caller is refused.
+ */
+export const identifyCaller = (
+  context: ChatRequestContext,
+  model: string
+): Effect.Effect<void, RouteRefused, GatekeeperClient | AuditLog> =>
+  Effect.gen(function* () {
+    const gatekeeper = yield* GatekeeperClient
+    const { authorization, requestId } = context
+    const { ghostId } = yield* gatekeeper.authorize({
+      authorization,
+      requestId,
+      action: "execute",
+      resource: unknownShellResource(model)
+    })
+    context.ghostId = ghostId
+  }).pipe(
+    Effect.catchTags({
+      NotAuthorized: (denial) =>
+        denial.code === "unauthenticated" ? Effect.fail(refusalOfDenial(denial)) : Effect.void,
+      PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable)
+    })
+  )

@@ -6,8 +6,7 @@ import { type Authorized, GatekeeperClient } from "../../clients/GatekeeperClien
 import { refusalCodes } from "../../contracts/router/RouterErrors.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
-import { refusalOfDenial } from "./CallerIdentity.ts"
-import { refusalOfTrail, refused, toRefusal } from "./RouteRefused.ts"
+import { RouteRefused, refusalOfDenial, refusalOfTrail, toRefusal } from "./RouteRefused.ts"
 
 /**
  * Decides about the router's reads. The gatekeeper authorises and records them; the router itself records only what could not be
@@ -28,7 +27,7 @@ export const audited = auditedBy(RouterAccess)
 /** The refusal of a failure, as an error of OpenAI's. */
 const refusalOf = ({ code, field, message }: Failure, auditId?: string): Refusal => {
   const known = refusalCodes.find((one) => one === code) ?? "internal_error"
-  return toRefusal(refused({ code: known, reason: message, param: field, auditId }))
+  return toRefusal(new RouteRefused({ code: known, reason: message, param: field, auditId }))
 }
 
 const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {

@@ -2,14 +2,9 @@ import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import type { Tier } from "../../contracts/router/ChatSchemas.ts"
 import { automatic, type Catalog, type Shell } from "../models/Catalog.ts"
+import type { ChatRequest } from "../protocol/ChatRequest.ts"
 
-export interface RoutingQuestion {
-  /** A shell's name, a ghost's, or `auto`. */
-  readonly model: string
-  /** 0 to 10. */
-  readonly complexity: number
-  readonly forceTier: Tier | undefined
-}
+export type RoutingQuestion = Pick<ChatRequest, "model" | "complexity" | "forceTier">
 
 /** Why no shell can answer. */
 export type NoRoute = Data.TaggedEnum<{

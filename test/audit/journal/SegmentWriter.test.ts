@@ -1,10 +1,9 @@
 import * as Fs from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
+import { makeUnsyncedFrames } from "../../../src/audit/journal/Frame.ts"
 import * as Segments from "../../../src/audit/journal/Segments.ts"
 import * as SegmentWriter from "../../../src/audit/journal/SegmentWriter.ts"
-import * as UnsyncedFrames from "../../../src/audit/journal/UnsyncedFrames.ts"
 import { faultyDisk } from "../../support/FaultyDisk.ts"
 import {
   adopted,
@@ -109,12 +108,12 @@ it.scopedLive(
   () =>
     Effect.gen(function* () {
       const { files, faults } = faultyDisk()
-      const quota = DiskQuota.make(6_000)
+      const quota = Segments.makeDiskQuota(6_000)
       const segments = Segments.make({ files, quota })
       const path = yield* journalFolder
       yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
       const identity = identityOf(crypto.randomUUID())
-      const unsynced = UnsyncedFrames.make(2 ** 20)
+      const unsynced = makeUnsyncedFrames(2 ** 20)
       const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 20_000, segments, unsynced })
       while (writer.append(writer.lastSeq() + 1, jsonOf(writer.lastSeq() + 1, 700)) === undefined);
       expect(writer.isReady(1_000)).toBe(false)

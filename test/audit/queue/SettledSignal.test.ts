@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { BacklogSource } from "../../../src/audit/queue/JournalBacklog.ts"
-import * as SettledSignal from "../../../src/audit/queue/SettledSignal.ts"
+import { makeSettledSignal } from "../../../src/audit/queue/QueueSignals.ts"
 import * as WriteQueue from "../../../src/audit/queue/WriteQueue.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
@@ -17,11 +17,11 @@ const watch = (wait: Effect.Effect<void>) =>
     return Effect.zipRight(turns, Effect.map(Fiber.poll(fiber), Option.isSome))
   })
 
-it.effect("a condition that is already true needs no settlement", () => SettledSignal.make().when(() => true))
+it.effect("a condition that is already true needs no settlement", () => makeSettledSignal().when(() => true))
 
 it.effect("a settlement before the wait begins is not missed", () =>
   Effect.gen(function* () {
-    const signal = SettledSignal.make()
+    const signal = makeSettledSignal()
     let isDone = false
     const wait = signal.when(() => isDone)
     isDone = true
@@ -32,7 +32,7 @@ it.effect("a settlement before the wait begins is not missed", () =>
 
 it.effect("a wait goes on after settlements that leave its condition false", () =>
   Effect.gen(function* () {
-    const signal = SettledSignal.make()
+    const signal = makeSettledSignal()
     let settled = 0
     const isOver = yield* watch(signal.when(() => settled === 2))
     for (const expected of [false, true]) {
@@ -45,7 +45,7 @@ it.effect("a wait goes on after settlements that leave its condition false", () 
 
 it.effect("an interrupted wait is not checked again", () =>
   Effect.gen(function* () {
-    const signal = SettledSignal.make()
+    const signal = makeSettledSignal()
     let checks = 0
     const fiber = yield* Effect.fork(
       signal.when(() => {
@@ -64,7 +64,7 @@ it.effect("an interrupted wait is not checked again", () =>
 
 it.effect("the next settlement is one after the wait began", () =>
   Effect.gen(function* () {
-    const signal = SettledSignal.make()
+    const signal = makeSettledSignal()
     signal.settled()
     const isOver = yield* watch(signal.next)
     expect(yield* isOver).toBe(false)

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { encodeCursor } from "../../../src/contracts/Fields.ts"
 import {
   AgentName,
   BadgeName,
@@ -13,7 +14,6 @@ import {
   SessionsQuery,
   StartSession
 } from "../../../src/contracts/guardian/GuardianSchemas.ts"
-import { encodeCursor } from "../../../src/contracts/Query.ts"
 
 /** The problems of a value that are worded, each with the field's path; empty where it is accepted. */
 const problemsOf = <A, I>(schema: Schema.Schema<A, I>, value: unknown): ReadonlyArray<string> =>

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { CertificateRow } from "../../../src/guardian/certificates/CertificateRow.ts"
 import { CertificateAltered, type Claims, issuer } from "../../../src/guardian/certificates/CertificateSigner.ts"
-import { certified } from "../../../src/guardian/certificates/Certification.ts"
+import { certified } from "../../../src/guardian/certificates/Certificates.ts"
 
 const standing: CertificateRow = {
   no: "1",

@@ -10,8 +10,7 @@ import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../../src/audit/AuditUnavailable.ts"
 import type { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import { sessionExpiry } from "../../../src/guardian/sessions/SessionExpiry.ts"
-import type { SessionRow } from "../../../src/guardian/sessions/SessionRow.ts"
-import { expiryBatch, Sessions } from "../../../src/guardian/sessions/Sessions.ts"
+import { expiryBatch, type SessionRow, Sessions } from "../../../src/guardian/sessions/Sessions.ts"
 
 const at = DateTime.unsafeMake(1_760_000_000_000)
 

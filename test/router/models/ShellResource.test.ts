@@ -6,7 +6,7 @@ import {
   segmentOf,
   shellResource,
   unknownShellResource
-} from "../../../src/router/models/ShellResource.ts"
+} from "../../../src/router/models/Catalog.ts"
 
 const name = FastCheck.string({ unit: "grapheme", minLength: 1, maxLength: 40 })
 const tricky = FastCheck.constantFrom(

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { textOf } from "../../../src/router/protocol/ChatMessages.ts"
-import { parseChatRequest } from "../../../src/router/protocol/ChatRequest.ts"
+import { parseChatRequest, textOf } from "../../../src/router/protocol/ChatRequest.ts"
 
 const user = { role: "user", content: "hi" }
 const valid = { model: "echo", messages: [user] }
@@ -110,7 +109,7 @@ describe("parseChatRequest", () => {
     it(`refuses ${what}`, () => {
       const error = refused(body)
       expect(error.param).toBe(param)
-      expect(error.message).toContain(problem)
+      expect(error.problem).toContain(problem)
     })
   }
 
@@ -118,7 +117,7 @@ describe("parseChatRequest", () => {
     const fields = typeof body === "object" && body !== null ? body : {}
     for (const one of [body, { ...valid, ...fields }, { ...valid, messages: body }, { ...valid, messages: [body] }]) {
       const result = parseChatRequest(one)
-      if (Either.isLeft(result)) expect(result.left.message).not.toBe("")
+      if (Either.isLeft(result)) expect(result.left.problem).not.toBe("")
       else expect(result.right.messages.length).toBeGreaterThan(0)
     }
   })

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { readPart } from "../../../src/router/protocol/ChatPart.ts"
-import { makeToolCallIndices } from "../../../src/router/protocol/ToolCallIndices.ts"
+import { makeToolCallIndices, readPart } from "../../../src/router/protocol/ChatPart.ts"
 
 type Call = Readonly<Record<string, unknown>>
 

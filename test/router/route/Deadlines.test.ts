@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
-import { beginInTime, completeInTime } from "../../../src/router/route/Deadlines.ts"
+import { beginInTime, completeInTime } from "../../../src/router/route/Attempt.ts"
 import { callOf } from "../../support/router/Calls.ts"
 import { delta, events, type Script, type Upstream, upstream, usageChunk } from "../../support/router/Upstream.ts"
 

@@ -1,7 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { InvalidRequest } from "../contracts/ApiError.ts"
+import { encodeCursor } from "../contracts/Fields.ts"
 import * as Api from "../contracts/router/RouterApi.ts"
-import type { Catalog, Shell } from "./models/Catalog.ts"
+import { hasControlCharacter } from "../domain/Text.ts"
+import { History } from "./history/History.ts"
+import { type Catalog, historyResource, maximumResourceLength, type Shell } from "./models/Catalog.ts"
 import { Providers } from "./providers/Providers.ts"
 import { audited } from "./route/RouterAccess.ts"
 
@@ -40,3 +44,33 @@ export const modelsRoute = (catalog: Catalog) =>
       target: () => Effect.succeed({ resource: "models", run: () => list })
     })
   })
+
+const isGhostName = (ghost: string): boolean =>
+  ghost !== "" && !hasControlCharacter(ghost) && historyResource(ghost).length <= maximumResourceLength
+
+/** `GET /v1/history`. */
+export const historyRoute = Effect.flatMap(History, (history) =>
+  audited(Api.history, {
+    event: "history.read",
+    action: "read",
+    // No ghost has this resource: the gatekeeper authenticates and records the caller of a malformed request too.
+    fallbackResource: "history/%",
+    target: ({ urlParams: { cursor, ghost, limit } }) =>
+      isGhostName(ghost)
+        ? Effect.succeed({
+            resource: historyResource(ghost),
+            run: () =>
+              Effect.map(history.read({ ghost, limit, before: cursor }), ({ hasMore, rows }) => {
+                const last = rows.at(-1)
+                const next = hasMore && last !== undefined ? encodeCursor(last.id) : null
+                return { body: { messages: rows, next } }
+              })
+          })
+        : Effect.fail(
+            new InvalidRequest({
+              reason: '"ghost" must not be empty or too long, and must not hold control characters',
+              field: "ghost"
+            })
+          )
+  })
+)
