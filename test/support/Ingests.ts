@@ -17,7 +17,7 @@ export const eventOf = (clientId: string, content = "content"): IngestEvent => (
   clientId,
   occurredAt: "2026-01-31T12:00:00Z",
   digest: createHash("sha256").update(content).digest("hex"),
-  event: { ...anEvent, reason: content, metadata: { content, ingest: { by: "somebody else" } } }
+  event: { ...anEvent, reason: content, metadata: { content, ingest: { by: "another client" } } }
 })
 
 export const batchOf = (count: number, prefix = "event") =>
