@@ -10,7 +10,7 @@ const messages = {
   behind: (detail: string) =>
     `the event would not be safe in time, so it was refused: ${detail}. AUDIT_COMMIT_DEADLINE sets how long an answer waits`,
   waiting: (detail: string) =>
-    `the audit trail is kept by the gatekeeper, which was not reached since the start (${detail}). Start it, or set GATEKEEPER_URL; ` +
+    `the audit trail is kept by the gatekeeper, which has not been reached since the start (${detail}). Start it, or set GATEKEEPER_URL; ` +
     "this process connects by itself",
   closed: () => "the audit trail is closed because the process is stopping. Ask another instance, or try again later",
   unconfirmed: (detail: string) =>

@@ -27,7 +27,7 @@ export class Bearer extends HttpApiMiddleware.Tag<Bearer>()("contracts/Bearer", 
     bearer: HttpApiSecurity.bearer.pipe(
       HttpApiSecurity.annotate(
         OpenApi.Description,
-        "A token of the ghost that asks: `pnpm -s tsx src/main.ts token <ghost>` prints one."
+        "A token of the ghost that asks: `pnpm -s gravitas token <ghost>` prints one."
       )
     )
   }

@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { accessSync, constants, readFileSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { describe, expect, it, layer } from "@effect/vitest"
@@ -8,6 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { pagesOf, type ShellBlock, shellBlocks } from "../../scripts/docs/ShellBlocks.ts"
 import { Gravitas, signingSecret } from "../support/Gravitas.ts"
 import { project } from "../support/Program.ts"
+import { skipBecause } from "../support/SkipBecause.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { announcedRefusals, makeCommands, outputPattern, runBlocks } from "./ShellRun.ts"
 
@@ -16,6 +16,20 @@ const pages = pagesOf(project).flatMap((path) => {
   const run = blocks.filter(({ skip }) => skip === undefined)
   return run.length === 0 ? [] : [{ path, blocks: run }]
 })
+
+const isExecutable = (file: string): boolean => {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const curl = (process.env["PATH"] ?? "")
+  .split(Path.delimiter)
+  .map((folder) => Path.join(folder, "curl"))
+  .find(isExecutable)
 
 /** The ports that the documents show. */
 const shownPorts = { gatekeeper: "8001", guardian: "8003", router: "8004" } as const
@@ -66,11 +80,11 @@ layer(
   { timeout: "60 seconds", excludeTestServices: true }
 )("the commands of the documents", (it) => {
   for (const { blocks, path } of pages) {
-    it.scoped(`${path}: each block ends with 0 and prints what the page shows`, () =>
+    it.scoped(`${path}: each block ends with 0 and prints what the page shows`, (context) =>
       Effect.gen(function* () {
         const { databaseUrl, program } = yield* Gravitas
         const directory = yield* temporaryHome
-        const bin = yield* makeCommands(directory, execFileSync("which", ["curl"], { encoding: "utf8" }).trim())
+        const bin = yield* makeCommands(directory, curl ?? skipBecause(context, "curl is not installed"))
         yield* Effect.promise(() => Fs.symlink(Path.join(project, "config"), Path.join(directory, "config")))
         const urls = {
           gatekeeper: yield* program.url("gatekeeper"),

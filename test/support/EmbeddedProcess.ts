@@ -3,7 +3,6 @@ import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { platformName } from "../../src/embedded-postgres/Binaries.ts"
 import { signal } from "../../src/embedded-postgres/Process.ts"
 import { commandFor, project } from "./Program.ts"
 import { readableCommandFor } from "./ReadableProgram.ts"
@@ -59,13 +58,11 @@ export interface EmbeddedProcessOptions {
 
 const fixture = "test/embedded-postgres/fixtures/embedded.ts"
 
-const packages = ["fs-native-extensions", `@embedded-postgres/${platformName(process.platform, process.arch)}`]
-
 /** A process of its own, in a group of its own, with an embedded PostgreSQL and a service that uses it. */
 export const embeddedProcess = ({ uid, ...options }: EmbeddedProcessOptions) =>
   Effect.gen(function* () {
     const lines = yield* Queue.unbounded<Line>()
-    const [command, ...words] = uid === undefined ? commandFor(fixture) : yield* readableCommandFor(fixture, packages)
+    const [command, ...words] = uid === undefined ? commandFor(fixture) : yield* readableCommandFor(fixture)
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
         return spawn(command, [...words, JSON.stringify({ join: false, ...options })], {

@@ -3,6 +3,7 @@ import * as Fs from "node:fs/promises"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { bootId } from "../../../src/platform/os/BootId.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
 
 it.live("the boot has one name, in this process and in others", () =>
   Effect.gen(function* () {
@@ -17,8 +18,9 @@ it.live("the boot has one name, in this process and in others", () =>
   })
 )
 
-it.live.runIf(process.platform === "linux")("on Linux it is the kernel's own", () =>
+it.live("on Linux it is the kernel's own", (context) =>
   Effect.gen(function* () {
+    if (process.platform !== "linux") return skipBecause(context, "the system is not Linux")
     const text = yield* Effect.promise(() => Fs.readFile("/proc/sys/kernel/random/boot_id", "utf8"))
     expect(yield* bootId).toBe(text.trim())
   })

@@ -29,14 +29,16 @@ it.scopedLive("one descriptor has the lock at a time, and the others can read wh
 it.scopedLive("it dies with its process, however that ends", () =>
   Effect.gen(function* () {
     const path = yield* lockIn
+    const module = new URL("../../../src/platform/os/OsLock.ts", import.meta.url).href
     const script =
-      'import * as Effect from "effect/Effect"; import { tryAcquire } from "../src/platform/OsLock.ts"; ' +
+      `import * as Effect from "effect/Effect"; import { tryAcquire } from "${module}"; ` +
       `const lock = await Effect.runPromise(tryAcquire(${JSON.stringify(path)})); ` +
       "console.log(lock._tag); setInterval(() => lock, 1000)"
     const child = yield* Effect.acquireRelease(
       Effect.async<ReturnType<typeof execFile>>((resume) => {
         const child = execFile(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script])
         child.stdout?.once("data", () => resume(Effect.succeed(child)))
+        child.once("exit", (code) => resume(Effect.die(new Error(`the holder ended with ${code}`))))
       }),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
