@@ -33,7 +33,7 @@ const join = (declared: ReadonlyArray<Variable>): ReadonlyArray<DocumentedGroup>
 
 const documented = Effect.sync(() => join(variables))
 
-/** The default as it would be set; undefined when there is no default, or when it is described in words. */
+/** The default as it would be set; undefined where there is none, or where it is described in words. */
 export const defaultText = ({ default: text }: Variable): string | undefined =>
   text === null || text.includes(" ") || variables.some(({ name }) => name === text) ? undefined : text
 
