@@ -1,10 +1,10 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { auditLogOptions } from "../audit/AuditLogOptions.ts"
+import { auditLogOptions } from "../audit/AuditSettings.ts"
 import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
-import * as RemoteAuditLedger from "../audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
+import { ledgerLayer } from "../audit/remote/RemoteAuditStore.ts"
 import { urlOf } from "../clients/PeerHttp.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
@@ -23,7 +23,7 @@ export const layer = (services: ReadonlyArray<ServiceName>) =>
       const token = yield* ServiceToken
       const options = { location, token }
       return DeferredAuditLog.layer(yield* auditLogOptions).pipe(
-        Layer.provide([RemoteAuditStore.layer(options), RemoteAuditLedger.layer(options)])
+        Layer.provide([RemoteAuditStore.layer(options), ledgerLayer(options)])
       )
     })
   ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))

@@ -8,10 +8,9 @@ import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../platform/postgres/Database.ts"
-import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditColumns.ts"
-import { AuditId } from "./encoding/AuditId.ts"
+import { AuditId, clockTolerance, uuidFloor } from "./encoding/AuditId.ts"
+import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditRow.ts"
 import { boundText } from "./encoding/BoundedText.ts"
-import { clockTolerance, uuidFloor } from "./encoding/UuidV7.ts"
 import { boundedQuery, type TrailUnreachable } from "./store/TrailUnreachable.ts"
 
 /** A row of the trail. */

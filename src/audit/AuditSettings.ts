@@ -1,26 +1,46 @@
+import * as Path from "node:path"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AnsweredResult, type Durabilities, Durability, isJournaled } from "../domain/Durability.ts"
 import * as Setting from "../platform/config/Setting.ts"
-import { readSettings } from "../platform/config/Settings.ts"
+import { readSettings, Settings, shutdownShares } from "../platform/config/Settings.ts"
+import type { JournalFiles } from "./journal/JournalFiles.ts"
 
-export interface AuditSettingsValues {
+export interface AuditLogOptions {
+  /** What answers wait for. */
   readonly durability: Durabilities
-  /** Bytes of journal that one process may fill. */
-  readonly journalMaxBytes: number
-  /** How often the journal is synced to the disk where no answer waits for it. */
-  readonly journalFlushInterval: Duration.Duration
-  /** How long an answer waits for the disk (`fsync`) or the database (`commit`). */
-  readonly commitDeadline: Duration.Duration
+  /** Null keeps nothing on disk, which only the durability `memory` allows. */
+  readonly journal: JournalSettings | null
+  /** How long an answer waits in the modes `fsync` and `commit`. */
+  readonly commitDeadline: Duration.DurationInput
   /** Events in memory. */
   readonly queueCapacity: number
   /** Rows in one transaction at most. */
   readonly batchSize: number
-  /** How long the first event of a batch waits for more. */
-  readonly linger: Duration.Duration
+  /** How long the first event waits for more events. */
+  readonly linger: Duration.DurationInput
   readonly onFull: "refuse" | "shed"
+  /** For the whole shutdown: writing what is queued, giving up what cannot be written, signing off. */
+  readonly shutdownDeadline: Duration.DurationInput
+}
+
+export interface JournalSettings {
+  /** Where journals are, one directory for each incarnation. */
+  readonly directory: string
+  /** Bytes of this process's journal and of the journals that it recovers. */
+  readonly maxBytes: number
+  /** How often the journal is synced to the disk where no answer waits for that. */
+  readonly flushInterval: Duration.DurationInput
+  readonly files?: JournalFiles
+}
+
+/** The options as settings: the journal's directory and the share of the shutdown come from the process. */
+type AuditSettingsValues = Omit<AuditLogOptions, "journal" | "shutdownDeadline"> & {
+  readonly journalMaxBytes: number
+  readonly journalFlushInterval: Duration.Duration
 }
 
 const kibibyte = 2 ** 10
@@ -127,3 +147,20 @@ export class AuditSettings extends Context.Tag("audit/AuditSettings")<AuditSetti
   static readonly config = auditSettings
   static readonly layer = Layer.effect(AuditSettings, readSettings(auditSettings))
 }
+
+/** The options of a process's trail, from its settings. */
+export const auditLogOptions: Effect.Effect<AuditLogOptions, never, Settings | AuditSettings> = Effect.gen(
+  function* () {
+    const audit = yield* AuditSettings
+    const { home, shutdownDeadline } = yield* Settings
+    return {
+      ...audit,
+      journal: {
+        directory: Path.resolve(home, "journal"),
+        maxBytes: audit.journalMaxBytes,
+        flushInterval: audit.journalFlushInterval
+      },
+      shutdownDeadline: Duration.times(shutdownDeadline, shutdownShares.trail)
+    }
+  }
+)

@@ -1,5 +1,6 @@
 import type { AuditCounters } from "../contracts/AuditStatus.ts"
-import type { Problem } from "./journal/ProblemLog.ts"
+import type { Counts } from "./journal/CheckpointFile.ts"
+import type { JournalStatus, Problem } from "./journal/JournalStatus.ts"
 
 /** What a batch writer does now. `since` is in milliseconds since the epoch. */
 export type DrainState =
@@ -27,7 +28,7 @@ export interface OtherJournals {
     readonly source: string
     readonly pending: number
     /** The counts of its process. */
-    readonly counts: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
+    readonly counts: Counts
     readonly state: DrainState
     readonly readProblem: Problem
   } | null
@@ -35,17 +36,8 @@ export interface OtherJournals {
   readonly adopted: number
 }
 
-export interface JournalState {
+export interface JournalState extends JournalStatus {
   readonly path: string
-  readonly bytes: number
-  readonly maxBytes: number
-  readonly segments: number
-  /** Why it accepts nothing now; `hanging`: it accepts events, but a sync does not return. */
-  readonly problem: { readonly reason: string; readonly detail: string; readonly since: number } | null
-  /** Why it cannot be read now: events that do not fit into memory wait for that. */
-  readonly readProblem: Problem
-  /** Damaged spans that were copied to the quarantine. */
-  readonly quarantined: number
   readonly others: OtherJournals
 }
 
@@ -77,3 +69,44 @@ export interface AuditStatus {
   /** Null where nothing is kept on disk. */
   readonly journal: JournalState | null
 }
+
+const journalView = ({ others, ...journal }: JournalState) => ({
+  path: journal.path,
+  bytes: journal.bytes,
+  max_bytes: journal.maxBytes,
+  segments: journal.segments,
+  problem: journal.problem?.detail ?? null,
+  read_problem: journal.readProblem?.detail ?? null,
+  quarantined: journal.quarantined,
+  others: {
+    alive: others.alive,
+    adopted: others.adopted,
+    foreign: others.foreign,
+    stuck: others.stuck,
+    adopting:
+      others.adopting === null
+        ? null
+        : {
+            source: others.adopting.source,
+            pending: others.adopting.pending,
+            read_problem: others.adopting.readProblem?.detail ?? null
+          }
+  }
+})
+
+/** The trail's part of `/health`, `/readyz` and `/audit/pipeline`. */
+export const auditView = (now: AuditStatus) => ({
+  mode: now.mode,
+  source: now.source,
+  accepting: now.accepting,
+  drain: now.drain._tag,
+  drain_problem: "reason" in now.drain ? now.drain.reason : null,
+  depth: now.depth,
+  in_journal_only: now.beyond,
+  capacity: now.capacity,
+  aside: now.aside,
+  oldest_age_ms: now.oldestPendingMillis,
+  restarts: now.restarts,
+  counters: { ...now.counters },
+  journal: now.journal === null ? null : journalView(now.journal)
+})

@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Schedule from "effect/Schedule"
 import { durabilitiesText } from "../domain/Durability.ts"
-import type { AuditLogOptions } from "./AuditLogOptions.ts"
+import type { AuditLogOptions } from "./AuditSettings.ts"
 import type { AuditStatus } from "./AuditStatus.ts"
 import { Recorder } from "./queue/Recorder.ts"
 import { WriteQueue } from "./queue/WriteQueue.ts"
@@ -50,16 +52,45 @@ export const make = Effect.fnUntraced(function* (
       journal:
         journal === undefined || kept === undefined || orphans === undefined
           ? null
-          : {
-              path: journal.path,
-              bytes: kept.bytes,
-              maxBytes: kept.maxBytes,
-              segments: kept.segments,
-              problem: kept.problem,
-              readProblem: kept.readProblem,
-              quarantined: kept.quarantined,
-              others: orphans.status()
-            }
+          : { ...kept, path: journal.path, others: orphans.status() }
     }
   })
 })
+
+/** Since the start of the process: `offered = committed + dead_lettered + refused + shed + passed_over + pending`. */
+export const offered = Metric.gauge("audit_events_offered", { description: "Events that were to be recorded" })
+export const committed = Metric.gauge("audit_events_committed", { description: "Events in audit_log" })
+export const deadLettered = Metric.gauge("audit_events_dead_lettered", { description: "Events in audit_dead_letter" })
+export const refused = Metric.gauge("audit_events_refused", { description: "Events refused: answered 503" })
+export const shed = Metric.gauge("audit_events_shed", { description: "Events answered without a record" })
+export const passedOver = Metric.gauge("audit_events_passed_over", { description: "Events damaged in the journal" })
+export const pending = Metric.gauge("audit_events_pending", { description: "Events that wait for the database" })
+export const oldestPending = Metric.gauge("audit_oldest_pending_seconds", { description: "Age of the oldest of them" })
+export const journalBytes = Metric.gauge("audit_journal_bytes", { description: "Size of the journals of this process" })
+/** 1 while the condition lasts. */
+export const refusing = Metric.gauge("audit_refusing", { description: "The trail takes no events" })
+export const drainTroubled = Metric.gauge("audit_drain_troubled", {
+  description: "The drain retries, is paused or dead"
+})
+
+const setMetrics = (status: AuditStatus) =>
+  Effect.all(
+    [
+      Metric.set(offered, status.counters.offered),
+      Metric.set(committed, status.counters.committed),
+      Metric.set(deadLettered, status.counters.deadLettered),
+      Metric.set(refused, status.counters.refused),
+      Metric.set(shed, status.counters.shed),
+      Metric.set(passedOver, status.counters.passedOver),
+      Metric.set(pending, status.depth),
+      Metric.set(oldestPending, (status.oldestPendingMillis ?? 0) / 1_000),
+      Metric.set(journalBytes, status.journal?.bytes ?? 0),
+      Metric.set(refusing, status.accepting ? 0 : 1),
+      Metric.set(drainTroubled, "since" in status.drain ? 1 : 0)
+    ],
+    { discard: true }
+  )
+
+/** Updates the metrics from the status each second, outside the hot path. */
+export const publishMetrics = (status: Effect.Effect<AuditStatus>): Effect.Effect<void> =>
+  Effect.asVoid(Effect.repeat(Effect.flatMap(status, setMetrics), Schedule.spaced("1 second")))

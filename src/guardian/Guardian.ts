@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
-import { auditView } from "../audit/AuditView.ts"
+import { auditView } from "../audit/AuditStatus.ts"
 import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
 import { schemaProbe } from "../migrator/SchemaProbe.ts"
 import { serve } from "../platform/http/HttpServer.ts"

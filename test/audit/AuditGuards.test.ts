@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { makeUuidV7 } from "../../src/audit/encoding/UuidV7.ts"
+import { makeUuidV7 } from "../../src/audit/encoding/AuditId.ts"
 import { gatekeeperDatabase, openTrail, query, recordedIds, recordMany, settled } from "../support/Trail.ts"
 
 const idAt = (millis: number) => makeUuidV7((bytes) => crypto.getRandomValues(bytes))(millis)

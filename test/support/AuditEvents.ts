@@ -1,6 +1,6 @@
+import { makeUuidV7 } from "../../src/audit/encoding/AuditId.ts"
 import { makeRow } from "../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../src/audit/encoding/EventEncoding.ts"
-import { makeUuidV7 } from "../../src/audit/encoding/UuidV7.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 
 export const anEvent: AuditEvent = {

@@ -3,12 +3,12 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as DiskQuota from "../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import type { JournalFiles } from "../../src/audit/journal/JournalFiles.ts"
-import type { JournalIdentity } from "../../src/audit/journal/JournalIdentity.ts"
 import type { JournalFrame, JournalReader } from "../../src/audit/journal/JournalReader.ts"
 import { adopt, type OrphanedJournal } from "../../src/audit/journal/OrphanedJournal.ts"
+import type { JournalIdentity } from "../../src/audit/journal/SegmentHeader.ts"
+import { makeDiskQuota } from "../../src/audit/journal/Segments.ts"
 import { identityOf, trail } from "./JournalFixtures.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
 
@@ -35,7 +35,7 @@ export const live = (options: LifeOptions) =>
   Effect.gen(function* () {
     const { directory, files, flushInterval = "1 hour", maxBytes = 2 ** 20, segmentBytes } = options
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const quota = DiskQuota.make(maxBytes)
+    const quota = makeDiskQuota(maxBytes)
     const journal = yield* Journal.open({
       directory,
       identity: identityOf(options.source ?? crypto.randomUUID(), options.identity),
@@ -52,7 +52,7 @@ export type Life = Effect.Effect.Success<ReturnType<typeof live>>
 export const takeOver = (path: string, options: { readonly files?: JournalFiles; readonly trail?: string } = {}) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const quota = DiskQuota.make(2 ** 30)
+    const quota = makeDiskQuota(2 ** 30)
     const outcome = yield* adopt(path, { trail: options.trail ?? trail, quota, files: options.files }).pipe(
       Scope.extend(scope)
     )

@@ -1,8 +1,8 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
-import type { JournalIdentity } from "../../src/audit/journal/JournalIdentity.ts"
 import type { JournalFrame, JournalReader } from "../../src/audit/journal/JournalReader.ts"
+import type { JournalIdentity } from "../../src/audit/journal/SegmentHeader.ts"
 
 export const trail = "00000000-0000-4000-8000-000000000001"
 

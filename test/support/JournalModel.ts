@@ -3,10 +3,10 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as DiskQuota from "../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import type { JournalFrame } from "../../src/audit/journal/JournalReader.ts"
 import type { JournalProblem } from "../../src/audit/journal/JournalStatus.ts"
+import { makeDiskQuota } from "../../src/audit/journal/Segments.ts"
 import { faultyDisk } from "./FaultyDisk.ts"
 import type { SlotsLeft } from "./JournalFixtures.ts"
 import { bytesIn, eventWith, identityOf, readAll } from "./JournalFixtures.ts"
@@ -20,7 +20,7 @@ export const live = (options: {
   Effect.gen(function* () {
     const { directory, maxBytes, segmentBytes } = options
     const source = crypto.randomUUID()
-    const quota = DiskQuota.make(maxBytes)
+    const quota = makeDiskQuota(maxBytes)
     const disk = faultyDisk()
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))

@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import type { AuditLogOptions, JournalSettings } from "../../src/audit/AuditLogOptions.ts"
+import type { AuditLogOptions, JournalSettings } from "../../src/audit/AuditSettings.ts"
 import { canonicalJson, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
-import * as DiskQuota from "../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
+import { makeDiskQuota } from "../../src/audit/journal/Segments.ts"
 import type { Durability } from "../../src/domain/Durability.ts"
 import { bootId } from "../../src/platform/os/BootId.ts"
 import { rowsOf } from "./AuditEvents.ts"
@@ -71,7 +71,7 @@ export const leaveJournal = (
         pid: 4_242,
         durability: options.durability ?? "journal"
       },
-      quota: DiskQuota.make(64 * 2 ** 20),
+      quota: makeDiskQuota(64 * 2 ** 20),
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     const kept = rows.filter((row) => options.keep?.(row.seq) ?? true)

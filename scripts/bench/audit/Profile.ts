@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import { rowOf } from "../../../src/audit/encoding/AuditRow.ts"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import { event } from "../../../test/support/BenchEvents.ts"
 import { drained, openTrail } from "../../../test/support/BenchTrail.ts"
 import { fixed, line } from "../../../test/support/Table.ts"
@@ -32,7 +32,7 @@ const appending = (home: string) =>
         pid: process.pid,
         durability: "journal"
       },
-      quota: DiskQuota.make(4 * 2 ** 30),
+      quota: makeDiskQuota(4 * 2 ** 30),
       flushInterval: "1 second"
     })
     const json = stringify()

@@ -6,7 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { home } from "../../platform/config/Settings.ts"
 import * as CheckpointFile from "../journal/CheckpointFile.ts"
-import { indexOf } from "../journal/Segment.ts"
+import { indexOf } from "../journal/Segments.ts"
 
 /** The given directory holds no journal. */
 export class JournalUnknown extends Schema.TaggedError<JournalUnknown>()("JournalUnknown", {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
-import type { JournalIdentity } from "../journal/JournalIdentity.ts"
 import { list } from "../journal/OrphanedJournal.ts"
+import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import type { Gap } from "../sources/GapSearch.ts"
 import { type JournalReport, readJournal } from "./JournalReport.ts"
 

@@ -1,5 +1,4 @@
 import * as Crypto from "node:crypto"
-import * as Os from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -7,15 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { bootId } from "../../platform/os/BootId.ts"
 import { type Connection, connect } from "../../platform/postgres/Connection.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { AuditId } from "../encoding/AuditId.ts"
+import { AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
 import { boundText } from "../encoding/BoundedText.ts"
-import { makeUuidV7 } from "../encoding/UuidV7.ts"
 import { incarnationStatements } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
+import { makeIncarnation } from "../store/ProcessJournal.ts"
 import { describe } from "../store/RetryClass.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
@@ -115,18 +113,10 @@ const stopped = ({ done }: Replay, error: DatabaseError) =>
 
 const makeReplay = (connection: Connection, by: string, statementTimeout: number) =>
   Effect.gen(function* () {
-    const incarnation: Incarnation = {
-      source: Crypto.randomUUID(),
-      host: Os.hostname(),
-      pid: process.pid,
-      startedAt: yield* Clock.currentTimeMillis,
-      bootId: yield* bootId,
-      durability: "commit"
-    }
     const replay: Replay = {
       connection,
-      by: boundText(by.trim() === "" ? "somebody" : by, 200).text,
-      incarnation,
+      by: boundText(by.trim() === "" ? "unknown" : by, 200).text,
+      incarnation: yield* makeIncarnation("commit"),
       nextId: makeUuidV7((bytes) => Crypto.randomFillSync(bytes)),
       statementTimeout,
       done: [],

@@ -1,6 +1,5 @@
 import { type AuditEvent, RecorderMark } from "../../domain/AuditEvent.ts"
-import { auditColumns, type TextColumn } from "./AuditColumns.ts"
-import type { EncodedEvent } from "./AuditRow.ts"
+import { auditColumns, type EncodedEvent, type TextColumn } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical, type Reserved } from "./CanonicalJson.ts"
 

@@ -9,13 +9,10 @@ import * as Schema from "effect/Schema"
 import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditId } from "../encoding/AuditId.ts"
-import { makeUuidV7 } from "../encoding/UuidV7.ts"
+import { type AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
-import { ingestBatch } from "./IngestBatch.ts"
-import type { IngestEvent } from "./IngestEvent.ts"
-import type { Ingested } from "./IngestPlan.ts"
+import { type IngestEvent, type Ingested, ingestBatch } from "./IngestBatch.ts"
 
 /** The batch was not written, or its outcome is unknown. The same batch, sent again, is recorded once. */
 export class TrailUnwritable extends Schema.TaggedError<TrailUnwritable>()("TrailUnwritable", {

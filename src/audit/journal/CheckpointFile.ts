@@ -3,8 +3,8 @@ import { crc32c } from "@node-rs/crc32"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { JournalFiles } from "./JournalFiles.ts"
-import { JournalIdentity } from "./JournalIdentity.ts"
-import { discard, writeAll } from "./NewSegment.ts"
+import { discard, writeAll } from "./OpenSegment.ts"
+import { JournalIdentity } from "./SegmentHeader.ts"
 
 /** The counts of an incarnation. */
 export interface Counts {
@@ -91,26 +91,20 @@ export const decode = (bytes: Buffer): Option.Option<Checkpoint> => {
   return first.value.generation > second.value.generation ? first : second
 }
 
-/** The open file `state` of a journal: the checkpoint that says what is settled. */
-export interface CheckpointFile {
-  /** Overwrites the older slot. Returns false when that failed: the previous values remain. */
-  readonly write: (values: CheckpointValues) => boolean
-  readonly sync: () => Promise<void>
-  /** Harmless when repeated. */
-  readonly close: () => void
-}
-
 export const stateName = "state"
 
 const initial: CheckpointValues = { lastSeq: 0, refused: 0, shed: 0, acknowledged: 0, ended: false }
 
-/** Creates the file, or opens that of a dead incarnation with its last `generation`. Throws on a disk error. */
+/**
+ * Opens the file `state` of a journal: the checkpoint that says what is settled. Creates it, or continues that of a dead
+ * incarnation after its last `generation`. Throws on a disk error.
+ */
 export const open = (options: {
   readonly files: JournalFiles
   readonly directory: string
   readonly identity: JournalIdentity
   readonly generation: number | undefined
-}): CheckpointFile => {
+}) => {
   const { directory, files, generation, identity } = options
   const path = Path.join(directory, stateName)
   const slot = makeSlot(identity)
@@ -134,7 +128,8 @@ export const open = (options: {
   } else slot.startAfter(generation)
 
   return {
-    write: (values) => {
+    /** Overwrites the older slot. Returns false when that failed: the previous values remain. */
+    write: (values: CheckpointValues): boolean => {
       if (!isOpen) return false
       try {
         write(values)
@@ -144,6 +139,7 @@ export const open = (options: {
       }
     },
     sync: () => files.fdatasync(fd),
+    /** Harmless when repeated. */
     close: () => {
       if (!isOpen) return
       isOpen = false
@@ -155,3 +151,5 @@ export const open = (options: {
     }
   }
 }
+
+export type CheckpointFile = ReturnType<typeof open>

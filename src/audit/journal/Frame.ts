@@ -68,3 +68,67 @@ export const probe = (bytes: Buffer, at: number, end: number, seeds: ReadonlyArr
 
 export const payloadOf = (bytes: Buffer, at: number, length: number): string =>
   bytes.toString("utf8", at + frameHead, at + length)
+
+interface Chunk {
+  readonly buffer: Buffer
+  used: number
+  /** Bytes kept before its first. */
+  base: number
+}
+
+/** Holds the longest frame, even when each of its characters needs three bytes. */
+const chunkBytes = 4 * maxFrame
+
+/** Encoded frames that may not be on the disk yet: after a failed sync only this copy is certain. */
+export const makeUnsyncedFrames = (limit: number) => {
+  let chunks: Array<Chunk> = []
+  let spare: Buffer | undefined
+  let written = 0
+  let released = 0
+
+  const grow = (): Chunk => {
+    const chunk = { buffer: spare ?? Buffer.allocUnsafeSlow(chunkBytes), used: 0, base: written }
+    spare = undefined
+    chunks.push(chunk)
+    return chunk
+  }
+
+  /** The frames that wait for the disk, in order, as spans of whole frames. */
+  const spans = () => chunks.map(({ base, buffer, used }) => ({ buffer, from: Math.max(0, released - base), to: used }))
+
+  /** Whether `place` would return a place. */
+  const hasRoom = (bytes: number): boolean => written - released + bytes <= limit
+
+  return {
+    hasRoom,
+    /** Returns the place for the next frame of up to `bytes`; undefined when too many bytes wait for the disk. */
+    place: (bytes: number): Chunk | undefined => {
+      if (!hasRoom(bytes)) return undefined
+      const last = chunks[chunks.length - 1]
+      return last !== undefined && last.used + bytes <= chunkBytes ? last : grow()
+    },
+    /** Keeps the frame encoded at the chunk's `used`. */
+    keep: (chunk: Chunk, bytes: number) => {
+      chunk.used += bytes
+      written += bytes
+    },
+    /** Bytes kept so far, in total. */
+    written: () => written,
+    waiting: () => written - released,
+    /** Releases everything kept before `written` reached this value: it is on the disk. */
+    release: (upTo: number) => {
+      released = Math.max(released, upTo)
+      const kept = chunks.filter(({ base, used }) => base + used > released)
+      spare ??= chunks.find(({ base, used }) => base + used <= released)?.buffer
+      chunks = kept
+    },
+    /** The number of the first frame that waits for the disk. */
+    firstSeq: () => {
+      const first = spans().find(({ from, to }) => from < to)
+      return first === undefined ? undefined : seqOf(first.buffer, first.from)
+    },
+    spans
+  }
+}
+
+export type UnsyncedFrames = ReturnType<typeof makeUnsyncedFrames>

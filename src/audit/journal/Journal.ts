@@ -1,24 +1,22 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as CheckpointFile from "./CheckpointFile.ts"
-import type { DiskQuota } from "./DiskQuota.ts"
-import * as GroupCommit from "./GroupCommit.ts"
+import { makeUnsyncedFrames } from "./Frame.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
-import * as JournalEnd from "./JournalEnd.ts"
 import { type JournalFiles, nodeFiles } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
 import * as JournalReader from "./JournalReader.ts"
 import { type JournalProblem, type JournalStatus, trackProblems } from "./JournalStatus.ts"
 import * as JournalSync from "./JournalSync.ts"
 import * as JournalUpkeep from "./JournalUpkeep.ts"
 import * as Quarantine from "./Quarantine.ts"
+import type { JournalIdentity } from "./SegmentHeader.ts"
+import type { DiskQuota } from "./Segments.ts"
 import * as Segments from "./Segments.ts"
 import * as SegmentWriter from "./SegmentWriter.ts"
-import * as SyncWatchdog from "./SyncWatchdog.ts"
-import * as UnsyncedFrames from "./UnsyncedFrames.ts"
 
 /** A journal cannot be created or read. */
 export class JournalUnusable extends Schema.TaggedError<JournalUnusable>()("JournalUnusable", {
@@ -79,7 +77,7 @@ export interface Journal {
   readonly note: (counts: Counts) => void
   readonly status: () => JournalStatus
   /** Set while events are accepted but a sync does not return. Null while the disk answers in time. */
-  readonly hanging: () => SyncWatchdog.HungSync | null
+  readonly hanging: () => JournalSync.HungSync | null
   /**
    * Ends the journal in order. With `remove` everything is settled and signed off, and the directory is removed. Otherwise the
    * journal is synced, marked as ended, and left to the process that recovers it.
@@ -121,13 +119,13 @@ const makeParts = (
   const { files = nodeFiles, identity, quota } = options
   const { path } = held.directory
   const segments = Segments.make({ files, quota })
-  const unsynced = UnsyncedFrames.make(unsyncedLimit)
+  const unsynced = makeUnsyncedFrames(unsyncedLimit)
   const segmentBytes = options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.floor(quota.maxBytes / 4))
   const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes, segments, unsynced })
   const sync = JournalSync.make({ path, files, writer, unsynced })
   const problems = trackProblems(now)
-  const watchdog = SyncWatchdog.make({ now, flushInterval: options.flushInterval, path })
-  const commit = GroupCommit.make(() =>
+  const watchdog = JournalSync.makeSyncWatchdog({ now, flushInterval: options.flushInterval, path })
+  const commit = JournalSync.makeGroupCommit(() =>
     watchdog.during(sync.sync).then((problem) => {
       problems.set("sync", problem)
       return problem
@@ -143,11 +141,47 @@ const makeParts = (
     counts = next
     writeCheckpoint()
   }
-  return { path, segments, unsynced, writer, sync, problems, watchdog, commit, values, writeCheckpoint, note }
+  return { held, path, segments, unsynced, writer, sync, problems, watchdog, commit, values, writeCheckpoint, note }
 }
 
+type JournalParts = ReturnType<typeof makeParts>
+
+/** Closes the segments while no sync runs. */
+const closeSegments = ({ sync, writer }: JournalParts) =>
+  Effect.andThen(Effect.promise(sync.hold), (release) => {
+    writer.close()
+    release()
+  })
+
+/**
+ * Ends a journal in order: removes it, or syncs it and marks it as ended, so that the process that recovers it knows its last
+ * number even after a reboot of the machine.
+ */
+const endJournal = Effect.fnUntraced(function* (
+  parts: JournalParts,
+  upkeep: Fiber.RuntimeFiber<unknown, unknown>,
+  remove: boolean
+) {
+  const { held, segments, sync, values } = parts
+  // Does not wait for a disk that hangs.
+  yield* Fiber.interruptFork(upkeep)
+  if (remove) {
+    yield* closeSegments(parts)
+    held.directory.state.write(values(false))
+    yield* JournalDirectory.remove(held.directory.path)
+    for (const segment of segments.all()) segments.drop(segment)
+  } else {
+    const problem = yield* Effect.promise(sync.sync)
+    yield* closeSegments(parts)
+    if (problem === undefined && held.directory.state.write(values(true))) {
+      yield* Effect.promise(() => held.directory.state.sync().catch(() => {}))
+    }
+  }
+  yield* held.directory.release
+})
+
 /** Requests a sync that no answer waits for, unless one was requested already. After a failed one the upkeep requests the next. */
-const makeRequestSync = (commit: GroupCommit.GroupCommit) => {
+const makeRequestSync = (commit: JournalSync.GroupCommit) => {
   let requested = false
   return {
     isRequested: () => requested,
@@ -184,9 +218,7 @@ export const open = Effect.fnUntraced(function* (
   )
   let hasEnd = false
   yield* Effect.addFinalizer(() =>
-    hasEnd
-      ? Effect.void
-      : JournalEnd.close(sync, writer).pipe(Effect.interruptible, Effect.timeoutOption(closePatience))
+    hasEnd ? Effect.void : closeSegments(parts).pipe(Effect.interruptible, Effect.timeoutOption(closePatience))
   )
 
   return {
@@ -228,7 +260,7 @@ export const open = Effect.fnUntraced(function* (
     end: ({ remove }) =>
       Effect.suspend(() => {
         hasEnd = true
-        return JournalEnd.end({ held, fiber, remove, segments, writer, sync, values })
+        return endJournal(parts, fiber, remove)
       })
   }
 })

@@ -8,8 +8,8 @@ import * as Schema from "effect/Schema"
 import * as OsLock from "../../platform/os/OsLock.ts"
 import * as CheckpointFile from "./CheckpointFile.ts"
 import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
-import { indexOf } from "./Segment.ts"
+import type { JournalIdentity } from "./SegmentHeader.ts"
+import { indexOf } from "./Segments.ts"
 
 export const lockName = "lock"
 

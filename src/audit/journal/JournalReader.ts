@@ -3,9 +3,8 @@ import * as Effect from "effect/Effect"
 import { yieldNow } from "../../platform/os/EventLoop.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import * as Quarantine from "./Quarantine.ts"
-import type { Segment } from "./Segment.ts"
 import * as SegmentScan from "./SegmentScan.ts"
-import type { Segments } from "./Segments.ts"
+import type { Segment, Segments } from "./Segments.ts"
 
 /** A record as it was appended. */
 export interface JournalFrame {
@@ -158,8 +157,7 @@ const read = Effect.fnUntraced(function* (position: Position, max: number) {
     quarantined += yield* readSlice(position, position.current, frames, max)
     if (frames.length < max) yield* yieldNow
   }
-  const reading: JournalReading = { frames, quarantined, caughtUp: isCaughtUp(position) }
-  return reading
+  return { frames, quarantined, caughtUp: isCaughtUp(position) }
 })
 
 /**

@@ -1,23 +1,10 @@
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { UnsyncedFrames } from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
-import type { JournalProblem } from "./JournalStatus.ts"
-import type { OpenSegment } from "./NewSegment.ts"
+import { type JournalProblem, watchProblem } from "./JournalStatus.ts"
+import type { OpenSegment } from "./OpenSegment.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
-import type { UnsyncedFrames } from "./UnsyncedFrames.ts"
-
-/** Syncs the segments of a journal to the disk, and writes frames again after a failed sync. */
-export interface JournalSync {
-  /**
-   * Completes when everything appended before the call is on the disk, or returns the problem. Calls run one after the other.
-   * Never rejects.
-   */
-  readonly sync: () => Promise<JournalProblem | undefined>
-  /** Whether anything is not synced. */
-  readonly isDue: () => boolean
-  /** Distrusts the files: all unsynced frames are written again before the next sync. */
-  readonly distrust: () => void
-  /** Waits until no sync runs. None starts until the returned function is called, or `signal` aborts the wait. */
-  readonly hold: (signal: AbortSignal) => Promise<() => void>
-}
 
 export interface JournalSyncOptions {
   /** The journal's directory. */
@@ -105,7 +92,8 @@ const sync = async (state: State): Promise<JournalProblem | undefined> => {
   }
 }
 
-export const make = (options: JournalSyncOptions): JournalSync => {
+/** Syncs the segments of a journal to the disk, and writes frames again after a failed sync. */
+export const make = (options: JournalSyncOptions) => {
   const state: State = { ...options, entriesDue: false, distrusted: false }
 
   let last: Promise<unknown> = Promise.resolve()
@@ -116,12 +104,18 @@ export const make = (options: JournalSyncOptions): JournalSync => {
   }
 
   return {
+    /**
+     * Completes when everything appended before the call is on the disk, or returns the problem. Calls run one after the other.
+     * Never rejects.
+     */
     sync: () => exclusive(() => sync(state)),
+    /** Distrusts the files: all unsynced frames are written again before the next sync. */
     distrust: () => {
       state.distrusted = true
     },
-    hold: (signal) =>
-      new Promise((held) => {
+    /** Waits until no sync runs. None starts until the returned function is called, or `signal` aborts the wait. */
+    hold: (signal: AbortSignal) =>
+      new Promise<() => void>((held) => {
         void exclusive(
           () =>
             new Promise<void>((end) => {
@@ -132,6 +126,91 @@ export const make = (options: JournalSyncOptions): JournalSync => {
             })
         )
       }),
+    /** Whether anything is not synced. */
     isDue: () => state.unsynced.waiting() > 0 || state.entriesDue || state.writer.opened().some(isBehind)
   }
 }
+
+export type JournalSync = ReturnType<typeof make>
+
+/**
+ * One sync for many requests: a request during a sync is served by the next sync. `sync` covers everything appended before the
+ * call. It reports a failure as its result and never rejects.
+ */
+export const makeGroupCommit = (sync: () => Promise<JournalProblem | undefined>) => {
+  let waiting: Array<(problem?: JournalProblem) => void> = []
+  let running = false
+
+  const run = () => {
+    const served = waiting
+    waiting = []
+    const answer = (problem: JournalProblem | undefined) => {
+      for (const done of served) done(problem)
+      running = waiting.length > 0
+      if (running) run()
+    }
+    sync().then(answer, (cause: unknown) => answer({ reason: "failing", detail: String(cause) }))
+  }
+
+  return {
+    request: (done: (problem?: JournalProblem) => void) => {
+      waiting.push(done)
+      if (running) return
+      running = true
+      // Runs after the other requests of this turn, so that one sync covers their events too.
+      setImmediate(run)
+    }
+  }
+}
+
+export type GroupCommit = ReturnType<typeof makeGroupCommit>
+
+/** A sync that has not returned. Times are in milliseconds since the epoch. */
+export interface HungSync {
+  readonly detail: string
+  readonly since: number
+}
+
+/** A sync hangs after three flush intervals, but never before three seconds, because disks pause. */
+const patience = { intervals: 3, least: Duration.seconds(3) } as const
+
+/** Tells a slow disk from one that hangs. */
+export const makeSyncWatchdog = (options: {
+  readonly now: () => number
+  readonly flushInterval: Duration.DurationInput
+  /** The journal's directory. */
+  readonly path: string
+}) => {
+  const { now, path } = options
+  const longest = Duration.toMillis(
+    Duration.max(Duration.times(options.flushInterval, patience.intervals), patience.least)
+  )
+  let since: number | undefined
+  return {
+    /** Counts the disk as busy until the promise settles. */
+    during: <A>(work: () => Promise<A>): Promise<A> => {
+      since = now()
+      return work().finally(() => {
+        since = undefined
+      })
+    },
+    /** Null while the disk answers in time. */
+    hanging: (): HungSync | null =>
+      since === undefined || now() - since < longest
+        ? null
+        : {
+            detail: `the disk has not completed a sync since ${new Date(since).toISOString()} (${path})`,
+            since
+          }
+  }
+}
+
+/** Logs when events are accepted but do not reach the disk. */
+export const watchDisk = (read: () => HungSync | null): Effect.Effect<never> =>
+  watchProblem(read, {
+    lasts: ({ detail }) =>
+      `The audit journal's events are not on the disk: ${detail}. They survive the end of this process, but not that of the ` +
+      "machine. Answers that wait for the disk (AUDIT_DURABILITY=fsync) are refused. Fix the disk of GRAVITAS_HOME; the process " +
+      "recovers by itself.",
+    over: "The audit journal's disk answers again."
+  })

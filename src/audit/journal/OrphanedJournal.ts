@@ -5,15 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointFile from "./CheckpointFile.ts"
-import type { DiskQuota } from "./DiskQuota.ts"
 import { type Counts, JournalUnusable } from "./Journal.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles, nodeFiles } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
 import * as JournalReader from "./JournalReader.ts"
 import type { JournalStatus } from "./JournalStatus.ts"
 import * as Quarantine from "./Quarantine.ts"
 import * as RecoveryScan from "./RecoveryScan.ts"
+import type { JournalIdentity } from "./SegmentHeader.ts"
+import type { DiskQuota } from "./Segments.ts"
 import * as Segments from "./Segments.ts"
 
 /** The journal of a dead process, locked by this one. */
@@ -134,7 +134,7 @@ const open = Effect.fnUntraced(function* (
   const reading: JournalReader.ReadingState = { quarantined: scan.quarantined, problem: null }
   const settledUpTo = () => segments.acknowledged(counts.lastSeq)
 
-  const journal: OrphanedJournal = {
+  return {
     path,
     identity,
     ended,
@@ -161,8 +161,7 @@ const open = Effect.fnUntraced(function* (
       quarantined: reading.quarantined
     }),
     remove: JournalDirectory.remove(path)
-  }
-  return journal
+  } satisfies OrphanedJournal
 })
 
 /** Locks and opens the journal at `path` until the scope closes, if its process is dead and it belongs to this trail. */

@@ -2,7 +2,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import type * as Effect from "effect/Effect"
 import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
-import { nameOf } from "./Segment.ts"
+import { nameOf } from "./Segments.ts"
 
 /** Returns the directory for damaged spans of a source's journal, beside the journals. */
 export const directoryOf = (journals: string, source: string): string => Path.join(journals, "quarantine", source)

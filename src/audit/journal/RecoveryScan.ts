@@ -2,11 +2,11 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import { attempt, FileTrouble, type JournalFiles } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
 import * as Quarantine from "./Quarantine.ts"
-import { indexOf, type Segment } from "./Segment.ts"
+import type { JournalIdentity } from "./SegmentHeader.ts"
 import * as SegmentHeader from "./SegmentHeader.ts"
 import * as SegmentScan from "./SegmentScan.ts"
+import { indexOf, type Segment } from "./Segments.ts"
 import * as SeqRanges from "./SeqRanges.ts"
 
 /** The result of one pass over the files of an orphaned journal. */

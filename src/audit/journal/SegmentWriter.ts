@@ -1,44 +1,18 @@
-import type { DiskQuota } from "./DiskQuota.ts"
+import type { UnsyncedFrames } from "./Frame.ts"
 import * as Frame from "./Frame.ts"
 import type { JournalFiles } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalStatus.ts"
-import { create, failing, type NewSegmentOptions, type OpenSegment, writeAll } from "./NewSegment.ts"
-import type { Segments } from "./Segments.ts"
-import * as TornWrites from "./TornWrites.ts"
-import type { UnsyncedFrames } from "./UnsyncedFrames.ts"
-
-/** Appends to the segments of a living journal, one segment at a time. */
-export interface SegmentWriter {
-  /**
-   * Appends one event in one write, without a sync. The JSON is canonical: it has no raw control characters. A failed or short
-   * write leaves no trace.
-   */
-  readonly append: (seq: number, json: string) => JournalProblem | undefined
-  readonly lastSeq: () => number
-  /** Whether an event of up to `bytes` would be accepted, as far as is known without writing it. Creates its segment. */
-  readonly isReady: (bytes: number) => boolean
-  /** Segments whose descriptors are open, oldest first. */
-  readonly opened: () => ReadonlyArray<OpenSegment>
-  /** Closes the segments that need no more writes. */
-  readonly closeDone: () => void
-  /** Whether a file was created since the last call. */
-  readonly takeNewEntries: () => boolean
-  /**
-   * Writes all unsynced frames again, into a new segment, and ends the `failed` segments where they were synced. These are all
-   * segments that are not synced. Returns a problem when that fails; then nothing has changed.
-   */
-  readonly rewrite: (failed: ReadonlyArray<OpenSegment>) => JournalProblem | undefined
-  /**
-   * The files have vanished, and what was only in them is lost. Unsynced frames will be written again; until `resume` nothing
-   * is appended to a file that cannot be found.
-   */
-  readonly suspend: () => void
-  /** The directory exists again. */
-  readonly resume: () => void
-  /** Appends nothing from now on. A descriptor stays open until its sync in progress returns. */
-  readonly close: () => void
-}
+import {
+  create,
+  cutTornTails,
+  failing,
+  type NewSegmentOptions,
+  type OpenSegment,
+  undoWrite,
+  writeAll
+} from "./OpenSegment.ts"
+import type { JournalIdentity } from "./SegmentHeader.ts"
+import type { DiskQuota, Segments } from "./Segments.ts"
 
 export interface SegmentWriterOptions {
   readonly path: string
@@ -94,7 +68,7 @@ const begin = (state: State, firstSeq: number, frames: NewSegmentOptions["frames
   state.lastIndex += 1
   // A removed file needs no entry in the next header, whose size is bounded.
   segments.sweep()
-  TornWrites.cut({ files, quota, segments: segments.all(), opened })
+  cutTornTails({ files, quota, segments: segments.all(), opened })
   const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
   const made = create({ files, directory: path, index: state.lastIndex, identity, firstSeq, predecessors, frames })
   state.newEntries = true
@@ -177,7 +151,7 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
     }
   } catch (cause) {
     quota.give(length)
-    TornWrites.undoWrite({ files, quota, one: file, bytes: length, cause })
+    undoWrite({ files, quota, one: file, bytes: length, cause })
     return failing(segment.path, cause)
   }
   unsynced.keep(chunk, length)
@@ -232,7 +206,8 @@ const suspend = (state: State) => {
   seal(state)
 }
 
-export const make = (options: SegmentWriterOptions): SegmentWriter => {
+/** Appends to the segments of a living journal, one segment at a time. */
+export const make = (options: SegmentWriterOptions) => {
   const state: State = {
     ...options,
     opened: [],
@@ -243,21 +218,39 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     stopped: undefined
   }
   return {
-    append: (seq, json) => append(state, seq, json),
+    /**
+     * Appends one event in one write, without a sync. The JSON is canonical: it has no raw control characters. A failed or short
+     * write leaves no trace.
+     */
+    append: (seq: number, json: string) => append(state, seq, json),
     lastSeq: () => state.lastSeq,
-    isReady: (bytes) => isReady(state, bytes),
+    /** Whether an event of up to `bytes` would be accepted, as far as is known without writing it. Creates its segment. */
+    isReady: (bytes: number) => isReady(state, bytes),
+    /** Segments whose descriptors are open, oldest first. */
     opened: () => state.opened,
+    /** Closes the segments that need no more writes. */
     closeDone: () => closeDone(state),
+    /** Whether a file was created since the last call. */
     takeNewEntries: () => {
       const had = state.newEntries
       state.newEntries = false
       return had
     },
-    rewrite: (failed) => rewrite(state, failed),
+    /**
+     * Writes all unsynced frames again, into a new segment, and ends the `failed` segments where they were synced. These are all
+     * segments that are not synced. Returns a problem when that fails; then nothing has changed.
+     */
+    rewrite: (failed: ReadonlyArray<OpenSegment>) => rewrite(state, failed),
+    /**
+     * The files have vanished, and what was only in them is lost. Unsynced frames will be written again; until `resume` nothing
+     * is appended to a file that cannot be found.
+     */
     suspend: () => suspend(state),
+    /** The directory exists again. */
     resume: () => {
       state.stopped = undefined
     },
+    /** Appends nothing from now on. A descriptor stays open until its sync in progress returns. */
     close: () => {
       state.stopped = "the journal is closed"
       seal(state)
@@ -265,3 +258,5 @@ export const make = (options: SegmentWriterOptions): SegmentWriter => {
     }
   }
 }
+
+export type SegmentWriter = ReturnType<typeof make>

@@ -1,24 +1,64 @@
-import type { DiskQuota } from "./DiskQuota.ts"
+import * as Path from "node:path"
 import type { JournalFiles } from "./JournalFiles.ts"
-import type { Segment } from "./Segment.ts"
+import type { Predecessor } from "./SegmentHeader.ts"
+import type { SeqRanges } from "./SeqRanges.ts"
 
-/** The segments of one journal, oldest first, and which of their events are settled. */
-export interface Segments {
-  readonly all: () => ReadonlyArray<Segment>
-  readonly add: (segment: Segment) => void
-  /** Marks events as settled. Returns how many of them were unsettled until now. */
-  readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => number
-  /** The number up to which every event is settled, at most `lastSeq`. */
-  readonly acknowledged: (lastSeq: number) => number
-  /** Events that are not settled. */
-  readonly pending: () => number
-  readonly bytes: () => number
-  /** Whether `sweep` would remove any. */
-  readonly hasObsolete: () => boolean
-  /** Removes files that are not needed any more. A file that cannot be removed is tried again at the next call. */
-  readonly sweep: () => void
-  /** Forgets a segment whose file has vanished or is of no use. */
-  readonly drop: (segment: Segment) => void
+/** Counts the bytes on the disk of all journals of one process: its own and those that it recovers. */
+export const makeDiskQuota = (maxBytes: number) => {
+  let used = 0
+  return {
+    maxBytes,
+    used: () => used,
+    /** Reserves bytes. Returns false when they would exceed the maximum. */
+    take: (bytes: number) => {
+      if (used + bytes > maxBytes) return false
+      used += bytes
+      return true
+    },
+    /** Reserves bytes in any case: for files that exist, and for what must be written to keep answered events. */
+    force: (bytes: number) => {
+      used += bytes
+    },
+    give: (bytes: number) => {
+      used -= bytes
+    }
+  }
+}
+
+export type DiskQuota = Readonly<ReturnType<typeof makeDiskQuota>>
+
+/** A segment: one file of a journal. */
+export interface Segment {
+  readonly index: number
+  readonly path: string
+  /** The possible seeds of its frames' checksums. */
+  readonly seeds: ReadonlyArray<number>
+  /** Where its first frame begins. */
+  readonly start: number
+  /** Where its valid bytes end. */
+  length: number
+  /** Its bytes on the disk: more than `length` after a failed write or sync. */
+  size: number
+  /** Where it ends, for the headers of later segments; undefined when its file ends there. */
+  ends: Predecessor | undefined
+  readonly firstSeq: number
+  lastSeq: number
+  /** Its events that are not in the database yet. */
+  unsettled: SeqRanges
+  /** No more events are appended to it. */
+  sealed: boolean
+  /** Its file is removed or has vanished. */
+  dropped: boolean
+}
+
+export const nameOf = (index: number): string => `${String(index).padStart(8, "0")}.segment`
+
+export const pathOf = (directory: string, index: number): string => Path.join(directory, nameOf(index))
+
+/** Reads the index from a file name; undefined for other files. */
+export const indexOf = (name: string): number | undefined => {
+  const digits = /^(\d{8,})\.segment$/.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
 }
 
 /** Sealed and fully settled. The last one stays while others exist, because its header says where damaged ones end. */
@@ -28,10 +68,11 @@ const obsolete = (segments: ReadonlyArray<Segment>): ReadonlyArray<Segment> =>
       segment.sealed && segment.unsettled.size() === 0 && (place < segments.length - 1 || segments.length === 1)
   )
 
-export const make = (options: { readonly files: JournalFiles; readonly quota: DiskQuota }): Segments => {
-  const { files, quota } = options
+/** The segments of one journal, oldest first, and which of their events are settled. */
+export const make = ({ files, quota }: { readonly files: JournalFiles; readonly quota: DiskQuota }) => {
   let segments: ReadonlyArray<Segment> = []
 
+  /** Forgets a segment whose file has vanished or is of no use. */
   const drop = (segment: Segment) => {
     segment.dropped = true
     segments = segments.filter((one) => one !== segment)
@@ -50,10 +91,11 @@ export const make = (options: { readonly files: JournalFiles; readonly quota: Di
 
   return {
     all: () => segments,
-    add: (segment) => {
+    add: (segment: Segment) => {
       segments = [...segments, segment]
     },
-    settle: (rows) => {
+    /** Marks events as settled. Returns how many of them were unsettled until now. */
+    settle: (rows: ReadonlyArray<{ readonly seq: number }>) => {
       let settled = 0
       for (const { seq } of rows) {
         for (const { firstSeq, lastSeq, unsettled } of segments) {
@@ -64,11 +106,15 @@ export const make = (options: { readonly files: JournalFiles; readonly quota: Di
       }
       return settled
     },
-    acknowledged: (lastSeq) =>
+    /** The number up to which every event is settled, at most `lastSeq`. */
+    acknowledged: (lastSeq: number) =>
       segments.reduce((lowest, { unsettled }) => Math.min(lowest, (unsettled.first() ?? lastSeq + 1) - 1), lastSeq),
+    /** Events that are not settled. */
     pending: () => segments.reduce((sum, { unsettled }) => sum + unsettled.size(), 0),
     bytes: () => segments.reduce((sum, { size }) => sum + size, 0),
+    /** Whether `sweep` would remove any. */
     hasObsolete: () => obsolete(segments).length > 0,
+    /** Removes files that are not needed any more. A file that cannot be removed is tried again at the next call. */
     sweep: () => {
       let next: ReadonlyArray<Segment> = []
       for (let found = obsolete(segments); found.length > 0; found = next) {
@@ -81,3 +127,5 @@ export const make = (options: { readonly files: JournalFiles; readonly quota: Di
     drop
   }
 }
+
+export type Segments = ReturnType<typeof make>

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { AuditLogOptions } from "../AuditSettings.ts"
 import type { Journal } from "../journal/Journal.ts"
 import { ProcessJournal } from "../store/ProcessJournal.ts"
 
@@ -16,23 +16,6 @@ export class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed"
   }
 }
 
-/** Lets answers wait for the disk (mode `fsync`) or for the database (mode `commit`). */
-export interface DurabilityWaiter {
-  /** Completes when all events appended so far are on the disk. */
-  readonly synced: Effect.Effect<void, Unconfirmed>
-  /**
-   * Completes when the event is in the database, in the table or among the dead letters. `isSettled` tells whether it was
-   * settled before the wait began.
-   */
-  readonly committed: (seq: number, isSettled: () => boolean) => Effect.Effect<void, Unconfirmed>
-  /** Releases the answers that wait for these rows. */
-  readonly settled: (rows: ReadonlyArray<{ readonly seq: number }>) => void
-  /** Answers that wait for the database. */
-  readonly waiting: () => number
-}
-
-export const DurabilityWaiter = Context.GenericTag<DurabilityWaiter>("audit/queue/DurabilityWaiter")
-
 /**
  * Whether an answer that would wait for the database is refused at once, because the rows before it are too old. The limit is
  * half of the deadline: with the whole of it, most answers of a slow database would come just too late.
@@ -40,10 +23,8 @@ export const DurabilityWaiter = Context.GenericTag<DurabilityWaiter>("audit/queu
 export const isBehind = (oldestInLine: number | undefined, now: number, deadline: Duration.DurationInput): boolean =>
   oldestInLine !== undefined && now - oldestInLine > Duration.toMillis(deadline) / 2
 
-export const make = (options: {
-  readonly journal: Journal | undefined
-  readonly deadline: Duration.DurationInput
-}): DurabilityWaiter => {
+/** Lets answers wait for the disk (mode `fsync`) or for the database (mode `commit`). */
+export const make = (options: { readonly journal: Journal | undefined; readonly deadline: Duration.DurationInput }) => {
   const waiters = new Map<number, () => void>()
   const within = Duration.format(options.deadline)
 
@@ -54,6 +35,7 @@ export const make = (options: {
     })
 
   return {
+    /** Completes when all events appended so far are on the disk. */
     synced: Effect.async<void, Unconfirmed>((resume) => {
       const { journal } = options
       if (journal === undefined) return resume(Effect.fail(new Unconfirmed({ reason: "there is no journal" })))
@@ -61,13 +43,18 @@ export const make = (options: {
         resume(problem === undefined ? Effect.void : Effect.fail(new Unconfirmed({ reason: problem.detail })))
       )
     }).pipe(inTime("the journal's disk")),
-    committed: (seq, isSettled) =>
+    /**
+     * Completes when the event is in the database, in the table or among the dead letters. `isSettled` tells whether it was
+     * settled before the wait began.
+     */
+    committed: (seq: number, isSettled: () => boolean) =>
       Effect.async<void>((resume) => {
         if (isSettled()) return resume(Effect.void)
         waiters.set(seq, () => resume(Effect.void))
         return Effect.sync(() => waiters.delete(seq))
       }).pipe(inTime("the database")),
-    settled: (rows) => {
+    /** Releases the answers that wait for these rows. */
+    settled: (rows: ReadonlyArray<{ readonly seq: number }>) => {
       if (waiters.size === 0) return
       for (const { seq } of rows) {
         const done = waiters.get(seq)
@@ -76,9 +63,14 @@ export const make = (options: {
         done()
       }
     },
+    /** Answers that wait for the database. */
     waiting: () => waiters.size
   }
 }
+
+export type DurabilityWaiter = ReturnType<typeof make>
+
+export const DurabilityWaiter = Context.GenericTag<DurabilityWaiter>("audit/queue/DurabilityWaiter")
 
 export const layer = (options: AuditLogOptions): Layer.Layer<DurabilityWaiter, never, ProcessJournal> =>
   Layer.effect(

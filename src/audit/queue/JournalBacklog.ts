@@ -81,27 +81,7 @@ export const backlogOfOrphan = (journal: OrphanedJournal, certainAfter: number):
 })
 
 /** Counts the rows that did not fit into memory, and reads them back. They follow all rows in memory. */
-export interface JournalBacklog {
-  /** Counts a row. While the backlog is active, all later rows belong to it. */
-  readonly add: (row: HashedRow) => void
-  readonly isActive: () => boolean
-  readonly count: () => number
-  /**
-   * Reads the next rows and passes them to `hold` in one uninterruptible step; `missed` more rows could not be read. If the
-   * read is interrupted before, the next read starts after the last row that `hold` received.
-   */
-  readonly read: (
-    maximum: number,
-    lastOffered: () => number,
-    hold: (rows: ReadonlyArray<HashedRow>, certain: boolean, missed: number) => void
-  ) => Effect.Effect<void>
-  /** The number of the last row that was read. */
-  readonly readUpTo: () => number
-  /** When the oldest of them was recorded, or a little earlier: the time of the row before it. */
-  readonly oldest: () => number | undefined
-}
-
-export const make = (source: BacklogSource): JournalBacklog => {
+export const make = (source: BacklogSource) => {
   let count = source.pending
   let active = count > 0
   let oldest = source.oldest
@@ -109,7 +89,8 @@ export const make = (source: BacklogSource): JournalBacklog => {
   let reader: BacklogReader | undefined
 
   return {
-    add: (row) => {
+    /** Counts a row. While the backlog is active, all later rows belong to it. */
+    add: (row: HashedRow) => {
       if (!active) {
         active = true
         readUpTo = row.seq - 1
@@ -119,7 +100,15 @@ export const make = (source: BacklogSource): JournalBacklog => {
     },
     isActive: () => active,
     count: () => count,
-    read: (maximum, lastOffered, hold) =>
+    /**
+     * Reads the next rows and passes them to `hold` in one uninterruptible step; `missed` more rows could not be read. If the
+     * read is interrupted before, the next read starts after the last row that `hold` received.
+     */
+    read: (
+      maximum: number,
+      lastOffered: () => number,
+      hold: (rows: ReadonlyArray<HashedRow>, certain: boolean, missed: number) => void
+    ) =>
       Effect.suspend(() => {
         const current = reader ?? source.readAfter(readUpTo)
         reader = undefined
@@ -143,7 +132,11 @@ export const make = (source: BacklogSource): JournalBacklog => {
           hold(rows, certain, missed)
         })
       }),
+    /** The number of the last row that was read. */
     readUpTo: () => readUpTo,
+    /** When the oldest of them was recorded, or a little earlier: the time of the row before it. */
     oldest: () => (active ? oldest : undefined)
   }
 }
+
+export type JournalBacklog = ReturnType<typeof make>

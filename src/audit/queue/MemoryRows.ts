@@ -5,28 +5,15 @@ import type { HashedRow } from "../encoding/AuditRow.ts"
 import { sizeOf } from "./Batch.ts"
 
 /** Rows that wait in memory: a bounded Effect Queue, with the counts that its bounds need. */
-export interface MemoryRows {
-  /** Adds a row. The caller has checked the bounds in the same tick. */
-  readonly add: (row: HashedRow) => void
-  /** Removes up to `maximum` rows, oldest first, and passes them to `hold` in the same uninterruptible step. */
-  readonly take: (maximum: number, hold: (rows: ReadonlyArray<HashedRow>) => void) => Effect.Effect<void>
-  readonly count: () => number
-  /** Characters of canonical JSON. */
-  readonly chars: () => number
-  /** The number of the oldest row; meaningless while `count` is 0. */
-  readonly firstSeq: () => number
-  /** When the oldest row was recorded, or a little earlier: the time of the row before it. */
-  readonly oldest: () => number
-}
-
-export const make = (capacity: number): Effect.Effect<MemoryRows> =>
+export const make = (capacity: number) =>
   Effect.map(Queue.dropping<HashedRow>(capacity), (queue) => {
     let count = 0
     let chars = 0
     let oldest = 0
     let firstSeq = 0
     return {
-      add: (row) => {
+      /** Adds a row. The caller has checked the bounds in the same tick. */
+      add: (row: HashedRow) => {
         if (count === 0) {
           oldest = row.timestamp
           firstSeq = row.seq
@@ -35,7 +22,8 @@ export const make = (capacity: number): Effect.Effect<MemoryRows> =>
         chars += row.size
         Queue.unsafeOffer(queue, row)
       },
-      take: (maximum, hold) =>
+      /** Removes up to `maximum` rows, oldest first, and passes them to `hold` in the same uninterruptible step. */
+      take: (maximum: number, hold: (rows: ReadonlyArray<HashedRow>) => void) =>
         Effect.map(Queue.takeUpTo(queue, maximum), (taken) => {
           const rows = Chunk.toReadonlyArray(taken)
           count -= rows.length
@@ -48,8 +36,13 @@ export const make = (capacity: number): Effect.Effect<MemoryRows> =>
           hold(rows)
         }).pipe(Effect.uninterruptible),
       count: () => count,
+      /** Characters of canonical JSON. */
       chars: () => chars,
+      /** The number of the oldest row; meaningless while `count` is 0. */
       firstSeq: () => firstSeq,
+      /** When the oldest row was recorded, or a little earlier: the time of the row before it. */
       oldest: () => oldest
     }
   })
+
+export type MemoryRows = Effect.Effect.Success<ReturnType<typeof make>>

@@ -2,16 +2,14 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { AuditLogOptions } from "../AuditSettings.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { ProcessJournal } from "../store/ProcessJournal.ts"
-import { type Batch, splitBySize } from "./Batch.ts"
-import * as BatchTrigger from "./BatchTrigger.ts"
+import { type Batch, type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.ts"
 import { DurabilityWaiter } from "./DurabilityWaiter.ts"
-import * as InFlightBatches from "./InFlightBatches.ts"
 import * as JournalBacklog from "./JournalBacklog.ts"
 import * as MemoryRows from "./MemoryRows.ts"
-import * as SettledSignal from "./SettledSignal.ts"
+import { type BatchTrigger, makeBatchTrigger, makeSettledSignal, type SettledSignal } from "./QueueSignals.ts"
 
 export interface WriteQueueOptions {
   /** Rows in memory, those in flight included. */
@@ -96,10 +94,10 @@ export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue
 interface Parts {
   readonly options: WriteQueueOptions
   readonly memory: MemoryRows.MemoryRows
-  readonly batches: InFlightBatches.InFlightBatches
+  readonly batches: InFlightBatches
   readonly backlog: JournalBacklog.JournalBacklog | undefined
-  readonly signal: SettledSignal.SettledSignal
-  readonly trigger: BatchTrigger.BatchTrigger
+  readonly signal: SettledSignal
+  readonly trigger: BatchTrigger
   readonly closing: Effect.Latch
   readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
 }
@@ -180,12 +178,12 @@ const isSettled = ({ backlog, batches, memory, state }: Parts, seq: number): boo
 export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const memory = yield* MemoryRows.make(options.capacity)
   const closing = yield* Effect.makeLatch(false)
-  const batches = InFlightBatches.make()
+  const batches = makeInFlightBatches()
   const backlog = options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog)
-  const signal = SettledSignal.make()
+  const signal = makeSettledSignal()
   const state: Parts["state"] = { closed: false, urgent: false, lastOffered: 0, unreadable: 0, unreadableUpTo: 0 }
   const spilledCount = () => backlog?.count() ?? 0
-  const trigger = BatchTrigger.make(
+  const trigger = makeBatchTrigger(
     (wanted) =>
       state.closed || state.urgent || memory.count() + spilledCount() >= wanted || memory.chars() >= maximumBatchChars
   )
@@ -193,7 +191,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const depth = () => memory.count() + batches.count() + spilledCount()
   const oldestOutside = () => (memory.count() > 0 ? memory.oldest() : backlog?.oldest())
 
-  const queue: WriteQueue = {
+  return {
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
     offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
     fill: fill(parts),
@@ -228,8 +226,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     oldest: () =>
       batches.parked()[0]?.rows[0]?.timestamp ?? batches.inFlight()[0]?.rows[0]?.timestamp ?? oldestOutside(),
     oldestInLine: () => batches.inFlight().find(({ wasParked }) => !wasParked)?.rows[0]?.timestamp ?? oldestOutside()
-  }
-  return queue
+  } satisfies WriteQueue
 })
 
 /** The queue of this process. What it settles is settled in the journal, and releases answers that wait for it. */

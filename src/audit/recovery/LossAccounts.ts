@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
@@ -25,24 +26,6 @@ export interface Account {
   /** All its events are written. If its counts say that none is missing, no row needs to be looked for. */
   readonly isOver: boolean
 }
-
-/** Accounts for the numbers of sources: writes a receipt into the trail for each number that has no row. */
-export interface LossAccounts {
-  /** Records the receipt, waits until the trail accepts it, and returns its number. */
-  readonly receipt: (loss: Loss) => Effect.Effect<number>
-  /** Waits until the event of this process with that number is in the database. */
-  readonly settled: (seq: number) => Effect.Effect<void>
-  /** Records a receipt for what was shed since the last one. */
-  readonly receiptShed: Effect.Effect<void>
-  /**
-   * Looks for numbers without a row, writes receipts for those that no receipt names, and stores how far it looked. Returns how
-   * many events of the source are lost because its journal is damaged.
-   */
-  readonly settleAccount: (account: Account) => Effect.Effect<{ readonly quarantined: number }, AccountFailed>
-}
-
-export type AccountFailed = Effect.Effect.Error<ReturnType<(typeof AuditLedger.Service)["gaps"]>> | StoreFailed
-type StoreFailed = Effect.Effect.Error<ReturnType<(typeof AuditStore.Service)["recordLoss"]>>
 
 /** Numbers that a receipt names. */
 type NamedLoss = Pick<Loss, "kind" | "source"> & SeqRange
@@ -141,13 +124,21 @@ const receiptShed = (parts: Parts) =>
     )
   })
 
+/** Accounts for the numbers of sources: writes a receipt into the trail for each number that has no row. */
 export const make = Effect.fnUntraced(function* (recorder: Recorder, queue: WriteQueue) {
   const parts: Parts = { recorder, queue, ledger: yield* AuditLedger, store: yield* AuditStore, receipts: [] }
-  const accounts: LossAccounts = {
-    receipt: (loss) => receipt(parts, loss),
+  return {
+    /** Records the receipt, waits until the trail accepts it, and returns its number. */
+    receipt: (loss: Loss) => receipt(parts, loss),
+    /** Waits until the event of this process with that number is in the database. */
     settled: queue.awaitSettled,
+    /** Records a receipt for what was shed since the last one. */
     receiptShed: receiptShed(parts),
-    settleAccount: (account) =>
+    /**
+     * Looks for numbers without a row, writes receipts for those that no receipt names, and stores how far it looked. Returns how
+     * many events of the source are lost because its journal is damaged.
+     */
+    settleAccount: (account: Account) =>
       Effect.iterate(
         { quarantined: 0, done: false },
         {
@@ -158,7 +149,59 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder, queue: Writ
               done: part.done
             }))
         }
-      )
+      ).pipe(Effect.map(({ quarantined }) => ({ quarantined })))
   }
-  return accounts
 })
+
+export type LossAccounts = Effect.Effect.Success<ReturnType<typeof make>>
+
+/** Accounts for the losses of this process while it runs. */
+export const makeLossWatch = (accounts: LossAccounts, queue: WriteQueue, recorder: Recorder) => {
+  let fromTime = recorder.incarnation.startedAt
+  let quarantined = 0
+  /** How many of the unreadable events are accounted for, as damaged or as lost. */
+  let accounted = 0
+
+  const look = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    // Events with higher numbers were not recorded before this time.
+    const next = queue.oldest() ?? now
+    const upTo = queue.settledUpTo()
+    const unreadable = queue.unreadableUpTo() <= upTo ? queue.unreadableCount() : accounted
+    const found = yield* accounts.settleAccount({
+      source: recorder.incarnation.source,
+      upTo,
+      fromTime,
+      toTime: now,
+      shed: 0,
+      damaged: [],
+      unreadable,
+      isOver: false
+    })
+    fromTime = next
+    quarantined += found.quarantined
+    accounted = unreadable
+  }).pipe(
+    // The batch writer logs that the database is away; the next look covers what this one missed.
+    Effect.catchAll((error) => Effect.logDebug(`The audit trail was not searched for gaps: ${error.message}`))
+  )
+
+  return {
+    /** Writes receipts for shed events each second, and looks for missing numbers each minute. */
+    run: Effect.all(
+      [
+        Effect.repeat(accounts.receiptShed, Schedule.spaced("1 second")),
+        Effect.repeat(Effect.zipRight(Effect.sleep("1 minute"), look), Schedule.forever)
+      ],
+      { concurrency: "unbounded", discard: true }
+    ),
+    /** Before the end: looks until all events that the journal could not return are accounted for. Only once `run` has ended. */
+    settleLast: Effect.suspend(() => (accounted === queue.unreadableCount() ? Effect.void : look)).pipe(
+      Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: () => accounted === queue.unreadableCount() })
+    ),
+    /** Events lost because the journal is damaged: by the accounts, and since the last account. */
+    quarantined: () => quarantined + queue.unreadableCount() - accounted
+  }
+}
+
+export type LossWatch = ReturnType<typeof makeLossWatch>

@@ -3,16 +3,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { OtherJournals } from "../AuditStatus.ts"
-import type { DiskQuota } from "../journal/DiskQuota.ts"
 import type { JournalFiles } from "../journal/JournalFiles.ts"
+import type { Problem } from "../journal/JournalStatus.ts"
 import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
-import type { Problem } from "../journal/ProblemLog.ts"
+import type { DiskQuota } from "../journal/Segments.ts"
 import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
 import { AuditStore, foreignSource, type Incarnation } from "../store/AuditStore.ts"
-import * as DeadSourceDetector from "./DeadSourceDetector.ts"
 import type { LossAccounts } from "./LossAccounts.ts"
 import * as OrphanWriter from "./OrphanWriter.ts"
 import * as UnknownTail from "./UnknownTail.ts"
+import { watchDeadSources } from "./UnknownTail.ts"
 
 export interface OrphanRecoveryOptions {
   /** Where journals are, one directory for each incarnation. */
@@ -23,15 +23,6 @@ export interface OrphanRecoveryOptions {
   readonly files?: JournalFiles | undefined
   readonly batchSize: number
   readonly accounts: LossAccounts
-}
-
-/** Recovers the journals of dead processes: writes their events to the database, accounts for them and removes the journals. */
-export interface OrphanRecovery {
-  /** Looks for orphaned journals and dead sources, now and each minute. */
-  readonly run: Effect.Effect<never>
-  readonly status: () => OtherJournals
-  /** Why a journal cannot be read now; also for a journal that waits for the next attempt. */
-  readonly readProblem: () => Problem
 }
 
 const interval = Duration.minutes(1)
@@ -203,6 +194,7 @@ const round = Effect.fnUntraced(function* (parts: Parts) {
   }
 })
 
+/** Recovers the journals of dead processes: writes their events to the database, accounts for them and removes the journals. */
 export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions) {
   const parts: Parts = {
     options,
@@ -216,20 +208,22 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     adopted: 0,
     left: new Map()
   }
-  const deadSources = yield* DeadSourceDetector.watch({
+  const deadSources = yield* watchDeadSources({
     directory: options.directory,
     source: options.incarnation.source,
     tail: parts.tail,
     stuck: () => parts.stuck.map(({ path }) => path)
   })
-  const recovery: OrphanRecovery = {
+  return {
+    /** Looks for orphaned journals and dead sources, now and each minute. */
     run: Effect.all([Effect.repeat(round(parts), Schedule.spaced(interval)), deadSources], {
       concurrency: "unbounded",
       discard: true
     }).pipe(Effect.zipRight(Effect.never)),
-    readProblem: () =>
+    /** Why a journal cannot be read now; also for a journal that waits for the next attempt. */
+    readProblem: (): Problem =>
       parts.adopting?.()?.readProblem ?? parts.stuck.find(({ problem }) => problem !== null)?.problem ?? null,
-    status: () => ({
+    status: (): OtherJournals => ({
       alive: parts.alive,
       foreign: parts.foreign,
       stuck: parts.stuck.map(({ path, reason }) => ({ path, reason })),
@@ -237,5 +231,6 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
       adopted: parts.adopted
     })
   }
-  return recovery
 })
+
+export type OrphanRecovery = Effect.Effect.Success<ReturnType<typeof make>>

@@ -1,14 +1,16 @@
 import * as Crypto from "node:crypto"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { canonicalJson } from "../encoding/AuditRow.ts"
+import { AuditLedger } from "../sources/AuditLedger.ts"
 import { AuditStore } from "../store/AuditStore.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import * as RemoteCalls from "./RemoteCalls.ts"
-import { storeOperations } from "./TrailProtocol.ts"
+import { ledgerOperations, type Operation, storeOperations } from "./TrailProtocol.ts"
 
 export interface RemoteAuditStoreOptions extends RemoteCalls.RemoteOptions {
   /** Of a write, including its wait for other writers at the gatekeeper; longer than the gatekeeper's own deadline. */
@@ -64,3 +66,34 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
 
 export const layer = (options: RemoteAuditStoreOptions): Layer.Layer<AuditStore, never, HttpClient.HttpClient> =>
   Layer.effect(AuditStore, make(options))
+
+const ledgerDeadline = Duration.seconds(8)
+/** A search for gaps may take six times as long at the other end too. */
+const gapsDeadline = Duration.seconds(35)
+
+/** An `AuditLedger` that asks a gatekeeper. It returns all sources, but only silent sources of the caller's identity. */
+export const makeLedger = Effect.fnUntraced(function* (options: RemoteCalls.RemoteOptions) {
+  const calls = yield* RemoteCalls.make(options)
+  const ask = <A, I, B, J, G>(
+    name: string,
+    operation: Operation<A, I, B, J, TrailUnreachable, G>,
+    request: A,
+    within = ledgerDeadline
+  ) =>
+    calls
+      .ask(name, operation, request, within)
+      .pipe(Effect.catchTag("DatabaseError", ({ reason }) => Effect.fail(new TrailUnreachable({ reason }))))
+  const { gaps, receipts, silent, source, sources } = ledgerOperations
+  return AuditLedger.of({
+    sources: ({ after, limit }) => ask("sources", sources, { limit, ...(after === undefined ? {} : { after }) }),
+    source: (id) => Effect.map(ask("source", source, { source: id }), (row) => row ?? undefined),
+    gaps: (id, query) => ask("gaps", gaps, { source: id, ...query }, gapsDeadline),
+    silent: (olderThan) => ask("silent", silent, { seconds: Duration.toSeconds(olderThan) }),
+    receipts: (id) => ask("receipts", receipts, { source: id }),
+    deadLetters: ask("dead-letters", ledgerOperations["dead-letters"], {})
+  })
+})
+
+export const ledgerLayer = (
+  options: RemoteCalls.RemoteOptions
+): Layer.Layer<AuditLedger, never, HttpClient.HttpClient> => Layer.effect(AuditLedger, makeLedger(options))

@@ -4,11 +4,70 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { refusalOf, unansweredBy } from "./RemoteFailure.ts"
+import { foreignSource } from "../store/AuditStore.ts"
 import type { Operation } from "./TrailProtocol.ts"
+
+const Refusal = Schema.parseJson(
+  Schema.Struct({ error: Schema.Struct({ code: Schema.String, message: Schema.String }) })
+)
+const decodeRefusal = Schema.decodeUnknownEither(Refusal)
+
+/** Error codes of a connection that was not established: nothing was sent. */
+const notConnected: ReadonlyArray<string> = [
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT"
+]
+
+/** Returns the code of the innermost error that has a code. */
+const codeOf = (error: unknown, depth = 0): string | undefined => {
+  if (typeof error !== "object" || error === null || depth > 8) return undefined
+  const inner = codeOf(Reflect.get(error, "cause"), depth + 1)
+  const code: unknown = Reflect.get(error, "code")
+  return inner ?? (typeof code === "string" ? code : undefined)
+}
+
+/** Converts a failure without an answer. A sent request may have been done; only a failed connect leaves no doubt. */
+export const unansweredBy = (error: HttpClientError.HttpClientError): DatabaseError => {
+  const code = codeOf(error)
+  return code !== undefined && notConnected.includes(code)
+    ? new DatabaseError({ phase: "connect", reason: `the gatekeeper cannot be reached (${code})` })
+    : new DatabaseError({
+        phase: "commit",
+        reason: `the connection to the gatekeeper broke before its answer (${code ?? error.reason})`
+      })
+}
+
+/** Error codes of the gatekeeper itself, before it asked its database. */
+const undone: ReadonlyArray<string> = ["audit_unavailable", "keys_unavailable", "shutting_down", "trail_unreachable"]
+
+/**
+ * Converts a status other than 200 into a database error, so that the writer reacts as to a database: it waits (503), pauses
+ * and alarms (identity, permission, protocol), or sends fewer rows (413).
+ */
+export const refusalOf = (status: number, body: string): DatabaseError => {
+  const told = decodeRefusal(body)
+  const code = Either.isRight(told) ? told.right.error.code : undefined
+  const words = Either.isRight(told) ? told.right.error.message : "without a word that a gatekeeper says"
+  const reason = `the gatekeeper answered ${status}: ${words}`
+  const setUp = (sqlstate: string, hint: string) => new DatabaseError({ phase: "statement", sqlstate, reason, hint })
+  // An answer of a proxy says nothing about what the gatekeeper did.
+  if (code === undefined) return new DatabaseError({ phase: "commit", reason })
+  if (code === "source_of_another") return setUp(foreignSource, "Its owner's next start takes it over.")
+  if (status === 401) return setUp("28000", "Give SERVICE_TOKEN, or the JWT_SECRET_KEY of the gatekeeper.")
+  if (status === 403) return setUp("42501", "Allow `write` on `audit/store` in the access policy.")
+  if (status === 413) return new DatabaseError({ phase: "statement", sqlstate: "54000", reason })
+  if (undone.includes(code)) return new DatabaseError({ phase: "connect", reason })
+  if (status < 500) return setUp("42000", "Run the same version on both sides.")
+  return new DatabaseError({ phase: "commit", reason })
+}
 
 export interface RemoteOptions {
   /** The URL of the gatekeeper: `http://127.0.0.1:8001`. */

@@ -4,7 +4,8 @@ import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
-import { LedgerSource } from "../sources/AuditLedger.ts"
+import { namedRangeFields, sourceFields } from "../sources/AuditLedger.ts"
+import { CheckedRange, Incarnation, LeftCounts, Rejection, SignOff } from "../store/AuditStore.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
@@ -40,48 +41,11 @@ export function* readingRows(texts: ReadonlyArray<string>): SteppedComputation<R
 
 const Count = Schema.NonNegativeInt
 
-/** Bounded, because the sources of all processes are shown in one answer. */
-const Label = Schema.String.pipe(Schema.maxLength(255))
-
-const Incarnation = Schema.Struct({
-  source: Schema.UUID,
-  host: Label,
-  pid: Count,
-  startedAt: Schema.Number,
-  bootId: Label,
-  durability: Label
-})
-
-const Rejection = Schema.Struct({
-  sqlstate: Schema.NullOr(Label),
-  reason: Schema.String,
-  attempts: Count
-})
-
-const SignOff = Schema.Struct({
-  lastSeq: Count,
-  shed: Count,
-  refused: Count,
-  unwritten: Count,
-  inDoubt: Count,
-  quarantined: Count
-})
-
 const Gap = Schema.Struct({ from: Count, to: Count })
 
-const NamedRange = Schema.Struct({
-  ...Gap.fields,
-  kind: Schema.Literal("shed", "gap", "quarantined"),
-  source: Schema.String
-})
+const NamedRange = Schema.Struct(namedRangeFields(Count))
 
-const Source = Schema.Struct({
-  ...LedgerSource.fields,
-  startedAt: Schema.NullOr(Schema.DateTimeUtc),
-  seenAt: Schema.NullOr(Schema.DateTimeUtc),
-  lastAt: Schema.NullOr(Schema.DateTimeUtc),
-  signedOffAt: Schema.NullOr(Schema.DateTimeUtc)
-})
+const Source = Schema.Struct(sourceFields(Schema.Number, Schema.DateTimeUtc))
 
 /** The id of a client's store. After `abandon`, none of its requests in transit writes anything. */
 const Writer = Schema.UUID
@@ -122,18 +86,8 @@ export const storeOperations = {
   "dead-letter": store(Schema.Struct({ writer: Writer, row: WireRow, why: Rejection }), done),
   "make-partition": store(Schema.Struct({ id: AuditId }), Schema.Boolean),
   "sign-off": store(Schema.Struct({ incarnation: Incarnation, end: SignOff }), done),
-  "close-unknown": store(
-    Schema.Struct({
-      source: Schema.UUID,
-      after: Count,
-      counts: Schema.Struct({ refused: Count, shed: Count, quarantined: Count })
-    }),
-    done
-  ),
-  "record-loss": store(
-    Schema.Struct({ source: Schema.UUID, found: Schema.Struct({ from: Count, checkedSeq: Count, lost: Count }) }),
-    Schema.Boolean
-  ),
+  "close-unknown": store(Schema.Struct({ source: Schema.UUID, after: Count, counts: LeftCounts }), done),
+  "record-loss": store(Schema.Struct({ source: Schema.UUID, found: CheckedRange }), Schema.Boolean),
   locate: store(
     Schema.Struct({ writer: Writer, incarnation: Incarnation, ids: Schema.Array(AuditId) }),
     Schema.Struct({ committed: Schema.Array(AuditId), deadLettered: Schema.Array(AuditId) })

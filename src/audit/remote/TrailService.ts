@@ -9,9 +9,8 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLedger } from "../sources/AuditLedger.ts"
 import type { AuditStore } from "../store/AuditStore.ts"
 import * as PostgresAuditStore from "../store/PostgresAuditStore.ts"
-import * as SourceOwners from "./SourceOwners.ts"
 import { ledgerOperations, type Operation, readingRows, storeOperations } from "./TrailProtocol.ts"
-import * as Writers from "./Writers.ts"
+import { makeSourceOwners, makeWriters, type SourceOwners, SourceRefused } from "./WriteGuards.ts"
 
 /** The request does not match the operation: the client has another version, or is another program. */
 export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>()("UnreadableOperation", {
@@ -23,7 +22,7 @@ export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>
 }
 
 /** The service refused the request before it asked the store: nothing was done. */
-type Refusal = SourceOwners.SourceRefused | UnreadableOperation
+type Refusal = SourceRefused | UnreadableOperation
 
 /** Runs an operation with the decoded `body` for `identity`. */
 type RunOperation = (identity: string, body: unknown) => Effect.Effect<unknown, Refusal>
@@ -43,7 +42,7 @@ export class TrailService extends Context.Tag("audit/remote/TrailService")<
       const database = yield* Database
       const url = database.url("gatekeeper", "application")
       const store = yield* PostgresAuditStore.make({ url })
-      const owners = yield* SourceOwners.make({ url, deadline: "5 seconds" })
+      const owners = yield* makeSourceOwners({ url, deadline: "5 seconds" })
       return TrailService.of({ operations: operationsOn(store, yield* AuditLedger, owners) })
     })
   )
@@ -51,14 +50,16 @@ export class TrailService extends Context.Tag("audit/remote/TrailService")<
 
 const isOf = <F>(failure: unknown, refusal: (error: unknown) => error is Refusal): failure is F => !refusal(failure)
 
-const isRefusal = Schema.is(Schema.Union(SourceOwners.SourceRefused, UnreadableOperation))
+const isRefusal = Schema.is(Schema.Union(SourceRefused, UnreadableOperation))
 
-const operation =
-  <A, I, B, J, F, G>(
-    name: string,
-    { answer, request }: Operation<A, I, B, J, F, G>,
-    run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>
-  ): RunOperation =>
+type NamedOperation = readonly [name: string, run: RunOperation]
+
+const operation = <A, I, B, J, F, G>(
+  name: string,
+  { answer, request }: Operation<A, I, B, J, F, G>,
+  run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>
+): NamedOperation => [
+  name,
   (identity, body) =>
     Schema.decodeUnknown(request)(body).pipe(
       Effect.mapError(() => new UnreadableOperation({ operation: name })),
@@ -72,6 +73,7 @@ const operation =
       ),
       Effect.flatMap((outcome) => Effect.orDie(Schema.encode(answer)(outcome)))
     )
+]
 
 const done = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.as(effect, null)
 
@@ -79,58 +81,46 @@ const done = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.as(effect, n
 const oneSource = (rows: ReadonlyArray<{ readonly source: string }>): string | undefined =>
   rows.every(({ source }) => source === rows[0]?.source) ? rows[0]?.source : undefined
 
-type NamedOperation = readonly [name: string, run: RunOperation]
-
 /** Runs work for a source that the identity owns. */
 type Owned = <A, E>(
   identity: string,
   source: string,
   work: Effect.Effect<A, E>
-) => Effect.Effect<A, E | SourceOwners.SourceRefused | DatabaseError>
+) => Effect.Effect<A, E | SourceRefused | DatabaseError>
 
 /** The operations that write rows. One store's requests in transit are refused after it has given up. */
 const rowOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
   const s = storeOperations
-  const writers = Writers.make()
+  const writers = makeWriters()
   return [
-    [
+    operation(
       "append",
-      operation(
-        "append",
-        s.append,
-        Effect.fnUntraced(function* (identity, { certain, rows: texts, writer }) {
-          const rows = yield* runInSteps(() => readingRows(texts))
-          if (rows === undefined) return yield* new UnreadableOperation({ operation: "append" })
-          if (rows.length === 0) return { conflicts: [] }
-          const source = oneSource(rows)
-          if (source === undefined)
-            return yield* new SourceOwners.SourceRefused({ source: "several at once", owner: null, identity })
-          return yield* owned(identity, source, writers.write(writer, store.append(rows, { certain })))
-        })
-      )
-    ],
-    [
-      "dead-letter",
-      operation("dead-letter", s["dead-letter"], (identity, { row, why, writer }) =>
-        owned(identity, row.source, writers.write(writer, done(store.deadLetter(row, why))))
-      )
-    ],
-    [
-      "locate",
-      operation("locate", s.locate, (identity, { ids, incarnation, writer }) =>
-        owned(
-          identity,
-          incarnation.source,
-          Effect.zipRight(
-            writers.retire(writer),
-            Effect.map(store.locate(incarnation, ids), ({ committed, deadLettered }) => ({
-              committed: [...committed],
-              deadLettered: [...deadLettered]
-            }))
-          )
+      s.append,
+      Effect.fnUntraced(function* (identity, { certain, rows: texts, writer }) {
+        const rows = yield* runInSteps(() => readingRows(texts))
+        if (rows === undefined) return yield* new UnreadableOperation({ operation: "append" })
+        if (rows.length === 0) return { conflicts: [] }
+        const source = oneSource(rows)
+        if (source === undefined) return yield* new SourceRefused({ source: "several at once", owner: null, identity })
+        return yield* owned(identity, source, writers.write(writer, store.append(rows, { certain })))
+      })
+    ),
+    operation("dead-letter", s["dead-letter"], (identity, { row, why, writer }) =>
+      owned(identity, row.source, writers.write(writer, done(store.deadLetter(row, why))))
+    ),
+    operation("locate", s.locate, (identity, { ids, incarnation, writer }) =>
+      owned(
+        identity,
+        incarnation.source,
+        Effect.zipRight(
+          writers.retire(writer),
+          Effect.map(store.locate(incarnation, ids), ({ committed, deadLettered }) => ({
+            committed: [...committed],
+            deadLettered: [...deadLettered]
+          }))
         )
       )
-    ]
+    )
   ]
 }
 
@@ -138,66 +128,45 @@ const rowOperations = (store: typeof AuditStore.Service, owned: Owned): Readonly
 const sourceOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
   const s = storeOperations
   return [
-    ["trail", operation("trail", s.trail, () => store.trail)],
-    [
-      "register",
-      operation("register", s.register, (identity, { incarnation }) =>
-        owned(identity, incarnation.source, done(store.register(incarnation)))
-      )
-    ],
-    [
-      "heartbeat",
-      operation("heartbeat", s.heartbeat, (identity, { incarnation }) =>
-        owned(identity, incarnation.source, done(store.heartbeat(incarnation)))
-      )
-    ],
-    ["make-partition", operation("make-partition", s["make-partition"], (_, { id }) => store.makePartition(id))],
-    [
-      "sign-off",
-      operation("sign-off", s["sign-off"], (identity, { end, incarnation }) =>
-        owned(identity, incarnation.source, done(store.signOff(incarnation, end)))
-      )
-    ],
-    [
-      "close-unknown",
-      operation("close-unknown", s["close-unknown"], (identity, { after, counts, source }) =>
-        owned(identity, source, done(store.closeUnknown(source, after, counts)))
-      )
-    ],
-    [
-      "record-loss",
-      operation("record-loss", s["record-loss"], (identity, { found, source }) =>
-        owned(identity, source, store.recordLoss(source, found))
-      )
-    ]
+    operation("trail", s.trail, () => store.trail),
+    operation("register", s.register, (identity, { incarnation }) =>
+      owned(identity, incarnation.source, done(store.register(incarnation)))
+    ),
+    operation("heartbeat", s.heartbeat, (identity, { incarnation }) =>
+      owned(identity, incarnation.source, done(store.heartbeat(incarnation)))
+    ),
+    operation("make-partition", s["make-partition"], (_, { id }) => store.makePartition(id)),
+    operation("sign-off", s["sign-off"], (identity, { end, incarnation }) =>
+      owned(identity, incarnation.source, done(store.signOff(incarnation, end)))
+    ),
+    operation("close-unknown", s["close-unknown"], (identity, { after, counts, source }) =>
+      owned(identity, source, done(store.closeUnknown(source, after, counts)))
+    ),
+    operation("record-loss", s["record-loss"], (identity, { found, source }) =>
+      owned(identity, source, store.recordLoss(source, found))
+    )
   ]
 }
 
 const readOperations = (ledger: typeof AuditLedger.Service): ReadonlyArray<NamedOperation> => {
   const l = ledgerOperations
   return [
-    ["sources", operation("sources", l.sources, (_, query) => ledger.sources(query))],
-    [
-      "source",
-      operation("source", l.source, (_, { source }) => Effect.map(ledger.source(source), (row) => row ?? null))
-    ],
-    ["gaps", operation("gaps", l.gaps, (_, { source, ...query }) => ledger.gaps(source, query))],
-    [
-      "silent",
-      // The caller closes these sources, and may close only its own.
-      operation("silent", l.silent, (identity, { seconds }) =>
-        Effect.map(ledger.silent(Duration.seconds(seconds)), (rows) => rows.filter((row) => row.identity === identity))
-      )
-    ],
-    ["receipts", operation("receipts", l.receipts, (_, { source }) => ledger.receipts(source))],
-    ["dead-letters", operation("dead-letters", l["dead-letters"], () => ledger.deadLetters)]
+    operation("sources", l.sources, (_, query) => ledger.sources(query)),
+    operation("source", l.source, (_, { source }) => Effect.map(ledger.source(source), (row) => row ?? null)),
+    operation("gaps", l.gaps, (_, { source, ...query }) => ledger.gaps(source, query)),
+    // The caller closes these sources, and may close only its own.
+    operation("silent", l.silent, (identity, { seconds }) =>
+      Effect.map(ledger.silent(Duration.seconds(seconds)), (rows) => rows.filter((row) => row.identity === identity))
+    ),
+    operation("receipts", l.receipts, (_, { source }) => ledger.receipts(source)),
+    operation("dead-letters", l["dead-letters"], () => ledger.deadLetters)
   ]
 }
 
 const operationsOn = (
   store: typeof AuditStore.Service,
   ledger: typeof AuditLedger.Service,
-  owners: SourceOwners.SourceOwners
+  owners: SourceOwners
 ): ReadonlyMap<string, RunOperation> => {
   const owned: Owned = (identity, source, work) => Effect.zipRight(owners.check(identity, source), work)
   return new Map([...rowOperations(store, owned), ...sourceOperations(store, owned), ...readOperations(ledger)])

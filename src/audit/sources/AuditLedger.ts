@@ -1,5 +1,6 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,8 +10,8 @@ import { receiptAction, receiptResource, receiptResult } from "../encoding/Trail
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { clockDoubts, decodeGaps, type Gap, type GapQuery, gapStatement, maximumGaps } from "./GapSearch.ts"
 
-/** A row of `audit_source`: what the database knows about one source. */
-export const LedgerSource = Schema.Struct({
+/** The members of `LedgerSource`, with the encodings of its numbers and times. */
+export const sourceFields = <N, T>(number: Schema.Schema<number, N>, time: Schema.Schema<DateTime.Utc, T>) => ({
   source: Schema.String,
   /** The ghost that writes for it from outside; null where its process writes to the database itself. */
   identity: Schema.NullOr(Schema.String),
@@ -18,38 +19,41 @@ export const LedgerSource = Schema.Struct({
   kind: Schema.Literal("process", "ingest"),
   host: Schema.NullOr(Schema.String),
   pid: Schema.NullOr(Schema.Number),
-  startedAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
+  startedAt: Schema.NullOr(time),
   bootId: Schema.NullOr(Schema.String),
   durability: Schema.NullOr(Schema.String),
   /** Its last heartbeat, by the database's clock. */
-  seenAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
+  seenAt: Schema.NullOr(time),
   /** The greatest number that a row or a dead letter has. */
-  lastSeq: Schema.Number,
+  lastSeq: number,
   /** When it last wrote, by the database's clock. */
-  lastAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
+  lastAt: Schema.NullOr(time),
   /** Rows in `audit_log`. */
-  committed: Schema.Number,
+  committed: number,
   /** Rows in `audit_dead_letter`, replayed ones included. */
-  deadLettered: Schema.Number,
+  deadLettered: number,
   /** Of `deadLettered`: in `audit_log` too by now. */
-  replayed: Schema.Number,
-  quarantined: Schema.Number,
+  replayed: number,
+  quarantined: number,
   /** False when a program that does not keep these counters wrote for the source: then they are too low. */
   counted: Schema.Boolean,
   /** The gap detector has looked for each number up to this. */
-  checkedSeq: Schema.Number,
+  checkedSeq: number,
   /** Numbers up to `checkedSeq` without a row or dead letter. */
-  lost: Schema.Number,
+  lost: number,
   /** It ended without signing off: it is unknown whether it gave numbers after this one. */
-  unsignedAfter: Schema.NullOr(Schema.Number),
-  signedOffSeq: Schema.NullOr(Schema.Number),
-  signedOffAt: Schema.NullOr(Schema.DateTimeUtcFromSelf),
+  unsignedAfter: Schema.NullOr(number),
+  signedOffSeq: Schema.NullOr(number),
+  signedOffAt: Schema.NullOr(time),
   /** These are null until the end was recorded, by the source itself or by the process that recovered its journal. */
-  shed: Schema.NullOr(Schema.Number),
-  refused: Schema.NullOr(Schema.Number),
-  unwritten: Schema.NullOr(Schema.Number),
-  inDoubt: Schema.NullOr(Schema.Number)
+  shed: Schema.NullOr(number),
+  refused: Schema.NullOr(number),
+  unwritten: Schema.NullOr(number),
+  inDoubt: Schema.NullOr(number)
 })
+
+/** A row of `audit_source`: what the database knows about one source. */
+export const LedgerSource = Schema.Struct(sourceFields(Schema.Number, Schema.DateTimeUtcFromSelf))
 export type LedgerSource = typeof LedgerSource.Type
 
 export interface SourcesQuery {
@@ -59,11 +63,16 @@ export interface SourcesQuery {
   readonly after?: string | undefined
 }
 
+/** The members of `NamedRange`, with the encoding of its numbers. */
+export const namedRangeFields = <N>(number: Schema.Schema<number, N>) => ({
+  kind: Schema.Literal("shed", "gap", "quarantined"),
+  source: Schema.String,
+  from: number,
+  to: number
+})
+
 /** Numbers that a loss receipt names, both ends included. */
-export interface NamedRange extends Gap {
-  readonly kind: "shed" | "gap" | "quarantined"
-  readonly source: string
-}
+export type NamedRange = Schema.Struct.Type<ReturnType<typeof namedRangeFields>>
 
 export interface DeadLetterCounts {
   readonly total: number
@@ -73,38 +82,11 @@ export interface DeadLetterCounts {
 
 export const maximumSources = 1_000
 
-/** A row as the driver returns it: bigint as text, timestamptz as Date. */
-const Row = Schema.Struct({
-  ...LedgerSource.fields,
-  startedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  seenAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  lastSeq: Schema.NumberFromString,
-  lastAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  committed: Schema.NumberFromString,
-  deadLettered: Schema.NumberFromString,
-  replayed: Schema.NumberFromString,
-  quarantined: Schema.NumberFromString,
-  checkedSeq: Schema.NumberFromString,
-  lost: Schema.NumberFromString,
-  unsignedAfter: Schema.NullOr(Schema.NumberFromString),
-  signedOffSeq: Schema.NullOr(Schema.NumberFromString),
-  signedOffAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  shed: Schema.NullOr(Schema.NumberFromString),
-  refused: Schema.NullOr(Schema.NumberFromString),
-  unwritten: Schema.NullOr(Schema.NumberFromString),
-  inDoubt: Schema.NullOr(Schema.NumberFromString)
-})
-const decodeSources = Schema.decodeUnknown(Schema.Array(Row))
-const decodeReceipts = Schema.decodeUnknown(
-  Schema.Array(
-    Schema.Struct({
-      kind: Schema.Literal("shed", "gap", "quarantined"),
-      source: Schema.String,
-      from: Schema.NumberFromString,
-      to: Schema.NumberFromString
-    })
-  )
+/** Rows as the driver returns them: bigint as text, timestamptz as Date. */
+const decodeSources = Schema.decodeUnknown(
+  Schema.Array(Schema.Struct(sourceFields(Schema.NumberFromString, Schema.DateTimeUtcFromDate)))
 )
+const decodeReceipts = Schema.decodeUnknown(Schema.Array(Schema.Struct(namedRangeFields(Schema.NumberFromString))))
 const decodeCounts = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })))
 
 const columns = (sql: SqlClient.SqlClient) => sql`

@@ -1,7 +1,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { uuidFloor } from "../encoding/UuidV7.ts"
+import { uuidFloor } from "../encoding/AuditId.ts"
 
 /** Consecutive numbers of a source that are neither in `audit_log` nor in `audit_dead_letter`, both ends included. */
 export interface Gap {

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
@@ -10,19 +11,24 @@ import type { HashedRow } from "../encoding/AuditRow.ts"
  */
 export const foreignSource = "28S01"
 
+const Count = Schema.NonNegativeInt
+
+/** Bounded, because the sources of all processes are shown in one answer. */
+const Label = Schema.String.pipe(Schema.maxLength(255))
+
 /** One life of a process, from start to end. */
-export interface Incarnation {
-  /** A uuid. */
-  readonly source: string
-  readonly host: string
-  readonly pid: number
+export const Incarnation = Schema.Struct({
+  source: Schema.UUID,
+  host: Label,
+  pid: Count,
   /** Milliseconds since the epoch. */
-  readonly startedAt: number
+  startedAt: Schema.Number,
   /** The id of the machine's boot, from its system; incarnations with the same id shared the page cache. */
-  readonly bootId: string
+  bootId: Label,
   /** The durability with its exceptions by result: `journal`, or `journal DENIED=fsync`. */
-  readonly durability: string
-}
+  durability: Label
+})
+export type Incarnation = typeof Incarnation.Type
 
 /** The result of an append: each row is in the table, or is a conflict. */
 export interface Appended {
@@ -31,43 +37,45 @@ export interface Appended {
 }
 
 /** Why a row is not in the table. */
-export interface Rejection {
+export const Rejection = Schema.Struct({
   /** Null when the database did not name a code. */
-  readonly sqlstate: string | null
-  readonly reason: string
-  readonly attempts: number
-}
-
-/** How an incarnation ended. */
-export interface SignOff {
-  /** The last number given, counted from 1. */
-  readonly lastSeq: number
-  readonly shed: number
-  readonly refused: number
-  /** Events that were accepted and could not be written. */
-  readonly unwritten: number
-  /** Events whose COMMIT was not answered, and whose rows could not be looked up. */
-  readonly inDoubt: number
-  /** Events whose journal record was corrupt. */
-  readonly quarantined: number
-}
+  sqlstate: Schema.NullOr(Label),
+  reason: Schema.String,
+  attempts: Count
+})
+export type Rejection = typeof Rejection.Type
 
 /** The counts of an incarnation that never signed off, from its journal. Totals, not increments. */
-export interface LeftCounts {
-  readonly refused: number
-  readonly shed: number
-  readonly quarantined: number
-}
+export const LeftCounts = Schema.Struct({
+  refused: Count,
+  shed: Count,
+  /** Events whose journal record was corrupt. */
+  quarantined: Count
+})
+export type LeftCounts = typeof LeftCounts.Type
+
+/** How an incarnation ended. */
+export const SignOff = Schema.Struct({
+  ...LeftCounts.fields,
+  /** The last number given, counted from 1. */
+  lastSeq: Count,
+  /** Events that were accepted and could not be written. */
+  unwritten: Count,
+  /** Events whose COMMIT was not answered, and whose rows could not be looked up. */
+  inDoubt: Count
+})
+export type SignOff = typeof SignOff.Type
 
 /** The result of a search for gaps between two numbers of a source. */
-export interface CheckedRange {
+export const CheckedRange = Schema.Struct({
   /** `checked_seq` when the search began; the range starts after it. */
-  readonly from: number
+  from: Count,
   /** The last number of the search. */
-  readonly checkedSeq: number
+  checkedSeq: Count,
   /** Numbers of the range that have no row or dead letter, and were neither shed nor quarantined. */
-  readonly lost: number
-}
+  lost: Count
+})
+export type CheckedRange = typeof CheckedRange.Type
 
 /** Where ids in doubt were found. */
 export interface Located {

@@ -4,20 +4,12 @@ import * as Scope from "effect/Scope"
 import { type Connection, type ConnectOptions, connect } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** One session, opened when it is needed, and again after it was lost. */
-export interface OwnedSession {
-  /** Runs one caller's work at a time, in the order of the calls. A caller interrupted while it waits has no effect. */
-  readonly use: <A>(
-    work: (connection: Connection) => Effect.Effect<A, DatabaseError>
-  ) => Effect.Effect<A, DatabaseError>
-  /** Closes the socket at once. Each later use fails, and so does one that is opening the session. */
-  readonly retire: Effect.Effect<void>
-  readonly isRetired: () => boolean
-}
-
 const retirement = new DatabaseError({ phase: "connect", reason: "the session was given up" })
 
-/** The session ends with the scope. `verify` checks that a new session reached the right database. */
+/**
+ * One session, opened when it is needed, and again after it was lost. It ends with the scope. `verify` checks that a new session
+ * reached the right database.
+ */
 export const make = Effect.fnUntraced(function* (
   options: ConnectOptions,
   verify: (connection: Connection) => Effect.Effect<unknown, DatabaseError>
@@ -49,13 +41,15 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
-  const session: OwnedSession = {
-    use: (work) => turn.withPermits(1)(Effect.flatMap(connection, work)),
+  return {
+    /** Runs one caller's work at a time, in the order of the calls. A caller interrupted while it waits has no effect. */
+    use: <A>(work: (connection: Connection) => Effect.Effect<A, DatabaseError>) =>
+      turn.withPermits(1)(Effect.flatMap(connection, work)),
+    /** Closes the socket at once. Each later use fails, and so does one that is opening the session. */
     retire: Effect.suspend(() => {
       retired = true
       return current?.connection.destroy ?? Effect.void
     }),
     isRetired: () => retired
   }
-  return session
 })

@@ -12,11 +12,11 @@ import {
   advanceSource,
   beginBounded,
   conflictReason,
+  copyChunks,
   copyStatement,
   insertDeadLetter,
   insertTolerantly
 } from "./AuditWrites.ts"
-import { copyChunks } from "./CopyText.ts"
 import * as OwnedSession from "./OwnedSession.ts"
 
 export interface PostgresAuditStoreOptions {

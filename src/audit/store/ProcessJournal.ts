@@ -8,9 +8,9 @@ import * as Schedule from "effect/Schedule"
 import { durabilitiesText, isJournaled } from "../../domain/Durability.ts"
 import { bootId } from "../../platform/os/BootId.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditLogOptions } from "../AuditLogOptions.ts"
-import * as DiskQuota from "../journal/DiskQuota.ts"
+import type { AuditLogOptions } from "../AuditSettings.ts"
 import * as Journal from "../journal/Journal.ts"
+import { type DiskQuota, makeDiskQuota } from "../journal/Segments.ts"
 import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import { retryClass } from "./RetryClass.ts"
 
@@ -20,7 +20,7 @@ export interface ProcessJournal {
   /** The id of the trail that the events belong to, a uuid; null where nothing is kept on disk. */
   readonly trail: string | null
   /** Shared with the journals of dead processes that this one recovers. */
-  readonly quota: DiskQuota.DiskQuota
+  readonly quota: DiskQuota
   /** Keeps counts, and events unless all of them are kept in memory; undefined where nothing is kept on disk. */
   readonly journal: Journal.Journal | undefined
   /** `journal`, if events are appended to it before they are answered. */
@@ -32,7 +32,8 @@ export const ProcessJournal = Context.GenericTag<ProcessJournal>("audit/store/Pr
 /** The database was there a moment ago, when its schema was inspected, so a short absence is waited for. */
 const trailPatience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
 
-const makeIncarnation = (durability: string) =>
+/** Makes the incarnation of this process, or of one task of it. */
+export const makeIncarnation = (durability: string) =>
   Effect.gen(function* () {
     const incarnation: Incarnation = {
       source: Crypto.randomUUID(),
@@ -50,13 +51,12 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const mode = durabilitiesText(options.durability)
   const incarnation = yield* makeIncarnation(mode)
   const settings = options.journal
-  const quota = DiskQuota.make(settings?.maxBytes ?? 0)
+  const quota = makeDiskQuota(settings?.maxBytes ?? 0)
   if (settings === null) {
     if (isJournaled(options.durability)) {
       return yield* Effect.dieMessage(`the durability ${mode} needs a journal, and no journal directory is set`)
     }
-    const nothing: ProcessJournal = { incarnation, trail: null, quota, journal: undefined, eventJournal: undefined }
-    return nothing
+    return { incarnation, trail: null, quota, journal: undefined, eventJournal: undefined }
   }
   // A journal names its trail, so that it is never written into another database.
   const trail = yield* store.trail.pipe(
@@ -69,14 +69,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     flushInterval: settings.flushInterval,
     files: settings.files
   })
-  const kept: ProcessJournal = {
-    incarnation,
-    trail,
-    quota,
-    journal,
-    eventJournal: isJournaled(options.durability) ? journal : undefined
-  }
-  return kept
+  return { incarnation, trail, quota, journal, eventJournal: isJournaled(options.durability) ? journal : undefined }
 })
 
 /** Opens the journal of this process, for the trail that the store holds. */

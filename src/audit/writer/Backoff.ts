@@ -8,24 +8,12 @@ const firstPause = Duration.millis(50)
 const closingPause = Duration.millis(100)
 
 /** The pauses of the writer. They end early when the queue closes, and at once when the writer gives up. */
-export interface Backoff {
-  readonly pause: (duration: Duration.Duration) => Effect.Effect<void>
-  /** Pauses twice as long as the last time, with jitter, and at most `longest`. */
-  readonly growing: (longest: Duration.Duration) => Effect.Effect<void>
-  /** Makes the next growing pause a short one again. */
-  readonly reset: () => void
-  /** Ends every pause from now on. */
-  readonly giveUp: Effect.Effect<void>
-  readonly gaveUp: () => boolean
-  /** Runs the effect until it completes or the writer gives up. */
-  readonly orGivenUp: (effect: Effect.Effect<unknown>) => Effect.Effect<void>
-}
-
 export const make = Effect.fnUntraced(function* (queue: WriteQueue) {
   const surrender = yield* Effect.makeLatch(false)
   let gaveUp = false
   let failures = 0
 
+  /** Runs the effect until it completes or the writer gives up. */
   const orGivenUp = (effect: Effect.Effect<unknown>) => Effect.asVoid(Effect.raceFirst(effect, surrender.await))
 
   const pause = (duration: Duration.Duration) =>
@@ -37,17 +25,20 @@ export const make = Effect.fnUntraced(function* (queue: WriteQueue) {
       )
     )
 
-  const backoff: Backoff = {
+  return {
     pause,
-    growing: (longest) =>
+    /** Pauses twice as long as the last time, with jitter, and at most `longest`. */
+    growing: (longest: Duration.Duration) =>
       Effect.flatMap(Random.nextRange(0.5, 1), (jitter) => {
         const grown = Duration.min(Duration.times(firstPause, 2 ** Math.min(failures, 16)), longest)
         failures += 1
         return pause(Duration.times(grown, jitter))
       }),
+    /** Makes the next growing pause a short one again. */
     reset: () => {
       failures = 0
     },
+    /** Ends every pause from now on. */
     giveUp: Effect.suspend(() => {
       gaveUp = true
       return Effect.asVoid(surrender.open)
@@ -55,5 +46,6 @@ export const make = Effect.fnUntraced(function* (queue: WriteQueue) {
     gaveUp: () => gaveUp,
     orGivenUp
   }
-  return backoff
 })
+
+export type Backoff = Effect.Effect.Success<ReturnType<typeof make>>

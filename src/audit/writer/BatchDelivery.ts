@@ -3,15 +3,25 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { millisOf } from "../encoding/UuidV7.ts"
+import { millisOf } from "../encoding/AuditId.ts"
 import { type Batch, splitAt } from "../queue/Batch.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
 import type { AuditStore } from "../store/AuditStore.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 import type { Backoff } from "./Backoff.ts"
-import * as BatchSizer from "./BatchSizer.ts"
-import * as ConsecutiveRejections from "./ConsecutiveRejections.ts"
-import { decideRetry, isolate, type RetryDecision } from "./RetryDecision.ts"
+import {
+  type BatchSizer,
+  believedRejections,
+  type ConsecutiveRejections,
+  confirmedSizer,
+  countRejection,
+  decideRetry,
+  isolate,
+  noRejections,
+  type RetryDecision,
+  shrunkSizer,
+  suggestSetUp
+} from "./RetryDecision.ts"
 import type { WriterProgress } from "./WriterProgress.ts"
 
 const longestPause = Duration.seconds(2)
@@ -27,8 +37,8 @@ export interface Delivery {
   readonly backoff: Backoff
   /** Rows in a batch at most. */
   readonly batchSize: number
-  rejections: ConsecutiveRejections.ConsecutiveRejections
-  sizer: BatchSizer.BatchSizer
+  rejections: ConsecutiveRejections
+  sizer: BatchSizer
   /** When the parked batches are tried again, in milliseconds since the epoch. */
   parkedDue: number
   parkedPause: number
@@ -36,7 +46,7 @@ export interface Delivery {
 
 export const make = (parts: Pick<Delivery, "queue" | "store" | "progress" | "backoff" | "batchSize">): Delivery => ({
   ...parts,
-  rejections: ConsecutiveRejections.none,
+  rejections: noRejections,
   sizer: { rows: parts.batchSize, streak: 0 },
   parkedDue: 0,
   parkedPause: parkedPauses.first
@@ -74,8 +84,8 @@ const settled = Effect.fnUntraced(function* (
   backoff.reset()
   if (rows.committed > 0) {
     // Other rows are written, so the parked rows were refused because of their content: try them now.
-    if (delivery.rejections.count >= ConsecutiveRejections.believed) delivery.parkedDue = 0
-    delivery.rejections = ConsecutiveRejections.none
+    if (delivery.rejections.count >= believedRejections) delivery.parkedDue = 0
+    delivery.rejections = noRejections
   }
   if (queue.parked().length === 0) delivery.parkedPause = parkedPauses.first
   yield* progress.settled(rows)
@@ -104,8 +114,8 @@ const reject = Effect.fnUntraced(function* (delivery: Delivery, batch: Batch, er
   if (row === undefined) return queue.settleFirst()
   queue.replaceFirst([batch])
   const why = { sqlstate: error.sqlstate ?? null, reason: describe(error), attempts: batch.attempts }
-  if (ConsecutiveRejections.suggestSetUp(rejections, why.sqlstate)) {
-    yield* progress.trouble("paused", `${ConsecutiveRejections.believed} events in a row were refused: ${why.reason}`)
+  if (suggestSetUp(rejections, why.sqlstate)) {
+    yield* progress.trouble("paused", `${believedRejections} events in a row were refused: ${why.reason}`)
     yield* park(delivery)
     return yield* backoff.growing(setUpPause)
   }
@@ -114,7 +124,7 @@ const reject = Effect.fnUntraced(function* (delivery: Delivery, batch: Batch, er
     if (kept.left.phase === "commit") yield* doubt(delivery, batch)
     return yield* onDeadLetterFailure(delivery, kept.left)
   }
-  delivery.rejections = ConsecutiveRejections.counted(rejections, why.sqlstate)
+  delivery.rejections = countRejection(rejections, why.sqlstate)
   yield* Effect.logError(
     `Audit event ${row.id} was refused by the table and is in gatekeeper.audit_dead_letter: ${why.reason}.`
   )
@@ -154,7 +164,7 @@ export const apply = Effect.fnUntraced(function* (
     case "pause":
       return yield* pauseForSetUp(delivery, error)
     case "shrink":
-      delivery.sizer = BatchSizer.shrunk(decision.batch.rows.length)
+      delivery.sizer = shrunkSizer(decision.batch.rows.length)
       return yield* wait(delivery, error)
     case "wait":
       return yield* wait(delivery, error)
@@ -180,6 +190,6 @@ export const writeBatch = Effect.fnUntraced(function* (delivery: Delivery, batch
         "gatekeeper.audit_dead_letter; find out who writes with forged or repeated ids."
     )
   }
-  delivery.sizer = BatchSizer.confirmed(sizer, batch.rows.length, batchSize)
+  delivery.sizer = confirmedSizer(sizer, batch.rows.length, batchSize)
   yield* settled(delivery, { committed: batch.rows.length - conflicts.length, deadLettered: conflicts.length })
 })

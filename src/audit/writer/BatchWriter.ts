@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditLogOptions } from "../AuditLogOptions.ts"
+import type { AuditLogOptions } from "../AuditSettings.ts"
 import { Recorder } from "../queue/Recorder.ts"
 import { WriteQueue } from "../queue/WriteQueue.ts"
 import { AuditStore } from "../store/AuditStore.ts"
@@ -14,14 +14,6 @@ import * as Backoff from "./Backoff.ts"
 import { apply, type Delivery, make as makeDelivery, park, unpark, writeBatch } from "./BatchDelivery.ts"
 import { decideRetry } from "./RetryDecision.ts"
 import * as WriterProgress from "./WriterProgress.ts"
-
-/** Moves rows from a queue into the store, in order, one transaction at a time. */
-export interface BatchWriter {
-  /** Works until the queue is closed and empty, or `giveUp` is called. Never fails; restarts after a defect. */
-  readonly run: Effect.Effect<void>
-  /** Makes `run` end as soon as the store answers; unwritten rows stay in the queue. */
-  readonly giveUp: Effect.Effect<void>
-}
 
 /** The writer of this process, which runs until its scope closes. */
 export interface RunningBatchWriter {
@@ -89,6 +81,7 @@ const afterSecondDefect = Effect.fnUntraced(function* (delivery: Delivery, cause
   )
 })
 
+/** Moves rows from a queue into the store, in order, one transaction at a time. */
 export const make = Effect.fnUntraced(function* (
   queue: WriteQueue,
   progress: WriterProgress.WriterProgress,
@@ -111,11 +104,12 @@ export const make = Effect.fnUntraced(function* (
     )
   )
 
-  const writer: BatchWriter = {
+  return {
+    /** Works until the queue is closed and empty, or `giveUp` is called. Never fails; restarts after a defect. */
     run: Effect.asVoid(Effect.repeat(ended, { until: (done) => done })),
+    /** Makes `run` end as soon as the store answers; unwritten rows stay in the queue. */
     giveUp: backoff.giveUp
   }
-  return writer
 })
 
 /** Starts the writer of this process. */

@@ -79,3 +79,48 @@ export const decideRetry = (failed: Batch, error: Failure): RetryDecision => {
       return blamed.attempts < unknownAttempts ? { _tag: "wait", batch: blamed } : isolate(blamed)
   }
 }
+
+/** How many rows the writer sends in a batch: fewer when the database does not accept a batch in time, then more again. */
+export interface BatchSizer {
+  readonly rows: number
+  /** Consecutive batches of that size that were written. */
+  readonly streak: number
+}
+
+/** Successes before a larger batch is tried: a failed try costs two deadlines. */
+const successesToGrow = 8
+
+/** Halves the size after a batch of `rows` failed. */
+export const shrunkSizer = (rows: number): BatchSizer => ({ rows: Math.max(1, Math.ceil(rows / 2)), streak: 0 })
+
+/** Counts a written batch of `rows`, and doubles the size after enough of them. */
+export const confirmedSizer = (sizer: BatchSizer, rows: number, largest: number): BatchSizer => {
+  if (sizer.rows >= largest || rows < sizer.rows) return sizer
+  return sizer.streak + 1 < successesToGrow
+    ? { ...sizer, streak: sizer.streak + 1 }
+    : { rows: Math.min(sizer.rows * 2, largest), streak: 0 }
+}
+
+/**
+ * Rows that the table refused consecutively for the same reason. One refused row is invalid; many in a row suggest that the
+ * schema is wrong, and then they must not all become dead letters.
+ */
+export interface ConsecutiveRejections {
+  readonly sqlstate: string | null
+  readonly count: number
+}
+
+export const noRejections: ConsecutiveRejections = { sqlstate: null, count: 0 }
+
+/** Consecutive rejections that are blamed on the rows. */
+export const believedRejections = 8
+
+/** Adds a rejection with this SQLSTATE. */
+export const countRejection = (before: ConsecutiveRejections, sqlstate: string | null): ConsecutiveRejections => ({
+  sqlstate,
+  count: before.count > 0 && before.sqlstate === sqlstate ? before.count + 1 : 1
+})
+
+/** Whether one more rejection with this SQLSTATE would suggest that the set-up is wrong. */
+export const suggestSetUp = (before: ConsecutiveRejections, sqlstate: string | null): boolean =>
+  before.count >= believedRejections && before.sqlstate === sqlstate

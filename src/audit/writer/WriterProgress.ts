@@ -3,18 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { DrainState } from "../AuditStatus.ts"
 
-/** The state of the batch writer. It is logged when it changes, and each minute while a problem lasts. */
-export interface WriterProgress {
-  readonly state: () => DrainState
-  readonly committed: () => number
-  readonly deadLettered: () => number
-  readonly restarts: () => number
-  readonly working: Effect.Effect<void>
-  readonly trouble: (kind: "retrying" | "paused" | "dead", reason: string) => Effect.Effect<void>
-  readonly settled: (rows: { readonly committed: number; readonly deadLettered: number }) => Effect.Effect<void>
-  readonly stopped: Effect.Effect<void>
-}
-
 const reminderInterval = Duration.toMillis("1 minute")
 
 const logTrouble = {
@@ -29,8 +17,8 @@ const logTrouble = {
     Effect.logError(`The audit writer died and is started again: ${reason}; ${waiting}.`)
 }
 
-export const make = (counts: { readonly depth: () => number; readonly shed: () => number }): WriterProgress => {
-  const { depth, shed } = counts
+/** The state of the batch writer. It is logged when it changes, and each minute while a problem lasts. */
+export const make = ({ depth, shed }: { readonly depth: () => number; readonly shed: () => number }) => {
   let state: DrainState = { _tag: "idle" }
   let committed = 0
   let deadLettered = 0
@@ -38,14 +26,14 @@ export const make = (counts: { readonly depth: () => number; readonly shed: () =
   let loggedAt = Number.NEGATIVE_INFINITY
 
   return {
-    state: () => state,
+    state: (): DrainState => state,
     committed: () => committed,
     deadLettered: () => deadLettered,
     restarts: () => restarts,
     working: Effect.sync(() => {
       if (state._tag === "idle") state = { _tag: "draining" }
     }),
-    trouble: Effect.fnUntraced(function* (kind, reason) {
+    trouble: Effect.fnUntraced(function* (kind: keyof typeof logTrouble, reason: string) {
       const now = yield* Clock.currentTimeMillis
       const changed = state._tag !== kind
       state = { _tag: kind, reason, since: "since" in state && !changed ? state.since : now }
@@ -56,7 +44,7 @@ export const make = (counts: { readonly depth: () => number; readonly shed: () =
         shed() === 0 ? "none is lost" : `${shed()} were answered without a record since the start (AUDIT_ON_FULL=shed)`
       yield* logTrouble[kind](reason, `${depth()} events wait, ${lost}`)
     }),
-    settled: Effect.fnUntraced(function* (rows) {
+    settled: Effect.fnUntraced(function* (rows: { readonly committed: number; readonly deadLettered: number }) {
       committed += rows.committed
       deadLettered += rows.deadLettered
       const recovered = "since" in state
@@ -68,3 +56,5 @@ export const make = (counts: { readonly depth: () => number; readonly shed: () =
     })
   }
 }
+
+export type WriterProgress = ReturnType<typeof make>

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { encodeCanonical } from "../../audit/encoding/CanonicalJson.ts"
-import type { IngestEvent } from "../../audit/ingest/IngestEvent.ts"
+import type { IngestEvent } from "../../audit/ingest/IngestBatch.ts"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import {
   maximumClientIdLength,

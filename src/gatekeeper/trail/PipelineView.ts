@@ -1,10 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { AuditStatus } from "../../audit/AuditStatus.ts"
-import { auditView } from "../../audit/AuditView.ts"
+import { type AuditStatus, auditView } from "../../audit/AuditStatus.ts"
 import type { AuditLedger, DeadLetterCounts, LedgerSource, SourcesQuery } from "../../audit/sources/AuditLedger.ts"
-import { type Balance, balance, type LocalCounts } from "../../audit/sources/Conservation.ts"
-import { sourceView, standingOf } from "../../audit/sources/SourceView.ts"
+import { type Balance, balance, type LocalCounts, sourceView, standingOf } from "../../audit/sources/Conservation.ts"
 import type { TrailUnreachable } from "../../audit/store/TrailUnreachable.ts"
 
 export interface LedgerPage {

@@ -4,9 +4,9 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
 import * as OrphanedJournal from "../../../src/audit/journal/OrphanedJournal.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import { auditCommandLine } from "../../support/AuditCommandLine.ts"
 import { leaveJournal } from "../../support/Journals.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
@@ -142,7 +142,7 @@ it.scopedLive("journal fsck --repair moves damage to the quarantine once, and ke
 
     // It is whole now, for fsck and for the process that takes it over.
     expect((yield* run("journal", "fsck", source, "--repair")).code).toBe(0)
-    const outcome = yield* OrphanedJournal.adopt(path, { trail, quota: DiskQuota.make(2 ** 20) })
+    const outcome = yield* OrphanedJournal.adopt(path, { trail, quota: makeDiskQuota(2 ** 20) })
     if (outcome._tag !== "adopted") return expect.fail(outcome._tag)
     expect(outcome.journal.scan).toMatchObject({
       frames: 3,
@@ -165,7 +165,7 @@ it.scopedLive(
       yield* Journal.open({
         directory,
         identity: { ...identity, durability: "journal" },
-        quota: DiskQuota.make(2 ** 20),
+        quota: makeDiskQuota(2 ** 20),
         flushInterval: "1 second"
       })
       const refused = yield* run("journal", "fsck", source, "--repair", "--json")

@@ -3,12 +3,12 @@ import * as FastCheck from "effect/FastCheck"
 import { RecordedEvent } from "../../../src/audit/AuditReader.ts"
 import {
   auditColumns,
+  canonicalJson,
   columnDefinitions,
   columnList,
   selectedColumns
-} from "../../../src/audit/encoding/AuditColumns.ts"
-import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
-import { copyLine } from "../../../src/audit/store/CopyText.ts"
+} from "../../../src/audit/encoding/AuditRow.ts"
+import { copyLine } from "../../../src/audit/store/AuditWrites.ts"
 import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
 
 const names = Object.keys(auditColumns)

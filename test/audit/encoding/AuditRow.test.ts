@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { makeUuidV7 } from "../../../src/audit/encoding/AuditId.ts"
 import { canonicalJson, makeRow, rowOf } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
-import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
 

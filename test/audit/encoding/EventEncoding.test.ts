@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { auditColumns } from "../../../src/audit/encoding/AuditColumns.ts"
+import { auditColumns } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { anEvent } from "../../support/AuditEvents.ts"

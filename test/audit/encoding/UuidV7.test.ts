@@ -2,8 +2,7 @@ import { randomFillSync } from "node:crypto"
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
-import { AuditId } from "../../../src/audit/encoding/AuditId.ts"
-import { clockTolerance, makeUuidV7, millisOf, uuidFloor } from "../../../src/audit/encoding/UuidV7.ts"
+import { AuditId, clockTolerance, makeUuidV7, millisOf, uuidFloor } from "../../../src/audit/encoding/AuditId.ts"
 
 const make = () => makeUuidV7((bytes) => randomFillSync(bytes))
 

@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
-import { makeUuidV7 } from "../../../src/audit/encoding/UuidV7.ts"
-import { planning } from "../../../src/audit/ingest/IngestPlan.ts"
+import { makeUuidV7 } from "../../../src/audit/encoding/AuditId.ts"
+import { planning } from "../../../src/audit/ingest/IngestBatch.ts"
 import { batchOf } from "../../support/Ingests.ts"
 
 it("rows are made in steps, so that a batch does not block the event loop", () => {

@@ -1,11 +1,11 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
+import { makeUnsyncedFrames } from "../../../src/audit/journal/Frame.ts"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import * as JournalSync from "../../../src/audit/journal/JournalSync.ts"
 import * as Segments from "../../../src/audit/journal/Segments.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import * as SegmentWriter from "../../../src/audit/journal/SegmentWriter.ts"
-import * as UnsyncedFrames from "../../../src/audit/journal/UnsyncedFrames.ts"
 import { identityOf, jsonOf } from "../../support/JournalFixture.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
@@ -18,9 +18,9 @@ const hanging = Effect.gen(function* () {
     ...nodeFiles,
     fdatasync: (fd) => healed.then(() => nodeFiles.fdatasync(fd))
   }
-  const quota = DiskQuota.make(2 ** 20)
+  const quota = makeDiskQuota(2 ** 20)
   const segments = Segments.make({ files, quota })
-  const unsynced = UnsyncedFrames.make(2 ** 20)
+  const unsynced = makeUnsyncedFrames(2 ** 20)
   const identity = identityOf(crypto.randomUUID())
   const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 2 ** 18, segments, unsynced })
   expect(writer.append(1, jsonOf(1))).toBeUndefined()

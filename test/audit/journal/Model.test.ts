@@ -3,8 +3,8 @@ import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as OrphanedJournal from "../../../src/audit/journal/OrphanedJournal.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import type { Faults } from "../../support/FaultyDisk.ts"
 import { damage, type Injuries, injuries } from "../../support/FileCorruption.ts"
 import { bytesIn, readAll, segmentsIn, trail } from "../../support/JournalFixtures.ts"
@@ -98,7 +98,7 @@ const take = (life: Life, one: Step): Effect.Effect<void> => {
 const inherit = (life: Life, hurt: Injuries) =>
   Effect.gen(function* () {
     const { lost, mayBeUnusable, slots } = damage(life, hurt)
-    const quota = DiskQuota.make(life.maxBytes)
+    const quota = makeDiskQuota(life.maxBytes)
     const adopt = Effect.gen(function* () {
       const outcome = yield* OrphanedJournal.adopt(life.path, { trail, quota })
       if (outcome._tag !== "adopted") return outcome

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import * as SyncWatchdog from "../../../src/audit/journal/SyncWatchdog.ts"
+import { makeSyncWatchdog } from "../../../src/audit/journal/JournalSync.ts"
 
 it.each([
   { flushInterval: "100 millis", after: 2_999, isHanging: false },
@@ -10,7 +10,7 @@ it.each([
   "a disk hangs after three flush intervals, and never before three seconds ($flushInterval, $after ms)",
   async ({ after, flushInterval, isHanging }) => {
     let now = 1_000_000
-    const disk = SyncWatchdog.make({ now: () => now, flushInterval, path: "here" })
+    const disk = makeSyncWatchdog({ now: () => now, flushInterval, path: "here" })
     let answer = () => {}
     const work = disk.during(() => new Promise<void>((resolve) => (answer = resolve)))
     now += after

@@ -1,7 +1,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import { identityOf, jsonOf } from "../../support/JournalFixture.ts"
 
 const [directory = "", source = "", mode = "journal"] = process.argv.slice(2)
@@ -11,7 +11,7 @@ const appending = Effect.gen(function* () {
   const journal = yield* Journal.open({
     directory,
     identity: identityOf(source),
-    quota: DiskQuota.make(2 ** 30),
+    quota: makeDiskQuota(2 ** 30),
     segmentBytes: 20_000,
     flushInterval: "5 millis"
   })

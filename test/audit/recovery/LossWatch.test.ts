@@ -3,8 +3,7 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import type { Recorder } from "../../../src/audit/queue/Recorder.ts"
 import * as WriteQueue from "../../../src/audit/queue/WriteQueue.ts"
-import type { LossAccounts } from "../../../src/audit/recovery/LossAccounts.ts"
-import * as LossWatch from "../../../src/audit/recovery/LossWatch.ts"
+import { type LossAccounts, makeLossWatch } from "../../../src/audit/recovery/LossAccounts.ts"
 
 const recorder = { incarnation: { source: "s", startedAt: 0 } } as Recorder
 
@@ -28,7 +27,7 @@ const watched = Effect.gen(function* () {
         return { quarantined: unreadable }
       })
   }
-  return { requested, at, watch: LossWatch.make(accounts, { queue, recorder }) }
+  return { requested, at, watch: makeLossWatch(accounts, queue, recorder) }
 })
 
 it.effect("unreadable events above the account's last number are part of a later account", () =>

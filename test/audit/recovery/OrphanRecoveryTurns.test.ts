@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
-import * as DiskQuota from "../../../src/audit/journal/DiskQuota.ts"
 import * as Journal from "../../../src/audit/journal/Journal.ts"
+import { makeDiskQuota } from "../../../src/audit/journal/Segments.ts"
 import { bootId } from "../../../src/platform/os/BootId.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 import { journaled, journalFolder, leaveJournal, trailOf } from "../../support/Journals.ts"
@@ -31,7 +31,7 @@ const leaveStrange = (url: Url, directory: string) =>
         pid: 4_242,
         durability: "journal"
       },
-      quota: DiskQuota.make(2 ** 26),
+      quota: makeDiskQuota(2 ** 26),
       flushInterval: "1 second"
     }).pipe(Scope.extend(scope))
     for (const row of rowsOf(3, { source })) {

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as RemoteAuditLedger from "../../../src/audit/remote/RemoteAuditLedger.ts"
 import * as RemoteAuditStore from "../../../src/audit/remote/RemoteAuditStore.ts"
+import { makeLedger } from "../../../src/audit/remote/RemoteAuditStore.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 import { httpFront } from "../../support/FaultyHttpProxy.ts"
 import { Gravitas, rowsOf as query, tokenOf } from "../../support/Gravitas.ts"
@@ -37,7 +37,7 @@ layer(Layer.merge(Gravitas.layer({ args: ["gatekeeper"] }), NodeHttpClient.layer
         deadline: "3 seconds"
       } as const
       const store = yield* RemoteAuditStore.make(options)
-      const ledger = yield* RemoteAuditLedger.make(options)
+      const ledger = yield* makeLedger(options)
       const written = (source: string | undefined) =>
         Effect.map(
           query(databaseUrl, "select seq::integer from gatekeeper.audit_log where source = $1 order by seq", [source]),

@@ -2,7 +2,7 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
 import { makeBatch } from "../../../src/audit/queue/Batch.ts"
-import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteFailure.ts"
+import { refusalOf, unansweredBy } from "../../../src/audit/remote/RemoteCalls.ts"
 import { decideRetry } from "../../../src/audit/writer/RetryDecision.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 

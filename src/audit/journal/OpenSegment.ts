@@ -1,10 +1,9 @@
 import * as Crypto from "node:crypto"
 import * as Frame from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
-import type { JournalIdentity } from "./JournalIdentity.ts"
 import type { JournalProblem } from "./JournalStatus.ts"
-import { pathOf, type Segment } from "./Segment.ts"
-import { encode, maxHeader, type Predecessor } from "./SegmentHeader.ts"
+import { encode, type JournalIdentity, maxHeader, type Predecessor } from "./SegmentHeader.ts"
+import { type DiskQuota, pathOf, type Segment } from "./Segments.ts"
 import * as SeqRanges from "./SeqRanges.ts"
 
 /** A segment that is open for writing, or waits for a sync. */
@@ -110,4 +109,68 @@ export const create = (options: NewSegmentOptions): OpenSegment => {
     dropped: false
   }
   return { segment, fd, seed, synced: 0, syncedSeq: firstSeq - 1, syncing: false, suspect: false }
+}
+
+/** Removes what a failed write of up to `bytes` left, because its number will be used again. */
+export const undoWrite = (options: {
+  readonly files: JournalFiles
+  readonly quota: DiskQuota
+  readonly one: OpenSegment
+  readonly bytes: number
+  readonly cause: unknown
+}): void => {
+  const { bytes, cause, files, one, quota } = options
+  const { segment } = one
+  // On a full disk a new file would fail too; after other errors a new file may succeed.
+  one.suspect = !isFull(cause)
+  try {
+    files.truncate(one.fd, segment.length)
+  } catch {
+    one.suspect = true
+    segment.ends = { segment: segment.index, end: segment.length }
+    segment.size = segment.length + bytes
+    quota.force(bytes)
+  }
+}
+
+/**
+ * Whether bytes without meaning follow the valid ones. A segment that is about to be rewritten does not qualify: its tail is
+ * needed until the rewrite is done.
+ */
+const hasTornTail = ({ ends, length, size }: Segment): boolean =>
+  ends !== undefined && ends.end >= length && size > length
+
+/**
+ * Cuts off what failed writes left, so that no later header has to say where those files end. Stops at the first error: there
+ * may be hundreds of files, and a request waits.
+ */
+export const cutTornTails = (options: {
+  readonly files: JournalFiles
+  readonly quota: DiskQuota
+  readonly segments: ReadonlyArray<Segment>
+  /** The segments whose descriptors are open. */
+  readonly opened: ReadonlyArray<OpenSegment>
+}): void => {
+  const { files, opened, quota, segments } = options
+  const truncate = (segment: Segment) => {
+    const open = opened.find((one) => one.segment === segment)
+    if (open !== undefined) return files.truncate(open.fd, segment.length)
+    const fd = files.open(segment.path)
+    try {
+      files.truncate(fd, segment.length)
+    } finally {
+      files.close(fd)
+    }
+  }
+  try {
+    for (const segment of segments) {
+      if (!hasTornTail(segment)) continue
+      truncate(segment)
+      quota.give(segment.size - segment.length)
+      segment.size = segment.length
+      segment.ends = undefined
+    }
+  } catch {
+    // The next header names the segments that are left.
+  }
 }
