@@ -1,4 +1,4 @@
 import * as Effect from "effect/Effect"
 
-/** What a bench is at, for whoever waits; stdout is for the result. */
+/** Reports the progress of a bench on stderr; stdout is for the result. */
 export const progress = (words: string): Effect.Effect<void> => Effect.sync(() => console.error(`bench: ${words}`))

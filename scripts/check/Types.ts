@@ -4,7 +4,7 @@ import ts from "typescript"
 
 /**
  * The type check of `tsc` and the diagnostics of Effect's language service, on one program. The service's own command makes the
- * program of all files anew for each 50 of them, which takes four times as long as all the rest.
+ * program of all files again for each 50 of them, which takes four times as long as all the rest.
  */
 
 /** As the package's entry for ts-patch has it; it tells of no types. */

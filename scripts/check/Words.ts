@@ -34,6 +34,16 @@ export const allowed: ReadonlyArray<Allowed> = [
     reason: "the name of an account of the operating system"
   },
   {
+    path: "src/embedded-postgres/OsAccount.ts",
+    phrase: '"postgres", "nobody", "daemon"',
+    reason: "the name of an account of the operating system"
+  },
+  {
+    path: "test/embedded-postgres/OsAccount.test.ts",
+    phrase: 'const unprivileged = "nobody"',
+    reason: "the name of an account of the operating system"
+  },
+  {
     path: "test/migrator/chaos/Pooler.test.ts",
     phrase: '"user = nobody"',
     reason: "the name of an account of the operating system"

@@ -55,13 +55,13 @@ layer(RouterProgram.layer({ models }), { timeout: "90 seconds", excludeTestServi
   it.effect("the models are not listed without a token, or to a ghost without permission", () =>
     Effect.gen(function* () {
       expect(yield* get("/v1/models")).toMatchObject({ status: 401, body: { error: { code: "unauthenticated" } } })
-      const denied = yield* get("/v1/models", "Nobody")
+      const denied = yield* get("/v1/models", "Stranger")
       expect(denied).toMatchObject({
         status: 403,
         body: { error: { code: "access_denied", type: "permission_error" } }
       })
       const rows = yield* trailOf(denied.headers.get("x-request-id") ?? "", (actions) => actions.length > 0)
-      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Nobody", result: "DENIED" }])
+      expect(rows).toMatchObject([{ action: "read", resource: "models", ghost_id: "Stranger", result: "DENIED" }])
     })
   )
 

@@ -44,7 +44,7 @@ describe("the comparison of answers with the trail", () => {
     expect(compare([asked("a", "allowed")], rows)).toMatchObject({ twice: ["a"], unread: 1 })
   })
 
-  it("allows a row whose answer nobody read, and a request of which nothing is known", () => {
+  it("allows a row whose answer was not read, and a request without answer and row", () => {
     const exchanges = [asked("a", "allowed"), asked("b", "allowed")]
     expect(compare(exchanges, [row("1", "a", "ALLOWED")])).toMatchObject({ ...whole, answered: 0, unread: 1 })
   })

@@ -19,7 +19,7 @@ const audited = { audit_id: "0197d7a4-0000-7000-8000-000000000000" }
 
 /** What a fuzz of the services looks for, each fault once. */
 const cases: ReadonlyArray<readonly [string, method: string, Answer, problem: string | undefined]> = [
-  ["a yes", "POST", { status: 200, headers: {}, text: "{}" }, undefined],
+  ["an allowed request", "POST", { status: 200, headers: {}, text: "{}" }, undefined],
   ["a refusal with its row", "POST", { status: 403, headers: {}, text: refused("access_denied", audited) }, undefined],
   ["a documented failure", "POST", { status: 503, headers: {}, text: refused("audit_unavailable") }, undefined],
   ["another method", "PUT", { status: 405, headers: {}, text: refused("method_not_allowed") }, undefined],
@@ -63,13 +63,13 @@ describe("the verdict on an answer to malformed input", () => {
 
 describe("what has to have a row", () => {
   it.each([
-    ["a yes", endpoint, "POST", 200, "{}", true],
-    ["a refusal of what cannot be understood", endpoint, "POST", 422, refused("invalid_request"), true],
-    ["nobody's request", endpoint, "POST", 401, refused("unauthenticated", audited), true],
-    ["what the trail could not take", endpoint, "POST", 503, refused("audit_unavailable"), false],
-    ["what no route was asked", endpoint, "PUT", 405, refused("method_not_allowed"), false],
-    ["a path that cannot be read", endpoint, "POST", 400, refused("unreadable_request"), false],
-    ["a route that asks nobody who it is", { ...endpoint, statuses: new Set([200, 503]) }, "POST", 200, "{}", false]
+    ["an allowed request", endpoint, "POST", 200, "{}", true],
+    ["an invalid request that is refused", endpoint, "POST", 422, refused("invalid_request"), true],
+    ["a request without a caller", endpoint, "POST", 401, refused("unauthenticated", audited), true],
+    ["a request that the trail could not record", endpoint, "POST", 503, refused("audit_unavailable"), false],
+    ["a method without a route", endpoint, "PUT", 405, refused("method_not_allowed"), false],
+    ["a malformed path", endpoint, "POST", 400, refused("unreadable_request"), false],
+    ["a route without authentication", { ...endpoint, statuses: new Set([200, 503]) }, "POST", 200, "{}", false]
   ] as const)("%s", (_, endpoint, method, status, text, expected) => {
     const input = { endpoint, method, target: "/validate", headers: {}, body: undefined }
     expect(isDecided(input, { status, headers: {}, text })).toBe(expected)

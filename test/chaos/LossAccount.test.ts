@@ -31,12 +31,12 @@ describe("the account of what processes lost that were killed", () => {
 
   it("counts the numbers and the unknown tails that receipts name", () => {
     const lives = [life({ unsignedAfter: 9, lost: 4, rows: 5 }), life({ source: "b", unsignedAfter: 3, rows: 3 })]
-    // Whoever writes the receipt of a tail may be killed before it can say so elsewhere: then it is written again.
+    // A process may be killed after it wrote the receipt of a tail and before it records that; the next writes another.
     const receipts = [gap(6, 9), tail(9), tail(3, "b"), tail(3, "b")]
     expect(lossAccount(lives, receipts)).toEqual({ lives: 2, tails: 2, named: 4, wrong: [] })
   })
 
-  it("misses an end that nobody told", () => {
+  it("reports an end without a sign-off or a receipt", () => {
     expect(wrong({ rows: 5, lastRow: 5 })).toHaveLength(1)
     expect(wrong({ unsignedAfter: 5, rows: 5, lastRow: 5 })).toHaveLength(1)
     expect(wrong({ unsignedAfter: 5, rows: 5, lastRow: 5 }, tail(4))).toHaveLength(1)

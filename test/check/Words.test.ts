@@ -14,7 +14,7 @@ describe("the check of words", () => {
       word("No", "body"),
       word("some", "body"),
       word("a", "new"),
-      word("mend", "ed"),
+      word("me", "nded"),
       word("in ", "hand"),
       word("is ", "none")
     ]

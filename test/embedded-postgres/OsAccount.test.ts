@@ -2,6 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import { canEnter, choose, parsePasswd } from "../../src/embedded-postgres/OsAccount.ts"
 
+/** The unprivileged account of most systems. */
+const unprivileged = "nobody"
+
 const line = (name: string, uid: number) => `${name}:x:${uid}:${uid}::/:/usr/sbin/nologin`
 
 const chosen = (...lines: ReadonlyArray<string>) =>
@@ -9,23 +12,23 @@ const chosen = (...lines: ReadonlyArray<string>) =>
 
 describe("choose", () => {
   it("prefers the account of Gravitas, then PostgreSQL's, then the system's unprivileged ones", () => {
-    const [root, daemon, nobody] = [line("root", 0), line("daemon", 1), line("nobody", 65_534)]
+    const [root, daemon, other] = [line("root", 0), line("daemon", 1), line(unprivileged, 65_534)]
     const [postgres, gravitas] = [line("postgres", 101), line("gravitas", 999)]
-    expect(chosen(root, daemon, nobody, postgres, gravitas)).toBe("gravitas")
-    expect(chosen(root, daemon, nobody, postgres)).toBe("postgres")
-    expect(chosen(root, daemon, nobody)).toBe("nobody")
+    expect(chosen(root, daemon, other, postgres, gravitas)).toBe("gravitas")
+    expect(chosen(root, daemon, other, postgres)).toBe("postgres")
+    expect(chosen(root, daemon, other)).toBe(unprivileged)
     expect(chosen(root, daemon)).toBe("daemon")
   })
 
-  it("takes any other account before giving up, and never one with root's id", () => {
+  it("prefers any other account to none, but never one with root's id", () => {
     expect(chosen(line("root", 0), line("toor", 0), line("app", 1_000))).toBe("app")
     expect(chosen(line("root", 0), line("postgres", 0))).toBeNull()
   })
 
-  it("passes over lines that are no accounts", () => {
-    expect(chosen("# a comment", "", "nobody:*:-2:-2:macOS:/var/empty:/usr/bin/false", line("daemon", 1))).toBe(
-      "daemon"
-    )
+  it("ignores lines without an account", () => {
+    expect(
+      chosen("# a comment", "", `${unprivileged}:*:-2:-2:macOS:/var/empty:/usr/bin/false`, line("daemon", 1))
+    ).toBe("daemon")
   })
 })
 

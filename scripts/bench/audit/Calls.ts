@@ -71,7 +71,7 @@ export const paced = <Name extends string>(
     let order = Record.values(taken)
     for (let from = -burst * Math.ceil(number / burst / 10); from < number; from += burst) {
       for (const { samples, subject } of order) yield* timeEach(subject, samples, from, from + burst)
-      // Whoever comes first finds the processor's caches full of other things.
+      // The first subject starts with cold processor caches, so the order rotates.
       order = [...order.slice(1), ...order.slice(0, 1)]
       yield* afterTurn
       yield* Effect.sleep("1 millis")

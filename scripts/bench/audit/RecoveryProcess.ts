@@ -13,7 +13,7 @@ import { openTrail, type Trail } from "../../../test/support/BenchTrail.ts"
 import { percentiles } from "../Samples.ts"
 
 /**
- * `fill <events>` records events that nobody writes to the database, and waits to be killed; `recover` starts after it in the
+ * `fill <events>` records events that are not written to the database, and waits to be killed; `recover` starts after it in the
  * same home. RecoveryBench starts both.
  */
 const [role, number] = process.argv.slice(2)

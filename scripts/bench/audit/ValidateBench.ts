@@ -74,7 +74,7 @@ const drive = (server: Server, token: string, millis: number) =>
     return taken
   })
 
-/** Each round in another order: nobody is always the first, or after the same. */
+/** Rotates the order each round, so that none is always the first. */
 const rotated = (round: number): ReadonlyArray<Audit> =>
   audits.map((_, index) => audits[(index + round) % audits.length] ?? "off")
 

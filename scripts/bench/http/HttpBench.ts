@@ -38,7 +38,7 @@ export const drive = (server: Server, token: string, millis: number) =>
 
 type Taken = Effect.Effect.Success<ReturnType<typeof drive>>
 
-/** Each round in another order: nobody is always the first, or after the same. */
+/** Rotates the order each round, so that none is always the first. */
 const rotated = (round: number): ReadonlyArray<Rival> =>
   rivals.map((_, index) => rivals[(index + round) % rivals.length] ?? "node")
 

@@ -14,17 +14,19 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
-/** Loaded where it is run: other commands, which share the command line, need none of it. */
-const letters = Effect.promise(() => import("./Letters.ts"))
+/** Loaded when the command runs, so that other commands start faster. */
+const actions = Effect.promise(() => import("./LetterActions.ts"))
 
 const after = Options.text("after").pipe(
-  Options.withDescription("Go on after this letter, as the page before named it."),
+  Options.withDescription("Continue after this letter, which the previous page names."),
   Options.mapEffect((text) => {
     const [, eventId, leafHash] = /^([0-9a-f-]{36}):([0-9a-f]{64})$/.exec(text) ?? []
     return eventId === undefined || leafHash === undefined
       ? Effect.fail(
           ValidationError.invalidValue(
-            HelpDoc.p(`--after ${JSON.stringify(text)} is not <event id>:<leaf hash>, as a page's last line has it`)
+            HelpDoc.p(
+              `--after ${JSON.stringify(text)} is not <event id>:<leaf hash>; copy it from the end of the previous page`
+            )
           )
         )
       : Effect.succeed({ eventId, leafHash })
@@ -34,46 +36,46 @@ const after = Options.text("after").pipe(
 
 const eventId = Args.text({ name: "event-id" })
 
-/** Who asks, for the record, where nobody says. */
+/** The default of `--by`. */
 const loginName = Effect.orElseSucceed(
   Effect.try(() => Os.userInfo().username),
-  () => "somebody"
+  () => "unknown"
 )
 
 const by = Options.text("by").pipe(
-  Options.withDescription("Who replays, for the record. Default: the name you are logged in with."),
+  Options.withDescription("The name to record with the replay. Default: your login name."),
   Options.optional
 )
 
-const all = flag("all").pipe(Options.withDescription("Each letter that is not in the trail yet, oldest first."))
+const all = flag("all").pipe(Options.withDescription("Replay every letter that is not in the trail yet, oldest first."))
 
-const yes = flag("yes").pipe(Options.withDescription("Answer yes where the command would ask."))
+const yes = flag("yes").pipe(Options.withDescription("Do not ask for confirmation."))
 
-const unclear = wrongUsage("say which letters: their event ids, or --all for each that is not in the trail yet")
+const noLetters = wrongUsage("give the event ids of letters, or --all for every letter that is not in the trail yet")
 
-/** `dead-letters` and its commands. `database` holds the gatekeeper's. */
+/** `dead-letters` and its subcommands. `database` contains the gatekeeper's. */
 export const deadLettersCommand = <E extends CommandError, R>(database: Layer.Layer<Database, E, R>) => {
   const list = Command.make(
     "list",
     { after, limit: limitOption(50, "letters"), ...outputOptions },
-    ({ after, ...given }) =>
-      Effect.flatMap(letters, ({ listLetters }) =>
-        listLetters(database, { ...given, after: Option.getOrUndefined(after) })
+    ({ after, ...options }) =>
+      Effect.flatMap(actions, ({ listLetters }) =>
+        listLetters(database, { ...options, after: Option.getOrUndefined(after) })
       )
   ).pipe(
     Command.withDescription(
-      helpOf("Lists the events that the trail's table refused, newest first; those that were replayed since too.", [
+      helpOf("Lists the events that the trail's table refused, newest first, also those that were replayed.", [
         "dead-letters list",
         "dead-letters list --limit 200 --json"
       ])
     )
   )
 
-  const show = Command.make("show", { eventId, ...outputOptions }, (given) =>
-    Effect.flatMap(letters, ({ showLetter }) => showLetter(database, given))
+  const show = Command.make("show", { eventId, ...outputOptions }, (options) =>
+    Effect.flatMap(actions, ({ showLetter }) => showLetter(database, options))
   ).pipe(
     Command.withDescription(
-      helpOf("Shows a dead letter: why it was refused, the event as it was, and what became of each replay.", [
+      helpOf("Shows a dead letter: the reason, the original event, and the outcome of each replay.", [
         "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab",
         "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab --json"
       ])
@@ -83,12 +85,12 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
   const replay = Command.make(
     "replay",
     { all, by, eventIds: Args.repeated(eventId), yes, ...outputOptions },
-    ({ all, by, eventIds, yes, ...given }) =>
-      Effect.flatMap(letters, ({ replayLetters }) =>
+    ({ all, by, eventIds, yes, ...options }) =>
+      Effect.flatMap(actions, ({ replayLetters }) =>
         replayLetters(database, {
-          ...given,
+          ...options,
           request: Effect.gen(function* () {
-            if (all === eventIds.length > 0) return yield* unclear
+            if (all === eventIds.length > 0) return yield* noLetters
             const name = Option.isSome(by) ? by.value : yield* loginName
             if (!all) return { ids: eventIds, by: name }
             yield* confirmed({ yes }, "Replay every dead letter that is not in the trail yet?")
@@ -99,8 +101,8 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
   ).pipe(
     Command.withDescription(
       helpOf(
-        "Brings dead letters into the trail, from their original bytes. Harmless when repeated: a letter counts once. Each " +
-          "that comes into the trail is told of there. Exits with 8 when the table still refuses some; they are kept.",
+        "Writes dead letters to the trail, from their original bytes. A repeated replay changes nothing: each letter has one " +
+          "row. An audit event reports each replay. Exits with 8 when the table still refuses letters; they are kept.",
         [
           "dead-letters replay 01983f2e-7c1a-7000-8000-0123456789ab",
           'dead-letters replay --all --by "Ada, after the column was widened"',
@@ -112,7 +114,7 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
 
   return Command.make("dead-letters").pipe(
     Command.withDescription(
-      helpOf("Looks at events that the trail's table refused, and brings them in once it would take them.", [
+      helpOf("Shows the events that the trail's table refused, and replays them once the cause is fixed.", [
         "dead-letters list",
         "dead-letters replay --all"
       ])

@@ -6,35 +6,33 @@ import { flag } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
 import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
-/** Loaded where they are run: other commands, which share the command line, need none of it. */
-const inspecting = Effect.promise(() => import("./JournalInspect.ts"))
-const checking = Effect.promise(() => import("./JournalFsck.ts"))
+/** Loaded when the command runs, so that other commands start faster. */
+const inspectModule = Effect.promise(() => import("./JournalInspect.ts"))
+const fsckModule = Effect.promise(() => import("./JournalFsck.ts"))
 
-const place = Args.text({ name: "dir" }).pipe(
+const location = Args.text({ name: "dir" }).pipe(
   Args.withDescription("The journal's directory, or the uuid of a source whose journal is under GRAVITAS_HOME/journal.")
 )
 
 const events = flag("events").pipe(
-  Options.withDescription("Print every record instead, damaged spans too, one JSON object a line.")
+  Options.withDescription("Print every record and damaged span instead, one JSON object per line.")
 )
 
 const repair = flag("repair").pipe(
-  Options.withDescription(
-    "Cut torn tails; put corrupt records aside, their bytes in the quarantine beside the journals."
-  )
+  Options.withDescription("Cut torn tails and move corrupt records to the quarantine, beside the journals.")
 )
 
 const example = "0b1e6c1e-6f0f-4d52-9b8e-2f6f4f1c2a3d"
 
-const inspect = Command.make("inspect", { place, events, ...outputOptions }, ({ events, place, ...given }) =>
-  Effect.flatMap(inspecting, ({ inspectJournal, printRecords }) =>
-    events ? printRecords(place) : inspectJournal(place, given)
+const inspect = Command.make("inspect", { location, events, ...outputOptions }, ({ events, location, ...options }) =>
+  Effect.flatMap(inspectModule, ({ inspectJournal, printRecords }) =>
+    events ? printRecords(location) : inspectJournal(location, options)
   )
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Shows what is in a journal: whose it is, who holds it, its segments and their damage. Reads only, also beside the " +
-        "process that writes it. Exits with 0 when it could be read, 11 when there is none.",
+      "Shows the contents of a journal: its source, the process that holds it, its segments and their damage. Changes " +
+        "nothing, and works while a process writes the journal. Exits with 0 when it could be read, 11 when there is none.",
       [
         `journal inspect ${example}`,
         `journal inspect .gravitas/journal/${example} --json`,
@@ -44,22 +42,22 @@ const inspect = Command.make("inspect", { place, events, ...outputOptions }, ({ 
   )
 )
 
-const fsck = Command.make("fsck", { place, repair, ...outputOptions }, ({ place, repair, ...given }) =>
-  Effect.flatMap(checking, ({ checkJournal }) => checkJournal(place, { repair, ...given }))
+const fsck = Command.make("fsck", { location, repair, ...outputOptions }, ({ location, ...options }) =>
+  Effect.flatMap(fsckModule, ({ checkJournal }) => checkJournal(location, options))
 ).pipe(
   Command.withDescription(
     helpOf(
-      "Checks a journal that no process lives in. Exits with 0 when it is whole, 5 when it is damaged, 6 when damage was " +
-        "repaired, 7 when a process lives in it, 11 when there is none. A server repairs what it takes over by itself.",
+      "Checks a journal that no process uses. Exits with 0 when it is whole, 5 when it is damaged, 6 when damage was " +
+        "repaired, 7 when a process uses it, 11 when there is none. A server repairs the journals that it takes over.",
       [`journal fsck ${example}`, `journal fsck ${example} --repair --json`]
     )
   )
 )
 
-/** `journal` and its commands: they read files, and need neither a database nor most settings. */
+/** `journal` and its subcommands. They read files, and need neither a database nor most settings. */
 export const journalCommand = Command.make("journal").pipe(
   Command.withDescription(
-    helpOf("Looks into the journals that keep audit events until the database has them.", [
+    helpOf("Inspects and repairs the journals that keep audit events until the database has them.", [
       `journal inspect ${example}`,
       `journal fsck ${example}`
     ])

@@ -1,33 +1,111 @@
+import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
+import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import * as Stream from "effect/Stream"
+import { type Presentation, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { JournalInUse } from "../journal/Journal.ts"
 import * as JournalDirectory from "../journal/JournalDirectory.ts"
-import type { JournalFacts } from "./JournalFacts.ts"
-import { journalAt } from "./JournalPlace.ts"
-import { factsOf } from "./JournalReading.ts"
-import { factsJson, renderFacts } from "./JournalRendering.ts"
-import { type Repaired, repair } from "./JournalRepair.ts"
+import { attempt, type FileTrouble, nodeFiles } from "../journal/JournalFiles.ts"
+import * as Quarantine from "../journal/Quarantine.ts"
+import type { SegmentFile } from "../journal/RecoveryScan.ts"
+import { renderReport, reportJson } from "./JournalInspect.ts"
+import { journalAt } from "./JournalLocation.ts"
+import { type JournalReport, readJournal, recordsIn, segmentsOf } from "./JournalReport.ts"
 
-interface Given {
-  readonly repair: boolean
-  readonly json: boolean
-  readonly noColor: boolean
+interface RepairCounts {
+  /** Damaged spans that this repair moved to the quarantine. */
+  readonly putAside: number
+  /** Bytes of torn tails that were cut. */
+  readonly cutBytes: number
 }
 
-interface Checked {
-  /** After the repair, where there was one. */
-  readonly facts: JournalFacts
-  readonly repaired: Repaired | null
+interface FsckResult {
+  /** Made after the repair, if there was one. */
+  readonly report: JournalReport
+  /** Null without `--repair`. */
+  readonly repaired: RepairCounts | null
 }
 
-const counted = (count: number, one: string): ReadonlyArray<string> =>
-  count === 0 ? [] : [`${count} ${one}${count === 1 ? "" : "s"}`]
+interface Span {
+  readonly from: number
+  readonly to: number
+}
 
-const damageOf = ({ segments, state }: JournalFacts): ReadonlyArray<string> => [
+const chunk = 256 * 1_024
+
+/** Replaces a file by parts of it. The rename is atomic: a reader sees the old file or the new one. */
+const keepOnly = (path: string, parts: ReadonlyArray<Span>): Effect.Effect<void, FileTrouble> =>
+  attempt(path, async () => {
+    const temporary = `${path}.part`
+    const file = await Fs.open(temporary, "w", 0o600)
+    try {
+      const bytes = Buffer.allocUnsafe(chunk)
+      for (const { from, to } of parts) {
+        for (let at = from; at < to; ) {
+          const read = await nodeFiles.read(path, bytes, Math.min(chunk, to - at), at)
+          if (read === 0) break
+          await file.writeFile(bytes.subarray(0, read))
+          at += read
+        }
+      }
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await Fs.rename(temporary, path)
+    await nodeFiles.syncDirectory(Path.dirname(path))
+  })
+
+/** Splits a segment into the spans to keep, the corrupt spans and the torn tail. Memory grows with the damage only. */
+const splitSegment = (file: SegmentFile, files: ReadonlyArray<SegmentFile>, header: number) =>
+  Stream.runFold(
+    recordsIn(file, files, false),
+    { kept: [{ from: 0, to: header }] as ReadonlyArray<Span>, corrupt: [] as ReadonlyArray<Span>, tornBytes: 0 },
+    (found, one) => {
+      const span = { from: one.offset, to: one.offset + one.bytes }
+      if (one._tag === "Damage") {
+        return one.kind === "torn"
+          ? { ...found, tornBytes: found.tornBytes + one.bytes }
+          : { ...found, corrupt: [...found.corrupt, span] }
+      }
+      const last = found.kept.at(-1)
+      return last?.to === span.from
+        ? { ...found, kept: [...found.kept.slice(0, -1), { from: last.from, to: span.to }] }
+        : { ...found, kept: [...found.kept, span] }
+    }
+  )
+
+/**
+ * Moves corrupt spans to the quarantine and cuts torn tails; records keep their bytes. The caller holds the journal's lock. A
+ * segment with a damaged header is not changed: a new header would make its records unreadable.
+ */
+const repairJournal = (path: string, source: string): Effect.Effect<RepairCounts, FileTrouble> =>
+  Effect.gen(function* () {
+    const files = yield* segmentsOf(path)
+    const directory = Quarantine.directoryOf(Path.dirname(path), source)
+    let putAside = 0
+    let cutBytes = 0
+    for (const file of files) {
+      if (file.header._tag !== "Valid") continue
+      const { corrupt, kept, tornBytes } = yield* splitSegment(file, files, file.header.length)
+      if (corrupt.length + tornBytes === 0) continue
+      for (const span of corrupt) {
+        if (yield* Quarantine.keep({ files: nodeFiles, directory, segment: file, ...span })) putAside += 1
+      }
+      yield* keepOnly(file.path, kept)
+      cutBytes += tornBytes
+    }
+    return { putAside, cutBytes }
+  })
+
+const counted = (count: number, noun: string): ReadonlyArray<string> =>
+  count === 0 ? [] : [`${count} ${noun}${count === 1 ? "" : "s"}`]
+
+const damageOf = ({ segments, state }: JournalReport): ReadonlyArray<string> => [
   ...(state === null ? ["its state cannot be read"] : []),
   ...counted(segments.filter(({ header }) => header !== "whole").length, "unreadable header"),
   ...counted(
@@ -38,14 +116,14 @@ const damageOf = ({ segments, state }: JournalFacts): ReadonlyArray<string> => [
 ]
 
 /** Null when the journal was whole. */
-export const fsckVerdict = ({ facts, repaired }: Checked): Verdict | null => {
-  const damage = damageOf(facts)
-  const { path } = facts
+const fsckVerdict = ({ repaired, report }: FsckResult): Verdict | null => {
+  const damage = damageOf(report)
+  const { path } = report
   if (damage.length > 0) {
     const next =
       repaired === null
-        ? `To put it aside: ${program} journal fsck ${path} --repair`
-        : "That cannot be repaired; its records are read all the same"
+        ? `To repair it: ${program} journal fsck ${path} --repair`
+        : "That cannot be repaired; its readable records can still be recovered"
     return {
       error: "JournalDamaged",
       message: `the journal ${path} is damaged: ${damage.join(", ")}. ${next}`,
@@ -53,44 +131,47 @@ export const fsckVerdict = ({ facts, repaired }: Checked): Verdict | null => {
     }
   }
   if (repaired === null || repaired.putAside + repaired.cutBytes === 0) return null
-  const did = [
-    ...counted(repaired.putAside, "corrupt span").map((spans) => `${spans} put aside`),
+  const changes = [
+    ...counted(repaired.putAside, "corrupt span").map((spans) => `${spans} moved to the quarantine`),
     ...(repaired.cutBytes > 0 ? [`torn tails of ${repaired.cutBytes} bytes cut`] : [])
   ]
   return {
     error: "JournalRepaired",
-    message: `the journal ${path} is repaired: ${did.join(", ")}`,
+    message: `the journal ${path} is repaired: ${changes.join(", ")}`,
     exitCode: ExitCode.journalRepaired
   }
 }
 
-const nothingDone: Repaired = { putAside: 0, cutBytes: 0 }
-
-const check = (path: string, wanted: boolean) =>
+const check = (path: string, repairWanted: boolean) =>
   Effect.gen(function* () {
     const lock = yield* Effect.acquireRelease(
       JournalDirectory.lock(path, Os.hostname()),
       Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
     )
     if (Option.isNone(lock)) return yield* new JournalInUse({ path, holder: yield* JournalDirectory.holderOf(path) })
-    const found = yield* factsOf(path)
-    const { identity } = found
-    const repaired = !wanted ? null : identity === null ? nothingDone : yield* repair(path, identity.source)
-    const facts = repaired === null ? found : yield* factsOf(path)
+    const found = yield* readJournal(path)
+    const repaired = !repairWanted
+      ? null
+      : found.identity === null
+        ? { putAside: 0, cutBytes: 0 }
+        : yield* repairJournal(path, found.identity.source)
+    const report = repaired === null ? found : yield* readJournal(path)
     // The holder is this command, which is about to end.
-    const checked: Checked = { facts: { ...facts, holder: null }, repaired }
-    return checked
+    return { report: { ...report, holder: null }, repaired } satisfies FsckResult
   }).pipe(Effect.scoped)
 
 /** `journal fsck`. */
-export const checkJournal = (place: string, given: Given) =>
+export const checkJournal = (
+  location: string,
+  { repair, ...options }: Omit<Presentation, "command"> & { readonly repair: boolean }
+) =>
   runCommand({
-    ...given,
+    ...options,
     command: "journal fsck",
-    work: Effect.flatMap(journalAt(place), (path) => check(path, given.repair)),
-    render: ({ facts }, colours) => renderFacts(facts, colours),
-    toJson: ({ facts, repaired }) => ({
-      ...factsJson(facts),
+    work: Effect.flatMap(journalAt(location), (path) => check(path, repair)),
+    render: ({ report }, colours) => renderReport(report, colours),
+    toJson: ({ repaired, report }) => ({
+      ...reportJson(report),
       repaired: repaired === null ? null : { put_aside: repaired.putAside, cut_bytes: repaired.cutBytes }
     }),
     verdict: fsckVerdict,

@@ -1,17 +1,18 @@
-import type { LedgerSource } from "../sources/AuditLedger.ts"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { sizeOf, unexplained } from "../recovery/MissingRanges.ts"
+import type { AuditLedger, LedgerSource } from "../sources/AuditLedger.ts"
 import { type Balance, balance, standingOf } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"
-import type { JournalSight } from "./JournalSight.ts"
+import type { TrailUnreachable } from "../store/TrailUnreachable.ts"
+import type { JournalSummary } from "./JournalSummary.ts"
 
-export const sizeOf = (ranges: ReadonlyArray<Gap>): number =>
-  ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
-
-/** A process that lives, and keeps its events nowhere else: what is not in the database is in its memory. */
-export const isLivingMemory = ({ identity, living }: JournalSight): boolean =>
+/** Whether the process runs and keeps events in memory only: what is not in the database is in its memory. */
+const isInMemory = ({ identity, living }: JournalSummary): boolean =>
   living && (identity?.durability ?? "journal").split(" ").every((mode) => mode.endsWith("memory"))
 
-/** A journal whose source never came to the database. */
-export const unregistered = ({ identity, source }: JournalSight): LedgerSource => ({
+/** The ledger row of a journal whose source never reached the database. */
+export const unregistered = ({ identity, source }: JournalSummary): LedgerSource => ({
   source,
   identity: null,
   kind: "process",
@@ -40,25 +41,26 @@ export const unregistered = ({ identity, source }: JournalSight): LedgerSource =
 })
 
 /**
- * Balances a source by the ledger and the journal that is at hand. A journal holds records for a while after they are
- * settled, so those that count as pending are no more than the ledger misses.
+ * Balances a source by the ledger and its journal on this machine. A journal keeps records for a while after they are settled,
+ * so at most as many of them count as pending as the ledger misses.
  */
-export const accountOf = (row: LedgerSource, sight: JournalSight | undefined): Balance => {
-  if (sight === undefined || sight.problem !== null) return balance(row)
-  const { lastSeq, quarantined, refused, shed } = sight
+export const balanceOf = (row: LedgerSource, journal: JournalSummary | undefined): Balance => {
+  if (journal === undefined || journal.problem !== null) return balance(row)
+  const { lastSeq, quarantined, refused, shed } = journal
   const missing = balance(row, { lastSeq, quarantined, refused, shed, pending: 0 }).unaccounted
-  const held = isLivingMemory(sight) ? missing : sizeOf(sight.pending)
+  const held = isInMemory(journal) ? missing : sizeOf(journal.pending)
   const pending = Math.max(0, Math.min(held, missing))
   return balance(row, { lastSeq, quarantined, refused, shed, pending })
 }
 
-export const standingAtHome = (row: LedgerSource, sight: JournalSight | undefined): string =>
+/** Classifies a source, with what its journal on this machine shows. */
+export const localStanding = (row: LedgerSource, journal: JournalSummary | undefined): string =>
   standingOf(row, {
-    living: sight?.living === true ? "runs here" : undefined,
-    left: sight === undefined ? undefined : sight.holder === null ? "gone, journal left" : "being taken over"
+    living: journal?.living === true ? "runs here" : undefined,
+    left: journal === undefined ? undefined : journal.holder === null ? "gone, journal left" : "being taken over"
   })
 
-export const nothing: Balance = {
+export const emptyBalance: Balance = {
   offered: 0,
   committed: 0,
   pending: 0,
@@ -71,8 +73,8 @@ export const nothing: Balance = {
   counted: true
 }
 
-/** A sum and one more; what one source has too many does not make up for what another lacks. */
-export const plus = (sum: Balance, one: Balance): Balance => ({
+/** Adds a balance to a sum. A surplus of one source does not offset what another lacks. */
+export const addBalance = (sum: Balance, one: Balance): Balance => ({
   offered: sum.offered + one.offered,
   committed: sum.committed + one.committed,
   pending: sum.pending + one.pending,
@@ -85,6 +87,56 @@ export const plus = (sum: Balance, one: Balance): Balance => ({
   counted: sum.counted && one.counted
 })
 
-/** Whether somebody should look at it, however old it is. */
-export const isNotable = (one: Balance, sight: JournalSight | undefined): boolean =>
-  sight !== undefined || one.pending > 0 || one.lost > 0 || (one.counted && one.unaccounted !== 0)
+/** Whether a source is shown however old it is. */
+export const isNotable = (one: Balance, journal: JournalSummary | undefined): boolean =>
+  journal !== undefined || one.pending > 0 || one.lost > 0 || (one.counted && one.unaccounted !== 0)
+
+/** Numbers of a source that have neither a row nor a dead letter. */
+export interface SourceGaps {
+  /** Ranges in no loss receipt and in no journal here. Ascending, at most `maximumGaps`. */
+  readonly unnamed: ReadonlyArray<Gap>
+  /** How many of the missing numbers a loss receipt names. */
+  readonly named: number
+  /** How many of them wait in a journal here, or in the memory of the process. */
+  readonly waiting: number
+  /** How many are missing beyond the balance: their rows were counted when they were written, and removed later. */
+  readonly beyond: number
+}
+
+/** Sorts the missing numbers, in ascending order, by what explains them. */
+export const explain = (
+  gaps: ReadonlyArray<Gap>,
+  known: { readonly named: ReadonlyArray<Gap>; readonly waiting: ReadonlyArray<Gap>; readonly balance: Balance }
+): SourceGaps => {
+  const { counted, lost, pending, quarantined, shed, unaccounted } = known.balance
+  const balanced = shed + quarantined + lost + pending + (counted ? Math.max(0, unaccounted) : 0)
+  const notWaiting = unexplained(gaps, known.waiting)
+  const unnamed = unexplained(notWaiting, known.named)
+  return {
+    unnamed,
+    named: sizeOf(notWaiting) - sizeOf(unnamed),
+    waiting: sizeOf(gaps) - sizeOf(notWaiting),
+    beyond: Math.max(0, sizeOf(gaps) - balanced)
+  }
+}
+
+/** Searches every number that the source is known to have given, also those that an earlier search found. */
+export const searchGaps = (
+  ledger: typeof AuditLedger.Service,
+  row: LedgerSource,
+  journal: JournalSummary | undefined,
+  balance: Balance
+): Effect.Effect<SourceGaps, TrailUnreachable> =>
+  Effect.gen(function* () {
+    const to = balance.offered - balance.refused
+    const gaps = yield* ledger.gaps(row.source, {
+      from: 0,
+      to,
+      fromTime: row.startedAt?.epochMillis ?? 0,
+      toTime: yield* Clock.currentTimeMillis
+    })
+    const named = gaps.length === 0 ? [] : yield* ledger.receipts(row.source)
+    const inMemory = journal !== undefined && isInMemory(journal)
+    const waiting = inMemory ? [{ from: row.lastSeq + 1, to }] : (journal?.pending ?? [])
+    return explain(gaps, { named, waiting, balance })
+  })

@@ -8,24 +8,22 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
-/** Loaded where it is run: other commands, which share the command line, need none of it. */
-const modules = Effect.promise(() =>
-  Promise.all([import("./TrailStatus.ts"), import("./TrailRendering.ts"), import("./TrailVerdict.ts")])
-)
+/** Loaded when the command runs, so that other commands start faster. */
+const modules = Effect.promise(() => Promise.all([import("./TrailStatus.ts"), import("./TrailRendering.ts")]))
 
 const gaps = flag("gaps").pipe(
-  Options.withDescription("Look for each number that a source gave and that has neither a row nor a dead letter.")
+  Options.withDescription("Search for the numbers of each source that have neither a row nor a dead letter.")
 )
 
-/** `trail` and its commands. `database` holds the gatekeeper's. */
+/** `trail` and its subcommands. `database` contains the gatekeeper's. */
 export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Database, E, R>) => {
   const status = Command.make(
     "status",
     { gaps, limit: limitOption(20, "of the newest sources"), ...outputOptions },
-    ({ gaps, limit, ...given }) =>
-      Effect.flatMap(modules, ([{ trailStatus }, { renderTrail, trailJson }, { trailVerdict }]) =>
+    ({ gaps, limit, ...options }) =>
+      Effect.flatMap(modules, ([{ trailStatus, trailVerdict }, { renderTrail, trailJson }]) =>
         runCommand({
-          ...given,
+          ...options,
           command: "trail status",
           work: trailStatus(database, { gaps, limit }),
           render: renderTrail,
@@ -36,17 +34,18 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
   ).pipe(
     Command.withDescription(
       helpOf(
-        "Accounts for every event: per life of a process, offered = committed + pending + dead letters + quarantined + " +
-          "refused + shed + lost, from the database and the journals, whether a server runs or not. Shows the newest, and each " +
-          "with something to look at. Exits with 0 when all is well, 3 when events are lost or unaccounted for, 4 when dead " +
-          "letters wait, 9 when the database is away (the journals are shown all the same).",
+        "Accounts for every event, from the database and the journals, with or without a running server. For each source (one " +
+          "life of a process): offered = committed + pending + dead letters + quarantined + refused + shed + lost. Shows the " +
+          "newest sources, and older ones that have a journal or events that are pending, lost or unaccounted for. Exits with " +
+          "0 when every event is accounted for, 3 when events are lost or unaccounted for, 4 when dead letters wait, 9 when " +
+          "the database is unreachable (the journals are still shown).",
         ["trail status", "trail status --gaps", "trail status --limit 100 --json"]
       )
     )
   )
   return Command.make("trail").pipe(
     Command.withDescription(
-      helpOf("Says where the events of the audit trail are.", ["trail status", "trail status --gaps"])
+      helpOf("Shows where the events of the audit trail are.", ["trail status", "trail status --gaps"])
     ),
     Command.withSubcommands([status])
   )

@@ -1,10 +1,10 @@
 import * as DateTime from "effect/DateTime"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
+import { sizeOf } from "../recovery/MissingRanges.ts"
 import { type Balance, balanceView, sourceView } from "../sources/Conservation.ts"
 import type { Gap } from "../sources/GapSearch.ts"
-import type { JournalSight } from "./JournalSight.ts"
-import { sizeOf } from "./SourceAccount.ts"
+import type { JournalSummary } from "./JournalSummary.ts"
 import type { SourceStatus, TrailAccount, TrailStatus } from "./TrailStatus.ts"
 
 const columns = [
@@ -19,25 +19,25 @@ const columns = [
   "unaccounted"
 ]
 
-const tell = (count: number, tone: "warn" | "bad"): Cell =>
+const alert = (count: number, tone: "warn" | "bad"): Cell =>
   count === 0 ? { text: "0" } : { text: String(count), tone }
 
 const figures = (one: Balance): ReadonlyArray<Cell> => [
   { text: String(one.offered) },
   { text: String(one.committed) },
   { text: String(one.pending) },
-  tell(one.deadLettered, "warn"),
-  tell(one.quarantined, "bad"),
-  tell(one.refused, "warn"),
-  tell(one.shed, "bad"),
-  tell(one.lost, "bad"),
-  // A program that does not count wrote for it: the difference says nothing.
-  one.counted ? tell(one.unaccounted, "bad") : { text: "?", tone: "quiet" }
+  alert(one.deadLettered, "warn"),
+  alert(one.quarantined, "bad"),
+  alert(one.refused, "warn"),
+  alert(one.shed, "bad"),
+  alert(one.lost, "bad"),
+  // A program without these counters wrote for the source, so the difference has no meaning.
+  one.counted ? alert(one.unaccounted, "bad") : { text: "?", tone: "quiet" }
 ]
 
-const started = ({ row, sight }: SourceStatus): string => {
+const started = ({ journal, row }: SourceStatus): string => {
   if (row.startedAt !== null) return DateTime.formatIso(row.startedAt)
-  return sight?.identity == null ? "-" : DateTime.formatIso(DateTime.unsafeMake(sight.identity.startedAt))
+  return journal?.identity == null ? "-" : DateTime.formatIso(DateTime.unsafeMake(journal.identity.startedAt))
 }
 
 const renderSources = ({ count, sources, total }: TrailAccount, colours: boolean): string => {
@@ -67,11 +67,11 @@ const renderGaps = ({ sources }: TrailAccount): ReadonlyArray<string> =>
     if (unnamed.length + named + waiting === 0) return []
     const more = unnamed.length > shownRanges ? ` and ${unnamed.length - shownRanges} more ranges` : ""
     const which = unnamed.length === 0 ? "none" : `${unnamed.slice(0, shownRanges).map(rangeText).join(", ")}${more}`
-    const gone = beyond === 0 ? "" : `; ${beyond} were in the trail once`
+    const gone = beyond === 0 ? "" : `; ${beyond} were removed from the trail`
     return [`${row.source}: ${which} (besides ${named} that receipts name and ${waiting} that wait${gone})`]
   })
 
-const trailCell = ({ identity }: JournalSight, account: TrailAccount | null): Cell => {
+const trailCell = ({ identity }: JournalSummary, account: TrailAccount | null): Cell => {
   if (identity === null) return { text: "unknown", tone: "bad" }
   if (account === null) return { text: identity.trail }
   return identity.trail === account.trail
@@ -80,12 +80,12 @@ const trailCell = ({ identity }: JournalSight, account: TrailAccount | null): Ce
 }
 
 const renderJournals = ({ account, directory, journals }: TrailStatus, colours: boolean): string => {
-  const place = visible(directory)
-  if (journals.length === 0) return `No journals in ${place}.`
+  const shown = visible(directory)
+  if (journals.length === 0) return `No journals in ${shown}.`
   const rows = journals.map(
     (one): ReadonlyArray<Cell> => [
       { text: one.source },
-      one.holder === null ? { text: "nobody", tone: "warn" } : { text: one.holder },
+      one.holder === null ? { text: "no process", tone: "warn" } : { text: one.holder },
       { text: String(sizeOf(one.pending)) },
       { text: String(one.bytes) },
       trailCell(one, account),
@@ -93,14 +93,14 @@ const renderJournals = ({ account, directory, journals }: TrailStatus, colours: 
     ]
   )
   const header = ["source", "held by", "unconfirmed", "bytes", "trail", ""]
-  return `Journals in ${place}:\n${renderTable(header, rows, colours)}`
+  return `Journals in ${shown}:\n${renderTable(header, rows, colours)}`
 }
 
-/** The sources, what is missing of them, the journals, the dead letters. */
+/** Renders the sources, their missing numbers, the journals and the dead letters. */
 export const renderTrail = (status: TrailStatus, colours: boolean): string => {
   const { account } = status
   const journals = renderJournals(status, colours)
-  if (account === null) return `The database is away; this is what the journals say.\n\n${journals}`
+  if (account === null) return `The database is unreachable; only the journals are shown.\n\n${journals}`
   const { deadLetters } = account
   const gaps = renderGaps(account)
   return [
@@ -108,24 +108,24 @@ export const renderTrail = (status: TrailStatus, colours: boolean): string => {
     account.sources.length === 0 ? "Nothing was recorded yet." : renderSources(account, colours),
     ...(gaps.length === 0 ? [] : [`Numbers without a row or a dead letter:\n${gaps.join("\n")}`]),
     journals,
-    `Dead letters: ${deadLetters.waiting} wait, ${deadLetters.total - deadLetters.waiting} are in the trail by now.`
+    `Dead letters: ${deadLetters.waiting} wait, ${deadLetters.total - deadLetters.waiting} are in the trail.`
   ].join("\n\n")
 }
 
-const journalJson = (sight: JournalSight) => ({
-  source: sight.source,
-  path: sight.path,
-  holder: sight.holder,
-  trail: sight.identity?.trail ?? null,
-  durability: sight.identity?.durability ?? null,
-  last_seq: sight.lastSeq,
-  unconfirmed: sizeOf(sight.pending),
-  bytes: sight.bytes,
-  quarantined_spans: sight.quarantined,
-  problem: sight.problem
+const journalJson = (journal: JournalSummary) => ({
+  source: journal.source,
+  path: journal.path,
+  holder: journal.holder,
+  trail: journal.identity?.trail ?? null,
+  durability: journal.identity?.durability ?? null,
+  last_seq: journal.lastSeq,
+  unconfirmed: sizeOf(journal.pending),
+  bytes: journal.bytes,
+  quarantined_spans: journal.quarantined,
+  problem: journal.problem
 })
 
-/** As `GET /audit/pipeline` shows the sources. */
+/** Shows the sources in the JSON of `GET /audit/pipeline`. */
 export const trailJson = ({ account, directory, journals }: TrailStatus) => ({
   trail: account?.trail ?? null,
   database: account?.address ?? null,

@@ -1,47 +1,59 @@
 import * as Path from "node:path"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type { CommandError } from "../../platform/cli/CommandRunner.ts"
+import * as Schema from "effect/Schema"
+import type { CommandError, Verdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { program } from "../../platform/cli/Help.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { Database } from "../../platform/postgres/Database.ts"
+import { databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLedger, type DeadLetterCounts, type LedgerSource, maximumSources } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
-import type { TrailUnreachable } from "../store/TrailUnreachable.ts"
-import type { JournalSight } from "./JournalSight.ts"
-import { sightsIn } from "./JournalSights.ts"
-import { accountOf, isNotable, nothing, plus, standingAtHome, unregistered } from "./SourceAccount.ts"
-import { type SourceGaps, searchGaps } from "./SourceGaps.ts"
-import { trailIdOf } from "./TrailId.ts"
+import { TrailUnreachable } from "../store/TrailUnreachable.ts"
+import { type JournalSummary, summariesIn } from "./JournalSummary.ts"
+import {
+  addBalance,
+  balanceOf,
+  emptyBalance,
+  isNotable,
+  localStanding,
+  type SourceGaps,
+  searchGaps,
+  unregistered
+} from "./SourceAccount.ts"
 
 export interface SourceStatus {
   readonly row: LedgerSource
   readonly standing: string
   readonly balance: Balance
-  readonly sight: JournalSight | undefined
-  /** Null where nobody asked for them. */
+  /** Its journal on this machine. */
+  readonly journal: JournalSummary | undefined
+  /** Null without `--gaps`. */
   readonly gaps: SourceGaps | null
 }
 
-/** What the database says, put together with the journals. */
+/** The account of all events, from the database and the journals. */
 export interface TrailAccount {
   readonly trail: string
   /** Without password. */
   readonly address: string
-  /** The newest, and each that somebody should look at; newest first. */
+  /** The newest sources and the notable older ones; newest first. */
   readonly sources: ReadonlyArray<SourceStatus>
-  /** How many there are in all, and their sum. */
+  /** The number of all sources, and the sum of their balances. */
   readonly count: number
   readonly total: Balance
   readonly deadLetters: DeadLetterCounts
 }
 
 export interface TrailStatus {
-  /** Where journals are. */
+  /** The directory of the journals. */
   readonly directory: string
-  readonly journals: ReadonlyArray<JournalSight>
+  readonly journals: ReadonlyArray<JournalSummary>
   readonly account: TrailAccount | null
   /** Why there is no account. */
   readonly problem: string | null
@@ -53,43 +65,60 @@ export interface TrailStatusQuery {
   readonly gaps: boolean
 }
 
-/** All sources pass by; those that are shown stay. */
+const decodeTrail = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ id: Schema.String })))
+
+const longestWait = Duration.seconds(5)
+
+/** Reads the id of the trail that a database holds, a uuid. */
+const readTrailId = (sql: SqlClient.SqlClient): Effect.Effect<string, TrailUnreachable> =>
+  sql`select id from gatekeeper.audit_trail`.pipe(
+    Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
+    Effect.disconnect,
+    Effect.timeoutFail({
+      duration: longestWait,
+      onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
+    }),
+    Effect.flatMap((rows) => Effect.orDie(decodeTrail(rows))),
+    Effect.map(([{ id }]) => id)
+  )
+
+/** Reads all sources page by page, and keeps only those that are shown. */
 const readSources = Effect.fnUntraced(function* (
   ledger: typeof AuditLedger.Service,
-  sights: ReadonlyMap<string, JournalSight>,
+  journals: ReadonlyMap<string, JournalSummary>,
   limit: number
 ) {
   const shown: Array<Omit<SourceStatus, "gaps">> = []
   const seen = new Set<string>()
   let count = 0
-  let total = nothing
-  const take = (row: LedgerSource) => {
-    const sight = sights.get(row.source)
-    const balance = accountOf(row, sight)
+  let total = emptyBalance
+  const add = (row: LedgerSource) => {
+    const journal = journals.get(row.source)
+    const balance = balanceOf(row, journal)
     seen.add(row.source)
     count += 1
-    total = plus(total, balance)
-    if (count > limit && !isNotable(balance, sight)) return
-    shown.push({ row, sight, balance, standing: standingAtHome(row, sight) })
+    total = addBalance(total, balance)
+    if (count > limit && !isNotable(balance, journal)) return
+    shown.push({ row, journal, balance, standing: localStanding(row, journal) })
   }
   let after: string | undefined
   do {
     const page = yield* ledger.sources({ limit: maximumSources, after })
-    for (const row of page) take(row)
+    for (const row of page) add(row)
     after = page.length < maximumSources ? undefined : page.at(-1)?.source
   } while (after !== undefined)
-  for (const sight of sights.values()) if (!seen.has(sight.source)) take(unregistered(sight))
+  for (const journal of journals.values()) if (!seen.has(journal.source)) add(unregistered(journal))
   return { shown, count, total }
 })
 
-const readAccount = Effect.fnUntraced(function* (journals: ReadonlyArray<JournalSight>, query: TrailStatusQuery) {
+const readAccount = Effect.fnUntraced(function* (journals: ReadonlyArray<JournalSummary>, query: TrailStatusQuery) {
   const database = yield* Database
   const ledger = yield* AuditLedger
-  const trail = yield* trailIdOf(database.pool("gatekeeper"))
+  const trail = yield* readTrailId(database.pool("gatekeeper"))
   const ours = journals.filter(({ identity }) => identity?.trail === trail)
   const { count, shown, total } = yield* readSources(ledger, new Map(ours.map((one) => [one.source, one])), query.limit)
   const sources = yield* Effect.forEach(shown, (one) =>
-    Effect.map(query.gaps ? searchGaps(ledger, one.row, one.sight, one.balance) : Effect.succeed(null), (gaps) => ({
+    Effect.map(query.gaps ? searchGaps(ledger, one.row, one.journal, one.balance) : Effect.succeed(null), (gaps) => ({
       ...one,
       gaps
     }))
@@ -99,27 +128,25 @@ const readAccount = Effect.fnUntraced(function* (journals: ReadonlyArray<Journal
   return account
 })
 
-/** Records come and go while a living process is looked at: what seems to be missing is looked for again. */
-const looks = 4
+/** Events move from the journal to the table while both are read, so a difference is read again. */
+const attempts = 4
 const pause = Duration.millis(300)
 
 const isMoving = ({ sources }: TrailAccount): boolean =>
-  sources.some(({ balance, sight }) => sight?.living === true && balance.counted && balance.unaccounted !== 0)
+  sources.some(({ balance, journal }) => journal?.living === true && balance.counted && balance.unaccounted !== 0)
 
-/** The journals first: what they hold is on its way into the ledger, and would be missed there for no reason. */
-const look = Effect.fnUntraced(function* (directory: string, query: TrailStatusQuery) {
-  for (let turn = 1; ; turn++) {
-    const journals = yield* sightsIn(directory)
+/** Reads the journals before the ledger: an event that moves in between is counted in both, not in neither. */
+const readAll = Effect.fnUntraced(function* (directory: string, query: TrailStatusQuery) {
+  for (let attempt = 1; ; attempt++) {
+    const journals = yield* summariesIn(directory)
     const account = yield* readAccount(journals, query)
-    if (turn === looks || !isMoving(account)) return { journals, account }
+    if (attempt === attempts || !isMoving(account)) return { journals, account }
     yield* Effect.sleep(pause)
   }
 })
 
-const longestWait = Duration.seconds(5)
-
-/** A look at a database that is away ends soon; `DATABASE_CONNECT_DEADLINE` may make it end sooner. */
-const hurried = Layer.effect(
+/** Bounds the wait for an unreachable database; `DATABASE_CONNECT_DEADLINE` may be shorter. */
+const boundedSettings = Layer.effect(
   Settings,
   Effect.map(Settings, (settings) => ({
     ...settings,
@@ -127,7 +154,7 @@ const hurried = Layer.effect(
   }))
 )
 
-/** Where the events of the trail are. Never fails: without the database it says so, and what the journals hold. */
+/** Finds where the events of the trail are. Never fails: without the database it returns the reason and the journals. */
 export const trailStatus = <E extends CommandError, R>(
   database: Layer.Layer<Database, E, R>,
   query: TrailStatusQuery
@@ -135,9 +162,11 @@ export const trailStatus = <E extends CommandError, R>(
   Effect.gen(function* () {
     const { home } = yield* Settings
     const directory = Path.resolve(home, "journal")
-    const ledger = Layer.provideMerge(AuditLedger.layer, Layer.provide(database, hurried))
+    const ledger = Layer.provideMerge(AuditLedger.layer, Layer.provide(database, boundedSettings))
     const found = yield* Layer.build(ledger).pipe(
-      Effect.flatMap((context) => Effect.provide(look(directory, query), Context.pick(Database, AuditLedger)(context))),
+      Effect.flatMap((context) =>
+        Effect.provide(readAll(directory, query), Context.pick(Database, AuditLedger)(context))
+      ),
       Effect.either
     )
     if (Either.isRight(found)) {
@@ -145,7 +174,37 @@ export const trailStatus = <E extends CommandError, R>(
       return status
     }
     const failure: E | TrailUnreachable = found.left
-    const journals = yield* sightsIn(directory)
+    const journals = yield* summariesIn(directory)
     const status: TrailStatus = { directory, journals, account: null, problem: failure.message }
     return status
   }).pipe(Effect.scoped)
+
+const events = (count: number): string => (count === 1 ? "1 event" : `${count} events`)
+
+/** Null when every event is accounted for and no dead letter waits. */
+export const trailVerdict = ({ account, problem }: Pick<TrailStatus, "account" | "problem">): Verdict | null => {
+  if (account === null) {
+    return { error: "TrailUnreachable", message: problem ?? "the database is unreachable", exitCode: ExitCode.noAccess }
+  }
+  const { deadLetters, sources, total } = account
+  const removed = sources.reduce((sum, { gaps }) => sum + (gaps?.beyond ?? 0), 0)
+  const found = [
+    ...(total.lost > 0 ? [`${events(total.lost)} lost, as loss receipts in the trail state`] : []),
+    ...(total.unaccounted > 0 ? [`${events(total.unaccounted)} unaccounted for`] : []),
+    ...(removed > 0 ? [`${events(removed)} removed from the trail`] : [])
+  ]
+  if (found.length > 0) {
+    return {
+      error: "EventsUnaccounted",
+      message: `${found.join("; ")}. To list the missing numbers: ${program} trail status --gaps`,
+      exitCode: ExitCode.unaccounted
+    }
+  }
+  return deadLetters.waiting === 0
+    ? null
+    : {
+        error: "LettersWait",
+        message: `${deadLetters.waiting} dead letters wait. To list them: ${program} dead-letters list`,
+        exitCode: ExitCode.deadLettersWaiting
+      }
+}

@@ -7,7 +7,7 @@ import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 it.scopedLive(
-  "the commands account for a living server's events, refuse its journal to fsck, and read what its death leaves",
+  "trail status accounts for a running server's events, journal fsck refuses its journal, and both read it after SIGKILL",
   () =>
     Effect.gen(function* () {
       const environment = {
@@ -43,14 +43,14 @@ it.scopedLive(
       yield* server.signal("SIGKILL")
       yield* server.ended()
       const away = yield* command("trail status", {
-        DATABASE_URL: "postgresql://nobody:hidden-word@127.0.0.1:9/none",
+        DATABASE_URL: "postgresql://nouser:hidden-word@127.0.0.1:9/none",
         DATABASE_CONNECT_DEADLINE: "300ms"
       })
       expect(away.code).toBe(9)
-      expect(away.stdout).toContain("The database is away; this is what the journals say.")
-      expect(away.stdout).toMatch(new RegExp(`^${source.source} +nobody `, "m"))
+      expect(away.stdout).toContain("The database is unreachable; only the journals are shown.")
+      expect(away.stdout).toMatch(new RegExp(`^${source.source} +no process `, "m"))
       expect(away.stdout + away.stderr).not.toContain("hidden-word")
-      // A journal needs no database, and none of the other settings.
+      // journal fsck needs neither a database nor valid database settings.
       expect((yield* command(`journal fsck ${source.source}`, { DATABASE_URL: "nonsense" })).code).toBe(0)
     }),
   120_000

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { replayVerdict } from "../../../src/audit/cli/Letters.ts"
+import { replayVerdict } from "../../../src/audit/cli/LetterActions.ts"
 import { canonicalJson } from "../../../src/audit/encoding/AuditRow.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
 import { auditCommandLine } from "../../support/AuditCommandLine.ts"
@@ -9,8 +9,8 @@ import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 import { gatekeeperDatabase, query } from "../../support/Trail.ts"
 
-const nobody = "01983f2e-7c1a-7000-8000-0123456789ab"
-const nowhere = Redacted.make("postgresql://nobody:hidden-word@127.0.0.1:9/none")
+const unknownId = "01983f2e-7c1a-7000-8000-0123456789ab"
+const unreachable = Redacted.make("postgresql://nouser:hidden-word@127.0.0.1:9/none")
 
 const withLetters = (number: number, reason = "the column is too short") =>
   Effect.gen(function* () {
@@ -22,7 +22,7 @@ const withLetters = (number: number, reason = "the column is too short") =>
   })
 
 it.scopedLive(
-  "dead-letters list shows each letter with its reason, page after page, and nothing where there is none",
+  "dead-letters list shows each letter with its reason, page after page, and says when there are no letters",
   () =>
     Effect.gen(function* () {
       const { ids, run } = yield* withLetters(3, "too long: \u001b[31m")
@@ -47,7 +47,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "dead-letters show prints the event as it was, its reason and its replays; an unknown id ends with 11",
+  "dead-letters show prints the original event, its reason and its replays, and exits with 11 for an unknown id",
   () =>
     Effect.gen(function* () {
       const { ids, rows, run, url } = yield* withLetters(1)
@@ -59,7 +59,7 @@ it.scopedLive(
       expect(text.stdout).toContain("22001: the column is too short")
       expect(text.stdout).toMatch(/replay +\S+ by Ada: failed, .*23514/)
       expect(text.stdout).toContain('  "action": "execute",')
-      // What an event says does nothing to the terminal that shows it.
+      // Control characters of an event do not reach the terminal.
       expect(text.stdout).toContain("\\u{202e}evil\\u001b[2J")
 
       const { error, result } = JSON.parse((yield* run("dead-letters", "show", id, "--json")).stdout)
@@ -74,7 +74,7 @@ it.scopedLive(
         tries: [{ by: "Ada", outcome: "failed" }]
       })
 
-      for (const unknown of [nobody, "not-an-id"]) {
+      for (const unknown of [unknownId, "not-an-id"]) {
         const refused = yield* run("dead-letters", "show", unknown, "--json")
         expect(refused.code).toBe(11)
         expect(refused.stderr).toContain(`no dead letter of an event ${unknown}`)
@@ -87,7 +87,7 @@ it.scopedLive(
     })
 )
 
-it.scopedLive("dead-letters replay brings letters into the trail once, and says in whose name", () =>
+it.scopedLive("dead-letters replay writes each letter to the trail once, and records who replayed it", () =>
   Effect.gen(function* () {
     const { ids, run, url } = yield* withLetters(3)
     const [first = ""] = ids
@@ -109,34 +109,34 @@ it.scopedLive("dead-letters replay brings letters into the trail once, and says 
   })
 )
 
-it.scopedLive("dead-letters refuses words it does not understand with 2, and a database that is away with 9", () =>
+it.scopedLive("dead-letters exits with 2 for wrong arguments, and with 9 when the database is unreachable", () =>
   Effect.gen(function* () {
-    const run = auditCommandLine({ url: nowhere, home: yield* temporaryHome })
-    const unclear = [
+    const run = auditCommandLine({ url: unreachable, home: yield* temporaryHome })
+    const wrong = [
       "replay",
-      `replay --all ${nobody}`,
+      `replay --all ${unknownId}`,
       "list --after here",
       "list --limit 0",
       "list --limit 1001",
       "show"
     ]
-    for (const line of unclear) {
+    for (const line of wrong) {
       const { code, stdout } = yield* run("dead-letters", ...line.split(" "), "--json")
       expect([line, code]).toEqual([line, 2])
       expect(JSON.parse(stdout)).toMatchObject({ exitCode: 2, result: null, error: { exitCode: 2 } })
     }
-    for (const line of ["list", `show ${nobody}`, "replay --all --yes"]) {
+    for (const line of ["list", `show ${unknownId}`, "replay --all --yes"]) {
       const { code, stderr, stdout } = yield* run("dead-letters", ...line.split(" "))
       expect([line, code, stdout]).toEqual([line, 9, ""])
-      expect(stderr).toContain("cannot connect to postgresql://nobody@127.0.0.1:9/none")
+      expect(stderr).toContain("cannot connect to postgresql://nouser@127.0.0.1:9/none")
       expect(stderr).not.toContain("hidden-word")
     }
   })
 )
 
-it("a replay is well when no letter is left", () => {
+it("a replay fails only when a letter was refused or failed", () => {
   const one = (outcome: "replayed" | "present" | "settled" | "refused" | "failed") => ({
-    eventId: nobody,
+    eventId: unknownId,
     leafHash: "0",
     outcome,
     detail: null,
@@ -145,5 +145,5 @@ it("a replay is well when no letter is left", () => {
   expect(replayVerdict([])).toBeNull()
   expect(replayVerdict([one("replayed"), one("present"), one("settled")])).toBeNull()
   expect(replayVerdict([one("replayed"), one("refused")])).toMatchObject({ exitCode: 8 })
-  expect(replayVerdict([one("failed")])?.message).toContain(`show ${nobody}`)
+  expect(replayVerdict([one("failed")])?.message).toContain(`show ${unknownId}`)
 })

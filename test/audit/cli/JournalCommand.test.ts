@@ -11,17 +11,17 @@ import { auditCommandLine } from "../../support/AuditCommandLine.ts"
 import { leaveJournal } from "../../support/Journals.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
-const nowhere = Redacted.make("postgresql://nobody:hidden-word@127.0.0.1:9/none")
+const unreachable = Redacted.make("postgresql://nouser:hidden-word@127.0.0.1:9/none")
 const trail = "0b1e6c1e-6f0f-4d52-9b8e-2f6f4f1c2a3d"
 
 const withHome = Effect.gen(function* () {
   const home = yield* temporaryHome
-  return { directory: Path.join(home, "journal"), run: auditCommandLine({ url: nowhere, home }) }
+  return { directory: Path.join(home, "journal"), run: auditCommandLine({ url: unreachable, home }) }
 })
 
 const segmentOf = (path: string) => Path.join(path, "00000001.segment")
 
-/** Makes the second of its records unreadable, and leaves half a record at its end. */
+/** Damages the second record, and appends half a record. */
 const damage = (path: string) =>
   Effect.promise(async () => {
     const bytes = await Fs.readFile(segmentOf(path))
@@ -38,10 +38,10 @@ const everyByte = (path: string) =>
     return Promise.all(names.map(async (name) => [name, (await Fs.readFile(Path.join(path, name))).toString("base64")]))
   })
 
-it.scopedLive("journal inspect shows a journal by its path or its source, damage and all, and changes nothing", () =>
+it.scopedLive("journal inspect shows a journal and its damage, by path or by source, and changes nothing", () =>
   Effect.gen(function* () {
     const { directory, run } = yield* withHome
-    const { path, rows, source } = yield* leaveJournal(nowhere, directory, 4, {
+    const { path, rows, source } = yield* leaveJournal(unreachable, directory, 4, {
       trail,
       counts: { lastSeq: 9, refused: 2, shed: 5 }
     })
@@ -53,7 +53,7 @@ it.scopedLive("journal inspect shows a journal by its path or its source, damage
       new RegExp(`^trail +${trail}\nsource +${source}\nprocess +4242 on host-of-the-dead, `, "m")
     )
     expect(text.stdout).toMatch(
-      /^held by +nobody\nstate +last number 9, refused 2, shed 5, settled up to 0, not ended\n/m
+      /^held by +no process\nstate +last number 9, refused 2, shed 5, settled up to 0, not ended\n/m
     )
     expect(text.stdout).toMatch(new RegExp(`^00000001\\.segment +whole +\\d+ +3 +1 +4 +1 +\\d{3} +${torn}$`, "m"))
 
@@ -72,16 +72,16 @@ it.scopedLive("journal inspect shows a journal by its path or its source, damage
   })
 )
 
-it.scopedLive("journal fsck ends with 0 for a whole journal, 5 for a damaged one, 11 where there is none", () =>
+it.scopedLive("journal fsck exits with 0 for a whole journal, 5 for a damaged one, 11 when there is none", () =>
   Effect.gen(function* () {
     const { directory, run } = yield* withHome
-    const { path, source } = yield* leaveJournal(nowhere, directory, 4, { trail })
+    const { path, source } = yield* leaveJournal(unreachable, directory, 4, { trail })
     const whole = yield* run("journal", "fsck", source)
     expect(whole).toMatchObject({ code: 0, stderr: "" })
     yield* damage(path)
     const damaged = yield* run("journal", "fsck", source, "--json")
     expect(damaged.code).toBe(5)
-    expect(damaged.stderr).toContain("is damaged: 1 corrupt span, 1 torn tail. To put it aside: ")
+    expect(damaged.stderr).toContain("is damaged: 1 corrupt span, 1 torn tail. To repair it: ")
     expect(JSON.parse(damaged.stdout)).toMatchObject({
       command: "journal fsck",
       exitCode: 5,
@@ -96,37 +96,37 @@ it.scopedLive("journal fsck ends with 0 for a whole journal, 5 for a damaged one
   })
 )
 
-it.scopedLive("a directory that is no journal is not taken for a damaged one, and nothing is made in it", () =>
+it.scopedLive("a directory without a journal is not reported as a damaged journal, and no file is created in it", () =>
   Effect.gen(function* () {
     const { directory, run } = yield* withHome
-    yield* leaveJournal(nowhere, directory, 1, { trail })
+    yield* leaveJournal(unreachable, directory, 1, { trail })
     const empty = Path.join(directory, "quarantine")
     yield* Effect.promise(() => Fs.mkdir(empty, { recursive: true }))
     const cases = [
-      [directory, "it is the directory of journals"],
-      [empty, "it holds no part of one"]
+      [directory, "it is the directory of all journals"],
+      [empty, "it has no file of a journal"]
     ] as const
     for (const [path, problem] of cases) {
       const before = yield* Effect.promise(() => Fs.readdir(path))
       for (const command of ["inspect", "fsck", "fsck --repair"]) {
         const none = yield* run("journal", ...command.split(" "), path)
         expect([command, none.code, none.stdout]).toEqual([command, 11, ""])
-        expect(none.stderr).toContain(`there is no journal in ${path}: ${problem}. Those that there are: `)
+        expect(none.stderr).toContain(`there is no journal in ${path}: ${problem}. To list the journals: `)
       }
       expect(yield* Effect.promise(() => Fs.readdir(path))).toEqual(before)
     }
   })
 )
 
-it.scopedLive("journal fsck --repair puts damage aside once, and leaves every other record as it was", () =>
+it.scopedLive("journal fsck --repair moves damage to the quarantine once, and keeps every other record unchanged", () =>
   Effect.gen(function* () {
     const { directory, run } = yield* withHome
-    const { path, rows, source } = yield* leaveJournal(nowhere, directory, 4, { trail })
+    const { path, rows, source } = yield* leaveJournal(unreachable, directory, 4, { trail })
     const torn = yield* damage(path)
     const broken = yield* Effect.promise(() => Fs.readFile(segmentOf(path)))
     const repaired = yield* run("journal", "fsck", source, "--repair", "--json")
     expect(repaired.code).toBe(6)
-    expect(repaired.stderr).toContain(`1 corrupt span put aside, torn tails of ${torn} bytes cut`)
+    expect(repaired.stderr).toContain(`1 corrupt span moved to the quarantine, torn tails of ${torn} bytes cut`)
     expect(JSON.parse(repaired.stdout)).toMatchObject({
       exitCode: 6,
       error: { error: "JournalRepaired" },
@@ -140,7 +140,7 @@ it.scopedLive("journal fsck --repair puts damage aside once, and leaves every ot
     expect(broken.includes(aside)).toBe(true)
     expect(aside.includes('seq":2,')).toBe(true)
 
-    // It is whole now, for fsck and for whoever takes it over.
+    // It is whole now, for fsck and for the process that takes it over.
     expect((yield* run("journal", "fsck", source, "--repair")).code).toBe(0)
     const outcome = yield* OrphanedJournal.adopt(path, { trail, quota: makeDiskQuota(2 ** 20) })
     if (outcome._tag !== "adopted") return expect.fail(outcome._tag)
@@ -155,23 +155,25 @@ it.scopedLive("journal fsck --repair puts damage aside once, and leaves every ot
   })
 )
 
-it.scopedLive("journal fsck refuses the journal of a living process and names it; inspect reads beside it", () =>
-  Effect.gen(function* () {
-    const { directory, run } = yield* withHome
-    const source = crypto.randomUUID()
-    const identity = { trail, source, bootId: "b", startedAt: Date.now(), host: "here", pid: process.pid }
-    yield* Journal.open({
-      directory,
-      identity: { ...identity, durability: "journal" },
-      quota: makeDiskQuota(2 ** 20),
-      flushInterval: "1 second"
+it.scopedLive(
+  "journal fsck refuses the journal of a running process and names the process; inspect still reads it",
+  () =>
+    Effect.gen(function* () {
+      const { directory, run } = yield* withHome
+      const source = crypto.randomUUID()
+      const identity = { trail, source, bootId: "b", startedAt: Date.now(), host: "here", pid: process.pid }
+      yield* Journal.open({
+        directory,
+        identity: { ...identity, durability: "journal" },
+        quota: makeDiskQuota(2 ** 20),
+        flushInterval: "1 second"
+      })
+      const refused = yield* run("journal", "fsck", source, "--repair", "--json")
+      expect(refused.code).toBe(7)
+      expect(refused.stderr).toContain(`in use by process ${process.pid} on here`)
+      expect(JSON.parse(refused.stdout)).toMatchObject({ result: null, error: { error: "JournalInUse", exitCode: 7 } })
+      const seen = yield* run("journal", "inspect", source)
+      expect(seen.code).toBe(0)
+      expect(seen.stdout).toMatch(new RegExp(`^held by +process ${process.pid} on here, since `, "m"))
     })
-    const refused = yield* run("journal", "fsck", source, "--repair", "--json")
-    expect(refused.code).toBe(7)
-    expect(refused.stderr).toContain(`in use by process ${process.pid} on here`)
-    expect(JSON.parse(refused.stdout)).toMatchObject({ result: null, error: { error: "JournalInUse", exitCode: 7 } })
-    const seen = yield* run("journal", "inspect", source)
-    expect(seen.code).toBe(0)
-    expect(seen.stdout).toMatch(new RegExp(`^held by +process ${process.pid} on here, since `, "m"))
-  })
 )

@@ -1,22 +1,22 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import type { JournalSight } from "../../../src/audit/cli/JournalSight.ts"
+import type { JournalSummary } from "../../../src/audit/cli/JournalSummary.ts"
 import {
-  accountOf,
+  addBalance,
+  balanceOf,
+  emptyBalance,
+  explain,
   isNotable,
-  nothing,
-  plus,
-  standingAtHome,
+  localStanding,
   unregistered
 } from "../../../src/audit/cli/SourceAccount.ts"
-import { explain } from "../../../src/audit/cli/SourceGaps.ts"
-import { trailVerdict } from "../../../src/audit/cli/TrailVerdict.ts"
+import { trailVerdict } from "../../../src/audit/cli/TrailStatus.ts"
 import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
 import type { Balance } from "../../../src/audit/sources/Conservation.ts"
 
 const source = "01983f2e-7c1a-4000-8000-0123456789ab"
 
-const sight = (change: Partial<JournalSight> = {}, durability = "journal"): JournalSight => ({
+const journal = (change: Partial<JournalSummary> = {}, durability = "journal"): JournalSummary => ({
   path: `journal/${source}`,
   source,
   holder: null,
@@ -32,24 +32,44 @@ const sight = (change: Partial<JournalSight> = {}, durability = "journal"): Jour
   ...change
 })
 
-const row = (change: Partial<LedgerSource> = {}): LedgerSource => ({ ...unregistered(sight()), ...change })
+const row = (change: Partial<LedgerSource> = {}): LedgerSource => ({ ...unregistered(journal()), ...change })
 
-describe("the account of a source", () => {
-  it.each<[what: string, row: LedgerSource, sight: JournalSight | undefined, expected: Partial<Balance>]>([
-    ["a journal that nobody wrote to the database", row(), sight(), { offered: 10, pending: 10, unaccounted: 0 }],
-    ["a journal whose first rows are there", row({ committed: 4 }), sight(), { pending: 6, unaccounted: 0 }],
-    ["one that holds settled records still", row({ committed: 10 }), sight(), { pending: 0, unaccounted: 0 }],
-    ["one that has lost records", row(), sight({ pending: [{ from: 3, to: 10 }] }), { pending: 8, unaccounted: 2 }],
-    ["shed and refused ones", row({ committed: 7 }), sight({ shed: 3, refused: 2 }), { offered: 12, unaccounted: 0 }],
-    ["a memory that lives", row({ committed: 4 }), sight({ living: true, pending: [] }, "memory"), { pending: 6 }],
-    ["a memory that died", row({ committed: 4 }), sight({ pending: [] }, "memory"), { pending: 0, unaccounted: 6 }],
-    ["a journal that cannot be read", row({ lastSeq: 4, committed: 4 }), sight({ problem: "EIO" }), { offered: 4 }],
-    ["a row too many", row({ lastSeq: 4, committed: 5 }), undefined, { unaccounted: -1 }]
-  ])("of %s", (_, row, sight, expected) => {
-    expect(accountOf(row, sight)).toMatchObject(expected)
+describe("the balance of a source", () => {
+  it.each<[what: string, row: LedgerSource, journal: JournalSummary | undefined, expected: Partial<Balance>]>([
+    ["a journal whose rows are not in the database", row(), journal(), { offered: 10, pending: 10, unaccounted: 0 }],
+    [
+      "a journal whose first rows are in the database",
+      row({ committed: 4 }),
+      journal(),
+      { pending: 6, unaccounted: 0 }
+    ],
+    ["a journal that still has settled records", row({ committed: 10 }), journal(), { pending: 0, unaccounted: 0 }],
+    ["a journal that lost records", row(), journal({ pending: [{ from: 3, to: 10 }] }), { pending: 8, unaccounted: 2 }],
+    [
+      "shed and refused events",
+      row({ committed: 7 }),
+      journal({ shed: 3, refused: 2 }),
+      { offered: 12, unaccounted: 0 }
+    ],
+    [
+      "a running process with mode memory",
+      row({ committed: 4 }),
+      journal({ living: true, pending: [] }, "memory"),
+      { pending: 6 }
+    ],
+    [
+      "a dead process with mode memory",
+      row({ committed: 4 }),
+      journal({ pending: [] }, "memory"),
+      { pending: 0, unaccounted: 6 }
+    ],
+    ["a journal that cannot be read", row({ lastSeq: 4, committed: 4 }), journal({ problem: "EIO" }), { offered: 4 }],
+    ["a surplus row", row({ lastSeq: 4, committed: 5 }), undefined, { unaccounted: -1 }]
+  ])("covers %s", (_, row, journal, expected) => {
+    expect(balanceOf(row, journal)).toMatchObject(expected)
   })
 
-  it("adds up whatever the two sides say", () => {
+  it("adds up for any counts of the ledger and the journal", () => {
     const number = FastCheck.nat(50)
     FastCheck.assert(
       FastCheck.property(
@@ -60,7 +80,7 @@ describe("the account of a source", () => {
         FastCheck.constantFrom("journal", "memory", "memory DENIED=fsync"),
         (ledger, local, ends, living, durability) => {
           const pending = ends.map((to) => ({ from: 1, to }))
-          const found = accountOf(row(ledger), sight({ ...local, pending, living }, durability))
+          const found = balanceOf(row(ledger), journal({ ...local, pending, living }, durability))
           const { committed, deadLettered, lost, offered, quarantined, refused, shed, unaccounted } = found
           const rest = committed + deadLettered + quarantined + refused + shed + lost + unaccounted
           expect(offered).toBe(found.pending + rest)
@@ -70,28 +90,28 @@ describe("the account of a source", () => {
     )
   })
 
-  it("is notable for ever when something is wrong with it", () => {
-    expect(isNotable(nothing, undefined)).toBe(false)
-    expect(isNotable({ ...nothing, unaccounted: 2, counted: false }, undefined)).toBe(false)
+  it("is notable at any age when events are missing or pending", () => {
+    expect(isNotable(emptyBalance, undefined)).toBe(false)
+    expect(isNotable({ ...emptyBalance, unaccounted: 2, counted: false }, undefined)).toBe(false)
     for (const change of [{ pending: 1 }, { lost: 1 }, { unaccounted: -1 }]) {
-      expect(isNotable({ ...nothing, ...change }, undefined)).toBe(true)
+      expect(isNotable({ ...emptyBalance, ...change }, undefined)).toBe(true)
     }
-    expect(isNotable(nothing, sight())).toBe(true)
+    expect(isNotable(emptyBalance, journal())).toBe(true)
   })
 
-  it.each<[expected: string, row: LedgerSource, sight: JournalSight | undefined]>([
-    ["runs here", row(), sight({ holder: "process 1", living: true })],
-    ["signed off", row({ signedOffSeq: 3 }), sight()],
+  it.each<[expected: string, row: LedgerSource, journal: JournalSummary | undefined]>([
+    ["runs here", row(), journal({ holder: "process 1", living: true })],
+    ["signed off", row({ signedOffSeq: 3 }), journal()],
     ["tail unknown", row({ unsignedAfter: 3 }), undefined],
-    ["gone, journal left", row(), sight()],
-    ["being taken over", row(), sight({ holder: "process 2" })],
+    ["gone, journal left", row(), journal()],
+    ["being taken over", row(), journal({ holder: "process 2" })],
     ["elsewhere", row(), undefined]
-  ])("stands as %s", (expected, row, sight) => {
-    expect(standingAtHome(row, sight)).toBe(expected)
+  ])("has the standing %s", (expected, row, journal) => {
+    expect(localStanding(row, journal)).toBe(expected)
   })
 })
 
-it("a missing number waits, or a receipt names it, or nothing does; more than the balance tells were there once", () => {
+it("explain sorts missing numbers into waiting, named and unnamed, and counts those beyond the balance", () => {
   const gaps = [
     { from: 2, to: 9 },
     { from: 20, to: 20 }
@@ -100,7 +120,7 @@ it("a missing number waits, or a receipt names it, or nothing does; more than th
     { from: 1, to: 3 },
     { from: 8, to: 8 }
   ]
-  const balance = { ...nothing, pending: 3, shed: 2, unaccounted: 3 }
+  const balance = { ...emptyBalance, pending: 3, shed: 2, unaccounted: 3 }
   expect(explain(gaps, { named, waiting: [{ from: 7, to: 9 }], balance })).toEqual({
     unnamed: [
       { from: 4, to: 6 },
@@ -114,42 +134,49 @@ it("a missing number waits, or a receipt names it, or nothing does; more than th
   expect(explain(gaps, { named, waiting: [], balance: uncounted })).toMatchObject({ waiting: 0, beyond: 4 })
 })
 
-describe("what trail status ends with", () => {
-  const account = (total: Partial<Balance>, waiting = 0, gone = 0) => ({
+describe("the exit code of trail status", () => {
+  const account = (total: Partial<Balance>, waiting = 0, removed = 0) => ({
     problem: null,
     account: {
       trail: "t",
       address: "a",
       count: 1,
-      total: { ...nothing, ...total },
+      total: { ...emptyBalance, ...total },
       deadLetters: { total: 5, waiting },
       sources: [
         {
           row: row(),
           standing: "",
-          balance: nothing,
-          sight: undefined,
-          gaps: { unnamed: [], named: 0, waiting: 0, beyond: gone }
+          balance: emptyBalance,
+          journal: undefined,
+          gaps: { unnamed: [], named: 0, waiting: 0, beyond: removed }
         }
       ]
     }
   })
 
   it.each<[code: number | undefined, what: string, Parameters<typeof trailVerdict>[0]]>([
-    [undefined, "all is accounted for", account({ offered: 9, committed: 5, shed: 2, quarantined: 1, pending: 1 })],
+    [
+      undefined,
+      "every event is accounted for",
+      account({ offered: 9, committed: 5, shed: 2, quarantined: 1, pending: 1 })
+    ],
     [3, "events are lost", account({ lost: 1 }, 1)],
-    [3, "events are nowhere", account({ unaccounted: 1 })],
-    [3, "a row is gone", account({}, 0, 2)],
+    [3, "events are unaccounted for", account({ unaccounted: 1 })],
+    [3, "rows were removed", account({}, 0, 2)],
     [4, "dead letters wait", account({}, 1)],
-    [9, "the database is away", { account: null, problem: "no answer" }]
+    [9, "the database is unreachable", { account: null, problem: "no answer" }]
   ])("is %s when %s", (code, _, status) => {
     expect(trailVerdict(status)?.exitCode).toBe(code)
   })
 
-  it("does not set off what one source has too many against what another lacks", () => {
-    const sum = [2, -2].map((unaccounted) => ({ ...nothing, unaccounted })).reduce(plus, nothing)
+  it("does not offset the surplus of one source against what another lacks", () => {
+    const sum = [2, -2].map((unaccounted) => ({ ...emptyBalance, unaccounted })).reduce(addBalance, emptyBalance)
     expect(trailVerdict(account(sum))?.message).toContain("4 events")
-    expect(plus(sum, { ...nothing, unaccounted: 7, counted: false })).toMatchObject({ unaccounted: 4, counted: false })
-    expect(plus({ ...sum, counted: false }, nothing).unaccounted).toBe(4)
+    expect(addBalance(sum, { ...emptyBalance, unaccounted: 7, counted: false })).toMatchObject({
+      unaccounted: 4,
+      counted: false
+    })
+    expect(addBalance({ ...sum, counted: false }, emptyBalance).unaccounted).toBe(4)
   })
 })

@@ -18,9 +18,9 @@ export interface Comparison {
   readonly lost: ReadonlyArray<string>
   /** Requests whose decision is in the table more than once. */
   readonly twice: ReadonlyArray<string>
-  /** Requests whose answer and row contradict each other, with how. */
+  /** Requests whose answer and row contradict each other, with the contradiction. */
   readonly contradicted: ReadonlyArray<string>
-  /** Rows of requests whose answer nobody read: the client was cut off first. */
+  /** Rows of requests whose answer was not read, because the connection was cut first. */
   readonly unread: number
   /** Requests that were refused or whose outcome was left open (503). */
   readonly unavailable: number

@@ -26,7 +26,7 @@ const session = (url: Redacted.Redacted) => connect({ url, applicationName: "gra
 const monthAhead = (months: number) =>
   `to_char(date_trunc('month', now() at time zone 'utc') + interval '${months} months', '"audit_log_"YYYY_MM')`
 
-/** A partition that holds no row goes, as if nobody had made it. */
+/** Drops the partition of a coming month; fails when it has rows. */
 export const dropPartition = (url: Redacted.Redacted, months: number) =>
   administer(
     url,
@@ -47,7 +47,7 @@ const takeAllConnections = (url: Redacted.Redacted) =>
       `select pg_terminate_backend(pid) from pg_stat_activity
        where backend_type = 'client backend' and application_name <> 'gravitas chaos'`
     )
-    // Whoever of the others comes back first is sent away again.
+    // Sessions that reconnect in the meantime are ended again.
     yield* fill.pipe(
       Effect.zipRight(Effect.orDie(endOthers)),
       Effect.repeat({ until: ({ rowCount }) => rowCount === 0 })

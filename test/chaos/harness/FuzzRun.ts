@@ -68,11 +68,11 @@ const missing = (
     Effect.catchAll(Effect.succeed)
   )
 
-/** Malformed requests to every endpoint that the services document. */
+/** Sends malformed requests to every endpoint that the services document. */
 export const fuzz = ({ databaseUrl, requests, seed, urls }: FuzzOptions) =>
   Effect.gen(function* () {
     const endpoints = (yield* Effect.forEach(urls, endpointsOf)).flat()
-    const ghosts = ["Supervisor_Managed_Agent", "Librarian", "Scout", "Nobody"]
+    const ghosts = ["Supervisor_Managed_Agent", "Librarian", "Scout", "Stranger"]
     const tokens = yield* Effect.promise(() =>
       Promise.all([...ghosts.map((ghost) => tokenOf(ghost)), tokenOf("Scout", -60)])
     )

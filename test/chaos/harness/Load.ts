@@ -10,9 +10,9 @@ import { tokenOf } from "../../support/Tokens.ts"
 export const kinds = ["allowed", "denied", "unauthenticated", "invalid"] as const
 export type Kind = (typeof kinds)[number]
 
-/** One request of the load. What its answer said is there once that has been read whole, else it was never answered. */
+/** One request of the load. Its answer is present once it was read completely. */
 export interface Exchange {
-  /** Sent as `X-Request-Id`, which the trail keeps: how a request is found in it whose answer nobody read. */
+  /** Sent as `X-Request-Id`, which the trail records: it finds the row of a request whose answer was not read. */
   readonly requestId: string
   readonly kind: Kind
   /** Of `performance.now()`, when it was sent. */
@@ -88,7 +88,7 @@ const tickMillis = 5
 
 const begin = (options: LoadOptions, given: Tokens) => {
   const random = new PCGRandom(Hash.string(options.name))
-  // In turn: a connection that nobody used for a while is closed by the server, and that can meet the next request on it.
+  // Connections take turns: the server closes an idle one, which could fail the next request on it.
   const agent = new Http.Agent({ keepAlive: true, maxSockets: options.connections, scheduling: "fifo" })
   const target = new URL("/validate", options.url)
   const exchanges: Array<Exchange> = []

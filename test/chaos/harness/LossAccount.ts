@@ -3,14 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../../src/platform/postgres/Connection.ts"
 
-/** A process that ended, as the database knows it. */
+/** The database's account of a process that ended. */
 export interface Life {
   readonly source: string
-  /** Its last number, from itself or from whoever found what it left; null while nobody has said it. */
+  /** Its last number, recorded by itself or by the process that recovered its journal; null without sign-off. */
   readonly signedOff: number | null
-  /** Whether it gave numbers after this one, nobody knows. */
+  /** It is unknown whether it gave numbers after this one. */
   readonly unsignedAfter: number | null
-  /** Numbers that its entry calls lost. */
+  /** Numbers that its row counts as lost. */
   readonly lost: number
   /** Rows with numbers up to the last that is known. */
   readonly rows: number

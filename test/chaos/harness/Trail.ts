@@ -26,7 +26,7 @@ export const rowsSince = (connection: Connection, moment: string) =>
       )
   )
 
-/** What the whole trail says of itself, whoever asked. */
+/** The counts of the whole trail, not only of the load's requests. */
 export interface TrailReport {
   readonly rows: number
   readonly sources: number
@@ -57,7 +57,7 @@ export const trailReport = (connection: Connection) =>
     })
   )
 
-/** Nobody can add to the trail until the scope closes; readers go on. */
+/** Blocks writes to the trail until the scope closes; readers continue. */
 export const holdWriters = (connection: Connection) =>
   Effect.acquireRelease(
     connection.query("begin").pipe(Effect.zipRight(connection.query("lock table gatekeeper.audit_log in share mode"))),

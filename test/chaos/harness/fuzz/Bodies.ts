@@ -26,7 +26,7 @@ const brokenTexts = [
   "--x\r\ncontent-disposition: form-data; name=a\r\n\r\n1\r\n--x--"
 ]
 
-/** Bodies of the declared shape, whole and cut, and what is no JSON at all. */
+/** Generates bodies of the declared shape, complete and truncated, and bodies that are not JSON. */
 export const bodyOf = (endpoint: Endpoint): FastCheck.Arbitrary<Uint8Array | undefined> => {
   const shaped = valueOf(endpoint.body ?? {}, endpoint.schemas).map((value) => bytes(JSON.stringify(value) ?? ""))
   return FastCheck.oneof(

@@ -43,7 +43,7 @@ const schemaIn = (content: Readonly<Record<string, unknown>>): JsonSchema | unde
   return isObject(schema) ? schema : undefined
 }
 
-/** Reads a service's `/openapi.json`; dies where it is none. */
+/** Reads a service's `/openapi.json`; dies when that is not an OpenAPI document. */
 export const endpointsOf = (url: string): Effect.Effect<ReadonlyArray<Endpoint>> =>
   Effect.gen(function* () {
     const text = yield* Effect.promise(() => fetch(`${url}/openapi.json`).then((response) => response.text()))

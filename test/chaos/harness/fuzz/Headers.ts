@@ -22,7 +22,7 @@ const traceparents = [
   "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ]
 
-/** Headers around one of the tokens, some of them nobody's. */
+/** Generates headers around one of the tokens; some tokens are not valid. */
 export const headersOf = (tokens: ReadonlyArray<string>) =>
   FastCheck.record(
     {
