@@ -3,11 +3,16 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { type QualifiedName, quotedName, readTree } from "../files/ParseTree.ts"
 import type { Revision, Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
-import { classOf, type StatementClass } from "../files/StatementClass.ts"
-import { splitStatements } from "../files/Statements.ts"
+import {
+  classOf,
+  type QualifiedName,
+  quotedName,
+  readTree,
+  type StatementClass,
+  splitStatements
+} from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 
 /** Whether an index is valid (`indisvalid`), so that PostgreSQL uses it; None if it does not exist. */

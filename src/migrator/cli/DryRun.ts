@@ -4,13 +4,14 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import { readScript } from "../apply/Script.ts"
+import { statementsOf } from "../apply/Script.ts"
+import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
-import { type Phase, type RevisionKind, revisionName, type Section } from "../files/Revision.ts"
+import type { Phase, RevisionKind, Section } from "../files/Revision.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
 import type { Statement } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { type DataLoss, shownLoss } from "../plan/DataLoss.ts"
+import { type DataLoss, shownLoss } from "../plan/DestructiveChange.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 
@@ -42,20 +43,16 @@ export interface DryRun {
   readonly losses: ReadonlyArray<DataLoss>
 }
 
-const statementsOf = (file: string, section: Section, direction: "up" | "down" | "verify") =>
-  Effect.map(readScript(file, section, direction), ({ statements }) => statements)
-
 const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.Step) {
   const { lockTimeout } = yield* MigratorOptions
-  const up = step._tag === "Apply"
-  const section = up ? step.revision.up : step.down
-  const { number, slug, phase, kind } = up ? step.revision : { ...step.entry, number: step.entry.revision }
-  const file = up ? step.revision.file : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
-  const halfway = up ? step.halfway : Option.liftPredicate(step.entry, ({ state }) => state === "reverting")
-  const verify = up ? step.revision.verify : Option.none<Section>()
-  const planned: PlannedStep = {
-    direction: up ? "up" : "down",
-    revision: revisionName(number, slug),
+  const direction = directionOf(step)
+  const section = sectionOf(step)
+  const file = sourceOf(step, service)
+  const { kind, phase } = step._tag === "Apply" ? step.revision : step.entry
+  const verify = step._tag === "Apply" ? step.revision.verify : Option.none<Section>()
+  return {
+    direction,
+    revision: nameOfStep(step),
     file,
     kind,
     phase,
@@ -63,11 +60,10 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
     lockTimeout: Duration.format(
       Option.getOrElse(section.lockTimeout, () => (section.transaction ? lockTimeout : Duration.zero))
     ),
-    alreadyDone: Option.match(halfway, { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
-    statements: kind === "ts" ? null : yield* statementsOf(file, section, up ? "up" : "down"),
+    alreadyDone: Option.match(halfwayOfStep(step), { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
+    statements: kind === "ts" ? null : yield* statementsOf(file, section, direction),
     verify: Option.isSome(verify) ? yield* statementsOf(file, verify.value, "verify") : []
-  }
-  return planned
+  } satisfies PlannedStep
 })
 
 /** Plans a run without the lock and without writing, so another process may change the result at any time. */
@@ -77,7 +73,7 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
   const plan = yield* Plan.make(set, entries, target)
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
-  const result: DryRun = {
+  return {
     service,
     address: session.address,
     from: plan.current,
@@ -88,8 +84,7 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
       readLosses(session.connection, plan.steps),
       session.refuse("counting what the downgrade would destroy")
     )
-  }
-  return result
+  } satisfies DryRun
 }, Effect.scoped)
 
 const renderStep = (step: PlannedStep): string => {

@@ -13,9 +13,7 @@ export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnrea
   file: Schema.String,
   problem: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.invalidFiles
-  }
+  readonly exitCode = ExitCode.invalidFiles
   override get message(): string {
     return (
       `${this.service}: ${this.file}: ${this.problem}; nothing was run. ` +

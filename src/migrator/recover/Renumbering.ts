@@ -6,11 +6,11 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { knownEntries } from "../apply/LockedSchema.ts"
+import { knownEntries } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
-import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/MigrationFiles.ts"
 import { type RevisionKind, revisionName } from "../files/Revision.ts"
 import { parseFileName } from "../files/RevisionFile.ts"
+import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
@@ -105,12 +105,11 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: Migr
   const path = join(directory, `${to}.${file.kind}`)
   yield* fs.rename(join(directory, `${from}.${file.kind}`), path).pipe(Effect.mapError(broken))
   const left = yield* Effect.either(loadRevisionSet(migrated))
-  const renumbered: RenumberOutcome = {
+  return {
     service,
     from,
     to,
     file: shown(path),
     left: Either.isLeft(left) ? left.left.message : null
-  }
-  return renumbered
+  } satisfies RenumberOutcome
 }, Effect.scoped)
