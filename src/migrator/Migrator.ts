@@ -186,9 +186,5 @@ interface ServiceSchema<S extends ServiceName> {
 /** Describes the schema of a service. Each service has one such value, which everything that needs its schema imports. */
 export const serviceSchema = <S extends ServiceName>(service: MigratedService<S>): ServiceSchema<S> => {
   const version = schemaVersionTag(service.name)
-  return {
-    service,
-    version,
-    layer: Layer.provide(Layer.effect(version, start(service)), InspectionSessions.layer)
-  }
+  return { service, version, layer: Layer.provide(Layer.effect(version, start(service)), InspectionSessions.layer) }
 }

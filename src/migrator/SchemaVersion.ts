@@ -79,6 +79,21 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
   }
 }
 
+export const schemaUnreadable = (
+  service: ServiceName,
+  url: Redacted.Redacted,
+  relation: SchemaUnreadable["relation"],
+  { reason, sqlstate }: DatabaseError
+): SchemaUnreadable =>
+  new SchemaUnreadable({
+    service,
+    address: displayAddress(url),
+    role: roleOf(url),
+    relation,
+    reason,
+    ...(sqlstate === undefined ? {} : { sqlstate })
+  })
+
 const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
 /** Reads the current revision through the application's pool, which connects to `url`. */
@@ -88,18 +103,7 @@ export const readVersion = (
   pool: PgClient.PgClient
 ): Effect.Effect<VersionRow, SchemaUnreadable> =>
   pool.unsafe(versionQuery(service)).pipe(
-    Effect.mapError((error): DatabaseError => databaseError("statement", error)),
-    Effect.mapError(
-      ({ reason, sqlstate }) =>
-        new SchemaUnreadable({
-          service,
-          address: displayAddress(url),
-          role: roleOf(url),
-          relation: "schema_version",
-          reason,
-          ...(sqlstate === undefined ? {} : { sqlstate })
-        })
-    ),
+    Effect.mapError((error) => schemaUnreadable(service, url, "schema_version", databaseError("statement", error))),
     Effect.flatMap((rows) => Effect.orDie(decodeRow(rows))),
     Effect.map(([row]) => row)
   )

@@ -79,12 +79,10 @@ const pinned = (connection: Connection, failureOf: FailureOf) => {
   }
 }
 
-const field = (value: object, key: string): unknown => (key in value ? Reflect.get(value, key) : undefined)
-
 /** Finds the migrator's own failure below the errors that an author wrapped around it (`cause`); undefined if there is none. */
 const migratorFailureIn = (thrown: unknown): StatementFailed | LockLost | DatabaseError | undefined => {
   if (thrown instanceof StatementFailed || thrown instanceof LockLost || thrown instanceof DatabaseError) return thrown
-  return typeof thrown === "object" && thrown !== null ? migratorFailureIn(field(thrown, "cause")) : undefined
+  return typeof thrown === "object" && thrown !== null ? migratorFailureIn(Reflect.get(thrown, "cause")) : undefined
 }
 
 /** Fails every batch: a revision in one transaction cannot commit batches one by one. */

@@ -4,7 +4,8 @@ import type { Connection, QueryResult } from "../../platform/postgres/Connection
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName } from "../files/Statements.ts"
 
-const names = (
+/** Runs a query with the columns `schema` and `name`. */
+export const qualifiedNames = (
   connection: Connection,
   text: string,
   values: ReadonlyArray<unknown>
@@ -15,7 +16,7 @@ const names = (
 
 /** The tables of a schema. A partition counts with its parent, unless the parent is in another schema and so stays. */
 export const tablesIn = (connection: Connection, schema: string) =>
-  names(
+  qualifiedNames(
     connection,
     `select n.nspname as schema, c.relname as name
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -31,7 +32,7 @@ export const tablesIn = (connection: Connection, schema: string) =>
  * Partitions count with their parent.
  */
 export const referrersOf = (connection: Connection, table: QualifiedName) =>
-  names(
+  qualifiedNames(
     connection,
     `with recursive referrers as (
        select pg_catalog.to_regclass($1)::oid as oid
@@ -56,7 +57,7 @@ export const dependantsOf = (
   connection: Connection,
   dropped: { readonly table: QualifiedName } | { readonly schema: string }
 ) =>
-  names(
+  qualifiedNames(
     connection,
     `with recursive
      parts as (

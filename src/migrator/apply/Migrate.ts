@@ -136,12 +136,6 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
-  yield* refuseLosses({
-    service: service.name,
-    session,
-    steps: plan.steps,
-    goal: goalOf(plan, entries),
-    current: null
-  })
+  yield* refuseLosses({ service: service.name, session, steps: plan.steps, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

@@ -41,14 +41,6 @@ export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRendera
   }
 }
 
-export interface OfflineScript {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
-  readonly script: string
-}
-
 /** The history row of an applied revision, as far as a plan uses it. */
 const entryOf = (revision: Revision): HistoryEntry => ({
   revision: revision.number,
@@ -218,5 +210,5 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
     to: current,
     steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
     script: [header(service, plan.current, current, options.appVersion), ...transcript.lines()].join("\n\n")
-  } satisfies OfflineScript
+  }
 })

@@ -24,7 +24,7 @@ import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
-import { roleOf, SchemaUnreadable } from "../SchemaVersion.ts"
+import { schemaUnreadable } from "../SchemaVersion.ts"
 import { knownEntries } from "./SchemaLock.ts"
 import { DatabaseIsReplica, DatabaseRefusal } from "./Session.ts"
 
@@ -112,14 +112,7 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
 
   const refused = (cause: DatabaseError) =>
     cause.sqlstate === "42501"
-      ? new SchemaUnreadable({
-          service: name,
-          address,
-          role: roleOf(url),
-          relation: "schema_history",
-          sqlstate: cause.sqlstate,
-          reason: cause.reason
-        })
+      ? schemaUnreadable(name, url, "schema_history", cause)
       : new DatabaseRefusal({
           service: name,
           address,

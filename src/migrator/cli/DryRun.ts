@@ -7,42 +7,14 @@ import { openSchema } from "../apply/Migrate.ts"
 import { statementsOf } from "../apply/Script.ts"
 import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
-import type { Phase, RevisionKind, Section } from "../files/Revision.ts"
+import type { Section } from "../files/Revision.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
-import type { Statement } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { type DataLoss, shownLoss } from "../plan/DestructiveChange.ts"
+import { shownLoss } from "../plan/DestructiveChange.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 
-/** A step as it would run. `statements` is null for a data revision, whose statements are known only while it runs. */
-export interface PlannedStep {
-  readonly direction: "up" | "down"
-  readonly revision: string
-  readonly file: string
-  readonly kind: RevisionKind
-  readonly phase: Phase
-  readonly transaction: boolean
-  readonly lockTimeout: string
-  /** How many of its statements an earlier run completed. */
-  readonly alreadyDone: number
-  readonly statements: ReadonlyArray<Statement> | null
-  readonly verify: ReadonlyArray<Statement>
-}
-
-export interface DryRun {
-  readonly service: ServiceName
-  /** Without password. */
-  readonly address: string
-  readonly from: string
-  readonly to: string
-  /** The history tables do not exist yet and would be created first. */
-  readonly prepares: boolean
-  readonly steps: ReadonlyArray<PlannedStep>
-  /** What the downgrade would destroy; without `--allow-data-loss` it is refused. */
-  readonly losses: ReadonlyArray<DataLoss>
-}
-
+/** A step as it would run. */
 const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.Step) {
   const { lockTimeout } = yield* MigratorOptions
   const direction = directionOf(step)
@@ -60,11 +32,15 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
     lockTimeout: Duration.format(
       Option.getOrElse(section.lockTimeout, () => (section.transaction ? lockTimeout : Duration.zero))
     ),
+    /** How many of its statements an earlier run completed. */
     alreadyDone: Option.match(halfwayOfStep(step), { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
+    /** Null for a data revision, whose statements are known only while it runs. */
     statements: kind === "ts" ? null : yield* statementsOf(file, section, direction),
     verify: Option.isSome(verify) ? yield* statementsOf(file, verify.value, "verify") : []
-  } satisfies PlannedStep
+  }
 })
+
+type PlannedStep = Effect.Effect.Success<ReturnType<typeof planned>>
 
 /** Plans a run without the lock and without writing, so another process may change the result at any time. */
 export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: MigratedService, target: Target) {
@@ -78,14 +54,18 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
     address: session.address,
     from: plan.current,
     to: last === undefined ? plan.current : Plan.currentAfter(last, entries),
+    /** The history tables do not exist yet and would be created first. */
     prepares: Option.isNone(snapshot),
     steps,
+    /** What the downgrade would destroy; without `--allow-data-loss` it is refused. */
     losses: yield* Effect.mapError(
       readLosses(session.connection, plan.steps),
       session.refuse("counting what the downgrade would destroy")
     )
-  } satisfies DryRun
+  }
 }, Effect.scoped)
+
+type DryRun = Effect.Effect.Success<ReturnType<typeof dryRun>>
 
 const renderStep = (step: PlannedStep): string => {
   const { alreadyDone, direction, file, lockTimeout, phase, revision, statements, transaction, verify } = step

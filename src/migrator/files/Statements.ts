@@ -43,9 +43,7 @@ const unreadable = (section: Section, offset: number, problem: string): Statemen
 }
 
 const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => {
-  const details: unknown = typeof thrown === "object" && thrown !== null ? Reflect.get(thrown, "sqlDetails") : undefined
-  const position =
-    typeof details === "object" && details !== null ? Number(Reflect.get(details, "cursorPosition")) : Number.NaN
+  const position = Number(child(thrown, "sqlDetails", "cursorPosition"))
   const problem = thrown instanceof Error ? thrown.message : String(thrown)
   return unreadable(section, Number.isInteger(position) ? position : 0, problem)
 }
@@ -78,10 +76,7 @@ export const splitStatements = Effect.fn("Statements.split")(function* (
     }
     const raw = bytes.subarray(start, length === undefined || length === 0 ? bytes.length : start + length).toString()
     const lead = raw.length - raw.trimStart().length
-    statements.push({
-      text: raw.trim(),
-      line: section.line + (before + raw.slice(0, lead)).split("\n").length - 1
-    })
+    statements.push({ text: raw.trim(), line: section.line + (before + raw.slice(0, lead)).split("\n").length - 1 })
   }
   if (statements.length === 0) return yield* unreadable(section, 0, "there is no statement here")
   return statements

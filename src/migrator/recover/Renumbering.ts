@@ -72,15 +72,6 @@ export const renumbering = (
     : Either.right({ file, number })
 }
 
-export interface RenumberOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly file: string
-  /** What is still wrong with the files, or null. */
-  readonly left: string | null
-}
-
 /** Renames a revision's file after reading the history of the configured database. Takes no lock, since no table changes. */
 export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: MigratedService, name: string) {
   const service = migrated.name
@@ -110,6 +101,9 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: Migr
     from,
     to,
     file: shown(path),
+    /** What is still wrong with the files, or null. */
     left: Either.isLeft(left) ? left.left.message : null
-  } satisfies RenumberOutcome
+  }
 }, Effect.scoped)
+
+export type RenumberOutcome = Effect.Effect.Success<ReturnType<typeof renumber>>

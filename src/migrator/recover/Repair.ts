@@ -51,14 +51,6 @@ export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("Noth
   }
 }
 
-export interface RepairOutcome {
-  readonly service: ServiceName
-  readonly revision: string
-  /** Completes "0002_x: …". */
-  readonly did: string
-  readonly current: string
-}
-
 /** The file of an entry, if this program has it. */
 const fileOf = (revisions: ReadonlyArray<Revision>, entry: HistoryEntry): Option.Option<Revision> =>
   Option.filter(
@@ -66,10 +58,7 @@ const fileOf = (revisions: ReadonlyArray<Revision>, entry: HistoryEntry): Option
     ({ kind, slug }) => slug === entry.slug && kind === entry.kind
   )
 
-const checksums = (revision: Revision) => ({
-  up: revision.up.checksum,
-  down: downOf(revision)?.checksum ?? null
-})
+const checksums = (revision: Revision) => ({ up: revision.up.checksum, down: downOf(revision)?.checksum ?? null })
 
 /** The target to which `Retry` continues. */
 const endOf = ({ revision, state }: HistoryEntry): Target =>
@@ -238,7 +227,10 @@ export const repair = Effect.fn("Migrator.repair")(function* (service: MigratedS
   return {
     service: service.name,
     revision: nameOf(entry),
+    /** Completes "0002_x: …". */
     did,
     current: Plan.currentOf(entries).name
-  } satisfies RepairOutcome
+  }
 }, Effect.scoped)
+
+export type RepairOutcome = Effect.Effect.Success<ReturnType<typeof repair>>

@@ -51,14 +51,6 @@ const ownRelations = (service: ServiceName) =>
    where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and c.relname not in ('schema_history', 'schema_event', 'schema_version') limit 1`
 
-export interface StampOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  /** The revisions that were recorded as applied without running. */
-  readonly revisions: ReadonlyArray<string>
-}
-
 /** A revision, by number or full name, or `head`. */
 export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
 
@@ -134,6 +126,9 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
     service,
     from: current.name,
     to: current.number > number ? current.name : to,
+    /** The revisions that were recorded as applied without running. */
     revisions: revisions.map((revision) => revisionName(revision.number, revision.slug))
-  } satisfies StampOutcome
+  }
 }, Effect.scoped)
+
+export type StampOutcome = Effect.Effect.Success<ReturnType<typeof stamp>>
