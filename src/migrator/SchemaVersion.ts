@@ -79,6 +79,7 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
   }
 }
 
+/** Builds the refusal for a connection to `url`, which reads `relation` with this error. */
 export const schemaUnreadable = (
   service: ServiceName,
   url: Redacted.Redacted,

@@ -165,7 +165,7 @@ const attempt = (
 /**
  * Runs one step of a plan, with its history row and its event.
  *
- * A step of an SQL revision is a `TransactionalStep` or a `NonTransactionalStep`, one of a data revision a `DataStep`. After a
+ * A step of an SQL revision is a `transactionalStep` or a `nonTransactionalStep`, one of a data revision a `dataStep`. After a
  * lock timeout or a deadlock the transaction is retried up to `options.attempts` times; the failure names the sessions that
  * blocked it. Fails with RevisionFailed when PostgreSQL refuses a statement, with PartlyApplied when it cannot continue safely.
  */

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
-import type { Phase, Reversal, Revision, RevisionKind, Section } from "./Revision.ts"
+import type { Phase, Reversal, Revision, Section } from "./Revision.ts"
 
 /** Removes differences between checkouts of the same file, line ends and a byte-order mark, from its checksum. */
 const normalise = (text: string): string => text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n")
@@ -121,10 +121,11 @@ export const sectionOf = (part: MarkedPart, options: MarkerOptions): Section => 
 export const RevisionFileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
 export type RevisionFileProblem = typeof RevisionFileProblem.Type
 
+/** What a file's name says of its revision. */
+export type NumberedFile = Pick<Revision, "number" | "slug" | "kind">
+
 /** Parses `NNNN_slug.sql`, or `.ts` for a data revision: four digits, then lower-case words. */
-export const parseFileName = (
-  name: string
-): Option.Option<{ readonly number: number; readonly slug: string; readonly kind: RevisionKind }> => {
+export const parseFileName = (name: string): Option.Option<NumberedFile> => {
   const match = /^(\d{4})_([a-z0-9]+(?:_[a-z0-9]+)*)\.(sql|ts)$/.exec(name)
   const number = Number(match?.[1])
   const kind = match?.[3] === "ts" ? "ts" : "sql"

@@ -94,7 +94,7 @@ export interface QualifiedName {
   readonly name: string
 }
 
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** Returns a field of a node; the parser leaves out fields that are zero, false or empty. */
 export const child = (node: unknown, ...path: ReadonlyArray<string>): unknown =>

@@ -8,8 +8,8 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { knownEntries } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
-import { type RevisionKind, revisionName } from "../files/Revision.ts"
-import { parseFileName } from "../files/RevisionFile.ts"
+import { revisionName } from "../files/Revision.ts"
+import { type NumberedFile, parseFileName } from "../files/RevisionFile.ts"
 import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
@@ -23,12 +23,6 @@ export class RenumberRefused extends Schema.TaggedError<RenumberRefused>()("Renu
   override get message(): string {
     return `${this.service}: ${this.problem}; no file was renamed. See: pnpm migrate --service ${this.service} status`
   }
-}
-
-export interface NumberedFile {
-  readonly number: number
-  readonly slug: string
-  readonly kind: RevisionKind
 }
 
 /** The file to rename, and its new number. */
