@@ -90,18 +90,17 @@ export const transactionalStep = (
   step: Step,
   script: Script,
   verify: Option.Option<Script>
-): Effect.Effect<void, StepError> => {
-  const { connection } = context.session
-  return inOneTransaction(
+): Effect.Effect<void, StepError> =>
+  inOneTransaction(
     context,
     step,
     script.statements.length,
     Effect.gen(function* () {
+      const { connection } = context.session
       for (const statement of script.statements) yield* runStatement(connection, script, statement)
       if (Option.isSome(verify)) yield* runVerify(connection, verify.value)
     })
   )
-}
 
 /** True for 55P03 (lock_timeout passed) and 40P01 (deadlock): a retry after a pause may succeed. */
 export const isContention = ({ sqlstate }: Pick<DatabaseError, "sqlstate">): boolean =>
