@@ -1,46 +1,169 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type { ServiceName } from "../domain/Service.ts"
-import type { Settings } from "../platform/config/Settings.ts"
-import type { Database, DatabaseUnreachable } from "../platform/postgres/Database.ts"
-import type { GrantsMissing } from "./apply/Grants.ts"
-import { InspectionSessions } from "./apply/InspectionSessions.ts"
-import type { HistoryFormatUnknown, SchemaNotEmpty } from "./apply/LockedSchema.ts"
-import type { RevisionFailed } from "./apply/RevisionFailed.ts"
-import type { LockLost, LockNotAcquired } from "./apply/SchemaLock.ts"
-import type { DatabaseIsReplica, DatabaseRefusal, SessionShared } from "./apply/Session.ts"
-import type { DataRevisionUnreadable } from "./files/DataModule.ts"
-import type { MigratedService } from "./files/MigrationFiles.ts"
-import type { RevisionSetInvalid } from "./files/RevisionSet.ts"
-import type { DataLossRefused } from "./plan/DataLoss.ts"
-import type { PlanRefusal } from "./plan/PlanRefusal.ts"
-import { type SchemaElsewhere, type SchemaUnreadable, type SchemaVersion, schemaVersionTag } from "./SchemaVersion.ts"
-import { type SchemaNotAtHead, start } from "./Start.ts"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { ServiceName, titleOf } from "../domain/Service.ts"
+import { ExitCode } from "../platform/cli/ExitCode.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import { Database } from "../platform/postgres/Database.ts"
+import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
+import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
+import { migrate } from "./apply/Migrate.ts"
+import { InspectionSessions, inspectSchema, type Queryable } from "./apply/SchemaInspection.ts"
+import { DatabaseRefusal } from "./apply/Session.ts"
+import { headOf, loadRevisionSet, type MigratedService } from "./files/RevisionSet.ts"
+import { Target } from "./plan/Target.ts"
+import {
+  readVersion,
+  roleOf,
+  SchemaElsewhere,
+  type SchemaUnreadable,
+  type SchemaVersion,
+  schemaVersionTag,
+  type VersionRow,
+  versionQuery
+} from "./SchemaVersion.ts"
 
-/** Why a schema was not brought to its target. Each error has an `exitCode`, see platform/cli/ExitCode.ts. */
-export type MigrationError =
-  | PlanRefusal
-  | RevisionSetInvalid
-  | DataRevisionUnreadable
-  | DataLossRefused
-  | RevisionFailed
-  | LockNotAcquired
-  | LockLost
-  | SessionShared
-  | SchemaNotEmpty
-  | HistoryFormatUnknown
-  | DatabaseIsReplica
-  | DatabaseRefusal
-  | DatabaseUnreachable
+/** Revisions are pending, and MIGRATE_ON_START=verify leaves them to a migration job. */
+export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("SchemaNotAtHead", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String,
+  current: Schema.String,
+  head: Schema.String,
+  pending: Schema.Number
+}) {
+  readonly exitCode = ExitCode.pending
+  override get message(): string {
+    const { address, current, head, pending, service } = this
+    return (
+      `${service}: the schema at ${address} is at ${current}, not at head ${head} (${pending} pending), and ` +
+      `MIGRATE_ON_START=verify applies nothing. With the role that owns it: pnpm migrate --service ${service} upgrade; ` +
+      "then start again"
+    )
+  }
+}
+
+/** The schema that a start found or made. */
+interface StartedSchema {
+  readonly head: string
+  readonly revision: string
+  readonly ahead: ReadonlyArray<string>
+  /** The migration connection, and its address without password. */
+  readonly connection: Queryable
+  readonly address: string
+}
+
+/** Mode `upgrade`: to head, under the lock if there is work to do. */
+const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
+  const inspection = yield* inspectSchema(service)
+  const { address, ahead, atHead, connection, current: revision, head } = inspection
+  if (atHead) return { head, revision, ahead, connection, address }
+  const outcome = yield* migrate(service, Target.Head(), inspection)
+  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
+})
+
+/** Mode `verify`: reads only, with any role that may read the history. */
+const verified = Effect.fnUntraced(function* (service: MigratedService) {
+  const { address, ahead, connection, current: revision, head, plan } = yield* inspectSchema(service)
+  const { steps } = yield* plan
+  if (steps.length > 0) {
+    const { name } = service
+    return yield* new SchemaNotAtHead({ service: name, address, current: revision, head, pending: steps.length })
+  }
+  return { head, revision, ahead, connection, address }
+})
+
+/** True if the application has a connection string of its own, so most likely another role. */
+const isApart = (database: Database["Type"], service: ServiceName): boolean =>
+  Redacted.value(database.url(service, "application")) !== Redacted.value(database.url(service, "migration"))
+
+/** Checks that the application's connection reaches the same schema and has the privileges that the service needs. */
+const readBack = Effect.fnUntraced(function* (service: ServiceName, started: StartedSchema) {
+  const database = yield* Database
+  const url = database.url(service, "application")
+  const pool = database.pool(service)
+  const address = database.address(service)
+  const apart = isApart(database, service)
+  const { migrateOnStart } = yield* Settings
+  const refused = (cause: DatabaseError) =>
+    new DatabaseRefusal({
+      service,
+      address,
+      during: "reading what the application may do",
+      cause,
+      remedy: `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
+    })
+  if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, started.connection)
+  const seen = yield* readVersion(service, url, pool)
+  const there = apart
+    ? (yield* Effect.mapError(started.connection.query(versionQuery(service)), refused)).rows[0]
+    : { name: started.revision, applied: seen.applied }
+  if (seen.name !== there?.["name"] || seen.applied !== there["applied"]) {
+    const { address: migrationAddress, revision: expected } = started
+    return yield* new SchemaElsewhere({ service, address, migrationAddress, expected, actual: seen.name })
+  }
+  // The role that migrates owns the tables that it created.
+  if (!apart && migrateOnStart === "upgrade") return
+  const grants = yield* Effect.mapError(missingGrants(service, pool), refused)
+  if (grants.length > 0) return yield* new GrantsMissing({ service, address, role: roleOf(url), grants })
+})
+
+const logVersion = (service: ServiceName, { ahead, head, revision }: StartedSchema) =>
+  Effect.gen(function* () {
+    if (ahead.length > 0) {
+      yield* Effect.logWarning(
+        `${titleOf(service)} runs on a schema ahead of it: ${ahead.join(", ")} only expand it, so its own ` +
+          `revisions up to ${head} still hold; update the program`
+      )
+    }
+    const position = ahead.length > 0 ? `ahead of head ${head}` : "head"
+    yield* Effect.logInfo(`${titleOf(service)} schema versioned at revision ${revision} (${position})`)
+  }).pipe(Effect.annotateLogs({ service, revision, head }))
+
+/** Mode `off`: logs the current revision, or why it cannot be read. The service is not ready while that revision is behind. */
+const unchecked = Effect.fnUntraced(function* (
+  service: MigratedService,
+  actual: Effect.Effect<VersionRow, SchemaUnreadable>
+) {
+  const head = headOf(yield* loadRevisionSet(service)).name
+  const seen = yield* Effect.either(actual)
+  const what = Either.isRight(seen) ? `is at ${seen.right.name}` : `cannot be read: ${seen.left.message}`
+  yield* Effect.logWarning(
+    `${titleOf(service.name)} schema ${what}; this program expects ${head}, and MIGRATE_ON_START=off checked nothing`
+  ).pipe(Effect.annotateLogs({ service: service.name, head }))
+  return { head, revision: head }
+})
+
+/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see Migrator.ts. */
+const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: MigratedService<S>) {
+  const { name } = service
+  const database = yield* Database
+  const { migrateOnStart } = yield* Settings
+  const read = readVersion(name, database.url(name, "application"), database.pool(name))
+  const actual = Effect.map(read, ({ name }) => name)
+  if (migrateOnStart === "off") {
+    const { head, revision } = yield* unchecked(service, read)
+    return { service: name, head, expected: revision, actual } satisfies SchemaVersion<S>
+  }
+  // The inspection then has a session of its own; the pool opens its first session at the same time.
+  if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
+  const started = yield* migrateOnStart === "verify" ? verified(service) : upgraded(service)
+  yield* readBack(name, started)
+  yield* logVersion(name, started)
+  return { service: name, head: started.head, expected: started.revision, actual } satisfies SchemaVersion<S>
+}, Effect.scoped)
 
 export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
 
-/** Why a service does not start. */
-export type StartRefusal = MigrationError | SchemaNotAtHead | SchemaUnreadable | SchemaElsewhere | GrantsMissing
+/** Why a service does not start. Each error has an `exitCode`, see platform/cli/ExitCode.ts. */
+type StartRefusal = Effect.Effect.Error<ReturnType<typeof start>>
 
 /** A service's schema, as the layers of the service depend on it. */
-export interface ServiceSchema<S extends ServiceName> {
+interface ServiceSchema<S extends ServiceName> {
   readonly service: MigratedService<S>
   /** Proof that the schema was checked at start, and access to its version. */
   readonly version: Context.Tag<SchemaVersion<S>, SchemaVersion<S>>
@@ -63,9 +186,5 @@ export interface ServiceSchema<S extends ServiceName> {
 /** Describes the schema of a service. Each service has one such value, which everything that needs its schema imports. */
 export const serviceSchema = <S extends ServiceName>(service: MigratedService<S>): ServiceSchema<S> => {
   const version = schemaVersionTag(service.name)
-  return {
-    service,
-    version,
-    layer: Layer.provide(Layer.effect(version, start(service)), InspectionSessions.layer)
-  }
+  return { service, version, layer: Layer.provide(Layer.effect(version, start(service)), InspectionSessions.layer) }
 }

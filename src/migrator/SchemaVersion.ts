@@ -1,5 +1,6 @@
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -40,9 +41,7 @@ export class SchemaUnreadable extends Schema.TaggedError<SchemaUnreadable>()("Sc
   sqlstate: Schema.optional(Schema.String),
   reason: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.noAccess
-  }
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     const { relation, role, service } = this
     const remedy =
@@ -68,9 +67,7 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
   expected: Schema.String,
   actual: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.noAccess
-  }
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     const { service } = this
     const seen = this.actual === this.expected ? `another ${this.expected} (applied at another time)` : this.actual
@@ -82,6 +79,22 @@ export class SchemaElsewhere extends Schema.TaggedError<SchemaElsewhere>()("Sche
   }
 }
 
+/** Builds the refusal for a connection to `url`, which reads `relation` with this error. */
+export const schemaUnreadable = (
+  service: ServiceName,
+  url: Redacted.Redacted,
+  relation: SchemaUnreadable["relation"],
+  { reason, sqlstate }: DatabaseError
+): SchemaUnreadable =>
+  new SchemaUnreadable({
+    service,
+    address: displayAddress(url),
+    role: roleOf(url),
+    relation,
+    reason,
+    ...(sqlstate === undefined ? {} : { sqlstate })
+  })
+
 const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
 /** Reads the current revision through the application's pool, which connects to `url`. */
@@ -91,18 +104,7 @@ export const readVersion = (
   pool: PgClient.PgClient
 ): Effect.Effect<VersionRow, SchemaUnreadable> =>
   pool.unsafe(versionQuery(service)).pipe(
-    Effect.mapError((error): DatabaseError => databaseError("statement", error)),
-    Effect.mapError(
-      ({ reason, sqlstate }) =>
-        new SchemaUnreadable({
-          service,
-          address: displayAddress(url),
-          role: roleOf(url),
-          relation: "schema_version",
-          reason,
-          ...(sqlstate === undefined ? {} : { sqlstate })
-        })
-    ),
+    Effect.mapError((error) => schemaUnreadable(service, url, "schema_version", databaseError("statement", error))),
     Effect.flatMap((rows) => Effect.orDie(decodeRow(rows))),
     Effect.map(([row]) => row)
   )
@@ -124,3 +126,63 @@ export interface SchemaVersion<S extends ServiceName> {
 /** The tag of a service's SchemaVersion; each service has its own, so that several can run in one process. */
 export const schemaVersionTag = <S extends ServiceName>(service: S) =>
   Context.GenericTag<SchemaVersion<S>>(`migrator/SchemaVersion/${service}`)
+
+/** Whether the database answers a service, and which revision its schema is at. */
+interface SchemaState {
+  readonly databaseAnswers: boolean
+  /** Why the database does not answer, or why the revision cannot be read. */
+  readonly databaseProblem?: string
+  readonly schema: { readonly expected: string; readonly actual: string | null }
+  /**
+   * True if the schema is not older than the program. The migrator checked a newer one at start. With MIGRATE_ON_START=off this
+   * alone keeps a service on an older schema from being ready.
+   */
+  readonly schemaStands: boolean
+}
+
+/** Compares by name: a name begins with its number in four digits, and `base` is before them all. */
+const isBehind = (actual: string, head: string): boolean => (actual === "base" ? head !== "base" : actual < head)
+
+/** A database that needs longer for one row counts as unreachable. */
+const longestQuery = Duration.seconds(1)
+
+/** Load balancers send many probes: one query serves all that arrive within this time. */
+const freshness = Duration.millis(250)
+
+/** True for an error with a SQLSTATE, unless it says that no session can be opened: stopping, starting, full, refused. */
+const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
+  sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
+
+/**
+ * Returns an effect that reads the current revision through the application's pool, within about one second whatever the database
+ * does. Its result is shared for 250 ms.
+ */
+export const schemaProbe = <S extends ServiceName>(
+  version: SchemaVersion<S>
+): Effect.Effect<Effect.Effect<SchemaState>> => {
+  const { expected, head } = version
+  const unread = (databaseAnswers: boolean, databaseProblem: string): SchemaState => ({
+    databaseAnswers,
+    databaseProblem,
+    schema: { expected, actual: null },
+    schemaStands: false
+  })
+  const ask = version.actual.pipe(
+    Effect.match({
+      onSuccess: (actual): SchemaState => ({
+        databaseAnswers: true,
+        schema: { expected, actual },
+        schemaStands: !isBehind(actual, head)
+      }),
+      onFailure: (error) => unread(isAnswer(error), error.reason)
+    }),
+    // A query to a stopped server cannot be cancelled, so it continues in the background.
+    Effect.disconnect,
+    Effect.timeoutTo({
+      duration: longestQuery,
+      onSuccess: (state) => state,
+      onTimeout: () => unread(false, `no answer within ${Duration.format(longestQuery)}`)
+    })
+  )
+  return Effect.cachedWithTTL(ask, freshness)
+}

@@ -9,7 +9,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import { gatekeeperSchema } from "../../src/gatekeeper/GatekeeperSchema.ts"
 import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
-import { schemaProbe } from "../../src/migrator/SchemaProbe.ts"
+import { schemaProbe } from "../../src/migrator/SchemaVersion.ts"
 import { routerSchema } from "../../src/router/RouterSchema.ts"
 import {
   ask,

@@ -1,20 +1,182 @@
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlConnection from "@effect/sql/SqlConnection"
+import { SqlError } from "@effect/sql/SqlError"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Connection } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { Batches } from "../files/Batches.ts"
+import { Batches, BatchFailed, notBegun, type Progress } from "../files/Batches.ts"
 import { DataRevisionUnreadable, loadDataRevision } from "../files/DataModule.ts"
 import type { DataWork } from "../files/DataRevision.ts"
-import type { Revision } from "../files/Revision.ts"
+import { type Revision, revisionName, type Section } from "../files/Revision.ts"
 import type { Step } from "../plan/Plan.ts"
-import { batchesRefused, committedBatches, migratorFailureIn } from "./DataBatches.ts"
 import { outsideTransaction } from "./NonTransactionalStep.ts"
-import { pinned } from "./PinnedSqlClient.ts"
 import { onOneLine, ownCode } from "./RevisionFailed.ts"
-import type { LockLost } from "./SchemaLock.ts"
+import { LockLost } from "./SchemaLock.ts"
 import { StatementFailed } from "./Script.ts"
-import { directionOf, type ReadStep, type StepContext, sectionOf } from "./StepContext.ts"
-import { inOneTransaction } from "./TransactionalStep.ts"
+import {
+  directionOf,
+  inOneTransaction,
+  isContention,
+  pauseAfter,
+  type ReadStep,
+  type StepContext,
+  sectionOf
+} from "./StepContext.ts"
+
+/** Makes the `cause` of the SqlError from the statement that PostgreSQL refused. */
+type FailureOf = (statement: string, cause: DatabaseError) => unknown
+
+const connectionOf = (connection: Connection, failureOf: FailureOf): SqlConnection.Connection => {
+  const rows = (sql: string, params: ReadonlyArray<unknown>) =>
+    // No deadline on our side: only the author's timeouts limit a statement.
+    connection.query(sql, params, { deadline: null }).pipe(
+      Effect.map((result) => result.rows),
+      Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))
+    )
+  const transformed: SqlConnection.Connection["execute"] = (sql, params, transform) =>
+    Effect.map(rows(sql, params), (found) => (transform === undefined ? found : transform([...found])))
+  return {
+    execute: transformed,
+    executeUnprepared: transformed,
+    executeRaw: (sql, params) =>
+      connection
+        .query(sql, params, { deadline: null })
+        .pipe(Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))),
+    executeStream: (sql, params, transform) => Stream.fromIterableEffect(transformed(sql, params, transform)),
+    executeValues: (sql, params) => Effect.map(rows(sql, params), (found) => found.map((row) => Object.values(row)))
+  }
+}
+
+/**
+ * An SqlClient over the migrator's one session, so that a data revision works under the lock. With `inTransaction` it works in the
+ * transaction that records it, and `sql.withTransaction` is a savepoint.
+ *
+ * This relies on how @effect/sql counts transactions: depth 0 is a BEGIN, and a connection provided at depth 0 makes the next
+ * one a SAVEPOINT.
+ */
+const pinned = (connection: Connection, failureOf: FailureOf) => {
+  const sqlConnection = connectionOf(connection, failureOf)
+  const client = Reactivity.make.pipe(
+    Effect.flatMap((reactivity) =>
+      SqlClient.make({
+        acquirer: Effect.succeed(sqlConnection),
+        compiler: PgClient.makeCompiler(),
+        spanAttributes: [["db.system.name", "postgresql"]]
+      }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity))
+    )
+  )
+  return {
+    provide: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.provideServiceEffect(work, SqlClient.SqlClient, client),
+    inTransaction: <A, E, R>(work: Effect.Effect<A, E, R>) =>
+      Effect.provideService(work, SqlClient.TransactionConnection, [sqlConnection, 0])
+  }
+}
+
+/** Finds the migrator's own failure below the errors that an author wrapped around it (`cause`); undefined if there is none. */
+const migratorFailureIn = (thrown: unknown): StatementFailed | LockLost | DatabaseError | undefined => {
+  if (thrown instanceof StatementFailed || thrown instanceof LockLost || thrown instanceof DatabaseError) return thrown
+  return typeof thrown === "object" && thrown !== null ? migratorFailureIn(Reflect.get(thrown, "cause")) : undefined
+}
+
+/** Fails every batch: a revision in one transaction cannot commit batches one by one. */
+const batchesRefused: Batches["Type"] = {
+  progressOf: (name) =>
+    new BatchFailed({ name, problem: 'batches commit one by one: add the line "// migrate:up transaction:false"' }),
+  commit: (name) => new BatchFailed({ name, problem: "not in a transaction" })
+}
+
+const mayRetry = (error: unknown): boolean => {
+  const failure = migratorFailureIn(error)
+  if (failure === undefined || failure._tag === "LockLost") return false
+  return isContention(failure._tag === "StatementFailed" ? failure.cause : failure)
+}
+
+/** Milliseconds between two progress lines of the log. */
+const logInterval = 5_000
+
+/** The batches of one revision, on the migrator's session: each in a fenced transaction, with the record of its progress. */
+const committedBatches = (
+  { history, lock, options, service, session }: StepContext,
+  revision: Revision,
+  section: Section,
+  inTransaction: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+): Batches["Type"] => {
+  const { connection } = session
+  const lockTimeout = Option.getOrElse(section.lockTimeout, () => options.lockTimeout)
+  const failed = (name: string) => (cause: { readonly message: string }) =>
+    new BatchFailed({ name, problem: cause.message, cause })
+  let nextLine = 0
+
+  const once = <E, R>(name: string, limit: Duration.DurationInput, batch: Effect.Effect<Progress, E, R>) =>
+    connection
+      .transaction(
+        Effect.gen(function* () {
+          yield* lock.fence
+          yield* connection.query("select pg_catalog.set_config('lock_timeout', $1, true)", [
+            `${Math.round(Duration.toMillis(lockTimeout))}ms`
+          ])
+          // Marked, so that the author's errors stay as they are and the migrator's become BatchFailed.
+          const progress = yield* Effect.mapError(inTransaction(batch), (own) => ({ own }))
+          yield* history.saveProgress(revision.number, name, progress)
+          return progress
+        })
+      )
+      .pipe(
+        Effect.mapError((error) => ("own" in error ? error.own : failed(name)(error))),
+        Effect.timeoutFail({
+          duration: limit,
+          onTimeout: () =>
+            new BatchFailed({
+              name,
+              problem: `a batch took longer than ${Duration.format(Duration.decode(limit))} and was rolled back; make batches smaller`
+            })
+        })
+      )
+
+  const commit = <E, R>(
+    name: string,
+    limit: Duration.DurationInput,
+    batch: Effect.Effect<Progress, E, R>,
+    attempt: number
+  ): Effect.Effect<Progress, E | BatchFailed, R> =>
+    Effect.catchAll(once(name, limit, batch), (error) =>
+      mayRetry(error) && attempt < options.attempts
+        ? Effect.flatMap(pauseAfter(attempt, options), Effect.sleep).pipe(
+            Effect.zipRight(commit(name, limit, batch, attempt + 1))
+          )
+        : Effect.fail(error)
+    )
+
+  return {
+    progressOf: (name) =>
+      history.progress(revision.number, name).pipe(
+        Effect.mapBoth({ onFailure: failed(name), onSuccess: (progress) => progress ?? notBegun }),
+        Effect.tap(({ batches, done, rows }) =>
+          batches > 0 && !done
+            ? Effect.logInfo(`${service}: ${name} continues after ${rows} rows in ${batches} batches`)
+            : Effect.void
+        )
+      ),
+    commit: (name, limit, batch) =>
+      Effect.tap(commit(name, limit, batch, 1), ({ batches, done, rows }) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (!done && now < nextLine) return Effect.void
+          nextLine = now + logInterval
+          const state = done ? "done" : "running"
+          return Effect.logInfo(
+            `${service}: ${revisionName(revision.number, revision.slug)}: ${name} ${state}, ${rows} rows in ${batches} batches`
+          )
+        })
+      )
+  }
+}
 
 const withReversal = (revision: Revision, irreversible: string | undefined): Revision => ({
   ...revision,

@@ -6,7 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { connect } from "../../platform/postgres/Connection.ts"
 import { Database, displayAddress } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { Queryable } from "./InspectionSessions.ts"
+import type { Queryable } from "./SchemaInspection.ts"
 import { DatabaseRefusal } from "./Session.ts"
 
 /** The role of a service's connection lacks privileges that its schema asks for. */
@@ -18,9 +18,7 @@ export class GrantsMissing extends Schema.TaggedError<GrantsMissing>()("GrantsMi
   /** The statements that grant them, in order. */
   grants: Schema.Array(Schema.String)
 }) {
-  get exitCode() {
-    return ExitCode.noAccess
-  }
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     const { grants, role, service } = this
     return (
@@ -32,7 +30,7 @@ export class GrantsMissing extends Schema.TaggedError<GrantsMissing>()("GrantsMi
 }
 
 /** The group role of a service. docs/roles.sql creates it; the service's login role is a member. */
-export const groupOf = (service: ServiceName): string => `gravitas_${service}`
+const groupOf = (service: ServiceName): string => `gravitas_${service}`
 
 const decode = Schema.decodeUnknown(Schema.Array(Schema.Struct({ grant: Schema.String })))
 const grantsOf = (rows: unknown) => Effect.map(Effect.orDie(decode(rows)), (found) => found.map(({ grant }) => grant))

@@ -3,12 +3,18 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { type QualifiedName, quotedName, readTree } from "../files/ParseTree.ts"
 import type { Revision, Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
-import { classOf, type StatementClass } from "../files/StatementClass.ts"
-import { splitStatements } from "../files/Statements.ts"
+import {
+  classOf,
+  type QualifiedName,
+  quotedName,
+  readTree,
+  type StatementClass,
+  splitStatements
+} from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { qualifiedNames } from "./LossCatalog.ts"
 
 /** Whether an index is valid (`indisvalid`), so that PostgreSQL uses it; None if it does not exist. */
 export const indexState = (connection: Connection, index: QualifiedName) =>
@@ -26,18 +32,13 @@ export const invalidIndexes = (
   connection: Connection,
   of: { readonly table: QualifiedName } | { readonly schema: string }
 ) =>
-  connection
-    .query(
-      `select n.nspname as schema, c.relname as name from pg_catalog.pg_index i
+  qualifiedNames(
+    connection,
+    `select n.nspname as schema, c.relname as name from pg_catalog.pg_index i
        join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        where not i.indisvalid and c.relkind = 'i' and (i.indrelid = pg_catalog.to_regclass($1) or n.nspname = $2) order by 1, 2`,
-      "table" in of ? [quotedName(of.table), null] : [null, of.schema]
-    )
-    .pipe(
-      Effect.map(({ rows }) =>
-        rows.map((row): QualifiedName => ({ schema: String(row["schema"]), name: String(row["name"]) }))
-      )
-    )
+    "table" in of ? [quotedName(of.table), null] : [null, of.schema]
+  )
 
 /** The statements that `entry` was running: its up from the file, its down as stored. None for a data revision. */
 export const runningSection = (entry: HistoryEntry, file: Option.Option<Revision>): Option.Option<Section> =>

@@ -3,15 +3,27 @@ import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { type QualifiedName, quotedName, readTree, shownName } from "../files/ParseTree.ts"
 import { revisionName } from "../files/Revision.ts"
-import { splitStatements } from "../files/Statements.ts"
+import { type QualifiedName, quotedName, readTree, shownName, splitStatements } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { type DataLoss, DataLossRefused } from "../plan/DataLoss.ts"
-import { type DestructiveChange, destructiveChangesIn } from "../plan/DestructiveChange.ts"
+import {
+  type DataLoss,
+  DataLossRefused,
+  type DestructiveChange,
+  destructiveChangesIn
+} from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
-import { dependantsOf, lockable, referrersOf, tablesIn, writingDoesMore } from "./LossCatalog.ts"
-import { type BoundedQuery, countRows, inOwnTransaction, inSavepoint } from "./LossCount.ts"
+import {
+  type BoundedQuery,
+  countRows,
+  dependantsOf,
+  inOwnTransaction,
+  inSavepoint,
+  lockable,
+  referrersOf,
+  tablesIn,
+  writingDoesMore
+} from "./LossCatalog.ts"
 import type { DatabaseRefusal, MigrationSession } from "./Session.ts"
 
 /** The time limit of one count. After it the check only asks whether there is any row. */

@@ -4,9 +4,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { loadRevisionSet, type MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
-import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
+import { headOf, loadRevisionSet, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import {
   type HistoryEntry,
   type HistorySnapshot,
@@ -18,9 +17,9 @@ import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 import { VersionRow, versionQuery } from "../SchemaVersion.ts"
 import { loadModules } from "./DataStep.ts"
-import { knownEntries, lockSchema } from "./LockedSchema.ts"
 import { refuseLosses } from "./LossCheck.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
+import { knownEntries, lockSchema } from "./SchemaLock.ts"
 import { type MigrationSession, openSession } from "./Session.ts"
 import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
@@ -59,8 +58,7 @@ export const openSchema = Effect.fn("Migrator.open")(function* (
   const history = makeMigrationHistory(service.name, session.connection, yield* MigratorOptions)
   const snapshot =
     inspection?.snapshot ?? (yield* Effect.mapError(history.read, session.refuse("reading the migration history")))
-  const opened: OpenSchema = { set, session, history, snapshot, entries: yield* knownEntries(service.name, snapshot) }
-  return opened
+  return { set, session, history, snapshot, entries: yield* knownEntries(service.name, snapshot) } satisfies OpenSchema
 })
 
 /** The revision that a plan leads to; for one that goes back and forward again (`redo`), the revision that it goes back to. */
@@ -138,12 +136,6 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
-  yield* refuseLosses({
-    service: service.name,
-    session,
-    steps: plan.steps,
-    goal: goalOf(plan, entries),
-    current: null
-  })
+  yield* refuseLosses({ service: service.name, session, steps: plan.steps, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

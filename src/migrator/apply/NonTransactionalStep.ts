@@ -2,17 +2,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { checksumOf } from "../files/Markers.ts"
-import { readTree, shownName } from "../files/ParseTree.ts"
-import { classOf, type StatementClass } from "../files/StatementClass.ts"
-import type { Statement } from "../files/Statements.ts"
+import { checksumOf } from "../files/RevisionFile.ts"
+import { classOf, readTree, type Statement, type StatementClass, shownName } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { partlyApplied } from "../plan/HistoryMismatch.ts"
 import type { Step } from "../plan/Plan.ts"
 import { indexState, invalidIndexes } from "./InvalidIndexes.ts"
 import type { LockLost } from "./SchemaLock.ts"
 import { runStatement, runVerify, type Script, StatementFailed, setTimeouts } from "./Script.ts"
-import { eventOf, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
+import { eventOf, halfwayOfStep, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
 
 /** Before the first statement: from here on the history row says that the revision is half-way. */
 const begin = ({ history, lock, session }: StepContext, step: Step, statements: number, startedAt: string) =>
@@ -63,10 +61,6 @@ export const outsideTransaction = <E>(
     yield* work
     yield* end(context, step, verify)
   })
-
-/** The row that an earlier run left half-way. */
-const halfwayOf = (step: Step): Option.Option<HistoryEntry> =>
-  step._tag === "Apply" ? step.halfway : step.entry.state === "reverting" ? Option.some(step.entry) : Option.none()
 
 /** The number, from 1, of the first statement that ran with another text than `now` has; null if there is no such statement. */
 export const firstChanged = (
@@ -181,7 +175,7 @@ const runRemaining = (
         yield* connection.transaction(lock.fence.pipe(Effect.zipRight(run), Effect.zipRight(record)))
         continue
       }
-      const outcomeUnknown = Option.exists(halfwayOf(step), ({ steps_begun }) => steps_begun === index + 1)
+      const outcomeUnknown = Option.exists(halfwayOfStep(step), ({ steps_begun }) => steps_begun === index + 1)
       const state = yield* stateOfStatement(context, kind, index + 1, outcomeUnknown)
       if (state !== null && state !== "done") return yield* Effect.fail(stop(index, state.problem))
       if (state === null) yield* runAlone(context, script, statement, kind, revision, index)
@@ -206,7 +200,7 @@ export const nonTransactionalStep = (
     const { service } = context
     const { revision, slug } = refOf(step)
     const total = script.statements.length
-    const earlier = halfwayOf(step)
+    const earlier = halfwayOfStep(step)
     const done = Option.match(earlier, { onNone: () => 0, onSome: ({ steps_done }) => steps_done })
     const state = step._tag === "Apply" ? "applying" : "reverting"
     const stop = (stepsDone: number, problem: string) =>

@@ -3,20 +3,27 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { checksumOf } from "../files/Markers.ts"
-import { loadRevisionSet, type MigratedService } from "../files/MigrationFiles.ts"
-import { readTree } from "../files/ParseTree.ts"
-import { base, type Revision, revisionName } from "../files/Revision.ts"
-import { classOf } from "../files/StatementClass.ts"
+import { base, downOf, type Revision, revisionName } from "../files/Revision.ts"
+import { checksumOf } from "../files/RevisionFile.ts"
+import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
+import { classOf, readTree } from "../files/Statements.ts"
 import { type HistoryEntry, type MigrationHistory, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
-import { isQuestion, readScript, type Script, setTimeouts } from "./Script.ts"
-import { asserted, guard, guardFormat, prepare, releaseLock, takeLock } from "./ScriptGuards.ts"
+import { isQuestion, readAssertions, readScript, type Script, setTimeouts } from "./Script.ts"
 import { cleanSession } from "./Session.ts"
 import { directionOf, eventOf, nameOfStep, refOf } from "./StepContext.ts"
-import { makeTranscript, type Transcript } from "./Transcript.ts"
+import {
+  asserted,
+  guard,
+  guardFormat,
+  makeTranscript,
+  prepare,
+  releaseLock,
+  type Transcript,
+  takeLock
+} from "./Transcript.ts"
 
 /** The range of a script contains a data revision, which cannot be rendered as SQL. */
 export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRenderable>()("RevisionNotRenderable", {
@@ -24,9 +31,7 @@ export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRendera
   revision: Schema.String,
   file: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     return (
       `${this.service}: ${this.revision} (${this.file}) is a program, so its statements are known only while it runs: it cannot be ` +
@@ -34,14 +39,6 @@ export class RevisionNotRenderable extends Schema.TaggedError<RevisionNotRendera
       `with a connection: pnpm migrate --service ${this.service} upgrade ${this.revision}`
     )
   }
-}
-
-export interface OfflineScript {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
-  readonly script: string
 }
 
 /** The history row of an applied revision, as far as a plan uses it. */
@@ -52,8 +49,8 @@ const entryOf = (revision: Revision): HistoryEntry => ({
   phase: revision.phase,
   state: "applied",
   up_checksum: revision.up.checksum,
-  down_checksum: revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null,
-  down_script: revision.reversal._tag === "Down" ? revision.reversal.section.text : null,
+  down_checksum: downOf(revision)?.checksum ?? null,
+  down_script: downOf(revision)?.text ?? null,
   irreversible_reason: revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null,
   steps_done: 0,
   steps_total: 0,
@@ -102,10 +99,7 @@ const writeStep = (context: ScriptContext, step: Plan.Step, current: string, aft
         ? { file: step.revision.file, section: step.revision.up }
         : { file: Option.getOrElse(step.file, () => "the stored down script"), section: step.down }
     const script = yield* readScript(file, section, directionOf(step))
-    const verify =
-      step._tag === "Apply" && Option.isSome(step.revision.verify)
-        ? Option.some(yield* readScript(file, step.revision.verify.value, "verify"))
-        : Option.none()
+    const verify = yield* readAssertions(step)
     const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(context, one) })
     const done = history.event(eventOf(step), refOf(step), null)
     const { revision: number } = refOf(step)
@@ -210,12 +204,11 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
     current = after
   }
   yield* send(context, releaseLock(service))
-  const script: OfflineScript = {
+  return {
     service,
     from: plan.current,
     to: current,
     steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
     script: [header(service, plan.current, current, options.appVersion), ...transcript.lines()].join("\n\n")
   }
-  return script
 })

@@ -5,9 +5,9 @@ import * as Schema from "effect/Schema"
 import { withProgress } from "../../platform/cli/Progress.ts"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { child, listOf, type ParseTree, readTree } from "../files/ParseTree.ts"
 import type { Section } from "../files/Revision.ts"
-import { type Statement, splitStatements } from "../files/Statements.ts"
+import { child, listOf, type ParseTree, readTree, type Statement, splitStatements } from "../files/Statements.ts"
+import type { Step } from "../plan/Plan.ts"
 import { locationOf, locationOfSyntaxError, SourceLocation } from "./RevisionFailed.ts"
 
 /** A statement failed. StepRunner turns it into a RevisionFailed once the outcome of the whole step is known. */
@@ -46,6 +46,16 @@ export const readScript = (
       return new StatementFailed({ location: locationOfSyntaxError(file, unreadable), direction, cause, unread: true })
     })
   )
+
+/** Splits the assertions of a step; only an upgrade has them. */
+export const readAssertions = (step: Step): Effect.Effect<Option.Option<Script>, StatementFailed> =>
+  step._tag === "Apply" && Option.isSome(step.revision.verify)
+    ? Effect.asSome(readScript(step.revision.file, step.revision.verify.value, "verify"))
+    : Effect.succeedNone
+
+/** The statements of a section, as `readScript` splits them. */
+export const statementsOf = (file: string, section: Section, direction: StatementFailed["direction"]) =>
+  Effect.map(readScript(file, section, direction), ({ statements }) => statements)
 
 /** Runs one statement without a deadline on our side: only its author's `statement_timeout` limits it. */
 export const runStatement = (

@@ -39,9 +39,7 @@ export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("
   service: ServiceName,
   address: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.noAccess
-  }
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     return (
       `${this.service}: ${this.address} is a replica (in recovery), which cannot be migrated. ` +
@@ -56,9 +54,7 @@ export class SessionShared extends Schema.TaggedError<SessionShared>()("SessionS
   /** Without password. */
   address: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.lockNotAcquired
-  }
+  readonly exitCode = ExitCode.lockNotAcquired
   override get message(): string {
     return (
       `${this.service}: ${this.address} is a pooler, not PostgreSQL itself, and may not keep one session for the migration lock; ` +

@@ -1,18 +1,22 @@
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
+import { connect } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import { revisionName } from "../files/Revision.ts"
-import type { MigrationHistory, RevisionRef } from "../history/MigrationHistory.ts"
+import type { HistoryEntry, MigrationHistory, RevisionRef } from "../history/MigrationHistory.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
-import type { DataLossRefused } from "../plan/DataLoss.ts"
+import type { DataLossRefused } from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
-import type { DowngradeGoal } from "./LossCheck.ts"
-import type { LockLost, SchemaLock } from "./SchemaLock.ts"
-import type { StatementFailed } from "./Script.ts"
+import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
+import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
+import { runStatement, runVerify, type Script, type StatementFailed, setTimeouts } from "./Script.ts"
 import type { MigrationSession } from "./Session.ts"
 
 /** What a step needs to run. */
@@ -48,8 +52,88 @@ export const directionOf = (step: Step): "up" | "down" => (step._tag === "Apply"
 /** The event that records the step. */
 export const eventOf = (step: Step): "applied" | "reverted" => (step._tag === "Apply" ? "applied" : "reverted")
 
+/** The row that an earlier run left half-way. */
+export const halfwayOfStep = (step: Step): Option.Option<HistoryEntry> =>
+  step._tag === "Apply" ? step.halfway : step.entry.state === "reverting" ? Option.some(step.entry) : Option.none()
+
 /** Where the step's text is: its file, or the column that keeps the down script. */
 export const sourceOf = (step: Step, service: string): string =>
   step._tag === "Apply"
     ? step.revision.file
     : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
+
+/** The work of a step that runs in one transaction; the step's history row and its event commit with it. */
+export const inOneTransaction = (
+  { downgrade, history, lock, options, session: { connection } }: StepContext,
+  step: Step,
+  statements: number,
+  work: Effect.Effect<void, StatementFailed | LockLost | DatabaseError>
+): Effect.Effect<void, StepError> =>
+  connection.transaction(
+    Effect.gen(function* () {
+      const guarded = step._tag === "Revert" && !options.allowDataLoss
+      // The first statement of the transaction, whatever the role's default is: see refuseLossesWithin.
+      if (guarded) yield* connection.query("set transaction isolation level read committed")
+      yield* lock.fence
+      const startedAt = yield* setTimeouts(connection, sectionOf(step), options.lockTimeout)
+      if (guarded) yield* refuseLossesWithin(connection, step, downgrade)
+      yield* work
+      if (step._tag === "Apply") yield* history.insert(step.revision, "applied", statements, startedAt)
+      else yield* history.remove(step.entry.revision)
+      yield* history.event(eventOf(step), refOf(step), null)
+    })
+  )
+
+/** Runs an SQL revision in one transaction: its statements, then its assertions. */
+export const transactionalStep = (
+  context: StepContext,
+  step: Step,
+  script: Script,
+  verify: Option.Option<Script>
+): Effect.Effect<void, StepError> =>
+  inOneTransaction(
+    context,
+    step,
+    script.statements.length,
+    Effect.gen(function* () {
+      const { connection } = context.session
+      for (const statement of script.statements) yield* runStatement(connection, script, statement)
+      if (Option.isSome(verify)) yield* runVerify(connection, verify.value)
+    })
+  )
+
+/** True for 55P03 (lock_timeout passed) and 40P01 (deadlock): a retry after a pause may succeed. */
+export const isContention = ({ sqlstate }: Pick<DatabaseError, "sqlstate">): boolean =>
+  sqlstate === "55P03" || sqlstate === "40P01"
+
+/** The pause after failed attempt `attempt` (from 1): `firstPause`, doubled with each attempt, times 0.5 to 1.5. */
+export const pauseAfter = (attempt: number, { firstPause }: MigratorOptionsValues): Effect.Effect<Duration.Duration> =>
+  Effect.map(Random.nextRange(0.5, 1.5), (jitter) => Duration.times(firstPause, 2 ** (attempt - 1) * jitter))
+
+const blockersQuery = `select a.pid, a.application_name, a.backend_start as since
+  from unnest(pg_catalog.pg_blocking_pids($1)) as blocking (pid)
+  left join pg_catalog.pg_stat_activity a on a.pid = blocking.pid where a.pid is not null`
+
+/**
+ * Runs `effect` and, every `after`, asks from a second session which sessions block the backend `pid`. The server forgets them
+ * once the lock timeout has passed. `seen` keeps the last answer; a failure to ask is ignored.
+ */
+export const withBlockersWatched = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options: {
+    readonly url: Redacted.Redacted
+    readonly pid: number
+    readonly after: Duration.Duration
+    readonly seen: Ref.Ref<ReadonlyArray<string>>
+  }
+): Effect.Effect<A, E, R> => {
+  const watch = connect({ url: options.url, applicationName: "gravitas migrate (looks who blocks)" }).pipe(
+    Effect.flatMap((connection) => connection.query(blockersQuery, [options.pid])),
+    Effect.flatMap(({ rows }) => (rows.length === 0 ? Effect.void : Ref.set(options.seen, rows.map(describeSession)))),
+    Effect.scoped,
+    Effect.ignore,
+    Effect.delay(options.after),
+    Effect.forever
+  )
+  return Effect.scoped(Effect.zipRight(Effect.forkScoped(watch), effect))
+}

@@ -4,31 +4,32 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import type { DataLossRefused } from "../plan/DataLoss.ts"
+import type { DataLossRefused } from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
-import { isContention, pauseAfter, withBlockersWatched } from "./Contention.ts"
 import { dataStep } from "./DataStep.ts"
 import { nonTransactionalStep } from "./NonTransactionalStep.ts"
-import { commitOfStep, ownRecord, RevisionFailed } from "./RevisionFailed.ts"
+import { commitOfStep, ownRecord, RevisionFailed, withoutSecrets } from "./RevisionFailed.ts"
 import type { LockLost } from "./SchemaLock.ts"
-import { readScript, StatementFailed } from "./Script.ts"
-import { withoutSecrets } from "./Secrets.ts"
+import { readAssertions, readScript, StatementFailed } from "./Script.ts"
 import {
   directionOf,
   eventOf,
+  isContention,
   nameOfStep,
+  pauseAfter,
   type ReadStep,
   refOf,
   type StepContext,
   type StepError,
   sectionOf,
-  sourceOf
+  sourceOf,
+  transactionalStep,
+  withBlockersWatched
 } from "./StepContext.ts"
-import { transactionalStep } from "./TransactionalStep.ts"
 
 /** Why a step was not completed. */
-export type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
+type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
 const isData = (step: Step): boolean => (step._tag === "Apply" ? step.revision.kind : step.entry.kind) === "ts"
 
@@ -37,10 +38,7 @@ const sqlStep = (context: StepContext, step: Step): ReadStep =>
   Effect.gen(function* () {
     const file = sourceOf(step, context.service)
     const script = yield* readScript(file, sectionOf(step), directionOf(step))
-    const verify =
-      step._tag === "Apply" && Option.isSome(step.revision.verify)
-        ? Option.some(yield* readScript(file, step.revision.verify.value, "verify"))
-        : Option.none()
+    const verify = yield* readAssertions(step)
     return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
   })
 
@@ -167,7 +165,7 @@ const attempt = (
 /**
  * Runs one step of a plan, with its history row and its event.
  *
- * A step of an SQL revision is a `TransactionalStep` or a `NonTransactionalStep`, one of a data revision a `DataStep`. After a
+ * A step of an SQL revision is a `transactionalStep` or a `nonTransactionalStep`, one of a data revision a `dataStep`. After a
  * lock timeout or a deadlock the transaction is retried up to `options.attempts` times; the failure names the sessions that
  * blocked it. Fails with RevisionFailed when PostgreSQL refuses a statement, with PartlyApplied when it cannot continue safely.
  */

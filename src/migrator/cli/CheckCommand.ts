@@ -1,23 +1,17 @@
 import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import { runForEachService, wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { flag } from "../../platform/cli/Flags.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
+import { renderTable } from "../../platform/cli/Table.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
-import { loadRevisionSet } from "../files/MigrationFiles.ts"
 import type { Revision, Section } from "../files/Revision.ts"
 import type { RevisionFileProblem } from "../files/RevisionFile.ts"
-import { headOf, RevisionSetInvalid } from "../files/RevisionSet.ts"
+import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
 import { readStatus } from "../inspect/Status.ts"
-import { onDatabase } from "./DatabaseCommand.ts"
-import { commandOptions, globalOptions } from "./GlobalOptions.ts"
-import { renderCheck } from "./Rendering.ts"
+import { commandOptions, describedFlag, globalOptions, onDatabase, withHelp } from "./GlobalOptions.ts"
 
 const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> => [
   up,
@@ -29,7 +23,7 @@ const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> 
  * Checks a service's files without a database: names, numbers, markers, downs and syntax. The module of a data revision is
  * imported, but its work does not run.
  */
-export const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
+const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
   const set = yield* loadRevisionSet(migrated)
   const problems = yield* Effect.forEach(set.revisions, (revision) =>
     Effect.forEach(revision.kind === "ts" ? [] : sectionsOf(revision), (section) =>
@@ -57,10 +51,30 @@ const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: Mi
   return { ...files, address, pending, problem }
 })
 
-const db = flag("db").pipe(
-  Options.withDescription(
-    `Check the database too: checksums of applied revisions, and exit code ${ExitCode.pending} if a revision is pending.`
+/** `pending` is only set if the database was checked. */
+type FileCheck = Effect.Effect.Success<ReturnType<typeof checkFiles>> & { readonly pending?: ReadonlyArray<string> }
+
+const renderCheck = (checks: ReadonlyArray<FileCheck>, colours: boolean): string =>
+  renderTable(
+    ["service", "revisions", "head", ""],
+    checks.map(({ head, pending, revisions, service }) => [
+      { text: service },
+      { text: String(revisions) },
+      { text: head },
+      {
+        text:
+          pending === undefined || pending.length === 0
+            ? "files are valid"
+            : `files are valid; ${pending.length} pending`,
+        tone: "good"
+      }
+    ]),
+    colours
   )
+
+const db = describedFlag(
+  "db",
+  `Check the database too: checksums of applied revisions, and exit code ${ExitCode.pending} if a revision is pending.`
 )
 
 export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ db, ...inner }) =>
@@ -90,10 +104,8 @@ export const checkCommand = Command.make("check", { ...globalOptions, db }, ({ d
     )
   })
 ).pipe(
-  Command.withDescription(
-    helpOf(
-      "Checks the migration files without a database: names, numbers, markers, downs, and syntax with PostgreSQL's parser.",
-      ["migrate check", "migrate check --service router --json", "migrate check --db"]
-    )
+  withHelp(
+    "Checks the migration files without a database: names, numbers, markers, downs, and syntax with PostgreSQL's parser.",
+    ["migrate check", "migrate check --service router --json", "migrate check --db"]
   )
 )

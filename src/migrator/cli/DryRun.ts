@@ -4,58 +4,27 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import { readScript } from "../apply/Script.ts"
+import { statementsOf } from "../apply/Script.ts"
+import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
-import { type Phase, type RevisionKind, revisionName, type Section } from "../files/Revision.ts"
-import type { Statement } from "../files/Statements.ts"
+import type { Section } from "../files/Revision.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { type DataLoss, shownLoss } from "../plan/DataLoss.ts"
+import { shownLoss } from "../plan/DestructiveChange.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 
-/** A step as it would run. `statements` is null for a data revision, whose statements are known only while it runs. */
-export interface PlannedStep {
-  readonly direction: "up" | "down"
-  readonly revision: string
-  readonly file: string
-  readonly kind: RevisionKind
-  readonly phase: Phase
-  readonly transaction: boolean
-  readonly lockTimeout: string
-  /** How many of its statements an earlier run completed. */
-  readonly alreadyDone: number
-  readonly statements: ReadonlyArray<Statement> | null
-  readonly verify: ReadonlyArray<Statement>
-}
-
-export interface DryRun {
-  readonly service: ServiceName
-  /** Without password. */
-  readonly address: string
-  readonly from: string
-  readonly to: string
-  /** The history tables do not exist yet and would be created first. */
-  readonly prepares: boolean
-  readonly steps: ReadonlyArray<PlannedStep>
-  /** What the downgrade would destroy; without `--allow-data-loss` it is refused. */
-  readonly losses: ReadonlyArray<DataLoss>
-}
-
-const statementsOf = (file: string, section: Section, direction: "up" | "down" | "verify") =>
-  Effect.map(readScript(file, section, direction), ({ statements }) => statements)
-
+/** A step as it would run. */
 const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.Step) {
   const { lockTimeout } = yield* MigratorOptions
-  const up = step._tag === "Apply"
-  const section = up ? step.revision.up : step.down
-  const { number, slug, phase, kind } = up ? step.revision : { ...step.entry, number: step.entry.revision }
-  const file = up ? step.revision.file : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
-  const halfway = up ? step.halfway : Option.liftPredicate(step.entry, ({ state }) => state === "reverting")
-  const verify = up ? step.revision.verify : Option.none<Section>()
-  const planned: PlannedStep = {
-    direction: up ? "up" : "down",
-    revision: revisionName(number, slug),
+  const direction = directionOf(step)
+  const section = sectionOf(step)
+  const file = sourceOf(step, service)
+  const { kind, phase } = step._tag === "Apply" ? step.revision : step.entry
+  const verify = step._tag === "Apply" ? step.revision.verify : Option.none<Section>()
+  return {
+    direction,
+    revision: nameOfStep(step),
     file,
     kind,
     phase,
@@ -63,12 +32,15 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
     lockTimeout: Duration.format(
       Option.getOrElse(section.lockTimeout, () => (section.transaction ? lockTimeout : Duration.zero))
     ),
-    alreadyDone: Option.match(halfway, { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
-    statements: kind === "ts" ? null : yield* statementsOf(file, section, up ? "up" : "down"),
+    /** How many of its statements an earlier run completed. */
+    alreadyDone: Option.match(halfwayOfStep(step), { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
+    /** Null for a data revision, whose statements are known only while it runs. */
+    statements: kind === "ts" ? null : yield* statementsOf(file, section, direction),
     verify: Option.isSome(verify) ? yield* statementsOf(file, verify.value, "verify") : []
   }
-  return planned
 })
+
+type PlannedStep = Effect.Effect.Success<ReturnType<typeof planned>>
 
 /** Plans a run without the lock and without writing, so another process may change the result at any time. */
 export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: MigratedService, target: Target) {
@@ -77,20 +49,23 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
   const plan = yield* Plan.make(set, entries, target)
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
-  const result: DryRun = {
+  return {
     service,
     address: session.address,
     from: plan.current,
     to: last === undefined ? plan.current : Plan.currentAfter(last, entries),
+    /** The history tables do not exist yet and would be created first. */
     prepares: Option.isNone(snapshot),
     steps,
+    /** What the downgrade would destroy; without `--allow-data-loss` it is refused. */
     losses: yield* Effect.mapError(
       readLosses(session.connection, plan.steps),
       session.refuse("counting what the downgrade would destroy")
     )
   }
-  return result
 }, Effect.scoped)
+
+type DryRun = Effect.Effect.Success<ReturnType<typeof dryRun>>
 
 const renderStep = (step: PlannedStep): string => {
   const { alreadyDone, direction, file, lockTimeout, phase, revision, statements, transaction, verify } = step

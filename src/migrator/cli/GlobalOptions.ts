@@ -1,16 +1,29 @@
+import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { serviceNames } from "../../domain/Service.ts"
+import { type ServiceName, serviceNames } from "../../domain/Service.ts"
+import {
+  type CommandError,
+  type CommandRefused,
+  runForEachService,
+  type ServicesRun,
+  wrongUsage
+} from "../../platform/cli/CommandRunner.ts"
 import { flag } from "../../platform/cli/Flags.ts"
+import { helpOf } from "../../platform/cli/Help.ts"
 import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
+import type { Database } from "../../platform/postgres/Database.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
+import { MigratorOptions } from "../MigratorOptions.ts"
+import { type OfflineRange, parseRange, type Target } from "../plan/Target.ts"
 
 const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
 
@@ -30,24 +43,27 @@ const isPostgres = (text: string): boolean => {
   return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
 }
 
+/** The help of a command: what it does, then command lines to type. */
+export const withHelp = (what: string, examples: ReadonlyArray<string>) =>
+  Command.withDescription(helpOf(what, examples))
+
+/** A flag with its help. */
+export const describedFlag = (name: Parameters<typeof flag>[0], description: string) =>
+  flag(name).pipe(Options.withDescription(description))
+
 /** The options that every command accepts, before its name or after it. */
 export const globalOptions = {
   service: Options.choice("service", serviceNames).pipe(
     Options.withDescription("Only this service; may be repeated. Default: all."),
     Options.repeated
   ),
-  dryRun: flag("dry-run").pipe(
-    Options.withDescription("Print the plan and its statements; run nothing, take no lock.")
+  dryRun: describedFlag("dry-run", "Print the plan and its statements; run nothing, take no lock."),
+  sql: describedFlag(
+    "sql",
+    "Print a script for a database that cannot be reached from here (upgrade, downgrade). The target may be a " +
+      "range, such as 0002:head."
   ),
-  sql: flag("sql").pipe(
-    Options.withDescription(
-      "Print a script for a database that cannot be reached from here (upgrade, downgrade). The target may be a " +
-        "range, such as 0002:head."
-    )
-  ),
-  json: flag("json").pipe(
-    Options.withDescription("Print one JSON object on stdout, errors too: { command, exitCode, services: [...] }.")
-  ),
+  json: describedFlag("json", "Print one JSON object on stdout, errors too: { command, exitCode, services: [...] }."),
   lockWait: duration(
     "lock-wait",
     "How long to wait for another process that migrates, such as 0s or 5m (default 60s)."
@@ -72,7 +88,7 @@ export const globalOptions = {
     ),
     Options.optional
   ),
-  yes: flag("yes").pipe(Options.withDescription("Answer yes to every question.")),
+  yes: describedFlag("yes", "Answer yes to every question."),
   noColor: outputOptions.noColor
 }
 
@@ -117,3 +133,99 @@ export const reason = Options.text("reason").pipe(
   Options.optional,
   Options.map(Option.filter((text) => text !== ""))
 )
+
+/** Opens the databases of the services that a command works on; `url` replaces all their connection strings. */
+export class Databases extends Context.Tag("migrator/cli/Databases")<
+  Databases,
+  {
+    readonly open: (
+      services: ReadonlyArray<ServiceName>,
+      url: Option.Option<Redacted.Redacted>
+    ) => Layer.Layer<Database, CommandError>
+  }
+>() {}
+
+interface DatabaseCommandRun<A, E, R>
+  extends Omit<ServicesRun<MigratedService, A, E, R>, "json" | "services" | "noColor"> {
+  /** Default `writes`: such a command refuses `--dry-run`. */
+  readonly effects?: "reads" | "writes"
+}
+
+const misfit = (
+  { dryRun, sql }: CommandOptions,
+  command: string,
+  effects: "reads" | "writes"
+): CommandRefused | null =>
+  sql
+    ? wrongUsage(`${command} cannot be rendered as a script; --sql goes with upgrade, downgrade and bare migrate`)
+    : dryRun && effects === "writes"
+      ? wrongUsage(`${command} has no --dry-run; nothing was run`)
+      : null
+
+/** Runs a command on databases: opens those of its services, then runs `before` once and `run.work` for each service. */
+export const onDatabase = <A, E extends CommandError, R>(
+  options: CommandOptions,
+  run: DatabaseCommandRun<A, E, R>,
+  before: Effect.Effect<unknown, E, R> = Effect.void
+) =>
+  Effect.gen(function* () {
+    const { databaseUrl, lockTimeout, lockWait, services } = options
+    const defaults = yield* MigratorOptions
+    const { open } = yield* Databases
+    const refusal = run.refusal ?? misfit(options, run.command, run.effects ?? "writes")
+    return yield* runForEachService(
+      { ...run, refusal, json: options.json, noColor: options.noColor, services },
+      (all) =>
+        Effect.zipRight(before, all).pipe(
+          Effect.provideService(MigratorOptions, {
+            ...defaults,
+            lockWait: Option.getOrElse(lockWait, () => defaults.lockWait),
+            lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
+          }),
+          Effect.provide(
+            open(
+              services.map(({ name }) => name),
+              databaseUrl
+            )
+          )
+        )
+    )
+  })
+
+/** The target of a command; for a script (`--sql`) also where it begins. */
+export interface Destination {
+  readonly from: Option.Option<Target>
+  readonly to: Target
+}
+
+const ofRange = ({ from, to }: OfflineRange): Destination => ({ from: Option.some(from), to })
+
+/** The target as the argument of a command. `expected` completes "is not a target; expected …". */
+export const targetArgument = (parse: (text: string) => Option.Option<Target>, expected: string) =>
+  Args.text({ name: "target" }).pipe(
+    Args.withDescription(`${expected}; with --sql also a range, from:to`),
+    Args.mapEffect((text) =>
+      Option.map(parse(text), (to): Destination => ({ from: Option.none(), to })).pipe(
+        Option.orElse(() => Option.map(parseRange(text, parse), ofRange)),
+        Effect.mapError(() => HelpDoc.p(`${JSON.stringify(text)} is not a target; expected ${expected}`))
+      )
+    )
+  )
+
+const names = (to: Target): boolean => (to._tag === "UpTo" || to._tag === "DownTo") && to.number > 0
+
+/** Refuses several services for a target that names a revision; `head`, `base`, +N and -N are valid for all of them. */
+export const needsOneService = ({ services }: CommandOptions, to: Target): CommandRefused | null =>
+  names(to) && services.length > 1
+    ? wrongUsage("a revision belongs to one service; name it, for example --service gatekeeper")
+    : null
+
+/** Why the target is not valid, as far as that is known without a database. */
+export const misplaced = (options: CommandOptions, { from, to }: Destination): CommandRefused | null =>
+  Option.match(from, {
+    onNone: () => needsOneService(options, to),
+    onSome: (start) =>
+      options.sql
+        ? (needsOneService(options, start) ?? needsOneService(options, to))
+        : wrongUsage("a range is for --sql; without it a command begins at the current revision")
+  })

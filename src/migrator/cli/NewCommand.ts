@@ -1,18 +1,75 @@
 import { join, relative } from "node:path"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import type { ServiceName } from "../../domain/Service.ts"
 import { refusal, runForEachService, wrongUsage } from "../../platform/cli/CommandRunner.ts"
-import { flag } from "../../platform/cli/Flags.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
 import { programFolder } from "../../platform/config/ProgramLocation.ts"
-import { directoryOf, isOfBuild, type MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
-import { dataTemplate, slugOf, sqlTemplate } from "../files/RevisionTemplate.ts"
-import { commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { directoryOf, isOfBuild, type MigratedService } from "../files/RevisionSet.ts"
+import { commandOptions, describedFlag, globalOptions, withHelp } from "./GlobalOptions.ts"
+
+/** Turns a title into a slug: `Add a reason!` -> `add_a_reason`; null if no letter or digit is left. */
+export const slugOf = (title: string): string | null => {
+  const words = title
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/\p{Mark}/gu, "")
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== "")
+  return words.length === 0 ? null : words.join("_").slice(0, 60).replace(/_+$/, "")
+}
+
+/**
+ * The text of a new SQL revision. It explains each marker and has no statement yet, so that `check` refuses it until it is
+ * written.
+ */
+const sqlTemplate = (service: ServiceName, title: string): string => `-- ${title}
+--
+-- Why, and what a reader should know about the tables below. Name everything with its schema: ${service}.<table>.
+-- A down that cannot restore the rows is still a down. If there is none, replace its marker by one that says why:
+--   migrate:irreversible <reason>  (as a comment, like the markers here).
+--
+-- Options, after the marker: phase:contract (removes something that the running version needs; default expand),
+-- transaction:false (create index concurrently; one statement at a time), lock_timeout:5s (default 2s),
+-- statement_timeout:10m (default none).
+
+-- migrate:up
+
+-- migrate:down
+
+`
+
+/** The text of a new data revision in TypeScript, for work on rows. */
+const dataTemplate = (service: ServiceName, title: string, imports: string): string => `// migrate:up transaction:false
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import { untilNoRowIsLeft } from "${imports}/Batches.ts"
+import { dataRevision } from "${imports}/DataRevision.ts"
+
+/**
+ * ${title}.
+ *
+ * Each batch commits by itself and is recorded, so that a run after an interruption continues from there. Name every table with
+ * its schema. Without transaction:false above, everything is one transaction; then do not use batches.
+ */
+export default dataRevision({
+  up: untilNoRowIsLeft({
+    name: "rows",
+    batch: Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      // Change some of the rows that are left, and return their number: 0 ends the work.
+      const changed = yield* sql\`update ${service}.todo set done = true
+        where id in (select id from ${service}.todo where not done order by id limit 1000) returning id\`
+      return changed.length
+    })
+  }),
+  // Or a down that reverts it: an Effect like up.
+  irreversible: "say why it cannot be reverted"
+})
+`
 
 const modules = join(programFolder, "src/migrator/files")
 
@@ -52,7 +109,7 @@ const write = Effect.fn("Migrator.new")(function* (migrated: MigratedService, { 
 const title = Args.text({ name: "title" }).pipe(
   Args.withDescription('What it does, in a few words, for the file name: "Add a reason" -> 0002_add_a_reason.sql')
 )
-const ts = flag("ts").pipe(Options.withDescription("A data revision in TypeScript, for work on rows, instead of SQL."))
+const ts = describedFlag("ts", "A data revision in TypeScript, for work on rows, instead of SQL.")
 
 export const newCommand = Command.make("new", { ...globalOptions, ts, title }, ({ title, ts, ...inner }) =>
   Effect.flatMap(commandOptions(inner), ({ dryRun, json, noColor, services, sql }) => {
@@ -75,10 +132,8 @@ export const newCommand = Command.make("new", { ...globalOptions, ts, title }, (
     )
   })
 ).pipe(
-  Command.withDescription(
-    helpOf("Writes the file of the next revision, with a marker for each part, and prints its path.", [
-      'migrate new "Add a reason" --service router',
-      'migrate new "Fill the reasons" --service router --ts'
-    ])
-  )
+  withHelp("Writes the file of the next revision, with a marker for each part, and prints its path.", [
+    'migrate new "Add a reason" --service router',
+    'migrate new "Fill the reasons" --service router --ts'
+  ])
 )

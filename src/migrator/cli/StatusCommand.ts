@@ -3,11 +3,73 @@ import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
-import { type RevisionStatus, readStatus } from "../inspect/Status.ts"
-import { onDatabase } from "./DatabaseCommand.ts"
-import { commandOptions, globalOptions } from "./GlobalOptions.ts"
-import { renderStatus } from "./Rendering.ts"
+import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { type RevisionStatus, readStatus, type Status } from "../inspect/Status.ts"
+import { commandOptions, describedFlag, globalOptions, onDatabase, withHelp } from "./GlobalOptions.ts"
+
+const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
+  applied: "good",
+  pending: "warn",
+  late: "bad",
+  applying: "bad",
+  reverting: "bad",
+  missing: "warn",
+  edited: "bad"
+}
+
+const nameOf = ({ state, steps }: RevisionStatus): string =>
+  steps !== null
+    ? `partly applied (${state}, ${steps.done} of ${steps.total} statements)`
+    : state === "missing"
+      ? "applied, file missing"
+      : state === "edited"
+        ? "applied, edited since"
+        : state
+
+/** Summarises a service: `at head 0002_b`, or what is missing: `2 pending, 1 late`. */
+const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
+  const counted = (["pending", "late", "missing", "edited", "applying", "reverting"] as const).flatMap((state) => {
+    const found = revisions.filter((one) => one.state === state).length
+    return found === 0 ? [] : [`${found} ${state}`]
+  })
+  const where = current === head ? `at head ${head}` : `at ${current}; head is ${head}`
+  const what = counted.length === 0 ? "" : `; ${counted.join(", ")}`
+  const next = problem === null && current !== head && counted.length > 0 ? `: pnpm migrate --service ${service}` : ""
+  return `${service}: ${where}${what}${next} (${address})`
+}
+
+/** Formats every revision of every service, the newest last, then a line for each service. */
+const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string => {
+  const rows = statuses.flatMap(({ revisions, service }) =>
+    revisions.map(
+      (revision): ReadonlyArray<Cell> => [
+        { text: service },
+        { text: revision.revision },
+        { text: revision.phase },
+        { text: nameOf(revision), tone: toneOf[revision.state] },
+        { text: revision.appliedAt ?? "-" },
+        { text: revision.durationMs === null ? "-" : `${Math.round(revision.durationMs)} ms` }
+      ]
+    )
+  )
+  const table = renderTable(["service", "revision", "phase", "state", "applied at", "took"], rows, colours)
+  return `${table}\n\n${statuses.map(summaryOf).join("\n")}`
+}
+
+interface CurrentRevision extends Pick<Status, "service" | "current" | "head"> {
+  readonly atHead: boolean
+}
+
+const renderCurrent = (currents: ReadonlyArray<CurrentRevision>, colours: boolean): string =>
+  renderTable(
+    ["service", "current", "head"],
+    currents.map(({ atHead, current, head, service }) => [
+      { text: service },
+      { text: current, tone: atHead ? "good" : "warn" },
+      { text: atHead ? "(head)" : head }
+    ]),
+    colours
+  )
 
 /** Reports a half-way revision with its exit code, although an upgrade may be able to continue it. */
 const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): ServiceVerdict | null => {
@@ -34,11 +96,35 @@ export const statusCommand = Command.make("status", globalOptions, (inner) =>
     })
   )
 ).pipe(
-  Command.withDescription(
-    helpOf(
-      "Lists every revision and its state: applied, pending, late, partly applied, edited, missing. Takes no lock. " +
-        "Pending revisions alone are not a failure.",
-      ["migrate status", "migrate status --service router --json"]
-    )
+  withHelp(
+    "Lists every revision and its state: applied, pending, late, partly applied, edited, missing. Takes no lock. " +
+      "Pending revisions alone are not a failure.",
+    ["migrate status", "migrate status --service router --json"]
   )
 )
+
+const checkHead = describedFlag("check-head", `End with ${ExitCode.pending} unless every service is at head.`)
+
+export const currentCommand = Command.make("current", { ...globalOptions, checkHead }, ({ checkHead, ...inner }) =>
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
+      command: "current",
+      effects: "reads",
+      work: (service) =>
+        Effect.map(readStatus(service), ({ current, head }) => ({
+          service: service.name,
+          current,
+          head,
+          atHead: current === head
+        })),
+      render: renderCurrent,
+      verdict: ({ atHead, current, head, service }) =>
+        checkHead && !atHead
+          ? {
+              message: `${service} is at ${current}, not at head ${head}. To go there: pnpm migrate --service ${service} upgrade`,
+              exitCode: ExitCode.pending
+            }
+          : null
+    })
+  )
+).pipe(withHelp("Prints the current revision of each service.", ["migrate current", "migrate current --check-head"]))

@@ -49,7 +49,17 @@ interface BatchOptions {
   readonly limit?: Duration.DurationInput
 }
 
-const longest: Duration.DurationInput = "10 seconds"
+/** Commits batches until one is the last, and returns the number of rows. `next` prepares a batch from the progress before it. */
+const commitAll = <E, R>(
+  { limit = "10 seconds", name }: BatchOptions,
+  next: (before: Progress) => Effect.Effect<Effect.Effect<Progress, E, R>, BatchFailed>
+): Effect.Effect<number, E | BatchFailed, R | Batches> =>
+  Effect.gen(function* () {
+    const batches = yield* Batches
+    let progress = yield* batches.progressOf(name)
+    while (!progress.done) progress = yield* batches.commit(name, limit, yield* next(progress))
+    return progress.rows
+  })
 
 /**
  * Works through a table by key, in batches that commit one by one. `batch` receives the last key of the batch before (None at
@@ -64,30 +74,21 @@ export const inBatches = <K, I, E, R>(
       after: Option.Option<K>
     ) => Effect.Effect<{ readonly rows: number; readonly last: Option.Option<K> }, E, R>
   }
-): Effect.Effect<number, E | BatchFailed, R | Batches> =>
-  Effect.gen(function* () {
-    const { name, limit = longest } = options
-    const batches = yield* Batches
-    const unreadable = (cause: unknown) =>
-      new BatchFailed({ name, problem: `the key cannot be encoded or decoded: ${cause}`, cause })
-    const encode = (key: K) => Effect.mapError(Schema.encode(options.key)(key), unreadable)
-    const decode = (key: unknown) => Effect.mapError(Schema.decodeUnknown(options.key)(key), unreadable)
-    let progress = yield* batches.progressOf(name)
-    while (!progress.done) {
-      const before = progress
-      const after = before.key === null ? Option.none() : Option.some(yield* decode(before.key))
-      progress = yield* batches.commit(
-        name,
-        limit,
-        Effect.gen(function* () {
-          const { last, rows } = yield* options.batch(after)
-          const key = Option.isNone(last) ? before.key : yield* encode(last.value)
-          return { key, batches: before.batches + 1, rows: before.rows + rows, done: Option.isNone(last) }
-        })
-      )
-    }
-    return progress.rows
-  })
+): Effect.Effect<number, E | BatchFailed, R | Batches> => {
+  const unreadable = (cause: unknown) =>
+    new BatchFailed({ name: options.name, problem: `the key cannot be encoded or decoded: ${cause}`, cause })
+  const encode = (key: K) => Effect.mapError(Schema.encode(options.key)(key), unreadable)
+  const decode = (key: unknown) => Effect.mapError(Schema.decodeUnknown(options.key)(key), unreadable)
+  return commitAll<E | BatchFailed, R>(options, (before) =>
+    Effect.map(before.key === null ? Effect.succeedNone : Effect.asSome(decode(before.key)), (after) =>
+      Effect.gen(function* () {
+        const { last, rows } = yield* options.batch(after)
+        const key = Option.isNone(last) ? before.key : yield* encode(last.value)
+        return { key, batches: before.batches + 1, rows: before.rows + rows, done: Option.isNone(last) }
+      })
+    )
+  )
+}
 
 /**
  * Repeats `batch`, each time in a transaction of its own, until it returns 0 rows. It must itself find the rows that are left
@@ -99,22 +100,8 @@ export const untilNoRowIsLeft = <E, R>(
     readonly batch: Effect.Effect<number, E, R>
   }
 ): Effect.Effect<number, E | BatchFailed, R | Batches> =>
-  Effect.gen(function* () {
-    const { batch, limit = longest, name } = options
-    const batches = yield* Batches
-    let progress = yield* batches.progressOf(name)
-    while (!progress.done) {
-      const before = progress
-      progress = yield* batches.commit(
-        name,
-        limit,
-        Effect.map(batch, (rows) => ({
-          key: null,
-          batches: before.batches + 1,
-          rows: before.rows + rows,
-          done: rows === 0
-        }))
-      )
-    }
-    return progress.rows
-  })
+  commitAll(options, ({ batches, rows: before }) =>
+    Effect.succeed(
+      Effect.map(options.batch, (rows) => ({ key: null, batches: batches + 1, rows: before + rows, done: rows === 0 }))
+    )
+  )

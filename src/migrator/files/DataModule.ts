@@ -6,6 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { isBuilt } from "../../platform/config/ProgramLocation.ts"
 import type { DataRevision } from "./DataRevision.ts"
 import type { Revision } from "./Revision.ts"
+import { isObject } from "./Statements.ts"
 
 /** The file of a data revision cannot be imported, or does not export a data revision. */
 export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnreadable>()("DataRevisionUnreadable", {
@@ -13,9 +14,7 @@ export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnrea
   file: Schema.String,
   problem: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.invalidFiles
-  }
+  readonly exitCode = ExitCode.invalidFiles
   override get message(): string {
     return (
       `${this.service}: ${this.file}: ${this.problem}; nothing was run. ` +
@@ -23,8 +22,6 @@ export class DataRevisionUnreadable extends Schema.TaggedError<DataRevisionUnrea
     )
   }
 }
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** What is wrong with an export, or null. The compiler checks the types of the effects. */
 const flaw = (candidate: unknown): string | null => {

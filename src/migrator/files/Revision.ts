@@ -46,6 +46,10 @@ export interface Revision {
   readonly verify: Option.Option<Section>
 }
 
+/** The down section of an SQL revision; null if it is irreversible or a data revision. */
+export const downOf = ({ reversal }: Pick<Revision, "reversal">): Section | null =>
+  reversal._tag === "Down" ? reversal.section : null
+
 /** The state before the first revision. */
 export const base = "base"
 

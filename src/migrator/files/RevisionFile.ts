@@ -1,26 +1,131 @@
+import { createHash } from "node:crypto"
+import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import {
-  cutAtMarkers,
-  isProse,
-  type MarkerName,
-  normalise,
-  type ReportProblem,
-  readOptions,
-  sectionOf
-} from "./Markers.ts"
-import type { Reversal, Revision, RevisionKind, Section } from "./Revision.ts"
+import { parseDuration } from "../../platform/config/Setting.ts"
+import type { Phase, Reversal, Revision, Section } from "./Revision.ts"
+
+/** Removes differences between checkouts of the same file, line ends and a byte-order mark, from its checksum. */
+const normalise = (text: string): string => text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n")
+
+export const checksumOf = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex")
+
+const markers = ["up", "down", "irreversible", "verify"] as const
+type MarkerName = (typeof markers)[number]
+
+const optionsOf = {
+  up: ["transaction", "phase", "lock_timeout", "statement_timeout"],
+  down: ["transaction", "lock_timeout", "statement_timeout"],
+  verify: ["statement_timeout"]
+} as const
+
+interface MarkedPart {
+  readonly marker: MarkerName
+  readonly rest: string
+  readonly line: number
+  readonly lines: Array<string>
+}
+
+interface MarkerOptions {
+  transaction: boolean
+  phase: Phase
+  lockTimeout: Option.Option<Duration.Duration>
+  statementTimeout: Option.Option<Duration.Duration>
+}
+
+/** Reports a problem in a file. Lines count from 1; 0 is the file as a whole. */
+type ReportProblem = (line: number, problem: string) => void
+
+const isProse = (line: string): boolean => line.trim() === "" || line.trimStart().startsWith("--")
+
+/** Cuts the text at its marker lines. Only comments may precede the first marker. */
+const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray<MarkedPart> => {
+  const parts: Array<MarkedPart> = []
+  let current: MarkedPart | undefined
+  for (const [index, content] of text.split("\n").entries()) {
+    const line = index + 1
+    const match = /^-- migrate:(\S*)(.*)$/.exec(content)
+    if (match === null) {
+      if (/^\s*--\s*migrate\s*:/i.test(content)) {
+        report(line, 'a marker must be at the start of its line, written "-- migrate:<name>"')
+      } else if (current !== undefined) {
+        current.lines.push(content)
+      } else if (!isProse(content)) {
+        report(line, "only comments may precede the first marker; SQL here would never run")
+      }
+      continue
+    }
+    const marker = markers.find((name) => name === match[1])
+    if (marker === undefined) {
+      report(
+        line,
+        `unknown marker "migrate:${match[1]}"; known are ${markers.map((name) => `migrate:${name}`).join(", ")}`
+      )
+      continue
+    }
+    if (parts.some((part) => part.marker === marker)) report(line, `a second "migrate:${marker}"`)
+    current = { marker, rest: match[2]?.trim() ?? "", line, lines: [content] }
+    parts.push(current)
+  }
+  return parts
+}
+
+/** Parses the options on a marker's line. */
+const readOptions = (part: MarkedPart, report: ReportProblem): MarkerOptions => {
+  const options: MarkerOptions = {
+    transaction: true,
+    phase: "expand",
+    lockTimeout: Option.none(),
+    statementTimeout: Option.none()
+  }
+  if (part.marker === "irreversible") return options
+  const known: ReadonlyArray<string> = optionsOf[part.marker]
+  const seen = new Set<string>()
+  for (const word of part.rest.split(/\s+/).filter((word) => word !== "")) {
+    const [name = "", value = ""] = word.split(/:(.*)/s)
+    const wrong = (expected: string) => report(part.line, `${name}:${value}: expected ${expected}`)
+    const timeout = () => {
+      const parsed = parseDuration(value)
+      if (Option.isNone(parsed)) wrong(`a duration, such as ${name}:2s`)
+      return parsed
+    }
+    if (!known.includes(name)) {
+      report(part.line, `unknown option "${word}" on migrate:${part.marker}; known are ${known.join(", ")}`)
+    } else if (seen.has(name)) {
+      report(part.line, `option ${name} is set twice`)
+    } else if (name === "transaction") {
+      if (value === "false") options.transaction = false
+      else if (value !== "true") wrong("transaction:true or transaction:false")
+    } else if (name === "phase") {
+      if (value === "expand" || value === "contract") options.phase = value
+      else wrong("phase:expand or phase:contract")
+    } else if (name === "lock_timeout") {
+      options.lockTimeout = timeout()
+    } else {
+      options.statementTimeout = timeout()
+    }
+    seen.add(name)
+  }
+  return options
+}
+
+export const sectionOf = (part: MarkedPart, options: MarkerOptions): Section => {
+  const text = part.lines.join("\n").trimEnd()
+  const { transaction, lockTimeout, statementTimeout } = options
+  return { text, line: part.line, checksum: checksumOf(text), transaction, lockTimeout, statementTimeout }
+}
 
 /** A problem in a migration file. Line 0 is the file as a whole. */
 export const RevisionFileProblem = Schema.Struct({ file: Schema.String, line: Schema.Number, problem: Schema.String })
 export type RevisionFileProblem = typeof RevisionFileProblem.Type
 
+/** What a file's name says of its revision. */
+export type NumberedFile = Pick<Revision, "number" | "slug" | "kind">
+
 /** Parses `NNNN_slug.sql`, or `.ts` for a data revision: four digits, then lower-case words. */
-export const parseFileName = (
-  name: string
-): Option.Option<{ readonly number: number; readonly slug: string; readonly kind: RevisionKind }> => {
+export const parseFileName = (name: string): Option.Option<NumberedFile> => {
   const match = /^(\d{4})_([a-z0-9]+(?:_[a-z0-9]+)*)\.(sql|ts)$/.exec(name)
   const number = Number(match?.[1])
   const kind = match?.[3] === "ts" ? "ts" : "sql"
@@ -90,5 +195,58 @@ export const parseRevision = (
     up: sectionOf(up.part, up.options),
     reversal,
     verify: verify === undefined ? Option.none() : Option.some(sectionOf(verify.part, verify.options))
+  })
+}
+
+/** Finds the marker line. Reports anything else that looks like a marker, which may be a typing error. */
+const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPart => {
+  let found: MarkedPart | undefined
+  for (const [index, content] of lines.entries()) {
+    const line = index + 1
+    const match = /^\/\/ migrate:up(?:\s+(.*))?$/.exec(content)
+    if (match !== null) {
+      if (found !== undefined) report(line, 'a second "migrate:up"')
+      found = { marker: "up", rest: match[1]?.trim() ?? "", line, lines: [] }
+    } else if (/^\s*\/\/\s*migrate\s*:/i.test(content)) {
+      report(
+        line,
+        'in a data revision the only marker is "// migrate:up <options>", at the start of its line; down, or why there is ' +
+          "none, is what the module exports"
+      )
+    }
+  }
+  return found ?? { marker: "up", rest: "", line: 1, lines: [] }
+}
+
+/**
+ * Parses the file of a data revision without running it. The checksum covers the whole file. The options are on an optional line
+ * `// migrate:up phase:contract transaction:false lock_timeout:2s statement_timeout:5m`. They are text instead of exports, so
+ * that `status` and a start at head run no code of a revision.
+ */
+export const parseDataRevision = (
+  service: ServiceName,
+  file: string,
+  content: string,
+  path: string
+): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
+  const problems: Array<RevisionFileProblem> = []
+  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
+  const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
+  const text = normalise(content)
+  const marker = markerOf(text.split("\n"), report)
+  const options = readOptions(marker, report)
+  if (text.trim() === "") report(0, "is empty; it exports { up, down } or { up, irreversible }, see DataRevision.ts")
+  if (Option.isNone(named)) report(0, "a data revision's file is named NNNN_slug.ts")
+  if (problems.length > 0 || Option.isNone(named)) return Either.left(problems)
+  const up = { ...sectionOf(marker, options), text, checksum: checksumOf(text) }
+  return Either.right({
+    service,
+    ...named.value,
+    file,
+    path,
+    phase: options.phase,
+    up,
+    reversal: { _tag: "Module" },
+    verify: Option.none()
   })
 }

@@ -1,3 +1,4 @@
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Section } from "./Revision.ts"
@@ -42,9 +43,7 @@ const unreadable = (section: Section, offset: number, problem: string): Statemen
 }
 
 const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => {
-  const details: unknown = typeof thrown === "object" && thrown !== null ? Reflect.get(thrown, "sqlDetails") : undefined
-  const position =
-    typeof details === "object" && details !== null ? Number(Reflect.get(details, "cursorPosition")) : Number.NaN
+  const position = Number(child(thrown, "sqlDetails", "cursorPosition"))
   const problem = thrown instanceof Error ? thrown.message : String(thrown)
   return unreadable(section, Number.isInteger(position) ? position : 0, problem)
 }
@@ -77,11 +76,121 @@ export const splitStatements = Effect.fn("Statements.split")(function* (
     }
     const raw = bytes.subarray(start, length === undefined || length === 0 ? bytes.length : start + length).toString()
     const lead = raw.length - raw.trimStart().length
-    statements.push({
-      text: raw.trim(),
-      line: section.line + (before + raw.slice(0, lead)).split("\n").length - 1
-    })
+    statements.push({ text: raw.trim(), line: section.line + (before + raw.slice(0, lead)).split("\n").length - 1 })
   }
   if (statements.length === 0) return yield* unreadable(section, 0, "there is no statement here")
   return statements
 })
+
+/** A statement as PostgreSQL's parser reads it: the name of its node, such as `DropStmt`, and the node. */
+export interface ParseTree {
+  readonly kind: string
+  readonly node: object
+}
+
+/** A name as written in a statement. */
+export interface QualifiedName {
+  readonly schema: string | null
+  readonly name: string
+}
+
+export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+
+/** Returns a field of a node; the parser leaves out fields that are zero, false or empty. */
+export const child = (node: unknown, ...path: ReadonlyArray<string>): unknown =>
+  path.reduce<unknown>((at, key) => (isObject(at) ? Reflect.get(at, key) : undefined), node)
+
+export const textOf = (node: unknown, ...path: ReadonlyArray<string>): string | null => {
+  const value = child(node, ...path)
+  return typeof value === "string" ? value : null
+}
+
+export const listOf = (node: unknown, ...path: ReadonlyArray<string>): ReadonlyArray<unknown> => {
+  const value = child(node, ...path)
+  return Array.isArray(value) ? value : []
+}
+
+/** The name in a RangeVar node. */
+export const relationOf = (range: unknown): QualifiedName => ({
+  schema: textOf(range, "schemaname"),
+  name: textOf(range, "relname") ?? ""
+})
+
+/** The name in a list of String nodes: the last is the name, the one before it the schema. */
+export const nameOf = (strings: ReadonlyArray<unknown>): QualifiedName => {
+  const parts = strings.map((part) => textOf(part, "String", "sval") ?? "")
+  return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? "" }
+}
+
+export const shownName = ({ name, schema }: QualifiedName): string => (schema === null ? name : `${schema}.${name}`)
+
+const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
+
+/** Quotes a name for SQL text. */
+export const quotedName = ({ name, schema }: QualifiedName): string =>
+  schema === null ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
+
+/** Collects this node and every node below it. */
+export const nodesIn = (tree: unknown): ReadonlyArray<ParseTree> =>
+  Array.isArray(tree)
+    ? tree.flatMap(nodesIn)
+    : isObject(tree)
+      ? Object.entries(tree).flatMap(([key, value]) => [
+          ...(/^[A-Z]/.test(key) && isObject(value) ? [{ kind: key, node: value }] : []),
+          ...nodesIn(value)
+        ])
+      : []
+
+/** Parses one statement of `splitStatements`. Text that cannot be parsed has the kind `unreadable`. */
+export const readTree = (statement: string): Effect.Effect<ParseTree> =>
+  Effect.promise(async () => {
+    const { parse } = await import("libpg-query")
+    const tree = await parse(statement).catch(() => undefined)
+    const [kind, node] = Object.entries(tree?.stmts?.[0]?.stmt ?? {})[0] ?? []
+    return kind !== undefined && isObject(node) ? { kind, node } : { kind: "unreadable", node: {} }
+  })
+
+/** How a statement of a revision without a transaction runs, and what can be known about it after a crash. */
+export type StatementClass = Data.TaggedEnum<{
+  /** May run in a transaction, so it commits together with its record: it is done or it is not. */
+  Transactional: Readonly<Record<never, never>>
+  /** Changes a setting of the session; a run that continues later executes it again. */
+  Setting: Readonly<Record<never, never>>
+  /** `create index concurrently`: the catalog shows its outcome. `index` is null if PostgreSQL chooses the name. */
+  CreateIndex: { readonly index: QualifiedName | null; readonly table: QualifiedName }
+  /** `drop index concurrently`: the catalog shows its outcome. */
+  DropIndex: { readonly index: QualifiedName }
+  /** Safe to run twice: `vacuum`, `reindex`. */
+  Repeatable: Readonly<Record<never, never>>
+  /** `call`, `do` and every other statement that commits by itself: its outcome cannot be known. */
+  Opaque: Readonly<Record<never, never>>
+}>
+export const StatementClass = Data.taggedEnum<StatementClass>()
+
+/** Statements that PostgreSQL accepts in a transaction block, except for the forms that `classOf` checks first. */
+const transactional = new Set(
+  `AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterFunctionStmt AlterObjectSchemaStmt AlterOwnerStmt
+  AlterPolicyStmt AlterSeqStmt AlterTableStmt CommentStmt CompositeTypeStmt CreateDomainStmt CreateEnumStmt
+  CreateFunctionStmt CreatePolicyStmt CreateSchemaStmt CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt
+  CreateTrigStmt DeleteStmt DropStmt GrantStmt IndexStmt InsertStmt MergeStmt RefreshMatViewStmt RenameStmt RuleStmt
+  SelectStmt TruncateStmt UpdateStmt ViewStmt`.split(/\s+/)
+)
+
+/** Classifies a statement by its parse tree. */
+export const classOf = ({ kind, node }: ParseTree): StatementClass => {
+  if (kind === "IndexStmt" && child(node, "concurrent") === true) {
+    const table = relationOf(child(node, "relation"))
+    const name = textOf(node, "idxname")
+    return StatementClass.CreateIndex({ table, index: name === null ? null : { schema: table.schema, name } })
+  }
+  if (kind === "DropStmt" && child(node, "concurrent") === true) {
+    return StatementClass.DropIndex({ index: nameOf(listOf(node, "objects", "0", "List", "items")) })
+  }
+  const detaches = listOf(node, "cmds").some(
+    (command) => child(command, "AlterTableCmd", "def", "PartitionCmd", "concurrent") === true
+  )
+  if (kind === "AlterTableStmt" && detaches) return StatementClass.Opaque()
+  if (kind === "VariableSetStmt") return StatementClass.Setting()
+  if (kind === "VacuumStmt" || kind === "ReindexStmt") return StatementClass.Repeatable()
+  return transactional.has(kind) ? StatementClass.Transactional() : StatementClass.Opaque()
+}

@@ -5,7 +5,7 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { Progress } from "../files/Batches.ts"
-import type { Revision } from "../files/Revision.ts"
+import { downOf, type Revision } from "../files/Revision.ts"
 import { type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
 import { historyFormats } from "./HistoryTables.ts"
 
@@ -39,7 +39,7 @@ export const HistoryEntry = Schema.Struct({
 })
 export type HistoryEntry = typeof HistoryEntry.Type
 
-export type EventKind = "prepared" | "applied" | "reverted" | "failed" | "stamped" | "repaired" | "unlocked"
+type EventKind = "prepared" | "applied" | "reverted" | "failed" | "stamped" | "repaired" | "unlocked"
 
 /** The contents of `<service>.schema_history`. */
 export interface HistorySnapshot {
@@ -57,15 +57,20 @@ const decodeProgress = Schema.decodeUnknown(Schema.NullOr(Progress))
 const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
 const decodeFormat = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ format: Schema.NullOr(Schema.Number) })))
 
-/** Reads and writes the history tables of one service, over one session. */
-// long: one short method for each statement on the history tables
-export const makeMigrationHistory = (
-  service: ServiceName,
-  connection: Pick<Connection, "query">,
-  options: MigratorOptionsValues
-) => {
-  const by = [options.appVersion, toolVersion] as const
+type Queries = Pick<Connection, "query">
 
+/** Who writes a row: the program's version and its format of the tables. */
+type Author = readonly [appVersion: string, toolVersion: number]
+
+/** The columns of schema_history that say how a revision is reverted: checksum and text of its down, and why it has none. */
+const reversalColumns = (revision: Revision) => {
+  const down = downOf(revision)
+  const reason = revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null
+  return [down?.checksum ?? null, down?.text ?? null, reason]
+}
+
+/** The history tables as a whole. */
+const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
   const format = connection
     .query(`select max(tool_version) as format from ${service}.schema_event where event = 'prepared'`)
     .pipe(
@@ -111,110 +116,106 @@ export const makeMigrationHistory = (
       { discard: true }
     ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
 
-  return {
-    read,
-    event,
+  return { read, event, bringToFormat }
+}
 
-    bringToFormat,
-
-    /**
-     * Inserts the row of a revision whose statements ran or, in state `applying`, are about to run. `startedAt` is the server's text. The
-     * `reversal` of a data revision is the one that its module exports.
-     */
-    insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string) => {
-      const { reversal } = revision
-      const down = reversal._tag === "Down" ? reversal.section : null
-      return connection.query(
-        `insert into ${service}.schema_history (revision, slug, kind, phase, state, up_checksum, down_checksum, down_script,
+/** The rows of `schema_history`, one for each revision. */
+const revisionRows = (service: ServiceName, connection: Queries, by: Author) => ({
+  /**
+   * Inserts the row of a revision whose statements ran or, in state `applying`, are about to run. `startedAt` is the server's text. The
+   * `reversal` of a data revision is the one that its module exports.
+   */
+  insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string) =>
+    connection.query(
+      `insert into ${service}.schema_history (revision, slug, kind, phase, state, up_checksum, down_checksum, down_script,
            irreversible_reason, steps_done, steps_total, started_at, finished_at, duration_ms, app_version, tool_version)
          select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::timestamptz, finished.at,
            round(extract(epoch from finished.at - $12::timestamptz) * 1000, 3), $13, $14
          from (select case when $5 = 'applied' then clock_timestamp() end as at) as finished`,
-        [
-          revision.number,
-          revision.slug,
-          revision.kind,
-          revision.phase,
-          state,
-          revision.up.checksum,
-          down?.checksum ?? null,
-          down?.text ?? null,
-          reversal._tag === "Irreversible" ? reversal.reason : null,
-          state === "applied" ? steps : 0,
-          steps,
-          startedAt,
-          ...by
-        ]
-      )
-    },
+      [
+        revision.number,
+        revision.slug,
+        revision.kind,
+        revision.phase,
+        state,
+        revision.up.checksum,
+        ...reversalColumns(revision),
+        state === "applied" ? steps : 0,
+        steps,
+        startedAt,
+        ...by
+      ]
+    ),
 
-    /** Records that the downgrade of a revision without a transaction begins. */
-    beginRevert: (revision: number, steps: number) =>
-      connection.query(
-        `update ${service}.schema_history set state = 'reverting', steps_done = 0, steps_total = $2, steps_begun = 0,
-           step_checksums = '{}', progress = '{}' where revision = $1`,
-        [revision, steps]
-      ),
-
-    /** Records how many statements began: one more than are done, or as many once the outcome of the last is known. */
-    stepsBegun: (revision: number, number: number) =>
-      connection.query(`update ${service}.schema_history set steps_begun = $2 where revision = $1`, [revision, number]),
-
-    /** Records a finished statement. `total` counts the statements of the present file, which may have been corrected since. */
-    stepDone: (revision: number, done: number, total: number, checksum: string) =>
-      connection.query(
-        `update ${service}.schema_history set steps_done = $2, steps_begun = $2, steps_total = $3,
-           step_checksums = step_checksums || $4::text where revision = $1`,
-        [revision, done, total, checksum]
-      ),
-
-    saveProgress: (revision: number, name: string, progress: Progress) =>
-      connection.query(
-        `update ${service}.schema_history set progress = progress || pg_catalog.jsonb_build_object($2::text, $3::jsonb)
-         where revision = $1`,
-        [revision, name, JSON.stringify(progress)]
-      ),
-
-    progress: (revision: number, name: string) =>
-      connection
-        .query(`select progress -> $2 as progress from ${service}.schema_history where revision = $1`, [revision, name])
-        .pipe(Effect.flatMap(({ rows: [row] }) => Effect.orDie(decodeProgress(row?.["progress"] ?? null)))),
-
-    /** Records the present file as the one that was applied. */
-    accept: (revision: Revision) => {
-      const { reversal } = revision
-      const down = reversal._tag === "Down" ? reversal.section : null
-      return connection.query(
-        `update ${service}.schema_history set phase = $2, up_checksum = $3, down_checksum = $4, down_script = $5,
+  /** Records the present file as the one that was applied. */
+  accept: (revision: Revision) =>
+    connection.query(
+      `update ${service}.schema_history set phase = $2, up_checksum = $3, down_checksum = $4, down_script = $5,
            irreversible_reason = $6 where revision = $1`,
-        [
-          revision.number,
-          revision.phase,
-          revision.up.checksum,
-          down?.checksum ?? null,
-          down?.text ?? null,
-          reversal._tag === "Irreversible" ? reversal.reason : null
-        ]
-      )
-    },
+      [revision.number, revision.phase, revision.up.checksum, ...reversalColumns(revision)]
+    ),
 
-    finish: (revision: number) =>
-      connection.query(
-        `update ${service}.schema_history set state = 'applied', steps_done = steps_total, steps_begun = steps_total,
+  finish: (revision: number) =>
+    connection.query(
+      `update ${service}.schema_history set state = 'applied', steps_done = steps_total, steps_begun = steps_total,
            finished_at = finished.at, duration_ms = round(extract(epoch from finished.at - started_at) * 1000, 3)
          from (select clock_timestamp() as at) as finished where revision = $1`,
-        [revision]
-      ),
+      [revision]
+    ),
 
-    remove: (revision: number) =>
-      connection.query(`delete from ${service}.schema_history where revision = $1`, [revision])
+  remove: (revision: number) =>
+    connection.query(`delete from ${service}.schema_history where revision = $1`, [revision])
+})
+
+/** How far a revision without a transaction has come. */
+const stepRecords = (service: ServiceName, connection: Queries) => ({
+  /** Records that the downgrade of a revision without a transaction begins. */
+  beginRevert: (revision: number, steps: number) =>
+    connection.query(
+      `update ${service}.schema_history set state = 'reverting', steps_done = 0, steps_total = $2, steps_begun = 0,
+           step_checksums = '{}', progress = '{}' where revision = $1`,
+      [revision, steps]
+    ),
+
+  /** Records how many statements began: one more than are done, or as many once the outcome of the last is known. */
+  stepsBegun: (revision: number, number: number) =>
+    connection.query(`update ${service}.schema_history set steps_begun = $2 where revision = $1`, [revision, number]),
+
+  /** Records a finished statement. `total` counts the statements of the present file, which may have been corrected since. */
+  stepDone: (revision: number, done: number, total: number, checksum: string) =>
+    connection.query(
+      `update ${service}.schema_history set steps_done = $2, steps_begun = $2, steps_total = $3,
+           step_checksums = step_checksums || $4::text where revision = $1`,
+      [revision, done, total, checksum]
+    ),
+
+  saveProgress: (revision: number, name: string, progress: Progress) =>
+    connection.query(
+      `update ${service}.schema_history set progress = progress || pg_catalog.jsonb_build_object($2::text, $3::jsonb)
+         where revision = $1`,
+      [revision, name, JSON.stringify(progress)]
+    ),
+
+  progress: (revision: number, name: string) =>
+    connection
+      .query(`select progress -> $2 as progress from ${service}.schema_history where revision = $1`, [revision, name])
+      .pipe(Effect.flatMap(({ rows: [row] }) => Effect.orDie(decodeProgress(row?.["progress"] ?? null))))
+})
+
+/** Reads and writes the history tables of one service, over one session. */
+export const makeMigrationHistory = (service: ServiceName, connection: Queries, options: MigratorOptionsValues) => {
+  const by = [options.appVersion, toolVersion] as const
+  return {
+    ...wholeTables(service, connection, by),
+    ...revisionRows(service, connection, by),
+    ...stepRecords(service, connection)
   }
 }
 
 export type MigrationHistory = ReturnType<typeof makeMigrationHistory>
 
 /** A row of `<service>.schema_event`, in any format of that table. */
-export const SchemaEvent = Schema.Struct({
+const SchemaEvent = Schema.Struct({
   at: Schema.ValidDateFromSelf,
   event: Schema.String,
   revision: Schema.NullOr(Schema.Number),
@@ -223,7 +224,7 @@ export const SchemaEvent = Schema.Struct({
   done_by: Schema.String,
   app_version: Schema.String
 })
-export type SchemaEvent = typeof SchemaEvent.Type
+type SchemaEvent = typeof SchemaEvent.Type
 
 const decode = Schema.decodeUnknown(Schema.Array(SchemaEvent))
 

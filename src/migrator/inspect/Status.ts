@@ -2,9 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
 import { type Phase, revisionName } from "../files/Revision.ts"
-import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
+import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { isIntact } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
@@ -75,13 +74,12 @@ export const revisionStatuses = (
 export const readStatus = Effect.fn("Migrator.status")(function* (service: MigratedService) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = Plan.make(set, entries, Target.Head())
-  const status: Status = {
+  return {
     service: service.name,
     address: session.address,
     current: Plan.currentOf(entries).name,
     head: headOf(set).name,
     revisions: revisionStatuses(set, entries),
     problem: Either.isLeft(plan) ? plan.left : null
-  }
-  return status
+  } satisfies Status
 }, Effect.scoped)

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type Revision, revisionName } from "../files/Revision.ts"
+import { downOf, type Revision, revisionName } from "../files/Revision.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { ChecksumMismatch, PartlyApplied, RevisionConflict } from "./PlanRefusal.ts"
@@ -36,7 +36,7 @@ const halfwayProblem = (entry: HistoryEntry, revision: Revision | undefined): st
 
 /** The part of the file that differs from what was applied, or null. */
 const editedPart = (entry: HistoryEntry, revision: Revision): "up" | "down" | "file" | null => {
-  const down = revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
+  const down = downOf(revision)?.checksum ?? null
   if (revision.kind === "ts") return revision.up.checksum === entry.up_checksum ? null : "file"
   return revision.up.checksum !== entry.up_checksum ? "up" : down !== entry.down_checksum ? "down" : null
 }

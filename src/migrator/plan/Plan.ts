@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { base, type Revision, revisionName, type Section } from "../files/Revision.ts"
+import { base, downOf, type Revision, revisionName, type Section } from "../files/Revision.ts"
 import { parseStoredDown } from "../files/RevisionFile.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
@@ -133,10 +133,9 @@ const revertOf = (
   const stored = Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
   if (Option.isNone(stored)) return Either.left({ irreversible: "no down script was stored" })
   // If the checksums agree, the file has the same text, with the line numbers for messages.
-  const here = Option.flatMap(revision, ({ reversal }) =>
-    reversal._tag === "Down" && reversal.section.checksum === entry.down_checksum
-      ? Option.some(reversal.section)
-      : Option.none()
+  const here = Option.filter(
+    Option.flatMapNullable(revision, downOf),
+    ({ checksum }) => checksum === entry.down_checksum
   )
   return Either.right({
     _tag: "Revert",

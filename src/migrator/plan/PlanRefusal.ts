@@ -11,9 +11,7 @@ export class ChecksumMismatch extends Schema.TaggedError<ChecksumMismatch>()("Ch
     Schema.Struct({ file: Schema.String, revision: Schema.String, part: Schema.Literal("up", "down", "file") })
   )
 }) {
-  get exitCode() {
-    return ExitCode.checksum
-  }
+  readonly exitCode = ExitCode.checksum
   override get message(): string {
     const edited = this.files.map(({ file, part }) => `  ${file}${part === "file" ? "" : ` (migrate:${part})`}`)
     return (
@@ -32,9 +30,7 @@ export class DatabaseAhead extends Schema.TaggedError<DatabaseAhead>()("Database
   unknown: Schema.Array(Schema.String),
   contract: Schema.Array(Schema.String)
 }) {
-  get exitCode() {
-    return ExitCode.databaseAhead
-  }
+  readonly exitCode = ExitCode.databaseAhead
   override get message(): string {
     return (
       `${this.service}: the database is ahead of this program (head ${this.head}): it also has ${names(this.unknown)}, ` +
@@ -49,9 +45,7 @@ export class RevisionConflict extends Schema.TaggedError<RevisionConflict>()("Re
   service: ServiceName,
   problem: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.invalidFiles
-  }
+  readonly exitCode = ExitCode.invalidFiles
   override get message(): string {
     return `${this.service}: ${this.problem}; nothing was run`
   }
@@ -67,9 +61,7 @@ export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyAp
   /** Why it cannot continue. */
   problem: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.partlyApplied
-  }
+  readonly exitCode = ExitCode.partlyApplied
   override get message(): string {
     return (
       `${this.service}: ${this.revision} stopped while ${this.state}, after ${this.stepsDone} of ${this.stepsTotal} ` +
@@ -84,9 +76,7 @@ export class DataRevisionMissing extends Schema.TaggedError<DataRevisionMissing>
   service: ServiceName,
   revisions: Schema.Array(Schema.String)
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     return (
       `${this.service}: the file of ${names(this.revisions)} is missing, and only it can revert a data revision; ` +
@@ -102,9 +92,7 @@ export class RevisionIrreversible extends Schema.TaggedError<RevisionIrreversibl
   service: ServiceName,
   revisions: Schema.Array(Schema.Struct({ revision: Schema.String, reason: Schema.String }))
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     const list = this.revisions.map(({ revision, reason }) => `${revision} (${reason})`)
     const last = this.revisions[0]?.revision
@@ -121,9 +109,7 @@ export class RevisionUnknown extends Schema.TaggedError<RevisionUnknown>()("Revi
   target: Schema.String,
   known: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.databaseAhead
-  }
+  readonly exitCode = ExitCode.databaseAhead
   override get message(): string {
     return (
       `${this.service}: there is no revision ${this.target}; ${this.known}. ` +
@@ -139,9 +125,7 @@ export class TargetBehind extends Schema.TaggedError<TargetBehind>()("TargetBehi
   current: Schema.String,
   command: Schema.Literal("upgrade", "downgrade")
 }) {
-  get exitCode() {
-    return ExitCode.usage
-  }
+  readonly exitCode = ExitCode.usage
   override get message(): string {
     return (
       `${this.service} is at ${this.current}, and ${this.target} lies in the other direction; nothing was run. ` +

@@ -55,10 +55,7 @@ export const parseRange = (
 ): Option.Option<OfflineRange> => {
   const [from, to, ...more] = text.split(":")
   if (from === undefined || to === undefined || more.length > 0) return Option.none()
-  return Option.all({
-    from: Option.filter(beginningOf(from), isPoint),
-    to: Option.filter(parseTo(to), isPoint)
-  })
+  return Option.all({ from: Option.filter(beginningOf(from), isPoint), to: Option.filter(parseTo(to), isPoint) })
 }
 
 /** Finds the number of the revision at which a script begins; 0 is base. */

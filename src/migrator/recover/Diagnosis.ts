@@ -3,10 +3,9 @@ import * as Either from "effect/Either"
 import type { ServiceName } from "../../domain/Service.ts"
 import { invalidIndexes } from "../apply/InvalidIndexes.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
-import { shownName } from "../files/ParseTree.ts"
 import { revisionName } from "../files/Revision.ts"
-import type { RevisionSet } from "../files/RevisionSet.ts"
+import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
+import { shownName } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { halfwayOf, isIntact, nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
@@ -14,7 +13,7 @@ import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 
 /** A command that fixes a problem, and what it does. */
-export interface Remedy {
+interface Remedy {
   readonly command: string
   readonly does: string
 }
@@ -42,7 +41,7 @@ export interface Diagnosis {
 }
 
 /** Lists the commands that fix the problems, the safest first. */
-export const remediesFor = (
+const remediesFor = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
   problem: PlanRefusal | null,
@@ -124,7 +123,7 @@ export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: Migr
   )
   const invalid = found.map(shownName)
   const last = halfwayOf(entries)
-  const diagnosis: Diagnosis = {
+  return {
     service,
     address: session.address,
     current: Plan.currentOf(entries).name,
@@ -142,6 +141,5 @@ export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: Migr
     edited: editedIn(set, entries),
     invalidIndexes: invalid,
     remedies: remediesFor(set, entries, problem, invalid)
-  }
-  return diagnosis
+  } satisfies Diagnosis
 }, Effect.scoped)

@@ -6,11 +6,11 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { knownEntries } from "../apply/LockedSchema.ts"
+import { knownEntries } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
-import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/MigrationFiles.ts"
-import { type RevisionKind, revisionName } from "../files/Revision.ts"
-import { parseFileName } from "../files/RevisionFile.ts"
+import { revisionName } from "../files/Revision.ts"
+import { type NumberedFile, parseFileName } from "../files/RevisionFile.ts"
+import { directoryOf, isOfBuild, loadRevisionSet, type MigratedService, shown } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 
@@ -23,12 +23,6 @@ export class RenumberRefused extends Schema.TaggedError<RenumberRefused>()("Renu
   override get message(): string {
     return `${this.service}: ${this.problem}; no file was renamed. See: pnpm migrate --service ${this.service} status`
   }
-}
-
-export interface NumberedFile {
-  readonly number: number
-  readonly slug: string
-  readonly kind: RevisionKind
 }
 
 /** The file to rename, and its new number. */
@@ -72,15 +66,6 @@ export const renumbering = (
     : Either.right({ file, number })
 }
 
-export interface RenumberOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly file: string
-  /** What is still wrong with the files, or null. */
-  readonly left: string | null
-}
-
 /** Renames a revision's file after reading the history of the configured database. Takes no lock, since no table changes. */
 export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: MigratedService, name: string) {
   const service = migrated.name
@@ -105,12 +90,14 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: Migr
   const path = join(directory, `${to}.${file.kind}`)
   yield* fs.rename(join(directory, `${from}.${file.kind}`), path).pipe(Effect.mapError(broken))
   const left = yield* Effect.either(loadRevisionSet(migrated))
-  const renumbered: RenumberOutcome = {
+  return {
     service,
     from,
     to,
     file: shown(path),
+    /** What is still wrong with the files, or null. */
     left: Either.isLeft(left) ? left.left.message : null
   }
-  return renumbered
 }, Effect.scoped)
+
+export type RenumberOutcome = Effect.Effect.Success<ReturnType<typeof renumber>>

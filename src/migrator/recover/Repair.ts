@@ -13,17 +13,14 @@ import {
   isKnownFromCatalog,
   runningSection
 } from "../apply/InvalidIndexes.ts"
-import { lockSchema } from "../apply/LockedSchema.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
-import type { LockLost, SchemaLock } from "../apply/SchemaLock.ts"
+import { type LockLost, lockSchema, type SchemaLock } from "../apply/SchemaLock.ts"
 import type { MigrationSession } from "../apply/Session.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
-import { quotedName, shownName } from "../files/ParseTree.ts"
-import type { Revision } from "../files/Revision.ts"
-import type { RevisionSet } from "../files/RevisionSet.ts"
-import { splitStatements } from "../files/Statements.ts"
+import { downOf, type Revision } from "../files/Revision.ts"
+import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
+import { quotedName, shownName, splitStatements } from "../files/Statements.ts"
 import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
 import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
@@ -45,23 +42,13 @@ export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("Noth
   service: ServiceName,
   problem: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     return (
       `${this.service}: ${this.problem}; nothing was changed. ` +
       `To see problems and remedies: pnpm migrate --service ${this.service} repair`
     )
   }
-}
-
-export interface RepairOutcome {
-  readonly service: ServiceName
-  readonly revision: string
-  /** Completes "0002_x: …". */
-  readonly did: string
-  readonly current: string
 }
 
 /** The file of an entry, if this program has it. */
@@ -71,10 +58,7 @@ const fileOf = (revisions: ReadonlyArray<Revision>, entry: HistoryEntry): Option
     ({ kind, slug }) => slug === entry.slug && kind === entry.kind
   )
 
-const checksums = (revision: Revision) => ({
-  up: revision.up.checksum,
-  down: revision.reversal._tag === "Down" ? revision.reversal.section.checksum : null
-})
+const checksums = (revision: Revision) => ({ up: revision.up.checksum, down: downOf(revision)?.checksum ?? null })
 
 /** The target to which `Retry` continues. */
 const endOf = ({ revision, state }: HistoryEntry): Target =>
@@ -240,11 +224,13 @@ export const repair = Effect.fn("Migrator.repair")(function* (service: MigratedS
   const { did, entry } = yield* applyRepair(service, repair)
   if (repair._tag === "Retry") yield* migrate(service, endOf(entry))
   const { entries } = yield* openSchema(service)
-  const repaired: RepairOutcome = {
+  return {
     service: service.name,
     revision: nameOf(entry),
+    /** Completes "0002_x: …". */
     did,
     current: Plan.currentOf(entries).name
   }
-  return repaired
 }, Effect.scoped)
+
+export type RepairOutcome = Effect.Effect.Success<ReturnType<typeof repair>>

@@ -4,14 +4,12 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
-import { lockSchema } from "../apply/LockedSchema.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import { RevisionFailed } from "../apply/RevisionFailed.ts"
+import { RevisionFailed, withoutSecrets } from "../apply/RevisionFailed.ts"
+import { lockSchema } from "../apply/SchemaLock.ts"
 import { readScript, runVerify } from "../apply/Script.ts"
-import { withoutSecrets } from "../apply/Secrets.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName } from "../files/Revision.ts"
-import { headOf } from "../files/RevisionSet.ts"
+import { headOf, type MigratedService } from "../files/RevisionSet.ts"
 import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
@@ -23,9 +21,7 @@ export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefus
   target: Schema.String,
   current: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     return (
       `${this.service}: the history is at ${this.current}, past ${this.target}; nothing was stamped. ` +
@@ -40,9 +36,7 @@ export class SchemaEmpty extends Schema.TaggedError<SchemaEmpty>()("SchemaEmpty"
   /** Without password. */
   address: Schema.String
 }) {
-  get exitCode() {
-    return ExitCode.refused
-  }
+  readonly exitCode = ExitCode.refused
   override get message(): string {
     return (
       `${this.service}: the schema ${this.service} at ${this.address} has no table or view of its own, so there is nothing to ` +
@@ -56,14 +50,6 @@ const ownRelations = (service: ServiceName) =>
   `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and c.relname not in ('schema_history', 'schema_event', 'schema_version') limit 1`
-
-export interface StampOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  /** The revisions that were recorded as applied without running. */
-  readonly revisions: ReadonlyArray<string>
-}
 
 /** A revision, by number or full name, or `head`. */
 export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
@@ -136,11 +122,13 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
         )
     })
   )
-  const stamped: StampOutcome = {
+  return {
     service,
     from: current.name,
     to: current.number > number ? current.name : to,
+    /** The revisions that were recorded as applied without running. */
     revisions: revisions.map((revision) => revisionName(revision.number, revision.slug))
   }
-  return stamped
 }, Effect.scoped)
+
+export type StampOutcome = Effect.Effect.Success<ReturnType<typeof stamp>>

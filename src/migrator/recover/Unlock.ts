@@ -6,7 +6,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Row } from "../../platform/postgres/Connection.ts"
 import { isKey } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
 import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 

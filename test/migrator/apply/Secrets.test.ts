@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { withoutSecrets } from "../../../src/migrator/apply/Secrets.ts"
+import { withoutSecrets } from "../../../src/migrator/apply/RevisionFailed.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../../support/migrator/Fixture.ts"

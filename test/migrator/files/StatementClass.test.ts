@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readTree } from "../../../src/migrator/files/ParseTree.ts"
-import { classOf } from "../../../src/migrator/files/StatementClass.ts"
+import { classOf, readTree } from "../../../src/migrator/files/Statements.ts"
 
 describe("a statement of a revision without a transaction", () => {
   it.effect.each<[sql: string, tag: string]>([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readTree, shownName } from "../../../src/migrator/files/ParseTree.ts"
+import { readTree, shownName } from "../../../src/migrator/files/Statements.ts"
 import { type DestructiveChange, destructiveChangesIn } from "../../../src/migrator/plan/DestructiveChange.ts"
 
 const shown = (threat: DestructiveChange): string => {

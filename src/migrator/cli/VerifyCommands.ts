@@ -2,17 +2,17 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
-import type { MigratedService } from "../files/MigrationFiles.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
+import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
+import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
-import { onDatabase } from "./DatabaseCommand.ts"
-import { commandOptions, globalOptions } from "./GlobalOptions.ts"
+import { commandOptions, globalOptions, onDatabase, withHelp } from "./GlobalOptions.ts"
 
 /** The check of one applied revision. `holds` is null if its file is missing or has no assertion. */
 interface RevisionVerification {
@@ -38,8 +38,7 @@ const holds = (session: MigrationSession, file: string, section: Section) =>
         yield* runVerify(session.connection, script)
       })
     )
-    const answer: AssertionAnswer = { holds: true, problem: null }
-    return answer
+    return { holds: true, problem: null } satisfies AssertionAnswer
   }).pipe(
     Effect.catchTags({
       StatementFailed: (failure) => Effect.succeed<AssertionAnswer>({ holds: false, problem: failure.message }),
@@ -130,10 +129,65 @@ export const verifyCommand = Command.make("verify", globalOptions, (inner) =>
     onDatabase(options, { command: "verify", effects: "reads", work: verify, render, verdict })
   )
 ).pipe(
-  Command.withDescription(
-    helpOf(
-      "Runs the assertions (migrate:verify) of every applied revision again, read-only, and compares all checksums.",
-      ["migrate verify", "migrate verify --service gatekeeper --json"]
-    )
+  withHelp(
+    "Runs the assertions (migrate:verify) of every applied revision again, read-only, and compares all checksums.",
+    ["migrate verify", "migrate verify --service gatekeeper --json"]
+  )
+)
+
+const failed = ({ afterDown, afterSecondUp }: RevisionRoundTrip): boolean => afterDown.length + afterSecondUp.length > 0
+
+const renderTrips = (trials: ReadonlyArray<RoundTripTest>, colours: boolean): string =>
+  renderTable(
+    ["service", "revision", "up, down, up"],
+    trials.flatMap(({ revisions, service }) =>
+      revisions.map(
+        (one): ReadonlyArray<Cell> => [
+          { text: service },
+          { text: one.revision },
+          one.irreversible !== null
+            ? { text: `up only; irreversible: ${one.irreversible}`, tone: "warn" }
+            : failed(one)
+              ? { text: "not reversible", tone: "bad" }
+              : { text: "reversible", tone: "good" }
+        ]
+      )
+    ),
+    colours
+  )
+
+const lines = (differences: ReadonlyArray<CatalogDifference>): string =>
+  differences.map((one) => `    ${showDifference(one).replaceAll("\n", "\n    ")}`).join("\n")
+
+const tripVerdict = ({ revisions, service }: RoundTripTest) => {
+  const problems = revisions.flatMap(({ afterDown, afterSecondUp, revision }) => [
+    ...(afterDown.length === 0
+      ? []
+      : [
+          `  ${revision}: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n${lines(afterDown)}`
+        ]),
+    ...(afterSecondUp.length === 0
+      ? []
+      : [`  ${revision}: up after down differs from the first up:\n${lines(afterSecondUp)}`])
+  ])
+  return problems.length === 0
+    ? null
+    : {
+        message:
+          `${service}: not reversible:\n${problems.join("\n")}\n` +
+          `Correct the down script, then: pnpm migrate --service ${service} test`,
+        exitCode: ExitCode.failed
+      }
+}
+
+export const testCommand = Command.make("test", globalOptions, (inner) =>
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, { command: "test", work: testRoundTrips, render: renderTrips, verdict: tripVerdict })
+  )
+).pipe(
+  withHelp(
+    "Applies, reverts and applies every revision again in a scratch database beside the configured one, and compares the " +
+      "catalogs. The role must be allowed to create databases.",
+    ["migrate test", "migrate test --service router", "migrate test --json"]
   )
 )

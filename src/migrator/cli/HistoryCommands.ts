@@ -1,0 +1,215 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { openSchema } from "../apply/Migrate.ts"
+import { statementsOf } from "../apply/Script.ts"
+import { terminated } from "../apply/Transcript.ts"
+import { downOf, revisionName } from "../files/Revision.ts"
+import { headOf, type MigratedService } from "../files/RevisionSet.ts"
+import { readEvents } from "../history/MigrationHistory.ts"
+import { revisionStatuses } from "../inspect/Status.ts"
+import { RevisionUnknown } from "../plan/PlanRefusal.ts"
+import { parseDowngrade, Target } from "../plan/Target.ts"
+import { commandOptions, describedFlag, globalOptions, needsOneService, onDatabase, withHelp } from "./GlobalOptions.ts"
+
+/** Reads the applied revisions of a schema, by number. */
+const readHistory = Effect.fn("Migrator.history")(function* (service: MigratedService) {
+  const { entries, session } = yield* openSchema(service)
+  const revisions = entries.map((entry) => ({
+    revision: revisionName(entry.revision, entry.slug),
+    kind: entry.kind,
+    phase: entry.phase,
+    state: entry.state,
+    startedAt: entry.started_at.toISOString(),
+    finishedAt: entry.finished_at?.toISOString() ?? null,
+    durationMs: entry.duration_ms,
+    appliedBy: entry.applied_by,
+    appVersion: entry.app_version,
+    upChecksum: entry.up_checksum
+  }))
+  return { service: service.name, address: session.address, revisions }
+}, Effect.scoped)
+
+/** Reads every event, including those of reverted revisions. */
+const readLog = Effect.fn("Migrator.events")(function* (service: MigratedService) {
+  const { session, snapshot } = yield* openSchema(service)
+  const found = Option.isNone(snapshot)
+    ? []
+    : yield* readEvents(session.connection, service.name).pipe(Effect.mapError(session.refuse("reading schema_event")))
+  const events = found.map(({ app_version, at, done_by, event, reason, revision, slug }) => ({
+    at: at.toISOString(),
+    event,
+    revision: revision === null ? null : revisionName(revision, slug ?? ""),
+    reason,
+    doneBy: done_by,
+    appVersion: app_version
+  }))
+  return { service: service.name, address: session.address, events }
+}, Effect.scoped)
+
+type ShownHistory = Effect.Effect.Success<ReturnType<typeof readHistory>>
+type ShownEvents = Effect.Effect.Success<ReturnType<typeof readLog>>
+
+const renderHistory = (histories: ReadonlyArray<ShownHistory>, colours: boolean): string =>
+  renderTable(
+    ["service", "revision", "kind", "state", "applied at", "took", "by", "version", "up sha-256"],
+    histories.flatMap(({ revisions, service }) =>
+      revisions.map(
+        (one): ReadonlyArray<Cell> => [
+          { text: service },
+          { text: one.revision },
+          { text: one.kind },
+          { text: one.state, tone: one.state === "applied" ? "good" : "bad" },
+          { text: one.finishedAt ?? "-" },
+          { text: one.durationMs === null ? "-" : `${Math.round(one.durationMs)} ms` },
+          { text: one.appliedBy },
+          { text: one.appVersion },
+          { text: one.upChecksum.slice(0, 12), tone: "quiet" }
+        ]
+      )
+    ),
+    colours
+  )
+
+const renderLogs = (logs: ReadonlyArray<ShownEvents>, colours: boolean): string =>
+  renderTable(
+    ["service", "at", "event", "revision", "by", "version", "reason"],
+    logs.flatMap(({ events, service }) =>
+      events.map(
+        (one): ReadonlyArray<Cell> => [
+          { text: service },
+          { text: one.at },
+          { text: one.event, ...(one.event === "failed" ? { tone: "bad" as const } : {}) },
+          { text: one.revision ?? "-" },
+          { text: one.doneBy },
+          { text: one.appVersion },
+          { text: (one.reason ?? "").split("\n")[0] ?? "" }
+        ]
+      )
+    ),
+    colours
+  )
+
+const events = describedFlag("events", "Every event, with failures and reverts, instead of the applied revisions.")
+
+export const historyCommand = Command.make("history", { ...globalOptions, events }, ({ events, ...inner }) =>
+  Effect.flatMap(commandOptions(inner), (options) =>
+    events
+      ? onDatabase(options, { command: "history", effects: "reads", work: readLog, render: renderLogs })
+      : onDatabase(options, { command: "history", effects: "reads", work: readHistory, render: renderHistory })
+  )
+).pipe(
+  withHelp("Lists the applied revisions of each schema: when, by which role, by which version.", [
+    "migrate history",
+    "migrate history --events --service gatekeeper",
+    "migrate history --json"
+  ])
+)
+
+interface RevisionName {
+  readonly number: number
+  readonly slug: string | null
+}
+
+/** Reads one revision: its file and its history row. */
+const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { number, slug }: RevisionName) {
+  const service = migrated.name
+  const { entries, set } = yield* openSchema(migrated)
+  const file = set.revisions.find((one) => one.number === number && (slug === null || slug === one.slug))
+  const entry = entries.find((one) => one.revision === number && (slug === null || slug === one.slug))
+  const known = file ?? entry
+  if (known === undefined) {
+    const target = slug === null ? String(number) : revisionName(number, slug)
+    return yield* new RevisionUnknown({ service, target, known: `the head is ${headOf(set).name}` })
+  }
+  const revision = revisionName(number, known.slug)
+  const sql = file?.kind === "sql" ? file : undefined
+  const down = sql === undefined ? null : downOf(sql)
+  return {
+    service,
+    revision,
+    file: file?.file ?? null,
+    kind: known.kind,
+    phase: known.phase,
+    transaction: file?.up.transaction ?? null,
+    state: revisionStatuses(set, entries).find((one) => one.revision === revision)?.state ?? "pending",
+    appliedAt: entry?.finished_at?.toISOString() ?? null,
+    appliedBy: entry?.applied_by ?? null,
+    stepsDone: entry?.steps_done ?? null,
+    stepsTotal: entry?.steps_total ?? null,
+    upChecksum: file?.up.checksum ?? null,
+    appliedChecksum: entry?.up_checksum ?? null,
+    irreversible: file?.reversal._tag === "Irreversible" ? file.reversal.reason : (entry?.irreversible_reason ?? null),
+    up: sql === undefined ? null : yield* statementsOf(sql.file, sql.up, "up"),
+    down: sql === undefined || down === null ? null : yield* statementsOf(sql.file, down, "down"),
+    verify:
+      sql === undefined || Option.isNone(sql.verify) ? null : yield* statementsOf(sql.file, sql.verify.value, "verify"),
+    storedDown: entry?.down_script ?? null
+  }
+}, Effect.scoped)
+
+type ShownRevision = Effect.Effect.Success<ReturnType<typeof show>>
+
+const part = (title: string, statements: ShownRevision["up"]): string =>
+  statements === null
+    ? ""
+    : `\n\n-- ${title}\n${statements.map(({ line, text }) => `-- line ${line}\n${terminated(text)}`).join("\n")}`
+
+const renderRevisions = (shown: ReadonlyArray<ShownRevision>): string =>
+  shown
+    .map((one) => {
+      const facts: ReadonlyArray<readonly [string, string | null]> = [
+        ["revision", `${one.service} ${one.revision}`],
+        ["file", one.file ?? "missing"],
+        ["kind", one.kind],
+        ["phase", one.phase],
+        ["runs", one.transaction === null ? null : one.transaction ? "in one transaction" : "without a transaction"],
+        ["state", one.state],
+        [
+          "statements done",
+          one.state === "applying" || one.state === "reverting" ? `${one.stepsDone} of ${one.stepsTotal}` : null
+        ],
+        ["applied", one.appliedAt === null ? null : `${one.appliedAt} by ${one.appliedBy}`],
+        ["sha-256 of up", one.upChecksum],
+        ["as applied", one.appliedChecksum === one.upChecksum ? null : one.appliedChecksum],
+        ["irreversible", one.irreversible]
+      ]
+      const lines = facts.flatMap(([name, value]) => (value === null ? [] : [`${`${name}:`.padEnd(17)}${value}`]))
+      const stored = one.storedDown === null ? "" : `\n\n-- down, as stored in the database\n${one.storedDown}`
+      return `${lines.join("\n")}${part("up", one.up)}${part("down, as in the file", one.down)}${part("verify", one.verify)}${stored}`
+    })
+    .join("\n\n")
+
+const revision = Args.text({ name: "revision" }).pipe(
+  Args.withDescription("A number or a full name, such as 2 or 0002_add_reason."),
+  Args.mapEffect((text) =>
+    Option.match(parseDowngrade(text), {
+      onSome: (target) =>
+        target._tag === "DownTo" && target.number > 0
+          ? Effect.succeed<RevisionName>(target)
+          : Effect.fail(HelpDoc.p(`${text} is not a single revision; expected one such as 2 or 0002_add_reason`)),
+      onNone: () =>
+        Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is not a revision; expected one such as 2 or 0002_add_reason`))
+    })
+  )
+)
+
+export const showCommand = Command.make("show", { ...globalOptions, revision }, ({ revision, ...inner }) =>
+  Effect.flatMap(commandOptions(inner), (options) =>
+    onDatabase(options, {
+      command: "show",
+      effects: "reads",
+      refusal: needsOneService(options, Target.UpTo(revision)),
+      work: (service) => show(service, revision),
+      render: renderRevisions
+    })
+  )
+).pipe(
+  withHelp("Shows one revision: file, state, checksums, statements, and the down script that the database keeps.", [
+    "migrate show --service gatekeeper 1",
+    "migrate show --service router 0002_add_reason --json"
+  ])
+)
