@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import { canEnter, choose, parsePasswd } from "../../src/embedded-postgres/OsAccount.ts"
+import { canEnter, choose, parsePasswd } from "../../src/embedded-postgres/DataLocation.ts"
 
 const line = (name: string, uid: number) => `${name}:x:${uid}:${uid}::/:/usr/sbin/nologin`
 

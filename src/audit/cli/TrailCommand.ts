@@ -3,9 +3,8 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.ts"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded where it is run: other commands, which share the command line, need none of it. */

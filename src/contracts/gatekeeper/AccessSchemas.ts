@@ -1,8 +1,7 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { pathProblem, textProblem } from "../../domain/Text.ts"
+import { isDeeperThan, pathProblem, textProblem } from "../../domain/Text.ts"
 
 /** The action of a question that names none. */
 export const defaultAction = "inference"

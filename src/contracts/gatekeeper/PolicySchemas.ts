@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
-import { FileProblem } from "../../domain/FileProblem.ts"
+import { FileProblem } from "../../domain/Text.ts"
 import { SubjectName, ValidateRequest } from "./AccessSchemas.ts"
 
 const PermissionView = Schema.Struct({

@@ -2,7 +2,7 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { defaults, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
+import { isDeeperThan } from "../../domain/Text.ts"
 import { type Message, type Problem, parseMessages } from "./ChatMessages.ts"
 
 /** A chat completion that is asked for. */

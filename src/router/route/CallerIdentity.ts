@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../../audit/AuditLog.ts"
 import { GatekeeperClient, type NotAuthorized } from "../../clients/GatekeeperClient.ts"
-import type { PeerUnavailable } from "../../clients/PeerUnavailable.ts"
+import type { PeerUnavailable } from "../../clients/PeerCall.ts"
 import { unknownShellResource } from "../models/ShellResource.ts"
 import type { ChatRequestContext } from "./ChatRequestContext.ts"
 import { recordRouteEvent } from "./RouteAudit.ts"

@@ -1,7 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as FiberId from "effect/FiberId"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { DisconnectReason } from "../../platform/http/DisconnectReason.ts"
+import type { DisconnectReason } from "../../platform/http/RequestContext.ts"
 import type { Shell } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
