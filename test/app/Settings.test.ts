@@ -166,7 +166,7 @@ describe("the program's settings and command line", () => {
     Effect.gen(function* () {
       const help = yield* program({ args: ["--help"] })
       expect((yield* help.ended()).code).toBe(0)
-      expect(help.stdout()).toMatch(/- migrate +Brings the schemas[^\n]*\n[\s\S]*- token +Prints/)
+      expect(help.stdout()).toMatch(/- migrate +Upgrades the schemas[^\n]*\n[\s\S]*- token +Prints/)
       const ofGroup = yield* program({ args: ["migrate", "--help"] })
       expect((yield* ofGroup.ended()).code).toBe(0)
       expect(ofGroup.stdout()).toMatch(/--dry-run[\s\S]*- downgrade +Reverts[^\n]*\n[\s\S]*- upgrade +Applies/)

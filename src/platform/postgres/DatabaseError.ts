@@ -31,7 +31,9 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 
 const field = (value: object, key: string): unknown => (key in value ? Reflect.get(value, key) : undefined)
 
-const textField = (value: object, key: string): string | undefined => text(field(value, key))
+const present = <K extends string>(key: K, value: string | undefined): { readonly [_ in K]?: string } =>
+  // One computed key of a known literal type: the cast states what the compiler widens to `{ [x: string]: string }`.
+  (value === undefined ? {} : { [key]: value }) as { readonly [_ in K]?: string }
 
 /** The innermost error: `SqlError` of @effect/sql keeps the driver's under `cause`. */
 const innermost = (cause: unknown): unknown => {
@@ -47,20 +49,21 @@ export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): D
   const cause = innermost(thrown)
   if (cause instanceof DatabaseError) return cause
   if (typeof cause !== "object" || cause === null) return new DatabaseError({ phase, reason: String(cause) })
-  const code = textField(cause, "code")
+  const code = text(field(cause, "code"))
   // Node's own codes share the driver's `code` field, and EPIPE looks like a SQLSTATE; only the server gives a severity.
-  const sqlstate = textField(cause, "severity") === undefined ? undefined : code
+  const sqlstate = text(field(cause, "severity")) === undefined ? undefined : code
   const position = Number(field(cause, "position"))
+  const message = text(field(cause, "message")) ?? code ?? "unknown error"
   return new DatabaseError({
     phase,
-    reason: textField(cause, "message") ?? code ?? "unknown error",
-    sqlstate,
-    detail: textField(cause, "detail"),
-    hint: textField(cause, "hint"),
-    position: Number.isInteger(position) && position > 0 ? position : undefined,
-    schema: textField(cause, "schema"),
-    table: textField(cause, "table"),
-    column: textField(cause, "column"),
-    constraint: textField(cause, "constraint")
+    reason: message,
+    ...present("sqlstate", sqlstate),
+    ...present("detail", text(field(cause, "detail"))),
+    ...present("hint", text(field(cause, "hint"))),
+    ...(Number.isInteger(position) && position > 0 ? { position } : {}),
+    ...present("schema", text(field(cause, "schema"))),
+    ...present("table", text(field(cause, "table"))),
+    ...present("column", text(field(cause, "column"))),
+    ...present("constraint", text(field(cause, "constraint")))
   })
 }
