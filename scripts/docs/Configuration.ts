@@ -33,14 +33,9 @@ const join = (declared: ReadonlyArray<Variable>): ReadonlyArray<DocumentedGroup>
 
 const documented = Effect.sync(() => join(variables))
 
-/** The default as it would be set; undefined where there is none, or where it is described in words. */
-export const defaultText = ({ default: text }: Variable): string | undefined =>
-  text === null || text.includes(" ") || variables.some(({ name }) => name === text) ? undefined : text
-
 const defaultCell = ({ meaning, variable }: Documented): string => {
   if (meaning.default !== undefined) return meaning.default
-  const text = defaultText(variable)
-  return text === undefined ? "not set" : `\`${text}\``
+  return variable.default === null ? "not set" : `\`${variable.default}\``
 }
 
 const valueCell = ({ expected, secret }: Variable): string => `${expected}${secret ? " (not logged)" : ""}`
@@ -81,7 +76,7 @@ const plain = (markdown: string): string =>
     .replaceAll("`", "")
 
 const line = ({ meaning, variable }: Documented): string =>
-  `#${variable.name}=${meaning.example ?? defaultText(variable) ?? ""}`
+  `#${variable.name}=${meaning.example ?? variable.default ?? ""}`
 
 /** `.env.example`. */
 export const envExample: Effect.Effect<string, unknown> = Effect.map(documented, (groups) =>

@@ -3,7 +3,7 @@ import * as Path from "node:path"
 import ts from "typescript"
 import { table } from "./Markdown.ts"
 
-export interface MetricDeclaration {
+interface MetricDeclaration {
   /** As Prometheus shows it. */
   readonly name: string
   readonly kind: string

@@ -7,7 +7,7 @@ export interface Meaning {
   readonly example?: string
 }
 
-export interface MeaningGroup {
+interface MeaningGroup {
   readonly title: string
   readonly settings: Readonly<Record<string, Meaning>>
 }

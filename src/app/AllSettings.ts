@@ -1,4 +1,7 @@
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
 import * as Arr from "effect/Array"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -8,7 +11,7 @@ import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
 import { TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { GuardianSettings } from "../guardian/GuardianSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
-import { readSettings, Settings } from "../platform/config/Settings.ts"
+import { readSettings, Settings, SettingsRefused } from "../platform/config/Settings.ts"
 import { RouterSettings } from "../router/RouterSettings.ts"
 
 /** The settings of the whole process, by room. */
@@ -21,8 +24,6 @@ const rooms = {
   guardian: GuardianSettings.config,
   router: RouterSettings.config
 }
-
-export type Room = keyof typeof rooms
 
 export const settings = Setting.all(rooms)
 
@@ -45,3 +46,18 @@ export const variables: ReadonlyArray<Setting.Variable & { readonly room: string
   Object.entries(rooms).flatMap(([room, { variables }]) => variables.map((variable) => ({ ...variable, room }))),
   (one, other) => one.name === other.name
 )
+
+/**
+ * Reads settings from the environment, then from a `.env` file if there is one. A file that exists and cannot be read is refused:
+ * without it the program would start with other settings than intended.
+ */
+export const dotEnv = (path: string): Layer.Layer<never, SettingsRefused, FileSystem.FileSystem> =>
+  PlatformConfigProvider.fromDotEnv(path).pipe(
+    Effect.map((file) => Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromEnv(), () => file))),
+    Effect.catchAll((error) =>
+      error._tag === "SystemError" && error.reason === "NotFound"
+        ? Effect.succeed(Layer.empty)
+        : Effect.fail(new SettingsRefused({ problems: [{ name: path, problem: `cannot be read: ${error.message}` }] }))
+    ),
+    Layer.unwrapEffect
+  )

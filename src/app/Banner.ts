@@ -1,10 +1,9 @@
 import type { ServiceName } from "../domain/Service.ts"
 import { serviceNames, titleOf } from "../domain/Service.ts"
 import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
-import type { Address } from "../platform/http/Addresses.ts"
-import type { ProgramLocation } from "./ProgramLocation.ts"
+import type { Address } from "../platform/http/Listener.ts"
 
-export interface BannerFacts {
+interface BannerFacts {
   readonly addresses: ReadonlyMap<ServiceName, Address>
   /** Without password. */
   readonly databases: ReadonlyMap<ServiceName, string>
@@ -40,16 +39,16 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
 
 /**
  * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log.
- * `variables` must not hold a secret.
+ * `start` is the directory and the words that start this program; `variables` must not hold a secret.
  */
 export const tokenSubstitution = (
-  place: ProgramLocation,
+  [directory, ...start]: readonly [directory: string, ...words: ReadonlyArray<string>],
   variables: Readonly<Record<string, string>>,
   ghost: string
 ): string => {
   const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}`)
-  const words = [...assignments, quoted(place.runner), quoted(place.program), "token", quoted(ghost)]
-  return `$(cd ${quoted(place.directory)} && ${words.join(" ")})`
+  const words = [...assignments, ...start.map(quoted), "token", quoted(ghost)]
+  return `$(cd ${quoted(directory)} && ${words.join(" ")})`
 }
 
 const curl = (url: string, { action, resource, token }: Example): string =>

@@ -1,6 +1,10 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,25 +15,19 @@ import { serviceNames } from "../domain/Service.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
-import { emptyReport, emptyServicesReport } from "../platform/cli/CommandRunner.ts"
+import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
 import { groupHelp, helpOf } from "../platform/cli/Help.ts"
-import { reportUsage } from "../platform/cli/UsageReport.ts"
-import { appVersion } from "../platform/config/AppVersion.ts"
-import { startWords } from "../platform/config/ProgramLocation.ts"
+import { plainInPipes } from "../platform/cli/TerminalText.ts"
+import { appVersion } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as AllSettings from "./AllSettings.ts"
-import { dotEnv } from "./DotEnv.ts"
-import { boundedEnd, type ExitStatus } from "./ExitStatus.ts"
-import type { ProgramLocation } from "./ProgramLocation.ts"
+import { dotEnv } from "./AllSettings.ts"
+import { boundedEnd, type ExitStatus, exitCode, exitMessage, holdSignals } from "./ExitStatus.ts"
 import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
-
-const [runner, program] = startWords
-
-const place: ProgramLocation = { directory: process.cwd(), runner, program }
 
 const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}. Default: all.`),
@@ -96,7 +94,7 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    return Effect.flatMap(serving, ({ serve }) => serve(chosen, place, boundedEnd(status))).pipe(
+    return Effect.flatMap(serving, ({ serve }) => serve(chosen, boundedEnd(status))).pipe(
       Effect.provideService(ShutdownReport, status.report),
       Effect.provide(settings)
     )
@@ -133,4 +131,23 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   if (help !== undefined) return Console.log(help())
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
   return reportUsage(words, reporting)(run(unambiguous(words)))
+}
+
+/** Runs the command line and ends the process. ExitStatus.ts handles signals and failures. */
+export const run = (): void => {
+  const status: ExitStatus = { signal: undefined, serving: false, report: ShutdownReport.make() }
+  holdSignals(status)
+  commandLine(status, process.argv).pipe(
+    plainInPipes,
+    Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer]),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      disablePrettyLogger: true,
+      teardown: (exit, onExit) => {
+        const message = exitMessage(exit)
+        if (message !== undefined) process.stderr.write(`${message}\n`)
+        onExit(exitCode(exit, status))
+      }
+    })
+  )
 }

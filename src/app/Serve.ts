@@ -1,32 +1,57 @@
 import * as Path from "node:path"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { AuditLog } from "../audit/AuditLog.ts"
+import { auditLogOptions } from "../audit/AuditSettings.ts"
+import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
+import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
+import { ledgerLayer } from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
+import { urlOf } from "../clients/PeerCall.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
+import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
 import { sharedAlgorithm, TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
+import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
-import { Addresses } from "../platform/http/Addresses.ts"
+import { Addresses } from "../platform/http/Listener.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
 import { allowedQuestion, type Example, renderBanner, tokenSubstitution } from "./Banner.ts"
-import type { ProgramLocation } from "./ProgramLocation.ts"
-import * as RemoteTrail from "./RemoteTrail.ts"
 import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
+
+/**
+ * The ghost of a process without the gatekeeper, named after its first service. It owns the sources that it registers, so a
+ * guardian and a router that run apart can never write as each other.
+ */
+const ghostOf = (services: ReadonlyArray<ServiceName>): string => `service:${services[0] ?? "none"}`
+
+/** The trail of a process without the gatekeeper: its own journal and writer, on the gatekeeper's store. */
+export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const location = yield* urlOf("gatekeeper")
+      const token = yield* ServiceToken
+      const options = { location, token }
+      return DeferredAuditLog.layer(yield* auditLogOptions).pipe(
+        Layer.provide([RemoteAuditStore.layer(options), ledgerLayer(options)])
+      )
+    })
+  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
 const trailOf = (services: ReadonlyArray<ServiceName>) => {
   const own = Gatekeeper.trail
-  const remote = RemoteTrail.layer(services)
+  const remote = remoteTrail(services)
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
@@ -34,32 +59,31 @@ const trailOf = (services: ReadonlyArray<ServiceName>) => {
 }
 
 /** A first request; undefined if the policy allows none, or if tokens are made elsewhere. */
-const exampleRequest = (place: ProgramLocation) =>
-  Effect.gen(function* () {
-    const { home } = yield* Settings
-    const { algorithms, audience, issuer, secret } = yield* TokenSettings
-    const { accessPolicyPath } = yield* GatekeeperSettings
-    const question = allowedQuestion(yield* loadPolicy(accessPolicyPath))
-    if (question === undefined || !algorithms.includes(sharedAlgorithm)) return undefined
-    const variables = {
-      GRAVITAS_HOME: Path.resolve(home),
-      ...(Option.isSome(issuer) ? { JWT_ISSUER: issuer.value } : {}),
-      ...(Option.isSome(audience) ? { JWT_AUDIENCE: audience.value } : {})
-    }
-    const example: Example = {
-      ...question,
-      token: tokenSubstitution(place, variables, question.ghost),
-      ...(Option.isSome(secret) ? { condition: "in a shell where JWT_SECRET_KEY is set as it is here" } : {})
-    }
-    return example
-  })
+const exampleRequest = Effect.gen(function* () {
+  const { home } = yield* Settings
+  const { algorithms, audience, issuer, secret } = yield* TokenSettings
+  const { accessPolicyPath } = yield* GatekeeperSettings
+  const question = allowedQuestion(yield* loadPolicy(accessPolicyPath))
+  if (question === undefined || !algorithms.includes(sharedAlgorithm)) return undefined
+  const variables = {
+    GRAVITAS_HOME: Path.resolve(home),
+    ...(Option.isSome(issuer) ? { JWT_ISSUER: issuer.value } : {}),
+    ...(Option.isSome(audience) ? { JWT_AUDIENCE: audience.value } : {})
+  }
+  const example: Example = {
+    ...question,
+    token: tokenSubstitution([process.cwd(), ...startWords], variables, question.ghost),
+    ...(Option.isSome(secret) ? { condition: "in a shell where JWT_SECRET_KEY is set as it is here" } : {})
+  }
+  return example
+})
 
-const banner = (place: ProgramLocation, services: ReadonlyArray<ServiceName>) =>
+const banner = (services: ReadonlyArray<ServiceName>) =>
   Effect.gen(function* () {
     const database = yield* Database
     const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
     const addresses = yield* (yield* Addresses).all
-    const example = services.includes("gatekeeper") ? yield* exampleRequest(place) : undefined
+    const example = services.includes("gatekeeper") ? yield* exampleRequest : undefined
     const notes = Option.match(embedded, {
       onNone: () => [],
       onSome: (server) => [`Embedded PostgreSQL ${server.version}, data in ${server.dataDirectory}`, ...server.notes]
@@ -73,14 +97,10 @@ const banner = (place: ProgramLocation, services: ReadonlyArray<ServiceName>) =>
  * service's schema, workers and port. The end goes the other way round. `onReady` runs once all ports are open, and its
  * finalizers run first.
  */
-export const serve = <E, R>(
-  services: ReadonlyArray<ServiceName>,
-  place: ProgramLocation,
-  onReady: Layer.Layer<never, E, R>
-) =>
+export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) =>
   Layer.launch(
     onReady.pipe(
-      Layer.provide(Layer.effectDiscard(banner(place, services))),
+      Layer.provide(Layer.effectDiscard(banner(services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
       Layer.provide(trailOf(services)),

@@ -10,11 +10,11 @@ const preflight = /[\\/]tsx[\\/]dist[\\/]preflight\.cjs$/
  * That command kills its child with SIGKILL if the child's event loop has not turned twice within 30 ms of a SIGINT or
  * SIGTERM (its `relaySignals`, seen in 4.23): a server under load would lose events that it has answered.
  */
-export const isStartedByTsx = (execArguments: ReadonlyArray<string>): boolean =>
+const isStartedByTsx = (execArguments: ReadonlyArray<string>): boolean =>
   execArguments.some((argument) => preflight.test(argument))
 
 /** Removes what the `tsx` command added from the arguments of `node`. */
-export const withoutTsxCommand = (execArguments: ReadonlyArray<string>): ReadonlyArray<string> =>
+const withoutTsxCommand = (execArguments: ReadonlyArray<string>): ReadonlyArray<string> =>
   execArguments.filter(
     (argument, index) =>
       !preflight.test(argument) && !(argument === "--require" && preflight.test(execArguments[index + 1] ?? ""))

@@ -65,18 +65,12 @@ const parseByResult = (given: string): Option.Option<Durabilities["byResult"]> =
   )
 
 const durability = Setting.all({
-  default: Setting.choice(
-    "AUDIT_DURABILITY",
-    Durability.literals,
-    "journal",
-    "what an answer waits for: nothing, the local journal, the disk, or PostgreSQL"
-  ).pipe(Setting.orDefault("journal")),
+  default: Setting.choice("AUDIT_DURABILITY", Durability.literals, "journal").pipe(Setting.orDefault("journal")),
   byResult: Setting.setting(
     "AUDIT_DURABILITY_BY_RESULT",
     {
       expected: `${AnsweredResult.literals.join(", ")} with one of ${Durability.literals.join(", ")} each, separated by commas`,
-      example: "DENIED=fsync,UNAUTHENTICATED=fsync",
-      purpose: "the durability of single results, where it differs from AUDIT_DURABILITY"
+      example: "DENIED=fsync,UNAUTHENTICATED=fsync"
     },
     parseByResult
   ).pipe(Setting.orDefault({}))
@@ -87,54 +81,30 @@ const auditSettings: Setting.Setting<AuditSettingsValues> = Setting.all({
   journalMaxBytes: Setting.bytes(
     "AUDIT_JOURNAL_MAX_BYTES",
     { min: 64 * kibibyte, max: 2 ** 50 },
-    {
-      expected: "a size from 64KiB to 1024TiB",
-      example: "4GiB",
-      purpose: "how many bytes of journal one process may fill, recovered journals included"
-    }
+    { expected: "a size from 64KiB to 1024TiB", example: "4GiB" }
   ).pipe(Setting.orDefault(4 * 2 ** 30, "4GiB")),
   journalFlushInterval: Setting.duration(
     "AUDIT_JOURNAL_FLUSH_INTERVAL",
     { min: "10 millis", max: "1 minute" },
-    "1s",
-    "how often the journal is synced to the disk where no answer waits for it"
+    "1s"
   ).pipe(Setting.orDefault(Duration.seconds(1))),
-  commitDeadline: Setting.duration(
-    "AUDIT_COMMIT_DEADLINE",
-    { min: "10 millis", max: "1 minute" },
-    "2s",
-    "how long an answer waits in the modes fsync and commit; then it is 503"
-  ).pipe(Setting.orDefault(Duration.seconds(2))),
+  commitDeadline: Setting.duration("AUDIT_COMMIT_DEADLINE", { min: "10 millis", max: "1 minute" }, "2s").pipe(
+    Setting.orDefault(Duration.seconds(2))
+  ),
   queueCapacity: Setting.integer(
     "AUDIT_QUEUE_CAPACITY",
     { min: 1, max: 10_000_000 },
-    {
-      expected: "a number of events from 1 to 10000000",
-      example: "8192",
-      purpose: "how many events are kept in memory; with a journal, the others are read back from it"
-    }
-  ).pipe(Setting.documentedDefault("8192; 65536 without a journal")),
+    { expected: "a number of events from 1 to 10000000", example: "8192" }
+  ),
   batchSize: Setting.integer(
     "AUDIT_BATCH_SIZE",
     { min: 1, max: 10_000 },
-    {
-      expected: "a number of rows from 1 to 10000",
-      example: "1000",
-      purpose: "how many rows one transaction writes at most"
-    }
+    { expected: "a number of rows from 1 to 10000", example: "1000" }
   ).pipe(Setting.orDefault(1_000)),
-  linger: Setting.duration(
-    "AUDIT_LINGER",
-    { min: "0 millis", max: "10 seconds" },
-    "20ms",
-    "how long the first event of a batch waits for more"
-  ).pipe(Setting.orDefault(Duration.millis(20))),
-  onFull: Setting.choice(
-    "AUDIT_ON_FULL",
-    ["refuse", "shed"],
-    "refuse",
-    "what happens when no more events can be kept: answer 503, or answer, count the event and say so in the trail"
-  ).pipe(Setting.orDefault("refuse"))
+  linger: Setting.duration("AUDIT_LINGER", { min: "0 millis", max: "10 seconds" }, "20ms").pipe(
+    Setting.orDefault(Duration.millis(20))
+  ),
+  onFull: Setting.choice("AUDIT_ON_FULL", ["refuse", "shed"], "refuse").pipe(Setting.orDefault("refuse"))
 }).pipe(
   Setting.map(({ queueCapacity, ...rest }) => ({
     ...rest,

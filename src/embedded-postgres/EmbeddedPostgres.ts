@@ -10,13 +10,13 @@ import * as Binaries from "./Binaries.ts"
 import * as Cluster from "./Cluster.ts"
 import * as ConnectionFile from "./ConnectionFile.ts"
 import * as DataLocation from "./DataLocation.ts"
-import type { HomeLock } from "./HomeLock.ts"
 import { launch } from "./Launch.ts"
 import { adoptOrStop } from "./OrphanedServer.ts"
 import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
+import type { HomeLock } from "./ServerOwnership.ts"
 import * as ServerOwnership from "./ServerOwnership.ts"
 
-export interface EmbeddedPostgresOptions extends DataLocation.DataLocationOptions {
+interface EmbeddedPostgresOptions extends DataLocation.DataLocationOptions {
   /** False: a server, the only one of its home. True: a command, which joins the PostgreSQL of a running server. */
   readonly join: boolean
   /** Further settings of PostgreSQL; `fsync` off also makes the cluster without syncing. */
@@ -36,7 +36,7 @@ export type EmbeddedPostgresUnavailable =
   | ServerOwnership.HomeInUse
 
 /** What a process knows about its PostgreSQL. */
-export interface EmbeddedPostgresValues {
+interface EmbeddedPostgresValues {
   /** Database and role `gravitas`, with its password. */
   readonly url: Redacted.Redacted
   /** As the server reports it: "18.4". */
@@ -60,7 +60,8 @@ const openCluster = Effect.fnUntraced(function* (
   const unusable = (reason: string) => new Cluster.ClusterUnusable({ directory: place.data, reason, log: [] })
   const asUnusable = Effect.mapError((cause: ConnectionFile.ConnectionFileUnusable) => unusable(cause.message))
   const kept = yield* asUnusable(ConnectionFile.read(place.directory))
-  if (yield* Cluster.isMade(place.data)) {
+  // An unfinished data directory has another name.
+  if (yield* Effect.promise(() => DataLocation.exists(place.data))) {
     if (Option.isSome(kept)) return kept.value
     return yield* unusable(`its password file, ${place.directory}/connection.json, is missing`)
   }

@@ -7,7 +7,7 @@ import { ClusterUnusable } from "./Cluster.ts"
 import { freePort, logTail, type Postmaster, type StartOptions, spawnPostmaster, stopPostmaster } from "./Postmaster.ts"
 import { probe } from "./Probe.ts"
 
-export interface LaunchOptions extends Omit<StartOptions, "port"> {
+interface LaunchOptions extends Omit<StartOptions, "port"> {
   /** Used again if it is free. */
   readonly wantedPort: Option.Option<number>
   readonly password: Redacted.Redacted

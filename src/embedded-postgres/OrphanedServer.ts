@@ -5,12 +5,36 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
-import { type PostmasterFile, parse } from "./PostmasterFile.ts"
+import { isRunning, type Postmaster, stopPostmaster, worksIn } from "./Postmaster.ts"
 import { probe } from "./Probe.ts"
-import { isRunning, worksIn } from "./Process.ts"
 
-export interface OrphanOptions {
+/** What a running PostgreSQL writes about itself to `postmaster.pid` (its `src/include/utils/pidfile.h`). */
+interface PostmasterFile {
+  readonly pid: number
+  readonly data: string
+  /** None at the beginning of a start. */
+  readonly port: Option.Option<number>
+  /** "starting", "stopping", "ready" or "standby"; empty at the beginning of a start. */
+  readonly status: string
+}
+
+const positive = (line: string | undefined): Option.Option<number> => {
+  const value = Number(line?.trim())
+  return Number.isInteger(value) && value > 0 ? Option.some(value) : Option.none()
+}
+
+/** Returns None if the text is not (yet) such a file. A single-user backend writes a negative pid; it is not a postmaster. */
+export const parsePostmasterFile = (text: string): Option.Option<PostmasterFile> => {
+  const lines = text.split("\n")
+  return Option.map(positive(lines[0]), (pid) => ({
+    pid,
+    data: lines[1]?.trim() ?? "",
+    port: positive(lines[3]),
+    status: lines[7]?.trim() ?? ""
+  }))
+}
+
+interface OrphanOptions {
   readonly data: string
   readonly password: Redacted.Redacted
   /** For a server that is starting or stopping. */
@@ -25,7 +49,9 @@ export interface OrphanedServer {
 }
 
 const readFile = (data: string): Effect.Effect<Option.Option<PostmasterFile>> =>
-  Effect.promise(() => Fs.readFile(Path.join(data, "postmaster.pid"), "utf8").catch(() => "")).pipe(Effect.map(parse))
+  Effect.promise(() => Fs.readFile(Path.join(data, "postmaster.pid"), "utf8").catch(() => "")).pipe(
+    Effect.map(parsePostmasterFile)
+  )
 
 /**
  * Adopts the PostgreSQL that a killed process of ours left running on these data, or stops it if it does not answer. Returns

@@ -9,7 +9,7 @@ import { roleName } from "./Cluster.ts"
 import { urlOf } from "./ConnectionFile.ts"
 
 /** What answers on the port of a PostgreSQL that should be ours. */
-export type ProbeResult = Data.TaggedEnum<{
+type ProbeResult = Data.TaggedEnum<{
   /** It is ours, and the database `gravitas` exists. */
   Ready: { readonly version: string }
   /** No server listens, or it is starting or stopping. */
@@ -17,9 +17,9 @@ export type ProbeResult = Data.TaggedEnum<{
   /** Another program's server, or ours with another password. */
   Foreign: { readonly reason: string }
 }>
-export const ProbeResult = Data.taggedEnum<ProbeResult>()
+const ProbeResult = Data.taggedEnum<ProbeResult>()
 
-export interface ProbeTarget {
+interface ProbeTarget {
   readonly port: number
   readonly password: Redacted.Redacted
   readonly data: string

@@ -1,3 +1,4 @@
+import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -6,11 +7,58 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as OsLock from "../platform/os/OsLock.ts"
 import * as ConnectionFile from "./ConnectionFile.ts"
 import { type DataLocation, NoPlaceForPostgres } from "./DataLocation.ts"
-import { Holder, type HomeLock, type HomeLockUnusable, type Purpose, readHolder, tryAcquire } from "./HomeLock.ts"
+import { isRunning } from "./Postmaster.ts"
 import { probe } from "./Probe.ts"
-import { isRunning } from "./Process.ts"
+
+/** A server is joined by commands; a command is waited for. */
+const Purpose = Schema.Literal("server", "command")
+type Purpose = typeof Purpose.Type
+
+/** The holder of the lock, as it wrote itself into the lock file. */
+export const Holder = Schema.Struct({
+  pid: Schema.Number,
+  since: Schema.String,
+  purpose: Purpose,
+  phase: Schema.Literal("starting", "running", "stopping"),
+  /** PostgreSQL's, once it runs. */
+  port: Schema.NullOr(Schema.Number)
+})
+export type Holder = typeof Holder.Type
+
+export interface HomeLock {
+  /** Writes the phase of this process into the lock file. */
+  readonly report: (phase: Holder["phase"], port: number | null) => Effect.Effect<void>
+}
+
+const HolderLine = Schema.parseJson(Holder)
+
+/**
+ * Acquires the lock until the scope closes, or returns None. A PostgreSQL that outlives its process does not hold it: see
+ * `OsLock`.
+ */
+export const tryAcquire = (
+  path: string,
+  purpose: Purpose
+): Effect.Effect<Option.Option<HomeLock>, OsLock.LockFileUnusable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const locked = yield* Effect.acquireRelease(
+      OsLock.tryAcquire(path),
+      Option.match({ onNone: () => Effect.void, onSome: (lock) => lock.release })
+    )
+    if (Option.isNone(locked)) return Option.none<HomeLock>()
+    const since = new Date(yield* Clock.currentTimeMillis).toISOString()
+    const report: HomeLock["report"] = (phase, port) =>
+      locked.value.write(`${JSON.stringify({ pid: process.pid, since, purpose, phase, port } satisfies Holder)}\n`)
+    yield* report("starting", null)
+    return Option.some({ report })
+  })
+
+/** The holder of the lock; None while a new holder has not written itself yet. */
+export const readHolder = (path: string): Effect.Effect<Option.Option<Holder>> =>
+  Effect.promise(() => Fs.readFile(path, "utf8").catch(() => "")).pipe(Effect.map(Schema.decodeOption(HolderLine)))
 
 /** Another Gravitas process uses this home's PostgreSQL. */
 export class HomeInUse extends Schema.TaggedError<HomeInUse>()("HomeInUse", {
@@ -67,7 +115,7 @@ export const takeOwnership = (
 ): Effect.Effect<ServerOwnership, HomeInUse | NoPlaceForPostgres, Scope.Scope> =>
   Effect.gen(function* () {
     const path = Path.join(place.directory, "lock")
-    const unreadable = (cause: ConnectionFile.ConnectionFileUnusable | HomeLockUnusable) =>
+    const unreadable = (cause: ConnectionFile.ConnectionFileUnusable | OsLock.LockFileUnusable) =>
       new NoPlaceForPostgres({ home: place.home, reason: cause.message })
     const started = yield* Clock.currentTimeMillis
     let reported = false

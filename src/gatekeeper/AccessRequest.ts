@@ -1,8 +1,8 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
-import { isDeeperThan } from "../domain/JsonDepth.ts"
 import * as Text from "../domain/Text.ts"
+import { isDeeperThan } from "../domain/Text.ts"
 
 /** An action on a resource that a ghost wants to do. */
 export interface AccessRequest {

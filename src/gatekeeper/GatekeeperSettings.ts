@@ -17,8 +17,7 @@ export interface GatekeeperSettingsValues {
 /** Also for commands that need no other setting. */
 export const accessPolicyPath = Setting.text("ACCESS_POLICY_PATH", {
   expected: "a YAML file",
-  example: "config/access-policy.yaml",
-  purpose: "the policy: who may do what"
+  example: "config/access-policy.yaml"
 }).pipe(Setting.orDefault("config/access-policy.yaml"))
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/
@@ -35,17 +34,8 @@ const gatekeeperSettings: Setting.Setting<GatekeeperSettingsValues> = Setting.al
   environment,
   host,
   accessPolicyPath,
-  publicUrl: Setting.origin(
-    "GATEKEEPER_PUBLIC_URL",
-    "https://gatekeeper.example",
-    "the URL in /.well-known/authzen-configuration"
-  ).pipe(Setting.documentedDefault("where it listens")),
-  authDisabled: Setting.choice(
-    "AUTH_DISABLED",
-    ["true", "false"],
-    "false",
-    "whether every caller is the ghost `anonymous`; for development on this machine only"
-  ).pipe(
+  publicUrl: Setting.origin("GATEKEEPER_PUBLIC_URL", "https://gatekeeper.example"),
+  authDisabled: Setting.choice("AUTH_DISABLED", ["true", "false"], "false").pipe(
     Setting.orDefault("false"),
     Setting.map((given) => given === "true")
   )

@@ -5,10 +5,10 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
+import { jsonTextResponse } from "../platform/http/ErrorResponse.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
-import { jsonResponse } from "../platform/http/JsonResponse.ts"
-import { readJson } from "../platform/http/RequestBody.ts"
-import { requestId } from "../platform/http/RequestId.ts"
+import { requestId } from "../platform/http/RequestContext.ts"
+import { readJson } from "../platform/http/RequestDecoding.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
 import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
@@ -39,7 +39,7 @@ const validate = Effect.map(AccessControl, (access) =>
       return refusalResponse(outcome, id, Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge")
     }
     const { decision } = outcome
-    return jsonResponse({
+    const answer = {
       allowed: true,
       ghost_id: outcome.ghostId,
       groups: decision.groups,
@@ -47,7 +47,8 @@ const validate = Effect.map(AccessControl, (access) =>
       reason: decision.reason,
       matched: decision.matched,
       policy_version: outcome.policyVersion
-    })
+    }
+    return jsonTextResponse(JSON.stringify(answer))
   }, elseAuditUnavailable)
 )
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
 import { bearerChallenge, type ErrorAnswer, errorResponse } from "../platform/http/ErrorResponse.ts"
-import { requestId } from "../platform/http/RequestId.ts"
+import { requestId } from "../platform/http/RequestContext.ts"
 import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
 
 /** An outcome that is answered with an error. */

@@ -21,18 +21,13 @@ const guardianSettings: Setting.Setting<GuardianSettingsValues> = Setting.all({
     "GUARDIAN_SIGNING_KEY",
     {
       expected: "a private Ed25519 key, as PKCS #8 in PEM (line ends may be written as \\n) or as a JWK",
-      example: '"$(openssl genpkey -algorithm ed25519)"',
-      purpose: "the private key that signs certificates"
+      example: '"$(openssl genpkey -algorithm ed25519)"'
     },
     (given) => given.startsWith("{") || given.startsWith("-----BEGIN PRIVATE KEY-----")
-  ).pipe(Setting.documentedDefault("made once under GRAVITAS_HOME; required in production")),
+  ),
   formerKeys: Setting.secret(
     "GUARDIAN_FORMER_KEYS",
-    {
-      expected: "a JWKS of Ed25519 keys",
-      example: '{"keys":[]}',
-      purpose: "keys that signed before and still verify"
-    },
+    { expected: "a JWKS of Ed25519 keys", example: '{"keys":[]}' },
     (given) => given.startsWith("{")
   ),
   sessionTimeout

@@ -163,7 +163,7 @@ export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
 type StartRefusal = Effect.Effect.Error<ReturnType<typeof start>>
 
 /** A service's schema, as the layers of the service depend on it. */
-interface ServiceSchema<S extends ServiceName> {
+export interface ServiceSchema<S extends ServiceName> {
   readonly service: MigratedService<S>
   /** Proof that the schema was checked at start, and access to its version. */
   readonly version: Context.Tag<SchemaVersion<S>, SchemaVersion<S>>

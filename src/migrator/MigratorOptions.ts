@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import { appVersion } from "../platform/config/AppVersion.ts"
+import { appVersion } from "../platform/config/ProgramLocation.ts"
 
 /** The format of the history tables and of their rows. A newer program brings older formats to its own. */
 export const toolVersion = 2

@@ -11,17 +11,10 @@ interface RouterSettingsValues {
 }
 
 const routerSettings: Setting.Setting<RouterSettingsValues> = Setting.all({
-  modelsPath: Setting.text("ROUTER_MODELS_PATH", {
-    expected: "a YAML file",
-    example: "config/models.yaml",
-    purpose: "the models and their providers"
-  }).pipe(Setting.orDefault("config/models.yaml")),
-  storeContent: Setting.choice(
-    "ROUTER_STORE_CONTENT",
-    ["true", "false"],
-    "true",
-    "whether the history keeps the content of messages"
-  ).pipe(
+  modelsPath: Setting.text("ROUTER_MODELS_PATH", { expected: "a YAML file", example: "config/models.yaml" }).pipe(
+    Setting.orDefault("config/models.yaml")
+  ),
+  storeContent: Setting.choice("ROUTER_STORE_CONTENT", ["true", "false"], "true").pipe(
     Setting.orDefault("false"),
     Setting.map((given) => given === "true")
   )

@@ -43,8 +43,11 @@ describe("allowedQuestion", () => {
 
 describe("tokenSubstitution", () => {
   it("is one shell word whatever characters the paths and the ghost have", () => {
-    const place = { directory: "/tmp", runner: "printf", program: "%s|" }
-    const text = tokenSubstitution(place, { GRAVITAS_HOME: "/a b", JWT_ISSUER: "it's" }, `it's "$HOME" \`x\``)
+    const text = tokenSubstitution(
+      ["/tmp", "printf", "%s|"],
+      { GRAVITAS_HOME: "/a b", JWT_ISSUER: "it's" },
+      `it's "$HOME" \`x\``
+    )
     expect(execFileSync("sh", ["-c", `printf %s "Bearer ${text}"`], { encoding: "utf8" })).toBe(
       `Bearer token|it's "$HOME" \`x\`|`
     )

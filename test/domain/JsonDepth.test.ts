@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { isDeeperThan } from "../../src/domain/JsonDepth.ts"
+import { isDeeperThan } from "../../src/domain/Text.ts"
 
 const nested = (depth: number): unknown => JSON.parse(`${'{"a":['.repeat(depth / 2)}1${"]}".repeat(depth / 2)}`)
 

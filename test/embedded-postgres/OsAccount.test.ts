@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import { canEnter, choose, parsePasswd } from "../../src/embedded-postgres/OsAccount.ts"
+import { canEnter, choose, parsePasswd } from "../../src/embedded-postgres/DataLocation.ts"
 
 /** The unprivileged account of most systems. */
 const unprivileged = "nobody"

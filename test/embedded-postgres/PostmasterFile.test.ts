@@ -1,23 +1,23 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import { parse } from "../../src/embedded-postgres/PostmasterFile.ts"
+import { parsePostmasterFile } from "../../src/embedded-postgres/OrphanedServer.ts"
 
 const whole = "4711\n/srv/data\n1700000000\n5433\n\n127.0.0.1\n  8192001         7\nready   \n"
 
-describe("parse", () => {
+describe("parsePostmasterFile", () => {
   it("reads pid, data, port and status", () => {
-    expect(parse(whole)).toEqual(
+    expect(parsePostmasterFile(whole)).toEqual(
       Option.some({ pid: 4711, data: "/srv/data", port: Option.some(5433), status: "ready" })
     )
   })
 
   it("reads what stands in the first moments of a start", () => {
-    expect(parse("4711\n/srv/data\n")).toEqual(
+    expect(parsePostmasterFile("4711\n/srv/data\n")).toEqual(
       Option.some({ pid: 4711, data: "/srv/data", port: Option.none(), status: "" })
     )
   })
 
   it.each(["", "\n", "garbage", "-4711\n/srv/data\n", "0\n"])("takes %j for no postmaster's", (text) => {
-    expect(parse(text)).toEqual(Option.none())
+    expect(parsePostmasterFile(text)).toEqual(Option.none())
   })
 })

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { signal } from "../../src/embedded-postgres/Process.ts"
+import { signal } from "../../src/embedded-postgres/Postmaster.ts"
 import { commandFor, project } from "./Program.ts"
 import { readableCommandFor } from "./ReadableProgram.ts"
 

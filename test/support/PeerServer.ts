@@ -8,7 +8,7 @@ import * as Logger from "effect/Logger"
 import * as AllSettings from "../../src/app/AllSettings.ts"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../src/clients/GuardianClient.ts"
-import { Addresses } from "../../src/platform/http/Addresses.ts"
+import { Addresses } from "../../src/platform/http/Listener.ts"
 
 export interface Seen {
   readonly path: string

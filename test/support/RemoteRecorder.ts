@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as AllSettings from "../../src/app/AllSettings.ts"
-import * as RemoteTrail from "../../src/app/RemoteTrail.ts"
+import { remoteTrail } from "../../src/app/Serve.ts"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import type { ServiceName } from "../../src/domain/Service.ts"
-import { Addresses } from "../../src/platform/http/Addresses.ts"
+import { Addresses } from "../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 
 /**
@@ -58,7 +58,7 @@ const report = Layer.succeed(ShutdownReport, {
   unwritten: () => 0
 })
 
-const trail = Layer.provide(RemoteTrail.layer([service]), report)
+const trail = Layer.provide(remoteTrail([service]), report)
 
 server.pipe(
   Layer.provide(trail),

@@ -5,9 +5,8 @@ import * as Path from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { stopPostmaster } from "../../src/embedded-postgres/Postmaster.ts"
-import { parse } from "../../src/embedded-postgres/PostmasterFile.ts"
-import { childrenOf, isRunning, signal, worksIn } from "../../src/embedded-postgres/Process.ts"
+import { parsePostmasterFile } from "../../src/embedded-postgres/OrphanedServer.ts"
+import { childrenOf, isRunning, signal, stopPostmaster, worksIn } from "../../src/embedded-postgres/Postmaster.ts"
 
 const prefix = "gravitas-test-"
 
@@ -16,7 +15,7 @@ const dataOf = (home: string): string => Path.join(home, "postgres", "data")
 const readPid = (data: string): Option.Option<number> => {
   try {
     return Option.filter(
-      Option.map(parse(readFileSync(Path.join(data, "postmaster.pid"), "utf8")), ({ pid }) => pid),
+      Option.map(parsePostmasterFile(readFileSync(Path.join(data, "postmaster.pid"), "utf8")), ({ pid }) => pid),
       (pid) => isRunning(pid) && worksIn(pid, data) !== false
     )
   } catch {

@@ -14,7 +14,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { EmbeddedPostgres, type EmbeddedPostgresUnavailable } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
-import { childrenOf, isRunning, signal } from "../../src/embedded-postgres/Process.ts"
+import { childrenOf, isRunning, signal } from "../../src/embedded-postgres/Postmaster.ts"
 import { postmasterPid, serverHome } from "./TemporaryHome.ts"
 
 /** A PostgreSQL of one test's own, to be mistreated. */

@@ -7,11 +7,9 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { type CommandError, wrongUsage } from "../../platform/cli/CommandRunner.ts"
-import { confirmed } from "../../platform/cli/Confirmation.ts"
-import { flag } from "../../platform/cli/Flags.ts"
+import { type CommandError, confirmed, wrongUsage } from "../../platform/cli/CommandRunner.ts"
+import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */

@@ -2,9 +2,8 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
 const inspectModule = Effect.promise(() => import("./JournalInspect.ts"))

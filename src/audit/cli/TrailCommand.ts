@@ -3,9 +3,8 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.ts"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { limitOption, outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */

@@ -1,8 +1,6 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
-import { FileProblem } from "../../domain/FileProblem.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { pathProblem, textProblem } from "../../domain/Text.ts"
+import { FileProblem, isDeeperThan, pathProblem, textProblem } from "../../domain/Text.ts"
 import { checkedByService } from "../Fields.ts"
 import { OpenRecord, RecordOf } from "../OpenRecord.ts"
 

@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
+import { isDeeperThan } from "../../domain/Text.ts"
 import { type AccessClaim, type AccessRequest, textProblem } from "../AccessRequest.ts"
 import { anonymousGhost } from "../tokens/BearerToken.ts"
 

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
+import { FileProblem, problemLines } from "../../domain/Text.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"

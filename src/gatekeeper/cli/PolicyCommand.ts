@@ -2,8 +2,8 @@ import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import { outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 
 /** Loaded when they run: other commands of the same program do not need these modules. */
 const checking = Effect.promise(() => import("./PolicyCheck.ts"))

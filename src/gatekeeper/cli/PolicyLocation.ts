@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { FileProblem, problemLines } from "../../domain/FileProblem.ts"
+import { FileProblem, problemLines } from "../../domain/Text.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import { loadPolicy } from "../policy/PolicyFile.ts"

@@ -11,8 +11,7 @@ import {
   maximumIngestEvents
 } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { parseInstant } from "../../domain/Text.ts"
+import { isDeeperThan, parseInstant } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 
 /** An event that cannot be recorded, with its key; null where the key is not usable. */

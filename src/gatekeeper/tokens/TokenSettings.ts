@@ -59,8 +59,7 @@ const hasEnoughBytes = (secret: string): boolean => Buffer.byteLength(secret) >=
 
 const secretShape = {
   expected: `at least ${minimumSecretBytes} bytes of secret text (RFC 7518 section 3.2 asks 256 bits for HS256)`,
-  example: '"$(openssl rand -base64 48)"',
-  purpose: "the secret that signs HS256 tokens"
+  example: '"$(openssl rand -base64 48)"'
 }
 
 const maximumPreviousSecrets = 4
@@ -70,7 +69,6 @@ const previousSecrets = Setting.setting(
   {
     expected: `up to ${maximumPreviousSecrets} secrets of at least ${minimumSecretBytes} bytes, separated by commas`,
     example: '"$(cat the-secret-before-this-one)"',
-    purpose: "former secrets whose tokens are still accepted",
     secret: true
   },
   (given) => {
@@ -83,17 +81,11 @@ const previousSecrets = Setting.setting(
 
 const algorithms = Setting.setting(
   "JWT_ALGORITHMS",
-  {
-    expected: `some of ${tokenAlgorithms.join(", ")}, separated by commas`,
-    example: "HS256,RS256",
-    purpose: "the algorithms of tokens that are accepted"
-  },
+  { expected: `some of ${tokenAlgorithms.join(", ")}, separated by commas`, example: "HS256,RS256" },
   (given) =>
     Option.all(
       given.split(",").map((one) => Option.fromNullable(tokenAlgorithms.find((known) => known === one.trim())))
     )
-).pipe(
-  Setting.documentedDefault("HS256; with JWKS_URL RS256,ES256,EdDSA,Ed25519, and HS256 too where JWT_SECRET_KEY is set")
 )
 
 const loopback = ["localhost", "127.0.0.1", "[::1]"]
@@ -104,7 +96,6 @@ const jwksUrl = Setting.setting(
   {
     expected: "an https URL without user and password (http to this machine alone)",
     example: "https://issuer.example/.well-known/jwks.json",
-    purpose: "the public keys of an issuer",
     // A refused value is not repeated: it may be refused because it holds a password.
     secret: true
   },
@@ -118,61 +109,35 @@ const jwksUrl = Setting.setting(
 
 const given = Setting.all({
   environment,
-  secret: Setting.secret("JWT_SECRET_KEY", secretShape, hasEnoughBytes).pipe(
-    Setting.documentedDefault("made once under GRAVITAS_HOME; required in production")
-  ),
+  secret: Setting.secret("JWT_SECRET_KEY", secretShape, hasEnoughBytes),
   previousSecrets,
   issuer: Setting.text("JWT_ISSUER", {
     expected: "the `iss` that tokens must carry",
-    example: "https://issuer.example",
-    purpose: "the issuer of accepted tokens; required with JWKS_URL in production"
+    example: "https://issuer.example"
   }),
-  audience: Setting.text("JWT_AUDIENCE", {
-    expected: "the `aud` that tokens must carry",
-    example: "gravitas",
-    purpose: "the audience of accepted tokens; required with JWKS_URL in production"
-  }),
+  audience: Setting.text("JWT_AUDIENCE", { expected: "the `aud` that tokens must carry", example: "gravitas" }),
   serviceToken: Setting.secret(
     "SERVICE_TOKEN",
-    {
-      expected: "a bearer token, without the word Bearer",
-      example: "eyJhbGciOi…",
-      purpose: "the token with which a process without the gatekeeper keeps its trail there"
-    },
+    { expected: "a bearer token, without the word Bearer", example: "eyJhbGciOi…" },
     (given) => /^[A-Za-z0-9\-._~+/]+=*$/.test(given)
-  ).pipe(Setting.documentedDefault("made from JWT_SECRET_KEY")),
+  ),
   algorithms,
-  clockTolerance: Setting.duration(
-    "JWT_CLOCK_TOLERANCE",
-    { min: "0 millis", max: "5 minutes" },
-    "5s",
-    "how far the issuer's clock may be from ours"
-  ).pipe(Setting.orDefault(Duration.zero, "0s")),
+  clockTolerance: Setting.duration("JWT_CLOCK_TOLERANCE", { min: "0 millis", max: "5 minutes" }, "5s").pipe(
+    Setting.orDefault(Duration.zero, "0s")
+  ),
   url: jwksUrl,
-  refresh: Setting.duration(
-    "JWKS_REFRESH_INTERVAL",
-    { min: "1 second", max: "1 day" },
-    "5m",
-    "how often the keys are fetched again"
-  ).pipe(Setting.orDefault(Duration.minutes(5))),
-  maxAge: Setting.duration(
-    "JWKS_MAX_AGE",
-    { min: "1 second", max: "7 days" },
-    "1h",
-    "how long the keys are trusted while they cannot be fetched"
-  ).pipe(Setting.orDefault(Duration.hours(1))),
-  coolDown: Setting.duration(
-    "JWKS_COOL_DOWN",
-    { min: "100 millis", max: "1 hour" },
-    "10s",
-    "the pause between two fetches that unknown keys cause"
-  ).pipe(Setting.orDefault(Duration.seconds(10))),
-  timeout: Setting.duration(
-    "JWKS_TIMEOUT",
-    { min: "100 millis", max: "30 seconds" },
-    "3s",
-    "how long a fetch of the keys may take"
-  ).pipe(Setting.orDefault(Duration.seconds(3)))
+  refresh: Setting.duration("JWKS_REFRESH_INTERVAL", { min: "1 second", max: "1 day" }, "5m").pipe(
+    Setting.orDefault(Duration.minutes(5))
+  ),
+  maxAge: Setting.duration("JWKS_MAX_AGE", { min: "1 second", max: "7 days" }, "1h").pipe(
+    Setting.orDefault(Duration.hours(1))
+  ),
+  coolDown: Setting.duration("JWKS_COOL_DOWN", { min: "100 millis", max: "1 hour" }, "10s").pipe(
+    Setting.orDefault(Duration.seconds(10))
+  ),
+  timeout: Setting.duration("JWKS_TIMEOUT", { min: "100 millis", max: "30 seconds" }, "3s").pipe(
+    Setting.orDefault(Duration.seconds(3))
+  )
 })
 
 /**

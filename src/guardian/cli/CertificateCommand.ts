@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { AuditLog } from "../../audit/AuditLog.ts"
 import type { CommandError } from "../../platform/cli/CommandRunner.ts"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs: the other commands of the program do not need it. */

@@ -71,7 +71,8 @@ export const inOneTransaction = (
 ): Effect.Effect<void, StepError> =>
   connection.transaction(
     Effect.gen(function* () {
-      const guarded = step._tag === "Revert" && !options.allowDataLoss
+      // The work of a data revision cannot be read; its downgrade was refused before, or is allowed.
+      const guarded = step._tag === "Revert" && step.entry.kind === "sql" && !options.allowDataLoss
       // The first statement of the transaction, whatever the role's default is: see refuseLossesWithin.
       if (guarded) yield* connection.query("set transaction isolation level read committed")
       yield* lock.fence

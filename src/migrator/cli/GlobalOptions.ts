@@ -16,9 +16,8 @@ import {
   type ServicesRun,
   wrongUsage
 } from "../../platform/cli/CommandRunner.ts"
-import { flag } from "../../platform/cli/Flags.ts"
+import { flag, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { outputOptions } from "../../platform/cli/OutputOptions.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"

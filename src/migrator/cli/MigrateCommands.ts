@@ -6,11 +6,11 @@ import * as Option from "effect/Option"
 import {
   type CommandError,
   type CommandRefused,
+  confirmed,
   refusal,
   runForEachService,
   wrongUsage
 } from "../../platform/cli/CommandRunner.ts"
-import { confirmed } from "../../platform/cli/Confirmation.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { grantGroupAfter } from "../apply/Grants.ts"

@@ -1,3 +1,7 @@
+import { stripVTControlCharacters } from "node:util"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Prompt from "@effect/cli/Prompt"
+import * as ValidationError from "@effect/cli/ValidationError"
 import type * as Terminal from "@effect/platform/Terminal"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -5,7 +9,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode, exitCodeOf } from "./ExitCode.ts"
-import { coloursWanted, visibleJson } from "./TerminalText.ts"
+import { coloursWanted, isTerminal, visibleJson } from "./TerminalText.ts"
 
 /** A failure of a command. Its exit code is its own `exitCode`, else 1. */
 export interface CommandError extends Error {
@@ -45,7 +49,7 @@ export interface Report {
 export const emptyReport = { result: null } satisfies Pick<Report, "result">
 
 /** The object of a command that works on each service by itself. docs/migrations-reference.md lists what `result` holds. */
-export interface ServicesReport {
+interface ServicesReport {
   readonly command: string
   readonly exitCode: number
   readonly services: ReadonlyArray<
@@ -93,7 +97,7 @@ const show = (
       ? Effect.void
       : Effect.flatMap(coloursWanted(noColor), (colours) => Console.log(render(colours)))
 
-export interface CommandRun<A, E, R> extends Presentation {
+interface CommandRun<A, E, R> extends Presentation {
   readonly work: Effect.Effect<A, E, R>
   readonly render: (result: A, colours: boolean) => string
   readonly toJson: (result: A) => unknown
@@ -214,3 +218,51 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
 export const wrongUsage = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.usage })
 
 export const refusal = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.refused })
+
+const isInteractive = Effect.sync(() => process.stdin.isTTY === true && isTerminal("stdout"))
+
+const ask = (question: string) =>
+  Prompt.confirm({ message: question, initial: false }).pipe(
+    Effect.orElseSucceed(() => false),
+    Effect.filterOrFail(
+      (yes) => yes,
+      () => refusal("not confirmed; nothing was run")
+    ),
+    Effect.asVoid
+  )
+
+/**
+ * Asks for confirmation before an action that cannot be undone; `--yes` answers. In a pipe the option that names the danger,
+ * such as `--allow-data-loss`, is confirmation enough.
+ */
+export const confirmed = ({ yes }: { readonly yes: boolean }, question: string) =>
+  yes ? Effect.void : Effect.if(isInteractive, { onTrue: () => ask(question), onFalse: () => Effect.void })
+
+/** What `--json` prints for a command line that is not valid. */
+interface UsageReport {
+  readonly command: string
+  readonly exitCode: number
+  readonly error: { readonly error: "WrongUsage"; readonly message: string; readonly exitCode: number }
+}
+
+/**
+ * Prints the one JSON object of a command with `--json` when its command line is not valid, too. `commands` maps the name of
+ * each such command to the empty members of its object.
+ */
+export const reportUsage =
+  (args: ReadonlyArray<string>, commands: ReadonlyMap<string, object>) =>
+  <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.tapError(run, (failure) => {
+      const command = args.find((arg) => commands.has(arg))
+      if (!ValidationError.isValidationError(failure) || command === undefined || !args.includes("--json")) {
+        return Effect.void
+      }
+      const message = stripVTControlCharacters(HelpDoc.toAnsiText(failure.error)).trim()
+      const report: UsageReport = {
+        command,
+        exitCode: ExitCode.usage,
+        ...commands.get(command),
+        error: { error: "WrongUsage", message, exitCode: ExitCode.usage }
+      }
+      return Console.log(JSON.stringify(report, null, 2))
+    })

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Schema from "effect/Schema"
 
 const file = fileURLToPath(import.meta.url)
 
@@ -41,3 +43,8 @@ export const hasSources = !isBuilt || isRun
 export const startWords: readonly [runner: string, program: string] = isBuilt
   ? [process.execPath, started]
   : [Path.join(moduleFolder, "node_modules/.bin/tsx"), Path.join(moduleFolder, "src/main.ts")]
+
+const manifest: unknown = createRequire(import.meta.url)(Path.join(programFolder, "package.json"))
+
+/** Of package.json. */
+export const appVersion: string = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))(manifest).version

@@ -6,25 +6,19 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /** What a variable is, for the reader of a refusal and of the reference. */
-export interface Shape {
+interface Shape {
   /** Completes "expected …". */
   readonly expected: string
   readonly example: string
-  /** Completes "the variable sets …", for the reference. */
-  readonly purpose?: string
   /** Secrets are never repeated in a refusal. */
   readonly secret?: boolean
 }
 
-/** A variable of the environment, for the generated reference and `.env.example`. */
-export interface Variable {
+/** A variable of the environment, for the generated reference, whose texts are in scripts/docs/SettingMeanings.ts. */
+export interface Variable extends Required<Shape> {
   readonly name: string
-  readonly purpose: string
-  readonly expected: string
-  readonly example: string
   /** As text; null where an unset variable has no value. */
   readonly default: string | null
-  readonly secret: boolean
 }
 
 /** A Config that knows the variables it reads. */
@@ -82,7 +76,7 @@ export const setting = <A>(
         return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
       })
     ),
-    [{ name, purpose: "", secret: false, default: null, ...shape }]
+    [{ name, secret: false, default: null, ...shape }]
   )
 
 const defaultText = (fallback: unknown): string | null =>
@@ -91,15 +85,6 @@ const defaultText = (fallback: unknown): string | null =>
     : Duration.isDuration(fallback)
       ? Duration.format(fallback)
       : null
-
-/** Says in the reference what an unset variable means, where that is not one value. */
-export const documentedDefault =
-  (text: string) =>
-  <A>(setting: Setting<A>): Setting<A> =>
-    withVariables(
-      Config.map(setting, (value) => value),
-      setting.variables.map((variable) => ({ ...variable, default: text }))
-    )
 
 /** The value of an unset variable; `text` is how a user would write it, where that differs from the value. */
 export const orDefault =
@@ -121,20 +106,15 @@ export const integer = (name: string, range: { readonly min: number; readonly ma
     return /^\d+$/.test(given) && value >= range.min && value <= range.max ? Option.some(value) : Option.none()
   })
 
-export const port = (name: string, example: number, purpose = "") =>
+export const port = (name: string, example: number) =>
   integer(
     name,
     { min: 0, max: 65_535 },
-    { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example), purpose }
+    { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example) }
   )
 
-export const choice = <const A extends string>(
-  name: string,
-  choices: ReadonlyArray<A>,
-  example: NoInfer<A>,
-  purpose = ""
-) =>
-  setting(name, { expected: `one of ${choices.join(", ")}`, example, purpose }, (given) =>
+export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, example: NoInfer<A>) =>
+  setting(name, { expected: `one of ${choices.join(", ")}`, example }, (given) =>
     Option.fromNullable(choices.find((one) => one === given.toLowerCase()))
   )
 
@@ -159,15 +139,13 @@ export const parseDuration = (given: string): Option.Option<Duration.Duration> =
 export const duration = (
   name: string,
   range: { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput },
-  example: string,
-  purpose = ""
+  example: string
 ) =>
   setting(
     name,
     {
       expected: `a duration from ${Duration.format(range.min)} to ${Duration.format(range.max)}, such as 250ms, 25s, 10m or 24h`,
-      example,
-      purpose
+      example
     },
     (given) => Option.filter(parseDuration(given), Duration.between({ minimum: range.min, maximum: range.max }))
   )
@@ -194,13 +172,12 @@ export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (val
   )
 
 /** A connection string, redacted because it may hold a password. */
-export const databaseUrl = (name: string, purpose = "") =>
+export const databaseUrl = (name: string) =>
   secret(
     name,
     {
       expected: "a PostgreSQL connection string",
-      example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas",
-      purpose
+      example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas"
     },
     (given) => {
       const url = URL.canParse(given) ? new URL(given) : undefined
@@ -210,11 +187,11 @@ export const databaseUrl = (name: string, purpose = "") =>
   )
 
 /** The origin of a service: no path, and no name or password, which would end up in logs. */
-export const origin = (name: string, example: string, purpose = "") =>
+export const origin = (name: string, example: string) =>
   setting(
     name,
     // A refused value is not repeated: it may be refused because it holds a password.
-    { expected: "an http or https URL without path, user and password", example, purpose, secret: true },
+    { expected: "an http or https URL without path, user and password", example, secret: true },
     (given) => {
       const url = URL.canParse(given) ? new URL(given) : undefined
       const isOrigin =

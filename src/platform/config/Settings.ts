@@ -41,7 +41,7 @@ export const readSettings = <A>(config: Config.Config<A>): Effect.Effect<A, Sett
   })
 
 /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
-export type MigrateOnStart = "upgrade" | "verify" | "off"
+type MigrateOnStart = "upgrade" | "verify" | "off"
 
 /** A database connection of a service; None means the embedded PostgreSQL. */
 export type DatabaseUrl = Option.Option<Redacted.Redacted>
@@ -69,51 +69,32 @@ export interface SettingsValues {
 
 const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
 
-export const environment = Setting.choice(
-  "NODE_ENV",
-  ["development", "dev", "test", "production"],
-  "production",
-  "the environment: with `production` no secret or key is made, and insecure settings are refused"
-).pipe(
+export const environment = Setting.choice("NODE_ENV", ["development", "dev", "test", "production"], "production").pipe(
   Setting.orDefault("development"),
   Setting.map((name) => environments[name])
 )
 
 /** Also for commands that need no other setting. */
-export const home = Setting.text("GRAVITAS_HOME", {
-  expected: "a directory",
-  example: ".gravitas",
-  purpose: "where keys, the audit journal and the embedded PostgreSQL's data are kept"
-}).pipe(Setting.orDefault(".gravitas"))
+export const home = Setting.text("GRAVITAS_HOME", { expected: "a directory", example: ".gravitas" }).pipe(
+  Setting.orDefault(".gravitas")
+)
 
-export const host = Setting.text("HOST", {
-  expected: "an address to listen on",
-  example: "127.0.0.1",
-  purpose: "the address to listen on"
-}).pipe(Setting.orDefault("127.0.0.1"))
+export const host = Setting.text("HOST", { expected: "an address to listen on", example: "127.0.0.1" }).pipe(
+  Setting.orDefault("127.0.0.1")
+)
 
 const ports = Setting.all(
   Record.map(defaultPorts, (port, service) =>
-    Setting.port(`${service.toUpperCase()}_PORT`, port, `the ${service}'s port`).pipe(Setting.orDefault(port))
+    Setting.port(`${service.toUpperCase()}_PORT`, port).pipe(Setting.orDefault(port))
   )
 )
 
 const urlsOf = (service: ServiceName) =>
   Setting.all({
-    own: Setting.databaseUrl(
-      `${service.toUpperCase()}_DATABASE_URL`,
-      `the ${service}'s PostgreSQL; services with equal URLs share a pool`
-    ).pipe(Setting.documentedDefault("DATABASE_URL")),
-    common: Setting.databaseUrl("DATABASE_URL", "the PostgreSQL (14 or later) of all services").pipe(
-      Setting.documentedDefault("an embedded PostgreSQL")
-    ),
-    ownMigration: Setting.databaseUrl(
-      `${service.toUpperCase()}_MIGRATION_DATABASE_URL`,
-      `the role that owns and migrates the ${service}'s schema`
-    ).pipe(Setting.documentedDefault("MIGRATION_DATABASE_URL")),
-    commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL", "the role that owns and migrates the schemas").pipe(
-      Setting.documentedDefault("the service's own connection")
-    )
+    own: Setting.databaseUrl(`${service.toUpperCase()}_DATABASE_URL`),
+    common: Setting.databaseUrl("DATABASE_URL"),
+    ownMigration: Setting.databaseUrl(`${service.toUpperCase()}_MIGRATION_DATABASE_URL`),
+    commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL")
   }).pipe(
     Setting.map(({ own, common, ownMigration, commonMigration }) => ({
       application: Option.firstSomeOf([own, common]),
@@ -136,40 +117,23 @@ const settings: Setting.Setting<SettingsValues> = Setting.all({
   host,
   ports,
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
-  migrateOnStart: Setting.choice(
-    "MIGRATE_ON_START",
-    ["upgrade", "verify", "off"],
-    "verify",
-    "what a start does about its schema: bring it to head, refuse (exit 3) unless it is at head, or only report it"
-  ).pipe(Setting.orDefault("upgrade")),
+  migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
+    Setting.orDefault("upgrade")
+  ),
   databaseConnectDeadline: Setting.duration(
     "DATABASE_CONNECT_DEADLINE",
     { min: "100 millis", max: "1 hour" },
-    "30s",
-    "how long a start waits for PostgreSQL"
+    "30s"
   ).pipe(Setting.orDefault(Duration.seconds(30))),
-  shutdownDeadline: Setting.duration(
-    "SHUTDOWN_DEADLINE",
-    { min: "1 second", max: "1 hour" },
-    "25s",
-    "the time from the signal to the end of the process"
-  ).pipe(Setting.orDefault(Duration.seconds(25))),
+  shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
+    Setting.orDefault(Duration.seconds(25))
+  ),
   log: Setting.all({
-    level: Setting.choice(
-      "LOG_LEVEL",
-      ["trace", "debug", "info", "warning", "error", "none"],
-      "info",
-      "the lowest level that is logged"
-    ).pipe(
+    level: Setting.choice("LOG_LEVEL", ["trace", "debug", "info", "warning", "error", "none"], "info").pipe(
       Setting.orDefault("info"),
       Setting.map((name): LogLevel.Literal => levels[name])
     ),
-    format: Setting.choice(
-      "LOG_FORMAT",
-      ["auto", "pretty", "json"],
-      "json",
-      "the form of a log line; auto: pretty on a terminal, else JSON"
-    ).pipe(Setting.orDefault("auto"))
+    format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
   }),
   telemetry: telemetrySettings
 }).pipe(

@@ -73,21 +73,21 @@ const samplers = [
 const ratioOf = (name: (typeof samplers)[number], argument: number): number =>
   name.endsWith("always_on") ? 1 : name.endsWith("always_off") ? 0 : argument
 
-const milliseconds = (name: string, fallback: number, purpose: string) =>
+const milliseconds = (name: string, fallback: number) =>
   Setting.integer(
     name,
     { min: 10, max: 3_600_000 },
-    { expected: "milliseconds from 10 to 3600000", example: String(fallback), purpose }
+    { expected: "milliseconds from 10 to 3600000", example: String(fallback) }
   ).pipe(
     Setting.orDefault(fallback),
     Setting.map((millis) => Duration.millis(millis))
   )
 
-const endpoint = (name: string, example: string, purpose: string) =>
+const endpoint = (name: string, example: string) =>
   Setting.setting(
     name,
     // A refused value is not repeated: it may be refused because it holds a password.
-    { expected: "an http or https URL without user, password and query", example, purpose, secret: true },
+    { expected: "an http or https URL without user, password and query", example, secret: true },
     parseEndpoint
   )
 
@@ -96,19 +96,9 @@ const destination = (signal: Signal) => {
   const name = signal.toUpperCase()
   const path = `/v1/${signal}`
   return Setting.all({
-    exporter: Setting.choice(`OTEL_${name}_EXPORTER`, ["otlp", "none"], "otlp", `whether ${signal} are sent`).pipe(
-      Setting.orDefault("otlp")
-    ),
-    own: endpoint(
-      `OTEL_EXPORTER_OTLP_${name}_ENDPOINT`,
-      `http://127.0.0.1:4318${path}`,
-      `where ${signal} are sent, with the path`
-    ),
-    common: endpoint(
-      "OTEL_EXPORTER_OTLP_ENDPOINT",
-      "http://127.0.0.1:4318",
-      "where telemetry is sent, as OTLP over HTTP; nowhere when unset"
-    )
+    exporter: Setting.choice(`OTEL_${name}_EXPORTER`, ["otlp", "none"], "otlp").pipe(Setting.orDefault("otlp")),
+    own: endpoint(`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`, `http://127.0.0.1:4318${path}`),
+    common: endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
   }).pipe(
     Setting.map(({ common, exporter, own }) =>
       exporter === "none" ? Option.none() : Option.orElse(own, () => Option.map(common, (url) => url + path))
@@ -126,46 +116,33 @@ export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all
   }),
   headers: Setting.setting(
     "OTEL_EXPORTER_OTLP_HEADERS",
-    { ...pairs, example: "api-key=secret", purpose: "headers of each export", secret: true },
+    { ...pairs, example: "api-key=secret", secret: true },
     parseHeaders
   ).pipe(
     Setting.orDefault(none),
     Setting.map((pairs) => Redacted.make(pairs))
   ),
-  protocol: Setting.choice(
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ["http/json", "http/protobuf"],
-    "http/protobuf",
-    "the encoding of exports"
-  ).pipe(Setting.orDefault("http/json")),
-  timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000, "how long one export may take, in milliseconds"),
-  disabled: Setting.choice("OTEL_SDK_DISABLED", ["true", "false"], "true", "whether nothing is sent").pipe(
+  protocol: Setting.choice("OTEL_EXPORTER_OTLP_PROTOCOL", ["http/json", "http/protobuf"], "http/protobuf").pipe(
+    Setting.orDefault("http/json")
+  ),
+  timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
+  disabled: Setting.choice("OTEL_SDK_DISABLED", ["true", "false"], "true").pipe(
     Setting.orDefault("false"),
     Setting.map((given) => given === "true")
   ),
-  name: Setting.text("OTEL_SERVICE_NAME", {
-    expected: "a name",
-    example: "gravitas",
-    purpose: "the name of this process for the receiver"
-  }).pipe(Setting.documentedDefault("gravitas")),
+  name: Setting.text("OTEL_SERVICE_NAME", { expected: "a name", example: "gravitas" }),
   resourceAttributes: Setting.setting(
     "OTEL_RESOURCE_ATTRIBUTES",
-    { ...pairs, example: "deployment.environment.name=staging", purpose: "further attributes of this process" },
+    { ...pairs, example: "deployment.environment.name=staging" },
     parsePairs
   ).pipe(Setting.orDefault(none)),
-  sampler: Setting.choice("OTEL_TRACES_SAMPLER", samplers, "parentbased_traceidratio", "which traces are sent").pipe(
+  sampler: Setting.choice("OTEL_TRACES_SAMPLER", samplers, "parentbased_traceidratio").pipe(
     Setting.orDefault("parentbased_always_on")
   ),
-  ratio: Setting.setting(
-    "OTEL_TRACES_SAMPLER_ARG",
-    { expected: "a share from 0 to 1", example: "0.1", purpose: "the share of traces that a ratio sampler sends" },
-    (given) => Option.filter(Option.some(Number(given)), (share) => share >= 0 && share <= 1)
+  ratio: Setting.setting("OTEL_TRACES_SAMPLER_ARG", { expected: "a share from 0 to 1", example: "0.1" }, (given) =>
+    Option.filter(Option.some(Number(given)), (share) => share >= 0 && share <= 1)
   ).pipe(Setting.orDefault(1)),
-  metricInterval: milliseconds(
-    "OTEL_METRIC_EXPORT_INTERVAL",
-    60_000,
-    "the time between two exports of metrics, in milliseconds"
-  )
+  metricInterval: milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000)
 }).pipe(
   Setting.map(({ name, ratio, sampler, ...rest }) => ({
     ...rest,

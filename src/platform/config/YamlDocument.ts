@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import { Composer, isMap, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser, type YAMLMap } from "yaml"
-import type { FileProblem } from "../../domain/FileProblem.ts"
+import type { FileProblem } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../os/EventLoop.ts"
 
 /** The keys and list indices that lead to a place in a document. */

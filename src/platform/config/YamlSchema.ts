@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
-import type { FileProblem } from "../../domain/FileProblem.ts"
+import type { FileProblem } from "../../domain/Text.ts"
 import { runAtOnce, runInSteps, type SteppedComputation } from "../os/EventLoop.ts"
 import {
   atKey,
@@ -17,7 +17,7 @@ import {
 } from "./YamlDocument.ts"
 
 /** A file's decoded content, and the places of its parts. */
-export interface DecodedYaml<A> extends Pick<YamlDocument, "placeOf"> {
+interface DecodedYaml<A> extends Pick<YamlDocument, "placeOf"> {
   readonly value: A
 }
 

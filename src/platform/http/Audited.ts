@@ -13,10 +13,9 @@ import * as AST from "effect/SchemaAST"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
-import { type Refusal, refusalResponse } from "./ErrorResponse.ts"
-import { jsonTextResponse } from "./JsonResponse.ts"
+import { jsonTextResponse, type Refusal, refusalResponse } from "./ErrorResponse.ts"
+import { requestId } from "./RequestContext.ts"
 import { type Decoded, type DecodingError, requestDecoder } from "./RequestDecoding.ts"
-import { requestId } from "./RequestId.ts"
 
 /** A request as its authorisation and its rows name it. */
 export interface Question {
@@ -42,7 +41,7 @@ export interface Failure {
 }
 
 /** The answer to a request that succeeded. */
-export interface Reply<Success> {
+interface Reply<Success> {
   readonly body: Success
   /** Needed where the contract declares several successes. */
   readonly status?: number

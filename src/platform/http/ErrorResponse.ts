@@ -1,7 +1,23 @@
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
-import { jsonTextResponse } from "./JsonResponse.ts"
+
+/**
+ * A response with this JSON text. Node gets it as text, so head and body leave in one packet; the platform's own JSON responses
+ * are encoded first and leave in two.
+ */
+export const jsonTextResponse = (
+  text: string,
+  options: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.raw(text, {
+    status: options.status ?? 200,
+    headers: {
+      ...options.headers,
+      "content-type": "application/json",
+      "content-length": String(Buffer.byteLength(text))
+    }
+  })
 
 export interface ErrorAnswer {
   readonly status: number
@@ -9,53 +25,43 @@ export interface ErrorAnswer {
   /** What happened, where, and what to do about it; shown to the client. */
   readonly message: string
   readonly requestId: string
-  readonly auditId?: string
+  readonly auditId?: string | undefined
   /** By default the message. */
-  readonly detail?: string
+  readonly detail?: string | undefined
   /** Further fields of `error`, which the contract of that code has. */
-  readonly more?: Readonly<Record<string, unknown>>
+  readonly more?: Readonly<Record<string, unknown>> | undefined
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/**
- * Further fields of `error` on some of a service's paths, for clients that look for them; of the errors that no handler of its own
- * answers.
- */
+/** Further fields of `error` on some of a service's paths, in errors that no handler of the service answers. */
 export type ErrorFields = (status: number, url: string) => Readonly<Record<string, unknown>>
 
 export const noFields: ErrorFields = () => ({})
 
-export const errorText = (
-  answer: Pick<ErrorAnswer, "code" | "message" | "requestId" | "auditId" | "detail" | "more">
-): string =>
+export const errorText = ({
+  auditId,
+  code,
+  detail,
+  message,
+  more,
+  requestId
+}: Omit<ErrorAnswer, "status" | "headers">): string =>
   JSON.stringify({
-    error: {
-      code: answer.code,
-      message: answer.message,
-      request_id: answer.requestId,
-      ...(answer.auditId === undefined ? {} : { audit_id: answer.auditId }),
-      ...answer.more
-    },
-    detail: answer.detail ?? answer.message
+    error: { code, message, request_id: requestId, audit_id: auditId, ...more },
+    detail: detail ?? message
   })
 
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
-  jsonTextResponse(errorText(answer), {
-    status: answer.status,
-    ...(answer.headers === undefined ? {} : { headers: answer.headers })
-  })
+  jsonTextResponse(errorText(answer), answer)
 
 /** A request that is answered with an error of the contract. Its row, where there is one, is `auditId`. */
-export class Refusal extends Data.TaggedError("Refusal")<{
-  readonly code: ErrorCode
-  readonly message: string
-  readonly auditId?: string | undefined
-  /** By default the status of the code. */
-  readonly status?: number
-  readonly detail?: string
-  readonly more?: Readonly<Record<string, unknown>>
-  readonly headers?: Readonly<Record<string, string>>
-}> {}
+export class Refusal extends Data.TaggedError("Refusal")<
+  Omit<ErrorAnswer, "code" | "status" | "requestId"> & {
+    readonly code: ErrorCode
+    /** By default the status of the code. */
+    readonly status?: number
+  }
+> {}
 
 /** The `WWW-Authenticate` header of a 401. RFC 6750, section 3: a request without credentials gets no error code. */
 export const bearerChallenge = (problem: string | undefined): Readonly<Record<string, string>> => ({
@@ -74,9 +80,9 @@ export const refusalResponse = (
     code,
     message,
     requestId,
-    ...(detail === undefined ? {} : { detail }),
-    ...(more === undefined ? {} : { more }),
-    ...(auditId === undefined ? {} : { auditId }),
+    detail,
+    more,
+    auditId,
     headers: {
       ...(status === 503 ? { "retry-after": "1" } : {}),
       ...(auditId === undefined ? {} : { "x-audit-id": auditId }),

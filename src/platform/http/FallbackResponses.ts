@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorResponse.ts"
-import { requestId } from "./RequestId.ts"
+import { requestId } from "./RequestContext.ts"
 import type { RouteList, RouteTable } from "./RouteTable.ts"
 
 /** Lists the routes of a contract, so that 405 can name the allowed methods. */

@@ -1,27 +1,87 @@
+import { randomUUID } from "node:crypto"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { performance } from "node:perf_hooks"
+import type { Duplex } from "node:stream"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { disconnectReasonOf, markDisconnect } from "./DisconnectReason.ts"
 import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
-import {
-  maximumHeaderBytes,
-  namesNoHost,
-  refuseHostless,
-  refuseUnreadable,
-  requestTimedOut
-} from "./MalformedRequest.ts"
-import { assignRequestId } from "./RequestId.ts"
+import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
 import type { RouteTable } from "./RouteTable.ts"
-import { admitTraceContext } from "./TraceContext.ts"
+
+export interface Address {
+  readonly url: string
+  /** The revision of the service's schema. */
+  readonly revision: string
+}
+
+/** Where each service of this process listens. It is known only then, since a port may be 0. */
+export class Addresses extends Context.Tag("platform/http/Addresses")<
+  Addresses,
+  {
+    readonly announce: (service: ServiceName, address: Address) => Effect.Effect<void>
+    readonly all: Effect.Effect<ReadonlyMap<ServiceName, Address>>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    Addresses,
+    Effect.map(Ref.make<ReadonlyMap<ServiceName, Address>>(new Map()), (ref) => ({
+      announce: (service, address) => Ref.update(ref, (known) => new Map([...known, [service, address]])),
+      all: Ref.get(ref)
+    }))
+  )
+}
+
+/** Longer headers, the URL included, are refused with 431. A token may take most of it. */
+export const maximumHeaderBytes = 32 * 1024
+
+/** Node's code for a request that did not arrive in time. */
+const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
+
+const code = "unreadable_request"
+
+/** Answers bytes that Node cannot parse as a request with the usual error body. It records no event: there is no request. */
+const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (!socket.writable) return void socket.destroy()
+  const id = randomUUID()
+  const answer =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? { status: "431 Request Header Fields Too Large", message: `the headers are over ${maximumHeaderBytes} bytes` }
+      : error.code === requestTimedOut
+        ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
+        : { status: "400 Bad Request", message: "this is not an HTTP request" }
+  const body = errorText({ code, message: answer.message, requestId: id })
+  socket.end(
+    `HTTP/1.1 ${answer.status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `x-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`
+  )
+}
+
+/** RFC 9112, section 3.2: such a request must be refused. Node's own refusal has neither id nor body. */
+const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
+  httpVersion === "1.1" && headers.host === undefined
+
+const refuseHostless = (request: Http.IncomingMessage, id: string, response: Http.ServerResponse): void => {
+  // Read the body to its end: closing the connection before would reset it and lose the answer.
+  request.resume()
+  const body = errorText({ code, message: "an HTTP/1.1 request names its host", requestId: id })
+  response.writeHead(400, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close"
+  })
+  response.end(body)
+}
 
 /** The port of a service could not be opened. */
-export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   service: Schema.String,
   host: Schema.String,
   port: Schema.Number,

@@ -1,30 +1,17 @@
+import * as Metrics from "@effect/opentelemetry/Metrics"
+import * as Resource from "@effect/opentelemetry/Resource"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus"
+import { emptyResource } from "@opentelemetry/resources"
 import * as Effect from "effect/Effect"
 
-/** Loaded at the first request: most processes are never scraped. */
-const libraries = Effect.promise(() =>
-  Promise.all([
-    import("@effect/opentelemetry/Metrics"),
-    import("@effect/opentelemetry/Resource"),
-    import("./MetricsLibraries.ts")
-  ])
-)
-
-/** Renders the metrics of this process in Prometheus' text format, version 0.0.4. */
+/** Renders the metrics of this process in Prometheus' text format, version 0.0.4. HttpServer.ts loads this file when needed. */
 export const metricsPage = Effect.gen(function* () {
-  const render = yield* Effect.cached(
-    Effect.gen(function* () {
-      const [Metrics, Resource, { prometheus }] = yield* libraries
-      const producer = yield* Effect.provideService(Metrics.makeProducer, Resource.Resource, prometheus.emptyResource())
-      const serializer = new prometheus.PrometheusSerializer("", false, undefined, true, true)
-      return Effect.map(
-        Effect.promise(() => producer.collect()),
-        ({ resourceMetrics }) => serializer.serialize(resourceMetrics)
-      )
-    })
-  )
-  return Effect.map(Effect.flatten(render), (text) =>
-    HttpServerResponse.text(text, {
+  const producer = yield* Effect.provideService(Metrics.makeProducer, Resource.Resource, emptyResource())
+  const serializer = new PrometheusSerializer("", false, undefined, true, true)
+  const collect = Effect.promise(() => producer.collect())
+  return Effect.map(collect, ({ resourceMetrics }) =>
+    HttpServerResponse.text(serializer.serialize(resourceMetrics), {
       contentType: "text/plain; version=0.0.4; charset=utf-8",
       headers: { "cache-control": "no-store" }
     })

@@ -3,9 +3,99 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import type * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import { meaningOf } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { appVersion } from "../config/AppVersion.ts"
-import { type Json, type Operation, operation, otherErrors, referenced } from "./OpenApiOperation.ts"
+import { appVersion } from "../config/ProgramLocation.ts"
+
+/** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
+type Json = Readonly<Record<string, unknown>>
+
+interface Response {
+  readonly description: string
+  readonly content?: Readonly<Record<string, { readonly schema: Json }>>
+  readonly headers?: Json
+}
+
+type Operation = Json & {
+  readonly security: ReadonlyArray<unknown>
+  readonly responses: Readonly<Record<string, Response>>
+}
+
+const reference = /#\/components\/schemas\/([^"]+)/g
+
+/** The names of the schemas that a piece of the document refers to. */
+const referenced = (value: unknown): ReadonlyArray<string> =>
+  [...JSON.stringify(value).matchAll(reference)].map(([, name]) => name ?? "")
+
+const codesIn = (response: Response): ReadonlyArray<string> =>
+  referenced(response).flatMap((name) => (name.startsWith("Error_") ? name.slice("Error_".length).split("_or_") : []))
+
+const isDecodeError = (schema: unknown): boolean =>
+  Predicate.hasProperty(schema, "$ref") && schema.$ref === "#/components/schemas/HttpApiDecodeError"
+
+/** Without the platform's own answer to a request that it cannot decode: no client gets it (FallbackResponses.ts). */
+const withoutDecodeError = (schema: Json): Json | undefined => {
+  if (isDecodeError(schema)) return undefined
+  const { anyOf, ...rest } = schema
+  if (!Array.isArray(anyOf) || !anyOf.some(isDecodeError)) return schema
+  const [first, ...others]: ReadonlyArray<Json> = anyOf.filter((one) => !isDecodeError(one))
+  return others.length === 0 ? first : { ...rest, anyOf: [first, ...others] }
+}
+
+/** What the service itself answers; undefined where only the platform would. */
+const ownOf = (response: Response): Response | undefined => {
+  if (response.content === undefined) return response
+  const content = Object.entries(response.content).flatMap(([type, { schema }]) => {
+    const own = withoutDecodeError(schema)
+    return own === undefined ? [] : [[type, { schema: own }] as const]
+  })
+  return content.length === 0 ? undefined : { ...response, content: Object.fromEntries(content) }
+}
+
+const header = (description: string) => ({ description, schema: { type: "string" } })
+
+const requestIdHeader = { "X-Request-Id": header("That of the request where it was acceptable, else a new one.") }
+const auditIdHeader = { "X-Audit-Id": header("The id of the answer's row in the trail, where there is one.") }
+const retryHeader = { "Retry-After": header("Seconds, where they can be told.") }
+const errorHeaders: Readonly<Record<string, object>> = {
+  401: { "WWW-Authenticate": header("What kind of token is asked for, and what is wrong with this one.") },
+  429: retryHeader,
+  503: retryHeader
+}
+
+const described = (status: string, response: Response, hasRow: boolean): Response => {
+  const codes = codesIn(response)
+  const isError = codes.length > 0
+  return {
+    ...response,
+    ...(isError && { description: meaningOf(...codes) }),
+    headers: { ...requestIdHeader, ...(hasRow && auditIdHeader), ...(isError && errorHeaders[status]) }
+  }
+}
+
+/** The answers of the listener and of the server around the routes: any route may have them. */
+const otherErrors = {
+  description:
+    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down`.",
+  headers: requestIdHeader,
+  content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
+}
+
+/** The operation as it is answered. A route that can answer 401 needs a token, and its answers have rows; the others do not. */
+const operation = (given: Operation): Operation => {
+  const hasRow = "401" in given.responses
+  const responses: Record<string, Response> = {}
+  for (const [status, response] of Object.entries(given.responses)) {
+    const own = ownOf(response)
+    if (own !== undefined) responses[status] = described(status, own, hasRow)
+  }
+  return {
+    ...given,
+    security: hasRow ? [{ bearer: [] }] : given.security,
+    responses: { ...responses, default: otherErrors }
+  }
+}
 
 type Document = Readonly<Record<string, unknown>> & {
   readonly info: Readonly<Record<string, unknown>>
@@ -13,7 +103,7 @@ type Document = Readonly<Record<string, unknown>> & {
   readonly tags?: ReadonlyArray<unknown>
   readonly components: {
     readonly schemas: Readonly<Record<string, unknown>>
-    readonly securitySchemes: Readonly<Record<string, unknown>>
+    readonly securitySchemes: unknown
   }
 }
 
@@ -92,18 +182,13 @@ const complete = (service: ServiceName, spec: Document): Document => {
   )
   return withoutStrays({
     ...spec,
-    info: {
-      ...spec.info,
-      title: spec.info["title"] === "Api" ? `Gravitas ${titleOf(service)}` : spec.info["title"],
-      version: appVersion
-    },
-    servers: spec["servers"] ?? [{ url: "/" }],
+    info: { ...spec.info, title: `Gravitas ${titleOf(service)}`, version: appVersion },
+    servers: [{ url: "/" }],
     paths: { ...paths, ...aboutPages },
     tags: [...(spec.tags ?? []), { name: "about", description: "What every service answers about itself." }],
     components: {
       schemas: { ...spec.components.schemas, Error: anyError },
       securitySchemes: {
-        ...spec.components.securitySchemes,
         bearer: {
           type: "http",
           scheme: "bearer",

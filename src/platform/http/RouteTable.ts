@@ -1,7 +1,7 @@
 /** The methods of each path of a service's contract. */
 export type RouteList = ReadonlyMap<string, ReadonlyArray<string>>
 
-export interface ContractRoute {
+interface ContractRoute {
   /** As in the contract: `/badges/:ghost/:badge`. */
   readonly path: string
   readonly methods: ReadonlyArray<string>

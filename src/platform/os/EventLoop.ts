@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
 /** Yields to the event loop. Effect's own yield is a microtask, which lets no request in. */
@@ -27,3 +28,8 @@ export const runInSteps = <A>(begin: () => SteppedComputation<A>): Effect.Effect
     })
     return next
   })
+
+/** Milliseconds of a monotonic clock: setting the system clock affects neither pauses nor deadlines. */
+export const monotonicMillis: Effect.Effect<number> = Effect.map(Clock.currentTimeNanos, (nanos) =>
+  Number(nanos / 1_000_000n)
+)

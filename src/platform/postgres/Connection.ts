@@ -80,126 +80,144 @@ const rolledBack = new DatabaseError({
   sqlstate: "25P02"
 })
 
+/** A client, and whether its session can still be used. */
+interface Session {
+  readonly client: Pg.Client
+  open: boolean
+}
+
+const destroyed = (session: Session) =>
+  Effect.sync(() => {
+    session.open = false
+    destroySocket(session.client)
+  })
+
+type NewClient = Effect.Effect<Pg.Client, DatabaseError>
+
+const openSession = (newClient: NewClient, connectTimeout: Duration.Duration) =>
+  Effect.acquireRelease(
+    Effect.flatMap(newClient, (client) => {
+      const session: Session = { client, open: false }
+      const ended = () => {
+        session.open = false
+      }
+      // Without a listener an idle connection's loss would be an uncaught 'error' and end the process.
+      client.on("error", ended)
+      client.on("end", ended)
+      return Effect.tryPromise({
+        try: () =>
+          client.connect().then(() => {
+            session.open = true
+          }),
+        catch: (cause) => databaseError("connect", cause)
+      }).pipe(
+        // pg's own timeout ends only the handshake; DNS and a half-open socket are bounded here.
+        Effect.timeoutFail({
+          duration: Duration.sum(connectTimeout, Duration.millis(500)),
+          onTimeout: () => timedOut("connect", connectTimeout)
+        }),
+        Effect.interruptible,
+        // Outside the interruptible part, so that a session opened as the interruption arrives is not left behind.
+        Effect.onError(() => destroyed(session)),
+        Effect.as(session)
+      )
+    }),
+    (session) =>
+      Effect.promise(() => (session.open ? session.client.end() : Promise.resolve())).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption("1 second"),
+        Effect.catchAllCause(() => Effect.void),
+        Effect.zipRight(destroyed(session))
+      )
+  )
+
+/** Asks the server, on a session of its own, to cancel what the session of `backendPid` runs. */
+const cancelQuery = (newClient: NewClient, backendPid: number): Effect.Effect<void> =>
+  Effect.acquireUseRelease(
+    newClient,
+    (other) => {
+      other.on("error", () => {})
+      return Effect.tryPromise(async () => {
+        await other.connect()
+        await other.query("select pg_catalog.pg_cancel_backend($1)", [backendPid])
+      }).pipe(Effect.interruptible)
+    },
+    (other) => Effect.sync(() => destroySocket(other))
+  ).pipe(Effect.ignore)
+
+/** Runs a request of the session within `deadline`; null: without one. An interruption runs `cancel` first. */
+const bounded = <A>(
+  session: Session,
+  cancel: Effect.Effect<void>,
+  phase: DatabaseError["phase"],
+  deadline: Duration.DurationInput | null,
+  run: () => Promise<A>
+): Effect.Effect<A, DatabaseError> =>
+  Effect.async<A, DatabaseError>((resume) => {
+    if (!session.open) {
+      return resume(Effect.fail(new DatabaseError({ phase, reason: "the connection is closed" })))
+    }
+    const limit = deadline === null ? undefined : Duration.decode(deadline)
+    let settled = false
+    const settle = (effect: Effect.Effect<A, DatabaseError>) => {
+      if (settled) return
+      settled = true
+      clearTimeout(timer)
+      resume(effect)
+    }
+    const timer =
+      limit === undefined
+        ? undefined
+        : setTimeout(() => {
+            session.open = false
+            destroySocket(session.client)
+            settle(Effect.fail(timedOut(phase, limit)))
+          }, Duration.toMillis(limit))
+    const finished = run().then(
+      (value) => settle(Effect.succeed(value)),
+      (cause) => settle(Effect.fail(databaseError(phase, cause)))
+    )
+    return Effect.suspend(() => {
+      clearTimeout(timer)
+      if (settled) return Effect.void
+      return cancel.pipe(
+        Effect.zipRight(Effect.promise(() => finished)),
+        // In this order: the fiber itself is interrupted already, only the one that `timeoutOption` forks is not.
+        Effect.interruptible,
+        Effect.timeoutOption("2 seconds"),
+        Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroyed(session)))
+      )
+    })
+  })
+
 /** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
 export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
   Effect.gen(function* () {
     const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
-    const defaultDeadline = Duration.decode(options.deadline ?? "30 seconds")
-    const config = (): Pg.ClientConfig => ({
-      connectionString: Redacted.value(options.url),
-      application_name: options.applicationName.slice(0, 63),
-      connectionTimeoutMillis: Duration.toMillis(connectTimeout),
-      keepAlive: true
-    })
-    let open = false
+    const defaultDeadline = options.deadline ?? "30 seconds"
     const newClient = Effect.try({
-      try: () => new Pg.Client(config()),
+      try: () =>
+        new Pg.Client({
+          connectionString: Redacted.value(options.url),
+          application_name: options.applicationName.slice(0, 63),
+          connectionTimeoutMillis: Duration.toMillis(connectTimeout),
+          keepAlive: true
+        }),
       // The driver reads the certificates that the connection string names.
       catch: (cause) => databaseError("connect", cause)
     })
-    const client = yield* Effect.acquireRelease(
-      Effect.flatMap(newClient, (client) => {
-        // Without a listener an idle connection's loss would be an uncaught 'error' and end the process.
-        client.on("error", () => {
-          open = false
-        })
-        client.on("end", () => {
-          open = false
-        })
-        return Effect.tryPromise({
-          try: () =>
-            client.connect().then(() => {
-              open = true
-            }),
-          catch: (cause) => databaseError("connect", cause)
-        }).pipe(
-          // pg's own timeout ends only the handshake; DNS and a half-open socket are bounded here.
-          Effect.timeoutFail({
-            duration: Duration.sum(connectTimeout, Duration.millis(500)),
-            onTimeout: () => timedOut("connect", connectTimeout)
-          }),
-          Effect.interruptible,
-          // Outside the interruptible part, so that a session opened as the interruption arrives is not left behind.
-          Effect.onError(() => Effect.sync(() => destroySocket(client))),
-          Effect.as(client)
-        )
-      }),
-      (client) =>
-        Effect.promise(() => (open ? client.end() : Promise.resolve())).pipe(
-          Effect.interruptible,
-          Effect.timeoutOption("1 second"),
-          Effect.catchAllCause(() => Effect.void),
-          Effect.zipRight(Effect.sync(() => destroySocket(client)))
-        )
-    )
+    const session = yield* openSession(newClient, connectTimeout)
+    const { client } = session
+    const destroy = destroyed(session)
     const backendPid = Number(Reflect.get(client, "processID"))
-    const destroy = Effect.sync(() => {
-      open = false
-      destroySocket(client)
-    })
-
-    /** Asks the server, on a session of its own, to cancel what this one runs. */
-    const cancel = Effect.acquireUseRelease(
-      newClient,
-      (other) => {
-        other.on("error", () => {})
-        return Effect.tryPromise(async () => {
-          await other.connect()
-          await other.query("select pg_catalog.pg_cancel_backend($1)", [backendPid])
-        }).pipe(Effect.interruptible)
-      },
-      (other) => Effect.sync(() => destroySocket(other))
-    ).pipe(Effect.ignore)
-
-    const bounded = <A>(
-      phase: DatabaseError["phase"],
-      deadline: Duration.DurationInput | null | undefined,
-      run: () => Promise<A>
-    ): Effect.Effect<A, DatabaseError> =>
-      Effect.async<A, DatabaseError>((resume) => {
-        if (!open) {
-          return resume(Effect.fail(new DatabaseError({ phase, reason: "the connection is closed" })))
-        }
-        const limit = deadline === null ? undefined : Duration.decode(deadline ?? defaultDeadline)
-        let settled = false
-        const settle = (effect: Effect.Effect<A, DatabaseError>) => {
-          if (settled) return
-          settled = true
-          clearTimeout(timer)
-          resume(effect)
-        }
-        const timer =
-          limit === undefined
-            ? undefined
-            : setTimeout(() => {
-                open = false
-                destroySocket(client)
-                settle(Effect.fail(timedOut(phase, limit)))
-              }, Duration.toMillis(limit))
-        const finished = run().then(
-          (value) => settle(Effect.succeed(value)),
-          (cause) => settle(Effect.fail(databaseError(phase, cause)))
-        )
-        return Effect.suspend(() => {
-          clearTimeout(timer)
-          if (settled) return Effect.void
-          return cancel.pipe(
-            Effect.zipRight(Effect.promise(() => finished)),
-            // In this order: the fiber itself is interrupted already, only the one that `timeoutOption` forks is not.
-            Effect.interruptible,
-            Effect.timeoutOption("2 seconds"),
-            Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroy))
-          )
-        })
-      })
+    const cancel = cancelQuery(newClient, backendPid)
 
     const statement = (
-      phase: DatabaseError["phase"],
       text: string,
-      values: ReadonlyArray<unknown> | undefined,
-      deadline: Duration.DurationInput | null | undefined
+      values?: ReadonlyArray<unknown>,
+      deadline: Duration.DurationInput | null = defaultDeadline
     ) =>
-      bounded(phase, deadline, async () => {
+      bounded(session, cancel, "statement", deadline, async () => {
         const result = await (values === undefined ? client.query(text) : client.query(text, [...values]))
         const last = Array.isArray(result) ? result[result.length - 1] : result
         return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 }
@@ -207,33 +225,30 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
 
     return {
       backendPid,
-      isOpen: () => open,
-      query: (text, values, options) => statement("statement", text, values, options?.deadline),
+      isOpen: () => session.open,
+      query: (text, values, options) => statement(text, values, options?.deadline),
       copyIn: (text, data) =>
-        bounded("statement", undefined, async () => {
-          await pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
-        }),
+        bounded(session, cancel, "statement", defaultDeadline, async () =>
+          pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
+        ),
       transaction: (body, options) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             if (options?.begun !== true) {
               // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
-              yield* restore(statement("statement", "begin", undefined, undefined)).pipe(
-                Effect.onInterrupt(() => destroy)
-              )
+              yield* restore(statement("begin")).pipe(Effect.onInterrupt(() => destroy))
             }
             const exit = yield* Effect.exit(restore(body))
             if (Exit.isFailure(exit)) {
               // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
-              yield* statement("statement", "rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
+              yield* statement("rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
               return yield* exit
             }
-            if (open && client.getTransactionStatus() === "I") {
+            if (session.open && client.getTransactionStatus() === "I") {
               return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
             }
-            const end = yield* restore(bounded("commit", undefined, () => client.query("commit"))).pipe(
-              Effect.onInterrupt(() => destroy)
-            )
+            const commit = bounded(session, cancel, "commit", defaultDeadline, () => client.query("commit"))
+            const end = yield* restore(commit).pipe(Effect.onInterrupt(() => destroy))
             // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
             if (end.command === "ROLLBACK") return yield* rolledBack
             return exit.value

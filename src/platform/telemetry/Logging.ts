@@ -10,7 +10,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
-import { traceIdOf } from "../http/TraceContext.ts"
+import { traceIdOf } from "../http/RequestContext.ts"
 
 /**
  * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a

@@ -12,11 +12,55 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { appVersion } from "../config/AppVersion.ts"
+import * as Tracer from "effect/Tracer"
+import { appVersion } from "../config/ProgramLocation.ts"
 import { Settings, shutdownShares } from "../config/Settings.ts"
-import type { Signal, TelemetrySettings } from "../config/TelemetrySettings.ts"
+import type { Sampler, Signal, TelemetrySettings } from "../config/TelemetrySettings.ts"
 import * as Logging from "./Logging.ts"
-import { sampling } from "./Sampling.ts"
+
+/** Digits of the trace id that decide, and how many values they have. */
+const decidingDigits = 8
+const values = 16 ** decidingDigits
+
+/**
+ * Whether a trace is recorded: by the last digits of its id, so that every process with the same ratio decides alike (the
+ * specification's TraceIdRatioBased). With a parent-based sampler, a trace that began elsewhere keeps its decision.
+ */
+const isSampled = (
+  sampler: Sampler,
+  traceId: string,
+  remoteParent: Pick<Tracer.ExternalSpan, "sampled"> | undefined
+): boolean =>
+  sampler.parentBased && remoteParent !== undefined
+    ? remoteParent.sampled
+    : Number.parseInt(traceId.slice(-decidingDigits), 16) < sampler.ratio * values
+
+/** Continues the trace without being exported. */
+const unrecorded = (span: Tracer.Span): Tracer.Span => ({
+  ...span,
+  _tag: "Span",
+  sampled: false,
+  end: () => {},
+  attribute: () => {},
+  event: () => {},
+  addLinks: () => {}
+})
+
+/**
+ * A tracer that exports what the sampler selects; every span of a trace in this process follows the first. Traces begin with a
+ * request: the work between requests would be a trace of one span a second.
+ */
+const sampling = (sampler: Sampler, recording: Tracer.Tracer): Tracer.Tracer =>
+  Tracer.make({
+    context: recording.context,
+    span: (name, parent, context, links, startTime, kind, options) => {
+      const above = Option.getOrUndefined(parent)
+      if (above?._tag === "Span" && !above.sampled) return { ...above, name, parent, kind }
+      const span = recording.span(name, parent, context, links, startTime, kind, options)
+      if (above?._tag === "Span") return span
+      return kind === "server" && isSampled(sampler, span.traceId, above) ? span : unrecorded(span)
+    }
+  })
 
 /** Exports at a time. Further ones are dropped: they would fill the memory while the receiver hangs. */
 const maximumInFlight = 4

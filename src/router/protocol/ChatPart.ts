@@ -1,6 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { storable } from "../../domain/Text.ts"
+import { isDeeperThan, storable } from "../../domain/Text.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64

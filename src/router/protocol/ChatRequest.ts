@@ -1,8 +1,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaults, type Role, roles, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
-import { isDeeperThan } from "../../domain/JsonDepth.ts"
-import { hasControlCharacter } from "../../domain/Text.ts"
+import { hasControlCharacter, isDeeperThan } from "../../domain/Text.ts"
 
 export interface Message {
   readonly role: Role

@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { StepContext } from "../../../src/migrator/apply/StepContext.ts"
-import { inOneTransaction } from "../../../src/migrator/apply/TransactionalStep.ts"
+import { inOneTransaction } from "../../../src/migrator/apply/StepContext.ts"
 import type { Step } from "../../../src/migrator/plan/Plan.ts"
 
 it.effect("the downgrade of a data revision is not searched for losses, which only its module knows", () =>

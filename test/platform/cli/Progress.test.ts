@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
-import { withProgress } from "../../../src/platform/cli/Progress.ts"
+import { withProgress } from "../../../src/platform/cli/TerminalText.ts"
 
 describe("long work", () => {
   it.effect("says every five seconds that it still runs, and no more once it is done", () =>

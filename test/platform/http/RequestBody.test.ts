@@ -5,7 +5,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readJson } from "../../../src/platform/http/RequestBody.ts"
+import { readJson } from "../../../src/platform/http/RequestDecoding.ts"
 
 /** A server that answers with what `readJson` made of the body. */
 const echo = Effect.gen(function* () {

@@ -8,7 +8,7 @@ import {
   parseTraceparent,
   traceIdOf,
   traceparentOf
-} from "../../../src/platform/http/TraceContext.ts"
+} from "../../../src/platform/http/RequestContext.ts"
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
 const parentId = "00f067aa0ba902b7"

@@ -1,12 +1,33 @@
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
 
+/**
+ * The ids that a client may send. They end up in logs, rows and headers, so they hold no character that could forge one, and are
+ * no longer than a row of the trail allows. Base64 and the ids of the usual proxies are acceptable.
+ */
+const acceptable = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
+
+/**
+ * Assigns the request's id: the client's `X-Request-Id` if it is acceptable, else a new one. It replaces the header, so that
+ * everything behind the listener reads the same value.
+ */
+export const assignRequestId = (request: IncomingMessage): string => {
+  const given = request.headers["x-request-id"]
+  if (typeof given === "string" && acceptable.test(given)) return given
+  const id = randomUUID()
+  request.headers["x-request-id"] = id
+  return id
+}
+
+export const requestId = (request: HttpServerRequest.HttpServerRequest): string => request.headers["x-request-id"] ?? ""
+
 /** The trace that a request belongs to (W3C Trace Context, level 1). */
-export interface TraceContext {
+interface TraceContext {
   /** 32 hexadecimal digits. */
   readonly traceId: string
   /** 16 hexadecimal digits: the calling span. */
@@ -108,3 +129,19 @@ export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): str
   const request = requestOf(fiber)
   return request === undefined ? undefined : traceIdOf(request.headers)
 }
+
+/** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */
+export type DisconnectReason = "shutdown" | "timeout"
+
+/** State of single requests, beside objects of Node that have no place for it: a closed connection has no other channel. */
+const cutOff = new WeakMap<IncomingMessage, DisconnectReason>()
+
+/** Records the reason before the server closes the connection: to a handler it looks like a client that hung up. */
+export const markDisconnect = (request: IncomingMessage, why: DisconnectReason): void => void cutOff.set(request, why)
+
+/** Returns undefined if the server did not close the connection. */
+export const disconnectReasonOf = (request: IncomingMessage): DisconnectReason | undefined => cutOff.get(request)
+
+/** The same for a handler's request. */
+export const disconnectReason = (request: HttpServerRequest.HttpServerRequest): DisconnectReason | undefined =>
+  disconnectReasonOf(NodeHttpServerRequest.toIncomingMessage(request))
