@@ -118,7 +118,9 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
       ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(request.url)) }),
       ...(decodeHeaders && { headers: yield* decodeHeaders(request.headers) }),
       ...(decodePayload && {
-        payload: yield* decodePayload(isBodyOptional && !hasBody(request) ? {} : yield* readBody(request, isBodyOptional))
+        payload: yield* decodePayload(
+          isBodyOptional && !hasBody(request) ? {} : yield* readBody(request, isBodyOptional)
+        )
       })
     }
     // What is not declared has the type `never`, so that no operation can read it.
