@@ -1,5 +1,6 @@
-import { expect, it, vi } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { vi } from "vitest"
 import { loginName } from "../../../src/guardian/cli/CertificateCommand.ts"
 
 vi.mock("node:os", async (original) => ({
