@@ -24,8 +24,10 @@ const common = {
 /** Packages whose modules a `.ts` revision imports from the build. */
 const revisionPackages = ["effect", "@effect/sql"]
 
-/** Modules of this project that a `.ts` revision imports. */
-const revisionModules = ["src/migrator/files/Batches.ts", "src/migrator/files/DataRevision.ts"]
+/** Modules of this project that a `.ts` revision imports, also by the path that they had before. */
+const revisionModules = ["files", "revision"].flatMap((folder) =>
+  ["Batches", "DataRevision"].map((name) => `src/migrator/${folder}/${name}.ts`)
+)
 
 /**
  * The specifiers of all public modules of a package: `effect`, `effect/Effect`, …
