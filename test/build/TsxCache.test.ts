@@ -35,14 +35,15 @@ const Entry = Schema.parseJson(
   Schema.Struct({ code: Schema.String }, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 )
 
-/** Adds code to each entry of the cache below `temporary` that leaves the file `mark` and ends the program. */
+/** Puts code before each entry of the cache below `temporary` that leaves the file `mark` and ends the program. */
 const plant = (temporary: string, mark: string): number => {
   const [name = ""] = readdirSync(temporary)
   const cache = join(temporary, name)
   const entries = readdirSync(cache).map((entry) => join(cache, entry))
   for (const path of entries) {
     const entry = Schema.decodeUnknownSync(Entry)(readFileSync(path, "utf8"))
-    const code = `${entry.code}\n;process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(mark)}, ""); process.exit();`
+    const planted = `process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(mark)}, ""); process.exit();`
+    const code = `${planted}\n${entry.code}`
     writeFileSync(path, JSON.stringify({ ...entry, code }))
   }
   return entries.length
