@@ -113,10 +113,12 @@ module.exports = {
     },
     {
       name: "no-orphan",
-      comment: "Code that neither main.ts nor a migration reaches is dead, even where a test keeps it company.",
+      comment:
+        "Code that neither main.ts nor a migration reaches is dead, even where a test keeps it company. " +
+        "src/migrator/revision/ has the former paths that the applied revisions of an installation import.",
       severity: "error",
       from: { path: "^(src/main[.]ts$|migrations/)" },
-      to: { path: "^src/", pathNot: "^src/main[.]ts$|[.]d[.]ts$", reachable: false }
+      to: { path: "^src/", pathNot: "^src/(main[.]ts$|migrator/revision/)|[.]d[.]ts$", reachable: false }
     }
   ],
   options: {

