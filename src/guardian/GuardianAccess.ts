@@ -107,11 +107,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         Effect.catchTag("PeerUnavailable", denyUnavailable(question)),
         Effect.map((authorized) => {
           const caller = { ...authorized, requestId: question.requestId }
-          return {
-            caller,
-            settle: settle(question, caller),
-            compensate: (reply) => compensate(question, reply)
-          }
+          return { caller, settle: settle(question, caller), compensate: (reply) => compensate(question, reply) }
         })
       ),
     refuseMalformed: (question, problem) =>

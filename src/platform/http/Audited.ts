@@ -173,7 +173,7 @@ export const auditedBy =
           resource: fallbackResource,
           metadata: operation.metadata?.(request) ?? {}
         }
-        const found = decode(request).pipe(
+        const { metadata, resource, run } = yield* decode(request).pipe(
           Effect.flatMap(find),
           Effect.catchAll((problem: E | DecodingError) =>
             problem.code === "invalid_request" || problem.code === "body_too_large"
@@ -182,7 +182,6 @@ export const auditedBy =
           ),
           Effect.tapDefect(() => Effect.ignore(access.refuse(question, fault)))
         )
-        const { metadata, resource, run } = yield* found
         const { caller, compensate, settle } = yield* access.authorize({
           ...question,
           resource,
