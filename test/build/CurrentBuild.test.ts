@@ -18,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { buildKey } from "../../scripts/build/Sources.mjs"
 import { checkoutCopy, run } from "../support/Checkout.ts"
-import { fromBuild } from "../support/Program.ts"
+import { fromBuild, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 
 /** Every file and folder below `folder`, with what changes when one of them is written. */
@@ -90,6 +90,11 @@ describe("the build", () => {
         // Stale, in a folder that this user may not write.
         appendFileSync(join(checkout, "src/main.ts"), "// changed\n")
         chmodSync(join(checkout, "dist"), 0o555)
+        // The installed packages may lie where this user cannot read.
+        const packages = join(checkout, "node_modules")
+        unlinkSync(packages)
+        mkdirSync(join(packages, ".pnpm"), { recursive: true })
+        copyFileSync(join(project, "node_modules/.pnpm/lock.yaml"), join(packages, ".pnpm/lock.yaml"))
         const stale = snapshot(checkout)
         const refused = yield* start(isRoot ? another : undefined)
         expect(refused).toMatchObject({ code: 1, stdout: "" })
@@ -98,6 +103,8 @@ describe("the build", () => {
         )
         expect(changes(stale, snapshot(checkout))).toEqual([])
 
+        rmSync(packages, { recursive: true })
+        symlinkSync(join(project, "node_modules"), packages)
         chmodSync(join(checkout, "dist"), 0o755)
         expect(yield* start()).toMatchObject({ code: 0, stdout: "0.1.0\n\n" })
         // A program that runs from the old build still finds all of it.
