@@ -147,6 +147,8 @@ const build = async (project, dist) => {
       // esbuild is loaded by a start that builds, not by every start.
       const { bundle } = await import("./Bundle.mjs")
       const failure = await bundle(project, temporary, ["src/main.ts"]).catch((error) => error)
+      // Else its process would run for as long as the program does.
+      await (await import("esbuild")).stop()
       if (buildKey(project) !== key) continue
       if (failure !== undefined) throw failure
       setModes(temporary)
