@@ -13,10 +13,12 @@ import type { Database } from "../../platform/postgres/Database.ts"
 /** Loaded when the command runs: the other commands of the program do not need it. */
 const running = Effect.promise(() => import("./ImportRun.ts"))
 
-export const loginName = Effect.orElseSucceed(
-  Effect.try(() => Os.userInfo().username),
-  () => "somebody"
-)
+/** The name of the account that runs the program, or "somebody": `userInfo` throws where the account has no entry. */
+export const loginName = (userInfo: () => { readonly username: string }) =>
+  Effect.orElseSucceed(
+    Effect.try(() => userInfo().username),
+    () => "somebody"
+  )
 
 const directory = Args.text({ name: "directory" }).pipe(
   Args.withDescription(
@@ -42,7 +44,7 @@ export const certificateCommand = <E extends CommandError, R, E2 extends Command
   trail: Layer.Layer<AuditLog, E2, R2>
 ) => {
   const importing = Command.make("import", { directory, resign, assumeUtc, dryRun, ...outputOptions }, (given) =>
-    Effect.flatMap(Effect.all([running, loginName]), ([{ runImport }, by]) =>
+    Effect.flatMap(Effect.all([running, loginName(Os.userInfo)]), ([{ runImport }, by]) =>
       runImport(database, trail, { ...given, by })
     )
   ).pipe(
