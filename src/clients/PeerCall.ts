@@ -15,8 +15,7 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
-import { Settings } from "../platform/config/Settings.ts"
-import { Addresses } from "../platform/http/Listener.ts"
+import { serviceUrl } from "../platform/http/Listener.ts"
 import { outgoingTrace } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
@@ -50,17 +49,8 @@ const dispatcher = Layer.scoped(
  */
 export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.provide(dispatcher))
 
-/** The address of a peer: the setting, else where it listens in this process, else its port on this machine. */
 export const urlOf = (peer: Extract<ServiceName, "gatekeeper" | "guardian">) =>
-  Effect.gen(function* () {
-    const { peerUrls } = yield* ClientSettings
-    const { ports } = yield* Settings
-    const addresses = yield* Addresses
-    return Option.match(peerUrls[peer], {
-      onNone: () => Effect.map(addresses.all, (known) => known.get(peer)?.url ?? `http://127.0.0.1:${ports[peer]}`),
-      onSome: Effect.succeed
-    })
-  })
+  Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
 
 type Headers = Readonly<Record<string, string>>
 

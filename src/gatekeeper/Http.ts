@@ -17,7 +17,7 @@ import { ingestEvents } from "./ingest/IngestHttp.ts"
 import { storeOperation } from "./ingest/StoreHttp.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
-import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailable, rawRefusal, refusalOf } from "./Refusals.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /**
@@ -36,7 +36,7 @@ const validate = Effect.map(AccessControl, (access) =>
         : parseAccessRequest(body.right)
     })
     if (outcome._tag !== "Allowed") {
-      return refusalResponse(outcome, id, Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge")
+      return rawRefusal(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), id)
     }
     const { decision } = outcome
     const answer = {

@@ -2,45 +2,25 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
-import { Settings } from "../../platform/config/Settings.ts"
-import { errorResponse } from "../../platform/http/ErrorResponse.ts"
-import { Addresses } from "../../platform/http/Listener.ts"
+import { serviceUrl } from "../../platform/http/Listener.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
+import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
 import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
-
-interface BodyProblem {
-  readonly message: string
-  readonly isTooLarge: boolean
-}
 
 const isJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
   /^application\/json *(;|$)/i.test(request.headers["content-type"] ?? "")
 
 /** The body as JSON; the specification requires the content type (section 10.1). */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
-  Effect.either(readJson(request)).pipe(
-    Effect.map(
-      Either.mapLeft(
-        (error): BodyProblem => ({
-          message: error.message,
-          isTooLarge: error._tag === "RequestBodyTooLarge"
-        })
-      )
-    ),
-    Effect.map((body) =>
-      isJson(request) ? body : Either.left({ message: "the content-type must be application/json", isTooLarge: false })
-    )
+  Effect.map(Effect.either(readJson(request)), (body) =>
+    isJson(request) ? body : Either.left(new InvalidRequest({ reason: "the content-type must be application/json" }))
   )
-
-const badRequest = (message: string, id: string, auditId: string) =>
-  errorResponse({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
 
 const evaluationView = (outcome: EvaluationOutcome) => {
   if (outcome._tag === "Invalid") {
@@ -65,7 +45,7 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
       const id = requestId(request)
       const body = yield* bodyOf(request)
       const parsed = Either.flatMap(body, (json) =>
-        Either.mapLeft(parse(json), (message): BodyProblem => ({ message, isTooLarge: false }))
+        Either.mapLeft(parse(json), (reason) => new InvalidRequest({ reason }))
       )
       const caller: Exclude<Outcome, AuthenticatedOutcome> = yield* access.ask({
         authorization: request.headers["authorization"],
@@ -75,16 +55,17 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
           onRight: () => evaluationPermission
         })
       })
-      if (caller._tag === "Invalid" && Either.isLeft(parsed) && !parsed.left.isTooLarge) {
-        return badRequest(caller.message, id, caller.auditId)
+      if (caller._tag !== "Allowed") {
+        const isTooLarge = Either.isLeft(parsed) && parsed.left.code === "body_too_large"
+        return rawRefusal(refusalOf(caller, isTooLarge ? "body_too_large" : "bad_request"), id)
       }
-      if (caller._tag !== "Allowed") return refusalResponse(caller, id, true)
       const evaluations = Either.getOrThrow(parsed)
       const outcomes = yield* decideEvaluations(access, id, caller, evaluations)
       if (!evaluations.single) return HttpServerResponse.unsafeJson({ evaluations: outcomes.map(evaluationView) })
       const [only] = outcomes
       if (only === undefined || only._tag === "Invalid") {
-        return badRequest(only?.message ?? "the request has no evaluation", id, only?.auditId ?? caller.auditId)
+        const { auditId, message } = only ?? { auditId: caller.auditId, message: "the request has no evaluation" }
+        return rawRefusal({ code: "bad_request", message, auditId }, id)
       }
       return HttpServerResponse.unsafeJson(evaluationView(only))
     }, elseAuditUnavailable)
@@ -100,16 +81,7 @@ export const evaluations = handler(parseEvaluations)
  * The URL of this policy decision point: the setting's, else that of the listener. A request's `Host` is not used, since its sender
  * would choose where others ask for decisions.
  */
-export const pointUrl = Effect.gen(function* () {
-  const { ports } = yield* Settings
-  const { publicUrl } = yield* GatekeeperSettings
-  const addresses = yield* Addresses
-  return Option.match(publicUrl, {
-    onNone: () =>
-      Effect.map(addresses.all, (known) => known.get("gatekeeper")?.url ?? `http://127.0.0.1:${ports.gatekeeper}`),
-    onSome: Effect.succeed
-  })
-})
+export const pointUrl = Effect.flatMap(GatekeeperSettings, ({ publicUrl }) => serviceUrl("gatekeeper", publicUrl))
 
 /** `GET /.well-known/authzen-configuration`: AuthZEN 1.0, section 9.2. */
 export const configurationResponse = (url: string) =>

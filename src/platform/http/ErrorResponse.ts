@@ -54,14 +54,15 @@ export const errorText = ({
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
   jsonTextResponse(errorText(answer), answer)
 
-/** A request that is answered with an error of the contract. Its row, where there is one, is `auditId`. */
-export class Refusal extends Data.TaggedError("Refusal")<
-  Omit<ErrorAnswer, "code" | "status" | "requestId"> & {
-    readonly code: ErrorCode
-    /** By default the status of the code. */
-    readonly status?: number
-  }
-> {}
+/** An error of the contract. The row of the request, where there is one, is `auditId`. */
+export interface RefusalFields extends Omit<ErrorAnswer, "status" | "requestId"> {
+  readonly code: ErrorCode
+  /** By default the status of the code. */
+  readonly status?: number
+}
+
+/** A request that is answered with an error of the contract. */
+export class Refusal extends Data.TaggedError("Refusal")<RefusalFields> {}
 
 /** The `WWW-Authenticate` header of a 401. RFC 6750, section 3: a request without credentials gets no error code. */
 export const bearerChallenge = (problem: string | undefined): Readonly<Record<string, string>> => ({
@@ -71,9 +72,11 @@ export const bearerChallenge = (problem: string | undefined): Readonly<Record<st
       : `Bearer realm="gravitas", error="invalid_token", error_description="${problem.replace(/[^ !#-[\]-~]/g, "'")}"`
 })
 
+/** The answer to a refused request. `namesRow`: whether `X-Audit-Id` names its row, beside the body. */
 export const refusalResponse = (
-  { auditId, code, detail, headers, message, more, status = statusOf(code) }: Refusal,
-  requestId: string
+  { auditId, code, detail, headers, message, more, status = statusOf(code) }: RefusalFields,
+  requestId: string,
+  namesRow = true
 ): HttpServerResponse.HttpServerResponse =>
   errorResponse({
     status,
@@ -85,7 +88,7 @@ export const refusalResponse = (
     auditId,
     headers: {
       ...(status === 503 ? { "retry-after": "1" } : {}),
-      ...(auditId === undefined ? {} : { "x-audit-id": auditId }),
+      ...(namesRow && auditId !== undefined ? { "x-audit-id": auditId } : {}),
       ...headers
     }
   })

@@ -7,10 +7,12 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { Settings } from "../config/Settings.ts"
 import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
@@ -38,6 +40,19 @@ export class Addresses extends Context.Tag("platform/http/Addresses")<
     }))
   )
 }
+
+/**
+ * Where a service is: at the URL that a setting gives, else where it listens in this process, else at its port on this machine. The
+ * inner effect looks each time, since a service of this process has a URL only when it listens.
+ */
+export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =>
+  Effect.map(Effect.all([Settings, Addresses]), ([{ ports }, addresses]) =>
+    Option.match(given, {
+      onNone: () =>
+        Effect.map(addresses.all, (known) => known.get(service)?.url ?? `http://127.0.0.1:${ports[service]}`),
+      onSome: Effect.succeed
+    })
+  )
 
 /** Longer headers, the URL included, are refused with 431. A token may take most of it. */
 export const maximumHeaderBytes = 32 * 1024

@@ -14,40 +14,30 @@ import { OptionalBody } from "../../contracts/Endpoint.ts"
 /** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
 
-export class RequestBodyTooLarge extends Schema.TaggedError<RequestBodyTooLarge>()("RequestBodyTooLarge", {
-  limit: Schema.Number
-}) {
-  override get message(): string {
-    return `the request body is larger than ${this.limit} bytes`
-  }
-}
+export type DecodingError = InvalidRequest | BodyTooLarge
 
-export class RequestBodyMalformed extends Schema.TaggedError<RequestBodyMalformed>()("RequestBodyMalformed", {
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return `the request body is not JSON: ${this.problem}`
-  }
-}
+const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
+
+const notJson = (problem: string) => Effect.fail(invalid(`the request body is not JSON: ${problem}`))
 
 /** V8's reason without the input that it quotes, which may be secret. */
 const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
-  if (bytes.length === 0) return Effect.fail(new RequestBodyMalformed({ problem: "it is empty" }))
+const parse = (bytes: Buffer): Effect.Effect<unknown, InvalidRequest> => {
+  if (bytes.length === 0) return notJson("it is empty")
   let text: string
   try {
     text = utf8.decode(bytes)
   } catch {
-    return Effect.fail(new RequestBodyMalformed({ problem: "it is not UTF-8" }))
+    return notJson("it is not UTF-8")
   }
   try {
     return Effect.succeed(JSON.parse(text))
   } catch (thrown) {
     const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
-    return Effect.fail(new RequestBodyMalformed({ problem: reason ?? "it cannot be parsed" }))
+    return notJson(reason ?? "it cannot be parsed")
   }
 }
 
@@ -60,19 +50,19 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, RequestBodyMalformed> => {
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   limit = maximumBodyBytes
-): Effect.Effect<unknown, RequestBodyTooLarge | RequestBodyMalformed> =>
+): Effect.Effect<unknown, DecodingError> =>
   Effect.flatMap(
-    Effect.async<Buffer, RequestBodyTooLarge | RequestBodyMalformed>((resume) => {
+    Effect.async<Buffer, BodyTooLarge>((resume) => {
       const message = NodeHttpServerRequest.toIncomingMessage(request)
       const chunks: Array<Buffer> = []
       let bytes = 0
-      const finish = (effect: Effect.Effect<Buffer, RequestBodyTooLarge | RequestBodyMalformed>) => {
+      const finish = (effect: Effect.Effect<Buffer, BodyTooLarge>) => {
         message.off("data", onData)
         message.off("end", onEnd)
         resume(effect)
       }
       const tooLarge = () => {
-        finish(Effect.fail(new RequestBodyTooLarge({ limit })))
+        finish(Effect.fail(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` })))
         // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
         message.resume()
       }
@@ -90,9 +80,6 @@ export const readJson = (
   )
 
 type Request = HttpServerRequest.HttpServerRequest
-export type DecodingError = InvalidRequest | BodyTooLarge
-
-const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
 
 /** A request with nothing but mistakes would be answered, and recorded, many times as long as it is. */
 const maximumProblems = 3
@@ -155,9 +142,6 @@ const hasBody = ({ headers }: Request): boolean =>
 const readBody = (request: Request, isOptional: boolean): Effect.Effect<unknown, DecodingError> =>
   readJson(request).pipe(
     Effect.map((body) => (isOptional && body === null ? {} : body)),
-    Effect.mapError((error) =>
-      error._tag === "RequestBodyTooLarge" ? new BodyTooLarge({ reason: error.message }) : invalid(error.message)
-    ),
     Effect.filterOrFail(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
   )
 
