@@ -47,14 +47,13 @@ const toDomainError = (failure: Declared | CallFailure | PeerUnavailable): NotAu
   if (failure instanceof PeerUnavailable) return failure
   if (!("error" in failure)) return unavailable("gatekeeper", failure)
   const { audit_id: auditId, code, message } = failure.error
-  const recorded = auditId === undefined ? {} : { auditId }
   switch (code) {
     case "unauthenticated":
     case "access_denied":
     case "invalid_request":
-      return new NotAuthorized({ code, reason: message, ...recorded })
+      return new NotAuthorized({ code, reason: message, auditId })
     case "body_too_large":
-      return new NotAuthorized({ code: "invalid_request", reason: message, ...recorded })
+      return new NotAuthorized({ code: "invalid_request", reason: message, auditId })
     default:
       return new PeerUnavailable({ peer: "gatekeeper", reason: message })
   }
@@ -97,10 +96,7 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
                 () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
               ),
               (asking) => call(asking, toDomainError),
-              PeerCall.withHeaders({
-                "x-request-id": requestId,
-                ...(authorization === undefined ? {} : { authorization: authorization.slice(0, maximumAuthorization) })
-              })
+              PeerCall.withCaller({ requestId, authorization: authorization?.slice(0, maximumAuthorization) })
             )
           return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
         })

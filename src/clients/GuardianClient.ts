@@ -9,13 +9,7 @@ import * as Schema from "effect/Schema"
 import { WorkGroup } from "../contracts/guardian/GuardianApi.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
-
-/** The headers of the caller's own request, which the call carries on. */
-interface CallerHeaders {
-  readonly authorization: string | undefined
-  readonly requestId: string
-}
+import { type CallerHeaders, type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
@@ -94,14 +88,9 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
 
       /** Calls the guardian in the name of the caller. */
       const asCaller =
-        ({ authorization, requestId }: CallerHeaders) =>
+        (caller: CallerHeaders) =>
         <A, E extends Declared | CallFailure>(request: Effect.Effect<A, E>) =>
-          call(request, toDomainError).pipe(
-            PeerCall.withHeaders({
-              "x-request-id": requestId,
-              ...(authorization === undefined ? {} : { authorization })
-            })
-          )
+          call(request, toDomainError).pipe(PeerCall.withCaller(caller))
 
       const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
         question: CallerHeaders & { readonly sessionId: string }

@@ -58,8 +58,18 @@ class OutgoingHeaders extends Context.Reference<OutgoingHeaders>()("clients/Peer
   defaultValue: (): Headers => ({})
 }) {}
 
-/** Adds headers to the calls of peers that `effect` makes: the caller's `Authorization`, and the request's id. */
-export const withHeaders = (headers: Headers) => Effect.provideService(OutgoingHeaders, headers)
+/** The headers of the caller's own request, which the calls of peers carry on. */
+export interface CallerHeaders {
+  readonly authorization: string | undefined
+  readonly requestId: string
+}
+
+/** Adds these headers to the calls of peers that `effect` makes. */
+export const withCaller = ({ authorization, requestId }: CallerHeaders) =>
+  Effect.provideService(OutgoingHeaders, {
+    "x-request-id": requestId,
+    ...(authorization === undefined ? {} : { authorization })
+  })
 
 class CallProgress extends Context.Reference<CallProgress>()("clients/PeerCall/CallProgress", {
   defaultValue: () => ({ hasBegun: false })
@@ -72,7 +82,7 @@ class CallProgress extends Context.Reference<CallProgress>()("clients/PeerCall/C
 const noting = (sent: { hasBegun: boolean }) => Effect.provideService(CallProgress, sent)
 
 /**
- * A client that sends the headers of `withHeaders`, and the trace of the calling fiber. The contract does not declare these
+ * A client that sends the headers of `withCaller`, and the trace of the calling fiber. The contract does not declare these
  * headers: OpenAPI says `Authorization` by its security, and the server would decode what is declared at each request. The
  * platform's own client span would repeat every header in its attributes, and ignore a trace that is passed on but not recorded.
  */
