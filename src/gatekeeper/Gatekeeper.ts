@@ -1,4 +1,7 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
@@ -9,47 +12,111 @@ import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
-import type { ServiceName } from "../domain/Service.ts"
-import { type SchemaVersion, schemaProbe } from "../migrator/SchemaVersion.ts"
+import { schemaProbe } from "../migrator/SchemaVersion.ts"
+import { auditedRoutes } from "../platform/http/Audited.ts"
+import { jsonTextResponse } from "../platform/http/ErrorResponse.ts"
+import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
+import { requestId } from "../platform/http/RequestContext.ts"
+import { readJson } from "../platform/http/RequestDecoding.ts"
 import { AccessControl } from "./AccessControl.ts"
+import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
+import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
+import { GatekeeperAccess } from "./GatekeeperAccess.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
-import { routes } from "./Http.ts"
+import { ingestEvents } from "./ingest/IngestHttp.ts"
+import { storeOperation } from "./ingest/StoreHttp.ts"
+import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
+import { policyRoutes } from "./policy/PolicyOperations.ts"
+import { elseAuditUnavailable, rawRefusal, refusalOf } from "./Refusals.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
+import { trailRoutes } from "./trail/TrailOperations.ts"
+
+/**
+ * `POST /validate`. A raw route with a parser of its own, since every action of every agent waits for it. AccessRequest.ts says how
+ * the parser is kept in agreement with the contract.
+ */
+const validate = Effect.map(AccessControl, (access) =>
+  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const body = yield* Effect.either(readJson(request))
+    const outcome = yield* access.ask({
+      authorization: request.headers["authorization"],
+      requestId: id,
+      access: Either.isLeft(body)
+        ? Either.left({ message: body.left.message, claimed: emptyClaim })
+        : parseAccessRequest(body.right)
+    })
+    if (outcome._tag !== "Allowed") {
+      return rawRefusal(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), id)
+    }
+    const { decision } = outcome
+    const answer = {
+      allowed: true,
+      ghost_id: outcome.ghostId,
+      groups: decision.groups,
+      audit_id: outcome.auditId,
+      reason: decision.reason,
+      matched: decision.matched,
+      policy_version: outcome.policyVersion
+    }
+    return jsonTextResponse(JSON.stringify(answer))
+  }, elseAuditUnavailable)
+)
+
+const decisions = HttpApiBuilder.group(GatekeeperApi, "decisions", (group) =>
+  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answer(request)))
+)
+
+const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
+  Effect.map(Effect.all([evaluation, evaluations, pointUrl]), ([one, several, url]) =>
+    group
+      .handleRaw("evaluation", ({ request }) => one(request))
+      .handleRaw("evaluations", ({ request }) => several(request))
+      .handleRaw("configuration", () => Effect.map(url, configurationResponse))
+  )
+)
+
+const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
+  Effect.map(Effect.all([ingestEvents, storeOperation]), ([record, store]) =>
+    group.handleRaw("record", ({ request }) => record(request)).handleRaw("store", ({ request }) => store(request))
+  )
+)
+
+const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRoute], { discard: true })).pipe(
+  Layer.provide(GatekeeperAccess.layer)
+)
 
 const authDisabledWarning =
   `AUTH_DISABLED=true: no caller is authenticated; every request is the ghost "${anonymousGhost}", may do what the policy ` +
   "allows that ghost, and is marked auth:disabled in the trail. Use it for development on this machine only"
 
-const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
-  Effect.gen(function* () {
-    const { authDisabled } = yield* GatekeeperSettings
-    const trail = yield* AuditLog
-    if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
-    const state = yield* schemaProbe(version)
-    return Effect.gen(function* () {
-      const now = yield* state
-      const audit = yield* trail.status
-      return {
-        ...now,
-        // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
-        canAnswer: audit.accepting,
-        ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
-        audit: auditView(audit)
-      }
-    })
-  })
+const makeReport = Effect.gen(function* () {
+  const { authDisabled } = yield* GatekeeperSettings
+  const trail = yield* AuditLog
+  if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
+  const state = yield* schemaProbe(yield* gatekeeperSchema.version)
+  return Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
+    ...now,
+    // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
+    canAnswer: audit.accepting,
+    ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
+    audit: auditView(audit)
+  }))
+})
 
 const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
-    const report = yield* makeReport(version)
-    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(routes(report)))
+    const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
+    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(
+      Layer.provide([decisions, authzen, ingest, recorded, health])
+    )
   })
 )
 
