@@ -15,7 +15,7 @@ import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
-import { routes } from "./Http.ts"
+import { fastRoutes, routes } from "./Http.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
@@ -49,7 +49,8 @@ const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
     const report = yield* makeReport(version)
-    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(Layer.provide(routes(report)))
+    const options = { fastRoutes: yield* fastRoutes }
+    return serve("gatekeeper", GatekeeperApi, version.expected, options).pipe(Layer.provide(routes(report)))
   })
 )
 

@@ -1,14 +1,12 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
-import { jsonTextResponse } from "../platform/http/ErrorResponse.ts"
+import { errorJson, jsonResponse } from "../platform/http/ErrorResponse.ts"
+import { answerJson, type FastRoutes, type JsonRequest } from "../platform/http/FastLane.ts"
 import { answerHealth, type HealthReport } from "../platform/http/Health.ts"
-import { requestId } from "../platform/http/RequestContext.ts"
-import { readJson } from "../platform/http/RequestDecoding.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
 import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
@@ -17,26 +15,25 @@ import { ingestEvents } from "./ingest/IngestHttp.ts"
 import { storeOperation } from "./ingest/StoreHttp.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
-import { elseAuditUnavailable, refusalResponse } from "./Refusals.ts"
+import { elseAuditUnavailableJson, refusalAnswer } from "./Refusals.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /**
- * `POST /validate`. A raw route with a parser of its own, since every action of every agent waits for it. AccessRequest.ts says how
+ * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it. AccessRequest.ts says how
  * the parser is kept in agreement with the contract.
  */
 const validate = Effect.map(AccessControl, (access) =>
-  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-    const id = requestId(request)
-    const body = yield* Effect.either(readJson(request))
+  Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
     const outcome = yield* access.ask({
-      authorization: request.headers["authorization"],
-      requestId: id,
+      authorization,
+      requestId,
       access: Either.isLeft(body)
         ? Either.left({ message: body.left.message, claimed: emptyClaim })
         : parseAccessRequest(body.right)
     })
     if (outcome._tag !== "Allowed") {
-      return refusalResponse(outcome, id, Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge")
+      const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
+      return errorJson(refusalAnswer(outcome, requestId, isTooLarge))
     }
     const { decision } = outcome
     const answer = {
@@ -48,19 +45,19 @@ const validate = Effect.map(AccessControl, (access) =>
       matched: decision.matched,
       policy_version: outcome.policyVersion
     }
-    return jsonTextResponse(JSON.stringify(answer))
-  }, elseAuditUnavailable)
+    return jsonResponse(JSON.stringify(answer))
+  }, elseAuditUnavailableJson)
 )
 
 const decisions = HttpApiBuilder.group(GatekeeperApi, "decisions", (group) =>
-  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answer(request)))
+  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answerJson(answer)(request)))
 )
 
 const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
   Effect.map(Effect.all([evaluation, evaluations, pointUrl]), ([one, several, url]) =>
     group
-      .handleRaw("evaluation", ({ request }) => one(request))
-      .handleRaw("evaluations", ({ request }) => several(request))
+      .handleRaw("evaluation", ({ request }) => answerJson(one)(request))
+      .handleRaw("evaluations", ({ request }) => answerJson(several)(request))
       .handleRaw("configuration", () => Effect.map(url, configurationResponse))
   )
 )
@@ -73,6 +70,17 @@ const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
 
 const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRoute], { discard: true })).pipe(
   Layer.provide(GatekeeperAccess.layer)
+)
+
+/** The decisions that agents wait for at every action. */
+export const fastRoutes: Effect.Effect<FastRoutes, never, AccessControl> = Effect.map(
+  Effect.all([validate, evaluation, evaluations]),
+  ([one, evaluated, several]) =>
+    new Map([
+      ["/validate", one],
+      ["/access/v1/evaluation", evaluated],
+      ["/access/v1/evaluations", several]
+    ])
 )
 
 /** The routes of the gatekeeper's contract. `report` is the state that `/health` and `/readyz` return. */

@@ -1,9 +1,9 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
-import { bearerChallenge, type ErrorAnswer, errorResponse } from "../platform/http/ErrorResponse.ts"
+import { bearerChallenge, type ErrorAnswer, errorJson, errorResponse } from "../platform/http/ErrorResponse.ts"
+import type { JsonRequest } from "../platform/http/FastLane.ts"
 import { requestId } from "../platform/http/RequestContext.ts"
 import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
 
@@ -64,14 +64,13 @@ export const refusalResponse = (
 ): HttpServerResponse.HttpServerResponse => errorResponse(refusalAnswer(outcome, id, isTooLarge))
 
 /** The answer where the trail does not accept the event: there is no decision without a record. */
-export const auditUnavailable = (error: AuditUnavailable, id: string) =>
-  errorResponse({
-    status: statusOf("audit_unavailable"),
-    code: "audit_unavailable",
-    message: error.message,
-    requestId: id,
-    headers: { "retry-after": "1" }
-  })
+const auditUnavailable = (error: AuditUnavailable, id: string): ErrorAnswer => ({
+  status: statusOf("audit_unavailable"),
+  code: "audit_unavailable",
+  message: error.message,
+  requestId: id,
+  headers: { "retry-after": "1" }
+})
 
 /** The answer to an allowed request that needs the trail's database while that does not answer. */
 export const trailUnreachable = (
@@ -88,13 +87,17 @@ export const trailUnreachable = (
     headers: { "retry-after": "1" }
   })
 
-/** Answers AuditUnavailable with its error. */
-export const elseAuditUnavailable = <E, R>(
-  effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E | AuditUnavailable, R>,
-  request: HttpServerRequest.HttpServerRequest
-) =>
-  Effect.catchIf(
-    effect,
-    (error): error is AuditUnavailable => error instanceof AuditUnavailable,
-    (error) => Effect.succeed(auditUnavailable(error, requestId(request)))
-  )
+const answerAuditUnavailable =
+  <Request, Response>(idOf: (request: Request) => string, encode: (answer: ErrorAnswer) => Response) =>
+  <E, R>(effect: Effect.Effect<Response, E | AuditUnavailable, R>, request: Request) =>
+    Effect.catchIf(
+      effect,
+      (error): error is AuditUnavailable => error instanceof AuditUnavailable,
+      (error) => Effect.succeed(encode(auditUnavailable(error, idOf(request))))
+    )
+
+/** Answers AuditUnavailable with its error, for a raw route. */
+export const elseAuditUnavailable = answerAuditUnavailable(requestId, errorResponse)
+
+/** The same for an operation with two lanes. */
+export const elseAuditUnavailableJson = answerAuditUnavailable((request: JsonRequest) => request.requestId, errorJson)

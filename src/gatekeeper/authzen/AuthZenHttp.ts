@@ -1,17 +1,15 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
 import { Settings } from "../../platform/config/Settings.ts"
-import { errorResponse } from "../../platform/http/ErrorResponse.ts"
+import { errorJson, jsonResponse } from "../../platform/http/ErrorResponse.ts"
+import type { JsonRequest } from "../../platform/http/FastLane.ts"
 import { Addresses } from "../../platform/http/Listener.ts"
-import { requestId } from "../../platform/http/RequestContext.ts"
-import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
+import { elseAuditUnavailableJson, refusalAnswer } from "../Refusals.ts"
 import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
 
@@ -20,27 +18,14 @@ interface BodyProblem {
   readonly isTooLarge: boolean
 }
 
-const isJson = (request: HttpServerRequest.HttpServerRequest): boolean =>
-  /^application\/json *(;|$)/i.test(request.headers["content-type"] ?? "")
-
 /** The body as JSON; the specification requires the content type (section 10.1). */
-const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
-  Effect.either(readJson(request)).pipe(
-    Effect.map(
-      Either.mapLeft(
-        (error): BodyProblem => ({
-          message: error.message,
-          isTooLarge: error._tag === "RequestBodyTooLarge"
-        })
-      )
-    ),
-    Effect.map((body) =>
-      isJson(request) ? body : Either.left({ message: "the content-type must be application/json", isTooLarge: false })
-    )
-  )
+const bodyOf = ({ body, contentType = "" }: JsonRequest): Either.Either<unknown, BodyProblem> =>
+  /^application\/json *(;|$)/i.test(contentType)
+    ? Either.mapLeft(body, ({ _tag, message }) => ({ message, isTooLarge: _tag === "RequestBodyTooLarge" }))
+    : Either.left({ message: "the content-type must be application/json", isTooLarge: false })
 
 const badRequest = (message: string, id: string, auditId: string) =>
-  errorResponse({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
+  errorJson({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
 
 const evaluationView = (outcome: EvaluationOutcome) => {
   if (outcome._tag === "Invalid") {
@@ -55,20 +40,21 @@ const evaluationView = (outcome: EvaluationOutcome) => {
   }
 }
 
+const jsonView = (view: unknown) => jsonResponse(JSON.stringify(view))
+
 /**
- * Raw routes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial with its own
+ * Operations with two lanes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial with its own
  * row, and what is valid depends on the policy's `resource_paths`.
  */
 const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =>
   Effect.map(AccessControl, (access) =>
-    Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-      const id = requestId(request)
-      const body = yield* bodyOf(request)
-      const parsed = Either.flatMap(body, (json) =>
+    Effect.fnUntraced(function* (request: JsonRequest) {
+      const { authorization, requestId: id } = request
+      const parsed = Either.flatMap(bodyOf(request), (json) =>
         Either.mapLeft(parse(json), (message): BodyProblem => ({ message, isTooLarge: false }))
       )
       const caller: Exclude<Outcome, AuthenticatedOutcome> = yield* access.ask({
-        authorization: request.headers["authorization"],
+        authorization,
         requestId: id,
         access: Either.mapBoth(parsed, {
           onLeft: ({ message }) => ({ message, claimed: evaluationPermission }),
@@ -78,16 +64,16 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
       if (caller._tag === "Invalid" && Either.isLeft(parsed) && !parsed.left.isTooLarge) {
         return badRequest(caller.message, id, caller.auditId)
       }
-      if (caller._tag !== "Allowed") return refusalResponse(caller, id, true)
+      if (caller._tag !== "Allowed") return errorJson(refusalAnswer(caller, id, true))
       const evaluations = Either.getOrThrow(parsed)
       const outcomes = yield* decideEvaluations(access, id, caller, evaluations)
-      if (!evaluations.single) return HttpServerResponse.unsafeJson({ evaluations: outcomes.map(evaluationView) })
+      if (!evaluations.single) return jsonView({ evaluations: outcomes.map(evaluationView) })
       const [only] = outcomes
       if (only === undefined || only._tag === "Invalid") {
         return badRequest(only?.message ?? "the request has no evaluation", id, only?.auditId ?? caller.auditId)
       }
-      return HttpServerResponse.unsafeJson(evaluationView(only))
-    }, elseAuditUnavailable)
+      return jsonView(evaluationView(only))
+    }, elseAuditUnavailableJson)
   )
 
 /** `POST /access/v1/evaluation`. */
