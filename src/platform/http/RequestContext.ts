@@ -111,13 +111,13 @@ export class RequestHeaders extends Context.Tag("platform/http/RequestHeaders")<
 
 type Headers = Readonly<Record<string, string | undefined>>
 
-const requestHeaders = ({ currentContext }: Fiber.RuntimeFiber<unknown, unknown>): Headers | undefined =>
-  currentContext.unsafeMap.get(RequestHeaders.key) ??
-  currentContext.unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
+/** The headers of the request that is handled in this context, on either lane. */
+export const requestHeaders = ({ unsafeMap }: Context.Context<never>): Headers | undefined =>
+  unsafeMap.get(RequestHeaders.key) ?? unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
 
 /** The trace headers of a call to another service: from the current span, else those of the request being handled. */
 export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Readonly<Record<string, string>> => {
-  const headers = requestHeaders(fiber)
+  const headers = requestHeaders(fiber.currentContext)
   const span = Context.getOption(fiber.currentContext, Tracer.ParentSpan)
   // Without tracing, spans have no ids.
   const traceparent =
@@ -134,7 +134,7 @@ export const traceIdOf = (headers: Headers): string | undefined => headers["trac
 
 /** The trace id of the request that this fiber handles. */
 export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): string | undefined => {
-  const headers = requestHeaders(fiber)
+  const headers = requestHeaders(fiber.currentContext)
   return headers === undefined ? undefined : traceIdOf(headers)
 }
 
