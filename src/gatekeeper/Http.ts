@@ -2,7 +2,7 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
+import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { errorJson, jsonResponse } from "../platform/http/ErrorResponse.ts"
 import { answerJson, type FastRoutes, type JsonRequest } from "../platform/http/FastLane.ts"
@@ -19,8 +19,8 @@ import { elseAuditUnavailableJson, refusalAnswer } from "./Refusals.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /**
- * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it. AccessRequest.ts says how
- * the parser is kept in agreement with the contract.
+ * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it.
+ * AccessRequest.ts says how the parser is kept in agreement with the contract.
  */
 const validate = Effect.map(AccessControl, (access) =>
   Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
@@ -49,11 +49,11 @@ const validate = Effect.map(AccessControl, (access) =>
   }, elseAuditUnavailableJson)
 )
 
-const decisions = HttpApiBuilder.group(GatekeeperApi, "decisions", (group) =>
+const decisions = HttpApiBuilder.group(contract.GatekeeperApi, "decisions", (group) =>
   Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answerJson(answer)(request)))
 )
 
-const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
+const authzen = HttpApiBuilder.group(contract.GatekeeperApi, "authzen", (group) =>
   Effect.map(Effect.all([evaluation, evaluations, pointUrl]), ([one, several, url]) =>
     group
       .handleRaw("evaluation", ({ request }) => answerJson(one)(request))
@@ -62,7 +62,7 @@ const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
   )
 )
 
-const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
+const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
   Effect.map(Effect.all([ingestEvents, storeOperation]), ([record, store]) =>
     group.handleRaw("record", ({ request }) => record(request)).handleRaw("store", ({ request }) => store(request))
   )
@@ -72,19 +72,19 @@ const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRou
   Layer.provide(GatekeeperAccess.layer)
 )
 
-/** The decisions that agents wait for at every action. */
+/** Operations with a fast lane: the decisions that agents wait for at every action. */
 export const fastRoutes: Effect.Effect<FastRoutes, never, AccessControl> = Effect.map(
   Effect.all([validate, evaluation, evaluations]),
-  ([one, evaluated, several]) =>
+  ([decision, one, several]) =>
     new Map([
-      ["/validate", one],
-      ["/access/v1/evaluation", evaluated],
-      ["/access/v1/evaluations", several]
+      [contract.validate.path, decision],
+      [contract.evaluation.path, one],
+      [contract.evaluations.path, several]
     ])
 )
 
 /** The routes of the gatekeeper's contract. `report` is the state that `/health` and `/readyz` return. */
 export const routes = (report: Effect.Effect<HealthReport>) => {
-  const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", report))
+  const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", report))
   return Layer.mergeAll(decisions, authzen, ingest, recorded, health)
 }

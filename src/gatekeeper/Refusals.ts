@@ -99,5 +99,5 @@ const answerAuditUnavailable =
 /** Answers AuditUnavailable with its error, for a raw route. */
 export const elseAuditUnavailable = answerAuditUnavailable(requestId, errorResponse)
 
-/** The same for an operation with two lanes. */
+/** Answers AuditUnavailable with its error, for an operation with two lanes. */
 export const elseAuditUnavailableJson = answerAuditUnavailable((request: JsonRequest) => request.requestId, errorJson)

@@ -43,8 +43,8 @@ const evaluationView = (outcome: EvaluationOutcome) => {
 const jsonView = (view: unknown) => jsonResponse(JSON.stringify(view))
 
 /**
- * Operations with two lanes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial with its own
- * row, and what is valid depends on the policy's `resource_paths`.
+ * Operations with two lanes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial
+ * with its own row, and what is valid depends on the policy's `resource_paths`.
  */
 const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =>
   Effect.map(AccessControl, (access) =>

@@ -2,7 +2,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
 
-/** A whole response with a JSON body, for either lane (FastLane.ts). */
+/** A complete response with a JSON body, for either lane (FastLane.ts). */
 export interface JsonResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>

@@ -78,7 +78,7 @@ const aboutRoutes = (contract: AnyApi) =>
 
 export interface ServeOptions {
   readonly errorFields?: ErrorFields
-  /** Used only while no spans are exported: they have no server span. */
+  /** Used only while no spans are exported, because the fast lane makes no server span. */
   readonly fastRoutes?: FastRoutes
 }
 
