@@ -1,5 +1,4 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -11,14 +10,13 @@ import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
-import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
+import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
-import { jsonTextResponse } from "../platform/http/ErrorResponse.ts"
+import { jsonResponse } from "../platform/http/ErrorResponse.ts"
+import { answerJson, type FastRoutes, type JsonRequest } from "../platform/http/FastLane.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { requestId } from "../platform/http/RequestContext.ts"
-import { readJson } from "../platform/http/RequestDecoding.ts"
 import { AccessControl } from "./AccessControl.ts"
 import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
 import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
@@ -30,28 +28,26 @@ import { storeOperation } from "./ingest/StoreHttp.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
-import { elseAuditUnavailable, rawRefusal, refusalOf } from "./Refusals.ts"
+import { elseAuditUnavailableJson, rawRefusalJson, refusalOf } from "./Refusals.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /**
- * `POST /validate`. A raw route with a parser of its own, since every action of every agent waits for it. AccessRequest.ts says how
- * the parser is kept in agreement with the contract.
+ * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it.
+ * AccessRequest.ts says how the parser is kept in agreement with the contract.
  */
 const validate = Effect.map(AccessControl, (access) =>
-  Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-    const id = requestId(request)
-    const body = yield* Effect.either(readJson(request))
+  Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
     const outcome = yield* access.ask({
-      authorization: request.headers["authorization"],
-      requestId: id,
+      authorization,
+      requestId,
       access: Either.isLeft(body)
         ? Either.left({ message: body.left.message, claimed: emptyClaim })
         : parseAccessRequest(body.right)
     })
     if (outcome._tag !== "Allowed") {
-      return rawRefusal(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), id)
+      return rawRefusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
     }
     const { decision } = outcome
     const answer = {
@@ -63,24 +59,35 @@ const validate = Effect.map(AccessControl, (access) =>
       matched: decision.matched,
       policy_version: outcome.policyVersion
     }
-    return jsonTextResponse(JSON.stringify(answer))
-  }, elseAuditUnavailable)
+    return jsonResponse(JSON.stringify(answer))
+  }, elseAuditUnavailableJson)
 )
 
-const decisions = HttpApiBuilder.group(GatekeeperApi, "decisions", (group) =>
-  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answer(request)))
+/** Operations with a fast lane: the decisions that agents wait for at every action. */
+const fastRoutes: Effect.Effect<FastRoutes, never, AccessControl> = Effect.map(
+  Effect.all([validate, evaluation, evaluations]),
+  ([decision, one, several]) =>
+    new Map([
+      [contract.validate.path, decision],
+      [contract.evaluation.path, one],
+      [contract.evaluations.path, several]
+    ])
 )
 
-const authzen = HttpApiBuilder.group(GatekeeperApi, "authzen", (group) =>
+const decisions = HttpApiBuilder.group(contract.GatekeeperApi, "decisions", (group) =>
+  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answerJson(answer)(request)))
+)
+
+const authzen = HttpApiBuilder.group(contract.GatekeeperApi, "authzen", (group) =>
   Effect.map(Effect.all([evaluation, evaluations, pointUrl]), ([one, several, url]) =>
     group
-      .handleRaw("evaluation", ({ request }) => one(request))
-      .handleRaw("evaluations", ({ request }) => several(request))
+      .handleRaw("evaluation", ({ request }) => answerJson(one)(request))
+      .handleRaw("evaluations", ({ request }) => answerJson(several)(request))
       .handleRaw("configuration", () => Effect.map(url, configurationResponse))
   )
 )
 
-const ingest = HttpApiBuilder.group(GatekeeperApi, "ingest", (group) =>
+const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
   Effect.map(Effect.all([ingestEvents, storeOperation]), ([record, store]) =>
     group.handleRaw("record", ({ request }) => record(request)).handleRaw("store", ({ request }) => store(request))
   )
@@ -113,8 +120,9 @@ const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
-    const health = HttpApiBuilder.group(GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
-    return serve("gatekeeper", GatekeeperApi, version.expected).pipe(
+    const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
+    const options = { fastRoutes: yield* fastRoutes }
+    return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
       Layer.provide([decisions, authzen, ingest, recorded, health])
     )
   })

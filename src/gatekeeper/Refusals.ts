@@ -1,9 +1,15 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { ErrorCode } from "../contracts/ErrorCodes.ts"
-import { bearerChallenge, type RefusalFields, refusalResponse } from "../platform/http/ErrorResponse.ts"
+import {
+  bearerChallenge,
+  type JsonResponse,
+  type RefusalFields,
+  refusalJson,
+  toServerResponse
+} from "../platform/http/ErrorResponse.ts"
+import type { JsonRequest } from "../platform/http/FastLane.ts"
 import { requestId } from "../platform/http/RequestContext.ts"
 import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
 
@@ -39,17 +45,27 @@ export const refusalOf = (outcome: RefusedOutcome, invalidCode: ErrorCode = "inv
   }
 }
 
-/** The error of a raw route, which names its row in the body alone. */
-export const rawRefusal = (refusal: RefusalFields, id: string): HttpServerResponse.HttpServerResponse =>
-  refusalResponse(refusal, id, false)
+/** The error of an operation that names its row in the body alone. */
+export const rawRefusalJson = (refusal: RefusalFields, id: string): JsonResponse => refusalJson(refusal, id, false)
 
-/** Answers AuditUnavailable with its error: there is no decision without a record. */
-export const elseAuditUnavailable = <E, R>(
-  effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E | AuditUnavailable, R>,
-  request: HttpServerRequest.HttpServerRequest
-) =>
-  Effect.catchIf(
-    effect,
-    (error): error is AuditUnavailable => error instanceof AuditUnavailable,
-    ({ message }) => Effect.succeed(rawRefusal({ code: "audit_unavailable", message }, requestId(request)))
-  )
+/** The same, for a raw route. */
+export const rawRefusal = (refusal: RefusalFields, id: string): HttpServerResponse.HttpServerResponse =>
+  toServerResponse(rawRefusalJson(refusal, id))
+
+const answerAuditUnavailable =
+  <Request, Response>(idOf: (request: Request) => string, refuse: (refusal: RefusalFields, id: string) => Response) =>
+  <E, R>(effect: Effect.Effect<Response, E | AuditUnavailable, R>, request: Request) =>
+    Effect.catchIf(
+      effect,
+      (error): error is AuditUnavailable => error instanceof AuditUnavailable,
+      ({ message }) => Effect.succeed(refuse({ code: "audit_unavailable", message }, idOf(request)))
+    )
+
+/** Answers AuditUnavailable with its error, for a raw route: there is no decision without a record. */
+export const elseAuditUnavailable = answerAuditUnavailable(requestId, rawRefusal)
+
+/** Answers AuditUnavailable with its error, for an operation with two lanes. */
+export const elseAuditUnavailableJson = answerAuditUnavailable(
+  (request: JsonRequest) => request.requestId,
+  rawRefusalJson
+)

@@ -43,7 +43,9 @@ const server = (catalog: Catalog, storeContent: boolean) =>
       const recorded = auditedRoutes(Effect.all([modelsRoute(catalog), historyRoute], { discard: true })).pipe(
         Layer.provide(RouterAccess.layer)
       )
-      return serve("router", RouterApi, version.expected, openAiFields).pipe(Layer.provide([health, chat, recorded]))
+      return serve("router", RouterApi, version.expected, { errorFields: openAiFields }).pipe(
+        Layer.provide([health, chat, recorded])
+      )
     })
   )
 

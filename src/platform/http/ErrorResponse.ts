@@ -2,22 +2,34 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
 
+/** A complete response with a JSON body, for either lane (FastLane.ts). */
+export interface JsonResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+}
+
+interface JsonResponseOptions {
+  /** By default 200. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const jsonResponse = (text: string, { headers, status = 200 }: JsonResponseOptions = {}): JsonResponse => ({
+  status,
+  headers: { ...headers, "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) },
+  text
+})
+
 /**
- * A response with this JSON text. Node gets it as text, so head and body leave in one packet; the platform's own JSON responses
- * are encoded first and leave in two.
+ * Encodes a response for the platform's server. Node gets it as text, so head and body leave in one packet; the platform's own JSON
+ * responses are encoded first and leave in two.
  */
-export const jsonTextResponse = (
-  text: string,
-  options: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {}
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.raw(text, {
-    status: options.status ?? 200,
-    headers: {
-      ...options.headers,
-      "content-type": "application/json",
-      "content-length": String(Buffer.byteLength(text))
-    }
-  })
+export const toServerResponse = ({ headers, status, text }: JsonResponse): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.raw(text, { status, headers })
+
+export const jsonTextResponse = (text: string, options?: JsonResponseOptions): HttpServerResponse.HttpServerResponse =>
+  toServerResponse(jsonResponse(text, options))
 
 export interface ErrorAnswer {
   readonly status: number
@@ -51,8 +63,10 @@ export const errorText = ({
     detail: detail ?? message
   })
 
+export const errorJson = (answer: ErrorAnswer): JsonResponse => jsonResponse(errorText(answer), answer)
+
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
-  jsonTextResponse(errorText(answer), answer)
+  toServerResponse(errorJson(answer))
 
 /** An error of the contract. The row of the request, where there is one, is `auditId`. */
 export interface RefusalFields extends Omit<ErrorAnswer, "status" | "requestId"> {
@@ -73,12 +87,12 @@ export const bearerChallenge = (problem: string | undefined): Readonly<Record<st
 })
 
 /** The answer to a refused request. `namesRow`: whether `X-Audit-Id` names its row, beside the body. */
-export const refusalResponse = (
+export const refusalJson = (
   { auditId, code, detail, headers, message, more, status = statusOf(code) }: RefusalFields,
   requestId: string,
   namesRow = true
-): HttpServerResponse.HttpServerResponse =>
-  errorResponse({
+): JsonResponse =>
+  errorJson({
     status,
     code,
     message,
@@ -92,3 +106,6 @@ export const refusalResponse = (
       ...headers
     }
   })
+
+export const refusalResponse = (refusal: RefusalFields, requestId: string): HttpServerResponse.HttpServerResponse =>
+  toServerResponse(refusalJson(refusal, requestId))

@@ -44,7 +44,25 @@ export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.De
       : Effect.fail(error)
   )
 
-/** Answers unknown paths and methods, and defects, whose cause is logged and not sent. */
+/** Logs the cause of a defect, which is not sent, and returns the answer. */
+export const answerDefect = (
+  service: ServiceName,
+  cause: Cause.Cause<unknown>,
+  requestId: string,
+  more: ErrorAnswer["more"]
+): Effect.Effect<ErrorAnswer> =>
+  Effect.logError("Request failed", cause).pipe(
+    Effect.annotateLogs({ service, request_id: requestId }),
+    Effect.as({
+      status: 500,
+      code: "internal_error",
+      message: `${titleOf(service)} failed to answer; the cause is in its log under this request id`,
+      requestId,
+      more
+    })
+  )
+
+/** Answers unknown paths and methods, and defects. */
 export const answerUnhandled =
   (service: ServiceName, routes: RouteTable, fields: ErrorFields = noFields) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
@@ -71,10 +89,6 @@ export const answerUnhandled =
           const allow = methods.join(", ")
           return refuse(405, "method_not_allowed", `has no ${asked}; the path takes ${allow}`, { allow })
         }
-        const message = `${titleOf(service)} failed to answer; the cause is in its log under this request id`
-        return Effect.logError("Request failed", cause).pipe(
-          Effect.annotateLogs({ service, request_id: id }),
-          Effect.as(answer({ status: 500, code: "internal_error", message }))
-        )
+        return Effect.map(answerDefect(service, cause, id, fields(500, request.url)), errorResponse)
       })
     })

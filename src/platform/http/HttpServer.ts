@@ -20,6 +20,7 @@ import { Settings, shutdownShares } from "../config/Settings.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
 import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
+import { type FastRoutes, makeFastLane } from "./FastLane.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { Addresses, listen, maximumHeaderBytes } from "./Listener.ts"
 import { type AnyApi, aboutPaths, documented } from "./OpenApiDocument.ts"
@@ -75,6 +76,12 @@ const aboutRoutes = (contract: AnyApi) =>
     yield* router.get("/metrics", Effect.flatten(yield* Effect.cached(metricsPage)))
   })
 
+export interface ServeOptions {
+  readonly errorFields?: ErrorFields
+  /** Used only while no spans are exported, because the fast lane makes no server span. */
+  readonly fastRoutes?: FastRoutes
+}
+
 /**
  * Serves a service's `HttpApi` on its own port until the scope ends; then it stops accepting and finishes requests in flight.
  *
@@ -85,7 +92,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
   service: ServiceName,
   api: HttpApi.HttpApi<Id, Groups, E, R>,
   revision: string,
-  errorFields: ErrorFields = noFields
+  { errorFields = noFields, fastRoutes = new Map() }: ServeOptions = {}
 ) => {
   const contract = documented(service, api)
   return Layer.scopedDiscard(
@@ -105,6 +112,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         // Its spans repeat every header, and parsing the URL for them costs more than the rest of its work.
         Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
       )
+      const fastLane = yield* makeFastLane(service, isTraced ? new Map() : fastRoutes, errorFields)
       const url = yield* listen({
         service,
         host: settings.host,
@@ -115,7 +123,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         errorFields,
         handler: (request, response) => {
           if (!isTraced) beginTrace(request)
-          handler(request, response)
+          if (!fastLane(request, response)) handler(request, response)
         }
       })
       yield* addresses.announce(service, { url, revision })

@@ -178,6 +178,8 @@ const urlOf = (server: Http.Server, host: string): string => {
 export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     const inFlight = new Set<Http.ServerResponse>()
+    /** Responses to pipelined requests: they get their socket when the response before them is complete. */
+    const withoutSocket = new Set<Http.ServerResponse>()
     const { metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
@@ -188,7 +190,9 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       response.setHeader("x-request-id", id)
       metrics?.began()
       if (!draining) inFlight.add(response)
+      if (response.socket === null) withoutSocket.add(response)
       response.once("close", () => {
+        withoutSocket.delete(response)
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
         if (inFlight.delete(response) && inFlight.size === 0) onIdle()
@@ -202,6 +206,14 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       options.handler(request, response)
     }
     const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, accept)
+    // Node emits no "close" on a response that has not got its socket yet.
+    server.on("connection", (socket) =>
+      socket.once("close", () => {
+        for (const response of withoutSocket) {
+          if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
+        }
+      })
+    )
     // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
     server.on("checkExpectation", accept)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {

@@ -24,7 +24,11 @@ export const assignRequestId = (request: IncomingMessage): string => {
   return id
 }
 
-export const requestId = (request: HttpServerRequest.HttpServerRequest): string => request.headers["x-request-id"] ?? ""
+/** The id that `assignRequestId` assigned. */
+export const requestIdOf = ({ "x-request-id": id }: IncomingMessage["headers"]): string =>
+  typeof id === "string" ? id : ""
+
+export const requestId = ({ headers }: HttpServerRequest.HttpServerRequest): string => requestIdOf(headers)
 
 /** The trace that a request belongs to (W3C Trace Context, level 1). */
 interface TraceContext {
@@ -103,12 +107,21 @@ export const beginTrace = (request: IncomingMessage): void => {
   })
 }
 
-const requestOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): HttpServerRequest.HttpServerRequest | undefined =>
-  fiber.currentContext.unsafeMap.get(HttpServerRequest.HttpServerRequest.key)
+/** The headers of the request that a fiber of the fast lane handles; it has no `HttpServerRequest`. */
+export class RequestHeaders extends Context.Tag("platform/http/RequestHeaders")<
+  RequestHeaders,
+  IncomingMessage["headers"]
+>() {}
+
+type HeaderValues = Readonly<Record<string, string | undefined>>
+
+/** The headers of the request that is handled in this context, on either lane. */
+export const requestHeaders = ({ unsafeMap }: Context.Context<never>): HeaderValues | undefined =>
+  unsafeMap.get(RequestHeaders.key) ?? unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
 
 /** The trace headers of a call to another service: from the current span, else those of the request being handled. */
 export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Readonly<Record<string, string>> => {
-  const headers = requestOf(fiber)?.headers
+  const headers = requestHeaders(fiber.currentContext)
   const span = Context.getOption(fiber.currentContext, Tracer.ParentSpan)
   // Without tracing, spans have no ids.
   const traceparent =
@@ -121,13 +134,12 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
 }
 
 /** The trace id of a well-formed `traceparent`. */
-export const traceIdOf = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
-  headers["traceparent"]?.slice(3, 35)
+export const traceIdOf = (headers: HeaderValues): string | undefined => headers["traceparent"]?.slice(3, 35)
 
 /** The trace id of the request that this fiber handles. */
 export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): string | undefined => {
-  const request = requestOf(fiber)
-  return request === undefined ? undefined : traceIdOf(request.headers)
+  const headers = requestHeaders(fiber.currentContext)
+  return headers === undefined ? undefined : traceIdOf(headers)
 }
 
 /** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */

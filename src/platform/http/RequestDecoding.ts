@@ -1,8 +1,10 @@
+import type { IncomingMessage } from "node:http"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
@@ -18,14 +20,17 @@ export type DecodingError = InvalidRequest | BodyTooLarge
 
 const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
 
-const notJson = (problem: string) => Effect.fail(invalid(`the request body is not JSON: ${problem}`))
+/** The body of a request as JSON, or why there is none. */
+export type JsonBody = Either.Either<unknown, DecodingError>
+
+const notJson = (problem: string): JsonBody => Either.left(invalid(`the request body is not JSON: ${problem}`))
 
 /** V8's reason without the input that it quotes, which may be secret. */
 const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-const parse = (bytes: Buffer): Effect.Effect<unknown, InvalidRequest> => {
+const parse = (bytes: Buffer): JsonBody => {
   if (bytes.length === 0) return notJson("it is empty")
   let text: string
   try {
@@ -34,7 +39,7 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, InvalidRequest> => {
     return notJson("it is not UTF-8")
   }
   try {
-    return Effect.succeed(JSON.parse(text))
+    return Either.right(JSON.parse(text))
   } catch (thrown) {
     const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
     return notJson(reason ?? "it cannot be parsed")
@@ -42,41 +47,44 @@ const parse = (bytes: Buffer): Effect.Effect<unknown, InvalidRequest> => {
 }
 
 /**
- * Reads a request's body as JSON, whatever its content type is: clients of the former system differ in it.
+ * Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end.
  *
  * It reads the socket's chunks itself, since the platform reports a body over its limit and a broken connection as the same
- * error: the first is answered 413, the second not at all. If the client hangs up, the platform interrupts this effect.
+ * error: the first is answered 413, the second not at all.
+ */
+export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void => {
+  const chunks: Array<Buffer> = []
+  let bytes = 0
+  const finish = (body: JsonBody) => {
+    message.off("data", onData)
+    message.off("end", onEnd)
+    done(body)
+  }
+  const tooLarge = () => {
+    finish(Either.left(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` })))
+    // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
+    message.resume()
+  }
+  const onData = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > limit) return tooLarge()
+    chunks.push(chunk)
+  }
+  const onEnd = () => finish(parse(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+  if (Number(message.headers["content-length"]) > limit) tooLarge()
+  else message.on("data", onData).on("end", onEnd)
+}
+
+/**
+ * Reads a request's body as JSON, whatever its content type is: clients of the former system differ in it. If the client hangs up,
+ * the platform interrupts this effect.
  */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   limit = maximumBodyBytes
 ): Effect.Effect<unknown, DecodingError> =>
-  Effect.flatMap(
-    Effect.async<Buffer, BodyTooLarge>((resume) => {
-      const message = NodeHttpServerRequest.toIncomingMessage(request)
-      const chunks: Array<Buffer> = []
-      let bytes = 0
-      const finish = (effect: Effect.Effect<Buffer, BodyTooLarge>) => {
-        message.off("data", onData)
-        message.off("end", onEnd)
-        resume(effect)
-      }
-      const tooLarge = () => {
-        finish(Effect.fail(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` })))
-        // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
-        message.resume()
-      }
-      const onData = (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes > limit) return tooLarge()
-        chunks.push(chunk)
-      }
-      const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-      if (Number(message.headers["content-length"]) > limit) return tooLarge()
-      message.on("data", onData)
-      message.on("end", onEnd)
-    }),
-    parse
+  Effect.async((resume) =>
+    readJsonBody(NodeHttpServerRequest.toIncomingMessage(request), limit, (body) => resume(body))
   )
 
 type Request = HttpServerRequest.HttpServerRequest

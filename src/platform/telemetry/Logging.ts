@@ -1,5 +1,3 @@
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -7,10 +5,9 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Option from "effect/Option"
 import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
-import { traceIdOf } from "../http/RequestContext.ts"
+import { requestHeaders, requestIdOf, traceIdOf } from "../http/RequestContext.ts"
 
 /**
  * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a
@@ -19,10 +16,9 @@ import { traceIdOf } from "../http/RequestContext.ts"
 export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
   Logger.mapInputOptions(logger, (options) => {
     const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
-    const request = Context.getOption(context, HttpServerRequest.HttpServerRequest)
-    if (Option.isNone(request)) return options
-    const { headers } = request.value
-    const annotations = HashMap.set(options.annotations, "request_id", headers["x-request-id"] ?? "")
+    const headers = requestHeaders(context)
+    if (headers === undefined) return options
+    const annotations = HashMap.set(options.annotations, "request_id", requestIdOf(headers))
     const traceId = traceIdOf(headers)
     return {
       ...options,

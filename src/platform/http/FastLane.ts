@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type { ServiceName } from "../../domain/Service.ts"
+import { type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
+import { answerDefect } from "./FallbackResponses.ts"
+import { RequestHeaders, requestId, requestIdOf } from "./RequestContext.ts"
+import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
+
+/** A `POST` with a JSON body, as far as an operation with two lanes depends on it. */
+export interface JsonRequest {
+  readonly requestId: string
+  /** The value of the `Authorization` header. */
+  readonly authorization: string | undefined
+  readonly contentType: string | undefined
+  readonly body: JsonBody
+}
+
+/**
+ * An operation with two lanes. The slow lane is a route of the platform's router: it handles every spelling of the path, and records
+ * a span. The fast lane is a plain handler of `node:http`, which takes much less processor time (docs/performance.md). Both run the same operation; a test compares their
+ * answers, rows and metrics.
+ */
+export type JsonOperation = (request: JsonRequest) => Effect.Effect<JsonResponse>
+
+/** The slow lane of an operation. */
+export const answerJson =
+  (operation: JsonOperation) =>
+  (request: HttpServerRequest.HttpServerRequest): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+    Effect.either(readJson(request)).pipe(
+      Effect.flatMap((body) =>
+        operation({
+          requestId: requestId(request),
+          authorization: request.headers["authorization"],
+          contentType: request.headers["content-type"],
+          body
+        })
+      ),
+      Effect.map(toServerResponse)
+    )
+
+/** Operations by the exact path of their fast lane. */
+export type FastRoutes = ReadonlyMap<string, JsonOperation>
+
+/** Handles the request and returns true, or returns false where it must take the slow lane. */
+export type FastLane = (request: IncomingMessage, response: ServerResponse) => boolean
+
+const send = (response: ServerResponse, { headers, status, text }: JsonResponse): void => {
+  if (response.destroyed) return
+  response.writeHead(status, headers)
+  response.end(text)
+}
+
+/** As @effect/platform answers an operation that was interrupted while its client waits. */
+const interrupted: JsonResponse = { status: 503, headers: {}, text: "" }
+
+/** The fast lane takes a `POST` of exactly one of `routes`, without a query. */
+export const makeFastLane = (
+  service: ServiceName,
+  routes: FastRoutes,
+  errorFields: ErrorFields
+): Effect.Effect<FastLane> =>
+  Effect.map(Effect.runtime(), ({ fiberRefs, runtimeFlags }) => {
+    const answer = (operation: JsonOperation, request: IncomingMessage, response: ServerResponse, body: JsonBody) => {
+      const { authorization, "content-type": contentType } = request.headers
+      const id = requestIdOf(request.headers)
+      const answered = Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => operation({ requestId: id, authorization, contentType, body })).pipe(
+          restore,
+          Effect.map((answer) => send(response, answer)),
+          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
+          Effect.catchAllCause((cause) =>
+            Cause.isInterruptedOnly(cause)
+              ? Effect.sync(() => send(response, interrupted))
+              : Effect.map(answerDefect(service, cause, id, errorFields(500, request.url ?? "")), (answer) =>
+                  send(response, errorJson(answer))
+                )
+          )
+        )
+      )
+      const context = Context.make(RequestHeaders, request.headers)
+      const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(answered)
+      if (fiber.unsafePoll() !== null) return
+      response.once("close", () => {
+        if (!response.writableEnded) fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+    }
+    return (request, response) => {
+      const operation = request.method === "POST" ? routes.get(request.url ?? "") : undefined
+      if (operation === undefined) return false
+      readJsonBody(request, maximumBodyBytes, (body) => answer(operation, request, response, body))
+      return true
+    }
+  })
