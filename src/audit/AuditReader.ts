@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { OpenRecord } from "../contracts/OpenRecord.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { AuditId, clockTolerance, uuidFloor } from "./encoding/AuditId.ts"
 import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditRow.ts"
@@ -26,7 +27,7 @@ export const RecordedEvent = Schema.Struct({
   result: Schema.String,
   reason: Schema.NullOr(Schema.String),
   requestId: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  metadata: OpenRecord,
   marks: Schema.Array(Schema.String),
   /** SHA-256 of the event's canonical JSON, 64 hexadecimal digits. */
   leafHash: Schema.String
