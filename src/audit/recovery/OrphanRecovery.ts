@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { OtherJournals } from "../AuditStatus.ts"
 import type { JournalFiles } from "../journal/JournalFiles.ts"
 import type { Problem } from "../journal/JournalStatus.ts"
 import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
@@ -40,10 +39,14 @@ interface Parts {
   readonly store: typeof AuditStore.Service
   readonly ledger: typeof AuditLedger.Service
   readonly tail: UnknownTail.UnknownTail
+  /** Journals of living processes. */
   alive: number
-  foreign: OtherJournals["foreign"]
+  /** Journals of another trail: never read, never removed. */
+  foreign: ReadonlyArray<{ readonly path: string; readonly trail: string }>
+  /** Journals that could not be recovered so far. */
   stuck: ReadonlyArray<Stuck>
-  adopting: (() => OtherJournals["adopting"]) | undefined
+  adopting: (() => OrphanWriter.Adoption) | undefined
+  /** Journals recovered and removed since the start of this process. */
   adopted: number
   /** Journals of another identity, with the error. That never changes, and each attempt would be recorded in the trail. */
   readonly left: Map<string, string>
@@ -223,12 +226,12 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     /** Why a journal cannot be read now; also for a journal that waits for the next attempt. */
     readProblem: (): Problem =>
       parts.adopting?.()?.readProblem ?? parts.stuck.find(({ problem }) => problem !== null)?.problem ?? null,
-    status: (): OtherJournals => ({
+    status: () => ({
       alive: parts.alive,
+      adopted: parts.adopted,
       foreign: parts.foreign,
       stuck: parts.stuck.map(({ path, reason }) => ({ path, reason })),
-      adopting: parts.adopting?.() ?? null,
-      adopted: parts.adopted
+      adopting: parts.adopting?.()
     })
   }
 })

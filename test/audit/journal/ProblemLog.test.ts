@@ -46,7 +46,7 @@ it.scopedLive(
         )
         yield* recordMany(trail.log, 50)
         yield* gate.open
-        const status = yield* until(trail.log, ({ journal }) => journal?.readProblem?.detail.includes("EIO") === true)
+        const status = yield* until(trail.log, ({ journal }) => journal?.read_problem?.includes("EIO") === true)
         expect(status.depth).toBeGreaterThan(0)
         yield* Effect.sleep("2500 millis")
         expect(
@@ -54,7 +54,7 @@ it.scopedLive(
         ).toHaveLength(1)
         disk.isBlind = false
         yield* settled(trail.log)
-        yield* until(trail.log, ({ journal }) => journal?.readProblem === null)
+        yield* until(trail.log, ({ journal }) => journal?.read_problem === null)
         yield* Effect.sleep("1500 millis")
         expect(lines.filter((line) => line.includes("can be read again"))).toHaveLength(1)
       })
@@ -94,9 +94,9 @@ it.scopedLive(
         )
         const status = yield* until(
           trail.log,
-          ({ journal }) => journal?.others.adopting?.readProblem?.detail.includes("EIO") === true
+          ({ journal }) => journal?.others.adopting?.read_problem?.includes("EIO") === true
         )
-        expect(status.journal?.readProblem).toBeNull()
+        expect(status.journal?.read_problem).toBeNull()
         yield* until(trail.log, () => lines.some((line) => line.includes("An audit journal cannot be read since")))
         disk.isBlind = false
         yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
@@ -129,7 +129,7 @@ it.scopedLive(
       // Until there is a directory again.
       yield* trail.log.record(anEvent).pipe(Effect.retry(Schedule.spaced("50 millis")))
       yield* settled(trail.log)
-      yield* until(trail.log, (status) => status.journal?.readProblem === null)
+      yield* until(trail.log, (status) => status.journal?.read_problem === null)
     }),
   60_000
 )

@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import type { AuditStatus } from "../../../src/audit/AuditStatus.ts"
+import type { PipelineStatus } from "../../../src/audit/PipelineStatus.ts"
 import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
 import type { AuditCounters } from "../../../src/contracts/AuditStatus.ts"
 import { pipelineView } from "../../../src/gatekeeper/trail/PipelineView.ts"
@@ -45,21 +45,22 @@ const counters: AuditCounters = {
   notWithdrawn: 0
 }
 
-const status: AuditStatus = {
+const status: PipelineStatus = {
   mode: "journal",
   source,
-  trail: null,
   accepting: true,
+  drain: "idle",
+  drain_problem: null,
   depth: 0,
-  beyond: 0,
+  in_journal_only: 0,
   capacity: 10,
   aside: 0,
-  pendingSize: 0,
-  oldestPendingMillis: null,
-  counters,
-  drain: { _tag: "idle" },
+  oldest_age_ms: null,
   restarts: 0,
-  journal: null
+  counters,
+  journal: null,
+  trail: null,
+  adoptingCounts: null
 }
 
 const balanceOf = (row: Partial<LedgerSource>, own: Partial<AuditCounters>, depth: number) => {
