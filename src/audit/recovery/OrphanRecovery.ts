@@ -74,8 +74,7 @@ const writePending = Effect.fnUntraced(function* (
 const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJournal) {
   const { ledger, options, store, tail } = parts
   const { counts, identity, scan } = journal
-  const dead: Incarnation = { ...identity, durability: identity.durability }
-  yield* store.register(dead)
+  yield* store.register(identity)
   const known = yield* ledger.source(identity.source)
   const unreadable = yield* writePending(parts, journal, known)
   const now = yield* Clock.currentTimeMillis
@@ -96,11 +95,11 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
   const remains = {
     ended: journal.ended,
     sameBoot: identity.bootId === options.incarnation.bootId,
-    durability: dead.durability
+    durability: identity.durability
   }
   if (known?.signedOffSeq == null) {
     if (UnknownTail.isTailKnown(remains)) {
-      yield* store.signOff(dead, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
+      yield* store.signOff(identity, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
     } else if (known?.unsignedAfter == null) {
       yield* tail.close(identity.source, lastSeq, left)
     }

@@ -3,24 +3,24 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { nextLine } from "../../../src/audit/journal/JournalStatus.ts"
+import { isLogDue } from "../../../src/audit/journal/JournalStatus.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 import { journaled, journalFolder, leaveJournal } from "../../support/Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "../../support/Trail.ts"
 
 const problem = { detail: "EIO", since: 0 }
-const logged = { problem, at: 10_000 }
+const loggedAt = 10_000
 
 it.each([
-  [null, undefined, undefined],
-  [problem, undefined, "lasts"],
-  [problem, logged, undefined],
-  [problem, { ...logged, at: 20_000 - 60_000 }, "lasts"],
-  [null, logged, "over"]
+  [null, undefined, false],
+  [problem, undefined, true],
+  [problem, loggedAt, false],
+  [problem, 20_000 - 60_000, true],
+  [null, loggedAt, true]
 ] as const)(
   "a problem is logged when it begins, each minute, and when it is over (%j, logged: %j)",
-  (now, before, line) => {
-    expect(nextLine(now, before, 20_000)).toBe(line)
+  (now, before, isDue) => {
+    expect(isLogDue(now, before, 20_000)).toBe(isDue)
   }
 )
 
