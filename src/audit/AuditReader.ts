@@ -14,12 +14,12 @@ import { auditColumns, selectedColumns, type TextColumn } from "./encoding/Audit
 import { boundText } from "./encoding/BoundedText.ts"
 import { boundedQuery, type TrailUnreachable } from "./store/TrailUnreachable.ts"
 
-/** A row of the trail. */
+/** A row of the trail, as the driver returns it: bigint as text, timestamptz as Date. */
 export const RecordedEvent = Schema.Struct({
   id: AuditId,
-  timestamp: Schema.DateTimeUtcFromSelf,
+  timestamp: Schema.DateTimeUtcFromDate,
   source: Schema.String,
-  seq: Schema.Number,
+  seq: Schema.NumberFromString,
   ghostId: Schema.NullOr(Schema.String),
   shellId: Schema.NullOr(Schema.String),
   action: Schema.NullOr(Schema.String),
@@ -33,6 +33,8 @@ export const RecordedEvent = Schema.Struct({
   leafHash: Schema.String
 })
 export type RecordedEvent = typeof RecordedEvent.Type
+
+const decodeRows = Schema.decodeUnknown(Schema.Array(RecordedEvent))
 
 /** Conditions that all hold. Text is cut and cleaned as when it was recorded, so that it is found. */
 export interface EventQuery {
@@ -68,14 +70,6 @@ export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("Un
     return "the cursor was not returned by this trail. Ask without it for the first page"
   }
 }
-
-/** A row as the driver returns it: bigint as text, timestamptz as Date. */
-const Row = Schema.Struct({
-  ...RecordedEvent.fields,
-  timestamp: Schema.DateTimeUtcFromDate,
-  seq: Schema.NumberFromString
-})
-const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 
 /** Encodes an id in 22 opaque characters. */
 const cursorOf = (id: AuditId): string => Encoding.encodeBase64Url(Buffer.from(id.replaceAll("-", ""), "hex"))

@@ -58,7 +58,7 @@ export const identityOf = (found: ReadonlyArray<SegmentFile>): JournalIdentity |
   found.flatMap(({ header }) => (header._tag === "Valid" ? [header.header] : [])).at(0)
 
 /** Where each file ends, by the headers of later files. */
-const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, SegmentHeader.Predecessor> =>
+export const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, SegmentHeader.Predecessor> =>
   new Map(
     found.flatMap(({ header }) =>
       header._tag === "Valid" ? header.header.predecessors.map((ending) => [ending.segment, ending] as const) : []
