@@ -60,7 +60,7 @@ export interface EventPage {
   readonly next: string | null
 }
 
-export const maximumPageSize = 1_000
+const maximumPageSize = 1_000
 
 /** The cursor was not returned by this trail. */
 export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("UnreadableCursor", {

@@ -95,18 +95,18 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /** Since the start of the process: `offered = committed + dead_lettered + refused + shed + passed_over + pending`. */
-export const offered = Metric.gauge("audit_events_offered", { description: "Events that were to be recorded" })
-export const committed = Metric.gauge("audit_events_committed", { description: "Events in audit_log" })
-export const deadLettered = Metric.gauge("audit_events_dead_lettered", { description: "Events in audit_dead_letter" })
-export const refused = Metric.gauge("audit_events_refused", { description: "Events refused: answered 503" })
-export const shed = Metric.gauge("audit_events_shed", { description: "Events answered without a record" })
-export const passedOver = Metric.gauge("audit_events_passed_over", { description: "Events damaged in the journal" })
-export const pending = Metric.gauge("audit_events_pending", { description: "Events that wait for the database" })
-export const oldestPending = Metric.gauge("audit_oldest_pending_seconds", { description: "Age of the oldest of them" })
-export const journalBytes = Metric.gauge("audit_journal_bytes", { description: "Size of the journals of this process" })
+const offered = Metric.gauge("audit_events_offered", { description: "Events that were to be recorded" })
+const committed = Metric.gauge("audit_events_committed", { description: "Events in audit_log" })
+const deadLettered = Metric.gauge("audit_events_dead_lettered", { description: "Events in audit_dead_letter" })
+const refused = Metric.gauge("audit_events_refused", { description: "Events refused: answered 503" })
+const shed = Metric.gauge("audit_events_shed", { description: "Events answered without a record" })
+const passedOver = Metric.gauge("audit_events_passed_over", { description: "Events damaged in the journal" })
+const pending = Metric.gauge("audit_events_pending", { description: "Events that wait for the database" })
+const oldestPending = Metric.gauge("audit_oldest_pending_seconds", { description: "Age of the oldest of them" })
+const journalBytes = Metric.gauge("audit_journal_bytes", { description: "Size of the journals of this process" })
 /** 1 while the condition lasts. */
-export const refusing = Metric.gauge("audit_refusing", { description: "The trail takes no events" })
-export const drainTroubled = Metric.gauge("audit_drain_troubled", {
+const refusing = Metric.gauge("audit_refusing", { description: "The trail takes no events" })
+const drainTroubled = Metric.gauge("audit_drain_troubled", {
   description: "The drain retries, is paused or dead"
 })
 

@@ -178,7 +178,7 @@ export const trailVerdict = ({ account, problem }: Pick<TrailStatus, "account" |
   const { deadLetters, sources, total } = account
   const removed = sources.reduce((sum, { gaps }) => sum + (gaps?.beyond ?? 0), 0)
   const found = [
-    ...(total.lost > 0 ? [`${events(total.lost)} lost, as loss receipts in the trail state`] : []),
+    ...(total.lost > 0 ? [`${events(total.lost)} lost: loss receipts in the trail name them`] : []),
     ...(total.unaccounted > 0 ? [`${events(total.unaccounted)} unaccounted for`] : []),
     ...(removed > 0 ? [`${events(removed)} removed from the trail`] : [])
   ]

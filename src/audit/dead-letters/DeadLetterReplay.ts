@@ -59,7 +59,7 @@ export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> =>
 }
 
 /** Makes the event that reports a replay in the trail. */
-export const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
+const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
   action: "audit/replay",
   resource: `audit/dead-letters/${letter.eventId}`,
   ghostId: null,

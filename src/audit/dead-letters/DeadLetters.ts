@@ -59,7 +59,7 @@ export interface LettersQuery {
   readonly after?: LetterKey | undefined
 }
 
-export const maximumLetters = 1_000
+const maximumLetters = 1_000
 const keysAtOnce = 500
 
 export interface DeadLettersOptions {
