@@ -16,8 +16,8 @@ import { Target } from "../../src/migrator/plan/Target.ts"
 import { routerSchema } from "../../src/router/RouterSchema.ts"
 import { benchServer, databaseOn } from "../../test/support/BenchDatabase.ts"
 import { environment } from "../../test/support/migrator/Fixture.ts"
+import { median } from "../../test/support/Samples.ts"
 import { files, revisions, timed, withEffectSql, withGravitas, withNodePgMigrate } from "./migrate/Rivals.ts"
-import { median } from "./Samples.ts"
 
 const starts = 30
 const rounds = 5
