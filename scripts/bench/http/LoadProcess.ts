@@ -40,10 +40,12 @@ const summary = (
   answers: ReadonlyArray<AnswerTiming>
 ) => {
   const from = start + order.millis * warmUp
-  const counted = answers.filter(({ at }) => at >= from && (at < end || order.requestsPerSecond !== null))
+  // An open loop ends with its last answer, which a server that does not keep up gives late.
+  const last = order.requestsPerSecond === null ? end : Math.max(end, answers.at(-1)?.at ?? end)
+  const counted = answers.filter(({ at }) => at >= from && at <= last)
   return {
     requests: answers.length,
-    perSecond: (counted.length * 1_000) / (end - from),
+    perSecond: (counted.length * 1_000) / (last - from),
     latency: percentiles(nanoseconds(counted.map(({ took }) => took)))
   }
 }
