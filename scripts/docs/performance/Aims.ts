@@ -1,3 +1,5 @@
+import { toEntries } from "effect/Record"
+
 /** What is asked of a figure. */
 export interface Bound {
   readonly atMost?: number
@@ -63,10 +65,7 @@ export const aims = {
 export type AimName = keyof typeof aims
 
 /** The aims in the order of their table. */
-export const aimEntries: ReadonlyArray<readonly [AimName, Aim]> = Object.entries(aims).map(([name, aim]) => [
-  name as AimName,
-  aim
-])
+export const aimEntries: ReadonlyArray<readonly [AimName, Aim]> = toEntries(aims)
 
 export const boundText = ({ atLeast, atMost }: Bound): string =>
   atMost === undefined ? `>= ${atLeast}` : `<= ${atMost}`
