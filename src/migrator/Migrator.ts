@@ -12,7 +12,7 @@ import { Database } from "../platform/postgres/Database.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
 import { migrate } from "./apply/Migrate.ts"
-import { InspectionSessions, inspectSchema, type Queryable } from "./apply/SchemaInspection.ts"
+import { InspectionSessions, inspectSchema } from "./apply/SchemaInspection.ts"
 import { DatabaseRefusal } from "./apply/Session.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "./files/RevisionSet.ts"
 import { Target } from "./plan/Target.ts"
@@ -47,16 +47,6 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
   }
 }
 
-/** The schema that a start found or made. */
-interface StartedSchema {
-  readonly head: string
-  readonly revision: string
-  readonly ahead: ReadonlyArray<string>
-  /** The migration connection, and its address without password. */
-  readonly connection: Queryable
-  readonly address: string
-}
-
 /** Mode `upgrade`: to head, under the lock if there is work to do. */
 const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
   const inspection = yield* inspectSchema(service)
@@ -65,6 +55,9 @@ const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
   const outcome = yield* migrate(service, Target.Head(), inspection)
   return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
 })
+
+/** The schema that a start found or made, with the migration connection and its address. */
+type StartedSchema = Effect.Effect.Success<ReturnType<typeof upgraded>>
 
 /** Mode `verify`: reads only, with any role that may read the history. */
 const verified = Effect.fnUntraced(function* (service: MigratedService) {
@@ -138,7 +131,7 @@ const unchecked = Effect.fnUntraced(function* (
   return { head, revision: head }
 })
 
-/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see Migrator.ts. */
+/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see ServiceSchema. */
 const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: MigratedService<S>) {
   const { name } = service
   const database = yield* Database

@@ -26,6 +26,7 @@ import {
   isContention,
   pauseAfter,
   type ReadStep,
+  revisionOf,
   type StepContext,
   sectionOf
 } from "./StepContext.ts"
@@ -34,21 +35,19 @@ import {
 type FailureOf = (statement: string, cause: DatabaseError) => unknown
 
 const connectionOf = (connection: Connection, failureOf: FailureOf): SqlConnection.Connection => {
-  const rows = (sql: string, params: ReadonlyArray<unknown>) =>
+  const executeRaw = (sql: string, params: ReadonlyArray<unknown>) =>
     // No deadline on our side: only the author's timeouts limit a statement.
-    connection.query(sql, params, { deadline: null }).pipe(
-      Effect.map((result) => result.rows),
-      Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))
+    Effect.mapError(
+      connection.query(sql, params, { deadline: null }),
+      (cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message })
     )
+  const rows = (sql: string, params: ReadonlyArray<unknown>) => Effect.map(executeRaw(sql, params), ({ rows }) => rows)
   const transformed: SqlConnection.Connection["execute"] = (sql, params, transform) =>
     Effect.map(rows(sql, params), (found) => (transform === undefined ? found : transform([...found])))
   return {
     execute: transformed,
     executeUnprepared: transformed,
-    executeRaw: (sql, params) =>
-      connection
-        .query(sql, params, { deadline: null })
-        .pipe(Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))),
+    executeRaw,
     executeStream: (sql, params, transform) => Stream.fromIterableEffect(transformed(sql, params, transform)),
     executeValues: (sql, params) => Effect.map(rows(sql, params), (found) => found.map((row) => Object.values(row)))
   }
@@ -196,9 +195,6 @@ const loadWork = (revision: Revision, direction: "up" | "down") =>
       ? new DataRevisionUnreadable({ service: revision.service, file: revision.file, problem: "it has no `down`" })
       : Effect.succeed({ work, revision: withReversal(revision, irreversible) })
   })
-
-const revisionOf = (step: Step): Option.Option<Revision> =>
-  step._tag === "Apply" ? Option.some(step.revision) : step.revision
 
 /** Loads the modules of a plan's data revisions, so that a module that cannot be imported fails before anything runs. */
 export const loadModules = (steps: ReadonlyArray<Step>): Effect.Effect<void, DataRevisionUnreadable> =>

@@ -18,11 +18,10 @@ import {
 } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { revisionName } from "../files/Revision.ts"
-import { headOf, loadRevisionSet, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
-import { type HistorySnapshot, makeMigrationHistory } from "../history/MigrationHistory.ts"
+import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
+import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
-import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 import { schemaUnreadable } from "../SchemaVersion.ts"
 import { knownEntries } from "./SchemaLock.ts"
@@ -84,24 +83,6 @@ export class InspectionSessions extends Context.Tag("migrator/apply/InspectionSe
   )
 }
 
-/** A service's files beside its history, as a start reads both, once and without the lock. */
-export interface SchemaInspection {
-  readonly set: RevisionSet
-  /** None if the history tables do not exist. */
-  readonly snapshot: Option.Option<HistorySnapshot>
-  readonly connection: Queryable
-  /** Of the migration connection, without password. */
-  readonly address: string
-  readonly current: string
-  readonly head: string
-  /** What an upgrade to head would do, or why it would be refused. */
-  readonly plan: Either.Either<Plan.Plan, PlanRefusal>
-  /** Applied revisions that this program does not know. */
-  readonly ahead: ReadonlyArray<string>
-  /** No revision is pending, and the history tables have this program's format. */
-  readonly atHead: boolean
-}
-
 /** Reads files and history at the same time and compares every checksum. Takes no lock and changes nothing. */
 export const inspectSchema = Effect.fn("Migrator.look")(function* (service: MigratedService) {
   const { name } = service
@@ -135,14 +116,21 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     set,
     snapshot,
     connection,
+    /** Of the migration connection, without password. */
     address,
     current: Plan.currentOf(entries).name,
     head: headOf(set).name,
+    /** What an upgrade to head would do, or why it would be refused. */
     plan,
+    /** Applied revisions that this program does not know. */
     ahead: Either.match(plan, {
       onLeft: () => [],
       onRight: ({ ahead }) => ahead.map((entry) => revisionName(entry.revision, entry.slug))
     }),
+    /** No revision is pending, and the history tables have this program's format. */
     atHead: upToDate && Either.isRight(plan) && plan.right.steps.length === 0
-  } satisfies SchemaInspection
+  }
 })
+
+/** A service's files beside its history, as a start reads both, once and without the lock. */
+export type SchemaInspection = Effect.Effect.Success<ReturnType<typeof inspectSchema>>

@@ -8,7 +8,7 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { connect } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { revisionName } from "../files/Revision.ts"
+import { type Revision, revisionName } from "../files/Revision.ts"
 import type { HistoryEntry, MigrationHistory, RevisionRef } from "../history/MigrationHistory.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
 import type { DataLossRefused } from "../plan/DestructiveChange.ts"
@@ -41,6 +41,10 @@ export type StepError = DataLossRefused | StatementFailed | DatabaseError | Lock
 export type ReadStep = Effect.Effect<Effect.Effect<void, StepError>, StatementFailed | DataRevisionUnreadable>
 
 export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
+
+/** The revision as this program's files have it; always present for an upgrade. */
+export const revisionOf = (step: Step): Option.Option<Revision> =>
+  step._tag === "Apply" ? Option.some(step.revision) : step.revision
 
 export const refOf = (step: Step): RevisionRef =>
   step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
