@@ -95,8 +95,8 @@ const recordRepair = (
   work: Effect.Effect<unknown, DatabaseError>,
   details: object
 ) =>
-  session.connection
-    .transaction(Effect.all([lock.fence, work, history.event("repaired", entry, reason, details)], { discard: true }))
+  lock
+    .transaction(() => Effect.zipRight(work, history.event("repaired", entry, reason, details)))
     .pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("recording the repair")(cause)))
 
 /** Records the present file of `entry` as the one that was applied; does nothing if this program does not have it. */

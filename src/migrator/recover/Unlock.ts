@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Row } from "../../platform/postgres/Connection.ts"
-import { isKey } from "../apply/SchemaLock.ts"
+import { isKeyOf } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { makeMigrationHistory } from "../history/MigrationHistory.ts"
@@ -49,8 +49,7 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
   const readHolder = connection
     .query(
       `select l.pid, a.application_name, a.usename, a.backend_start, a.state, a.query_start from pg_catalog.pg_locks l
-       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKey}`,
-      [service]
+       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKeyOf(service)}`
     )
     .pipe(
       Effect.map(({ rows: [row] }) => (row === undefined ? null : holderOf(row))),
@@ -67,10 +66,10 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
   }
   // Checked again in the same statement: the pid may belong to another session by now.
   yield* connection
-    .query(`select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $2 and ${isKey}`, [
-      service,
-      pid.value
-    ])
+    .query(
+      `select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $1 and ${isKeyOf(service)}`,
+      [pid.value]
+    )
     .pipe(
       Effect.catchAll((cause) =>
         Effect.fail(
