@@ -50,10 +50,10 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
 /** Mode `upgrade`: to head, under the lock if there is work to do. */
 const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
   const inspection = yield* inspectSchema(service)
-  const { address, ahead, atHead, connection, current: revision, head } = inspection
-  if (atHead) return { head, revision, ahead, connection, address }
+  const { address, ahead, atHead, connection, current: revision, head, shown } = inspection
+  if (atHead) return { head, revision, ahead, connection, address, shown }
   const outcome = yield* migrate(service, Target.Head(), inspection)
-  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
+  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address, shown: undefined }
 })
 
 /** The schema that a start found or made, with the migration connection and its address. */
@@ -61,13 +61,13 @@ type StartedSchema = Effect.Effect.Success<ReturnType<typeof upgraded>>
 
 /** Mode `verify`: reads only, with any role that may read the history. */
 const verified = Effect.fnUntraced(function* (service: MigratedService) {
-  const { address, ahead, connection, current: revision, head, plan } = yield* inspectSchema(service)
+  const { address, ahead, connection, current: revision, head, plan, shown } = yield* inspectSchema(service)
   const { steps } = yield* plan
   if (steps.length > 0) {
     const { name } = service
     return yield* new SchemaNotAtHead({ service: name, address, current: revision, head, pending: steps.length })
   }
-  return { head, revision, ahead, connection, address }
+  return { head, revision, ahead, connection, address, shown }
 })
 
 /** True if the application has a connection string of its own, so most likely another role. */
@@ -91,7 +91,9 @@ const readBack = Effect.fnUntraced(function* (service: ServiceName, started: Sta
       remedy: `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
     })
   if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, started.connection)
-  const seen = yield* readVersion(service, url, pool)
+  // Where the connections are one, the inspection has read it there.
+  const isShown = !apart && started.shown === started.revision
+  const seen = isShown ? { name: started.revision, applied: null } : yield* readVersion(service, url, pool)
   const there = apart
     ? (yield* Effect.mapError(started.connection.query(versionQuery(service)), refused)).rows[0]
     : { name: started.revision, applied: seen.applied }
