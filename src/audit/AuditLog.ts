@@ -25,19 +25,19 @@ import * as BatchWriter from "./writer/BatchWriter.ts"
 type LayerError = JournalUnusable | JournalInUse | DatabaseError
 type LayerNeeds = AuditStore | AuditLedger | ShutdownReport
 
-/** Records decisions. Waits for the disk or the database only where the durability of the event's result asks for it. */
+/** Records decisions. `record` waits as long as the event's durability asks; the settings choose it by the event's result. */
 export class AuditLog extends Context.Tag("audit/AuditLog")<
   AuditLog,
   {
     /**
      * Records the event and returns the id of its row, once the event is as durable as its result asks. Accepts any value in
      * the event's fields: what does not fit is cut or cleaned, and named in the row's `marks`. With `AUDIT_ON_FULL=shed` a full
-     * trail returns an id too, but no row is written; a receipt in the trail says so.
+     * journal or queue still returns an id. No row is written; a later event in the trail reports it.
      */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
     /** Records that the answer to a recorded event was not given after all, and why. */
     readonly withdraw: (event: AuditEvent, id: AuditId, why: string) => Effect.Effect<void>
-    /** Whether `record` would accept an event now. */
+    /** Whether `record` accepts an event of the default durability now. */
     readonly accepting: Effect.Effect<boolean>
     readonly status: Effect.Effect<PipelineStatus.PipelineStatus>
   }
@@ -61,8 +61,7 @@ const unavailable = (refusal: Recorder.RecordRefusal) => Effect.fail(new AuditUn
 
 const databaseBehind: Recorder.RecordRefusal = {
   reason: "behind",
-  detail:
-    "the rows that wait for the database are older than answers may wait. Check that PostgreSQL answers and keeps up"
+  detail: "PostgreSQL has not accepted rows that are older than an answer may wait. Check that it answers and keeps up"
 }
 
 const diskBehind = (detail: string): Recorder.RecordRefusal => ({
@@ -70,8 +69,8 @@ const diskBehind = (detail: string): Recorder.RecordRefusal => ({
   detail: `${detail}. Fix the disk of GRAVITAS_HOME; the process recovers by itself`
 })
 
-/** Decides whether an answer would wait in vain for what its durability promises; returns the refusal if so. */
-const makeIsBehind = Effect.fnUntraced(function* (options: AuditLogOptions) {
+/** Makes the check before `record`: it refuses an answer that would wait in vain for what its durability promises. */
+const makeRefusalIfBehind = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const { eventJournal } = yield* ProcessJournal.ProcessJournal
   const queue = yield* WriteQueue.WriteQueue
   const clock = yield* Effect.clock
@@ -93,12 +92,12 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const queue = yield* WriteQueue.WriteQueue
   const waiter = yield* DurabilityWaiter.DurabilityWaiter
   const recorder = yield* Recorder.Recorder
-  const isBehind = yield* makeIsBehind(options)
+  const refusalIfBehind = yield* makeRefusalIfBehind(options)
   let notWithdrawn = 0
-  const accepting = () => recorder.accepting() && isBehind(options.durability.default) === undefined
+  const accepting = () => recorder.accepting() && refusalIfBehind(options.durability.default) === undefined
   const status = yield* PipelineStatus.make(options, { accepting, notWithdrawn: () => notWithdrawn })
   yield* Effect.forkScoped(PipelineStatus.publishMetrics(status))
-  // The finalizer of this layer runs before those of the layers below, which stop the writer and close the journal.
+  // This finalizer runs first. Then the layers below stop the writer and close the journal.
   const shutdown = yield* AuditShutdown.make(options.shutdownDeadline)
   yield* Effect.addFinalizer(() => shutdown)
 
@@ -111,8 +110,9 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
       )
     })
 
-  const exceptions = new Map<string, Durability>(Object.entries(options.durability.byResult))
-  const common = options.durability.default
+  const durabilityByResult = new Map<string, Durability>(Object.entries(options.durability.byResult))
+  const defaultDurability = options.durability.default
+  // False where every event has the durability `memory`: then no answer waits.
   const journaled = isJournaled(options.durability)
 
   const confirmed = (event: AuditEvent, id: AuditId, wait: Effect.Effect<void, { readonly reason: string }>) =>
@@ -130,16 +130,18 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   return AuditLog.of({
     record: (event: AuditEvent) =>
       Effect.withFiberRuntime((fiber) => {
-        const durability = exceptions.get(event.result) ?? common
-        const behind = isBehind(durability)
+        const durability = durabilityByResult.get(event.result) ?? defaultDurability
+        const behind = refusalIfBehind(durability)
         if (behind !== undefined) return unavailable(recorder.refuse(behind))
         const id = recorder.record(event, durability === "commit", currentTraceId(fiber))
         if (typeof id !== "string") return unavailable(id)
         if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
+        // The recorder has not run since `record`, so its last number is this event's.
         const seq = recorder.lastSeq()
         // A shed event is never written, so there is nothing to wait for.
         if (recorder.lastShed() === seq) return Effect.succeed(id)
         if (durability === "fsync") return confirmed(event, id, waiter.synced)
+        // The wait begins later, and the row may be settled by then.
         return confirmed(
           event,
           id,

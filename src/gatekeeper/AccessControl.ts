@@ -24,12 +24,12 @@ export interface AccessQuestion {
   readonly access: Either.Either<AccessRequest, QuestionProblem>
 }
 
-/** A question about a subject. The caller that asks it was authenticated and allowed to ask before. */
+/** A question about a subject. The gatekeeper has already authenticated the caller and allowed it to ask. */
 export interface SubjectQuestion {
   readonly requestId: string
   /** The subject; null where the question does not name one. */
   readonly ghostId: string | null
-  /** The caller, where it is not the subject. */
+  /** The caller, if it is not the subject. */
   readonly askedBy?: string
   readonly access: AccessQuestion["access"]
 }
@@ -44,14 +44,14 @@ export interface RecordedDecision {
   readonly snapshot: PolicySnapshot
 }
 
-/** The result of a question. Its row, `auditId`, is recorded before the outcome is returned. */
+/** What came of a question. Its row, `auditId`, is recorded before the outcome is returned. */
 export type Outcome = Data.TaggedEnum<{
   Allowed: RecordedDecision
   Denied: RecordedDecision
   Unauthenticated: { readonly auditId: AuditId; readonly cause: Unauthenticated }
   KeysUnavailable: { readonly auditId: AuditId; readonly cause: KeysUnavailable }
   Invalid: { readonly auditId: AuditId; readonly ghostId: string | null; readonly message: string }
-  /** The caller is authenticated and nothing is decided yet: the only outcome without a row. */
+  /** The only outcome without a row: the caller is authenticated, and nothing is decided. */
   Authenticated: { readonly ghostId: string; readonly snapshot: PolicySnapshot }
 }>
 export const Outcome = Data.taggedEnum<Outcome>()
@@ -60,12 +60,13 @@ export type AuthenticatedOutcome = Extract<Outcome, { readonly _tag: "Authentica
 /** The policy cannot decide: the caller is not authenticated, or the request is not valid. */
 export type UndecidedOutcome = Extract<Outcome, { readonly _tag: "Unauthenticated" | "KeysUnavailable" | "Invalid" }>
 
-/** A caller may name the shell that it speaks for. A value that is not a text stays in the metadata only. */
+/** A caller may name its shell; the gatekeeper does not check it. A value that is not a text stays in the metadata only. */
 const shellOf = (metadata: unknown): string | null => {
   const shell = typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "shell_id") : undefined
   return typeof shell === "string" ? shell : null
 }
 
+/** The claim of a question: what the request says of itself, unchecked. */
 const claimOf = (access: AccessQuestion["access"]): AccessClaim =>
   Either.match(access, { onLeft: ({ claimed }) => claimed, onRight: (request) => request })
 
@@ -98,7 +99,7 @@ export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }
 const recordedReason = ({ decision, policyVersion }: Pick<RecordedDecision, "decision" | "policyVersion">): string =>
   `policy ${policyVersion}: ${decision.reason}`
 
-/** Authenticates, decides, records, and only then returns. Every effect fails only where the trail does not accept the event. */
+/** Authenticates, decides, records, then returns. Fails only if the trail does not accept the event; `withdraw` never fails. */
 export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   AccessControl,
   {
@@ -111,9 +112,9 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
     /** Decides about a subject, by the policy that let the caller ask. */
     readonly askFor: (
       question: SubjectQuestion,
-      by: PolicySnapshot
+      snapshot: PolicySnapshot
     ) => Effect.Effect<Extract<Outcome, { readonly _tag: "Allowed" | "Denied" | "Invalid" }>, AuditUnavailable>
-    /** Records an action of a caller that was allowed before. */
+    /** Records what an allowed caller did. */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
     /** Records that a decision was not returned to the caller, and why. */
     readonly withdraw: (
@@ -151,6 +152,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
           return Outcome.Authenticated({ ghostId: caller.right, snapshot: yield* policies.current })
         }
         const cause = caller.left
+        // Without the keys the caller is not authenticated either; only the answer differs.
         const auditId = yield* trail.record(
           eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.message)
         )
@@ -188,7 +190,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
 
 /**
  * Runs what `allowed` permits. Where it fails or the caller leaves, there is no answer, and the trail records the permission as
- * withdrawn. Catch a failure that is an answer of its own before this.
+ * withdrawn. Catch a failure that is itself an answer inside `answer`, or its permission is withdrawn too.
  */
 export const withdrawOnFailure =
   (access: typeof AccessControl.Service, question: Omit<SubjectQuestion, "ghostId">, allowed: AllowedOutcome) =>

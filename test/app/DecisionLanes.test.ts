@@ -181,11 +181,8 @@ const ownTrace = /(?<=trace_id\W+)(?!0af7651916cd43dd8448eb211c80319c)[0-9a-f]{3
 const rowsOfLane = (lane: Lane) =>
   Effect.gen(function* () {
     const { databaseUrl } = yield* Gravitas
-    const rows = yield* rowsOf(
-      databaseUrl,
-      "select * from gatekeeper.audit_log where request_id like $1 order by source, seq",
-      [`lane-${lane}-%`]
-    )
+    const query = "select * from gatekeeper.audit_log where request_id like $1 order by source, seq"
+    const rows = yield* rowsOf(databaseUrl, query, [`lane-${lane}-%`])
     return rows
       .map(({ id: _id, leaf_hash: _hash, request_id, seq: _seq, timestamp: _time, ...row }) => {
         const request = String(request_id).slice(`lane-${lane}-`.length)
@@ -291,10 +288,8 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         expect(yield* counted(1)).toEqual(fast)
         const { databaseUrl } = yield* Gravitas
         yield* exchange(port, piecesOf({ ...one, framing: "length" }, 0, "hung-up-after"))
-        yield* rowsOf(
-          databaseUrl,
-          "select request_id from gatekeeper.audit_log where request_id like 'hung-up-%'"
-        ).pipe(
+        const query = "select request_id from gatekeeper.audit_log where request_id like 'hung-up-%'"
+        yield* rowsOf(databaseUrl, query).pipe(
           Effect.filterOrFail((rows) => rows.length > 0),
           Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo("30 seconds"))),
           Effect.map((rows) => expect(rows).toEqual([{ request_id: "hung-up-after" }]))

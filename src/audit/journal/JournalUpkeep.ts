@@ -52,7 +52,7 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
   /** A load balancer sends no request to a gatekeeper that refuses events, so recovery must be detected without one. */
   const retry = Effect.sync(() => {
     if (problems.get("append") === undefined) return
-    if (writer.isReady(typical) && accepts()) problems.set("append", undefined)
+    if (writer.makeReady(typical) && accepts()) problems.set("append", undefined)
   })
 
   const vanished = (detail: string) =>

@@ -17,7 +17,7 @@ export interface OpenSegment {
   syncedSeq: number
   /** A sync is in progress, so its descriptor must stay open. */
   syncing: boolean
-  /** A write to it failed, so nothing more is written to it. */
+  /** A write to it failed and the disk is not full, or its end could not be restored: nothing more is written to it. */
   suspect: boolean
 }
 

@@ -31,9 +31,16 @@ interface State extends SegmentWriterOptions {
   lastIndex: number
   lastSeq: number
   newEntries: boolean
-  /** Why nothing is appended. */
+  /** Why nothing is appended: `vanished` until `resume`, or closed for ever. */
   stopped: string | undefined
 }
+
+const vanished = "the journal's directory has vanished"
+
+const tooLarge = (size: string): JournalProblem => ({ reason: "failing", detail: `an event of ${size} is too large` })
+
+/** UTF-8 needs at most this many bytes for a character of a JavaScript string. */
+const bytesPerChar = 3
 
 const full = ({ path, quota }: State, bytes: number): JournalProblem => ({
   reason: "full",
@@ -62,11 +69,12 @@ const seal = (state: State) => {
   closeDone(state)
 }
 
+/** Creates the next segment. Then `activate` makes it the one that events are appended to, and seals the segment before it. */
 const begin = (state: State, firstSeq: number, frames: NewSegmentOptions["frames"] = []): OpenSegment => {
   const { files, identity, opened, path, quota, segments } = state
-  // An index is used once, even when the file cannot be filled.
+  // The writer never uses an index twice, even when creating the file fails.
   state.lastIndex += 1
-  // A removed file needs no entry in the next header, whose size is bounded.
+  // The header lists where readers must stop in other segments, and its size is bounded: first shorten that list.
   segments.sweep()
   cutTornTails({ files, quota, segments: segments.all(), opened })
   const predecessors = segments.all().flatMap(({ ends }) => (ends === undefined ? [] : [ends]))
@@ -104,11 +112,11 @@ const reclaim = (state: State, bytes: number): boolean => {
 const needsNew = ({ segmentBytes }: State, one: OpenSegment, bytes: number): boolean =>
   one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
 
-const isReady = (state: State, bytes: number): boolean => {
+const makeReady = (state: State, bytes: number): boolean => {
   const { quota, unsynced } = state
   if (state.stopped !== undefined) return false
   if (quota.used() + bytes > quota.maxBytes && !reclaim(state, bytes)) return false
-  if (!unsynced.hasRoom(3 * bytes)) return false
+  if (!unsynced.hasRoom(bytesPerChar * bytes)) return false
   // Read only now: `reclaim` may have sealed the active segment.
   const { active, lastSeq } = state
   return (active !== undefined && !needsNew(state, active, bytes)) || rotate(state, lastSeq + 1) === undefined
@@ -121,9 +129,9 @@ const prepare = (state: State, seq: number, json: string): JournalProblem | unde
   if (seq <= state.lastSeq) {
     return { reason: "failing", detail: `number ${seq} does not follow ${state.lastSeq} (${path})` }
   }
-  if (json.length > Frame.maxPayload) return { reason: "failing", detail: `an event of ${json.length} characters` }
-  // Near the quota, use the exact frame size, so that we refuse only after trying to reclaim that many bytes.
-  const isShort = quota.used() + Frame.frameHead + 3 * json.length > quota.maxBytes
+  if (json.length > Frame.maxPayload) return tooLarge(`${json.length} characters`)
+  // Near the quota the writer counts exact bytes, so that it neither refuses too early nor reclaims too little.
+  const isShort = quota.used() + Frame.frameHead + bytesPerChar * json.length > quota.maxBytes
   const estimate = Frame.frameHead + (isShort ? Buffer.byteLength(json) : json.length)
   if (quota.used() + estimate > quota.maxBytes && !reclaim(state, estimate)) return full(state, estimate)
   if (state.active === undefined || needsNew(state, state.active, estimate)) return rotate(state, seq)
@@ -135,16 +143,16 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
   if (problem !== undefined) return problem
   const { files, path, quota, unsynced } = state
   const file = state.active
-  const chunk = unsynced.place(Frame.frameHead + 3 * json.length)
+  const chunk = unsynced.place(Frame.frameHead + bytesPerChar * json.length)
   if (file === undefined || chunk === undefined) {
     return { reason: "failing", detail: `${unsynced.waiting()} bytes wait for a sync to the disk (${path})` }
   }
   const { segment } = file
   const length = Frame.encode(chunk.buffer, chunk.used, seq, json, file.seed)
-  if (length > Frame.maxFrame) return { reason: "failing", detail: `an event of ${length} bytes` }
+  if (length > Frame.maxFrame) return tooLarge(`${length} bytes`)
   if (!quota.take(length)) return full(state, length)
   try {
-    // One write is enough in almost all cases; `writeAll` and its loop follow only a short write.
+    // One write is nearly always enough. After a short write, `writeAll` writes the rest.
     const written = files.write(file.fd, chunk.buffer, chunk.used, length, segment.length)
     if (written < length) {
       writeAll(files, file.fd, chunk.buffer, chunk.used + written, length - written, segment.length + written)
@@ -163,6 +171,7 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
   return undefined
 }
 
+/** Moves the frames after the last sync to a new segment, whose header tells readers where the failed segments end. */
 const rewrite = (state: State, failed: ReadonlyArray<OpenSegment>): JournalProblem | undefined => {
   const firstSeq = Math.min(...failed.map(({ syncedSeq }) => syncedSeq)) + 1
   const before = failed.map(({ segment }) => segment.ends)
@@ -190,19 +199,20 @@ const rewrite = (state: State, failed: ReadonlyArray<OpenSegment>): JournalProbl
   return undefined
 }
 
+/** Marks all open segments as unsynced, so that after `resume` `rewrite` writes the frames in memory to a new segment. */
 const suspend = (state: State) => {
   const { opened, segments, unsynced } = state
-  const kept = unsynced.firstSeq() ?? Number.POSITIVE_INFINITY
-  state.stopped = "the journal's directory has vanished"
+  const firstKeptSeq = unsynced.firstSeq() ?? Number.POSITIVE_INFINITY
+  state.stopped ??= vanished
   for (const segment of segments.all()) {
     if (opened.every((one) => one.segment !== segment)) segments.drop(segment)
   }
   for (const one of opened) {
-    one.segment.unsettled.removeBetween(0, kept - 1)
+    one.segment.unsettled.removeBetween(0, firstKeptSeq - 1)
     one.synced = 0
-    one.syncedSeq = Math.max(one.segment.firstSeq, kept) - 1
+    one.syncedSeq = Math.max(one.segment.firstSeq, firstKeptSeq) - 1
   }
-  if (kept === Number.POSITIVE_INFINITY) for (const { segment } of opened) segments.drop(segment)
+  if (firstKeptSeq === Number.POSITIVE_INFINITY) for (const { segment } of opened) segments.drop(segment)
   seal(state)
 }
 
@@ -219,38 +229,38 @@ export const make = (options: SegmentWriterOptions) => {
   }
   return {
     /**
-     * Appends one event in one write, without a sync. The JSON is canonical: it has no raw control characters. A failed or short
-     * write leaves no trace.
+     * Appends one event, without a sync. The JSON is canonical: it has no raw control characters. Readers see nothing of a write
+     * that failed.
      */
     append: (seq: number, json: string) => append(state, seq, json),
     lastSeq: () => state.lastSeq,
-    /** Whether an event of up to `bytes` would be accepted, as far as is known without writing it. Creates its segment. */
-    isReady: (bytes: number) => isReady(state, bytes),
+    /** Makes room and a segment for an event of up to `bytes`. Returns whether the writer would try to append it. */
+    makeReady: (bytes: number) => makeReady(state, bytes),
     /** Segments whose descriptors are open, oldest first. */
     opened: () => state.opened,
     /** Closes the segments that need no more writes. */
     closeDone: () => closeDone(state),
-    /** Whether a file was created since the last call. */
+    /** Whether files were created since the last call: then the directory needs a sync. */
     takeNewEntries: () => {
       const had = state.newEntries
       state.newEntries = false
       return had
     },
     /**
-     * Writes all unsynced frames again, into a new segment, and ends the `failed` segments where they were synced. These are all
-     * segments that are not synced. Returns a problem when that fails; then nothing has changed.
+     * Writes all unsynced frames again, into a new segment, and ends the `failed` segments where they were synced. `failed` must
+     * hold every segment that is not synced. Returns a problem when the new segment cannot be created; the frames stay in place.
      */
     rewrite: (failed: ReadonlyArray<OpenSegment>) => rewrite(state, failed),
     /**
-     * The files have vanished, and what was only in them is lost. Unsynced frames will be written again; until `resume` nothing
-     * is appended to a file that cannot be found.
+     * The files have vanished, and what was only in them is lost. Unsynced frames will be written again. The writer appends
+     * nothing until `resume`.
      */
     suspend: () => suspend(state),
-    /** The directory exists again. */
+    /** The directory exists again. A closed writer stays closed. */
     resume: () => {
-      state.stopped = undefined
+      if (state.stopped === vanished) state.stopped = undefined
     },
-    /** Appends nothing from now on. A descriptor stays open until its sync in progress returns. */
+    /** Ends the writer: it appends nothing from now on. A file whose sync is running closes after the sync. */
     close: () => {
       state.stopped = "the journal is closed"
       seal(state)

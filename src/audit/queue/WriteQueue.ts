@@ -24,7 +24,7 @@ export interface WriteQueueOptions {
   readonly onSettled?: ((rows: ReadonlyArray<HashedRow>) => void) | undefined
 }
 
-/** Average characters of a waiting row: bounds the memory as `capacity` bounds the number of rows. */
+/** Characters allowed for each row on average: the queue bounds its memory by `capacity` times this. */
 const charsPerRow = 1_024
 
 /** Characters in one batch, unless a single row has more. */
@@ -35,20 +35,20 @@ export const maximumBatchChars = 4 * 1_024 * 1_024
  * or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses none.
  */
 export interface WriteQueue {
-  /** Whether the queue accepts one more row; with a backlog the journal decides that instead. */
+  /** Whether the queue accepts one more row. With a backlog it does until it closes. */
   readonly hasRoom: () => boolean
   /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
   readonly offer: (row: HashedRow, urgent?: boolean) => void
   /**
-   * Waits for rows and puts a batch in flight; returns at once when batches are in flight or the queue is closed. A blocked
-   * queue adds no batch and only waits for the end.
+   * Waits for rows and puts them in flight. Returns at once while batches are in flight; a closed queue does not wait. A blocked
+   * queue takes nothing and waits for `close`.
    */
   readonly fill: Effect.Effect<void>
   /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
   readonly isBlocked: () => boolean
   /** The batches that the writer works on, oldest first. */
   readonly inFlight: () => ReadonlyArray<Batch>
-  /** Replaces the first batch in flight, by the same rows with more knowledge or by its halves. */
+  /** Replaces the first batch in flight, by the same rows with updated notes (`certain`, `attempts`) or by its two halves. */
   readonly replaceFirst: (batches: ReadonlyArray<Batch>) => void
   /** Removes the first batch in flight: its rows are in the database. */
   readonly settleFirst: () => void
@@ -57,7 +57,7 @@ export interface WriteQueue {
   readonly parked: () => ReadonlyArray<Batch>
   /** Puts the parked batches before all others in flight. */
   readonly unpark: () => void
-  /** Removes rows that turned out to be settled. Only after the writer has ended. */
+  /** Removes rows that turned out to be settled. The shutdown calls it, after the writer has ended. */
   readonly dropSettled: (isSettled: (row: HashedRow) => boolean) => void
   /** Ends every wait; rows in the queue can still be taken. */
   readonly close: Effect.Effect<void>
@@ -68,13 +68,13 @@ export interface WriteQueue {
   readonly depth: () => number
   /** Of `depth`: rows that are only in the backlog. */
   readonly spilledCount: () => number
-  /** Rows that the backlog lost: they are never settled. */
+  /** Unreadable rows: the backlog could not return them, so they are never settled. */
   readonly unreadableCount: () => number
-  /** No row with a higher number was lost so far. */
+  /** The highest number up to which rows may be unreadable. */
   readonly unreadableUpTo: () => number
-  /** Every row up to this number is settled or was lost by the backlog. */
+  /** The number before the first row that is neither settled nor unreadable. */
   readonly settledUpTo: () => number
-  /** Completes when the row with this number is settled or was lost by the backlog. */
+  /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
   readonly awaitSettled: (seq: number) => Effect.Effect<void>
   /** Completes when no row is left. */
   readonly awaitEmpty: Effect.Effect<void>
@@ -82,7 +82,7 @@ export interface WriteQueue {
   readonly nextSettlement: Effect.Effect<void>
   /** Characters of the rows in memory. */
   readonly pendingSize: () => number
-  /** When the oldest unsettled row was recorded, or a little earlier: the time of the row before it. */
+  /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */
   readonly oldest: () => number | undefined
   /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
   readonly oldestInLine: () => number | undefined
@@ -123,11 +123,13 @@ const isBlocked = (parts: Parts): boolean => {
 /** Puts the next rows in flight; taking and holding them is one step that cannot be interrupted. */
 const take = (parts: Parts): Effect.Effect<void> => {
   const { backlog, batches, memory, options, signal, state } = parts
+  /** `certain`: no earlier attempt can have written these rows. */
   const hold = (rows: ReadonlyArray<HashedRow>, certain: boolean) => {
     state.urgent = false
     const taken = splitBySize(rows, maximumBatchChars)
     batches.hold(certain ? taken : taken.map((batch) => ({ ...batch, certain })))
   }
+  // Rows in memory are older than spilled rows, so the queue takes them first.
   if (memory.count() > 0 || backlog?.isActive() !== true) {
     return memory.take(options.batchSize, (rows) => hold(rows, true))
   }
@@ -165,8 +167,8 @@ const settle = ({ options, signal }: Parts, settled: ReadonlyArray<ReadonlyArray
 }
 
 const settledUpTo = ({ backlog, batches, memory, state }: Parts): number => {
-  const held = [...batches.parked(), ...batches.inFlight()].flatMap(({ rows }) => rows[0]?.seq ?? [])
-  if (held.length > 0) return Math.min(...held) - 1
+  const firstRows = [...batches.parked(), ...batches.inFlight()].flatMap(({ rows }) => rows.slice(0, 1))
+  if (firstRows.length > 0) return Math.min(...firstRows.map(({ seq }) => seq)) - 1
   if (memory.count() > 0) return memory.firstSeq() - 1
   return backlog?.isActive() === true ? backlog.readUpTo() : state.lastOffered
 }
@@ -187,6 +189,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const spilledCount = () => backlog?.count() ?? 0
   const trigger = makeBatchTrigger(
     (wanted) =>
+      // A closed queue and an urgent row do not wait for more rows.
       state.closed || state.urgent || memory.count() + spilledCount() >= wanted || memory.chars() >= maximumBatchChars
   )
   const parts: Parts = { options, memory, batches, backlog, signal, trigger, closing, state }
@@ -231,7 +234,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   } satisfies WriteQueue
 })
 
-/** The queue of this process. What it settles is settled in the journal, and releases answers that wait for it. */
+/** The queue of this process. When it settles rows, the journal may drop their frames and the waiter releases their answers. */
 export const layer = (options: AuditLogOptions): Layer.Layer<WriteQueue, never, ProcessJournal | DurabilityWaiter> =>
   Layer.effect(
     WriteQueue,

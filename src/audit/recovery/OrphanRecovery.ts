@@ -29,7 +29,7 @@ const interval = Duration.minutes(1)
 interface Stuck {
   readonly path: string
   readonly reason: string
-  /** Set where the journal cannot be read. */
+  /** Null where the journal can be read. */
   readonly problem: Problem
 }
 
@@ -45,11 +45,12 @@ interface Parts {
   foreign: ReadonlyArray<{ readonly path: string; readonly trail: string }>
   /** Journals that could not be recovered so far. */
   stuck: ReadonlyArray<Stuck>
+  /** Reads the state of the journal that is being recovered now. */
   adopting: (() => OrphanWriter.Adoption) | undefined
   /** Journals recovered and removed since the start of this process. */
   adopted: number
-  /** Journals of another identity, with the error. That never changes, and each attempt would be recorded in the trail. */
-  readonly left: Map<string, string>
+  /** Journals that recovery skips: another identity owns the source, and each try would add an event to the trail. */
+  readonly skipped: Map<string, string>
 }
 
 const writePending = Effect.fnUntraced(function* (
@@ -60,7 +61,7 @@ const writePending = Effect.fnUntraced(function* (
   const { identity, scan } = journal
   if (scan.pending === 0) return 0
   yield* Effect.logInfo(
-    `Audit journal of ${identity.source} (process ${identity.pid}, which has ended) is recovered: ${scan.pending} events.`
+    `Audit journal of ${identity.source} (process ${identity.pid}, which has ended) is being recovered: ${scan.pending} events.`
   )
   return yield* OrphanWriter.write(journal, known, {
     batchSize: parts.options.batchSize,
@@ -78,7 +79,7 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
   const known = yield* ledger.source(identity.source)
   const unreadable = yield* writePending(parts, journal, known)
   const now = yield* Clock.currentTimeMillis
-  // In mode memory the table may hold later events than the counts in the checkpoint.
+  // With durability `memory` the journal has no events, so the table may hold later numbers than the checkpoint counts.
   const written = (yield* ledger.source(identity.source))?.lastSeq ?? 0
   const lastSeq = Math.max(counts.lastSeq, written)
   const account = yield* options.accounts.settleAccount({
@@ -91,28 +92,31 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
     unreadable,
     isOver: true
   })
-  const left = { refused: counts.refused, shed: counts.shed, quarantined: account.quarantined }
+  const finalCounts = { refused: counts.refused, shed: counts.shed, quarantined: account.quarantined }
   const remains = {
     ended: journal.ended,
     sameBoot: identity.bootId === options.incarnation.bootId,
     durability: identity.durability
   }
+  // Recovery signs off only if no event can be missing at the end; a reboot may have lost what was not synced.
   if (known?.signedOffSeq == null) {
     if (UnknownTail.isTailKnown(remains)) {
-      yield* store.signOff(identity, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
+      yield* store.signOff(identity, { ...finalCounts, lastSeq, unwritten: 0, inDoubt: 0 })
     } else if (known?.unsignedAfter == null) {
-      yield* tail.close(identity.source, lastSeq, left)
+      yield* tail.close(identity.source, lastSeq, finalCounts)
     }
   }
+  // Where the disk keeps a file, `remove` logs it, and the next round tries again.
   if (!(yield* journal.remove)) return
   parts.adopted += 1
   yield* Effect.logInfo(`Audit journal of ${identity.source} is in the database and removed.`)
 })
 
-/** Closes the source of a journal without events whose counts cannot be read, and removes the journal. */
+/** Handles a journal that has no events and an unreadable checkpoint: closes its source and removes the journal. */
 const removeDamaged = Effect.fnUntraced(function* (parts: Parts, source: string, remove: Effect.Effect<boolean>) {
   const known = yield* parts.ledger.source(source)
   if (known !== undefined && known.signedOffSeq === null && known.unsignedAfter === null) {
+    // The source is over, because no journal holds more of its events.
     yield* parts.tail.closeKnown(known, true)
   }
   if (!(yield* remove)) return
@@ -133,6 +137,7 @@ const recoverAt = Effect.fnUntraced(function* (parts: Parts, path: string) {
     case "foreign":
       parts.foreign = [...parts.foreign, { path, trail: outcome.trail }]
       return
+    // `adopt` has removed it. It never held an event, so it is not counted.
     case "empty":
       return
     case "damaged":
@@ -163,7 +168,7 @@ const visit = (parts: Parts, path: string) =>
         // The entry stays until the next attempt, because nothing shows that the problem is over.
         parts.stuck = [...without(parts.stuck, path), { path, reason: error.message, problem }]
         if (error._tag === "DatabaseError" && error.sqlstate === foreignSource) {
-          parts.left.set(path, error.message)
+          parts.skipped.set(path, error.message)
           return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
         }
         return Effect.logWarning(
@@ -174,19 +179,19 @@ const visit = (parts: Parts, path: string) =>
   )
 
 const round = Effect.fnUntraced(function* (parts: Parts) {
-  const { left, options } = parts
+  const { options, skipped } = parts
   const before = parts.foreign
   const journals = yield* list(options.directory)
   parts.alive = 0
   parts.foreign = []
   parts.stuck = parts.stuck.filter((one) => journals.some(({ path }) => path === one.path))
   const wasStuck = new Set(parts.stuck.map(({ path }) => path))
-  // Journals that blocked the last round come last.
+  // Journals that failed in the last round come last.
   const inTurn = journals.toSorted((a, b) => Number(wasStuck.has(a.path)) - Number(wasStuck.has(b.path)))
   for (const { path, source } of inTurn) {
-    if (source !== options.incarnation.source && !left.has(path)) yield* visit(parts, path)
+    if (source !== options.incarnation.source && !skipped.has(path)) yield* visit(parts, path)
   }
-  for (const path of left.keys()) if (!journals.some((one) => one.path === path)) left.delete(path)
+  for (const path of skipped.keys()) if (!journals.some((one) => one.path === path)) skipped.delete(path)
   for (const one of parts.foreign) {
     if (before.some(({ path }) => path === one.path)) continue
     yield* Effect.logError(
@@ -208,7 +213,7 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     stuck: [],
     adopting: undefined,
     adopted: 0,
-    left: new Map()
+    skipped: new Map()
   }
   const deadSources = yield* watchDeadSources({
     directory: options.directory,
@@ -217,7 +222,7 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     stuck: () => parts.stuck.map(({ path }) => path)
   })
   return {
-    /** Looks for orphaned journals and dead sources, now and each minute. */
+    /** Looks for orphaned journals, now and each minute, and for dead sources each hour. Never ends, as its type says. */
     run: Effect.all([Effect.repeat(round(parts), Schedule.spaced(interval)), deadSources], {
       concurrency: "unbounded",
       discard: true

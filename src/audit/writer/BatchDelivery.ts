@@ -20,7 +20,7 @@ import {
   noRejections,
   type RetryDecision,
   shrunkSizer,
-  suggestSetUp
+  suggestsSetUpProblem
 } from "./RetryDecision.ts"
 import type { WriterProgress } from "./WriterProgress.ts"
 
@@ -114,7 +114,7 @@ const reject = Effect.fnUntraced(function* (delivery: Delivery, batch: Batch, er
   if (row === undefined) return queue.settleFirst()
   queue.replaceFirst([batch])
   const why = { sqlstate: error.sqlstate ?? null, reason: describe(error), attempts: batch.attempts }
-  if (suggestSetUp(rejections, why.sqlstate)) {
+  if (suggestsSetUpProblem(rejections, why.sqlstate)) {
     yield* progress.trouble("paused", `${believedRejections} events in a row were refused: ${why.reason}`)
     yield* park(delivery)
     return yield* backoff.growing(setUpPause)

@@ -10,33 +10,32 @@ export type RetryDecision =
   | { readonly _tag: "shrink"; readonly batch: Batch }
   /** Retry after a long pause, and report a set-up problem. */
   | { readonly _tag: "pause"; readonly batch: Batch }
-  /** Retry at once, with what the failure showed. */
+  /** Retry at once. The batch now notes what the failure showed. */
   | { readonly _tag: "again"; readonly batch: Batch }
+  /** Make the missing partitions, then retry. */
   | { readonly _tag: "make-partitions"; readonly batch: Batch }
+  /** Replace the batch by its halves. */
   | { readonly _tag: "split"; readonly batches: ReadonlyArray<Batch> }
   /** The batch is one row, and the row is invalid. */
   | { readonly _tag: "reject"; readonly batch: Batch }
 
-/** Attempts of a batch whose failure has an unknown class. */
-export const unknownAttempts = 3
+/** Attempts before a batch is split that fails with an unknown class, or for which partitions are made in vain. */
+export const attemptsBeforeIsolation = 3
 
 /** Shrink the batch after 8 points: a timeout counts 4, a dropped connection 1. */
-const overrunsAllowed = 8
+const pointsToShrink = 8
 
 type Failure = Pick<DatabaseError, "phase" | "sqlstate" | "constraint" | "late">
 
-/**
- * Whether a failed append may have written something. Nothing is committed before COMMIT was sent: without a session, or
- * after a failed or unanswered statement, the server rolls back. An error at COMMIT leaves the outcome open.
- */
+/** Whether a failed append may have written rows. PostgreSQL rolls back every transaction that did not reach COMMIT. */
 const leavesDoubt = (error: Failure): boolean => error.phase === "commit"
 
 /**
  * Points for a failure that the size of the batch may have caused. 4 points: no answer in time, statement or transaction
- * cancelled for its length (57014, 25P04), out of memory (53200). 1 point: a dropped connection, which says little once,
- * but at each attempt shows that the server, or a proxy before it, fails because of the batch.
+ * cancelled for its length (57014, 25P04), out of memory (53200). 1 point: a dropped connection. One says little; many in a
+ * row suggest that the server, or a proxy before it, fails because of the batch.
  */
-const overrunOf = ({ late, phase, sqlstate }: Failure): number => {
+const sizePoints = ({ late, phase, sqlstate }: Failure): number => {
   if (phase === "connect") return 0
   if (late === true || sqlstate === "57014" || sqlstate === "25P04" || sqlstate === "53200") return 4
   return sqlstate === undefined ? 1 : 0
@@ -48,13 +47,13 @@ export const isolate = (batch: Batch): RetryDecision =>
     ? { _tag: "reject", batch }
     : { _tag: "split", batches: splitAt(batch, Math.ceil(batch.rows.length / 2)) }
 
-/** Transient: retry, with a smaller batch if its size may be the cause. A failed connect says nothing about the size. */
+/** Transient: retry, with a smaller batch if its size may be the cause. A failed connect neither adds nor clears points. */
 const waitFor = (batch: Batch, error: Failure): RetryDecision => {
   if (error.phase === "connect") return { _tag: "wait", batch }
-  const overrun = overrunOf(error)
-  if (overrun === 0) return { _tag: "wait", batch: { ...batch, overruns: 0 } }
-  const overruns = batch.overruns + overrun
-  return overruns >= overrunsAllowed && batch.rows.length > 1
+  const points = sizePoints(error)
+  if (points === 0) return { _tag: "wait", batch: { ...batch, overruns: 0 } }
+  const overruns = batch.overruns + points
+  return overruns >= pointsToShrink && batch.rows.length > 1
     ? { _tag: "shrink", batch: { ...batch, overruns: 0 } }
     : { _tag: "wait", batch: { ...batch, overruns } }
 }
@@ -62,21 +61,21 @@ const waitFor = (batch: Batch, error: Failure): RetryDecision => {
 /** Decides what to do with a batch whose append failed with `error`. */
 export const decideRetry = (failed: Batch, error: Failure): RetryDecision => {
   const batch = leavesDoubt(error) ? { ...failed, certain: false } : failed
-  const blamed = { ...batch, attempts: batch.attempts + 1 }
+  const counted = { ...batch, attempts: batch.attempts + 1 }
   switch (retryClass(error)) {
     case "transient":
       return waitFor(batch, error)
     case "set-up":
       return { _tag: "pause", batch }
     case "doubt":
-      // An append that tolerates known ids failed too, so another unique key is violated.
-      return failed.certain ? { _tag: "again", batch: { ...batch, certain: false } } : isolate(blamed)
+      // The failed append already tolerated known ids if it was not certain, so a row violates another unique key.
+      return failed.certain ? { _tag: "again", batch: { ...batch, certain: false } } : isolate(counted)
     case "partition":
-      return batch.partitionsMade >= unknownAttempts ? isolate(blamed) : { _tag: "make-partitions", batch }
+      return batch.partitionsMade >= attemptsBeforeIsolation ? isolate(counted) : { _tag: "make-partitions", batch }
     case "data":
-      return isolate(blamed)
+      return isolate(counted)
     case "unknown":
-      return blamed.attempts < unknownAttempts ? { _tag: "wait", batch: blamed } : isolate(blamed)
+      return counted.attempts < attemptsBeforeIsolation ? { _tag: "wait", batch: counted } : isolate(counted)
   }
 }
 
@@ -87,7 +86,7 @@ export interface BatchSizer {
   readonly streak: number
 }
 
-/** Successes before a larger batch is tried: a failed try costs two deadlines. */
+/** Successes before a larger batch is tried. A failed try costs two deadlines, because two timeouts make 8 points. */
 const successesToGrow = 8
 
 /** Halves the size after a batch of `rows` failed. */
@@ -103,7 +102,7 @@ export const confirmedSizer = (sizer: BatchSizer, rows: number, largest: number)
 
 /**
  * Rows that the table refused consecutively for the same reason. One refused row is invalid; many in a row suggest that the
- * schema is wrong, and then they must not all become dead letters.
+ * set-up is wrong, and then they must not all become dead letters.
  */
 export interface ConsecutiveRejections {
   readonly sqlstate: string | null
@@ -112,7 +111,7 @@ export interface ConsecutiveRejections {
 
 export const noRejections: ConsecutiveRejections = { sqlstate: null, count: 0 }
 
-/** Consecutive rejections that are blamed on the rows. */
+/** After this many equal rejections in a row, the writer suspects the set-up, not the rows. */
 export const believedRejections = 8
 
 /** Adds a rejection with this SQLSTATE. */
@@ -122,5 +121,5 @@ export const countRejection = (before: ConsecutiveRejections, sqlstate: string |
 })
 
 /** Whether one more rejection with this SQLSTATE would suggest that the set-up is wrong. */
-export const suggestSetUp = (before: ConsecutiveRejections, sqlstate: string | null): boolean =>
+export const suggestsSetUpProblem = (before: ConsecutiveRejections, sqlstate: string | null): boolean =>
   before.count >= believedRejections && before.sqlstate === sqlstate

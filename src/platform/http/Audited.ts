@@ -17,16 +17,16 @@ import { jsonTextResponse, type Refusal, refusalResponse } from "./ErrorResponse
 import { requestId } from "./RequestContext.ts"
 import { type Decoded, type DecodingError, requestDecoder } from "./RequestDecoding.ts"
 
-/** A request as its authorisation and its rows name it. */
+/** What a service knows of a request when it authorises and records it. */
 export interface Question {
   readonly requestId: string
   /** The value of the `Authorization` header. */
   readonly authorization: string | undefined
-  /** The operation's name in the trail, for a service that records its operations beside the gatekeeper's decisions. */
+  /** The operation's name in the trail. Only the guardian's access uses it: the others record decisions and failures. */
   readonly event: string
   readonly action: string
   readonly resource: string
-  /** Of the decision's row. */
+  /** The metadata of the decision's row. */
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
@@ -48,22 +48,22 @@ interface Reply<Success> {
 }
 
 /**
- * How a service decides about its requests and records them. `Recorded` is what a reply of its operations says for the trail.
- * Every failure has its row before it is returned, or says that the trail does not accept one.
+ * How a service decides about its requests and records them. `Recorded` is the part of a reply that the service records. It
+ * records every failure before it answers, or answers that the trail does not accept the event.
  */
 export interface Access<Caller, Recorded> {
   /** Authenticates the caller and asks the policy. */
   readonly authorize: (question: Question) => Effect.Effect<Grant<Caller, Recorded>, Refusal>
-  /** Refuses a request that cannot be understood: to a caller who is not authenticated it says no more than that. */
+  /** Refuses a request that is not valid. A caller who is not authenticated learns only that. */
   readonly refuseMalformed: (question: Question, problem: Failure) => Effect.Effect<never, Refusal>
-  /** Records a failure that is not the caller's, as DENIED, and fails with its code. The caller is not authenticated yet. */
+  /** Records any other failure before the authentication, as DENIED, and fails with its code. Only `run` says what exists. */
   readonly refuse: (question: Question, failure: Failure) => Effect.Effect<never, Refusal>
 }
 
 /** A permission that was given. */
 export interface Grant<Caller, Recorded> {
   readonly caller: Caller
-  /** Runs the operation, records its outcome, and compensates for an answer that cannot be given. */
+  /** Runs the operation and records its outcome. Takes back what was done if recording fails. */
   readonly settle: <R extends Recorded>(
     run: Effect.Effect<R, Failure>
   ) => Effect.Effect<{ readonly reply: R; readonly auditId: string }, Refusal>
@@ -71,7 +71,7 @@ export interface Grant<Caller, Recorded> {
   readonly compensate?: (reply: Recorded) => Effect.Effect<unknown>
 }
 
-/** The resource of a request, and what is done once it is allowed: with the very rows that named the resource. */
+/** The resource of a request, and its operation. `run` uses the rows that the look-up read, so both see the same data. */
 export interface Target<Caller, Recorded, Success, E> {
   readonly resource: string
   readonly metadata?: Readonly<Record<string, unknown>>
@@ -91,9 +91,10 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
 }
 
-/** Errors that the adapter and its access answer; the groups of the contract declare them. */
+/** Errors that the adapter or `Access` can produce for every endpoint; the groups of the contract declare them. */
 type CommonCode = "invalid_request" | "database_unavailable" | "peer_unavailable" | "audit_unavailable"
 
+/** The codes that the contract of an endpoint declares; its operation fails only with these. */
 type DeclaredCode<Error> = Error extends { readonly error: { readonly code: infer Code } } ? Code : never
 
 /** The JSON text of a success, by its status. */
@@ -107,8 +108,9 @@ const successEncoder = <Success>(schema: Schema.Schema<Success, unknown>) => {
       return [Number(status), Schema.encode(union)] as const
     })
   )
-  const [common = 200] = encoders.keys()
-  return ({ body, status = common }: Reply<Success>) => {
+  // `groupBy` makes an object with numeric keys, so the lowest declared status comes first.
+  const [lowest = 200] = encoders.keys()
+  return ({ body, status = lowest }: Reply<Success>) => {
     const encode = encoders.get(status)
     return encode === undefined
       ? Effect.dieMessage(`the contract has no success with the status ${status}`)
@@ -123,7 +125,10 @@ const tooLong = (resource: string) =>
       `characters; at most ${maximumLength.resource} are allowed`
   })
 
-/** A defect, which is answered elsewhere; the log has its cause under the request's id. */
+/** The row of a defect before the authorisation. */
+const earlyFault: Failure = { code: "internal_error", message: "the service failed, and nothing was done" }
+
+/** The row of a defect of an operation. The caller gets the fallback response; the log has the cause under the request's id. */
 export const fault: Failure = {
   code: "internal_error",
   message: "the service failed, and what was asked may have been done"
@@ -131,8 +136,8 @@ export const fault: Failure = {
 
 /**
  * Makes a service's `audited(endpoint, operation)`: it registers the route of an endpoint of the contract. In order: decode the
- * request, find its resource, authorise, run, record, encode. The platform's own `handle` answers a malformed request before
- * anything of ours could record it.
+ * request, find its resource, authorise, run, encode, record. `handle` of @effect/platform answers malformed requests itself, so
+ * they would have no row.
  */
 export const auditedBy =
   <Self, Caller, Recorded>(tag: Context.Tag<Self, Access<Caller, Recorded>>) =>
@@ -180,7 +185,7 @@ export const auditedBy =
               ? access.refuseMalformed(question, problem)
               : access.refuse(question, problem)
           ),
-          Effect.tapDefect(() => Effect.ignore(access.refuse(question, fault)))
+          Effect.tapDefect(() => Effect.ignore(access.refuse(question, earlyFault)))
         )
         const { caller, compensate, settle } = yield* access.authorize({
           ...question,

@@ -54,15 +54,15 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
     })
   )
 
-/** Longer headers, the URL included, are refused with 431. A token may take most of it. */
+/** Node refuses longer headers, the URL included, with 431. The limit leaves room for a long token. */
 export const maximumHeaderBytes = 32 * 1024
 
 /** Node's code for a request that did not arrive in time. */
 const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
 
-const code = "unreadable_request"
+const unreadableRequest = "unreadable_request"
 
-/** Answers bytes that Node cannot parse as a request with the usual error body. It records no event: there is no request. */
+/** Answers bytes that Node cannot parse with the usual error body. Records no event; a handler that runs records its own. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
@@ -72,21 +72,21 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
       : error.code === requestTimedOut
         ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
         : { status: "400 Bad Request", message: "this is not an HTTP request" }
-  const body = errorText({ code, message: answer.message, requestId: id })
+  const body = errorText({ code: unreadableRequest, message: answer.message, requestId: id })
   socket.end(
     `HTTP/1.1 ${answer.status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
       `x-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`
   )
 }
 
-/** RFC 9112, section 3.2: such a request must be refused. Node's own refusal has neither id nor body. */
+/** RFC 9112, section 3.2: a server must refuse an HTTP/1.1 request without a Host. Node's refusal has neither id nor body. */
 const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
 
 const refuseHostless = (request: Http.IncomingMessage, id: string, response: Http.ServerResponse): void => {
-  // Read the body to its end: closing the connection before would reset it and lose the answer.
+  // Read the body to its end. Closing earlier would reset the connection, and the client would lose the answer.
   request.resume()
-  const body = errorText({ code, message: "an HTTP/1.1 request names its host", requestId: id })
+  const body = errorText({ code: unreadableRequest, message: "an HTTP/1.1 request names its host", requestId: id })
   response.writeHead(400, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
@@ -138,13 +138,13 @@ const refuseWhileDraining = (
   response.end(errorText({ code: "shutting_down", message, requestId: id, more: errorFields(503, url) }))
 }
 
-/** Time for a client under load to send its next request. */
+/** How long kept-alive clients may still send a request and receive 503. */
 const lastMoment = Duration.millis(200)
 
-/** As nginx and the platform count a client that hung up before its answer was whole. */
+/** As nginx and @effect/platform count a client that hung up before its answer was complete. */
 const clientLeft = 499
 
-/** The status for the metrics. An incomplete answer counts by the side that closed the connection. */
+/** The status for the metrics. An incomplete answer counts as 499, or if we closed the connection, as 408 (late) or 503. */
 const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse): number => {
   if (response.writableFinished) return response.statusCode
   const why = disconnectReasonOf(request)
@@ -172,8 +172,8 @@ const urlOf = (server: Http.Server, host: string): string => {
 
 /**
  * Listens until the scope ends, and returns its URL. The end goes in this order: no new connections; 503 with
- * `connection: close` for requests on kept-alive ones (the stock server does not answer them); requests in flight finish, up to
- * `drainFor`; the other connections are closed.
+ * `connection: close` for requests on kept-alive ones (the server of @effect/platform does not answer them); requests in flight
+ * finish, up to `drainFor`; 200 ms later the other connections are closed.
  */
 export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
@@ -198,7 +198,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         if (inFlight.delete(response) && inFlight.size === 0) onIdle()
       })
       if (draining) {
-        // Read the body to its end: closing the connection before would reset it and lose the answer.
+        // As in `refuseHostless`.
         request.resume()
         return refuseWhileDraining(options, request.url ?? "", id, response)
       }

@@ -16,8 +16,8 @@ import {
 } from "../route/ChatRequestContext.ts"
 
 /**
- * Counts requests that have not ended. A request's last work comes after its answer, when the port may be closed already: it writes to
- * the trail, the history and the guardian. The end of this layer waits for it, because those end later.
+ * Counts requests that have not ended: `answerChat` calls `begin`, `finalize` calls `end`. A request's last work comes after its answer,
+ * when the port may be closed already. Trail, history and guardian stop after the router, so the end of this layer waits for that work.
  */
 export class InFlight extends Context.Tag("router/chat/InFlight")<
   InFlight,
@@ -28,9 +28,10 @@ export class InFlight extends Context.Tag("router/chat/InFlight")<
       InFlight,
       Effect.gen(function* () {
         let count = 0
-        const none = yield* Effect.makeLatch(true)
+        const idle = yield* Effect.makeLatch(true)
         yield* Effect.addFinalizer(() =>
-          none.await.pipe(
+          idle.await.pipe(
+            // A finalizer is uninterruptible, so its time limit needs this.
             Effect.interruptible,
             Effect.timeoutOption(endWithin),
             Effect.flatMap(() =>
@@ -43,11 +44,11 @@ export class InFlight extends Context.Tag("router/chat/InFlight")<
         return {
           begin: Effect.suspend(() => {
             count += 1
-            return none.close
+            return idle.close
           }),
           end: Effect.suspend(() => {
             count -= 1
-            return count === 0 ? none.open : Effect.void
+            return count === 0 ? idle.open : Effect.void
           })
         }
       })
@@ -56,16 +57,17 @@ export class InFlight extends Context.Tag("router/chat/InFlight")<
 
 export const routed = Metric.counter("router_requests", { description: "Chat completions, by how they ended" })
 
-/** A session that is not ended within this time expires by itself. */
+/** The router waits this long for the guardian to end a session. After that the session expires without heartbeats. */
 const sessionTimeout = "3 seconds"
 
+/** A failed answer counts as DENIED. An answer that was cut off counts as ALLOWED, because it had been allowed. */
 const events: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent, "action" | "result">>> = {
   completed: { action: "route.completed", result: "ALLOWED" },
   failed: { action: "route.failed", result: "DENIED" },
   aborted: { action: "route.aborted", result: "ALLOWED" }
 }
 
-/** Why an answer ended before it was complete. */
+/** Why a request ended before its answer was complete. */
 const abortReasons = {
   client: "the client hung up",
   shutdown: "the router stopped before the answer was complete",
@@ -81,7 +83,7 @@ export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<Rout
     const { disconnect, finishReason, shell, startedAtMillis, usage } = context
     return recordRouteEvent(context, {
       ...events[outcome],
-      // A client that leaves before a shell was allowed was allowed nothing.
+      // Before a shell is chosen, nothing was allowed.
       ...(shell === undefined ? { result: "DENIED" } : {}),
       reason,
       metadata: {
@@ -138,8 +140,8 @@ const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext)
       )
 
 /**
- * Ends a request after its last byte: records an answer that was cut off, writes the history and ends the session. It cannot fail; what
- * did not work is logged.
+ * Ends a request after its last byte: records an answer that was cut off, writes the history and ends the session. It never fails; it
+ * logs what did not work. A defect of the trail or of the history does not keep the session open.
  */
 export const finalize = (context: ChatRequestContext) =>
   Effect.gen(function* () {
@@ -152,8 +154,8 @@ export const finalize = (context: ChatRequestContext) =>
     yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))
     const writer = yield* HistoryWriter
     yield* writer.write(historyRows(context))
-    yield* endSession(context)
   }).pipe(
+    Effect.ensuring(endSession(context)),
     Effect.annotateLogs({ request_id: context.requestId }),
     Effect.catchAllCause((cause) => Effect.logError("The end of a request failed", cause)),
     Effect.ensuring(Effect.flatMap(InFlight, ({ end }) => end))

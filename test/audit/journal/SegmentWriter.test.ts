@@ -116,13 +116,35 @@ it.scopedLive(
       const unsynced = makeUnsyncedFrames(2 ** 20)
       const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 20_000, segments, unsynced })
       while (writer.append(writer.lastSeq() + 1, jsonOf(writer.lastSeq() + 1, 700)) === undefined);
-      expect(writer.isReady(1_000)).toBe(false)
+      expect(writer.makeReady(1_000)).toBe(false)
       segments.settle(Array.from({ length: writer.lastSeq() }, (_, place) => ({ seq: place + 1 })))
       faults.create = 1
-      expect(writer.isReady(1_000)).toBe(false)
+      expect(writer.makeReady(1_000)).toBe(false)
       expect(segments.all()).toEqual([])
-      expect(writer.isReady(1_000)).toBe(true)
+      expect(writer.makeReady(1_000)).toBe(true)
       expect(writer.append(writer.lastSeq() + 1, jsonOf(1, 700))).toBeUndefined()
       writer.close()
     })
+)
+
+it.scopedLive("a closed writer appends nothing, also when its directory exists again", () =>
+  Effect.gen(function* () {
+    const { files } = faultyDisk()
+    const quota = Segments.makeDiskQuota(60_000)
+    const segments = Segments.make({ files, quota })
+    const path = yield* journalFolder
+    yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
+    const identity = identityOf(crypto.randomUUID())
+    const unsynced = makeUnsyncedFrames(2 ** 20)
+    const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 20_000, segments, unsynced })
+    const isClosed = { reason: "failing", detail: expect.stringContaining("the journal is closed") }
+    writer.suspend()
+    writer.close()
+    writer.resume()
+    expect(writer.append(1, jsonOf(1))).toEqual(isClosed)
+    writer.suspend()
+    writer.resume()
+    expect(writer.append(1, jsonOf(1))).toEqual(isClosed)
+    expect(yield* segmentsIn(path)).toEqual([])
+  })
 )

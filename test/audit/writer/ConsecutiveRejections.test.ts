@@ -3,7 +3,7 @@ import {
   believedRejections,
   countRejection,
   noRejections,
-  suggestSetUp
+  suggestsSetUpProblem
 } from "../../../src/audit/writer/RetryDecision.ts"
 
 const after = (states: ReadonlyArray<string | null>) => states.reduce(countRejection, noRejections)
@@ -17,5 +17,5 @@ it.each<[name: string, states: ReadonlyArray<string | null>, next: string | null
   ["a refusal after one for another reason", [...times(believedRejections, "22021"), "23514"], "22021", false],
   ["refusals without a reason", times(believedRejections, null), null, true]
 ])("%s tells of the set-up: %#", (_, states, next, expected) => {
-  expect(suggestSetUp(after(states), next)).toBe(expected)
+  expect(suggestsSetUpProblem(after(states), next)).toBe(expected)
 })

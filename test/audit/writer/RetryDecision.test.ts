@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Batch, makeBatch } from "../../../src/audit/queue/Batch.ts"
-import { decideRetry, unknownAttempts } from "../../../src/audit/writer/RetryDecision.ts"
+import { attemptsBeforeIsolation, decideRetry } from "../../../src/audit/writer/RetryDecision.ts"
 import type { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
@@ -62,8 +62,8 @@ describe("after a failed append", () => {
     const missing = decideRetry(batchOf(1), statement("23514"))
     expect(missing).toMatchObject({ _tag: "make-partitions", batch: { attempts: 0, partitionsMade: 0 } })
     expect(decideRetry(batchOf(1, { attempts: 100 }), statement("23514"))._tag).toBe("make-partitions")
-    expect(decideRetry(batchOf(2, { partitionsMade: unknownAttempts }), statement("23514"))._tag).toBe("split")
-    expect(decideRetry(batchOf(1, { partitionsMade: unknownAttempts }), statement("23514"))._tag).toBe("reject")
+    expect(decideRetry(batchOf(2, { partitionsMade: attemptsBeforeIsolation }), statement("23514"))._tag).toBe("split")
+    expect(decideRetry(batchOf(1, { partitionsMade: attemptsBeforeIsolation }), statement("23514"))._tag).toBe("reject")
   })
 
   it.each<[name: string, failure: Failure]>([
@@ -102,7 +102,7 @@ describe("after a failed append", () => {
 
   it("an unknown error costs attempts, and the batch is isolated after the last one", () => {
     expect(decideRetry(batchOf(2), statement("XX000"))).toMatchObject({ _tag: "wait", batch: { attempts: 1 } })
-    expect(decideRetry(batchOf(2, { attempts: unknownAttempts - 1 }), statement("XX000"))._tag).toBe("split")
-    expect(decideRetry(batchOf(1, { attempts: unknownAttempts - 1 }), statement("XX000"))._tag).toBe("reject")
+    expect(decideRetry(batchOf(2, { attempts: attemptsBeforeIsolation - 1 }), statement("XX000"))._tag).toBe("split")
+    expect(decideRetry(batchOf(1, { attempts: attemptsBeforeIsolation - 1 }), statement("XX000"))._tag).toBe("reject")
   })
 })
