@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
-import { canonicalJson, columnDefinitions, columnList, type HashedRow } from "../encoding/AuditRow.ts"
+import { canonicalJson, columnDefinitions, columnList, type HashedRow, isoTime } from "../encoding/AuditRow.ts"
 import type { Rejection } from "./AuditStore.ts"
 
 /** A dead letter that can be written after all is recorded as a replay by $2, so that each event counts in one place. */
@@ -130,7 +130,7 @@ const field = (text: string | null): string => (text === null ? "\\N" : escaped(
  * the array: they consist of lower-case words, `:`, `-` and `_`. The backslash of bytea's `\x` form is data and is doubled.
  */
 export const copyLine = (row: HashedRow): string =>
-  `${row.id}\t${new Date(row.timestamp).toISOString()}\t${row.source}\t${row.seq}\t${field(row.ghostId)}\t` +
+  `${row.id}\t${isoTime(row.timestamp)}\t${row.source}\t${row.seq}\t${field(row.ghostId)}\t` +
   `${field(row.shellId)}\t${field(row.action)}\t${field(row.resource)}\t${escaped(row.result)}\t${field(row.reason)}\t` +
   `${field(row.requestId)}\t${escaped(row.metadata)}\t{${row.marks.join(",")}}\t\\\\x${row.leafHash}\n`
 
