@@ -1,11 +1,13 @@
 import * as Schema from "effect/Schema"
 
+const shape = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
 /** A recorded event's identity: a lowercase UUIDv7 that `AuditLog.record` made; the row's primary key. */
-export const AuditId = Schema.String.pipe(
-  Schema.pattern(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
-  Schema.brand("AuditId")
-)
+export const AuditId = Schema.String.pipe(Schema.pattern(shape), Schema.brand("AuditId"))
 export type AuditId = typeof AuditId.Type
+
+/** As `Schema.is(AuditId)`, for where there are many. */
+export const isAuditId = (value: unknown): value is AuditId => typeof value === "string" && shape.test(value)
 
 /** Fills the array with unpredictable bytes. */
 export type FillRandom = (bytes: Uint8Array) => void

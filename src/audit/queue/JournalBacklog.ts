@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { type HashedRow, rowOf } from "../encoding/AuditRow.ts"
 import type { Journal } from "../journal/Journal.ts"
 import type { JournalReader } from "../journal/JournalReader.ts"
@@ -38,7 +39,7 @@ const readerOf = ({ settle }: Pick<Journal, "settle">, reader: JournalReader, ce
       const { caughtUp, frames } = yield* reader.next(maximum)
       const rows: Array<HashedRow> = []
       for (let start = 0; start < frames.length; start += slice) {
-        if (start > 0) yield* Effect.yieldNow()
+        if (start > 0) yield* yieldNow
         for (const frame of frames.slice(start, start + slice)) {
           const row = rowOf(frame.json)
           if (row === undefined) {
@@ -77,12 +78,28 @@ export const backlogOfOrphan = (journal: OrphanedJournal, certainAfter: number):
 })
 
 /** Counts the rows that did not fit into memory, and reads them back. They follow all rows in memory. */
-export const make = (source: BacklogSource) => {
+export const make = (source: BacklogSource, lastOffered: () => number) => {
   let count = source.pending
   let active = count > 0
   let oldest: number | undefined
   let readUpTo = source.start
   let reader: BacklogReader | undefined
+  /** Rows that were read ahead, and the last number that was offered before they were read. */
+  let ahead: { readonly found: BacklogRows; readonly offeredBefore: number } | undefined
+  const turn = Effect.unsafeMakeSemaphore(1)
+
+  /** Reads the next rows into `ahead`. If it is interrupted, the next read starts after the last row that left the backlog. */
+  const readNext = (maximum: number) =>
+    Effect.suspend(() => {
+      if (!active || ahead !== undefined) return Effect.void
+      const current = reader ?? source.readAfter(readUpTo)
+      reader = undefined
+      const offeredBefore = lastOffered()
+      return Effect.map(current.next(maximum), (found) => {
+        reader = current
+        ahead = { found, offeredBefore }
+      })
+    })
 
   return {
     /** Counts a row. While the backlog is active, all later rows belong to it. */
@@ -96,38 +113,33 @@ export const make = (source: BacklogSource) => {
     },
     isActive: () => active,
     count: () => count,
+    /** Reads the next rows before they are needed, while others are written. They still belong to the backlog. */
+    readAhead: (maximum: number) => turn.withPermits(1)(readNext(maximum)),
     /**
      * Reads the next rows and passes them to `hold` in one uninterruptible step; `missed` more rows could not be read. If the
      * read is interrupted before, the next read starts after the last row that `hold` received.
      */
-    read: (
-      maximum: number,
-      lastOffered: () => number,
-      hold: (rows: ReadonlyArray<HashedRow>, certain: boolean, missed: number) => void
-    ) =>
-      Effect.suspend(() => {
-        const current = reader ?? source.readAfter(readUpTo)
-        reader = undefined
-        const offeredBefore = lastOffered()
-        return Effect.map(current.next(maximum), ({ caughtUp, certain, rows, unreadable }) => {
-          const last = rows.at(-1)
-          if (last !== undefined) {
-            readUpTo = last.seq
-            oldest = last.timestamp
-          }
-          count -= rows.length + unreadable
-          // No row was offered since the read began, or the read returned the last one offered.
-          const isAtEnd = caughtUp && (offeredBefore === lastOffered() || readUpTo === lastOffered())
-          const missed = unreadable + (isAtEnd ? count : 0)
-          if (isAtEnd) {
-            active = false
-            count = 0
-          } else {
-            reader = current
-          }
-          hold(rows, certain, missed)
-        })
-      }),
+    read: (maximum: number, hold: (rows: ReadonlyArray<HashedRow>, certain: boolean, missed: number) => void) =>
+      Effect.map(readNext(maximum), () => {
+        if (ahead === undefined) return
+        const { caughtUp, certain, rows, unreadable } = ahead.found
+        const last = rows.at(-1)
+        if (last !== undefined) {
+          readUpTo = last.seq
+          oldest = last.timestamp
+        }
+        count -= rows.length + unreadable
+        // No row was offered since the read began, or the read returned the last one offered.
+        const isAtEnd = caughtUp && (ahead.offeredBefore === lastOffered() || readUpTo === lastOffered())
+        const missed = unreadable + (isAtEnd ? count : 0)
+        ahead = undefined
+        if (isAtEnd) {
+          active = false
+          count = 0
+          reader = undefined
+        }
+        hold(rows, certain, missed)
+      }).pipe(turn.withPermits(1)),
     /** The number of the last row that was read. */
     readUpTo: () => readUpTo,
     /** When the oldest of them was recorded, or a little earlier: the time of the row before it. Undefined if unknown. */

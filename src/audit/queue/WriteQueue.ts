@@ -44,6 +44,8 @@ export interface WriteQueue {
    * queue takes nothing and waits for `close`.
    */
   readonly fill: Effect.Effect<void>
+  /** Begins to read the next batch from the backlog, in a child of the calling fiber, and does not wait for it. */
+  readonly readAhead: Effect.Effect<void>
   /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
   readonly isBlocked: () => boolean
   /** The batches that the writer works on, oldest first. */
@@ -133,19 +135,15 @@ const take = (parts: Parts): Effect.Effect<void> => {
   if (memory.count() > 0 || backlog?.isActive() !== true) {
     return memory.take(options.batchSize, (rows) => hold(rows, true))
   }
-  return backlog.read(
-    options.batchSize,
-    () => state.lastOffered,
-    (rows, certain, missed) => {
-      hold(rows, certain)
-      if (missed > 0) {
-        state.unreadable += missed
-        state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
-      }
-      // The read may have passed damaged numbers that are counted as missed only later.
-      signal.settled()
+  return backlog.read(options.batchSize, (rows, certain, missed) => {
+    hold(rows, certain)
+    if (missed > 0) {
+      state.unreadable += missed
+      state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
     }
-  )
+    // The read may have passed damaged numbers that are counted as missed only later.
+    signal.settled()
+  })
 }
 
 const fill = (parts: Parts): Effect.Effect<void> =>
@@ -183,9 +181,10 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const memory = yield* MemoryRows.make(options.capacity)
   const closing = yield* Effect.makeLatch(false)
   const batches = makeInFlightBatches()
-  const backlog = options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog)
-  const signal = makeSettledSignal()
   const state: Parts["state"] = { closed: false, urgent: false, lastOffered: 0, unreadable: 0, unreadableUpTo: 0 }
+  const backlog =
+    options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog, () => state.lastOffered)
+  const signal = makeSettledSignal()
   const spilledCount = () => backlog?.count() ?? 0
   const trigger = makeBatchTrigger(
     (wanted) =>
@@ -200,6 +199,9 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
     offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
     fill: fill(parts),
+    readAhead: Effect.suspend(() =>
+      backlog?.isActive() === true ? Effect.asVoid(Effect.fork(backlog.readAhead(options.batchSize))) : Effect.void
+    ),
     isBlocked: () => isBlocked(parts),
     inFlight: batches.inFlight,
     replaceFirst: batches.replaceFirst,

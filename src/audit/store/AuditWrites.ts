@@ -1,8 +1,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import Pg from "pg"
 import type { Connection } from "../../platform/postgres/Connection.ts"
-import { canonicalJson, columnDefinitions, columnList, type HashedRow } from "../encoding/AuditRow.ts"
+import { canonicalJson, columnDefinitions, columnList, type HashedRow, isoTime } from "../encoding/AuditRow.ts"
 import type { Rejection } from "./AuditStore.ts"
 
 /** A dead letter that can be written after all is recorded as a replay by $2, so that each event counts in one place. */
@@ -44,22 +45,34 @@ export const beginBounded = (millis: number): string => `begin; set local statem
 export const timeoutWithin = (deadline: Duration.Duration): number =>
   Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
 
-/** Begins a transaction and a COPY, in the same message for the same reason. */
-export const copyStatement = (statementTimeout: number): string =>
-  `${beginBounded(statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin`
+/** The values of `advanceStatement`: a source, its last number, and the increments of its counters. */
+type Advance = readonly [source: string, lastSeq: string, committed: string, deadLettered: string, replayed: string]
 
 /**
  * The last statement of each transaction, so that a session that is stuck earlier holds no lock on the row, which signing off
  * needs. The counts are written with the rows: a COMMIT whose answer is lost has written both or neither.
  */
-const advanceStatement = `
+const advanceStatement = ([source, lastSeq, committed, deadLettered, replayed]: Advance): string => `
   insert into gatekeeper.audit_source as known (source, last_seq, last_at, committed, dead_lettered, replayed)
-  values ($1, $2, clock_timestamp(), $3, $4, $5)
+  values (${source}, ${lastSeq}, clock_timestamp(), ${committed}, ${deadLettered}, ${replayed})
   on conflict (source) do update
   set last_seq = greatest(known.last_seq, excluded.last_seq), last_at = excluded.last_at,
     committed = known.committed + excluded.committed,
     dead_lettered = known.dead_lettered + excluded.dead_lettered,
     replayed = known.replayed + excluded.replayed`
+
+const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5"])
+
+const literal = (value: string | number): string => Pg.escapeLiteral(String(value))
+
+/**
+ * Begins a transaction, copies rows of one source up to `lastSeq`, and advances the source, all in one message. A simple query
+ * has no parameters, so the values are literals. COMMIT is not part of it: the server would commit without us, even after a look-up
+ * of the rows found none and the source was signed off.
+ */
+export const copyStatement = (source: string, lastSeq: number, rows: number, statementTimeout: number): string =>
+  `${beginBounded(statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin;` +
+  advanceStatement([literal(source), literal(lastSeq), literal(rows), "0", "0"])
 
 /** Writes no letter when the same row is in the table: it was written by a COMMIT whose answer was lost. */
 const deadLetterStatement = `
@@ -107,7 +120,7 @@ export const insertTolerantly = Effect.fnUntraced(function* (
 
 /** Advances a source to `lastSeq` and adds the rows that the transaction wrote. */
 export const advanceSource = (connection: Connection, source: string, lastSeq: number, inserted: Inserted) =>
-  connection.query(advanceStatement, [source, lastSeq, inserted.committed, inserted.deadLettered, inserted.replayed])
+  connection.query(advanceByParameters, [source, lastSeq, inserted.committed, inserted.deadLettered, inserted.replayed])
 
 export const conflictReason = "the table holds another event under this id"
 
@@ -142,17 +155,21 @@ const field = (text: string | null): string => (text === null ? "\\N" : escaped(
  * the array: they consist of lower-case words, `:`, `-` and `_`. The backslash of bytea's `\x` form is data and is doubled.
  */
 export const copyLine = (row: HashedRow): string =>
-  `${row.id}\t${new Date(row.timestamp).toISOString()}\t${row.source}\t${row.seq}\t${field(row.ghostId)}\t` +
+  `${row.id}\t${isoTime(row.timestamp)}\t${row.source}\t${row.seq}\t${field(row.ghostId)}\t` +
   `${field(row.shellId)}\t${field(row.action)}\t${field(row.resource)}\t${escaped(row.result)}\t${field(row.reason)}\t` +
   `${field(row.requestId)}\t${escaped(row.metadata)}\t{${row.marks.join(",")}}\t\\\\x${row.leafHash}\n`
 
 const linesPerChunk = 64
 
-/** The rows in COPY's text format, chunk by chunk: PostgreSQL reads one while the next is made. */
-export function* copyChunks(rows: ReadonlyArray<HashedRow>): Generator<string> {
-  for (let start = 0; start < rows.length; start += linesPerChunk) {
-    let chunk = ""
-    for (const row of rows.slice(start, start + linesPerChunk)) chunk += copyLine(row)
-    yield chunk
-  }
+const copyLines = (rows: ReadonlyArray<HashedRow>, from: number, to: number): string => {
+  let lines = ""
+  for (const row of rows.slice(from, to)) lines += copyLine(row)
+  return lines
 }
+
+/** The rows in COPY's text format, chunk by chunk: PostgreSQL reads one while the next is made. */
+export const copyChunks = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<() => string> =>
+  Array.from({ length: Math.ceil(rows.length / linesPerChunk) }, (_, index) => () => {
+    const from = index * linesPerChunk
+    return copyLines(rows, from, from + linesPerChunk)
+  })

@@ -56,39 +56,46 @@ const makeTrailCheck = (given: string | undefined, deadline: Duration.DurationIn
   })
 }
 
-/** Writes rows with COPY: none of them can be in the table yet. */
-const copyRows = (connection: Connection, rows: ReadonlyArray<HashedRow>, statementTimeout: number) =>
-  Effect.as(connection.copyIn(copyStatement(statementTimeout), copyChunks(rows)), {
-    conflicts: [],
-    inserted: { committed: rows.length, deadLettered: 0, replayed: 0 }
-  })
+/** Writes rows that cannot be in the table yet, with COPY, and advances their source. */
+const copyRows = (connection: Connection, rows: ReadonlyArray<HashedRow>, statementTimeout: number) => {
+  const last = rows.at(-1)
+  return last === undefined
+    ? Effect.void
+    : connection.copyIn(copyStatement(last.source, last.seq, rows.length, statementTimeout), copyChunks(rows))
+}
 
-/** Writes rows of which some may be in the table. A row with a known id and another content becomes a dead letter. */
-const insertRows = Effect.fnUntraced(function* (connection: Connection, rows: ReadonlyArray<HashedRow>) {
+/** Writes rows of which some may be in the table, and advances their source. A known id with another content is a dead letter. */
+const insertRows = Effect.fnUntraced(function* (
+  connection: Connection,
+  rows: ReadonlyArray<HashedRow>,
+  statementTimeout: number
+) {
+  yield* connection.query(beginBounded(statementTimeout))
   const { conflicts, inserted, replayed } = yield* insertTolerantly(connection, rows, "drain")
   let deadLettered = 0
   for (const row of conflicts) {
     if (yield* insertDeadLetter(connection, row, { sqlstate: "23505", reason: conflictReason, attempts: 1 }))
       deadLettered += 1
   }
-  return { conflicts: conflicts.map((row) => row.id), inserted: { committed: inserted, deadLettered, replayed } }
+  const last = rows.at(-1)
+  if (last !== undefined) {
+    yield* advanceSource(connection, last.source, last.seq, { committed: inserted, deadLettered, replayed })
+  }
+  return conflicts.map((row) => row.id)
 })
 
 /** Writes rows of one source and advances the source, in one transaction. */
 const appendRows = (
   connection: Connection,
   rows: ReadonlyArray<HashedRow>,
-  options: { readonly certain: boolean; readonly statementTimeout: number }
-): Effect.Effect<Appended, DatabaseError> =>
-  Effect.gen(function* () {
-    const { certain, statementTimeout } = options
-    const { conflicts, inserted } = certain
-      ? yield* copyRows(connection, rows, statementTimeout)
-      : yield* Effect.zipRight(connection.query(beginBounded(statementTimeout)), insertRows(connection, rows))
-    const last = rows.at(-1)
-    if (last !== undefined) yield* advanceSource(connection, last.source, last.seq, inserted)
-    return { conflicts }
-  }).pipe((body) => connection.transaction(body, { begun: true }))
+  { certain, statementTimeout }: { readonly certain: boolean; readonly statementTimeout: number }
+): Effect.Effect<Appended, DatabaseError> => {
+  if (rows.length === 0) return Effect.succeed({ conflicts: [] })
+  const written = certain
+    ? Effect.as(copyRows(connection, rows, statementTimeout), [])
+    : insertRows(connection, rows, statementTimeout)
+  return Effect.map(connection.transaction(written, { begun: true }), (conflicts) => ({ conflicts }))
+}
 
 const writeDeadLetter = (connection: Connection, row: HashedRow, why: Rejection, statementTimeout: number) =>
   Effect.gen(function* () {

@@ -55,8 +55,10 @@ const loop = Effect.fnUntraced(function* (delivery: Delivery) {
   while (!backoff.gaveUp()) {
     yield* fill(delivery)
     const batch = queue.inFlight()[0]
-    if (batch !== undefined) yield* writeBatch(delivery, batch)
-    else if (queue.isClosed() && queue.depth() === 0) return
+    if (batch !== undefined) {
+      yield* queue.readAhead
+      yield* writeBatch(delivery, batch)
+    } else if (queue.isClosed() && queue.depth() === 0) return
   }
 })
 

@@ -1,12 +1,11 @@
-import { Duplex, Readable } from "node:stream"
-import { pipeline } from "node:stream/promises"
+import { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import Pg from "pg"
-import { from as copyFrom } from "pg-copy-streams"
+import { copyFromStdin } from "./CopyQuery.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
 
 export type Row = Readonly<Record<string, unknown>>
@@ -54,8 +53,11 @@ export interface Connection {
     queries: ReadonlyArray<Query>,
     options?: { readonly deadline?: Duration.DurationInput | null; readonly answered?: (count: number) => void }
   ) => Effect.Effect<Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>>
-  /** Sends `data` (COPY text format, whole or in pieces) to `copy … from stdin`. */
-  readonly copyIn: (text: string, data: string | Iterable<string>) => Effect.Effect<void, DatabaseError>
+  /**
+   * Runs `text`, which holds one `copy … from stdin` and may hold other statements before and after it, with `data` in COPY's text
+   * format. The data are sent with the text, without a wait for the server. A piece is made when it is sent.
+   */
+  readonly copyIn: (text: string, data: string | ReadonlyArray<() => string>) => Effect.Effect<void, DatabaseError>
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
    * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
@@ -274,8 +276,8 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           return Effect.mapError(all, (cause) => ({ cause, index: results.length }))
         }),
       copyIn: (text, data) =>
-        bounded(session, cancel, "statement", defaultDeadline, async () =>
-          pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
+        bounded(session, cancel, "statement", defaultDeadline, () =>
+          copyFromStdin(client, text, typeof data === "string" ? [() => data] : data)
         ),
       transaction: (body, options) =>
         Effect.uninterruptibleMask((restore) =>

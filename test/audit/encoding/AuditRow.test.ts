@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { makeUuidV7 } from "../../../src/audit/encoding/AuditId.ts"
-import { canonicalJson, makeRow, rowOf } from "../../../src/audit/encoding/AuditRow.ts"
+import { canonicalJson, isoTime, makeRow, rowOf } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
 import { anEvent, rowsOf } from "../../support/AuditEvents.ts"
@@ -35,6 +35,22 @@ it("a row comes back from its canonical text, hash and all, whatever is in it", 
     ),
     { numRuns: 500 }
   )
+})
+
+it("a time is written as the language writes it, whatever time was written before", () => {
+  FastCheck.assert(
+    FastCheck.property(
+      FastCheck.array(FastCheck.maxSafeInteger()),
+      FastCheck.double({ noNaN: true }),
+      (times, other) => {
+        const moments = [0, 999, 1_000, -1, 1.5, other, ...times].flatMap((time) => [time, time + 1, time % 8.64e15])
+        for (const time of moments.filter((time) => Math.abs(time) <= 8.64e15)) {
+          expect(isoTime(time)).toBe(new Date(time).toISOString())
+        }
+      }
+    )
+  )
+  expect(() => isoTime(Number.NaN)).toThrow(RangeError)
 })
 
 it("keys that look like numbers keep their places", () => {

@@ -32,12 +32,16 @@ const holding = (journal: ReadonlyArray<HashedRow>, damaged: ReadonlySet<number>
   }
 })
 
-type Step = { readonly offer: number } | { readonly take: "whole" | "interrupted" }
+type Step =
+  | { readonly offer: number }
+  | { readonly take: "whole" | "interrupted" }
+  | { readonly ahead: "whole" | "part" }
 
 const steps = FastCheck.array(
   FastCheck.oneof(
     FastCheck.record({ offer: FastCheck.integer({ min: 1, max: 40 }) }),
-    FastCheck.record({ take: FastCheck.constantFrom("whole" as const, "interrupted" as const) })
+    FastCheck.record({ take: FastCheck.constantFrom("whole" as const, "interrupted" as const) }),
+    FastCheck.record({ ahead: FastCheck.constantFrom("whole" as const, "part" as const) })
   ),
   { maxLength: 40 }
 )
@@ -74,6 +78,11 @@ it.live(
                 }
                 const kept = queue.depth() - queue.spilledCount()
                 expect(kept).toBeLessThanOrEqual(capacity + batchSize)
+              } else if ("ahead" in step) {
+                // The reading is a child of this fiber, so it is interrupted where the fiber does not wait for it.
+                const pauses = step.ahead === "whole" ? 10 : 1
+                const reading = Effect.zipRight(queue.readAhead, Effect.repeatN(Effect.yieldNow(), pauses))
+                yield* Fiber.join(yield* Effect.fork(reading))
               } else if (queue.depth() > 0) {
                 const filling = yield* Effect.fork(queue.fill)
                 if (step.take === "interrupted") {
@@ -138,6 +147,39 @@ it.effect("the memory takes rows directly again once it has caught up", () =>
     journal.push(next)
     queue.offer(next)
     expect([queue.depth(), queue.spilledCount()]).toEqual([1, 0])
+  })
+)
+
+it.effect("the next rows of the backlog are read while a batch is written", () =>
+  Effect.gen(function* () {
+    const rows = rowsOf(30)
+    const reads: Array<number> = []
+    const journal = holding(rows)
+    const backlog: BacklogSource = {
+      ...journal,
+      readAfter: (seq) => {
+        const reader = journal.readAfter(seq)
+        return {
+          next: (maximum) =>
+            Effect.zipRight(
+              Effect.sync(() => reads.push(maximum)),
+              reader.next(maximum)
+            )
+        }
+      }
+    }
+    const queue = yield* WriteQueue.make({ capacity: 10, batchSize: 10, linger: 0, backlog })
+    for (const row of rows) queue.offer(row)
+    yield* queue.fill
+    expect(reads).toEqual([])
+    for (let round = 0; round < 3; round++) {
+      yield* queue.readAhead
+      yield* Effect.repeatN(Effect.yieldNow(), 10)
+    }
+    expect([reads, queue.depth(), queue.spilledCount()]).toEqual([[10], 30, 20])
+    queue.settleFirst()
+    yield* queue.fill
+    expect([reads, queue.inFlight().flatMap((batch) => batch.rows)]).toEqual([[10], rows.slice(10, 20)])
   })
 )
 

@@ -207,6 +207,47 @@ it.scopedLive("after it was abandoned nothing is written, and the end can still 
   })
 )
 
+it.scopedLive(
+  "rows that were sent when writing was abandoned, and that a look-up does not find, never come later",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const store = yield* PostgresAuditStore.make({ url })
+      const rows = rowsOf(3)
+      yield* store.append(rows.slice(0, 1), certain)
+      const holder = yield* connect({ url, applicationName: "holder" })
+      yield* holder.query("begin")
+      yield* holder.query("lock table gatekeeper.audit_log in exclusive mode")
+      const writing = yield* Effect.fork(Effect.flip(store.append(rows.slice(1), certain)))
+      const writers = Effect.map(
+        query(
+          url,
+          "select wait_event_type from pg_stat_activity where application_name = 'gravitas audit' and datname = current_database()"
+        ),
+        (found) => found.map((row) => row["wait_event_type"])
+      )
+      yield* Effect.repeat(writers, { until: (waiting) => waiting.includes("Lock") })
+      yield* store.abandon
+      expect((yield* Fiber.join(writing)).phase).toBe("statement")
+      const incarnation = {
+        source: rows[0]?.source ?? "",
+        host: "here",
+        pid: 1,
+        startedAt: 0,
+        bootId: "boot",
+        durability: "memory"
+      }
+      const located = yield* store.locate(
+        incarnation,
+        rows.map((row) => row.id)
+      )
+      expect([...located.committed]).toEqual(rows.slice(0, 1).map((row) => row.id))
+      yield* holder.query("rollback")
+      yield* Effect.repeat(writers, { until: (left) => left.length === 0 })
+      expect((yield* recordedIds(url)).length).toBe(1)
+    })
+)
+
 it.scopedLive("a look-up of rows waits for a COMMIT in progress", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
