@@ -5,6 +5,8 @@ import { type Percentiles, percentiles } from "../Samples.ts"
 
 export interface HttpLoadOptions {
   readonly url: string
+  /** By default `/validate`. */
+  readonly path?: string
   readonly token: string
   readonly body: string
   /** Kept alive, each with one request at a time. */
@@ -33,7 +35,7 @@ const ask = (target: URL, options: Http.RequestOptions, body: string) =>
       response.resume()
       response.once("end", () => {
         if (response.statusCode === 200) resolve()
-        else reject(new Error(`/validate answered ${response.statusCode}`))
+        else reject(new Error(`${target.pathname} answered ${response.statusCode}`))
       })
     })
     request.once("error", reject)
@@ -42,7 +44,7 @@ const ask = (target: URL, options: Http.RequestOptions, body: string) =>
 
 const drive = async (options: HttpLoadOptions): Promise<Driven> => {
   const agent = new Http.Agent({ keepAlive: true, maxSockets: options.connections })
-  const target = new URL("/validate", options.url)
+  const target = new URL(options.path ?? "/validate", options.url)
   const request: Http.RequestOptions = {
     agent,
     method: "POST",

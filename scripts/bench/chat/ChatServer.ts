@@ -1,0 +1,25 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as AllSettings from "../../../src/app/AllSettings.ts"
+import { serve } from "../../../src/app/Serve.ts"
+import { serviceNames } from "../../../src/domain/Service.ts"
+import { Addresses } from "../../../src/platform/http/Listener.ts"
+import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
+
+/** All services in one process, as `pnpm start` runs them. ChatBench starts it. */
+const announced = Effect.gen(function* () {
+  const addresses = yield* (yield* Addresses).all
+  yield* tell({ guardian: addresses.get("guardian")?.url, router: addresses.get("router")?.url })
+})
+
+endWithBench()
+
+const onReady = Layer.merge(Layer.effectDiscard(announced), Layer.scopedDiscard(Effect.forkScoped(usageOnDemand)))
+
+serve(serviceNames, onReady).pipe(
+  Effect.provide([ShutdownReport.layer, AllSettings.layer, NodeContext.layer]),
+  NodeRuntime.runMain
+)
