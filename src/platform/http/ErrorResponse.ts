@@ -1,6 +1,7 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
 
 /** A whole response with a JSON body, for either lane (FastLane.ts). */
 export interface JsonResponse {
@@ -63,6 +64,16 @@ export const errorText = ({
     detail: detail ?? message
   })
 
+/** The answer of a service that stops to a new request. */
+export const shuttingDown = (service: ServiceName, requestId: string, more: ErrorAnswer["more"]): ErrorAnswer => ({
+  status: 503,
+  code: "shutting_down",
+  message: `${titleOf(service)} is shutting down; send the request to another instance or again later`,
+  requestId,
+  more,
+  headers: { "retry-after": "1" }
+})
+
 export const errorJson = (answer: ErrorAnswer): JsonResponse => jsonResponse(errorText(answer), answer)
 
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
@@ -85,11 +96,11 @@ export const bearerChallenge = (problem: string | undefined): Readonly<Record<st
       : `Bearer realm="gravitas", error="invalid_token", error_description="${problem.replace(/[^ !#-[\]-~]/g, "'")}"`
 })
 
-export const refusalResponse = (
+export const refusalJson = (
   { auditId, code, detail, headers, message, more, status = statusOf(code) }: Refusal,
   requestId: string
-): HttpServerResponse.HttpServerResponse =>
-  errorResponse({
+): JsonResponse =>
+  errorJson({
     status,
     code,
     message,
@@ -103,3 +114,6 @@ export const refusalResponse = (
       ...headers
     }
   })
+
+export const refusalResponse = (refusal: Refusal, requestId: string): HttpServerResponse.HttpServerResponse =>
+  toServerResponse(refusalJson(refusal, requestId))

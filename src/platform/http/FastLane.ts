@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
+import { type ErrorAnswer, type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
 import { answerDefect } from "./FallbackResponses.ts"
 import { RequestHeaders, requestId } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
@@ -45,6 +45,16 @@ export const answerJson =
       Effect.map(toServerResponse)
     )
 
+/** Answers a defect of `operation` with 500. */
+export const orAnswerDefect =
+  (service: ServiceName, requestId: string, more: ErrorAnswer["more"]) =>
+  (answer: Effect.Effect<JsonResponse>): Effect.Effect<JsonResponse> =>
+    Effect.catchAllCause(answer, (cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Effect.interrupt
+        : Effect.map(answerDefect(service, cause, requestId, more), errorJson)
+    )
+
 /** Operations by the exact path of their fast lane. */
 export type FastRoutes = ReadonlyMap<string, JsonOperation>
 
@@ -67,10 +77,8 @@ export const makeFastLane = (
     const answer = (operation: JsonOperation, request: IncomingMessage, response: ServerResponse, body: JsonBody) => {
       const { authorization, "content-type": contentType, "x-request-id": given } = request.headers
       const id = String(given)
-      const answered = Effect.catchAllCause(operation({ requestId: id, authorization, contentType, body }), (cause) =>
-        Cause.isInterruptedOnly(cause)
-          ? Effect.interrupt
-          : Effect.map(answerDefect(service, cause, id, errorFields(500, request.url ?? "")), errorJson)
+      const answered = operation({ requestId: id, authorization, contentType, body }).pipe(
+        orAnswerDefect(service, id, errorFields(500, request.url ?? ""))
       )
       const context = Context.make(RequestHeaders, request.headers)
       const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(answered)

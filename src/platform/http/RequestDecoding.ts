@@ -48,6 +48,11 @@ const parse = (bytes: Buffer): JsonBody => {
   } catch {
     return Either.left(new RequestBodyMalformed({ problem: "it is not UTF-8" }))
   }
+  return parseJsonText(text)
+}
+
+/** Parses the body of a request whose bytes are decoded. */
+export const parseJsonText = (text: string): JsonBody => {
   try {
     return Either.right(JSON.parse(text))
   } catch (thrown) {
@@ -160,13 +165,33 @@ const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<st
 const hasBody = ({ headers }: Request): boolean =>
   headers["transfer-encoding"] !== undefined || !["0", undefined].includes(headers["content-length"])
 
-const readBody = (request: Request, isOptional: boolean): Effect.Effect<unknown, DecodingError> =>
-  readJson(request).pipe(
-    Effect.map((body) => (isOptional && body === null ? {} : body)),
-    Effect.mapError((error) =>
+/** What the decoder reads of a request: one that came over HTTP, or from a client in this process. */
+export interface RequestParts {
+  /** The values of the path's parameters. */
+  readonly params: Readonly<Record<string, string | undefined>>
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly hasBody: boolean
+  readonly body: Effect.Effect<JsonBody>
+}
+
+/** The parts of the request that a route handles. */
+export const partsOf = (request: Request): Effect.Effect<RequestParts, never, HttpRouter.RouteContext> =>
+  Effect.map(HttpRouter.RouteContext, ({ params }) => ({
+    params,
+    url: request.url,
+    headers: request.headers,
+    hasBody: hasBody(request),
+    body: Effect.either(readJson(request))
+  }))
+
+const objectOf = (body: JsonBody, isOptional: boolean): Either.Either<unknown, DecodingError> =>
+  body.pipe(
+    Either.map((value) => (isOptional && value === null ? {} : value)),
+    Either.mapLeft((error) =>
       error._tag === "RequestBodyTooLarge" ? new BodyTooLarge({ reason: error.message }) : invalid(error.message)
     ),
-    Effect.filterOrFail(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
+    Either.filterOrLeft(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
   )
 
 /** The parts of a request that an endpoint declares; a part that it does not declare has the type `never`. */
@@ -198,14 +223,14 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
   const decodeHeaders = decoder(endpoint.headersSchema)
   const decodePayload = decoder(endpoint.payloadSchema)
   const isBodyOptional = Context.get(endpoint.annotations, OptionalBody)
-  return Effect.fnUntraced(function* (request: Request) {
+  return Effect.fnUntraced(function* (parts: RequestParts) {
     const decoded: Partial<Decoded<Path, UrlParams, Payload, Headers>> = {
-      ...(decodePath && { path: yield* decodePath((yield* HttpRouter.RouteContext).params) }),
-      ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(request.url)) }),
-      ...(decodeHeaders && { headers: yield* decodeHeaders(request.headers) }),
+      ...(decodePath && { path: yield* decodePath(parts.params) }),
+      ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(parts.url)) }),
+      ...(decodeHeaders && { headers: yield* decodeHeaders(parts.headers) }),
       ...(decodePayload && {
         payload: yield* decodePayload(
-          isBodyOptional && !hasBody(request) ? {} : yield* readBody(request, isBodyOptional)
+          isBodyOptional && !parts.hasBody ? {} : yield* objectOf(yield* parts.body, isBodyOptional)
         )
       })
     }
