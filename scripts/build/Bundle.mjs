@@ -192,7 +192,7 @@ const copyExternalPackages = async (project, target) => {
  * @returns {Promise<void>}
  */
 export const bundle = async (project, target, programs) => {
-  await Promise.all([
+  const parts = await Promise.allSettled([
     build({
       ...common,
       entryPoints: programs.map((source) => Path.join(project, source)),
@@ -210,4 +210,6 @@ export const bundle = async (project, target, programs) => {
     }),
     Fs.copyFile(Path.join(project, "package.json"), Path.join(target, "package.json"))
   ])
+  // Once all have ended: a part that still runs would write to `target` after the caller has removed it.
+  for (const part of parts) if (part.status === "rejected") throw part.reason
 }

@@ -1,5 +1,4 @@
-import type { ServiceName } from "../domain/Service.ts"
-import { serviceNames, titleOf } from "../domain/Service.ts"
+import { type ServiceName, serviceNames, titleOf } from "../domain/Service.ts"
 import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
 import type { Address } from "../platform/http/Listener.ts"
 
@@ -39,7 +38,7 @@ export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefi
 
 /**
  * `$(cd … && VARIABLE=… tsx main.ts token <ghost>)`: works from any directory and shell, and leaves no secret in a log.
- * `start` is the directory and the words that start this program; `variables` must not hold a secret.
+ * `start` are the words that start this program in `directory`; `variables` must not hold a secret.
  */
 export const tokenSubstitution = (
   [directory, ...start]: readonly [directory: string, ...words: ReadonlyArray<string>],

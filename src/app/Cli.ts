@@ -23,7 +23,6 @@ import { appVersion } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as AllSettings from "./AllSettings.ts"
-import { dotEnv } from "./AllSettings.ts"
 import { boundedEnd, type ExitStatus, exitCode, exitMessage, holdSignals } from "./ExitStatus.ts"
 import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
@@ -45,7 +44,7 @@ const services = Args.text({ name: "service" }).pipe(
 const serving = Effect.promise(() => import("./Serve.ts"))
 
 /** Read only by commands that need them, so that `--help` works in any environment. */
-const settings = Layer.provide(AllSettings.layer, dotEnv(".env"))
+const settings = Layer.provide(AllSettings.layer, AllSettings.dotEnv(".env"))
 
 const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
 
@@ -88,10 +87,10 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
     Command.provide(commandOutput)
   )
   const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))
-  const journal = journalCommand.pipe(Command.provide(dotEnv(".env")))
+  const journal = journalCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))
   const certificate = certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput))
-  const policy = policyCommand.pipe(Command.provide(dotEnv(".env")))
+  const policy = policyCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
     return Effect.flatMap(serving, ({ serve }) => serve(chosen, boundedEnd(status))).pipe(

@@ -8,7 +8,6 @@ import type { AuditLog } from "../audit/AuditLog.ts"
 import { auditLogOptions } from "../audit/AuditSettings.ts"
 import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
-import { ledgerLayer } from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import { urlOf } from "../clients/PeerCall.ts"
@@ -43,7 +42,7 @@ export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
       const token = yield* ServiceToken
       const options = { location, token }
       return DeferredAuditLog.layer(yield* auditLogOptions).pipe(
-        Layer.provide([RemoteAuditStore.layer(options), ledgerLayer(options)])
+        Layer.provide([RemoteAuditStore.layer(options), RemoteAuditStore.ledgerLayer(options)])
       )
     })
   ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))

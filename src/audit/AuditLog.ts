@@ -8,13 +8,11 @@ import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import type { AuditLogOptions } from "./AuditSettings.ts"
 import * as AuditShutdown from "./AuditShutdown.ts"
-import type { AuditStatus } from "./AuditStatus.ts"
 import { AuditUnavailable } from "./AuditUnavailable.ts"
 import type { AuditId } from "./encoding/AuditId.ts"
 import { withdrawal } from "./encoding/TrailEvents.ts"
 import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
 import * as PipelineStatus from "./PipelineStatus.ts"
-import { publishMetrics } from "./PipelineStatus.ts"
 import * as DurabilityWaiter from "./queue/DurabilityWaiter.ts"
 import * as Recorder from "./queue/Recorder.ts"
 import * as WriteQueue from "./queue/WriteQueue.ts"
@@ -41,7 +39,7 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
     readonly withdraw: (event: AuditEvent, id: AuditId, why: string) => Effect.Effect<void>
     /** Whether `record` would accept an event now. */
     readonly accepting: Effect.Effect<boolean>
-    readonly status: Effect.Effect<AuditStatus>
+    readonly status: Effect.Effect<PipelineStatus.PipelineStatus>
   }
 >() {
   /**
@@ -99,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   let notWithdrawn = 0
   const accepting = () => recorder.accepting() && isBehind(options.durability.default) === undefined
   const status = yield* PipelineStatus.make(options, { accepting, notWithdrawn: () => notWithdrawn })
-  yield* Effect.forkScoped(publishMetrics(status))
+  yield* Effect.forkScoped(PipelineStatus.publishMetrics(status))
   // The finalizer of this layer runs before those of the layers below, which stop the writer and close the journal.
   const shutdown = yield* AuditShutdown.make(options.shutdownDeadline)
   yield* Effect.addFinalizer(() => shutdown)

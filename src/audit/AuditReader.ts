@@ -7,18 +7,19 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { OpenRecord } from "../contracts/OpenRecord.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { AuditId, clockTolerance, uuidFloor } from "./encoding/AuditId.ts"
 import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditRow.ts"
 import { boundText } from "./encoding/BoundedText.ts"
 import { boundedQuery, type TrailUnreachable } from "./store/TrailUnreachable.ts"
 
-/** A row of the trail. */
+/** A row of the trail, as the driver returns it: bigint as text, timestamptz as Date. */
 export const RecordedEvent = Schema.Struct({
   id: AuditId,
-  timestamp: Schema.DateTimeUtcFromSelf,
+  timestamp: Schema.DateTimeUtcFromDate,
   source: Schema.String,
-  seq: Schema.Number,
+  seq: Schema.NumberFromString,
   ghostId: Schema.NullOr(Schema.String),
   shellId: Schema.NullOr(Schema.String),
   action: Schema.NullOr(Schema.String),
@@ -26,12 +27,14 @@ export const RecordedEvent = Schema.Struct({
   result: Schema.String,
   reason: Schema.NullOr(Schema.String),
   requestId: Schema.NullOr(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  metadata: OpenRecord,
   marks: Schema.Array(Schema.String),
   /** SHA-256 of the event's canonical JSON, 64 hexadecimal digits. */
   leafHash: Schema.String
 })
 export type RecordedEvent = typeof RecordedEvent.Type
+
+const decodeRows = Schema.decodeUnknown(Schema.Array(RecordedEvent))
 
 /** Conditions that all hold. Text is cut and cleaned as when it was recorded, so that it is found. */
 export interface EventQuery {
@@ -57,7 +60,7 @@ export interface EventPage {
   readonly next: string | null
 }
 
-export const maximumPageSize = 1_000
+const maximumPageSize = 1_000
 
 /** The cursor was not returned by this trail. */
 export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("UnreadableCursor", {
@@ -67,14 +70,6 @@ export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("Un
     return "the cursor was not returned by this trail. Ask without it for the first page"
   }
 }
-
-/** A row as the driver returns it: bigint as text, timestamptz as Date. */
-const Row = Schema.Struct({
-  ...RecordedEvent.fields,
-  timestamp: Schema.DateTimeUtcFromDate,
-  seq: Schema.NumberFromString
-})
-const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 
 /** Encodes an id in 22 opaque characters. */
 const cursorOf = (id: AuditId): string => Encoding.encodeBase64Url(Buffer.from(id.replaceAll("-", ""), "hex"))

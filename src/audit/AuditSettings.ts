@@ -43,8 +43,6 @@ type AuditSettingsValues = Omit<AuditLogOptions, "journal" | "shutdownDeadline">
   readonly journalFlushInterval: Duration.Duration
 }
 
-const kibibyte = 2 ** 10
-
 /** Without a journal, memory is all there is; with one, events that do not fit into memory are read back from the file. */
 const defaultCapacity = (durability: Durabilities): number => (isJournaled(durability) ? 8_192 : 65_536)
 
@@ -80,7 +78,7 @@ const auditSettings: Setting.Setting<AuditSettingsValues> = Setting.all({
   durability,
   journalMaxBytes: Setting.bytes(
     "AUDIT_JOURNAL_MAX_BYTES",
-    { min: 64 * kibibyte, max: 2 ** 50 },
+    { min: 64 * 2 ** 10, max: 2 ** 50 },
     { expected: "a size from 64KiB to 1024TiB", example: "4GiB" }
   ).pipe(Setting.orDefault(4 * 2 ** 30, "4GiB")),
   journalFlushInterval: Setting.duration(

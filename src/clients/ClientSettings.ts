@@ -1,9 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Setting from "../platform/config/Setting.ts"
-import { readSettings } from "../platform/config/Settings.ts"
 
 interface ClientSettingsValues {
   /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
@@ -35,5 +33,4 @@ const clientSettings: Setting.Setting<ClientSettingsValues> = Setting.all({
 /** How this process calls services that run elsewhere. */
 export class ClientSettings extends Context.Tag("clients/ClientSettings")<ClientSettings, ClientSettingsValues>() {
   static readonly config = clientSettings
-  static readonly layer = Layer.effect(ClientSettings, readSettings(clientSettings))
 }

@@ -41,14 +41,13 @@ interface Declared {
 
 const toDomainError = (failure: Declared): NotAuthorized | PeerUnavailable => {
   const { audit_id: auditId, code, message } = failure.error
-  const recorded = auditId === undefined ? {} : { auditId }
   switch (code) {
     case "unauthenticated":
     case "access_denied":
     case "invalid_request":
-      return new NotAuthorized({ code, reason: message, ...recorded })
+      return new NotAuthorized({ code, reason: message, auditId })
     case "body_too_large":
-      return new NotAuthorized({ code: "invalid_request", reason: message, ...recorded })
+      return new NotAuthorized({ code: "invalid_request", reason: message, auditId })
     default:
       return new PeerUnavailable({ peer: "gatekeeper", reason: message })
   }

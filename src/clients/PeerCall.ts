@@ -13,8 +13,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
-import { Settings } from "../platform/config/Settings.ts"
-import { Addresses } from "../platform/http/Listener.ts"
+import { Addresses, serviceUrl } from "../platform/http/Listener.ts"
 import type { CallCutOff, LocalRequest } from "../platform/http/LocalCalls.ts"
 import { outgoingTrace } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
@@ -53,17 +52,7 @@ export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.prov
 /** The services that others call. */
 type Peer = Extract<ServiceName, "gatekeeper" | "guardian">
 
-/** The address of a peer: the setting, else where it listens in this process, else its port on this machine. */
-export const urlOf = (peer: Peer) =>
-  Effect.gen(function* () {
-    const { peerUrls } = yield* ClientSettings
-    const { ports } = yield* Settings
-    const addresses = yield* Addresses
-    return Option.match(peerUrls[peer], {
-      onNone: () => Effect.map(addresses.all, (known) => known.get(peer)?.url ?? `http://127.0.0.1:${ports[peer]}`),
-      onSome: Effect.succeed
-    })
-  })
+export const urlOf = (peer: Peer) => Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
 
 /** The headers of the caller's own request, which a call carries on. */
 export interface CallerHeaders {

@@ -13,7 +13,6 @@ import * as DataLocation from "./DataLocation.ts"
 import { launch } from "./Launch.ts"
 import { adoptOrStop } from "./OrphanedServer.ts"
 import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
-import type { HomeLock } from "./ServerOwnership.ts"
 import * as ServerOwnership from "./ServerOwnership.ts"
 
 interface EmbeddedPostgresOptions extends DataLocation.DataLocationOptions {
@@ -82,7 +81,7 @@ const openCluster = Effect.fnUntraced(function* (
 /** Requires the home's lock. Adopts the PostgreSQL of a killed process, else starts one. */
 const lead = Effect.fnUntraced(function* (
   place: DataLocation.DataLocation,
-  lock: HomeLock,
+  lock: ServerOwnership.HomeLock,
   options: EmbeddedPostgresOptions
 ) {
   const startDeadline = Duration.decode(options.startDeadline ?? "60 seconds")

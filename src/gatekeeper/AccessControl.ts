@@ -10,24 +10,18 @@ import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { AuditId } from "../audit/encoding/AuditId.ts"
 import type { AuditEvent, AuditResult } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
-import type { AccessClaim, AccessRequest, InvalidAccessRequest } from "./AccessRequest.ts"
+import type { AccessClaim, AccessRequest, QuestionProblem } from "./AccessRequest.ts"
 import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
 import { markAnonymous, type Unauthenticated } from "./tokens/BearerToken.ts"
 import type { KeysUnavailable } from "./tokens/KeyFetch.ts"
 import { Tokens } from "./tokens/Tokens.ts"
-
-/** Why a request cannot be decided, with what it claims. */
-export interface QuestionProblem {
-  readonly message: string
-  readonly claimed: AccessClaim
-}
 
 /** A question of a caller about itself: may I do this? */
 export interface AccessQuestion {
   /** The value of the `Authorization` header. */
   readonly authorization: string | undefined
   readonly requestId: string
-  readonly access: Either.Either<AccessRequest, QuestionProblem | InvalidAccessRequest>
+  readonly access: Either.Either<AccessRequest, QuestionProblem>
 }
 
 /** A question about a subject. The caller that asks it was authenticated and allowed to ask before. */

@@ -1,8 +1,7 @@
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
+import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
 import * as Text from "../domain/Text.ts"
-import { isDeeperThan } from "../domain/Text.ts"
 
 /** An action on a resource that a ghost wants to do. */
 export interface AccessRequest {
@@ -18,24 +17,13 @@ export interface AccessClaim {
   readonly metadata: unknown
 }
 
-/** The request has the wrong shape, or a text that must not be decided on. */
-export class InvalidAccessRequest extends Schema.TaggedError<InvalidAccessRequest>()("InvalidAccessRequest", {
-  problems: Schema.NonEmptyArray(Schema.String),
-  claimed: Schema.Struct({
-    action: Schema.NullOr(Schema.String),
-    resource: Schema.NullOr(Schema.String),
-    metadata: Schema.Unknown
-  })
-}) {
-  override get message(): string {
-    return this.problems.join("; ")
-  }
+/** Why a request cannot be decided, with what it claims. */
+export interface QuestionProblem {
+  readonly message: string
+  readonly claimed: AccessClaim
 }
 
 export const emptyClaim: AccessClaim = { action: null, resource: null, metadata: {} }
-
-const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Why a value cannot be decided on and recorded as it is; `field` is its name in the request. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {
@@ -49,14 +37,12 @@ const textOrNull = (value: unknown): string | null => (typeof value === "string"
 /**
  * Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored.
  *
- * A hand parser, since every agent action waits for it: `ValidateRequest` of the contract takes about three times as long (4.3 µs, not 1.6).
+ * A hand parser, since every agent action waits for it: the contract's `ValidateRequest` takes 4.3 µs, this parser 1.6 µs.
  * test/gatekeeper/AccessRequest.test.ts compares the two on generated bodies.
  */
-export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, InvalidAccessRequest> => {
-  if (!isPlainObject(body)) {
-    return Either.left(
-      new InvalidAccessRequest({ problems: ["the request body must be a JSON object"], claimed: emptyClaim })
-    )
+export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, QuestionProblem> => {
+  if (!Predicate.isReadonlyRecord(body)) {
+    return Either.left({ message: "the request body must be a JSON object", claimed: emptyClaim })
   }
   const action = body["action"] ?? defaultAction
   const resource = body["resource"]
@@ -65,15 +51,14 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
   for (const problem of [textProblem("action", action), textProblem("resource", resource)]) {
     if (problem !== undefined) problems.push(problem)
   }
-  const metadata = isPlainObject(given) ? given : {}
+  const metadata = Predicate.isReadonlyRecord(given) ? given : {}
   if (metadata !== given) problems.push('"metadata" must be an object')
-  if (isDeeperThan(given, maximumMetadataDepth)) {
+  if (Text.isDeeperThan(given, maximumMetadataDepth)) {
     problems.push(`"metadata" is nested deeper than ${maximumMetadataDepth} levels`)
   }
-  const [first, ...more] = problems
-  if (first !== undefined) {
+  if (problems.length > 0) {
     const claimed = { action: textOrNull(action), resource: textOrNull(resource), metadata: given }
-    return Either.left(new InvalidAccessRequest({ problems: [first, ...more], claimed }))
+    return Either.left({ message: problems.join("; "), claimed })
   }
   // `textProblem` found that both are texts.
   return Either.right({ action: String(action), resource: String(resource), metadata })

@@ -1,56 +1,130 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditLogOptions } from "../audit/AuditSettings.ts"
-import { auditView } from "../audit/AuditStatus.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
+import { auditView } from "../audit/PipelineStatus.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
-import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
-import type { ServiceName } from "../domain/Service.ts"
-import { type SchemaVersion, schemaProbe } from "../migrator/SchemaVersion.ts"
+import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
+import { schemaProbe } from "../migrator/SchemaVersion.ts"
+import { auditedRoutes } from "../platform/http/Audited.ts"
+import { jsonResponse } from "../platform/http/ErrorResponse.ts"
+import { answerJson, type FastRoutes, type JsonRequest } from "../platform/http/FastLane.ts"
+import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
+import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
+import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
+import { GatekeeperAccess } from "./GatekeeperAccess.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
-import { fastRoutes, routes } from "./Http.ts"
+import { ingestEvents } from "./ingest/IngestHttp.ts"
+import { storeOperation } from "./ingest/StoreHttp.ts"
+import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
+import { policyRoutes } from "./policy/PolicyOperations.ts"
+import { elseAuditUnavailableJson, rawRefusalJson, refusalOf } from "./Refusals.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
+import { trailRoutes } from "./trail/TrailOperations.ts"
+
+/**
+ * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it.
+ * AccessRequest.ts says how the parser is kept in agreement with the contract.
+ */
+const validate = Effect.map(AccessControl, (access) =>
+  Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
+    const outcome = yield* access.ask({
+      authorization,
+      requestId,
+      access: Either.isLeft(body)
+        ? Either.left({ message: body.left.message, claimed: emptyClaim })
+        : parseAccessRequest(body.right)
+    })
+    if (outcome._tag !== "Allowed") {
+      return rawRefusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
+    }
+    const { decision } = outcome
+    const answer = {
+      allowed: true,
+      ghost_id: outcome.ghostId,
+      groups: decision.groups,
+      audit_id: outcome.auditId,
+      reason: decision.reason,
+      matched: decision.matched,
+      policy_version: outcome.policyVersion
+    }
+    return jsonResponse(JSON.stringify(answer))
+  }, elseAuditUnavailableJson)
+)
+
+/** Operations with a fast lane: the decisions that agents wait for at every action. */
+const fastRoutes: Effect.Effect<FastRoutes, never, AccessControl> = Effect.map(
+  Effect.all([validate, evaluation, evaluations]),
+  ([decision, one, several]) =>
+    new Map([
+      [contract.validate.path, decision],
+      [contract.evaluation.path, one],
+      [contract.evaluations.path, several]
+    ])
+)
+
+const decisions = HttpApiBuilder.group(contract.GatekeeperApi, "decisions", (group) =>
+  Effect.map(validate, (answer) => group.handleRaw("validate", ({ request }) => answerJson(answer)(request)))
+)
+
+const authzen = HttpApiBuilder.group(contract.GatekeeperApi, "authzen", (group) =>
+  Effect.map(Effect.all([evaluation, evaluations, pointUrl]), ([one, several, url]) =>
+    group
+      .handleRaw("evaluation", ({ request }) => answerJson(one)(request))
+      .handleRaw("evaluations", ({ request }) => answerJson(several)(request))
+      .handleRaw("configuration", () => Effect.map(url, configurationResponse))
+  )
+)
+
+const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
+  Effect.map(Effect.all([ingestEvents, storeOperation]), ([record, store]) =>
+    group.handleRaw("record", ({ request }) => record(request)).handleRaw("store", ({ request }) => store(request))
+  )
+)
+
+const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRoute], { discard: true })).pipe(
+  Layer.provide(GatekeeperAccess.layer)
+)
 
 const authDisabledWarning =
   `AUTH_DISABLED=true: no caller is authenticated; every request is the ghost "${anonymousGhost}", may do what the policy ` +
   "allows that ghost, and is marked auth:disabled in the trail. Use it for development on this machine only"
 
-const makeReport = <S extends ServiceName>(version: SchemaVersion<S>) =>
-  Effect.gen(function* () {
-    const { authDisabled } = yield* GatekeeperSettings
-    const trail = yield* AuditLog
-    if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
-    const state = yield* schemaProbe(version)
-    return Effect.gen(function* () {
-      const now = yield* state
-      const audit = yield* trail.status
-      return {
-        ...now,
-        // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
-        canAnswer: audit.accepting,
-        ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
-        audit: auditView(audit)
-      }
-    })
-  })
+const makeReport = Effect.gen(function* () {
+  const { authDisabled } = yield* GatekeeperSettings
+  const trail = yield* AuditLog
+  if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
+  const state = yield* schemaProbe(yield* gatekeeperSchema.version)
+  return Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
+    ...now,
+    // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
+    canAnswer: audit.accepting,
+    ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
+    audit: auditView(audit)
+  }))
+})
 
 const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
-    const report = yield* makeReport(version)
+    const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
     const options = { fastRoutes: yield* fastRoutes }
-    return serve("gatekeeper", GatekeeperApi, version.expected, options).pipe(Layer.provide(routes(report)))
+    return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
+      Layer.provide([decisions, authzen, ingest, recorded, health])
+    )
   })
 )
 

@@ -9,7 +9,7 @@ import { type ErrorCode, statusOf } from "../contracts/ErrorCodes.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../platform/http/Audited.ts"
 import { Refusal } from "../platform/http/ErrorResponse.ts"
 import { AccessControl, type AccessQuestion, type RecordedDecision, withdrawalReason } from "./AccessControl.ts"
-import { type RefusedOutcome, refusalAnswer } from "./Refusals.ts"
+import { refusalOf } from "./Refusals.ts"
 
 /** A caller with a permission: the decision that gave it. */
 export interface GatekeeperCaller extends RecordedDecision {
@@ -23,8 +23,9 @@ export const failureAs =
 
 export const trailRefusal = ({ message }: AuditUnavailable) => new Refusal({ code: "audit_unavailable", message })
 
-export const refusalOf = (outcome: RefusedOutcome, requestId: string, isTooLarge = false) =>
-  new Refusal(refusalAnswer(outcome, requestId, isTooLarge))
+/** The refusal of a failure. Field by field, since a copy of an error lacks its `message`. */
+export const refusalOfFailure = ({ code, message, more }: Failure, auditId?: string) =>
+  new Refusal({ code, message, more, auditId })
 
 /** A failure with another status than 503 is an answer to the request, so its permission stays recorded. */
 const isAnswer = (cause: Cause.Cause<Failure>): boolean =>
@@ -57,7 +58,7 @@ export const denyBy =
       })
       .pipe(
         Effect.mapError(trailRefusal),
-        Effect.flatMap((auditId) => new Refusal({ ...failure, auditId }))
+        Effect.flatMap((auditId) => refusalOfFailure(failure, auditId))
       )
 
 /**
@@ -75,13 +76,13 @@ export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")
         Effect.flatMap(Effect.mapError(access.ask(accessQuestion(question, problem)), trailRefusal), (outcome) =>
           outcome._tag === "Allowed"
             ? Effect.dieMessage("a question with a problem was allowed")
-            : refusalOf(outcome, question.requestId, problem.code === "body_too_large")
+            : new Refusal(refusalOf(outcome, problem.code))
         )
       return GatekeeperAccess.of({
         authorize: (question) => {
           const asked = accessQuestion(question)
           return Effect.flatMap(Effect.mapError(access.ask(asked), trailRefusal), (outcome) => {
-            if (outcome._tag !== "Allowed") return refusalOf(outcome, question.requestId)
+            if (outcome._tag !== "Allowed") return new Refusal(refusalOf(outcome))
             const { auditId } = outcome
             return Effect.succeed({
               caller: { ...outcome, requestId: question.requestId },
@@ -92,9 +93,7 @@ export class GatekeeperAccess extends Context.Tag("gatekeeper/GatekeeperAccess")
                   ),
                   Effect.mapBoth({
                     onFailure: (failure) =>
-                      failure.code === "audit_unavailable"
-                        ? new Refusal(failure)
-                        : new Refusal({ ...failure, auditId }),
+                      refusalOfFailure(failure, failure.code === "audit_unavailable" ? undefined : auditId),
                     onSuccess: (reply) => ({ reply, auditId })
                   })
                 )

@@ -1,9 +1,8 @@
 import * as Context from "effect/Context"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Setting from "../platform/config/Setting.ts"
-import { environment, host, readSettings } from "../platform/config/Settings.ts"
+import { environment, host } from "../platform/config/Settings.ts"
 
 export interface GatekeeperSettingsValues {
   /** As given: relative to the working directory. */
@@ -35,10 +34,7 @@ const gatekeeperSettings: Setting.Setting<GatekeeperSettingsValues> = Setting.al
   host,
   accessPolicyPath,
   publicUrl: Setting.origin("GATEKEEPER_PUBLIC_URL", "https://gatekeeper.example"),
-  authDisabled: Setting.choice("AUTH_DISABLED", ["true", "false"], "false").pipe(
-    Setting.orDefault("false"),
-    Setting.map((given) => given === "true")
-  )
+  authDisabled: Setting.flag("AUTH_DISABLED", "false")
 }).pipe(
   Setting.mapOrFail(({ environment, host, ...values }) => {
     const problem = values.authDisabled ? authDisabledProblem(environment, host) : undefined
@@ -52,5 +48,4 @@ export class GatekeeperSettings extends Context.Tag("gatekeeper/GatekeeperSettin
   GatekeeperSettingsValues
 >() {
   static readonly config = gatekeeperSettings
-  static readonly layer = Layer.effect(GatekeeperSettings, readSettings(gatekeeperSettings))
 }

@@ -1,11 +1,9 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { sessionTimeout } from "../clients/ClientSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
-import { readSettings } from "../platform/config/Settings.ts"
 
 interface GuardianSettingsValues {
   /** The private Ed25519 key that signs certificates: PKCS #8 in PEM, or a JWK. */
@@ -39,5 +37,4 @@ export class GuardianSettings extends Context.Tag("guardian/GuardianSettings")<
   GuardianSettingsValues
 >() {
   static readonly config = guardianSettings
-  static readonly layer = Layer.effect(GuardianSettings, readSettings(guardianSettings))
 }

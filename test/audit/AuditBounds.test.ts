@@ -135,7 +135,7 @@ it.scopedLive("a shutdown that cannot write everything counts the rest, says so,
     yield* holder.query("lock table gatekeeper.audit_log in access exclusive mode")
     yield* recordMany(trail.log, 20)
     yield* Effect.sleep("60 millis")
-    waited.push((yield* trail.log.status).oldestPendingMillis)
+    waited.push((yield* trail.log.status).oldest_age_ms)
     const [took] = yield* Effect.timed(trail.shutdown)
     expect(Duration.toMillis(took)).toBeLessThan(4_000)
     yield* holder.query("rollback")

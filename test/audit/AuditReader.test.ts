@@ -132,6 +132,18 @@ it.scopedLive("a row comes back with its zone, its metadata as an object, and it
   })
 )
 
+it.scopedLive("a reader returns a metadata key `__proto__` as it was recorded", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const metadata: Readonly<Record<string, unknown>> = JSON.parse('{"__proto__":{"admin":true},"complexity":5}')
+    yield* store.append(rowsOf(1, { event: { ...anEvent, metadata } }), { certain: true })
+    const reader = yield* openReader(url)
+    const { events } = yield* reader.events({ limit: 1 })
+    expect(events.map((event) => Object.entries(event.metadata).toSorted())).toEqual([Object.entries(metadata)])
+  })
+)
+
 it.scopedLive("a range of time asks its own partitions alone: another that is locked does not hold it up", () =>
   Effect.gen(function* () {
     const { rows, url } = yield* filled(1)

@@ -190,7 +190,7 @@ it.scopedLive("the log of a problem while events are shed does not claim that no
         (store) => ({ ...store, append: () => Effect.fail(away) })
       )
       yield* recordMany(trail.log, 5)
-      yield* until(trail.log, (status) => status.drain._tag === "retrying")
+      yield* until(trail.log, (status) => status.drain === "retrying")
       const told = lines.filter((line) => line.includes("cannot be written"))
       expect(told).toEqual([expect.stringContaining("3 events wait, 2 were answered without a record")])
     })

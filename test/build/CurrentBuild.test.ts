@@ -15,11 +15,15 @@ import {
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { buildKey } from "../../scripts/build/Sources.mjs"
+import { childrenOf } from "../../src/embedded-postgres/Postmaster.ts"
 import { checkoutCopy, run } from "../support/Checkout.ts"
-import { fromBuild, project } from "../support/Program.ts"
+import { signingSecret } from "../support/Gravitas.ts"
+import { fromBuild, program, project } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
+import { freshDatabase } from "../support/TestDatabase.ts"
 
 /** Every file and folder below `folder`, with what changes when one of them is written. */
 const snapshot = (folder: string): ReadonlyArray<string> =>
@@ -193,6 +197,22 @@ describe("the build", () => {
   )
 
   it.scopedLive(
+    "leaves no process of the bundler beside the program that the start runs",
+    () =>
+      Effect.gen(function* () {
+        const checkout = yield* checkoutCopy
+        const running = yield* program({
+          command: [...fromBuild(checkout), "gatekeeper"],
+          environment: { DATABASE_URL: Redacted.value(yield* freshDatabase), JWT_SECRET_KEY: signingSecret }
+        })
+        yield* running.printed(/Gatekeeper\s+http:/, "3 minutes")
+        expect(buildsIn(checkout)).toEqual([buildKey(checkout)])
+        expect(childrenOf(running.pid)).toEqual([])
+      }),
+    300_000
+  )
+
+  it.scopedLive(
     "is not there: the start says why in one message",
     () =>
       Effect.gen(function* () {
@@ -203,6 +223,9 @@ describe("the build", () => {
         const failed = yield* version(checkout)
         expect(failed).toMatchObject(refusal(/gravitas: The build failed: .*Could not resolve "\.\/NotThere\.ts"/s))
         expect(failed.stderr).not.toContain("    at ")
+        expect(readdirSync(join(checkout, "dist"))).toEqual([])
+        const build = yield* run([process.execPath, "scripts/build/build.mjs"], { directory: checkout })
+        expect(build).toMatchObject(refusal(/gravitas: The build failed: .*Could not resolve "\.\/NotThere\.ts"/s))
         expect(readdirSync(join(checkout, "dist"))).toEqual([])
 
         renameSync(`${main}.before`, main)

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import { AuditReader } from "../../src/audit/AuditReader.ts"
 import { AuditLedger } from "../../src/audit/sources/AuditLedger.ts"
+import { InvalidRequest } from "../../src/contracts/ApiError.ts"
 import { GatekeeperAccess } from "../../src/gatekeeper/GatekeeperAccess.ts"
 import { trailRoutes } from "../../src/gatekeeper/trail/TrailOperations.ts"
 import { fault, type Question } from "../../src/platform/http/Audited.ts"
@@ -43,6 +44,22 @@ describe("The gatekeeper's access", () => {
           }
         ])
       }
+    })
+  )
+
+  it.effect("answers with the message of a failure that is an error of the contract", () =>
+    Effect.gen(function* () {
+      const failure = new InvalidRequest({ reason: "the cursor is not one of this list" })
+      const { access } = accessControlFixture("Admin")
+      const refusals = yield* Effect.gen(function* () {
+        const { authorize, refuse } = yield* GatekeeperAccess
+        const { settle } = yield* authorize(question)
+        return [yield* Effect.flip(refuse(question, failure)), yield* Effect.flip(settle(Effect.fail(failure)))]
+      }).pipe(Effect.provide(Layer.provide(GatekeeperAccess.layer, access)))
+      expect(refusals.map(({ code, message }) => [code, message])).toEqual([
+        [failure.code, failure.message],
+        [failure.code, failure.message]
+      ])
     })
   )
 

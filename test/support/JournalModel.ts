@@ -3,6 +3,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type { Counts } from "../../src/audit/journal/CheckpointFile.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import type { JournalFrame } from "../../src/audit/journal/JournalReader.ts"
 import type { JournalProblem } from "../../src/audit/journal/JournalStatus.ts"
@@ -34,10 +35,10 @@ export const live = (options: {
     }).pipe(Scope.extend(scope))
 
     const events = new Map<number, { readonly json: string; settled: boolean }>()
-    const notes: Array<Journal.Counts> = [{ lastSeq: 0, refused: 0, shed: 0 }]
+    const notes: Array<Counts> = [{ lastSeq: 0, refused: 0, shed: 0 }]
     let given = 0
     let attempts = 0
-    let counts: Journal.Counts = { lastSeq: 0, refused: 0, shed: 0 }
+    let counts: Counts = { lastSeq: 0, refused: 0, shed: 0 }
 
     const unsettled = () => [...events].flatMap(([seq, { settled }]) => (settled ? [] : [seq]))
 
@@ -128,7 +129,7 @@ export const live = (options: {
         const inDirectory = bytesIn(Path.join(directory, source))
         if (truncate + unlink === 0) expect(quota.used()).toBe(inDirectory)
       },
-      checkCounts: (found: Journal.Counts, slots: SlotsLeft, lost: ReadonlySet<number>) => {
+      checkCounts: (found: Counts, slots: SlotsLeft, lost: ReadonlySet<number>) => {
         const isCertain = slots === "all" && disk.happened.state === 0
         // The slots are written in turn: the other one is but one write older.
         const back = isCertain ? 0 : slots === "none" || disk.happened.state > 0 ? notes.length : 1

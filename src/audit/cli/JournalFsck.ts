@@ -1,4 +1,3 @@
-import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
@@ -31,33 +30,12 @@ interface FsckResult {
   readonly repaired: RepairCounts | null
 }
 
-interface Span {
-  readonly from: number
-  readonly to: number
-}
+type Spans = ReadonlyArray<Quarantine.Span>
 
-const chunk = 256 * 1_024
-
-/** Replaces a file by parts of it. The rename is atomic: a reader sees the old file or the new one. */
-const keepOnly = (path: string, parts: ReadonlyArray<Span>): Effect.Effect<void, FileTrouble> =>
+/** Replaces a file by parts of it. */
+const keepOnly = (path: string, parts: Spans): Effect.Effect<void, FileTrouble> =>
   attempt(path, async () => {
-    const temporary = `${path}.part`
-    const file = await Fs.open(temporary, "w", 0o600)
-    try {
-      const bytes = Buffer.allocUnsafe(chunk)
-      for (const { from, to } of parts) {
-        for (let at = from; at < to; ) {
-          const read = await nodeFiles.read(path, bytes, Math.min(chunk, to - at), at)
-          if (read === 0) break
-          await file.writeFile(bytes.subarray(0, read))
-          at += read
-        }
-      }
-      await file.datasync()
-    } finally {
-      await file.close()
-    }
-    await Fs.rename(temporary, path)
+    await Quarantine.copySpans(nodeFiles, path, parts, path)
     await nodeFiles.syncDirectory(Path.dirname(path))
   })
 
@@ -65,7 +43,7 @@ const keepOnly = (path: string, parts: ReadonlyArray<Span>): Effect.Effect<void,
 const splitSegment = (file: SegmentFile, files: ReadonlyArray<SegmentFile>, header: number) =>
   Stream.runFold(
     recordsIn(file, files, false),
-    { kept: [{ from: 0, to: header }] as ReadonlyArray<Span>, corrupt: [] as ReadonlyArray<Span>, tornBytes: 0 },
+    { kept: [{ from: 0, to: header }] as Spans, corrupt: [] as Spans, tornBytes: 0 },
     (found, one) => {
       const span = { from: one.offset, to: one.offset + one.bytes }
       if (one._tag === "Damage") {

@@ -96,12 +96,6 @@ const isGone = ({ reason }: FileTrouble): boolean => reason.includes("ENOENT")
 export const segmentsOf = (path: string) =>
   RecoveryScan.files(path, nodeFiles).pipe(Effect.retry({ schedule: Schedule.recurs(5), while: isGone }))
 
-/** The end of a segment as the headers of later segments state it. */
-const statedEnd = (files: ReadonlyArray<RecoveryScan.SegmentFile>, index: number): number | undefined =>
-  files
-    .flatMap(({ header }) => (header._tag === "Valid" ? header.header.predecessors : []))
-    .findLast(({ segment }) => segment === index)?.end
-
 /** Streams the records of one file and its damage, in order. */
 export const recordsIn = (
   file: RecoveryScan.SegmentFile,
@@ -111,7 +105,7 @@ export const recordsIn = (
   Stream.suspend(() => {
     const { header, index, path, size } = file
     if (header._tag === "Newer") return Stream.empty
-    const end = Math.min(size, statedEnd(files, index) ?? size)
+    const end = Math.min(size, RecoveryScan.endings(files).get(index)?.end ?? size)
     const isLast = files.at(-1) === file
     const scan = SegmentScan.make({
       path,

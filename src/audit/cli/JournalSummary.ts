@@ -1,27 +1,16 @@
 import * as Effect from "effect/Effect"
 import { list } from "../journal/OrphanedJournal.ts"
-import type { JournalIdentity } from "../journal/SegmentHeader.ts"
-import type { Gap } from "../sources/GapSearch.ts"
 import { type JournalReport, readJournal } from "./JournalReport.ts"
 
 /** The figures of a journal, of a running process or of one that ended. */
-export interface JournalSummary {
-  readonly path: string
+export interface JournalSummary
+  extends Pick<JournalReport, "path" | "holder" | "identity" | "pending" | "bytes" | "quarantined"> {
   readonly source: string
-  /** The process that writes the journal or takes it over; null when no process holds it. */
-  readonly holder: string | null
   /** Whether the process that writes it is running. */
   readonly living: boolean
-  /** Null when no file of the journal has it. */
-  readonly identity: JournalIdentity | null
   readonly lastSeq: number
   readonly refused: number
   readonly shed: number
-  /** Records that may not be in the database yet: those after the checkpoint of the process. */
-  readonly pending: ReadonlyArray<Gap>
-  readonly bytes: number
-  /** Damaged spans in the quarantine. */
-  readonly quarantined: number
   /** Why the journal could not be read; the figures are zero then. */
   readonly problem: string | null
 }
@@ -42,19 +31,14 @@ const unreadable = (path: string, source: string, problem: string): JournalSumma
 })
 
 const summaryOf = (source: string, { segments, state, ...rest }: JournalReport): JournalSummary => {
-  const { bytes, holder, identity, path, pending, quarantined } = rest
+  const { holder, identity } = rest
   return {
-    path,
+    ...rest,
     source,
-    holder,
     living: identity !== null && holder?.startsWith(`process ${identity.pid} on ${identity.host},`) === true,
-    identity,
     lastSeq: segments.reduce((last, { lastSeq }) => Math.max(last, lastSeq ?? 0), state?.lastSeq ?? 0),
     refused: state?.refused ?? 0,
     shed: state?.shed ?? 0,
-    pending,
-    bytes,
-    quarantined,
     problem: identity === null ? "neither its state nor the header of a segment can be read" : null
   }
 }

@@ -11,10 +11,9 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLedger, type DeadLetterCounts, type LedgerSource, maximumSources } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
-import { TrailUnreachable } from "../store/TrailUnreachable.ts"
+import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { type JournalSummary, summariesIn } from "./JournalSummary.ts"
 import {
   addBalance,
@@ -71,13 +70,7 @@ const longestWait = Duration.seconds(5)
 
 /** Reads the id of the trail that a database holds, a uuid. */
 const readTrailId = (sql: SqlClient.SqlClient): Effect.Effect<string, TrailUnreachable> =>
-  sql`select id from gatekeeper.audit_trail`.pipe(
-    Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
-    Effect.disconnect,
-    Effect.timeoutFail({
-      duration: longestWait,
-      onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
-    }),
+  boundedQuery(sql`select id from gatekeeper.audit_trail`, longestWait).pipe(
     Effect.flatMap((rows) => Effect.orDie(decodeTrail(rows))),
     Effect.map(([{ id }]) => id)
   )
@@ -169,14 +162,10 @@ export const trailStatus = <E extends CommandError, R>(
       ),
       Effect.either
     )
-    if (Either.isRight(found)) {
-      const status: TrailStatus = { directory, ...found.right, problem: null }
-      return status
-    }
+    if (Either.isRight(found)) return { directory, ...found.right, problem: null } satisfies TrailStatus
     const failure: E | TrailUnreachable = found.left
     const journals = yield* summariesIn(directory)
-    const status: TrailStatus = { directory, journals, account: null, problem: failure.message }
-    return status
+    return { directory, journals, account: null, problem: failure.message } satisfies TrailStatus
   }).pipe(Effect.scoped)
 
 const events = (count: number): string => (count === 1 ? "1 event" : `${count} events`)
@@ -189,7 +178,7 @@ export const trailVerdict = ({ account, problem }: Pick<TrailStatus, "account" |
   const { deadLetters, sources, total } = account
   const removed = sources.reduce((sum, { gaps }) => sum + (gaps?.beyond ?? 0), 0)
   const found = [
-    ...(total.lost > 0 ? [`${events(total.lost)} lost, as loss receipts in the trail state`] : []),
+    ...(total.lost > 0 ? [`${events(total.lost)} lost: loss receipts in the trail name them`] : []),
     ...(total.unaccounted > 0 ? [`${events(total.unaccounted)} unaccounted for`] : []),
     ...(removed > 0 ? [`${events(removed)} removed from the trail`] : [])
   ]

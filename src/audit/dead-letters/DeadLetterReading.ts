@@ -1,20 +1,21 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
+import { isReplayed } from "../store/AuditWrites.ts"
 import type { LetterKey } from "./DeadLetterReplay.ts"
 
-/** A dead letter without its bytes. */
-export const LetterSummary = Schema.Struct({
+/** A dead letter without its bytes, as the driver returns it: bigint as text, timestamptz as Date. */
+const Summary = Schema.Struct({
   eventId: Schema.String,
   /** SHA-256 of the bytes, 64 hexadecimal digits. */
   leafHash: Schema.String,
   source: Schema.String,
-  seq: Schema.Number,
+  seq: Schema.NumberFromString,
   /** Why the table refused it. */
   sqlstate: Schema.NullOr(Schema.String),
   reason: Schema.String,
   attempts: Schema.Number,
-  at: Schema.DateTimeUtcFromSelf,
+  at: Schema.DateTimeUtcFromDate,
   /** Bytes. */
   size: Schema.Number,
   /** Whether it is in the trail by now. */
@@ -22,48 +23,34 @@ export const LetterSummary = Schema.Struct({
   /** Attempts to replay it. */
   replays: Schema.Number
 })
-export type LetterSummary = typeof LetterSummary.Type
+export type LetterSummary = typeof Summary.Type
 
-/** One attempt to replay a letter. */
-export const ReplayRecord = Schema.Struct({
-  at: Schema.DateTimeUtcFromSelf,
+const ReplayRecord = Schema.Struct({
+  leafHash: Schema.String,
+  at: Schema.DateTimeUtcFromDate,
   by: Schema.String,
   outcome: Schema.Literal("replayed", "present", "refused", "failed"),
   detail: Schema.NullOr(Schema.String)
 })
-export type ReplayRecord = typeof ReplayRecord.Type
 
 export interface LetterDetail extends LetterSummary {
   /** The event's canonical JSON as it was when it was refused, in UTF-8. */
   readonly body: Uint8Array
-  /** Oldest first. */
-  readonly tries: ReadonlyArray<ReplayRecord>
+  /** The attempts to replay it, oldest first. */
+  readonly tries: ReadonlyArray<Omit<typeof ReplayRecord.Type, "leafHash">>
 }
 
-const Row = Schema.Struct({
-  ...LetterSummary.fields,
-  seq: Schema.NumberFromString,
-  at: Schema.DateTimeUtcFromDate
-})
-const decodeSummaries = Schema.decodeUnknown(Schema.Array(Row))
+const decodeSummaries = Schema.decodeUnknown(Schema.Array(Summary))
 const decodeDetails = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ ...Row.fields, body: Schema.Uint8ArrayFromSelf }))
+  Schema.Array(Schema.Struct({ ...Summary.fields, body: Schema.Uint8ArrayFromSelf }))
 )
-const decodeReplays = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ ...ReplayRecord.fields, at: Schema.DateTimeUtcFromDate, leafHash: Schema.String }))
-)
+const decodeReplays = Schema.decodeUnknown(Schema.Array(ReplayRecord))
 const decodeKeys = Schema.decodeUnknown(
   Schema.Array(Schema.Struct({ eventId: Schema.String, leafHash: Schema.String }))
 )
 
-const settled = `exists (
-  select from gatekeeper.audit_dead_letter_replay as replay
-  where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
-    and replay.outcome in ('replayed', 'present')
-)`
-
 const columns = `letter.event_id as "eventId", encode(letter.leaf_hash, 'hex') as "leafHash", letter.source, letter.seq,
-  letter.sqlstate, letter.reason, letter.attempts, letter.at, octet_length(letter.body) as size, ${settled} as settled, (
+  letter.sqlstate, letter.reason, letter.attempts, letter.at, octet_length(letter.body) as size, ${isReplayed} as settled, (
     select count(*)::integer from gatekeeper.audit_dead_letter_replay as replay
     where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
   ) as replays`
@@ -124,7 +111,7 @@ export const waitingKeys = (connection: Connection, limit: number, after: Letter
   connection
     .query(
       `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter as letter
-       where not ${settled} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
+       where not ${isReplayed} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
        order by letter.at, letter.event_id, letter.leaf_hash
        limit $3`,
       [after?.eventId ?? null, after?.leafHash ?? null, limit]

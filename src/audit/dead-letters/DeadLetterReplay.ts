@@ -9,7 +9,7 @@ import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
 import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
-import { advanceSource, beginBounded, conflictReason, insertTolerantly } from "../store/AuditWrites.ts"
+import { advanceSource, beginBounded, conflictReason, insertTolerantly, isReplayed } from "../store/AuditWrites.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 
 /** The key of a dead letter: letters of one event id differ in their content. */
@@ -59,7 +59,7 @@ export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> =>
 }
 
 /** Makes the event that reports a replay in the trail. */
-export const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
+const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
   action: "audit/replay",
   resource: `audit/dead-letters/${letter.eventId}`,
   ghostId: null,
@@ -98,11 +98,7 @@ const decodeLetters = Schema.decodeUnknown(
 const lockStatement = "select pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_dead_letter ' || $1, 0))"
 
 const letterStatement = `
-  select source, seq, body, sqlstate, exists (
-    select from gatekeeper.audit_dead_letter_replay as replay
-    where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
-      and replay.outcome in ('replayed', 'present')
-  ) as settled
+  select source, seq, body, sqlstate, ${isReplayed} as settled
   from gatekeeper.audit_dead_letter as letter
   where event_id = $1 and leaf_hash = decode($2, 'hex')`
 

@@ -13,6 +13,7 @@ import { AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
 import { boundText } from "../encoding/BoundedText.ts"
 import { incarnationStatements } from "../store/AuditIncarnation.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
+import { timeoutWithin } from "../store/AuditWrites.ts"
 import { makeIncarnation } from "../store/ProcessJournal.ts"
 import { describe } from "../store/RetryClass.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
@@ -58,7 +59,7 @@ export interface LettersQuery {
   readonly after?: LetterKey | undefined
 }
 
-export const maximumLetters = 1_000
+const maximumLetters = 1_000
 const keysAtOnce = 500
 
 export interface DeadLettersOptions {
@@ -177,7 +178,7 @@ const replayEvents = Effect.fnUntraced(function* (replay: Replay, ids: ReadonlyA
 
 const make = (options: DeadLettersOptions) => {
   const deadline = Duration.decode(options.deadline ?? "10 seconds")
-  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+  const statementTimeout = timeoutWithin(deadline)
   const session = connect({ url: options.url, applicationName: "gravitas dead letters", deadline })
   const unreachable = (error: DatabaseError) => new TrailUnreachable({ reason: describe(error) })
   const ask = <A>(question: (connection: Connection) => Effect.Effect<A, DatabaseError>) =>

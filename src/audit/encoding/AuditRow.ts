@@ -1,5 +1,6 @@
 import * as Crypto from "node:crypto"
 import * as Schema from "effect/Schema"
+import { OpenRecord } from "../../contracts/OpenRecord.ts"
 import { AuditId } from "./AuditId.ts"
 
 /**
@@ -131,7 +132,7 @@ const CanonicalEvent = Schema.Struct({
   ghost_id: text,
   id: AuditId,
   marks: Schema.Array(Schema.String),
-  metadata: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  metadata: OpenRecord,
   reason: text,
   request_id: text,
   resource: text,
@@ -142,7 +143,7 @@ const CanonicalEvent = Schema.Struct({
   timestamp: Schema.String
 })
 const isCanonicalEvent = Schema.is(CanonicalEvent)
-const isObject = Schema.is(CanonicalEvent.fields.metadata)
+const isObject = Schema.is(OpenRecord)
 
 const parsed = (json: string): unknown => {
   try {

@@ -10,6 +10,7 @@ import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
+import { timeoutWithin } from "../store/AuditWrites.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 import { type IngestEvent, type Ingested, ingestBatch } from "./IngestBatch.ts"
@@ -55,7 +56,7 @@ export class AuditIngest extends Context.Tag("audit/ingest/AuditIngest")<
 const make = Effect.fnUntraced(function* (options: AuditIngestOptions) {
   const deadline = Duration.decode(options.deadline ?? "5 seconds")
   const patience = Duration.times(deadline, 2)
-  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+  const statementTimeout = timeoutWithin(deadline)
   const session = yield* OwnedSession.make(
     { url: options.url, applicationName: "gravitas audit ingest", deadline, connectTimeout: deadline },
     () => Effect.void

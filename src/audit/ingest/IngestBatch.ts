@@ -37,7 +37,7 @@ const ingestBudget = { depth: 2, members: 8, size: 16_384, key: 128 } as const
  * Encodes the event for its row. The client's metadata go into the member `claimed`, so that they cannot replace the member
  * `ingest`, which names the sender.
  */
-export const encodeIngested = (identity: string, { clientId, event, occurredAt }: IngestEvent): EncodedEvent => {
+const encodeIngested = (identity: string, { clientId, event, occurredAt }: IngestEvent): EncodedEvent => {
   const encoded = encodeEvent(event)
   const ingest = encodeCanonical({ by: identity, id: clientId, occurred_at: occurredAt }, ingestBudget).json
   // In the order of RFC 8785.

@@ -23,7 +23,7 @@ export const maxFrame = frameHead + maxPayload
 
 const word = 2 ** 32
 
-export const payloadLength = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + lengthAt)
+const payloadLength = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + lengthAt)
 
 export const seqOf = (bytes: Buffer, at: number): number =>
   bytes.readUInt32LE(at + seqAt) + bytes.readUInt32LE(at + seqAt + 4) * word

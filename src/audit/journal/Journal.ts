@@ -9,7 +9,7 @@ import { makeUnsyncedFrames } from "./Frame.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { type JournalFiles, nodeFiles } from "./JournalFiles.ts"
 import * as JournalReader from "./JournalReader.ts"
-import { type JournalProblem, type JournalStatus, trackProblems } from "./JournalStatus.ts"
+import { type JournalProblem, type JournalStatus, type Problem, trackProblems } from "./JournalStatus.ts"
 import * as JournalSync from "./JournalSync.ts"
 import * as JournalUpkeep from "./JournalUpkeep.ts"
 import * as Quarantine from "./Quarantine.ts"
@@ -40,8 +40,6 @@ export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInU
     return `the audit journal ${this.path} is in use by ${this.holder}. Stop that process, or leave its journal to it`
   }
 }
-
-export type Counts = CheckpointFile.Counts
 
 export interface JournalOptions {
   /** The directory of all journals, with one directory for each incarnation. */
@@ -74,10 +72,10 @@ export interface Journal {
   /** Reads events with a higher number, in order. */
   readonly readAfter: (seq: number) => JournalReader.JournalReader
   /** Writes the counts to the checkpoint, at once, and on a full disk too. Never throws. */
-  readonly note: (counts: Counts) => void
+  readonly note: (counts: CheckpointFile.Counts) => void
   readonly status: () => JournalStatus
   /** Set while events are accepted but a sync does not return. Null while the disk answers in time. */
-  readonly hanging: () => JournalSync.HungSync | null
+  readonly hanging: () => Problem
   /**
    * Ends the journal in order. With `remove` everything is settled and signed off, and the directory is removed. Otherwise the
    * journal is synced, marked as ended, and left to the process that recovers it.
@@ -131,13 +129,13 @@ const makeParts = (
       return problem
     })
   )
-  let counts: Counts = { lastSeq: 0, refused: 0, shed: 0 }
+  let counts: CheckpointFile.Counts = { lastSeq: 0, refused: 0, shed: 0 }
   const values = (ended = false): CheckpointFile.CheckpointValues => {
     const lastSeq = Math.max(counts.lastSeq, writer.lastSeq())
     return { ...counts, lastSeq, acknowledged: segments.acknowledged(lastSeq), ended }
   }
   const writeCheckpoint = () => held.directory.state.write(values())
-  const note = (next: Counts) => {
+  const note = (next: CheckpointFile.Counts) => {
     counts = next
     writeCheckpoint()
   }

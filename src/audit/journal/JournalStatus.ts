@@ -43,27 +43,14 @@ type ProblemPlace = "append" | "sync" | "place"
 
 /** The current problems of a journal, by the operation that failed. A problem whose text changes keeps the time when it began. */
 export const trackProblems = (now: () => number) => {
-  let append: Since | undefined
-  let sync: Since | undefined
-  let place: Since | undefined
-  const renew = (before: Since | undefined, problem: JournalProblem): Since => ({
-    ...problem,
-    since: before?.since ?? now()
-  })
+  const problems: Record<ProblemPlace, Since | undefined> = { append: undefined, sync: undefined, place: undefined }
   return {
+    /** Runs for each appended event, almost always without a problem. */
     set: (where: ProblemPlace, problem: JournalProblem | undefined) => {
-      // This runs for each appended event, almost always without a problem.
-      if (problem === undefined) {
-        if (where === "append") append = undefined
-        else if (where === "sync") sync = undefined
-        else place = undefined
-      } else if (where === "append") append = renew(append, problem)
-      else if (where === "sync") sync = renew(sync, problem)
-      else place = renew(place, problem)
+      problems[where] = problem && { ...problem, since: problems[where]?.since ?? now() }
     },
-    get: (where: ProblemPlace): JournalProblem | undefined =>
-      where === "append" ? append : where === "sync" ? sync : place,
-    current: () => place ?? append ?? sync ?? null
+    get: (where: ProblemPlace): JournalProblem | undefined => problems[where],
+    current: () => problems.place ?? problems.append ?? problems.sync ?? null
   }
 }
 
@@ -72,19 +59,11 @@ export type ProblemTracker = ReturnType<typeof trackProblems>
 /** A condition that lasts: what is wrong, and since when (milliseconds since the epoch). Null while all is well. */
 export type Problem = { readonly detail: string; readonly since: number } | null
 
-/** The last line about a problem, and when it was logged. */
-export interface Logged {
-  readonly problem: NonNullable<Problem>
-  readonly at: number
-}
-
 const reminderInterval = Duration.toMillis("1 minute")
 
-/** Decides what to log now: the start of a problem, a reminder each minute, or its end. */
-export const nextLine = (problem: Problem, logged: Logged | undefined, now: number): "lasts" | "over" | undefined => {
-  if (problem === null) return logged === undefined ? undefined : "over"
-  return logged === undefined || now - logged.at >= reminderInterval ? "lasts" : undefined
-}
+/** Whether to log now: the start of a problem, a reminder each minute, or its end. `loggedAt` is the last time, in milliseconds. */
+export const isLogDue = (problem: Problem, loggedAt: number | undefined, now: number): boolean =>
+  problem === null ? loggedAt !== undefined : loggedAt === undefined || now - loggedAt >= reminderInterval
 
 /** Logs a problem that `read` returns, for as long as it lasts. Looks once a second. */
 export const watchProblem = (
@@ -92,13 +71,12 @@ export const watchProblem = (
   text: { readonly lasts: (problem: NonNullable<Problem>) => string; readonly over: string }
 ): Effect.Effect<never> =>
   Effect.suspend(() => {
-    let logged: Logged | undefined
+    let loggedAt: number | undefined
     const look = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const problem = read()
-      const line = nextLine(problem, logged, now)
-      if (line === undefined) return
-      logged = problem === null ? undefined : { problem, at: now }
+      if (!isLogDue(problem, loggedAt, now)) return
+      loggedAt = problem === null ? undefined : now
       yield* problem === null ? Effect.logInfo(text.over) : Effect.logError(text.lasts(problem))
     })
     return Effect.zipRight(Effect.repeat(look, Schedule.spaced("1 second")), Effect.never)

@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { UnsyncedFrames } from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
-import { type JournalProblem, watchProblem } from "./JournalStatus.ts"
+import { type JournalProblem, type Problem, watchProblem } from "./JournalStatus.ts"
 import type { OpenSegment } from "./OpenSegment.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 
@@ -165,12 +165,6 @@ export const makeGroupCommit = (sync: () => Promise<JournalProblem | undefined>)
 
 export type GroupCommit = ReturnType<typeof makeGroupCommit>
 
-/** A sync that has not returned. Times are in milliseconds since the epoch. */
-export interface HungSync {
-  readonly detail: string
-  readonly since: number
-}
-
 /** A sync hangs after three flush intervals, but never before three seconds, because disks pause. */
 const patience = { intervals: 3, least: Duration.seconds(3) } as const
 
@@ -195,7 +189,7 @@ export const makeSyncWatchdog = (options: {
       })
     },
     /** Null while the disk answers in time. */
-    hanging: (): HungSync | null =>
+    hanging: (): Problem =>
       since === undefined || now() - since < longest
         ? null
         : {
@@ -206,7 +200,7 @@ export const makeSyncWatchdog = (options: {
 }
 
 /** Logs when events are accepted but do not reach the disk. */
-export const watchDisk = (read: () => HungSync | null): Effect.Effect<never> =>
+export const watchDisk = (read: () => Problem): Effect.Effect<never> =>
   watchProblem(read, {
     lasts: ({ detail }) =>
       `The audit journal's events are not on the disk: ${detail}. They survive the end of this process, but not that of the ` +

@@ -26,7 +26,7 @@ export const failing = (path: string, cause: unknown): JournalProblem => ({
   detail: `${reasonOf(cause)} (${path})`
 })
 
-export const isFull = (cause: unknown): boolean =>
+const isFull = (cause: unknown): boolean =>
   cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
 
 /** Repeats a short write until all bytes are written. Throws on an error. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointFile from "./CheckpointFile.ts"
-import { type Counts, JournalUnusable } from "./Journal.ts"
+import { JournalUnusable } from "./Journal.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles, nodeFiles } from "./JournalFiles.ts"
 import * as JournalReader from "./JournalReader.ts"
@@ -23,7 +23,7 @@ export interface OrphanedJournal {
   /** Its process ended in order, after a sync of everything that it appended. */
   readonly ended: boolean
   /** The last number that is known, and the counts of its process. */
-  readonly counts: Counts
+  readonly counts: CheckpointFile.Counts
   /** Every event up to this number was in the database before the recovery. */
   readonly acknowledged: number
   readonly scan: RecoveryScan.RecoveryScan
@@ -39,7 +39,7 @@ export type AdoptionOutcome =
   /** Its process runs. */
   | { readonly _tag: "alive"; readonly holder: string }
   /** It belongs to another trail and is not touched. */
-  | { readonly _tag: "foreign"; readonly trail: string; readonly bytes: number }
+  | { readonly _tag: "foreign"; readonly trail: string }
   /** It was empty and is removed. */
   | { readonly _tag: "empty" }
   /** It has no events, and its counts cannot be read; the checkpoint is in the quarantine. `remove` as for a journal. */
@@ -116,7 +116,7 @@ const open = Effect.fnUntraced(function* (
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => quota.give(segments.bytes())))
 
-  const counts: Counts = {
+  const counts: CheckpointFile.Counts = {
     lastSeq: Math.max(checkpoint?.lastSeq ?? 0, scan.lastSeq),
     refused: checkpoint?.refused ?? 0,
     shed: checkpoint?.shed ?? 0
@@ -181,9 +181,7 @@ export const adopt = (
     const found = yield* RecoveryScan.files(path, files)
     const identity = checkpoint?.identity ?? RecoveryScan.identityOf(found)
     if (identity === undefined) return yield* adoptUnidentified(path, files, found.length > 0)
-    if (identity.trail !== trail) {
-      return { _tag: "foreign", trail: identity.trail, bytes: found.reduce((sum, { size }) => sum + size, 0) } as const
-    }
+    if (identity.trail !== trail) return { _tag: "foreign", trail: identity.trail } as const
     return { _tag: "adopted", journal: yield* open({ path, identity, checkpoint, found }, { files, quota }) } as const
   }).pipe(
     Effect.catchTags({

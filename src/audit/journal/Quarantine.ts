@@ -41,14 +41,29 @@ const place = async (target: string, fill: (file: Fs.FileHandle) => Promise<void
   await Fs.rename(temporary, target)
 }
 
-const copy = (files: JournalFiles, path: string, from: number, to: number, target: string): Promise<void> =>
+/** Consecutive bytes of a file; `to` is excluded. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** Copies spans of a file to `target`, in their order. `target` may be the file itself: a reader sees the old one or the new one. */
+export const copySpans = (
+  files: JournalFiles,
+  path: string,
+  spans: ReadonlyArray<Span>,
+  target: string
+): Promise<void> =>
   place(target, async (file) => {
-    const bytes = Buffer.allocUnsafe(Math.min(chunk, to - from))
-    for (let at = from; at < to; ) {
-      const read = await readFrom(files, path, bytes, Math.min(bytes.length, to - at), at)
-      if (read === 0) break
-      await file.write(bytes, 0, read)
-      at += read
+    const bytes = Buffer.allocUnsafe(chunk)
+    for (const { from, to } of spans) {
+      for (let at = from; at < to; ) {
+        const read = await readFrom(files, path, bytes, Math.min(chunk, to - at), at)
+        if (read === 0) break
+        // Unlike `write`, it repeats a short write.
+        await file.writeFile(bytes.subarray(0, read))
+        at += read
+      }
     }
   })
 
@@ -91,7 +106,9 @@ export const keep = (options: {
 }): Effect.Effect<boolean, FileTrouble> => {
   const { directory, files, from, segment, to } = options
   const target = Path.join(directory, `${nameOf(segment.index).replace(".segment", "")}-${from}${extension}`)
-  return attempt(segment.path, () => once(files, directory, target, () => copy(files, segment.path, from, to, target)))
+  return attempt(segment.path, () =>
+    once(files, directory, target, () => copySpans(files, segment.path, [{ from, to }], target))
+  )
 }
 
 /** Copies a checkpoint that cannot be decoded. It does not count as a span. */
@@ -104,7 +121,7 @@ export const keepState = (
   return attempt(path, () =>
     once(files, directory, target, async () => {
       const { size } = await Fs.stat(path)
-      await copy(files, path, 0, size, target)
+      await copySpans(files, path, [{ from: 0, to: size }], target)
     })
   )
 }

@@ -16,9 +16,7 @@ export interface RecoveryScan {
   /** Of `frames`: events that may not be in the database. */
   readonly pending: number
   /** 0 if there are no events. */
-  readonly firstSeq: number
   readonly lastSeq: number
-  readonly bytes: number
   /** Damaged spans in the quarantine, those of earlier passes included. */
   readonly quarantined: number
   /** Bytes of the last write, if the process died during it. */
@@ -60,7 +58,7 @@ export const identityOf = (found: ReadonlyArray<SegmentFile>): JournalIdentity |
   found.flatMap(({ header }) => (header._tag === "Valid" ? [header.header] : [])).at(0)
 
 /** Where each file ends, by the headers of later files. */
-const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, SegmentHeader.Predecessor> =>
+export const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, SegmentHeader.Predecessor> =>
   new Map(
     found.flatMap(({ header }) =>
       header._tag === "Valid" ? header.header.predecessors.map((ending) => [ending.segment, ending] as const) : []
@@ -86,7 +84,6 @@ interface Totals {
   isDamaged: boolean
   frames: number
   pending: number
-  firstSeq: number
   lastSeq: number
   tornBytes: number
 }
@@ -106,7 +103,6 @@ const countFrame = (
 ) => {
   if (seq <= totals.lastSeq) return
   const expected = totals.lastSeq > 0 ? totals.lastSeq + 1 : first
-  if (totals.firstSeq === 0) totals.firstSeq = seq
   if (seq > expected) {
     totals.gaps.push({ from: expected, to: seq - 1 })
     if (totals.isDamaged) totals.damaged.push({ from: expected, to: seq - 1 })
@@ -181,7 +177,6 @@ export const make = (
       isDamaged: false,
       frames: 0,
       pending: 0,
-      firstSeq: 0,
       lastSeq: 0,
       tornBytes: 0
     }
@@ -196,7 +191,6 @@ export const make = (
       segments.push(yield* scanFile(options, totals, file, place))
     }
     const quarantined = yield* Quarantine.count(quarantine)
-    const bytes = found.reduce((sum, { size }) => sum + size, 0)
     const { isDamaged: _, ...counts } = totals
-    return { scan: { ...counts, bytes, quarantined }, segments }
+    return { scan: { ...counts, quarantined }, segments }
   })

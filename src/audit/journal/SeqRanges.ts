@@ -6,7 +6,6 @@ export interface SeqRanges {
   readonly remove: (seq: number) => boolean
   /** Removes the numbers from `from` to `to`, both included. Returns how many were removed. */
   readonly removeBetween: (from: number, to: number) => number
-  readonly has: (seq: number) => boolean
   readonly first: () => number | undefined
   readonly size: () => number
   /** Moves the numbers from `from` on into a new set. */
@@ -78,10 +77,6 @@ const over = (initial: Array<Range>): SeqRanges => {
       return true
     },
     removeBetween,
-    has: (seq) => {
-      const range = ranges[find(seq)]
-      return range !== undefined && range.from <= seq
-    },
     first: () => ranges[head]?.from,
     size: () => size,
     split: (from) => {

@@ -62,9 +62,7 @@ export const make = (options: { readonly journal: Journal | undefined; readonly 
         waiters.delete(seq)
         done()
       }
-    },
-    /** Answers that wait for the database. */
-    waiting: () => waiters.size
+    }
   }
 }
 

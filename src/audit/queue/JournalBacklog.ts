@@ -25,8 +25,6 @@ export interface BacklogSource {
   /** Rows that are only here at the start, numbered after `start`: those of a dead incarnation. */
   readonly pending: number
   readonly start: number
-  /** When the first of them was recorded, in milliseconds since the epoch; undefined if unknown. */
-  readonly oldest: number | undefined
   /** Reads the rows with a higher number. */
   readonly readAfter: (seq: number) => BacklogReader
 }
@@ -68,7 +66,6 @@ const readerOf = ({ settle }: Pick<Journal, "settle">, reader: JournalReader, ce
 export const backlogOf = (journal: Journal): BacklogSource => ({
   pending: 0,
   start: 0,
-  oldest: undefined,
   readAfter: (seq) => readerOf(journal, journal.readAfter(seq), 0)
 })
 
@@ -76,7 +73,6 @@ export const backlogOf = (journal: Journal): BacklogSource => ({
 export const backlogOfOrphan = (journal: OrphanedJournal, certainAfter: number): BacklogSource => ({
   pending: journal.scan.pending,
   start: journal.acknowledged,
-  oldest: undefined,
   readAfter: (seq) => readerOf(journal, journal.readAfter(seq), certainAfter)
 })
 
@@ -84,7 +80,7 @@ export const backlogOfOrphan = (journal: OrphanedJournal, certainAfter: number):
 export const make = (source: BacklogSource) => {
   let count = source.pending
   let active = count > 0
-  let oldest = source.oldest
+  let oldest: number | undefined
   let readUpTo = source.start
   let reader: BacklogReader | undefined
 
@@ -134,7 +130,7 @@ export const make = (source: BacklogSource) => {
       }),
     /** The number of the last row that was read. */
     readUpTo: () => readUpTo,
-    /** When the oldest of them was recorded, or a little earlier: the time of the row before it. */
+    /** When the oldest of them was recorded, or a little earlier: the time of the row before it. Undefined if unknown. */
     oldest: () => (active ? oldest : undefined)
   }
 }

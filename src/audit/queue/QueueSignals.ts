@@ -46,9 +46,9 @@ export const makeSettledSignal = () => {
     })
 
   return {
-    /** Completes as soon as `condition` holds: at once, or after a settlement that makes it true. */
+    /** Completes as soon as `condition` holds: at once, or at the call of `settled` that finds it true. */
     when,
-    /** Reports a settlement: checks the conditions of all effects that wait. */
+    /** Checks the conditions of all effects that wait: rows were settled, or a read has passed rows that are lost. */
     settled: () => {
       settlements += 1
       for (const waiter of waiters) {
@@ -57,7 +57,7 @@ export const makeSettledSignal = () => {
         waiter.resume()
       }
     },
-    /** Completes at the next settlement. */
+    /** Completes at the next call of `settled`. */
     next: Effect.suspend(() => {
       const before = settlements
       return when(() => settlements > before)

@@ -78,7 +78,7 @@ export interface WriteQueue {
   readonly awaitSettled: (seq: number) => Effect.Effect<void>
   /** Completes when no row is left. */
   readonly awaitEmpty: Effect.Effect<void>
-  /** Completes when rows are settled the next time. */
+  /** Completes when rows are settled, or read back from the backlog, the next time. */
   readonly nextSettlement: Effect.Effect<void>
   /** Characters of the rows in memory. */
   readonly pendingSize: () => number

@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { OtherJournals } from "../AuditStatus.ts"
 import type { JournalFiles } from "../journal/JournalFiles.ts"
 import type { Problem } from "../journal/JournalStatus.ts"
 import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
@@ -40,10 +39,14 @@ interface Parts {
   readonly store: typeof AuditStore.Service
   readonly ledger: typeof AuditLedger.Service
   readonly tail: UnknownTail.UnknownTail
+  /** Journals of living processes. */
   alive: number
-  foreign: OtherJournals["foreign"]
+  /** Journals of another trail: never read, never removed. */
+  foreign: ReadonlyArray<{ readonly path: string; readonly trail: string }>
+  /** Journals that could not be recovered so far. */
   stuck: ReadonlyArray<Stuck>
-  adopting: (() => OtherJournals["adopting"]) | undefined
+  adopting: (() => OrphanWriter.Adoption) | undefined
+  /** Journals recovered and removed since the start of this process. */
   adopted: number
   /** Journals of another identity, with the error. That never changes, and each attempt would be recorded in the trail. */
   readonly left: Map<string, string>
@@ -71,8 +74,7 @@ const writePending = Effect.fnUntraced(function* (
 const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJournal) {
   const { ledger, options, store, tail } = parts
   const { counts, identity, scan } = journal
-  const dead: Incarnation = { ...identity, durability: identity.durability }
-  yield* store.register(dead)
+  yield* store.register(identity)
   const known = yield* ledger.source(identity.source)
   const unreadable = yield* writePending(parts, journal, known)
   const now = yield* Clock.currentTimeMillis
@@ -93,11 +95,11 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
   const remains = {
     ended: journal.ended,
     sameBoot: identity.bootId === options.incarnation.bootId,
-    durability: dead.durability
+    durability: identity.durability
   }
   if (known?.signedOffSeq == null) {
     if (UnknownTail.isTailKnown(remains)) {
-      yield* store.signOff(dead, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
+      yield* store.signOff(identity, { ...left, lastSeq, unwritten: 0, inDoubt: 0 })
     } else if (known?.unsignedAfter == null) {
       yield* tail.close(identity.source, lastSeq, left)
     }
@@ -223,12 +225,12 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     /** Why a journal cannot be read now; also for a journal that waits for the next attempt. */
     readProblem: (): Problem =>
       parts.adopting?.()?.readProblem ?? parts.stuck.find(({ problem }) => problem !== null)?.problem ?? null,
-    status: (): OtherJournals => ({
+    status: () => ({
       alive: parts.alive,
+      adopted: parts.adopted,
       foreign: parts.foreign,
       stuck: parts.stuck.map(({ path, reason }) => ({ path, reason })),
-      adopting: parts.adopting?.() ?? null,
-      adopted: parts.adopted
+      adopting: parts.adopting?.()
     })
   }
 })

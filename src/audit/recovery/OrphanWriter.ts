@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import type { OtherJournals } from "../AuditStatus.ts"
+import type { Counts } from "../journal/CheckpointFile.ts"
+import type { Problem } from "../journal/JournalStatus.ts"
 import type { OrphanedJournal } from "../journal/OrphanedJournal.ts"
 import { backlogOfOrphan } from "../queue/JournalBacklog.ts"
 import * as WriteQueue from "../queue/WriteQueue.ts"
@@ -30,6 +31,15 @@ export class OrphanUnreadable extends Schema.TaggedError<OrphanUnreadable>()("Or
   }
 }
 
+/** The journal that is being recovered. */
+export interface Adoption {
+  readonly source: string
+  readonly pending: number
+  /** The counts of its process. */
+  readonly counts: Counts
+  readonly readProblem: Problem
+}
+
 /** Fails when the journal cannot be read for as long as other journals may wait for it. */
 const readingFails = Effect.fnUntraced(function* (journal: OrphanedJournal): Effect.fn.Return<never, OrphanUnreadable> {
   for (;;) {
@@ -50,7 +60,7 @@ export const write = Effect.fnUntraced(function* (
   options: {
     readonly batchSize: number
     /** Receives the status of the work, for as long as it lasts. */
-    readonly onStatus: (status: () => OtherJournals["adopting"]) => void
+    readonly onStatus: (status: () => Adoption) => void
   }
 ) {
   const { batchSize } = options
@@ -67,7 +77,6 @@ export const write = Effect.fnUntraced(function* (
     source: identity.source,
     counts,
     pending: queue.depth(),
-    state: progress.state(),
     readProblem: journal.status().readProblem
   }))
   const writer = yield* BatchWriter.make(queue, progress, { batchSize })

@@ -38,7 +38,7 @@ const retryForever = (what: string, task: Effect.Effect<void, DatabaseError>) =>
  * Registers the incarnation, sends a heartbeat each minute and creates the partitions of the coming months. No event waits
  * for this work: the writer creates a missing source or partition itself.
  */
-export const makeMaintenance = (incarnation: Incarnation) =>
+const makeMaintenance = (incarnation: Incarnation) =>
   Effect.map(AuditStore, (store) => {
     const heartbeat = Effect.ignore(store.heartbeat(incarnation)).pipe(Effect.delay(heartbeatInterval))
     const partitions = retryForever("Audit partitions were not made ahead", store.makePartitionsAhead)

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -12,30 +11,31 @@ import type { ShutdownReport } from "../../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLog } from "../AuditLog.ts"
 import type { AuditLogOptions } from "../AuditSettings.ts"
-import type { AuditStatus } from "../AuditStatus.ts"
 import { AuditUnavailable } from "../AuditUnavailable.ts"
 import type { JournalInUse, JournalUnusable } from "../journal/Journal.ts"
+import type { PipelineStatus } from "../PipelineStatus.ts"
 import type { AuditLedger } from "../sources/AuditLedger.ts"
 import { AuditStore } from "../store/AuditStore.ts"
 
 /** A running gatekeeper answers sooner; the ports of this process do not wait longer for an absent one. */
 const firstAttempt = "2 seconds"
 
-const unopened = (options: AuditLogOptions, since: number, reason: string): AuditStatus => ({
+const unopened = (options: AuditLogOptions, problem: string): PipelineStatus => ({
   mode: durabilitiesText(options.durability),
   source: "",
-  trail: null,
   accepting: false,
+  drain: "retrying",
+  drain_problem: problem,
   depth: 0,
-  beyond: 0,
+  in_journal_only: 0,
   capacity: options.queueCapacity,
   aside: 0,
-  pendingSize: 0,
-  oldestPendingMillis: null,
-  counters: { offered: 0, committed: 0, deadLettered: 0, refused: 0, shed: 0, passedOver: 0, notWithdrawn: 0 },
-  drain: { _tag: "retrying", reason, since },
+  oldest_age_ms: null,
   restarts: 0,
-  journal: null
+  counters: { offered: 0, committed: 0, deadLettered: 0, refused: 0, shed: 0, passedOver: 0, notWithdrawn: 0 },
+  journal: null,
+  trail: null,
+  adoptingCounts: null
 })
 
 /**
@@ -50,7 +50,6 @@ export const layer = (
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const store = yield* AuditStore
   const needs = yield* Effect.context<AuditStore | AuditLedger | ShutdownReport>()
-  const since = yield* Clock.currentTimeMillis
   let opened: typeof AuditLog.Service | undefined
   let problem = "it has not answered yet"
 
@@ -102,6 +101,6 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     // An event that was not accepted needs no withdrawal.
     withdraw: (event, id, why) => Effect.suspend(() => opened?.withdraw(event, id, why) ?? Effect.void),
     accepting: Effect.suspend(() => opened?.accepting ?? Effect.succeed(false)),
-    status: Effect.suspend(() => opened?.status ?? Effect.succeed(unopened(options, since, problem)))
+    status: Effect.suspend(() => opened?.status ?? Effect.succeed(unopened(options, problem)))
   })
 })

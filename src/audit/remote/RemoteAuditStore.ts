@@ -17,7 +17,8 @@ export interface RemoteAuditStoreOptions extends RemoteCalls.RemoteOptions {
   readonly deadline?: Duration.DurationInput
 }
 
-const given = new DatabaseError({ phase: "connect", reason: "writing was given up" })
+/** The request was not sent. */
+const notSent = new DatabaseError({ phase: "connect", reason: "writing was given up" })
 
 /** The request was sent, and its answer was not waited for. */
 const inDoubt = new DatabaseError({ phase: "commit", reason: "writing was given up before the gatekeeper answered" })
@@ -36,7 +37,7 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
   const asWriter = <A>(work: Effect.Effect<A, DatabaseError>) =>
     turn.withPermits(1)(
       Effect.flatMap(Deferred.isDone(abandoned), (isDone) =>
-        isDone ? Effect.fail(given) : Effect.raceFirst(work, Deferred.await(abandoned))
+        isDone ? Effect.fail(notSent) : Effect.raceFirst(work, Deferred.await(abandoned))
       )
     )
 

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
 import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
+import { isReplayed } from "../store/AuditWrites.ts"
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { clockDoubts, decodeGaps, type Gap, type GapQuery, gapStatement, maximumGaps } from "./GapSearch.ts"
 
@@ -53,8 +54,7 @@ export const sourceFields = <N, T>(number: Schema.Schema<number, N>, time: Schem
 })
 
 /** A row of `audit_source`: what the database knows about one source. */
-export const LedgerSource = Schema.Struct(sourceFields(Schema.Number, Schema.DateTimeUtcFromSelf))
-export type LedgerSource = typeof LedgerSource.Type
+export type LedgerSource = Schema.Struct.Type<ReturnType<typeof sourceFields>>
 
 export interface SourcesQuery {
   /** From 1 to `maximumSources`; other values are moved into that range. */
@@ -198,11 +198,7 @@ const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, so
 const countDeadLetters = ({ deadline, sql }: Queries) =>
   boundedQuery(
     sql`
-      select count(*)::integer as total, (count(*) filter (where not exists (
-        select from gatekeeper.audit_dead_letter_replay as replay
-        where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
-          and replay.outcome in ('replayed', 'present')
-      )))::integer as waiting
+      select count(*)::integer as total, (count(*) filter (where not ${sql.literal(isReplayed)}))::integer as waiting
       from gatekeeper.audit_dead_letter as letter`,
     deadline
   ).pipe(

@@ -31,24 +31,6 @@ export interface Balance {
   readonly counted: boolean
 }
 
-/** The columns of a ledger row that a balance needs. */
-export type LedgerCounts = Pick<
-  LedgerSource,
-  | "committed"
-  | "counted"
-  | "deadLettered"
-  | "durability"
-  | "inDoubt"
-  | "lastSeq"
-  | "lost"
-  | "quarantined"
-  | "refused"
-  | "replayed"
-  | "shed"
-  | "signedOffSeq"
-  | "unwritten"
->
-
 /** In every mode except `memory` a journal outlives the process. */
 const hasJournal = (durability: string | null): boolean => /journal|fsync|commit/.test(durability ?? "")
 
@@ -56,7 +38,7 @@ const hasJournal = (durability: string | null): boolean => /journal|fsync|commit
  * Balances one source. Without `local` (its process ended, or runs elsewhere) only the ledger counts: events that the sign-off
  * called unwritten or in doubt wait in the journal until they are in the table or called lost.
  */
-export const balance = (ledger: LedgerCounts, local?: LocalCounts): Balance => {
+export const balance = (ledger: LedgerSource, local?: LocalCounts): Balance => {
   const { committed, counted, lost } = ledger
   const deadLettered = ledger.deadLettered - ledger.replayed
   const quarantined = Math.max(ledger.quarantined, local?.quarantined ?? 0)

@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
@@ -39,6 +40,10 @@ const conflictStatement = `
  */
 export const beginBounded = (millis: number): string => `begin; set local statement_timeout = ${millis}`
 
+/** The server's timeout of a statement, in milliseconds, for a client that gives up after `deadline`. */
+export const timeoutWithin = (deadline: Duration.Duration): number =>
+  Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+
 /** Begins a transaction and a COPY, in the same message for the same reason. */
 export const copyStatement = (statementTimeout: number): string =>
   `${beginBounded(statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin`
@@ -65,6 +70,13 @@ const deadLetterStatement = `
     where id = $1::uuid and source = $3::uuid and seq = $4::bigint and leaf_hash = decode($2, 'hex')
   )
   on conflict (event_id, leaf_hash) do nothing`
+
+/** Whether the dead letter `letter` is in the trail by now. */
+export const isReplayed = `exists (
+  select from gatekeeper.audit_dead_letter_replay as replay
+  where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
+    and replay.outcome in ('replayed', 'present')
+)`
 
 /** The canonical event has the names of the columns; only its hash is added. */
 const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>

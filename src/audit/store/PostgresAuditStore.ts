@@ -15,7 +15,8 @@ import {
   copyChunks,
   copyStatement,
   insertDeadLetter,
-  insertTolerantly
+  insertTolerantly,
+  timeoutWithin
 } from "./AuditWrites.ts"
 import * as OwnedSession from "./OwnedSession.ts"
 
@@ -103,8 +104,7 @@ const writeDeadLetter = (connection: Connection, row: HashedRow, why: Rejection,
  */
 export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOptions) {
   const deadline = Duration.decode(options.deadline ?? "10 seconds")
-  // The server cancels a statement shortly before the client gives up.
-  const statementTimeout = Math.max(1, Math.floor(Duration.toMillis(deadline) * 0.9))
+  const statementTimeout = timeoutWithin(deadline)
   const connectOptions = {
     url: options.url,
     applicationName: "gravitas audit",

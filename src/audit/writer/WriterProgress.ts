@@ -1,7 +1,18 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { DrainState } from "../AuditStatus.ts"
+
+/** What a batch writer does now. `since` is in milliseconds since the epoch. */
+type DrainState =
+  | { readonly _tag: "idle" | "draining" }
+  /** After the shutdown. */
+  | { readonly _tag: "stopped" }
+  /**
+   * - `retrying`: the database is away or busy; the writer retries by itself.
+   * - `paused`: the set-up is wrong (role, schema, another trail): nothing is lost, but an operator must fix it.
+   * - `dead`: the fiber died of a defect and will restart.
+   */
+  | { readonly _tag: "retrying" | "paused" | "dead"; readonly reason: string; readonly since: number }
 
 const reminderInterval = Duration.toMillis("1 minute")
 

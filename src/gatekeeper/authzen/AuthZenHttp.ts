@@ -1,31 +1,23 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
-import { Settings } from "../../platform/config/Settings.ts"
-import { errorJson, jsonResponse } from "../../platform/http/ErrorResponse.ts"
+import { jsonResponse } from "../../platform/http/ErrorResponse.ts"
 import type { JsonRequest } from "../../platform/http/FastLane.ts"
-import { Addresses } from "../../platform/http/Listener.ts"
+import { serviceUrl } from "../../platform/http/Listener.ts"
+import type { JsonBody } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { elseAuditUnavailableJson, refusalAnswer } from "../Refusals.ts"
+import { elseAuditUnavailableJson, rawRefusalJson, refusalOf } from "../Refusals.ts"
 import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
 
-interface BodyProblem {
-  readonly message: string
-  readonly isTooLarge: boolean
-}
-
 /** The body as JSON; the specification requires the content type (section 10.1). */
-const bodyOf = ({ body, contentType = "" }: JsonRequest): Either.Either<unknown, BodyProblem> =>
+const bodyOf = ({ body, contentType = "" }: JsonRequest): JsonBody =>
   /^application\/json *(;|$)/i.test(contentType)
-    ? Either.mapLeft(body, ({ _tag, message }) => ({ message, isTooLarge: _tag === "RequestBodyTooLarge" }))
-    : Either.left({ message: "the content-type must be application/json", isTooLarge: false })
-
-const badRequest = (message: string, id: string, auditId: string) =>
-  errorJson({ status: statusOf("bad_request"), code: "bad_request", message, requestId: id, auditId })
+    ? body
+    : Either.left(new InvalidRequest({ reason: "the content-type must be application/json" }))
 
 const evaluationView = (outcome: EvaluationOutcome) => {
   if (outcome._tag === "Invalid") {
@@ -43,15 +35,15 @@ const evaluationView = (outcome: EvaluationOutcome) => {
 const jsonView = (view: unknown) => jsonResponse(JSON.stringify(view))
 
 /**
- * Operations with two lanes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial with its own
- * row, and what is valid depends on the policy's `resource_paths`.
+ * Operations with two lanes. The adapter `audited` decodes a body as a whole, but one malformed evaluation among several is a denial
+ * with its own row, and what is valid depends on the policy's `resource_paths`.
  */
 const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =>
   Effect.map(AccessControl, (access) =>
     Effect.fnUntraced(function* (request: JsonRequest) {
       const { authorization, requestId: id } = request
       const parsed = Either.flatMap(bodyOf(request), (json) =>
-        Either.mapLeft(parse(json), (message): BodyProblem => ({ message, isTooLarge: false }))
+        Either.mapLeft(parse(json), (reason) => new InvalidRequest({ reason }))
       )
       const caller: Exclude<Outcome, AuthenticatedOutcome> = yield* access.ask({
         authorization,
@@ -61,16 +53,17 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
           onRight: () => evaluationPermission
         })
       })
-      if (caller._tag === "Invalid" && Either.isLeft(parsed) && !parsed.left.isTooLarge) {
-        return badRequest(caller.message, id, caller.auditId)
+      if (caller._tag !== "Allowed") {
+        const isTooLarge = Either.isLeft(parsed) && parsed.left.code === "body_too_large"
+        return rawRefusalJson(refusalOf(caller, isTooLarge ? "body_too_large" : "bad_request"), id)
       }
-      if (caller._tag !== "Allowed") return errorJson(refusalAnswer(caller, id, true))
       const evaluations = Either.getOrThrow(parsed)
       const outcomes = yield* decideEvaluations(access, id, caller, evaluations)
       if (!evaluations.single) return jsonView({ evaluations: outcomes.map(evaluationView) })
       const [only] = outcomes
       if (only === undefined || only._tag === "Invalid") {
-        return badRequest(only?.message ?? "the request has no evaluation", id, only?.auditId ?? caller.auditId)
+        const { auditId, message } = only ?? { auditId: caller.auditId, message: "the request has no evaluation" }
+        return rawRefusalJson({ code: "bad_request", message, auditId }, id)
       }
       return jsonView(evaluationView(only))
     }, elseAuditUnavailableJson)
@@ -86,16 +79,7 @@ export const evaluations = handler(parseEvaluations)
  * The URL of this policy decision point: the setting's, else that of the listener. A request's `Host` is not used, since its sender
  * would choose where others ask for decisions.
  */
-export const pointUrl = Effect.gen(function* () {
-  const { ports } = yield* Settings
-  const { publicUrl } = yield* GatekeeperSettings
-  const addresses = yield* Addresses
-  return Option.match(publicUrl, {
-    onNone: () =>
-      Effect.map(addresses.all, (known) => known.get("gatekeeper")?.url ?? `http://127.0.0.1:${ports.gatekeeper}`),
-    onSome: Effect.succeed
-  })
-})
+export const pointUrl = Effect.flatMap(GatekeeperSettings, ({ publicUrl }) => serviceUrl("gatekeeper", publicUrl))
 
 /** `GET /.well-known/authzen-configuration`: AuthZEN 1.0, section 9.2. */
 export const configurationResponse = (url: string) =>

@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
 import { isDeeperThan } from "../../domain/Text.ts"
@@ -20,14 +21,11 @@ export interface Evaluations {
 /** Rows in the trail that one request may make. */
 export const maximumEvaluations = 100
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const entityKeys = ["subject", "action", "resource", "context"] as const
 
 const entitiesProblem = (fields: Fields): string | undefined => {
   for (const key of entityKeys) {
-    if (fields[key] !== undefined && !isFields(fields[key])) return `"${key}" must be an object`
+    if (fields[key] !== undefined && !Predicate.isReadonlyRecord(fields[key])) return `"${key}" must be an object`
   }
   return undefined
 }
@@ -37,7 +35,7 @@ const entitiesProblem = (fields: Fields): string | undefined => {
  * would cost as much as a body.
  */
 const readBody = (body: unknown): Either.Either<Fields, string> => {
-  if (!isFields(body)) return Either.left("the request body must be a JSON object")
+  if (!Predicate.isReadonlyRecord(body)) return Either.left("the request body must be a JSON object")
   return isDeeperThan(body, maximumMetadataDepth)
     ? Either.left(`the request is nested deeper than ${maximumMetadataDepth} levels`)
     : Either.right(body)
@@ -57,7 +55,7 @@ const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
   if (problem !== undefined) return Either.left(problem)
   const given = body["evaluations"]
   const options = body["options"] ?? {}
-  if (!isFields(options)) return Either.left('"options" must be an object')
+  if (!Predicate.isReadonlyRecord(options)) return Either.left('"options" must be an object')
   const named = options["evaluations_semantic"] ?? "execute_all"
   const semantic = evaluationsSemantics.find((one) => one === named)
   if (semantic === undefined) {
@@ -70,22 +68,22 @@ const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
     return Either.left(`"evaluations" has ${given.length} entries; at most ${maximumEvaluations} are allowed`)
   }
   const defaults = Object.fromEntries(entityKeys.map((key) => [key, body[key]]))
-  const evaluations = given.map((one: unknown) => (isFields(one) ? { ...defaults, ...one } : one))
+  const evaluations = given.map((one: unknown) => (Predicate.isReadonlyRecord(one) ? { ...defaults, ...one } : one))
   return Either.right({ single: false, evaluations, semantic })
 }
 
 /** The subject of a malformed evaluation, for its row; null where it is not usable. */
 export const subjectOf = (evaluation: RawEvaluation): string | null => {
-  const subject = isFields(evaluation) ? evaluation["subject"] : undefined
-  const id = isFields(subject) ? subject["id"] : undefined
+  const subject = Predicate.isReadonlyRecord(evaluation) ? evaluation["subject"] : undefined
+  const id = Predicate.isReadonlyRecord(subject) ? subject["id"] : undefined
   return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
 }
 
 /** The readable parts of a malformed evaluation, for its row. */
 export const claimedOf = (evaluation: RawEvaluation, askedBy: string): AccessClaim => {
-  const { action, resource } = isFields(evaluation) ? evaluation : {}
-  const name = isFields(action) ? action["name"] : undefined
-  const { id, type } = isFields(resource) ? resource : {}
+  const { action, resource } = Predicate.isReadonlyRecord(evaluation) ? evaluation : {}
+  const name = Predicate.isReadonlyRecord(action) ? action["name"] : undefined
+  const { id, type } = Predicate.isReadonlyRecord(resource) ? resource : {}
   return {
     action: typeof name === "string" ? name : null,
     resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
@@ -159,14 +157,19 @@ export const parseEvaluation = (
   askedBy: string,
   resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
 ): Either.Either<Evaluation, string> => {
-  if (!isFields(evaluation)) return Either.left("an evaluation must be a JSON object")
+  if (!Predicate.isReadonlyRecord(evaluation)) return Either.left("an evaluation must be a JSON object")
   const problem = entitiesProblem(evaluation)
   if (problem !== undefined) return Either.left(problem)
   const { action, context, resource, subject } = evaluation
   for (const [name, value] of Object.entries({ subject, action, resource })) {
     if (value === undefined) return Either.left(`"${name}" is missing`)
   }
-  if (!isFields(subject) || !isFields(action) || !isFields(resource)) return Either.left("")
+  if (
+    !Predicate.isReadonlyRecord(subject) ||
+    !Predicate.isReadonlyRecord(action) ||
+    !Predicate.isReadonlyRecord(resource)
+  )
+    return Either.left("")
   const { id: ghostId, type: ghostType } = subject
   const { id, type } = resource
   const { name } = action
@@ -176,11 +179,12 @@ export const parseEvaluation = (
   if (!isText(type)) return Either.left(missing("resource.type", type))
   if (!isText(id)) return Either.left(missing("resource.id", id))
   for (const [name, { properties }] of Object.entries({ subject, action, resource })) {
-    if (properties !== undefined && !isFields(properties)) return Either.left(`"${name}.properties" must be an object`)
+    if (properties !== undefined && !Predicate.isReadonlyRecord(properties))
+      return Either.left(`"${name}.properties" must be an object`)
   }
   if (ghostId === anonymousGhost)
     return Either.left(`"subject.id" must not be ${anonymousGhost}, which no token can name`)
-  const properties = isFields(resource["properties"]) ? resource["properties"] : {}
+  const properties = Predicate.isReadonlyRecord(resource["properties"]) ? resource["properties"] : {}
   return Either.flatMap(resourcePath(type, id, properties, resourcePaths.get(type) ?? []), (path) => {
     const texts = [textProblem("ghost_id", ghostId), textProblem("action", name), textProblem("resource", path)]
     const wrong = texts.find((one) => one !== undefined)

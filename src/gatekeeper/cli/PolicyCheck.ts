@@ -1,14 +1,9 @@
 import type * as Option from "effect/Option"
-import { runCommand } from "../../platform/cli/CommandRunner.ts"
+import { type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import type { Policy } from "../policy/Policy.ts"
 import { policyAt } from "./PolicyLocation.ts"
-
-interface OutputFlags {
-  readonly json: boolean
-  readonly noColor: boolean
-}
 
 interface PolicyCheckResult {
   readonly file: string

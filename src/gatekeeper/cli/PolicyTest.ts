@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
@@ -8,11 +8,6 @@ import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { decide, type Policy } from "../policy/Policy.ts"
 import { type Case, CasesRefused, parseCases } from "./Cases.ts"
 import { policyAt } from "./PolicyLocation.ts"
-
-interface OutputFlags {
-  readonly json: boolean
-  readonly noColor: boolean
-}
 
 /** A case, and the decision of the policy about it. */
 export interface CaseResult extends Case {
@@ -96,8 +91,7 @@ export const testPolicy = (file: string, place: Option.Option<string>, flags: Ou
         (problems) => new CasesRefused({ file, problems })
       )
       const cases = yield* parseCases(source, file)
-      const tested: PolicyTestResult = { file, policy, tried: cases.map((one) => runCase(policy, one)) }
-      return tested
+      return { file, policy, tried: cases.map((one) => runCase(policy, one)) }
     }),
     render,
     toJson: ({ file, policy, tried }) => ({

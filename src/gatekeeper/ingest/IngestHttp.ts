@@ -9,7 +9,7 @@ import { requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { runInSteps } from "../../platform/os/EventLoop.ts"
 import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
-import { elseAuditUnavailable, refusalResponse, trailUnreachable } from "../Refusals.ts"
+import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
 import { type ParsedIngestEvent, parseIngestRequest } from "./IngestRequest.ts"
 
@@ -47,7 +47,6 @@ const question = { action: "write", resource: "audit/events", metadata: {} }
 /** The batch with its valid and invalid events, and the question for the decision's row. */
 const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
   const body = yield* Effect.either(readJson(request, maximumIngestBytes))
-  const isTooLarge = Either.isLeft(body) && body.left._tag === "RequestBodyTooLarge"
   const events = Either.isLeft(body)
     ? Either.left(body.left.message)
     : yield* runInSteps(() => parseIngestRequest(body.right, requestId(request)))
@@ -55,7 +54,7 @@ const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServ
   return {
     access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),
     events: Either.getOrElse(events, () => []),
-    isTooLarge
+    invalidCode: Either.isLeft(body) ? body.left.code : undefined
   }
 })
 
@@ -69,13 +68,14 @@ export const ingestEvents = Effect.map(Effect.all([AccessControl, AuditIngest]),
     const id = requestId(request)
     const authorization = request.headers["authorization"]
     const caller = yield* access.identify({ authorization, requestId: id, access: Either.right(question) })
-    if (caller._tag !== "Authenticated") return refusalResponse(caller, id)
+    if (caller._tag !== "Authenticated") return rawRefusal(refusalOf(caller), id)
     const { ghostId, snapshot } = caller
     const mayWrite = snapshot.index.decide({ ghostId, ...question }).allowed
-    const batch = mayWrite ? yield* batchOf(request) : { access: Either.right(question), events: [], isTooLarge: false }
+    const unread = { access: Either.right(question), events: [], invalidCode: undefined }
+    const batch = mayWrite ? yield* batchOf(request) : unread
     const asked = { requestId: id, access: batch.access }
     const outcome = yield* access.askFor({ ...asked, ghostId }, snapshot)
-    if (outcome._tag !== "Allowed") return refusalResponse(outcome, id, batch.isTooLarge)
+    if (outcome._tag !== "Allowed") return rawRefusal(refusalOf(outcome, batch.invalidCode), id)
     const valid = batch.events.flatMap((parsed) =>
       Either.isRight(parsed) ? [{ ...parsed.right, event: markAnonymous(parsed.right.event, ghostId) }] : []
     )
@@ -87,7 +87,9 @@ export const ingestEvents = Effect.map(Effect.all([AccessControl, AuditIngest]),
         )
       ),
       withdrawOnFailure(access, asked, outcome),
-      Effect.catchTag("TrailUnwritable", ({ message }) => Effect.succeed(trailUnreachable(outcome, message, id)))
+      Effect.catchTag("TrailUnwritable", ({ message }) =>
+        Effect.succeed(rawRefusal({ code: "trail_unreachable", message, auditId: outcome.auditId }, id))
+      )
     )
   }, elseAuditUnavailable)
 )

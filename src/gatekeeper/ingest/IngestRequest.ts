@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { encodeCanonical } from "../../audit/encoding/CanonicalJson.ts"
 import type { IngestEvent } from "../../audit/ingest/IngestBatch.ts"
@@ -23,9 +24,6 @@ export interface InvalidIngestEvent {
 export type ParsedIngestEvent = Either.Either<IngestEvent, InvalidIngestEvent>
 
 type Fields = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const texts = ["action", "resource", "ghost_id", "shell_id", "reason", "request_id"] as const
 
@@ -67,7 +65,7 @@ const resultProblem = (value: unknown): string | undefined =>
 
 const metadataProblem = (value: unknown): string | undefined => {
   if (value === undefined || value === null) return undefined
-  if (!isObject(value)) return '"metadata" must be an object'
+  if (!Predicate.isReadonlyRecord(value)) return '"metadata" must be an object'
   return isDeeperThan(value, maximumMetadataDepth)
     ? `"metadata" is nested deeper than ${maximumMetadataDepth} levels`
     : undefined
@@ -98,7 +96,7 @@ const refused = (clientId: string | null, problem: string, weight = leastWeight)
 })
 
 const parseEvent = (given: unknown, requestId: string): WeightedEvent => {
-  if (!isObject(given)) return refused(null, "the event must be a JSON object")
+  if (!Predicate.isReadonlyRecord(given)) return refused(null, "the event must be a JSON object")
   const { id } = given
   const unusable = idProblem(id)
   const problems = [
@@ -149,8 +147,8 @@ export function* parseIngestRequest(
   body: unknown,
   requestId: string
 ): SteppedComputation<Either.Either<ReadonlyArray<ParsedIngestEvent>, string>> {
-  const events = isObject(body) ? body["events"] : undefined
-  if (!isObject(body) || !Array.isArray(events)) {
+  const events = Predicate.isReadonlyRecord(body) ? body["events"] : undefined
+  if (!Predicate.isReadonlyRecord(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')
   }
   const unknown = Object.keys(body).find((name) => name !== "events")

@@ -7,12 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { maximumOperationBytes } from "../../audit/remote/TrailProtocol.ts"
 import { TrailService } from "../../audit/remote/TrailService.ts"
-import { statusOf } from "../../contracts/ErrorCodes.ts"
-import { errorResponse } from "../../platform/http/ErrorResponse.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AccessQuestion } from "../AccessControl.ts"
-import { elseAuditUnavailable, refusalResponse } from "../Refusals.ts"
+import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
 
 const resource = "audit/store"
 
@@ -97,7 +95,7 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
       access: isKnown ? Either.right(claimed) : Either.left({ message, claimed })
     }
     const outcome = yield* access.ask(question)
-    if (outcome._tag !== "Allowed") return Either.left(refusalResponse(outcome, id))
+    if (outcome._tag !== "Allowed") return Either.left(rawRefusal(refusalOf(outcome), id))
     yield* leases.give(authorization, outcome.ghostId)
     return Either.right(outcome.ghostId)
   })
@@ -110,13 +108,10 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
     const ghostId = admitted.right
     const refuse = (code: "body_too_large" | "invalid_request" | "source_of_another", message: string) =>
       Effect.map(record(request, ghostId, code === "source_of_another" ? "DENIED" : "INVALID", message), (auditId) =>
-        errorResponse({ status: statusOf(code), code, message, requestId: id, auditId })
+        rawRefusal({ code, message, auditId }, id)
       )
     const body = yield* Effect.either(readJson(request, maximumOperationBytes))
-    if (Either.isLeft(body)) {
-      const isTooLarge = body.left._tag === "RequestBodyTooLarge"
-      return yield* refuse(isTooLarge ? "body_too_large" : "invalid_request", body.left.message)
-    }
+    if (Either.isLeft(body)) return yield* refuse(body.left.code, body.left.message)
     const answering = service.operations.get(operation)
     if (answering === undefined) return yield* refuse("invalid_request", `there is no operation ${operation}`)
     return yield* answering(ghostId, body.right).pipe(

@@ -7,7 +7,8 @@ import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
 import { Refusal } from "../../platform/http/ErrorResponse.ts"
 import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
-import { denyBy, failureAs, refusalOf, trailRefusal } from "../GatekeeperAccess.ts"
+import { denyBy, failureAs, refusalOfFailure, trailRefusal } from "../GatekeeperAccess.ts"
+import { refusalOf } from "../Refusals.ts"
 import { explain, type RuleExplanation } from "./Explanation.ts"
 import type { PolicySnapshot } from "./PolicyInForce.ts"
 
@@ -39,9 +40,7 @@ class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
           .pipe(
             Effect.mapError(trailRefusal),
             Effect.flatMap((caller) =>
-              caller._tag === "Authenticated"
-                ? Effect.succeed(caller)
-                : refusalOf(caller, requestId, problem?.code === "body_too_large")
+              caller._tag === "Authenticated" ? Effect.succeed(caller) : new Refusal(refusalOf(caller, problem?.code))
             )
           )
       const refuseMalformed = (question: Question, problem: Failure) =>
@@ -58,14 +57,15 @@ class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
           }
           const permission =
             subject === ghostId ? undefined : yield* Effect.mapError(access.askFor(reading, snapshot), trailRefusal)
-          if (permission !== undefined && permission._tag !== "Allowed") return yield* refusalOf(permission, requestId)
+          if (permission !== undefined && permission._tag !== "Allowed")
+            return yield* new Refusal(refusalOf(permission))
           return {
             caller: { ghostId, subject, requestId, snapshot },
             settle: (run) =>
               run.pipe(
                 permission === undefined ? identity : withdrawOnFailure(access, reading, permission),
                 Effect.mapBoth({
-                  onFailure: (failure) => new Refusal(failure),
+                  onFailure: (failure) => refusalOfFailure(failure),
                   onSuccess: (reply) => ({ reply, auditId: reply.auditId })
                 })
               )

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { FileProblem, problemLines } from "../../domain/Text.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
@@ -70,15 +69,8 @@ const policyOf = (source: string, file: Schema.Schema.Type<ReturnType<typeof pol
   version: versionOf(source)
 })
 
-/** Reads a policy's YAML. */
-export const parsePolicy = (source: string, file: string): Either.Either<Policy, PolicyRefused> =>
-  Either.mapBoth(YamlSchema.decode(policySchema, source), {
-    onLeft: (problems) => new PolicyRefused({ file, problems }),
-    onRight: ({ value }) => policyOf(source, value)
-  })
-
-/** `parsePolicy` in turns of the event loop: a large file takes tenths of a second. */
-export const parseInTurns = (source: string, file: string): Effect.Effect<Policy, PolicyRefused> =>
+/** Reads a policy's YAML in turns of the event loop: a large file takes tenths of a second. */
+export const parsePolicy = (source: string, file: string): Effect.Effect<Policy, PolicyRefused> =>
   Effect.mapBoth(YamlSchema.decodeInTurns(policySchema, source), {
     onFailure: (problems) => new PolicyRefused({ file, problems }),
     onSuccess: ({ value }) => policyOf(source, value)
@@ -89,4 +81,4 @@ export const readPolicyFile = (file: string): Effect.Effect<string, PolicyRefuse
   Effect.mapError(YamlSchema.readText(file), (problems) => new PolicyRefused({ file, problems }))
 
 export const loadPolicy = (file: string): Effect.Effect<Policy, PolicyRefused, FileSystem.FileSystem> =>
-  Effect.flatMap(readPolicyFile(file), (source) => parseInTurns(source, file))
+  Effect.flatMap(readPolicyFile(file), (source) => parsePolicy(source, file))

@@ -14,7 +14,7 @@ import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
 import type { Policy } from "./Policy.ts"
-import { type PolicyRefused, parseInTurns, readPolicyFile, versionOf } from "./PolicyFile.ts"
+import { type PolicyRefused, parsePolicy, readPolicyFile, versionOf } from "./PolicyFile.ts"
 import { indexPolicy, type PolicyIndex } from "./PolicyIndex.ts"
 
 interface IndexedPolicy {
@@ -63,7 +63,7 @@ const fileReader = (file: string) =>
     )
 
     const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
-      Effect.flatMap(parseInTurns(text, file), (policy) =>
+      Effect.flatMap(parsePolicy(text, file), (policy) =>
         Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
       )
     /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */

@@ -21,10 +21,6 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
   }
 }
 
-export interface BearerToken {
-  readonly token: string
-}
-
 /** Characters. No issuer needs more, and a longer token would be hashed as a whole before it is refused. */
 const maximumLength = 8 * 1024
 
@@ -32,7 +28,7 @@ const maximumLength = 8 * 1024
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
 
 /** Returns the token in the value of an `Authorization` header. */
-export const bearerToken = (authorization: string | undefined): Either.Either<BearerToken, Unauthenticated> => {
+export const bearerToken = (authorization: string | undefined): Either.Either<string, Unauthenticated> => {
   if (authorization === undefined || authorization.trim() === "") {
     return Either.left(new Unauthenticated({ problem: "missing", reason: "Missing Authorization header" }))
   }
@@ -45,5 +41,5 @@ export const bearerToken = (authorization: string | undefined): Either.Either<Be
     ? Either.left(
         new Unauthenticated({ problem: "invalid", reason: `the token is longer than ${maximumLength} characters` })
       )
-    : Either.right({ token })
+    : Either.right(token)
 }

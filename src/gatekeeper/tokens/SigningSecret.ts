@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Settings } from "../../platform/config/Settings.ts"
+import { makeOnce } from "../../platform/os/HomeFile.ts"
 import { minimumSecretBytes, TokenSettings } from "./TokenSettings.ts"
 
 /** In production no secret is made up: it would differ from one instance to the next and vanish with the disk. */
@@ -31,8 +32,7 @@ export class SigningSecretUnusable extends Schema.TaggedError<SigningSecretUnusa
 const secretFile = "jwt-secret"
 
 /**
- * `JWT_SECRET_KEY`; outside production without it, a secret of 384 random bits that is made once under `GRAVITAS_HOME`
- * with mode 0600. Two processes that start at once agree on one: the file is made whole under another name and linked.
+ * `JWT_SECRET_KEY`; outside production without it, a secret of 384 random bits that is made once under `GRAVITAS_HOME`.
  */
 export const signingSecret: Effect.Effect<
   Redacted.Redacted,
@@ -47,29 +47,11 @@ export const signingSecret: Effect.Effect<
   const path = yield* Path.Path
   const file = path.resolve(settings.home, secretFile)
   const read = Effect.map(files.readFileString(file), (text) => text.trim())
-  const make = Effect.gen(function* () {
-    // Others may pass, not look: as root, the embedded PostgreSQL below it runs as another user. Only a home that is made
-    // here gets these rights.
-    const home = path.dirname(file)
-    if (!(yield* files.exists(home))) {
-      yield* files.makeDirectory(home, { recursive: true })
-      yield* files.chmod(home, 0o711)
-    }
-    const draft = `${file}.${randomBytes(6).toString("hex")}`
-    yield* files.writeFileString(draft, `${randomBytes(48).toString("base64url")}\n`, { flag: "wx", mode: 0o600 })
-    yield* files.link(draft, file).pipe(
-      Effect.catchIf(
-        (error) => error._tag === "SystemError" && error.reason === "AlreadyExists",
-        () => Effect.void
-      ),
-      Effect.ensuring(Effect.ignore(files.remove(draft)))
-    )
-    return yield* read
-  })
+  const make = Effect.suspend(() => makeOnce(path.dirname(file), file, `${randomBytes(48).toString("base64url")}\n`))
   const secret = yield* read.pipe(
     Effect.catchIf(
       (error) => error._tag === "SystemError" && error.reason === "NotFound",
-      () => make
+      () => Effect.zipRight(make, read)
     ),
     Effect.mapError((error) => new SigningSecretUnusable({ file, problem: error.message }))
   )

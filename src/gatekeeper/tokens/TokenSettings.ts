@@ -1,11 +1,10 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Setting from "../../platform/config/Setting.ts"
-import { environment, readSettings } from "../../platform/config/Settings.ts"
+import { environment } from "../../platform/config/Settings.ts"
 
 /** RFC 7518, section 3.2: a key for HS256 has 256 bits or more. */
 export const minimumSecretBytes = 32
@@ -194,5 +193,4 @@ export class TokenSettings extends Context.Tag("gatekeeper/tokens/TokenSettings"
   TokenSettingsValues
 >() {
   static readonly config = tokenSettings
-  static readonly layer = Layer.effect(TokenSettings, readSettings(tokenSettings))
 }

@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { anonymousGhost, type BearerToken, bearerToken, type Unauthenticated } from "./BearerToken.ts"
+import { anonymousGhost, bearerToken, type Unauthenticated } from "./BearerToken.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
@@ -66,7 +66,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const verified = new VerifiedTokens(cachedTokens)
       const verification = { jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost }
 
-      const check = ({ digest, token }: BearerToken & { readonly digest: string }, now: number) =>
+      const check = (token: string, digest: string, now: number) =>
         Effect.map(verifyToken(verification, token, now), (found) => {
           verified.keep(digest, found)
           return found.ghostId
@@ -79,7 +79,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
             : Effect.clockWith((clock) => {
                 const bearer = bearerToken(authorization)
                 if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
-                const { token } = bearer.right
+                const token = bearer.right
                 const now = clock.unsafeCurrentTimeMillis()
                 const digest = VerifiedTokens.digest(token)
                 const known = verified.find(digest, {
@@ -87,7 +87,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
                   keyGeneration: remote?.generation() ?? 0,
                   keysBelievedUntil: remote?.believedUntil() ?? 0
                 })
-                return known === undefined ? check({ token, digest }, now) : Effect.succeed(known.ghostId)
+                return known === undefined ? check(token, digest, now) : Effect.succeed(known.ghostId)
               }),
         issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
           const [key] = sharedKeys

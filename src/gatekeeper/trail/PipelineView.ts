@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type AuditStatus, auditView } from "../../audit/AuditStatus.ts"
+import { auditView, type PipelineStatus } from "../../audit/PipelineStatus.ts"
 import type { AuditLedger, DeadLetterCounts, LedgerSource, SourcesQuery } from "../../audit/sources/AuditLedger.ts"
 import { type Balance, balance, type LocalCounts, sourceView, standingOf } from "../../audit/sources/Conservation.ts"
 import type { TrailUnreachable } from "../../audit/store/TrailUnreachable.ts"
@@ -24,14 +24,16 @@ export const ledgerPage = (
 /** The counts that only this process knows: those of its own source, or of the source whose journal it recovers. */
 const localCounts = (
   source: string,
-  { counters, depth, journal, source: own }: AuditStatus
+  { adoptingCounts, counters, depth, journal, source: own }: PipelineStatus
 ): LocalCounts | undefined => {
   if (source === own) {
     const { offered, refused, shed } = counters
     return { pending: depth, lastSeq: offered - refused, refused, shed, quarantined: 0 }
   }
   const adopting = journal?.others.adopting
-  return adopting?.source === source ? { ...adopting.counts, pending: adopting.pending, quarantined: 0 } : undefined
+  return adopting?.source === source && adoptingCounts !== null
+    ? { ...adoptingCounts, pending: adopting.pending, quarantined: 0 }
+    : undefined
 }
 
 /**
@@ -39,7 +41,7 @@ const localCounts = (
  * the ledger leaves open. The same holds for rows that the journal could not read back: once a receipt names them as lost, they
  * are not open.
  */
-const balanceOf = (row: LedgerSource, now: AuditStatus): Balance => {
+const balanceOf = (row: LedgerSource, now: PipelineStatus): Balance => {
   const local = localCounts(row.source, now)
   if (local === undefined) return balance(row)
   const open = Math.max(0, balance(row, { ...local, pending: 0 }).unaccounted)
@@ -49,7 +51,7 @@ const balanceOf = (row: LedgerSource, now: AuditStatus): Balance => {
   return balance(row, { ...local, pending, quarantined })
 }
 
-const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
+const sourceViewOf = (row: LedgerSource, now: PipelineStatus) => {
   const standing = standingOf(row, {
     living: row.source === now.source ? "this process" : undefined,
     left: row.source === now.journal?.others.adopting?.source ? "being taken over" : undefined
@@ -58,7 +60,7 @@ const sourceViewOf = (row: LedgerSource, now: AuditStatus) => {
 }
 
 /** The state of this process, and the balance of each source by its durable counts. */
-export const pipelineView = (now: AuditStatus, page: Either.Either<LedgerPage, TrailUnreachable>) => ({
+export const pipelineView = (now: PipelineStatus, page: Either.Either<LedgerPage, TrailUnreachable>) => ({
   trail: now.trail,
   process: auditView(now),
   ...Either.match(page, {

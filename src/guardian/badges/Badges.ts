@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { BadgeNotFound } from "../../contracts/guardian/GuardianApi.ts"
 import { badgeResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { audited } from "../GuardianAccess.ts"
@@ -129,7 +128,7 @@ interface BadgePath {
 const orNotFound = ({ badge, ghost }: BadgePath) =>
   Effect.flatMap((found: Badge | undefined) =>
     found === undefined
-      ? Effect.fail(new BadgeNotFound({ reason: `${ghost} has no badge ${JSON.stringify(badge)}` }))
+      ? Effect.fail(new Api.BadgeNotFound({ reason: `${ghost} has no badge ${JSON.stringify(badge)}` }))
       : Effect.succeed(found)
   )
 

@@ -7,9 +7,7 @@ import * as Option from "effect/Option"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { CertificateNotFound } from "../../contracts/guardian/GuardianApi.ts"
-import type { IssueCertificate } from "../../contracts/guardian/GuardianSchemas.ts"
-import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
+import { certificateResource, type IssueCertificate } from "../../contracts/guardian/GuardianSchemas.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
 import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
@@ -78,7 +76,7 @@ const certificateView = (row: CertificateRow & { readonly isVerified: boolean })
   is_verified: row.isVerified
 })
 
-const notFound = (id: string) => new CertificateNotFound({ reason: `there is no certificate ${id}` })
+const notFound = (id: string) => new Api.CertificateNotFound({ reason: `there is no certificate ${id}` })
 
 const validate = Effect.flatMap(Certificates, (certificates) =>
   audited(Api.validate, {

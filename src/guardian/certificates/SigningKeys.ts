@@ -1,11 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type JsonWebKey,
-  type KeyObject,
-  randomBytes
-} from "node:crypto"
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
@@ -18,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { calculateJwkThumbprint } from "jose"
 import type { PublicJwk } from "../../contracts/guardian/GuardianSchemas.ts"
 import { Settings } from "../../platform/config/Settings.ts"
+import { makeOnce } from "../../platform/os/HomeFile.ts"
 import { GuardianSettings } from "../GuardianSettings.ts"
 
 interface VerificationKey {
@@ -79,8 +73,7 @@ const directoryName = "guardian-keys"
 const activeName = "active.pem"
 
 /**
- * Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made, with mode 0600. Two processes that
- * start at once agree on one key: the file is written under another name and linked.
+ * Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made.
  */
 const keysUnderHome = (options: { readonly make: boolean }) =>
   Effect.gen(function* () {
@@ -90,28 +83,9 @@ const keysUnderHome = (options: { readonly make: boolean }) =>
     const directory = path.resolve(home, directoryName)
     const activeFile = path.join(directory, activeName)
 
-    const make = Effect.gen(function* () {
-      // 0711: other users may enter the home but not list it. Started by root, the embedded PostgreSQL below it runs as another user.
-      const parent = path.dirname(directory)
-      if (!(yield* files.exists(parent))) {
-        yield* files.makeDirectory(parent, { recursive: true })
-        yield* files.chmod(parent, 0o711)
-      }
-      yield* files.makeDirectory(directory, { recursive: true, mode: 0o700 })
-      const draft = `${activeFile}.${randomBytes(6).toString("hex")}`
-      const { privateKey } = generateKeyPairSync("ed25519")
-      const pem = privateKey.export({ format: "pem", type: "pkcs8" }).toString()
-      yield* files.open(draft, { flag: "wx", mode: 0o600 }).pipe(
-        // Synced to the disk before anything is signed with the key.
-        Effect.flatMap((file) => Effect.zipRight(file.writeAll(new TextEncoder().encode(pem)), file.sync)),
-        Effect.scoped,
-        Effect.zipRight(files.link(draft, activeFile)),
-        Effect.catchIf(
-          (error) => error._tag === "SystemError" && error.reason === "AlreadyExists",
-          () => Effect.void
-        ),
-        Effect.ensuring(Effect.ignore(files.remove(draft)))
-      )
+    const make = Effect.suspend(() => {
+      const pem = generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString()
+      return makeOnce(path.dirname(directory), activeFile, pem)
     })
 
     const read = (file: string) =>

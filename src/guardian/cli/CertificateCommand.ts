@@ -13,7 +13,7 @@ import type { Database } from "../../platform/postgres/Database.ts"
 /** Loaded when the command runs: the other commands of the program do not need it. */
 const running = Effect.promise(() => import("./ImportRun.ts"))
 
-/** The name of the account that runs the program. `userInfo` throws where the account has no entry. */
+/** The name of the account that runs the program, or a word that stands for it: `userInfo` throws where there is no entry. */
 export const loginName = (userInfo: () => { readonly username: string }) =>
   Effect.orElseSucceed(
     Effect.try(() => userInfo().username),

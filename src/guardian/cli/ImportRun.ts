@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { type CommandError, type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { withProgress } from "../../platform/cli/TerminalText.ts"
@@ -53,14 +53,10 @@ const importVerdict = (results: ReadonlyArray<ImportResult>): Verdict | null => 
       }
 }
 
-const importJson = ({ agent, file, id, outcome, reason, ...rest }: ImportResult) => ({
-  file,
-  outcome,
-  agent,
-  id,
-  expires_at: isoOrNull({ agent, file, id, outcome, reason, ...rest }),
-  reason
-})
+const importJson = (result: ImportResult) => {
+  const { agent, file, id, outcome, reason } = result
+  return { file, outcome, agent, id, expires_at: isoOrNull(result), reason }
+}
 
 /** A dry run records nothing: it neither opens a journal nor migrates a schema. */
 const nothingToRecord = Layer.succeed(AuditLog, {
@@ -74,7 +70,7 @@ const nothingToRecord = Layer.succeed(AuditLog, {
 export const runImport = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
   trail: Layer.Layer<AuditLog, E2, R2>,
-  given: ImportRequest & { readonly json: boolean; readonly noColor: boolean }
+  given: ImportRequest & OutputFlags
 ) =>
   runCommand({
     ...given,

@@ -5,7 +5,6 @@ import * as Either from "effect/Either"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { SessionExists, SessionNotFound, SessionOver } from "../../contracts/guardian/GuardianApi.ts"
 import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { certifiedUntil } from "../certificates/CertificateOperations.ts"
 import { Certificates, type NotCertified } from "../certificates/Certificates.ts"
@@ -16,7 +15,7 @@ import { type SessionRow, Sessions, sessionState, sessionView } from "./Sessions
 import { Statistics } from "./Statistics.ts"
 
 const notFound = (sessionId: string) =>
-  new SessionNotFound({ reason: `there is no session ${JSON.stringify(sessionId)}` })
+  new Api.SessionNotFound({ reason: `there is no session ${JSON.stringify(sessionId)}` })
 
 /** A session that no guardian has heard of has no agent: its resource is its name, so that a caller learns of no other's names. */
 const resourceOf = (session: SessionRow | undefined, sessionId: string): string =>
@@ -40,7 +39,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
     { agent, kept, sessionId }: Start,
     requestId: string,
     retriesLeft: number
-  ): Effect.Effect<Started, NotCertified | SessionExists | DatabaseUnavailable> =>
+  ): Effect.Effect<Started, NotCertified | Api.SessionExists | DatabaseUnavailable> =>
     Effect.gen(function* () {
       const certificate = yield* certificates.inForce(agent)
       const starting = { agent, sessionId, certificate, requestId, metadata: kept.metadata }
@@ -57,7 +56,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
       }
       const existing = yield* sessions.find(sessionId)
       if (existing !== undefined) {
-        return yield* new SessionExists({
+        return yield* new Api.SessionExists({
           reason: `the session ${JSON.stringify(sessionId)} ${sessionState(existing)}; a session's name is used once`
         })
       }
@@ -94,7 +93,7 @@ const activeOrFail = (sessionId: string, session: SessionRow | undefined) =>
     : session.endedAt === null
       ? Effect.succeed(session)
       : Effect.fail(
-          new SessionOver({
+          new Api.SessionOver({
             reason: `the session ${JSON.stringify(sessionId)} ${sessionState(session)}; start another`
           })
         )

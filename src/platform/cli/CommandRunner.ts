@@ -27,11 +27,15 @@ export interface Verdict {
   readonly exitCode: number
 }
 
-/** How a command shows its result. */
-export interface Presentation {
-  readonly command: string
+/** The values of the options that every command has. */
+export interface OutputFlags {
   readonly json: boolean
   readonly noColor: boolean
+}
+
+/** How a command shows its result. */
+export interface Presentation extends OutputFlags {
+  readonly command: string
 }
 
 /**
@@ -238,13 +242,6 @@ const ask = (question: string) =>
 export const confirmed = ({ yes }: { readonly yes: boolean }, question: string) =>
   yes ? Effect.void : Effect.if(isInteractive, { onTrue: () => ask(question), onFalse: () => Effect.void })
 
-/** What `--json` prints for a command line that is not valid. */
-interface UsageReport {
-  readonly command: string
-  readonly exitCode: number
-  readonly error: { readonly error: "WrongUsage"; readonly message: string; readonly exitCode: number }
-}
-
 /**
  * Prints the one JSON object of a command with `--json` when its command line is not valid, too. `commands` maps the name of
  * each such command to the empty members of its object.
@@ -258,11 +255,7 @@ export const reportUsage =
         return Effect.void
       }
       const message = stripVTControlCharacters(HelpDoc.toAnsiText(failure.error)).trim()
-      const report: UsageReport = {
-        command,
-        exitCode: ExitCode.usage,
-        ...commands.get(command),
-        error: { error: "WrongUsage", message, exitCode: ExitCode.usage }
-      }
-      return Console.log(JSON.stringify(report, null, 2))
+      const exitCode = ExitCode.usage
+      const error: Verdict = { error: "WrongUsage", message, exitCode }
+      return Console.log(JSON.stringify({ command, exitCode, ...commands.get(command), error }, null, 2))
     })

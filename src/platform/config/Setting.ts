@@ -118,6 +118,13 @@ export const choice = <const A extends string>(name: string, choices: ReadonlyAr
     Option.fromNullable(choices.find((one) => one === given.toLowerCase()))
   )
 
+/** `true` or `false`; false where unset. */
+export const flag = (name: string, example: "true" | "false") =>
+  choice(name, ["true", "false"], example).pipe(
+    orDefault("false"),
+    map((given) => given === "true")
+  )
+
 const units = new Map<string, Duration.Unit>([
   ["ms", "millis"],
   ["s", "seconds"],

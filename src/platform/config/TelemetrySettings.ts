@@ -126,10 +126,7 @@ export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all
     Setting.orDefault("http/json")
   ),
   timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
-  disabled: Setting.choice("OTEL_SDK_DISABLED", ["true", "false"], "true").pipe(
-    Setting.orDefault("false"),
-    Setting.map((given) => given === "true")
-  ),
+  disabled: Setting.flag("OTEL_SDK_DISABLED", "true"),
   name: Setting.text("OTEL_SERVICE_NAME", { expected: "a name", example: "gravitas" }),
   resourceAttributes: Setting.setting(
     "OTEL_RESOURCE_ATTRIBUTES",

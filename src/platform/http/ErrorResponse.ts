@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 
-/** A whole response with a JSON body, for either lane (FastLane.ts). */
+/** A complete response with a JSON body, for either lane (FastLane.ts). */
 export interface JsonResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -79,14 +79,15 @@ export const errorJson = (answer: ErrorAnswer): JsonResponse => jsonResponse(err
 export const errorResponse = (answer: ErrorAnswer): HttpServerResponse.HttpServerResponse =>
   toServerResponse(errorJson(answer))
 
-/** A request that is answered with an error of the contract. Its row, where there is one, is `auditId`. */
-export class Refusal extends Data.TaggedError("Refusal")<
-  Omit<ErrorAnswer, "code" | "status" | "requestId"> & {
-    readonly code: ErrorCode
-    /** By default the status of the code. */
-    readonly status?: number
-  }
-> {}
+/** An error of the contract. The row of the request, where there is one, is `auditId`. */
+export interface RefusalFields extends Omit<ErrorAnswer, "status" | "requestId"> {
+  readonly code: ErrorCode
+  /** By default the status of the code. */
+  readonly status?: number
+}
+
+/** A request that is answered with an error of the contract. */
+export class Refusal extends Data.TaggedError("Refusal")<RefusalFields> {}
 
 /** The `WWW-Authenticate` header of a 401. RFC 6750, section 3: a request without credentials gets no error code. */
 export const bearerChallenge = (problem: string | undefined): Readonly<Record<string, string>> => ({
@@ -96,9 +97,11 @@ export const bearerChallenge = (problem: string | undefined): Readonly<Record<st
       : `Bearer realm="gravitas", error="invalid_token", error_description="${problem.replace(/[^ !#-[\]-~]/g, "'")}"`
 })
 
+/** The answer to a refused request. `namesRow`: whether `X-Audit-Id` names its row, beside the body. */
 export const refusalJson = (
-  { auditId, code, detail, headers, message, more, status = statusOf(code) }: Refusal,
-  requestId: string
+  { auditId, code, detail, headers, message, more, status = statusOf(code) }: RefusalFields,
+  requestId: string,
+  namesRow = true
 ): JsonResponse =>
   errorJson({
     status,
@@ -110,10 +113,10 @@ export const refusalJson = (
     auditId,
     headers: {
       ...(status === 503 ? { "retry-after": "1" } : {}),
-      ...(auditId === undefined ? {} : { "x-audit-id": auditId }),
+      ...(namesRow && auditId !== undefined ? { "x-audit-id": auditId } : {}),
       ...headers
     }
   })
 
-export const refusalResponse = (refusal: Refusal, requestId: string): HttpServerResponse.HttpServerResponse =>
+export const refusalResponse = (refusal: RefusalFields, requestId: string): HttpServerResponse.HttpServerResponse =>
   toServerResponse(refusalJson(refusal, requestId))

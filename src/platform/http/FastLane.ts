@@ -4,13 +4,12 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
-import { type ErrorAnswer, type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
+import { type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
 import { answerDefect } from "./FallbackResponses.ts"
-import { RequestHeaders, requestId } from "./RequestContext.ts"
+import { RequestHeaders, requestId, requestIdOf } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
 
 /** A `POST` with a JSON body, as far as an operation with two lanes depends on it. */
@@ -24,7 +23,7 @@ export interface JsonRequest {
 
 /**
  * An operation with two lanes. The slow lane is a route of the platform's router: it handles every spelling of the path, and records
- * a span. The fast lane is a plain handler of `node:http`, and costs about a third. Both run the same operation; a test compares their
+ * a span. The fast lane is a plain handler of `node:http`, which takes much less processor time (docs/performance.md). Both run the same operation; a test compares their
  * answers, rows and metrics.
  */
 export type JsonOperation = (request: JsonRequest) => Effect.Effect<JsonResponse>
@@ -45,16 +44,6 @@ export const answerJson =
       Effect.map(toServerResponse)
     )
 
-/** Answers a defect of `operation` with 500. */
-export const orAnswerDefect =
-  (service: ServiceName, requestId: string, more: ErrorAnswer["more"]) =>
-  (answer: Effect.Effect<JsonResponse>): Effect.Effect<JsonResponse> =>
-    Effect.catchAllCause(answer, (cause) =>
-      Cause.isInterruptedOnly(cause)
-        ? Effect.interrupt
-        : Effect.map(answerDefect(service, cause, requestId, more), errorJson)
-    )
-
 /** Operations by the exact path of their fast lane. */
 export type FastRoutes = ReadonlyMap<string, JsonOperation>
 
@@ -67,6 +56,9 @@ const send = (response: ServerResponse, { headers, status, text }: JsonResponse)
   response.end(text)
 }
 
+/** As @effect/platform answers an operation that was interrupted while its client waits. */
+const interrupted: JsonResponse = { status: 503, headers: {}, text: "" }
+
 /** The fast lane takes a `POST` of exactly one of `routes`, without a query. */
 export const makeFastLane = (
   service: ServiceName,
@@ -75,16 +67,24 @@ export const makeFastLane = (
 ): Effect.Effect<FastLane> =>
   Effect.map(Effect.runtime(), ({ fiberRefs, runtimeFlags }) => {
     const answer = (operation: JsonOperation, request: IncomingMessage, response: ServerResponse, body: JsonBody) => {
-      const { authorization, "content-type": contentType, "x-request-id": given } = request.headers
-      const id = String(given)
-      const answered = operation({ requestId: id, authorization, contentType, body }).pipe(
-        orAnswerDefect(service, id, errorFields(500, request.url ?? ""))
+      const { authorization, "content-type": contentType } = request.headers
+      const id = requestIdOf(request.headers)
+      const answered = Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => operation({ requestId: id, authorization, contentType, body })).pipe(
+          restore,
+          Effect.map((answer) => send(response, answer)),
+          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
+          Effect.catchAllCause((cause) =>
+            Cause.isInterruptedOnly(cause)
+              ? Effect.sync(() => send(response, interrupted))
+              : Effect.map(answerDefect(service, cause, id, errorFields(500, request.url ?? "")), (answer) =>
+                  send(response, errorJson(answer))
+                )
+          )
+        )
       )
       const context = Context.make(RequestHeaders, request.headers)
       const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(answered)
-      fiber.addObserver((exit) => {
-        if (Exit.isSuccess(exit)) send(response, exit.value)
-      })
       if (fiber.unsafePoll() !== null) return
       response.once("close", () => {
         if (!response.writableEnded) fiber.unsafeInterruptAsFork(FiberId.none)

@@ -49,37 +49,31 @@ export interface HttpMetrics {
   readonly ended: (method: string, route: string | undefined, status: number, seconds: number) => void
 }
 
+/** Returns the value of `key`, which `make` makes at the first time. */
+const madeOnce = <A>(made: Map<string, A>, key: string, make: () => A): A => {
+  const value = made.get(key) ?? make()
+  made.set(key, value)
+  return value
+}
+
 /** Looks a metric up once for each route and status, so that a request costs two additions. */
 export const httpMetrics = (service: ServiceName): HttpMetrics => {
   const current = inFlight({ service })
   let waiting = 0
   const counters = new Map<string, ReturnType<typeof requests>>()
   const histograms = new Map<string, ReturnType<typeof duration>>()
-  const counter = (method: string, route: string, status: number) => {
-    const key = `${method} ${route} ${status}`
-    const known = counters.get(key)
-    if (known !== undefined) return known
-    const made = requests({ service, method, route, status: String(status) })
-    counters.set(key, made)
-    return made
-  }
-  const histogram = (route: string) => {
-    const known = histograms.get(route)
-    if (known !== undefined) return known
-    const made = duration({ service, route })
-    histograms.set(route, made)
-    return made
-  }
   return {
     began: () => {
       waiting += 1
       current.unsafeUpdate(waiting, [])
     },
-    ended: (method, route = "unknown", status, seconds) => {
+    ended: (given, route = "unknown", status, seconds) => {
       waiting -= 1
       current.unsafeUpdate(waiting, [])
-      counter(methods.has(method) ? method : "other", route, status).unsafeUpdate(1, [])
-      histogram(route).unsafeUpdate(seconds, [])
+      const method = methods.has(given) ? given : "other"
+      const make = () => requests({ service, method, route, status: String(status) })
+      madeOnce(counters, `${method} ${route} ${status}`, make).unsafeUpdate(1, [])
+      madeOnce(histograms, route, () => duration({ service, route })).unsafeUpdate(seconds, [])
     }
   }
 }

@@ -7,10 +7,12 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
+import { Settings } from "../config/Settings.ts"
 import { type ErrorFields, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
@@ -41,6 +43,19 @@ export class Addresses extends Context.Tag("platform/http/Addresses")<
     }))
   )
 }
+
+/**
+ * Where a service is: at the URL that a setting gives, else where it listens in this process, else at its port on this machine. The
+ * inner effect looks each time, since a service of this process has a URL only when it listens.
+ */
+export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =>
+  Effect.map(Effect.all([Settings, Addresses]), ([{ ports }, addresses]) =>
+    Option.match(given, {
+      onNone: () =>
+        Effect.map(addresses.all, (known) => known.get(service)?.url ?? `http://127.0.0.1:${ports[service]}`),
+      onSome: Effect.succeed
+    })
+  )
 
 /** Longer headers, the URL included, are refused with 431. A token may take most of it. */
 export const maximumHeaderBytes = 32 * 1024
@@ -168,6 +183,8 @@ const urlOf = (server: Http.Server, host: string): string => {
 export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     const inFlight = new Set<Http.ServerResponse>()
+    /** Responses to pipelined requests: they get their socket when the response before them is complete. */
+    const withoutSocket = new Set<Http.ServerResponse>()
     const { calls, metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
@@ -178,7 +195,9 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       response.setHeader("x-request-id", id)
       metrics?.began()
       if (!draining) inFlight.add(response)
+      if (response.socket === null) withoutSocket.add(response)
       response.once("close", () => {
+        withoutSocket.delete(response)
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
         if (inFlight.delete(response) && inFlight.size === 0) onIdle()
@@ -192,6 +211,14 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       options.handler(request, response)
     }
     const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, accept)
+    // Node emits no "close" on a response that has not got its socket yet.
+    server.on("connection", (socket) =>
+      socket.once("close", () => {
+        for (const response of withoutSocket) {
+          if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
+        }
+      })
+    )
     // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
     server.on("checkExpectation", accept)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {

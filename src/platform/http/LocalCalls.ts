@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
@@ -11,9 +11,10 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
-import { type FastRoutes, type JsonOperation, orAnswerDefect } from "./FastLane.ts"
-import { admitTraceContext, assignRequestId, beginTrace, RequestHeaders } from "./RequestContext.ts"
-import { maximumBodyBytes, parseJsonText, RequestBodyTooLarge } from "./RequestDecoding.ts"
+import { answerDefect } from "./FallbackResponses.ts"
+import type { FastRoutes, JsonOperation } from "./FastLane.ts"
+import { admitTraceContext, assignRequestId, beginTrace, RequestHeaders, requestIdOf } from "./RequestContext.ts"
+import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
 import { inServerSpan } from "./ServerSpan.ts"
 
 /** The operations of one service that a client in the same process can call, by path. */
@@ -66,10 +67,8 @@ const headersOf = (request: LocalRequest, isTraced: boolean): IncomingMessage["h
   return headers
 }
 
-const bodyOf = (text: string) =>
-  Buffer.byteLength(text) > maximumBodyBytes
-    ? Either.left(new RequestBodyTooLarge({ limit: maximumBodyBytes }))
-    : parseJsonText(text)
+const bodyOf = (text: string): JsonBody =>
+  Buffer.byteLength(text) > maximumBodyBytes ? tooLargeBody(maximumBodyBytes) : parseJsonText(text)
 
 /**
  * Makes the local calls of a service. A call runs the operation that answers the same request over HTTP, on a fiber of the service: it
@@ -92,13 +91,18 @@ export const makeLocalCalls = (
     const fork = (path: string, operation: JsonOperation, request: LocalRequest) => {
       const headers = headersOf(request, isTraced)
       const { authorization } = headers
-      const requestId = String(headers["x-request-id"])
-      const answer = operation({
-        requestId,
-        authorization,
-        contentType: "application/json",
-        body: bodyOf(request.text)
-      }).pipe(orAnswerDefect(service, requestId, errorFields(500, path)))
+      const requestId = requestIdOf(headers)
+      const asked = { requestId, authorization, contentType: "application/json", body: bodyOf(request.text) }
+      const answer = Effect.uninterruptibleMask((restore) =>
+        restore(Effect.suspend(() => operation(asked))).pipe(
+          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
+          Effect.catchAllCause((cause) =>
+            Cause.isInterruptedOnly(cause)
+              ? Effect.interrupt
+              : Effect.map(answerDefect(service, cause, requestId, errorFields(500, path)), errorJson)
+          )
+        )
+      )
       const spanned = isTraced
         ? inServerSpan({ service, method: "POST", route: path, requestId, headers })(answer)
         : answer

@@ -24,7 +24,11 @@ export const assignRequestId = ({ headers }: Pick<IncomingMessage, "headers">): 
   return id
 }
 
-export const requestId = (request: HttpServerRequest.HttpServerRequest): string => request.headers["x-request-id"] ?? ""
+/** The id that `assignRequestId` assigned. */
+export const requestIdOf = ({ "x-request-id": id }: IncomingMessage["headers"]): string =>
+  typeof id === "string" ? id : ""
+
+export const requestId = ({ headers }: HttpServerRequest.HttpServerRequest): string => requestIdOf(headers)
 
 /** The trace that a request belongs to (W3C Trace Context, level 1). */
 interface TraceContext {
@@ -108,10 +112,10 @@ export class RequestHeaders extends Context.Tag("platform/http/RequestHeaders")<
   IncomingMessage["headers"]
 >() {}
 
-type Headers = Readonly<Record<string, string | undefined>>
+type HeaderValues = Readonly<Record<string, string | undefined>>
 
 /** The headers of the request that is handled in this context, on either lane. */
-export const requestHeaders = ({ unsafeMap }: Context.Context<never>): Headers | undefined =>
+export const requestHeaders = ({ unsafeMap }: Context.Context<never>): HeaderValues | undefined =>
   unsafeMap.get(RequestHeaders.key) ?? unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
 
 /** The trace headers of a call to another service: from the current span, else those of the request being handled. */
@@ -129,7 +133,7 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
 }
 
 /** The trace id of a well-formed `traceparent`. */
-export const traceIdOf = (headers: Headers): string | undefined => headers["traceparent"]?.slice(3, 35)
+export const traceIdOf = (headers: HeaderValues): string | undefined => headers["traceparent"]?.slice(3, 35)
 
 /** The trace id of the request that this fiber handles. */
 export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): string | undefined => {

@@ -16,37 +16,30 @@ import { OptionalBody } from "../../contracts/Endpoint.ts"
 /** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
 
-export class RequestBodyTooLarge extends Schema.TaggedError<RequestBodyTooLarge>()("RequestBodyTooLarge", {
-  limit: Schema.Number
-}) {
-  override get message(): string {
-    return `the request body is larger than ${this.limit} bytes`
-  }
-}
+export type DecodingError = InvalidRequest | BodyTooLarge
 
-export class RequestBodyMalformed extends Schema.TaggedError<RequestBodyMalformed>()("RequestBodyMalformed", {
-  problem: Schema.String
-}) {
-  override get message(): string {
-    return `the request body is not JSON: ${this.problem}`
-  }
-}
+const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
+
+/** The body of a request as JSON, or why there is none. */
+export type JsonBody = Either.Either<unknown, DecodingError>
+
+const notJson = (problem: string): JsonBody => Either.left(invalid(`the request body is not JSON: ${problem}`))
+
+export const tooLargeBody = (limit: number): JsonBody =>
+  Either.left(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` }))
 
 /** V8's reason without the input that it quotes, which may be secret. */
 const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-/** The body of a request as JSON, or why there is none. */
-export type JsonBody = Either.Either<unknown, RequestBodyTooLarge | RequestBodyMalformed>
-
 const parse = (bytes: Buffer): JsonBody => {
-  if (bytes.length === 0) return Either.left(new RequestBodyMalformed({ problem: "it is empty" }))
+  if (bytes.length === 0) return notJson("it is empty")
   let text: string
   try {
     text = utf8.decode(bytes)
   } catch {
-    return Either.left(new RequestBodyMalformed({ problem: "it is not UTF-8" }))
+    return notJson("it is not UTF-8")
   }
   return parseJsonText(text)
 }
@@ -57,7 +50,7 @@ export const parseJsonText = (text: string): JsonBody => {
     return Either.right(JSON.parse(text))
   } catch (thrown) {
     const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
-    return Either.left(new RequestBodyMalformed({ problem: reason ?? "it cannot be parsed" }))
+    return notJson(reason ?? "it cannot be parsed")
   }
 }
 
@@ -76,7 +69,7 @@ export const readJsonBody = (message: IncomingMessage, limit: number, done: (bod
     done(body)
   }
   const tooLarge = () => {
-    finish(Either.left(new RequestBodyTooLarge({ limit })))
+    finish(tooLargeBody(limit))
     // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
     message.resume()
   }
@@ -97,15 +90,12 @@ export const readJsonBody = (message: IncomingMessage, limit: number, done: (bod
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   limit = maximumBodyBytes
-): Effect.Effect<unknown, RequestBodyTooLarge | RequestBodyMalformed> =>
+): Effect.Effect<unknown, DecodingError> =>
   Effect.async((resume) =>
     readJsonBody(NodeHttpServerRequest.toIncomingMessage(request), limit, (body) => resume(body))
   )
 
 type Request = HttpServerRequest.HttpServerRequest
-export type DecodingError = InvalidRequest | BodyTooLarge
-
-const invalid = (reason: string, field?: string) => new InvalidRequest({ reason, field })
 
 /** A request with nothing but mistakes would be answered, and recorded, many times as long as it is. */
 const maximumProblems = 3
@@ -188,9 +178,6 @@ export const partsOf = (request: Request): Effect.Effect<RequestParts, never, Ht
 const objectOf = (body: JsonBody, isOptional: boolean): Either.Either<unknown, DecodingError> =>
   body.pipe(
     Either.map((value) => (isOptional && value === null ? {} : value)),
-    Either.mapLeft((error) =>
-      error._tag === "RequestBodyTooLarge" ? new BodyTooLarge({ reason: error.message }) : invalid(error.message)
-    ),
     Either.filterOrLeft(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
   )
 

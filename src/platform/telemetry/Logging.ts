@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
-import { requestHeaders, traceIdOf } from "../http/RequestContext.ts"
+import { requestHeaders, requestIdOf, traceIdOf } from "../http/RequestContext.ts"
 
 /**
  * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a
@@ -18,7 +18,7 @@ export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>
     const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
     const headers = requestHeaders(context)
     if (headers === undefined) return options
-    const annotations = HashMap.set(options.annotations, "request_id", headers["x-request-id"] ?? "")
+    const annotations = HashMap.set(options.annotations, "request_id", requestIdOf(headers))
     const traceId = traceIdOf(headers)
     return {
       ...options,

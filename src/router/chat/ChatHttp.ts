@@ -94,8 +94,8 @@ const answer = Effect.fnUntraced(function* (
 ) {
   const body = yield* Effect.either(readJson(request, maximumBodyBytes))
   if (Either.isLeft(body)) {
-    const code = body.left._tag === "RequestBodyTooLarge" ? "body_too_large" : "invalid_request"
-    return yield* refuseUnroutable(context, "", { code, reason: body.left.message })
+    const { code, reason } = body.left
+    return yield* refuseUnroutable(context, "", { code, reason })
   }
   const parsed = parseChatRequest(body.right)
   if (Either.isLeft(parsed)) {

@@ -5,8 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import { textOf } from "../protocol/ChatRequest.ts"
-import type { Call, Provider } from "./Provider.ts"
-import { ProviderFailure } from "./Provider.ts"
+import { type Call, type Provider, ProviderFailure } from "./Provider.ts"
 
 /** How a shell of this provider behaves. Words count from the first. */
 interface Behaviour {

@@ -71,12 +71,8 @@ const makeClient = ({ timeouts }: ProviderSpec) =>
 
 /** The failures of one provider, in the router's words. */
 const failuresOf = (provider: string) => {
-  const failure = (fields: { readonly kind: FailureKind; readonly reason: string }, pauseMillis?: number) =>
-    new ProviderFailure({
-      provider,
-      ...fields,
-      ...(pauseMillis === undefined ? {} : { retryAfterMillis: pauseMillis })
-    })
+  const failure = (fields: { readonly kind: FailureKind; readonly reason: string }, retryAfterMillis?: number) =>
+    new ProviderFailure({ provider, ...fields, retryAfterMillis })
   return {
     failure,
     broken: (reason: string) => failure({ kind: "broken", reason }),

@@ -9,8 +9,7 @@ import * as CircuitBreaker from "../../clients/CircuitBreaker.ts"
 import type { Catalog, ProviderSpec } from "../models/Catalog.ts"
 import { makeEchoProvider } from "./EchoProvider.ts"
 import { makeOpenAiProvider } from "./OpenAiProvider.ts"
-import type { Provider } from "./Provider.ts"
-import { ProviderFailure } from "./Provider.ts"
+import { type Provider, ProviderFailure } from "./Provider.ts"
 
 /** A provider opens its breaker by failures in a row; a probe's answer may take minutes, so others try meanwhile. */
 const standardBreaker: CircuitBreaker.BreakerOptions = {

@@ -3,24 +3,24 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
-import { nextLine } from "../../../src/audit/journal/JournalStatus.ts"
+import { isLogDue } from "../../../src/audit/journal/JournalStatus.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 import { journaled, journalFolder, leaveJournal } from "../../support/Journals.ts"
 import { gatekeeperDatabase, openTrail, recordMany, settled, until, withLogs } from "../../support/Trail.ts"
 
 const problem = { detail: "EIO", since: 0 }
-const logged = { problem, at: 10_000 }
+const loggedAt = 10_000
 
 it.each([
-  [null, undefined, undefined],
-  [problem, undefined, "lasts"],
-  [problem, logged, undefined],
-  [problem, { ...logged, at: 20_000 - 60_000 }, "lasts"],
-  [null, logged, "over"]
+  [null, undefined, false],
+  [problem, undefined, true],
+  [problem, loggedAt, false],
+  [problem, 20_000 - 60_000, true],
+  [null, loggedAt, true]
 ] as const)(
   "a problem is logged when it begins, each minute, and when it is over (%j, logged: %j)",
-  (now, before, line) => {
-    expect(nextLine(now, before, 20_000)).toBe(line)
+  (now, before, isDue) => {
+    expect(isLogDue(now, before, 20_000)).toBe(isDue)
   }
 )
 
@@ -46,7 +46,7 @@ it.scopedLive(
         )
         yield* recordMany(trail.log, 50)
         yield* gate.open
-        const status = yield* until(trail.log, ({ journal }) => journal?.readProblem?.detail.includes("EIO") === true)
+        const status = yield* until(trail.log, ({ journal }) => journal?.read_problem?.includes("EIO") === true)
         expect(status.depth).toBeGreaterThan(0)
         yield* Effect.sleep("2500 millis")
         expect(
@@ -54,7 +54,7 @@ it.scopedLive(
         ).toHaveLength(1)
         disk.isBlind = false
         yield* settled(trail.log)
-        yield* until(trail.log, ({ journal }) => journal?.readProblem === null)
+        yield* until(trail.log, ({ journal }) => journal?.read_problem === null)
         yield* Effect.sleep("1500 millis")
         expect(lines.filter((line) => line.includes("can be read again"))).toHaveLength(1)
       })
@@ -94,9 +94,9 @@ it.scopedLive(
         )
         const status = yield* until(
           trail.log,
-          ({ journal }) => journal?.others.adopting?.readProblem?.detail.includes("EIO") === true
+          ({ journal }) => journal?.others.adopting?.read_problem?.includes("EIO") === true
         )
-        expect(status.journal?.readProblem).toBeNull()
+        expect(status.journal?.read_problem).toBeNull()
         yield* until(trail.log, () => lines.some((line) => line.includes("An audit journal cannot be read since")))
         disk.isBlind = false
         yield* until(trail.log, ({ journal }) => journal?.others.adopted === 1)
@@ -129,7 +129,7 @@ it.scopedLive(
       // Until there is a directory again.
       yield* trail.log.record(anEvent).pipe(Effect.retry(Schedule.spaced("50 millis")))
       yield* settled(trail.log)
-      yield* until(trail.log, (status) => status.journal?.readProblem === null)
+      yield* until(trail.log, (status) => status.journal?.read_problem === null)
     }),
   60_000
 )

@@ -2,6 +2,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { magic } from "../../../src/audit/journal/Frame.ts"
 import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { failure } from "../../support/FaultyDisk.ts"
 import {
@@ -98,5 +99,34 @@ it.scopedLive("a damaged segment that cannot be read is not told as the quaranti
     const trouble = yield* Effect.flip(Effect.scoped(takeOver(path, { files })))
     expect(reads).toBe(1)
     expect(trouble).toMatchObject({ reason: expect.not.stringContaining("quarantine") })
+  })
+)
+
+/** Makes each `FileHandle.write` write half of what it is asked to, as a nearly full disk may. */
+const shortWrites = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const handle = await Fs.open(process.execPath)
+    const prototype: Fs.FileHandle = Object.getPrototypeOf(handle)
+    await handle.close()
+    const { write } = prototype
+    Reflect.set(prototype, "write", function (this: Fs.FileHandle, bytes: Uint8Array, offset: number, length: number) {
+      return Reflect.apply(write, this, [bytes, offset, Math.ceil(length / 2)])
+    })
+    return () => Reflect.set(prototype, "write", write)
+  }),
+  (restore) => Effect.sync(restore)
+)
+
+it.scopedLive("the quarantine holds a whole damaged span although the disk writes a part of it at a time", () =>
+  Effect.gen(function* () {
+    const { path, quarantine, segment } = yield* damaged
+    const bytes = yield* Effect.promise(() => Fs.readFile(segment))
+    yield* shortWrites
+    yield* adopted(path)
+    const [name = ""] = yield* Effect.promise(() => Fs.readdir(quarantine))
+    const kept = yield* Effect.promise(() => Fs.readFile(Path.join(quarantine, name)))
+    const from = Number(/-(\d+)\.bin$/.exec(name)?.[1])
+    const nextFrame = bytes.indexOf(magic, from + 1)
+    expect(kept.toString("hex")).toBe(bytes.subarray(from, nextFrame).toString("hex"))
   })
 )

@@ -15,7 +15,6 @@ import { adopted, journalFolder, live } from "../../support/JournalFixture.ts"
 const holding = (journal: ReadonlyArray<HashedRow>, damaged: ReadonlySet<number> = new Set()): BacklogSource => ({
   pending: 0,
   start: 0,
-  oldest: undefined,
   readAfter: (seq) => {
     let at = seq
     return {

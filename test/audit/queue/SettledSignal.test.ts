@@ -83,7 +83,7 @@ const reading = (reads: ReadonlyArray<BacklogRead>): BacklogSource => {
     next += 1
     return { rows, unreadable, caughtUp: next >= reads.length, certain: true }
   })
-  return { pending: 0, start: 0, oldest: undefined, readAfter: () => ({ next: () => read }) }
+  return { pending: 0, start: 0, readAfter: () => ({ next: () => read }) }
 }
 type BacklogRead = { readonly rows: ReturnType<typeof rowsOf>; readonly unreadable: number }
 

@@ -1,8 +1,21 @@
 import { expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { type Balance, balance, type LedgerCounts, type LocalCounts } from "../../../src/audit/sources/Conservation.ts"
+import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
+import { type Balance, balance, type LocalCounts } from "../../../src/audit/sources/Conservation.ts"
 
-const nothing: LedgerCounts = {
+const nothing: LedgerSource = {
+  source: crypto.randomUUID(),
+  identity: null,
+  kind: "process",
+  host: null,
+  pid: null,
+  startedAt: null,
+  bootId: null,
+  seenAt: null,
+  lastAt: null,
+  checkedSeq: 0,
+  unsignedAfter: null,
+  signedOffAt: null,
   committed: 0,
   counted: true,
   deadLettered: 0,
@@ -20,7 +33,7 @@ const nothing: LedgerCounts = {
 const noneLocal: LocalCounts = { pending: 0, lastSeq: 0, refused: 0, shed: 0, quarantined: 0 }
 
 const table: ReadonlyArray<
-  readonly [string, Partial<LedgerCounts>, Partial<LocalCounts> | undefined, Partial<Balance>]
+  readonly [string, Partial<LedgerSource>, Partial<LocalCounts> | undefined, Partial<Balance>]
 > = [
   ["nothing happened", {}, undefined, { offered: 0, unaccounted: 0 }],
   ["all is written", { lastSeq: 5, committed: 5 }, undefined, { offered: 5, committed: 5, unaccounted: 0 }],

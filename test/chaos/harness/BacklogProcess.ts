@@ -16,7 +16,7 @@ const [events = 0, step = 1] = process.argv.slice(2).map(Number)
 const burst = 100
 
 const look = (trail: Trail) =>
-  Effect.map(trail.status, ({ beyond, depth, journal }) => {
+  Effect.map(trail.status, ({ depth, in_journal_only: beyond, journal }) => {
     const { heapUsed, rss } = process.memoryUsage()
     return {
       at: performance.timeOrigin + performance.now(),

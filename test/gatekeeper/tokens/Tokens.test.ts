@@ -1,5 +1,7 @@
-import { statSync, writeFileSync } from "node:fs"
+import { readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { SystemError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -112,6 +114,26 @@ describe("signingSecret", () => {
       expect(new Set(made.map(Redacted.value)).size).toBe(1)
       expect(statSync(join(home, "jwt-secret")).mode & 0o777).toBe(0o600)
       expect(Redacted.value(yield* secretIn(home))).toBe(made[0] && Redacted.value(made[0]))
+    })
+  )
+
+  it.scopedLive("leaves no part of itself in the home where the disk is full", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const full = Effect.fail(new SystemError({ reason: "WriteZero", module: "FileSystem", method: "write" }))
+      const onFullDisk = Layer.effect(
+        FileSystem.FileSystem,
+        Effect.map(FileSystem.FileSystem, (files) => ({
+          ...files,
+          writeFileString: (path: string) => Effect.zipRight(files.writeFileString(path, "half"), full),
+          open: (path: string, options?: FileSystem.OpenFileOptions) =>
+            Effect.map(files.open(path, options), (file) => Object.assign(file, { writeAll: () => full }))
+        }))
+      )
+      const services = Layer.provideMerge(onFullDisk, NodeContext.layer)
+      const refused = yield* Effect.flip(Effect.provide(signingSecret, [settingsOf({ GRAVITAS_HOME: home }), services]))
+      expect(refused.message).toContain(join(home, "jwt-secret"))
+      expect(readdirSync(home)).toEqual([])
     })
   )
 

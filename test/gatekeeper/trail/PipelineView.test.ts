@@ -1,8 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import type { AuditStatus } from "../../../src/audit/AuditStatus.ts"
+import type { PipelineStatus } from "../../../src/audit/PipelineStatus.ts"
 import type { LedgerSource } from "../../../src/audit/sources/AuditLedger.ts"
-import type { AuditCounters } from "../../../src/contracts/AuditStatus.ts"
+import { type AuditCounters, AuditStatus } from "../../../src/contracts/AuditStatus.ts"
 import { pipelineView } from "../../../src/gatekeeper/trail/PipelineView.ts"
 
 const source = crypto.randomUUID()
@@ -45,21 +45,22 @@ const counters: AuditCounters = {
   notWithdrawn: 0
 }
 
-const status: AuditStatus = {
+const status: PipelineStatus = {
   mode: "journal",
   source,
-  trail: null,
   accepting: true,
+  drain: "idle",
+  drain_problem: null,
   depth: 0,
-  beyond: 0,
+  in_journal_only: 0,
   capacity: 10,
   aside: 0,
-  pendingSize: 0,
-  oldestPendingMillis: null,
-  counters,
-  drain: { _tag: "idle" },
+  oldest_age_ms: null,
   restarts: 0,
-  journal: null
+  counters,
+  journal: null,
+  trail: null,
+  adoptingCounts: null
 }
 
 const balanceOf = (row: Partial<LedgerSource>, own: Partial<AuditCounters>, depth: number) => {
@@ -79,4 +80,25 @@ it.each([
 ] as const)("what the journal could not give back is counted once, %s", (_when, row, expected) => {
   const own = { offered: 100, committed: 85, passedOver: 5 }
   expect(balanceOf({ lastSeq: 100, committed: 85, ...row }, own, 10)).toMatchObject(expected)
+})
+
+it("the process's part of the report has the members of the contract, in its order, and no others", () => {
+  const { process } = pipelineView(
+    status,
+    Either.right({ sources: [], next: null, deadLetters: { total: 0, waiting: 0 } })
+  )
+  expect(Object.keys(process)).toEqual(Object.keys(AuditStatus.fields))
+})
+
+it("the source whose journal is recovered is balanced with the counts of its process", () => {
+  const adopted = crypto.randomUUID()
+  const adopting = { source: adopted, pending: 4, read_problem: null }
+  const others = { alive: 0, adopted: 0, foreign: [], stuck: [], adopting }
+  const files = { path: "/", bytes: 0, max_bytes: 1, segments: 1, problem: null, read_problem: null, quarantined: 0 }
+  const now = { ...status, journal: { ...files, others }, adoptingCounts: { lastSeq: 9, refused: 2, shed: 1 } }
+  const row = { ...ledger, source: adopted, lastSeq: 4, committed: 4 }
+  const page = { sources: [row], next: null, deadLetters: { total: 0, waiting: 0 } }
+  expect(pipelineView(now, Either.right(page)).sources).toMatchObject([
+    { standing: "being taken over", offered: 11, committed: 4, pending: 4, refused: 2, shed: 1, unaccounted: 0 }
+  ])
 })

@@ -2,6 +2,8 @@ import * as Http from "node:http"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Logger from "effect/Logger"
 import { jsonResponse, noFields } from "../../../src/platform/http/ErrorResponse.ts"
 import { type JsonOperation, makeFastLane } from "../../../src/platform/http/FastLane.ts"
 
@@ -16,7 +18,11 @@ const served = (operation: JsonOperation) =>
           if (!lane(request, response)) response.writeHead(421).end()
         })
       ),
-      (server) => Effect.sync(() => server.closeAllConnections())
+      (server) =>
+        Effect.sync(() => {
+          server.close()
+          server.closeAllConnections()
+        })
     )
     yield* Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
     const address = server.address()
@@ -50,6 +56,62 @@ describe("The fast lane", () => {
       expect(status).toBe(500)
       expect(JSON.parse(text)).toMatchObject({ error: { code: "internal_error", request_id: "request-1" } })
       expect(text).not.toContain("secret")
+    })
+  )
+
+  it.scopedLive("answers 500 where the operation or its response throws, and 503 where it is interrupted inside", () =>
+    Effect.gen(function* () {
+      const throwing = yield* served(() => {
+        throw new Error("secret words")
+      })
+      expect((yield* ask(`${throwing}/ask`)).status).toBe(500)
+      const badHeader = yield* served(() =>
+        Effect.delay(Effect.succeed(jsonResponse("1", { headers: { "x-a": "\n" } })), "1 millis")
+      )
+      expect((yield* ask(`${badHeader}/ask`)).status).toBe(500)
+      const interrupted = yield* served(() => Effect.interrupt)
+      expect((yield* ask(`${interrupted}/ask`)).status).toBe(503)
+    })
+  )
+
+  it.scopedLive("logs a defect of an operation that was interrupted", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const logged = yield* Deferred.make<string>()
+      const logger = Logger.map(Logger.logfmtLogger, (line) => Deferred.unsafeDone(logged, Effect.succeed(line)))
+      const url = yield* served(() =>
+        Deferred.succeed(begun, undefined).pipe(
+          Effect.zipRight(Effect.never),
+          Effect.onInterrupt(() => Effect.dieMessage("the withdrawal failed"))
+        )
+      ).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      const controller = new AbortController()
+      const asked = fetch(`${url}/ask`, { method: "POST", body: "{}", signal: controller.signal }).catch(() => "left")
+      yield* Deferred.await(begun)
+      controller.abort()
+      expect(yield* Deferred.await(logged)).toContain("the withdrawal failed")
+      expect(yield* Effect.promise(() => asked)).toBe("left")
+    })
+  )
+
+  it.scopedLive("reads the rest of a body over the limit, so that the connection serves the next request", () =>
+    Effect.gen(function* () {
+      const url = yield* served(({ body }) =>
+        Effect.succeed(jsonResponse("1", { status: Either.isLeft(body) ? 413 : 200 }))
+      )
+      const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+      const post = (body: string) =>
+        Effect.async<{ readonly status: number | undefined; readonly reused: boolean }>((resume) => {
+          const request = Http.request(`${url}/ask`, { method: "POST", agent }, (response) => {
+            response
+              .resume()
+              .once("end", () => resume(Effect.succeed({ status: response.statusCode, reused: request.reusedSocket })))
+          })
+          request.end(body)
+        })
+      expect(yield* post("a".repeat(200_000))).toEqual({ status: 413, reused: false })
+      expect(yield* post("{}")).toEqual({ status: 200, reused: true })
+      agent.destroy()
     })
   )
 

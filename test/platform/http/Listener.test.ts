@@ -72,6 +72,33 @@ const held = Effect.gen(function* () {
 })
 
 describe("listen", () => {
+  it.scopedLive("ends pipelined requests whose client left before the answer to the first", () =>
+    Effect.gen(function* () {
+      const counts = { began: 0, statuses: [] as number[] }
+      const arrived = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const url = yield* listen({
+        ...options(() => {
+          if (counts.began === 3) Deferred.unsafeDone(arrived, Exit.void)
+        }),
+        metrics: {
+          began: () => {
+            counts.began += 1
+          },
+          ended: (_method, _route, status) => {
+            if (counts.statuses.push(status) === 3) Deferred.unsafeDone(ended, Exit.void)
+          }
+        }
+      })
+      const socket = Net.connect(portOf(url), "127.0.0.1")
+      socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(3))
+      yield* Deferred.await(arrived)
+      socket.destroy()
+      yield* Deferred.await(ended)
+      expect(counts.statuses).toEqual([499, 499, 499])
+    })
+  )
+
   it.scopedLive("finishes what is in flight before its scope has ended, and refuses new connections meanwhile", () =>
     Effect.gen(function* () {
       const { arrived, handler } = yield* held

@@ -67,7 +67,9 @@ describe("a call of a service in the same process", () => {
       yield* ask(calls, JSON.stringify("x".repeat(64 * 1024)), { "x-request-id": "not an id", traceparent: "nonsense" })
       expect(seen[1]?.requestId).toMatch(/^[0-9a-f-]{36}$/)
       expect(seen[1]?.trace).toMatch(/^[0-9a-f]{32}$/)
-      expect(seen[1]?.body).toMatchObject({ left: { _tag: "RequestBodyTooLarge", limit: 64 * 1024 } })
+      expect(seen[1]?.body).toMatchObject({
+        left: { code: "body_too_large", reason: "the request body is larger than 65536 bytes" }
+      })
       expect(calls.find("/Ask")).toBeUndefined()
     })
   )

@@ -43,14 +43,14 @@ describe("readJson", () => {
     Effect.gen(function* () {
       const port = yield* echo
       expect(yield* post(port, "")).toMatchObject({
-        _tag: "RequestBodyMalformed",
+        _tag: "InvalidRequest",
         message: expect.stringContaining("empty")
       })
       expect(yield* post(port, new Uint8Array([0x22, 0xff, 0x22]))).toMatchObject({
         message: expect.stringContaining("UTF-8")
       })
       const broken = yield* post(port, '{"password": hunter2}')
-      expect(broken).toMatchObject({ _tag: "RequestBodyMalformed" })
+      expect(broken).toMatchObject({ _tag: "InvalidRequest" })
       expect(JSON.stringify(broken)).not.toContain("hunter2")
     })
   )
@@ -59,7 +59,7 @@ describe("readJson", () => {
     Effect.gen(function* () {
       const port = yield* echo
       expect(yield* post(port, JSON.stringify("x".repeat(98)))).toEqual({ body: "x".repeat(98) })
-      expect(yield* post(port, JSON.stringify("x".repeat(99)))).toMatchObject({ _tag: "RequestBodyTooLarge" })
+      expect(yield* post(port, JSON.stringify("x".repeat(99)))).toMatchObject({ _tag: "BodyTooLarge" })
       const chunked = yield* Effect.async<string>((resume) => {
         const socket = Net.connect(port, "127.0.0.1")
         let received = ""
@@ -73,7 +73,7 @@ describe("readJson", () => {
         socket.write("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
         for (let i = 0; i < 5; i++) socket.write(`32\r\n${"x".repeat(50)}\r\n`)
       })
-      expect(chunked).toContain("RequestBodyTooLarge")
+      expect(chunked).toContain("BodyTooLarge")
       expect(yield* post(port, "1")).toEqual({ body: 1 })
     })
   )
