@@ -5,6 +5,9 @@ import LongFilesFirst from "./test/support/LongFilesFirst.ts"
 /** The embedded PostgreSQL of a run has sessions for so many test processes; each takes up to a gigabyte of memory. */
 const mostForks = 8
 
+/** One more than the cores: a test waits much of its time, for a timer, a deadline, the start of a program or the disk. */
+const forks = Math.min(availableParallelism() + 1, mostForks)
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -17,7 +20,8 @@ export default defineConfig({
     pool: "forks",
     // A process runs one file after the other: starting one and loading the libraries costs 0.8 s of processor time a file.
     isolate: false,
-    poolOptions: { forks: { maxForks: Math.min(Math.max(availableParallelism(), 2), mostForks), minForks: 1 } },
+    // With fewer at least than at most, vitest 3.2 ends a run early: it stops an idle process, and others with it.
+    poolOptions: { forks: { maxForks: forks, minForks: forks } },
     // A busy machine takes ten seconds for a start of the program, and a test may have several.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -29,10 +29,10 @@ const measure = (events: number) =>
   Effect.gen(function* () {
     const server = yield* benchServer
     return {
-      record: yield* onNewDatabase(server, recordBench),
+      record: yield* onNewDatabase(server, (url) => recordBench(url)),
       confirmed: yield* onNewDatabase(server, confirmedBench),
-      drain: yield* onNewDatabase(server, drainBench),
-      validate: yield* onNewDatabase(server, validateBench),
+      drain: yield* onNewDatabase(server, (url) => drainBench(url)),
+      validate: yield* validateBench(server),
       recovery: yield* onNewDatabase(server, (url) => recoveryBench(url, events))
     }
   }).pipe(Effect.scoped)

@@ -3,25 +3,33 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { benchServer } from "../../test/support/BenchDatabase.ts"
-import * as ChatBench from "./chat/ChatBench.ts"
+import { fixed, line } from "../../test/support/Table.ts"
+import { type ChatReport, chatBench as measure } from "./chat/ChatBench.ts"
+import { briefPace, fullPace } from "./peers/Pace.ts"
 
-export interface ChatBenchOptions {
-  readonly json: boolean
-  /** Only says where the processor's time goes. */
-  readonly profile: boolean
-}
+const table = ({
+  connections,
+  generatorIdleShare,
+  microseconds,
+  perSecond,
+  processorTimePerRequest
+}: ChatReport): string =>
+  [
+    line(`chat with echo, ${connections} connections`, ["per second", "p50 ms", "p99 ms", "cpu ms each", "idle %"]),
+    line("router, guardian and gatekeeper in one process", [
+      fixed(0)(perSecond),
+      fixed(1)(microseconds.p50 / 1_000),
+      fixed(1)(microseconds.p99 / 1_000),
+      fixed(2)(processorTimePerRequest / 1_000),
+      fixed(0)(generatorIdleShare * 100)
+    ])
+  ].join("\n")
 
-const shown = <A, E, R>(report: Effect.Effect<A, E, R>, table: (report: A) => ReadonlyArray<string>, json: boolean) =>
-  Effect.flatMap(report, (report) =>
-    Effect.sync(() => console.log(json ? JSON.stringify(report, null, 2) : table(report).join("\n")))
-  )
-
-/** `pnpm bench chat`: the processor time of a chat through router, guardian and gatekeeper in one process, and where it goes. */
-export const chatBench = ({ json, profile }: ChatBenchOptions): void =>
-  NodeRuntime.runMain(
-    Effect.flatMap(benchServer, (url) =>
-      profile
-        ? shown(ChatBench.chatProfile(url), ChatBench.chatProfileTable, json)
-        : shown(ChatBench.chatBench(url), ChatBench.chatTable, json)
-    ).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.Warning))
+/** `pnpm bench chat`: what a chat costs that passes all three services in one process. */
+export const chatBench = ({ brief, json }: { readonly brief: boolean; readonly json: boolean }): void =>
+  Effect.flatMap(benchServer, (server) => measure(server, brief ? briefPace : fullPace)).pipe(
+    Effect.scoped,
+    Logger.withMinimumLogLevel(LogLevel.Warning),
+    Effect.map((report) => console.log(json ? JSON.stringify(report, null, 2) : table(report))),
+    NodeRuntime.runMain
   )

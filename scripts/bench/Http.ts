@@ -2,8 +2,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { benchServer, databaseOn } from "../../test/support/BenchDatabase.ts"
-import { gatekeeperUp } from "../../test/support/GatekeeperSchema.ts"
+import { benchServer } from "../../test/support/BenchDatabase.ts"
 import * as HttpBench from "./http/HttpBench.ts"
 import * as ProfileBench from "./http/ProfileBench.ts"
 
@@ -12,8 +11,6 @@ export interface HttpBenchOptions {
   /** Only says where the processor's time goes. */
   readonly profile: boolean
 }
-
-const database = benchServer.pipe(Effect.flatMap(databaseOn), Effect.tap(gatekeeperUp))
 
 const shown = <A, E, R>(report: Effect.Effect<A, E, R>, table: (report: A) => ReadonlyArray<string>, json: boolean) =>
   Effect.flatMap(report, (report) =>
@@ -26,7 +23,7 @@ const shown = <A, E, R>(report: Effect.Effect<A, E, R>, table: (report: A) => Re
  */
 export const httpBench = ({ json, profile }: HttpBenchOptions): void =>
   NodeRuntime.runMain(
-    Effect.flatMap(database, (url) =>
+    Effect.flatMap(benchServer, (url) =>
       profile
         ? shown(ProfileBench.profileBench(url), ProfileBench.profileTable, json)
         : shown(HttpBench.httpBench(url), HttpBench.httpTable, json)

@@ -16,12 +16,12 @@ import { Target } from "../../src/migrator/plan/Target.ts"
 import { routerSchema } from "../../src/router/RouterSchema.ts"
 import { benchServer, databaseOn } from "../../test/support/BenchDatabase.ts"
 import { environment } from "../../test/support/migrator/Fixture.ts"
-import { files, revisions, timed, withEffectSql, withGravitas, withNodePgMigrate } from "./migrate/Rivals.ts"
-import { median } from "./Samples.ts"
+import { median } from "../../test/support/Samples.ts"
+import { revisionBench, revisionTable } from "./migrate/RevisionBench.ts"
+import { timed } from "./migrate/Rivals.ts"
+import { progress } from "./Progress.ts"
 
-const starts = 30
 const rounds = 5
-const commands = 7
 
 /** What `pnpm migrate` starts. */
 const program = fileURLToPath(new URL("../build/run.mjs", import.meta.url))
@@ -78,70 +78,52 @@ const command = (url: Redacted.Redacted) =>
     })
   )
 
-const measure = Effect.gen(function* () {
-  const server = yield* benchServer
-  const url = yield* databaseOn(server)
-  const head = Effect.forEach([gatekeeperSchema, guardianSchema, routerSchema], ({ service }) =>
-    migrate(service, Target.Head())
-  ).pipe(Effect.provide(environment({ url })))
-  yield* head
-  const three: Array<Taken> = []
-  const one: Array<Taken> = []
-  const sessions: Array<number> = []
-  for (let index = -5; index < starts; index++) {
-    const taken = {
-      three: yield* startAtHead(url, serviceNames),
-      one: yield* startAtHead(url, ["router"]),
-      sessions: yield* twoSessions(url)
+/** What a start and a command at head cost. */
+export const startBench = (server: Redacted.Redacted, starts = 30, commands = 7) =>
+  Effect.gen(function* () {
+    yield* progress("starts at head")
+    const url = yield* databaseOn(server)
+    const head = Effect.forEach([gatekeeperSchema, guardianSchema, routerSchema], ({ service }) =>
+      migrate(service, Target.Head())
+    ).pipe(Effect.provide(environment({ url })))
+    yield* head
+    const three: Array<Taken> = []
+    const one: Array<Taken> = []
+    const sessions: Array<number> = []
+    for (let index = -5; index < starts; index++) {
+      const taken = {
+        three: yield* startAtHead(url, serviceNames),
+        one: yield* startAtHead(url, ["router"]),
+        sessions: yield* twoSessions(url)
+      }
+      // The first ones warm up.
+      if (index < 0) continue
+      three.push(taken.three)
+      one.push(taken.one)
+      sessions.push(taken.sessions)
     }
-    // The first ones warm up.
-    if (index < 0) continue
-    three.push(taken.three)
-    one.push(taken.one)
-    sessions.push(taken.sessions)
-  }
 
-  const { ours, theirs } = yield* files
-  const peers = {
-    gravitas: (fresh: Redacted.Redacted) => withGravitas(fresh, ours),
-    "@effect/sql-pg": withEffectSql,
-    "node-pg-migrate": (fresh: Redacted.Redacted) => withNodePgMigrate(fresh, theirs, true),
-    "node-pg-migrate, a transaction each": (fresh: Redacted.Redacted) => withNodePgMigrate(fresh, theirs, false)
-  }
-  const taken = new Map(Object.keys(peers).map((peer) => [peer, [] as number[]]))
-  for (let round = -1; round < rounds; round++) {
-    for (const [peer, run] of Object.entries(peers)) {
-      const took = yield* Effect.scoped(Effect.flatMap(databaseOn(server), run))
-      if (round >= 0) taken.get(peer)?.push(took)
+    const walls: Array<number> = []
+    for (let index = -1; index < commands; index++) {
+      const took = yield* command(url)
+      if (index >= 0) walls.push(took)
     }
-  }
-  const perRevision = Object.fromEntries([...taken].map(([peer, all]) => [peer, median(all) / revisions]))
-  /** Medians of the rounds' own ratios: both sides of each ran one after the other. */
-  const ratios = Object.fromEntries(
-    [...taken]
-      .filter(([peer]) => peer !== "gravitas")
-      .map(([peer, all]) => [
-        peer,
-        median(all.map((theirs, round) => (taken.get("gravitas")?.[round] ?? Number.NaN) / theirs))
-      ])
-  )
-
-  const walls: Array<number> = []
-  for (let index = -1; index < commands; index++) {
-    const took = yield* command(url)
-    if (index >= 0) walls.push(took)
-  }
-  return {
-    milliseconds: {
+    return {
       startAtHeadOfThree: summary(three),
       startAtHeadOfOne: summary(one),
       openingTwoSessions: median(sessions),
-      perRevision,
       migrateStatus: median(walls),
       migrateStatusFastest: Math.min(...walls)
-    },
-    ratios
-  }
+    }
+  }).pipe(Effect.scoped)
+
+export type StartReport = Effect.Effect.Success<ReturnType<typeof startBench>>
+
+const measure = Effect.gen(function* () {
+  const server = yield* benchServer
+  const started = yield* startBench(server)
+  const { perRevision, ratios } = yield* revisionBench(server, rounds)
+  return { milliseconds: { ...started, perRevision }, ratios }
 })
 
 type Report = Effect.Effect.Success<typeof measure>
@@ -163,12 +145,7 @@ const table = ({ milliseconds, ratios }: Report): string => {
       milliseconds.migrateStatusFastest.toFixed(0)
     ),
     "",
-    line(`milliseconds per revision, of ${revisions}`, "median", "ours/theirs"),
-    ...Object.entries(milliseconds.perRevision).map(([peer, took]) =>
-      line(peer, took.toFixed(2), ratios[peer]?.toFixed(2) ?? "")
-    ),
-    "",
-    "@effect/sql-pg, and node-pg-migrate by default, commit once for all revisions; gravitas commits each with its history."
+    ...revisionTable({ perRevision: milliseconds.perRevision, ratios })
   ].join("\n")
 }
 

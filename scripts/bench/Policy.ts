@@ -1,8 +1,8 @@
 import { performance } from "node:perf_hooks"
 import { decide, type Permission, type Policy, type PolicyQuestion } from "../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
+import { median } from "../../test/support/Samples.ts"
 import { fixed, line, whole } from "../../test/support/Table.ts"
-import { median } from "./Samples.ts"
 
 const sizes = [10, 100, 1_000, 10_000] as const
 const rounds = 9

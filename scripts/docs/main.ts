@@ -7,6 +7,8 @@ import { commonEndpointTable, endpointTable, errorCodeTable } from "./Endpoints.
 import { exitCodeTable } from "./ExitCodes.ts"
 import { fillBlocks } from "./Markdown.ts"
 import { metricTable } from "./Metrics.ts"
+import { performancePage } from "./performance/PerformancePage.ts"
+import { parseReport } from "./performance/PerformanceReport.ts"
 import { pagesOf, shellBlocks } from "./ShellBlocks.ts"
 
 /*
@@ -37,6 +39,7 @@ const wanted = Effect.gen(function* () {
   const whole: ReadonlyArray<readonly [string, string]> = [
     ["docs/configuration.md", yield* configurationPage],
     ["docs/commands.md", yield* commandsPage],
+    ["docs/performance.md", performancePage(parseReport(read("docs/performance.json")))],
     [".env.example", yield* envExample]
   ]
   const generated = new Set(whole.map(([path]) => path))

@@ -94,7 +94,13 @@ const clockAllowance = clockTolerance + 1
 /** Moves a time into the range that an id's 48 bits and PostgreSQL can both hold. */
 const boundedMillis = (time: DateTime.Utc): number => Math.min(Math.max(time.epochMillis, 0), 2 ** 48 - 1)
 
-const select = (sql: SqlClient.SqlClient, query: EventQuery, before: string | undefined, limit: number) => {
+/** Makes the statement of a page: the newest `limit` rows with ids below `before`. */
+export const pageStatement = (
+  sql: SqlClient.SqlClient,
+  query: EventQuery,
+  before: string | undefined,
+  limit: number
+) => {
   const equals = (column: TextColumn, value: string | undefined) =>
     value === undefined ? undefined : sql`${sql(column)} = ${boundText(value, auditColumns[column].limit).text}`
   const from = query.from === undefined ? undefined : boundedMillis(query.from)
@@ -144,7 +150,7 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
       const before = query.cursor === undefined ? undefined : yield* readCursor(query.cursor)
       const limit = Math.min(Math.max(Math.trunc(query.limit), 1), maximumPageSize)
       // One row more than requested shows whether there is a next page.
-      const found = yield* boundedQuery(select(options.sql, query, before, limit + 1), options.deadline)
+      const found = yield* boundedQuery(pageStatement(options.sql, query, before, limit + 1), options.deadline)
       const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
       const last = events.at(-1)
       return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }

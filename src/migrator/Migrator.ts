@@ -12,7 +12,7 @@ import { Database } from "../platform/postgres/Database.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
 import { migrate } from "./apply/Migrate.ts"
-import { InspectionSessions, inspectSchema, type Queryable } from "./apply/SchemaInspection.ts"
+import { InspectionSessions, inspectSchema } from "./apply/SchemaInspection.ts"
 import { DatabaseRefusal } from "./apply/Session.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "./files/RevisionSet.ts"
 import { Target } from "./plan/Target.ts"
@@ -47,34 +47,27 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
   }
 }
 
-/** The schema that a start found or made. */
-interface StartedSchema {
-  readonly head: string
-  readonly revision: string
-  readonly ahead: ReadonlyArray<string>
-  /** The migration connection, and its address without password. */
-  readonly connection: Queryable
-  readonly address: string
-}
-
 /** Mode `upgrade`: to head, under the lock if there is work to do. */
 const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
   const inspection = yield* inspectSchema(service)
-  const { address, ahead, atHead, connection, current: revision, head } = inspection
-  if (atHead) return { head, revision, ahead, connection, address }
+  const { address, ahead, atHead, connection, current: revision, head, shown } = inspection
+  if (atHead) return { head, revision, ahead, connection, address, shown }
   const outcome = yield* migrate(service, Target.Head(), inspection)
-  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address }
+  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address, shown: undefined }
 })
+
+/** The schema that a start found or made, with the migration connection and its address. */
+type StartedSchema = Effect.Effect.Success<ReturnType<typeof upgraded>>
 
 /** Mode `verify`: reads only, with any role that may read the history. */
 const verified = Effect.fnUntraced(function* (service: MigratedService) {
-  const { address, ahead, connection, current: revision, head, plan } = yield* inspectSchema(service)
+  const { address, ahead, connection, current: revision, head, plan, shown } = yield* inspectSchema(service)
   const { steps } = yield* plan
   if (steps.length > 0) {
     const { name } = service
     return yield* new SchemaNotAtHead({ service: name, address, current: revision, head, pending: steps.length })
   }
-  return { head, revision, ahead, connection, address }
+  return { head, revision, ahead, connection, address, shown }
 })
 
 /** True if the application has a connection string of its own, so most likely another role. */
@@ -98,7 +91,9 @@ const readBack = Effect.fnUntraced(function* (service: ServiceName, started: Sta
       remedy: `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
     })
   if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, started.connection)
-  const seen = yield* readVersion(service, url, pool)
+  // Where the connections are one, the inspection has read it there.
+  const isShown = !apart && started.shown === started.revision
+  const seen = isShown ? { name: started.revision, applied: null } : yield* readVersion(service, url, pool)
   const there = apart
     ? (yield* Effect.mapError(started.connection.query(versionQuery(service)), refused)).rows[0]
     : { name: started.revision, applied: seen.applied }
@@ -138,7 +133,7 @@ const unchecked = Effect.fnUntraced(function* (
   return { head, revision: head }
 })
 
-/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see Migrator.ts. */
+/** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see ServiceSchema. */
 const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: MigratedService<S>) {
   const { name } = service
   const database = yield* Database

@@ -7,7 +7,7 @@ import { rowsOf, signingSecret } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const old = {
   agent_name: "Librarian",
@@ -21,7 +21,7 @@ describe("certificate import", () => {
     "refuses an unsigned file without --resign, reports each hostile file, and can be repeated",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const directory = yield* temporaryHome
         const put = (name: string, content: unknown) =>
           writeFileSync(join(directory, name), typeof content === "string" ? content : JSON.stringify(content))

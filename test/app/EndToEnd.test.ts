@@ -5,7 +5,7 @@ import OpenAI from "openai"
 import { eventually } from "../support/Eventually.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const start = (databaseUrl: Redacted.Redacted, args: ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   program({
@@ -58,7 +58,7 @@ describe.each(places)("the whole house, %s", (_, open, sources) => {
     "answers the official client through router, gatekeeper, guardian and echo, and one request id finds every hop",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const { gatekeeper, guardian, router } = yield* open(databaseUrl)
         const [admin, apiKey] = yield* Effect.promise(() =>
           Promise.all([tokenOf("Supervisor_Managed_Agent"), tokenOf("Librarian")])

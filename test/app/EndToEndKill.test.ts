@@ -8,7 +8,7 @@ import type { ServiceName } from "../../src/domain/Service.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { type Program, program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 /** A service in a process of its own, which comes back where it was, with what it left on its disk. */
 const service = (name: ServiceName, databaseUrl: Redacted.Redacted, environment: Record<string, string>) =>
@@ -58,7 +58,7 @@ it.scopedLive(
   "whichever service is killed under load, the others answer as documented, all recover, and what was answered is in the trail",
   () =>
     Effect.gen(function* () {
-      const databaseUrl = yield* freshDatabase
+      const databaseUrl = yield* migratedDatabase
       const gatekeeper = yield* service("gatekeeper", databaseUrl, {})
       const guardian = yield* service("guardian", databaseUrl, { GATEKEEPER_URL: gatekeeper.url })
       const router = yield* service("router", databaseUrl, {

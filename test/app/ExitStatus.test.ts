@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process"
-import { join } from "node:path"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
@@ -9,6 +8,7 @@ import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus
 import { SigningSecretMissing } from "../../src/gatekeeper/tokens/SigningSecret.ts"
 import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
+import { commandFor } from "../support/Program.ts"
 
 const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
   signal: undefined,
@@ -51,8 +51,8 @@ describe("boundedEnd", () => {
     ["1 when nothing is known to be missing", 0, 1],
     ["75 when events are", 3, ExitCode.unwritten]
   ])("ends a program whose end hangs, at SHUTDOWN_DEADLINE, with %s", async (_, unwritten, expected) => {
-    const fixture = join(import.meta.dirname, "fixtures/hanging.ts")
-    const child = spawn(process.execPath, ["--import", "tsx", fixture, String(unwritten)])
+    const [command, ...words] = commandFor("test/app/fixtures/hanging.ts")
+    const child = spawn(command, [...words, String(unwritten)])
     let stderr = ""
     child.stderr.on("data", (chunk) => {
       stderr += chunk

@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 import { testPostgres } from "../support/TestPostgres.ts"
 
 const start = (url: Redacted.Redacted, environment: Readonly<Record<string, string>> = {}) =>
@@ -53,7 +53,7 @@ describe("the guardian", () => {
     "lets no session of the router expire while its answer is under way",
     () =>
       Effect.gen(function* () {
-        const url = yield* freshDatabase
+        const url = yield* migratedDatabase
         const { ask, chat } = yield* start(url, { GUARDIAN_SESSION_TIMEOUT: "1s" })
         yield* ask("/certificates", { agent: "Supervisor_Managed_Agent" })
         expect(yield* chat("word ".repeat(20))).toContain("[DONE]")
@@ -65,7 +65,7 @@ describe("the guardian", () => {
 
   it.scopedLive("refuses while the gatekeeper cannot be asked, and records that", () =>
     Effect.gen(function* () {
-      const url = yield* freshDatabase
+      const url = yield* migratedDatabase
       const { ask } = yield* start(url, { GATEKEEPER_URL: "http://127.0.0.1:9" })
       const answer = yield* ask("/certificates", { agent: "Librarian" }, { "x-request-id": "peerless" })
       expect([answer.status, answer.headers.get("retry-after"), answer.body["error"]]).toMatchObject([
@@ -129,7 +129,7 @@ describe("the guardian", () => {
     "ends silent sessions as expired, once, by whichever guardian comes first; a heartbeat keeps one alive",
     () =>
       Effect.gen(function* () {
-        const url = yield* freshDatabase
+        const url = yield* migratedDatabase
         const { ask } = yield* start(url, { GUARDIAN_SESSION_TIMEOUT: "2s" })
         yield* start(url, { GUARDIAN_SESSION_TIMEOUT: "2s" })
         yield* ask("/certificates", { agent: "Librarian" })

@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { request, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const session = { agent: "Librarian", session_id: "outliving-1" }
 
@@ -13,7 +13,7 @@ describe("a session", () => {
     "is the same session after its guardian was killed and started again (fault 11)",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const start = program({
           environment: {
             DATABASE_URL: Redacted.value(databaseUrl),

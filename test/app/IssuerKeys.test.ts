@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { issuerKey, jwksServer } from "../support/Jwks.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 it.scopedLive(
   "the program believes an issuer's tokens beside its own, follows its keys, and answers 503, recorded, while it cannot know",
@@ -13,7 +13,7 @@ it.scopedLive(
     Effect.gen(function* () {
       const server = yield* jwksServer
       server.fail(500)
-      const databaseUrl = yield* freshDatabase
+      const databaseUrl = yield* migratedDatabase
       const running = yield* program({
         args: ["gatekeeper"],
         environment: {

@@ -6,7 +6,7 @@ import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
 import { gatekeeperOn, portOf, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { freshDatabase, migratedDatabase } from "../support/TestDatabase.ts"
 
 const questions = {
   guardian: ["/validate", { agent: "Scout" }],
@@ -18,7 +18,7 @@ describe.each(["guardian", "router"] as const)("gravitas %s", (service) => {
     "is not ready before its trail is open; keeps it through a gatekeeper that starts after it, and signs off in its own name",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         // A port that is free: the gatekeeper that had it is gone.
         const gone = yield* gatekeeperOn(databaseUrl)
         yield* gone.running.signal("SIGTERM")

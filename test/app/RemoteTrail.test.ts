@@ -15,14 +15,14 @@ import {
   written
 } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 describe("a process without the gatekeeper", () => {
   it.scopedLive(
     "records while the gatekeeper is killed under load, and each event is in the trail once when it is back",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const first = yield* gatekeeperOn(databaseUrl)
         const recorder = yield* recorderAt(first.url, home)
@@ -57,7 +57,7 @@ describe("a process without the gatekeeper", () => {
     "is killed with events that never left it, and its next life brings them through the gatekeeper",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const first = yield* recorderAt(gatekeeper.url, home)
@@ -88,7 +88,7 @@ describe("a process without the gatekeeper", () => {
     "ends within its deadline while the gatekeeper stands still, and leaves its events to the next start",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const first = yield* recorderAt(gatekeeper.url, home)
@@ -108,7 +108,7 @@ describe("a process without the gatekeeper", () => {
     "leaves what another identity left to that one, which takes it over at its next start",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const router = yield* recorderAt(gatekeeper.url, home, { RECORDER_SERVICE: "router" })
@@ -133,7 +133,7 @@ describe("a process without the gatekeeper", () => {
     "leaves what it did not bring to a gatekeeper in the same home, too",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const first = yield* gatekeeperOn(databaseUrl)
         const recorder = yield* recorderAt(first.url, home)
@@ -154,7 +154,7 @@ describe("a process without the gatekeeper", () => {
     "takes no event before it has reached its gatekeeper, and says so",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const gone = yield* gatekeeperOn(databaseUrl)
         yield* gone.running.signal("SIGTERM")
         yield* gone.running.ended()
@@ -176,7 +176,7 @@ describe("a process without the gatekeeper", () => {
     "that the gatekeeper does not know keeps everything, says why, and goes on when it is let in",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const first = yield* recorderAt(gatekeeper.url, home)

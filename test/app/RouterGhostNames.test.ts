@@ -8,7 +8,7 @@ import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const models = `
 providers:
@@ -35,7 +35,7 @@ describe("A ghost whose name the guardian does not accept", () => {
     "gets 403 session_refused and a row of the guardian, and other callers are still served",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const directory = yield* temporaryHome
         const modelsPath = Path.join(directory, "models.yaml")
         const policyPath = Path.join(directory, "policy.yaml")

@@ -10,7 +10,7 @@ import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const models = `
 providers:
@@ -23,7 +23,7 @@ shells:
 const agent = "Supervisor_Managed_Agent"
 
 const started = Effect.gen(function* () {
-  const databaseUrl = yield* freshDatabase
+  const databaseUrl = yield* migratedDatabase
   const directory = yield* temporaryHome
   const path = Path.join(directory, "models.yaml")
   yield* Effect.promise(() => writeFile(path, models))

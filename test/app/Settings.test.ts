@@ -9,7 +9,7 @@ import { request, signingSecret } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
 import { fromSources, program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { freshDatabase, migratedDatabase } from "../support/TestDatabase.ts"
 
 /** A port where nothing listens. */
 const closedPort = Effect.async<number>((resume) => {
@@ -92,7 +92,7 @@ describe("the program's settings and command line", () => {
 
   it.scopedLive("takes its settings from .env too, under the environment's", () =>
     Effect.gen(function* () {
-      const url = yield* freshDatabase
+      const url = yield* migratedDatabase
       const directory = yield* temporaryHome
       writeFileSync(
         join(directory, ".env"),
@@ -119,7 +119,7 @@ describe("the program's settings and command line", () => {
     "runs a router in production with a token of its own, without the secret that only the gatekeeper needs",
     () =>
       Effect.gen(function* () {
-        const url = yield* freshDatabase
+        const url = yield* migratedDatabase
         const running = yield* program({
           args: ["router"],
           environment: {
@@ -152,7 +152,7 @@ describe("the program's settings and command line", () => {
 
   it.scopedLive("names the port that is taken and the variable that sets another", () =>
     Effect.gen(function* () {
-      const url = yield* freshDatabase
+      const url = yield* migratedDatabase
       const first = yield* program({ environment: environmentOf(url) })
       const { port } = new URL(yield* first.url("router"))
       const second = yield* program({ environment: { ...environmentOf(url), ROUTER_PORT: port } })

@@ -13,7 +13,7 @@ import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 import { skipBecause } from "../support/SkipBecause.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 /** Requests without a pause on `connections` kept-alive connections until the server is gone; `answered` fills with their ids. */
 const load = (url: string, token: string, connections: number, answered: Array<string>) =>
@@ -67,7 +67,7 @@ const recorded = (url: Redacted.Redacted) =>
 describe("the end", () => {
   it.scopedLive("by SIGTERM under load: every answer that was given has its row, once, and the exit is clean", () =>
     Effect.gen(function* () {
-      const databaseUrl = yield* freshDatabase
+      const databaseUrl = yield* migratedDatabase
       const running = yield* program({
         environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
       })
@@ -97,7 +97,7 @@ describe("the end", () => {
     (context) =>
       Effect.gen(function* () {
         if (!existsSync("/proc/self/cmdline")) return skipBecause(context, "the system has no /proc")
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const running = yield* program({
           runner: [join(project, "node_modules/.bin/tsx")],
           environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
@@ -122,7 +122,7 @@ describe("the end", () => {
 
   it.scopedLive("waits for a request whose body is still on its way, and its row is written", () =>
     Effect.gen(function* () {
-      const databaseUrl = yield* freshDatabase
+      const databaseUrl = yield* migratedDatabase
       const running = yield* program({
         args: ["gatekeeper"],
         environment: {

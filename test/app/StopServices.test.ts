@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import { type ServiceName, serviceNames } from "../../src/domain/Service.ts"
 import { signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 interface Target {
   readonly method: string
@@ -63,7 +63,7 @@ it.scopedLive(
   "at SIGTERM under load each service answers or refuses every request, and cuts none",
   () =>
     Effect.gen(function* () {
-      const databaseUrl = yield* freshDatabase
+      const databaseUrl = yield* migratedDatabase
       const running = yield* program({
         environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret }
       })

@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { type OtlpReceiver, otlpReceiver, type Span } from "../support/OtlpReceiver.ts"
 import { program } from "../support/Program.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
 const parentId = "00f067aa0ba902b7"
@@ -12,7 +12,7 @@ const traceparent = `00-${traceId}-${parentId}-01`
 
 const started = (environment: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {
-    const databaseUrl = yield* freshDatabase
+    const databaseUrl = yield* migratedDatabase
     const running = yield* program({
       args: ["gatekeeper"],
       environment: { DATABASE_URL: Redacted.value(databaseUrl), JWT_SECRET_KEY: signingSecret, ...environment }

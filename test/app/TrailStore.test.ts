@@ -5,14 +5,14 @@ import { rowsOf } from "../support/AuditEvents.ts"
 import { request, rowsOf as rowsOfTable, tokenOf } from "../support/Gravitas.ts"
 import { arrived, gatekeeperOn, recorderAt, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 describe("POST /audit/store", () => {
   it.scopedLive(
     "lets a ghost neither write, sign off nor report life for a source of another, and says so",
     () =>
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const recorder = yield* recorderAt(gatekeeper.url, yield* temporaryHome)
         yield* arrived(databaseUrl, yield* recorder.record(5))

@@ -6,23 +6,14 @@ import type * as Redacted from "effect/Redacted"
 import * as PostgresAuditStore from "../../src/audit/store/PostgresAuditStore.ts"
 import { anEvent, rowsOf } from "../support/AuditEvents.ts"
 import { gatekeeperDownTo, gatekeeperUp, gatekeeperUpTo } from "../support/GatekeeperSchema.ts"
+import { partitionIndexes } from "../support/PartitionIndexes.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 import { query } from "../support/Trail.ts"
 
 const month = 31 * 24 * 60 * 60 * 1_000
 
-/** Each partition with the index by request that stands under the trail's own. */
-const indexed = (url: Redacted.Redacted) =>
-  query(
-    url,
-    `select child.inhrelid::regclass::text as partition, index.indexrelid::integer as index, index.indisvalid as valid
-     from pg_inherits as child
-     left join (
-       pg_index as index join pg_inherits as under on under.inhrelid = index.indexrelid
-         and under.inhparent = to_regclass('gatekeeper.audit_log_request_id_id_idx')
-     ) on index.indrelid = child.inhrelid
-     where child.inhparent = 'gatekeeper.audit_log'::regclass order by 1`
-  )
+/** Each partition with its index by request. */
+const indexed = (url: Redacted.Redacted) => partitionIndexes(url, "audit_log_request_id_id_idx")
 
 it.scopedLive("every partition is indexed by request: those that were there, and those that are made later", () =>
   Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Durability } from "../../src/domain/Durability.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 import { keptPromise, kill, totals } from "./harness/Kill.ts"
 import { strikes } from "./harness/KillPlan.ts"
 
@@ -9,7 +9,7 @@ import { strikes } from "./harness/KillPlan.ts"
 const rounds = { rounds: strikes.length, seed: 402 }
 
 const run = (mode: Durability) =>
-  Effect.flatMap(freshDatabase, (databaseUrl) => kill({ mode, databaseUrl, ...rounds })).pipe(
+  Effect.flatMap(migratedDatabase, (databaseUrl) => kill({ mode, databaseUrl, ...rounds })).pipe(
     Effect.tap((run) =>
       Effect.sync(() => expect(run.rounds.map(({ plan }) => plan.strike).toSorted()).toEqual(strikes.toSorted()))
     )

@@ -13,8 +13,8 @@ import * as Binaries from "../../src/embedded-postgres/Binaries.ts"
 import { EmbeddedPostgres } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
-import { postmasterPid, temporaryHome } from "../support/TemporaryHome.ts"
-import { testSettings } from "../support/TestPostgres.ts"
+import { postmasterPid, serverHome } from "../support/TemporaryHome.ts"
+import { clusterHome, testSettings } from "../support/TestPostgres.ts"
 
 const isRoot = process.getuid?.() === 0
 
@@ -25,7 +25,7 @@ const readText = (path: string) => Effect.promise(() => Fs.readFile(path, "utf8"
 const quiet = Logger.minimumLogLevel(LogLevel.Warning)
 
 const ownServer = Layer.unwrapScoped(
-  Effect.map(temporaryHome, (home) => EmbeddedPostgres.layer({ home, join: false, settings: testSettings }))
+  Effect.map(serverHome, (home) => EmbeddedPostgres.layer({ home, join: false, settings: testSettings }))
 ).pipe(Layer.provide(quiet))
 
 const ask = (url: Redacted.Redacted, text: string) =>
@@ -113,7 +113,7 @@ describe("a first start", patient, () => {
 
   it.scopedLive("that PostgreSQL itself refuses fails with the last lines of its log, and leaves the home free", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* serverHome
       const attempt = (settings: Readonly<Record<string, string>>) =>
         EmbeddedPostgres.layer({ home, join: false, settings: { ...testSettings, ...settings } }).pipe(
           Layer.provide(quiet),
@@ -140,7 +140,7 @@ describe("a first start", patient, () => {
 describe("a later start", patient, () => {
   it.scopedLive("finds the same data and password on the same port, and copies no binaries again", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* serverHome
       const starter = yield* embeddedProcess({ home, once: true })
       const first = yield* starter.ready
       yield* starter.end
@@ -155,7 +155,7 @@ describe("a later start", patient, () => {
 
   it.scopedLive("takes another port when the last one is taken", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* clusterHome
       const first = yield* embeddedProcess({ home, once: true })
       const { port } = yield* first.ready
       yield* first.end
@@ -177,7 +177,7 @@ describe("the end", patient, () => {
     "after a SIGINT to the whole process group stops PostgreSQL last, when what uses it has written its last",
     () =>
       Effect.gen(function* () {
-        const home = yield* temporaryHome
+        const home = yield* clusterHome
         const server = yield* embeddedProcess({ home })
         const { dataDirectory } = yield* server.ready
         const pid = yield* Effect.flatten(postmasterPid(dataDirectory))
@@ -196,7 +196,7 @@ if (isRoot) {
   describe("as root", patient, () => {
     it.scopedLive("PostgreSQL runs as an unprivileged account that owns the data", () =>
       Effect.gen(function* () {
-        const home = yield* temporaryHome
+        const home = yield* serverHome
         const server = yield* embeddedProcess({ home })
         const { dataDirectory, notes } = yield* server.ready
         expect(dataDirectory).toBe(Path.join(home, "postgres", "data"))
@@ -210,9 +210,9 @@ if (isRoot) {
 
     it.scopedLive("in a home that the account cannot enter, data and binaries go elsewhere and are found again", () =>
       Effect.gen(function* () {
-        const closed = yield* temporaryHome
+        const closed = yield* serverHome
         yield* Effect.promise(() => Fs.chmod(closed, 0o700))
-        const elsewhere = [Path.join(yield* temporaryHome, "gravitas")]
+        const elsewhere = [Path.join(yield* serverHome, "gravitas")]
         const home = Path.join(closed, "project", ".gravitas")
         const server = yield* embeddedProcess({ home, elsewhere })
         const first = yield* server.ready
@@ -229,7 +229,7 @@ if (isRoot) {
 
     it.scopedLive("a plain user starts it as himself, and root goes on with his data without locking him out", () =>
       Effect.gen(function* () {
-        const home = yield* temporaryHome
+        const home = yield* serverHome
         yield* Effect.promise(() => Fs.chown(home, 65_534, 65_534))
         const run = (uid?: number) =>
           Effect.gen(function* () {

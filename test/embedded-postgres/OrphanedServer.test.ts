@@ -9,11 +9,12 @@ import * as Schedule from "effect/Schedule"
 import { childrenOf, signal } from "../../src/embedded-postgres/Postmaster.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
-import { postmasterPid, temporaryHome } from "../support/TemporaryHome.ts"
+import { postmasterPid, serverHome } from "../support/TemporaryHome.ts"
+import { clusterHome } from "../support/TestPostgres.ts"
 
 /** A home whose server was killed while its PostgreSQL ran: the rows it had written, and the orphan's pid. */
 const killedServer = Effect.gen(function* () {
-  const home = yield* temporaryHome
+  const home = yield* clusterHome
   const server = yield* embeddedProcess({ home })
   const ready = yield* server.ready
   yield* server.kill("SIGKILL")
@@ -82,7 +83,7 @@ describe("after a SIGKILL of the process", patient, () => {
 
   it.scopedLive("in the middle of the first start, the next one makes a whole cluster or goes on with it", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* serverHome
       const place = Path.join(home, "postgres")
       const appears = (pattern: RegExp) =>
         Effect.promise(() => Fs.readdir(place, { recursive: true }).catch(() => [])).pipe(
@@ -109,7 +110,7 @@ describe("after a SIGKILL of the process", patient, () => {
 describe("a postmaster.pid that names a living process which is not PostgreSQL", patient, () => {
   it.scopedLive("does not bar the start", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* clusterHome
       const first = yield* embeddedProcess({ home, once: true })
       const { dataDirectory } = yield* first.ready
       yield* first.end

@@ -5,7 +5,8 @@ import * as Redacted from "effect/Redacted"
 import { decide, type Holder } from "../../src/embedded-postgres/ServerOwnership.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
-import { postmasterPid, temporaryHome } from "../support/TemporaryHome.ts"
+import { postmasterPid, serverHome } from "../support/TemporaryHome.ts"
+import { clusterHome } from "../support/TestPostgres.ts"
 
 const holder = (purpose: Holder["purpose"], phase: Holder["phase"]) =>
   Option.some<Holder>({ pid: 1, since: "2026-01-01T00:00:00.000Z", purpose, phase, port: null })
@@ -35,7 +36,7 @@ describe("decide", () => {
 describe("a home", patient, () => {
   it.scopedLive("refuses a second server, naming the first and what to set, and is joined by a command", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* clusterHome
       const server = yield* embeddedProcess({ home })
       const first = yield* server.ready
 
@@ -63,7 +64,7 @@ describe("a home", patient, () => {
 
   it.scopedLive("without a server gives a command a PostgreSQL for itself, which a server then waits for", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* clusterHome
       const command = yield* embeddedProcess({ home, join: true })
       const { dataDirectory, ownership } = yield* command.ready
       expect(ownership).toBe("started")
@@ -81,7 +82,7 @@ describe("a home", patient, () => {
 
   it.scopedLive("lets one of four servers that start at once win, and the others know who did", () =>
     Effect.gen(function* () {
-      const home = yield* temporaryHome
+      const home = yield* serverHome
       const starters = yield* Effect.all(Array.from({ length: 4 }, () => embeddedProcess({ home })))
       const lines = yield* Effect.all(
         starters.map(({ next }) => next),

@@ -4,10 +4,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { GuardianDatabase } from "../../src/guardian/GuardianDatabase.ts"
 import { guardianRooms } from "../support/GuardianLayers.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 
 const roomsOnFreshDatabase = Layer.unwrapEffect(
-  Effect.map(freshDatabase, (url) => Layer.provide(GuardianDatabase.layer, guardianRooms(url)))
+  Effect.map(migratedDatabase, (url) => Layer.provide(GuardianDatabase.layer, guardianRooms(url)))
 )
 
 const four = Array.from({ length: 4 }, (_, index) => index)

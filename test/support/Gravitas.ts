@@ -6,7 +6,7 @@ import * as Schedule from "effect/Schedule"
 import { expect } from "vitest"
 import { type Program, type ProgramOptions, program } from "./Program.ts"
 import { rowsOf } from "./Rows.ts"
-import { freshDatabase } from "./TestDatabase.ts"
+import { migratedDatabase } from "./TestDatabase.ts"
 import { signingSecret, tokenOf } from "./Tokens.ts"
 
 export { rowsOf, signingSecret, tokenOf }
@@ -51,7 +51,7 @@ export class Gravitas extends Context.Tag("test/Gravitas")<
     Layer.scoped(
       Gravitas,
       Effect.gen(function* () {
-        const databaseUrl = yield* freshDatabase
+        const databaseUrl = yield* migratedDatabase
         const running = yield* program({
           ...options,
           environment: {

@@ -8,7 +8,11 @@ const programs = [
   "src/main.ts",
   "test/support/RemoteRecorder.ts",
   "test/embedded-postgres/fixtures/embedded.ts",
-  "test/audit/journal/appender.ts"
+  "test/audit/journal/appender.ts",
+  "test/support/migrator/startService.ts",
+  "test/support/migrator/runMigrate.ts",
+  "test/support/migrator/starter.ts",
+  "test/app/fixtures/hanging.ts"
 ]
 
 /**

@@ -10,7 +10,7 @@ import { rowsOf, signingSecret, tokenOf } from "./Gravitas.ts"
 import { type GuardianDouble, guardianDouble } from "./GuardianDouble.ts"
 import { type Program, program } from "./Program.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
-import { freshDatabase } from "./TestDatabase.ts"
+import { migratedDatabase } from "./TestDatabase.ts"
 
 /** Gatekeeper and router in a real process, with a guardian that says what it is told to. */
 export class RouterProgram extends Context.Tag("test/RouterProgram")<
@@ -37,7 +37,7 @@ const make = (options: {
   readonly runner?: ReadonlyArray<string>
 }) =>
   Effect.gen(function* () {
-    const databaseUrl = yield* freshDatabase
+    const databaseUrl = yield* migratedDatabase
     const guardian = yield* guardianDouble
     const directory = yield* temporaryHome
     const models = Path.join(directory, "models.yaml")

@@ -9,7 +9,7 @@ import { guardianDouble } from "./GuardianDouble.ts"
 import { program } from "./Program.ts"
 import { type Script, upstream } from "./router/Upstream.ts"
 import { temporaryHome } from "./TemporaryHome.ts"
-import { freshDatabase } from "./TestDatabase.ts"
+import { migratedDatabase } from "./TestDatabase.ts"
 
 /** The key that the router has for the provider. */
 export const upstreamSecret = "sk-upstream-secret"
@@ -31,7 +31,7 @@ export const startedBefore = (
 ) =>
   Effect.gen(function* () {
     const server = yield* upstream(script)
-    const databaseUrl = yield* freshDatabase
+    const databaseUrl = yield* migratedDatabase
     const guardian = yield* guardianDouble
     const directory = yield* temporaryHome
     const models = Path.join(directory, "models.yaml")

@@ -2,8 +2,11 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import { serviceNames } from "../../src/domain/Service.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
-import { adminUrl, freshDatabase } from "./TestDatabase.ts"
+import { shippedRevisions } from "./migrator/Shipped.ts"
+import { query } from "./Rows.ts"
+import { adminUrl, freshDatabase, migratedDatabase } from "./TestDatabase.ts"
 
 const nameOf = (url: Redacted.Redacted) => new URL(Redacted.value(url)).pathname.slice(1)
 
@@ -44,5 +47,31 @@ it.scopedLive("is dropped although another session is still open in it", () =>
       })
     )
     expect(yield* databases).not.toContain(name)
+  })
+)
+
+it.scopedLive("a migrated database has every schema at head, and a trail of its own that is append-only", () =>
+  Effect.gen(function* () {
+    const urls = yield* Effect.all([migratedDatabase, migratedDatabase], { concurrency: 2 })
+    const trails = new Set<unknown>()
+    for (const url of urls) {
+      for (const service of serviceNames) {
+        expect(yield* query(url, `select revision from ${service}.schema_version`)).toEqual([
+          { revision: shippedRevisions(service).length }
+        ])
+      }
+      const [trail, ...others] = yield* query(url, "select id from gatekeeper.audit_trail")
+      expect(others).toEqual([])
+      trails.add(trail?.["id"])
+      const change = yield* Effect.flip(query(url, "update gatekeeper.audit_trail set id = gen_random_uuid()"))
+      expect(change).toMatchObject({ sqlstate: "42501" })
+      expect(
+        yield* query(
+          url,
+          "select tgenabled from pg_trigger where tgrelid = 'gatekeeper.audit_trail'::regclass and not tgisinternal"
+        )
+      ).toEqual([{ tgenabled: "A" }])
+    }
+    expect(trails.size).toBe(2)
   })
 )

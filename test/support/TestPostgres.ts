@@ -74,13 +74,15 @@ const placeCluster = async (home: string): Promise<void> => {
   await Fs.symlink(Path.join(from, "binaries"), Path.join(to, "binaries"))
 }
 
+/** A home whose PostgreSQL was made before and stopped in order, for tests of what comes after the first start. */
+export const clusterHome = Effect.tap(serverHome, (home) => Effect.promise(() => placeCluster(home)))
+
 /** Always an embedded one, whatever `TEST_DATABASE_URL` says. Stopped and removed when the scope closes. */
 export const testPostgres = (
   options: TestPostgresOptions = {}
 ): Effect.Effect<TestPostgres, EmbeddedPostgresUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
-    const home = yield* serverHome
-    yield* Effect.promise(() => placeCluster(home))
+    const home = yield* clusterHome
     const layer = EmbeddedPostgres.layer({ home, join: false, settings: { ...testSettings, ...options.settings } })
     let run: Option.Option<Scope.CloseableScope> = Option.none()
 

@@ -18,15 +18,14 @@ import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import type { Row } from "../../src/platform/postgres/Connection.ts"
 import { eventually } from "../support/Eventually.ts"
-import { gatekeeperUp } from "../support/GatekeeperSchema.ts"
 import { query } from "../support/Rows.ts"
-import { freshDatabase } from "../support/TestDatabase.ts"
+import { migratedDatabase } from "../support/TestDatabase.ts"
 import { anEvent } from "./AuditEvents.ts"
 
 export { query }
 
 /** A database of one's own with the gatekeeper's schema. */
-export const gatekeeperDatabase = Effect.tap(freshDatabase, gatekeeperUp)
+export const gatekeeperDatabase = migratedDatabase
 
 /** In memory only; tests of the journal say where it is. */
 export const defaults: AuditLogOptions = {

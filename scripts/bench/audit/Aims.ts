@@ -1,13 +1,12 @@
 import { fixed, line } from "../../../test/support/Table.ts"
+import { type Bound, boundText, isWithin } from "../../docs/performance/Aims.ts"
 import type { DrainReport } from "./DrainBench.ts"
 import type { RecordReport } from "./RecordBench.ts"
 import type { ValidateReport } from "./ValidateBench.ts"
 
-interface Aim {
+interface Aim extends Bound {
   readonly what: string
   readonly value: number
-  readonly atMost?: number
-  readonly atLeast?: number
 }
 
 const aims = ({ drain, record, validate }: Reports): ReadonlyArray<Aim> => [
@@ -23,12 +22,10 @@ interface Reports {
   readonly validate: ValidateReport
 }
 
-const aimText = ({ atLeast, atMost }: Aim): string => (atMost === undefined ? `>= ${atLeast}` : `<= ${atMost}`)
-
-const isMet = ({ atLeast = -Infinity, atMost = Infinity, value }: Aim): boolean => value <= atMost && value >= atLeast
-
 /** What is asked of the trail on a quiet machine, and what this run saw. */
 export const aimsTable = (reports: Reports): ReadonlyArray<string> => [
   line("aims, on a quiet machine", ["aim", "here", ""]),
-  ...aims(reports).map((aim) => line(aim.what, [aimText(aim), fixed(2)(aim.value), isMet(aim) ? "met" : "missed"]))
+  ...aims(reports).map((aim) =>
+    line(aim.what, [boundText(aim), fixed(2)(aim.value), isWithin(aim, aim.value) ? "met" : "missed"])
+  )
 ]

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import { event } from "../../../test/support/BenchEvents.ts"
 import { drained, openTrail } from "../../../test/support/BenchTrail.ts"
+import { median, type Percentiles, pooledPercentiles } from "../../../test/support/Samples.ts"
 import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
-import { median, type Percentiles, pooledPercentiles } from "../Samples.ts"
 import { plainFile } from "./PlainWrites.ts"
 
 const rounds = 3

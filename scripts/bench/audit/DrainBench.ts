@@ -4,13 +4,12 @@ import type * as Redacted from "effect/Redacted"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { event } from "../../../test/support/BenchEvents.ts"
 import { batch, drained, openTrail } from "../../../test/support/BenchTrail.ts"
+import { median } from "../../../test/support/Samples.ts"
 import { fixed, line, whole } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
-import { median } from "../Samples.ts"
 import { copyRate, singleRate } from "./PlainWrites.ts"
 
-const rounds = 5
 const rowsPerRound = 30_000
 const singlesPerRound = 1_000
 /** So few in memory that all but these are read back from the journal. */
@@ -33,7 +32,7 @@ const drainRate = (url: Redacted.Redacted, capacity: number) =>
   }).pipe(Effect.scoped)
 
 /** The drain beside plain ways to write the same rows into the same table. */
-export const drainBench = (url: Redacted.Redacted) =>
+export const drainBench = (url: Redacted.Redacted, rounds = 5) =>
   Effect.gen(function* () {
     const connection = yield* connect({ url, applicationName: "gravitas bench" })
     const round = Effect.all({

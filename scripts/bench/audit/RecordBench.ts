@@ -3,14 +3,13 @@ import * as Queue from "effect/Queue"
 import type * as Redacted from "effect/Redacted"
 import { event, worstEvent } from "../../../test/support/BenchEvents.ts"
 import { drained, openTrail } from "../../../test/support/BenchTrail.ts"
+import { median, medianPercentiles, type Percentiles, percentiles } from "../../../test/support/Samples.ts"
 import { fixed, line } from "../../../test/support/Table.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { progress } from "../Progress.ts"
-import { median, medianPercentiles, type Percentiles, percentiles } from "../Samples.ts"
 import { paced } from "./Calls.ts"
 import { eventBytes, plainFile, stringify } from "./PlainWrites.ts"
 
-const rounds = 5
 const perRound = 30_000
 const worstPerRound = 2_000
 
@@ -90,7 +89,7 @@ const round = (url: Redacted.Redacted) =>
 type Round = Effect.Effect.Success<ReturnType<typeof round>>
 
 /** `record` where no answer waits, and what it is made of or might be. */
-export const recordBench = (url: Redacted.Redacted) =>
+export const recordBench = (url: Redacted.Redacted, rounds = 5) =>
   Effect.gen(function* () {
     const taken: Array<Round> = []
     for (let number = 1; number <= rounds; number++) {

@@ -10,7 +10,7 @@ import * as Schedule from "effect/Schedule"
 import { event } from "../../../test/support/BenchEvents.ts"
 import { endWithBench, tell } from "../../../test/support/BenchProcess.ts"
 import { openTrail, type Trail } from "../../../test/support/BenchTrail.ts"
-import { percentiles } from "../Samples.ts"
+import { percentiles } from "../../../test/support/Samples.ts"
 
 /**
  * `fill <events>` records events that are not written to the database, and waits to be killed; `recover` starts after it in the

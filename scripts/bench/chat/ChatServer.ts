@@ -9,17 +9,17 @@ import { Addresses } from "../../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
 
-/** All services in one process, as `pnpm start` runs them. ChatBench starts it. */
+/** All services in one process, as the program runs them. ChatBench starts it. */
+
 const announced = Effect.gen(function* () {
   const addresses = yield* (yield* Addresses).all
   yield* tell({ guardian: addresses.get("guardian")?.url, router: addresses.get("router")?.url })
+  yield* Effect.forkScoped(usageOnDemand)
 })
 
 endWithBench()
 
-const onReady = Layer.merge(Layer.effectDiscard(announced), Layer.scopedDiscard(Effect.forkScoped(usageOnDemand)))
-
-serve(serviceNames, onReady).pipe(
+serve(serviceNames, Layer.scopedDiscard(announced)).pipe(
   Effect.provide([ShutdownReport.layer, AllSettings.layer, NodeContext.layer]),
   NodeRuntime.runMain
 )

@@ -5,8 +5,9 @@ import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { tokenOf } from "../../../test/support/Tokens.ts"
 import { progress } from "../Progress.ts"
 import { type ProfileReport, readProfile } from "./CpuProfile.ts"
-import { drive } from "./HttpBench.ts"
-import { startServer } from "./Rivals.ts"
+import { drive, question } from "./Drive.ts"
+import { httpLoad } from "./HttpLoad.ts"
+import { placeFor, startServer } from "./Rivals.ts"
 
 const millis = 20_000
 
@@ -16,9 +17,12 @@ export const profileBench = (database: Redacted.Redacted) =>
     const directory = yield* temporaryHome
     const token = yield* Effect.promise(() => tokenOf("Librarian"))
     yield* Effect.gen(function* () {
-      const server = yield* startServer(database, "validate", ["--cpu-prof", `--cpu-prof-dir=${directory}`])
+      const server = yield* startServer(yield* placeFor(database, "journal"), "journal", [
+        "--cpu-prof",
+        `--cpu-prof-dir=${directory}`
+      ])
       yield* progress("/validate under load, profiled")
-      yield* drive(server, token, millis)
+      yield* drive(yield* httpLoad, server, question(server, token, { connections: 16, millis }))
     }).pipe(Effect.scoped)
     return readProfile(directory)
   }).pipe(Effect.scoped)

@@ -8,6 +8,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { runner } from "node-pg-migrate"
+import Pg from "pg"
+import Postgrator from "postgrator"
+import { Umzug } from "umzug"
 import { serviceNames } from "../../../src/domain/Service.ts"
 import { migrate } from "../../../src/migrator/apply/Migrate.ts"
 import { Target } from "../../../src/migrator/plan/Target.ts"
@@ -29,21 +32,23 @@ const name = (number: number): string => `${String(number).padStart(4, "0")}_t${
 
 const numbers = Array.from({ length: revisions }, (_, index) => index + 1)
 
-/** The same statements as files of ours and of node-pg-migrate. */
+/** The same statements as files of ours, of node-pg-migrate and of postgrator. */
 export const files = Effect.acquireRelease(
   Effect.promise(async () => {
     const root = await mkdtemp(join(tmpdir(), "gravitas-bench-migrations-"))
-    const [ours, theirs] = [join(root, "ours"), join(root, "theirs")]
+    const [ours, theirs, postgrators] = [join(root, "ours"), join(root, "theirs"), join(root, "postgrators")]
     for (const service of serviceNames) await mkdir(join(ours, service), { recursive: true })
     await mkdir(theirs)
+    await mkdir(postgrators)
     for (const number of numbers) {
       const up = statementsOf("router", number).join(";\n")
       const down = `drop table router.t${number}`
       const file = `${name(number)}.sql`
       await writeFile(join(ours, "router", file), `-- migrate:up\n${up};\n\n-- migrate:down\n${down};\n`)
       await writeFile(join(theirs, file), `-- Up Migration\n${up};\n\n-- Down Migration\n${down};\n`)
+      await writeFile(join(postgrators, `${number}.do.t${number}.sql`), `${up};\n`)
     }
-    return { root, ours, theirs }
+    return { root, ours, theirs, postgrators }
   }),
   ({ root }) => Effect.promise(() => rm(root, { recursive: true, force: true }))
 )
@@ -87,3 +92,67 @@ export const withNodePgMigrate = (url: Redacted.Redacted, dir: string, singleTra
       })
     )
   )
+
+/** One session, opened before the clock starts, in which the schema exists. */
+const withSession = (url: Redacted.Redacted, run: (client: Pg.Client) => Promise<unknown>) =>
+  Effect.gen(function* () {
+    const client = yield* Effect.acquireRelease(
+      Effect.promise(async () => {
+        const client = new Pg.Client({ connectionString: Redacted.value(url) })
+        await client.connect()
+        await client.query("create schema router")
+        return client
+      }),
+      (client) => Effect.promise(() => client.end())
+    )
+    return yield* timed(Effect.promise(() => run(client)))
+  }).pipe(Effect.scoped)
+
+/** umzug asks for a storage of one's own: this is the least, a table and an INSERT for each. */
+export const withUmzug = (url: Redacted.Redacted) =>
+  withSession(url, async (client) => {
+    await client.query("create table router.umzug (name text primary key)")
+    const umzug = new Umzug({
+      migrations: numbers.map((number) => ({
+        name: name(number),
+        up: () => client.query(statementsOf("router", number).join(";\n"))
+      })),
+      storage: {
+        logMigration: async ({ name }) => {
+          await client.query("insert into router.umzug (name) values ($1)", [name])
+        },
+        unlogMigration: async ({ name }) => {
+          await client.query("delete from router.umzug where name = $1", [name])
+        },
+        executed: async () =>
+          (await client.query("select name from router.umzug order by name")).rows.map(({ name }) => name)
+      },
+      logger: undefined
+    })
+    return umzug.up()
+  })
+
+export const withPostgrator = (url: Redacted.Redacted, directory: string) =>
+  withSession(url, (client) => {
+    const postgrator = new Postgrator({
+      driver: "pg",
+      migrationPattern: join(directory, "*"),
+      schemaTable: "router.schemaversion",
+      execQuery: (query) => client.query(query)
+    })
+    return postgrator.migrate()
+  })
+
+/** Tables that the revisions made: each peer must have made all. */
+export const tablesIn = (url: Redacted.Redacted) =>
+  Effect.promise(async () => {
+    const client = new Pg.Client({ connectionString: Redacted.value(url) })
+    await client.connect()
+    try {
+      const query =
+        "select count(*)::integer as tables from pg_tables where schemaname = 'router' and tablename ~ '^t[0-9]+$'"
+      return Number((await client.query(query)).rows[0]?.tables)
+    } finally {
+      await client.end()
+    }
+  })

@@ -26,6 +26,7 @@ import {
   isContention,
   pauseAfter,
   type ReadStep,
+  revisionOf,
   type StepContext,
   sectionOf
 } from "./StepContext.ts"
@@ -34,21 +35,19 @@ import {
 type FailureOf = (statement: string, cause: DatabaseError) => unknown
 
 const connectionOf = (connection: Connection, failureOf: FailureOf): SqlConnection.Connection => {
-  const rows = (sql: string, params: ReadonlyArray<unknown>) =>
+  const executeRaw = (sql: string, params: ReadonlyArray<unknown>) =>
     // No deadline on our side: only the author's timeouts limit a statement.
-    connection.query(sql, params, { deadline: null }).pipe(
-      Effect.map((result) => result.rows),
-      Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))
+    Effect.mapError(
+      connection.query(sql, params, { deadline: null }),
+      (cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message })
     )
+  const rows = (sql: string, params: ReadonlyArray<unknown>) => Effect.map(executeRaw(sql, params), ({ rows }) => rows)
   const transformed: SqlConnection.Connection["execute"] = (sql, params, transform) =>
     Effect.map(rows(sql, params), (found) => (transform === undefined ? found : transform([...found])))
   return {
     execute: transformed,
     executeUnprepared: transformed,
-    executeRaw: (sql, params) =>
-      connection
-        .query(sql, params, { deadline: null })
-        .pipe(Effect.mapError((cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message }))),
+    executeRaw,
     executeStream: (sql, params, transform) => Stream.fromIterableEffect(transformed(sql, params, transform)),
     executeValues: (sql, params) => Effect.map(rows(sql, params), (found) => found.map((row) => Object.values(row)))
   }
@@ -103,30 +102,27 @@ const logInterval = 5_000
 
 /** The batches of one revision, on the migrator's session: each in a fenced transaction, with the record of its progress. */
 const committedBatches = (
-  { history, lock, options, service, session }: StepContext,
+  { history, lock, options, service }: StepContext,
   revision: Revision,
   section: Section,
   inTransaction: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 ): Batches["Type"] => {
-  const { connection } = session
   const lockTimeout = Option.getOrElse(section.lockTimeout, () => options.lockTimeout)
   const failed = (name: string) => (cause: { readonly message: string }) =>
     new BatchFailed({ name, problem: cause.message, cause })
   let nextLine = 0
 
   const once = <E, R>(name: string, limit: Duration.DurationInput, batch: Effect.Effect<Progress, E, R>) =>
-    connection
+    lock
       .transaction(
-        Effect.gen(function* () {
-          yield* lock.fence
-          yield* connection.query("select pg_catalog.set_config('lock_timeout', $1, true)", [
-            `${Math.round(Duration.toMillis(lockTimeout))}ms`
-          ])
-          // Marked, so that the author's errors stay as they are and the migrator's become BatchFailed.
-          const progress = yield* Effect.mapError(inTransaction(batch), (own) => ({ own }))
-          yield* history.saveProgress(revision.number, name, progress)
-          return progress
-        })
+        () =>
+          Effect.gen(function* () {
+            // Marked, so that the author's errors stay as they are and the migrator's become BatchFailed.
+            const progress = yield* Effect.mapError(inTransaction(batch), (own) => ({ own }))
+            yield* history.saveProgress(revision.number, name, progress)
+            return progress
+          }),
+        { columns: `pg_catalog.set_config('lock_timeout', '${Math.round(Duration.toMillis(lockTimeout))}ms', true)` }
       )
       .pipe(
         Effect.mapError((error) => ("own" in error ? error.own : failed(name)(error))),
@@ -197,9 +193,6 @@ const loadWork = (revision: Revision, direction: "up" | "down") =>
       : Effect.succeed({ work, revision: withReversal(revision, irreversible) })
   })
 
-const revisionOf = (step: Step): Option.Option<Revision> =>
-  step._tag === "Apply" ? Option.some(step.revision) : step.revision
-
 /** Loads the modules of a plan's data revisions, so that a module that cannot be imported fails before anything runs. */
 export const loadModules = (steps: ReadonlyArray<Step>): Effect.Effect<void, DataRevisionUnreadable> =>
   Effect.forEach(
@@ -250,7 +243,7 @@ export const dataStep = (context: StepContext, step: Step): ReadStep =>
     // The history row says why the revision is irreversible, which only its module knows.
     const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
     return section.transaction
-      ? inOneTransaction(context, complete, 1, run(client.inTransaction(work), batchesRefused))
+      ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
       : outsideTransaction(
           context,
           complete,

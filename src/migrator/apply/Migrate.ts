@@ -5,13 +5,8 @@ import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { revisionName } from "../files/Revision.ts"
-import { headOf, loadRevisionSet, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
-import {
-  type HistoryEntry,
-  type HistorySnapshot,
-  type MigrationHistory,
-  makeMigrationHistory
-} from "../history/MigrationHistory.ts"
+import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
+import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
@@ -20,7 +15,7 @@ import { loadModules } from "./DataStep.ts"
 import { refuseLosses } from "./LossCheck.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
-import { type MigrationSession, openSession } from "./Session.ts"
+import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 
@@ -33,16 +28,6 @@ export interface MigrationOutcome {
   readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
   readonly ahead: ReadonlyArray<string>
   readonly address: string
-}
-
-/** The files, the session and the history of one service: what every command works with. */
-export interface OpenSchema {
-  readonly set: RevisionSet
-  readonly session: MigrationSession
-  readonly history: MigrationHistory
-  /** None if the history tables do not exist yet. */
-  readonly snapshot: Option.Option<HistorySnapshot>
-  readonly entries: ReadonlyArray<HistoryEntry>
 }
 
 /**
@@ -58,8 +43,11 @@ export const openSchema = Effect.fn("Migrator.open")(function* (
   const history = makeMigrationHistory(service.name, session.connection, yield* MigratorOptions)
   const snapshot =
     inspection?.snapshot ?? (yield* Effect.mapError(history.read, session.refuse("reading the migration history")))
-  return { set, session, history, snapshot, entries: yield* knownEntries(service.name, snapshot) } satisfies OpenSchema
+  return { set, session, history, snapshot, entries: yield* knownEntries(service.name, snapshot) }
 })
+
+/** The files, the session and the history of one service: what every command works with. */
+type OpenSchema = Effect.Effect.Success<ReturnType<typeof openSchema>>
 
 /** The revision that a plan leads to; for one that goes back and forward again (`redo`), the revision that it goes back to. */
 const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string => {

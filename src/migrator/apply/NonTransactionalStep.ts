@@ -13,10 +13,9 @@ import { runStatement, runVerify, type Script, StatementFailed, setTimeouts } fr
 import { eventOf, halfwayOfStep, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
 
 /** Before the first statement: from here on the history row says that the revision is half-way. */
-const begin = ({ history, lock, session }: StepContext, step: Step, statements: number, startedAt: string) =>
-  session.connection.transaction(
+const begin = ({ history, lock }: StepContext, step: Step, statements: number, startedAt: string) =>
+  lock.transaction(() =>
     Effect.gen(function* () {
-      yield* lock.fence
       if (step._tag === "Revert") {
         if (step.entry.state !== "reverting") yield* history.beginRevert(step.entry.revision, statements)
       } else if (Option.isNone(step.halfway)) {
@@ -27,9 +26,8 @@ const begin = ({ history, lock, session }: StepContext, step: Step, statements: 
 
 /** After the last statement: assertions, row and event commit together. */
 const end = ({ history, lock, session }: StepContext, step: Step, verify: Option.Option<Script>) =>
-  session.connection.transaction(
+  lock.transaction(() =>
     Effect.gen(function* () {
-      yield* lock.fence
       if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
       if (step._tag === "Apply") {
         // A statement that failed may have been corrected in the file since the row was inserted.
@@ -56,6 +54,7 @@ export const outsideTransaction = <E>(
   verify: Option.Option<Script>
 ) =>
   Effect.gen(function* () {
+    yield* context.session.reset
     const startedAt = yield* setTimeouts(context.session.connection, sectionOf(step), Duration.zero)
     yield* begin(context, step, statements, startedAt)
     yield* work
@@ -131,24 +130,26 @@ const runAlone = (
   revision: number,
   index: number
 ): Effect.Effect<void, StatementFailed | DatabaseError | LockLost> =>
-  connection.transaction(Effect.zipRight(lock.fence, history.stepsBegun(revision, index + 1))).pipe(
-    Effect.zipRight(runStatement(connection, script, statement)),
-    Effect.catchTag("StatementFailed", (failed) =>
-      Effect.gen(function* () {
-        // A SQLSTATE is the server's reply: the statement ended. Without one the session is gone, and the record stays.
-        if (failed.cause.sqlstate === undefined) return yield* failed
-        yield* history.stepsBegun(revision, index)
-        if (kind._tag !== "CreateIndex") return yield* failed
-        const left = (yield* invalidIndexes(connection, { table: kind.table })).find(
-          ({ name }) => kind.index === null || kind.index.name === name
-        )
-        if (left === undefined) return yield* failed
-        const { cause, direction, location } = failed
-        return yield* new StatementFailed({ cause, direction, location, invalidIndex: shownName(left) })
-      })
-    ),
-    Effect.asVoid
-  )
+  lock
+    .transaction(() => history.stepsBegun(revision, index + 1))
+    .pipe(
+      Effect.zipRight(runStatement(connection, script, statement)),
+      Effect.catchTag("StatementFailed", (failed) =>
+        Effect.gen(function* () {
+          // A SQLSTATE is the server's reply: the statement ended. Without one the session is gone, and the record stays.
+          if (failed.cause.sqlstate === undefined) return yield* failed
+          yield* history.stepsBegun(revision, index)
+          if (kind._tag !== "CreateIndex") return yield* failed
+          const left = (yield* invalidIndexes(connection, { table: kind.table })).find(
+            ({ name }) => kind.index === null || kind.index.name === name
+          )
+          if (left === undefined) return yield* failed
+          const { cause, direction, location } = failed
+          return yield* new StatementFailed({ cause, direction, location, invalidIndex: shownName(left) })
+        })
+      ),
+      Effect.asVoid
+    )
 
 /** Runs the statements after the first `done`, each with its record. */
 const runRemaining = (
@@ -172,7 +173,7 @@ const runRemaining = (
       const record = history.stepDone(revision, index + 1, total, checksumOf(statement.text))
       if (kind._tag === "Transactional") {
         const run = runStatement(connection, script, statement)
-        yield* connection.transaction(lock.fence.pipe(Effect.zipRight(run), Effect.zipRight(record)))
+        yield* lock.transaction(() => Effect.zipRight(run, record))
         continue
       }
       const outcomeUnknown = Option.exists(halfwayOfStep(step), ({ steps_begun }) => steps_begun === index + 1)

@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { base, downOf, type Revision, revisionName } from "../files/Revision.ts"
+import { base, downOf, type Revision } from "../files/Revision.ts"
 import { checksumOf } from "../files/RevisionFile.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { classOf, readTree } from "../files/Statements.ts"
@@ -13,7 +13,7 @@ import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readAssertions, readScript, type Script, setTimeouts } from "./Script.ts"
 import { cleanSession } from "./Session.ts"
-import { directionOf, eventOf, nameOfStep, refOf } from "./StepContext.ts"
+import { directionOf, eventOf, nameOfStep, refOf, revisionOf, sectionOf, sourceOf } from "./StepContext.ts"
 import {
   asserted,
   guard,
@@ -94,11 +94,8 @@ const record = (context: ScriptContext, step: Plan.Step, script: Script, started
 const writeStep = (context: ScriptContext, step: Plan.Step, current: string, after: string) =>
   Effect.gen(function* () {
     const { connection, history, options, service } = context
-    const { file, section } =
-      step._tag === "Apply"
-        ? { file: step.revision.file, section: step.revision.up }
-        : { file: Option.getOrElse(step.file, () => "the stored down script"), section: step.down }
-    const script = yield* readScript(file, section, directionOf(step))
+    const section = sectionOf(step)
+    const script = yield* readScript(sourceOf(step, service), section, directionOf(step))
     const verify = yield* readAssertions(step)
     const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(context, one) })
     const done = history.event(eventOf(step), refOf(step), null)
@@ -176,10 +173,9 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
   const applied = set.revisions.slice(0, yield* beginning(set, from)).map(entryOf)
   const plan = yield* Plan.make(set, applied, to)
   for (const step of plan.steps) {
-    const revision = step._tag === "Apply" ? Option.some(step.revision) : step.revision
+    const revision = revisionOf(step)
     if (Option.isSome(revision) && revision.value.kind === "ts") {
-      const { file, number, slug } = revision.value
-      return yield* new RevisionNotRenderable({ service, revision: revisionName(number, slug), file })
+      return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.value.file })
     }
   }
   const transcript = makeTranscript()

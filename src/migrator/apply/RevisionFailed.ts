@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { locate, readTree, type Statement, type StatementUnreadable } from "../files/Statements.ts"
+import { loadParser, locate, readTree, type Statement, type StatementUnreadable } from "../files/Statements.ts"
 
 /** The place in a file at which a revision failed. */
 export const SourceLocation = Schema.Struct({
@@ -148,7 +148,7 @@ const isHidden = (name: string, text: string): boolean =>
 /** Masks literals and comments, and returns the masked parts too. Text that cannot be scanned is cut at its first quote. */
 const masked = (text: string) =>
   Effect.promise(async () => {
-    const { scan } = await import("libpg-query")
+    const { scan } = await loadParser()
     const result = await scan(text).catch(() => undefined)
     if (result === undefined) {
       const cut = text.search(/['$]/)

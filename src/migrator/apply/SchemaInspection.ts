@@ -18,11 +18,10 @@ import {
 } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { revisionName } from "../files/Revision.ts"
-import { headOf, loadRevisionSet, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
-import { type HistorySnapshot, makeMigrationHistory } from "../history/MigrationHistory.ts"
+import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
+import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
-import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 import { schemaUnreadable } from "../SchemaVersion.ts"
 import { knownEntries } from "./SchemaLock.ts"
@@ -31,8 +30,8 @@ import { DatabaseIsReplica, DatabaseRefusal } from "./Session.ts"
 /** A session or a pool, as far as an inspection needs it. */
 export type Queryable = Pick<Connection, "query">
 
-/** Queues the queries of several fibers, since the driver accepts one at a time. */
-const oneByOne = (connection: Connection): Effect.Effect<Queryable> =>
+/** Queues the queries of several fibers: a session accepts one at a time, and a pool would open another for each. */
+const oneByOne = (connection: Queryable): Effect.Effect<Queryable> =>
   Effect.map(Effect.makeSemaphore(1), (permit) => ({
     query: (...args) => permit.withPermits(1)(connection.query(...args))
   }))
@@ -72,34 +71,17 @@ export class InspectionSessions extends Context.Tag("migrator/apply/InspectionSe
         },
         idleTimeToLive: "1 second"
       })
+      const pools = yield* RcMap.make({ lookup: (pool: PgClient.PgClient) => oneByOne(overPool(pool)) })
       return {
         of: (service) => {
           const key = Redacted.value(database.url(service, "migration"))
           return key === Redacted.value(database.url(service, "application"))
-            ? Effect.succeed(overPool(database.pool(service)))
+            ? RcMap.get(pools, database.pool(service))
             : RcMap.get(sessions, key)
         }
       }
     })
   )
-}
-
-/** A service's files beside its history, as a start reads both, once and without the lock. */
-export interface SchemaInspection {
-  readonly set: RevisionSet
-  /** None if the history tables do not exist. */
-  readonly snapshot: Option.Option<HistorySnapshot>
-  readonly connection: Queryable
-  /** Of the migration connection, without password. */
-  readonly address: string
-  readonly current: string
-  readonly head: string
-  /** What an upgrade to head would do, or why it would be refused. */
-  readonly plan: Either.Either<Plan.Plan, PlanRefusal>
-  /** Applied revisions that this program does not know. */
-  readonly ahead: ReadonlyArray<string>
-  /** No revision is pending, and the history tables have this program's format. */
-  readonly atHead: boolean
 }
 
 /** Reads files and history at the same time and compares every checksum. Takes no lock and changes nothing. */
@@ -122,12 +104,23 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
         })
   const readHistory = Effect.gen(function* () {
     const connection = yield* sessions.of(name)
-    const { rows } = yield* connection.query("select pg_catalog.pg_is_in_recovery() as replica")
+    const history = makeMigrationHistory(name, connection, options)
+    const replica = "pg_catalog.pg_is_in_recovery() as replica"
+    const all = history.readBesides(`, ${replica}, (select name from ${name}.schema_version) as shown`)
+    const together = yield* Effect.orElseSucceed(all, () => Option.none())
+    // Otherwise one by one, so that an error is that of one relation.
+    const { rows } = Option.isSome(together)
+      ? { rows: [together.value.besides] }
+      : yield* connection.query(`select ${replica}, pg_catalog.to_regclass('${name}.schema_history') is null as absent`)
     if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service: name, address })
-    return { connection, snapshot: yield* makeMigrationHistory(name, connection, options).read }
+    const isRead = Option.isSome(together) || rows[0]?.["absent"] === true
+    const snapshot = isRead ? together : yield* history.read
+    return { connection, snapshot, shown: rows[0]?.["shown"] }
   }).pipe(Effect.mapError((error) => (error._tag === "DatabaseError" ? refused(error) : error)))
 
-  const [set, { connection, snapshot }] = yield* Effect.all([loadRevisionSet(service), readHistory], { concurrency: 2 })
+  const [set, { connection, shown, snapshot }] = yield* Effect.all([loadRevisionSet(service), readHistory], {
+    concurrency: 2
+  })
   const entries = yield* knownEntries(name, snapshot)
   const plan = Plan.make(set, entries, Target.Head())
   const upToDate = Option.exists(snapshot, ({ format }) => format === toolVersion)
@@ -135,14 +128,23 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     set,
     snapshot,
     connection,
+    /** The revision that `schema_version` shows over `connection`; undefined if it was not read. */
+    shown,
+    /** Of the migration connection, without password. */
     address,
     current: Plan.currentOf(entries).name,
     head: headOf(set).name,
+    /** What an upgrade to head would do, or why it would be refused. */
     plan,
+    /** Applied revisions that this program does not know. */
     ahead: Either.match(plan, {
       onLeft: () => [],
       onRight: ({ ahead }) => ahead.map((entry) => revisionName(entry.revision, entry.slug))
     }),
+    /** No revision is pending, and the history tables have this program's format. */
     atHead: upToDate && Either.isRight(plan) && plan.right.steps.length === 0
-  } satisfies SchemaInspection
+  }
 })
+
+/** A service's files beside its history, as a start reads both, once and without the lock. */
+export type SchemaInspection = Effect.Effect.Success<ReturnType<typeof inspectSchema>>

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import type { Connection, Row } from "../../platform/postgres/Connection.ts"
+import type { Connection, QueryResult, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
@@ -40,17 +40,34 @@ export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", { servi
   }
 }
 
-/** A held migration lock. */
-export interface SchemaLock {
-  /** Fails unless this backend holds the lock now. Every transaction runs it first. */
-  readonly fence: Effect.Effect<void, LockLost | DatabaseError>
+/** How a transaction under the lock begins. */
+interface FencedBegin {
+  /** Sent before it. */
+  readonly before?: string
+  /** The default is that of the role. */
+  readonly isolation?: "read committed"
+  /** What its first statement selects besides. */
+  readonly columns?: string
 }
 
-const key = "hashtextextended('migrate:' || $1 || ':' || $1, 0)"
+/** A held migration lock. */
+export interface SchemaLock {
+  /** Fails unless this backend holds the lock now. */
+  readonly fence: Effect.Effect<void, LockLost | DatabaseError>
+  /** Runs `body` in a transaction that begins with the fence, in one round trip. `body` receives the selected row. */
+  readonly transaction: <A, E, R>(
+    body: (first: Row) => Effect.Effect<A, E, R>,
+    begin?: FencedBegin
+  ) => Effect.Effect<A, E | LockLost | DatabaseError, R>
+}
+
+/** The key of a service's migration lock, as SQL. */
+export const lockKey = (service: ServiceName): string =>
+  `pg_catalog.hashtextextended('migrate:${service}:${service}', 0)`
 
 /** Matches the key of 64 bits in `pg_locks`, which shows its two halves and objsubid 1. */
-export const isKey =
-  `l.locktype = 'advisory' and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${key} ` +
+export const isKeyOf = (service: ServiceName): string =>
+  `l.locktype = 'advisory' and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${lockKey(service)} ` +
   "and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) and l.granted"
 
 /** Describes a session of `pg_stat_activity` in one phrase, without its start if the role may not see that. */
@@ -64,10 +81,33 @@ const holderOf = (connection: Connection, service: ServiceName) =>
   connection
     .query(
       `select l.pid, a.application_name, a.backend_start as since from pg_catalog.pg_locks l
-       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKey}`,
-      [service]
+       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKeyOf(service)}`
     )
     .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))))
+
+const makeLock = (connection: Connection, service: ServiceName): SchemaLock => {
+  const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held`
+  const rowIfHeld = (answers: ReadonlyArray<QueryResult>) => {
+    const row = answers.at(-1)?.rows[0]
+    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service })
+  }
+  return {
+    fence: connection.query(`select ${held}`).pipe(
+      Effect.flatMap((answer) => rowIfHeld([answer])),
+      Effect.asVoid
+    ),
+    transaction: (body, { before, columns, isolation } = {}) => {
+      const mode = isolation === undefined ? "" : ` isolation level ${isolation}`
+      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${held}`
+      const texts = before === undefined ? [begin] : [before, begin]
+      const first = Effect.flatten(connection.send(texts.map((text) => ({ text })))).pipe(
+        Effect.mapError(({ cause }) => cause),
+        Effect.flatMap(rowIfHeld)
+      )
+      return connection.transaction(Effect.flatMap(first, body), { begun: true })
+    }
+  }
+}
 
 /** Milliseconds between two attempts to take the lock; doubles up to `longestPause`. */
 const firstPause = 25
@@ -93,12 +133,12 @@ export const acquire = (
     let pause = firstPause
     const take = Effect.acquireRelease(
       connection
-        .query(`select pg_catalog.pg_try_advisory_lock(${key}) as taken`, [service])
+        .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken`)
         .pipe(Effect.map(({ rows }) => rows[0]?.["taken"] === true)),
       (taken) =>
         taken && connection.isOpen()
           ? connection
-              .query(`select pg_catalog.pg_advisory_unlock(${key})`, [service], { deadline: "2 seconds" })
+              .query(`select pg_catalog.pg_advisory_unlock(${lockKey(service)})`, undefined, { deadline: "2 seconds" })
               .pipe(Effect.ignore)
           : Effect.void
     )
@@ -117,14 +157,7 @@ export const acquire = (
       yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))
       pause = Math.min(pause * 2, longestPause)
     }
-    return {
-      fence: connection
-        .query(
-          `select exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKey}) as held`,
-          [service]
-        )
-        .pipe(Effect.flatMap(({ rows }) => (rows[0]?.["held"] === true ? Effect.void : new LockLost({ service }))))
-    }
+    return makeLock(connection, service)
   })
 
 /** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */
@@ -184,9 +217,8 @@ interface SchemaPreparation {
 
 /** Creates the schema and its history tables in one transaction. Under the lock, since two starters could do it at the same time. */
 const createTables = ({ adopt, history, service, session }: SchemaPreparation, lock: SchemaLock) =>
-  session.connection.transaction(
+  lock.transaction(() =>
     Effect.gen(function* () {
-      yield* lock.fence
       const { rows } = yield* session.connection.query(
         `select from pg_catalog.pg_namespace where nspname = '${service}'`
       )
@@ -216,7 +248,7 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparatio
   if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return { lock, entries }
   const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
     ? createTables(preparation, lock)
-    : session.connection.transaction(Effect.zipRight(lock.fence, history.bringToFormat(snapshot.value.format)))
+    : lock.transaction(() => history.bringToFormat(snapshot.value.format))
   yield* prepare.pipe(
     Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
   )

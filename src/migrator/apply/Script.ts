@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { withProgress } from "../../platform/cli/TerminalText.ts"
+import { type Running, withProgress, withProgressOf } from "../../platform/cli/TerminalText.ts"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { Section } from "../files/Revision.ts"
@@ -57,38 +57,72 @@ export const readAssertions = (step: Step): Effect.Effect<Option.Option<Script>,
 export const statementsOf = (file: string, section: Section, direction: StatementFailed["direction"]) =>
   Effect.map(readScript(file, section, direction), ({ statements }) => statements)
 
-/** Runs one statement without a deadline on our side: only its author's `statement_timeout` limits it. */
+/** No deadline on our side: only its author's `statement_timeout` limits a statement. */
+const unlimited = { deadline: null } as const
+
+const failureOf = ({ direction, file }: Script, statement: Statement, cause: DatabaseError): StatementFailed =>
+  new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
+
+/** A closed session fails before the first statement, which then has the error. */
+const failureAt = (script: Script, index: number, cause: DatabaseError) =>
+  Option.match(Option.fromNullable(script.statements[index]), {
+    onNone: () => Effect.dieMessage("a script has no statement of this number"),
+    onSome: (statement) => Effect.fail(failureOf(script, statement, cause))
+  })
+
+/** Runs one statement, with a line of progress while it runs. */
 export const runStatement = (
   connection: Connection,
   script: Script,
   statement: Statement
 ): Effect.Effect<QueryResult, StatementFailed> =>
-  withProgress(
-    `${script.file}:${statement.line}`,
-    connection.query(statement.text, undefined, { deadline: null })
-  ).pipe(
-    Effect.mapError((cause) => {
-      const { direction, file } = script
-      return new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
-    })
+  Effect.mapError(
+    withProgress(`${script.file}:${statement.line}`, connection.query(statement.text, undefined, unlimited)),
+    (cause) => failureOf(script, statement, cause)
   )
+
+/**
+ * Sends all statements of a script in one round trip; the inner effect awaits their answers in order. The first one that fails
+ * aborts the transaction, so the ones behind it change nothing. COPY from stdin must be alone, so such a script runs here.
+ */
+export const sendScript = (
+  connection: Connection,
+  script: Script
+): Effect.Effect<Effect.Effect<void, StatementFailed>, StatementFailed> =>
+  /\bstdin\b/i.test(script.section.text)
+    ? Effect.forEach(script.statements, (statement) => runStatement(connection, script, statement)).pipe(
+        Effect.as(Effect.void)
+      )
+    : Effect.clockWith((clock) => {
+        const { file, statements } = script
+        const runningAt = (index: number): Running => ({
+          what: `${file}:${statements[index]?.line}`,
+          since: clock.unsafeCurrentTimeMillis()
+        })
+        let running = runningAt(0)
+        const answered = (count: number) => {
+          running = runningAt(count)
+        }
+        return Effect.map(connection.send(statements, { ...unlimited, answered }), (answers) =>
+          withProgressOf(() => running, answers).pipe(
+            Effect.catchAll(({ cause, index }) => failureAt(script, index, cause)),
+            Effect.asVoid
+          )
+        )
+      })
 
 const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>
   `${Math.round(Duration.toMillis(Option.getOrElse(timeout, () => fallback)))}ms`
 
-/** Sets the section's timeouts for the transaction, or for the session outside one. Returns the server's clock as text. */
+/** The columns of a `select` that sets the section's timeouts for the transaction, or for the session outside one, and reads the clock. */
+export const timeouts = (section: Section, lockTimeout: Duration.DurationInput): string =>
+  `pg_catalog.set_config('lock_timeout', '${milliseconds(section.lockTimeout, lockTimeout)}', ${section.transaction}),
+         pg_catalog.set_config('statement_timeout', '${milliseconds(section.statementTimeout, Duration.zero)}', ${section.transaction}),
+         pg_catalog.clock_timestamp()::text as now`
+
+/** Sets the section's timeouts. Returns the server's clock as text. */
 export const setTimeouts = (connection: Connection, section: Section, lockTimeout: Duration.DurationInput) =>
-  connection
-    .query(
-      `select pg_catalog.set_config('lock_timeout', $1, $3), pg_catalog.set_config('statement_timeout', $2, $3),
-         pg_catalog.clock_timestamp()::text as now`,
-      [
-        milliseconds(section.lockTimeout, lockTimeout),
-        milliseconds(section.statementTimeout, Duration.zero),
-        section.transaction
-      ]
-    )
-    .pipe(Effect.map(({ rows }) => String(rows[0]?.["now"])))
+  Effect.map(connection.query(`select ${timeouts(section, lockTimeout)}`), ({ rows }) => String(rows[0]?.["now"]))
 
 /** True for a query whose rows must be `true`. Other statements (`do`, `select … into`) hold unless they fail. */
 export const isQuestion = ({ kind, node }: ParseTree): boolean =>

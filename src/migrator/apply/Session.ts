@@ -83,7 +83,7 @@ export interface MigrationSession {
 export const cleanSession =
   "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
   "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; " +
-  "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'"
+  "select pg_catalog.set_config('transaction_timeout', '0', false) where pg_catalog.current_setting('transaction_timeout', true) is not null"
 
 const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
   cause.sqlstate === "42501"
@@ -107,7 +107,7 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (
   const applicationName = Buffer.from(`gravitas migrate ${service} ${process.pid}@${hostname()}`)
     .subarray(0, 63)
     .toString("latin1")
-  const open = connect({ url, applicationName })
+  const open = connect({ url, applicationName, pipelined: true })
   const connection = yield* open.pipe(
     Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
     Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))

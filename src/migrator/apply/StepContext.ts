@@ -5,19 +5,24 @@ import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
-import { connect } from "../../platform/postgres/Connection.ts"
+import { connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { revisionName } from "../files/Revision.ts"
-import type { HistoryEntry, MigrationHistory, RevisionRef } from "../history/MigrationHistory.ts"
+import { type Revision, revisionName } from "../files/Revision.ts"
+import {
+  type HistoryEntry,
+  type MigrationHistory,
+  makeSentRecords,
+  type RevisionRef
+} from "../history/MigrationHistory.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
 import type { DataLossRefused } from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
 import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
-import { runStatement, runVerify, type Script, type StatementFailed, setTimeouts } from "./Script.ts"
-import type { MigrationSession } from "./Session.ts"
+import { runVerify, type Script, type StatementFailed, sendScript, timeouts } from "./Script.ts"
+import { cleanSession, type MigrationSession } from "./Session.ts"
 
 /** What a step needs to run. */
 export interface StepContext {
@@ -42,6 +47,10 @@ export type ReadStep = Effect.Effect<Effect.Effect<void, StepError>, StatementFa
 
 export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
 
+/** The revision as this program's files have it; always present for an upgrade. */
+export const revisionOf = (step: Step): Option.Option<Revision> =>
+  step._tag === "Apply" ? Option.some(step.revision) : step.revision
+
 export const refOf = (step: Step): RevisionRef =>
   step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
 
@@ -62,28 +71,37 @@ export const sourceOf = (step: Step, service: string): string =>
     ? step.revision.file
     : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
 
-/** The work of a step that runs in one transaction; the step's history row and its event commit with it. */
+type WorkError = StatementFailed | LockLost | DatabaseError
+
+/**
+ * Runs a step in one transaction; the step's history row and its event commit with it. `work` may only send its statements: the
+ * effect that it returns awaits them, once the row and the event are sent behind them.
+ */
 export const inOneTransaction = (
-  { downgrade, history, lock, options, session: { connection } }: StepContext,
+  { downgrade, lock, options, service, session: { connection } }: StepContext,
   step: Step,
   statements: number,
-  work: Effect.Effect<void, StatementFailed | LockLost | DatabaseError>
-): Effect.Effect<void, StepError> =>
-  connection.transaction(
+  work: Effect.Effect<Effect.Effect<void, WorkError>, WorkError>
+): Effect.Effect<void, StepError> => {
+  // The work of a data revision cannot be read; its downgrade was refused before, or is allowed.
+  const guarded = step._tag === "Revert" && step.entry.kind === "sql" && !options.allowDataLoss
+  const body = (first: Row): Effect.Effect<void, StepError> =>
     Effect.gen(function* () {
-      // The work of a data revision cannot be read; its downgrade was refused before, or is allowed.
-      const guarded = step._tag === "Revert" && step.entry.kind === "sql" && !options.allowDataLoss
-      // The first statement of the transaction, whatever the role's default is: see refuseLossesWithin.
-      if (guarded) yield* connection.query("set transaction isolation level read committed")
-      yield* lock.fence
-      const startedAt = yield* setTimeouts(connection, sectionOf(step), options.lockTimeout)
       if (guarded) yield* refuseLossesWithin(connection, step, downgrade)
-      yield* work
-      if (step._tag === "Apply") yield* history.insert(step.revision, "applied", statements, startedAt)
-      else yield* history.remove(step.entry.revision)
-      yield* history.event(eventOf(step), refOf(step), null)
+      const isDone = yield* work
+      const records = makeSentRecords(service, connection, options)
+      if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, String(first["now"]))
+      else yield* records.remove(step.entry.revision)
+      yield* records.event(eventOf(step), refOf(step), null)
+      const isRecorded = yield* records.send
+      yield* isDone
+      yield* isRecorded
     })
-  )
+  const columns = timeouts(sectionOf(step), options.lockTimeout)
+  const begin = { before: cleanSession, columns }
+  // See refuseLossesWithin.
+  return lock.transaction(body, guarded ? { ...begin, isolation: "read committed" } : begin)
+}
 
 /** Runs an SQL revision in one transaction: its statements, then its assertions. */
 export const transactionalStep = (
@@ -91,17 +109,20 @@ export const transactionalStep = (
   step: Step,
   script: Script,
   verify: Option.Option<Script>
-): Effect.Effect<void, StepError> =>
-  inOneTransaction(
+): Effect.Effect<void, StepError> => {
+  const { connection } = context.session
+  const sent = sendScript(connection, script)
+  return inOneTransaction(
     context,
     step,
     script.statements.length,
-    Effect.gen(function* () {
-      const { connection } = context.session
-      for (const statement of script.statements) yield* runStatement(connection, script, statement)
-      if (Option.isSome(verify)) yield* runVerify(connection, verify.value)
+    Option.match(verify, {
+      onNone: () => sent,
+      onSome: (assertions) =>
+        Effect.as(Effect.zipRight(Effect.flatten(sent), runVerify(connection, assertions)), Effect.void)
     })
   )
+}
 
 /** True for 55P03 (lock_timeout passed) and 40P01 (deadlock): a retry after a pause may succeed. */
 export const isContention = ({ sqlstate }: Pick<DatabaseError, "sqlstate">): boolean =>

@@ -129,7 +129,6 @@ const attempt = (
   const { options, service, session, url } = context
   const { lockTimeout, transaction } = sectionOf(step)
   const run = Effect.gen(function* () {
-    yield* session.reset
     const work = yield* (isData(step) ? dataStep : sqlStep)(context, step)
     const watch = transaction && (count > 1 || options.attempts === 1)
     const after = Duration.times(

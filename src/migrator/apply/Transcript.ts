@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { toolVersion } from "../MigratorOptions.ts"
+import { lockKey } from "./SchemaLock.ts"
 
 /** A connection that sends nothing and records the statements instead. */
 export interface Transcript {
@@ -22,13 +23,15 @@ const clock = [{ now: "now" }]
 export const makeTranscript = (): Transcript => {
   const lines: Array<string> = []
   const write = (text: string) => Effect.sync(() => void lines.push(terminated(text.trim())))
+  const query: Connection["query"] = (text, values) =>
+    Effect.as(write(values === undefined ? text : withLiterals(text, values)), { rows: clock, rowCount: 1 })
   return {
     lines: () => lines,
     connection: {
       backendPid: 0,
       isOpen: () => true,
-      query: (text, values) =>
-        Effect.as(write(values === undefined ? text : withLiterals(text, values)), { rows: clock, rowCount: 1 }),
+      query,
+      send: () => Effect.dieMessage("a script sends one statement after the other"),
       copyIn: () => Effect.dieMessage("a script has no COPY"),
       transaction: (body) => Effect.zipRight(write("begin"), Effect.zipLeft(body, write("commit"))),
       destroy: Effect.void
@@ -66,9 +69,6 @@ const withLiterals = (text: string, values: ReadonlyArray<unknown>): string =>
  */
 const block = (...lines: ReadonlyArray<string>): string =>
   ["do $gravitas$", "begin", ...lines.map((line) => `  ${line}`), "end $gravitas$;"].join("\n")
-
-const lockKey = (service: ServiceName): string =>
-  `pg_catalog.hashtextextended(${literal(`migrate:${service}:${service}`)}, 0)`
 
 const refuse = (problem: string): string => `raise exception ${literal(problem)};`
 

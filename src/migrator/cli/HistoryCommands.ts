@@ -12,7 +12,7 @@ import { headOf, type MigratedService } from "../files/RevisionSet.ts"
 import { readEvents } from "../history/MigrationHistory.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
 import { RevisionUnknown } from "../plan/PlanRefusal.ts"
-import { parseDowngrade, Target } from "../plan/Target.ts"
+import { parseDowngrade, type RevisionName, Target } from "../plan/Target.ts"
 import { commandOptions, describedFlag, globalOptions, needsOneService, onDatabase, withHelp } from "./GlobalOptions.ts"
 
 /** Reads the applied revisions of a schema, by number. */
@@ -108,11 +108,6 @@ export const historyCommand = Command.make("history", { ...globalOptions, events
     "migrate history --json"
   ])
 )
-
-interface RevisionName {
-  readonly number: number
-  readonly slug: string | null
-}
 
 /** Reads one revision: its file and its history row. */
 const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { number, slug }: RevisionName) {

@@ -34,8 +34,13 @@ export const locate = (
   return { line: before.length, column: [...(before.at(-1) ?? "")].length + 1, source }
 }
 
-/** Loaded on first use: the parser is 1.7 MB of WebAssembly, and a start at head needs none of it. */
-const parser = Effect.promise(() => import("libpg-query"))
+let parser: Promise<typeof import("libpg-query")> | undefined
+
+/** Loads the parser on first use: it is 1.7 MB of WebAssembly, and a start at head needs none of it. */
+export const loadParser = (): NonNullable<typeof parser> => {
+  parser ??= import("libpg-query")
+  return parser
+}
 
 const unreadable = (section: Section, offset: number, problem: string): StatementUnreadable => {
   const { line, column, source } = locate(section.text, offset)
@@ -55,7 +60,7 @@ const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => 
 export const splitStatements = Effect.fn("Statements.split")(function* (
   section: Section
 ): Effect.fn.Return<ReadonlyArray<Statement>, StatementUnreadable> {
-  const { parse } = yield* parser
+  const { parse } = yield* Effect.promise(loadParser)
   const tree = yield* Effect.tryPromise({
     try: () => parse(section.text),
     catch: (thrown) => syntaxError(section, thrown)
@@ -144,7 +149,7 @@ export const nodesIn = (tree: unknown): ReadonlyArray<ParseTree> =>
 /** Parses one statement of `splitStatements`. Text that cannot be parsed has the kind `unreadable`. */
 export const readTree = (statement: string): Effect.Effect<ParseTree> =>
   Effect.promise(async () => {
-    const { parse } = await import("libpg-query")
+    const { parse } = await loadParser()
     const tree = await parse(statement).catch(() => undefined)
     const [kind, node] = Object.entries(tree?.stmts?.[0]?.stmt ?? {})[0] ?? []
     return kind !== undefined && isObject(node) ? { kind, node } : { kind: "unreadable", node: {} }

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { Connection, QueryFailed, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { Progress } from "../files/Batches.ts"
 import { downOf, type Revision } from "../files/Revision.ts"
@@ -46,6 +46,8 @@ export interface HistorySnapshot {
   /** The format of the tables; above `toolVersion` if a newer program created them. */
   readonly format: number
   readonly entries: ReadonlyArray<HistoryEntry>
+  /** The columns that the reader asked for besides. */
+  readonly besides: Row
 }
 
 export interface RevisionRef {
@@ -55,7 +57,10 @@ export interface RevisionRef {
 
 const decodeProgress = Schema.decodeUnknown(Schema.NullOr(Progress))
 const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
-const decodeFormat = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ format: Schema.NullOr(Schema.Number) })))
+const decodeFormat = Schema.decodeUnknown(Schema.Struct({ format: Schema.NullOr(Schema.Number) }))
+
+/** What rows of format 1 do not have. */
+const later = { steps_begun: 0, step_checksums: [], progress: {} } satisfies Partial<HistoryEntry>
 
 type Queries = Pick<Connection, "query">
 
@@ -71,35 +76,31 @@ const reversalColumns = (revision: Revision) => {
 
 /** The history tables as a whole. */
 const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
-  const format = connection
-    .query(`select max(tool_version) as format from ${service}.schema_event where event = 'prepared'`)
-    .pipe(
-      Effect.flatMap(({ rows }) => Effect.orDie(decodeFormat(rows))),
-      Effect.map(([row]) => row.format ?? 1)
+  /**
+   * Reads the history in one round trip; None if its tables do not exist. Only a revision that locks these tables can delay it.
+   * `columns` are selected besides, each with a comma before it.
+   */
+  const readBesides = (columns: string): Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> =>
+    Effect.gen(function* () {
+      const { rows } = yield* connection.query(
+        `select history.*, prepared.format${columns}
+         from (select max(tool_version) as format from ${service}.schema_event where event = 'prepared') as prepared
+         left join ${service}.schema_history as history on true order by history.revision`
+      )
+      const besides = rows[0] ?? {}
+      // Only the migrator writes these tables: a row that does not decode is a broken invariant.
+      const format = (yield* Effect.orDie(decodeFormat(besides))).format ?? 1
+      // Without a revision the join has one row, of nulls.
+      const known = format > toolVersion ? [] : rows.filter(({ revision }) => revision !== null)
+      const entries = yield* Effect.orDie(decodeEntries(known.map((row) => ({ ...later, ...row }))))
+      return Option.some({ format, entries, besides })
+    }).pipe(
+      // 42P01, 3F000: no such table, no such schema.
+      Effect.catchIf(
+        ({ sqlstate }) => sqlstate === "42P01" || sqlstate === "3F000",
+        () => Effect.succeed(Option.none())
+      )
     )
-
-  /** Reads the history; None if its tables do not exist. Only a revision that locks these tables can delay it. */
-  const read: Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> = Effect.gen(function* () {
-    const version = yield* format
-    if (version > toolVersion) return Option.some({ format: version, entries: [] })
-    const later =
-      version > 1
-        ? "steps_begun, step_checksums, progress"
-        : "0 as steps_begun, '{}'::text[] as step_checksums, '{}'::jsonb as progress"
-    const found = yield* connection.query(
-      `select revision, slug, kind, phase, state, up_checksum, down_checksum, down_script, irreversible_reason, steps_done,
-         steps_total, ${later}, started_at, finished_at, duration_ms, applied_by, app_version, tool_version
-       from ${service}.schema_history order by revision`
-    )
-    // Only the migrator writes these tables: a row that does not decode is a broken invariant.
-    return Option.some({ format: version, entries: yield* Effect.orDie(decodeEntries(found.rows)) })
-  }).pipe(
-    // 42P01, 3F000: no such table, no such schema.
-    Effect.catchIf(
-      ({ sqlstate }) => sqlstate === "42P01" || sqlstate === "3F000",
-      () => Effect.succeed(Option.none())
-    )
-  )
 
   const event = (kind: EventKind, of: RevisionRef | null, reason: string | null, details: object | null = null) =>
     connection.query(
@@ -116,7 +117,7 @@ const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
       { discard: true }
     ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
 
-  return { read, event, bringToFormat }
+  return { read: readBesides(""), readBesides, event, bringToFormat }
 }
 
 /** The rows of `schema_history`, one for each revision. */
@@ -213,6 +214,21 @@ export const makeMigrationHistory = (service: ServiceName, connection: Queries, 
 }
 
 export type MigrationHistory = ReturnType<typeof makeMigrationHistory>
+
+/** Records that `send` sends together, behind what was sent before; its inner effect awaits them. */
+export const makeSentRecords = (service: ServiceName, connection: Connection, options: MigratorOptionsValues) => {
+  const records: Array<Parameters<Connection["send"]>[0][number]> = []
+  const query: Connection["query"] = (text, values = []) =>
+    Effect.sync(() => {
+      records.push({ text, values })
+      return { rows: [], rowCount: 0 }
+    })
+  const { event, insert, remove } = makeMigrationHistory(service, { query }, options)
+  const send = Effect.suspend(() => connection.send(records)).pipe(
+    Effect.map(Effect.mapError(({ cause }: QueryFailed) => cause))
+  )
+  return { event, insert, remove, send }
+}
 
 /** A row of `<service>.schema_event`, in any format of that table. */
 const SchemaEvent = Schema.Struct({

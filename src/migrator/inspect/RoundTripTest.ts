@@ -11,7 +11,7 @@ import { type Revision, revisionName } from "../files/Revision.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { Target } from "../plan/Target.ts"
-import { type CatalogDifference, compareCatalogs, readCatalog } from "./CatalogSnapshot.ts"
+import { compareCatalogs, readCatalog } from "./CatalogSnapshot.ts"
 
 const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) =>
   new DatabaseRefusal({
@@ -71,22 +71,6 @@ const inDatabase =
       }
     })
 
-/** The result of applying, reverting and applying one revision again. */
-export interface RevisionRoundTrip {
-  readonly revision: string
-  /** Why it is irreversible; then only the upgrade was tested. */
-  readonly irreversible: string | null
-  /** `+`: the downgrade left the object. `-`: the downgrade removed too much. */
-  readonly afterDown: ReadonlyArray<CatalogDifference>
-  /** How the second upgrade differs from the first. */
-  readonly afterSecondUp: ReadonlyArray<CatalogDifference>
-}
-
-export interface RoundTripTest {
-  readonly service: ServiceName
-  readonly revisions: ReadonlyArray<RevisionRoundTrip>
-}
-
 const catalogOf = (service: MigratedService) =>
   Effect.scoped(
     Effect.flatMap(openSchema(service), ({ session }) =>
@@ -113,11 +97,17 @@ const testRoundTrip = (service: MigratedService, revision: Revision) =>
     const again = yield* catalogOf(service)
     return {
       revision: name,
-      irreversible: null,
+      /** Why it is irreversible; then only the upgrade was tested. */
+      irreversible,
+      /** `+`: the downgrade left the object. `-`: the downgrade removed too much. */
       afterDown: compareCatalogs(before, down),
+      /** How the second upgrade differs from the first. */
       afterSecondUp: compareCatalogs(up, again)
-    } satisfies RevisionRoundTrip
+    }
   })
+
+/** The result of applying, reverting and applying one revision again. */
+export type RevisionRoundTrip = Effect.Effect.Success<ReturnType<typeof testRoundTrip>>
 
 /**
  * Applies, reverts and applies every revision of a service again in a scratch database, and compares the catalogs. The first
@@ -129,9 +119,11 @@ export const testRoundTrips = Effect.fn("Migrator.test")(function* (service: Mig
   const options = yield* MigratorOptions
   return yield* migrate(service, Target.DownTo({ number: 0, slug: null })).pipe(
     Effect.zipRight(Effect.forEach(set.revisions, (revision) => testRoundTrip(service, revision))),
-    Effect.map((revisions): RoundTripTest => ({ service: service.name, revisions })),
+    Effect.map((revisions) => ({ service: service.name, revisions })),
     // A scratch database only has rows that the revisions inserted themselves.
     Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }),
     inDatabase(scratch)
   )
 }, Effect.scoped)
+
+export type RoundTripTest = Effect.Effect.Success<ReturnType<typeof testRoundTrips>>

@@ -1,13 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { ServiceName } from "../../domain/Service.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { type Phase, revisionName } from "../files/Revision.ts"
 import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { isIntact } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import type { PlanRefusal } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
 
 /** The state of one revision. */
@@ -23,17 +21,6 @@ export interface RevisionStatus {
   readonly steps: { readonly done: number; readonly total: number } | null
   readonly appliedAt: string | null
   readonly durationMs: number | null
-}
-
-export interface Status {
-  readonly service: ServiceName
-  /** Without password. */
-  readonly address: string
-  readonly current: string
-  readonly head: string
-  readonly revisions: ReadonlyArray<RevisionStatus>
-  /** Why an upgrade would be refused, or null. */
-  readonly problem: PlanRefusal | null
 }
 
 /** Combines files and history, ordered by number. */
@@ -76,10 +63,14 @@ export const readStatus = Effect.fn("Migrator.status")(function* (service: Migra
   const plan = Plan.make(set, entries, Target.Head())
   return {
     service: service.name,
+    /** Without password. */
     address: session.address,
     current: Plan.currentOf(entries).name,
     head: headOf(set).name,
     revisions: revisionStatuses(set, entries),
+    /** Why an upgrade would be refused, or null. */
     problem: Either.isLeft(plan) ? plan.left : null
-  } satisfies Status
+  }
 }, Effect.scoped)
+
+export type Status = Effect.Effect.Success<ReturnType<typeof readStatus>>

@@ -5,19 +5,25 @@ import { base, revisionName } from "../files/Revision.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import { RevisionUnknown } from "./PlanRefusal.ts"
 
-/** The revision to migrate to. `DownTo` 0 is base. If a slug is given, it must be that of the number. */
+/** A revision as a command names it. If a slug is given, it must be that of the number. */
+export interface RevisionName {
+  readonly number: number
+  readonly slug: string | null
+}
+
+/** The revision to migrate to. `DownTo` 0 is base. */
 export type Target = Data.TaggedEnum<{
   Head: Readonly<Record<never, never>>
-  UpTo: { readonly number: number; readonly slug: string | null }
+  UpTo: RevisionName
   Forward: { readonly count: number }
-  DownTo: { readonly number: number; readonly slug: string | null }
+  DownTo: RevisionName
   Back: { readonly count: number }
   /** Back by `count`, then forward again to the same revision. */
   Redo: { readonly count: number }
 }>
 export const Target = Data.taggedEnum<Target>()
 
-const named = (text: string): Option.Option<{ readonly number: number; readonly slug: string | null }> => {
+const named = (text: string): Option.Option<RevisionName> => {
   const match = /^(\d{1,4})(?:_([a-z0-9_]+))?$/.exec(text)
   return match === null ? Option.none() : Option.some({ number: Number(match[1]), slug: match[2] ?? null })
 }

@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { ServiceName } from "../../domain/Service.ts"
 import { invalidIndexes } from "../apply/InvalidIndexes.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { revisionName } from "../files/Revision.ts"
@@ -16,28 +15,6 @@ import { Target } from "../plan/Target.ts"
 interface Remedy {
   readonly command: string
   readonly does: string
-}
-
-/** The problems of a schema's history, and the commands that fix them. */
-export interface Diagnosis {
-  readonly service: ServiceName
-  readonly address: string
-  readonly current: string
-  /** Why an upgrade would be refused, or null. */
-  readonly problem: PlanRefusal | null
-  readonly halfway: {
-    readonly revision: string
-    readonly state: "applying" | "reverting"
-    readonly stepsDone: number
-    readonly stepsTotal: number
-    /** A statement began and its outcome was not recorded. */
-    readonly outcomeUnknown: boolean
-  } | null
-  readonly edited: ReadonlyArray<{ readonly revision: string; readonly file: string }>
-  /** Indexes of the schema that failed concurrent builds left invalid. */
-  readonly invalidIndexes: ReadonlyArray<string>
-  /** Empty if there is no problem. */
-  readonly remedies: ReadonlyArray<Remedy>
 }
 
 /** Lists the commands that fix the problems, the safest first. */
@@ -127,19 +104,26 @@ export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: Migr
     service,
     address: session.address,
     current: Plan.currentOf(entries).name,
+    /** Why an upgrade would be refused, or null. */
     problem,
     halfway:
       last._tag === "None"
         ? null
         : {
             revision: nameOf(last.value),
-            state: last.value.state === "reverting" ? "reverting" : "applying",
+            state: last.value.state,
             stepsDone: last.value.steps_done,
             stepsTotal: last.value.steps_total,
+            /** A statement began and its outcome was not recorded. */
             outcomeUnknown: last.value.steps_begun > last.value.steps_done
           },
     edited: editedIn(set, entries),
+    /** Indexes of the schema that failed concurrent builds left invalid. */
     invalidIndexes: invalid,
+    /** Empty if there is no problem. */
     remedies: remediesFor(set, entries, problem, invalid)
-  } satisfies Diagnosis
+  }
 }, Effect.scoped)
+
+/** The problems of a schema's history, and the commands that fix them. */
+export type Diagnosis = Effect.Effect.Success<ReturnType<typeof diagnose>>

@@ -24,7 +24,7 @@ import { quotedName, shownName, splitStatements } from "../files/Statements.ts"
 import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
 import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import { Target } from "../plan/Target.ts"
+import { type RevisionName, Target } from "../plan/Target.ts"
 
 /** A way to repair a history. `reason` is recorded in schema_event. */
 export type Repair = Data.TaggedEnum<{
@@ -33,7 +33,7 @@ export type Repair = Data.TaggedEnum<{
   MarkApplied: { readonly reason: string }
   MarkReverted: { readonly reason: string }
   /** Record the present file of a revision as the one that was applied. */
-  AcceptChecksum: { readonly number: number; readonly slug: string | null; readonly reason: string }
+  AcceptChecksum: RevisionName & { readonly reason: string }
 }>
 export const Repair = Data.taggedEnum<Repair>()
 
@@ -95,8 +95,8 @@ const recordRepair = (
   work: Effect.Effect<unknown, DatabaseError>,
   details: object
 ) =>
-  session.connection
-    .transaction(Effect.all([lock.fence, work, history.event("repaired", entry, reason, details)], { discard: true }))
+  lock
+    .transaction(() => Effect.zipRight(work, history.event("repaired", entry, reason, details)))
     .pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("recording the repair")(cause)))
 
 /** Records the present file of `entry` as the one that was applied; does nothing if this program does not have it. */

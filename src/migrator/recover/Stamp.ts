@@ -90,7 +90,6 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
   const revisions = yield* Effect.forEach(lacking, withExportedReversal)
 
   const work = Effect.gen(function* () {
-    yield* lock.fence
     if (revisions.length > 0 && (yield* connection.query(ownRelations(service))).rowCount === 0) {
       return yield* new SchemaEmpty({ service, address: session.address })
     }
@@ -103,25 +102,27 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
       if (Option.isSome(verify)) yield* runVerify(connection, yield* readScript(file, verify.value, "verify"))
     }
   })
-  yield* connection.transaction(work).pipe(
-    Effect.catchTags({
-      DatabaseError: (cause) => session.refuse("stamping")(cause),
-      StatementFailed: ({ cause, direction, location }) =>
-        Effect.flatMap(
-          withoutSecrets({ cause, location }),
-          (shown) =>
-            new RevisionFailed({
-              service,
-              revision: to,
-              direction,
-              ...shown,
-              attempts: 1,
-              blockers: [],
-              outcome: `The database is not in the state after ${to}, so nothing was stamped`
-            })
-        )
-    })
-  )
+  yield* lock
+    .transaction(() => work)
+    .pipe(
+      Effect.catchTags({
+        DatabaseError: (cause) => session.refuse("stamping")(cause),
+        StatementFailed: ({ cause, direction, location }) =>
+          Effect.flatMap(
+            withoutSecrets({ cause, location }),
+            (shown) =>
+              new RevisionFailed({
+                service,
+                revision: to,
+                direction,
+                ...shown,
+                attempts: 1,
+                blockers: [],
+                outcome: `The database is not in the state after ${to}, so nothing was stamped`
+              })
+          )
+      })
+    )
   return {
     service,
     from: current.name,

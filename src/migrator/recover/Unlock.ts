@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Row } from "../../platform/postgres/Connection.ts"
-import { isKey } from "../apply/SchemaLock.ts"
+import { isKeyOf } from "../apply/SchemaLock.ts"
 import { openSession } from "../apply/Session.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { makeMigrationHistory } from "../history/MigrationHistory.ts"
@@ -21,34 +21,18 @@ export class UnlockRefused extends Schema.TaggedError<UnlockRefused>()("UnlockRe
   }
 }
 
-/** The session that holds a schema's migration lock. What this role may not see of it is null. */
-export interface LockHolder {
-  readonly pid: number
-  readonly applicationName: string | null
-  readonly user: string | null
-  /** When the session began. */
-  readonly since: string | null
-  readonly state: string | null
-  /** When its present or last statement began. The statement may contain secrets and is not shown. */
-  readonly queryStart: string | null
-}
-
-export interface LockState {
-  readonly service: ServiceName
-  readonly holder: LockHolder | null
-  /** Whether this command ended that session. */
-  readonly ended: boolean
-}
-
 const text = (value: unknown): string | null =>
   value instanceof Date ? value.toISOString() : typeof value === "string" && value !== "" ? value : null
 
-const holderOf = (row: Row): LockHolder => ({
+/** Describes the session that holds a schema's migration lock. What this role may not see of it is null. */
+const holderOf = (row: Row) => ({
   pid: Number(row["pid"]),
   applicationName: text(row["application_name"]),
   user: text(row["usename"]),
+  /** When the session began. */
   since: text(row["backend_start"]),
   state: text(row["state"]),
+  /** When its present or last statement began. The statement may contain secrets and is not shown. */
   queryStart: text(row["query_start"])
 })
 
@@ -65,15 +49,14 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
   const readHolder = connection
     .query(
       `select l.pid, a.application_name, a.usename, a.backend_start, a.state, a.query_start from pg_catalog.pg_locks l
-       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKey}`,
-      [service]
+       left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKeyOf(service)}`
     )
     .pipe(
       Effect.map(({ rows: [row] }) => (row === undefined ? null : holderOf(row))),
       Effect.mapError(session.refuse("reading who holds the lock"))
     )
   const holder = yield* readHolder
-  const state = (ended: boolean): LockState => ({ service, holder, ended })
+  const state = (ended: boolean) => ({ service, holder, ended })
   if (Option.isNone(pid)) return state(false)
   const refused = (problem: string, exitCode: number = ExitCode.refused) =>
     new UnlockRefused({ service, problem, exitCode })
@@ -83,10 +66,10 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
   }
   // Checked again in the same statement: the pid may belong to another session by now.
   yield* connection
-    .query(`select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $2 and ${isKey}`, [
-      service,
-      pid.value
-    ])
+    .query(
+      `select pg_catalog.pg_terminate_backend(l.pid) from pg_catalog.pg_locks l where l.pid = $1 and ${isKeyOf(service)}`,
+      [pid.value]
+    )
     .pipe(
       Effect.catchAll((cause) =>
         Effect.fail(
@@ -111,3 +94,6 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
     .pipe(Effect.catchAll((cause) => Effect.logDebug(`unlock was not recorded in schema_event: ${cause.message}`)))
   return state(true)
 }, Effect.scoped)
+
+/** The holder of a lock, and whether the command ended its session. */
+export type LockState = Effect.Effect.Success<ReturnType<typeof unlock>>

@@ -68,16 +68,26 @@ const inPipe = (line: Effect.Effect<string>) =>
     Effect.delay("5 seconds")
   )
 
+/** What runs, and since when (milliseconds of the clock). */
+export interface Running {
+  readonly what: string
+  readonly since: number
+}
+
 /** While `effect` lasts, says on stderr what runs and for how long: a line of a terminal, or of the log every five seconds. */
-export const withProgress = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const begun = yield* Clock.currentTimeMillis
-      const line = Effect.map(
-        Clock.currentTimeMillis,
-        (now) => `${what}: running for ${Duration.format(Duration.seconds(Math.round((now - begun) / 1_000)))}`
-      )
-      yield* Effect.forkScoped(isTerminal("stderr") ? onTerminal(line) : inPipe(line))
-      return yield* effect
-    })
+export const withProgressOf = <A, E, R>(
+  running: () => Running,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const line = Effect.map(Clock.currentTimeMillis, (now) => {
+    const { since, what } = running()
+    return `${what}: running for ${Duration.format(Duration.seconds(Math.round((now - since) / 1_000)))}`
+  })
+  return Effect.scoped(
+    Effect.zipRight(Effect.forkScoped(isTerminal("stderr") ? onTerminal(line) : inPipe(line)), effect)
   )
+}
+
+/** As `withProgressOf`, for work of one part. */
+export const withProgress = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Clock.currentTimeMillis, (since) => withProgressOf(() => ({ what, since }), effect))

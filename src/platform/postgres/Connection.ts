@@ -1,4 +1,4 @@
-import { Readable } from "node:stream"
+import { Duplex, Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,18 @@ export type Row = Readonly<Record<string, unknown>>
 export interface QueryResult {
   readonly rows: ReadonlyArray<Row>
   readonly rowCount: number
+}
+
+/** A query as its own message. */
+interface Query {
+  readonly text: string
+  readonly values?: ReadonlyArray<unknown>
+}
+
+/** The error of one of several queries: its place among them, from 0. */
+export interface QueryFailed {
+  readonly index: number
+  readonly cause: DatabaseError
 }
 
 /**
@@ -32,6 +44,16 @@ export interface Connection {
     values?: ReadonlyArray<unknown>,
     options?: { readonly deadline?: Duration.DurationInput | null }
   ) => Effect.Effect<QueryResult, DatabaseError>
+  /**
+   * Sends queries behind those that the server has not answered yet; the inner effect awaits their answers, and fails with the first
+   * error. So they take one round trip. Outside a transaction those behind an error run all the same. `deadline` is for all of
+   * them, from when they are awaited; `answered` hears how many are done. Only for a `pipelined` session. Not for COPY, which
+   * would read the next query as its data.
+   */
+  readonly send: (
+    queries: ReadonlyArray<Query>,
+    options?: { readonly deadline?: Duration.DurationInput | null; readonly answered?: (count: number) => void }
+  ) => Effect.Effect<Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>>
   /** Sends `data` (COPY text format, whole or in pieces) to `copy … from stdin`. */
   readonly copyIn: (text: string, data: string | Iterable<string>) => Effect.Effect<void, DatabaseError>
   /**
@@ -56,15 +78,25 @@ export interface ConnectOptions {
   readonly connectTimeout?: Duration.DurationInput
   /** Of one statement; default 30 s. */
   readonly deadline?: Duration.DurationInput
+  /** Whether `send` may be used; such a session has no `copyIn`. */
+  readonly pipelined?: boolean
+}
+
+/** The driver's socket, which its types do not show. */
+const socketOf = (client: Pg.Client): Duplex | undefined => {
+  const wire: unknown = Reflect.get(client, "connection")
+  const stream: unknown = typeof wire === "object" && wire !== null ? Reflect.get(wire, "stream") : undefined
+  return stream instanceof Duplex ? stream : undefined
 }
 
 /** Destroys the socket without a word to the server: the only end that a stopped server cannot delay. */
-const destroySocket = (client: Pg.Client): void => {
-  const wire: unknown = Reflect.get(client, "connection")
-  const stream: unknown = typeof wire === "object" && wire !== null ? Reflect.get(wire, "stream") : undefined
-  if (typeof stream === "object" && stream !== null && "destroy" in stream && typeof stream.destroy === "function") {
-    stream.destroy()
-  }
+const destroySocket = (client: Pg.Client): void => void socketOf(client)?.destroy()
+
+/** Writes what is sent until the next tick in one piece. */
+const gatherWrites = (client: Pg.Client): void => {
+  const socket = socketOf(client)
+  socket?.cork()
+  process.nextTick(() => socket?.uncork())
 }
 
 const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
@@ -201,7 +233,8 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           connectionString: Redacted.value(options.url),
           application_name: options.applicationName.slice(0, 63),
           connectionTimeoutMillis: Duration.toMillis(connectTimeout),
-          keepAlive: true
+          keepAlive: true,
+          pipeline: options.pipelined === true
         }),
       // The driver reads the certificates that the connection string names.
       catch: (cause) => databaseError("connect", cause)
@@ -212,21 +245,34 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
     const backendPid = Number(Reflect.get(client, "processID"))
     const cancel = cancelQuery(newClient, backendPid)
 
-    const statement = (
-      text: string,
-      values?: ReadonlyArray<unknown>,
-      deadline: Duration.DurationInput | null = defaultDeadline
-    ) =>
-      bounded(session, cancel, "statement", deadline, async () => {
-        const result = await (values === undefined ? client.query(text) : client.query(text, [...values]))
-        const last = Array.isArray(result) ? result[result.length - 1] : result
-        return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 }
-      })
+    const ask = async (text: string, values?: ReadonlyArray<unknown>): Promise<QueryResult> => {
+      const result = await (values === undefined ? client.query(text) : client.query(text, [...values]))
+      const last = Array.isArray(result) ? result[result.length - 1] : result
+      return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 }
+    }
+    const query: Connection["query"] = (text, values, { deadline = defaultDeadline } = {}) =>
+      bounded(session, cancel, "statement", deadline, () => ask(text, values))
 
     return {
       backendPid,
       isOpen: () => session.open,
-      query: (text, values, options) => statement(text, values, options?.deadline),
+      query,
+      send: (queries, { answered, deadline = defaultDeadline } = {}) =>
+        Effect.sync(() => {
+          if (session.open) gatherWrites(client)
+          const answers = session.open ? queries.map(({ text, values }) => ask(text, values)) : []
+          // After an error those behind it are not awaited.
+          for (const answer of answers) answer.catch(() => {})
+          const results: Array<QueryResult> = []
+          const all = bounded(session, cancel, "statement", deadline, async () => {
+            for (const answer of answers) {
+              results.push(await answer)
+              answered?.(results.length)
+            }
+            return results
+          })
+          return Effect.mapError(all, (cause) => ({ cause, index: results.length }))
+        }),
       copyIn: (text, data) =>
         bounded(session, cancel, "statement", defaultDeadline, async () =>
           pipeline(Readable.from(typeof data === "string" ? [data] : data), client.query(copyFrom(text)))
@@ -236,12 +282,12 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           Effect.gen(function* () {
             if (options?.begun !== true) {
               // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
-              yield* restore(statement("begin")).pipe(Effect.onInterrupt(() => destroy))
+              yield* restore(query("begin")).pipe(Effect.onInterrupt(() => destroy))
             }
             const exit = yield* Effect.exit(restore(body))
             if (Exit.isFailure(exit)) {
               // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
-              yield* statement("rollback", undefined, "5 seconds").pipe(Effect.catchAll(() => destroy))
+              yield* query("rollback", undefined, { deadline: "5 seconds" }).pipe(Effect.catchAll(() => destroy))
               return yield* exit
             }
             if (session.open && client.getTransactionStatus() === "I") {

@@ -4,14 +4,14 @@ import * as Redacted from "effect/Redacted"
 import { request, signingSecret, tokenOf } from "../../support/Gravitas.ts"
 import { program } from "../../support/Program.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migratedDatabase } from "../../support/TestDatabase.ts"
 
 it.scopedLive(
   "trail status accounts for a running server's events, journal fsck refuses its journal, and both read it after SIGKILL",
   () =>
     Effect.gen(function* () {
       const environment = {
-        DATABASE_URL: Redacted.value(yield* freshDatabase),
+        DATABASE_URL: Redacted.value(yield* migratedDatabase),
         JWT_SECRET_KEY: signingSecret,
         GRAVITAS_HOME: yield* temporaryHome
       }

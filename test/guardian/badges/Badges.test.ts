@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Badges } from "../../../src/guardian/badges/Badges.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migratedDatabase } from "../../support/TestDatabase.ts"
 
 const badgesOnFreshDatabase = Layer.unwrapEffect(
-  Effect.map(freshDatabase, (url) => Layer.provide(Badges.layer, guardianRooms(url)))
+  Effect.map(migratedDatabase, (url) => Layer.provide(Badges.layer, guardianRooms(url)))
 )
 
 describe("A badge", () => {

@@ -9,12 +9,12 @@ import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { GuardianDatabase } from "../../../src/guardian/GuardianDatabase.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migratedDatabase } from "../../support/TestDatabase.ts"
 
 describe("Certificates", () => {
   it.scopedLive("are revoked in one transaction: what was done is answered so, also where the pool is busy then", () =>
     Effect.gen(function* () {
-      const url = yield* freshDatabase
+      const url = yield* migratedDatabase
       const asked = Effect.gen(function* () {
         const certificates = yield* Certificates
         const { sql } = yield* GuardianDatabase
@@ -47,7 +47,7 @@ describe("Certificates", () => {
     "are found by their agent without a look at all others, where it has none in force or none at all",
     () =>
       Effect.gen(function* () {
-        const url = yield* freshDatabase
+        const url = yield* migratedDatabase
         const asked = Effect.gen(function* () {
           const certificates = yield* Certificates
           yield* rowsOf(

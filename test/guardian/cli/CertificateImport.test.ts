@@ -13,7 +13,7 @@ import { importCertificates } from "../../../src/guardian/cli/CertificateImport.
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianGround, guardianRooms } from "../../support/GuardianLayers.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migratedDatabase } from "../../support/TestDatabase.ts"
 
 /** A trail whose `failing`th event does not get in. */
 const trailThatFails = (
@@ -43,7 +43,7 @@ const file = (agent: string) =>
   })
 
 const importing = Effect.gen(function* () {
-  const databaseUrl = yield* freshDatabase
+  const databaseUrl = yield* migratedDatabase
   const directory = yield* temporaryHome
   const run = (options: { readonly failing?: number; readonly dryRun?: boolean } = {}) => {
     const events: Array<AuditEvent> = []

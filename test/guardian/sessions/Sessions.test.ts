@@ -13,12 +13,12 @@ import { type NewSession, Sessions } from "../../../src/guardian/sessions/Sessio
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
-import { freshDatabase } from "../../support/TestDatabase.ts"
+import { migratedDatabase } from "../../support/TestDatabase.ts"
 
 class Url extends Context.Tag("test/Url")<Url, Redacted.Redacted>() {}
 
 const rooms = Layer.unwrapScoped(
-  Effect.map(freshDatabase, (url) =>
+  Effect.map(migratedDatabase, (url) =>
     Layer.mergeAll(Sessions.layer, Certificates.layer).pipe(
       Layer.provide(SigningKeys.layer),
       Layer.provide(guardianRooms(url)),

@@ -1,22 +1,27 @@
-import { expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { StepContext } from "../../../src/migrator/apply/StepContext.ts"
-import { inOneTransaction } from "../../../src/migrator/apply/StepContext.ts"
+import { inOneTransaction, type StepContext } from "../../../src/migrator/apply/StepContext.ts"
 import type { Step } from "../../../src/migrator/plan/Plan.ts"
+import type { Row } from "../../../src/platform/postgres/Connection.ts"
+import { ask, eventsOf, migrateRouter, migrationsOf, revision, tablesOf } from "../../support/migrator/Fixture.ts"
+import { freshDatabase } from "../../support/TestDatabase.ts"
 
 it.effect("the downgrade of a data revision is not searched for losses, which only its module knows", () =>
   Effect.gen(function* () {
     const done: Array<string> = []
     const record = (what: string) => Effect.sync(() => void done.push(what))
     const context = {
+      service: "router",
       options: { allowDataLoss: false, lockTimeout: "2 seconds" },
-      lock: { fence: record("fence") },
-      history: { remove: () => record("remove"), event: () => record("event") },
+      lock: {
+        transaction: (work: (first: Row) => Effect.Effect<void>, begin: object) =>
+          Effect.zipRight(record(`begin ${Object.keys(begin)}`), work({ now: "now" }))
+      },
       session: {
         connection: {
-          transaction: (work: Effect.Effect<void>) => work,
-          query: (text: string) => Effect.as(record(text.trim().slice(0, 10)), { rows: [{ now: "now" }] })
+          send: (queries: ReadonlyArray<{ readonly text: string }>) =>
+            Effect.as(record(queries.map(({ text }) => text.slice(0, 11)).join()), record("recorded"))
         }
       }
     } as unknown as StepContext
@@ -25,7 +30,62 @@ it.effect("the downgrade of a data revision is not searched for losses, which on
       entry: { revision: 2, slug: "mark", kind: "ts" },
       down: { transaction: true, lockTimeout: Option.none(), statementTimeout: Option.none(), text: "up" }
     } as unknown as Step
-    yield* inOneTransaction(context, step, 1, record("work"))
-    expect(done).toEqual(["fence", "select pg_", "work", "remove", "event"])
+    yield* inOneTransaction(context, step, 1, Effect.as(record("work"), record("end of work")))
+    expect(done).toEqual(["begin before,columns", "work", "delete from,insert into", "end of work", "recorded"])
   })
 )
+
+describe("a revision whose statements are sent together", () => {
+  const failing = (up: string) =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({ "router/0001_a.sql": revision(up) })
+      const failure = yield* Effect.flip(migrateRouter(url, migrations))
+      expect(yield* tablesOf(url, "router")).toEqual([])
+      expect(yield* ask(url, "select from router.schema_history")).toEqual([])
+      expect(yield* eventsOf(url)).toEqual(["prepared", "failed a"])
+      return failure
+    })
+
+  it.scopedLive("fails at its first statement that fails, although those behind it fail too", () =>
+    Effect.gen(function* () {
+      const failure = yield* failing(
+        "create table router.a (id int check (id > 0));\ninsert into router.a values (1), (0);\nselect 1 / 0;\nselect x;"
+      )
+      expect(failure).toMatchObject({
+        _tag: "RevisionFailed",
+        cause: { sqlstate: "23514", phase: "statement" },
+        location: { line: 3, statement: "insert into router.a values (1), (0)" }
+      })
+    })
+  )
+
+  it.scopedLive("has the column of an error in its own statement", () =>
+    Effect.gen(function* () {
+      const failure = yield* failing("create table router.a ();\nselect 1,\n  missing;")
+      expect(failure).toMatchObject({ cause: { sqlstate: "42703" }, location: { line: 4, column: 3 } })
+    })
+  )
+
+  it.scopedLive(
+    "fails at COPY from stdin, which no revision can feed, and the statements around it answer for themselves",
+    () =>
+      Effect.gen(function* () {
+        const failure = yield* failing("create table router.a (id int);\ncopy router.a from stdin;\nselect 1;")
+        expect(failure).toMatchObject({ location: { line: 3, statement: "copy router.a from stdin" } })
+      })
+  )
+
+  it.scopedLive("says that the migrator's own record failed, if that is what failed", () =>
+    Effect.gen(function* () {
+      const failure = yield* failing(
+        "create function router.no() returns trigger language plpgsql as $$ begin raise exception 'no row today'; end $$;\n" +
+          "create trigger refuses before insert on router.schema_history for each row execute function router.no();"
+      )
+      expect(failure.message).toContain("no row today")
+      expect(failure).toMatchObject({
+        location: { line: 1, statement: "(the migrator's own record of this revision)" }
+      })
+    })
+  )
+})

@@ -199,3 +199,79 @@ describe("Connection.query", () => {
     })
   )
 })
+
+describe("Connection.send", () => {
+  const pipelined = Effect.flatMap(freshDatabase, (url) =>
+    Effect.map(connect({ url, applicationName: "test", pipelined: true }), (session) => ({ session, url }))
+  )
+
+  it.scopedLive("runs queries in the order in which they were sent, before any answer is awaited", () =>
+    Effect.gen(function* () {
+      const { session } = yield* pipelined
+      const hostile = "'; drop table t; -- \\' $1 \u{1F47B}"
+      const done: Array<number> = []
+      const answers = yield* session.send(
+        [
+          { text: "create table t (id int, note text)" },
+          { text: "insert into t values ($1, $2)", values: [1, hostile] },
+          { text: "select id, note from t" }
+        ],
+        { answered: (count) => done.push(count) }
+      )
+      const counted = yield* session.query("select count(*)::int as rows from t")
+      expect(counted.rows).toEqual([{ rows: 1 }])
+      expect((yield* answers).map(({ rows }) => rows)).toEqual([[], [], [{ id: 1, note: hostile }]])
+      expect(done).toEqual([1, 2, 3])
+    })
+  )
+
+  it.scopedLive("fails with the first error and the place of its query; a transaction then keeps nothing", () =>
+    Effect.gen(function* () {
+      const { session } = yield* pipelined
+      yield* session.query("create table t (id int primary key)")
+      const insert = (id: number) => ({ text: "insert into t values ($1)", values: [id] })
+      const inserts = Effect.flatten(session.send([insert(1), insert(1), insert(2)]))
+      const failed = yield* Effect.flip(session.transaction(inserts))
+      expect(failed).toMatchObject({ index: 1, cause: { sqlstate: "23505", phase: "statement" } })
+      expect((yield* session.query("select from t")).rows).toEqual([])
+      expect(yield* Effect.flip(inserts)).toMatchObject({ index: 1 })
+      expect((yield* session.query("select id from t order by 1")).rows).toEqual([{ id: 1 }, { id: 2 }])
+    })
+  )
+
+  it.scopedLive(
+    "cancels the statement that runs when its answer is not awaited any longer, and rolls back those behind it",
+    () =>
+      Effect.gen(function* () {
+        const { session, url } = yield* pipelined
+        const observer = yield* connect({ url, applicationName: "test observer" })
+        yield* session.query("create table t (id int)")
+        const body = Effect.gen(function* () {
+          const slow = yield* session.send([{ text: "select pg_sleep(30)" }, { text: "insert into t values (1)" }], {
+            deadline: null
+          })
+          yield* session.send([{ text: "insert into t values (2)" }])
+          yield* slow
+        })
+        const fiber = yield* Effect.fork(session.transaction(body))
+        yield* untilActive(observer, session.backendPid)
+        const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
+        expect(seconds(elapsed)).toBeLessThan(2)
+        expect(session.isOpen()).toBe(true)
+        expect((yield* session.query("select from t")).rows).toEqual([])
+      })
+  )
+
+  it.scopedLive("fails the answers to all that was sent when the deadline of one has passed", () =>
+    Effect.gen(function* () {
+      const { session } = yield* pipelined
+      const slow = yield* session.send([{ text: "select pg_sleep(30)" }], { deadline: "300 millis" })
+      const behind = yield* session.send([{ text: "select 1" }])
+      expect((yield* Effect.flip(slow)).cause.reason).toContain("no answer within 300ms")
+      const late = Effect.flatten(session.send([{ text: "select 1" }]))
+      for (const answers of [behind, late]) {
+        expect(yield* Effect.flip(answers)).toMatchObject({ index: 0, cause: { reason: "the connection is closed" } })
+      }
+    })
+  )
+})

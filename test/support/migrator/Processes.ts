@@ -1,8 +1,8 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Readable } from "node:stream"
-import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { commandFor } from "../Program.ts"
 
 export interface Ended {
   readonly code: number | null
@@ -23,8 +23,8 @@ export const start = (
 ) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
-      const path = fileURLToPath(new URL(`./${program}.ts`, import.meta.url))
-      const child = spawn(process.execPath, ["--import", "tsx", path, ...args], {
+      const [command, ...words] = commandFor(`test/support/migrator/${program}.ts`)
+      const child = spawn(command, [...words, ...args], {
         stdio: ["ignore", "pipe", "pipe"],
         env: {
           PATH: process.env["PATH"],

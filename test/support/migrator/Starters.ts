@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../../src/domain/Service.ts"
 import type { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
+import { commandFor } from "../Program.ts"
 import { ask } from "./Fixture.ts"
 
 const Ended = Schema.parseJson(
@@ -25,8 +25,8 @@ export const starter = Effect.gen(function* () {
   const ended = yield* Queue.unbounded<Ended>()
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const path = fileURLToPath(new URL("./starter.ts", import.meta.url))
-      const child = spawn(process.execPath, ["--import", "tsx", path], { stdio: ["pipe", "pipe", "inherit"] })
+      const [command, ...words] = commandFor("test/support/migrator/starter.ts")
+      const child = spawn(command, words, { stdio: ["pipe", "pipe", "inherit"] })
       createInterface({ input: child.stdout }).on("line", (line) =>
         Queue.unsafeOffer(ended, Schema.decodeSync(Ended)(line))
       )

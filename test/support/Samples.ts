@@ -18,6 +18,10 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
+/** Median of the ratios of each round: both sides of one ran one after the other, so the machine's mood was the same for both. */
+export const medianRatio = (above: ReadonlyArray<number>, below: ReadonlyArray<number>): number =>
+  median(above.map((value, round) => value / (below[round] ?? Number.NaN)))
+
 /** Of rounds with many samples each: a round that the machine disturbed does not decide. */
 export const medianPercentiles = (rounds: ReadonlyArray<Percentiles>): Percentiles => ({
   p50: median(rounds.map(({ p50 }) => p50)),
