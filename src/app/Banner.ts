@@ -3,7 +3,7 @@ import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
 import type { Address } from "../platform/http/Listener.ts"
 
 interface BannerFacts {
-  readonly addresses: ReadonlyMap<ServiceName, Address>
+  readonly addresses: ReadonlyMap<ServiceName, Pick<Address, "url" | "revision">>
   /** Without password. */
   readonly databases: ReadonlyMap<ServiceName, string>
   /** Further lines, such as where the embedded PostgreSQL keeps its data. */

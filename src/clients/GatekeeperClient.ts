@@ -1,18 +1,14 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
-import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { GatekeeperApi } from "../contracts/gatekeeper/GatekeeperApi.ts"
+import * as Api from "../contracts/gatekeeper/GatekeeperApi.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
+import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
+import { peerEndpoint } from "./PeerEndpoint.ts"
 
 /** Asks whether the bearer of `authorization` may do something. */
-export interface Question {
-  /** The value of the caller's `Authorization` header, as it came. */
-  readonly authorization: string | undefined
-  readonly requestId: string
+export interface Question extends CallerHeaders {
   readonly action: string
   /** Canonical: `shells/<tier>/<model>`, `badges/<ghost>`, … */
   readonly resource: string
@@ -43,9 +39,7 @@ interface Declared {
   readonly error: { readonly code: string; readonly message: string; readonly audit_id?: string | undefined }
 }
 
-const toDomainError = (failure: Declared | CallFailure | PeerUnavailable): NotAuthorized | PeerUnavailable => {
-  if (failure instanceof PeerUnavailable) return failure
-  if (!("error" in failure)) return unavailable("gatekeeper", failure)
+const toDomainError = (failure: Declared): NotAuthorized | PeerUnavailable => {
   const { audit_id: auditId, code, message } = failure.error
   switch (code) {
     case "unauthenticated":
@@ -65,7 +59,20 @@ const toDomainError = (failure: Declared | CallFailure | PeerUnavailable): NotAu
  */
 const maximumAuthorization = 16 * 1024
 
-/** Asks the gatekeeper over HTTP with the client of its contract. The gatekeeper records each decision itself. */
+const { errorSchema, path, payloadSchema, successSchema } = Api.validate
+
+const validate = peerEndpoint(
+  {
+    path,
+    payloadSchema,
+    errorSchema,
+    // A decision without a subject or a row is not usable.
+    successSchema: successSchema.pipe(Schema.filter(({ audit_id, ghost_id }) => ghost_id !== "" && audit_id !== ""))
+  },
+  Schema.Never
+)
+
+/** Asks the gatekeeper by its contract: in process where it runs here, else over HTTP. The gatekeeper records each decision itself. */
 export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
   GatekeeperClient,
   {
@@ -75,29 +82,13 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
   static readonly layer = Layer.effect(
     GatekeeperClient,
     Effect.gen(function* () {
-      const http = yield* Effect.context<HttpClient.HttpClient>()
       const call = yield* PeerCall.make("gatekeeper")
-      // Made at the first call: a service of this process has a port only when it listens.
-      const client = yield* Effect.cached(
-        Effect.flatMap(yield* PeerCall.urlOf("gatekeeper"), (baseUrl) =>
-          HttpApiClient.make(GatekeeperApi, { baseUrl, transformClient: PeerCall.carrying })
-        ).pipe(Effect.provide(http))
-      )
       return {
         authorize: Effect.fn("Gatekeeper.authorize", { kind: "client" })(function* (question) {
-          const { decisions } = yield* client
           const { action, authorization, metadata, requestId, resource } = question
-          const allowed = yield* decisions
-            .validate({ payload: { action, resource, ...(metadata === undefined ? {} : { metadata }) } })
-            .pipe(
-              // A decision without a subject or a row is not usable.
-              Effect.filterOrFail(
-                ({ audit_id, ghost_id }) => ghost_id !== "" && audit_id !== "",
-                () => new PeerUnavailable({ peer: "gatekeeper", reason: "its answer is not of its contract" })
-              ),
-              (asking) => call(asking, toDomainError),
-              PeerCall.withCaller({ requestId, authorization: authorization?.slice(0, maximumAuthorization) })
-            )
+          const payload = { action, resource, ...(metadata === undefined ? {} : { metadata }) }
+          const caller = { requestId, authorization: authorization?.slice(0, maximumAuthorization) }
+          const allowed = yield* call(validate, payload, caller, toDomainError)
           return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
         })
       }

@@ -1,15 +1,13 @@
-import * as HttpApi from "@effect/platform/HttpApi"
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
-import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { WorkGroup } from "../contracts/guardian/GuardianApi.ts"
+import * as Api from "../contracts/guardian/GuardianApi.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallerHeaders, type CallFailure, PeerUnavailable, unavailable } from "./PeerCall.ts"
+import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
+import { peerEndpoint } from "./PeerEndpoint.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
@@ -35,8 +33,7 @@ interface Declared {
   readonly error: { readonly code: string; readonly message: string }
 }
 
-const toDomainError = (failure: Declared | CallFailure): GuardianRefused | PeerUnavailable => {
-  if (!("error" in failure)) return unavailable("guardian", failure)
+const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => {
   const { code, message } = failure.error
   if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
   return code === "body_too_large"
@@ -48,7 +45,12 @@ const toDomainError = (failure: Declared | CallFailure): GuardianRefused | PeerU
 const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
   Duration.max(Duration.times(timeout, 1 / 4), Duration.millis(100))
 
-/** Asks the guardian over HTTP with the client of its contract. */
+const validate = peerEndpoint(Api.validate, Api.workErrors)
+const startSession = peerEndpoint(Api.startSession, Api.workErrors)
+const heartbeat = peerEndpoint(Api.heartbeat, Api.workErrors)
+const endSession = peerEndpoint(Api.endSession, Api.workErrors)
+
+/** Asks the guardian by its contract: in process where it runs here, else over HTTP. */
 export class GuardianClient extends Context.Tag("clients/GuardianClient")<
   GuardianClient,
   {
@@ -76,33 +78,18 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
   static readonly layer = Layer.effect(
     GuardianClient,
     Effect.gen(function* () {
-      const http = yield* Effect.context<HttpClient.HttpClient>()
       const call = yield* PeerCall.make("guardian")
-      // Made at the first call: a service of this process has a port only when it listens.
-      const client = yield* Effect.cached(
-        Effect.flatMap(yield* PeerCall.urlOf("guardian"), (baseUrl) =>
-          HttpApiClient.make(HttpApi.make("guardian").add(WorkGroup), { baseUrl, transformClient: PeerCall.carrying })
-        ).pipe(Effect.provide(http))
-      )
       const { sessionTimeout } = yield* ClientSettings
 
-      /** Calls the guardian in the name of the caller. */
-      const asCaller =
-        (caller: CallerHeaders) =>
-        <A, E extends Declared | CallFailure>(request: Effect.Effect<A, E>) =>
-          call(request, toDomainError).pipe(PeerCall.withCaller(caller))
-
-      const heartbeat = Effect.fn("Guardian.heartbeat", { kind: "client" })(function* (
-        question: CallerHeaders & { readonly sessionId: string }
-      ) {
-        const { work } = yield* client
-        return yield* work.heartbeat({ payload: { session_id: question.sessionId } }).pipe(asCaller(question))
-      })
+      const beat = Effect.fn("Guardian.heartbeat", { kind: "client" })(
+        (question: CallerHeaders & { readonly sessionId: string }) =>
+          call(heartbeat, { session_id: question.sessionId }, question, toDomainError)
+      )
 
       return {
         keepAlive: (question) => {
           const beatAfter = (pause: Duration.Duration): Effect.Effect<GuardianRefused> =>
-            Effect.zipRight(Effect.sleep(pause), heartbeat(question)).pipe(
+            Effect.zipRight(Effect.sleep(pause), beat(question)).pipe(
               Effect.matchEffect({
                 onSuccess: ({ expires_at, last_seen_at }) =>
                   beatAfter(pauseWithin(Duration.millis(Date.parse(expires_at) - Date.parse(last_seen_at)))),
@@ -116,20 +103,15 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           return beatAfter(pauseWithin(sessionTimeout))
         },
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
-          const { work } = yield* client
-          const { agent, expires_at: expiresAt } = yield* work
-            .validate({ payload: { agent: question.agent } })
-            .pipe(asCaller(question))
-          return { agent, expiresAt }
+          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError)
+          return { agent: certificate.agent, expiresAt: certificate.expires_at }
         }),
         startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
-          const { work } = yield* client
           const { agent, metadata, sessionId } = question
-          yield* work.startSession({ payload: { agent, session_id: sessionId, metadata } }).pipe(asCaller(question))
+          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError)
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
-          const { work } = yield* client
-          yield* work.endSession({ payload: { session_id: question.sessionId } }).pipe(asCaller(question))
+          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError)
         })
       }
     })

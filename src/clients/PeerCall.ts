@@ -1,24 +1,24 @@
-import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
-import { serviceUrl } from "../platform/http/Listener.ts"
+import { Addresses, serviceUrl } from "../platform/http/Listener.ts"
+import type { CallCutOff, LocalRequest } from "../platform/http/LocalCalls.ts"
 import { outgoingTrace } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
+import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
 
 /** Bytes of an answer: many times more than any answer of a peer has. */
 const maximumAnswerBytes = 256 * 1024
@@ -49,51 +49,17 @@ const dispatcher = Layer.scoped(
  */
 export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.provide(dispatcher))
 
-export const urlOf = (peer: Extract<ServiceName, "gatekeeper" | "guardian">) =>
-  Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
+/** The services that others call. */
+type Peer = Extract<ServiceName, "gatekeeper" | "guardian">
 
-type Headers = Readonly<Record<string, string>>
+export const urlOf = (peer: Peer) => Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
 
-class OutgoingHeaders extends Context.Reference<OutgoingHeaders>()("clients/PeerCall/OutgoingHeaders", {
-  defaultValue: (): Headers => ({})
-}) {}
-
-/** The headers of the caller's own request, which the calls of peers carry on. */
+/** The headers of the caller's own request, which a call carries on. */
 export interface CallerHeaders {
+  /** As it came. */
   readonly authorization: string | undefined
   readonly requestId: string
 }
-
-/** Adds these headers to the calls of peers that `effect` makes. */
-export const withCaller = ({ authorization, requestId }: CallerHeaders) =>
-  Effect.provideService(OutgoingHeaders, {
-    "x-request-id": requestId,
-    ...(authorization === undefined ? {} : { authorization })
-  })
-
-class CallProgress extends Context.Reference<CallProgress>()("clients/PeerCall/CallProgress", {
-  defaultValue: () => ({ hasBegun: false })
-}) {}
-
-/**
- * Runs a call. `sent.hasBegun` says afterwards whether a request was made: before, its parts are encoded, which says nothing about
- * the peer.
- */
-const noting = (sent: { hasBegun: boolean }) => Effect.provideService(CallProgress, sent)
-
-/**
- * A client that sends the headers of `withCaller`, and the trace of the calling fiber. The contract does not declare these
- * headers: OpenAPI says `Authorization` by its security, and the server would decode what is declared at each request. The
- * platform's own client span would repeat every header in its attributes, and ignore a trace that is passed on but not recorded.
- */
-export const carrying = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
-  HttpClient.mapRequestEffect(client, (request) =>
-    Effect.withFiberRuntime((fiber) => {
-      Context.get(fiber.currentContext, CallProgress).hasBegun = true
-      const headers = { ...outgoingTrace(fiber), ...Context.get(fiber.currentContext, OutgoingHeaders) }
-      return Effect.succeed(HttpClientRequest.setHeaders(request, headers))
-    })
-  ).pipe(HttpClient.withTracerDisabledWhen(() => true))
 
 /** A service gave no usable answer to a question that must be asked. The caller refuses: it never allows by default. */
 export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("PeerUnavailable", {
@@ -107,9 +73,6 @@ export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("Peer
     return `${titleOf(this.peer)} cannot be asked (${this.reason}), so this is refused. Try again later; ${this.peer.toUpperCase()}_URL says where it is`
   }
 }
-
-/** The errors of a derived client beside those that its contract declares. */
-export type CallFailure = HttpClientError.HttpClientError | ParseResult.ParseError | HttpApiDecodeError
 
 const breakerOptions: CircuitBreaker.BreakerOptions = {
   consecutive: 5,
@@ -129,20 +92,18 @@ const causeCode = (failure: object): string | undefined => {
 const wasRefused = (failure: unknown): boolean =>
   Predicate.isTagged(failure, "RequestError") && causeCode(failure) === "ECONNREFUSED"
 
-/** The error of a call whose answer is not one of the peer's contract. */
-export const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
-  new PeerUnavailable({
-    peer,
-    reason: reasonOf(failure),
-    ...(failure._tag === "ResponseError" ? { status: failure.response.status } : {})
-  })
+type CallFailure = HttpClientError.HttpClientError | CallCutOff | NotOfContract
 
 /** For people who look for the reason of a refusal; it quotes nothing of the request or the answer. */
 const reasonOf = (failure: CallFailure): string => {
   switch (failure._tag) {
-    case "ParseError":
-    case "HttpApiDecodeError":
-      return "its answer is not of its contract"
+    case "NotOfContract":
+      if (failure.what === "request") return "its request cannot be encoded"
+      return failure.status === undefined
+        ? "its answer is not of its contract"
+        : `it answered with status ${failure.status}`
+    case "CallCutOff":
+      return "it stopped before it answered"
     case "RequestError":
       return `it cannot be reached: ${causeCode(failure) ?? failure.reason}`
     case "ResponseError": {
@@ -154,6 +115,55 @@ const reasonOf = (failure: CallFailure): string => {
     }
   }
 }
+
+const statusOf = (failure: CallFailure): number | undefined => {
+  if (failure._tag === "ResponseError") return failure.response.status
+  return failure._tag === "NotOfContract" ? failure.status : undefined
+}
+
+/** The error of a call without an answer of the peer's contract. */
+const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable => {
+  const status = statusOf(failure)
+  return new PeerUnavailable({ peer, reason: reasonOf(failure), ...(status === undefined ? {} : { status }) })
+}
+
+type Transport = (
+  path: string,
+  request: LocalRequest
+) => Effect.Effect<PeerAnswer, HttpClientError.HttpClientError | CallCutOff>
+
+/**
+ * How a peer is asked: in process where it runs here and no setting names another, else over HTTP. Found at each call, since a service
+ * of this process has a port and operations only when it listens.
+ *
+ * The contract does not declare the headers: OpenAPI says `Authorization` by its security, and the server would decode what is declared
+ * at each request. The platform's own client span would repeat every header, and ignore a trace that is passed on but not recorded.
+ */
+const transportTo = (peer: Peer) =>
+  Effect.gen(function* () {
+    const { peerUrls } = yield* ClientSettings
+    const addresses = yield* Addresses
+    const url = yield* urlOf(peer)
+    const http = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+    const overHttp: Transport = (path, { headers, text }) =>
+      url.pipe(
+        Effect.flatMap((base) =>
+          http.execute(
+            HttpClientRequest.post(path, { headers, body: HttpBody.text(text, "application/json") }).pipe(
+              HttpClientRequest.prependUrl(base)
+            )
+          )
+        ),
+        Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text })))
+      )
+    if (Option.isSome(peerUrls[peer])) return overHttp
+    const transport: Transport = (path, request) =>
+      Effect.flatMap(addresses.all, (known) => {
+        const call = known.get(peer)?.calls.find(path)
+        return call === undefined ? overHttp(path, request) : call(request)
+      })
+    return transport
+  })
 
 /**
  * The outcome of a call for the breaker. A refusal is an answer. An interrupted call, and a request that could not be encoded
@@ -175,9 +185,10 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>, hasBegun: boolean): Circui
  * Makes the function that calls one peer: within `PEER_TIMEOUT`, with one retry where the connection was refused, and not at all
  * while the circuit breaker is open. An answer that is not of the peer's contract is `PeerUnavailable`, and so a refusal.
  */
-export const make = (peer: ServiceName) =>
+export const make = (peer: Peer) =>
   Effect.gen(function* () {
     const { peerTimeout } = yield* ClientSettings
+    const transport = yield* transportTo(peer)
     const breaker = yield* CircuitBreaker.make(breakerOptions)
 
     const logTransition = ({ from, to }: CircuitBreaker.Transition, exit: Exit.Exit<unknown, unknown>) => {
@@ -189,26 +200,49 @@ export const make = (peer: ServiceName) =>
       return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
     }
 
-    /** `toDomainError` tells an error that the peer answered from a call without a usable answer. */
-    return <A, E, F, R>(
-      effect: Effect.Effect<A, E, R>,
-      toDomainError: (failure: E) => F | PeerUnavailable
-    ): Effect.Effect<A, F | PeerUnavailable, R> =>
+    const late = () => new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
+
+    /** `sent.hasBegun` says afterwards whether a request was made: before, it is encoded, which says nothing about the peer. */
+    const send = <Payload, Success, Failure>(
+      endpoint: PeerEndpoint<Payload, Success, Failure>,
+      payload: Payload,
+      { authorization, requestId }: CallerHeaders,
+      sent: { hasBegun: boolean }
+    ) =>
+      Effect.flatMap(endpoint.encode(payload), (text) => {
+        const attempt = Effect.withFiberRuntime<PeerAnswer, HttpClientError.HttpClientError | CallCutOff>((fiber) => {
+          sent.hasBegun = true
+          const headers = {
+            ...outgoingTrace(fiber),
+            "x-request-id": requestId,
+            ...(authorization === undefined ? {} : { authorization })
+          }
+          return transport(endpoint.path, { headers, text })
+        })
+        return attempt.pipe(
+          Effect.catchIf(wasRefused, () => Effect.delay(attempt, pauseBeforeRetry)),
+          Effect.flatMap(endpoint.decode)
+        )
+      })
+
+    /** Calls `endpoint` in the name of a caller. `toDomainError` tells a refusal from an answer that is not usable. */
+    return <Payload, Success, Failure, E>(
+      endpoint: PeerEndpoint<Payload, Success, Failure>,
+      payload: Payload,
+      caller: CallerHeaders,
+      toDomainError: (failure: Failure) => E | PeerUnavailable
+    ): Effect.Effect<Success, E | PeerUnavailable> =>
       // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
       Effect.uninterruptibleMask((restore) =>
         breaker.enter.pipe(
           Effect.mapError(() => new PeerUnavailable({ peer, reason: "it failed a moment ago" })),
           Effect.flatMap((settle) => {
             const sent = { hasBegun: false }
-            return effect.pipe(
-              noting(sent),
-              Effect.catchIf(wasRefused, () => Effect.delay(noting(sent)(effect), pauseBeforeRetry)),
-              Effect.mapError(toDomainError),
-              Effect.timeoutFail({
-                duration: peerTimeout,
-                onTimeout: () =>
-                  new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
-              }),
+            return send(endpoint, payload, caller, sent).pipe(
+              Effect.mapError((failure) =>
+                failure._tag === "DeclaredFailure" ? toDomainError(failure.body) : unavailable(peer, failure)
+              ),
+              Effect.timeoutFail({ duration: peerTimeout, onTimeout: late }),
               restore,
               Effect.onExit((exit) =>
                 Effect.flatMap(settle(outcomeOf(exit, sent.hasBegun)), (transition) => logTransition(transition, exit))

@@ -5,6 +5,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
+import { LocalOperations } from "../../src/platform/http/LocalCalls.ts"
 
 const servingApp = <R>(app: HttpApp.Default<unknown, R>) =>
   Effect.gen(function* () {
@@ -32,5 +33,5 @@ export const serving = (
 /** Serves routes that `audited` registers, on a port of their own until the scope ends; returns its URL. */
 export const servingRoutes = <E, R>(routes: Effect.Effect<void, E, R>) =>
   Effect.zipRight(routes, Effect.flatMap(HttpApiBuilder.Router.router, servingApp)).pipe(
-    Effect.provide([HttpApiBuilder.Router.Live, NodeHttpServer.layerContext])
+    Effect.provide([HttpApiBuilder.Router.Live, LocalOperations.layer, NodeHttpServer.layerContext])
   )

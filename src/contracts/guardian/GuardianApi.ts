@@ -74,16 +74,17 @@ export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
     )
   )
 
+/** Errors of every endpoint that other services ask. */
+export const workErrors = Schema.Union(common, BodyTooLarge.body, InvalidRequest.body)
+
 /** What other services ask while an agent works. */
-export class WorkGroup extends HttpApiGroup.make("work")
+class WorkGroup extends HttpApiGroup.make("work")
   .add(validate)
   .add(startSession)
   .add(heartbeat)
   .add(endSession)
   .middleware(Bearer)
-  .addError(common)
-  .addError(BodyTooLarge.body)
-  .addError(InvalidRequest.body)
+  .addError(workErrors)
   .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
 export const issue = HttpApiEndpoint.post("issue", "/certificates")

@@ -1,4 +1,3 @@
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -12,7 +11,7 @@ import { audited, failureAs } from "../GatekeeperAccess.ts"
 import { ledgerPage, pipelineView } from "./PipelineView.ts"
 
 /** A request that reads the trail is recorded with its raw query. */
-const metadata = ({ url }: HttpServerRequest.HttpServerRequest) => ({ query: searchOf(url) })
+const metadata = ({ url }: { readonly url: string }) => ({ query: searchOf(url) })
 
 const eventRow = (event: RecordedEvent) => ({
   id: event.id,

@@ -86,13 +86,41 @@ export const verifySignature = (keys: Keyring, jws: string) =>
     return { keyId: verified.protectedHeader.kid ?? "", claims }
   })
 
+type VerifiedSignature = Effect.Effect.Success<ReturnType<typeof verifySignature>>
+
+/** Signatures that are remembered, of at most `maximumLength` characters each. */
+const maximumRemembered = 2_000
+
+/**
+ * Verifies as `verifySignature` does, each text once: the same text under the same keys has the same result, and keys do not change
+ * while the process runs. Only right signatures are remembered, so a wrong one is reported at each use.
+ */
+export const rememberingVerifier = (keys: Keyring) => {
+  const verified = new Map<string, VerifiedSignature>()
+  return (jws: string): Effect.Effect<VerifiedSignature, CertificateAltered> =>
+    Effect.suspend(() => {
+      const known = verified.get(jws)
+      if (known !== undefined) return Effect.succeed(known)
+      return Effect.tap(verifySignature(keys, jws), (found) =>
+        Effect.sync(() => {
+          if (verified.size >= maximumRemembered) verified.clear()
+          verified.set(jws, found)
+        })
+      )
+    })
+}
+
 const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
 
 /** Verifies the signature of a row and compares each column with it. Does not look at the validity in time. */
-export const verifyRow = (keys: Keyring, row: SignedRow): Effect.Effect<Claims, CertificateAltered> =>
+export const verifyRow = (
+  keys: Keyring,
+  row: SignedRow,
+  verify: ReturnType<typeof rememberingVerifier> = (jws) => verifySignature(keys, jws)
+): Effect.Effect<Claims, CertificateAltered> =>
   Effect.gen(function* () {
     if (row.signature === null) return yield* altered("it is not signed")
-    const { claims, keyId } = yield* verifySignature(keys, row.signature)
+    const { claims, keyId } = yield* verify(row.signature)
     const differing = [
       row.id === claims.jti ? [] : ["id"],
       row.agent === claims.sub ? [] : ["agent"],

@@ -23,7 +23,14 @@ import {
   selectPage,
   selectSame
 } from "./CertificateRow.ts"
-import { type CertificateAltered, type Claims, issuer, sign, verifyRow } from "./CertificateSigner.ts"
+import {
+  type CertificateAltered,
+  type Claims,
+  issuer,
+  rememberingVerifier,
+  sign,
+  verifyRow
+} from "./CertificateSigner.ts"
 import { SigningKeys } from "./SigningKeys.ts"
 
 /** The agent has no certificate in force. */
@@ -121,7 +128,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       signed: { readonly keyId: string; readonly signature: string } | undefined,
       recording: Effect.Effect<unknown, E>
     ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
-    /** The agent's newest certificate that is in force, its signature checked now. */
+    /** The agent's newest certificate that is in force, its row compared now with a signature that was verified. */
     readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
     /** Newest first; `isVerified`: the row agrees with its signature. `total` is of all pages. */
     readonly list: (query: CertificatesQuery) => Effect.Effect<
@@ -153,6 +160,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const keys = yield* SigningKeys
       const { sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
+      const verify = rememberingVerifier(keys)
 
       const newest = (agent: string, state: "in force" | "any", limit: number) =>
         certificateRows(selectNewest(sql, agent, state, limit))
@@ -189,7 +197,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
           const found = yield* newest(agent, "in force", candidates)
           const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
-          return yield* certified(agent, rows, (row) => verifyRow(keys, row))
+          return yield* certified(agent, rows, (row) => verifyRow(keys, row, verify))
         }),
         list: Effect.fn("Certificates.list")(function* (query) {
           const [page, counted] = yield* Effect.all(

@@ -8,14 +8,17 @@ import * as Array from "effect/Array"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
-import { jsonTextResponse, type Refusal, refusalResponse } from "./ErrorResponse.ts"
+import { type JsonResponse, jsonResponse, type Refusal, refusalJson, toServerResponse } from "./ErrorResponse.ts"
+import type { JsonOperation, JsonRequest } from "./FastLane.ts"
+import { LocalOperations } from "./LocalCalls.ts"
 import { requestId } from "./RequestContext.ts"
-import { type Decoded, type DecodingError, requestDecoder } from "./RequestDecoding.ts"
+import { type Decoded, type DecodingError, partsOf, type RequestParts, requestDecoder } from "./RequestDecoding.ts"
 
 /** What a service knows of a request when it authorises and records it. */
 export interface Question {
@@ -86,7 +89,7 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   /** The resource of a request whose own cannot be read. */
   readonly fallbackResource: string
   /** Of the decision's row, where the target has none of its own or the request is not valid. */
-  readonly metadata?: (request: HttpServerRequest.HttpServerRequest) => Readonly<Record<string, unknown>>
+  readonly metadata?: (request: Pick<RequestParts, "url">) => Readonly<Record<string, unknown>>
   /** Decodes no further: it may look up what the resource is made of. */
   readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
 }
@@ -134,10 +137,47 @@ export const fault: Failure = {
   message: "the service failed, and what was asked may have been done"
 }
 
+interface AuditedRequest extends Pick<JsonRequest, "requestId" | "authorization"> {
+  readonly parts: RequestParts
+}
+
+/** Whether the body is all that an endpoint reads: then a client in this process can call it. */
+const readsOnlyBody = ({
+  headersSchema,
+  method,
+  pathSchema,
+  payloadSchema,
+  urlParamsSchema
+}: Pick<
+  HttpApiEndpoint.HttpApiEndpoint.AnyWithProps,
+  "headersSchema" | "method" | "pathSchema" | "payloadSchema" | "urlParamsSchema"
+>): boolean =>
+  method === "POST" && Option.isSome(payloadSchema) && [headersSchema, pathSchema, urlParamsSchema].every(Option.isNone)
+
+type Answer = (request: AuditedRequest) => Effect.Effect<JsonResponse>
+
+/** Answers the request that a route handles. */
+const overHttp = (answer: Answer) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    partsOf(request).pipe(
+      Effect.flatMap((parts) =>
+        answer({ requestId: requestId(request), authorization: request.headers["authorization"], parts })
+      ),
+      Effect.map(toServerResponse)
+    )
+  )
+
+/** Answers a client in this process. */
+const inProcess = (path: string, answer: Answer): JsonOperation => {
+  const noParts = { params: {}, url: path, headers: {}, hasBody: true }
+  return ({ authorization, body, requestId }) =>
+    answer({ requestId, authorization, parts: { ...noParts, body: Effect.succeed(body) } })
+}
+
 /**
- * Makes a service's `audited(endpoint, operation)`: it registers the route of an endpoint of the contract. In order: decode the
- * request, find its resource, authorise, run, encode, record. `handle` of @effect/platform answers malformed requests itself, so
- * they would have no row.
+ * Makes a service's `audited(endpoint, operation)`: it registers the route of an endpoint of the contract, and the same operation for
+ * clients in this process. In order: decode the request, find its resource, authorise, run, encode, record. `handle` of
+ * @effect/platform answers malformed requests itself, so they would have no row.
  */
 export const auditedBy =
   <Self, Caller, Recorded>(tag: Context.Tag<Self, Access<Caller, Recorded>>) =>
@@ -154,9 +194,10 @@ export const auditedBy =
   >(
     endpoint: HttpApiEndpoint.HttpApiEndpoint<Name, Method, Path, UrlParams, Payload, Headers, Success, Failures>,
     operation: Operation<Decoded<Path, UrlParams, Payload, Headers>, Caller, Recorded, Success, E>
-  ): Effect.Effect<void, never, HttpApiBuilder.Router | Self> =>
+  ): Effect.Effect<void, never, HttpApiBuilder.Router | LocalOperations | Self> =>
     Effect.gen(function* () {
       const access = yield* tag
+      const local = yield* LocalOperations
       const router = yield* HttpApiBuilder.Router
       const decode = requestDecoder(endpoint)
       const encode = successEncoder(endpoint.successSchema)
@@ -169,16 +210,16 @@ export const auditedBy =
           ({ resource }) => tooLong(resource)
         )
 
-      const answer = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+      const settled = Effect.fnUntraced(function* ({ authorization, parts, requestId }: AuditedRequest) {
         const question: Question = {
-          requestId: requestId(request),
-          authorization: request.headers["authorization"],
+          requestId,
+          authorization,
           event,
           action,
           resource: fallbackResource,
-          metadata: operation.metadata?.(request) ?? {}
+          metadata: operation.metadata?.(parts) ?? {}
         }
-        const { metadata, resource, run } = yield* decode(request).pipe(
+        const { metadata, resource, run } = yield* decode(parts).pipe(
           Effect.flatMap(find),
           Effect.catchAll((problem: E | DecodingError) =>
             problem.code === "invalid_request" || problem.code === "body_too_large"
@@ -202,25 +243,20 @@ export const auditedBy =
             )
         )
         const { auditId, reply } = yield* settle(done)
-        return jsonTextResponse(reply.text, {
+        return jsonResponse(reply.text, {
           status: reply.status,
           headers: { "cache-control": "no-store", "x-audit-id": auditId }
         })
       })
-
-      yield* router.addRoute(
-        HttpRouter.makeRoute(
-          endpoint.method,
-          endpoint.path,
-          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-            Effect.catchTag(answer(request), "Refusal", (refusal) =>
-              Effect.succeed(refusalResponse(refusal, requestId(request)))
-            )
-          )
+      const answer = (request: AuditedRequest) =>
+        Effect.catchTag(settled(request), "Refusal", (refusal) =>
+          Effect.succeed(refusalJson(refusal, request.requestId))
         )
-      )
+
+      yield* router.addRoute(HttpRouter.makeRoute(endpoint.method, endpoint.path, overHttp(answer)))
+      if (readsOnlyBody(endpoint)) local.add(endpoint.path, inProcess(endpoint.path, answer))
     })
 
 /** The layer of a service's routes: `routes` registers them, by `audited`. */
 export const auditedRoutes = <E, R>(routes: Effect.Effect<void, E, R>) =>
-  Layer.provide(Layer.effectDiscard(routes), HttpApiBuilder.Router.Live)
+  Layer.provide(Layer.effectDiscard(routes), [HttpApiBuilder.Router.Live, LocalOperations.layer])

@@ -1,6 +1,7 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Data from "effect/Data"
 import { type ErrorCode, statusOf } from "../../contracts/ErrorCodes.ts"
+import { type ServiceName, titleOf } from "../../domain/Service.ts"
 
 /** A complete response with a JSON body, for either lane (FastLane.ts). */
 export interface JsonResponse {
@@ -62,6 +63,16 @@ export const errorText = ({
     error: { code, message, request_id: requestId, audit_id: auditId, ...more },
     detail: detail ?? message
   })
+
+/** The answer of a service that stops to a new request. */
+export const shuttingDown = (service: ServiceName, requestId: string, more: ErrorAnswer["more"]): ErrorAnswer => ({
+  status: 503,
+  code: "shutting_down",
+  message: `${titleOf(service)} is shutting down; send the request to another instance or again later`,
+  requestId,
+  more,
+  headers: { "retry-after": "1" }
+})
 
 export const errorJson = (answer: ErrorAnswer): JsonResponse => jsonResponse(errorText(answer), answer)
 

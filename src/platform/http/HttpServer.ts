@@ -14,7 +14,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
-import * as Tracer from "effect/Tracer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings, shutdownShares } from "../config/Settings.ts"
 import { docsPage } from "./DocsPage.ts"
@@ -23,41 +22,25 @@ import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackRespons
 import { type FastRoutes, makeFastLane } from "./FastLane.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { Addresses, listen, maximumHeaderBytes } from "./Listener.ts"
+import { LocalOperations, makeLocalCalls } from "./LocalCalls.ts"
 import { type AnyApi, aboutPaths, documented } from "./OpenApiDocument.ts"
-import { beginTrace, parseTraceparent, requestId, traceparentOf } from "./RequestContext.ts"
+import { beginTrace, requestId } from "./RequestContext.ts"
 import { type RouteList, type RouteTable, routeTable } from "./RouteTable.ts"
+import { inServerSpan } from "./ServerSpan.ts"
 
-/**
- * Makes a span for each request, in the trace that the client named. It has fewer attributes than the platform's own, which
- * records every header. The span replaces the request's `traceparent`, so that rows, logs and calls name the same trace.
- */
+/** Makes a span for each request. */
 const withServerSpan =
   (service: ServiceName, routes: RouteTable) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const { headers } = NodeHttpServerRequest.toIncomingMessage(request)
-      const given = typeof headers["traceparent"] === "string" ? parseTraceparent(headers["traceparent"]) : undefined
-      const route = routes(request.url)?.path
-      const options: Tracer.SpanOptions = {
-        kind: "server",
-        captureStackTrace: false,
-        attributes: {
-          "http.request.method": request.method,
-          "gravitas.service": service,
-          "gravitas.request_id": requestId(request),
-          ...(route === undefined ? {} : { "http.route": route })
-        },
-        ...(given === undefined
-          ? { root: true }
-          : { parent: Tracer.externalSpan({ traceId: given.traceId, spanId: given.parentId, sampled: given.sampled }) })
-      }
-      return Effect.useSpan(route === undefined ? request.method : `${request.method} ${route}`, options, (span) => {
-        headers["traceparent"] = traceparentOf({ traceId: span.traceId, parentId: span.spanId, sampled: span.sampled })
-        return Effect.tap(Effect.withParentSpan(app, span), (response) =>
-          Effect.sync(() => span.attribute("http.response.status_code", response.status))
-        )
-      })
-    })
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      inServerSpan({
+        service,
+        method: request.method,
+        route: routes(request.url)?.path,
+        requestId: requestId(request),
+        headers: NodeHttpServerRequest.toIncomingMessage(request).headers
+      })(app)
+    )
 
 /** Loaded at the first request: most processes are never scraped. */
 const metricsPage = Effect.flatMap(
@@ -78,7 +61,7 @@ const aboutRoutes = (contract: AnyApi) =>
 
 export interface ServeOptions {
   readonly errorFields?: ErrorFields
-  /** Used only while no spans are exported, because the fast lane makes no server span. */
+  /** Over HTTP used only while no spans are exported, because the fast lane makes no server span; in this process always. */
   readonly fastRoutes?: FastRoutes
 }
 
@@ -112,6 +95,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         // Its spans repeat every header, and parsing the URL for them costs more than the rest of its work.
         Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
       )
+      const operations = new Map([...(yield* LocalOperations).all, ...fastRoutes])
+      const calls = yield* makeLocalCalls(service, operations, errorFields)
       const fastLane = yield* makeFastLane(service, isTraced ? new Map() : fastRoutes, errorFields)
       const url = yield* listen({
         service,
@@ -121,16 +106,22 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         routes: table,
         metrics: httpMetrics(service),
         errorFields,
+        calls,
         handler: (request, response) => {
           if (!isTraced) beginTrace(request)
           if (!fastLane(request, response)) handler(request, response)
         }
       })
-      yield* addresses.announce(service, { url, revision })
+      yield* addresses.announce(service, { url, revision, calls })
     })
   ).pipe(
     // The middleware and the errors of our contracts need no service.
     Layer.provide(Layer.succeed(HttpApi.Api, { api: contract, context: Context.empty() })),
-    Layer.provide([HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer, NodeHttpServer.layerContext])
+    Layer.provide([
+      HttpApiBuilder.Router.Live,
+      LocalOperations.layer,
+      HttpApiBuilder.Middleware.layer,
+      NodeHttpServer.layerContext
+    ])
   )
 }

@@ -13,8 +13,9 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings } from "../config/Settings.ts"
-import { type ErrorFields, errorText, noFields } from "./ErrorResponse.ts"
+import { type ErrorFields, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
+import type { LocalCalls } from "./LocalCalls.ts"
 import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
 import type { RouteTable } from "./RouteTable.ts"
 
@@ -22,9 +23,11 @@ export interface Address {
   readonly url: string
   /** The revision of the service's schema. */
   readonly revision: string
+  /** How clients in this process call it without a connection. */
+  readonly calls: Pick<LocalCalls, "find">
 }
 
-/** Where each service of this process listens. It is known only then, since a port may be 0. */
+/** Where each service of this process listens, and how it is called here. It is known only then, since a port may be 0. */
 export class Addresses extends Context.Tag("platform/http/Addresses")<
   Addresses,
   {
@@ -124,6 +127,8 @@ export interface ListenOptions {
   readonly routes?: RouteTable
   readonly metrics?: HttpMetrics
   readonly errorFields?: ErrorFields
+  /** Calls of this process; the end of the scope refuses and drains them as requests. */
+  readonly calls?: Omit<LocalCalls, "find">
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
@@ -133,9 +138,9 @@ const refuseWhileDraining = (
   id: string,
   response: Http.ServerResponse
 ): void => {
-  const message = `${titleOf(service)} is shutting down; send the request to another instance or again later`
-  response.writeHead(503, { "content-type": "application/json", connection: "close", "retry-after": "1" })
-  response.end(errorText({ code: "shutting_down", message, requestId: id, more: errorFields(503, url) }))
+  const answer = shuttingDown(service, id, errorFields(503, url))
+  response.writeHead(answer.status, { "content-type": "application/json", connection: "close", ...answer.headers })
+  response.end(errorText(answer))
 }
 
 /** How long kept-alive clients may still send a request and receive 503. */
@@ -180,7 +185,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
-    const { metrics } = options
+    const { calls, metrics } = options
     let draining = false
     let onIdle: () => void = () => {}
     const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -229,11 +234,15 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     })
     const drain = Effect.gen(function* () {
       draining = true
+      calls?.refuse()
       // http's own close first closes idle connections: a client that sends at that moment would get no answer.
       const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
       for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
-      yield* idle.pipe(Effect.interruptible, Effect.timeoutOption(options.drainFor))
-      const cutOff = inFlight.size
+      yield* Effect.zipRight(idle, calls?.idle ?? Effect.void).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(options.drainFor)
+      )
+      const cutOff = inFlight.size + (calls?.inFlight() ?? 0)
       if (cutOff > 0) {
         yield* Effect.logWarning(
           `${titleOf(options.service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
@@ -243,6 +252,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
       for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
+      calls?.cutOff()
       yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
     })
     yield* Effect.acquireRelease(open(server, options), () => drain)

@@ -16,11 +16,11 @@ const acceptable = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
  * Assigns the request's id: the client's `X-Request-Id` if it is acceptable, else a new one. It replaces the header, so that
  * everything behind the listener reads the same value.
  */
-export const assignRequestId = (request: IncomingMessage): string => {
-  const given = request.headers["x-request-id"]
+export const assignRequestId = ({ headers }: Pick<IncomingMessage, "headers">): string => {
+  const given = headers["x-request-id"]
   if (typeof given === "string" && acceptable.test(given)) return given
   const id = randomUUID()
-  request.headers["x-request-id"] = id
+  headers["x-request-id"] = id
   return id
 }
 
@@ -78,8 +78,7 @@ export const isTracestate = (text: string): boolean => {
 }
 
 /** Removes malformed trace headers, so that everything behind the listener reads only well-formed ones. */
-export const admitTraceContext = (request: IncomingMessage): void => {
-  const { headers } = request
+export const admitTraceContext = ({ headers }: Pick<IncomingMessage, "headers">): void => {
   const given = headers["traceparent"]
   const trace = typeof given === "string" ? parseTraceparent(given) : undefined
   if (trace === undefined) {
@@ -99,8 +98,8 @@ const newParentId = (): string => {
 }
 
 /** Begins a trace if the client sent none. For servers without tracing; with tracing, the server span begins it. */
-export const beginTrace = (request: IncomingMessage): void => {
-  request.headers["traceparent"] ??= traceparentOf({
+export const beginTrace = ({ headers }: Pick<IncomingMessage, "headers">): void => {
+  headers["traceparent"] ??= traceparentOf({
     traceId: randomUUID().replaceAll("-", ""),
     parentId: newParentId(),
     sampled: false

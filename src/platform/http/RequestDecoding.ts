@@ -25,6 +25,9 @@ export type JsonBody = Either.Either<unknown, DecodingError>
 
 const notJson = (problem: string): JsonBody => Either.left(invalid(`the request body is not JSON: ${problem}`))
 
+export const tooLargeBody = (limit: number): JsonBody =>
+  Either.left(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` }))
+
 /** V8's reason without the input that it quotes, which may be secret. */
 const parserReason = /^(Unexpected token '[^']*'|Unexpected end of JSON input|[^"]*? at position \d+)/
 
@@ -38,6 +41,11 @@ const parse = (bytes: Buffer): JsonBody => {
   } catch {
     return notJson("it is not UTF-8")
   }
+  return parseJsonText(text)
+}
+
+/** Parses the body of a request whose bytes are decoded. */
+export const parseJsonText = (text: string): JsonBody => {
   try {
     return Either.right(JSON.parse(text))
   } catch (thrown) {
@@ -61,7 +69,7 @@ export const readJsonBody = (message: IncomingMessage, limit: number, done: (bod
     done(body)
   }
   const tooLarge = () => {
-    finish(Either.left(new BodyTooLarge({ reason: `the request body is larger than ${limit} bytes` })))
+    finish(tooLargeBody(limit))
     // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
     message.resume()
   }
@@ -147,10 +155,30 @@ const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<st
 const hasBody = ({ headers }: Request): boolean =>
   headers["transfer-encoding"] !== undefined || !["0", undefined].includes(headers["content-length"])
 
-const readBody = (request: Request, isOptional: boolean): Effect.Effect<unknown, DecodingError> =>
-  readJson(request).pipe(
-    Effect.map((body) => (isOptional && body === null ? {} : body)),
-    Effect.filterOrFail(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
+/** What the decoder reads of a request: one that came over HTTP, or from a client in this process. */
+export interface RequestParts {
+  /** The values of the path's parameters. */
+  readonly params: Readonly<Record<string, string | undefined>>
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly hasBody: boolean
+  readonly body: Effect.Effect<JsonBody>
+}
+
+/** The parts of the request that a route handles. */
+export const partsOf = (request: Request): Effect.Effect<RequestParts, never, HttpRouter.RouteContext> =>
+  Effect.map(HttpRouter.RouteContext, ({ params }) => ({
+    params,
+    url: request.url,
+    headers: request.headers,
+    hasBody: hasBody(request),
+    body: Effect.either(readJson(request))
+  }))
+
+const objectOf = (body: JsonBody, isOptional: boolean): Either.Either<unknown, DecodingError> =>
+  body.pipe(
+    Either.map((value) => (isOptional && value === null ? {} : value)),
+    Either.filterOrLeft(Predicate.isReadonlyRecord, () => invalid("the request body must be a JSON object"))
   )
 
 /** The parts of a request that an endpoint declares; a part that it does not declare has the type `never`. */
@@ -182,14 +210,14 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
   const decodeHeaders = decoder(endpoint.headersSchema)
   const decodePayload = decoder(endpoint.payloadSchema)
   const isBodyOptional = Context.get(endpoint.annotations, OptionalBody)
-  return Effect.fnUntraced(function* (request: Request) {
+  return Effect.fnUntraced(function* (parts: RequestParts) {
     const decoded: Partial<Decoded<Path, UrlParams, Payload, Headers>> = {
-      ...(decodePath && { path: yield* decodePath((yield* HttpRouter.RouteContext).params) }),
-      ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(request.url)) }),
-      ...(decodeHeaders && { headers: yield* decodeHeaders(request.headers) }),
+      ...(decodePath && { path: yield* decodePath(parts.params) }),
+      ...(decodeQuery && { urlParams: yield* decodeQuery(queryOf(parts.url)) }),
+      ...(decodeHeaders && { headers: yield* decodeHeaders(parts.headers) }),
       ...(decodePayload && {
         payload: yield* decodePayload(
-          isBodyOptional && !hasBody(request) ? {} : yield* readBody(request, isBodyOptional)
+          isBodyOptional && !parts.hasBody ? {} : yield* objectOf(yield* parts.body, isBodyOptional)
         )
       })
     }

@@ -6,6 +6,7 @@ import { CompactSign, SignJWT } from "jose"
 import {
   type Claims,
   issuer,
+  rememberingVerifier,
   type SignedRow,
   sign,
   verifyRow
@@ -84,6 +85,26 @@ describe("A signed certificate", () => {
       for (const [index, one] of altered.entries()) {
         expect([index, Either.isLeft(yield* Effect.either(verifyRow(keys, one)))]).toEqual([index, true])
       }
+    })
+  )
+
+  it.effect("is compared with its row also where its signature was verified before", () =>
+    Effect.gen(function* () {
+      const { keys, row } = yield* sealed
+      const verify = rememberingVerifier(keys)
+      for (const _ of [1, 2]) expect(yield* verifyRow(keys, row, verify)).toEqual(claims)
+      const signature = row.signature ?? ""
+      const altered: ReadonlyArray<SignedRow> = [
+        ...Array.from({ length: signature.length * 8 }, (_, bit) => ({ ...row, signature: flip(signature, bit) })),
+        { ...row, agent: "Scout" },
+        { ...row, version: row.version + 1 },
+        { ...row, issuedMicros: row.issuedMicros + 1n },
+        { ...row, expiresMicros: row.expiresMicros + 1n }
+      ]
+      for (const [index, one] of altered.entries()) {
+        expect([index, Either.isLeft(yield* Effect.either(verifyRow(keys, one, verify)))]).toEqual([index, true])
+      }
+      expect(yield* verifyRow(keys, row, verify)).toEqual(claims)
     })
   )
 

@@ -1,0 +1,87 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as Array from "effect/Array"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+
+/** What an `HttpApiEndpoint` with a JSON body declares, and its group. */
+interface DeclaredEndpoint<Payload, Success, Failure> {
+  readonly path: string
+  readonly payloadSchema: Option.Option<Schema.Schema<Payload, unknown>>
+  readonly successSchema: Schema.Schema<Success, unknown>
+  readonly errorSchema: Schema.Schema<Failure, unknown>
+}
+
+export interface PeerAnswer {
+  readonly status: number
+  /** JSON. */
+  readonly text: string
+}
+
+/** An error that the contract declares, as the peer answered it. */
+export interface DeclaredFailure<Failure> {
+  readonly _tag: "DeclaredFailure"
+  readonly body: Failure
+}
+
+/** The answer is not of the contract, or the request has no JSON. `status` is one that the contract does not declare. */
+export class NotOfContract extends Data.TaggedError("NotOfContract")<{
+  readonly what: "request" | "answer"
+  readonly status?: number
+}> {}
+
+/** An endpoint of a peer's contract, as its clients use it: over HTTP and in process they send and read the same text. */
+export interface PeerEndpoint<Payload, Success, Failure> {
+  readonly path: string
+  /** The JSON text of a request; fails where a value has none. */
+  readonly encode: (payload: Payload) => Effect.Effect<string, NotOfContract>
+  readonly decode: (answer: PeerAnswer) => Effect.Effect<Success, DeclaredFailure<Failure> | NotOfContract>
+}
+
+const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+
+/** Decoders of the members of a union, by their status. */
+const decodersOf = <A>(declared: Schema.Schema<A, unknown>, statusOf: (schema: Schema.Schema.Any) => number) => {
+  const members = new Set<Schema.Schema.Any>()
+  HttpApiSchema.deunionize(members, declared)
+  const declaring = [...members].filter(({ ast }) => !AST.isNeverKeyword(ast))
+  const byStatus = Array.groupBy(declaring, (member) => String(statusOf(member)))
+  return new Map(
+    Object.entries(byStatus).map(([status, those]) => {
+      const union = Schema.make<A, unknown, never>(AST.Union.make(those.map(({ ast }) => ast)))
+      return [Number(status), Schema.decodeUnknownOption(union)] as const
+    })
+  )
+}
+
+/** Derives the client's side of an endpoint. `groupErrors` are those that its group declares. */
+export const peerEndpoint = <Payload, Success, Failure, GroupFailure, Encoded>(
+  { errorSchema, path, payloadSchema, successSchema }: DeclaredEndpoint<Payload, Success, Failure>,
+  groupErrors: Schema.Schema<GroupFailure, Encoded>
+): PeerEndpoint<Payload, Success, Failure | GroupFailure> => {
+  const encodePayload = Schema.encodeOption(Option.getOrThrow(payloadSchema))
+  const successes = decodersOf(successSchema, HttpApiSchema.getStatusSuccess)
+  const failures = decodersOf(HttpApiSchema.UnionUnify(errorSchema, groupErrors), HttpApiSchema.getStatusError)
+  return {
+    path,
+    encode: (payload) =>
+      Effect.mapError(
+        Effect.flatMap(encodePayload(payload), (encoded) => Effect.try(() => JSON.stringify(encoded))),
+        () => new NotOfContract({ what: "request" })
+      ),
+    decode: ({ status, text }) =>
+      Effect.suspend((): Effect.Effect<Success, DeclaredFailure<Failure | GroupFailure> | NotOfContract> => {
+        const success = successes.get(status)
+        const failure = failures.get(status)
+        if (success === undefined && failure === undefined) return new NotOfContract({ what: "answer", status })
+        const body = parseJson(text)
+        if (Option.isNone(body)) return new NotOfContract({ what: "answer" })
+        const failed = failure?.(body.value)
+        if (failed?._tag === "Some") return Effect.fail({ _tag: "DeclaredFailure", body: failed.value } as const)
+        const succeeded = success?.(body.value)
+        return succeeded?._tag === "Some" ? Effect.succeed(succeeded.value) : new NotOfContract({ what: "answer" })
+      })
+  }
+}

@@ -1,0 +1,151 @@
+import type { IncomingMessage } from "node:http"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import type { ServiceName } from "../../domain/Service.ts"
+import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
+import { answerDefect } from "./FallbackResponses.ts"
+import type { FastRoutes, JsonOperation } from "./FastLane.ts"
+import { admitTraceContext, assignRequestId, beginTrace, RequestHeaders, requestIdOf } from "./RequestContext.ts"
+import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
+import { inServerSpan } from "./ServerSpan.ts"
+
+/** The operations of one service that a client in the same process can call, by path. */
+export class LocalOperations extends Context.Tag("platform/http/LocalOperations")<
+  LocalOperations,
+  {
+    readonly add: (path: string, operation: JsonOperation) => void
+    readonly all: FastRoutes
+  }
+>() {
+  static readonly layer = Layer.sync(LocalOperations, () => {
+    const all = new Map<string, JsonOperation>()
+    return { add: (path, operation) => void all.set(path, operation), all }
+  })
+}
+
+/** A `POST` as a client would send it over HTTP. */
+export interface LocalRequest {
+  /** `authorization`, `x-request-id`, `traceparent` and `tracestate`, as far as the client sends them. */
+  readonly headers: Readonly<Record<string, string>>
+  /** JSON. */
+  readonly text: string
+}
+
+/** The service stopped before it answered; what was asked may have been done. */
+export class CallCutOff extends Data.TaggedError("CallCutOff")<{ readonly service: ServiceName }> {}
+
+export type LocalCall = (request: LocalRequest) => Effect.Effect<JsonResponse, CallCutOff>
+
+/** The calls that a service answers in its process, without a connection. */
+export interface LocalCalls {
+  /** The call of the operation at `path`; undefined where it has to be asked over HTTP. */
+  readonly find: (path: string) => LocalCall | undefined
+  /** From now on, new calls are answered 503. */
+  readonly refuse: () => void
+  readonly inFlight: () => number
+  /** Waits until no call is in flight. */
+  readonly idle: Effect.Effect<void>
+  /** Interrupts the calls in flight. Their clients get CallCutOff, and do not wait for what must not be interrupted. */
+  readonly cutOff: () => void
+}
+
+/** The headers as a server reads them: without white space around a value, and with the ids that the listener assigns. */
+const headersOf = (request: LocalRequest, isTraced: boolean): IncomingMessage["headers"] => {
+  const headers: IncomingMessage["headers"] = {}
+  for (const [name, value] of Object.entries(request.headers)) headers[name] = value.replace(/^[\t ]+|[\t ]+$/g, "")
+  assignRequestId({ headers })
+  admitTraceContext({ headers })
+  if (!isTraced) beginTrace({ headers })
+  return headers
+}
+
+const bodyOf = (text: string): JsonBody =>
+  Buffer.byteLength(text) > maximumBodyBytes ? tooLargeBody(maximumBodyBytes) : parseJsonText(text)
+
+/**
+ * Makes the local calls of a service. A call runs the operation that answers the same request over HTTP, on a fiber of the service: it
+ * decodes the same text, has the same limits, and leaves the same rows. A client that is interrupted does not wait for it; the operation
+ * is interrupted, as by a client that hangs up.
+ */
+export const makeLocalCalls = (
+  service: ServiceName,
+  operations: FastRoutes,
+  errorFields: ErrorFields
+): Effect.Effect<LocalCalls> =>
+  Effect.gen(function* () {
+    const { fiberRefs, runtimeFlags } = yield* Effect.runtime()
+    const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
+    /** What tells the client of a call that it gets no answer. */
+    const inFlight = new Map<Fiber.RuntimeFiber<unknown, unknown>, () => void>()
+    let isRefusing = false
+    let onIdle: () => void = () => {}
+
+    const fork = (path: string, operation: JsonOperation, request: LocalRequest) => {
+      const headers = headersOf(request, isTraced)
+      const { authorization } = headers
+      const requestId = requestIdOf(headers)
+      const asked = { requestId, authorization, contentType: "application/json", body: bodyOf(request.text) }
+      const answer = Effect.uninterruptibleMask((restore) =>
+        restore(Effect.suspend(() => operation(asked))).pipe(
+          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
+          Effect.catchAllCause((cause) =>
+            Cause.isInterruptedOnly(cause)
+              ? Effect.interrupt
+              : Effect.map(answerDefect(service, cause, requestId, errorFields(500, path)), errorJson)
+          )
+        )
+      )
+      const spanned = isTraced
+        ? inServerSpan({ service, method: "POST", route: path, requestId, headers })(answer)
+        : answer
+      const context = Context.make(RequestHeaders, headers)
+      return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(spanned)
+    }
+
+    const call =
+      (path: string, operation: JsonOperation): LocalCall =>
+      (request) =>
+        Effect.async((resume) => {
+          if (isRefusing) {
+            const requestId = assignRequestId({ headers: { ...request.headers } })
+            return resume(Effect.succeed(errorJson(shuttingDown(service, requestId, errorFields(503, path)))))
+          }
+          const fiber = fork(path, operation, request)
+          const cutOff = () => resume(new CallCutOff({ service }))
+          inFlight.set(fiber, cutOff)
+          fiber.addObserver((exit) => {
+            inFlight.delete(fiber)
+            if (Exit.isSuccess(exit)) resume(exit)
+            else cutOff()
+            if (inFlight.size === 0) onIdle()
+          })
+          return Effect.sync(() => fiber.unsafeInterruptAsFork(FiberId.none))
+        })
+
+    const calls = new Map([...operations].map(([path, operation]) => [path, call(path, operation)] as const))
+    return {
+      find: (path) => calls.get(path),
+      refuse: () => {
+        isRefusing = true
+      },
+      inFlight: () => inFlight.size,
+      idle: Effect.async((resume) => {
+        onIdle = () => resume(Effect.void)
+        if (inFlight.size === 0) resume(Effect.void)
+      }),
+      cutOff: () => {
+        for (const [fiber, cutOff] of inFlight) {
+          cutOff()
+          fiber.unsafeInterruptAsFork(FiberId.none)
+        }
+      }
+    }
+  })
