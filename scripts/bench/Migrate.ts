@@ -49,8 +49,8 @@ const summary = (taken: ReadonlyArray<Taken>) => ({
 const startAtHead = (url: Redacted.Redacted, services: ReadonlyArray<ServiceName>) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(environment({ url, services }))
-    // One after the other in one graph of layers, as the program builds them.
-    const all = services.map((service) => layers[service]).reduce((before, next) => Layer.provide(next, before))
+    // At the same time, as the program builds them (`preparationsOf`).
+    const all = services.map((service) => layers[service]).reduce((before, next) => Layer.merge(next, before))
     const before = process.cpuUsage()
     const wall = yield* timed(Layer.build(all).pipe(Effect.provide(context)))
     const { system, user } = process.cpuUsage(before)

@@ -140,7 +140,7 @@ describe("a start with MIGRATE_ON_START=off", () => {
   )
 })
 
-/** Relays connections to the server of `url`, and counts how often a text occurs in what the clients send. */
+/** Relays connections to the server of `url`, and counts texts and queries in what the clients send. */
 const countingRelay = (url: Redacted.Redacted) =>
   Effect.gen(function* () {
     const target = new URL(Redacted.value(url))
@@ -171,6 +171,12 @@ const countingRelay = (url: Redacted.Redacted) =>
       url: Redacted.make(through.href),
       count: (text: string) => {
         const found = sent.split(text).length - 1
+        sent = ""
+        return found
+      },
+      /** The queries since the last count: messages Query and Parse, each a letter and a length whose first byte is 0. */
+      queries: () => {
+        const found = sent.match(/[QP]\0/g)?.length ?? 0
         sent = ""
         return found
       }
@@ -210,6 +216,29 @@ describe("a start that applies revisions", () => {
 })
 
 describe("a start at head", () => {
+  it.scopedLive(
+    "asks the database once, in modes upgrade and verify, if the migration connection is the application's",
+    () =>
+      Effect.gen(function* () {
+        const relay = yield* countingRelay(yield* freshDatabase)
+        const migrations = yield* migrationsOf(one)
+        yield* migrateRouter(relay.url, migrations)
+        for (const [mode, queries] of [
+          ["upgrade", 1],
+          // It also asks which privileges the role lacks.
+          ["verify", 2]
+        ] as const) {
+          const variables = { MIGRATE_ON_START: mode }
+          const context = yield* Layer.build(
+            Layer.merge(environment({ url: relay.url, migrations, services: ["router"], variables }), quiet)
+          )
+          relay.queries()
+          yield* Layer.build(routerSchema.layer).pipe(Effect.provide(context))
+          expect({ mode, queries: relay.queries() }).toEqual({ mode, queries })
+        }
+      })
+  )
+
   const services = ["gatekeeper", "guardian", "router"] as const
   const migrated = Layer.mergeAll(
     Layer.discard(gatekeeperSchema.layer),

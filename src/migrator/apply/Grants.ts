@@ -64,6 +64,8 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
   session: Queryable
 ): Effect.fn.Return<ReadonlyArray<string>, DatabaseRefusal, Database> {
   const group = groupOf(service)
+  const during = `granting ${group} what the ${service} needs`
+  const remedy = `List what it lacks (select * from ${service}.missing_grants('${group}')), and grant it as the schema's owner`
   const url = (yield* Database).url(service, "migration")
   const missing = (connection: Queryable) =>
     connection
@@ -95,33 +97,17 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
   return yield* Effect.flatMap(missing(session), (grants) =>
     grants.length === 0 ? Effect.succeed(grants) : give
   ).pipe(
-    Effect.mapError(
-      (cause) =>
-        new DatabaseRefusal({
-          service,
-          address: displayAddress(url),
-          during: `granting ${group} what the ${service} needs`,
-          cause,
-          remedy: `List what it lacks (select * from ${service}.missing_grants('${group}')), and grant it as the schema's owner`
-        })
-    )
+    Effect.mapError((cause) => new DatabaseRefusal({ service, address: displayAddress(url), during, cause, remedy }))
   )
 })
 
 /** As `grantGroup`, for a command that has closed its session. */
 export const grantGroupAfter = Effect.fn("Migrator.grantAfter")(function* (service: ServiceName) {
   const url = (yield* Database).url(service, "migration")
+  const during = `connecting to list what ${groupOf(service)} lacks`
+  const remedy = `The revisions are applied. Check PostgreSQL there, then: pnpm migrate --service ${service} upgrade`
   const session = yield* connect({ url, applicationName: "gravitas migrate (grants)" }).pipe(
-    Effect.mapError(
-      (cause) =>
-        new DatabaseRefusal({
-          service,
-          address: displayAddress(url),
-          during: `connecting to list what ${groupOf(service)} lacks`,
-          cause,
-          remedy: `The revisions are applied. Check PostgreSQL there, then: pnpm migrate --service ${service} upgrade`
-        })
-    )
+    Effect.mapError((cause) => new DatabaseRefusal({ service, address: displayAddress(url), during, cause, remedy }))
   )
   return yield* grantGroup(service, session)
 }, Effect.scoped)

@@ -107,7 +107,11 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     const history = makeMigrationHistory(name, connection, options)
     const replica = "pg_catalog.pg_is_in_recovery() as replica"
     const all = history.readBesides(`, ${replica}, (select name from ${name}.schema_version) as shown`)
-    const together = yield* Effect.orElseSucceed(all, () => Option.none())
+    const together = yield* Effect.catchIf(
+      all,
+      ({ sqlstate }) => sqlstate !== undefined,
+      () => Effect.succeedNone
+    )
     // Otherwise one by one, so that an error is that of one relation.
     const { rows } = Option.isSome(together)
       ? { rows: [together.value.besides] }

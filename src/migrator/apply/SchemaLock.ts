@@ -42,11 +42,11 @@ export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", { servi
 
 /** How a transaction under the lock begins. */
 interface FencedBegin {
-  /** Sent before it. */
+  /** Statements outside the transaction, sent in the same round trip. */
   readonly before?: string
-  /** The default is that of the role. */
+  /** Absent: the default of the role. */
   readonly isolation?: "read committed"
-  /** What its first statement selects besides. */
+  /** The columns that the fence selects besides its own. */
   readonly columns?: string
 }
 

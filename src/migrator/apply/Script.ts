@@ -63,7 +63,7 @@ const unlimited = { deadline: null } as const
 const failureOf = ({ direction, file }: Script, statement: Statement, cause: DatabaseError): StatementFailed =>
   new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
 
-/** A closed session fails before the first statement, which then has the error. */
+/** Fails with the error of the statement at `index`; that of a closed session is the first statement's. */
 const failureAt = (script: Script, index: number, cause: DatabaseError) =>
   Option.match(Option.fromNullable(script.statements[index]), {
     onNone: () => Effect.dieMessage("a script has no statement of this number"),
@@ -82,8 +82,9 @@ export const runStatement = (
   )
 
 /**
- * Sends all statements of a script in one round trip; the inner effect awaits their answers in order. The first one that fails
- * aborts the transaction, so the ones behind it change nothing. COPY from stdin must be alone, so such a script runs here.
+ * Sends all statements of a script in one round trip; the inner effect awaits their answers in order. The first error aborts the
+ * transaction, so the statements behind it change nothing. A script that names stdin runs statement by statement before the
+ * outer effect ends: COPY would read the next statement as its data.
  */
 export const sendScript = (
   connection: Connection,

@@ -74,8 +74,9 @@ export const sourceOf = (step: Step, service: string): string =>
 type WorkError = StatementFailed | LockLost | DatabaseError
 
 /**
- * Runs a step in one transaction; the step's history row and its event commit with it. `work` may only send its statements: the
- * effect that it returns awaits them, once the row and the event are sent behind them.
+ * Runs a step in one transaction; the step's history row and its event commit with it. `work` sends the statements, and its inner
+ * effect awaits them: so the row and the event take the same round trip. COMMIT does not: a program that is killed while a
+ * statement runs must not commit it afterwards.
  */
 export const inOneTransaction = (
   { downgrade, lock, options, service, session: { connection } }: StepContext,
@@ -99,7 +100,7 @@ export const inOneTransaction = (
     })
   const columns = timeouts(sectionOf(step), options.lockTimeout)
   const begin = { before: cleanSession, columns }
-  // See refuseLossesWithin.
+  // The isolation that refuseLossesWithin needs, whatever the role's default is.
   return lock.transaction(body, guarded ? { ...begin, isolation: "read committed" } : begin)
 }
 

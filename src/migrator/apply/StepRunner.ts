@@ -33,7 +33,7 @@ type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied |
 
 const isData = (step: Step): boolean => (step._tag === "Apply" ? step.revision.kind : step.entry.kind) === "ts"
 
-/** Reads the step's statements and, on the way up, its assertions; the step runs in a transaction unless it opts out. */
+/** Reads the step's statements and, for an upgrade, its assertions. A marker in the file turns the transaction off. */
 const sqlStep = (context: StepContext, step: Step): ReadStep =>
   Effect.gen(function* () {
     const file = sourceOf(step, context.service)
@@ -42,7 +42,7 @@ const sqlStep = (context: StepContext, step: Step): ReadStep =>
     return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
   })
 
-/** An error of COMMIT or of the migrator's own statements has no location of its own; it gets the step's first line. */
+/** Locates an error of COMMIT or of the migrator's own statements at the first line of the step: PostgreSQL gives no line. */
 const failureOfStep = (context: StepContext, step: Step, cause: DatabaseError): StatementFailed =>
   new StatementFailed({
     direction: directionOf(step),

@@ -213,11 +213,16 @@ export const targetArgument = (parse: (text: string) => Option.Option<Target>, e
 
 const names = (to: Target): boolean => (to._tag === "UpTo" || to._tag === "DownTo") && to.number > 0
 
+/** Refuses several services; `what` says why. */
+export const refuseSeveral = ({ services }: CommandOptions, what: string): CommandRefused | null =>
+  services.length > 1 ? wrongUsage(`${what}, for example --service gatekeeper`) : null
+
+/** Why a command on a revision refuses several services. */
+export const revisionOfOne = "a revision belongs to one service; name it"
+
 /** Refuses several services for a target that names a revision; `head`, `base`, +N and -N are valid for all of them. */
-export const needsOneService = ({ services }: CommandOptions, to: Target): CommandRefused | null =>
-  names(to) && services.length > 1
-    ? wrongUsage("a revision belongs to one service; name it, for example --service gatekeeper")
-    : null
+export const needsOneService = (options: CommandOptions, to: Target): CommandRefused | null =>
+  names(to) ? refuseSeveral(options, revisionOfOne) : null
 
 /** Why the target is not valid, as far as that is known without a database. */
 export const misplaced = (options: CommandOptions, { from, to }: Destination): CommandRefused | null =>

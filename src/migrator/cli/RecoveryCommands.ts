@@ -21,6 +21,8 @@ import {
   needsOneService,
   onDatabase,
   reason,
+  refuseSeveral,
+  revisionOfOne,
   withHelp
 } from "./GlobalOptions.ts"
 
@@ -110,12 +112,7 @@ export const repairCommand = Command.make("repair", { ...globalOptions, ...repai
         verdict: verdictOf
       })
     }
-    const refusal =
-      way._tag === "CommandRefused"
-        ? way
-        : options.services.length > 1
-          ? wrongUsage("a repair is for one service; name it, for example --service gatekeeper")
-          : null
+    const refusal = way._tag === "CommandRefused" ? way : refuseSeveral(options, "a repair is for one service; name it")
     return yield* onDatabase(options, {
       command: "repair",
       refusal,
@@ -199,10 +196,7 @@ export const renumberCommand = Command.make("renumber", { ...globalOptions, revi
   Effect.flatMap(commandOptions(inner), (options) =>
     onDatabase(options, {
       command: "renumber",
-      refusal:
-        options.services.length > 1
-          ? wrongUsage("a revision belongs to one service; name it, for example --service gatekeeper")
-          : null,
+      refusal: refuseSeveral(options, revisionOfOne),
       work: (service) => renumber(service, revision),
       render: renderRenumbered
     })
@@ -247,12 +241,9 @@ export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, (
     onDatabase(options, {
       command: "unlock",
       effects: Option.isSome(pid) ? "writes" : "reads",
-      refusal:
-        Option.isSome(pid) && options.services.length > 1
-          ? wrongUsage(
-              "--pid ends the holder of one service's lock; name the service, for example --service gatekeeper"
-            )
-          : null,
+      refusal: Option.isSome(pid)
+        ? refuseSeveral(options, "--pid ends the holder of one service's lock; name the service")
+        : null,
       work: (service) => unlock(service, pid),
       render: renderLocks
     })

@@ -15,12 +15,6 @@ export interface QueryResult {
   readonly rowCount: number
 }
 
-/** A query as its own message. */
-interface Query {
-  readonly text: string
-  readonly values?: ReadonlyArray<unknown>
-}
-
 /** The error of one of several queries: its place among them, from 0. */
 export interface QueryFailed {
   readonly index: number
@@ -44,13 +38,12 @@ export interface Connection {
     options?: { readonly deadline?: Duration.DurationInput | null }
   ) => Effect.Effect<QueryResult, DatabaseError>
   /**
-   * Sends queries behind those that the server has not answered yet; the inner effect awaits their answers, and fails with the first
-   * error. So they take one round trip. Outside a transaction those behind an error run all the same. `deadline` is for all of
-   * them, from when they are awaited; `answered` hears how many are done. Only for a `pipelined` session. Not for COPY, which
-   * would read the next query as its data.
+   * Sends queries at once, without waiting for earlier answers. The inner effect awaits the answers and fails with the first error.
+   * Outside a transaction the queries behind an error still run. `deadline` bounds all of them, from when they are awaited;
+   * `answered` receives how many are done. Needs a `pipelined` session. COPY would read the next query as its data.
    */
   readonly send: (
-    queries: ReadonlyArray<Query>,
+    queries: ReadonlyArray<{ readonly text: string; readonly values?: ReadonlyArray<unknown> }>,
     options?: { readonly deadline?: Duration.DurationInput | null; readonly answered?: (count: number) => void }
   ) => Effect.Effect<Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>>
   /**
