@@ -34,13 +34,8 @@ export const locate = (
   return { line: before.length, column: [...(before.at(-1) ?? "")].length + 1, source }
 }
 
-let parser: Promise<typeof import("libpg-query")> | undefined
-
 /** Loads the parser on first use: it is 1.7 MB of WebAssembly, and a start at head needs none of it. */
-export const loadParser = (): NonNullable<typeof parser> => {
-  parser ??= import("libpg-query")
-  return parser
-}
+export const loadParser = () => import("libpg-query")
 
 const unreadable = (section: Section, offset: number, problem: string): StatementUnreadable => {
   const { line, column, source } = locate(section.text, offset)
