@@ -23,8 +23,8 @@ import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
 /** Bytes of an answer: many times more than any answer of a peer has. */
 const maximumAnswerBytes = 256 * 1024
 
-/** Connections to one peer; further calls wait for one of them, within their own deadline. */
-const connections = 64
+/** Calls of one peer at a time; further calls wait for one of them, within their own deadline. Over HTTP, as many connections. */
+const concurrentCalls = 64
 
 const dispatcher = Layer.scoped(
   NodeHttpClient.Dispatcher,
@@ -33,7 +33,7 @@ const dispatcher = Layer.scoped(
       Effect.sync(
         () =>
           new Undici.Agent({
-            connections,
+            connections: concurrentCalls,
             maxResponseSize: maximumAnswerBytes,
             connect: { timeout: Duration.toMillis(peerTimeout) }
           })
@@ -157,10 +157,11 @@ const transportTo = (peer: Peer) =>
         Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text })))
       )
     if (Option.isSome(peerUrls[peer])) return overHttp
+    const turns = yield* Effect.makeSemaphore(concurrentCalls)
     const transport: Transport = (path, request) =>
       Effect.flatMap(addresses.all, (known) => {
         const call = known.get(peer)?.calls.find(path)
-        return call === undefined ? overHttp(path, request) : call(request)
+        return call === undefined ? overHttp(path, request) : turns.withPermits(1)(call(request))
       })
     return transport
   })

@@ -68,7 +68,10 @@ export const peerEndpoint = <Payload, Success, Failure, GroupFailure, Encoded>(
     path,
     encode: (payload) =>
       Effect.mapError(
-        Effect.flatMap(encodePayload(payload), (encoded) => Effect.try(() => JSON.stringify(encoded))),
+        Effect.flatMap(
+          Effect.suspend(() => encodePayload(payload)),
+          (encoded) => Effect.try(() => JSON.stringify(encoded))
+        ),
         () => new NotOfContract({ what: "request" })
       ),
     decode: ({ status, text }) =>

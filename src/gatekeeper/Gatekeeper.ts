@@ -14,7 +14,7 @@ import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { jsonResponse } from "../platform/http/ErrorResponse.ts"
-import { answerJson, type FastRoutes, type JsonRequest } from "../platform/http/FastLane.ts"
+import { answerJson, type JsonRequest, type OperationsByPath } from "../platform/http/FastLane.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AccessControl } from "./AccessControl.ts"
@@ -64,7 +64,7 @@ const validate = Effect.map(AccessControl, (access) =>
 )
 
 /** Operations with a fast lane: the decisions that agents wait for at every action. */
-const fastRoutes: Effect.Effect<FastRoutes, never, AccessControl> = Effect.map(
+const fastRoutes: Effect.Effect<OperationsByPath, never, AccessControl> = Effect.map(
   Effect.all([validate, evaluation, evaluations]),
   ([decision, one, several]) =>
     new Map([

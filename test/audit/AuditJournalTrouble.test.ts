@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
@@ -83,14 +84,17 @@ it.scopedLive("a disk that fails sheds where it is told to, and a receipt says s
   })
 )
 
+/** Synchronous, so that no other fiber reads the file before. */
 const flipByteIn = (folder: string, share: number) =>
-  Effect.promise(async () => {
-    const names = (await Fs.readdir(folder)).filter((name) => name.endsWith(".segment")).toSorted()
+  Effect.sync(() => {
+    const names = readdirSync(folder)
+      .filter((name) => name.endsWith(".segment"))
+      .toSorted()
     const path = Path.join(folder, names[0] ?? "")
-    const bytes = await Fs.readFile(path)
+    const bytes = readFileSync(path)
     const at = Math.floor(bytes.length * share)
     bytes[at] = (bytes[at] ?? 0) ^ 0x40
-    await Fs.writeFile(path, bytes)
+    writeFileSync(path, bytes)
   })
 
 it.scopedLive(
@@ -104,12 +108,13 @@ it.scopedLive(
         ...store,
         append: (rows, options) => Effect.zipRight(gate.await, store.append(rows, options))
       }))
-      const ids = yield* recordMany(trail.log, 300)
       const { source } = yield* trail.log.status
+      // So few that this fiber does not yield: the writer's reads ahead begin after the damage.
+      const ids = yield* recordMany(trail.log, 100)
       yield* flipByteIn(Path.join(directory, source), 0.6)
       yield* gate.open
       const status = yield* settled(trail.log)
-      expect(status).toMatchObject({ counters: { committed: 299, passedOver: 1 }, journal: { quarantined: 1 } })
+      expect(status).toMatchObject({ counters: { committed: 99, passedOver: 1 }, journal: { quarantined: 1 } })
       expect(isConserved(status)).toBe(true)
       const recorded = yield* recordedIds(url)
       expect(ids.filter((id) => !recorded.includes(id))).toHaveLength(1)
@@ -123,7 +128,7 @@ it.scopedLive(
         [source]
       )
       // The receipt has a number, too.
-      expect(row).toEqual({ signed_off: 301, quarantined: 1, lost: 0 })
+      expect(row).toEqual({ signed_off: 101, quarantined: 1, lost: 0 })
       const receipts = yield* query(
         url,
         "select metadata->>'kind' as kind from gatekeeper.audit_log where result = 'LOST'"

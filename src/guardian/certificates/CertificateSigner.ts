@@ -88,14 +88,14 @@ export const verifySignature = (keys: Keyring, jws: string) =>
 
 type VerifiedSignature = Effect.Effect.Success<ReturnType<typeof verifySignature>>
 
-/** Signatures that are remembered, of at most `maximumLength` characters each. */
-const maximumRemembered = 2_000
+/** Signatures in memory, of at most `maximumLength` characters each. */
+const maximumCached = 2_000
 
 /**
- * Verifies as `verifySignature` does, each text once: the same text under the same keys has the same result, and keys do not change
- * while the process runs. Only right signatures are remembered, so a wrong one is reported at each use.
+ * Makes a verifier that keeps valid signatures in memory: the keys do not change while the process runs, so the same text has the same
+ * result. An invalid signature is verified, and reported, at each use.
  */
-export const rememberingVerifier = (keys: Keyring) => {
+export const makeCachedVerifier = (keys: Keyring) => {
   const verified = new Map<string, VerifiedSignature>()
   return (jws: string): Effect.Effect<VerifiedSignature, CertificateAltered> =>
     Effect.suspend(() => {
@@ -103,7 +103,7 @@ export const rememberingVerifier = (keys: Keyring) => {
       if (known !== undefined) return Effect.succeed(known)
       return Effect.tap(verifySignature(keys, jws), (found) =>
         Effect.sync(() => {
-          if (verified.size >= maximumRemembered) verified.clear()
+          if (verified.size >= maximumCached) verified.clear()
           verified.set(jws, found)
         })
       )
@@ -116,7 +116,7 @@ const micros = (seconds: number): bigint => BigInt(seconds) * 1_000_000n
 export const verifyRow = (
   keys: Keyring,
   row: SignedRow,
-  verify: ReturnType<typeof rememberingVerifier> = (jws) => verifySignature(keys, jws)
+  verify: ReturnType<typeof makeCachedVerifier> = (jws) => verifySignature(keys, jws)
 ): Effect.Effect<Claims, CertificateAltered> =>
   Effect.gen(function* () {
     if (row.signature === null) return yield* altered("it is not signed")

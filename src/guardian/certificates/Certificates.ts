@@ -27,7 +27,7 @@ import {
   type CertificateAltered,
   type Claims,
   issuer,
-  rememberingVerifier,
+  makeCachedVerifier,
   sign,
   verifyRow
 } from "./CertificateSigner.ts"
@@ -160,7 +160,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const keys = yield* SigningKeys
       const { sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
-      const verify = rememberingVerifier(keys)
+      const verify = makeCachedVerifier(keys)
 
       const newest = (agent: string, state: "in force" | "any", limit: number) =>
         certificateRows(selectNewest(sql, agent, state, limit))

@@ -154,10 +154,10 @@ const readsOnlyBody = ({
 >): boolean =>
   method === "POST" && Option.isSome(payloadSchema) && [headersSchema, pathSchema, urlParamsSchema].every(Option.isNone)
 
-type Answer = (request: AuditedRequest) => Effect.Effect<JsonResponse>
+type AnswerRequest = (request: AuditedRequest) => Effect.Effect<JsonResponse>
 
 /** Answers the request that a route handles. */
-const overHttp = (answer: Answer) =>
+const overHttp = (answer: AnswerRequest) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     partsOf(request).pipe(
       Effect.flatMap((parts) =>
@@ -168,7 +168,7 @@ const overHttp = (answer: Answer) =>
   )
 
 /** Answers a client in this process. */
-const inProcess = (path: string, answer: Answer): JsonOperation => {
+const inProcess = (path: string, answer: AnswerRequest): JsonOperation => {
   const noParts = { params: {}, url: path, headers: {}, hasBody: true }
   return ({ authorization, body, requestId }) =>
     answer({ requestId, authorization, parts: { ...noParts, body: Effect.succeed(body) } })

@@ -12,7 +12,7 @@ import { answerDefect } from "./FallbackResponses.ts"
 import { RequestHeaders, requestId, requestIdOf } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
 
-/** A `POST` with a JSON body, as far as an operation with two lanes depends on it. */
+/** A `POST` with a JSON body, as far as an operation depends on it. */
 export interface JsonRequest {
   readonly requestId: string
   /** The value of the `Authorization` header. */
@@ -22,9 +22,9 @@ export interface JsonRequest {
 }
 
 /**
- * An operation with two lanes. The slow lane is a route of the platform's router: it handles every spelling of the path, and records
- * a span. The fast lane is a plain handler of `node:http`, which takes much less processor time (docs/performance.md). Both run the same operation; a test compares their
- * answers, rows and metrics.
+ * An operation that needs nothing of a request but its JSON body and token. Three ways lead to it: a route of the platform's router
+ * (the slow lane), which handles every spelling of the path and records a span; a plain handler of `node:http` (the fast lane), which
+ * takes much less processor time (docs/performance.md); and a call in one process (LocalCalls.ts). Tests compare their answers and rows.
  */
 export type JsonOperation = (request: JsonRequest) => Effect.Effect<JsonResponse>
 
@@ -44,8 +44,8 @@ export const answerJson =
       Effect.map(toServerResponse)
     )
 
-/** Operations by the exact path of their fast lane. */
-export type FastRoutes = ReadonlyMap<string, JsonOperation>
+/** Operations by their exact path. */
+export type OperationsByPath = ReadonlyMap<string, JsonOperation>
 
 /** Handles the request and returns true, or returns false where it must take the slow lane. */
 export type FastLane = (request: IncomingMessage, response: ServerResponse) => boolean
@@ -62,7 +62,7 @@ const interrupted: JsonResponse = { status: 503, headers: {}, text: "" }
 /** The fast lane takes a `POST` of exactly one of `routes`, without a query. */
 export const makeFastLane = (
   service: ServiceName,
-  routes: FastRoutes,
+  routes: OperationsByPath,
   errorFields: ErrorFields
 ): Effect.Effect<FastLane> =>
   Effect.map(Effect.runtime(), ({ fiberRefs, runtimeFlags }) => {

@@ -19,7 +19,7 @@ import { Settings, shutdownShares } from "../config/Settings.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
 import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
-import { type FastRoutes, makeFastLane } from "./FastLane.ts"
+import { makeFastLane, type OperationsByPath } from "./FastLane.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { Addresses, listen, maximumHeaderBytes } from "./Listener.ts"
 import { LocalOperations, makeLocalCalls } from "./LocalCalls.ts"
@@ -62,7 +62,7 @@ const aboutRoutes = (contract: AnyApi) =>
 export interface ServeOptions {
   readonly errorFields?: ErrorFields
   /** Over HTTP used only while no spans are exported, because the fast lane makes no server span; in this process always. */
-  readonly fastRoutes?: FastRoutes
+  readonly fastRoutes?: OperationsByPath
 }
 
 /**

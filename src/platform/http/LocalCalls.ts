@@ -12,7 +12,7 @@ import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
 import { answerDefect } from "./FallbackResponses.ts"
-import type { FastRoutes, JsonOperation } from "./FastLane.ts"
+import type { JsonOperation, OperationsByPath } from "./FastLane.ts"
 import { admitTraceContext, assignRequestId, beginTrace, RequestHeaders, requestIdOf } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
 import { inServerSpan } from "./ServerSpan.ts"
@@ -22,7 +22,7 @@ export class LocalOperations extends Context.Tag("platform/http/LocalOperations"
   LocalOperations,
   {
     readonly add: (path: string, operation: JsonOperation) => void
-    readonly all: FastRoutes
+    readonly all: OperationsByPath
   }
 >() {
   static readonly layer = Layer.sync(LocalOperations, () => {
@@ -53,14 +53,17 @@ export interface LocalCalls {
   readonly inFlight: () => number
   /** Waits until no call is in flight. */
   readonly idle: Effect.Effect<void>
-  /** Interrupts the calls in flight. Their clients get CallCutOff, and do not wait for what must not be interrupted. */
+  /** Interrupts the calls in flight. Their clients get CallCutOff, and do not wait for uninterruptible work. */
   readonly cutOff: () => void
 }
+
+/** Linear for a long run of spaces within a value too: only the first space of a run matches. */
+const surroundingSpace = /^[\t ]+|(?<![\t ])[\t ]+$/g
 
 /** The headers as a server reads them: without white space around a value, and with the ids that the listener assigns. */
 const headersOf = (request: LocalRequest, isTraced: boolean): IncomingMessage["headers"] => {
   const headers: IncomingMessage["headers"] = {}
-  for (const [name, value] of Object.entries(request.headers)) headers[name] = value.replace(/^[\t ]+|[\t ]+$/g, "")
+  for (const [name, value] of Object.entries(request.headers)) headers[name] = value.replace(surroundingSpace, "")
   assignRequestId({ headers })
   admitTraceContext({ headers })
   if (!isTraced) beginTrace({ headers })
@@ -77,13 +80,13 @@ const bodyOf = (text: string): JsonBody =>
  */
 export const makeLocalCalls = (
   service: ServiceName,
-  operations: FastRoutes,
+  operations: OperationsByPath,
   errorFields: ErrorFields
 ): Effect.Effect<LocalCalls> =>
   Effect.gen(function* () {
     const { fiberRefs, runtimeFlags } = yield* Effect.runtime()
     const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
-    /** What tells the client of a call that it gets no answer. */
+    /** Ends a call with CallCutOff, by the fiber of its operation. */
     const inFlight = new Map<Fiber.RuntimeFiber<unknown, unknown>, () => void>()
     let isRefusing = false
     let onIdle: () => void = () => {}

@@ -6,7 +6,7 @@ import { CompactSign, SignJWT } from "jose"
 import {
   type Claims,
   issuer,
-  rememberingVerifier,
+  makeCachedVerifier,
   type SignedRow,
   sign,
   verifyRow
@@ -91,7 +91,7 @@ describe("A signed certificate", () => {
   it.effect("is compared with its row also where its signature was verified before", () =>
     Effect.gen(function* () {
       const { keys, row } = yield* sealed
-      const verify = rememberingVerifier(keys)
+      const verify = makeCachedVerifier(keys)
       for (const _ of [1, 2]) expect(yield* verifyRow(keys, row, verify)).toEqual(claims)
       const signature = row.signature ?? ""
       const altered: ReadonlyArray<SignedRow> = [

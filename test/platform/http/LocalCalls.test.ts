@@ -74,6 +74,19 @@ describe("a call of a service in the same process", () => {
     })
   )
 
+  it.live("does not block the process where a header is full of spaces", () =>
+    Effect.gen(function* () {
+      const seen: Array<string | undefined> = []
+      const calls = yield* callsOf(({ authorization }) => {
+        seen.push(authorization)
+        return Effect.succeed(jsonResponse("1"))
+      })
+      const inner = `Bearer${" ".repeat(1_000_000)}x`
+      yield* ask(calls, "{}", { authorization: `\t ${inner} \t` })
+      expect(seen).toEqual([inner])
+    })
+  )
+
   it.live("has a server span of the caller's trace where spans are recorded", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.Span> = []
