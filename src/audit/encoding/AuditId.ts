@@ -6,7 +6,7 @@ const shape = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{
 export const AuditId = Schema.String.pipe(Schema.pattern(shape), Schema.brand("AuditId"))
 export type AuditId = typeof AuditId.Type
 
-/** As `Schema.is(AuditId)`, for where there are many. */
+/** Checks an id as `Schema.is(AuditId)` does, faster. */
 export const isAuditId = (value: unknown): value is AuditId => typeof value === "string" && shape.test(value)
 
 /** Fills the array with unpredictable bytes. */

@@ -78,19 +78,36 @@ export interface HashedRow extends AuditRow {
 /** The last three digits of a time in milliseconds. */
 const millisText = Array.from({ length: 1_000 }, (_, millis) => `${String(millis).padStart(3, "0")}Z`)
 
-/** The second of the last time written, and its text: times come in order, many in a second. */
-const memo = { second: Number.NaN, text: "" }
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, "0"))
 
-/** `new Date(timestamp).toISOString()`, in a tenth of the time. */
+const dayMillis = 86_400_000
+
+/** The first millisecond whose year has five digits. */
+const year10000 = 253_402_300_800_000
+
+/**
+ * Writes a time as `new Date(timestamp).toISOString()` does, faster. The date is by `civil_from_days` of Howard Hinnant's
+ * "chrono-Compatible Low-Level Date Algorithms": an era has 400 years, and a year begins in March.
+ */
 export const isoTime = (timestamp: number): string => {
-  const second = Math.floor(timestamp / 1_000)
-  const millis = millisText[timestamp - second * 1_000]
-  if (millis === undefined) return new Date(timestamp).toISOString()
-  if (second !== memo.second) {
-    memo.text = new Date(timestamp).toISOString().slice(0, -4)
-    memo.second = second
-  }
-  return memo.text + millis
+  if (!Number.isInteger(timestamp) || timestamp < 0 || timestamp >= year10000) return new Date(timestamp).toISOString()
+  const days = Math.floor(timestamp / dayMillis)
+  const millis = timestamp - days * dayMillis
+  const era = Math.floor((days + 719_468) / 146_097)
+  const dayOfEra = days + 719_468 - era * 146_097
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365
+  )
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153)
+  const day = dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1
+  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+  const year = yearOfEra + era * 400 + (monthFromMarch < 10 ? 0 : 1)
+  const seconds = Math.floor(millis / 1_000)
+  return (
+    `${year}-${twoDigits[month]}-${twoDigits[day]}T${twoDigits[Math.floor(seconds / 3_600)]}:` +
+    `${twoDigits[Math.floor(seconds / 60) % 60]}:${twoDigits[seconds % 60]}.${millisText[millis % 1_000]}`
+  )
 }
 
 const beforeMetadata = (row: Omit<AuditRow, "metadata">): string =>

@@ -86,7 +86,7 @@ export const make = (source: BacklogSource, lastOffered: () => number) => {
   let reader: BacklogReader | undefined
   /** Rows that were read ahead, and the last number that was offered before they were read. */
   let ahead: { readonly found: BacklogRows; readonly offeredBefore: number } | undefined
-  const turn = Effect.unsafeMakeSemaphore(1)
+  const reading = Effect.unsafeMakeSemaphore(1)
 
   /** Reads the next rows into `ahead`. If it is interrupted, the next read starts after the last row that left the backlog. */
   const readNext = (maximum: number) =>
@@ -113,8 +113,11 @@ export const make = (source: BacklogSource, lastOffered: () => number) => {
     },
     isActive: () => active,
     count: () => count,
-    /** Reads the next rows before they are needed, while others are written. They still belong to the backlog. */
-    readAhead: (maximum: number) => turn.withPermits(1)(readNext(maximum)),
+    /**
+     * Reads the next rows before they are needed, while others are written. They still belong to the backlog. Does nothing while another
+     * read is in progress.
+     */
+    readAhead: (maximum: number) => Effect.asVoid(reading.withPermitsIfAvailable(1)(readNext(maximum))),
     /**
      * Reads the next rows and passes them to `hold` in one uninterruptible step; `missed` more rows could not be read. If the
      * read is interrupted before, the next read starts after the last row that `hold` received.
@@ -139,7 +142,7 @@ export const make = (source: BacklogSource, lastOffered: () => number) => {
           reader = undefined
         }
         hold(rows, certain, missed)
-      }).pipe(turn.withPermits(1)),
+      }).pipe(reading.withPermits(1)),
     /** The number of the last row that was read. */
     readUpTo: () => readUpTo,
     /** When the oldest of them was recorded, or a little earlier: the time of the row before it. Undefined if unknown. */

@@ -12,7 +12,7 @@ import * as MemoryRows from "./MemoryRows.ts"
 import { type BatchTrigger, makeBatchTrigger, makeSettledSignal, type SettledSignal } from "./QueueSignals.ts"
 
 export interface WriteQueueOptions {
-  /** Rows in memory, those in flight included. */
+  /** Rows in memory, those in flight included. One more batch may be read ahead from the backlog. */
   readonly capacity: number
   /** Rows in a batch at most. */
   readonly batchSize: number

@@ -36,10 +36,12 @@ const conflictStatement = `
 
 /**
  * Begins a transaction and bounds its statements: the server cancels a statement shortly before the client gives up, so an
- * abandoned session does not keep waiting for a lock. The timeout is local, because a pooler may hand the session to others.
- * Both are one message: on a busy machine a round trip costs the writer as much as dozens of rows.
+ * abandoned session does not keep waiting for a lock. A session whose client is lost without a word ends after `idleMillis`, and
+ * releases its locks. Both are local, because a pooler may hand the session to others. All are one message: on a busy machine a round
+ * trip costs the writer as much as dozens of rows.
  */
-export const beginBounded = (millis: number): string => `begin; set local statement_timeout = ${millis}`
+export const beginBounded = (millis: number, idleMillis = millis): string =>
+  `begin; set local statement_timeout = ${millis}; set local idle_in_transaction_session_timeout = ${idleMillis}`
 
 /** The server's timeout of a statement, in milliseconds, for a client that gives up after `deadline`. */
 export const timeoutWithin = (deadline: Duration.Duration): number =>
@@ -65,14 +67,22 @@ const advanceByParameters = advanceStatement(["$1", "$2", "$3", "$4", "$5"])
 
 const literal = (value: string | number): string => Pg.escapeLiteral(String(value))
 
+/** The share of COPY in the time of its message. The client bounds the message as a whole, the server each statement in it. */
+const copyShare = 0.8
+
 /**
  * Begins a transaction, copies rows of one source up to `lastSeq`, and advances the source, all in one message. A simple query
  * has no parameters, so the values are literals. COMMIT is not part of it: the server would commit without us, even after a look-up
  * of the rows found none and the source was signed off.
  */
-export const copyStatement = (source: string, lastSeq: number, rows: number, statementTimeout: number): string =>
-  `${beginBounded(statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin;` +
-  advanceStatement([literal(source), literal(lastSeq), literal(rows), "0", "0"])
+export const copyStatement = (source: string, lastSeq: number, rows: number, statementTimeout: number): string => {
+  const copyTimeout = Math.ceil(statementTimeout * copyShare)
+  return (
+    `${beginBounded(copyTimeout, statementTimeout)}; copy gatekeeper.audit_log (${columnList}) from stdin; ` +
+    `set local statement_timeout = ${Math.max(1, statementTimeout - copyTimeout)};` +
+    advanceStatement([literal(source), literal(lastSeq), literal(rows), "0", "0"])
+  )
+}
 
 /** Writes no letter when the same row is in the table: it was written by a COMMIT whose answer was lost. */
 const deadLetterStatement = `

@@ -106,7 +106,7 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     const connection = yield* sessions.of(name)
     const history = makeMigrationHistory(name, connection, options)
     const replica = "pg_catalog.pg_is_in_recovery() as replica"
-    const all = history.readBesides(`, ${replica}, (select name from ${name}.schema_version) as shown`)
+    const all = history.readWith(`, ${replica}, (select name from ${name}.schema_version) as shown`)
     const together = yield* Effect.catchIf(
       all,
       ({ sqlstate }) => sqlstate !== undefined,
@@ -114,7 +114,7 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     )
     // Otherwise one by one, so that an error is that of one relation.
     const { rows } = Option.isSome(together)
-      ? { rows: [together.value.besides] }
+      ? { rows: [together.value.extra] }
       : yield* connection.query(`select ${replica}, pg_catalog.to_regclass('${name}.schema_history') is null as absent`)
     if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service: name, address })
     const isRead = Option.isSome(together) || rows[0]?.["absent"] === true

@@ -46,7 +46,7 @@ interface FencedBegin {
   readonly before?: string
   /** Absent: the default of the role. */
   readonly isolation?: "read committed"
-  /** The columns that the fence selects besides its own. */
+  /** Further columns that the fence selects. */
   readonly columns?: string
 }
 

@@ -78,12 +78,15 @@ export interface MigrationSession {
 /**
  * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
  * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. PostgreSQL before 17
- * does not have `transaction_timeout`.
+ * does not have `transaction_timeout`. The parser that splits a file reads texts as `standard_conforming_strings` says. Statements are
+ * sent ahead, so a server on Linux looks every 2 s whether its client still lives; other systems refuse that setting.
  */
 export const cleanSession =
-  "reset session authorization; reset all; close all; unlisten *; discard temp; set search_path = ''; " +
+  "reset session authorization; reset all; set standard_conforming_strings = on; close all; unlisten *; discard temp; set search_path = ''; " +
   "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; " +
-  "select pg_catalog.set_config('transaction_timeout', '0', false) where pg_catalog.current_setting('transaction_timeout', true) is not null"
+  "select pg_catalog.set_config('transaction_timeout', '0', false) where pg_catalog.current_setting('transaction_timeout', true) is not null; " +
+  "select pg_catalog.set_config('client_connection_check_interval', '2s', false) where pg_catalog.version() ~ 'linux' " +
+  "and pg_catalog.current_setting('client_connection_check_interval', true) is not null"
 
 const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
   cause.sqlstate === "42501"

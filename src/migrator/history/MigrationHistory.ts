@@ -46,8 +46,8 @@ export interface HistorySnapshot {
   /** The format of the tables; above `toolVersion` if a newer program created them. */
   readonly format: number
   readonly entries: ReadonlyArray<HistoryEntry>
-  /** The columns that the reader asked for besides. */
-  readonly besides: Row
+  /** The further columns that the reader asked for. */
+  readonly extra: Row
 }
 
 export interface RevisionRef {
@@ -78,22 +78,22 @@ const reversalColumns = (revision: Revision) => {
 const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
   /**
    * Reads the history in one round trip; None if its tables do not exist. Only a revision that locks these tables can delay it.
-   * `columns` are selected besides, each with a comma before it.
+   * `columns` are selected too, each with a comma before it.
    */
-  const readBesides = (columns: string): Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> =>
+  const readWith = (columns: string): Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> =>
     Effect.gen(function* () {
       const { rows } = yield* connection.query(
         `select history.*, prepared.format${columns}
          from (select max(tool_version) as format from ${service}.schema_event where event = 'prepared') as prepared
          left join ${service}.schema_history as history on true order by history.revision`
       )
-      const besides = rows[0] ?? {}
+      const extra = rows[0] ?? {}
       // Only the migrator writes these tables: a row that does not decode is a broken invariant.
-      const format = (yield* Effect.orDie(decodeFormat(besides))).format ?? 1
+      const format = (yield* Effect.orDie(decodeFormat(extra))).format ?? 1
       // Without a revision the join has one row, of nulls.
       const known = format > toolVersion ? [] : rows.filter(({ revision }) => revision !== null)
       const entries = yield* Effect.orDie(decodeEntries(known.map((row) => ({ ...later, ...row }))))
-      return Option.some({ format, entries, besides })
+      return Option.some({ format, entries, extra })
     }).pipe(
       // 42P01, 3F000: no such table, no such schema.
       Effect.catchIf(
@@ -117,7 +117,7 @@ const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
       { discard: true }
     ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
 
-  return { read: readBesides(""), readBesides, event, bringToFormat }
+  return { read: readWith(""), readWith, event, bringToFormat }
 }
 
 /** The rows of `schema_history`, one for each revision. */

@@ -87,7 +87,7 @@ const socketOf = (client: Pg.Client): Duplex | undefined => {
 /** Destroys the socket without a word to the server: the only end that a stopped server cannot delay. */
 const destroySocket = (client: Pg.Client): void => void socketOf(client)?.destroy()
 
-/** Writes what is sent until the next tick in one piece. */
+/** Buffers writes until the next tick, then sends them as one. */
 const gatherWrites = (client: Pg.Client): void => {
   const socket = socketOf(client)
   socket?.cork()

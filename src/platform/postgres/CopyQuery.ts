@@ -65,12 +65,14 @@ class CopyQuery implements Pg.Submittable {
     this.end()
   }
 
-  // What else the driver reports of a query: the results of the statements are not used.
+  // Callbacks that the driver requires; the results of the statements are not used.
   handleCopyInResponse(): void {}
   handleCommandComplete(): void {}
   handleRowDescription(): void {}
   handleDataRow(): void {}
   handleEmptyQuery(): void {}
+  handleCopyData(): void {}
+  handlePortalSuspended(): void {}
 }
 
 /** Runs `text`, with `pieces` as the data of its COPY. Each piece is made when it is sent. Rejects with the server's error. */
