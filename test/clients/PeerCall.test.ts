@@ -1,9 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Array from "effect/Array"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
+import { jsonResponse } from "../../src/platform/http/ErrorResponse.ts"
+import { Addresses } from "../../src/platform/http/Listener.ts"
 import { allowed, json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
 
 const question = {
@@ -27,7 +31,48 @@ const pausingAt = (step: number): Scheduler.Scheduler => {
   }
 }
 
+/** A gatekeeper in this process: it answers each call when `release` completes, and counts the calls that have begun. */
+const localGatekeeper = (url: string, release: Effect.Effect<void>) => {
+  const begun = { paths: [] as Array<string> }
+  const find = (path: string) => () =>
+    Effect.suspend(() => {
+      begun.paths.push(path)
+      return Effect.as(release, jsonResponse(JSON.stringify(allowed)))
+    })
+  const addresses = Layer.tap(Addresses.layer, (context) =>
+    Context.get(context, Addresses).announce("gatekeeper", { url, revision: "1", calls: { find } })
+  )
+  return { addresses, begun }
+}
+
 describe("a call of a peer", () => {
+  it.scopedLive("goes to the operation of this process, and over HTTP where a setting has a URL", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response) => json(response, 200, allowed))
+      const { addresses, begun } = localGatekeeper(peer.url, Effect.void)
+      expect(yield* Effect.provide(ask, peersAt(undefined, "1s", {}, addresses))).toBe("allowed")
+      expect([begun.paths, peer.seen.length]).toEqual([["/validate"], 0])
+      expect(yield* Effect.provide(ask, peersAt(peer.url, "1s", {}, addresses))).toBe("allowed")
+      expect([begun.paths.length, peer.seen.length]).toEqual([1, 1])
+    })
+  )
+
+  it.scopedLive("waits while 64 calls of a service in this process are in flight", () =>
+    Effect.gen(function* () {
+      const gate = yield* Effect.makeLatch(false)
+      const { addresses, begun } = localGatekeeper("http://127.0.0.1:1", gate.await)
+      yield* Effect.gen(function* () {
+        const calls = yield* Effect.fork(Effect.all(Array.makeBy(65, () => ask), { concurrency: "unbounded" }))
+        yield* Effect.yieldNow().pipe(Effect.repeat({ until: () => begun.paths.length >= 64 }))
+        yield* Effect.sleep("50 millis")
+        expect(begun.paths.length).toBe(64)
+        yield* gate.open
+        expect((yield* Fiber.join(calls)).filter((answer) => answer === "allowed").length).toBe(65)
+        expect(begun.paths.length).toBe(65)
+      }).pipe(Effect.provide(peersAt(undefined, "10s", {}, addresses)))
+    })
+  )
+
   it.scopedLive("is answered at once for a moment after the peer failed again and again; then one call tries it", () =>
     Effect.gen(function* () {
       let failing = true

@@ -65,15 +65,26 @@ export const deadUrl = Effect.async<string>((resume) => {
   })
 })
 
-/** The clients of the peers at `url`. */
-export const peersAt = (url: string, timeout = "250ms", environment: Readonly<Record<string, string>> = {}) =>
+/** The clients of the peers at `url`, or at `addresses` where it is undefined. */
+export const peersAt = (
+  url: string | undefined,
+  timeout = "250ms",
+  environment: Readonly<Record<string, string>> = {},
+  addresses: Layer.Layer<Addresses> = Addresses.layer
+) =>
   Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer).pipe(
     Layer.provide(AllSettings.layer),
-    Layer.provide(Addresses.layer),
+    Layer.provide(addresses),
     Layer.provide(
       Layer.setConfigProvider(
         ConfigProvider.fromMap(
-          new Map(Object.entries({ GATEKEEPER_URL: url, GUARDIAN_URL: url, PEER_TIMEOUT: timeout, ...environment }))
+          new Map(
+            Object.entries({
+              ...(url === undefined ? {} : { GATEKEEPER_URL: url, GUARDIAN_URL: url }),
+              PEER_TIMEOUT: timeout,
+              ...environment
+            })
+          )
         )
       )
     ),

@@ -60,6 +60,44 @@ describe("Connection.copyIn", () => {
     })
   )
 
+  it.scopedLive("leaves the session usable where a piece is refused, or cannot be made", () =>
+    Effect.gen(function* () {
+      const { session } = yield* sessions
+      yield* session.query("create table t (id int)")
+      const good = () => "1\n".repeat(20_000)
+      const refused = [good, () => "not a number\n", good, good, good]
+      const bad = yield* Effect.flip(session.copyIn("copy t from stdin", refused))
+      expect(bad).toMatchObject({ phase: "statement", sqlstate: "22P02" })
+      const broken = () => {
+        throw new Error("no text for this row")
+      }
+      const failed = yield* Effect.flip(session.copyIn("copy t from stdin", [good, broken, good]))
+      expect(failed.reason).toContain("no text for this row")
+      expect(yield* count(session)).toBe(0)
+      yield* session.copyIn("copy t from stdin", [good, good])
+      expect(yield* count(session)).toBe(40_000)
+    })
+  )
+
+  it.scopedLive("closes the session where its socket is lost between two pieces", () =>
+    Effect.gen(function* () {
+      const { observer, session } = yield* sessions
+      yield* observer.query("create table t (id int)")
+      const pieces = [() => "1\n", () => "2\n"]
+      const lost = Effect.zipRight(
+        Effect.yieldNow(),
+        observer.query("select pg_terminate_backend($1)", [session.backendPid])
+      )
+      const endless = Array.from({ length: 100_000 }, (_, index) => pieces[index % 2] ?? (() => "3\n"))
+      const [error] = yield* Effect.all([Effect.flip(session.copyIn("copy t from stdin", endless)), lost], {
+        concurrency: 2
+      })
+      expect(error.phase).toBe("statement")
+      expect(session.isOpen()).toBe(false)
+      expect(yield* count(observer)).toBe(0)
+    })
+  )
+
   it.scopedLive("ends at the deadline when the server stops, and can be interrupted", () =>
     Effect.gen(function* () {
       const { url, observer, session } = yield* sessions
