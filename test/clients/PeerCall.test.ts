@@ -62,7 +62,12 @@ describe("a call of a peer", () => {
       const gate = yield* Effect.makeLatch(false)
       const { addresses, begun } = localGatekeeper("http://127.0.0.1:1", gate.await)
       yield* Effect.gen(function* () {
-        const calls = yield* Effect.fork(Effect.all(Array.makeBy(65, () => ask), { concurrency: "unbounded" }))
+        const calls = yield* Effect.fork(
+          Effect.all(
+            Array.makeBy(65, () => ask),
+            { concurrency: "unbounded" }
+          )
+        )
         yield* Effect.yieldNow().pipe(Effect.repeat({ until: () => begun.paths.length >= 64 }))
         yield* Effect.sleep("50 millis")
         expect(begun.paths.length).toBe(64)

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process"
-import { join } from "node:path"
+import { resolve } from "node:path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -17,7 +17,7 @@ export interface BenchProcess {
 }
 
 export interface BenchProcessOptions {
-  /** Its path in this checkout. */
+  /** Its path: in this checkout, or that of a bundled program. */
   readonly program: string
   readonly words: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
@@ -34,8 +34,8 @@ const inherited = Object.fromEntries(
 )
 
 const start = ({ environment, flags = [], program, words }: BenchProcessOptions): ChildProcess =>
-  fork(join(project, program), words, {
-    execArgv: [...flags, "--import", tsxLoader],
+  fork(resolve(project, program), words, {
+    execArgv: program.endsWith(".ts") ? [...flags, "--import", tsxLoader] : [...flags],
     env: { ...inherited, ...environment },
     // Its log goes where the progress goes.
     stdio: ["ignore", 2, 2, "ipc"]
@@ -70,28 +70,3 @@ export const benchProcess = (options: BenchProcessOptions): Effect.Effect<BenchP
       kill: Effect.asVoid(kill)
     }
   })
-
-/** Tells the bench that started this process. */
-export const tell = (message: Readonly<Record<string, unknown>>): Effect.Effect<void> =>
-  Effect.async((resume) => {
-    if (process.send === undefined) return resume(Effect.dieMessage("the bench starts this program"))
-    process.send(message, () => resume(Effect.void))
-  })
-
-/** No bench, no reason to go on. */
-export const endWithBench = (): void => {
-  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
-}
-
-/** Answers every message with the processor time of this process, user and system, in microseconds. */
-export const usageOnDemand: Effect.Effect<never> = Effect.async<void>((resume) => {
-  process.once("message", () => resume(Effect.void))
-}).pipe(
-  Effect.zipRight(
-    Effect.suspend(() => {
-      const { system, user } = process.cpuUsage()
-      return tell({ processorTime: user + system })
-    })
-  ),
-  Effect.forever
-)

@@ -1,5 +1,7 @@
 import * as Path from "node:path"
+import * as Effect from "effect/Effect"
 import { bundle } from "../../scripts/build/Bundle.mjs"
+import { temporaryHome } from "./TemporaryHome.ts"
 
 const project = Path.resolve(import.meta.dirname, "../..")
 
@@ -22,3 +24,11 @@ const programs = [
  * compiling a thousand modules; tests of their own start the program from its sources.
  */
 export const bundlePrograms = (directory: string): Promise<void> => bundle(project, directory, programs)
+
+/** Builds one program as `pnpm build` does, in a folder that the scope's end removes; returns the path of its file. */
+export const bundledProgram = (program: string) =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryHome
+    yield* Effect.promise(() => bundle(project, directory, [program]))
+    return Path.join(directory, `${Path.basename(program, ".ts")}.mjs`)
+  })

@@ -11,7 +11,7 @@ import { Addresses } from "../../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
 import * as Logging from "../../../src/platform/telemetry/Logging.ts"
 import * as Telemetry from "../../../src/platform/telemetry/Telemetry.ts"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
 
 /** A gatekeeper as the program runs one, or, with the word `off`, the same without a trail. ValidateBench starts it. */
 const isOff = process.argv[2] === "off"

@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { databaseOn } from "../../../test/support/BenchDatabase.ts"
 import { benchProcess } from "../../../test/support/BenchProcess.ts"
+import { bundledProgram } from "../../../test/support/ProgramBundle.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { signingSecret, tokenOf } from "../../../test/support/Tokens.ts"
 import { drive, type Measurement } from "../http/Drive.ts"
@@ -33,7 +34,7 @@ export const chatBench = (server: Redacted.Redacted, { millis, rounds, warmUpMil
   Effect.gen(function* () {
     yield* progress("chat, starting and warming up")
     const process = yield* benchProcess({
-      program: "scripts/bench/chat/ChatServer.ts",
+      program: yield* bundledProgram("scripts/bench/chat/ChatServer.ts"),
       words: [],
       flags: startFlags,
       environment: {

@@ -7,7 +7,7 @@ import { serve } from "../../../src/app/Serve.ts"
 import { serviceNames } from "../../../src/domain/Service.ts"
 import { Addresses } from "../../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
 
 /** All services in one process, as the program runs them. ChatBench starts it. */
 

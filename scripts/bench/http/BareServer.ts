@@ -6,7 +6,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
 
 /** What a gatekeeper can at best be as fast as: takes its question as JSON and answers as long, but decides and records nothing. */
 

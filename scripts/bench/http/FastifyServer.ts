@@ -12,7 +12,7 @@ import { jwtVerify } from "jose"
 import Pg from "pg"
 import { destination, pino } from "pino"
 import * as Yaml from "yaml"
-import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchProcess.ts"
+import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
 import { decisionTable } from "./RecordedDecisions.ts"
 
 /*

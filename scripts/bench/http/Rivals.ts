@@ -7,6 +7,7 @@ import { databaseOn } from "../../../test/support/BenchDatabase.ts"
 import { type BenchProcess, benchProcess } from "../../../test/support/BenchProcess.ts"
 import { gatekeeperUp } from "../../../test/support/GatekeeperSchema.ts"
 import { project } from "../../../test/support/Program.ts"
+import { bundledProgram } from "../../../test/support/ProgramBundle.ts"
 import { temporaryHome } from "../../../test/support/TemporaryHome.ts"
 import { signingSecret } from "../../../test/support/Tokens.ts"
 import { type DecisionStore, decisionTable, keptIds } from "./RecordedDecisions.ts"
@@ -42,6 +43,8 @@ export type Rival = keyof typeof kinds
 /** Where a server keeps what it decided; it outlives the process. */
 export interface Place extends DecisionStore {
   readonly home: string
+  /** The file that runs: the gatekeeper's is built, as `pnpm start` runs it. */
+  readonly program: string
 }
 
 export interface Server {
@@ -61,23 +64,24 @@ export const placeFor = (server: Redacted.Redacted, rival: Rival) =>
   Effect.gen(function* () {
     const database = yield* databaseOn(server)
     const home = yield* temporaryHome
-    const { keeps } = kinds[rival]
+    const { keeps, program: source } = kinds[rival]
+    const program = source === gatekeeper ? yield* bundledProgram(source) : source
     if (keeps === "table") {
       const created = Effect.flatMap(connect({ url: database, applicationName: "gravitas bench" }), (connection) =>
         connection.query(decisionTable.create)
       )
       yield* Effect.scoped(created)
-    } else if (kinds[rival].program === gatekeeper) yield* gatekeeperUp(database)
-    const place: Place = { database, home, file: join(home, "decisions.jsonl") }
+    } else if (source === gatekeeper) yield* gatekeeperUp(database)
+    const place: Place = { database, home, program, file: join(home, "decisions.jsonl") }
     return place
   })
 
 /** Starts a rival; a second start in the same place goes on where a killed process stopped. */
 export const startServer = (place: Place, rival: Rival, flags: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
-    const { program, word } = kinds[rival]
+    const { word } = kinds[rival]
     const process = yield* benchProcess({
-      program,
+      program: place.program,
       words: [word],
       flags: [...startFlags, ...flags],
       environment: {

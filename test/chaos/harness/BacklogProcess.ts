@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
+import { endWithBench, tell } from "../../support/BenchChild.ts"
 import { event } from "../../support/BenchEvents.ts"
-import { endWithBench, tell } from "../../support/BenchProcess.ts"
 import { openTrail, type Trail } from "../../support/BenchTrail.ts"
 
 /** `<events> <step>`: records so many when it is told to, and says how it goes; Backlog starts it. */

@@ -93,6 +93,7 @@ describe("Connection.copyIn", () => {
         concurrency: 2
       })
       expect(error.phase).toBe("statement")
+      yield* Effect.flip(session.query("select 1"))
       expect(session.isOpen()).toBe(false)
       expect(yield* count(observer)).toBe(0)
     })
