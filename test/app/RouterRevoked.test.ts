@@ -70,7 +70,8 @@ const started = Effect.gen(function* () {
       Effect.orDie
     )
   const revoke = Effect.gen(function* () {
-    yield* once("select from guardian.session", [], 3)
+    // The row of a start is recorded after the start's last look at the certificate.
+    yield* once("select from gatekeeper.audit_log where action = 'session.start' and result = 'ALLOWED'", [], 3)
     yield* Effect.sleep("300 millis")
     return yield* request(`${guardian}/certificates/${id}/revoke`, { token, body: {} })
   })
