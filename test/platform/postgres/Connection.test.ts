@@ -250,8 +250,9 @@ describe("Connection.send", () => {
           const slow = yield* session.send([{ text: "select pg_sleep(30)" }, { text: "insert into t values (1)" }], {
             deadline: null
           })
-          yield* session.send([{ text: "insert into t values (2)" }])
+          const behind = yield* session.send([{ text: "insert into t values (2)" }])
           yield* slow
+          yield* behind
         })
         const fiber = yield* Effect.fork(session.transaction(body))
         yield* untilActive(observer, session.backendPid)
