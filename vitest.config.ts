@@ -5,8 +5,7 @@ import LongFilesFirst from "./test/support/LongFilesFirst.ts"
 /** The embedded PostgreSQL of a run has sessions for so many test processes; each takes up to a gigabyte of memory. */
 const mostForks = 8
 
-/** One more than the cores: a test waits much of its time, for a timer, a deadline, the start of a program or the disk. */
-const forks = Math.min(availableParallelism() + 1, mostForks)
+const forks = Math.min(Math.max(availableParallelism(), 2), mostForks)
 
 export default defineConfig({
   test: {
