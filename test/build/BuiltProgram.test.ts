@@ -102,7 +102,6 @@ describe("the built program", () => {
         rmSync(join(checkout, "..", fresh.stdout.trim()))
 
         const running = yield* program({
-          checkout,
           command: [...inPlace, "router"],
           environment: { DATABASE_URL: Redacted.value(databases[0]), JWT_SECRET_KEY: signingSecret }
         })
