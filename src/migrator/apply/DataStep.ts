@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
@@ -24,9 +25,7 @@ import {
   directionOf,
   inOneTransaction,
   isContention,
-  pauseAfter,
   type ReadStep,
-  revisionOf,
   type StepContext,
   sectionOf
 } from "./StepContext.ts"
@@ -136,19 +135,7 @@ const committedBatches = (
         })
       )
 
-  const commit = <E, R>(
-    name: string,
-    limit: Duration.DurationInput,
-    batch: Effect.Effect<Progress, E, R>,
-    attempt: number
-  ): Effect.Effect<Progress, E | BatchFailed, R> =>
-    Effect.catchAll(once(name, limit, batch), (error) =>
-      mayRetry(error) && attempt < options.attempts
-        ? Effect.flatMap(pauseAfter(attempt, options), Effect.sleep).pipe(
-            Effect.zipRight(commit(name, limit, batch, attempt + 1))
-          )
-        : Effect.fail(error)
-    )
+  const pauses = Schedule.jitteredWith(Schedule.exponential(options.firstPause), { min: 0.5, max: 1.5 })
 
   return {
     progressOf: (name) =>
@@ -161,15 +148,18 @@ const committedBatches = (
         )
       ),
     commit: (name, limit, batch) =>
-      Effect.tap(commit(name, limit, batch, 1), ({ batches, done, rows }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (!done && now < nextLine) return Effect.void
-          nextLine = now + logInterval
-          const state = done ? "done" : "running"
-          return Effect.logInfo(
-            `${service}: ${revisionName(revision.number, revision.slug)}: ${name} ${state}, ${rows} rows in ${batches} batches`
-          )
-        })
+      once(name, limit, batch).pipe(
+        Effect.retry({ while: mayRetry, times: options.attempts - 1, schedule: pauses }),
+        Effect.tap(({ batches, done, rows }) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (!done && now < nextLine) return Effect.void
+            nextLine = now + logInterval
+            const state = done ? "done" : "running"
+            return Effect.logInfo(
+              `${service}: ${revisionName(revision.number, revision.slug)}: ${name} ${state}, ${rows} rows in ${batches} batches`
+            )
+          })
+        )
       )
   }
 }
@@ -197,11 +187,7 @@ const loadWork = (revision: Revision, direction: "up" | "down") =>
 export const loadModules = (steps: ReadonlyArray<Step>): Effect.Effect<void, DataRevisionUnreadable> =>
   Effect.forEach(
     steps,
-    (step) =>
-      Option.match(revisionOf(step), {
-        onNone: () => Effect.void,
-        onSome: (revision) => (revision.kind === "ts" ? loadWork(revision, directionOf(step)) : Effect.void)
-      }),
+    (step) => (step.revision?.kind === "ts" ? loadWork(step.revision, directionOf(step)) : Effect.void),
     { discard: true }
   )
 
@@ -225,10 +211,10 @@ const withMigratorFailures = (
   })
 
 /** Loads the module of a data revision's step. The inner effect runs its `up` or `down` and counts as one statement. */
-export const dataStep = (context: StepContext, step: Step): ReadStep =>
+export const dataStep = (context: StepContext, step: Step, file: Revision): ReadStep =>
   Effect.gen(function* () {
     const direction = directionOf(step)
-    const { revision, work } = yield* loadWork(Option.getOrThrow(revisionOf(step)), direction)
+    const { revision, work } = yield* loadWork(file, direction)
     const { connection } = context.session
     const section = sectionOf(step)
     const failureOf = (statement: string, cause: DatabaseError) =>
@@ -248,7 +234,6 @@ export const dataStep = (context: StepContext, step: Step): ReadStep =>
           context,
           complete,
           1,
-          run(work, committedBatches(context, revision, section, client.inTransaction)),
-          Option.none()
+          run(work, committedBatches(context, revision, section, client.inTransaction))
         )
   })

@@ -4,7 +4,6 @@ import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { Revision, Section } from "../files/Revision.ts"
-import { parseStoredDown } from "../files/RevisionFile.ts"
 import {
   classOf,
   type QualifiedName,
@@ -14,6 +13,7 @@ import {
   splitStatements
 } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { storedDownOf } from "../plan/HistoryMismatch.ts"
 import { qualifiedNames } from "./LossCatalog.ts"
 
 /** Whether an index is valid (`indisvalid`), so that PostgreSQL uses it; None if it does not exist. */
@@ -40,30 +40,22 @@ export const invalidIndexes = (
     "table" in of ? [quotedName(of.table), null] : [null, of.schema]
   )
 
-/** The statements that `entry` was running: its up from the file, its down as stored. None for a data revision. */
-export const runningSection = (entry: HistoryEntry, file: Option.Option<Revision>): Option.Option<Section> =>
-  entry.kind === "ts"
-    ? Option.none()
-    : entry.state === "applying"
-      ? Option.map(file, ({ up }) => up)
-      : Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
+/** The statements that `entry` was running: its up from the file, its down as stored. Undefined for a data revision. */
+export const runningSection = (entry: HistoryEntry, file: Revision | undefined): Section | undefined =>
+  entry.kind === "ts" ? undefined : entry.state === "applying" ? file?.up : storedDownOf(entry)
 
-/** The statement at which a half-way revision was interrupted; None if it is a data revision or cannot be read. */
-export const interruptedStatement = (
-  entry: HistoryEntry,
-  file: Option.Option<Revision>
-): Effect.Effect<Option.Option<StatementClass>> =>
-  Effect.gen(function* () {
-    const section = runningSection(entry, file)
-    if (Option.isNone(section)) return Option.none()
-    const statements = yield* Effect.orElseSucceed(splitStatements(section.value), () => [])
-    const statement = statements[entry.steps_done]
-    return statement === undefined ? Option.none() : Option.some(classOf(yield* readTree(statement.text)))
-  })
+/** The statement at which a half-way revision was interrupted; undefined if it is a data revision or cannot be read. */
+export const interruptedStatement = Effect.fnUntraced(function* (entry: HistoryEntry, file: Revision | undefined) {
+  const section = runningSection(entry, file)
+  if (section === undefined) return undefined
+  const statements = yield* Effect.orElseSucceed(splitStatements(section), () => [])
+  const statement = statements[entry.steps_done]
+  return statement && classOf(yield* readTree(statement.text))
+})
 
 /** True if the catalog shows the outcome of the statement: it builds or drops a concurrent index with a known name. */
-export const isKnownFromCatalog = (kind: StatementClass): boolean =>
-  kind._tag === "DropIndex" || (kind._tag === "CreateIndex" && kind.index !== null)
+export const isKnownFromCatalog = (kind: StatementClass | undefined): boolean =>
+  kind?._tag === "DropIndex" || (kind?._tag === "CreateIndex" && kind.index !== null)
 
 /**
  * The invalid indexes that the interrupted statement of `entry` left, and only those. For `create index concurrently` it is the
@@ -73,19 +65,17 @@ export const isKnownFromCatalog = (kind: StatementClass): boolean =>
 export const invalidIndexesLeftBy = (
   connection: Connection,
   entry: HistoryEntry,
-  file: Option.Option<Revision>,
+  file: Revision | undefined,
   service: ServiceName
 ): Effect.Effect<ReadonlyArray<QualifiedName>, DatabaseError> =>
   Effect.gen(function* () {
-    const stopped = yield* interruptedStatement(entry, file)
-    if (Option.isNone(stopped)) return []
-    const kind = stopped.value
-    if (kind._tag === "CreateIndex") {
+    const kind = yield* interruptedStatement(entry, file)
+    if (kind?._tag === "CreateIndex") {
       const { index, table } = kind
       const found = yield* invalidIndexes(connection, { table })
       return found.filter(({ name }) => index === null || index.name === name)
     }
-    if (kind._tag !== "Repeatable") return []
+    if (kind?._tag !== "Repeatable") return []
     const found = yield* invalidIndexes(connection, { schema: service })
     return found.filter(({ name }) => /_cc(new|old)\d*$/.test(name))
   })

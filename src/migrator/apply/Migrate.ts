@@ -4,10 +4,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { revisionName } from "../files/Revision.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
+import { nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 import { VersionRow, versionQuery } from "../SchemaVersion.ts"
@@ -69,7 +69,7 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
         to: version.name,
         head: headOf(set).name,
         steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
-        ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
+        ahead: plan.ahead.map(nameOf),
         address: session.address
       })
     )
@@ -101,18 +101,18 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
   const goal = goalOf(plan, entries)
-  yield* refuseLosses({ service: name, session, steps: plan.steps, goal, current: null })
+  yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
   const options = yield* MigratorOptions
   const url = (yield* Database).url(name, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
   let current = plan.current
   for (const [index, step] of plan.steps.entries()) {
+    const downgrade = { service: name, goal, current: index > 0 ? current : null }
     if (index > 0 && step._tag === "Revert") {
       // An earlier step may have moved rows, or have taken so long that rows were added.
       yield* reset
-      yield* refuseLosses({ service: name, session, steps: [step], goal, current })
+      yield* refuseLosses(session, [step], downgrade)
     }
-    const downgrade = { service: name, goal, current: index > 0 ? current : null }
     yield* runStep({ service: name, session, lock, history, options, url, current, downgrade }, step)
     current = Plan.currentAfter(step, entries)
   }
@@ -124,6 +124,6 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
-  yield* refuseLosses({ service: service.name, session, steps: plan.steps, goal: goalOf(plan, entries), current: null })
+  yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

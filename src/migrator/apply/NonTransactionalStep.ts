@@ -18,20 +18,20 @@ const begin = ({ history, lock }: StepContext, step: Step, statements: number, s
     Effect.gen(function* () {
       if (step._tag === "Revert") {
         if (step.entry.state !== "reverting") yield* history.beginRevert(step.entry.revision, statements)
-      } else if (Option.isNone(step.halfway)) {
+      } else if (step.halfway === undefined) {
         yield* history.insert(step.revision, "applying", statements, startedAt)
       }
     })
   )
 
 /** After the last statement: assertions, row and event commit together. */
-const end = ({ history, lock, session }: StepContext, step: Step, verify: Option.Option<Script>) =>
+const end = ({ history, lock, session }: StepContext, step: Step, verify: Script | undefined) =>
   lock.transaction(() =>
     Effect.gen(function* () {
-      if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
+      if (verify !== undefined) yield* runVerify(session.connection, verify)
       if (step._tag === "Apply") {
         // A statement that failed may have been corrected in the file since the row was inserted.
-        if (Option.isSome(step.halfway)) yield* history.accept(step.revision)
+        if (step.halfway !== undefined) yield* history.accept(step.revision)
         yield* history.finish(step.revision.number)
       } else {
         yield* history.remove(step.entry.revision)
@@ -51,7 +51,7 @@ export const outsideTransaction = <E>(
   step: Step,
   statements: number,
   work: Effect.Effect<void, E>,
-  verify: Option.Option<Script>
+  verify?: Script
 ) =>
   Effect.gen(function* () {
     yield* context.session.reset
@@ -176,7 +176,7 @@ const runRemaining = (
         yield* lock.transaction(() => Effect.zipRight(run, record))
         continue
       }
-      const outcomeUnknown = Option.exists(halfwayOfStep(step), ({ steps_begun }) => steps_begun === index + 1)
+      const outcomeUnknown = halfwayOfStep(step)?.steps_begun === index + 1
       const state = yield* stateOfStatement(context, kind, index + 1, outcomeUnknown)
       if (state !== null && state !== "done") return yield* Effect.fail(stop(index, state.problem))
       if (state === null) yield* runAlone(context, script, statement, kind, revision, index)
@@ -195,19 +195,19 @@ export const nonTransactionalStep = (
   context: StepContext,
   step: Step,
   script: Script,
-  verify: Option.Option<Script>
+  verify: Script | undefined
 ): Effect.Effect<void, StepError> =>
   Effect.gen(function* () {
     const { service } = context
     const { revision, slug } = refOf(step)
     const total = script.statements.length
     const earlier = halfwayOfStep(step)
-    const done = Option.match(earlier, { onNone: () => 0, onSome: ({ steps_done }) => steps_done })
+    const done = earlier?.steps_done ?? 0
     const state = step._tag === "Apply" ? "applying" : "reverting"
     const stop = (stepsDone: number, problem: string) =>
       partlyApplied(service, { revision, slug, state, steps_done: stepsDone, steps_total: total }, problem)
-    if (Option.isSome(earlier)) {
-      const changed = changedSince(earlier.value, script)
+    if (earlier !== undefined) {
+      const changed = changedSince(earlier, script)
       if (changed !== null) {
         return yield* stop(done, `statement ${changed} of ${script.file} differs from the one that ran; restore it`)
       }

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
@@ -13,7 +12,7 @@ import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readAssertions, readScript, type Script, setTimeouts } from "./Script.ts"
 import { cleanSession } from "./Session.ts"
-import { directionOf, eventOf, nameOfStep, refOf, revisionOf, sectionOf, sourceOf } from "./StepContext.ts"
+import { directionOf, eventOf, nameOfStep, refOf, sectionOf, sourceOf } from "./StepContext.ts"
 import {
   asserted,
   guard,
@@ -97,7 +96,7 @@ const writeStep = (context: ScriptContext, step: Plan.Step, current: string, aft
     const section = sectionOf(step)
     const script = yield* readScript(sourceOf(step, service), section, directionOf(step))
     const verify = yield* readAssertions(step)
-    const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(context, one) })
+    const assertions = verify === undefined ? Effect.void : writeVerify(context, verify)
     const done = history.event(eventOf(step), refOf(step), null)
     const { revision: number } = refOf(step)
     yield* send(context, cleanSession)
@@ -173,9 +172,9 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
   const applied = set.revisions.slice(0, yield* beginning(set, from)).map(entryOf)
   const plan = yield* Plan.make(set, applied, to)
   for (const step of plan.steps) {
-    const revision = revisionOf(step)
-    if (Option.isSome(revision) && revision.value.kind === "ts") {
-      return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.value.file })
+    const { revision } = step
+    if (revision?.kind === "ts") {
+      return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.file })
     }
   }
   const transcript = makeTranscript()

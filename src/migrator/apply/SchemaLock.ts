@@ -78,12 +78,13 @@ export const describeSession = (row: Row): string => {
 }
 
 const holderOf = (connection: Connection, service: ServiceName) =>
-  connection
-    .query(
+  Effect.map(
+    connection.query(
       `select l.pid, a.application_name, a.backend_start as since from pg_catalog.pg_locks l
        left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKeyOf(service)}`
-    )
-    .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))))
+    ),
+    ({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))
+  )
 
 const makeLock = (connection: Connection, service: ServiceName): SchemaLock => {
   const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held`
@@ -241,7 +242,7 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparatio
   const { history, service, session } = preparation
   const { lockWait } = yield* MigratorOptions
   const lock = yield* acquire(session.connection, service, lockWait).pipe(
-    Effect.catchTag("DatabaseError", (cause) => session.refuse("taking the migration lock")(cause))
+    Effect.catchTag("DatabaseError", session.refuse("taking the migration lock"))
   )
   const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
   const entries = yield* knownEntries(service, snapshot)
@@ -249,8 +250,6 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparatio
   const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
     ? createTables(preparation, lock)
     : lock.transaction(() => history.bringToFormat(snapshot.value.format))
-  yield* prepare.pipe(
-    Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
-  )
+  yield* Effect.catchTag(prepare, "DatabaseError", session.refuse("making the schema and its history tables"))
   return { lock, entries }
 })

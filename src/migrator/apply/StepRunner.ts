@@ -31,8 +31,6 @@ import {
 /** Why a step was not completed. */
 type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
-const isData = (step: Step): boolean => (step._tag === "Apply" ? step.revision.kind : step.entry.kind) === "ts"
-
 /** Reads the step's statements and, for an upgrade, its assertions. A marker in the file turns the transaction off. */
 const sqlStep = (context: StepContext, step: Step): ReadStep =>
   Effect.gen(function* () {
@@ -75,23 +73,9 @@ const outcomeOf = (
 
 /** Records the failure as an event. A failure to do so is only logged: it must not hide the first one. */
 const recordFailure = ({ session, history }: StepContext, step: Step, failure: RevisionFailed | PartlyApplied) => {
-  const [reason, details] =
-    failure._tag === "PartlyApplied"
-      ? [failure.message, { error: failure._tag, stepsDone: failure.stepsDone, stepsTotal: failure.stepsTotal }]
-      : [
-          failure.record,
-          {
-            error: failure._tag,
-            direction: failure.direction,
-            sqlstate: failure.cause.sqlstate,
-            file: failure.location.file,
-            line: failure.location.line,
-            attempts: failure.attempts,
-            blockers: failure.blockers
-          }
-        ]
+  const { reason, ...details } = failure.record
   return session.reset.pipe(
-    Effect.zipRight(history.event("failed", refOf(step), reason, details)),
+    Effect.zipRight(history.event("failed", refOf(step), reason, { error: failure._tag, ...details })),
     Effect.catchAll((error) => Effect.logWarning(`the failure could not be recorded in schema_event: ${error.message}`))
   )
 }
@@ -126,16 +110,19 @@ const attempt = (
   count: number,
   seen: Ref.Ref<ReadonlyArray<string>>
 ): Effect.Effect<void, StepFailure> => {
-  const { options, service, session, url } = context
+  const { options, service } = context
   const { lockTimeout, transaction } = sectionOf(step)
   const run = Effect.gen(function* () {
-    const work = yield* (isData(step) ? dataStep : sqlStep)(context, step)
+    const { revision } = step
+    const { kind } = step._tag === "Apply" ? step.revision : step.entry
+    const isData = kind === "ts" && revision !== undefined
+    const work = yield* isData ? dataStep(context, step, revision) : sqlStep(context, step)
     const watch = transaction && (count > 1 || options.attempts === 1)
     const after = Duration.times(
       Option.getOrElse(lockTimeout, () => options.lockTimeout),
       0.5
     )
-    yield* watch ? withBlockersWatched(work, { url, pid: session.connection.backendPid, after, seen }) : work
+    yield* watch ? withBlockersWatched(work, context, after, seen) : work
   })
   return Effect.catchAll(run, (error: StepError | DataRevisionUnreadable) =>
     Effect.gen(function* () {

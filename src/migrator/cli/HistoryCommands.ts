@@ -1,19 +1,18 @@
 import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { tableOf } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { statementsOf } from "../apply/Script.ts"
 import { terminated } from "../apply/Transcript.ts"
 import { downOf, revisionName } from "../files/Revision.ts"
-import { headOf, type MigratedService } from "../files/RevisionSet.ts"
+import type { MigratedService } from "../files/RevisionSet.ts"
 import { readEvents } from "../history/MigrationHistory.ts"
 import { revisionStatuses } from "../inspect/Status.ts"
-import { RevisionUnknown } from "../plan/PlanRefusal.ts"
-import { parseDowngrade, type RevisionName, Target } from "../plan/Target.ts"
-import { commandOptions, describedFlag, globalOptions, needsOneService, onDatabase, withHelp } from "./GlobalOptions.ts"
+import { type RevisionName, unknownRevision } from "../plan/PlanRefusal.ts"
+import { parseDowngrade, Target } from "../plan/Target.ts"
+import { describedFlag, needsOneService, onDatabase, subcommand } from "./GlobalOptions.ts"
 
 /** Reads the applied revisions of a schema, by number. */
 const readHistory = Effect.fn("Migrator.history")(function* (service: MigratedService) {
@@ -53,60 +52,49 @@ const readLog = Effect.fn("Migrator.events")(function* (service: MigratedService
 type ShownHistory = Effect.Effect.Success<ReturnType<typeof readHistory>>
 type ShownEvents = Effect.Effect.Success<ReturnType<typeof readLog>>
 
-const renderHistory = (histories: ReadonlyArray<ShownHistory>, colours: boolean): string =>
-  renderTable(
-    ["service", "revision", "kind", "state", "applied at", "took", "by", "version", "up sha-256"],
-    histories.flatMap(({ revisions, service }) =>
-      revisions.map(
-        (one): ReadonlyArray<Cell> => [
-          { text: service },
-          { text: one.revision },
-          { text: one.kind },
-          { text: one.state, tone: one.state === "applied" ? "good" : "bad" },
-          { text: one.finishedAt ?? "-" },
-          { text: one.durationMs === null ? "-" : `${Math.round(one.durationMs)} ms` },
-          { text: one.appliedBy },
-          { text: one.appVersion },
-          { text: one.upChecksum.slice(0, 12), tone: "quiet" }
-        ]
-      )
-    ),
-    colours
-  )
+const renderHistory = tableOf(
+  ["service", "revision", "kind", "state", "applied at", "took", "by", "version", "up sha-256"],
+  ({ revisions, service }: ShownHistory) =>
+    revisions.map((one) => [
+      service,
+      one.revision,
+      one.kind,
+      { text: one.state, tone: one.state === "applied" ? "good" : "bad" },
+      one.finishedAt ?? "-",
+      one.durationMs === null ? "-" : `${Math.round(one.durationMs)} ms`,
+      one.appliedBy,
+      one.appVersion,
+      { text: one.upChecksum.slice(0, 12), tone: "quiet" }
+    ])
+)
 
-const renderLogs = (logs: ReadonlyArray<ShownEvents>, colours: boolean): string =>
-  renderTable(
-    ["service", "at", "event", "revision", "by", "version", "reason"],
-    logs.flatMap(({ events, service }) =>
-      events.map(
-        (one): ReadonlyArray<Cell> => [
-          { text: service },
-          { text: one.at },
-          { text: one.event, ...(one.event === "failed" ? { tone: "bad" as const } : {}) },
-          { text: one.revision ?? "-" },
-          { text: one.doneBy },
-          { text: one.appVersion },
-          { text: (one.reason ?? "").split("\n")[0] ?? "" }
-        ]
-      )
-    ),
-    colours
-  )
+const renderLogs = tableOf(
+  ["service", "at", "event", "revision", "by", "version", "reason"],
+  ({ events, service }: ShownEvents) =>
+    events.map((one) => [
+      service,
+      one.at,
+      one.event === "failed" ? { text: one.event, tone: "bad" } : one.event,
+      one.revision ?? "-",
+      one.doneBy,
+      one.appVersion,
+      (one.reason ?? "").split("\n")[0] ?? ""
+    ])
+)
 
 const events = describedFlag("events", "Every event, with failures and reverts, instead of the applied revisions.")
 
-export const historyCommand = Command.make("history", { ...globalOptions, events }, ({ events, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
+export const historyCommand = subcommand(
+  "history",
+  { events },
+  [
+    "Lists the applied revisions of each schema: when, by which role, by which version.",
+    ["migrate history", "migrate history --events --service gatekeeper", "migrate history --json"]
+  ],
+  (options, { events }) =>
     events
-      ? onDatabase(options, { command: "history", effects: "reads", work: readLog, render: renderLogs })
-      : onDatabase(options, { command: "history", effects: "reads", work: readHistory, render: renderHistory })
-  )
-).pipe(
-  withHelp("Lists the applied revisions of each schema: when, by which role, by which version.", [
-    "migrate history",
-    "migrate history --events --service gatekeeper",
-    "migrate history --json"
-  ])
+      ? onDatabase(options, { effects: "reads", work: readLog, render: renderLogs })
+      : onDatabase(options, { effects: "reads", work: readHistory, render: renderHistory })
 )
 
 /** Reads one revision: its file and its history row. */
@@ -116,10 +104,7 @@ const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { 
   const file = set.revisions.find((one) => one.number === number && (slug === null || slug === one.slug))
   const entry = entries.find((one) => one.revision === number && (slug === null || slug === one.slug))
   const known = file ?? entry
-  if (known === undefined) {
-    const target = slug === null ? String(number) : revisionName(number, slug)
-    return yield* new RevisionUnknown({ service, target, known: `the head is ${headOf(set).name}` })
-  }
+  if (known === undefined) return yield* unknownRevision(set, { number, slug })
   const revision = revisionName(number, known.slug)
   const sql = file?.kind === "sql" ? file : undefined
   const down = sql === undefined ? null : downOf(sql)
@@ -192,19 +177,18 @@ const revision = Args.text({ name: "revision" }).pipe(
   )
 )
 
-export const showCommand = Command.make("show", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
+export const showCommand = subcommand(
+  "show",
+  { revision },
+  [
+    "Shows one revision: file, state, checksums, statements, and the down script that the database keeps.",
+    ["migrate show --service gatekeeper 1", "migrate show --service router 0002_add_reason --json"]
+  ],
+  (options, { revision }) =>
     onDatabase(options, {
-      command: "show",
       effects: "reads",
       refusal: needsOneService(options, Target.UpTo(revision)),
       work: (service) => show(service, revision),
       render: renderRevisions
     })
-  )
-).pipe(
-  withHelp("Shows one revision: file, state, checksums, statements, and the down script that the database keeps.", [
-    "migrate show --service gatekeeper 1",
-    "migrate show --service router 0002_add_reason --json"
-  ])
 )

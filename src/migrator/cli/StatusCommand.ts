@@ -1,11 +1,10 @@
-import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { type Cell, tableOf } from "../../platform/cli/Table.ts"
 import { type RevisionStatus, readStatus, type Status } from "../inspect/Status.ts"
-import { commandOptions, describedFlag, globalOptions, onDatabase, withHelp } from "./GlobalOptions.ts"
+import { describedFlag, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
 
 const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
   applied: "good",
@@ -38,38 +37,30 @@ const summaryOf = ({ address, current, head, problem, revisions, service }: Stat
   return `${service}: ${where}${what}${next} (${address})`
 }
 
+const renderRevisions = tableOf(
+  ["service", "revision", "phase", "state", "applied at", "took"],
+  ({ revisions, service }: Status) =>
+    revisions.map((one) => [
+      service,
+      one.revision,
+      one.phase,
+      { text: nameOf(one), tone: toneOf[one.state] },
+      one.appliedAt ?? "-",
+      one.durationMs === null ? "-" : `${Math.round(one.durationMs)} ms`
+    ])
+)
+
 /** Formats every revision of every service, the newest last, then a line for each service. */
-const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string => {
-  const rows = statuses.flatMap(({ revisions, service }) =>
-    revisions.map(
-      (revision): ReadonlyArray<Cell> => [
-        { text: service },
-        { text: revision.revision },
-        { text: revision.phase },
-        { text: nameOf(revision), tone: toneOf[revision.state] },
-        { text: revision.appliedAt ?? "-" },
-        { text: revision.durationMs === null ? "-" : `${Math.round(revision.durationMs)} ms` }
-      ]
-    )
-  )
-  const table = renderTable(["service", "revision", "phase", "state", "applied at", "took"], rows, colours)
-  return `${table}\n\n${statuses.map(summaryOf).join("\n")}`
-}
+const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string =>
+  `${renderRevisions(statuses, colours)}\n\n${statuses.map(summaryOf).join("\n")}`
 
 interface CurrentRevision extends Pick<Status, "service" | "current" | "head"> {
   readonly atHead: boolean
 }
 
-const renderCurrent = (currents: ReadonlyArray<CurrentRevision>, colours: boolean): string =>
-  renderTable(
-    ["service", "current", "head"],
-    currents.map(({ atHead, current, head, service }) => [
-      { text: service },
-      { text: current, tone: atHead ? "good" : "warn" },
-      { text: atHead ? "(head)" : head }
-    ]),
-    colours
-  )
+const renderCurrent = tableOf(["service", "current", "head"], ({ atHead, current, head, service }: CurrentRevision) => [
+  [service, { text: current, tone: atHead ? "good" : "warn" }, atHead ? "(head)" : head]
+])
 
 /** Reports a half-way revision with its exit code, although an upgrade may be able to continue it. */
 const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): ServiceVerdict | null => {
@@ -84,31 +75,32 @@ const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus
       }
 }
 
-export const statusCommand = Command.make("status", globalOptions, (inner) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
-    onDatabase(options, {
-      command: "status",
-      effects: "reads",
-      work: readStatus,
-      render: renderStatus,
-      toJson: ({ problem, ...status }) => ({ ...status, problem: problem === null ? null : problem.message }),
-      verdict: ({ problem, revisions, service }) => problem ?? halfwayOf(service, revisions)
-    })
-  )
-).pipe(
-  withHelp(
+export const statusCommand = subcommand(
+  "status",
+  {},
+  [
     "Lists every revision and its state: applied, pending, late, partly applied, edited, missing. Takes no lock. " +
       "Pending revisions alone are not a failure.",
     ["migrate status", "migrate status --service router --json"]
-  )
+  ],
+  (options) =>
+    onDatabase(options, {
+      effects: "reads",
+      work: readStatus,
+      render: renderStatus,
+      toJson: withProblemText,
+      verdict: ({ problem, revisions, service }) => problem ?? halfwayOf(service, revisions)
+    })
 )
 
 const checkHead = describedFlag("check-head", `End with ${ExitCode.pending} unless every service is at head.`)
 
-export const currentCommand = Command.make("current", { ...globalOptions, checkHead }, ({ checkHead, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
+export const currentCommand = subcommand(
+  "current",
+  { checkHead },
+  ["Prints the current revision of each service.", ["migrate current", "migrate current --check-head"]],
+  (options, { checkHead }) =>
     onDatabase(options, {
-      command: "current",
       effects: "reads",
       work: (service) =>
         Effect.map(readStatus(service), ({ current, head }) => ({
@@ -126,5 +118,4 @@ export const currentCommand = Command.make("current", { ...globalOptions, checkH
             }
           : null
     })
-  )
-).pipe(withHelp("Prints the current revision of each service.", ["migrate current", "migrate current --check-head"]))
+)

@@ -6,24 +6,20 @@ import { connect } from "../../platform/postgres/Connection.ts"
 import { Database, displayAddress } from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
-import { DatabaseRefusal } from "../apply/Session.ts"
+import { databaseRefusal } from "../apply/Session.ts"
 import { type Revision, revisionName } from "../files/Revision.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
-import { MigratorOptions } from "../MigratorOptions.ts"
+import { withMigratorOptions } from "../MigratorOptions.ts"
 import { Target } from "../plan/Target.ts"
 import { compareCatalogs, readCatalog } from "./CatalogSnapshot.ts"
 
-const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) =>
-  new DatabaseRefusal({
-    service,
-    address: displayAddress(url),
-    during: "creating a scratch database",
-    cause,
-    remedy:
-      cause.sqlstate === "42501"
-        ? "The role must be allowed to create databases: alter role <role> createdb; or name another with --database-url"
-        : `Check PostgreSQL there, then: pnpm migrate --service ${service} test`
-  })
+const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) => {
+  const remedy =
+    cause.sqlstate === "42501"
+      ? "The role must be allowed to create databases: alter role <role> createdb; or name another with --database-url"
+      : `Check PostgreSQL there, then: pnpm migrate --service ${service} test`
+  return databaseRefusal(service, displayAddress(url), "creating a scratch database", remedy)(cause)
+}
 
 /**
  * Creates an empty database with a random name beside the service's own, on the same server with the same role. It is dropped with
@@ -116,12 +112,11 @@ export type RevisionRoundTrip = Effect.Effect.Success<ReturnType<typeof testRoun
 export const testRoundTrips = Effect.fn("Migrator.test")(function* (service: MigratedService) {
   const set = yield* loadRevisionSet(service)
   const scratch = yield* scratchDatabase(service.name)
-  const options = yield* MigratorOptions
   return yield* migrate(service, Target.DownTo({ number: 0, slug: null })).pipe(
     Effect.zipRight(Effect.forEach(set.revisions, (revision) => testRoundTrip(service, revision))),
     Effect.map((revisions) => ({ service: service.name, revisions })),
     // A scratch database only has rows that the revisions inserted themselves.
-    Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }),
+    withMigratorOptions({ allowDataLoss: true }),
     inDatabase(scratch)
   )
 }, Effect.scoped)
