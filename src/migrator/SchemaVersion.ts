@@ -154,10 +154,7 @@ const freshness = Duration.millis(250)
 const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
   sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
 
-/**
- * Returns an effect that reads the current revision through the application's pool, within about one second whatever the database
- * does. Its result is shared for 250 ms.
- */
+/** Makes a probe of the current revision. It takes about one second at most; its result is shared for 250 ms. */
 export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
 ): Effect.Effect<Effect.Effect<SchemaState>> => {

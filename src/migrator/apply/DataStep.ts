@@ -21,14 +21,7 @@ import { outsideTransaction } from "./NonTransactionalStep.ts"
 import { onOneLine, ownCode } from "./RevisionFailed.ts"
 import { LockLost } from "./SchemaLock.ts"
 import { StatementFailed } from "./Script.ts"
-import {
-  directionOf,
-  inOneTransaction,
-  isContention,
-  type ReadStep,
-  type StepContext,
-  sectionOf
-} from "./StepContext.ts"
+import { directionOf, inOneTransaction, isContention, type StepContext, sectionOf } from "./StepContext.ts"
 
 /** Makes the `cause` of the SqlError from the statement that PostgreSQL refused. */
 type FailureOf = (statement: string, cause: DatabaseError) => unknown
@@ -211,29 +204,28 @@ const withMigratorFailures = (
   })
 
 /** Loads the module of a data revision's step. The inner effect runs its `up` or `down` and counts as one statement. */
-export const dataStep = (context: StepContext, step: Step, file: Revision): ReadStep =>
-  Effect.gen(function* () {
-    const direction = directionOf(step)
-    const { revision, work } = yield* loadWork(file, direction)
-    const { connection } = context.session
-    const section = sectionOf(step)
-    const failureOf = (statement: string, cause: DatabaseError) =>
-      new StatementFailed({
-        location: { file: revision.file, line: section.line, source: "", statement: onOneLine(statement) },
-        direction,
-        cause
-      })
-    const client = pinned(connection, failureOf)
-    const run = (work: DataWork, batches: Batches["Type"]) =>
-      withMigratorFailures(client.provide(Effect.provideService(work, Batches, batches)), failureOf)
-    // The history row says why the revision is irreversible, which only its module knows.
-    const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
-    return section.transaction
-      ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
-      : outsideTransaction(
-          context,
-          complete,
-          1,
-          run(work, committedBatches(context, revision, section, client.inTransaction))
-        )
-  })
+export const dataStep = Effect.fnUntraced(function* (context: StepContext, step: Step, file: Revision) {
+  const direction = directionOf(step)
+  const { revision, work } = yield* loadWork(file, direction)
+  const { connection } = context.session
+  const section = sectionOf(step)
+  const failureOf = (statement: string, cause: DatabaseError) =>
+    new StatementFailed({
+      location: { file: revision.file, line: section.line, source: "", statement: onOneLine(statement) },
+      direction,
+      cause
+    })
+  const client = pinned(connection, failureOf)
+  const run = (work: DataWork, batches: Batches["Type"]) =>
+    withMigratorFailures(client.provide(Effect.provideService(work, Batches, batches)), failureOf)
+  // The history row says why the revision is irreversible, which only its module knows.
+  const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
+  return section.transaction
+    ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
+    : outsideTransaction(
+        context,
+        complete,
+        1,
+        run(work, committedBatches(context, revision, section, client.inTransaction))
+      )
+})

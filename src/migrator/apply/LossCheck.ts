@@ -23,7 +23,7 @@ import {
   referrersOf,
   tablesIn,
   writingDoesMore
-} from "./LossCatalog.ts"
+} from "./Catalog.ts"
 import type { MigrationSession } from "./Session.ts"
 
 /** The time limit of one count. After it the check only asks whether there is any row. */
@@ -114,20 +114,19 @@ const treesOf = (step: Revert) =>
     Effect.catchAll(() => Effect.succeed([{ kind: "unreadable", node: {} }]))
   )
 
-const lossesOfReverts = (counting: LossCounting, reverts: ReadonlyArray<Revert>) =>
-  Effect.gen(function* () {
-    const sql = reverts.filter(({ entry }) => entry.kind === "sql")
-    const changes = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
-    const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
-      Effect.forEach(changes[index] ?? [], (change) => lossesOf(counting, nameOf(entry), change, down.transaction))
-    )
-    const code = reverts.flatMap((step) =>
-      step.entry.kind === "ts" ? [unknown(nameOf(step.entry), "the downgrade of a data revision is a program")] : []
-    )
-    const losses = [...found.flat(2), ...code]
-    const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
-    return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
-  })
+const lossesOfReverts = Effect.fnUntraced(function* (counting: LossCounting, reverts: ReadonlyArray<Revert>) {
+  const sql = reverts.filter(({ entry }) => entry.kind === "sql")
+  const changes = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
+  const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
+    Effect.forEach(changes[index] ?? [], (change) => lossesOf(counting, nameOf(entry), change, down.transaction))
+  )
+  const code = reverts.flatMap((step) =>
+    step.entry.kind === "ts" ? [unknown(nameOf(step.entry), "the downgrade of a data revision is a program")] : []
+  )
+  const losses = [...found.flat(2), ...code]
+  const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
+  return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
+})
 
 /**
  * Counts what the downgrade steps of a plan would destroy of the present data; upgrade steps destroy nothing. Each table and
@@ -184,19 +183,18 @@ const tablesOf = (connection: Connection, change: DestructiveChange) => {
  * row is added unseen. The transaction must be `read committed`, so that the count includes rows committed while it waited for
  * the lock.
  */
-export const refuseLossesWithin = (
+export const refuseLossesWithin = Effect.fnUntraced(function* (
   connection: Connection,
   step: Revert,
   way: DowngradeGoal
-): Effect.Effect<void, DataLossRefused | DatabaseError> =>
-  Effect.gen(function* () {
-    const changes = destructiveChangesIn([yield* treesOf(step)]).flat()
-    const affected = yield* Effect.forEach(changes, (change) => tablesOf(connection, change))
-    const tables = [...new Map(affected.flat().map((table) => [quotedName(table), table])).values()]
-    for (const table of yield* lockable(connection, tables)) {
-      yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
-    }
-    const counting = { connection, bounded: inSavepoint(connection), longest: longestCount }
-    const losses = yield* lossesOfReverts(counting, [step])
-    if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
-  })
+) {
+  const changes = destructiveChangesIn([yield* treesOf(step)]).flat()
+  const affected = yield* Effect.forEach(changes, (change) => tablesOf(connection, change))
+  const tables = [...new Map(affected.flat().map((table) => [quotedName(table), table])).values()]
+  for (const table of yield* lockable(connection, tables)) {
+    yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
+  }
+  const counting = { connection, bounded: inSavepoint(connection), longest: longestCount }
+  const losses = yield* lossesOfReverts(counting, [step])
+  if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
+})

@@ -2,7 +2,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
@@ -19,21 +18,7 @@ import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 
-/** What a run did. */
-export interface MigrationOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly head: string
-  readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
-  readonly ahead: ReadonlyArray<string>
-  readonly address: string
-}
-
-/**
- * Opens a session and reads files and history, without the lock and with `select` only. With `inspection`, which a start has made
- * already, only the session is opened.
- */
+/** Opens a session and reads files and history, without the lock. A start passes the `inspection` that has read them. */
 export const openSchema = Effect.fn("Migrator.open")(function* (
   service: MigratedService,
   inspection?: SchemaInspection
@@ -62,18 +47,19 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
   session.connection.query(versionQuery(set.service)).pipe(
     Effect.mapError(session.refuse("reading schema_version back")),
     Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
-    Effect.map(
-      ([version]): MigrationOutcome => ({
-        service: set.service,
-        from: plan.current,
-        to: version.name,
-        head: headOf(set).name,
-        steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
-        ahead: plan.ahead.map(nameOf),
-        address: session.address
-      })
-    )
+    Effect.map(([version]) => ({
+      service: set.service,
+      from: plan.current,
+      to: version.name,
+      head: headOf(set).name,
+      steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
+      ahead: plan.ahead.map(nameOf),
+      address: session.address
+    }))
   )
+
+/** What a run did. */
+export type MigrationOutcome = Effect.Effect.Success<ReturnType<typeof outcomeOf>>
 
 /**
  * Brings a service's schema to `target`.
@@ -97,7 +83,7 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
     if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)
   }
 
-  const { entries, lock } = yield* lockSchema({ service: name, session, history, adopt: false })
+  const { entries, lock } = yield* lockSchema(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
   const goal = goalOf(plan, entries)

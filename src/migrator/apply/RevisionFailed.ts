@@ -166,20 +166,19 @@ interface LocatedFailure {
  * Prepares a location and its error for messages and logs: the statement on one line, with literals masked where they may be
  * secrets, and without the server's words about them. The parser decides which kind a statement is.
  */
-export const withoutSecrets = ({ cause, location }: LocatedFailure): Effect.Effect<LocatedFailure> =>
-  Effect.gen(function* () {
-    if (placeholders.has(location.statement)) return { cause, location }
-    const { kind } = yield* readTree(location.statement)
-    const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
-    if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
-    const { phase, sqlstate } = cause
-    const reason = repeats(cause.reason, taken)
-      ? "refused; the message is left out because it repeats what may be a secret"
-      : cause.reason
-    const statement = onOneLine(shown)
-    const { file, line } = location
-    return {
-      location: { file, line, source: statement, statement },
-      cause: new DatabaseError({ phase, reason, sqlstate })
-    }
-  })
+export const withoutSecrets = Effect.fnUntraced(function* ({ cause, location }: LocatedFailure) {
+  if (placeholders.has(location.statement)) return { cause, location }
+  const { kind } = yield* readTree(location.statement)
+  const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
+  if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
+  const { phase, sqlstate } = cause
+  const reason = repeats(cause.reason, taken)
+    ? "refused; the message is left out because it repeats what may be a secret"
+    : cause.reason
+  const statement = onOneLine(shown)
+  const { file, line } = location
+  return {
+    location: { file, line, source: statement, statement },
+    cause: new DatabaseError({ phase, reason, sqlstate })
+  }
+})

@@ -149,20 +149,16 @@ const objection = (tree: ParseTree, { rows }: QueryResult): string | null => {
  * each is boolean true; any other statement holds if it does not fail. The end of the savepoint makes the transaction
  * writable again.
  */
-export const runVerify = (
-  connection: Connection,
-  script: Script
-): Effect.Effect<void, StatementFailed | DatabaseError> =>
-  Effect.gen(function* () {
-    yield* connection.query("savepoint verify; set local transaction_read_only = on")
-    for (const statement of script.statements) {
-      const tree = yield* readTree(statement.text)
-      const reason = objection(tree, yield* runStatement(connection, script, statement))
-      if (reason !== null) {
-        const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
-        const location = locationOf(script.file, statement, cause)
-        return yield* new StatementFailed({ location, direction: "verify", cause })
-      }
+export const runVerify = Effect.fnUntraced(function* (connection: Connection, script: Script) {
+  yield* connection.query("savepoint verify; set local transaction_read_only = on")
+  for (const statement of script.statements) {
+    const tree = yield* readTree(statement.text)
+    const reason = objection(tree, yield* runStatement(connection, script, statement))
+    if (reason !== null) {
+      const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
+      const location = locationOf(script.file, statement, cause)
+      return yield* new StatementFailed({ location, direction: "verify", cause })
     }
-    yield* connection.query("rollback to savepoint verify; release savepoint verify")
-  })
+  }
+  yield* connection.query("rollback to savepoint verify; release savepoint verify")
+})

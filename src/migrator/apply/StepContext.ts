@@ -6,7 +6,6 @@ import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
 import { connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import { revisionName } from "../files/Revision.ts"
 import {
   type HistoryEntry,
@@ -40,9 +39,6 @@ export interface StepContext {
 
 /** Why a step failed while it ran. */
 export type StepError = DataLossRefused | StatementFailed | DatabaseError | LockLost | PartlyApplied
-
-/** A step whose source could be read: the inner effect runs it. */
-export type ReadStep = Effect.Effect<Effect.Effect<void, StepError>, StatementFailed | DataRevisionUnreadable>
 
 export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
 

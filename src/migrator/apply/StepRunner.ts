@@ -18,10 +18,8 @@ import {
   isContention,
   nameOfStep,
   pauseAfter,
-  type ReadStep,
   refOf,
   type StepContext,
-  type StepError,
   sectionOf,
   sourceOf,
   transactionalStep,
@@ -32,13 +30,12 @@ import {
 type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
 /** Reads the step's statements and, for an upgrade, its assertions. A marker in the file turns the transaction off. */
-const sqlStep = (context: StepContext, step: Step): ReadStep =>
-  Effect.gen(function* () {
-    const file = sourceOf(step, context.service)
-    const script = yield* readScript(file, sectionOf(step), directionOf(step))
-    const verify = yield* readAssertions(step)
-    return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
-  })
+const sqlStep = Effect.fnUntraced(function* (context: StepContext, step: Step) {
+  const file = sourceOf(step, context.service)
+  const script = yield* readScript(file, sectionOf(step), directionOf(step))
+  const verify = yield* readAssertions(step)
+  return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
+})
 
 /** Locates an error of COMMIT or of the migrator's own statements at the first line of the step: PostgreSQL gives no line. */
 const failureOfStep = (context: StepContext, step: Step, cause: DatabaseError): StatementFailed =>
@@ -81,27 +78,26 @@ const recordFailure = ({ session, history }: StepContext, step: Step, failure: R
 }
 
 /** Turns what ended the last attempt into the step's failure, and records it. */
-const fail = (
+const fail = Effect.fnUntraced(function* (
   context: StepContext,
   step: Step,
   error: StatementFailed | DatabaseError,
   attempts: number,
   blockers: ReadonlyArray<string>
-): Effect.Effect<never, RevisionFailed> =>
-  Effect.gen(function* () {
-    const failed = error._tag === "StatementFailed" ? error : failureOfStep(context, step, error)
-    const failure = new RevisionFailed({
-      service: context.service,
-      revision: nameOfStep(step),
-      direction: failed.direction,
-      ...(yield* withoutSecrets(failed)),
-      attempts,
-      blockers,
-      outcome: outcomeOf(context, step, failed)
-    })
-    yield* recordFailure(context, step, failure)
-    return yield* failure
+) {
+  const failed = error._tag === "StatementFailed" ? error : failureOfStep(context, step, error)
+  const failure = new RevisionFailed({
+    service: context.service,
+    revision: nameOfStep(step),
+    direction: failed.direction,
+    ...(yield* withoutSecrets(failed)),
+    attempts,
+    blockers,
+    outcome: outcomeOf(context, step, failed)
   })
+  yield* recordFailure(context, step, failure)
+  return yield* failure
+})
 
 /** Attempt `count` (from 1); a transaction that met a lock timeout or a deadlock is attempted again. */
 const attempt = (
@@ -118,34 +114,29 @@ const attempt = (
     const isData = kind === "ts" && revision !== undefined
     const work = yield* isData ? dataStep(context, step, revision) : sqlStep(context, step)
     const watch = transaction && (count > 1 || options.attempts === 1)
-    const after = Duration.times(
-      Option.getOrElse(lockTimeout, () => options.lockTimeout),
-      0.5
-    )
-    yield* watch ? withBlockersWatched(work, context, after, seen) : work
+    const limit = Option.getOrElse(lockTimeout, () => options.lockTimeout)
+    yield* watch ? withBlockersWatched(work, context, Duration.times(limit, 0.5), seen) : work
   })
-  return Effect.catchAll(run, (error: StepError | DataRevisionUnreadable) =>
-    Effect.gen(function* () {
-      if (error._tag === "PartlyApplied") {
-        yield* recordFailure(context, step, error)
-        return yield* error
-      }
-      if (error._tag !== "StatementFailed" && error._tag !== "DatabaseError") return yield* error
-      const blockers = yield* Ref.get(seen)
-      const cause = error._tag === "StatementFailed" ? error.cause : error
-      if (!isContention(cause) || !transaction || count >= options.attempts) {
-        return yield* fail(context, step, error, count, blockers)
-      }
-      const pause = yield* pauseAfter(count, options)
-      const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
-      yield* Effect.logWarning(
-        `${service}: ${nameOfStep(step)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
-          `${error.message}${by}); trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
-      )
-      yield* Effect.sleep(pause)
-      return yield* attempt(context, step, count + 1, seen)
-    })
-  )
+  const failed = Effect.fnUntraced(function* (error: StatementFailed | DatabaseError) {
+    const blockers = yield* Ref.get(seen)
+    const cause = error._tag === "StatementFailed" ? error.cause : error
+    if (!isContention(cause) || !transaction || count >= options.attempts) {
+      return yield* fail(context, step, error, count, blockers)
+    }
+    const pause = yield* pauseAfter(count, options)
+    const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
+    yield* Effect.logWarning(
+      `${service}: ${nameOfStep(step)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
+        `${error.message}${by}); trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
+    )
+    yield* Effect.sleep(pause)
+    return yield* attempt(context, step, count + 1, seen)
+  })
+  return Effect.catchTags(run, {
+    PartlyApplied: (error) => Effect.zipRight(recordFailure(context, step, error), error),
+    StatementFailed: failed,
+    DatabaseError: failed
+  })
 }
 
 /**

@@ -9,7 +9,6 @@ import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
 import { type Revision, revisionName, type Section } from "../files/Revision.ts"
-import type { RevisionFileProblem } from "../files/RevisionFile.ts"
 import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
 import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
@@ -18,27 +17,24 @@ import { readStatus, revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { describedFlag, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
 
-const sectionsOf = ({ reversal, up, verify }: Revision): ReadonlyArray<Section> => [
+const sectionsOf = ({ reversal, up, verify }: Pick<Revision, "reversal" | "up" | "verify">): ReadonlyArray<Section> => [
   up,
   ...(reversal._tag === "Down" ? [reversal.section] : []),
   ...Option.toArray(verify)
 ]
 
-/**
- * Checks a service's files without a database: names, numbers, markers, downs and syntax. The module of a data revision is
- * imported, but its work does not run.
- */
+/** Checks a service's files without a database. Imports the modules of data revisions, but does not run their work. */
 const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
   const set = yield* loadRevisionSet(migrated)
-  const problems = yield* Effect.forEach(set.revisions, (revision) =>
-    Effect.forEach(revision.kind === "ts" ? [] : sectionsOf(revision), (section) =>
-      splitStatements(section).pipe(
-        Effect.as(Option.none<RevisionFileProblem>()),
-        Effect.catchAll(({ line, problem }) => Effect.succeedSome({ file: revision.file, line, problem }))
-      )
+  const problems = yield* Effect.forEach(set.revisions, ({ file, kind, ...revision }) =>
+    Effect.forEach(kind === "ts" ? [] : sectionsOf(revision), (section) =>
+      Effect.match(splitStatements(section), {
+        onSuccess: () => [],
+        onFailure: ({ line, problem }) => [{ file, line, problem }]
+      })
     )
   )
-  const found = problems.flat().flatMap(Option.toArray)
+  const found = problems.flat(2)
   if (found.length > 0) return yield* new RevisionSetInvalid({ service: set.service, problems: found })
   yield* Effect.forEach(
     set.revisions.filter(({ kind }) => kind === "ts"),
@@ -141,14 +137,12 @@ const verify = Effect.fn("Migrator.verify")(function* (service: MigratedService)
   const revisions = yield* Effect.forEach(
     revisionStatuses(set, entries).filter(({ state }) => state !== "pending" && state !== "late"),
     ({ revision, state }) => {
-      const section = Option.flatMap(Option.fromNullable(files.get(revision)), ({ file, verify }) =>
-        Option.map(verify, (section) => ({ file, section }))
-      )
+      const file = files.get(revision)
       const checksum =
         state === "applied" || state === "edited" || state === "missing" ? checksumOf[state] : "partly applied"
       const asked =
-        Option.isSome(section) && checksum !== "partly applied"
-          ? holds(session, section.value.file, section.value.section)
+        file !== undefined && Option.isSome(file.verify) && checksum !== "partly applied"
+          ? holds(session, file.file, file.verify.value)
           : Effect.succeed<AssertionAnswer>({ holds: null, problem: null })
       return Effect.map(asked, (found): RevisionVerification => ({ revision, checksum, ...found }))
     }

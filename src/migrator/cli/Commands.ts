@@ -13,11 +13,10 @@ import type { Database } from "../../platform/postgres/Database.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { checkCommand, testCommand, verifyCommand } from "./CheckCommands.ts"
 import { Databases, MigratedServices, mergeOptions, migrateRoot } from "./GlobalOptions.ts"
-import { historyCommand, showCommand } from "./HistoryCommands.ts"
+import { currentCommand, historyCommand, showCommand, statusCommand } from "./InspectionCommands.ts"
 import { downgradeCommand, redoCommand, toHead, upgrade, upgradeCommand } from "./MigrateCommands.ts"
 import { newCommand } from "./NewCommand.ts"
 import { renumberCommand, repairCommand, stampCommand, unlockCommand } from "./RecoveryCommands.ts"
-import { currentCommand, statusCommand } from "./StatusCommand.ts"
 
 /** The settings with one database for every service and purpose. */
 const everywhere = (settings: SettingsValues, url: Redacted.Redacted): SettingsValues => {

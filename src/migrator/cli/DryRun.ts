@@ -20,7 +20,6 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
   const section = sectionOf(step)
   const file = sourceOf(step, service)
   const { kind, phase } = step._tag === "Apply" ? step.revision : step.entry
-  const verify = yield* readAssertions(step)
   return {
     direction,
     revision: nameOfStep(step),
@@ -35,7 +34,7 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
     alreadyDone: halfwayOfStep(step)?.steps_done ?? 0,
     /** Null for a data revision, whose statements are known only while it runs. */
     statements: kind === "ts" ? null : yield* statementsOf(file, section, direction),
-    verify: verify?.statements ?? []
+    verify: (yield* readAssertions(step))?.statements ?? []
   }
 })
 

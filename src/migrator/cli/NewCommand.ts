@@ -21,10 +21,7 @@ export const slugOf = (title: string): string | null => {
   return words.length === 0 ? null : words.join("_").slice(0, 60).replace(/_+$/, "")
 }
 
-/**
- * The text of a new SQL revision. It explains each marker and has no statement yet, so that `check` refuses it until it is
- * written.
- */
+/** The text of a new SQL revision. It has no statement yet, so that `check` refuses it until it is written. */
 const sqlTemplate = (service: ServiceName, title: string): string => `-- ${title}
 --
 -- Why, and what a reader should know about the tables below. Name everything with its schema: ${service}.<table>.

@@ -132,10 +132,7 @@ export const parseFileName = (name: string): Option.Option<NumberedFile> => {
   return match?.[2] !== undefined && number > 0 ? Option.some({ number, slug: match[2], kind }) : Option.none()
 }
 
-/**
- * Parses a down script that was stored when its revision was applied; its lines count from 1. None if it cannot be parsed: only
- * what `parseRevision` accepted is ever stored.
- */
+/** Parses a stored down script; its lines count from 1. None if `parseRevision` would not have accepted it. */
 export const parseStoredDown = (text: string): Option.Option<Section> => {
   const problems: Array<string> = []
   const report: ReportProblem = (_, problem) => problems.push(problem)

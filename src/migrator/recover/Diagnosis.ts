@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { invalidIndexes } from "../apply/InvalidIndexes.ts"
+import { invalidIndexes } from "../apply/Catalog.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"

@@ -4,24 +4,27 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { invalidIndexes } from "../apply/Catalog.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
-import {
-  interruptedStatement,
-  invalidIndexesLeftBy,
-  isKnownFromCatalog,
-  runningSection
-} from "../apply/InvalidIndexes.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
-import { lockSchema, type SchemaLock } from "../apply/SchemaLock.ts"
-import type { MigrationSession } from "../apply/Session.ts"
+import { lockSchema } from "../apply/SchemaLock.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { downOf, type Revision } from "../files/Revision.ts"
+import { downOf, type Revision, type Section } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
-import { type QualifiedName, quotedName, shownName, splitStatements } from "../files/Statements.ts"
-import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
-import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
+import {
+  classOf,
+  type QualifiedName,
+  quotedName,
+  readTree,
+  type StatementClass,
+  shownName,
+  splitStatements
+} from "../files/Statements.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { halfwayOf, isIntact, nameOf, partlyApplied, storedDownOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { RevisionName } from "../plan/PlanRefusal.ts"
 import { Target } from "../plan/Target.ts"
@@ -63,6 +66,45 @@ const endOf = ({ revision, state }: HistoryEntry): Target =>
     ? Target.DownTo({ number: revision - 1, slug: null })
     : Target.UpTo({ number: revision, slug: null })
 
+/** The statements that `entry` was running: its up from the file, its down as stored. Undefined for a data revision. */
+const runningSection = (entry: HistoryEntry, file: Revision | undefined): Section | undefined =>
+  entry.kind === "ts" ? undefined : entry.state === "applying" ? file?.up : storedDownOf(entry)
+
+/** The statement at which a half-way revision was interrupted; undefined if it is a data revision or cannot be read. */
+const interruptedStatement = Effect.fnUntraced(function* (entry: HistoryEntry, file: Revision | undefined) {
+  const section = runningSection(entry, file)
+  if (section === undefined) return undefined
+  const statements = yield* Effect.orElseSucceed(splitStatements(section), () => [])
+  const statement = statements[entry.steps_done]
+  return statement && classOf(yield* readTree(statement.text))
+})
+
+/** True if the catalog shows the outcome of the statement: it builds or drops a concurrent index with a known name. */
+const isKnownFromCatalog = (kind: StatementClass | undefined): boolean =>
+  kind?._tag === "DropIndex" || (kind?._tag === "CreateIndex" && kind.index !== null)
+
+/**
+ * The invalid indexes that the interrupted statement of `entry` left, and only those. For `create index concurrently` it is the
+ * index of its name, or any on its table if PostgreSQL chose the name. For `reindex concurrently` it is those with PostgreSQL's
+ * transient names (`_ccnew`, `_ccold`).
+ */
+const invalidIndexesLeftBy = Effect.fnUntraced(function* (
+  connection: Connection,
+  entry: HistoryEntry,
+  file: Revision | undefined,
+  service: ServiceName
+) {
+  const kind = yield* interruptedStatement(entry, file)
+  if (kind?._tag === "CreateIndex") {
+    const { index, table } = kind
+    const found = yield* invalidIndexes(connection, { table })
+    return found.filter(({ name }) => index === null || index.name === name)
+  }
+  if (kind?._tag !== "Repeatable") return []
+  const found = yield* invalidIndexes(connection, { schema: service })
+  return found.filter(({ name }) => /_cc(new|old)\d*$/.test(name))
+})
+
 /** The number of the first statement of an SQL revision that ran and has changed since; null if none did, or if it is unreadable. */
 const changedStatement = (entry: HistoryEntry, file: Revision | undefined): Effect.Effect<number | null> => {
   const section = runningSection(entry, file)
@@ -74,14 +116,8 @@ const changedStatement = (entry: HistoryEntry, file: Revision | undefined): Effe
 }
 
 /** What a repair works with, under the lock. */
-interface RepairContext {
-  readonly service: ServiceName
-  readonly set: RevisionSet
-  readonly session: MigrationSession
-  readonly history: MigrationHistory
-  readonly lock: SchemaLock
-  readonly entries: ReadonlyArray<HistoryEntry>
-}
+const openLocked = (migrated: MigratedService) => Effect.flatMap(openSchema(migrated), (opened) => lockSchema(opened))
+type RepairContext = Effect.Effect.Success<ReturnType<typeof openLocked>>
 
 /** Commits `work` together with the event that records the repair. */
 const recordRepair = (
@@ -187,10 +223,8 @@ const retry = Effect.fnUntraced(function* (context: RepairContext, entry: Histor
 
 /** Does everything under the lock except continuing the revision. Returns what was done. */
 const applyRepair = Effect.fn("Migrator.mend")(function* (migrated: MigratedService, repair: Repair) {
-  const service = migrated.name
-  const { history, session, set } = yield* openSchema(migrated)
-  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: false })
-  const context: RepairContext = { service, set, session, history, lock, entries }
+  const context = yield* openLocked(migrated)
+  const { entries, history, service } = context
   if (repair._tag === "AcceptChecksum") return yield* acceptChecksum(context, repair)
   const entry = halfwayOf(entries)
   if (entry === undefined) return yield* new NothingToRepair({ service, problem: "no revision is half-way" })

@@ -65,9 +65,8 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
   reason: string
 ) {
   const service = migrated.name
-  const { history, session, set } = yield* openSchema(migrated)
+  const { entries, history, lock, session, set } = yield* lockSchema(yield* openSchema(migrated), true)
   const { connection } = session
-  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: true })
   const wrong = rowMismatch(set, entries)
   if (wrong !== undefined) return yield* wrong
   const half = halfwayOf(entries)

@@ -2,17 +2,124 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { tableOf } from "../../platform/cli/Table.ts"
+import type { ServiceName } from "../../domain/Service.ts"
+import type { ServiceVerdict } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { type Cell, tableOf } from "../../platform/cli/Table.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { statementsOf } from "../apply/Script.ts"
 import { terminated } from "../apply/Transcript.ts"
-import { downOf, revisionName } from "../files/Revision.ts"
+import { downOf, revisionName, type Section } from "../files/Revision.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { readEvents } from "../history/MigrationHistory.ts"
-import { revisionStatuses } from "../inspect/Status.ts"
+import { type RevisionStatus, readStatus, revisionStatuses, type Status } from "../inspect/Status.ts"
 import { type RevisionName, unknownRevision } from "../plan/PlanRefusal.ts"
 import { parseDowngrade, Target } from "../plan/Target.ts"
-import { describedFlag, needsOneService, onDatabase, subcommand } from "./GlobalOptions.ts"
+import { describedFlag, needsOneService, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
+
+const toneOf: Readonly<Record<RevisionStatus["state"], NonNullable<Cell["tone"]>>> = {
+  applied: "good",
+  pending: "warn",
+  late: "bad",
+  applying: "bad",
+  reverting: "bad",
+  missing: "warn",
+  edited: "bad"
+}
+
+const nameOf = ({ state, steps }: RevisionStatus): string =>
+  steps !== null
+    ? `partly applied (${state}, ${steps.done} of ${steps.total} statements)`
+    : state === "missing"
+      ? "applied, file missing"
+      : state === "edited"
+        ? "applied, edited since"
+        : state
+
+/** Summarises a service: `at head 0002_b`, or what is missing: `2 pending, 1 late`. */
+const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
+  const counted = (["pending", "late", "missing", "edited", "applying", "reverting"] as const).flatMap((state) => {
+    const found = revisions.filter((one) => one.state === state).length
+    return found === 0 ? [] : [`${found} ${state}`]
+  })
+  const where = current === head ? `at head ${head}` : `at ${current}; head is ${head}`
+  const what = counted.length === 0 ? "" : `; ${counted.join(", ")}`
+  const next = problem === null && current !== head && counted.length > 0 ? `: pnpm migrate --service ${service}` : ""
+  return `${service}: ${where}${what}${next} (${address})`
+}
+
+const renderRevisions = tableOf(
+  ["service", "revision", "phase", "state", "applied at", "took"],
+  ({ revisions, service }: Status) =>
+    revisions.map((one) => [
+      service,
+      one.revision,
+      one.phase,
+      { text: nameOf(one), tone: toneOf[one.state] },
+      one.appliedAt ?? "-",
+      one.durationMs === null ? "-" : `${Math.round(one.durationMs)} ms`
+    ])
+)
+
+/** Formats every revision of every service, the newest last, then a line for each service. */
+const renderStatus = (statuses: ReadonlyArray<Status>, colours: boolean): string =>
+  `${renderRevisions(statuses, colours)}\n\n${statuses.map(summaryOf).join("\n")}`
+
+const readCurrent = (service: MigratedService) =>
+  Effect.map(readStatus(service), ({ current, head }) => {
+    return { service: service.name, current, head, atHead: current === head }
+  })
+
+type Current = Effect.Effect.Success<ReturnType<typeof readCurrent>>
+
+const renderCurrent = tableOf(["service", "current", "head"], ({ atHead, current, head, service }: Current) => [
+  [service, { text: current, tone: atHead ? "good" : "warn" }, atHead ? "(head)" : head]
+])
+
+/** Reports a half-way revision with its exit code, although an upgrade may be able to continue it. */
+const halfwayOf = (service: ServiceName, revisions: ReadonlyArray<RevisionStatus>): ServiceVerdict | null => {
+  const halfway = revisions.find(({ steps }) => steps !== null)
+  const message =
+    `${service}: ${halfway?.revision} is partly applied. Another process may be applying it (pnpm migrate unlock shows ` +
+    `that); if not, see the remedies: pnpm migrate --service ${service} repair`
+  return halfway === undefined ? null : { message, exitCode: ExitCode.partlyApplied }
+}
+
+export const statusCommand = subcommand(
+  "status",
+  {},
+  [
+    "Lists every revision and its state: applied, pending, late, partly applied, edited, missing. Takes no lock. " +
+      "Pending revisions alone are not a failure.",
+    ["migrate status", "migrate status --service router --json"]
+  ],
+  (options) =>
+    onDatabase(options, {
+      effects: "reads",
+      work: readStatus,
+      render: renderStatus,
+      toJson: withProblemText,
+      verdict: ({ problem, revisions, service }) => problem ?? halfwayOf(service, revisions)
+    })
+)
+
+const checkHead = describedFlag("check-head", `End with ${ExitCode.pending} unless every service is at head.`)
+
+export const currentCommand = subcommand(
+  "current",
+  { checkHead },
+  ["Prints the current revision of each service.", ["migrate current", "migrate current --check-head"]],
+  (options, { checkHead }) =>
+    onDatabase(options, {
+      effects: "reads",
+      work: readCurrent,
+      render: renderCurrent,
+      verdict: ({ atHead, current, head, service }) => {
+        const message = `${service} is at ${current}, not at head ${head}. To go there: pnpm migrate --service ${service} upgrade`
+        return checkHead && !atHead ? { message, exitCode: ExitCode.pending } : null
+      }
+    })
+)
 
 /** Reads the applied revisions of a schema, by number. */
 const readHistory = Effect.fn("Migrator.history")(function* (service: MigratedService) {
@@ -101,13 +208,14 @@ export const historyCommand = subcommand(
 const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { number, slug }: RevisionName) {
   const service = migrated.name
   const { entries, set } = yield* openSchema(migrated)
-  const file = set.revisions.find((one) => one.number === number && (slug === null || slug === one.slug))
-  const entry = entries.find((one) => one.revision === number && (slug === null || slug === one.slug))
+  const isNamed = (one: { readonly slug: string }) => slug === null || slug === one.slug
+  const file = set.revisions.find((one) => one.number === number && isNamed(one))
+  const entry = entries.find((one) => one.revision === number && isNamed(one))
   const known = file ?? entry
   if (known === undefined) return yield* unknownRevision(set, { number, slug })
   const revision = revisionName(number, known.slug)
-  const sql = file?.kind === "sql" ? file : undefined
-  const down = sql === undefined ? null : downOf(sql)
+  const statements = (section: Section | null | undefined, direction: "up" | "down" | "verify") =>
+    file?.kind === "sql" && section ? statementsOf(file.file, section, direction) : Effect.succeed(null)
   return {
     service,
     revision,
@@ -123,10 +231,9 @@ const show = Effect.fn("Migrator.show")(function* (migrated: MigratedService, { 
     upChecksum: file?.up.checksum ?? null,
     appliedChecksum: entry?.up_checksum ?? null,
     irreversible: file?.reversal._tag === "Irreversible" ? file.reversal.reason : (entry?.irreversible_reason ?? null),
-    up: sql === undefined ? null : yield* statementsOf(sql.file, sql.up, "up"),
-    down: sql === undefined || down === null ? null : yield* statementsOf(sql.file, down, "down"),
-    verify:
-      sql === undefined || Option.isNone(sql.verify) ? null : yield* statementsOf(sql.file, sql.verify.value, "verify"),
+    up: yield* statements(file?.up, "up"),
+    down: yield* statements(file && downOf(file), "down"),
+    verify: yield* statements(file && Option.getOrNull(file.verify), "verify"),
     storedDown: entry?.down_script ?? null
   }
 }, Effect.scoped)
@@ -138,9 +245,10 @@ const part = (title: string, statements: ShownRevision["up"]): string =>
     ? ""
     : `\n\n-- ${title}\n${statements.map(({ line, text }) => `-- line ${line}\n${terminated(text)}`).join("\n")}`
 
-const renderRevisions = (shown: ReadonlyArray<ShownRevision>): string =>
+const renderShown = (shown: ReadonlyArray<ShownRevision>): string =>
   shown
     .map((one) => {
+      const halfway = one.state === "applying" || one.state === "reverting"
       const facts: ReadonlyArray<readonly [string, string | null]> = [
         ["revision", `${one.service} ${one.revision}`],
         ["file", one.file ?? "missing"],
@@ -148,10 +256,7 @@ const renderRevisions = (shown: ReadonlyArray<ShownRevision>): string =>
         ["phase", one.phase],
         ["runs", one.transaction === null ? null : one.transaction ? "in one transaction" : "without a transaction"],
         ["state", one.state],
-        [
-          "statements done",
-          one.state === "applying" || one.state === "reverting" ? `${one.stepsDone} of ${one.stepsTotal}` : null
-        ],
+        ["statements done", halfway ? `${one.stepsDone} of ${one.stepsTotal}` : null],
         ["applied", one.appliedAt === null ? null : `${one.appliedAt} by ${one.appliedBy}`],
         ["sha-256 of up", one.upChecksum],
         ["as applied", one.appliedChecksum === one.upChecksum ? null : one.appliedChecksum],
@@ -165,16 +270,12 @@ const renderRevisions = (shown: ReadonlyArray<ShownRevision>): string =>
 
 const revision = Args.text({ name: "revision" }).pipe(
   Args.withDescription("A number or a full name, such as 2 or 0002_add_reason."),
-  Args.mapEffect((text) =>
-    Option.match(parseDowngrade(text), {
-      onSome: (target) =>
-        target._tag === "DownTo" && target.number > 0
-          ? Effect.succeed<RevisionName>(target)
-          : Effect.fail(HelpDoc.p(`${text} is not a single revision; expected one such as 2 or 0002_add_reason`)),
-      onNone: () =>
-        Effect.fail(HelpDoc.p(`${JSON.stringify(text)} is not a revision; expected one such as 2 or 0002_add_reason`))
-    })
-  )
+  Args.mapEffect((text) => {
+    const target = Option.getOrUndefined(parseDowngrade(text))
+    if (target?._tag === "DownTo" && target.number > 0) return Effect.succeed<RevisionName>(target)
+    const what = target === undefined ? `${JSON.stringify(text)} is not a revision` : `${text} is not a single revision`
+    return Effect.fail(HelpDoc.p(`${what}; expected one such as 2 or 0002_add_reason`))
+  })
 )
 
 export const showCommand = subcommand(
@@ -189,6 +290,6 @@ export const showCommand = subcommand(
       effects: "reads",
       refusal: needsOneService(options, Target.UpTo(revision)),
       work: (service) => show(service, revision),
-      render: renderRevisions
+      render: renderShown
     })
 )
