@@ -9,11 +9,10 @@ import { ServiceName, titleOf } from "../domain/Service.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Database } from "../platform/postgres/Database.ts"
-import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
 import { migrate } from "./apply/Migrate.ts"
 import { InspectionSessions, inspectSchema } from "./apply/SchemaInspection.ts"
-import { DatabaseRefusal } from "./apply/Session.ts"
+import { databaseRefusal } from "./apply/Session.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "./files/RevisionSet.ts"
 import { Target } from "./plan/Target.ts"
 import {
@@ -23,7 +22,6 @@ import {
   type SchemaUnreadable,
   type SchemaVersion,
   schemaVersionTag,
-  type VersionRow,
   versionQuery
 } from "./SchemaVersion.ts"
 
@@ -47,28 +45,20 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
   }
 }
 
-/** Mode `upgrade`: to head, under the lock if there is work to do. */
-const upgraded = Effect.fnUntraced(function* (service: MigratedService) {
+/** The schema as the start found or made it, with the migration connection: at head (`upgrade`), or only read (`verify`). */
+const startedSchema = Effect.fnUntraced(function* (service: MigratedService, mode: "upgrade" | "verify") {
   const inspection = yield* inspectSchema(service)
-  const { address, ahead, atHead, connection, current: revision, head, shown } = inspection
-  if (atHead) return { head, revision, ahead, connection, address, shown }
-  const outcome = yield* migrate(service, Target.Head(), inspection)
-  return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address, shown: undefined }
-})
-
-/** The schema that a start found or made, with the migration connection and its address. */
-type StartedSchema = Effect.Effect.Success<ReturnType<typeof upgraded>>
-
-/** Mode `verify`: reads only, with any role that may read the history. */
-const verified = Effect.fnUntraced(function* (service: MigratedService) {
-  const { address, ahead, connection, current: revision, head, plan, shown } = yield* inspectSchema(service)
-  const { steps } = yield* plan
-  if (steps.length > 0) {
-    const { name } = service
-    return yield* new SchemaNotAtHead({ service: name, address, current: revision, head, pending: steps.length })
+  const { address, ahead, atHead, connection, current: revision, head, plan, shown } = inspection
+  if (mode === "upgrade" && !atHead) {
+    const outcome = yield* migrate(service, Target.Head(), inspection)
+    return { head: outcome.head, revision: outcome.to, ahead: outcome.ahead, connection, address, shown: undefined }
   }
-  return { head, revision, ahead, connection, address, shown }
+  const pending = (yield* plan).steps.length
+  if (pending === 0) return { head, revision, ahead, connection, address, shown }
+  return yield* new SchemaNotAtHead({ service: service.name, address, current: revision, head, pending })
 })
+
+type StartedSchema = Effect.Effect.Success<ReturnType<typeof startedSchema>>
 
 /** True if the application has a connection string of its own, so most likely another role. */
 const isApart = (database: Database["Type"], service: ServiceName): boolean =>
@@ -82,14 +72,7 @@ const readBack = Effect.fnUntraced(function* (service: ServiceName, started: Sta
   const address = database.address(service)
   const apart = isApart(database, service)
   const { migrateOnStart } = yield* Settings
-  const refused = (cause: DatabaseError) =>
-    new DatabaseRefusal({
-      service,
-      address,
-      during: "reading what the application may do",
-      cause,
-      remedy: `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
-    })
+  const refused = databaseRefusal(service, address, "reading what the application may do")
   if (apart && migrateOnStart === "upgrade") yield* grantGroup(service, started.connection)
   // Where the connections are one, the inspection has read it there.
   const isShown = !apart && started.shown === started.revision
@@ -122,15 +105,15 @@ const logVersion = (service: ServiceName, { ahead, head, revision }: StartedSche
 /** Mode `off`: logs the current revision, or why it cannot be read. The service is not ready while that revision is behind. */
 const unchecked = Effect.fnUntraced(function* (
   service: MigratedService,
-  actual: Effect.Effect<VersionRow, SchemaUnreadable>
+  actual: Effect.Effect<string, SchemaUnreadable>
 ) {
   const head = headOf(yield* loadRevisionSet(service)).name
   const seen = yield* Effect.either(actual)
-  const what = Either.isRight(seen) ? `is at ${seen.right.name}` : `cannot be read: ${seen.left.message}`
+  const what = Either.isRight(seen) ? `is at ${seen.right}` : `cannot be read: ${seen.left.message}`
   yield* Effect.logWarning(
     `${titleOf(service.name)} schema ${what}; this program expects ${head}, and MIGRATE_ON_START=off checked nothing`
   ).pipe(Effect.annotateLogs({ service: service.name, head }))
-  return { head, revision: head }
+  return head
 })
 
 /** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see ServiceSchema. */
@@ -141,12 +124,12 @@ const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(serv
   const read = readVersion(name, database.url(name, "application"), database.pool(name))
   const actual = Effect.map(read, ({ name }) => name)
   if (migrateOnStart === "off") {
-    const { head, revision } = yield* unchecked(service, read)
-    return { service: name, head, expected: revision, actual } satisfies SchemaVersion<S>
+    const head = yield* unchecked(service, actual)
+    return { service: name, head, expected: head, actual } satisfies SchemaVersion<S>
   }
   // The inspection then has a session of its own; the pool opens its first session at the same time.
   if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
-  const started = yield* migrateOnStart === "verify" ? verified(service) : upgraded(service)
+  const started = yield* startedSchema(service, migrateOnStart)
   yield* readBack(name, started)
   yield* logVersion(name, started)
   return { service: name, head: started.head, expected: started.revision, actual } satisfies SchemaVersion<S>

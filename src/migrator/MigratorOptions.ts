@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { appVersion } from "../platform/config/ProgramLocation.ts"
 
 /** The format of the history tables and of their rows. A newer program brings older formats to its own. */
@@ -24,3 +25,11 @@ export class MigratorOptions extends Context.Reference<MigratorOptions>()("migra
 }) {}
 
 export type MigratorOptionsValues = Context.Tag.Service<typeof MigratorOptions>
+
+/** Runs an effect with some of the options replaced. */
+export const withMigratorOptions =
+  (replaced: Partial<MigratorOptionsValues>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(MigratorOptions, (options) =>
+      Effect.provideService(effect, MigratorOptions, { ...options, ...replaced })
+    )

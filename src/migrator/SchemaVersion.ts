@@ -2,6 +2,7 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../domain/Service.ts"
@@ -92,7 +93,7 @@ export const schemaUnreadable = (
     role: roleOf(url),
     relation,
     reason,
-    ...(sqlstate === undefined ? {} : { sqlstate })
+    sqlstate
   })
 
 const decodeRow = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
@@ -153,10 +154,7 @@ const freshness = Duration.millis(250)
 const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
   sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
 
-/**
- * Returns an effect that reads the current revision through the application's pool, within about one second whatever the database
- * does. Its result is shared for 250 ms.
- */
+/** Makes a probe of the current revision. It takes about one second at most; its result is shared for 250 ms. */
 export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
 ): Effect.Effect<Effect.Effect<SchemaState>> => {
@@ -168,19 +166,15 @@ export const schemaProbe = <S extends ServiceName>(
     schemaStands: false
   })
   const ask = version.actual.pipe(
-    Effect.match({
-      onSuccess: (actual): SchemaState => ({
-        databaseAnswers: true,
-        schema: { expected, actual },
-        schemaStands: !isBehind(actual, head)
-      }),
-      onFailure: (error) => unread(isAnswer(error), error.reason)
+    Effect.map((actual): SchemaState => {
+      return { databaseAnswers: true, schema: { expected, actual }, schemaStands: !isBehind(actual, head) }
     }),
+    Effect.catchAll((error) => Effect.succeed(unread(isAnswer(error), error.reason))),
     // A query to a stopped server cannot be cancelled, so it continues in the background.
     Effect.disconnect,
     Effect.timeoutTo({
       duration: longestQuery,
-      onSuccess: (state) => state,
+      onSuccess: identity,
       onTimeout: () => unread(false, `no answer within ${Duration.format(longestQuery)}`)
     })
   )

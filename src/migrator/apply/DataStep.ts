@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
@@ -20,16 +21,7 @@ import { outsideTransaction } from "./NonTransactionalStep.ts"
 import { onOneLine, ownCode } from "./RevisionFailed.ts"
 import { LockLost } from "./SchemaLock.ts"
 import { StatementFailed } from "./Script.ts"
-import {
-  directionOf,
-  inOneTransaction,
-  isContention,
-  pauseAfter,
-  type ReadStep,
-  revisionOf,
-  type StepContext,
-  sectionOf
-} from "./StepContext.ts"
+import { directionOf, inOneTransaction, isContention, type StepContext, sectionOf } from "./StepContext.ts"
 
 /** Makes the `cause` of the SqlError from the statement that PostgreSQL refused. */
 type FailureOf = (statement: string, cause: DatabaseError) => unknown
@@ -136,19 +128,7 @@ const committedBatches = (
         })
       )
 
-  const commit = <E, R>(
-    name: string,
-    limit: Duration.DurationInput,
-    batch: Effect.Effect<Progress, E, R>,
-    attempt: number
-  ): Effect.Effect<Progress, E | BatchFailed, R> =>
-    Effect.catchAll(once(name, limit, batch), (error) =>
-      mayRetry(error) && attempt < options.attempts
-        ? Effect.flatMap(pauseAfter(attempt, options), Effect.sleep).pipe(
-            Effect.zipRight(commit(name, limit, batch, attempt + 1))
-          )
-        : Effect.fail(error)
-    )
+  const pauses = Schedule.jitteredWith(Schedule.exponential(options.firstPause), { min: 0.5, max: 1.5 })
 
   return {
     progressOf: (name) =>
@@ -161,15 +141,18 @@ const committedBatches = (
         )
       ),
     commit: (name, limit, batch) =>
-      Effect.tap(commit(name, limit, batch, 1), ({ batches, done, rows }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (!done && now < nextLine) return Effect.void
-          nextLine = now + logInterval
-          const state = done ? "done" : "running"
-          return Effect.logInfo(
-            `${service}: ${revisionName(revision.number, revision.slug)}: ${name} ${state}, ${rows} rows in ${batches} batches`
-          )
-        })
+      once(name, limit, batch).pipe(
+        Effect.retry({ while: mayRetry, times: options.attempts - 1, schedule: pauses }),
+        Effect.tap(({ batches, done, rows }) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (!done && now < nextLine) return Effect.void
+            nextLine = now + logInterval
+            const state = done ? "done" : "running"
+            return Effect.logInfo(
+              `${service}: ${revisionName(revision.number, revision.slug)}: ${name} ${state}, ${rows} rows in ${batches} batches`
+            )
+          })
+        )
       )
   }
 }
@@ -197,11 +180,7 @@ const loadWork = (revision: Revision, direction: "up" | "down") =>
 export const loadModules = (steps: ReadonlyArray<Step>): Effect.Effect<void, DataRevisionUnreadable> =>
   Effect.forEach(
     steps,
-    (step) =>
-      Option.match(revisionOf(step), {
-        onNone: () => Effect.void,
-        onSome: (revision) => (revision.kind === "ts" ? loadWork(revision, directionOf(step)) : Effect.void)
-      }),
+    (step) => (step.revision?.kind === "ts" ? loadWork(step.revision, directionOf(step)) : Effect.void),
     { discard: true }
   )
 
@@ -225,30 +204,28 @@ const withMigratorFailures = (
   })
 
 /** Loads the module of a data revision's step. The inner effect runs its `up` or `down` and counts as one statement. */
-export const dataStep = (context: StepContext, step: Step): ReadStep =>
-  Effect.gen(function* () {
-    const direction = directionOf(step)
-    const { revision, work } = yield* loadWork(Option.getOrThrow(revisionOf(step)), direction)
-    const { connection } = context.session
-    const section = sectionOf(step)
-    const failureOf = (statement: string, cause: DatabaseError) =>
-      new StatementFailed({
-        location: { file: revision.file, line: section.line, source: "", statement: onOneLine(statement) },
-        direction,
-        cause
-      })
-    const client = pinned(connection, failureOf)
-    const run = (work: DataWork, batches: Batches["Type"]) =>
-      withMigratorFailures(client.provide(Effect.provideService(work, Batches, batches)), failureOf)
-    // The history row says why the revision is irreversible, which only its module knows.
-    const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
-    return section.transaction
-      ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
-      : outsideTransaction(
-          context,
-          complete,
-          1,
-          run(work, committedBatches(context, revision, section, client.inTransaction)),
-          Option.none()
-        )
-  })
+export const dataStep = Effect.fnUntraced(function* (context: StepContext, step: Step, file: Revision) {
+  const direction = directionOf(step)
+  const { revision, work } = yield* loadWork(file, direction)
+  const { connection } = context.session
+  const section = sectionOf(step)
+  const failureOf = (statement: string, cause: DatabaseError) =>
+    new StatementFailed({
+      location: { file: revision.file, line: section.line, source: "", statement: onOneLine(statement) },
+      direction,
+      cause
+    })
+  const client = pinned(connection, failureOf)
+  const run = (work: DataWork, batches: Batches["Type"]) =>
+    withMigratorFailures(client.provide(Effect.provideService(work, Batches, batches)), failureOf)
+  // The history row says why the revision is irreversible, which only its module knows.
+  const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
+  return section.transaction
+    ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
+    : outsideTransaction(
+        context,
+        complete,
+        1,
+        run(work, committedBatches(context, revision, section, client.inTransaction))
+      )
+})

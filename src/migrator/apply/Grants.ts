@@ -7,7 +7,7 @@ import { connect } from "../../platform/postgres/Connection.ts"
 import { Database, displayAddress } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { Queryable } from "./SchemaInspection.ts"
-import { DatabaseRefusal } from "./Session.ts"
+import { databaseRefusal } from "./Session.ts"
 
 /** The role of a service's connection lacks privileges that its schema asks for. */
 export class GrantsMissing extends Schema.TaggedError<GrantsMissing>()("GrantsMissing", {
@@ -59,10 +59,7 @@ export const missingGrants = (
  * migration connection, since only the owner of the tables may grant. An advisory lock serialises processes: PostgreSQL fails
  * two grants on one table at the same moment.
  */
-export const grantGroup = Effect.fn("Migrator.grant")(function* (
-  service: ServiceName,
-  session: Queryable
-): Effect.fn.Return<ReadonlyArray<string>, DatabaseRefusal, Database> {
+export const grantGroup = Effect.fn("Migrator.grant")(function* (service: ServiceName, session: Queryable) {
   const group = groupOf(service)
   const during = `granting ${group} what the ${service} needs`
   const remedy = `List what it lacks (select * from ${service}.missing_grants('${group}')), and grant it as the schema's owner`
@@ -96,9 +93,7 @@ export const grantGroup = Effect.fn("Migrator.grant")(function* (
   )
   return yield* Effect.flatMap(missing(session), (grants) =>
     grants.length === 0 ? Effect.succeed(grants) : give
-  ).pipe(
-    Effect.mapError((cause) => new DatabaseRefusal({ service, address: displayAddress(url), during, cause, remedy }))
-  )
+  ).pipe(Effect.mapError(databaseRefusal(service, displayAddress(url), during, remedy)))
 })
 
 /** As `grantGroup`, for a command that has closed its session. */
@@ -107,7 +102,7 @@ export const grantGroupAfter = Effect.fn("Migrator.grantAfter")(function* (servi
   const during = `connecting to list what ${groupOf(service)} lacks`
   const remedy = `The revisions are applied. Check PostgreSQL there, then: pnpm migrate --service ${service} upgrade`
   const session = yield* connect({ url, applicationName: "gravitas migrate (grants)" }).pipe(
-    Effect.mapError((cause) => new DatabaseRefusal({ service, address: displayAddress(url), during, cause, remedy }))
+    Effect.mapError(databaseRefusal(service, displayAddress(url), during, remedy))
   )
   return yield* grantGroup(service, session)
 }, Effect.scoped)

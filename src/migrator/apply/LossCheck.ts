@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { revisionName } from "../files/Revision.ts"
 import { type QualifiedName, quotedName, readTree, shownName, splitStatements } from "../files/Statements.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import {
@@ -12,6 +11,7 @@ import {
   type DestructiveChange,
   destructiveChangesIn
 } from "../plan/DestructiveChange.ts"
+import { nameOf } from "../plan/HistoryMismatch.ts"
 import type { Step } from "../plan/Plan.ts"
 import {
   type BoundedQuery,
@@ -23,8 +23,8 @@ import {
   referrersOf,
   tablesIn,
   writingDoesMore
-} from "./LossCatalog.ts"
-import type { DatabaseRefusal, MigrationSession } from "./Session.ts"
+} from "./Catalog.ts"
+import type { MigrationSession } from "./Session.ts"
 
 /** The time limit of one count. After it the check only asks whether there is any row. */
 const longestCount = Duration.seconds(10)
@@ -44,13 +44,9 @@ interface LossCounting {
   readonly longest: Duration.Duration
 }
 
-const unknown = (revision: string, note: string): DataLoss => ({
-  revision,
-  table: null,
-  column: null,
-  rows: null,
-  note
-})
+const unknown = (revision: string, note: string): DataLoss => {
+  return { revision, table: null, column: null, rows: null, note }
+}
 
 const lossesOf = (
   { bounded, connection, longest }: LossCounting,
@@ -73,10 +69,7 @@ const lossesOf = (
       return [{ revision, table: shownName(table), column, rows, note: why }]
     })
   const each = (tables: ReadonlyArray<QualifiedName>) =>
-    Effect.map(
-      Effect.forEach(tables, (table) => counted(table, null, false)),
-      (found) => found.flat()
-    )
+    Effect.map(Effect.all(tables.map((table) => counted(table, null, false))), (found) => found.flat())
   const dependants = (what: string, dropped: Parameters<typeof dependantsOf>[1]) =>
     Effect.map(dependantsOf(connection, dropped), (found) =>
       found.length === 0
@@ -103,16 +96,10 @@ const lossesOf = (
             (rows, columns) => [...rows, ...columns]
           )
     case "Written":
-      return Effect.map(writingDoesMore(connection, change.table), (more) =>
-        change.renamed || more === true
-          ? [
-              unknown(
-                revision,
-                `it writes to ${shownName(change.table)}, and triggers, rules or references may do more`
-              )
-            ]
-          : []
-      )
+      return Effect.map(writingDoesMore(connection, change.table), (more) => {
+        const what = `it writes to ${shownName(change.table)}, and triggers, rules or references may do more`
+        return change.renamed || more === true ? [unknown(revision, what)] : []
+      })
     case "Unknown":
       return Effect.succeed([unknown(revision, change.what)])
   }
@@ -127,24 +114,19 @@ const treesOf = (step: Revert) =>
     Effect.catchAll(() => Effect.succeed([{ kind: "unreadable", node: {} }]))
   )
 
-const lossesOfReverts = (counting: LossCounting, reverts: ReadonlyArray<Revert>) =>
-  Effect.gen(function* () {
-    const sql = reverts.filter(({ entry }) => entry.kind === "sql")
-    const changes = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
-    const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
-      Effect.forEach(changes[index] ?? [], (change) =>
-        lossesOf(counting, revisionName(entry.revision, entry.slug), change, down.transaction)
-      )
-    )
-    const code = reverts
-      .filter(({ entry }) => entry.kind === "ts")
-      .map(({ entry }) =>
-        unknown(revisionName(entry.revision, entry.slug), "the downgrade of a data revision is a program")
-      )
-    const losses = [...found.flat(2), ...code]
-    const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
-    return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
-  })
+const lossesOfReverts = Effect.fnUntraced(function* (counting: LossCounting, reverts: ReadonlyArray<Revert>) {
+  const sql = reverts.filter(({ entry }) => entry.kind === "sql")
+  const changes = destructiveChangesIn(yield* Effect.forEach(sql, treesOf))
+  const found = yield* Effect.forEach(sql, ({ down, entry }, index) =>
+    Effect.forEach(changes[index] ?? [], (change) => lossesOf(counting, nameOf(entry), change, down.transaction))
+  )
+  const code = reverts.flatMap((step) =>
+    step.entry.kind === "ts" ? [unknown(nameOf(step.entry), "the downgrade of a data revision is a program")] : []
+  )
+  const losses = [...found.flat(2), ...code]
+  const key = ({ column, note, table }: DataLoss) => JSON.stringify(table === null ? note : [table, column])
+  return losses.filter((loss, index) => losses.findIndex((other) => key(other) === key(loss)) === index)
+})
 
 /**
  * Counts what the downgrade steps of a plan would destroy of the present data; upgrade steps destroy nothing. Each table and
@@ -170,15 +152,16 @@ export interface DowngradeGoal {
 
 /** Fails if the downgrade steps would destroy data, unless `allowDataLoss` is set. */
 export const refuseLosses = Effect.fn("Migrator.refuseLosses")(function* (
-  request: DowngradeGoal & { readonly session: MigrationSession; readonly steps: ReadonlyArray<Step> }
-): Effect.fn.Return<void, DataLossRefused | DatabaseRefusal> {
-  const { goal, service, session, current, steps } = request
+  session: MigrationSession,
+  steps: ReadonlyArray<Step>,
+  way: DowngradeGoal
+) {
   const { allowDataLoss } = yield* MigratorOptions
   if (allowDataLoss) return
   const losses = yield* readLosses(session.connection, steps).pipe(
     Effect.mapError(session.refuse("counting what the downgrade would destroy"))
   )
-  if (losses.length > 0) return yield* new DataLossRefused({ service, goal, losses, current })
+  if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
 })
 
 const tablesOf = (connection: Connection, change: DestructiveChange) => {
@@ -200,20 +183,18 @@ const tablesOf = (connection: Connection, change: DestructiveChange) => {
  * row is added unseen. The transaction must be `read committed`, so that the count includes rows committed while it waited for
  * the lock.
  */
-export const refuseLossesWithin = (
+export const refuseLossesWithin = Effect.fnUntraced(function* (
   connection: Connection,
   step: Revert,
   way: DowngradeGoal
-): Effect.Effect<void, DataLossRefused | DatabaseError> =>
-  Effect.gen(function* () {
-    const changes = destructiveChangesIn([yield* treesOf(step)]).flat()
-    const affected = yield* Effect.forEach(changes, (change) => tablesOf(connection, change))
-    const tables = [...new Map(affected.flat().map((table) => [quotedName(table), table])).values()]
-    for (const table of yield* lockable(connection, tables)) {
-      yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
-    }
-    const losses = yield* lossesOfReverts({ connection, bounded: inSavepoint(connection), longest: longestCount }, [
-      step
-    ])
-    if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
-  })
+) {
+  const changes = destructiveChangesIn([yield* treesOf(step)]).flat()
+  const affected = yield* Effect.forEach(changes, (change) => tablesOf(connection, change))
+  const tables = [...new Map(affected.flat().map((table) => [quotedName(table), table])).values()]
+  for (const table of yield* lockable(connection, tables)) {
+    yield* connection.query(`lock table ${quotedName(table)} in access exclusive mode`, undefined, { deadline: null })
+  }
+  const counting = { connection, bounded: inSavepoint(connection), longest: longestCount }
+  const losses = yield* lossesOfReverts(counting, [step])
+  if (losses.length > 0) return yield* new DataLossRefused({ ...way, losses })
+})

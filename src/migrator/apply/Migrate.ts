@@ -2,12 +2,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { revisionName } from "../files/Revision.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
+import { nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import type { Target } from "../plan/Target.ts"
 import { VersionRow, versionQuery } from "../SchemaVersion.ts"
@@ -19,21 +18,7 @@ import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 
-/** What a run did. */
-export interface MigrationOutcome {
-  readonly service: ServiceName
-  readonly from: string
-  readonly to: string
-  readonly head: string
-  readonly steps: ReadonlyArray<{ readonly direction: "up" | "down"; readonly revision: string }>
-  readonly ahead: ReadonlyArray<string>
-  readonly address: string
-}
-
-/**
- * Opens a session and reads files and history, without the lock and with `select` only. With `inspection`, which a start has made
- * already, only the session is opened.
- */
+/** Opens a session and reads files and history, without the lock. A start passes the `inspection` that has read them. */
 export const openSchema = Effect.fn("Migrator.open")(function* (
   service: MigratedService,
   inspection?: SchemaInspection
@@ -62,18 +47,19 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
   session.connection.query(versionQuery(set.service)).pipe(
     Effect.mapError(session.refuse("reading schema_version back")),
     Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
-    Effect.map(
-      ([version]): MigrationOutcome => ({
-        service: set.service,
-        from: plan.current,
-        to: version.name,
-        head: headOf(set).name,
-        steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
-        ahead: plan.ahead.map((entry) => revisionName(entry.revision, entry.slug)),
-        address: session.address
-      })
-    )
+    Effect.map(([version]) => ({
+      service: set.service,
+      from: plan.current,
+      to: version.name,
+      head: headOf(set).name,
+      steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
+      ahead: plan.ahead.map(nameOf),
+      address: session.address
+    }))
   )
+
+/** What a run did. */
+export type MigrationOutcome = Effect.Effect.Success<ReturnType<typeof outcomeOf>>
 
 /**
  * Brings a service's schema to `target`.
@@ -97,22 +83,22 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
     if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)
   }
 
-  const { entries, lock } = yield* lockSchema({ service: name, session, history, adopt: false })
+  const { entries, lock } = yield* lockSchema(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
   const goal = goalOf(plan, entries)
-  yield* refuseLosses({ service: name, session, steps: plan.steps, goal, current: null })
+  yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
   const options = yield* MigratorOptions
   const url = (yield* Database).url(name, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
   let current = plan.current
   for (const [index, step] of plan.steps.entries()) {
+    const downgrade = { service: name, goal, current: index > 0 ? current : null }
     if (index > 0 && step._tag === "Revert") {
       // An earlier step may have moved rows, or have taken so long that rows were added.
       yield* reset
-      yield* refuseLosses({ service: name, session, steps: [step], goal, current })
+      yield* refuseLosses(session, [step], downgrade)
     }
-    const downgrade = { service: name, goal, current: index > 0 ? current : null }
     yield* runStep({ service: name, session, lock, history, options, url, current, downgrade }, step)
     current = Plan.currentAfter(step, entries)
   }
@@ -124,6 +110,6 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
-  yield* refuseLosses({ service: service.name, session, steps: plan.steps, goal: goalOf(plan, entries), current: null })
+  yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

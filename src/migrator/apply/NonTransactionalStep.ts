@@ -7,7 +7,7 @@ import { classOf, readTree, type Statement, type StatementClass, shownName } fro
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { partlyApplied } from "../plan/HistoryMismatch.ts"
 import type { Step } from "../plan/Plan.ts"
-import { indexState, invalidIndexes } from "./InvalidIndexes.ts"
+import { indexState, invalidIndexes } from "./Catalog.ts"
 import type { LockLost } from "./SchemaLock.ts"
 import { runStatement, runVerify, type Script, StatementFailed, setTimeouts } from "./Script.ts"
 import { eventOf, halfwayOfStep, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
@@ -18,20 +18,20 @@ const begin = ({ history, lock }: StepContext, step: Step, statements: number, s
     Effect.gen(function* () {
       if (step._tag === "Revert") {
         if (step.entry.state !== "reverting") yield* history.beginRevert(step.entry.revision, statements)
-      } else if (Option.isNone(step.halfway)) {
+      } else if (step.halfway === undefined) {
         yield* history.insert(step.revision, "applying", statements, startedAt)
       }
     })
   )
 
 /** After the last statement: assertions, row and event commit together. */
-const end = ({ history, lock, session }: StepContext, step: Step, verify: Option.Option<Script>) =>
+const end = ({ history, lock, session }: StepContext, step: Step, verify: Script | undefined) =>
   lock.transaction(() =>
     Effect.gen(function* () {
-      if (Option.isSome(verify)) yield* runVerify(session.connection, verify.value)
+      if (verify !== undefined) yield* runVerify(session.connection, verify)
       if (step._tag === "Apply") {
         // A statement that failed may have been corrected in the file since the row was inserted.
-        if (Option.isSome(step.halfway)) yield* history.accept(step.revision)
+        if (step.halfway !== undefined) yield* history.accept(step.revision)
         yield* history.finish(step.revision.number)
       } else {
         yield* history.remove(step.entry.revision)
@@ -46,20 +46,19 @@ const end = ({ history, lock, session }: StepContext, step: Step, verify: Option
  * Without a `lock_timeout` in its file the step waits for locks without a limit. A concurrent index waits for old transactions while
  * traffic continues, and giving up would leave the index invalid.
  */
-export const outsideTransaction = <E>(
+export const outsideTransaction = Effect.fnUntraced(function* <E>(
   context: StepContext,
   step: Step,
   statements: number,
   work: Effect.Effect<void, E>,
-  verify: Option.Option<Script>
-) =>
-  Effect.gen(function* () {
-    yield* context.session.reset
-    const startedAt = yield* setTimeouts(context.session.connection, sectionOf(step), Duration.zero)
-    yield* begin(context, step, statements, startedAt)
-    yield* work
-    yield* end(context, step, verify)
-  })
+  verify?: Script
+) {
+  yield* context.session.reset
+  const startedAt = yield* setTimeouts(context.session.connection, sectionOf(step), Duration.zero)
+  yield* begin(context, step, statements, startedAt)
+  yield* work
+  yield* end(context, step, verify)
+})
 
 /** The number, from 1, of the first statement that ran with another text than `now` has; null if there is no such statement. */
 export const firstChanged = (
@@ -84,42 +83,41 @@ export const changedSince = (entry: HistoryEntry, script: Pick<Script, "section"
 }
 
 /** What the catalog says about the statement at which an earlier run was interrupted; null if it can simply run. */
-const stateOfStatement = (
+const stateOfStatement = Effect.fnUntraced(function* (
   { service, session: { connection } }: StepContext,
   kind: StatementClass,
   number: number,
   outcomeUnknown: boolean
-): Effect.Effect<"done" | { readonly problem: string } | null, DatabaseError> =>
-  Effect.gen(function* () {
-    const unknown = {
-      problem:
-        `the outcome of statement ${number} was not recorded; check whether it is done, then close the revision by hand, or ` +
-        `run the statement again: pnpm migrate --service ${service} repair --retry`
-    }
-    const invalid = (name: string) => ({
-      problem:
-        `a concurrent index build failed and left index ${name} invalid; drop it and continue: ` +
-        `pnpm migrate --service ${service} repair --retry`
-    })
-    switch (kind._tag) {
-      case "CreateIndex": {
-        if (kind.index === null) {
-          const [first] = yield* invalidIndexes(connection, { table: kind.table })
-          return first !== undefined ? invalid(shownName(first)) : outcomeUnknown ? unknown : null
-        }
-        const valid = yield* indexState(connection, kind.index)
-        if (Option.isSome(valid) && !valid.value) return invalid(shownName(kind.index))
-        // PostgreSQL would have refused the statement if the index had existed before it: so the statement created it.
-        return Option.isSome(valid) && outcomeUnknown ? "done" : null
-      }
-      case "DropIndex":
-        return outcomeUnknown && Option.isNone(yield* indexState(connection, kind.index)) ? "done" : null
-      case "Opaque":
-        return outcomeUnknown ? unknown : null
-      default:
-        return null
-    }
+) {
+  const unknown = {
+    problem:
+      `the outcome of statement ${number} was not recorded; check whether it is done, then close the revision by hand, or ` +
+      `run the statement again: pnpm migrate --service ${service} repair --retry`
+  }
+  const invalid = (name: string) => ({
+    problem:
+      `a concurrent index build failed and left index ${name} invalid; drop it and continue: ` +
+      `pnpm migrate --service ${service} repair --retry`
   })
+  switch (kind._tag) {
+    case "CreateIndex": {
+      if (kind.index === null) {
+        const [first] = yield* invalidIndexes(connection, { table: kind.table })
+        return first !== undefined ? invalid(shownName(first)) : outcomeUnknown ? unknown : null
+      }
+      const valid = yield* indexState(connection, kind.index)
+      if (Option.isSome(valid) && !valid.value) return invalid(shownName(kind.index))
+      // PostgreSQL would have refused the statement if the index had existed before it: so the statement created it.
+      return Option.isSome(valid) && outcomeUnknown ? "done" : null
+    }
+    case "DropIndex":
+      return outcomeUnknown && Option.isNone(yield* indexState(connection, kind.index)) ? "done" : null
+    case "Opaque":
+      return outcomeUnknown ? unknown : null
+    default:
+      return null
+  }
+})
 
 /** Runs a statement that cannot be in a transaction. Between the record of its begin and that of its end its outcome is unknown. */
 const runAlone = (
@@ -152,37 +150,36 @@ const runAlone = (
     )
 
 /** Runs the statements after the first `done`, each with its record. */
-const runRemaining = (
+const runRemaining = Effect.fnUntraced(function* (
   context: StepContext,
   step: Step,
   script: Script,
   done: number,
   stop: (stepsDone: number, problem: string) => StepError
-) =>
-  Effect.gen(function* () {
-    const { history, lock, session } = context
-    const { connection } = session
-    const { revision } = refOf(step)
-    const total = script.statements.length
-    for (const [index, statement] of script.statements.entries()) {
-      const kind = classOf(yield* readTree(statement.text))
-      if (index < done) {
-        if (kind._tag === "Setting") yield* runStatement(connection, script, statement)
-        continue
-      }
-      const record = history.stepDone(revision, index + 1, total, checksumOf(statement.text))
-      if (kind._tag === "Transactional") {
-        const run = runStatement(connection, script, statement)
-        yield* lock.transaction(() => Effect.zipRight(run, record))
-        continue
-      }
-      const outcomeUnknown = Option.exists(halfwayOfStep(step), ({ steps_begun }) => steps_begun === index + 1)
-      const state = yield* stateOfStatement(context, kind, index + 1, outcomeUnknown)
-      if (state !== null && state !== "done") return yield* Effect.fail(stop(index, state.problem))
-      if (state === null) yield* runAlone(context, script, statement, kind, revision, index)
-      yield* record
+) {
+  const { history, lock, session } = context
+  const { connection } = session
+  const { revision } = refOf(step)
+  const total = script.statements.length
+  for (const [index, statement] of script.statements.entries()) {
+    const kind = classOf(yield* readTree(statement.text))
+    if (index < done) {
+      if (kind._tag === "Setting") yield* runStatement(connection, script, statement)
+      continue
     }
-  })
+    const record = history.stepDone(revision, index + 1, total, checksumOf(statement.text))
+    if (kind._tag === "Transactional") {
+      const run = runStatement(connection, script, statement)
+      yield* lock.transaction(() => Effect.zipRight(run, record))
+      continue
+    }
+    const outcomeUnknown = halfwayOfStep(step)?.steps_begun === index + 1
+    const state = yield* stateOfStatement(context, kind, index + 1, outcomeUnknown)
+    if (state !== null && state !== "done") return yield* Effect.fail(stop(index, state.problem))
+    if (state === null) yield* runAlone(context, script, statement, kind, revision, index)
+    yield* record
+  }
+})
 
 /**
  * Runs an SQL revision one statement at a time, each committed by itself and recorded with its checksum.
@@ -191,30 +188,29 @@ const runRemaining = (
  * statement that may be in a transaction commits with its record. For a concurrent index the catalog says whether it was built. For
  * other statements an unrecorded outcome stays unknown, and the step fails with PartlyApplied instead of guessing.
  */
-export const nonTransactionalStep = (
+export const nonTransactionalStep = Effect.fnUntraced(function* (
   context: StepContext,
   step: Step,
   script: Script,
-  verify: Option.Option<Script>
-): Effect.Effect<void, StepError> =>
-  Effect.gen(function* () {
-    const { service } = context
-    const { revision, slug } = refOf(step)
-    const total = script.statements.length
-    const earlier = halfwayOfStep(step)
-    const done = Option.match(earlier, { onNone: () => 0, onSome: ({ steps_done }) => steps_done })
-    const state = step._tag === "Apply" ? "applying" : "reverting"
-    const stop = (stepsDone: number, problem: string) =>
-      partlyApplied(service, { revision, slug, state, steps_done: stepsDone, steps_total: total }, problem)
-    if (Option.isSome(earlier)) {
-      const changed = changedSince(earlier.value, script)
-      if (changed !== null) {
-        return yield* stop(done, `statement ${changed} of ${script.file} differs from the one that ran; restore it`)
-      }
-      yield* Effect.logWarning(
-        `${service}: revision ${revision} was interrupted after ${done} of ${total} statements; it continues from there`
-      )
+  verify: Script | undefined
+) {
+  const { service } = context
+  const { revision, slug } = refOf(step)
+  const total = script.statements.length
+  const earlier = halfwayOfStep(step)
+  const done = earlier?.steps_done ?? 0
+  const state = step._tag === "Apply" ? "applying" : "reverting"
+  const stop = (stepsDone: number, problem: string) =>
+    partlyApplied(service, { revision, slug, state, steps_done: stepsDone, steps_total: total }, problem)
+  if (earlier !== undefined) {
+    const changed = changedSince(earlier, script)
+    if (changed !== null) {
+      return yield* stop(done, `statement ${changed} of ${script.file} differs from the one that ran; restore it`)
     }
-    const work: Effect.Effect<void, StepError> = runRemaining(context, step, script, done, stop)
-    yield* outsideTransaction(context, step, total, work, verify)
-  })
+    yield* Effect.logWarning(
+      `${service}: revision ${revision} was interrupted after ${done} of ${total} statements; it continues from there`
+    )
+  }
+  const work: Effect.Effect<void, StepError> = runRemaining(context, step, script, done, stop)
+  yield* outsideTransaction(context, step, total, work, verify)
+})

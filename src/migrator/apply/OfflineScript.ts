@@ -1,19 +1,24 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { base, downOf, type Revision } from "../files/Revision.ts"
+import { base, type Revision } from "../files/Revision.ts"
 import { checksumOf } from "../files/RevisionFile.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { classOf, readTree } from "../files/Statements.ts"
-import { type HistoryEntry, type MigrationHistory, makeMigrationHistory } from "../history/MigrationHistory.ts"
+import {
+  type HistoryEntry,
+  later,
+  type MigrationHistory,
+  makeMigrationHistory,
+  reversalColumns
+} from "../history/MigrationHistory.ts"
 import { MigratorOptions, type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
 import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readAssertions, readScript, type Script, setTimeouts } from "./Script.ts"
 import { cleanSession } from "./Session.ts"
-import { directionOf, eventOf, nameOfStep, refOf, revisionOf, sectionOf, sourceOf } from "./StepContext.ts"
+import { directionOf, eventOf, nameOfStep, refOf, sectionOf, sourceOf } from "./StepContext.ts"
 import {
   asserted,
   guard,
@@ -49,14 +54,10 @@ const entryOf = (revision: Revision): HistoryEntry => ({
   phase: revision.phase,
   state: "applied",
   up_checksum: revision.up.checksum,
-  down_checksum: downOf(revision)?.checksum ?? null,
-  down_script: downOf(revision)?.text ?? null,
-  irreversible_reason: revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null,
+  ...reversalColumns(revision),
   steps_done: 0,
   steps_total: 0,
-  steps_begun: 0,
-  step_checksums: [],
-  progress: {},
+  ...later,
   started_at: new Date(0),
   finished_at: null,
   duration_ms: null,
@@ -74,16 +75,15 @@ interface ScriptContext extends Transcript {
 const send = ({ connection }: ScriptContext, text: string) => connection.query(text.replace(/;$/, ""))
 
 /** Writes assertions for the open transaction of a script; one that is not true becomes an error. */
-const writeVerify = (context: ScriptContext, { file, statements }: Script) =>
-  Effect.gen(function* () {
-    yield* send(context, "savepoint verify")
-    yield* send(context, "set local transaction_read_only = on")
-    for (const { line, text } of statements) {
-      yield* send(context, isQuestion(yield* readTree(text)) ? asserted(text, `${file}:${line}`) : text)
-    }
-    yield* send(context, "rollback to savepoint verify")
-    yield* send(context, "release savepoint verify")
-  })
+const writeVerify = Effect.fnUntraced(function* (context: ScriptContext, { file, statements }: Script) {
+  yield* send(context, "savepoint verify")
+  yield* send(context, "set local transaction_read_only = on")
+  for (const { line, text } of statements) {
+    yield* send(context, isQuestion(yield* readTree(text)) ? asserted(text, `${file}:${line}`) : text)
+  }
+  yield* send(context, "rollback to savepoint verify")
+  yield* send(context, "release savepoint verify")
+})
 
 const record = (context: ScriptContext, step: Plan.Step, script: Script, startedAt: string) =>
   step._tag === "Apply"
@@ -91,62 +91,66 @@ const record = (context: ScriptContext, step: Plan.Step, script: Script, started
     : context.history.remove(step.entry.revision)
 
 /** Writes the statements that StepRunner.ts would run for the step. */
-const writeStep = (context: ScriptContext, step: Plan.Step, current: string, after: string) =>
-  Effect.gen(function* () {
-    const { connection, history, options, service } = context
-    const section = sectionOf(step)
-    const script = yield* readScript(sourceOf(step, service), section, directionOf(step))
-    const verify = yield* readAssertions(step)
-    const assertions = Option.match(verify, { onNone: () => Effect.void, onSome: (one) => writeVerify(context, one) })
-    const done = history.event(eventOf(step), refOf(step), null)
-    const { revision: number } = refOf(step)
-    yield* send(context, cleanSession)
-    if (section.transaction) {
-      return yield* connection.transaction(
-        Effect.gen(function* () {
-          yield* send(context, guard(service, current))
-          const startedAt = yield* setTimeouts(connection, section, options.lockTimeout)
-          for (const { text } of script.statements) yield* send(context, text)
-          yield* assertions
-          yield* record(context, step, script, startedAt)
-          yield* done
-        })
-      )
-    }
-    const total = script.statements.length
-    const startedAt = yield* setTimeouts(connection, section, "0 millis")
-    yield* connection.transaction(
-      Effect.zipRight(
-        send(context, guard(service, current)),
-        step._tag === "Apply"
-          ? history.insert(step.revision, "applying", total, startedAt)
-          : history.beginRevert(number, total)
-      )
-    )
-    // A half-way revision does not count as applied.
-    const meanwhile = guard(service, step._tag === "Apply" ? current : after)
-    const guarded = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-      connection.transaction(Effect.zipRight(send(context, meanwhile), work))
-    for (const [index, { text }] of script.statements.entries()) {
-      const kind = classOf(yield* readTree(text))
-      const stepDone = history.stepDone(number, index + 1, total, checksumOf(text))
-      if (kind._tag === "Transactional") {
-        yield* guarded(Effect.zipRight(send(context, text), stepDone))
-        continue
-      }
-      yield* guarded(history.stepsBegun(number, index + 1))
-      yield* send(context, text)
-      yield* stepDone
-    }
-    yield* connection.transaction(
+const writeStep = Effect.fnUntraced(function* (
+  context: ScriptContext,
+  step: Plan.Step,
+  current: string,
+  after: string
+) {
+  const { connection, history, options, service } = context
+  const section = sectionOf(step)
+  const script = yield* readScript(sourceOf(step, service), section, directionOf(step))
+  const verify = yield* readAssertions(step)
+  const assertions = verify === undefined ? Effect.void : writeVerify(context, verify)
+  const done = history.event(eventOf(step), refOf(step), null)
+  const { revision: number } = refOf(step)
+  yield* send(context, cleanSession)
+  if (section.transaction) {
+    return yield* connection.transaction(
       Effect.gen(function* () {
-        yield* send(context, meanwhile)
+        yield* send(context, guard(service, current))
+        const startedAt = yield* setTimeouts(connection, section, options.lockTimeout)
+        for (const { text } of script.statements) yield* send(context, text)
         yield* assertions
-        yield* step._tag === "Apply" ? history.finish(number) : history.remove(number)
+        yield* record(context, step, script, startedAt)
         yield* done
       })
     )
-  })
+  }
+  const total = script.statements.length
+  const startedAt = yield* setTimeouts(connection, section, "0 millis")
+  yield* connection.transaction(
+    Effect.zipRight(
+      send(context, guard(service, current)),
+      step._tag === "Apply"
+        ? history.insert(step.revision, "applying", total, startedAt)
+        : history.beginRevert(number, total)
+    )
+  )
+  // A half-way revision does not count as applied.
+  const meanwhile = guard(service, step._tag === "Apply" ? current : after)
+  const guarded = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    connection.transaction(Effect.zipRight(send(context, meanwhile), work))
+  for (const [index, { text }] of script.statements.entries()) {
+    const kind = classOf(yield* readTree(text))
+    const stepDone = history.stepDone(number, index + 1, total, checksumOf(text))
+    if (kind._tag === "Transactional") {
+      yield* guarded(Effect.zipRight(send(context, text), stepDone))
+      continue
+    }
+    yield* guarded(history.stepsBegun(number, index + 1))
+    yield* send(context, text)
+    yield* stepDone
+  }
+  yield* connection.transaction(
+    Effect.gen(function* () {
+      yield* send(context, meanwhile)
+      yield* assertions
+      yield* step._tag === "Apply" ? history.finish(number) : history.remove(number)
+      yield* done
+    })
+  )
+})
 
 const header = (service: ServiceName, from: string, to: string, appVersion: string): string =>
   [
@@ -158,10 +162,7 @@ const header = (service: ServiceName, from: string, to: string, appVersion: stri
     "\\set ON_ERROR_STOP on"
   ].join("\n")
 
-/**
- * Renders the statements that bring a service's schema from one revision to another, with the history that a run would write.
- * Opens no connection; fails with RevisionNotRenderable if the range contains a data revision.
- */
+/** Renders a script and its history rows, without a connection. Fails with RevisionNotRenderable at a data revision. */
 export const renderScript = Effect.fn("Migrator.renderScript")(function* (
   migrated: MigratedService,
   from: Target,
@@ -173,9 +174,9 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
   const applied = set.revisions.slice(0, yield* beginning(set, from)).map(entryOf)
   const plan = yield* Plan.make(set, applied, to)
   for (const step of plan.steps) {
-    const revision = revisionOf(step)
-    if (Option.isSome(revision) && revision.value.kind === "ts") {
-      return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.value.file })
+    const { revision } = step
+    if (revision?.kind === "ts") {
+      return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.file })
     }
   }
   const transcript = makeTranscript()

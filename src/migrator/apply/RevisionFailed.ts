@@ -45,11 +45,13 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   outcome: Schema.String
 }) {
   readonly exitCode = ExitCode.failed
-  /** The text for schema_event: location and error message. The statement and the detail may hold values, so they are left out. */
-  get record(): string {
+  /** The reason and the details for schema_event. The statement and PostgreSQL's detail may hold values, so they are left out. */
+  get record() {
+    const { attempts, blockers, direction } = this
     const { file, line } = this.location
-    const state = this.cause.sqlstate === undefined ? "" : ` (SQLSTATE ${this.cause.sqlstate})`
-    return `${file}:${line}: ${this.cause.reason}${state}`
+    const { reason, sqlstate } = this.cause
+    const state = sqlstate === undefined ? "" : ` (SQLSTATE ${sqlstate})`
+    return { reason: `${file}:${line}: ${reason}${state}`, direction, sqlstate, file, line, attempts, blockers }
   }
   /** The line of the file with a caret below the column. It keeps tabs, so that the caret is right in any terminal. */
   get excerpt(): string {
@@ -67,14 +69,7 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   /** What the JSON report of a command adds to the message. */
   get details(): object {
     const { column, file, line, statement } = this.location
-    const { sqlstate } = this.cause
-    return {
-      file,
-      line,
-      statement,
-      ...(column === undefined ? {} : { column }),
-      ...(sqlstate === undefined ? {} : { sqlstate })
-    }
+    return { file, line, statement, column, sqlstate: this.cause.sqlstate }
   }
   override get message(): string {
     const { file, line, column, statement } = this.location
@@ -112,23 +107,14 @@ export const onOneLine = (text: string): string => {
 /** Locates `error` in `statement`: at its position, or else at the statement's first line. */
 export const locationOf = (file: string, statement: Statement, error: DatabaseError): SourceLocation => {
   const { line, column, source } = locate(statement.text, (error.position ?? 1) - 1)
-  return {
-    file,
-    line: statement.line + line - 1,
-    source,
-    statement: statement.text,
-    ...(error.position === undefined ? {} : { column })
-  }
+  const position = { line: statement.line + line - 1, column: error.position && column }
+  return { file, ...position, source, statement: statement.text }
 }
 
 /** Locates a syntax error that the parser found, as an error of the server would be located. */
-export const locationOfSyntaxError = (file: string, { line, column, source }: StatementUnreadable): SourceLocation => ({
-  file,
-  line,
-  column,
-  source,
-  statement: source
-})
+export const locationOfSyntaxError = (file: string, { line, column, source }: StatementUnreadable): SourceLocation => {
+  return { file, line, column, source, statement: source }
+}
 
 /**
  * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal
@@ -180,23 +166,19 @@ interface LocatedFailure {
  * Prepares a location and its error for messages and logs: the statement on one line, with literals masked where they may be
  * secrets, and without the server's words about them. The parser decides which kind a statement is.
  */
-export const withoutSecrets = ({ cause, location }: LocatedFailure): Effect.Effect<LocatedFailure> =>
-  Effect.gen(function* () {
-    if (placeholders.has(location.statement)) return { cause, location }
-    const { kind } = yield* readTree(location.statement)
-    const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
-    if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
-    const { phase, reason, sqlstate } = cause
-    const statement = onOneLine(shown)
-    const { file, line } = location
-    return {
-      location: { file, line, source: statement, statement },
-      cause: new DatabaseError({
-        phase,
-        reason: repeats(reason, taken)
-          ? "refused; the message is left out because it repeats what may be a secret"
-          : reason,
-        ...(sqlstate === undefined ? {} : { sqlstate })
-      })
-    }
-  })
+export const withoutSecrets = Effect.fnUntraced(function* ({ cause, location }: LocatedFailure) {
+  if (placeholders.has(location.statement)) return { cause, location }
+  const { kind } = yield* readTree(location.statement)
+  const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
+  if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
+  const { phase, sqlstate } = cause
+  const reason = repeats(cause.reason, taken)
+    ? "refused; the message is left out because it repeats what may be a secret"
+    : cause.reason
+  const statement = onOneLine(shown)
+  const { file, line } = location
+  return {
+    location: { file, line, source: statement, statement },
+    cause: new DatabaseError({ phase, reason, sqlstate })
+  }
+})

@@ -8,24 +8,18 @@ import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { ServiceName } from "../../domain/Service.ts"
-import { Settings } from "../../platform/config/Settings.ts"
-import { type Connection, connect, type Row } from "../../platform/postgres/Connection.ts"
-import {
-  Database,
-  type DatabaseUnreachable,
-  displayAddress,
-  waitUntilReachable
-} from "../../platform/postgres/Database.ts"
+import type { Connection, Row } from "../../platform/postgres/Connection.ts"
+import { Database, type DatabaseUnreachable, displayAddress } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
-import { revisionName } from "../files/Revision.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
+import { nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
 import { Target } from "../plan/Target.ts"
 import { schemaUnreadable } from "../SchemaVersion.ts"
 import { knownEntries } from "./SchemaLock.ts"
-import { DatabaseIsReplica, DatabaseRefusal } from "./Session.ts"
+import { connectPatiently, DatabaseIsReplica, databaseRefusal } from "./Session.ts"
 
 /** A session or a pool, as far as an inspection needs it. */
 export type Queryable = Pick<Connection, "query">
@@ -60,15 +54,9 @@ export class InspectionSessions extends Context.Tag("migrator/apply/InspectionSe
     InspectionSessions,
     Effect.gen(function* () {
       const database = yield* Database
-      const { databaseConnectDeadline } = yield* Settings
       const sessions = yield* RcMap.make({
-        lookup: (key: string) => {
-          const url = Redacted.make(key)
-          const open = connect({ url, applicationName: "gravitas start" })
-          return Effect.catchAll(open, () =>
-            Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)
-          ).pipe(Effect.flatMap(oneByOne))
-        },
+        lookup: (key: string) =>
+          Effect.flatMap(connectPatiently({ url: Redacted.make(key), applicationName: "gravitas start" }), oneByOne),
         idleTimeToLive: "1 second"
       })
       const pools = yield* RcMap.make({ lookup: (pool: PgClient.PgClient) => oneByOne(overPool(pool)) })
@@ -95,13 +83,7 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
   const refused = (cause: DatabaseError) =>
     cause.sqlstate === "42501"
       ? schemaUnreadable(name, url, "schema_history", cause)
-      : new DatabaseRefusal({
-          service: name,
-          address,
-          during: "reading the migration history",
-          cause,
-          remedy: `Check PostgreSQL there, then: pnpm migrate --service ${name} status`
-        })
+      : databaseRefusal(name, address, "reading the migration history")(cause)
   const readHistory = Effect.gen(function* () {
     const connection = yield* sessions.of(name)
     const history = makeMigrationHistory(name, connection, options)
@@ -141,10 +123,7 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
     /** What an upgrade to head would do, or why it would be refused. */
     plan,
     /** Applied revisions that this program does not know. */
-    ahead: Either.match(plan, {
-      onLeft: () => [],
-      onRight: ({ ahead }) => ahead.map((entry) => revisionName(entry.revision, entry.slug))
-    }),
+    ahead: Either.isRight(plan) ? plan.right.ahead.map(nameOf) : [],
     /** No revision is pending, and the history tables have this program's format. */
     atHead: upToDate && Either.isRight(plan) && plan.right.steps.length === 0
   }

@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection, QueryResult, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import type { MigrationSession } from "./Session.ts"
@@ -78,12 +78,13 @@ export const describeSession = (row: Row): string => {
 }
 
 const holderOf = (connection: Connection, service: ServiceName) =>
-  connection
-    .query(
+  Effect.map(
+    connection.query(
       `select l.pid, a.application_name, a.backend_start as since from pg_catalog.pg_locks l
        left join pg_catalog.pg_stat_activity a on a.pid = l.pid where ${isKeyOf(service)}`
-    )
-    .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))))
+    ),
+    ({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))
+  )
 
 const makeLock = (connection: Connection, service: ServiceName): SchemaLock => {
   const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held`
@@ -121,44 +122,43 @@ const logInterval = 5_000
  * It polls instead of waiting in the server. A session that waits there holds a snapshot, and `create index concurrently` of
  * the holder would wait for that snapshot for ever.
  */
-export const acquire = (
+export const acquire = Effect.fnUntraced(function* (
   connection: Connection,
   service: ServiceName,
   wait: Duration.Duration
-): Effect.Effect<SchemaLock, LockNotAcquired | DatabaseError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const begun = yield* Clock.currentTimeMillis
-    const limit = Duration.toMillis(wait)
-    let nextLine = 0
-    let pause = firstPause
-    const take = Effect.acquireRelease(
-      connection
-        .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken`)
-        .pipe(Effect.map(({ rows }) => rows[0]?.["taken"] === true)),
-      (taken) =>
-        taken && connection.isOpen()
-          ? connection
-              .query(`select pg_catalog.pg_advisory_unlock(${lockKey(service)})`, undefined, { deadline: "2 seconds" })
-              .pipe(Effect.ignore)
-          : Effect.void
-    )
-    while (!(yield* take)) {
-      const waited = (yield* Clock.currentTimeMillis) - begun
-      if (waited >= limit) {
-        const holder = yield* holderOf(connection, service)
-        return yield* new LockNotAcquired({ service, waited: Duration.format(wait), holder })
-      }
-      if (waited >= nextLine) {
-        const holder = yield* holderOf(connection, service)
-        yield* Effect.logInfo(`${service}: waiting for the migration lock, held by ${holder}`)
-        nextLine = waited + logInterval
-      }
-      const jitter = yield* Random.nextRange(0.5, 1.5)
-      yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))
-      pause = Math.min(pause * 2, longestPause)
+) {
+  const begun = yield* Clock.currentTimeMillis
+  const limit = Duration.toMillis(wait)
+  let nextLine = 0
+  let pause = firstPause
+  const take = Effect.acquireRelease(
+    connection
+      .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken`)
+      .pipe(Effect.map(({ rows }) => rows[0]?.["taken"] === true)),
+    (taken) =>
+      taken && connection.isOpen()
+        ? connection
+            .query(`select pg_catalog.pg_advisory_unlock(${lockKey(service)})`, undefined, { deadline: "2 seconds" })
+            .pipe(Effect.ignore)
+        : Effect.void
+  )
+  while (!(yield* take)) {
+    const waited = (yield* Clock.currentTimeMillis) - begun
+    if (waited >= limit) {
+      const holder = yield* holderOf(connection, service)
+      return yield* new LockNotAcquired({ service, waited: Duration.format(wait), holder })
     }
-    return makeLock(connection, service)
-  })
+    if (waited >= nextLine) {
+      const holder = yield* holderOf(connection, service)
+      yield* Effect.logInfo(`${service}: waiting for the migration lock, held by ${holder}`)
+      nextLine = waited + logInterval
+    }
+    const jitter = yield* Random.nextRange(0.5, 1.5)
+    yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))
+    pause = Math.min(pause * 2, longestPause)
+  }
+  return makeLock(connection, service)
+})
 
 /** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */
 export class SchemaNotEmpty extends Schema.TaggedError<SchemaNotEmpty>()("SchemaNotEmpty", {
@@ -207,16 +207,14 @@ const relations = (service: ServiceName) =>
   `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') order by 1 limit 10`
 
-interface SchemaPreparation {
-  readonly service: ServiceName
+interface SchemaAccess {
+  readonly set: RevisionSet
   readonly session: MigrationSession
   readonly history: MigrationHistory
-  /** Whether tables without a history are adopted (`stamp`) instead of refused. */
-  readonly adopt: boolean
 }
 
 /** Creates the schema and its history tables in one transaction. Under the lock, since two starters could do it at the same time. */
-const createTables = ({ adopt, history, service, session }: SchemaPreparation, lock: SchemaLock) =>
+const createTables = ({ history, session, set: { service } }: SchemaAccess, lock: SchemaLock, adopt: boolean) =>
   lock.transaction(() =>
     Effect.gen(function* () {
       const { rows } = yield* session.connection.query(
@@ -235,22 +233,26 @@ const createTables = ({ adopt, history, service, session }: SchemaPreparation, l
 
 /**
  * Takes the lock of a service's schema until the scope closes, then reads its history again: what was read before the lock may be
- * stale. Creates the history tables or brings them to this program's format, which changes no entry.
+ * stale. Creates the history tables or brings them to this program's format, which changes no entry. With `adopt` (for `stamp`)
+ * tables without a history are accepted instead of refused.
  */
-export const lockSchema = Effect.fn("Migrator.takeSchema")(function* (preparation: SchemaPreparation) {
-  const { history, service, session } = preparation
+export const lockSchema = Effect.fn("Migrator.takeSchema")(function* <A extends SchemaAccess>(
+  access: A,
+  adopt = false
+) {
+  const { history, session } = access
+  const { service } = access.set
   const { lockWait } = yield* MigratorOptions
   const lock = yield* acquire(session.connection, service, lockWait).pipe(
-    Effect.catchTag("DatabaseError", (cause) => session.refuse("taking the migration lock")(cause))
+    Effect.catchTag("DatabaseError", session.refuse("taking the migration lock"))
   )
   const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
   const entries = yield* knownEntries(service, snapshot)
-  if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return { lock, entries }
+  const locked = { ...access, service, lock, entries }
+  if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return locked
   const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
-    ? createTables(preparation, lock)
+    ? createTables(access, lock, adopt)
     : lock.transaction(() => history.bringToFormat(snapshot.value.format))
-  yield* prepare.pipe(
-    Effect.catchTag("DatabaseError", (cause) => session.refuse("making the schema and its history tables")(cause))
-  )
-  return { lock, entries }
+  yield* Effect.catchTag(prepare, "DatabaseError", session.refuse("making the schema and its history tables"))
+  return locked
 })

@@ -48,10 +48,10 @@ export const readScript = (
   )
 
 /** Splits the assertions of a step; only an upgrade has them. */
-export const readAssertions = (step: Step): Effect.Effect<Option.Option<Script>, StatementFailed> =>
+export const readAssertions = (step: Step): Effect.Effect<Script | undefined, StatementFailed> =>
   step._tag === "Apply" && Option.isSome(step.revision.verify)
-    ? Effect.asSome(readScript(step.revision.file, step.revision.verify.value, "verify"))
-    : Effect.succeedNone
+    ? readScript(step.revision.file, step.revision.verify.value, "verify")
+    : Effect.succeed(undefined)
 
 /** The statements of a section, as `readScript` splits them. */
 export const statementsOf = (file: string, section: Section, direction: StatementFailed["direction"]) =>
@@ -64,11 +64,12 @@ const failureOf = ({ direction, file }: Script, statement: Statement, cause: Dat
   new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
 
 /** Fails with the error of the statement at `index`; that of a closed session is the first statement's. */
-const failureAt = (script: Script, index: number, cause: DatabaseError) =>
-  Option.match(Option.fromNullable(script.statements[index]), {
-    onNone: () => Effect.dieMessage("a script has no statement of this number"),
-    onSome: (statement) => Effect.fail(failureOf(script, statement, cause))
-  })
+const failureAt = (script: Script, index: number, cause: DatabaseError) => {
+  const statement = script.statements[index]
+  return statement === undefined
+    ? Effect.dieMessage("a script has no statement of this number")
+    : failureOf(script, statement, cause)
+}
 
 /** Runs one statement, with a line of progress while it runs. */
 export const runStatement = (
@@ -148,20 +149,16 @@ const objection = (tree: ParseTree, { rows }: QueryResult): string | null => {
  * each is boolean true; any other statement holds if it does not fail. The end of the savepoint makes the transaction
  * writable again.
  */
-export const runVerify = (
-  connection: Connection,
-  script: Script
-): Effect.Effect<void, StatementFailed | DatabaseError> =>
-  Effect.gen(function* () {
-    yield* connection.query("savepoint verify; set local transaction_read_only = on")
-    for (const statement of script.statements) {
-      const tree = yield* readTree(statement.text)
-      const reason = objection(tree, yield* runStatement(connection, script, statement))
-      if (reason !== null) {
-        const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
-        const location = locationOf(script.file, statement, cause)
-        return yield* new StatementFailed({ location, direction: "verify", cause })
-      }
+export const runVerify = Effect.fnUntraced(function* (connection: Connection, script: Script) {
+  yield* connection.query("savepoint verify; set local transaction_read_only = on")
+  for (const statement of script.statements) {
+    const tree = yield* readTree(statement.text)
+    const reason = objection(tree, yield* runStatement(connection, script, statement))
+    if (reason !== null) {
+      const cause = new DatabaseError({ phase: "statement", reason, sqlstate: "P0004" })
+      const location = locationOf(script.file, statement, cause)
+      return yield* new StatementFailed({ location, direction: "verify", cause })
     }
-    yield* connection.query("rollback to savepoint verify; release savepoint verify")
-  })
+  }
+  yield* connection.query("rollback to savepoint verify; release savepoint verify")
+})

@@ -1,17 +1,11 @@
 import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { Settings } from "../../platform/config/Settings.ts"
-import { type Connection, connect } from "../../platform/postgres/Connection.ts"
-import {
-  Database,
-  type DatabaseUnreachable,
-  displayAddress,
-  waitUntilReachable
-} from "../../platform/postgres/Database.ts"
+import { type Connection, type ConnectOptions, connect } from "../../platform/postgres/Connection.ts"
+import { Database, displayAddress, waitUntilReachable } from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 
 /** The server refused a statement of the migrator's own, or the connection broke during it. No revision failed. */
@@ -33,6 +27,17 @@ export class DatabaseRefusal extends Schema.TaggedError<DatabaseRefusal>()("Data
     return `${this.service}: ${this.address} failed while ${this.during}: ${this.cause.message}. ${this.remedy}`
   }
 }
+
+/** Makes the refusal for an error of the server; by default the remedy is to look at the server. */
+export const databaseRefusal =
+  (
+    service: ServiceName,
+    address: string,
+    during: string,
+    remedy = `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
+  ) =>
+  (cause: DatabaseError): DatabaseRefusal =>
+    new DatabaseRefusal({ service, address, during, cause, remedy })
 
 /** The server is a replica: it can be read, not migrated. */
 export class DatabaseIsReplica extends Schema.TaggedError<DatabaseIsReplica>()("DatabaseIsReplica", {
@@ -88,45 +93,44 @@ export const cleanSession =
   "select pg_catalog.set_config('client_connection_check_interval', '2s', false) where pg_catalog.version() ~ 'linux' " +
   "and pg_catalog.current_setting('client_connection_check_interval', true) is not null"
 
-const remedyOf = (service: ServiceName) => (cause: DatabaseError) =>
-  cause.sqlstate === "42501"
-    ? `Migrations of ${service} need a role that owns the schema ${service}, or may create it (as its administrator: ` +
-      "grant create on database <database> to <role>)"
-    : `Check PostgreSQL there, then: pnpm migrate --service ${service} status`
+const notOwner = (service: ServiceName): string =>
+  `Migrations of ${service} need a role that owns the schema ${service}, or may create it (as its administrator: ` +
+  "grant create on database <database> to <role>)"
+
+/** Connects; if that fails, waits until the server is reachable, at most DATABASE_CONNECT_DEADLINE, and tries again. */
+export const connectPatiently = (options: ConnectOptions) =>
+  Effect.catchAll(connect(options), () =>
+    Effect.flatMap(Settings, ({ databaseConnectDeadline }) =>
+      Effect.zipRight(waitUntilReachable(options.url, databaseConnectDeadline), connect(options))
+    )
+  )
 
 /** Opens the session of a run on the service's migration connection; retries until DATABASE_CONNECT_DEADLINE. */
-export const openSession = Effect.fn("Migrator.openSession")(function* (
-  service: ServiceName
-): Effect.fn.Return<
-  MigrationSession,
-  DatabaseUnreachable | DatabaseIsReplica | DatabaseRefusal | SessionShared,
-  Database | Settings | Scope.Scope
-> {
-  const { databaseConnectDeadline } = yield* Settings
+export const openSession = Effect.fn("Migrator.openSession")(function* (service: ServiceName) {
   const url = (yield* Database).url(service, "migration")
   const address = displayAddress(url)
   const refuse = (during: string) => (cause: DatabaseError) =>
-    new DatabaseRefusal({ service, address, during, cause, remedy: remedyOf(service)(cause) })
+    databaseRefusal(service, address, during, cause.sqlstate === "42501" ? notOwner(service) : undefined)(cause)
   const applicationName = Buffer.from(`gravitas migrate ${service} ${process.pid}@${hostname()}`)
     .subarray(0, 63)
     .toString("latin1")
-  const open = connect({ url, applicationName, pipelined: true })
-  const connection = yield* open.pipe(
-    Effect.catchAll(() => Effect.zipRight(waitUntilReachable(url, databaseConnectDeadline), open)),
-    Effect.catchTag("DatabaseError", (cause) => refuse("connecting")(cause))
+  const connection = yield* connectPatiently({ url, applicationName, pipelined: true }).pipe(
+    Effect.catchTag("DatabaseError", refuse("connecting"))
   )
   // Before anything is set: a setting or a lock would stay in a session that other clients share.
   for (let time = 1; time <= 2; time++) {
-    const { rows } = yield* connection
-      .query("select pg_catalog.pg_backend_pid() as pid")
-      .pipe(Effect.mapError(refuse("reading the session's process id")))
+    const { rows } = yield* Effect.mapError(
+      connection.query("select pg_catalog.pg_backend_pid() as pid"),
+      refuse("reading the session's process id")
+    )
     if (rows[0]?.["pid"] !== connection.backendPid) return yield* new SessionShared({ service, address })
   }
   const reset = Effect.asVoid(connection.query(cleanSession))
-  yield* reset.pipe(Effect.mapError(refuse("setting the session up")))
-  const { rows } = yield* connection
-    .query("select pg_catalog.pg_is_in_recovery() as replica")
-    .pipe(Effect.mapError(refuse("checking whether it is a replica")))
+  yield* Effect.mapError(reset, refuse("setting the session up"))
+  const { rows } = yield* Effect.mapError(
+    connection.query("select pg_catalog.pg_is_in_recovery() as replica"),
+    refuse("checking whether it is a replica")
+  )
   if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service, address })
-  return { connection, address, reset, refuse }
+  return { connection, address, reset, refuse } satisfies MigrationSession
 })

@@ -1,14 +1,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
 import { connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { type Revision, revisionName } from "../files/Revision.ts"
+import { revisionName } from "../files/Revision.ts"
 import {
   type HistoryEntry,
   type MigrationHistory,
@@ -42,14 +40,7 @@ export interface StepContext {
 /** Why a step failed while it ran. */
 export type StepError = DataLossRefused | StatementFailed | DatabaseError | LockLost | PartlyApplied
 
-/** A step whose source could be read: the inner effect runs it. */
-export type ReadStep = Effect.Effect<Effect.Effect<void, StepError>, StatementFailed | DataRevisionUnreadable>
-
 export const sectionOf = (step: Step) => (step._tag === "Apply" ? step.revision.up : step.down)
-
-/** The revision as this program's files have it; always present for an upgrade. */
-export const revisionOf = (step: Step): Option.Option<Revision> =>
-  step._tag === "Apply" ? Option.some(step.revision) : step.revision
 
 export const refOf = (step: Step): RevisionRef =>
   step._tag === "Apply" ? { revision: step.revision.number, slug: step.revision.slug } : step.entry
@@ -62,14 +53,12 @@ export const directionOf = (step: Step): "up" | "down" => (step._tag === "Apply"
 export const eventOf = (step: Step): "applied" | "reverted" => (step._tag === "Apply" ? "applied" : "reverted")
 
 /** The row that an earlier run left half-way. */
-export const halfwayOfStep = (step: Step): Option.Option<HistoryEntry> =>
-  step._tag === "Apply" ? step.halfway : step.entry.state === "reverting" ? Option.some(step.entry) : Option.none()
+export const halfwayOfStep = (step: Step): HistoryEntry | undefined =>
+  step._tag === "Apply" ? step.halfway : step.entry.state === "reverting" ? step.entry : undefined
 
 /** Where the step's text is: its file, or the column that keeps the down script. */
 export const sourceOf = (step: Step, service: string): string =>
-  step._tag === "Apply"
-    ? step.revision.file
-    : Option.getOrElse(step.file, () => `${service}.schema_history.down_script`)
+  (step._tag === "Apply" ? step.revision.file : step.file) ?? `${service}.schema_history.down_script`
 
 type WorkError = StatementFailed | LockLost | DatabaseError
 
@@ -109,20 +98,15 @@ export const transactionalStep = (
   context: StepContext,
   step: Step,
   script: Script,
-  verify: Option.Option<Script>
+  verify: Script | undefined
 ): Effect.Effect<void, StepError> => {
   const { connection } = context.session
   const sent = sendScript(connection, script)
-  return inOneTransaction(
-    context,
-    step,
-    script.statements.length,
-    Option.match(verify, {
-      onNone: () => sent,
-      onSome: (assertions) =>
-        Effect.as(Effect.zipRight(Effect.flatten(sent), runVerify(connection, assertions)), Effect.void)
-    })
-  )
+  const work =
+    verify === undefined
+      ? sent
+      : Effect.as(Effect.zipRight(Effect.flatten(sent), runVerify(connection, verify)), Effect.void)
+  return inOneTransaction(context, step, script.statements.length, work)
 }
 
 /** True for 55P03 (lock_timeout passed) and 40P01 (deadlock): a retry after a pause may succeed. */
@@ -138,24 +122,21 @@ const blockersQuery = `select a.pid, a.application_name, a.backend_start as sinc
   left join pg_catalog.pg_stat_activity a on a.pid = blocking.pid where a.pid is not null`
 
 /**
- * Runs `effect` and, every `after`, asks from a second session which sessions block the backend `pid`. The server forgets them
+ * Runs `effect` and, every `after`, asks from a second session which sessions block the step's own. The server forgets them
  * once the lock timeout has passed. `seen` keeps the last answer; a failure to ask is ignored.
  */
 export const withBlockersWatched = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  options: {
-    readonly url: Redacted.Redacted
-    readonly pid: number
-    readonly after: Duration.Duration
-    readonly seen: Ref.Ref<ReadonlyArray<string>>
-  }
+  { session, url }: StepContext,
+  after: Duration.Duration,
+  seen: Ref.Ref<ReadonlyArray<string>>
 ): Effect.Effect<A, E, R> => {
-  const watch = connect({ url: options.url, applicationName: "gravitas migrate (looks who blocks)" }).pipe(
-    Effect.flatMap((connection) => connection.query(blockersQuery, [options.pid])),
-    Effect.flatMap(({ rows }) => (rows.length === 0 ? Effect.void : Ref.set(options.seen, rows.map(describeSession)))),
+  const watch = connect({ url, applicationName: "gravitas migrate (looks who blocks)" }).pipe(
+    Effect.flatMap((connection) => connection.query(blockersQuery, [session.connection.backendPid])),
+    Effect.flatMap(({ rows }) => (rows.length === 0 ? Effect.void : Ref.set(seen, rows.map(describeSession)))),
     Effect.scoped,
     Effect.ignore,
-    Effect.delay(options.after),
+    Effect.delay(after),
     Effect.forever
   )
   return Effect.scoped(Effect.zipRight(Effect.forkScoped(watch), effect))

@@ -18,10 +18,8 @@ import {
   isContention,
   nameOfStep,
   pauseAfter,
-  type ReadStep,
   refOf,
   type StepContext,
-  type StepError,
   sectionOf,
   sourceOf,
   transactionalStep,
@@ -31,16 +29,13 @@ import {
 /** Why a step was not completed. */
 type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
-const isData = (step: Step): boolean => (step._tag === "Apply" ? step.revision.kind : step.entry.kind) === "ts"
-
 /** Reads the step's statements and, for an upgrade, its assertions. A marker in the file turns the transaction off. */
-const sqlStep = (context: StepContext, step: Step): ReadStep =>
-  Effect.gen(function* () {
-    const file = sourceOf(step, context.service)
-    const script = yield* readScript(file, sectionOf(step), directionOf(step))
-    const verify = yield* readAssertions(step)
-    return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
-  })
+const sqlStep = Effect.fnUntraced(function* (context: StepContext, step: Step) {
+  const file = sourceOf(step, context.service)
+  const script = yield* readScript(file, sectionOf(step), directionOf(step))
+  const verify = yield* readAssertions(step)
+  return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
+})
 
 /** Locates an error of COMMIT or of the migrator's own statements at the first line of the step: PostgreSQL gives no line. */
 const failureOfStep = (context: StepContext, step: Step, cause: DatabaseError): StatementFailed =>
@@ -75,49 +70,34 @@ const outcomeOf = (
 
 /** Records the failure as an event. A failure to do so is only logged: it must not hide the first one. */
 const recordFailure = ({ session, history }: StepContext, step: Step, failure: RevisionFailed | PartlyApplied) => {
-  const [reason, details] =
-    failure._tag === "PartlyApplied"
-      ? [failure.message, { error: failure._tag, stepsDone: failure.stepsDone, stepsTotal: failure.stepsTotal }]
-      : [
-          failure.record,
-          {
-            error: failure._tag,
-            direction: failure.direction,
-            sqlstate: failure.cause.sqlstate,
-            file: failure.location.file,
-            line: failure.location.line,
-            attempts: failure.attempts,
-            blockers: failure.blockers
-          }
-        ]
+  const { reason, ...details } = failure.record
   return session.reset.pipe(
-    Effect.zipRight(history.event("failed", refOf(step), reason, details)),
+    Effect.zipRight(history.event("failed", refOf(step), reason, { error: failure._tag, ...details })),
     Effect.catchAll((error) => Effect.logWarning(`the failure could not be recorded in schema_event: ${error.message}`))
   )
 }
 
 /** Turns what ended the last attempt into the step's failure, and records it. */
-const fail = (
+const fail = Effect.fnUntraced(function* (
   context: StepContext,
   step: Step,
   error: StatementFailed | DatabaseError,
   attempts: number,
   blockers: ReadonlyArray<string>
-): Effect.Effect<never, RevisionFailed> =>
-  Effect.gen(function* () {
-    const failed = error._tag === "StatementFailed" ? error : failureOfStep(context, step, error)
-    const failure = new RevisionFailed({
-      service: context.service,
-      revision: nameOfStep(step),
-      direction: failed.direction,
-      ...(yield* withoutSecrets(failed)),
-      attempts,
-      blockers,
-      outcome: outcomeOf(context, step, failed)
-    })
-    yield* recordFailure(context, step, failure)
-    return yield* failure
+) {
+  const failed = error._tag === "StatementFailed" ? error : failureOfStep(context, step, error)
+  const failure = new RevisionFailed({
+    service: context.service,
+    revision: nameOfStep(step),
+    direction: failed.direction,
+    ...(yield* withoutSecrets(failed)),
+    attempts,
+    blockers,
+    outcome: outcomeOf(context, step, failed)
   })
+  yield* recordFailure(context, step, failure)
+  return yield* failure
+})
 
 /** Attempt `count` (from 1); a transaction that met a lock timeout or a deadlock is attempted again. */
 const attempt = (
@@ -126,39 +106,37 @@ const attempt = (
   count: number,
   seen: Ref.Ref<ReadonlyArray<string>>
 ): Effect.Effect<void, StepFailure> => {
-  const { options, service, session, url } = context
+  const { options, service } = context
   const { lockTimeout, transaction } = sectionOf(step)
   const run = Effect.gen(function* () {
-    const work = yield* (isData(step) ? dataStep : sqlStep)(context, step)
+    const { revision } = step
+    const { kind } = step._tag === "Apply" ? step.revision : step.entry
+    const isData = kind === "ts" && revision !== undefined
+    const work = yield* isData ? dataStep(context, step, revision) : sqlStep(context, step)
     const watch = transaction && (count > 1 || options.attempts === 1)
-    const after = Duration.times(
-      Option.getOrElse(lockTimeout, () => options.lockTimeout),
-      0.5
-    )
-    yield* watch ? withBlockersWatched(work, { url, pid: session.connection.backendPid, after, seen }) : work
+    const limit = Option.getOrElse(lockTimeout, () => options.lockTimeout)
+    yield* watch ? withBlockersWatched(work, context, Duration.times(limit, 0.5), seen) : work
   })
-  return Effect.catchAll(run, (error: StepError | DataRevisionUnreadable) =>
-    Effect.gen(function* () {
-      if (error._tag === "PartlyApplied") {
-        yield* recordFailure(context, step, error)
-        return yield* error
-      }
-      if (error._tag !== "StatementFailed" && error._tag !== "DatabaseError") return yield* error
-      const blockers = yield* Ref.get(seen)
-      const cause = error._tag === "StatementFailed" ? error.cause : error
-      if (!isContention(cause) || !transaction || count >= options.attempts) {
-        return yield* fail(context, step, error, count, blockers)
-      }
-      const pause = yield* pauseAfter(count, options)
-      const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
-      yield* Effect.logWarning(
-        `${service}: ${nameOfStep(step)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
-          `${error.message}${by}); trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
-      )
-      yield* Effect.sleep(pause)
-      return yield* attempt(context, step, count + 1, seen)
-    })
-  )
+  const failed = Effect.fnUntraced(function* (error: StatementFailed | DatabaseError) {
+    const blockers = yield* Ref.get(seen)
+    const cause = error._tag === "StatementFailed" ? error.cause : error
+    if (!isContention(cause) || !transaction || count >= options.attempts) {
+      return yield* fail(context, step, error, count, blockers)
+    }
+    const pause = yield* pauseAfter(count, options)
+    const by = blockers.length === 0 ? "" : `, blocked by ${blockers.join(", ")}`
+    yield* Effect.logWarning(
+      `${service}: ${nameOfStep(step)} could not get its locks (attempt ${count} of ${options.attempts}: ` +
+        `${error.message}${by}); trying again in ${Duration.format(Duration.millis(Math.round(Duration.toMillis(pause))))}`
+    )
+    yield* Effect.sleep(pause)
+    return yield* attempt(context, step, count + 1, seen)
+  })
+  return Effect.catchTags(run, {
+    PartlyApplied: (error) => Effect.zipRight(recordFailure(context, step, error), error),
+    StatementFailed: failed,
+    DatabaseError: failed
+  })
 }
 
 /**

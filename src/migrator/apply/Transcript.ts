@@ -14,10 +14,7 @@ export interface Transcript {
 export const terminated = (text: string): string =>
   (text.split("\n").at(-1) ?? "").includes("--") ? `${text}\n;` : `${text};`
 
-/**
- * The only query whose result is used asks for the server's clock, once per revision. PostgreSQL reads `now` as the start of the
- * current transaction, when the script runs.
- */
+/** The only result that is used is the clock. PostgreSQL reads `now` as the start of the transaction in which it runs. */
 const clock = [{ now: "now" }]
 
 export const makeTranscript = (): Transcript => {

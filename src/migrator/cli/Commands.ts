@@ -7,17 +7,16 @@ import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
 import type { ServiceName } from "../../domain/Service.ts"
 import type { CommandError } from "../../platform/cli/CommandRunner.ts"
+import { helpOf } from "../../platform/cli/Help.ts"
 import { Settings, type SettingsValues } from "../../platform/config/Settings.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
-import { checkCommand } from "./CheckCommand.ts"
-import { Databases, MigratedServices, mergeOptions, migrateRoot, withHelp } from "./GlobalOptions.ts"
-import { historyCommand, showCommand } from "./HistoryCommands.ts"
+import { checkCommand, testCommand, verifyCommand } from "./CheckCommands.ts"
+import { Databases, MigratedServices, mergeOptions, migrateRoot } from "./GlobalOptions.ts"
+import { currentCommand, historyCommand, showCommand, statusCommand } from "./InspectionCommands.ts"
 import { downgradeCommand, redoCommand, toHead, upgrade, upgradeCommand } from "./MigrateCommands.ts"
 import { newCommand } from "./NewCommand.ts"
 import { renumberCommand, repairCommand, stampCommand, unlockCommand } from "./RecoveryCommands.ts"
-import { currentCommand, statusCommand } from "./StatusCommand.ts"
-import { testCommand, verifyCommand } from "./VerifyCommands.ts"
 
 /** The settings with one database for every service and purpose. */
 const everywhere = (settings: SettingsValues, url: Redacted.Redacted): SettingsValues => {
@@ -48,17 +47,19 @@ export const migrateCommand = <E extends CommandError, R>(
     })
   )
   return migrateRoot.pipe(
-    Command.withHandler((outer) => upgrade(mergeOptions(all, outer, outer), toHead)),
-    withHelp(
-      "Upgrades the schemas of the services to head, like `migrate upgrade`. The options below may come before a " +
-        "command's name or after it.",
-      [
-        "migrate",
-        "migrate status",
-        "migrate upgrade --dry-run",
-        "migrate downgrade -1 --service guardian",
-        "migrate --service router test"
-      ]
+    Command.withHandler((outer) => upgrade(mergeOptions("upgrade", all, outer, outer), toHead)),
+    Command.withDescription(
+      helpOf(
+        "Upgrades the schemas of the services to head, like `migrate upgrade`. The options below may come before a " +
+          "command's name or after it.",
+        [
+          "migrate",
+          "migrate status",
+          "migrate upgrade --dry-run",
+          "migrate downgrade -1 --service guardian",
+          "migrate --service router test"
+        ]
+      )
     ),
     Command.withSubcommands([
       upgradeCommand,

@@ -4,10 +4,9 @@ import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import { statementsOf } from "../apply/Script.ts"
+import { readAssertions, statementsOf } from "../apply/Script.ts"
 import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
-import type { Section } from "../files/Revision.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { shownLoss } from "../plan/DestructiveChange.ts"
@@ -21,7 +20,6 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
   const section = sectionOf(step)
   const file = sourceOf(step, service)
   const { kind, phase } = step._tag === "Apply" ? step.revision : step.entry
-  const verify = step._tag === "Apply" ? step.revision.verify : Option.none<Section>()
   return {
     direction,
     revision: nameOfStep(step),
@@ -33,10 +31,10 @@ const planned = Effect.fnUntraced(function* (service: ServiceName, step: Plan.St
       Option.getOrElse(section.lockTimeout, () => (section.transaction ? lockTimeout : Duration.zero))
     ),
     /** How many of its statements an earlier run completed. */
-    alreadyDone: Option.match(halfwayOfStep(step), { onNone: () => 0, onSome: ({ steps_done }) => steps_done }),
+    alreadyDone: halfwayOfStep(step)?.steps_done ?? 0,
     /** Null for a data revision, whose statements are known only while it runs. */
     statements: kind === "ts" ? null : yield* statementsOf(file, section, direction),
-    verify: Option.isSome(verify) ? yield* statementsOf(file, verify.value, "verify") : []
+    verify: (yield* readAssertions(step))?.statements ?? []
   }
 })
 

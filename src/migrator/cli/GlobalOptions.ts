@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { type ServiceName, serviceNames } from "../../domain/Service.ts"
 import {
@@ -21,7 +22,7 @@ import { helpOf } from "../../platform/cli/Help.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
-import { MigratorOptions } from "../MigratorOptions.ts"
+import { withMigratorOptions } from "../MigratorOptions.ts"
 import { type OfflineRange, parseRange, type Target } from "../plan/Target.ts"
 
 const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
@@ -41,10 +42,6 @@ const isPostgres = (text: string): boolean => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
 }
-
-/** The help of a command: what it does, then command lines to type. */
-export const withHelp = (what: string, examples: ReadonlyArray<string>) =>
-  Command.withDescription(helpOf(what, examples))
 
 /** A flag with its help. */
 export const describedFlag = (name: Parameters<typeof flag>[0], description: string) =>
@@ -103,9 +100,15 @@ export class MigratedServices extends Context.Tag("migrator/cli/MigratedServices
 >() {}
 
 /** Merges the options before a command's name (`outer`) with those after it, which win. No `--service` means `all`. */
-export const mergeOptions = (all: ReadonlyArray<MigratedService>, outer: GlobalOptions, inner: GlobalOptions) => {
+export const mergeOptions = (
+  command: string,
+  all: ReadonlyArray<MigratedService>,
+  outer: GlobalOptions,
+  inner: GlobalOptions
+) => {
   const chosen = new Set([...outer.service, ...inner.service])
   return {
+    command,
     services: chosen.size === 0 ? all : all.filter(({ name }) => chosen.has(name)),
     dryRun: outer.dryRun || inner.dryRun,
     sql: outer.sql || inner.sql,
@@ -118,12 +121,21 @@ export const mergeOptions = (all: ReadonlyArray<MigratedService>, outer: GlobalO
   }
 }
 
-/** The merged options of a command. */
+/** A command's name and its merged options. */
 export type CommandOptions = ReturnType<typeof mergeOptions>
 
-/** Adds the options before the command's name to those after it. */
-export const commandOptions = (inner: GlobalOptions) =>
-  Effect.zipWith(MigratedServices, migrateRoot, (all, outer) => mergeOptions(all, outer, inner))
+/** Makes a command that accepts its own options and the global ones. The help is what it does, then command lines to type. */
+export const subcommand = <Name extends string, Own extends Command.Command.Config, E, R>(
+  name: Name,
+  own: Own,
+  help: Parameters<typeof helpOf>,
+  run: (options: CommandOptions, own: Command.Command.ParseConfigValue<Own>) => Effect.Effect<void, E, R>
+) =>
+  Command.make(name, { ...globalOptions, own }, ({ own, ...inner }) =>
+    Effect.zipWith(MigratedServices, migrateRoot, (all, outer) => mergeOptions(name, all, outer, inner)).pipe(
+      Effect.flatMap((options) => run(options, own))
+    )
+  ).pipe(Command.withDescription(helpOf(...help)))
 
 /** Why a command changes the history by hand. Recorded in schema_event. */
 export const reason = Options.text("reason").pipe(
@@ -144,22 +156,21 @@ export class Databases extends Context.Tag("migrator/cli/Databases")<
   }
 >() {}
 
-interface DatabaseCommandRun<A, E, R>
-  extends Omit<ServicesRun<MigratedService, A, E, R>, "json" | "services" | "noColor"> {
+interface DatabaseCommandRun<A, E, R> extends Omit<ServicesRun<MigratedService, A, E, R>, keyof CommandOptions> {
   /** Default `writes`: such a command refuses `--dry-run`. */
   readonly effects?: "reads" | "writes"
 }
 
-const misfit = (
-  { dryRun, sql }: CommandOptions,
-  command: string,
-  effects: "reads" | "writes"
-): CommandRefused | null =>
+const misfit = ({ command, dryRun, sql }: CommandOptions, effects: "reads" | "writes"): CommandRefused | null =>
   sql
     ? wrongUsage(`${command} cannot be rendered as a script; --sql goes with upgrade, downgrade and bare migrate`)
     : dryRun && effects === "writes"
       ? wrongUsage(`${command} has no --dry-run; nothing was run`)
       : null
+
+/** Runs an effect with the limits that the options set. */
+export const withLimits = ({ lockTimeout, lockWait }: CommandOptions) =>
+  withMigratorOptions(Record.getSomes({ lockTimeout, lockWait }))
 
 /** Runs a command on databases: opens those of its services, then runs `before` once and `run.work` for each service. */
 export const onDatabase = <A, E extends CommandError, R>(
@@ -167,29 +178,19 @@ export const onDatabase = <A, E extends CommandError, R>(
   run: DatabaseCommandRun<A, E, R>,
   before: Effect.Effect<unknown, E, R> = Effect.void
 ) =>
-  Effect.gen(function* () {
-    const { databaseUrl, lockTimeout, lockWait, services } = options
-    const defaults = yield* MigratorOptions
-    const { open } = yield* Databases
-    const refusal = run.refusal ?? misfit(options, run.command, run.effects ?? "writes")
-    return yield* runForEachService(
-      { ...run, refusal, json: options.json, noColor: options.noColor, services },
-      (all) =>
-        Effect.zipRight(before, all).pipe(
-          Effect.provideService(MigratorOptions, {
-            ...defaults,
-            lockWait: Option.getOrElse(lockWait, () => defaults.lockWait),
-            lockTimeout: Option.getOrElse(lockTimeout, () => defaults.lockTimeout)
-          }),
-          Effect.provide(
-            open(
-              services.map(({ name }) => name),
-              databaseUrl
-            )
-          )
-        )
+  Effect.flatMap(Databases, ({ open }) => {
+    const names = options.services.map(({ name }) => name)
+    const refusal = run.refusal ?? misfit(options, run.effects ?? "writes")
+    return runForEachService({ ...options, ...run, refusal }, (all) =>
+      Effect.zipRight(before, all).pipe(withLimits(options), Effect.provide(open(names, options.databaseUrl)))
     )
   })
+
+/** A result for JSON: a problem is its message. */
+export const withProblemText = <A extends { readonly problem: Error | null }>({ problem, ...result }: A) => ({
+  ...result,
+  problem: problem === null ? null : problem.message
+})
 
 /** The target of a command; for a script (`--sql`) also where it begins. */
 export interface Destination {

@@ -1,6 +1,5 @@
 import { join, relative } from "node:path"
 import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -9,7 +8,7 @@ import { refusal, runForEachService, wrongUsage } from "../../platform/cli/Comma
 import { programFolder } from "../../platform/config/ProgramLocation.ts"
 import { revisionName } from "../files/Revision.ts"
 import { directoryOf, isOfBuild, type MigratedService } from "../files/RevisionSet.ts"
-import { commandOptions, describedFlag, globalOptions, withHelp } from "./GlobalOptions.ts"
+import { describedFlag, subcommand } from "./GlobalOptions.ts"
 
 /** Turns a title into a slug: `Add a reason!` -> `add_a_reason`; null if no letter or digit is left. */
 export const slugOf = (title: string): string | null => {
@@ -22,10 +21,7 @@ export const slugOf = (title: string): string | null => {
   return words.length === 0 ? null : words.join("_").slice(0, 60).replace(/_+$/, "")
 }
 
-/**
- * The text of a new SQL revision. It explains each marker and has no statement yet, so that `check` refuses it until it is
- * written.
- */
+/** The text of a new SQL revision. It has no statement yet, so that `check` refuses it until it is written. */
 const sqlTemplate = (service: ServiceName, title: string): string => `-- ${title}
 --
 -- Why, and what a reader should know about the tables below. Name everything with its schema: ${service}.<table>.
@@ -77,13 +73,12 @@ const modules = join(programFolder, "src/migrator/files")
 const nextNumber = (names: ReadonlyArray<string>): number =>
   Math.max(0, ...names.map((name) => Number(/^(\d{4})_/.exec(name)?.[1] ?? 0))) + 1
 
-interface Wanted {
-  readonly title: string
-  readonly ts: boolean
-  readonly dryRun: boolean
-}
-
-const write = Effect.fn("Migrator.new")(function* (migrated: MigratedService, { dryRun, title, ts }: Wanted) {
+const write = Effect.fn("Migrator.new")(function* (
+  migrated: MigratedService,
+  title: string,
+  ts: boolean,
+  dryRun: boolean
+) {
   const fs = yield* FileSystem.FileSystem
   const service = migrated.name
   const directory = yield* directoryOf(migrated)
@@ -111,29 +106,27 @@ const title = Args.text({ name: "title" }).pipe(
 )
 const ts = describedFlag("ts", "A data revision in TypeScript, for work on rows, instead of SQL.")
 
-export const newCommand = Command.make("new", { ...globalOptions, ts, title }, ({ title, ts, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), ({ dryRun, json, noColor, services, sql }) => {
-    const misfit = sql
+export const newCommand = subcommand(
+  "new",
+  { ts, title },
+  [
+    "Writes the file of the next revision, with a marker for each part, and prints its path.",
+    ['migrate new "Add a reason" --service router', 'migrate new "Fill the reasons" --service router --ts']
+  ],
+  (options, { title, ts }) => {
+    const misfit = options.sql
       ? wrongUsage("new does not accept --sql; use it with upgrade or downgrade")
-      : services.length === 1
+      : options.services.length === 1
         ? null
         : wrongUsage('a revision belongs to one service; name it: pnpm migrate new "<title>" --service router')
     return runForEachService(
       {
-        command: "new",
-        services,
-        json,
-        noColor,
-        work: (service) => write(service, { title, ts, dryRun }),
+        ...options,
+        work: (service) => write(service, title, ts, options.dryRun),
         render: (made) => made.map(({ file }) => file).join("\n"),
         refusal: misfit
       },
       identity
     )
-  })
-).pipe(
-  withHelp("Writes the file of the next revision, with a marker for each part, and prints its path.", [
-    'migrate new "Add a reason" --service router',
-    'migrate new "Fill the reasons" --service router --ts'
-  ])
+  }
 )

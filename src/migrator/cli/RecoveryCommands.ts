@@ -1,5 +1,5 @@
 import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
+import type * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type CommandRefused, type ServiceVerdict, wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { renderTable } from "../../platform/cli/Table.ts"
+import { tableOf } from "../../platform/cli/Table.ts"
 import { parseUpgrade } from "../plan/Target.ts"
 import { type Diagnosis, diagnose } from "../recover/Diagnosis.ts"
 import { type RenumberOutcome, renumber } from "../recover/Renumbering.ts"
@@ -15,15 +15,14 @@ import { Repair, type RepairOutcome, repair } from "../recover/Repair.ts"
 import { type StampOutcome, type StampTarget, stamp } from "../recover/Stamp.ts"
 import { type LockState, unlock } from "../recover/Unlock.ts"
 import {
-  commandOptions,
   describedFlag,
-  globalOptions,
   needsOneService,
   onDatabase,
   reason,
   refuseSeveral,
   revisionOfOne,
-  withHelp
+  subcommand,
+  withProblemText
 } from "./GlobalOptions.ts"
 
 const repairOptions = {
@@ -98,35 +97,35 @@ const verdictOf = ({ halfway, problem, service }: Diagnosis): ServiceVerdict | n
 const renderRepaired = (results: ReadonlyArray<RepairOutcome>): string =>
   results.map(({ current, did, revision, service }) => `${service}: ${revision}: ${did}; now at ${current}`).join("\n")
 
-export const repairCommand = Command.make("repair", { ...globalOptions, ...repairOptions }, (all) =>
-  Effect.gen(function* () {
-    const options = yield* commandOptions(all)
-    const way = chosenRepair(all)
+export const repairCommand = subcommand(
+  "repair",
+  repairOptions,
+  [
+    "Shows what is half-way or edited, and the remedies; with one of the options it applies that remedy.",
+    [
+      "migrate repair",
+      "migrate repair --service router --retry",
+      'migrate repair --service router --mark-applied --reason "completed by hand after the disk was full"',
+      'migrate repair --service router --accept-checksum 0002_add_reason --reason "only a comment"'
+    ]
+  ],
+  (options, chosen) => {
+    const way = chosenRepair(chosen)
     if (way === null) {
-      return yield* onDatabase(options, {
-        command: "repair",
+      return onDatabase(options, {
         effects: "reads",
         work: diagnose,
         render: renderDiagnoses,
-        toJson: ({ problem, ...rest }) => ({ ...rest, problem: problem === null ? null : problem.message }),
+        toJson: withProblemText,
         verdict: verdictOf
       })
     }
-    const refusal = way._tag === "CommandRefused" ? way : refuseSeveral(options, "a repair is for one service; name it")
-    return yield* onDatabase(options, {
-      command: "repair",
-      refusal,
+    return onDatabase(options, {
+      refusal: way._tag === "CommandRefused" ? way : refuseSeveral(options, "a repair is for one service; name it"),
       work: (service) => repair(service, way._tag === "CommandRefused" ? Repair.Retry() : way),
       render: renderRepaired
     })
-  })
-).pipe(
-  withHelp("Shows what is half-way or edited, and the remedies; with one of the options it applies that remedy.", [
-    "migrate repair",
-    "migrate repair --service router --retry",
-    'migrate repair --service router --mark-applied --reason "completed by hand after the disk was full"',
-    'migrate repair --service router --accept-checksum 0002_add_reason --reason "only a comment"'
-  ])
+  }
 )
 
 const target = Args.text({ name: "revision" }).pipe(
@@ -141,43 +140,35 @@ const target = Args.text({ name: "revision" }).pipe(
   })
 )
 
-const renderStamped = (stamped: ReadonlyArray<StampOutcome>, colours: boolean): string =>
-  renderTable(
-    ["service", "from", "to", "recorded without running"],
-    stamped.map(({ from, revisions, service, to }) => [
-      { text: service },
-      { text: from },
-      { text: to, tone: "good" },
-      { text: revisions.length === 0 ? "nothing: it is recorded already" : revisions.join(", ") }
-    ]),
-    colours
-  )
+const renderStamped = tableOf(
+  ["service", "from", "to", "recorded without running"],
+  ({ from, revisions, service, to }: StampOutcome) => {
+    const recorded = revisions.length === 0 ? "nothing: it is recorded already" : revisions.join(", ")
+    return [[service, from, { text: to, tone: "good" }, recorded]]
+  }
+)
 
-export const stampCommand = Command.make(
+export const stampCommand = subcommand(
   "stamp",
-  { ...globalOptions, reason, target },
-  ({ reason, target, ...inner }) =>
-    Effect.flatMap(commandOptions(inner), (options) =>
-      onDatabase(options, {
-        command: "stamp",
-        refusal: Option.isNone(reason)
-          ? wrongUsage('give a reason for the event log: stamp <revision> --reason "<why>"')
-          : needsOneService(options, target),
-        work: (service) =>
-          stamp(
-            service,
-            target,
-            Option.getOrElse(reason, () => "")
-          ),
-        render: renderStamped
-      })
-    )
-).pipe(
-  withHelp(
+  { reason, target },
+  [
     "Adopts a database that already has the tables: records the revisions up to the named one as applied, and runs none. " +
       "The migrate:verify of each of them must hold.",
     ['migrate stamp --service router 0001_history --reason "adopted from the old system"']
-  )
+  ],
+  (options, { reason, target }) =>
+    onDatabase(options, {
+      refusal: Option.isNone(reason)
+        ? wrongUsage('give a reason for the event log: stamp <revision> --reason "<why>"')
+        : needsOneService(options, target),
+      work: (service) =>
+        stamp(
+          service,
+          target,
+          Option.getOrElse(reason, () => "")
+        ),
+      render: renderStamped
+    })
 )
 
 const revision = Args.text({ name: "revision" }).pipe(
@@ -192,21 +183,20 @@ const renderRenumbered = (results: ReadonlyArray<RenumberOutcome>): string =>
     )
     .join("\n")
 
-export const renumberCommand = Command.make("renumber", { ...globalOptions, revision }, ({ revision, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
+export const renumberCommand = subcommand(
+  "renumber",
+  { revision },
+  [
+    "Gives a revision that was merged late the next free number, by renaming its file. Refuses a revision that is applied " +
+      "in the configured database.",
+    ["migrate renumber --service gatekeeper 0002_add_reason"]
+  ],
+  (options, { revision }) =>
     onDatabase(options, {
-      command: "renumber",
       refusal: refuseSeveral(options, revisionOfOne),
       work: (service) => renumber(service, revision),
       render: renderRenumbered
     })
-  )
-).pipe(
-  withHelp(
-    "Gives a revision that was merged late the next free number, by renaming its file. Refuses a revision that is applied " +
-      "in the configured database.",
-    ["migrate renumber --service gatekeeper 0002_add_reason"]
-  )
 )
 
 const pid = Options.integer("pid").pipe(
@@ -214,32 +204,25 @@ const pid = Options.integer("pid").pipe(
   Options.optional
 )
 
-const renderLocks = (states: ReadonlyArray<LockState>, colours: boolean): string =>
-  renderTable(
-    ["service", "lock", "held by", "pid", "role", "since", "state", "statement since"],
-    states.map(({ ended, holder, service }) =>
-      holder === null
-        ? [{ text: service }, { text: "free", tone: "good" }, ...["", "", "", "", "", ""].map((text) => ({ text }))]
-        : [
-            { text: service },
-            { text: ended ? "freed" : "held", tone: ended ? "good" : "warn" },
-            ...[
-              holder.applicationName,
-              String(holder.pid),
-              holder.user,
-              holder.since,
-              holder.state,
-              holder.queryStart
-            ].map((text) => ({ text: text ?? "-" }))
-          ]
-    ),
-    colours
-  )
+const renderLocks = tableOf(
+  ["service", "lock", "held by", "pid", "role", "since", "state", "statement since"],
+  ({ ended, holder, service }: LockState) => {
+    if (holder === null) return [[service, { text: "free", tone: "good" }, "", "", "", "", "", ""]]
+    const { applicationName, pid, queryStart, since, state, user } = holder
+    const facts = [applicationName, String(pid), user, since, state, queryStart].map((text) => text ?? "-")
+    return [[service, { text: ended ? "freed" : "held", tone: ended ? "good" : "warn" }, ...facts]]
+  }
+)
 
-export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, ({ pid, ...inner }) =>
-  Effect.flatMap(commandOptions(inner), (options) =>
+export const unlockCommand = subcommand(
+  "unlock",
+  { pid },
+  [
+    "Shows which sessions hold the migration locks. With --pid it ends that session, if it holds the service's lock.",
+    ["migrate unlock", "migrate unlock --service router --pid 4711"]
+  ],
+  (options, { pid }) =>
     onDatabase(options, {
-      command: "unlock",
       effects: Option.isSome(pid) ? "writes" : "reads",
       refusal: Option.isSome(pid)
         ? refuseSeveral(options, "--pid ends the holder of one service's lock; name the service")
@@ -247,10 +230,4 @@ export const unlockCommand = Command.make("unlock", { ...globalOptions, pid }, (
       work: (service) => unlock(service, pid),
       render: renderLocks
     })
-  )
-).pipe(
-  withHelp(
-    "Shows which sessions hold the migration locks. With --pid it ends that session, if it holds the service's lock.",
-    ["migrate unlock", "migrate unlock --service router --pid 4711"]
-  )
 )

@@ -50,16 +50,15 @@ interface BatchOptions {
 }
 
 /** Commits batches until one is the last, and returns the number of rows. `next` prepares a batch from the progress before it. */
-const commitAll = <E, R>(
+const commitAll = Effect.fnUntraced(function* <E, R>(
   { limit = "10 seconds", name }: BatchOptions,
   next: (before: Progress) => Effect.Effect<Effect.Effect<Progress, E, R>, BatchFailed>
-): Effect.Effect<number, E | BatchFailed, R | Batches> =>
-  Effect.gen(function* () {
-    const batches = yield* Batches
-    let progress = yield* batches.progressOf(name)
-    while (!progress.done) progress = yield* batches.commit(name, limit, yield* next(progress))
-    return progress.rows
-  })
+) {
+  const batches = yield* Batches
+  let progress = yield* batches.progressOf(name)
+  while (!progress.done) progress = yield* batches.commit(name, limit, yield* next(progress))
+  return progress.rows
+})
 
 /**
  * Works through a table by key, in batches that commit one by one. `batch` receives the last key of the batch before (None at

@@ -20,10 +20,7 @@ const isResolving = Symbol("resolving")
 const libraryKey = (specifier: string, folder: string): string =>
   projectModule.exec(Path.resolve(folder, specifier))?.[1]?.replaceAll("\\", "/") ?? specifier
 
-/**
- * Resolves imports of a revision: the build's own modules from the library, other packages from where Node finds them, files
- * beside the revision by bundling them.
- */
+/** Resolves imports: the build's modules from the library, packages where Node finds them, other files by bundling them. */
 const revisionImports = (modules: Modules): Plugin => ({
   name: "revision-imports",
   setup: ({ onLoad, onResolve, resolve }) => {

@@ -111,7 +111,7 @@ const readOptions = (part: MarkedPart, report: ReportProblem): MarkerOptions => 
   return options
 }
 
-export const sectionOf = (part: MarkedPart, options: MarkerOptions): Section => {
+const sectionOf = (part: MarkedPart, options: MarkerOptions): Section => {
   const text = part.lines.join("\n").trimEnd()
   const { transaction, lockTimeout, statementTimeout } = options
   return { text, line: part.line, checksum: checksumOf(text), transaction, lockTimeout, statementTimeout }
@@ -132,10 +132,7 @@ export const parseFileName = (name: string): Option.Option<NumberedFile> => {
   return match?.[2] !== undefined && number > 0 ? Option.some({ number, slug: match[2], kind }) : Option.none()
 }
 
-/**
- * Parses a down script that was stored when its revision was applied; its lines count from 1. None if it cannot be parsed: only
- * what `parseRevision` accepted is ever stored.
- */
+/** Parses a stored down script; its lines count from 1. None if `parseRevision` would not have accepted it. */
 export const parseStoredDown = (text: string): Option.Option<Section> => {
   const problems: Array<string> = []
   const report: ReportProblem = (_, problem) => problems.push(problem)
@@ -145,21 +142,11 @@ export const parseStoredDown = (text: string): Option.Option<Section> => {
   return problems.length === 0 ? Option.some(section) : Option.none()
 }
 
-/** Parses an SQL revision. `file` is its path for messages and ends in its name. Left has every problem, by line. */
-export const parseRevision = (
-  service: ServiceName,
-  file: string,
-  content: string,
-  path = file
-): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
-  const problems: Array<RevisionFileProblem> = []
-  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
-  const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
-  if (Option.isNone(named)) {
-    report(0, "a revision's file is named NNNN_slug.sql (or .ts), for example 0002_add_reason.sql")
-  }
-  const parts = cutAtMarkers(normalise(content), report)
-  const read = parts.map((part) => ({ part, options: readOptions(part, report) }))
+/** What the text of a file says of its revision. */
+type ParsedText = Pick<Revision, "phase" | "up" | "reversal" | "verify">
+
+const parseSql = (text: string, report: ReportProblem): ParsedText | undefined => {
+  const read = cutAtMarkers(text, report).map((part) => ({ part, options: readOptions(part, report) }))
   const find = (marker: MarkerName) => read.find(({ part }) => part.marker === marker)
   for (const { part } of read) {
     const empty = part.lines.slice(1).every(isProse)
@@ -178,24 +165,18 @@ export const parseRevision = (
   const reversal: Reversal | undefined =
     down !== undefined
       ? { _tag: "Down", section: sectionOf(down.part, down.options) }
-      : irreversible !== undefined
-        ? { _tag: "Irreversible", reason: irreversible.part.rest }
-        : undefined
+      : irreversible && { _tag: "Irreversible", reason: irreversible.part.rest }
   if (reversal === undefined)
     report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if it cannot be reverted')
-  if (problems.length > 0 || up === undefined || reversal === undefined || Option.isNone(named)) {
-    return Either.left(problems)
-  }
-  return Either.right({
-    service,
-    ...named.value,
-    file,
-    path,
-    phase: up.options.phase,
-    up: sectionOf(up.part, up.options),
-    reversal,
-    verify: verify === undefined ? Option.none() : Option.some(sectionOf(verify.part, verify.options))
-  })
+  return (
+    up &&
+    reversal && {
+      phase: up.options.phase,
+      up: sectionOf(up.part, up.options),
+      reversal,
+      verify: Option.map(Option.fromNullable(verify), ({ options, part }) => sectionOf(part, options))
+    }
+  )
 }
 
 /** Finds the marker line. Reports anything else that looks like a marker, which may be a typing error. */
@@ -223,30 +204,29 @@ const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPa
  * `// migrate:up phase:contract transaction:false lock_timeout:2s statement_timeout:5m`. They are text instead of exports, so
  * that `status` and a start at head run no code of a revision.
  */
-export const parseDataRevision = (
-  service: ServiceName,
-  file: string,
-  content: string,
-  path: string
-): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
-  const problems: Array<RevisionFileProblem> = []
-  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
-  const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
-  const text = normalise(content)
+const parseData = (text: string, report: ReportProblem): ParsedText => {
   const marker = markerOf(text.split("\n"), report)
   const options = readOptions(marker, report)
   if (text.trim() === "") report(0, "is empty; it exports { up, down } or { up, irreversible }, see DataRevision.ts")
-  if (Option.isNone(named)) report(0, "a data revision's file is named NNNN_slug.ts")
-  if (problems.length > 0 || Option.isNone(named)) return Either.left(problems)
   const up = { ...sectionOf(marker, options), text, checksum: checksumOf(text) }
-  return Either.right({
-    service,
-    ...named.value,
-    file,
-    path,
-    phase: options.phase,
-    up,
-    reversal: { _tag: "Module" },
-    verify: Option.none()
-  })
+  return { phase: options.phase, up, reversal: { _tag: "Module" }, verify: Option.none() }
+}
+
+/** Parses a revision. `file` is its path for messages and ends in its name. Left has every problem, by line. */
+export const parseRevision = (
+  service: ServiceName,
+  file: string,
+  content: string,
+  path = file
+): Either.Either<Revision, ReadonlyArray<RevisionFileProblem>> => {
+  const problems: Array<RevisionFileProblem> = []
+  const report: ReportProblem = (line, problem) => problems.push({ file, line, problem })
+  const named = Option.getOrUndefined(parseFileName(file.split(/[/\\]/).pop() ?? ""))
+  if (named === undefined) {
+    report(0, "a revision's file is named NNNN_slug.sql (or .ts), for example 0002_add_reason.sql")
+  }
+  const parsed = (named?.kind === "ts" ? parseData : parseSql)(normalise(content), report)
+  return problems.length > 0 || named === undefined || parsed === undefined
+    ? Either.left(problems)
+    : Either.right({ service, ...named, file, path, ...parsed })
 }

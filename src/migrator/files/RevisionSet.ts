@@ -3,13 +3,12 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { hasSources, programFolder } from "../../platform/config/ProgramLocation.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
-import { parseDataRevision, parseFileName, parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
+import { parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
 
 /** A service's migration files do not form a valid history; nothing was run. */
 export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()("RevisionSetInvalid", {
@@ -47,12 +46,6 @@ export interface SourceFile {
   readonly path?: string
 }
 
-const parse = (service: ServiceName, { content, file, path = file }: SourceFile) => {
-  const named = parseFileName(file.split(/[/\\]/).pop() ?? "")
-  const read = Option.isSome(named) && named.value.kind === "ts" ? parseDataRevision : parseRevision
-  return read(service, file, content, path)
-}
-
 /** Parses and orders the files of `directory`. Their numbers start at 0001, each once and without a gap. */
 export const makeRevisionSet = (
   service: ServiceName,
@@ -62,7 +55,7 @@ export const makeRevisionSet = (
   const problems: Array<RevisionFileProblem> = []
   const revisions: Array<Revision> = []
   for (const source of files) {
-    Either.match(parse(service, source), {
+    Either.match(parseRevision(service, source.file, source.content, source.path), {
       onLeft: (found) => problems.push(...found),
       onRight: (revision) => revisions.push(revision)
     })

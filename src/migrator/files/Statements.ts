@@ -48,10 +48,7 @@ const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => 
   return unreadable(section, Number.isInteger(position) ? position : 0, problem)
 }
 
-/**
- * Splits a section into its statements, in order; at least one. Refuses BEGIN, COMMIT and similar statements, since the migrator
- * controls the transaction.
- */
+/** Splits a section into its statements, at least one. Refuses BEGIN and COMMIT: the migrator controls the transaction. */
 export const splitStatements = Effect.fn("Statements.split")(function* (
   section: Section
 ): Effect.fn.Return<ReadonlyArray<Statement>, StatementUnreadable> {

@@ -60,18 +60,21 @@ const decodeEntries = Schema.decodeUnknown(Schema.Array(HistoryEntry))
 const decodeFormat = Schema.decodeUnknown(Schema.Struct({ format: Schema.NullOr(Schema.Number) }))
 
 /** What rows of format 1 do not have. */
-const later = { steps_begun: 0, step_checksums: [], progress: {} } satisfies Partial<HistoryEntry>
+export const later = { steps_begun: 0, step_checksums: [], progress: {} } satisfies Partial<HistoryEntry>
 
 type Queries = Pick<Connection, "query">
 
 /** Who writes a row: the program's version and its format of the tables. */
 type Author = readonly [appVersion: string, toolVersion: number]
 
-/** The columns of schema_history that say how a revision is reverted: checksum and text of its down, and why it has none. */
-const reversalColumns = (revision: Revision) => {
+/** The columns that say how a revision is reverted, in order: checksum and text of its down, and why it has none. */
+export const reversalColumns = (revision: Revision) => {
   const down = downOf(revision)
-  const reason = revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null
-  return [down?.checksum ?? null, down?.text ?? null, reason]
+  return {
+    down_checksum: down?.checksum ?? null,
+    down_script: down?.text ?? null,
+    irreversible_reason: revision.reversal._tag === "Irreversible" ? revision.reversal.reason : null
+  }
 }
 
 /** The history tables as a whole. */
@@ -140,7 +143,7 @@ const revisionRows = (service: ServiceName, connection: Queries, by: Author) => 
         revision.phase,
         state,
         revision.up.checksum,
-        ...reversalColumns(revision),
+        ...Object.values(reversalColumns(revision)),
         state === "applied" ? steps : 0,
         steps,
         startedAt,
@@ -153,7 +156,7 @@ const revisionRows = (service: ServiceName, connection: Queries, by: Author) => 
     connection.query(
       `update ${service}.schema_history set phase = $2, up_checksum = $3, down_checksum = $4, down_script = $5,
            irreversible_reason = $6 where revision = $1`,
-      [revision.number, revision.phase, revision.up.checksum, ...reversalColumns(revision)]
+      [revision.number, revision.phase, revision.up.checksum, ...Object.values(reversalColumns(revision))]
     ),
 
   finish: (revision: number) =>
@@ -240,15 +243,11 @@ const SchemaEvent = Schema.Struct({
   done_by: Schema.String,
   app_version: Schema.String
 })
-type SchemaEvent = typeof SchemaEvent.Type
 
 const decode = Schema.decodeUnknown(Schema.Array(SchemaEvent))
 
 /** Reads every event of a schema, oldest first. */
-export const readEvents = (
-  connection: Connection,
-  service: ServiceName
-): Effect.Effect<ReadonlyArray<SchemaEvent>, DatabaseError> =>
+export const readEvents = (connection: Connection, service: ServiceName) =>
   connection
     .query(`select at, event, revision, slug, reason, done_by, app_version from ${service}.schema_event order by id`)
     .pipe(Effect.flatMap(({ rows }) => Effect.orDie(decode(rows))))

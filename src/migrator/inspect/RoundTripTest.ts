@@ -6,58 +6,53 @@ import { connect } from "../../platform/postgres/Connection.ts"
 import { Database, displayAddress } from "../../platform/postgres/Database.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
-import { DatabaseRefusal } from "../apply/Session.ts"
+import { databaseRefusal } from "../apply/Session.ts"
 import { type Revision, revisionName } from "../files/Revision.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
-import { MigratorOptions } from "../MigratorOptions.ts"
+import { withMigratorOptions } from "../MigratorOptions.ts"
 import { Target } from "../plan/Target.ts"
 import { compareCatalogs, readCatalog } from "./CatalogSnapshot.ts"
 
-const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) =>
-  new DatabaseRefusal({
-    service,
-    address: displayAddress(url),
-    during: "creating a scratch database",
-    cause,
-    remedy:
-      cause.sqlstate === "42501"
-        ? "The role must be allowed to create databases: alter role <role> createdb; or name another with --database-url"
-        : `Check PostgreSQL there, then: pnpm migrate --service ${service} test`
-  })
+const refused = (service: ServiceName, url: Redacted.Redacted) => (cause: DatabaseError) => {
+  const remedy =
+    cause.sqlstate === "42501"
+      ? "The role must be allowed to create databases: alter role <role> createdb; or name another with --database-url"
+      : `Check PostgreSQL there, then: pnpm migrate --service ${service} test`
+  return databaseRefusal(service, displayAddress(url), "creating a scratch database", remedy)(cause)
+}
 
 /**
  * Creates an empty database with a random name beside the service's own, on the same server with the same role. It is dropped with
  * its sessions when the scope closes, also after an interruption. It copies template0, which no session can have open.
  */
-const scratchDatabase = (service: ServiceName) =>
-  Effect.gen(function* () {
-    const url = (yield* Database).url(service, "migration")
-    const name = `gravitas_scratch_${randomUUID().replaceAll("-", "").slice(0, 16)}`
-    const administer = (statement: string) =>
-      connect({ url, applicationName: "gravitas migrate test" }).pipe(
-        Effect.flatMap((connection) => connection.query(statement)),
-        Effect.scoped
-      )
-    yield* Effect.acquireRelease(
-      Effect.mapError(administer(`create database ${name} template template0`), refused(service, url)),
-      () =>
-        administer(`drop database if exists ${name} with (force)`).pipe(
-          // The timeout also runs it in a new fiber: connecting would not work in one that is already interrupted.
-          Effect.timeoutFail({
-            duration: "10 seconds",
-            onTimeout: () => new DatabaseError({ phase: "statement", reason: "no answer within 10s" })
-          }),
-          Effect.catchAll(({ message }) =>
-            Effect.logWarning(
-              `the scratch database ${name} could not be dropped (${message}); as its owner: drop database ${name}`
-            )
+const scratchDatabase = Effect.fnUntraced(function* (service: ServiceName) {
+  const url = (yield* Database).url(service, "migration")
+  const name = `gravitas_scratch_${randomUUID().replaceAll("-", "").slice(0, 16)}`
+  const administer = (statement: string) =>
+    connect({ url, applicationName: "gravitas migrate test" }).pipe(
+      Effect.flatMap((connection) => connection.query(statement)),
+      Effect.scoped
+    )
+  yield* Effect.acquireRelease(
+    Effect.mapError(administer(`create database ${name} template template0`), refused(service, url)),
+    () =>
+      administer(`drop database if exists ${name} with (force)`).pipe(
+        // The timeout also runs it in a new fiber: connecting would not work in one that is already interrupted.
+        Effect.timeoutFail({
+          duration: "10 seconds",
+          onTimeout: () => new DatabaseError({ phase: "statement", reason: "no answer within 10s" })
+        }),
+        Effect.catchAll(({ message }) =>
+          Effect.logWarning(
+            `the scratch database ${name} could not be dropped (${message}); as its owner: drop database ${name}`
           )
         )
-    )
-    const scratch = new URL(Redacted.value(url))
-    scratch.pathname = `/${name}`
-    return Redacted.make(scratch.href)
-  })
+      )
+  )
+  const scratch = new URL(Redacted.value(url))
+  scratch.pathname = `/${name}`
+  return Redacted.make(scratch.href)
+})
 
 /** Runs an effect with `url` as the database of every service and purpose. It has no application pool. */
 const inDatabase =
@@ -81,47 +76,42 @@ const catalogOf = (service: MigratedService) =>
 const named = ({ number, slug }: Revision) => ({ number, slug })
 
 /** Applies, reverts and applies one revision again in a database that is at the revision before it. */
-const testRoundTrip = (service: MigratedService, revision: Revision) =>
-  Effect.gen(function* () {
-    const to = (number: number) => migrate(service, Target.DownTo({ number, slug: null }))
-    const name = revisionName(revision.number, revision.slug)
-    const before = yield* catalogOf(service)
-    yield* migrate(service, Target.UpTo(named(revision)))
-    const { entries } = yield* Effect.scoped(openSchema(service))
-    const irreversible = entries.find((entry) => entry.revision === revision.number)?.irreversible_reason ?? null
-    if (irreversible !== null) return { revision: name, irreversible, afterDown: [], afterSecondUp: [] }
-    const up = yield* catalogOf(service)
-    yield* to(revision.number - 1)
-    const down = yield* catalogOf(service)
-    yield* migrate(service, Target.UpTo(named(revision)))
-    const again = yield* catalogOf(service)
-    return {
-      revision: name,
-      /** Why it is irreversible; then only the upgrade was tested. */
-      irreversible,
-      /** `+`: the downgrade left the object. `-`: the downgrade removed too much. */
-      afterDown: compareCatalogs(before, down),
-      /** How the second upgrade differs from the first. */
-      afterSecondUp: compareCatalogs(up, again)
-    }
-  })
+const testRoundTrip = Effect.fnUntraced(function* (service: MigratedService, revision: Revision) {
+  const to = (number: number) => migrate(service, Target.DownTo({ number, slug: null }))
+  const name = revisionName(revision.number, revision.slug)
+  const before = yield* catalogOf(service)
+  yield* migrate(service, Target.UpTo(named(revision)))
+  const { entries } = yield* Effect.scoped(openSchema(service))
+  const irreversible = entries.find((entry) => entry.revision === revision.number)?.irreversible_reason ?? null
+  if (irreversible !== null) return { revision: name, irreversible, afterDown: [], afterSecondUp: [] }
+  const up = yield* catalogOf(service)
+  yield* to(revision.number - 1)
+  const down = yield* catalogOf(service)
+  yield* migrate(service, Target.UpTo(named(revision)))
+  const again = yield* catalogOf(service)
+  return {
+    revision: name,
+    /** Why it is irreversible; then only the upgrade was tested. */
+    irreversible,
+    /** `+`: the downgrade left the object. `-`: the downgrade removed too much. */
+    afterDown: compareCatalogs(before, down),
+    /** How the second upgrade differs from the first. */
+    afterSecondUp: compareCatalogs(up, again)
+  }
+})
 
 /** The result of applying, reverting and applying one revision again. */
 export type RevisionRoundTrip = Effect.Effect.Success<ReturnType<typeof testRoundTrip>>
 
-/**
- * Applies, reverts and applies every revision of a service again in a scratch database, and compares the catalogs. The first
- * statement that fails ends the test with that failure.
- */
+/** Tests every revision of a service in a scratch database. The first statement that fails ends the test. */
 export const testRoundTrips = Effect.fn("Migrator.test")(function* (service: MigratedService) {
   const set = yield* loadRevisionSet(service)
   const scratch = yield* scratchDatabase(service.name)
-  const options = yield* MigratorOptions
   return yield* migrate(service, Target.DownTo({ number: 0, slug: null })).pipe(
     Effect.zipRight(Effect.forEach(set.revisions, (revision) => testRoundTrip(service, revision))),
     Effect.map((revisions) => ({ service: service.name, revisions })),
     // A scratch database only has rows that the revisions inserted themselves.
-    Effect.provideService(MigratorOptions, { ...options, allowDataLoss: true }),
+    withMigratorOptions({ allowDataLoss: true }),
     inDatabase(scratch)
   )
 }, Effect.scoped)

@@ -67,6 +67,11 @@ const kindName = (removed: string): string =>
     .replaceAll("_", " ")
     .toLowerCase()
 
+const unknown = (what: string): ReadonlyArray<DestructiveChange> => [DestructiveChange.Unknown({ what })]
+
+/** The statement and every node below it. */
+const allNodes = ({ kind, node }: ParseTree): ReadonlyArray<ParseTree> => nodesIn({ [kind]: node })
+
 const ofDrop = (node: object, moved: boolean): ReadonlyArray<DestructiveChange> => {
   const removed = textOf(node, "removeType") ?? ""
   const objects = listOf(node, "objects")
@@ -84,11 +89,8 @@ const ofDrop = (node: object, moved: boolean): ReadonlyArray<DestructiveChange> 
       ? objects.map((object) => DestructiveChange.Schema({ name: textOf(object, "String", "sval") ?? "", moved }))
       : []
   }
-  if (removed === "OBJECT_EXTENSION")
-    return [DestructiveChange.Unknown({ what: "it drops an extension together with its tables" })]
-  return cascades && !cascadeSafely.has(removed)
-    ? [DestructiveChange.Unknown({ what: `drop ${kindName(removed)} … cascade may drop columns` })]
-    : []
+  if (removed === "OBJECT_EXTENSION") return unknown("it drops an extension together with its tables")
+  return cascades && !cascadeSafely.has(removed) ? unknown(`drop ${kindName(removed)} … cascade may drop columns`) : []
 }
 
 /** True for text of any length: every value has a text form that reads back as the same value. Other conversions may lose data. */
@@ -107,18 +109,12 @@ const ofAlterTable = (node: object, moved: boolean): ReadonlyArray<DestructiveCh
     const definition = child(command, "AlterTableCmd", "def")
     const converted = child(definition, "ColumnDef", "raw_default") !== undefined || !isText(definition)
     if (textOf(command, "AlterTableCmd", "behavior") === "DROP_CASCADE") {
-      return [
-        DestructiveChange.Unknown({
-          what: `alter table ${shownName(table)} … cascade may drop columns of other tables`
-        })
-      ]
+      return unknown(`alter table ${shownName(table)} … cascade may drop columns of other tables`)
     }
     if (subtype === "AT_DropColumn" || (subtype === "AT_AlterColumnType" && converted)) {
-      return [
-        textOf(node, "objtype") === "OBJECT_TYPE"
-          ? DestructiveChange.Unknown({ what: `it changes the type ${shownName(table)} in every table that uses it` })
-          : DestructiveChange.Values({ table, column, moved })
-      ]
+      return textOf(node, "objtype") === "OBJECT_TYPE"
+        ? unknown(`it changes the type ${shownName(table)} in every table that uses it`)
+        : [DestructiveChange.Values({ table, column, moved })]
     }
     return []
   })
@@ -126,7 +122,7 @@ const ofAlterTable = (node: object, moved: boolean): ReadonlyArray<DestructiveCh
 
 /** Deletions anywhere in a statement, also inside `with`. */
 const ofDeletions = (tree: ParseTree, moved: boolean): ReadonlyArray<DestructiveChange> =>
-  nodesIn({ [tree.kind]: tree.node }).flatMap(({ kind, node }): ReadonlyArray<DestructiveChange> => {
+  allNodes(tree).flatMap(({ kind, node }) => {
     const deletes =
       kind === "DeleteStmt" ||
       (kind === "MergeStmt" &&
@@ -140,31 +136,25 @@ const writes = new Set(["DeleteStmt", "InsertStmt", "MergeStmt", "UpdateStmt"])
 
 /** The tables that a statement writes to, also inside `with`. */
 const ofWrites = (tree: ParseTree, renamed: boolean): ReadonlyArray<DestructiveChange> =>
-  definitions.has(tree.kind)
-    ? []
-    : nodesIn({ [tree.kind]: tree.node }).flatMap(({ kind, node }) =>
-        writes.has(kind) ? [DestructiveChange.Written({ table: relationOf(child(node, "relation")), renamed })] : []
-      )
+  allNodes(tree).flatMap(({ kind, node }) =>
+    writes.has(kind) ? [DestructiveChange.Written({ table: relationOf(child(node, "relation")), renamed })] : []
+  )
 
 /** With an empty search_path an unqualified name is one of PostgreSQL's own functions; these are the harmful ones. */
 const ownHarmful = new Set(["lo_unlink", "set_config"])
 
-const ofCalls = (tree: ParseTree): ReadonlyArray<DestructiveChange> =>
-  definitions.has(tree.kind)
-    ? []
-    : nodesIn(tree.node).flatMap(({ kind, node }) => {
-        if (kind !== "FuncCall") return []
-        const called = nameOf(listOf(node, "funcname"))
-        const own = called.schema === null || called.schema === "pg_catalog"
-        return own && !ownHarmful.has(called.name)
-          ? []
-          : [DestructiveChange.Unknown({ what: `it calls the function ${shownName(called)}` })]
-      })
+const ofCalls = (node: object): ReadonlyArray<DestructiveChange> =>
+  nodesIn(node).flatMap(({ kind, node }) => {
+    const called = nameOf(listOf(node, "funcname"))
+    const own = called.schema === null || called.schema === "pg_catalog"
+    const harms = kind === "FuncCall" && !(own && !ownHarmful.has(called.name))
+    return harms ? unknown(`it calls the function ${shownName(called)}`) : []
+  })
 
 const ofStatement = (tree: ParseTree, moved: boolean, renamed: boolean): ReadonlyArray<DestructiveChange> => {
   const { kind, node } = tree
   if (kind === "DropStmt") return ofDrop(node, moved)
-  if (kind === "AlterTableStmt") return [...ofAlterTable(node, moved), ...ofCalls(tree)]
+  if (kind === "AlterTableStmt") return [...ofAlterTable(node, moved), ...ofCalls(node)]
   if (kind === "TruncateStmt") {
     const make =
       textOf(node, "behavior") === "DROP_CASCADE" ? DestructiveChange.RowsAndReferrers : DestructiveChange.Rows
@@ -172,12 +162,13 @@ const ofStatement = (tree: ParseTree, moved: boolean, renamed: boolean): Readonl
     return tables.flatMap((table) => [make({ table, moved }), DestructiveChange.Written({ table, renamed })])
   }
   if (kind === "VariableSetStmt" && textOf(node, "name") === "search_path") {
-    return [DestructiveChange.Unknown({ what: "it sets search_path, so names may refer to any table" })]
+    return unknown("it sets search_path, so names may refer to any table")
   }
-  if (kind === "DoStmt") return [DestructiveChange.Unknown({ what: "a do block can do anything" })]
-  if (kind === "CallStmt") return [DestructiveChange.Unknown({ what: "it calls a procedure" })]
-  if (!harmless.has(kind)) return [DestructiveChange.Unknown({ what: `a statement of the kind ${kind}` })]
-  return [...ofDeletions(tree, moved), ...ofWrites(tree, renamed), ...ofCalls(tree)]
+  if (kind === "DoStmt") return unknown("a do block can do anything")
+  if (kind === "CallStmt") return unknown("it calls a procedure")
+  if (!harmless.has(kind)) return unknown(`a statement of the kind ${kind}`)
+  const runs = definitions.has(kind) ? [] : [...ofWrites(tree, renamed), ...ofCalls(node)]
+  return [...ofDeletions(tree, moved), ...runs]
 }
 
 /**
@@ -194,7 +185,7 @@ export const destructiveChangesIn = (
       const changes = ofStatement(tree, moved, renamed)
       renamed ||= renames.has(tree.kind) || attaches(tree)
       // Also inside `with`.
-      moved ||= renamed || nodesIn({ [tree.kind]: tree.node }).some(({ kind }) => fills.has(kind))
+      moved ||= renamed || allNodes(tree).some(({ kind }) => fills.has(kind))
       return changes
     })
   )

@@ -1,12 +1,17 @@
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
-import { downOf, type Revision, revisionName } from "../files/Revision.ts"
+import { downOf, type Revision, revisionName, type Section } from "../files/Revision.ts"
+import { parseStoredDown } from "../files/RevisionFile.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { ChecksumMismatch, PartlyApplied, RevisionConflict } from "./PlanRefusal.ts"
 
 export const nameOf = (entry: Pick<HistoryEntry, "revision" | "slug">): string =>
   revisionName(entry.revision, entry.slug)
+
+/** The down section of an SQL revision at the time of its upgrade. */
+export const storedDownOf = ({ down_script }: Pick<HistoryEntry, "down_script">): Section | undefined =>
+  down_script === null ? undefined : Option.getOrUndefined(parseStoredDown(down_script))
 
 /** Builds the refusal for a half-way revision that cannot continue towards the target. */
 export const partlyApplied = (
@@ -54,14 +59,14 @@ const missingIn = (history: ReadonlyArray<HistoryEntry>): number | null => {
 export const rowMismatch = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>
-): Option.Option<PartlyApplied | RevisionConflict | ChecksumMismatch> => {
+): PartlyApplied | RevisionConflict | ChecksumMismatch | undefined => {
   const { service } = set
   const edited: Array<{ file: string; revision: string; part: "up" | "down" | "file" }> = []
   for (const [index, entry] of history.entries()) {
     const revision = set.revisions[entry.revision - 1]
     if (entry.state !== "applied") {
       const problem = index < history.length - 1 ? "later revisions depend on it" : halfwayProblem(entry, revision)
-      if (problem !== null) return Option.some(partlyApplied(service, entry, problem))
+      if (problem !== null) return partlyApplied(service, entry, problem)
       continue
     }
     if (revision === undefined) continue
@@ -70,19 +75,16 @@ export const rowMismatch = (
         `number ${entry.revision} is ${nameOf(entry)} (${entry.kind}) in the database and ${revision.file} here; restore the ` +
         "applied file, and give the other the next number: " +
         `pnpm migrate --service ${service} renumber ${revisionName(revision.number, revision.slug)}`
-      return Option.some(new RevisionConflict({ service, problem }))
+      return new RevisionConflict({ service, problem })
     }
     const part = editedPart(entry, revision)
     if (part !== null) edited.push({ file: revision.file, revision: nameOf(entry), part })
   }
-  return edited.length === 0 ? Option.none() : Option.some(new ChecksumMismatch({ service, files: edited }))
+  return edited.length === 0 ? undefined : new ChecksumMismatch({ service, files: edited })
 }
 
 /** A mismatch between files and history that makes every run unsafe, whatever its target is. */
-export const historyMismatch = (
-  set: RevisionSet,
-  history: ReadonlyArray<HistoryEntry>
-): Option.Option<PartlyApplied | RevisionConflict | ChecksumMismatch> => {
+export const historyMismatch = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) => {
   const missing = missingIn(history)
   if (missing === null) return rowMismatch(set, history)
   const { service } = set
@@ -94,23 +96,21 @@ export const historyMismatch = (
         `pnpm migrate --service ${service} stamp ${revisionName(missing, file.slug)} --reason "<why>"`
   const later = history[missing - 1]
   const problem = `the database has ${later === undefined ? "more" : nameOf(later)} but not number ${missing}; ${remedy}`
-  return Option.some(new RevisionConflict({ service, problem }))
+  return new RevisionConflict({ service, problem })
+}
+
+/** The last revision, if it is half-way. */
+export const halfwayOf = (history: ReadonlyArray<HistoryEntry>): HistoryEntry | undefined => {
+  const last = history.at(-1)
+  return last?.state === "applied" ? undefined : last
 }
 
 /**
  * The last revision of the history, if this program does not know it, a newer program is applying it or was interrupted, and its phase is
  * `expand`. It removes nothing, so for a program that only needs its own head the database is merely ahead.
  */
-export const expandingElsewhere = (
-  set: RevisionSet,
-  history: ReadonlyArray<HistoryEntry>
-): Option.Option<HistoryEntry> =>
-  Option.filter(
-    halfwayOf(history),
-    ({ phase, revision, state }) =>
-      state === "applying" && phase === "expand" && revision > set.revisions.length && missingIn(history) === null
-  )
-
-/** The last revision, if it is half-way. */
-export const halfwayOf = (history: ReadonlyArray<HistoryEntry>): Option.Option<HistoryEntry> =>
-  Option.filter(Option.fromNullable(history.at(-1)), ({ state }) => state !== "applied")
+export const expandingElsewhere = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) => {
+  const last = halfwayOf(history)
+  const expands = last?.state === "applying" && last.phase === "expand" && last.revision > set.revisions.length
+  return expands && missingIn(history) === null ? last : undefined
+}

@@ -1,17 +1,23 @@
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { base, downOf, type Revision, revisionName, type Section } from "../files/Revision.ts"
-import { parseStoredDown } from "../files/RevisionFile.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
-import { expandingElsewhere, halfwayOf, historyMismatch, nameOf, partlyApplied } from "./HistoryMismatch.ts"
+import {
+  expandingElsewhere,
+  halfwayOf,
+  historyMismatch,
+  nameOf,
+  partlyApplied,
+  storedDownOf
+} from "./HistoryMismatch.ts"
 import {
   DatabaseAhead,
   DataRevisionMissing,
   type PlanRefusal,
   RevisionIrreversible,
   RevisionUnknown,
-  TargetBehind
+  TargetBehind,
+  unknownRevision
 } from "./PlanRefusal.ts"
 import { Target } from "./Target.ts"
 
@@ -20,7 +26,7 @@ export type Step =
       readonly _tag: "Apply"
       readonly revision: Revision
       /** Its row, if an earlier run was interrupted (only without a transaction): the step continues from there. */
-      readonly halfway: Option.Option<HistoryEntry>
+      readonly halfway: HistoryEntry | undefined
     }
   | {
       readonly _tag: "Revert"
@@ -28,9 +34,9 @@ export type Step =
       readonly entry: HistoryEntry
       /** For a data revision: its whole file. */
       readonly down: Section
-      readonly file: Option.Option<string>
+      readonly file: string | undefined
       /** Its file in this program; always present for a data revision, whose module has the `down`. */
-      readonly revision: Option.Option<Revision>
+      readonly revision: Revision | undefined
     }
 
 export interface Plan {
@@ -57,18 +63,12 @@ export const currentAfter = (step: Step, history: ReadonlyArray<HistoryEntry>): 
     : currentOf(history.filter(({ revision }) => revision < step.entry.revision)).name
 
 /** Refuses a target with a full name whose number belongs to another revision. */
-const misnamed = (
-  set: RevisionSet,
-  history: ReadonlyArray<HistoryEntry>,
-  target: Target
-): Option.Option<RevisionUnknown> => {
-  if ((target._tag !== "UpTo" && target._tag !== "DownTo") || target.slug === null) return Option.none()
+const misnamed = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>, target: Target) => {
+  if ((target._tag !== "UpTo" && target._tag !== "DownTo") || target.slug === null) return undefined
   const slug = set.revisions[target.number - 1]?.slug ?? history[target.number - 1]?.slug
-  if (slug === undefined || slug === target.slug) return Option.none()
-  const known = `number ${target.number} is ${revisionName(target.number, slug)}`
-  return Option.some(
-    new RevisionUnknown({ service: set.service, target: revisionName(target.number, target.slug), known })
-  )
+  return slug === undefined || slug === target.slug
+    ? undefined
+    : unknownRevision(set, target, `number ${target.number} is ${revisionName(target.number, slug)}`)
 }
 
 const upgrade = (
@@ -93,57 +93,43 @@ const upgrade = (
         ? target.number
         : current.number + target.count
   if (goal > Math.max(head.number, current.number)) {
-    return Either.left(new RevisionUnknown({ service, target: String(goal), known: `the head is ${head.name}` }))
+    return Either.left(unknownRevision(set, { number: goal, slug: null }))
   }
   if (goal < current.number) {
     return Either.left(new TargetBehind({ service, target: String(goal), current: current.name, command: "downgrade" }))
   }
   const halfway = halfwayOf(history)
-  if (Option.isSome(halfway) && (halfway.value.state === "reverting" || goal < halfway.value.revision)) {
-    const back = revisionName(halfway.value.revision - 1, history.at(-2)?.slug ?? base)
+  if (halfway !== undefined && (halfway.state === "reverting" || goal < halfway.revision)) {
+    const back = revisionName(halfway.revision - 1, history.at(-2)?.slug ?? base)
     const problem =
-      halfway.value.state === "reverting"
+      halfway.state === "reverting"
         ? `finish its downgrade first: pnpm migrate --service ${service} downgrade ${back}`
-        : `finish it first: pnpm migrate --service ${service} upgrade ${nameOf(halfway.value)}`
-    return Either.left(partlyApplied(service, halfway.value, problem))
+        : `finish it first: pnpm migrate --service ${service} upgrade ${nameOf(halfway)}`
+    return Either.left(partlyApplied(service, halfway, problem))
   }
-  const steps = set.revisions.slice(current.number, goal).map(
-    (revision): Step => ({
-      _tag: "Apply",
-      revision,
-      halfway: Option.filter(halfway, (entry) => entry.revision === revision.number)
-    })
-  )
+  const steps = set.revisions.slice(current.number, goal).map((revision): Step => {
+    const isHalfway = halfway?.revision === revision.number
+    return { _tag: "Apply", revision, halfway: isHalfway ? halfway : undefined }
+  })
   return Either.right({ current: current.name, steps, ahead })
 }
 
-/** The step that reverts one revision, or why it cannot be reverted. */
-const revertOf = (
-  entry: HistoryEntry,
-  revision: Option.Option<Revision>
-): Either.Either<Step, { readonly irreversible: string | null }> => {
-  if (entry.irreversible_reason !== null) return Either.left({ irreversible: entry.irreversible_reason })
-  const file = Option.map(revision, ({ file }) => file)
+/** The step that reverts one revision, or why it cannot be reverted: null if its file is missing. */
+const revertOf = (entry: HistoryEntry, revision: Revision | undefined): Either.Either<Step, string | null> => {
+  if (entry.irreversible_reason !== null) return Either.left(entry.irreversible_reason)
   if (entry.kind === "ts") {
-    return Option.match(revision, {
-      onNone: () => Either.left({ irreversible: null }),
-      onSome: ({ up }) => Either.right({ _tag: "Revert", entry, down: up, file, revision })
-    })
+    if (revision === undefined) return Either.left(null)
+    return Either.right({ _tag: "Revert", entry, down: revision.up, file: revision.file, revision })
   }
-  const stored = Option.flatMap(Option.fromNullable(entry.down_script), parseStoredDown)
-  if (Option.isNone(stored)) return Either.left({ irreversible: "no down script was stored" })
+  const stored = storedDownOf(entry)
+  if (stored === undefined) return Either.left("no down script was stored")
   // If the checksums agree, the file has the same text, with the line numbers for messages.
-  const here = Option.filter(
-    Option.flatMapNullable(revision, downOf),
-    ({ checksum }) => checksum === entry.down_checksum
+  const here = revision === undefined ? null : downOf(revision)
+  return Either.right(
+    here?.checksum === entry.down_checksum && here !== null
+      ? { _tag: "Revert", entry, down: here, file: revision?.file, revision }
+      : { _tag: "Revert", entry, down: stored, file: undefined, revision }
   )
-  return Either.right({
-    _tag: "Revert",
-    entry,
-    down: Option.getOrElse(here, () => stored.value),
-    file: Option.isSome(here) ? file : Option.none(),
-    revision
-  })
 }
 
 const downgrade = (
@@ -155,7 +141,7 @@ const downgrade = (
   const current = currentOf(history)
   const halfway = halfwayOf(history)
   // A half-reverted revision counts as applied, so that an interrupted command can be repeated.
-  const from = Option.match(halfway, { onNone: () => current.number, onSome: ({ revision }) => revision })
+  const from = halfway?.revision ?? current.number
   const goal = target._tag === "DownTo" ? target.number : from - target.count
   if (goal < 0) {
     return Either.left(
@@ -169,18 +155,17 @@ const downgrade = (
   if (goal > from) {
     return Either.left(new TargetBehind({ service, target: String(goal), current: current.name, command: "upgrade" }))
   }
-  if (Option.isSome(halfway) && (halfway.value.state === "applying" || goal === from)) {
-    const command = halfway.value.state === "applying" ? "upgrade" : "downgrade"
-    const to = halfway.value.state === "applying" ? nameOf(halfway.value) : currentOf(history).name
-    const problem = `finish that first: pnpm migrate --service ${service} ${command} ${to}`
-    return Either.left(partlyApplied(service, halfway.value, problem))
+  if (halfway !== undefined && (halfway.state === "applying" || goal === from)) {
+    const rest = halfway.state === "applying" ? `upgrade ${nameOf(halfway)}` : `downgrade ${current.name}`
+    const problem = `finish that first: pnpm migrate --service ${service} ${rest}`
+    return Either.left(partlyApplied(service, halfway, problem))
   }
   const steps: Array<Step> = []
   const irreversible: Array<{ revision: string; reason: string }> = []
   const missing: Array<string> = []
   for (const entry of history.slice(goal).reverse()) {
-    Either.match(revertOf(entry, Option.fromNullable(set.revisions[entry.revision - 1])), {
-      onLeft: ({ irreversible: reason }) =>
+    Either.match(revertOf(entry, set.revisions[entry.revision - 1]), {
+      onLeft: (reason) =>
         reason === null ? missing.push(nameOf(entry)) : irreversible.push({ revision: nameOf(entry), reason }),
       onRight: (step) => steps.push(step)
     })
@@ -211,15 +196,13 @@ export const make = (
   target: Target
 ): Either.Either<Plan, PlanRefusal> => {
   const ordered = inOrder(history)
-  const elsewhere = target._tag === "Head" ? expandingElsewhere(set, ordered) : Option.none()
-  if (Option.isSome(elsewhere)) {
-    return Either.map(make(set, ordered.slice(0, -1), target), (plan) => ({
-      ...plan,
-      ahead: [...plan.ahead, elsewhere.value]
-    }))
+  const elsewhere = target._tag === "Head" ? expandingElsewhere(set, ordered) : undefined
+  if (elsewhere !== undefined) {
+    const known = make(set, ordered.slice(0, -1), target)
+    return Either.map(known, (plan) => ({ ...plan, ahead: [...plan.ahead, elsewhere] }))
   }
-  const wrong = Option.orElse(historyMismatch(set, ordered), () => misnamed(set, ordered, target))
-  if (Option.isSome(wrong)) return Either.left(wrong.value)
+  const wrong = historyMismatch(set, ordered) ?? misnamed(set, ordered, target)
+  if (wrong !== undefined) return Either.left(wrong)
   if (target._tag === "Redo") return redo(set, ordered, target)
   return target._tag === "DownTo" || target._tag === "Back"
     ? downgrade(set, ordered, target)

@@ -1,6 +1,14 @@
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { revisionName } from "../files/Revision.ts"
+import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
+
+/** A revision as a command names it. If a slug is given, it must be that of the number. */
+export interface RevisionName {
+  readonly number: number
+  readonly slug: string | null
+}
 
 const names = (list: ReadonlyArray<string>): string => list.join(", ")
 
@@ -62,6 +70,10 @@ export class PartlyApplied extends Schema.TaggedError<PartlyApplied>()("PartlyAp
   problem: Schema.String
 }) {
   readonly exitCode = ExitCode.partlyApplied
+  /** The reason and the details for schema_event. */
+  get record() {
+    return { reason: this.message, stepsDone: this.stepsDone, stepsTotal: this.stepsTotal }
+  }
   override get message(): string {
     return (
       `${this.service}: ${this.revision} stopped while ${this.state}, after ${this.stepsDone} of ${this.stepsTotal} ` +
@@ -117,6 +129,18 @@ export class RevisionUnknown extends Schema.TaggedError<RevisionUnknown>()("Revi
     )
   }
 }
+
+/** Refuses a revision that a command names; `known` completes "there is no revision …;". */
+export const unknownRevision = (
+  set: RevisionSet,
+  { number, slug }: RevisionName,
+  known = `the head is ${headOf(set).name}`
+): RevisionUnknown =>
+  new RevisionUnknown({
+    service: set.service,
+    target: slug === null ? String(number) : revisionName(number, slug),
+    known
+  })
 
 /** The target lies in the other direction. */
 export class TargetBehind extends Schema.TaggedError<TargetBehind>()("TargetBehind", {

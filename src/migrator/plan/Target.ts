@@ -3,13 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { base, revisionName } from "../files/Revision.ts"
 import { headOf, type RevisionSet } from "../files/RevisionSet.ts"
-import { RevisionUnknown } from "./PlanRefusal.ts"
-
-/** A revision as a command names it. If a slug is given, it must be that of the number. */
-export interface RevisionName {
-  readonly number: number
-  readonly slug: string | null
-}
+import { type RevisionName, type RevisionUnknown, unknownRevision } from "./PlanRefusal.ts"
 
 /** The revision to migrate to. `DownTo` 0 is base. */
 export type Target = Data.TaggedEnum<{
@@ -72,10 +66,6 @@ export const beginning = (set: RevisionSet, from: Target): Either.Either<number,
   if (from.number === 0 || (revision !== undefined && (from.slug === null || from.slug === revision.slug))) {
     return Either.right(from.number)
   }
-  const target = from.slug === null ? String(from.number) : revisionName(from.number, from.slug)
-  const known =
-    revision === undefined
-      ? `the head is ${headOf(set).name}`
-      : `number ${from.number} is ${revisionName(revision.number, revision.slug)}`
-  return Either.left(new RevisionUnknown({ service: set.service, target, known }))
+  const known = revision && `number ${from.number} is ${revisionName(revision.number, revision.slug)}`
+  return Either.left(unknownRevision(set, from, known))
 }

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { invalidIndexes } from "../apply/InvalidIndexes.ts"
+import { invalidIndexes } from "../apply/Catalog.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
@@ -25,9 +25,8 @@ const remediesFor = (
   invalid: ReadonlyArray<string>
 ): ReadonlyArray<Remedy> => {
   const migrate = `pnpm migrate --service ${set.service}`
-  const last = halfwayOf(history)
-  if (last._tag === "Some") {
-    const entry = last.value
+  const entry = halfwayOf(history)
+  if (entry !== undefined) {
     const name = nameOf(entry)
     const up = entry.state === "applying"
     const target = up ? name : revisionName(entry.revision - 1, history.at(-2)?.slug ?? "base")
@@ -107,15 +106,15 @@ export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: Migr
     /** Why an upgrade would be refused, or null. */
     problem,
     halfway:
-      last._tag === "None"
+      last === undefined
         ? null
         : {
-            revision: nameOf(last.value),
-            state: last.value.state,
-            stepsDone: last.value.steps_done,
-            stepsTotal: last.value.steps_total,
+            revision: nameOf(last),
+            state: last.state,
+            stepsDone: last.steps_done,
+            stepsTotal: last.steps_total,
             /** A statement began and its outcome was not recorded. */
-            outcomeUnknown: last.value.steps_begun > last.value.steps_done
+            outcomeUnknown: last.steps_begun > last.steps_done
           },
     edited: editedIn(set, entries),
     /** Indexes of the schema that failed concurrent builds left invalid. */

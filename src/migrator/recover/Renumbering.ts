@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
+import { getSomes } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
@@ -25,12 +25,6 @@ export class RenumberRefused extends Schema.TaggedError<RenumberRefused>()("Renu
   }
 }
 
-/** The file to rename, and its new number. */
-export interface Renumbering {
-  readonly file: NumberedFile
-  readonly number: number
-}
-
 /**
  * Gives a revision the lowest free number after every applied revision. `name` is its full name, or its number if only one file has
  * that. Refuses a revision that is applied in this database, and one whose number is already right.
@@ -40,7 +34,7 @@ export const renumbering = (
   files: ReadonlyArray<NumberedFile>,
   history: ReadonlyArray<Pick<HistoryEntry, "revision" | "slug">>,
   name: string
-): Either.Either<Renumbering, RenumberRefused> => {
+): Either.Either<{ readonly file: NumberedFile; readonly number: number }, RenumberRefused> => {
   const refused = (problem: string, exitCode: number = ExitCode.refused) =>
     Either.left(new RenumberRefused({ service, problem, exitCode }))
   const nameOf = ({ number, slug }: NumberedFile) => revisionName(number, slug)
@@ -71,20 +65,18 @@ export const renumber = Effect.fn("Migrator.renumber")(function* (migrated: Migr
   const service = migrated.name
   const fs = yield* FileSystem.FileSystem
   const directory = yield* directoryOf(migrated)
-  const broken = (error: { readonly message: string }) =>
-    new RenumberRefused({ service, problem: error.message, exitCode: ExitCode.invalidFiles })
+  const broken = ({ message: problem }: { readonly message: string }) =>
+    new RenumberRefused({ service, problem, exitCode: ExitCode.invalidFiles })
   if (isOfBuild(directory)) {
-    const message = `${directory} belongs to a build; run pnpm migrate renumber in the sources`
-    return yield* broken({ message })
+    return yield* broken({ message: `${directory} belongs to a build; run pnpm migrate renumber in the sources` })
   }
   const names = yield* fs.readDirectory(directory).pipe(Effect.mapError(broken))
   const session = yield* openSession(service)
   const snapshot = yield* makeMigrationHistory(service, session.connection, yield* MigratorOptions).read.pipe(
     Effect.mapError(session.refuse("reading the migration history"))
   )
-  const entries: ReadonlyArray<HistoryEntry> = yield* knownEntries(service, snapshot)
-  const files = names.map(parseFileName).flatMap(Option.toArray)
-  const { file, number } = yield* renumbering(service, files, entries, name)
+  const entries = yield* knownEntries(service, snapshot)
+  const { file, number } = yield* renumbering(service, getSomes(names.map(parseFileName)), entries, name)
   const from = revisionName(file.number, file.slug)
   const to = revisionName(number, file.slug)
   const path = join(directory, `${to}.${file.kind}`)

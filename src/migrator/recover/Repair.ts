@@ -1,30 +1,33 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { invalidIndexes } from "../apply/Catalog.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
-import {
-  interruptedStatement,
-  invalidIndexesLeftBy,
-  isKnownFromCatalog,
-  runningSection
-} from "../apply/InvalidIndexes.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
-import { type LockLost, lockSchema, type SchemaLock } from "../apply/SchemaLock.ts"
-import type { MigrationSession } from "../apply/Session.ts"
+import { lockSchema } from "../apply/SchemaLock.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
-import { downOf, type Revision } from "../files/Revision.ts"
+import { downOf, type Revision, type Section } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
-import { quotedName, shownName, splitStatements } from "../files/Statements.ts"
-import type { HistoryEntry, MigrationHistory } from "../history/MigrationHistory.ts"
-import { halfwayOf, isIntact, nameOf, partlyApplied } from "../plan/HistoryMismatch.ts"
+import {
+  classOf,
+  type QualifiedName,
+  quotedName,
+  readTree,
+  type StatementClass,
+  shownName,
+  splitStatements
+} from "../files/Statements.ts"
+import type { HistoryEntry } from "../history/MigrationHistory.ts"
+import { halfwayOf, isIntact, nameOf, partlyApplied, storedDownOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import { type RevisionName, Target } from "../plan/Target.ts"
+import type { RevisionName } from "../plan/PlanRefusal.ts"
+import { Target } from "../plan/Target.ts"
 
 /** A way to repair a history. `reason` is recorded in schema_event. */
 export type Repair = Data.TaggedEnum<{
@@ -52,11 +55,8 @@ export class NothingToRepair extends Schema.TaggedError<NothingToRepair>()("Noth
 }
 
 /** The file of an entry, if this program has it. */
-const fileOf = (revisions: ReadonlyArray<Revision>, entry: HistoryEntry): Option.Option<Revision> =>
-  Option.filter(
-    Option.fromNullable(revisions[entry.revision - 1]),
-    ({ kind, slug }) => slug === entry.slug && kind === entry.kind
-  )
+const fileOf = ({ revisions }: RevisionSet, { kind, revision, slug }: HistoryEntry): Revision | undefined =>
+  revisions.find((one) => one.number === revision && one.slug === slug && one.kind === kind)
 
 const checksums = (revision: Revision) => ({ up: revision.up.checksum, down: downOf(revision)?.checksum ?? null })
 
@@ -66,26 +66,58 @@ const endOf = ({ revision, state }: HistoryEntry): Target =>
     ? Target.DownTo({ number: revision - 1, slug: null })
     : Target.UpTo({ number: revision, slug: null })
 
+/** The statements that `entry` was running: its up from the file, its down as stored. Undefined for a data revision. */
+const runningSection = (entry: HistoryEntry, file: Revision | undefined): Section | undefined =>
+  entry.kind === "ts" ? undefined : entry.state === "applying" ? file?.up : storedDownOf(entry)
+
+/** The statement at which a half-way revision was interrupted; undefined if it is a data revision or cannot be read. */
+const interruptedStatement = Effect.fnUntraced(function* (entry: HistoryEntry, file: Revision | undefined) {
+  const section = runningSection(entry, file)
+  if (section === undefined) return undefined
+  const statements = yield* Effect.orElseSucceed(splitStatements(section), () => [])
+  const statement = statements[entry.steps_done]
+  return statement && classOf(yield* readTree(statement.text))
+})
+
+/** True if the catalog shows the outcome of the statement: it builds or drops a concurrent index with a known name. */
+const isKnownFromCatalog = (kind: StatementClass | undefined): boolean =>
+  kind?._tag === "DropIndex" || (kind?._tag === "CreateIndex" && kind.index !== null)
+
+/**
+ * The invalid indexes that the interrupted statement of `entry` left, and only those. For `create index concurrently` it is the
+ * index of its name, or any on its table if PostgreSQL chose the name. For `reindex concurrently` it is those with PostgreSQL's
+ * transient names (`_ccnew`, `_ccold`).
+ */
+const invalidIndexesLeftBy = Effect.fnUntraced(function* (
+  connection: Connection,
+  entry: HistoryEntry,
+  file: Revision | undefined,
+  service: ServiceName
+) {
+  const kind = yield* interruptedStatement(entry, file)
+  if (kind?._tag === "CreateIndex") {
+    const { index, table } = kind
+    const found = yield* invalidIndexes(connection, { table })
+    return found.filter(({ name }) => index === null || index.name === name)
+  }
+  if (kind?._tag !== "Repeatable") return []
+  const found = yield* invalidIndexes(connection, { schema: service })
+  return found.filter(({ name }) => /_cc(new|old)\d*$/.test(name))
+})
+
 /** The number of the first statement of an SQL revision that ran and has changed since; null if none did, or if it is unreadable. */
-const changedStatement = (entry: HistoryEntry, file: Option.Option<Revision>): Effect.Effect<number | null> =>
-  Effect.gen(function* () {
-    const section = runningSection(entry, file)
-    if (Option.isNone(section)) return null
-    const statements = yield* Effect.option(splitStatements(section.value))
-    return Option.isNone(statements)
-      ? null
-      : changedSince(entry, { section: section.value, statements: statements.value })
+const changedStatement = (entry: HistoryEntry, file: Revision | undefined): Effect.Effect<number | null> => {
+  const section = runningSection(entry, file)
+  if (section === undefined) return Effect.succeed(null)
+  return Effect.match(splitStatements(section), {
+    onFailure: () => null,
+    onSuccess: (statements) => changedSince(entry, { section, statements })
   })
+}
 
 /** What a repair works with, under the lock. */
-interface RepairContext {
-  readonly service: ServiceName
-  readonly set: RevisionSet
-  readonly session: MigrationSession
-  readonly history: MigrationHistory
-  readonly lock: SchemaLock
-  readonly entries: ReadonlyArray<HistoryEntry>
-}
+const openLocked = (migrated: MigratedService) => Effect.flatMap(openSchema(migrated), (opened) => lockSchema(opened))
+type RepairContext = Effect.Effect.Success<ReturnType<typeof openLocked>>
 
 /** Commits `work` together with the event that records the repair. */
 const recordRepair = (
@@ -97,17 +129,16 @@ const recordRepair = (
 ) =>
   lock
     .transaction(() => Effect.zipRight(work, history.event("repaired", entry, reason, details)))
-    .pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("recording the repair")(cause)))
+    .pipe(Effect.catchTag("DatabaseError", session.refuse("recording the repair")))
 
 /** Records the present file of `entry` as the one that was applied; does nothing if this program does not have it. */
 const acceptFile = (
   { history, set }: RepairContext,
   entry: HistoryEntry
-): Effect.Effect<Effect.Effect<unknown, DatabaseError>, DataRevisionUnreadable> =>
-  Option.match(fileOf(set.revisions, entry), {
-    onNone: () => Effect.succeed(Effect.void),
-    onSome: (revision) => Effect.map(withExportedReversal(revision), history.accept)
-  })
+): Effect.Effect<Effect.Effect<unknown, DatabaseError>, DataRevisionUnreadable> => {
+  const file = fileOf(set, entry)
+  return file === undefined ? Effect.succeed(Effect.void) : Effect.map(withExportedReversal(file), history.accept)
+}
 
 const acceptChecksum = Effect.fnUntraced(function* (
   context: RepairContext,
@@ -119,37 +150,32 @@ const acceptChecksum = Effect.fnUntraced(function* (
   if (entry === undefined || (repair.slug !== null && repair.slug !== entry.slug)) {
     return yield* nothing(`revision ${repair.number} is not applied in this database under that name`)
   }
-  const file = fileOf(set.revisions, entry)
-  if (Option.isNone(file)) return yield* nothing(`the file of ${nameOf(entry)} is missing`)
-  if (isIntact(entry, file.value)) return yield* nothing(`the file of ${nameOf(entry)} is as it was applied`)
+  const file = fileOf(set, entry)
+  if (file === undefined) return yield* nothing(`the file of ${nameOf(entry)} is missing`)
+  if (isIntact(entry, file)) return yield* nothing(`the file of ${nameOf(entry)} is as it was applied`)
   yield* recordRepair(context, entry, repair.reason, yield* acceptFile(context, entry), {
     action: "accept-checksum",
     old: { up: entry.up_checksum, down: entry.down_checksum },
-    new: checksums(file.value)
+    new: checksums(file)
   })
-  return { entry, did: `the file is accepted as it is now (${file.value.up.checksum.slice(0, 12)}…)` }
+  return { entry, did: `the file is accepted as it is now (${file.up.checksum.slice(0, 12)}…)` }
 })
 
 /** Drops the indexes that the failed statement left invalid, and returns their names. */
 const dropInvalidIndexes = Effect.fnUntraced(function* (
   { lock, service, session }: RepairContext,
   entry: HistoryEntry,
-  file: Option.Option<Revision>
+  file: Revision | undefined
 ) {
   const { connection } = session
   const left = yield* invalidIndexesLeftBy(connection, entry, file, service).pipe(
     Effect.mapError(session.refuse("listing the indexes that the failed statement left"))
   )
-  const drop: Effect.Effect<void, DatabaseError | LockLost> = Effect.forEach(
-    left,
-    (index) =>
-      Effect.zipRight(
-        lock.fence,
-        connection.query(`drop index concurrently if exists ${quotedName(index)}`, undefined, { deadline: null })
-      ),
-    { discard: true }
-  )
-  yield* drop.pipe(Effect.catchTag("DatabaseError", (cause) => session.refuse("dropping an invalid index")(cause)))
+  const drop = Effect.fnUntraced(function* (index: QualifiedName) {
+    yield* lock.fence
+    yield* connection.query(`drop index concurrently if exists ${quotedName(index)}`, undefined, { deadline: null })
+  })
+  yield* Effect.forEach(left, drop).pipe(Effect.catchTag("DatabaseError", session.refuse("dropping an invalid index")))
   return left.map(shownName)
 })
 
@@ -163,12 +189,12 @@ const stateOf = (entry: HistoryEntry) => ({
 /** Prepares the half-way revision `entry` to continue. */
 const retry = Effect.fnUntraced(function* (context: RepairContext, entry: HistoryEntry) {
   const { entries, history, service, set } = context
-  const file = fileOf(set.revisions, entry)
+  const file = fileOf(set, entry)
   // A data revision that failed is corrected in its file and continues with the present one.
-  const edited = Option.filter(file, (revision) => entry.kind === "ts" && !isIntact(entry, revision))
-  const accepted = Option.isSome(edited) ? yield* acceptFile(context, entry) : Effect.void
+  const edited = file !== undefined && entry.kind === "ts" && !isIntact(entry, file) ? file : undefined
+  const accepted = edited === undefined ? Effect.void : yield* acceptFile(context, entry)
   // A repair is only recorded if the revision can continue.
-  const up_checksum = Option.match(edited, { onNone: () => entry.up_checksum, onSome: ({ up }) => up.checksum })
+  const up_checksum = edited?.up.checksum ?? entry.up_checksum
   const plan = Plan.make(set, [...entries.slice(0, -1), { ...entry, up_checksum }], endOf(entry))
   if (Either.isLeft(plan)) return yield* plan.left
   const changed = yield* changedStatement(entry, file)
@@ -178,36 +204,30 @@ const retry = Effect.fnUntraced(function* (context: RepairContext, entry: Histor
   }
   const dropped = yield* dropInvalidIndexes(context, entry, file)
   // Without the record that it began, the statement runs again; that fails if it was done after all.
-  const known = Option.exists(yield* interruptedStatement(entry, file), isKnownFromCatalog)
+  const known = isKnownFromCatalog(yield* interruptedStatement(entry, file))
   const work = known ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
   yield* recordRepair(context, entry, null, Effect.zipRight(accepted, work), {
     action: "retry",
     dropped,
     ...stateOf(entry),
-    ...Option.match(edited, {
-      onNone: () => ({}),
-      onSome: (revision) => ({ old: { up: entry.up_checksum, down: entry.down_checksum }, new: checksums(revision) })
-    })
+    ...(edited && { old: { up: entry.up_checksum, down: entry.down_checksum }, new: checksums(edited) })
   })
-  if (Option.isSome(edited)) {
-    return { entry, did: `continued with the file as it is now (${edited.value.up.checksum.slice(0, 12)}…)` }
-  }
-  return {
-    entry,
-    did: dropped.length === 0 ? "continued" : `dropped the invalid ${dropped.join(", ")} and continued`
-  }
+  const did =
+    edited !== undefined
+      ? `continued with the file as it is now (${up_checksum.slice(0, 12)}…)`
+      : dropped.length === 0
+        ? "continued"
+        : `dropped the invalid ${dropped.join(", ")} and continued`
+  return { entry, did }
 })
 
 /** Does everything under the lock except continuing the revision. Returns what was done. */
 const applyRepair = Effect.fn("Migrator.mend")(function* (migrated: MigratedService, repair: Repair) {
-  const service = migrated.name
-  const { history, session, set } = yield* openSchema(migrated)
-  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: false })
-  const context: RepairContext = { service, set, session, history, lock, entries }
+  const context = yield* openLocked(migrated)
+  const { entries, history, service } = context
   if (repair._tag === "AcceptChecksum") return yield* acceptChecksum(context, repair)
-  const halfway = halfwayOf(entries)
-  if (Option.isNone(halfway)) return yield* new NothingToRepair({ service, problem: "no revision is half-way" })
-  const entry = halfway.value
+  const entry = halfwayOf(entries)
+  if (entry === undefined) return yield* new NothingToRepair({ service, problem: "no revision is half-way" })
   if (repair._tag === "Retry") return yield* retry(context, entry)
   if (repair._tag === "MarkApplied") {
     const work = Effect.zipRight(yield* acceptFile(context, entry), history.finish(entry.revision))

@@ -12,7 +12,7 @@ import { revisionName } from "../files/Revision.ts"
 import { headOf, type MigratedService } from "../files/RevisionSet.ts"
 import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import { RevisionUnknown } from "../plan/PlanRefusal.ts"
+import { unknownRevision } from "../plan/PlanRefusal.ts"
 import type { Target } from "../plan/Target.ts"
 
 /** The history is already past the target of the stamp. */
@@ -65,21 +65,17 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
   reason: string
 ) {
   const service = migrated.name
-  const { history, session, set } = yield* openSchema(migrated)
+  const { entries, history, lock, session, set } = yield* lockSchema(yield* openSchema(migrated), true)
   const { connection } = session
-  const { entries, lock } = yield* lockSchema({ service, session, history, adopt: true })
   const wrong = rowMismatch(set, entries)
-  if (Option.isSome(wrong)) return yield* wrong.value
+  if (wrong !== undefined) return yield* wrong
   const half = halfwayOf(entries)
-  if (Option.isSome(half)) return yield* partlyApplied(service, half.value, "close it first")
+  if (half !== undefined) return yield* partlyApplied(service, half, "close it first")
   const current = Plan.currentOf(entries)
   const number = target._tag === "Head" ? headOf(set).number : target.number
   const goal = set.revisions[number - 1]
   const named = target._tag === "UpTo" && target.slug !== null ? target.slug : goal?.slug
-  if (goal === undefined || goal.slug !== named) {
-    const asked = named === undefined ? String(number) : revisionName(number, named)
-    return yield* new RevisionUnknown({ service, target: asked, known: `the head is ${headOf(set).name}` })
-  }
+  if (goal === undefined || goal.slug !== named) return yield* unknownRevision(set, { number, slug: named ?? null })
   const to = revisionName(goal.number, goal.slug)
   // A gap below the current revision can be filled; the history is then past the target, and stays there.
   const applied = new Set(entries.map(({ revision }) => revision))
@@ -106,7 +102,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
     .transaction(() => work)
     .pipe(
       Effect.catchTags({
-        DatabaseError: (cause) => session.refuse("stamping")(cause),
+        DatabaseError: session.refuse("stamping"),
         StatementFailed: ({ cause, direction, location }) =>
           Effect.flatMap(
             withoutSecrets({ cause, location }),

@@ -71,16 +71,14 @@ export const unlock = Effect.fn("Migrator.unlock")(function* (
       [pid.value]
     )
     .pipe(
-      Effect.catchAll((cause) =>
-        Effect.fail(
-          cause.sqlstate === "42501"
-            ? refused(
-                `this role may not end pid ${pid.value}, which is ${holder.user ?? "another role"}'s (as an administrator: ` +
-                  "grant pg_signal_backend to <role>)",
-                ExitCode.noAccess
-              )
-            : session.refuse("ending the holder of the lock")(cause)
-        )
+      Effect.mapError((cause) =>
+        cause.sqlstate === "42501"
+          ? refused(
+              `this role may not end pid ${pid.value}, which is ${holder.user ?? "another role"}'s (as an administrator: ` +
+                "grant pg_signal_backend to <role>)",
+              ExitCode.noAccess
+            )
+          : session.refuse("ending the holder of the lock")(cause)
       )
     )
   let left = 100

@@ -11,15 +11,15 @@ const codes = { good: 32, warn: 33, bad: 31, quiet: 90 } as const
 const painted = ({ text, tone }: Cell, colours: boolean): string =>
   colours && tone !== undefined ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text
 
+/** A text is a cell without a colour. */
+type Row = ReadonlyArray<Cell | string>
+
+const visibleCell = (cell: Cell | string): Cell =>
+  typeof cell === "string" ? { text: visible(cell) } : { ...cell, text: visible(cell.text) }
+
 /** Renders columns as wide as their widest cell, with two blanks between them and none at the end of a line. */
-export const renderTable = (
-  header: ReadonlyArray<string>,
-  rows: ReadonlyArray<ReadonlyArray<Cell>>,
-  colours: boolean
-): string => {
-  const all = [header.map((text): Cell => ({ text, tone: "quiet" })), ...rows].map((row) =>
-    row.map((cell): Cell => ({ ...cell, text: visible(cell.text) }))
-  )
+export const renderTable = (header: ReadonlyArray<string>, rows: ReadonlyArray<Row>, colours: boolean): string => {
+  const all = [header.map((text): Cell => ({ text, tone: "quiet" })), ...rows].map((row) => row.map(visibleCell))
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
   return all
     .map((row) =>
@@ -33,3 +33,9 @@ export const renderTable = (
     )
     .join("\n")
 }
+
+/** Renders the results of a command as one table; `rowsOf` returns the rows of one result. */
+export const tableOf =
+  <A>(header: ReadonlyArray<string>, rowsOf: (result: A) => ReadonlyArray<Row>) =>
+  (results: ReadonlyArray<A>, colours: boolean): string =>
+    renderTable(header, results.flatMap(rowsOf), colours)

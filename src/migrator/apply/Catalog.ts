@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type QualifiedName, quotedName } from "../files/Statements.ts"
@@ -12,6 +13,30 @@ export const qualifiedNames = (
 ): Effect.Effect<ReadonlyArray<QualifiedName>, DatabaseError> =>
   Effect.map(connection.query(text, values), ({ rows }) =>
     rows.map((row) => ({ schema: String(row["schema"]), name: String(row["name"]) }))
+  )
+
+/** Whether an index is valid (`indisvalid`), so that PostgreSQL uses it; None if it does not exist. */
+export const indexState = (connection: Connection, index: QualifiedName) =>
+  connection
+    .query("select indisvalid as valid from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass($1)", [
+      quotedName(index)
+    ])
+    .pipe(Effect.map(({ rows: [row] }) => (row === undefined ? Option.none() : Option.some(row["valid"] === true))))
+
+/**
+ * The invalid indexes of a table or of a whole schema: what a failed concurrent build leaves behind. Indexes on partitioned
+ * tables are left out, since they are invalid until each partition has its own.
+ */
+export const invalidIndexes = (
+  connection: Connection,
+  of: { readonly table: QualifiedName } | { readonly schema: string }
+) =>
+  qualifiedNames(
+    connection,
+    `select n.nspname as schema, c.relname as name from pg_catalog.pg_index i
+       join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       where not i.indisvalid and c.relkind = 'i' and (i.indrelid = pg_catalog.to_regclass($1) or n.nspname = $2) order by 1, 2`,
+    "table" in of ? [quotedName(of.table), null] : [null, of.schema]
   )
 
 /** The tables of a schema. A partition counts with its parent, unless the parent is in another schema and so stays. */
