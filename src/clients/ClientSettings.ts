@@ -1,36 +1,30 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import type * as Option from "effect/Option"
 import * as Setting from "../platform/config/Setting.ts"
 
-interface ClientSettingsValues {
-  /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
-  readonly peerUrls: Readonly<Record<"gatekeeper" | "guardian", Option.Option<string>>>
-  /** How long a peer may take to answer; then the caller is refused. */
-  readonly peerTimeout: Duration.Duration
-  /** How long a session may be silent before the guardian ends it as expired. */
-  readonly sessionTimeout: Duration.Duration
-}
-
-/** The guardian and its clients must agree on it, so both read this variable. */
+/** How long a session may be silent before the guardian ends it as expired. The guardian and its clients must agree on it. */
 export const sessionTimeout = Setting.duration(
   "GUARDIAN_SESSION_TIMEOUT",
   { min: "1 second", max: "30 days" },
   "15m"
 ).pipe(Setting.orDefault(Duration.minutes(15)))
 
-const clientSettings: Setting.Setting<ClientSettingsValues> = Setting.all({
+const clientSettings = Setting.all({
+  /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
   peerUrls: Setting.all({
     gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
     guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
+  /** How long a peer may take to answer; then the caller is refused. */
   peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
     Setting.orDefault(Duration.seconds(2))
   ),
   sessionTimeout
 })
 
-/** How this process calls services that run elsewhere. */
-export class ClientSettings extends Context.Tag("clients/ClientSettings")<ClientSettings, ClientSettingsValues>() {
+export class ClientSettings extends Context.Tag("clients/ClientSettings")<
+  ClientSettings,
+  Setting.Value<typeof clientSettings>
+>() {
   static readonly config = clientSettings
 }

@@ -1,19 +1,9 @@
 import * as Context from "effect/Context"
 import * as Either from "effect/Either"
-import type * as Option from "effect/Option"
 import * as Setting from "../platform/config/Setting.ts"
 import { environment, host } from "../platform/config/Settings.ts"
 
-export interface GatekeeperSettingsValues {
-  /** As given: relative to the working directory. */
-  readonly accessPolicyPath: string
-  /** Where others reach it, for its metadata document; None: where it listens. */
-  readonly publicUrl: Option.Option<string>
-  /** Callers are not authenticated. Allowed outside production and on a loopback host only. */
-  readonly authDisabled: boolean
-}
-
-/** Also for commands that need no other setting. */
+/** As given: relative to the working directory. Also for commands that need no other setting. */
 export const accessPolicyPath = Setting.text("ACCESS_POLICY_PATH", {
   expected: "a YAML file",
   example: "config/access-policy.yaml"
@@ -29,11 +19,13 @@ const authDisabledProblem = (environment: string, host: string): string | undefi
     : `must not be true with HOST=${host}: others on the network would be let in; set HOST=127.0.0.1 or unset AUTH_DISABLED`
 }
 
-const gatekeeperSettings: Setting.Setting<GatekeeperSettingsValues> = Setting.all({
+const gatekeeperSettings = Setting.all({
   environment,
   host,
   accessPolicyPath,
+  /** Where others reach it, for its metadata document; None: where it listens. */
   publicUrl: Setting.origin("GATEKEEPER_PUBLIC_URL", "https://gatekeeper.example"),
+  /** Callers are not authenticated. Allowed outside production and on a loopback host only. */
   authDisabled: Setting.flag("AUTH_DISABLED", "false")
 }).pipe(
   Setting.mapOrFail(({ environment, host, ...values }) => {
@@ -45,7 +37,7 @@ const gatekeeperSettings: Setting.Setting<GatekeeperSettingsValues> = Setting.al
 /** The gatekeeper's own settings; those of tokens are in tokens/TokenSettings. */
 export class GatekeeperSettings extends Context.Tag("gatekeeper/GatekeeperSettings")<
   GatekeeperSettings,
-  GatekeeperSettingsValues
+  Setting.Value<typeof gatekeeperSettings>
 >() {
   static readonly config = gatekeeperSettings
 }

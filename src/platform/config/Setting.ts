@@ -29,7 +29,10 @@ export interface Setting<A> extends Config.Config<A> {
 const withVariables = <A>(config: Config.Config<A>, variables: ReadonlyArray<Variable>): Setting<A> =>
   Object.assign(config, { variables })
 
-type Values<S> = { readonly [K in keyof S]: S[K] extends Config.Config<infer A> ? A : never }
+/** The value that a setting reads. */
+export type Value<S> = S extends Config.Config<infer A> ? A : never
+
+type Values<S> = { readonly [K in keyof S]: Value<S[K]> }
 
 /** `Config.all` of settings: it reports every variable that is refused, not only the first. */
 export const all = <S extends Readonly<Record<string, Setting<unknown>>>>(settings: S): Setting<Values<S>> =>

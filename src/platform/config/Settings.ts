@@ -11,7 +11,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { defaultPorts, type ServiceName, serviceNames } from "../../domain/Service.ts"
 import * as Setting from "./Setting.ts"
-import { type TelemetrySettings, telemetrySettings } from "./TelemetrySettings.ts"
+import { telemetrySettings } from "./TelemetrySettings.ts"
 
 /** Each refused variable with what was expected; the process must not start on a guess. */
 export class SettingsRefused extends Schema.TaggedError<SettingsRefused>()("SettingsRefused", {
@@ -40,32 +40,10 @@ export const readSettings = <A>(config: Config.Config<A>): Effect.Effect<A, Sett
     return new SettingsRefused({ problems: [...problems.values()] })
   })
 
-/** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
-type MigrateOnStart = "upgrade" | "verify" | "off"
-
 /** A database connection of a service; None means the embedded PostgreSQL. */
 export type DatabaseUrl = Option.Option<Redacted.Redacted>
 
-export interface SettingsValues {
-  readonly environment: "development" | "production" | "test"
-  /** As given: relative to the working directory. */
-  readonly home: string
-  readonly host: string
-  readonly ports: Readonly<Record<ServiceName, number>>
-  readonly databaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
-  /** The role that owns the schema; by default the application's. */
-  readonly migrationDatabaseUrls: Readonly<Record<ServiceName, DatabaseUrl>>
-  readonly migrateOnStart: MigrateOnStart
-  readonly databaseConnectDeadline: Duration.Duration
-  /** From the signal to the end of the process. */
-  readonly shutdownDeadline: Duration.Duration
-  readonly log: {
-    readonly level: LogLevel.Literal
-    /** `auto`: pretty on a terminal, JSON otherwise. */
-    readonly format: "auto" | "pretty" | "json"
-  }
-  readonly telemetry: TelemetrySettings
-}
+export type SettingsValues = Setting.Value<typeof settings>
 
 const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
 
@@ -74,7 +52,7 @@ export const environment = Setting.choice("NODE_ENV", ["development", "dev", "te
   Setting.map((name) => environments[name])
 )
 
-/** Also for commands that need no other setting. */
+/** As given: relative to the working directory. Also for commands that need no other setting. */
 export const home = Setting.text("GRAVITAS_HOME", { expected: "a directory", example: ".gravitas" }).pipe(
   Setting.orDefault(".gravitas")
 )
@@ -89,6 +67,8 @@ const ports = Setting.all(
   )
 )
 
+type Purpose = "application" | "migration"
+
 const urlsOf = (service: ServiceName) =>
   Setting.all({
     own: Setting.databaseUrl(`${service.toUpperCase()}_DATABASE_URL`),
@@ -96,10 +76,13 @@ const urlsOf = (service: ServiceName) =>
     ownMigration: Setting.databaseUrl(`${service.toUpperCase()}_MIGRATION_DATABASE_URL`),
     commonMigration: Setting.databaseUrl("MIGRATION_DATABASE_URL")
   }).pipe(
-    Setting.map(({ own, common, ownMigration, commonMigration }) => ({
-      application: Option.firstSomeOf([own, common]),
-      migration: Option.firstSomeOf([ownMigration, commonMigration, own, common])
-    }))
+    Setting.map(
+      ({ own, common, ownMigration, commonMigration }): Readonly<Record<Purpose, DatabaseUrl>> => ({
+        application: Option.firstSomeOf([own, common]),
+        // The role that owns the schema; by default the application's.
+        migration: Option.firstSomeOf([ownMigration, commonMigration, own, common])
+      })
+    )
   )
 
 const levels = {
@@ -111,12 +94,13 @@ const levels = {
   none: "None"
 } as const
 
-const settings: Setting.Setting<SettingsValues> = Setting.all({
+const settings = Setting.all({
   environment,
   home,
   host,
   ports,
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
+  /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
     Setting.orDefault("upgrade")
   ),
@@ -125,6 +109,7 @@ const settings: Setting.Setting<SettingsValues> = Setting.all({
     { min: "100 millis", max: "1 hour" },
     "30s"
   ).pipe(Setting.orDefault(Duration.seconds(30))),
+  /** From the signal to the end of the process. */
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
     Setting.orDefault(Duration.seconds(25))
   ),
@@ -133,6 +118,7 @@ const settings: Setting.Setting<SettingsValues> = Setting.all({
       Setting.orDefault("info"),
       Setting.map((name): LogLevel.Literal => levels[name])
     ),
+    /** `auto`: pretty on a terminal, JSON otherwise. */
     format: Setting.choice("LOG_FORMAT", ["auto", "pretty", "json"], "json").pipe(Setting.orDefault("auto"))
   }),
   telemetry: telemetrySettings

@@ -4,19 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Setting from "./Setting.ts"
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and …/protocol/exporter/. */
-export interface TelemetrySettings {
-  /** Where each signal is sent, as OTLP over HTTP; None: nowhere. */
-  readonly destinations: Readonly<Record<Signal, Option.Option<string>>>
-  readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
-  readonly protocol: "http/json" | "http/protobuf"
-  /** Of one export. */
-  readonly timeout: Duration.Duration
-  readonly disabled: boolean
-  readonly serviceName: string
-  readonly resourceAttributes: Readonly<Record<string, string>>
-  readonly sampler: Sampler
-  readonly metricInterval: Duration.Duration
-}
+export type TelemetrySettings = Setting.Value<typeof telemetrySettings>
 
 export type Signal = "traces" | "metrics" | "logs"
 
@@ -100,15 +88,17 @@ const destination = (signal: Signal) => {
     own: endpoint(`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`, `http://127.0.0.1:4318${path}`),
     common: endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
   }).pipe(
-    Setting.map(({ common, exporter, own }) =>
-      exporter === "none" ? Option.none() : Option.orElse(own, () => Option.map(common, (url) => url + path))
+    Setting.map(
+      ({ common, exporter, own }): Option.Option<string> =>
+        exporter === "none" ? Option.none() : Option.orElse(own, () => Option.map(common, (url) => url + path))
     )
   )
 }
 
 const pairs = { expected: "key=value pairs, separated by commas, values percent-encoded" }
 
-export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all({
+export const telemetrySettings = Setting.all({
+  /** Where each signal is sent, as OTLP over HTTP; None: nowhere. */
   destinations: Setting.all({
     traces: destination("traces"),
     metrics: destination("metrics"),
@@ -125,6 +115,7 @@ export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all
   protocol: Setting.choice("OTEL_EXPORTER_OTLP_PROTOCOL", ["http/json", "http/protobuf"], "http/protobuf").pipe(
     Setting.orDefault("http/json")
   ),
+  /** Of one export. */
   timeout: milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
   disabled: Setting.flag("OTEL_SDK_DISABLED", "true"),
   name: Setting.text("OTEL_SERVICE_NAME", { expected: "a name", example: "gravitas" }),
@@ -144,6 +135,6 @@ export const telemetrySettings: Setting.Setting<TelemetrySettings> = Setting.all
   Setting.map(({ name, ratio, sampler, ...rest }) => ({
     ...rest,
     serviceName: Option.getOrElse(name, () => rest.resourceAttributes["service.name"] ?? "gravitas"),
-    sampler: { parentBased: sampler.startsWith("parentbased"), ratio: ratioOf(sampler, ratio) }
+    sampler: { parentBased: sampler.startsWith("parentbased"), ratio: ratioOf(sampler, ratio) } satisfies Sampler
   }))
 )
