@@ -14,7 +14,6 @@ import * as Setting from "../platform/config/Setting.ts"
 import { readSettings, Settings, SettingsRefused } from "../platform/config/Settings.ts"
 import { RouterSettings } from "../router/RouterSettings.ts"
 
-/** The settings of the whole process, by room. */
 const rooms = {
   process: Settings.config,
   clients: ClientSettings.config,
@@ -47,10 +46,7 @@ export const variables: ReadonlyArray<Setting.Variable & { readonly room: string
   (one, other) => one.name === other.name
 )
 
-/**
- * Reads settings from the environment, then from a `.env` file if there is one. A file that exists and cannot be read is refused:
- * without it the program would start with other settings than intended.
- */
+/** Reads settings from the environment, then from a `.env` file. A file that cannot be read is refused: other settings were intended. */
 export const dotEnv = (path: string): Layer.Layer<never, SettingsRefused, FileSystem.FileSystem> =>
   PlatformConfigProvider.fromDotEnv(path).pipe(
     Effect.map((file) => Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromEnv(), () => file))),

@@ -17,7 +17,7 @@ import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
-import { groupHelp, helpOf } from "../platform/cli/Help.ts"
+import { type CommandGroup, groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { plainInPipes } from "../platform/cli/TerminalText.ts"
 import { appVersion } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
@@ -60,16 +60,6 @@ const commandTrail = Layer.unwrapEffect(
     ({ trail }) => Layer.provide(trail, ShutdownReport.layer)
   )
 )
-
-/** Commands with `--json`, and the empty members of their report. */
-const reporting = new Map<string, object>([
-  ["migrate", emptyServicesReport],
-  ["trail", emptyReport],
-  ["journal", emptyReport],
-  ["dead-letters", emptyReport],
-  ["certificate", emptyReport],
-  ["policy", emptyReport]
-])
 
 const migratedServices = serviceNames.map((name) => schemas[name].service)
 
@@ -117,17 +107,20 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
-  const helps: ReadonlyMap<string, () => string> = new Map([
-    ["", () => groupHelp(gravitas, "gravitas", "gravitas [<service>...] | gravitas <command> [options]")],
-    ["migrate", () => groupHelp(migrate, "gravitas migrate")],
-    ["trail", () => groupHelp(trail, "gravitas trail")],
-    ["journal", () => groupHelp(journal, "gravitas journal")],
-    ["dead-letters", () => groupHelp(deadLetters, "gravitas dead-letters")],
-    ["certificate", () => groupHelp(certificate, "gravitas certificate")],
-    ["policy", () => groupHelp(policy, "gravitas policy")]
-  ])
-  const help = asksForHelp(words) ? helps.get(commandWords(words).join(" ")) : undefined
-  if (help !== undefined) return Console.log(help())
+  const groups = new Map<string, CommandGroup>(
+    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, policy })
+  )
+  if (asksForHelp(words)) {
+    const name = commandWords(words).join(" ")
+    const group = groups.get(name)
+    if (group !== undefined) return Console.log(groupHelp(group, `gravitas ${name}`))
+    const usage = "gravitas [<service>...] | gravitas <command> [options]"
+    if (name === "") return Console.log(groupHelp(gravitas, "gravitas", usage))
+  }
+  // Each group has `--json`.
+  const reporting = new Map(
+    Array.from(groups.keys(), (name) => [name, name === "migrate" ? emptyServicesReport : emptyReport])
+  )
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
   return reportUsage(words, reporting)(run(unambiguous(words)))
 }

@@ -13,7 +13,6 @@ import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 
 /** What the edges of the process record for its end. */
 export interface ExitStatus {
-  /** The first signal that it received. */
   signal: "SIGINT" | "SIGTERM" | undefined
   /** A server that stops on a signal succeeds; a command is cut short. */
   serving: boolean
@@ -45,10 +44,7 @@ export const exitMessage = (exit: Exit.Exit<unknown, unknown>): string | undefin
   return failure.value instanceof Error ? `gravitas: ${failure.value.message}` : Cause.pretty(exit.cause)
 }
 
-/**
- * Bounds the whole stop by `SHUTDOWN_DEADLINE`. Each part keeps to its own share; if one hangs all the same, the process exits
- * here, with a failure.
- */
+/** Bounds the whole stop by `SHUTDOWN_DEADLINE`: if a part hangs beyond its own share, the process exits here, with a failure. */
 export const boundedEnd = (ending: ExitStatus) =>
   Layer.scopedDiscard(
     Effect.gen(function* () {

@@ -1,13 +1,12 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { invalidOption } from "../platform/cli/Flags.ts"
 import { parseDuration } from "../platform/config/Setting.ts"
 
 const ghost = Args.text({ name: "ghost" }).pipe(
@@ -25,13 +24,7 @@ const timeToLive = Options.text("ttl").pipe(
   Options.mapEffect((text) =>
     parseDuration(text).pipe(
       Option.filter((ttl) => Duration.greaterThan(ttl, Duration.zero) && Duration.isFinite(ttl)),
-      Option.match({
-        onNone: () => {
-          const problem = `--ttl ${JSON.stringify(text)} is not a duration such as 15m or 24h`
-          return Effect.fail(ValidationError.invalidValue(HelpDoc.p(problem)))
-        },
-        onSome: (ttl) => Effect.succeed(ttl)
-      })
+      Effect.mapError(() => invalidOption(`--ttl ${JSON.stringify(text)} is not a duration such as 15m or 24h`))
     )
   )
 )

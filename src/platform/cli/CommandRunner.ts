@@ -33,7 +33,6 @@ export interface OutputFlags {
   readonly noColor: boolean
 }
 
-/** How a command shows its result. */
 export interface Presentation extends OutputFlags {
   readonly command: string
 }
@@ -67,13 +66,9 @@ export const emptyServicesReport = { services: [] } satisfies Pick<ServicesRepor
 
 /** The command ran and does not end with 0. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
-  problem: Schema.String,
+  message: Schema.String,
   exitCode: Schema.Number
-}) {
-  override get message(): string {
-    return this.problem
-  }
-}
+}) {}
 
 const verdictOf = (error: CommandError, exitCode = exitCodeOf(error)): Verdict => ({
   error: error._tag,
@@ -88,7 +83,7 @@ const problemOf = ({ excerpt, message }: CommandError): string =>
 
 /** Ends the process with the failure's exit code. For a command that prints by itself, without `runCommand`. */
 export const commandFailed = (error: CommandError): CommandFailed =>
-  new CommandFailed({ problem: problemOf(error), exitCode: exitCodeOf(error) })
+  new CommandFailed({ message: problemOf(error), exitCode: exitCodeOf(error) })
 
 const show = (
   { json, noColor }: Presentation,
@@ -131,8 +126,8 @@ export const runCommand = <A, E extends CommandError, R>(
       Either.isRight(found) ? (colours) => run.render(found.right, colours) : null
     )
     if (error === null) return
-    const problem = Either.isLeft(found) ? problemOf(found.left) : error.message
-    return yield* new CommandFailed({ problem, exitCode: error.exitCode })
+    const message = Either.isLeft(found) ? problemOf(found.left) : error.message
+    return yield* new CommandFailed({ message, exitCode: error.exitCode })
   })
 
 /** Why a service that has a result does not end the command with 0. */
@@ -205,23 +200,19 @@ export const runForEachService = <
     if (problems.length > 0) {
       // All services can have the same failure, such as an unreachable server: print it once.
       const messages = new Set(problems.map(({ message }) => message))
-      return yield* new CommandFailed({ problem: [...messages].join("\n\n"), exitCode })
+      return yield* new CommandFailed({ message: [...messages].join("\n\n"), exitCode })
     }
   })
 
 /** A command that did not begin: an option does not fit it, or the user did not confirm. */
 export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
-  problem: Schema.String,
+  message: Schema.String,
   exitCode: Schema.Number
-}) {
-  override get message(): string {
-    return this.problem
-  }
-}
+}) {}
 
-export const wrongUsage = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.usage })
+export const wrongUsage = (message: string): CommandRefused => new CommandRefused({ message, exitCode: ExitCode.usage })
 
-export const refusal = (problem: string): CommandRefused => new CommandRefused({ problem, exitCode: ExitCode.refused })
+export const refusal = (message: string): CommandRefused => new CommandRefused({ message, exitCode: ExitCode.refused })
 
 const isInteractive = Effect.sync(() => process.stdin.isTTY === true && isTerminal("stdout"))
 
@@ -235,17 +226,11 @@ const ask = (question: string) =>
     Effect.asVoid
   )
 
-/**
- * Asks for confirmation before an action that cannot be undone; `--yes` answers. In a pipe the option that names the danger,
- * such as `--allow-data-loss`, is confirmation enough.
- */
+/** Asks before an action that cannot be undone, unless `--yes`. In a pipe the option that names the danger is confirmation enough. */
 export const confirmed = ({ yes }: { readonly yes: boolean }, question: string) =>
   yes ? Effect.void : Effect.if(isInteractive, { onTrue: () => ask(question), onFalse: () => Effect.void })
 
-/**
- * Prints the one JSON object of a command with `--json` when its command line is not valid, too. `commands` maps the name of
- * each such command to the empty members of its object.
- */
+/** Prints the JSON object of a command line that is not valid. `commands`: those with `--json`, and the empty members of their object. */
 export const reportUsage =
   (args: ReadonlyArray<string>, commands: ReadonlyMap<string, object>) =>
   <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

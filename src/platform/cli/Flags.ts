@@ -53,6 +53,9 @@ export const outputOptions = {
   )
 }
 
+/** Refuses the value of an option. */
+export const invalidOption = (problem: string) => ValidationError.invalidValue(HelpDoc.p(problem))
+
 const maximumLimit = 1_000
 
 /** `--limit`: how many `what` are shown. `standard` is the default. */
@@ -63,8 +66,6 @@ export const limitOption = (standard: number, what: string) =>
     Options.mapEffect((limit) =>
       limit >= 1 && limit <= maximumLimit
         ? Effect.succeed(limit)
-        : Effect.fail(
-            ValidationError.invalidValue(HelpDoc.p(`--limit ${limit} is not a number from 1 to ${maximumLimit}`))
-          )
+        : Effect.fail(invalidOption(`--limit ${limit} is not a number from 1 to ${maximumLimit}`))
     )
   )

@@ -1,5 +1,4 @@
 import * as CliConfig from "@effect/cli/CliConfig"
-import * as Command from "@effect/cli/Command"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Span from "@effect/cli/HelpDoc/Span"
@@ -26,7 +25,6 @@ const isHeader = (doc: HelpDoc.HelpDoc | undefined, title: string): boolean =>
 const commonplaces =
   /^(A user-defined piece of text.*|A true or false value\.|This setting is optional\.|This (option|argument) may be repeated .*)$/
 
-/** Removes those sentences. */
 const withoutCommonplaces = (doc: HelpDoc.HelpDoc): HelpDoc.HelpDoc =>
   HelpDoc.isDescriptionList(doc)
     ? HelpDoc.mapDescriptionList(doc, (name, description) => [
@@ -51,19 +49,24 @@ const listOf = (commands: ReadonlyArray<readonly [name: string, summary: string]
   return first === undefined ? HelpDoc.empty : HelpDoc.enumeration([first, ...more])
 }
 
+/** A command with commands of its own. */
+export interface CommandGroup {
+  readonly descriptor: CommandDescriptor.Command<unknown>
+}
+
 /**
  * The help of a group: what it does, and a line for each of its commands. The library's own help repeats, for each command, the
  * options of all commands above it, in lines of hundreds of characters.
  */
-export const groupHelp = <Name extends string, R, E, A>(
-  group: Command.Command<Name, R, E, A>,
+export const groupHelp = (
+  { descriptor }: CommandGroup,
   path: string,
   usage = `${path} <command> [options]`
 ): string => {
-  const commands = [...Command.getSubcommands(group)]
+  const commands = [...CommandDescriptor.getSubcommands(descriptor)]
     .map(([name, command]) => [name, summaryOf(command)] as const)
     .sort(([one], [other]) => (one < other ? -1 : 1))
-  const blocks = blocksOf(Command.getHelp(group, config))
+  const blocks = blocksOf(CommandDescriptor.getHelp(descriptor, config))
   const listed = blocks.findIndex((block) => isHeader(block, "COMMANDS")) + 1
   return HelpDoc.toAnsiText(
     HelpDoc.blocks([

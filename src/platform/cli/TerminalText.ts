@@ -7,7 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 
-/** Whether the stream is a terminal. */
 export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
 
 /** https://no-color.org: set, and not empty. */
@@ -37,10 +36,7 @@ export const plainInPipes = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Ef
     })
   )
 
-/**
- * Makes foreign text safe for a line on a terminal. Controls, line ends and format characters, which could move the cursor or
- * colour, hide or reverse what follows, become `\u{…}`.
- */
+/** Makes foreign text safe for a line on a terminal: what could move the cursor or colour, hide or reverse text becomes `\u{…}`. */
 export const visible = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`)
 
