@@ -1,9 +1,26 @@
-import type * as Option from "effect/Option"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
+import * as YamlSchema from "../../platform/config/YamlSchema.ts"
+import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import type { Policy } from "../policy/Policy.ts"
-import { policyAt } from "./PolicyLocation.ts"
+import { loadPolicy } from "../policy/PolicyFile.ts"
+
+/** The error of a command whose policy file is refused, with its exit code. The gatekeeper's own error is PolicyRefused. */
+class PolicyFileRefused extends YamlSchema.FileRefused("PolicyFileRefused", "the policy is refused") {
+  readonly exitCode = ExitCode.policyRefused
+}
+
+/** Loads the policy of the given file, by default of the file that `ACCESS_POLICY_PATH` names. */
+export const policyAt = (given: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const file = Option.isSome(given) ? given.value : yield* Effect.orDie(accessPolicyPath)
+    const policy = yield* Effect.mapError(loadPolicy(file), ({ problems }) => new PolicyFileRefused({ file, problems }))
+    return { file, policy }
+  })
 
 interface PolicyCheckResult {
   readonly file: string
@@ -41,7 +58,6 @@ const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =
     )
   ].join("\n")
 
-/** `policy check`. */
 export const checkPolicy = (file: Option.Option<string>, flags: OutputFlags) =>
   runCommand({
     ...flags,

@@ -1,16 +1,73 @@
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
-import { decide, type Policy } from "../policy/Policy.ts"
-import { type Case, CasesRefused, parseCases } from "./Cases.ts"
-import { policyAt } from "./PolicyLocation.ts"
+import { textProblem } from "../AccessRequest.ts"
+import { decide, type Policy, type PolicyQuestion } from "../policy/Policy.ts"
+import { policyAt } from "./PolicyCheck.ts"
 
-/** A case, and the decision of the policy about it. */
-export interface CaseResult extends Case {
+/** What a policy is asked, and what is expected of it. */
+interface Case extends PolicyQuestion {
+  readonly expected: "allow" | "deny"
+  /** `group#number` of the rule that must have decided; undefined: whichever. */
+  readonly rule: string | undefined
+  readonly line: number
+  readonly column: number
+}
+
+class CasesRefused extends YamlSchema.FileRefused("CasesRefused", "the cases are refused") {
+  readonly exitCode = ExitCode.casesRefused
+}
+
+/** A text that a request may have: the gatekeeper refuses others before it asks the policy. */
+const requestText = (field: "ghost_id" | "action" | "resource") =>
+  YamlSchema.text.pipe(
+    Schema.filter((value) => {
+      const problem = value === "" ? undefined : textProblem(field, value)
+      return problem === undefined ? undefined : `cannot be in a request: ${problem}`
+    })
+  )
+
+const caseSchema = Schema.Struct({
+  ghost: requestText("ghost_id"),
+  action: requestText("action"),
+  resource: requestText("resource"),
+  expect: Schema.Literal("allow", "deny"),
+  rule: Schema.optionalWith(
+    YamlSchema.text.pipe(
+      Schema.filter(
+        (rule) => /^.+#[1-9]\d*$/.test(rule) || `is ${JSON.stringify(rule)}, not group#number, such as scout#1`
+      )
+    ),
+    { exact: true }
+  )
+})
+
+/** A file without a case is refused: it would prove nothing. */
+const casesSchema = () =>
+  Schema.Array(caseSchema).pipe(Schema.filter((cases) => cases.length > 0 || "must have a case"))
+
+/** Reads a YAML list of `{ghost, action, resource, expect, rule?}`. */
+const parseCases = (source: string, file: string): Either.Either<ReadonlyArray<Case>, CasesRefused> =>
+  Either.mapBoth(YamlSchema.decode(casesSchema, source), {
+    onLeft: (problems) => new CasesRefused({ file, problems }),
+    onRight: ({ placeOf, value }) =>
+      value.map(({ action, expect, ghost, resource, rule }, i) => ({
+        ghostId: ghost,
+        action,
+        resource,
+        expected: expect,
+        rule,
+        ...placeOf([i])
+      }))
+  })
+
+interface CaseResult extends Case {
   readonly decided: "allow" | "deny"
   /** `group#number`; null where no rule matched. */
   readonly by: string | null
@@ -24,8 +81,7 @@ interface PolicyTestResult {
   readonly tried: ReadonlyArray<CaseResult>
 }
 
-/** Decides a case by the policy. */
-export const runCase = (policy: Policy, one: Case): CaseResult => {
+const runCase = (policy: Policy, one: Case): CaseResult => {
   const { allowed, matched, reason } = decide(policy, one)
   const decided = allowed ? "allow" : "deny"
   const by = matched === null ? null : `${matched.group}#${matched.rule}`
@@ -79,7 +135,6 @@ const verdict = (tested: PolicyTestResult): Verdict | null => {
   }
 }
 
-/** `policy test`. */
 export const testPolicy = (file: string, place: Option.Option<string>, flags: OutputFlags) =>
   runCommand({
     ...flags,

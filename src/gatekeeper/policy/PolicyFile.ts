@@ -2,20 +2,14 @@ import { createHash } from "node:crypto"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { FileProblem, problemLines } from "../../domain/Text.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"
 import type { Policy } from "./Policy.ts"
 
-/** The policy file cannot be used; every problem has its line and column, counted from 1. */
-export class PolicyRefused extends Schema.TaggedError<PolicyRefused>()("PolicyRefused", {
-  file: Schema.String,
-  problems: Schema.Array(FileProblem)
-}) {
-  override get message(): string {
-    return `Policy refused. Correct the file, or name another by ACCESS_POLICY_PATH:\n${problemLines(this.file, this.problems)}`
-  }
-}
+export class PolicyRefused extends YamlSchema.FileRefused(
+  "PolicyRefused",
+  "Policy refused. Correct the file, or name another by ACCESS_POLICY_PATH"
+) {}
 
 /** The version of a policy: the first 12 hexadecimal digits of its text's SHA-256. */
 export const versionOf = (source: string): string => createHash("sha256").update(source).digest("hex").slice(0, 12)

@@ -1,5 +1,5 @@
 import * as Either from "effect/Either"
-import { Composer, isMap, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser, type YAMLMap } from "yaml"
+import { Composer, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser, type YAMLMap } from "yaml"
 import type { FileProblem } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../os/EventLoop.ts"
 
@@ -18,10 +18,7 @@ export interface YamlDocument {
   readonly problems: ReadonlyArray<FileProblem>
 }
 
-/**
- * A mapping of the file. A struct reads its properties, `mapOf` its entries: those are in the order of the file, which an object
- * does not keep for keys such as "7".
- */
+/** A mapping of the file. `mapOf` reads its entries in the order of the file, which an object does not keep for keys such as "7". */
 export class YamlMapping {
   readonly #entries: ReadonlyMap<string, unknown>
   constructor(entries: ReadonlyMap<string, unknown>) {
@@ -67,11 +64,7 @@ function* compose(source: string, lineCounter: LineCounter) {
   return [...new Composer({ lineCounter, uniqueKeys: false }).compose(tokens, true, source.length)]
 }
 
-const startOf = (node: unknown): number | undefined => {
-  const range: unknown = typeof node === "object" && node !== null ? Reflect.get(node, "range") : undefined
-  const start: unknown = Array.isArray(range) ? range[0] : undefined
-  return typeof start === "number" ? start : undefined
-}
+const startOf = (node: unknown): number | undefined => (isNode(node) ? node.range?.[0] : undefined)
 
 /** Finds the offset of a path, or of its longest part that exists. Indexes each mapping once. */
 const makeOffsetOf = (root: unknown) => {
@@ -123,7 +116,6 @@ const toPlain = (
   return new YamlMapping(entries)
 }
 
-/** Problems in the order of the file. */
 export const inOrder = (problems: ReadonlyArray<FileProblem>): ReadonlyArray<FileProblem> =>
   problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 

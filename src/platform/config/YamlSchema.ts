@@ -1,10 +1,11 @@
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
-import type { FileProblem } from "../../domain/Text.ts"
+import { type FileProblem, problemLines } from "../../domain/Text.ts"
 import { runAtOnce, runInSteps, type SteppedComputation } from "../os/EventLoop.ts"
 import {
   atKey,
@@ -16,13 +17,20 @@ import {
   type YamlPath
 } from "./YamlDocument.ts"
 
-/** A file's decoded content, and the places of its parts. */
 interface DecodedYaml<A> extends Pick<YamlDocument, "placeOf"> {
   readonly value: A
 }
 
 /** Makes a schema that may refer to the names which the file itself defines: `namesIn("groups")` has the keys of its `groups`. */
 export type YamlSchema<A, I> = (namesIn: (key: string) => ReadonlySet<string>) => Schema.Schema<A, I>
+
+/** Makes the class of an error of a file that cannot be used. `heading` comes before its problems, a line for each. */
+export const FileRefused = <const Tag extends string>(tag: Tag, heading: string) =>
+  class extends Data.TaggedError(tag)<{ readonly file: string; readonly problems: ReadonlyArray<FileProblem> }> {
+    override get message(): string {
+      return `${heading}:\n${problemLines(this.file, this.problems)}`
+    }
+  }
 
 /** A text that is not empty. */
 export const text = Schema.String.pipe(Schema.filter((value) => value !== "" || "must not be empty"))
@@ -145,7 +153,6 @@ function* decoding<A, I>(schema: YamlSchema<A, I>, source: string): SteppedCompu
     : Either.left(inOrder([...problems, ...found]))
 }
 
-/** Decodes a YAML text by a schema. */
 export const decode = <A, I>(schema: YamlSchema<A, I>, source: string): Result<A> => runAtOnce(decoding(schema, source))
 
 /** `decode` in turns of the event loop: a large file takes tenths of a second. */

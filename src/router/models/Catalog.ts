@@ -1,7 +1,6 @@
 import * as Duration from "effect/Duration"
 import type { Tier } from "../../contracts/router/ChatSchemas.ts"
 
-/** The deadlines of a provider. */
 export interface Timeouts {
   /** Until its socket is connected. */
   readonly connect: Duration.Duration
@@ -36,7 +35,6 @@ export interface ProviderSpec {
   readonly timeouts: Timeouts
 }
 
-/** A model that requests can name. */
 export interface Shell {
   readonly name: string
   readonly tier: Tier
@@ -85,7 +83,6 @@ const unknownNameLength = 25
 export const unknownShellResource = (name: string): string =>
   `shells/unknown/${segmentOf(name.slice(0, unknownNameLength).toWellFormed())}`
 
-/** The resource of a ghost's messages. */
 export const historyResource = (ghost: string): string => `history/${segmentOf(ghost)}`
 
 /** The gatekeeper's bound: a longer resource would be recorded cut. */

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { parsed } from "../../contracts/Fields.ts"
 import { tiers } from "../../contracts/router/ChatSchemas.ts"
-import { FileProblem, hasControlCharacter, problemLines } from "../../domain/Text.ts"
+import { hasControlCharacter } from "../../domain/Text.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { RouterSettings } from "../RouterSettings.ts"
@@ -25,16 +25,10 @@ import {
   tokenLimitFields
 } from "./Catalog.ts"
 
-/** The file of models cannot be used; every problem has its line and column, counted from 1. */
-class ModelsRefused extends Schema.TaggedError<ModelsRefused>()("ModelsRefused", {
-  file: Schema.String,
-  problems: Schema.Array(FileProblem)
-}) {
-  override get message(): string {
-    const lines = problemLines(this.file, this.problems)
-    return `Models refused. Correct the file, or name another by ROUTER_MODELS_PATH:\n${lines}`
-  }
-}
+class ModelsRefused extends YamlSchema.FileRefused(
+  "ModelsRefused",
+  "Models refused. Correct the file, or name another by ROUTER_MODELS_PATH"
+) {}
 
 /** Characters of a shell's, a ghost's or a provider's name. */
 const maximumNameLength = 120
@@ -70,11 +64,11 @@ const timeout = (standard: Duration.Duration) =>
 const timeouts = Schema.optionalWith(
   Schema.Struct({
     connect: timeout(standardTimeouts.connect),
-    first_byte: timeout(standardTimeouts.firstByte),
+    firstByte: timeout(standardTimeouts.firstByte).pipe(Schema.fromKey("first_byte")),
     idle: timeout(standardTimeouts.idle),
     total: timeout(standardTimeouts.total)
   }),
-  { exact: true }
+  { exact: true, default: () => standardTimeouts }
 )
 
 /** Does not repeat the value, which may hold a password. */
@@ -157,27 +151,17 @@ const modelsSchema = (namesIn: (key: string) => ReadonlySet<string>) => {
   })
 }
 
-const providerSpec = (name: string, given: typeof provider.Type): ProviderSpec => {
-  const timeouts =
-    given.timeouts === undefined
-      ? standardTimeouts
-      : {
-          connect: given.timeouts.connect,
-          firstByte: given.timeouts.first_byte,
-          idle: given.timeouts.idle,
-          total: given.timeouts.total
-        }
-  return given.kind === "echo"
-    ? { name, kind: given.kind, baseUrl: "", apiKeyVariable: undefined, tokenLimit: "max_tokens", timeouts }
+const providerSpec = (name: string, given: typeof provider.Type): ProviderSpec =>
+  given.kind === "echo"
+    ? { name, ...given, baseUrl: "", apiKeyVariable: undefined, tokenLimit: "max_tokens" }
     : {
         name,
         kind: given.kind,
         baseUrl: given.base_url.replace(/\/+$/, ""),
         apiKeyVariable: given.api_key_env,
         tokenLimit: given.token_limit,
-        timeouts
+        timeouts: given.timeouts
       }
-}
 
 const catalogOf = (file: Schema.Schema.Type<ReturnType<typeof modelsSchema>>): Catalog => {
   const providers = new Map<string, ProviderSpec>()
@@ -194,7 +178,6 @@ const catalogOf = (file: Schema.Schema.Type<ReturnType<typeof modelsSchema>>): C
   return { providers, shells, ghosts }
 }
 
-/** Reads a catalogue's YAML. */
 export const parseModels = (source: string, file: string): Either.Either<Catalog, ModelsRefused> =>
   Either.mapBoth(YamlSchema.decode(modelsSchema, source), {
     onLeft: (problems) => new ModelsRefused({ file, problems }),
