@@ -33,14 +33,12 @@ export const { Closed, HalfOpen, Open } = Data.taggedEnum<BreakerState>()
 
 export const initial: BreakerState = Closed({ epoch: 0, consecutive: 0, recent: 0, openings: 0 })
 
-/**
- * What became of a call.
- *
- * - `began`: its stream has begun. The stream may still fail, so this forgives no failure, but a probe has succeeded.
- * - `answered`: its answer is complete.
- * - `abandoned`: the caller left before an answer or a failure.
- */
-export type CallOutcome = "began" | "answered" | "failed" | "abandoned"
+/** What became of a call. */
+export type CallOutcome =
+  | "began" // its stream, which may still fail: this forgives no failure, but a probe has succeeded
+  | "answered" // completely
+  | "failed"
+  | "abandoned" // the caller left before an answer or a failure
 
 type Admission =
   | { readonly admitted: true; readonly next: BreakerState }
@@ -105,7 +103,6 @@ export const settle = (
   return Closed({ epoch, consecutive, recent, openings: failure === 1 ? openings : 0 })
 }
 
-/** A call may not go out now. */
 export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{ readonly retryAfterMillis: number }> {}
 
 const rejection = ({ retryAfterMillis }: { readonly retryAfterMillis: number }) => new CircuitOpen({ retryAfterMillis })

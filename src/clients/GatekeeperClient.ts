@@ -12,7 +12,6 @@ export interface Question extends CallerHeaders {
   readonly action: string
   /** Canonical: `shells/<tier>/<model>`, `badges/<ghost>`, … */
   readonly resource: string
-  /** For the decision's row in the trail. */
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
@@ -39,18 +38,14 @@ interface Declared {
   readonly error: { readonly code: string; readonly message: string; readonly audit_id?: string | undefined }
 }
 
+const isRefusal = Schema.is(NotAuthorized.fields.code)
+
 const toDomainError = (failure: Declared): NotAuthorized | PeerUnavailable => {
-  const { audit_id: auditId, code, message } = failure.error
-  switch (code) {
-    case "unauthenticated":
-    case "access_denied":
-    case "invalid_request":
-      return new NotAuthorized({ code, reason: message, auditId })
-    case "body_too_large":
-      return new NotAuthorized({ code: "invalid_request", reason: message, auditId })
-    default:
-      return new PeerUnavailable({ peer: "gatekeeper", reason: message })
-  }
+  const { audit_id: auditId, message: reason } = failure.error
+  const code = PeerCall.refusalCode(failure.error.code)
+  return isRefusal(code)
+    ? new NotAuthorized({ code, reason, auditId })
+    : new PeerUnavailable({ peer: "gatekeeper", reason })
 }
 
 /**

@@ -34,11 +34,9 @@ interface Declared {
 }
 
 const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => {
-  const { code, message } = failure.error
-  if (isRefusal(code)) return new GuardianRefused({ code, reason: message })
-  return code === "body_too_large"
-    ? new GuardianRefused({ code: "invalid_request", reason: message })
-    : new PeerUnavailable({ peer: "guardian", reason: message })
+  const code = PeerCall.refusalCode(failure.error.code)
+  const reason = failure.error.message
+  return isRefusal(code) ? new GuardianRefused({ code, reason }) : new PeerUnavailable({ peer: "guardian", reason })
 }
 
 /** A quarter of the timeout: two heartbeats may be lost, and the third still arrives before the session expires. */
@@ -50,6 +48,8 @@ const startSession = peerEndpoint(Api.startSession, Api.workErrors)
 const heartbeat = peerEndpoint(Api.heartbeat, Api.workErrors)
 const endSession = peerEndpoint(Api.endSession, Api.workErrors)
 
+type SessionCall = CallerHeaders & { readonly sessionId: string }
+
 /** Asks the guardian by its contract: in process where it runs here, else over HTTP. */
 export class GuardianClient extends Context.Tag("clients/GuardianClient")<
   GuardianClient,
@@ -59,20 +59,14 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
       question: CallerHeaders & { readonly agent: string }
     ) => Effect.Effect<{ readonly agent: string; readonly expiresAt: string }, GuardianRefused | PeerUnavailable>
     readonly startSession: (
-      question: CallerHeaders & {
-        readonly agent: string
-        readonly sessionId: string
-        readonly metadata: Readonly<Record<string, unknown>>
-      }
+      question: SessionCall & { readonly agent: string; readonly metadata: Readonly<Record<string, unknown>> }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
     /**
      * Sends heartbeats until it is interrupted, or until the guardian refuses one: it succeeds with that refusal. The first is sent
      * after a quarter of this process's `GUARDIAN_SESSION_TIMEOUT`, the others by the expiry that the guardian answers.
      */
-    readonly keepAlive: (question: CallerHeaders & { readonly sessionId: string }) => Effect.Effect<GuardianRefused>
-    readonly endSession: (
-      question: CallerHeaders & { readonly sessionId: string }
-    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    readonly keepAlive: (question: SessionCall) => Effect.Effect<GuardianRefused>
+    readonly endSession: (question: SessionCall) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -81,9 +75,8 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
       const call = yield* PeerCall.make("guardian")
       const { sessionTimeout } = yield* ClientSettings
 
-      const beat = Effect.fn("Guardian.heartbeat", { kind: "client" })(
-        (question: CallerHeaders & { readonly sessionId: string }) =>
-          call(heartbeat, { session_id: question.sessionId }, question, toDomainError)
+      const beat = Effect.fn("Guardian.heartbeat", { kind: "client" })((question: SessionCall) =>
+        call(heartbeat, { session_id: question.sessionId }, question, toDomainError)
       )
 
       return {

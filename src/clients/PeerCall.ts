@@ -49,14 +49,12 @@ const dispatcher = Layer.scoped(
  */
 export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.provide(dispatcher))
 
-/** The services that others call. */
 type Peer = Extract<ServiceName, "gatekeeper" | "guardian">
 
 export const urlOf = (peer: Peer) => Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
 
 /** The headers of the caller's own request, which a call carries on. */
 export interface CallerHeaders {
-  /** As it came. */
   readonly authorization: string | undefined
   readonly requestId: string
 }
@@ -73,6 +71,9 @@ export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("Peer
     return `${titleOf(this.peer)} cannot be asked (${this.reason}), so this is refused. Try again later; ${this.peer.toUpperCase()}_URL says where it is`
   }
 }
+
+/** A body that is too large is a request that is not valid, for the caller of a client. */
+export const refusalCode = (code: string): string => (code === "body_too_large" ? "invalid_request" : code)
 
 const breakerOptions: CircuitBreaker.BreakerOptions = {
   consecutive: 5,
@@ -121,11 +122,8 @@ const statusOf = (failure: CallFailure): number | undefined => {
   return failure._tag === "NotOfContract" ? failure.status : undefined
 }
 
-/** The error of a call without an answer of the peer's contract. */
-const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable => {
-  const status = statusOf(failure)
-  return new PeerUnavailable({ peer, reason: reasonOf(failure), ...(status === undefined ? {} : { status }) })
-}
+const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
+  new PeerUnavailable({ peer, reason: reasonOf(failure), status: statusOf(failure) })
 
 type Transport = (
   path: string,

@@ -1,10 +1,10 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as Array from "effect/Array"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as AST from "effect/SchemaAST"
+import { byStatus } from "../contracts/Endpoint.ts"
+import { parseJson } from "../domain/Text.ts"
 
 /** What an `HttpApiEndpoint` with a JSON body declares, and its group. */
 interface DeclaredEndpoint<Payload, Success, Failure> {
@@ -40,21 +40,8 @@ export interface PeerEndpoint<Payload, Success, Failure> {
   readonly decode: (answer: PeerAnswer) => Effect.Effect<Success, DeclaredFailure<Failure> | NotOfContract>
 }
 
-const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
-
-/** Decoders of the members of a union, by their status. */
-const decodersOf = <A>(declared: Schema.Schema<A, unknown>, statusOf: (schema: Schema.Schema.Any) => number) => {
-  const members = new Set<Schema.Schema.Any>()
-  HttpApiSchema.deunionize(members, declared)
-  const declaring = [...members].filter(({ ast }) => !AST.isNeverKeyword(ast))
-  const byStatus = Array.groupBy(declaring, (member) => String(statusOf(member)))
-  return new Map(
-    Object.entries(byStatus).map(([status, those]) => {
-      const union = Schema.make<A, unknown, never>(AST.Union.make(those.map(({ ast }) => ast)))
-      return [Number(status), Schema.decodeUnknownOption(union)] as const
-    })
-  )
-}
+const decodersOf = <A>(...declared: Parameters<typeof byStatus<A>>) =>
+  new Map(byStatus(...declared).map(([status, one]) => [status, Schema.decodeUnknownOption(one)]))
 
 /** Derives the client's side of an endpoint. `groupErrors` are those that its group declares. */
 export const peerEndpoint = <Payload, Success, Failure, GroupFailure, Encoded>(

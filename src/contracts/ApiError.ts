@@ -8,24 +8,33 @@ import { type ErrorCode, meaningOf, statusOf } from "./ErrorCodes.ts"
  * client sent or was given, the `audit_id` of the row where there is one. `detail` is what clients of the system before
  * this one read.
  */
-export const errorBody = <const Code extends ErrorCode, More extends Schema.Struct.Fields = Record<never, never>>(
-  code: Code,
-  more?: More
+export const errorOfStatus = <
+  const Codes extends readonly [ErrorCode, ...ReadonlyArray<ErrorCode>],
+  More extends Schema.Struct.Fields
+>(
+  status: number,
+  codes: Codes,
+  more: More
 ) =>
   Schema.Struct({
     error: Schema.Struct({
-      code: Schema.Literal(code),
+      code: Schema.Literal(...codes),
       message: Schema.String,
       request_id: Schema.String,
       audit_id: Schema.optional(Schema.String),
-      ...(more as More)
+      ...more
     }),
     detail: Schema.String
   }).annotations({
-    ...HttpApiSchema.annotations({ status: statusOf(code) }),
-    identifier: `Error_${code}`,
-    description: meaningOf(code)
+    ...HttpApiSchema.annotations({ status }),
+    identifier: `Error_${codes.join("_or_")}`,
+    description: meaningOf(...codes)
   })
+
+export const errorBody = <const Code extends ErrorCode, More extends Schema.Struct.Fields = Record<never, never>>(
+  code: Code,
+  more?: More
+) => errorOfStatus(statusOf(code), [code], more as More)
 
 /**
  * Makes the class of an error that clients see under `code`. An operation fails with an instance; the contract declares its `body`.
@@ -43,5 +52,4 @@ export const ApiError = <const Tag extends string, const Code extends ErrorCode>
 /** The request cannot be understood. Its row says `INVALID`. */
 export class InvalidRequest extends ApiError("InvalidRequest", "invalid_request") {}
 
-/** The body has more bytes than the endpoint reads. */
 export class BodyTooLarge extends ApiError("BodyTooLarge", "body_too_large") {}

@@ -1,7 +1,9 @@
-import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
-import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
+import * as Array from "effect/Array"
 import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
 
 /** Whether a request may come without its body: the payload is decoded from `{}` then. */
 export class OptionalBody extends Context.Reference<OptionalBody>()("contracts/OptionalBody", {
@@ -18,17 +20,14 @@ export const optionalBody = Context.make(OptionalBody, true).pipe(
 
 export const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
 
-/**
- * Declares in the document that a group's endpoints need a bearer token. It has no implementation, since `audited` authenticates: the
- * platform's own decoder also accepts the header `Basic: …`. So it is for groups that are served by `audited` alone.
- */
-export class Bearer extends HttpApiMiddleware.Tag<Bearer>()("contracts/Bearer", {
-  security: {
-    bearer: HttpApiSecurity.bearer.pipe(
-      HttpApiSecurity.annotate(
-        OpenApi.Description,
-        "A token of the ghost that asks: `pnpm -s gravitas token <ghost>` prints one."
-      )
-    )
-  }
-}) {}
+/** The members of a declared union by their status, the lowest first; those of one status are a union again. */
+export const byStatus = <A>(declared: Schema.Schema<A, unknown>, statusOf: (schema: Schema.Schema.Any) => number) => {
+  const members = new Set<Schema.Schema.Any>()
+  HttpApiSchema.deunionize(members, declared)
+  const declaring = [...members].filter(({ ast }) => !AST.isNeverKeyword(ast))
+  // An object with numeric keys has them in their order.
+  return Object.entries(Array.groupBy(declaring, (member) => String(statusOf(member)))).map(
+    ([status, those]) =>
+      [Number(status), Schema.make<A, unknown, never>(AST.Union.make(those.map(({ ast }) => ast)))] as const
+  )
+}

@@ -6,10 +6,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { lengthProblem, nameProblem, parseInstant, pathProblem, textProblem } from "../domain/Text.ts"
 
-/**
- * Messages of these schemas complete a sentence that begins with the field's name: the decoder of requests writes
- * `"agent" must not be empty`.
- */
+/** Messages of these schemas complete a sentence that begins with the field's name: `"agent" must not be empty`. */
 const isText = { message: () => "must be a text" }
 
 /**
@@ -66,7 +63,6 @@ export const Parameter = (description: string) =>
     message: ({ actual }) => (Array.isArray(actual) ? "is given more than once" : "must be a text")
   })
 
-/** One of a few values. */
 export const OneOf = <const Values extends readonly [string, ...ReadonlyArray<string>]>(values: Values) =>
   Parameter(values.join(" | ")).pipe(
     Schema.filter((text) => values.includes(text) || `must be one of ${values.join(", ")}`, { jsonSchema: {} })
@@ -76,11 +72,7 @@ export const OneOf = <const Values extends readonly [string, ...ReadonlyArray<st
 export const parsed = <A>(
   text: Schema.Schema<string>,
   type: Schema.Schema<A>,
-  {
-    problem,
-    read,
-    write
-  }: {
+  by: {
     readonly read: (text: string) => A | undefined
     readonly problem: string
     readonly write: (value: A) => string
@@ -89,12 +81,12 @@ export const parsed = <A>(
   Schema.transformOrFail(text, type, {
     strict: true,
     decode: (given, _, ast) => {
-      const value = read(given)
+      const value = by.read(given)
       return value === undefined
-        ? ParseResult.fail(new ParseResult.Type(ast, given, problem))
+        ? ParseResult.fail(new ParseResult.Type(ast, given, by.problem))
         : ParseResult.succeed(value)
     },
-    encode: (value) => ParseResult.succeed(write(value))
+    encode: (value) => ParseResult.succeed(by.write(value))
   })
 
 /** An ISO 8601 time with its zone. */
@@ -114,7 +106,6 @@ export const RowId = (description: string) =>
     })
   )
 
-/** Rows of one page, at most. */
 export const maximumPageSize = 1_000
 
 /** The number of rows of a page; `standard` where the query does not say. */
@@ -143,7 +134,6 @@ const cursorOf = (encoded: Schema.Schema<string>, place: RegExp) =>
     write: encodeCursor
   })
 
-/** The cursor of a query. */
 export const Cursor = (place: RegExp) => Schema.optional(cursorOf(Parameter("`next` of the page before"), place))
 
 /** `next` of a page: the cursor of the following page; null on the last one. */
@@ -152,7 +142,6 @@ export const Next = (place: RegExp) => Schema.NullOr(cursorOf(Schema.String, pla
 /** The place of a row that is numbered by PostgreSQL. */
 export const rowNumber = /^[1-9]\d{0,17}$/
 
-/** `true` or `false`. */
 export const Flag = (description: string) =>
   Schema.optional(
     parsed(Parameter(description), Schema.Boolean, {

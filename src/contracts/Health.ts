@@ -35,11 +35,7 @@ const NotReady = Schema.Struct({ ...Ready.fields, status: Schema.Literal("unavai
 
 const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotations({ description: "It lives." })
 
-/**
- * - `/healthz`: the process lives; it looks at nothing else.
- * - `/readyz`: 200 while the service can answer (`degraded`: without its database), else 503.
- * - `/health`: the shape that clients of the system before this one read, but true; its status code is `/readyz`'s.
- */
+/** `/health` has the shape that clients of the system before this one read. */
 export class HealthGroup extends HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("healthz", "/healthz")

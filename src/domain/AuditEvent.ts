@@ -1,28 +1,16 @@
 import * as Schema from "effect/Schema"
 
-/**
- * The outcome of a request.
- *
- * - `ALLOWED`, `DENIED`: the policy decided.
- * - `UNAUTHENTICATED`: no usable token; the row names no ghost, whatever the request claims.
- * - `INVALID`: the request was malformed, so nothing was decided.
- * - `REPORTED`: another program reported an event that is not a decision.
- *
- * What the trail reports about itself:
- *
- * - `LOST`: a loss receipt; events are missing, or it is unknown whether any are.
- * - `WITHDRAWN`: an event was recorded, but its answer was not sent.
- * - `REPLAYED`: a dead letter was written to the trail.
- */
+/** The outcome of a request, or what the trail reports about itself. */
 export const AuditResult = Schema.Literal(
-  "ALLOWED",
-  "DENIED",
-  "UNAUTHENTICATED",
-  "INVALID",
-  "REPORTED",
-  "LOST",
-  "WITHDRAWN",
-  "REPLAYED"
+  "ALLOWED", // the policy decided so
+  "DENIED", // the policy decided so
+  "UNAUTHENTICATED", // no usable token; the row names no ghost, whatever the request claims
+  "INVALID", // the request was malformed, so nothing was decided
+  "REPORTED", // another program reported an event that is not a decision
+  // Of the trail itself:
+  "LOST", // a loss receipt; events are missing, or it is unknown whether any are
+  "WITHDRAWN", // an event was recorded, but its answer was not sent
+  "REPLAYED" // a dead letter was written to the trail
 )
 export type AuditResult = typeof AuditResult.Type
 

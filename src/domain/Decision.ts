@@ -4,7 +4,6 @@ import * as Schema from "effect/Schema"
 export const Matched = Schema.Struct({ group: Schema.String, rule: Schema.Number })
 export type Matched = typeof Matched.Type
 
-/** The policy's decision on one subject, action and resource. */
 export const Decision = Schema.Struct({
   allowed: Schema.Boolean,
   /** The groups that the policy maps the subject to, whatever the token's claim says. */

@@ -1,14 +1,12 @@
 import * as Schema from "effect/Schema"
 
-/**
- * What an answer waits for before it is sent, as PostgreSQL's `synchronous_commit` is for a transaction.
- *
- * - `memory`: nothing. Lost with the process.
- * - `journal`: appended to a local file. Survives the process.
- * - `fsync`: that file is on the disk. Survives the machine.
- * - `commit`: the row is in PostgreSQL.
- */
-export const Durability = Schema.Literal("memory", "journal", "fsync", "commit")
+/** What an answer waits for before it is sent, as PostgreSQL's `synchronous_commit` is for a transaction. */
+export const Durability = Schema.Literal(
+  "memory", // nothing; lost with the process
+  "journal", // appended to a local file; survives the process
+  "fsync", // that file is on the disk; survives the machine
+  "commit" // the row is in PostgreSQL
+)
 export type Durability = typeof Durability.Type
 
 /** The results that may have a durability of their own: those of requests, whose callers wait. */

@@ -7,7 +7,6 @@ export type ServiceName = typeof ServiceName.Type
 /** In start order: a service comes after those that it calls. */
 export const serviceNames: ReadonlyArray<ServiceName> = ServiceName.literals
 
-/** Where each service listens by default. */
 export const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper: 8001, guardian: 8003, router: 8004 }
 
 /** `gatekeeper` -> `Gatekeeper`, for lines that people read. */

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -56,6 +57,13 @@ export const parseInstant = (text: string): Option.Option<DateTime.Utc> => {
   const day = rfc3339.exec(text)?.[1]
   return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
 }
+
+/** The member of an object; undefined of any other value. */
+export const memberOf = (value: unknown, name: string): unknown =>
+  Predicate.isReadonlyRecord(value) ? value[name] : undefined
+
+/** Reads a JSON text; None where it is not one. */
+export const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /** Whether objects and arrays nest in more than `limit` levels. Breadth first, so that depth costs no stack. */
 export const isDeeperThan = (value: unknown, limit: number): boolean => {

@@ -3,7 +3,6 @@ import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
 import * as Text from "../domain/Text.ts"
 
-/** An action on a resource that a ghost wants to do. */
 export interface AccessRequest {
   readonly action: string
   readonly resource: string
@@ -32,7 +31,7 @@ export const textProblem = (field: keyof typeof maximumLength, value: unknown): 
   return problem === undefined ? undefined : `"${field}" ${problem}`
 }
 
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
+export const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
 /**
  * Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored.

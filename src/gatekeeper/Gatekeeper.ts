@@ -13,7 +13,7 @@ import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
-import { jsonResponse } from "../platform/http/ErrorResponse.ts"
+import { jsonResponse, refusalJson } from "../platform/http/ErrorResponse.ts"
 import { answerJson, type JsonRequest, type OperationsByPath } from "../platform/http/FastLane.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
@@ -28,15 +28,12 @@ import { storeOperation } from "./ingest/StoreHttp.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
-import { elseAuditUnavailableJson, rawRefusalJson, refusalOf } from "./Refusals.ts"
+import { elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
-/**
- * `POST /validate`. An operation with two lanes and a parser of its own, since every action of every agent waits for it.
- * AccessRequest.ts says how the parser is kept in agreement with the contract.
- */
+/** `POST /validate`: two lanes, and a parser of its own (AccessRequest.ts), since every action of every agent waits for it. */
 const validate = Effect.map(AccessControl, (access) =>
   Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
     const outcome = yield* access.ask({
@@ -47,7 +44,7 @@ const validate = Effect.map(AccessControl, (access) =>
         : parseAccessRequest(body.right)
     })
     if (outcome._tag !== "Allowed") {
-      return rawRefusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
+      return refusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
     }
     const { decision } = outcome
     const answer = {

@@ -1,19 +1,11 @@
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { ErrorCode } from "../contracts/ErrorCodes.ts"
-import {
-  bearerChallenge,
-  type JsonResponse,
-  type RefusalFields,
-  refusalJson,
-  toServerResponse
-} from "../platform/http/ErrorResponse.ts"
+import { bearerChallenge, type RefusalFields, refusalJson, refusalResponse } from "../platform/http/ErrorResponse.ts"
 import type { JsonRequest } from "../platform/http/FastLane.ts"
 import { requestId } from "../platform/http/RequestContext.ts"
 import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
 
-/** An outcome that is answered with an error. */
 type RefusedOutcome = Exclude<Outcome, AllowedOutcome | AuthenticatedOutcome>
 
 /** The error that answers a refused request; `invalidCode` is that of a request that is not valid. */
@@ -45,12 +37,7 @@ export const refusalOf = (outcome: RefusedOutcome, invalidCode: ErrorCode = "inv
   }
 }
 
-/** The error of an operation that names its row in the body alone. */
-export const rawRefusalJson = (refusal: RefusalFields, id: string): JsonResponse => refusalJson(refusal, id, false)
-
-/** The same, for a raw route. */
-export const rawRefusal = (refusal: RefusalFields, id: string): HttpServerResponse.HttpServerResponse =>
-  toServerResponse(rawRefusalJson(refusal, id))
+export const rawRefusal = refusalResponse
 
 const answerAuditUnavailable =
   <Request, Response>(idOf: (request: Request) => string, refuse: (refusal: RefusalFields, id: string) => Response) =>
@@ -65,7 +52,4 @@ const answerAuditUnavailable =
 export const elseAuditUnavailable = answerAuditUnavailable(requestId, rawRefusal)
 
 /** Answers AuditUnavailable with its error, for an operation with two lanes. */
-export const elseAuditUnavailableJson = answerAuditUnavailable(
-  (request: JsonRequest) => request.requestId,
-  rawRefusalJson
-)
+export const elseAuditUnavailableJson = answerAuditUnavailable(({ requestId }: JsonRequest) => requestId, refusalJson)

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
-import { FileProblem, isDeeperThan, pathProblem, textProblem } from "../../domain/Text.ts"
-import { checkedByService } from "../Fields.ts"
+import { FileProblem, isDeeperThan } from "../../domain/Text.ts"
+import { checkedByService, PathName, Text } from "../Fields.ts"
 import { OpenRecord, RecordOf } from "../OpenRecord.ts"
 
 /** The action of a question that names none. */
@@ -13,34 +13,21 @@ export const maximumLength = { action: 100, resource: 255, ghost_id: 100 } as co
 /** Levels of objects and arrays, `metadata` itself counted. */
 export const maximumMetadataDepth = 32
 
-const AccessText = (field: keyof typeof maximumLength, description?: string) => {
-  const maximum = maximumLength[field]
-  const problem = field === "resource" ? pathProblem : textProblem
-  const text = Schema.String.annotations({
-    message: () => "must be a text",
-    jsonSchema: {
-      type: "string",
-      minLength: 1,
-      maxLength: maximum,
-      ...(description === undefined ? {} : { description })
-    }
-  })
-  return checkedByService(text, (value) => problem(value, maximum))
-}
-
 const Metadata = checkedByService(OpenRecord, (metadata) =>
   isDeeperThan(metadata, maximumMetadataDepth) ? `is nested deeper than ${maximumMetadataDepth} levels` : undefined
 )
 
 /** The body of `/validate`. Unknown keys are ignored. */
 export const ValidateRequest = Schema.Struct({
-  action: Schema.optionalWith(AccessText("action"), { nullable: true, default: () => defaultAction }),
-  resource: AccessText("resource"),
+  action: Schema.optionalWith(Text(maximumLength.action), { nullable: true, default: () => defaultAction }),
+  resource: PathName(maximumLength.resource),
   metadata: Schema.optionalWith(Metadata, { nullable: true })
 }).annotations({ examples: [{ action: "read", resource: "vaults/public", metadata: { shell_id: "gemma2:27b" } }] })
 
 /** The ghost that a question is about, by default the caller. */
-export const SubjectName = Schema.optionalWith(AccessText("ghost_id", "another than the caller"), { nullable: true })
+const SubjectName = Schema.optionalWith(Text(maximumLength.ghost_id, { description: "another than the caller" }), {
+  nullable: true
+})
 
 /** The answer to an allowed request. `audit_id` is the id of its row in the trail. */
 export const ValidateAnswer = Schema.Struct({
@@ -67,7 +54,6 @@ const PermissionView = Schema.Struct({
 
 const Lists = RecordOf(Schema.Array(Schema.String))
 
-/** The policy in force. */
 export const PolicyView = Schema.Struct({
   version: Schema.String,
   loaded_at: Schema.String,

@@ -21,14 +21,14 @@ const common = Schema.Union(
 
 const tooLarge = errorBody("body_too_large")
 const invalid = errorBody("invalid_request")
+const bodyErrors = Schema.Union(common, tooLarge, invalid)
+const evaluationErrors = Schema.Union(common, tooLarge, errorBody("bad_request"))
 const trailUnreachable = errorBody("trail_unreachable")
 
 export const validate = HttpApiEndpoint.post("validate", "/validate")
   .setPayload(Access.ValidateRequest)
   .addSuccess(Access.ValidateAnswer)
-  .addError(common)
-  .addError(tooLarge)
-  .addError(invalid)
+  .addError(bodyErrors)
   .annotateContext(
     describing(
       "May the bearer do this?",
@@ -89,9 +89,7 @@ export const reload = HttpApiEndpoint.post("reload", "/policy/reload")
 export const explain = HttpApiEndpoint.post("explain", "/explain")
   .setPayload(Access.ExplainRequest)
   .addSuccess(Access.ExplainAnswer)
-  .addError(common)
-  .addError(tooLarge)
-  .addError(invalid)
+  .addError(bodyErrors)
   .annotateContext(
     describing(
       "Why would it be allowed or denied?",
@@ -108,9 +106,7 @@ class PolicyGroup extends HttpApiGroup.make("policy")
 export const evaluation = HttpApiEndpoint.post("evaluation", "/access/v1/evaluation")
   .setPayload(AuthZen.EvaluationRequest)
   .addSuccess(AuthZen.EvaluationAnswer)
-  .addError(common)
-  .addError(errorBody("bad_request"))
-  .addError(tooLarge)
+  .addError(evaluationErrors)
   .annotateContext(
     describing(
       "AuthZEN: may the subject do this?",
@@ -121,9 +117,7 @@ export const evaluation = HttpApiEndpoint.post("evaluation", "/access/v1/evaluat
 export const evaluations = HttpApiEndpoint.post("evaluations", "/access/v1/evaluations")
   .setPayload(AuthZen.EvaluationsRequest)
   .addSuccess(AuthZen.EvaluationsAnswer)
-  .addError(common)
-  .addError(errorBody("bad_request"))
-  .addError(tooLarge)
+  .addError(evaluationErrors)
   .annotateContext(
     describing(
       "AuthZEN: several questions at once",
@@ -151,9 +145,7 @@ const StoreAnswer = Schema.Struct({
 export const record = HttpApiEndpoint.post("record", "/audit/events")
   .setPayload(IngestBody)
   .addSuccess(IngestAnswer)
-  .addError(common)
-  .addError(tooLarge)
-  .addError(invalid)
+  .addError(bodyErrors)
   .addError(trailUnreachable)
   .annotateContext(
     describing(
@@ -167,10 +159,8 @@ export const store = HttpApiEndpoint.post("store", "/audit/store/:operation")
   .setPath(Schema.Struct({ operation: Schema.String.annotations({ description: "of the trail's store" }) }))
   .setPayload(Schema.Unknown)
   .addSuccess(StoreAnswer)
-  .addError(common)
+  .addError(bodyErrors)
   .addError(errorBody("source_of_another"))
-  .addError(tooLarge)
-  .addError(invalid)
   .annotateContext(
     describing(
       "The trail of another Gravitas process",

@@ -4,7 +4,6 @@ import { AuditStatus } from "../AuditStatus.ts"
 import { Instant, Limit, OneOf, Parameter, RowId } from "../Fields.ts"
 import { OpenRecord } from "../OpenRecord.ts"
 
-/** A row of the trail. */
 const EventRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,

@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { ApiError, BodyTooLarge, errorBody, InvalidRequest } from "../ApiError.ts"
-import { Bearer, describing, optionalBody } from "../Endpoint.ts"
+import { describing, optionalBody } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
 import * as Schemas from "./GuardianSchemas.ts"
 
@@ -77,13 +77,11 @@ export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
 /** Errors of every endpoint that other services ask. */
 export const workErrors = Schema.Union(common, BodyTooLarge.body, InvalidRequest.body)
 
-/** What other services ask while an agent works. */
 class WorkGroup extends HttpApiGroup.make("work")
   .add(validate)
   .add(startSession)
   .add(heartbeat)
   .add(endSession)
-  .middleware(Bearer)
   .addError(workErrors)
   .annotate(OpenApi.Description, "What other services ask while an agent works.") {}
 
@@ -164,7 +162,6 @@ export const takeBadge = HttpApiEndpoint.del("takeBadge", "/badges/:ghost/:badge
     describing("Takes a badge", "Needs `write` on `badges/<ghost>/<badge>`. Answers the badge that was taken.")
   )
 
-/** What the operators of agents ask. */
 class RegisterGroup extends HttpApiGroup.make("register")
   .add(issue)
   .add(revoke)
@@ -175,7 +172,6 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .add(badge)
   .add(grantBadge)
   .add(takeBadge)
-  .middleware(Bearer)
   .addError(common)
   .addError(InvalidRequest.body)
   .annotate(OpenApi.Description, "What the operators of agents ask.") {}

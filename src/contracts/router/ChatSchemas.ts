@@ -1,5 +1,5 @@
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { memberOf } from "../../domain/Text.ts"
 
 /** L1 is local, L2 is hosted, L3 is the most capable and the most expensive. */
 export const tiers = ["L1", "L2", "L3"] as const
@@ -69,9 +69,7 @@ export const ChatCompletion = Schema.Struct({
 
 /** The platform's document has one content type for a status; with `stream` this one has another. */
 export const alsoAsEvents = (operation: Readonly<Record<string, unknown>>) => {
-  const responses = Predicate.isReadonlyRecord(operation["responses"]) ? operation["responses"] : {}
-  const whole = Predicate.isReadonlyRecord(responses["200"]) ? responses["200"] : {}
-  const content = Predicate.isReadonlyRecord(whole["content"]) ? whole["content"] : {}
-  const events = { "text/event-stream": { schema: { type: "string" } } }
-  return { ...operation, responses: { ...responses, 200: { ...whole, content: { ...content, ...events } } } }
+  const whole = memberOf(operation["responses"], "200")
+  const content = { ...Object(memberOf(whole, "content")), "text/event-stream": { schema: { type: "string" } } }
+  return { ...operation, responses: { ...Object(operation["responses"]), 200: { ...Object(whole), content } } }
 }

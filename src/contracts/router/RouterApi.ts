@@ -9,7 +9,6 @@ import { HealthGroup } from "../Health.ts"
 import { alsoAsEvents, ChatCompletion, ChatRequestBody, tiers } from "./ChatSchemas.ts"
 import { openAiError } from "./RouterErrors.ts"
 
-/** Errors of the endpoints that read. */
 const readErrors = Schema.Union(
   openAiError("unauthenticated"),
   openAiError("access_denied"),

@@ -1,8 +1,7 @@
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
-import { type ErrorCode, meaningOf, statusOf } from "../ErrorCodes.ts"
+import { errorOfStatus } from "../ApiError.ts"
+import { type ErrorCode, statusOf } from "../ErrorCodes.ts"
 
-/** The codes that the router answers with. */
 export const refusalCodes = [
   "invalid_request",
   "provider_rejected",
@@ -47,20 +46,6 @@ export const errorTypeOf = (code: RefusalCode): string => typeOf(statusOfRefusal
 export const openAiFields = (status: number, url: string): Readonly<Record<string, unknown>> =>
   url.startsWith("/v1/") ? { type: typeOf(status), param: null } : {}
 
-/** OpenAI's error of one status, with what every answer of Gravitas has besides; `detail` is what older clients read. */
+/** OpenAI's error of one status, with what every error of Gravitas has besides. */
 export const openAiError = (...codes: readonly [RefusalCode, ...ReadonlyArray<RefusalCode>]) =>
-  Schema.Struct({
-    error: Schema.Struct({
-      message: Schema.String,
-      type: Schema.String,
-      param: Schema.NullOr(Schema.String),
-      code: Schema.Literal(...codes),
-      request_id: Schema.String,
-      audit_id: Schema.optional(Schema.String)
-    }),
-    detail: Schema.String
-  }).annotations({
-    ...HttpApiSchema.annotations({ status: statusOfRefusal(codes[0]) }),
-    identifier: `Error_${codes.join("_or_")}`,
-    description: meaningOf(...codes)
-  })
+  errorOfStatus(statusOfRefusal(codes[0]), codes, { type: Schema.String, param: Schema.NullOr(Schema.String) })

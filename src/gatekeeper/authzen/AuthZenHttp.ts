@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { statusOf } from "../../contracts/ErrorCodes.ts"
-import { jsonResponse } from "../../platform/http/ErrorResponse.ts"
+import { jsonResponse, refusalJson } from "../../platform/http/ErrorResponse.ts"
 import type { JsonRequest } from "../../platform/http/FastLane.ts"
 import { serviceUrl } from "../../platform/http/Listener.ts"
 import type { JsonBody } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AuthenticatedOutcome, type Outcome } from "../AccessControl.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { elseAuditUnavailableJson, rawRefusalJson, refusalOf } from "../Refusals.ts"
+import { elseAuditUnavailableJson, refusalOf } from "../Refusals.ts"
 import { decideEvaluations, type EvaluationOutcome, evaluationPermission } from "./AuthZenDecisions.ts"
 import { type Evaluations, parseEvaluations, parseOne } from "./AuthZenRequest.ts"
 
@@ -55,7 +55,7 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
       })
       if (caller._tag !== "Allowed") {
         const isTooLarge = Either.isLeft(parsed) && parsed.left.code === "body_too_large"
-        return rawRefusalJson(refusalOf(caller, isTooLarge ? "body_too_large" : "bad_request"), id)
+        return refusalJson(refusalOf(caller, isTooLarge ? "body_too_large" : "bad_request"), id)
       }
       const evaluations = Either.getOrThrow(parsed)
       const outcomes = yield* decideEvaluations(access, id, caller, evaluations)
@@ -63,22 +63,17 @@ const handler = (parse: (body: unknown) => Either.Either<Evaluations, string>) =
       const [only] = outcomes
       if (only === undefined || only._tag === "Invalid") {
         const { auditId, message } = only ?? { auditId: caller.auditId, message: "the request has no evaluation" }
-        return rawRefusalJson({ code: "bad_request", message, auditId }, id)
+        return refusalJson({ code: "bad_request", message, auditId }, id)
       }
       return jsonView(evaluationView(only))
     }, elseAuditUnavailableJson)
   )
 
-/** `POST /access/v1/evaluation`. */
 export const evaluation = handler(parseOne)
 
-/** `POST /access/v1/evaluations`. */
 export const evaluations = handler(parseEvaluations)
 
-/**
- * The URL of this policy decision point: the setting's, else that of the listener. A request's `Host` is not used, since its sender
- * would choose where others ask for decisions.
- */
+/** The URL of this decision point. Not a request's `Host`: its sender would choose where others ask for decisions. */
 export const pointUrl = Effect.flatMap(GatekeeperSettings, ({ publicUrl }) => serviceUrl("gatekeeper", publicUrl))
 
 /** `GET /.well-known/authzen-configuration`: AuthZEN 1.0, section 9.2. */

@@ -2,8 +2,8 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
-import { isDeeperThan } from "../../domain/Text.ts"
-import { type AccessClaim, type AccessRequest, textProblem } from "../AccessRequest.ts"
+import { isDeeperThan, memberOf } from "../../domain/Text.ts"
+import { type AccessClaim, type AccessRequest, textOrNull, textProblem } from "../AccessRequest.ts"
 import { anonymousGhost } from "../tokens/BearerToken.ts"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -23,6 +23,8 @@ export const maximumEvaluations = 100
 
 const entityKeys = ["subject", "action", "resource", "context"] as const
 
+const objectOf = (value: unknown): Fields => (Predicate.isReadonlyRecord(value) ? value : {})
+
 const entitiesProblem = (fields: Fields): string | undefined => {
   for (const key of entityKeys) {
     if (fields[key] !== undefined && !Predicate.isReadonlyRecord(fields[key])) return `"${key}" must be an object`
@@ -30,10 +32,7 @@ const entitiesProblem = (fields: Fields): string | undefined => {
   return undefined
 }
 
-/**
- * The body as an object. Its depth is checked once, here: evaluations share the defaults of the body, and to check each of them
- * would cost as much as a body.
- */
+/** The body as an object. Its depth is checked once: evaluations share the body's defaults, so each check would cost as much as a body. */
 const readBody = (body: unknown): Either.Either<Fields, string> => {
   if (!Predicate.isReadonlyRecord(body)) return Either.left("the request body must be a JSON object")
   return isDeeperThan(body, maximumMetadataDepth)
@@ -74,26 +73,18 @@ const readEvaluations = (body: Fields): Either.Either<Evaluations, string> => {
 
 /** The subject of a malformed evaluation, for its row; null where it is not usable. */
 export const subjectOf = (evaluation: RawEvaluation): string | null => {
-  const subject = Predicate.isReadonlyRecord(evaluation) ? evaluation["subject"] : undefined
-  const id = Predicate.isReadonlyRecord(subject) ? subject["id"] : undefined
+  const id = memberOf(memberOf(evaluation, "subject"), "id")
   return typeof id === "string" && textProblem("ghost_id", id) === undefined && id !== anonymousGhost ? id : null
 }
 
 /** The readable parts of a malformed evaluation, for its row. */
 export const claimedOf = (evaluation: RawEvaluation, askedBy: string): AccessClaim => {
-  const { action, resource } = Predicate.isReadonlyRecord(evaluation) ? evaluation : {}
-  const name = Predicate.isReadonlyRecord(action) ? action["name"] : undefined
-  const { id, type } = Predicate.isReadonlyRecord(resource) ? resource : {}
+  const { id, type } = objectOf(memberOf(evaluation, "resource"))
   return {
-    action: typeof name === "string" ? name : null,
+    action: textOrNull(memberOf(memberOf(evaluation, "action"), "name")),
     resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
     metadata: { asked_by: askedBy }
   }
-}
-
-export interface Evaluation {
-  readonly ghostId: string
-  readonly access: AccessRequest
 }
 
 const missing = (what: string, value: unknown): string =>
@@ -156,20 +147,16 @@ export const parseEvaluation = (
   evaluation: RawEvaluation,
   askedBy: string,
   resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
-): Either.Either<Evaluation, string> => {
+): Either.Either<{ readonly ghostId: string; readonly access: AccessRequest }, string> => {
   if (!Predicate.isReadonlyRecord(evaluation)) return Either.left("an evaluation must be a JSON object")
   const problem = entitiesProblem(evaluation)
   if (problem !== undefined) return Either.left(problem)
-  const { action, context, resource, subject } = evaluation
-  for (const [name, value] of Object.entries({ subject, action, resource })) {
-    if (value === undefined) return Either.left(`"${name}" is missing`)
-  }
-  if (
-    !Predicate.isReadonlyRecord(subject) ||
-    !Predicate.isReadonlyRecord(action) ||
-    !Predicate.isReadonlyRecord(resource)
-  )
-    return Either.left("")
+  const lacking = (["subject", "action", "resource"] as const).find((name) => evaluation[name] === undefined)
+  if (lacking !== undefined) return Either.left(`"${lacking}" is missing`)
+  const { context } = evaluation
+  const subject = objectOf(evaluation["subject"])
+  const action = objectOf(evaluation["action"])
+  const resource = objectOf(evaluation["resource"])
   const { id: ghostId, type: ghostType } = subject
   const { id, type } = resource
   const { name } = action
@@ -184,7 +171,7 @@ export const parseEvaluation = (
   }
   if (ghostId === anonymousGhost)
     return Either.left(`"subject.id" must not be ${anonymousGhost}, which no token can name`)
-  const properties = Predicate.isReadonlyRecord(resource["properties"]) ? resource["properties"] : {}
+  const properties = objectOf(resource["properties"])
   return Either.flatMap(resourcePath(type, id, properties, resourcePaths.get(type) ?? []), (path) => {
     const texts = [textProblem("ghost_id", ghostId), textProblem("action", name), textProblem("resource", path)]
     const wrong = texts.find((one) => one !== undefined)

@@ -4,14 +4,13 @@ import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import type { HttpMethod } from "@effect/platform/HttpMethod"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Array from "effect/Array"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as AST from "effect/SchemaAST"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
+import { byStatus } from "../../contracts/Endpoint.ts"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type JsonResponse, jsonResponse, type Refusal, refusalJson, toServerResponse } from "./ErrorResponse.ts"
@@ -43,7 +42,6 @@ export interface Failure {
   readonly more?: Readonly<Record<string, unknown>>
 }
 
-/** The answer to a request that succeeded. */
 interface Reply<Success> {
   readonly body: Success
   /** Needed where the contract declares several successes. */
@@ -63,7 +61,6 @@ export interface Access<Caller, Recorded> {
   readonly refuse: (question: Question, failure: Failure) => Effect.Effect<never, Refusal>
 }
 
-/** A permission that was given. */
 export interface Grant<Caller, Recorded> {
   readonly caller: Caller
   /** Runs the operation and records its outcome. Takes back what was done if recording fails. */
@@ -102,16 +99,8 @@ type DeclaredCode<Error> = Error extends { readonly error: { readonly code: infe
 
 /** The JSON text of a success, by its status. */
 const successEncoder = <Success>(schema: Schema.Schema<Success, unknown>) => {
-  const schemas = new Set<Schema.Schema.Any>()
-  HttpApiSchema.deunionize(schemas, schema)
-  const byStatus = Array.groupBy(schemas, (one) => String(HttpApiSchema.getStatusSuccess(one)))
-  const encoders = new Map(
-    Object.entries(byStatus).map(([status, those]) => {
-      const union = Schema.make<Success, unknown, never>(AST.Union.make(those.map(({ ast }) => ast)))
-      return [Number(status), Schema.encode(union)] as const
-    })
-  )
-  // `groupBy` makes an object with numeric keys, so the lowest declared status comes first.
+  const declared = byStatus(schema, HttpApiSchema.getStatusSuccess)
+  const encoders = new Map(declared.map(([status, one]) => [status, Schema.encode(one)]))
   const [lowest = 200] = encoders.keys()
   return ({ body, status = lowest }: Reply<Success>) => {
     const encode = encoders.get(status)
@@ -141,22 +130,10 @@ interface AuditedRequest extends Pick<JsonRequest, "requestId" | "authorization"
   readonly parts: RequestParts
 }
 
-/** Whether the body is all that an endpoint reads: then a client in this process can call it. */
-const readsOnlyBody = ({
-  headersSchema,
-  method,
-  pathSchema,
-  payloadSchema,
-  urlParamsSchema
-}: Pick<
-  HttpApiEndpoint.HttpApiEndpoint.AnyWithProps,
-  "headersSchema" | "method" | "pathSchema" | "payloadSchema" | "urlParamsSchema"
->): boolean =>
-  method === "POST" && Option.isSome(payloadSchema) && [headersSchema, pathSchema, urlParamsSchema].every(Option.isNone)
+const isAbsent = (part: Option.Option<unknown>): boolean => Option.isNone(part)
 
 type AnswerRequest = (request: AuditedRequest) => Effect.Effect<JsonResponse>
 
-/** Answers the request that a route handles. */
 const overHttp = (answer: AnswerRequest) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     partsOf(request).pipe(
@@ -167,7 +144,6 @@ const overHttp = (answer: AnswerRequest) =>
     )
   )
 
-/** Answers a client in this process. */
 const inProcess = (path: string, answer: AnswerRequest): JsonOperation => {
   const noParts = { params: {}, url: path, headers: {}, hasBody: true }
   return ({ authorization, body, requestId }) =>
@@ -254,7 +230,10 @@ export const auditedBy =
         )
 
       yield* router.addRoute(HttpRouter.makeRoute(endpoint.method, endpoint.path, overHttp(answer)))
-      if (readsOnlyBody(endpoint)) local.add(endpoint.path, inProcess(endpoint.path, answer))
+      // A client in this process sends a body alone.
+      const { headersSchema, method, path, pathSchema, payloadSchema, urlParamsSchema } = endpoint
+      const isBodyAlone = Option.isSome(payloadSchema) && [headersSchema, pathSchema, urlParamsSchema].every(isAbsent)
+      if (method === "POST" && isBodyAlone) local.add(path, inProcess(path, answer))
     })
 
 /** The layer of a service's routes: `routes` registers them, by `audited`. */

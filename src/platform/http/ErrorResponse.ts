@@ -10,27 +10,19 @@ export interface JsonResponse {
   readonly text: string
 }
 
-interface JsonResponseOptions {
-  /** By default 200. */
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-export const jsonResponse = (text: string, { headers, status = 200 }: JsonResponseOptions = {}): JsonResponse => ({
+/** Makes a response; its status is 200 by default. */
+export const jsonResponse = (
+  text: string,
+  { headers, status = 200 }: Partial<Pick<JsonResponse, "status" | "headers">> = {}
+): JsonResponse => ({
   status,
   headers: { ...headers, "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) },
   text
 })
 
-/**
- * Encodes a response for the platform's server. Node gets it as text, so head and body leave in one packet; the platform's own JSON
- * responses are encoded first and leave in two.
- */
+/** Encodes for the platform's server. Given a text, Node sends head and body in one packet; the platform's own JSON leaves in two. */
 export const toServerResponse = ({ headers, status, text }: JsonResponse): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.raw(text, { status, headers })
-
-export const jsonTextResponse = (text: string, options?: JsonResponseOptions): HttpServerResponse.HttpServerResponse =>
-  toServerResponse(jsonResponse(text, options))
 
 export interface ErrorAnswer {
   readonly status: number
@@ -51,17 +43,10 @@ export type ErrorFields = (status: number, url: string) => Readonly<Record<strin
 
 export const noFields: ErrorFields = () => ({})
 
-export const errorText = ({
-  auditId,
-  code,
-  detail,
-  message,
-  more,
-  requestId
-}: Omit<ErrorAnswer, "status" | "headers">): string =>
+export const errorText = ({ code, message, ...given }: Omit<ErrorAnswer, "status" | "headers">): string =>
   JSON.stringify({
-    error: { code, message, request_id: requestId, audit_id: auditId, ...more },
-    detail: detail ?? message
+    error: { code, message, request_id: given.requestId, audit_id: given.auditId, ...given.more },
+    detail: given.detail ?? message
   })
 
 /** The answer of a service that stops to a new request. */
@@ -97,11 +82,10 @@ export const bearerChallenge = (problem: string | undefined): Readonly<Record<st
       : `Bearer realm="gravitas", error="invalid_token", error_description="${problem.replace(/[^ !#-[\]-~]/g, "'")}"`
 })
 
-/** The answer to a refused request. `namesRow`: whether `X-Audit-Id` names its row, beside the body. */
+/** The answer to a refused request. `X-Audit-Id` names its row, as the body does. */
 export const refusalJson = (
   { auditId, code, detail, headers, message, more, status = statusOf(code) }: RefusalFields,
-  requestId: string,
-  namesRow = true
+  requestId: string
 ): JsonResponse =>
   errorJson({
     status,
@@ -113,7 +97,7 @@ export const refusalJson = (
     auditId,
     headers: {
       ...(status === 503 ? { "retry-after": "1" } : {}),
-      ...(namesRow && auditId !== undefined ? { "x-audit-id": auditId } : {}),
+      ...(auditId === undefined ? {} : { "x-audit-id": auditId }),
       ...headers
     }
   })

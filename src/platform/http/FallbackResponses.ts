@@ -1,12 +1,12 @@
 import * as HttpApi from "@effect/platform/HttpApi"
-import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApp from "@effect/platform/HttpApp"
-import type { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { type ErrorAnswer, type ErrorFields, errorResponse, noFields } from "./ErrorResponse.ts"
 import { requestId } from "./RequestContext.ts"
@@ -26,18 +26,10 @@ export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiG
   return routes
 }
 
-const isTagged =
-  <A extends { readonly _tag: string }>(tag: A["_tag"]) =>
-  (error: unknown): error is A =>
-    typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
-
-const isRouteNotFound = isTagged<RouteNotFound>("RouteNotFound")
-const isDecodeError = isTagged<HttpApiDecodeError>("HttpApiDecodeError")
-
 /** Answers a request that the platform could not decode with our error body; the platform's own answer has another shape. */
 export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
   Effect.catchAll(app, (error) =>
-    isDecodeError(error)
+    error instanceof HttpApiDecodeError
       ? Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
           errorResponse({ status: 422, code: "invalid_request", message: error.message, requestId: requestId(request) })
         )
@@ -71,15 +63,16 @@ export const answerUnhandled =
       if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
       return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const id = requestId(request)
-        const answer = (given: Omit<ErrorAnswer, "requestId" | "more">) =>
-          errorResponse({ ...given, requestId: id, more: fields(given.status, request.url) })
         const error = Option.getOrUndefined(Cause.failureOption(cause))
-        if (isRouteNotFound(error)) {
+        if (Predicate.isTagged(error, "RouteNotFound")) {
           const path = request.url.split("?", 1)[0] ?? ""
           const asked = `${request.method} ${path.slice(0, 200)}`
           const methods = routes(path)?.methods
-          const refuse = (status: number, code: string, problem: string, headers?: ErrorAnswer["headers"]) =>
-            Effect.succeed(answer({ status, code, message: `${titleOf(service)} ${problem}`, headers: headers ?? {} }))
+          const refuse = (status: number, code: string, problem: string, headers: ErrorAnswer["headers"] = {}) => {
+            const message = `${titleOf(service)} ${problem}`
+            const more = fields(status, request.url)
+            return Effect.succeed(errorResponse({ status, code, message, requestId: id, more, headers }))
+          }
           if (methods === undefined) return refuse(404, "not_found", `has no ${asked}`)
           // The platform reports no route for a path that it cannot decode, too.
           if (methods.includes(request.method)) {

@@ -4,13 +4,17 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import { identity } from "effect/Function"
 import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
 import { answerDefect } from "./FallbackResponses.ts"
 import { RequestHeaders, requestId, requestIdOf } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
+import { inServerSpan } from "./ServerSpan.ts"
 
 /** A `POST` with a JSON body, as far as an operation depends on it. */
 export interface JsonRequest {
@@ -59,32 +63,56 @@ const send = (response: ServerResponse, { headers, status, text }: JsonResponse)
 /** As @effect/platform answers an operation that was interrupted while its client waits. */
 const interrupted: JsonResponse = { status: 503, headers: {}, text: "" }
 
+/** Makes the function that runs an operation on a fiber of the service, in a span if traced. It answers a defect, not an interruption. */
+export const makeFork = (service: ServiceName, errorFields: ErrorFields) =>
+  Effect.map(
+    Effect.all([Effect.runtime<never>(), FiberRef.get(FiberRef.currentTracerEnabled)]),
+    ([{ fiberRefs, runtimeFlags }, isTraced]) =>
+      (
+        operation: JsonOperation,
+        path: string,
+        headers: IncomingMessage["headers"],
+        body: JsonBody,
+        deliver: (answer: JsonResponse) => JsonResponse = identity
+      ) => {
+        const { authorization, "content-type": contentType } = headers
+        const requestId = requestIdOf(headers)
+        const answer = Effect.uninterruptibleMask((restore) =>
+          restore(Effect.suspend(() => operation({ requestId, authorization, contentType, body }))).pipe(
+            Effect.map(deliver),
+            // Runs where the operation was interrupted too: a defect of its finalizers is logged.
+            Effect.catchAllCause((cause) =>
+              Cause.isInterruptedOnly(cause)
+                ? Effect.interrupt
+                : Effect.map(answerDefect(service, cause, requestId, errorFields(500, path)), (answer) =>
+                    deliver(errorJson(answer))
+                  )
+            )
+          )
+        )
+        const spanned = isTraced
+          ? inServerSpan({ service, method: "POST", route: path, requestId, headers })(answer)
+          : answer
+        const context = Context.make(RequestHeaders, headers)
+        return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(spanned)
+      }
+  )
+
 /** The fast lane takes a `POST` of exactly one of `routes`, without a query. */
 export const makeFastLane = (
   service: ServiceName,
   routes: OperationsByPath,
   errorFields: ErrorFields
 ): Effect.Effect<FastLane> =>
-  Effect.map(Effect.runtime(), ({ fiberRefs, runtimeFlags }) => {
+  Effect.map(makeFork(service, errorFields), (fork) => {
     const answer = (operation: JsonOperation, request: IncomingMessage, response: ServerResponse, body: JsonBody) => {
-      const { authorization, "content-type": contentType } = request.headers
-      const id = requestIdOf(request.headers)
-      const answered = Effect.uninterruptibleMask((restore) =>
-        Effect.suspend(() => operation({ requestId: id, authorization, contentType, body })).pipe(
-          restore,
-          Effect.map((answer) => send(response, answer)),
-          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
-          Effect.catchAllCause((cause) =>
-            Cause.isInterruptedOnly(cause)
-              ? Effect.sync(() => send(response, interrupted))
-              : Effect.map(answerDefect(service, cause, id, errorFields(500, request.url ?? "")), (answer) =>
-                  send(response, errorJson(answer))
-                )
-          )
-        )
-      )
-      const context = Context.make(RequestHeaders, request.headers)
-      const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(answered)
+      const fiber = fork(operation, request.url ?? "", request.headers, body, (answer) => {
+        send(response, answer)
+        return answer
+      })
+      fiber.addObserver((exit) => {
+        if (Exit.isFailure(exit)) send(response, interrupted)
+      })
       if (fiber.unsafePoll() !== null) return
       response.once("close", () => {
         if (!response.writableEnded) fiber.unsafeInterruptAsFork(FiberId.none)

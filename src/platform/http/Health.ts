@@ -6,12 +6,10 @@ import type { AuditStatus } from "../../contracts/AuditStatus.ts"
 import type { HealthGroup } from "../../contracts/Health.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 
-/** The state of a service at this moment. */
 export interface HealthReport {
   /** Whether it would answer a request now, database or not: what a balancer asks. */
   readonly canAnswer: boolean
   readonly databaseAnswers: boolean
-  /** Why it does not. */
   readonly databaseProblem?: string
   /** Revisions of the service's schema: that of this program, and that which the application's connection reads. */
   readonly schema: { readonly expected: string; readonly actual: string | null }
@@ -19,7 +17,6 @@ export interface HealthReport {
   readonly schemaStands: boolean
   /** What is dangerous about how it is set up. */
   readonly warnings?: ReadonlyArray<string>
-  /** The trail of its process. */
   readonly audit?: AuditStatus
   /** What the service keeps, where it could be counted. */
   readonly counts?: Readonly<Record<string, number>>

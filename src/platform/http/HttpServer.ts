@@ -28,7 +28,6 @@ import { beginTrace, requestId } from "./RequestContext.ts"
 import { type RouteList, type RouteTable, routeTable } from "./RouteTable.ts"
 import { inServerSpan } from "./ServerSpan.ts"
 
-/** Makes a span for each request. */
 const withServerSpan =
   (service: ServiceName, routes: RouteTable) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>

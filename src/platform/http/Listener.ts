@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings } from "../config/Settings.ts"
-import { type ErrorFields, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
+import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
 import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
@@ -60,7 +60,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
 /** Node refuses longer headers, the URL included, with 431. The limit leaves room for a long token. */
 export const maximumHeaderBytes = 32 * 1024
 
-/** Node's code for a request that did not arrive in time. */
 const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
 
 const unreadableRequest = "unreadable_request"
@@ -86,19 +85,17 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
 const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
 
-const refuseHostless = (request: Http.IncomingMessage, id: string, response: Http.ServerResponse): void => {
+/** Answers a request before its handler. */
+const refuse = (response: Http.ServerResponse, answer: ErrorAnswer): void => {
   // Read the body to its end. Closing earlier would reset the connection, and the client would lose the answer.
-  request.resume()
-  const body = errorText({ code: unreadableRequest, message: "an HTTP/1.1 request names its host", requestId: id })
-  response.writeHead(400, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    connection: "close"
-  })
-  response.end(body)
+  response.req.resume()
+  const { headers, status, text } = errorJson(answer)
+  response.writeHead(status, { ...headers, connection: "close" })
+  response.end(text)
 }
 
-/** The port of a service could not be opened. */
+const hostless = { status: 400, code: unreadableRequest, message: "an HTTP/1.1 request names its host" }
+
 class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   service: Schema.String,
   host: Schema.String,
@@ -130,17 +127,6 @@ export interface ListenOptions {
   /** Calls of this process; the end of the scope refuses and drains them as requests. */
   readonly calls?: Omit<LocalCalls, "find">
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
-}
-
-const refuseWhileDraining = (
-  { errorFields = noFields, service }: ListenOptions,
-  url: string,
-  id: string,
-  response: Http.ServerResponse
-): void => {
-  const answer = shuttingDown(service, id, errorFields(503, url))
-  response.writeHead(answer.status, { "content-type": "application/json", connection: "close", ...answer.headers })
-  response.end(errorText(answer))
 }
 
 /** How long kept-alive clients may still send a request and receive 503. */
@@ -185,9 +171,9 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
-    const { calls, metrics } = options
+    const { calls, errorFields = noFields, metrics, service } = options
+    const idle = Effect.unsafeMakeLatch()
     let draining = false
-    let onIdle: () => void = () => {}
     const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
       const began = performance.now()
       const id = assignRequestId(request)
@@ -200,14 +186,10 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         withoutSocket.delete(response)
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
-        if (inFlight.delete(response) && inFlight.size === 0) onIdle()
+        if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
-      if (draining) {
-        // As in `refuseHostless`.
-        request.resume()
-        return refuseWhileDraining(options, request.url ?? "", id, response)
-      }
-      if (namesNoHost(request)) return refuseHostless(request, id, response)
+      if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
+      if (namesNoHost(request)) return refuse(response, { ...hostless, requestId: id })
       options.handler(request, response)
     }
     const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, accept)
@@ -228,24 +210,21 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       if (here.some(({ headersSent }) => headersSent)) socket.destroy()
       else refuseUnreadable(error, socket)
     })
-    const idle = Effect.async<void>((resume) => {
-      onIdle = () => resume(Effect.void)
-      if (inFlight.size === 0) resume(Effect.void)
-    })
     const drain = Effect.gen(function* () {
       draining = true
+      if (inFlight.size === 0) idle.unsafeOpen()
       calls?.refuse()
       // http's own close first closes idle connections: a client that sends at that moment would get no answer.
       const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
       for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
-      yield* Effect.zipRight(idle, calls?.idle ?? Effect.void).pipe(
+      yield* Effect.zipRight(idle.await, calls?.idle ?? Effect.void).pipe(
         Effect.interruptible,
         Effect.timeoutOption(options.drainFor)
       )
       const cutOff = inFlight.size + (calls?.inFlight() ?? 0)
       if (cutOff > 0) {
         yield* Effect.logWarning(
-          `${titleOf(options.service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
+          `${titleOf(service)} cut off ${cutOff} request${cutOff === 1 ? "" : "s"} in flight after ${Duration.format(options.drainFor)}`
         )
       }
       // Kept-alive clients have a moment to send a request and get 503; then the connections are closed.
@@ -253,7 +232,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
       calls?.cutOff()
-      yield* Effect.logInfo(`${titleOf(options.service)} closed its port.`)
+      yield* Effect.logInfo(`${titleOf(service)} closed its port.`)
     })
     yield* Effect.acquireRelease(open(server, options), () => drain)
     return urlOf(server, options.host)

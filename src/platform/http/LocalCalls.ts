@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -8,14 +7,11 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
-import { answerDefect } from "./FallbackResponses.ts"
-import type { JsonOperation, OperationsByPath } from "./FastLane.ts"
-import { admitTraceContext, assignRequestId, beginTrace, RequestHeaders, requestIdOf } from "./RequestContext.ts"
+import { type JsonOperation, makeFork, type OperationsByPath } from "./FastLane.ts"
+import { admitTraceContext, assignRequestId, beginTrace } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
-import { inServerSpan } from "./ServerSpan.ts"
 
 /** The operations of one service that a client in the same process can call, by path. */
 export class LocalOperations extends Context.Tag("platform/http/LocalOperations")<
@@ -51,7 +47,6 @@ export interface LocalCalls {
   /** From now on, new calls are answered 503. */
   readonly refuse: () => void
   readonly inFlight: () => number
-  /** Waits until no call is in flight. */
   readonly idle: Effect.Effect<void>
   /** Interrupts the calls in flight. Their clients get CallCutOff, and do not wait for uninterruptible work. */
   readonly cutOff: () => void
@@ -62,7 +57,7 @@ const surroundingSpace = /^[\t ]+|(?<![\t ])[\t ]+$/g
 
 /** The headers as a server reads them: without white space around a value, and with the ids that the listener assigns. */
 const headersOf = (request: LocalRequest, isTraced: boolean): IncomingMessage["headers"] => {
-  const headers: IncomingMessage["headers"] = {}
+  const headers: IncomingMessage["headers"] = { "content-type": "application/json" }
   for (const [name, value] of Object.entries(request.headers)) headers[name] = value.replace(surroundingSpace, "")
   assignRequestId({ headers })
   admitTraceContext({ headers })
@@ -84,34 +79,12 @@ export const makeLocalCalls = (
   errorFields: ErrorFields
 ): Effect.Effect<LocalCalls> =>
   Effect.gen(function* () {
-    const { fiberRefs, runtimeFlags } = yield* Effect.runtime()
+    const fork = yield* makeFork(service, errorFields)
     const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
     /** Ends a call with CallCutOff, by the fiber of its operation. */
     const inFlight = new Map<Fiber.RuntimeFiber<unknown, unknown>, () => void>()
     let isRefusing = false
-    let onIdle: () => void = () => {}
-
-    const fork = (path: string, operation: JsonOperation, request: LocalRequest) => {
-      const headers = headersOf(request, isTraced)
-      const { authorization } = headers
-      const requestId = requestIdOf(headers)
-      const asked = { requestId, authorization, contentType: "application/json", body: bodyOf(request.text) }
-      const answer = Effect.uninterruptibleMask((restore) =>
-        restore(Effect.suspend(() => operation(asked))).pipe(
-          // Runs where the operation was interrupted too: a defect of its finalizers is logged.
-          Effect.catchAllCause((cause) =>
-            Cause.isInterruptedOnly(cause)
-              ? Effect.interrupt
-              : Effect.map(answerDefect(service, cause, requestId, errorFields(500, path)), errorJson)
-          )
-        )
-      )
-      const spanned = isTraced
-        ? inServerSpan({ service, method: "POST", route: path, requestId, headers })(answer)
-        : answer
-      const context = Context.make(RequestHeaders, headers)
-      return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(spanned)
-    }
+    const idle = Effect.unsafeMakeLatch(true)
 
     const call =
       (path: string, operation: JsonOperation): LocalCall =>
@@ -121,14 +94,15 @@ export const makeLocalCalls = (
             const requestId = assignRequestId({ headers: { ...request.headers } })
             return resume(Effect.succeed(errorJson(shuttingDown(service, requestId, errorFields(503, path)))))
           }
-          const fiber = fork(path, operation, request)
+          const fiber = fork(operation, path, headersOf(request, isTraced), bodyOf(request.text))
+          idle.unsafeClose()
           const cutOff = () => resume(new CallCutOff({ service }))
           inFlight.set(fiber, cutOff)
           fiber.addObserver((exit) => {
             inFlight.delete(fiber)
             if (Exit.isSuccess(exit)) resume(exit)
             else cutOff()
-            if (inFlight.size === 0) onIdle()
+            if (inFlight.size === 0) idle.unsafeOpen()
           })
           return Effect.sync(() => fiber.unsafeInterruptAsFork(FiberId.none))
         })
@@ -140,10 +114,7 @@ export const makeLocalCalls = (
         isRefusing = true
       },
       inFlight: () => inFlight.size,
-      idle: Effect.async((resume) => {
-        onIdle = () => resume(Effect.void)
-        if (inFlight.size === 0) resume(Effect.void)
-      }),
+      idle: idle.await,
       cutOff: () => {
         for (const [fiber, cutOff] of inFlight) {
           cutOff()

@@ -3,7 +3,8 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import type * as Context from "effect/Context"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
+import * as Schema from "effect/Schema"
 import { meaningOf } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { appVersion } from "../config/ProgramLocation.ts"
@@ -11,10 +12,8 @@ import { appVersion } from "../config/ProgramLocation.ts"
 /** The platform's types of a document know neither `default` nor 3.1's keywords, so it is plain JSON here. */
 type Json = Readonly<Record<string, unknown>>
 
-interface Response {
+interface Response extends Json {
   readonly description: string
-  readonly content?: Readonly<Record<string, { readonly schema: Json }>>
-  readonly headers?: Json
 }
 
 type Operation = Json & {
@@ -22,36 +21,11 @@ type Operation = Json & {
   readonly responses: Readonly<Record<string, Response>>
 }
 
-const reference = /#\/components\/schemas\/([^"]+)/g
+const reference = /#\/components\/schemas\/Error_([^"]+)/g
 
-/** The names of the schemas that a piece of the document refers to. */
-const referenced = (value: unknown): ReadonlyArray<string> =>
-  [...JSON.stringify(value).matchAll(reference)].map(([, name]) => name ?? "")
-
+/** The codes of the errors that a response refers to. */
 const codesIn = (response: Response): ReadonlyArray<string> =>
-  referenced(response).flatMap((name) => (name.startsWith("Error_") ? name.slice("Error_".length).split("_or_") : []))
-
-const isDecodeError = (schema: unknown): boolean =>
-  Predicate.hasProperty(schema, "$ref") && schema.$ref === "#/components/schemas/HttpApiDecodeError"
-
-/** Without the platform's own answer to a request that it cannot decode: no client gets it (FallbackResponses.ts). */
-const withoutDecodeError = (schema: Json): Json | undefined => {
-  if (isDecodeError(schema)) return undefined
-  const { anyOf, ...rest } = schema
-  if (!Array.isArray(anyOf) || !anyOf.some(isDecodeError)) return schema
-  const [first, ...others]: ReadonlyArray<Json> = anyOf.filter((one) => !isDecodeError(one))
-  return others.length === 0 ? first : { ...rest, anyOf: [first, ...others] }
-}
-
-/** What the service itself answers; undefined where only the platform would. */
-const ownOf = (response: Response): Response | undefined => {
-  if (response.content === undefined) return response
-  const content = Object.entries(response.content).flatMap(([type, { schema }]) => {
-    const own = withoutDecodeError(schema)
-    return own === undefined ? [] : [[type, { schema: own }] as const]
-  })
-  return content.length === 0 ? undefined : { ...response, content: Object.fromEntries(content) }
-}
+  [...JSON.stringify(response).matchAll(reference)].flatMap(([, codes = ""]) => codes.split("_or_"))
 
 const header = (description: string) => ({ description, schema: { type: "string" } })
 
@@ -85,11 +59,7 @@ const otherErrors = {
 /** The operation as it is answered. A route that can answer 401 needs a token, and its answers have rows; the others do not. */
 const operation = (given: Operation): Operation => {
   const hasRow = "401" in given.responses
-  const responses: Record<string, Response> = {}
-  for (const [status, response] of Object.entries(given.responses)) {
-    const own = ownOf(response)
-    if (own !== undefined) responses[status] = described(status, own, hasRow)
-  }
+  const responses = Record.map(given.responses, (response, status) => described(status, response, hasRow))
   return {
     ...given,
     security: hasRow ? [{ bearer: [] }] : given.security,
@@ -148,7 +118,6 @@ const aboutPages = {
   "/metrics": page("metrics", "The metrics of this process, for Prometheus.", "text/plain")
 }
 
-/** The paths that every service answers beside its contract. */
 export const aboutPaths = Object.keys(aboutPages)
 
 /** The platform gives every schema of an unknown value the same `$id`, and an id must be unique. */
@@ -157,30 +126,9 @@ const withoutIds = <A>(document: A): A =>
 
 const isPlatformId = (value: unknown): boolean => typeof value === "string" && value.startsWith("/schemas/")
 
-/** Without the schemas that the document does not refer to. */
-const withoutStrays = (spec: Document): Document => {
-  const { schemas } = spec.components
-  const named = new Set<string>()
-  const name = (value: unknown): void => {
-    for (const one of referenced(value)) {
-      if (named.has(one)) continue
-      named.add(one)
-      name(schemas[one] ?? null)
-    }
-  }
-  name(spec.paths)
-  const kept = Object.fromEntries(Object.entries(schemas).filter(([one]) => named.has(one)))
-  return { ...spec, components: { ...spec.components, schemas: kept } }
-}
-
 const complete = (service: ServiceName, spec: Document): Document => {
-  const paths = Object.fromEntries(
-    Object.entries(spec.paths).map(([path, methods]) => [
-      path,
-      Object.fromEntries(Object.entries(methods).map(([method, given]) => [method, operation(given)]))
-    ])
-  )
-  return withoutStrays({
+  const paths = Record.map(spec.paths, Record.map(operation))
+  return {
     ...spec,
     info: { ...spec.info, title: `Gravitas ${titleOf(service)}`, version: appVersion },
     servers: [{ url: "/" }],
@@ -196,7 +144,7 @@ const complete = (service: ServiceName, spec: Document): Document => {
         }
       }
     }
-  })
+  }
 }
 
 /** A contract of any service, under the type that the platform keeps contracts by: it says nothing about their schemas. */
@@ -210,5 +158,7 @@ export const documented = <Id extends string, Groups extends HttpApiGroup.HttpAp
   api: HttpApi.HttpApi<Id, Groups, E, R>
 ): AnyApi => {
   const contract = api.annotate(OpenApi.Transform, (spec) => complete(service, withoutIds(spec as Document)))
+  // A copy. Its only error is the platform's answer to a request that it cannot decode: no client gets it (FallbackResponses.ts).
+  Object.assign(contract, { errorSchema: Schema.Never })
   return Option.getOrThrow(Option.liftPredicate(isAnyApi)(contract))
 }

@@ -12,10 +12,7 @@ import * as Tracer from "effect/Tracer"
  */
 const acceptable = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
 
-/**
- * Assigns the request's id: the client's `X-Request-Id` if it is acceptable, else a new one. It replaces the header, so that
- * everything behind the listener reads the same value.
- */
+/** Assigns the client's `X-Request-Id` if it is acceptable, else a new id. It replaces the header, which all behind the listener read. */
 export const assignRequestId = ({ headers }: Pick<IncomingMessage, "headers">): string => {
   const given = headers["x-request-id"]
   if (typeof given === "string" && acceptable.test(given)) return given

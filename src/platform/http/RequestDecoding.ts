@@ -1,4 +1,6 @@
 import type { IncomingMessage } from "node:http"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type { HttpMethod } from "@effect/platform/HttpMethod"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -83,10 +85,7 @@ export const readJsonBody = (message: IncomingMessage, limit: number, done: (bod
   else message.on("data", onData).on("end", onEnd)
 }
 
-/**
- * Reads a request's body as JSON, whatever its content type is: clients of the former system differ in it. If the client hangs up,
- * the platform interrupts this effect.
- */
+/** Reads a body as JSON, whatever its content type is: clients of the former system differ in it. A client that hangs up interrupts it. */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   limit = maximumBodyBytes
@@ -157,7 +156,6 @@ const hasBody = ({ headers }: Request): boolean =>
 
 /** What the decoder reads of a request: one that came over HTTP, or from a client in this process. */
 export interface RequestParts {
-  /** The values of the path's parameters. */
   readonly params: Readonly<Record<string, string | undefined>>
   readonly url: string
   readonly headers: Readonly<Record<string, string | undefined>>
@@ -165,7 +163,6 @@ export interface RequestParts {
   readonly body: Effect.Effect<JsonBody>
 }
 
-/** The parts of the request that a route handles. */
 export const partsOf = (request: Request): Effect.Effect<RequestParts, never, HttpRouter.RouteContext> =>
   Effect.map(HttpRouter.RouteContext, ({ params }) => ({
     params,
@@ -189,19 +186,12 @@ export interface Decoded<Path, UrlParams, Payload, Headers> {
   readonly headers: Headers
 }
 
-/** What an `HttpApiEndpoint` says of its requests. */
-interface DeclaredRequest<Path, UrlParams, Payload, Headers> {
-  readonly pathSchema: Option.Option<Schema.Schema<Path, unknown>>
-  readonly urlParamsSchema: Option.Option<Schema.Schema<UrlParams, unknown>>
-  readonly payloadSchema: Option.Option<Schema.Schema<Payload, unknown>>
-  readonly headersSchema: Option.Option<Schema.Schema<Headers, unknown>>
-  readonly annotations: Context.Context<never>
-}
+type DeclaredRequest<Path, UrlParams, Payload, Headers> = Pick<
+  HttpApiEndpoint.HttpApiEndpoint<string, HttpMethod, Path, UrlParams, Payload, Headers>,
+  "pathSchema" | "urlParamsSchema" | "payloadSchema" | "headersSchema" | "annotations"
+>
 
-/**
- * Makes the decoder of an endpoint's requests: path, query, headers, body, in this order; the first part with a problem is
- * reported. A part that the endpoint does not declare costs nothing.
- */
+/** Makes the decoder of an endpoint's requests. It reports the first part with a problem: path, query, headers, body. */
 export const requestDecoder = <Path, UrlParams, Payload, Headers>(
   endpoint: DeclaredRequest<Path, UrlParams, Payload, Headers>
 ) => {

@@ -22,12 +22,8 @@ const fits = (part: string, segment: string | undefined): boolean =>
   segment !== undefined && (part.startsWith(":") || part.toLowerCase() === segment.toLowerCase())
 
 export const routeTable = (routes: RouteList): RouteTable => {
-  const exact = new Map<string, ContractRoute>()
-  const patterns: Array<{ readonly route: ContractRoute; readonly segments: ReadonlyArray<string> }> = []
-  for (const [path, methods] of routes) {
-    exact.set(path, { path, methods })
-    patterns.push({ route: { path, methods }, segments: segmentsOf(path) })
-  }
+  const patterns = Array.from(routes, ([path, methods]) => ({ route: { path, methods }, segments: segmentsOf(path) }))
+  const exact = new Map(patterns.map(({ route }) => [route.path, route]))
   return (url) => {
     const end = url.indexOf("?")
     const path = end === -1 ? url : url.slice(0, end)

@@ -10,7 +10,6 @@ export const yieldNow = Effect.async<void>((resume) => {
 /** A long computation that yields where other work of the process may run. */
 export type SteppedComputation<A> = Generator<undefined, A>
 
-/** Runs all of its steps without a pause. */
 export const runAtOnce = <A>(steps: SteppedComputation<A>): A => {
   while (true) {
     const step = steps.next()

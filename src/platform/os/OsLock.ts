@@ -4,7 +4,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { tryLock } from "fs-native-extensions"
 
-/** A lock file cannot be opened or locked. */
 export class LockFileUnusable extends Schema.TaggedError<LockFileUnusable>()("LockFileUnusable", {
   path: Schema.String,
   reason: Schema.String
@@ -14,7 +13,6 @@ export class LockFileUnusable extends Schema.TaggedError<LockFileUnusable>()("Lo
   }
 }
 
-/** A lock that is held. */
 export interface OsLock {
   /** Replaces the file's text, which tells other processes the holder. On a full disk the lock is held without a text. */
   readonly write: (text: string) => Effect.Effect<void>

@@ -8,7 +8,6 @@ export class ShutdownReport extends Context.Tag("platform/os/ShutdownReport")<
   {
     /** Reports audit events that were answered and may be neither in the database nor in a journal. */
     readonly reportUnwritten: (count: number) => Effect.Effect<void>
-    /** How many events were reported so far. */
     readonly unwritten: () => number
   }
 >() {

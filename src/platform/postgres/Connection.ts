@@ -107,7 +107,6 @@ const rolledBack = new DatabaseError({
   sqlstate: "25P02"
 })
 
-/** A client, and whether its session can still be used. */
 interface Session {
   readonly client: Pg.Client
   open: boolean

@@ -119,10 +119,7 @@ export class Database extends Context.Tag("platform/postgres/Database")<
     readonly pool: (service: ServiceName) => PgClient.PgClient
   }
 >() {
-  /**
-   * Connects each of `services`, retrying to the deadline, before anything that needs it is built. `embedded` is the
-   * connection string of services that have none in the settings.
-   */
+  /** Connects each of `services`, retrying to the deadline. `embedded` is for those without a connection string in the settings. */
   static readonly layer = (services: ReadonlyArray<ServiceName>, embedded?: Redacted.Redacted) =>
     Layer.scoped(
       Database,

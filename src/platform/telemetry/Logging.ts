@@ -9,10 +9,7 @@ import { isTerminal } from "../cli/TerminalText.ts"
 import { Settings } from "../config/Settings.ts"
 import { requestHeaders, requestIdOf, traceIdOf } from "../http/RequestContext.ts"
 
-/**
- * Adds the request's id and trace id to lines that are logged while a request is handled. It reads them from the fiber when a
- * line is written, so that a request without a line costs nothing.
- */
+/** Adds a request's id and trace id to its lines. They are read when a line is written, so that a request without a line costs nothing. */
 export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>): Logger.Logger<unknown, Output> =>
   Logger.mapInputOptions(logger, (options) => {
     const context = FiberRefs.getOrDefault(options.context, FiberRef.currentContext)
@@ -26,11 +23,7 @@ export const annotatingRequest = <Output>(logger: Logger.Logger<unknown, Output>
     }
   })
 
-/**
- * Pretty on a terminal, one JSON object a line otherwise, unless `LOG_FORMAT` says which; from `LOG_LEVEL` up.
- *
- * A server logs to stdout; a command to stderr, since its stdout is its result.
- */
+/** Pretty on a terminal, else one JSON object a line, unless `LOG_FORMAT` says which. A command logs to stderr: its stdout is its result. */
 export const layer = (stream: "stdout" | "stderr") =>
   Layer.unwrapEffect(
     Effect.map(Settings, ({ log }) => {

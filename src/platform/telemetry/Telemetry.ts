@@ -14,10 +14,7 @@ const withoutFiberMetrics = RuntimeFlags.disableRuntimeMetrics
 /** Loaded only if something is exported. */
 const exporters = Effect.promise(() => import("./TelemetryExport.ts"))
 
-/**
- * Exports traces, metrics and logs by OTLP over HTTP, as the standard `OTEL_*` variables say; nothing if no endpoint is set. Its
- * end sends what is left, within its share of the shutdown.
- */
+/** Exports by OTLP over HTTP, as the `OTEL_*` variables say. Its end sends what is left, within its share of the shutdown. */
 export const layer = Layer.unwrapEffect(
   Effect.flatMap(Settings, ({ telemetry }) =>
     telemetry.disabled || Object.values(telemetry.destinations).every(Option.isNone)

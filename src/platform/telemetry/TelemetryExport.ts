@@ -138,7 +138,6 @@ const layers = (telemetry: TelemetrySettings, shutdownTimeout: Duration.Duration
   )
 }
 
-/** The part of Telemetry.layer that exports. */
 export const exporting = Layer.unwrapEffect(
   Effect.map(Settings, ({ shutdownDeadline, telemetry }) =>
     // The three exporters end one after the other.

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Settings } from "../../../src/platform/config/Settings.ts"
-import { jsonResponse, jsonTextResponse } from "../../../src/platform/http/ErrorResponse.ts"
+import { jsonResponse, toServerResponse } from "../../../src/platform/http/ErrorResponse.ts"
 import { serve } from "../../../src/platform/http/HttpServer.ts"
 import { Addresses } from "../../../src/platform/http/Listener.ts"
 
@@ -16,7 +16,7 @@ const api = HttpApi.make("test").add(
   HttpApiGroup.make("asking").add(HttpApiEndpoint.post("ask", "/ask").addSuccess(Schema.String))
 )
 const slow = HttpApiBuilder.group(api, "asking", (group) =>
-  group.handleRaw("ask", () => Effect.succeed(jsonTextResponse('"slow"')))
+  group.handleRaw("ask", () => Effect.succeed(toServerResponse(jsonResponse('"slow"'))))
 )
 const fastRoutes = new Map([["/ask", () => Effect.succeed(jsonResponse('"fast"'))]])
 
