@@ -10,6 +10,7 @@ import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { AuditId } from "../audit/encoding/AuditId.ts"
 import type { AuditEvent, AuditResult } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
+import { memberOf } from "../domain/Text.ts"
 import type { AccessClaim, AccessRequest, QuestionProblem } from "./AccessRequest.ts"
 import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
 import { markAnonymous, type Unauthenticated } from "./tokens/BearerToken.ts"
@@ -62,7 +63,7 @@ export type UndecidedOutcome = Extract<Outcome, { readonly _tag: "Unauthenticate
 
 /** A caller may name its shell; the gatekeeper does not check it. A value that is not a text stays in the metadata only. */
 const shellOf = (metadata: unknown): string | null => {
-  const shell = typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "shell_id") : undefined
+  const shell = memberOf(metadata, "shell_id")
   return typeof shell === "string" ? shell : null
 }
 

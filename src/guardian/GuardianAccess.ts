@@ -13,10 +13,7 @@ import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
 export interface Recorded {
   readonly reason: string
   readonly metadata?: Readonly<Record<string, unknown>>
-  /**
-   * Takes back what was done, where the trail cannot record it; left out where nothing was changed. `final`: a revocation or an
-   * end stays in effect, and the log says so.
-   */
+  /** Takes back what the trail cannot record; left out where nothing was changed. `final`: it stays in effect, and the log says so. */
   readonly compensate?: Effect.Effect<unknown, DatabaseUnavailable> | "final"
 }
 
@@ -24,10 +21,7 @@ export interface Caller extends Authorized {
   readonly requestId: string
 }
 
-/**
- * Asks the gatekeeper, runs, records the outcome, and only then answers. The gatekeeper records its refusals itself; every other
- * outcome gets a row here, under the same request id.
- */
+/** Asks the gatekeeper, which records its refusals itself; runs, and records every other outcome under the same request id; then answers. */
 export class GuardianAccess extends Context.Tag("guardian/GuardianAccess")<GuardianAccess, Access<Caller, Recorded>>() {
   static readonly layer = Layer.effect(
     GuardianAccess,
@@ -58,7 +52,6 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
       ({ message }) => new Refusal({ code: "audit_unavailable", message })
     )
 
-  /** Records the failure, then fails with it. */
   const deny = (
     question: Question,
     { code, message }: Failure,

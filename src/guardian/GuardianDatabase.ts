@@ -56,13 +56,19 @@ export const rowsOf = <A, I>(row: Schema.Schema<A, I>) => {
     Effect.flatMap(bounded(question), (rows) => Effect.orDie(decode(rows)))
 }
 
+/** A page of rows, newest first. */
+export interface PageQuery {
+  /** One agent's rows alone. */
+  readonly agent?: string | undefined
+  readonly limit: number
+  /** `no` of the last row of the page before. */
+  readonly before?: string | undefined
+}
+
 /** Transactions of the process that are open at once: each has a session beside the pool's, and the server has few. */
 const maximumTransactions = 4
 
-/**
- * Runs `work` when its turn has come, to its end as `bounded` does. Work whose turn does not come within the deadline has not
- * begun.
- */
+/** Runs `work` when its turn has come, to its end. Work whose turn does not come within the deadline has not begun. */
 const inTurn =
   (turns: Effect.Semaphore) =>
   <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | DatabaseUnavailable> =>

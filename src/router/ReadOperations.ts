@@ -48,7 +48,6 @@ export const modelsRoute = (catalog: Catalog) =>
 const isGhostName = (ghost: string): boolean =>
   ghost !== "" && !hasControlCharacter(ghost) && historyResource(ghost).length <= maximumResourceLength
 
-/** `GET /v1/history`. */
 export const historyRoute = Effect.flatMap(History, (history) =>
   audited(Api.history, {
     event: "history.read",

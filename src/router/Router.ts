@@ -52,10 +52,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
 /** The part of the server's share of the shutdown deadline for the work after the answers. */
 const endShare = 0.4
 
-/**
- * The router: which model answers, and what was said? It starts with its schema at head, then opens its port. At the end the port
- * closes, then requests are finalized, then the history is written.
- */
+/** The router: which model answers, and what was said? At its end the port closes, requests are finalized, the history is written. */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { storeContent } = yield* RouterSettings

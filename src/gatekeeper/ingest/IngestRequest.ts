@@ -14,6 +14,7 @@ import {
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
 import { isDeeperThan, parseInstant } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
+import { textOrNull } from "../AccessRequest.ts"
 
 /** An event that cannot be recorded, with its key; null where the key is not usable. */
 export interface InvalidIngestEvent {
@@ -72,14 +73,12 @@ const metadataProblem = (value: unknown): string | undefined => {
 }
 
 /** An unknown field is refused: it would be lost silently. */
-const unknownFieldProblem = (event: Fields): string | undefined => {
-  const unknown = Object.keys(event).find((name) => !known.includes(name))
+const unknownFieldProblem = (given: Fields, known: ReadonlyArray<string>): string | undefined => {
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
   return unknown === undefined
     ? undefined
     : `unknown field ${JSON.stringify(unknown.slice(0, 50).toWellFormed())}; known: ${known.join(", ")}`
 }
-
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
 /** The weight of an event that is refused before all of it is read, in bytes. */
 const leastWeight = 512
@@ -105,7 +104,7 @@ const parseEvent = (given: unknown, requestId: string): WeightedEvent => {
     timeProblem(given["occurred_at"]),
     resultProblem(given["result"]),
     metadataProblem(given["metadata"]),
-    unknownFieldProblem(given)
+    unknownFieldProblem(given, known)
   ].filter((problem) => problem !== undefined)
   if (problems.length > 0 || typeof id !== "string") {
     return refused(unusable === undefined ? textOrNull(id) : null, problems.join("; "))
@@ -151,10 +150,8 @@ export function* parseIngestRequest(
   if (!Predicate.isReadonlyRecord(body) || !Array.isArray(events)) {
     return Either.left('the request body must be a JSON object with the array "events"')
   }
-  const unknown = Object.keys(body).find((name) => name !== "events")
-  if (unknown !== undefined) {
-    return Either.left(`unknown field ${JSON.stringify(unknown.slice(0, 50).toWellFormed())}; known: events`)
-  }
+  const unknown = unknownFieldProblem(body, ["events"])
+  if (unknown !== undefined) return Either.left(unknown)
   if (events.length === 0) return Either.left('"events" is empty')
   if (events.length > maximumIngestEvents) {
     return Either.left(`"events" holds ${events.length} events; at most ${maximumIngestEvents} are accepted at once`)

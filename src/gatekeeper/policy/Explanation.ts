@@ -1,18 +1,10 @@
-import type { Decision } from "../../domain/Decision.ts"
 import { appliesTo, decide, matchesAction, type Policy, type PolicyQuestion, type Rule, rulesOf } from "./Policy.ts"
 
 /** A rule of the subject's groups, and why it does or does not match the question. */
 export interface RuleExplanation extends Rule {
   readonly matches: boolean
-  /** Whether this rule made the decision. */
   readonly decides: boolean
   readonly why: string
-}
-
-export interface Explanation {
-  readonly decision: Decision
-  /** All rules in the order in which they decide, also those after the deciding one. */
-  readonly rules: ReadonlyArray<RuleExplanation>
 }
 
 const quoted = (text: string): string => JSON.stringify(text)
@@ -34,8 +26,8 @@ const mismatch = ({ permission }: Rule, { action, resource }: PolicyQuestion): s
   return problems.length === 0 ? undefined : problems.join("; ")
 }
 
-/** Explains a decision rule by rule. */
-export const explain = (policy: Policy, question: PolicyQuestion): Explanation => {
+/** Explains a decision by all rules in the order in which they decide, also those after the deciding one. */
+export const explain = (policy: Policy, question: PolicyQuestion) => {
   const decision = decide(policy, question)
   const { allowed, matched } = decision
   const rules = rulesOf(policy, question.ghostId).map((rule): RuleExplanation => {

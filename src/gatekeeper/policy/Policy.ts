@@ -29,10 +29,7 @@ export interface PolicyQuestion {
 /** The groups of a ghost without a mapping. */
 export const noGroups: ReadonlyArray<string> = []
 
-/**
- * `*` matches everything; `a/*` matches what lies below `a`, by whole segments, so neither `a` nor `ab`; any other pattern matches
- * itself.
- */
+/** `*` matches everything; `a/*` what lies below `a`, by whole segments, so neither `a` nor `ab`; any other pattern itself. */
 export const matchesResource = (pattern: string, resource: string): boolean => {
   if (pattern === "*") return true
   if (!pattern.endsWith("/*")) return pattern === resource

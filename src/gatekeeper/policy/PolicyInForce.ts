@@ -27,15 +27,9 @@ export interface PolicySnapshot extends IndexedPolicy {
   readonly loadedAt: DateTime.Utc
 }
 
-/** A file that was read and refused. */
 export interface RefusedReload {
   readonly at: DateTime.Utc
   readonly problems: ReadonlyArray<FileProblem>
-}
-
-export interface ReloadResult {
-  readonly before: string
-  readonly after: string
 }
 
 /** The caller that asked for a reload. A reload after a change of the file has none. */
@@ -86,7 +80,9 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
     /** The last refused version of the file; null when the file and `current` agree. */
     readonly refused: Effect.Effect<RefusedReload | null>
     /** Reads the file again. The reload is recorded before the new policy decides. A refused file does not change `current`. */
-    readonly reload: (requester: ReloadRequester) => Effect.Effect<ReloadResult, PolicyRefused | AuditUnavailable>
+    readonly reload: (
+      requester: ReloadRequester
+    ) => Effect.Effect<{ readonly before: string; readonly after: string }, PolicyRefused | AuditUnavailable>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -150,14 +146,9 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       let pending: string | null | undefined
       const follow = Effect.gen(function* () {
         const now = yield* status
-        if (now === seen) {
-          pending = undefined
-          return
-        }
-        if (now !== pending) {
-          pending = now
-          return
-        }
+        const isStable = now === pending
+        pending = now === seen ? undefined : now
+        if (pending === undefined || !isStable) return
         // Retried at the next check while the trail accepts no events: no policy comes into force without its record.
         yield* reload(null).pipe(Effect.catchTag("PolicyRefused", () => Effect.void))
       }).pipe(

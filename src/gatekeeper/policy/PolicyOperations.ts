@@ -4,7 +4,6 @@ import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
 import { audited, failureAs, type GatekeeperCaller } from "../GatekeeperAccess.ts"
 import { PolicyInForce } from "./PolicyInForce.ts"
 
-/** `GET /policy`. */
 const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
   audited(Api.policy, {
     event: "policy.read",
@@ -30,7 +29,6 @@ const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
   })
 )
 
-/** `POST /policy/reload`. */
 const reloadPolicy = Effect.flatMap(PolicyInForce, (policies) =>
   audited(Api.reload, {
     event: "policy.reload",

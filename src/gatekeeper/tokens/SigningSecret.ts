@@ -31,9 +31,7 @@ export class SigningSecretUnusable extends Schema.TaggedError<SigningSecretUnusa
 
 const secretFile = "jwt-secret"
 
-/**
- * `JWT_SECRET_KEY`; outside production without it, a secret of 384 random bits that is made once under `GRAVITAS_HOME`.
- */
+/** `JWT_SECRET_KEY`; outside production without it, a secret of 384 random bits that is made once under `GRAVITAS_HOME`. */
 export const signingSecret: Effect.Effect<
   Redacted.Redacted,
   SigningSecretMissing | SigningSecretUnusable,

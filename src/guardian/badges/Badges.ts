@@ -31,7 +31,6 @@ const maximumBadges = 1_000
 
 const columnNames = 'ghost_id as "ghostId", badge_name as badge, granted_at as "grantedAt"'
 
-/** The badges of ghosts. */
 export class Badges extends Context.Tag("guardian/Badges")<
   Badges,
   {

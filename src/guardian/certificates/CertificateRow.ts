@@ -5,20 +5,14 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { parseInstant } from "../../domain/Text.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
-import { rowsOf } from "../GuardianDatabase.ts"
-import type { Claims, SignedRow } from "./CertificateSigner.ts"
+import { type PageQuery, rowsOf } from "../GuardianDatabase.ts"
+import { type Claims, SignedRow } from "./CertificateSigner.ts"
 
 /** A row of `guardian.certificate`: nothing in it counts before `verifyRow` agrees, except its revocation. */
 export const CertificateRow = Schema.Struct({
   /** The row's own number, for references inside of the database. */
   no: Schema.String,
-  id: Schema.NullOr(Schema.String),
-  agent: Schema.String,
-  version: Schema.Number,
-  issuedMicros: Schema.BigInt,
-  expiresMicros: Schema.BigInt,
-  keyId: Schema.NullOr(Schema.String),
-  signature: Schema.NullOr(Schema.String),
+  ...SignedRow.fields,
   revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   revokedReason: Schema.NullOr(Schema.String),
   /** By the database's clock, so that guardians on several machines agree. */
@@ -27,7 +21,7 @@ export const CertificateRow = Schema.Struct({
   /** When the row was read, in microseconds since 1970. */
   readMicros: Schema.BigInt
 })
-export interface CertificateRow extends SignedRow, Schema.Schema.Type<typeof CertificateRow> {}
+export type CertificateRow = typeof CertificateRow.Type
 
 export const certificateRows = rowsOf(CertificateRow)
 
@@ -49,10 +43,7 @@ export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTi
 
 export const isoOfSeconds = (seconds: number): string => DateTime.formatIso(DateTime.unsafeMake(seconds * 1_000))
 
-/**
- * Seconds since 1970, the fraction cut off: a certificate's signature covers whole seconds. Also accepts a space instead of the
- * "T" and a zone without its colon, as PostgreSQL and Python write them.
- */
+/** Seconds since 1970, the fraction cut off, as signed. Accepts a space for the "T" and a zone without colon, as PostgreSQL and Python write. */
 export const parseSeconds = (text: string): Option.Option<number> =>
   parseInstant(text.replace(" ", "T").replace(/([+-]\d{2})(\d{2})$/, "$1:$2")).pipe(
     Option.map((instant) => Math.floor(instant.epochMillis / 1_000)),
@@ -87,15 +78,7 @@ export const selectNewest = (sql: SqlClient.SqlClient, agent: string, state: "in
 const ofAgent = (sql: SqlClient.SqlClient, agent: string | undefined) =>
   agent === undefined ? sql`true` : sql`agent = ${agent}`
 
-export interface CertificatesQuery {
-  readonly agent?: string | undefined
-  readonly limit: number
-  /** `no` of the last row of the page before. */
-  readonly before?: string | undefined
-}
-
-/** One page, newest first. */
-export const selectPage = (sql: SqlClient.SqlClient, query: CertificatesQuery) => sql`
+export const selectPage = (sql: SqlClient.SqlClient, query: PageQuery) => sql`
   select ${certificateColumns(sql)} from guardian.certificate
   where ${ofAgent(sql, query.agent)}
     and ${query.before === undefined ? sql`true` : sql`certificate.id < ${query.before}::bigint`}

@@ -15,16 +15,17 @@ export const Claims = Schema.Struct({
 export type Claims = typeof Claims.Type
 
 /** The columns of a certificate that its signature covers. */
-export interface SignedRow {
-  readonly id: string | null
-  readonly agent: string
-  readonly version: number
+export const SignedRow = Schema.Struct({
+  id: Schema.NullOr(Schema.String),
+  agent: Schema.String,
+  version: Schema.Number,
   /** Microseconds since 1970: the precision of PostgreSQL. */
-  readonly issuedMicros: bigint
-  readonly expiresMicros: bigint
-  readonly keyId: string | null
-  readonly signature: string | null
-}
+  issuedMicros: Schema.BigInt,
+  expiresMicros: Schema.BigInt,
+  keyId: Schema.NullOr(Schema.String),
+  signature: Schema.NullOr(Schema.String)
+})
+export type SignedRow = typeof SignedRow.Type
 
 /** A row differs from what was signed, so that it certifies nothing. */
 export class CertificateAltered extends Schema.TaggedError<CertificateAltered>()("CertificateAltered", {
@@ -91,10 +92,7 @@ type VerifiedSignature = Effect.Effect.Success<ReturnType<typeof verifySignature
 /** Signatures in memory, of at most `maximumLength` characters each. */
 const maximumCached = 2_000
 
-/**
- * Makes a verifier that keeps valid signatures in memory: the keys do not change while the process runs, so the same text has the same
- * result. An invalid signature is verified, and reported, at each use.
- */
+/** Makes a verifier that keeps valid signatures: the keys do not change, so the same text has the same result. Reports each invalid one. */
 export const makeCachedVerifier = (keys: Keyring) => {
   const verified = new Map<string, VerifiedSignature>()
   return (jws: string): Effect.Effect<VerifiedSignature, CertificateAltered> =>

@@ -6,10 +6,9 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { bounded, type DatabaseUnavailable, GuardianDatabase } from "../GuardianDatabase.ts"
+import { bounded, type DatabaseUnavailable, GuardianDatabase, type PageQuery } from "../GuardianDatabase.ts"
 import {
   type CertificateRow,
-  type CertificatesQuery,
   certificateColumns,
   certificateRows,
   countAll,
@@ -131,7 +130,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     /** The agent's newest certificate that is in force, its row compared now with a signature that was verified. */
     readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
     /** Newest first; `isVerified`: the row agrees with its signature. `total` is of all pages. */
-    readonly list: (query: CertificatesQuery) => Effect.Effect<
+    readonly list: (query: PageQuery) => Effect.Effect<
       {
         readonly rows: ReadonlyArray<CertificateRow & { readonly isVerified: boolean }>
         readonly total: number
@@ -144,10 +143,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     readonly idOf: (said: Omit<Claims, "jti">) => Effect.Effect<string | undefined, DatabaseUnavailable>
     /** Whether the table exists: a command may run before the first start. */
     readonly isReady: Effect.Effect<boolean, DatabaseUnavailable>
-    /**
-     * Revokes from the commit on, and ends the certificate's sessions. Undefined when there is no such certificate. A repeat
-     * returns what the first one did.
-     */
+    /** Revokes from the commit on, and ends the certificate's sessions. A repeat returns what the first one did. Undefined when unknown. */
     readonly revoke: (
       id: string,
       by: { readonly ghostId: string; readonly reason: string | null }
@@ -165,7 +161,6 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const newest = (agent: string, state: "in force" | "any", limit: number) =>
         certificateRows(selectNewest(sql, agent, state, limit))
 
-      /** Inserts. Returns false where a certificate of that id exists. */
       const add = <E = never>(issued: IssuedCertificate, recording: Effect.Effect<unknown, E> = Effect.void) =>
         transaction((connection) =>
           Effect.flatMap(insertCertificate(connection, issued), (isNew) =>

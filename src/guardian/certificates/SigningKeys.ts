@@ -45,7 +45,6 @@ export const readKey = (text: string): Either.Either<KeyObject, string> =>
     )
   )
 
-/** The public side of a key. */
 const verificationKey = (key: KeyObject): Effect.Effect<VerificationKey> =>
   Effect.promise(async () => {
     const publicKey = key.type === "private" ? createPublicKey(key) : key
@@ -72,9 +71,7 @@ const directoryName = "guardian-keys"
 /** The file of the key that signs; every other `.pem` or `.jwk` in the directory verifies. */
 const activeName = "active.pem"
 
-/**
- * Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made.
- */
+/** Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made. */
 const keysUnderHome = (options: { readonly make: boolean }) =>
   Effect.gen(function* () {
     const { home } = yield* Settings

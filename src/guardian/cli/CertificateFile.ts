@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { maximumName, maximumVersion } from "../../contracts/guardian/GuardianSchemas.ts"
-import { nameProblem } from "../../domain/Text.ts"
+import { nameProblem, parseJson } from "../../domain/Text.ts"
 import { parseSeconds } from "../certificates/CertificateRow.ts"
 import { type Claims, issuer } from "../certificates/CertificateSigner.ts"
 
@@ -54,7 +54,7 @@ export const parseCertificateFile = (
   text: string,
   options: { readonly assumeUtc: boolean }
 ): Either.Either<CertificateFile, string> => {
-  const json = Either.getOrUndefined(Either.try((): unknown => JSON.parse(text)))
+  const json = Option.getOrUndefined(parseJson(text))
   if (typeof json !== "object" || json === null || Array.isArray(json)) return Either.left("it is not a JSON object")
   const field = (name: string): unknown => (Object.hasOwn(json, name) ? Reflect.get(json, name) : undefined)
   const issuedAt = readTime("issued_at", field("issued_at"), options.assumeUtc)

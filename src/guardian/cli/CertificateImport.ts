@@ -24,14 +24,11 @@ import {
   parseCertificateFile
 } from "./CertificateFile.ts"
 
-/** The directory does not exist or cannot be read. */
 class DirectoryUnreadable extends Schema.TaggedError<DirectoryUnreadable>()("DirectoryUnreadable", {
   directory: Schema.String,
   problem: Schema.String
 }) {
-  get exitCode(): number {
-    return ExitCode.notFound
-  }
+  readonly exitCode = ExitCode.notFound
   override get message(): string {
     return `the certificates in ${this.directory} cannot be read: ${this.problem}`
   }
@@ -42,9 +39,7 @@ export class ImportStopped extends Schema.TaggedError<ImportStopped>()("ImportSt
   done: Schema.Number,
   reason: Schema.String
 }) {
-  get exitCode(): number {
-    return ExitCode.noAccess
-  }
+  readonly exitCode = ExitCode.noAccess
   override get message(): string {
     return (
       `the import stopped after ${this.done} files: ${this.reason}. Each file was imported whole or not at all; import again: ` +

@@ -2,7 +2,6 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { storable } from "../../domain/Text.ts"
 
-/** The metadata of a session that are stored. */
 export interface KeptMetadata {
   readonly metadata: Readonly<Record<string, unknown>>
   /** Paths of what was left out: messages to a model, what may be one, and secrets. At most `maximumNamed`. */

@@ -38,7 +38,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
   const attempt = (
     { agent, kept, sessionId }: Start,
     requestId: string,
-    retriesLeft: number
+    retriesLeft = startRetries
   ): Effect.Effect<Started, NotCertified | Api.SessionExists | DatabaseUnavailable> =>
     Effect.gen(function* () {
       const certificate = yield* certificates.inForce(agent)
@@ -67,7 +67,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
         reason: "it did not start the session in time, nor did another guardian"
       })
     })
-  return (start: Start, requestId: string) => attempt(start, requestId, startRetries)
+  return attempt
 }
 
 const start = Effect.flatMap(Effect.all([Certificates, Sessions]), ([certificates, sessions]) => {

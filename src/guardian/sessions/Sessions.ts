@@ -9,9 +9,15 @@ import * as Schema from "effect/Schema"
 import { EndReason } from "../../contracts/guardian/GuardianSchemas.ts"
 import { OpenRecord } from "../../contracts/OpenRecord.ts"
 import type { ActiveCertificate } from "../certificates/Certificates.ts"
-import { bounded, type DatabaseUnavailable, deadline, GuardianDatabase, rowsOf } from "../GuardianDatabase.ts"
+import {
+  bounded,
+  type DatabaseUnavailable,
+  deadline,
+  GuardianDatabase,
+  type PageQuery,
+  rowsOf
+} from "../GuardianDatabase.ts"
 
-/** A row of `guardian.session`. */
 export const SessionRow = Schema.Struct({
   no: Schema.String,
   sessionId: Schema.String,
@@ -34,7 +40,6 @@ const sessionColumns = (sql: SqlClient.SqlClient) => sql`
   session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
   session.output_file as "outputFile", session.request_id as "requestId", session.metadata`
 
-/** The session as the contract has it. */
 export const sessionView = (row: SessionRow) => ({
   session_id: row.sessionId,
   agent: row.agent,
@@ -68,12 +73,8 @@ interface AgentSession {
   readonly agent: string
 }
 
-export interface SessionsQuery {
-  readonly agent?: string | undefined
+interface SessionsQuery extends PageQuery {
   readonly active?: boolean | undefined
-  readonly limit: number
-  /** `no` of the last row of the page before. */
-  readonly before?: string | undefined
 }
 
 /** Stale sessions that one statement ends: it holds their rows locked, so a backlog is ended in batches. */
@@ -133,7 +134,6 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
       which: AgentSession,
       outputFile: string | null
     ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
-    /** One page, newest first. */
     readonly list: (query: SessionsQuery) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     /** Ends up to `expiryBatch` sessions without a heartbeat for so long. Skips rows that another guardian has locked. */
     readonly expire: (silentFor: Duration.Duration) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>

@@ -5,12 +5,12 @@ import * as Stream from "effect/Stream"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { AuditId } from "../../audit/encoding/AuditId.ts"
-import { errorTypeOf } from "../../contracts/router/RouterErrors.ts"
+import type { Refusal } from "../../platform/http/ErrorResponse.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
 import type { ShellAnswer } from "../route/Attempt.ts"
 import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
-import { RouteRefused, refusalOfFailure, refusalOfTrail } from "../route/RouteRefused.ts"
+import { refusalOfFailure, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { recordOutcome } from "./ChatCompletionFinalizer.ts"
 
 /** What all events of an answer share: the model that answered, and the request's id. */
@@ -57,18 +57,9 @@ const usageEvent = (frame: AnswerFrame, usage: Usage | undefined): string =>
 
 const doneEvent = "data: [DONE]\n\n"
 
-const errorOf = ({ auditId, code, param, reason }: RouteRefused, requestId: string) => ({
-  message: reason,
-  type: errorTypeOf(code),
-  param: param ?? null,
-  code,
-  request_id: requestId,
-  ...(auditId === undefined ? {} : { audit_id: auditId })
-})
-
 /** The last event of a stream that failed: no `[DONE]` follows. */
-const errorEvent = (refusal: RouteRefused, requestId: string): string =>
-  `data: ${JSON.stringify({ error: errorOf(refusal, requestId) })}\n\n`
+const errorEvent = ({ auditId, code, message, more }: Refusal, requestId: string): string =>
+  `data: ${JSON.stringify({ error: { message, ...more, code, request_id: requestId, audit_id: auditId } })}\n\n`
 
 const encoder = new TextEncoder()
 
@@ -110,7 +101,7 @@ export const streamedAnswer = (
   const completed = end("completed", "the answer is whole", () => usageEvent(frame, context.usage) + doneEvent, ended())
   const failed = (failure: ProviderFailure) => {
     const { code, reason } = refusalOfFailure(failure)
-    const last = (auditId: AuditId) => errorEvent(new RouteRefused({ code, reason, auditId }), requestId)
+    const last = (auditId: AuditId) => errorEvent(routeRefused({ code, reason, auditId }), requestId)
     return end("failed", failure.message, last, ended(failure))
   }
   // Some clients take a stream that ends without an error event for a complete one.
@@ -119,7 +110,7 @@ export const streamedAnswer = (
       Effect.annotateLogs({ request_id: requestId }),
       Effect.zipRight(
         end("failed", defectReason, (auditId) =>
-          errorEvent(new RouteRefused({ code: "internal_error", reason: defectReason, auditId }), requestId)
+          errorEvent(routeRefused({ code: "internal_error", reason: defectReason, auditId }), requestId)
         )
       )
     )

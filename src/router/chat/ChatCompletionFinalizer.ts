@@ -67,7 +67,6 @@ const events: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent,
   aborted: { action: "route.aborted", result: "ALLOWED" }
 }
 
-/** Why a request ended before its answer was complete. */
 const abortReasons = {
   client: "the client hung up",
   shutdown: "the router stopped before the answer was complete",
@@ -76,7 +75,6 @@ const abortReasons = {
   session_over: "the guardian ended the session"
 } as const
 
-/** Records the outcome of an answer. */
 export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     context.outcome = outcome

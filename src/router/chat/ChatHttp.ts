@@ -19,7 +19,7 @@ import {
   recordRouteEvent
 } from "../route/ChatRequestContext.ts"
 import { openRoute } from "../route/Route.ts"
-import { identifyCaller, type RefusalFields, RouteRefused, refusalOfTrail, toRefusal } from "../route/RouteRefused.ts"
+import { identifyCaller, type RefusalFields, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
 import { streamedAnswer, wholeBody } from "./AnswerBody.ts"
 import { finalize, InFlight, recordOutcome } from "./ChatCompletionFinalizer.ts"
@@ -84,7 +84,7 @@ const refuseUnroutable = (context: ChatRequestContext, model: string, fields: Re
       reason: fields.reason,
       metadata: { code: fields.code, asked: model }
     }).pipe(Effect.mapError(refusalOfTrail))
-    return yield* new RouteRefused({ ...fields, auditId })
+    return yield* routeRefused({ ...fields, auditId })
   })
 
 const answer = Effect.fnUntraced(function* (
@@ -131,10 +131,7 @@ const answer = Effect.fnUntraced(function* (
   return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
 })
 
-/**
- * Answers `POST /v1/chat/completions`. It stays a raw handler: an answer is a stream whose outcome is recorded after its last byte, and
- * one request may be decided for several shells.
- */
+/** A raw handler: the outcome of a stream is recorded after its last byte, and one request may be decided for several shells. */
 export const answerChat = (catalog: Catalog, storeContent: boolean) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const inFlight = yield* InFlight
@@ -152,10 +149,10 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
       })
     )
     return yield* answer(catalog, context, request).pipe(
-      Effect.catchTag("RouteRefused", (refusal) =>
+      Effect.catchTag("Refusal", (refusal) =>
         Effect.sync(() => {
           context.outcome = "refused"
-          return refusalResponse(toRefusal(refusal), context.requestId)
+          return refusalResponse(refusal, context.requestId)
         })
       ),
       Effect.tapDefect(() => Effect.ignore(recordOutcome(context, "failed", "the router failed; its log says why")))

@@ -12,7 +12,6 @@ import { storable } from "../../domain/Text.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 
-/** A message of a conversation, as it is written. */
 export interface NewHistoryRow {
   readonly role: Role
   /** Null where content is not stored, or there is none. */
@@ -94,16 +93,12 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
   where coalesce(newer_bytes, 0) < ${maximumPageBytes}
   order by sized.id desc`
 
-/** The table of messages. */
 export class History extends Context.Tag("router/history/History")<
   History,
   {
     /** Writes the rows in their order, all or none. A row that was written before is left as it is. */
     readonly append: (rows: ReadonlyArray<SentHistoryRow>) => Effect.Effect<void, DatabaseError>
-    /**
-     * Reads a page, newest first; `hasMore`: older rows follow. It is shorter than asked where its messages are long. Fields that
-     * older programs did not record are null.
-     */
+    /** Reads a page, newest first, shorter than asked where its messages are long; `hasMore`: older rows follow. Unrecorded fields are null. */
     readonly read: (
       query: HistoryQuery
     ) => Effect.Effect<
@@ -118,7 +113,6 @@ export class History extends Context.Tag("router/history/History")<
     readonly deadline: Duration.DurationInput
   }): Layer.Layer<History> => Layer.succeed(History, make(options))
 
-  /** From the router's pool. */
   static readonly layer: Layer.Layer<History, never, Database> = Layer.effect(
     History,
     Effect.map(Database, (database) => make({ sql: database.pool("router"), deadline: "5 seconds" }))

@@ -73,10 +73,7 @@ const lose = (rows: number, why: string) =>
     Effect.logWarning(`${rows} message${rows === 1 ? " is" : "s are"} not in the history: ${why}`)
   )
 
-/**
- * Makes the writer of entries: in one statement, with retries. If the table refuses a row, each entry is written by itself. `done` is called
- * for rows that are written or lost.
- */
+/** Writes entries in one statement, with retries; each by itself if the table refuses a row. `done`: rows are written or lost. */
 const makeAppend = (
   history: typeof History.Service,
   options: HistoryWriterOptions,

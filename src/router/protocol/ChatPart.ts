@@ -1,5 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import { isDeeperThan, storable } from "../../domain/Text.ts"
+import { isDeeperThan, memberOf, storable } from "../../domain/Text.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64
@@ -52,15 +52,13 @@ export const readPart = (value: unknown, content: "message" | "delta"): ChatPart
   if (isDeeperThan(value, maximumDepth)) return undefined
   const choices = readChoices(value)
   if (choices === undefined || !choices.every(Predicate.isReadonlyRecord)) return undefined
-  const first = choices.find((choice) => Predicate.isReadonlyRecord(choice) && (choice["index"] ?? 0) === 0)
-  const said = Predicate.isReadonlyRecord(first) ? first[content] : undefined
-  const text = Predicate.isReadonlyRecord(said) ? said["content"] : undefined
-  const finish = Predicate.isReadonlyRecord(first) ? first["finish_reason"] : undefined
+  const first = choices.find((choice) => (memberOf(choice, "index") ?? 0) === 0)
+  const text = memberOf(memberOf(first, content), "content")
   return {
     choices,
     usage: readUsage(value["usage"]),
     text: typeof text === "string" ? text : "",
-    finishReason: readFinishReason(finish)
+    finishReason: readFinishReason(memberOf(first, "finish_reason"))
   }
 }
 
@@ -89,9 +87,7 @@ export const makeEnding = () => {
   }
 }
 
-/** Whether an answer of any status reports an error. */
-export const isErrorAnswer = (value: unknown): boolean =>
-  Predicate.isReadonlyRecord(value) && value["error"] !== undefined && value["error"] !== null
+export const isErrorAnswer = (value: unknown): boolean => Predicate.isNotNullable(memberOf(value, "error"))
 
 interface LatestCall {
   readonly index: number
@@ -102,13 +98,11 @@ interface LatestCall {
 const begins = (call: Readonly<Record<string, unknown>>, latest: LatestCall): boolean => {
   const { function: called, id } = call
   if (typeof id === "string" && id !== "") return id !== latest.id
-  return Predicate.isReadonlyRecord(called) && typeof called["name"] === "string" && called["name"] !== ""
+  const name = memberOf(called, "name")
+  return typeof name === "string" && name !== ""
 }
 
-/**
- * Adds the `index` of tool calls in a stream where the provider leaves it out, as Gemini does. OpenAI's clients assemble a call by
- * it, and lose a call without one silently.
- */
+/** Adds the `index` of streamed tool calls where the provider, such as Gemini, leaves it out: OpenAI's clients lose a call without one. */
 export const makeToolCallIndices = () => {
   const latest = new Map<number, LatestCall>()
 
@@ -125,15 +119,10 @@ export const makeToolCallIndices = () => {
   return (part: ChatPart): ChatPart => ({
     ...part,
     choices: part.choices.map((choice) => {
-      const delta = Predicate.isReadonlyRecord(choice) ? choice["delta"] : undefined
-      if (
-        !Predicate.isReadonlyRecord(choice) ||
-        !Predicate.isReadonlyRecord(delta) ||
-        !Array.isArray(delta["tool_calls"])
-      )
-        return choice
-      const calls: ReadonlyArray<unknown> = delta["tool_calls"]
-      return { ...choice, delta: { ...delta, tool_calls: calls.map(indexed(choiceIndexOf(choice))) } }
+      const delta = memberOf(choice, "delta")
+      const calls = memberOf(delta, "tool_calls")
+      if (!Predicate.isReadonlyRecord(choice) || !Array.isArray(calls)) return choice
+      return { ...choice, delta: { ...Object(delta), tool_calls: calls.map(indexed(choiceIndexOf(choice))) } }
     })
   })
 }

@@ -84,7 +84,6 @@ export const textOf = ({ raw }: Message): string | null => {
   return texts.length === 0 ? null : texts.join("\n")
 }
 
-/** A chat completion that is asked for. */
 export interface ChatRequest {
   /** A shell's name, a ghost's, or `auto`. */
   readonly model: string
@@ -103,7 +102,6 @@ export interface ChatRequest {
   readonly passed: Readonly<Record<string, unknown>>
 }
 
-/** Why a request cannot be routed. */
 interface InvalidChatRequest extends Problem {
   /** As far as it could be read. */
   readonly model: string | null

@@ -38,10 +38,7 @@ const countWords = (text: string): number => {
   return count
 }
 
-/**
- * The first words, each with the space before it. One pattern for both would backtrack at each space where no word follows, which takes
- * hours for a megabyte.
- */
+/** The first words, each with the space before it. One pattern for both would backtrack for hours in a megabyte of spaces. */
 const wordsOf = (text: string, limit: number): ReadonlyArray<string> => {
   const word = /\S+/g
   const words: Array<string> = []
@@ -73,10 +70,7 @@ const usageOf = (call: Call, completionTokens: number): Usage => {
   return { promptTokens, completionTokens, raw }
 }
 
-/**
- * Answers with the last question, a word at a time: offline, and the same each time. The model's name selects a behaviour, so
- * that failures can be tested without a network.
- */
+/** Answers with the last question, offline. The model's name selects a behaviour, so that failures can be tested without a network. */
 export const makeEchoProvider = (name: string): Provider => {
   const failure = (kind: ProviderFailure["kind"], reason: string) =>
     new ProviderFailure({ provider: name, kind, reason })

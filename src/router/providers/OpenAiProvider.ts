@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { parseJson } from "../../domain/Text.ts"
 import type { ProviderSpec } from "../models/Catalog.ts"
 import { type ChatPart, isErrorAnswer, makeEnding, makeToolCallIndices, readPart } from "../protocol/ChatPart.ts"
 import {
@@ -26,7 +27,6 @@ import { makeSseParser, type SseEvent, type SseParser } from "./SseParser.ts"
 /** Bytes of an answer that is not streamed. */
 const maximumAnswerBytes = 16 * 1024 * 1024
 
-/** Limits for reading the body of a refusal. */
 const refusalLimits = { maximumBytes: 64 * 1024, timeout: "2 seconds" } as const
 
 const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, stream: boolean) => ({
@@ -42,14 +42,6 @@ const bodyOf = ({ tokenLimit }: ProviderSpec, { request, upstreamModel }: Call, 
 interface ReadParts {
   readonly parts: ReadonlyArray<ChatPart>
   readonly stop: ProviderFailure | "done" | undefined
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Connects within the provider's `connect` timeout. It follows no redirects, so that no key is sent to another host. */
@@ -96,7 +88,7 @@ const readWhole = (failures: Failures, response: ProviderResponse, maximumBytes:
       return bytes > maximumBytes
         ? Effect.fail(failures.broken(`answers with more than ${maximumBytes} bytes`))
         : Effect.void
-    }).pipe(Effect.map(() => parseJson(Buffer.concat(pieces).toString("utf8"))))
+    }).pipe(Effect.map(() => Option.getOrUndefined(parseJson(Buffer.concat(pieces).toString("utf8")))))
   })
 
 const refuse = (failures: Failures, response: ProviderResponse) => {
@@ -114,7 +106,7 @@ const refuse = (failures: Failures, response: ProviderResponse) => {
 
 const readEvent = ({ broken }: Failures, { data, event }: SseEvent): ChatPart | ProviderFailure | "done" => {
   if (data.trim() === "[DONE]") return "done"
-  const value = parseJson(data)
+  const value = Option.getOrUndefined(parseJson(data))
   if (event === "error" || isErrorAnswer(value)) return broken("failed in the middle of its answer")
   return readPart(value, "delta") ?? broken("streams events that are not chat completion chunks")
 }

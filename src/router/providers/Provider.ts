@@ -1,11 +1,10 @@
 import type * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { memberOf } from "../../domain/Text.ts"
 import type { ChatPart } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 
-/** One request to a provider. */
 export interface Call {
   readonly request: ChatRequest
   /** The provider's own name of the shell. */
@@ -19,29 +18,16 @@ export interface Provider {
   readonly stream: (call: Call) => Stream.Stream<ChatPart, ProviderFailure>
 }
 
-/**
- * What went wrong with a provider.
- *
- * - `unreachable`: no connection, or it was reset.
- * - `timed_out`: one of its deadlines passed.
- * - `broken`: it failed, or its answer is not a chat completion.
- * - `empty`: an answer without a choice, as some providers give to a prompt that they block.
- * - `misconfigured`: it does not accept the key, or does not know the model.
- * - `busy`: it asks for fewer requests.
- * - `rejected`: it does not accept this request.
- * - `cooling`: its circuit breaker is open.
- * - `unavailable`: its key is missing here.
- */
 export const FailureKind = Schema.Literal(
-  "unreachable",
-  "timed_out",
-  "broken",
-  "empty",
-  "misconfigured",
-  "busy",
-  "rejected",
-  "cooling",
-  "unavailable"
+  "unreachable", // no connection, or it was reset
+  "timed_out", // one of its deadlines passed
+  "broken", // it failed, or its answer is not a chat completion
+  "empty", // an answer without a choice, as some providers give to a prompt that they block
+  "misconfigured", // it does not accept the key, or does not know the model
+  "busy", // it asks for fewer requests
+  "rejected", // it does not accept this request
+  "cooling", // its circuit breaker is open
+  "unavailable" // its key is missing here
 )
 export type FailureKind = typeof FailureKind.Type
 
@@ -65,8 +51,7 @@ export const countsAgainst = (kind: FailureKind): boolean =>
   kind === "unreachable" || kind === "timed_out" || kind === "broken" || kind === "busy"
 
 const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
-  const fields = Predicate.isReadonlyRecord(error) ? error["error"] : undefined
-  const details = Predicate.isReadonlyRecord(fields) ? fields["details"] : undefined
+  const details = memberOf(memberOf(error, "error"), "details")
   return Array.isArray(details) ? details : []
 }
 
@@ -74,14 +59,12 @@ const detailsOf = (error: unknown): ReadonlyArray<unknown> => {
 const refusesKey = (body: unknown): boolean =>
   (Array.isArray(body) ? body : [body])
     .flatMap(detailsOf)
-    .some((detail) => Predicate.isReadonlyRecord(detail) && detail["reason"] === "API_KEY_INVALID")
+    .some((detail) => memberOf(detail, "reason") === "API_KEY_INVALID")
 
 const refusedKey = (status: number) =>
   ({ kind: "misconfigured", reason: `does not accept our credentials (status ${status})` }) as const
 
-/**
- * The failure for a status, in the router's words. The body may hold anything, keys included, so nothing of it is repeated.
- */
+/** The failure for a status, in the router's words. The body may hold anything, keys included, so nothing of it is repeated. */
 export const failureOfStatus = (
   status: number,
   body?: unknown

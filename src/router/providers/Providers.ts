@@ -19,14 +19,11 @@ const standardBreaker: CircuitBreaker.BreakerOptions = {
   probeMillis: 15_000
 }
 
-/** A call that the breaker let out. */
 interface AdmittedCall {
   readonly provider: Provider
-  /** Reports the call's outcome to the breaker. */
   readonly settle: (outcome: CircuitBreaker.CallOutcome) => Effect.Effect<void>
 }
 
-/** A provider behind its circuit breaker. */
 export interface GuardedProvider {
   readonly spec: ProviderSpec
   /** Lets a call out. Fails with `cooling` while the breaker is open, with `unavailable` where the provider's key is missing. */
@@ -51,11 +48,12 @@ const makeProvider = (spec: ProviderSpec) =>
     if (spec.kind === "echo") return { provider: makeEchoProvider(spec.name), lacks: undefined }
     const variable = spec.apiKeyVariable
     const key = variable === undefined ? Option.none() : yield* readKey(variable)
-    const provider = yield* makeOpenAiProvider(spec, key)
-    if (variable === undefined) return { provider, lacks: undefined }
-    if (Option.isNone(key)) return { provider, lacks: `${variable} is not set` }
-    const isUsable = isUsableKey(Redacted.value(key.value))
-    return { provider, lacks: isUsable ? undefined : `${variable} holds a value that cannot be a key` }
+    const problem = Option.match(key, {
+      onNone: () => "is not set",
+      onSome: (given) => (isUsableKey(Redacted.value(given)) ? undefined : "holds a value that cannot be a key")
+    })
+    const lacks = variable === undefined || problem === undefined ? undefined : `${variable} ${problem}`
+    return { provider: yield* makeOpenAiProvider(spec, key), lacks }
   })
 
 const cooling = (millis: number) => `is left alone for ${Math.ceil(millis / 1_000)} s, because it kept failing`

@@ -13,7 +13,6 @@ export const maximumEventLength = 4 * 1024 * 1024
 
 /** Reads a stream in pieces, which may end in the middle of a character or of a line break. */
 export interface SseParser {
-  /** Returns the events that are complete. */
   readonly push: (bytes: Uint8Array) => Either.Either<ReadonlyArray<SseEvent>, Sse.SseError>
   /** Returns the last event where its empty line is missing: some servers forget it. */
   readonly end: () => Either.Either<ReadonlyArray<SseEvent>, Sse.SseError>

@@ -68,7 +68,6 @@ export const beginInTime = (
     return { first, rest: Stream.repeatEffectChunkOption(within(timeouts.idle, "sent nothing more")) }
   })
 
-/** The answer of a shell: complete, or a stream that has begun. */
 export type ShellAnswer =
   | { readonly _tag: "Whole"; readonly part: ChatPart }
   | ({
@@ -77,7 +76,6 @@ export type ShellAnswer =
       readonly ended: (failure?: ProviderFailure) => Effect.Effect<void>
     } & AnswerStream)
 
-/** The outcome of a failed call, for the provider's circuit breaker. */
 const outcomeOf = (failure: ProviderFailure) => (countsAgainst(failure.kind) ? "failed" : "answered")
 
 /**

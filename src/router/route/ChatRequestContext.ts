@@ -9,10 +9,7 @@ import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 
-/**
- * How a request ended. `aborted`: its connection was closed before the answer was complete, by the client or by the router.
- * A `refused` request has its audit row already; the finalizer or the stream records the others.
- */
+/** How a request ended. `aborted`: the connection was closed before the answer was complete. A `refused` one has its audit row already. */
 export type RouteOutcome = "completed" | "failed" | "aborted" | "refused"
 
 /**
@@ -23,7 +20,6 @@ export interface ChatRequestContext {
   readonly requestId: string
   readonly authorization: string | undefined
   readonly startedAtMillis: number
-  /** Whether the history stores the content of messages. */
   readonly storeContent: boolean
   request: ChatRequest | undefined
   /** The caller's name, as the gatekeeper returned it. */
@@ -64,7 +60,6 @@ export const makeChatRequestContext = (
 /** Characters of an answer that are stored, so that a provider that does not stop cannot fill the memory. */
 const maximumOutput = 1024 * 1024
 
-/** Appends a part of the answer. */
 export const appendOutput = (
   context: ChatRequestContext,
   part: Pick<ChatPart, "text" | "usage" | "finishReason">

@@ -4,13 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
+import type { Refusal } from "../../platform/http/ErrorResponse.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { attempt } from "./Attempt.ts"
 import { type ChatRequestContext, type RouteEvent, recordRouteEvent } from "./ChatRequestContext.ts"
-import { RouteRefused, refusalOfDenial, refusalOfFailure, refusalOfTrail, refuseUnavailable } from "./RouteRefused.ts"
+import { refusalOfDenial, refusalOfFailure, refusalOfTrail, refuseUnavailable, routeRefused } from "./RouteRefused.ts"
 import type { Candidates } from "./Routing.ts"
 
 /**
@@ -22,7 +23,6 @@ export const sessionIdOf = (requestId: string, random: string): string => `${req
 const record = (context: ChatRequestContext, event: RouteEvent) =>
   Effect.mapError(recordRouteEvent(context, event), refusalOfTrail)
 
-/** Refuses and records a request that the guardian refused. */
 const refuseForGuardian = (context: ChatRequestContext, { code, reason }: GuardianRefused) =>
   Effect.gen(function* () {
     const auditId = yield* record(context, {
@@ -32,7 +32,7 @@ const refuseForGuardian = (context: ChatRequestContext, { code, reason }: Guardi
       metadata: { code, peer: "guardian" }
     })
     const isShown = code === "unauthenticated" || code === "access_denied" || code === "not_certified"
-    return yield* new RouteRefused({ code: isShown ? code : "session_refused", reason, auditId })
+    return yield* routeRefused({ code: isShown ? code : "session_refused", reason, auditId })
   })
 
 /** Whether an answer under way must end: its agent or its session is no longer in force. */
@@ -95,14 +95,14 @@ const authorize = Effect.fn("Route.authorize")(function* (
 /** Refuses a request that no shell answered: the last failure decides the error, the row has all of them. */
 const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
   Effect.gen(function* () {
-    const { code, reason, retryAfterMillis } = refusalOfFailure(last)
+    const refusal = refusalOfFailure(last)
     const auditId = yield* record(context, {
       action: "route",
       result: "DENIED",
       reason: last.message,
-      metadata: { code }
+      metadata: { code: refusal.code }
     })
-    return yield* new RouteRefused({ code, reason, auditId, retryAfterMillis })
+    return yield* routeRefused({ ...refusal, auditId })
   })
 
 /**
@@ -115,7 +115,7 @@ export const openRoute = Effect.fn("Route.open")(function* (
   candidates: Candidates
 ) {
   const providers = yield* Providers
-  let denied: RouteRefused | undefined
+  let denied: Refusal | undefined
   let failed: { readonly shell: Shell; readonly failure: ProviderFailure } | undefined
   for (const [i, shell] of candidates.entries()) {
     const caller = yield* authorize(context, request, shell, i + 1)
@@ -149,5 +149,5 @@ export const openRoute = Effect.fn("Route.open")(function* (
     return { answer: answer.right, shell, auditId }
   }
   if (failed !== undefined) return yield* refuseUnanswered(context, failed.failure)
-  return yield* denied ?? new RouteRefused({ code: "access_denied", reason: "no shell may answer" })
+  return yield* denied ?? routeRefused({ code: "access_denied", reason: "no shell may answer" })
 })

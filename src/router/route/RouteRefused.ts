@@ -1,4 +1,3 @@
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
@@ -15,16 +14,8 @@ export interface RefusalFields {
   readonly reason: string
   /** The field that is wrong, as OpenAI's errors name it. */
   readonly param?: string | null | undefined
-  /** The row that records the refusal. */
   readonly auditId?: string | undefined
   readonly retryAfterMillis?: number | undefined
-}
-
-/** A request is refused. The client sees the reason. */
-export class RouteRefused extends Data.TaggedError("RouteRefused")<RefusalFields> {
-  override get message(): string {
-    return this.reason
-  }
 }
 
 const codes: Readonly<Record<FailureKind, RefusalCode>> = {
@@ -39,11 +30,14 @@ const codes: Readonly<Record<FailureKind, RefusalCode>> = {
   unavailable: "provider_unavailable"
 }
 
-export const refusalOfFailure = (failure: ProviderFailure): RouteRefused =>
-  new RouteRefused({ code: codes[failure.kind], reason: failure.message, retryAfterMillis: failure.retryAfterMillis })
+export const refusalOfFailure = ({ kind, message, retryAfterMillis }: ProviderFailure): RefusalFields => ({
+  code: codes[kind],
+  reason: message,
+  retryAfterMillis
+})
 
-/** As the platform answers it: with OpenAI's status and fields. */
-export const toRefusal = ({ auditId, code, param, reason, retryAfterMillis }: RouteRefused): Refusal =>
+/** The refusal of a request, with OpenAI's status and fields. The client sees the reason. */
+export const routeRefused = ({ auditId, code, param, reason, retryAfterMillis }: RefusalFields): Refusal =>
   new Refusal({
     code,
     message: reason,
@@ -59,18 +53,16 @@ export const toRefusal = ({ auditId, code, param, reason, retryAfterMillis }: Ro
   })
 
 /** The refusal of a request that cannot be recorded: there is no decision without a record. */
-export const refusalOfTrail = (error: AuditUnavailable): RouteRefused =>
-  new RouteRefused({ code: "audit_unavailable", reason: error.message })
+export const refusalOfTrail = (error: AuditUnavailable): Refusal =>
+  routeRefused({ code: "audit_unavailable", reason: error.message })
 
-/** The refusal for a denial that the gatekeeper recorded. */
-export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): RouteRefused =>
-  new RouteRefused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
+export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): Refusal =>
+  routeRefused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
 
-/** Refuses and records a request whose peer is unavailable. */
 export const refuseUnavailable = (
   context: ChatRequestContext,
   { message: reason, peer }: PeerUnavailable
-): Effect.Effect<never, RouteRefused, AuditLog> =>
+): Effect.Effect<never, Refusal, AuditLog> =>
   recordRouteEvent(context, {
     action: "route",
     result: "DENIED",
@@ -78,17 +70,14 @@ export const refuseUnavailable = (
     metadata: { code: "peer_unavailable", peer }
   }).pipe(
     Effect.mapError(refusalOfTrail),
-    Effect.flatMap((auditId) => new RouteRefused({ code: "peer_unavailable", reason, auditId }))
+    Effect.flatMap((auditId) => routeRefused({ code: "peer_unavailable", reason, auditId }))
   )
 
-/**
- * Finds out who the caller of a request is that cannot be routed: an unknown model, or a malformed body. It asks the gatekeeper about
- * a shell of no tier, and ignores whether that would be allowed. Only an unauthenticated caller is refused.
- */
+/** Identifies the caller of a request that cannot be routed, by asking about a shell of no tier. Only a stranger is refused. */
 export const identifyCaller = (
   context: ChatRequestContext,
   model: string
-): Effect.Effect<void, RouteRefused, GatekeeperClient | AuditLog> =>
+): Effect.Effect<void, Refusal, GatekeeperClient | AuditLog> =>
   Effect.gen(function* () {
     const gatekeeper = yield* GatekeeperClient
     const { authorization, requestId } = context

@@ -6,12 +6,9 @@ import { type Authorized, GatekeeperClient } from "../../clients/GatekeeperClien
 import { refusalCodes } from "../../contracts/router/RouterErrors.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
-import { RouteRefused, refusalOfDenial, refusalOfTrail, toRefusal } from "./RouteRefused.ts"
+import { refusalOfDenial, refusalOfTrail, routeRefused } from "./RouteRefused.ts"
 
-/**
- * Decides about the router's reads. The gatekeeper authorises and records them; the router itself records only what could not be
- * decided.
- */
+/** Decides about the router's reads. The gatekeeper records them; the router itself records only what could not be decided. */
 export class RouterAccess extends Context.Tag("router/route/RouterAccess")<
   RouterAccess,
   Access<Authorized, unknown>
@@ -24,14 +21,12 @@ export class RouterAccess extends Context.Tag("router/route/RouterAccess")<
 
 export const audited = auditedBy(RouterAccess)
 
-/** The refusal of a failure, as an error of OpenAI's. */
 const refusalOf = ({ code, field, message }: Failure, auditId?: string): Refusal => {
   const known = refusalCodes.find((one) => one === code) ?? "internal_error"
-  return toRefusal(new RouteRefused({ code: known, reason: message, param: field, auditId }))
+  return routeRefused({ code: known, reason: message, param: field, auditId })
 }
 
 const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
-  /** Records the failure, then fails with it. */
   const deny = ({ requestId }: Question, failure: Failure, metadata: Readonly<Record<string, unknown>>) =>
     trail
       .record({
@@ -45,7 +40,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         metadata: { code: failure.code, ...metadata }
       })
       .pipe(
-        Effect.mapError((error) => toRefusal(refusalOfTrail(error))),
+        Effect.mapError(refusalOfTrail),
         Effect.flatMap((auditId) => refusalOf(failure, auditId))
       )
 
@@ -53,7 +48,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
     const { action, authorization, requestId, resource } = question
     return gatekeeper.authorize({ authorization, requestId, action, resource }).pipe(
       Effect.catchTags({
-        NotAuthorized: (denial) => toRefusal(refusalOfDenial(denial)),
+        NotAuthorized: refusalOfDenial,
         PeerUnavailable: ({ message, peer }) => deny(question, { code: "peer_unavailable", message }, { peer })
       })
     )

@@ -6,9 +6,7 @@ import type { ChatRequest } from "../protocol/ChatRequest.ts"
 
 export type RoutingQuestion = Pick<ChatRequest, "model" | "complexity" | "forceTier">
 
-/** Why no shell can answer. */
 export type NoRoute = Data.TaggedEnum<{
-  /** There is no shell or ghost of this name. */
   UnknownModel: { readonly model: string }
   /** The shell has another tier than `force_tier`. */
   OtherTier: { readonly model: string; readonly tier: Tier; readonly forced: Tier }
