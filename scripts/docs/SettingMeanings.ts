@@ -38,6 +38,11 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
     title: "Addresses",
     settings: {
       HOST: { meaning: "Address that all services listen on." },
+      HTTP_MAX_CONNECTIONS: {
+        meaning:
+          "Connections of one port that are open at once. Beyond it the one that was idle the longest is closed; keep it below the limit of open files."
+      },
+      HTTP_REQUEST_TIMEOUT: { meaning: "Time for a whole request to arrive, its body included. After it the answer is 408." },
       ...forServices("PORT", (service) => ({
         meaning: `Port of the ${service}; 0 picks a free port, which the banner prints.`
       })),

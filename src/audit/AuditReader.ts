@@ -9,10 +9,11 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { OpenRecord } from "../contracts/OpenRecord.ts"
 import { Database } from "../platform/postgres/Database.ts"
+import { limitedRead } from "../platform/postgres/LimitedRead.ts"
 import { AuditId, clockTolerance, uuidFloor } from "./encoding/AuditId.ts"
 import { auditColumns, selectedColumns, type TextColumn } from "./encoding/AuditRow.ts"
 import { boundText } from "./encoding/BoundedText.ts"
-import { boundedQuery, type TrailUnreachable } from "./store/TrailUnreachable.ts"
+import { TrailUnreachable } from "./store/TrailUnreachable.ts"
 
 /** A row of the trail, as the driver returns it: bigint as text, timestamptz as Date. */
 export const RecordedEvent = Schema.Struct({
@@ -137,10 +138,10 @@ export class AuditReader extends Context.Tag("audit/AuditReader")<
     readonly deadline: Duration.DurationInput
   }): Layer.Layer<AuditReader> => Layer.succeed(AuditReader, make(options))
 
-  /** From the gatekeeper's pool. */
+  /** From the gatekeeper's pool of readers. */
   static readonly layer: Layer.Layer<AuditReader, never, Database> = Layer.effect(
     AuditReader,
-    Effect.map(Database, (database) => make({ sql: database.pool("gatekeeper"), deadline: "5 seconds" }))
+    Effect.map(Database, (database) => make({ sql: database.readers("gatekeeper"), deadline: "5 seconds" }))
   )
 }
 
@@ -150,7 +151,10 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
       const before = query.cursor === undefined ? undefined : yield* readCursor(query.cursor)
       const limit = Math.min(Math.max(Math.trunc(query.limit), 1), maximumPageSize)
       // One row more than requested shows whether there is a next page.
-      const found = yield* boundedQuery(pageStatement(options.sql, query, before, limit + 1), options.deadline)
+      const { deadline, sql } = options
+      const found = yield* limitedRead(sql, deadline, pageStatement(sql, query, before, limit + 1)).pipe(
+        Effect.mapError(({ reason }) => new TrailUnreachable({ reason }))
+      )
       const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
       const last = events.at(-1)
       return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }

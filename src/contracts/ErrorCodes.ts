@@ -38,6 +38,7 @@ export const errorCodes = {
   source_of_another: error(403, "another ghost registered this source"),
   trail_unreachable: error(503, "PostgreSQL does not answer; ask again"),
   unauthenticated: error(401, "there is no token, or it is not valid"),
+  too_many_connections: error(503, "all connections of the port are in use; try again in a second"),
   unreadable_request: error(400, "the request is not HTTP that the service can read, or came too slowly")
 }
 

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { type Connection, connect } from "../platform/postgres/Connection.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
+import { limitedRead } from "../platform/postgres/LimitedRead.ts"
 
 /** PostgreSQL could not be asked, or did not answer in time. A change that was asked for may have been made. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
@@ -49,11 +50,14 @@ export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, D
     Effect.disconnect
   )
 
-/** Asks as `bounded` does and decodes the rows; rows of another shape are a defect. */
+/** Asks as `bounded` does, or as the given `run`, and decodes the rows; rows of another shape are a defect. */
 export const rowsOf = <A, I>(row: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknown(Schema.Array(row))
-  return <E>(question: Effect.Effect<unknown, E>): Effect.Effect<ReadonlyArray<A>, DatabaseUnavailable> =>
-    Effect.flatMap(bounded(question), (rows) => Effect.orDie(decode(rows)))
+  return <E>(
+    question: Effect.Effect<unknown, E>,
+    run: (typeof GuardianDatabase.Service)["read"] = bounded
+  ): Effect.Effect<ReadonlyArray<A>, DatabaseUnavailable> =>
+    Effect.flatMap(run(question), (rows) => Effect.orDie(decode(rows)))
 }
 
 /** A page of rows, newest first. */
@@ -90,6 +94,8 @@ export class GuardianDatabase extends Context.Tag("guardian/GuardianDatabase")<
   GuardianDatabase,
   {
     readonly sql: SqlClient.SqlClient
+    /** Runs a statement that reads a list or a page: on few sessions of their own, and the server too ends it at the deadline. */
+    readonly read: <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, DatabaseUnavailable>
     /**
      * Runs several statements in a transaction on a session of its own, and what must not happen after it was refused: a
      * statement of the pool that was not answered in time may still be done, once the server reads it.
@@ -106,6 +112,8 @@ export class GuardianDatabase extends Context.Tag("guardian/GuardianDatabase")<
       const takeTurn = inTurn(yield* Effect.makeSemaphore(maximumTransactions))
       return {
         sql: database.pool("guardian"),
+        read: <A, E>(statement: Effect.Effect<A, E>) =>
+          Effect.catchAll(limitedRead(database.readers("guardian"), deadline, statement), unavailable),
         transaction: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) =>
           connect({
             url: database.url("guardian", "application"),

@@ -99,5 +99,7 @@ export const ExplainAnswer = Schema.Struct({
   reason: Schema.String,
   policy_version: Schema.String,
   rules: Schema.Array(RuleView),
+  /** Rules of the ghost's groups beyond the 200 in `rules`; matching ones are chosen first. */
+  rules_omitted: Schema.Number,
   audit_id: Schema.String
-}).annotations({ description: "The decision that `/validate` would make, and every rule that was considered." })
+}).annotations({ description: "The decision that `/validate` would make, and the rules that were considered." })

@@ -99,7 +99,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
         metadata: { ghost_id, action, resource },
         run: ({ ghostId, requestId, snapshot: { policy }, subject }: ExplainCaller) => {
           const question = { ghost_id: subject, action, resource }
-          const { decision, rules } = explain(policy, { ghostId: subject, action, resource })
+          const { decision, omitted, rules } = explain(policy, { ghostId: subject, action, resource })
           const event = {
             ...claimed,
             ghostId,
@@ -118,6 +118,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
                 ...decision,
                 policy_version: policy.version,
                 rules: rules.map(ruleView),
+                rules_omitted: omitted,
                 audit_id: auditId
               }
             })

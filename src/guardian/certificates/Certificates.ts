@@ -154,7 +154,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     Certificates,
     Effect.gen(function* () {
       const keys = yield* SigningKeys
-      const { sql, transaction } = yield* GuardianDatabase
+      const { read, sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
       const verify = makeCachedVerifier(keys)
 
@@ -195,10 +195,8 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           return yield* certified(agent, rows, (row) => verifyRow(keys, row, verify))
         }),
         list: Effect.fn("Certificates.list")(function* (query) {
-          const [page, counted] = yield* Effect.all(
-            [certificateRows(selectPage(sql, query)), bounded(countAll(sql, query.agent))],
-            { concurrency: 2 }
-          )
+          const page = yield* certificateRows(selectPage(sql, query), read)
+          const counted = yield* read(countAll(sql, query.agent))
           const rows = yield* Effect.forEach(
             page,
             (row) => Effect.map(Effect.isSuccess(verifyRow(keys, row)), (isVerified) => ({ ...row, isVerified })),

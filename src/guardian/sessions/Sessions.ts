@@ -142,7 +142,7 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
   static readonly layer = Layer.effect(
     Sessions,
     Effect.gen(function* () {
-      const { sql } = yield* GuardianDatabase
+      const { read, sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
       const find = Effect.fn("Sessions.find")((sessionId: string) =>
@@ -198,9 +198,10 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
             active === undefined ? undefined : active ? sql`ended_at is null` : sql`ended_at is not null`,
             before === undefined ? undefined : sql`id < ${before}::bigint`
           ].filter((condition) => condition !== undefined)
-          return sessionRows(sql`
+          const page = sql`
             select ${columns} from guardian.session where ${sql.and(conditions)}
-            order by id desc limit ${limit}`)
+            order by id desc limit ${limit}`
+          return sessionRows(page, read)
         }),
         expire: Effect.fn("Sessions.expire")((silentFor) => sessionRows(expireStale(sql, silentFor)))
       }

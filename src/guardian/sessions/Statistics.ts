@@ -41,7 +41,7 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
   static readonly layer = Layer.effect(
     Statistics,
     Effect.gen(function* () {
-      const { sql } = yield* GuardianDatabase
+      const { read, sql } = yield* GuardianDatabase
       const certificates = yield* Certificates
 
       const sums = sql`
@@ -67,12 +67,14 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
 
       return {
         of: Effect.fn("Statistics.of")(function* (agent) {
-          const [row] = yield* statisticsRows(sql`
-            select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`)
+          const [row] = yield* statisticsRows(
+            sql`select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`,
+            read
+          )
           return yield* statistics(row ?? { agent, active: 0, completed: 0, duration: null })
         }),
         page: Effect.fn("Statistics.page")(function* ({ after, limit }) {
-          const rows = yield* statisticsRows(sql`
+          const known = sql`
             select known.agent, ${sums}
             from (
               select agent from guardian.session where agent > ${after ?? ""}
@@ -82,8 +84,8 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
             ) as known
             left join guardian.session on session.agent = known.agent
             group by known.agent
-            order by known.agent`)
-          return yield* Effect.forEach(rows, statistics, { concurrency: 4 })
+            order by known.agent`
+          return yield* Effect.forEach(yield* statisticsRows(known, read), statistics, { concurrency: 4 })
         }),
         counts: bounded(sql`
           select count(*)::text as certificates_in_force, count(distinct agent)::text as certified_agents,

@@ -54,6 +54,10 @@ const scratchDatabase = Effect.fnUntraced(function* (service: ServiceName) {
   return Redacted.make(scratch.href)
 })
 
+const noPool = () => {
+  throw new Error("a scratch database has no application pool")
+}
+
 /** Runs an effect with `url` as the database of every service and purpose. It has no application pool. */
 const inDatabase =
   (url: Redacted.Redacted) =>
@@ -61,9 +65,8 @@ const inDatabase =
     Effect.provideService(effect, Database, {
       url: () => url,
       address: () => displayAddress(url),
-      pool: () => {
-        throw new Error("a scratch database has no application pool")
-      }
+      pool: noPool,
+      readers: noPool
     })
 
 const catalogOf = (service: MigratedService) =>

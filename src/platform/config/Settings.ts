@@ -99,6 +99,14 @@ const settings = Setting.all({
   home,
   host,
   ports,
+  httpMaximumConnections: Setting.integer(
+    "HTTP_MAX_CONNECTIONS",
+    { min: 1, max: 100_000 },
+    { expected: "a number of connections", example: "1000" }
+  ).pipe(Setting.orDefault(1_000)),
+  httpRequestTimeout: Setting.duration("HTTP_REQUEST_TIMEOUT", { min: "1 second", max: "1 hour" }, "30s").pipe(
+    Setting.orDefault(Duration.seconds(30))
+  ),
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
   /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(

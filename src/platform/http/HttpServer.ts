@@ -16,6 +16,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { Settings, shutdownShares } from "../config/Settings.ts"
+import { compressedOnce } from "./CompressedPage.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
 import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
@@ -41,20 +42,19 @@ const withServerSpan =
       })(app)
     )
 
-/** Loaded at the first request: most processes are never scraped. */
+/** Loaded at the first request: most processes are never scraped. Strangers may ask as often as they like: it is made ten times a second at most. */
 const metricsPage = Effect.flatMap(
   Effect.promise(() => import("./MetricsPage.ts")),
-  ({ metricsPage }) => metricsPage
+  ({ metricsPage }) => Effect.flatMap(metricsPage, (page) => Effect.cachedWithTTL(page, "100 millis"))
 )
 
 /** `/openapi.json`, `/docs` and `/metrics`: they need no token and hold no secret. */
 const aboutRoutes = (contract: AnyApi) =>
   Effect.gen(function* () {
     const router = yield* HttpApiBuilder.Router
-    const docs = yield* Effect.cached(docsPage(contract))
-    const document = yield* Effect.cached(Effect.sync(() => HttpServerResponse.unsafeJson(OpenApi.fromApi(contract))))
-    yield* router.get("/openapi.json", document)
-    yield* router.get("/docs", docs)
+    const document = Effect.sync(() => HttpServerResponse.unsafeJson(OpenApi.fromApi(contract)))
+    yield* router.get("/openapi.json", yield* compressedOnce(document))
+    yield* router.get("/docs", yield* compressedOnce(docsPage(contract)))
     yield* router.get("/metrics", Effect.flatten(yield* Effect.cached(metricsPage)))
   })
 
@@ -101,6 +101,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         service,
         host: settings.host,
         port: settings.ports[service],
+        maximumConnections: settings.httpMaximumConnections,
+        requestTimeout: settings.httpRequestTimeout,
         drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),
         routes: table,
         metrics: httpMetrics(service),

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings } from "../config/Settings.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
@@ -64,22 +65,37 @@ const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
 
 const unreadableRequest = "unreadable_request"
 
-/** Answers bytes that Node cannot parse with the usual error body. Records no event; a handler that runs records its own. */
-const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+/** Answers a connection without a request that Node could read, in the usual shape, and closes it. Records no event. */
+const closeWith = (socket: Duplex, status: string, code: ErrorCode, message: string): void => {
   if (!socket.writable) return void socket.destroy()
-  const id = randomUUID()
-  const answer =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? { status: "431 Request Header Fields Too Large", message: `the headers are over ${maximumHeaderBytes} bytes` }
-      : error.code === requestTimedOut
-        ? { status: "408 Request Timeout", message: "the request did not arrive in time" }
-        : { status: "400 Bad Request", message: "this is not an HTTP request" }
-  const body = errorText({ code: unreadableRequest, message: answer.message, requestId: id })
+  const requestId = randomUUID()
+  const body = errorText({ code, message, requestId })
   socket.end(
-    `HTTP/1.1 ${answer.status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `x-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `x-request-id: ${requestId}\r\nconnection: close\r\n\r\n${body}`
   )
 }
+
+/** Answers bytes that Node cannot parse. */
+const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (error.code === "HPE_HEADER_OVERFLOW") {
+    const message = `the headers are over ${maximumHeaderBytes} bytes`
+    closeWith(socket, "431 Request Header Fields Too Large", unreadableRequest, message)
+  } else if (error.code === requestTimedOut) {
+    closeWith(socket, "408 Request Timeout", unreadableRequest, "the request did not arrive in time")
+  } else {
+    closeWith(socket, "400 Bad Request", unreadableRequest, "this is not an HTTP request")
+  }
+}
+
+/** Answers a connection that is one too many, before it sends anything. */
+const refuseConnection = (socket: Net.Socket): void =>
+  closeWith(
+    socket,
+    "503 Service Unavailable\r\nretry-after: 1",
+    "too_many_connections",
+    "all connections of this service are in use; try again in a second"
+  )
 
 /** RFC 9112, section 3.2: a server must refuse an HTTP/1.1 request without a Host. Node's refusal has neither id nor body. */
 const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
@@ -119,6 +135,10 @@ export interface ListenOptions {
   readonly service: ServiceName
   readonly host: string
   readonly port: number
+  /** Beyond it the connection that was idle the longest is closed for a new one; where none is idle, the new one is refused. */
+  readonly maximumConnections?: number
+  /** Time for a whole request to arrive, its body included; then 408. */
+  readonly requestTimeout?: Duration.Duration
   /** How long the end of the scope waits for requests in flight before it closes their connections. */
   readonly drainFor: Duration.Duration
   readonly routes?: RouteTable
@@ -128,6 +148,8 @@ export interface ListenOptions {
   readonly calls?: Omit<LocalCalls, "find">
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
+
+const defaultRequestTimeout = Duration.seconds(30)
 
 /** How long kept-alive clients may still send a request and receive 503. */
 const lastMoment = Duration.millis(200)
@@ -171,6 +193,15 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
+    /** In the order of their last use. */
+    const connections = new Set<Net.Socket>()
+    const makeRoom = (newest: Net.Socket) => {
+      const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
+      for (const socket of connections) {
+        if (socket !== newest && !busy.has(socket)) return void socket.destroy()
+      }
+      refuseConnection(newest)
+    }
     const { calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
@@ -186,21 +217,31 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         withoutSocket.delete(response)
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
+        if (connections.delete(request.socket)) connections.add(request.socket)
         if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
       if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
       if (namesNoHost(request)) return refuse(response, { ...hostless, requestId: id })
       options.handler(request, response)
     }
-    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false }, accept)
-    // Node emits no "close" on a response that has not got its socket yet.
-    server.on("connection", (socket) =>
+    const requestTimeout = Duration.toMillis(options.requestTimeout ?? defaultRequestTimeout)
+    const limits = {
+      requestTimeout,
+      headersTimeout: Math.min(requestTimeout, 10_000),
+      connectionsCheckingInterval: Math.min(requestTimeout / 2, 5_000)
+    }
+    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false, ...limits }, accept)
+    server.on("connection", (socket) => {
+      connections.add(socket)
+      if (connections.size > (options.maximumConnections ?? Number.POSITIVE_INFINITY)) makeRoom(socket)
+      // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
+        connections.delete(socket)
         for (const response of withoutSocket) {
           if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
         }
       })
-    )
+    })
     // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
     server.on("checkExpectation", accept)
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => {

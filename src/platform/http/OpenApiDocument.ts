@@ -51,7 +51,7 @@ const described = (status: string, response: Response, hasRow: boolean): Respons
 /** The answers of the listener and of the server around the routes: any route may have them. */
 const otherErrors = {
   description:
-    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down`.",
+    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down` or `too_many_connections`.",
   headers: requestIdHeader,
   content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
 }

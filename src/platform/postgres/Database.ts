@@ -87,13 +87,16 @@ export const waitUntilReachable = (
     }
   })
 
-const openPool = (url: Redacted.Redacted, endWithin: Duration.Duration) =>
+/** The sessions of a pool: of the service's own work, and of readers, whose slow queries must leave the others alone. */
+const poolSizes = { gravitas: 10, "gravitas reader": 2 } as const
+
+const openPool = (url: Redacted.Redacted, applicationName: keyof typeof poolSizes, endWithin: Duration.Duration) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const pool = new Pg.Pool({
         connectionString: Redacted.value(url),
-        application_name: "gravitas",
-        max: 10,
+        application_name: applicationName,
+        max: poolSizes[applicationName],
         connectionTimeoutMillis: 5_000,
         idleTimeoutMillis: 30_000,
         query_timeout: 30_000,
@@ -107,7 +110,7 @@ const openPool = (url: Redacted.Redacted, endWithin: Duration.Duration) =>
       Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption(endWithin), Effect.asVoid)
   )
 
-/** Where each service's data is, and one pool per distinct connection string. */
+/** Where each service's data is, and for each distinct connection string a pool and one for readers. */
 export class Database extends Context.Tag("platform/postgres/Database")<
   Database,
   {
@@ -117,6 +120,8 @@ export class Database extends Context.Tag("platform/postgres/Database")<
     readonly address: (service: ServiceName) => string
     /** The application's pool; services with the same connection string share one. */
     readonly pool: (service: ServiceName) => PgClient.PgClient
+    /** The pool of requests that read lists and pages, for `limitedRead`. Shared in the same way. */
+    readonly readers: (service: ServiceName) => PgClient.PgClient
   }
 >() {
   /** Connects each of `services`, retrying to the deadline. `embedded` is for those without a connection string in the settings. */
@@ -131,23 +136,26 @@ export class Database extends Context.Tag("platform/postgres/Database")<
             () => new Error("no DATABASE_URL and no embedded PostgreSQL")
           )
         const endWithin = Duration.times(settings.shutdownDeadline, shutdownShares.pools)
-        const pools = new Map<string, PgClient.PgClient>()
+        const pools = new Map<string, { readonly pool: PgClient.PgClient; readonly readers: PgClient.PgClient }>()
         for (const service of services) {
           const url = resolve(settings.databaseUrls[service])
           const key = Redacted.value(url)
           if (pools.has(key)) continue
           yield* waitUntilReachable(url, settings.databaseConnectDeadline)
-          pools.set(key, yield* PgClient.fromPool({ acquire: openPool(url, endWithin) }))
+          const open = (name: keyof typeof poolSizes) => PgClient.fromPool({ acquire: openPool(url, name, endWithin) })
+          pools.set(key, { pool: yield* open("gravitas"), readers: yield* open("gravitas reader") })
+        }
+        const poolsOf = (service: ServiceName) => {
+          const found = pools.get(Redacted.value(resolve(settings.databaseUrls[service])))
+          if (found === undefined) throw new Error(`${service} is not one of the services of this process`)
+          return found
         }
         return {
           url: (service, purpose) =>
             resolve((purpose === "migration" ? settings.migrationDatabaseUrls : settings.databaseUrls)[service]),
           address: (service) => displayAddress(resolve(settings.databaseUrls[service])),
-          pool: (service) => {
-            const pool = pools.get(Redacted.value(resolve(settings.databaseUrls[service])))
-            if (pool === undefined) throw new Error(`${service} is not one of the services of this process`)
-            return pool
-          }
+          pool: (service) => poolsOf(service).pool,
+          readers: (service) => poolsOf(service).readers
         }
       })
     ).pipe(Layer.provide(Reactivity.layer))

@@ -11,6 +11,7 @@ import { HistoryRow } from "../../contracts/router/RouterApi.ts"
 import { storable } from "../../domain/Text.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
+import { limitedRead } from "../../platform/postgres/LimitedRead.ts"
 
 export interface NewHistoryRow {
   readonly role: Role
@@ -93,6 +94,13 @@ const select = (sql: SqlClient.SqlClient, { before, ghost, limit }: HistoryQuery
   where coalesce(newer_bytes, 0) < ${maximumPageBytes}
   order by sized.id desc`
 
+interface HistoryOptions {
+  readonly sql: SqlClient.SqlClient
+  readonly readers: SqlClient.SqlClient
+  readonly deadline: Duration.DurationInput
+}
+
+/** The table of messages. */
 export class History extends Context.Tag("router/history/History")<
   History,
   {
@@ -108,18 +116,18 @@ export class History extends Context.Tag("router/history/History")<
   }
 >() {
   /** `deadline` bounds each statement. */
-  static readonly layerClient = (options: {
-    readonly sql: SqlClient.SqlClient
-    readonly deadline: Duration.DurationInput
-  }): Layer.Layer<History> => Layer.succeed(History, make(options))
+  static readonly layerClient = (options: HistoryOptions): Layer.Layer<History> => Layer.succeed(History, make(options))
 
+  /** From the router's pools. */
   static readonly layer: Layer.Layer<History, never, Database> = Layer.effect(
     History,
-    Effect.map(Database, (database) => make({ sql: database.pool("router"), deadline: "5 seconds" }))
+    Effect.map(Database, (database) =>
+      make({ sql: database.pool("router"), readers: database.readers("router"), deadline: "5 seconds" })
+    )
   )
 }
 
-const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
+const make = ({ deadline, readers, sql }: HistoryOptions) => {
   /** A stopped server does not answer a cancel request either, so the caller waits for neither. */
   const bounded = <A, E>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
@@ -133,7 +141,7 @@ const make = ({ deadline, sql }: { readonly sql: SqlClient.SqlClient; readonly d
   return History.of({
     append: Effect.fn("History.append")((rows) => Effect.asVoid(bounded(insert(sql, rows)))),
     read: Effect.fn("History.read")(function* (query) {
-      const found = yield* bounded(select(sql, query)).pipe(
+      const found = yield* limitedRead(readers, deadline, select(readers, query)).pipe(
         Effect.mapError(
           ({ reason }) =>
             new HistoryUnreachable({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { explain } from "../../../src/gatekeeper/policy/Explanation.ts"
+import { explain, maximumRules } from "../../../src/gatekeeper/policy/Explanation.ts"
 import { decide } from "../../../src/gatekeeper/policy/Policy.ts"
 import { policyOf } from "../../support/Policies.ts"
 
@@ -42,6 +42,30 @@ describe("explain", () => {
 
   it("considers a rule once, also of a group that the ghost is mapped to twice", () => {
     expect(whyOf("Twice", "read", "vaults/public")).toEqual(whyOf("Scout", "read", "vaults/public"))
+  })
+
+  it("is bounded where a group has ten thousand rules: the deciding rule, those that match, then others, in their order", () => {
+    const many = policyOf(
+      {
+        crowd: Array.from({ length: 10_000 }, (_, index) =>
+          index === 9_999
+            ? ["read", "vaults/a", "deny"]
+            : index % 1_000 === 500
+              ? ["read", "vaults/*"]
+              : ["read", `vaults/b${index}`]
+        )
+      },
+      { Scout: ["crowd"] }
+    )
+    const { omitted, rules } = explain(many, { ghostId: "Scout", action: "read", resource: "vaults/a" })
+    expect(rules.length).toBe(maximumRules)
+    expect(omitted).toBe(10_000 - rules.length)
+    expect(rules.at(-1)).toMatchObject({ rule: 10_000, decides: true })
+    expect(rules.filter(({ matches }) => matches).map(({ rule }) => rule)).toEqual([
+      ...Array.from({ length: 10 }, (_, index) => index * 1_000 + 501),
+      10_000
+    ])
+    expect(rules.map(({ rule }) => rule)).toEqual(rules.map(({ rule }) => rule).toSorted((one, other) => one - other))
   })
 
   it("explains the decision that is made: one rule decides where one matched, and none where none did", () => {

@@ -110,6 +110,29 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("t
         }
       })
     )
+
+    it.effect(
+      `${service}: /docs and /openapi.json are compressed for a client that accepts it, and the same without`,
+      () =>
+        Effect.gen(function* () {
+          const url = yield* (yield* Gravitas).program.url(service)
+          for (const path of ["/docs", "/openapi.json"]) {
+            const page = (encoding: string) =>
+              Effect.promise(async () => {
+                const response = await fetch(`${url}${path}`, { headers: { "accept-encoding": encoding } })
+                const { headers } = response
+                return {
+                  encoding: headers.get("content-encoding"),
+                  vary: headers.get("vary"),
+                  text: await response.text()
+                }
+              })
+            const plain = yield* page("br, gzip;q=0")
+            expect(plain).toMatchObject({ encoding: null, vary: "accept-encoding" })
+            expect(yield* page("br, gzip")).toEqual({ ...plain, encoding: "gzip" })
+          }
+        })
+    )
   }
 
   const refusals = [

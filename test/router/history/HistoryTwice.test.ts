@@ -19,7 +19,7 @@ describe("a message that is sent again", () => {
         yield* routerUp(server.url)
         const sql = yield* PgClient.make({ url: server.url, maxConnections: 3 }).pipe(Effect.provide(Reactivity.layer))
         let attempts = 0
-        const counted = Layer.map(History.layerClient({ sql, deadline: "500 millis" }), (context) => {
+        const counted = Layer.map(History.layerClient({ sql, readers: sql, deadline: "500 millis" }), (context) => {
           const history = Context.get(context, History)
           const append: typeof history.append = (rows) =>
             Effect.suspend(() => {
