@@ -42,7 +42,9 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "Connections of one port that are open at once. Beyond it the one that was idle the longest is closed; keep it below the limit of open files."
       },
-      HTTP_REQUEST_TIMEOUT: { meaning: "Time for a whole request to arrive, its body included. After it the answer is 408." },
+      HTTP_REQUEST_TIMEOUT: {
+        meaning: "Time for a whole request to arrive, its body included. After it the answer is 408."
+      },
       ...forServices("PORT", (service) => ({
         meaning: `Port of the ${service}; 0 picks a free port, which the banner prints.`
       })),
