@@ -149,7 +149,36 @@ export interface ListenOptions {
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
-const defaultRequestTimeout = Duration.seconds(30)
+const serverOptions = ({ requestTimeout = Duration.seconds(30) }: ListenOptions): Http.ServerOptions => {
+  const millis = Duration.toMillis(requestTimeout)
+  return {
+    maxHeaderSize: maximumHeaderBytes,
+    requireHostHeader: false,
+    requestTimeout: millis,
+    headersTimeout: Math.min(millis, 10_000),
+    connectionsCheckingInterval: Math.min(millis / 2, 5_000)
+  }
+}
+
+/** Open connections, in the order of their last use. One too many closes the first without a request in flight, or is refused. */
+const boundedConnections = (maximum = Number.POSITIVE_INFINITY, inFlight: ReadonlySet<Http.ServerResponse>) => {
+  const open = new Set<Net.Socket>()
+  const makeRoom = (newest: Net.Socket): void => {
+    const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
+    for (const socket of open) if (socket !== newest && !busy.has(socket)) return void socket.destroy()
+    refuseConnection(newest)
+  }
+  return {
+    opened: (socket: Net.Socket): void => {
+      open.add(socket)
+      if (open.size > maximum) makeRoom(socket)
+    },
+    used: (socket: Net.Socket): void => {
+      if (open.delete(socket)) open.add(socket)
+    },
+    closed: (socket: Net.Socket): void => void open.delete(socket)
+  }
+}
 
 /** How long kept-alive clients may still send a request and receive 503. */
 const lastMoment = Duration.millis(200)
@@ -193,15 +222,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
-    /** In the order of their last use. */
-    const connections = new Set<Net.Socket>()
-    const makeRoom = (newest: Net.Socket) => {
-      const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
-      for (const socket of connections) {
-        if (socket !== newest && !busy.has(socket)) return void socket.destroy()
-      }
-      refuseConnection(newest)
-    }
+    const connections = boundedConnections(options.maximumConnections, inFlight)
     const { calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
@@ -217,26 +238,19 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         withoutSocket.delete(response)
         const route = options.routes?.(request.url ?? "")?.path
         metrics?.ended(request.method ?? "", route, statusOf(request, response), (performance.now() - began) / 1_000)
-        if (connections.delete(request.socket)) connections.add(request.socket)
+        connections.used(request.socket)
         if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
       if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
       if (namesNoHost(request)) return refuse(response, { ...hostless, requestId: id })
       options.handler(request, response)
     }
-    const requestTimeout = Duration.toMillis(options.requestTimeout ?? defaultRequestTimeout)
-    const limits = {
-      requestTimeout,
-      headersTimeout: Math.min(requestTimeout, 10_000),
-      connectionsCheckingInterval: Math.min(requestTimeout / 2, 5_000)
-    }
-    const server = Http.createServer({ maxHeaderSize: maximumHeaderBytes, requireHostHeader: false, ...limits }, accept)
+    const server = Http.createServer(serverOptions(options), accept)
     server.on("connection", (socket) => {
-      connections.add(socket)
-      if (connections.size > (options.maximumConnections ?? Number.POSITIVE_INFINITY)) makeRoom(socket)
+      connections.opened(socket)
       // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
-        connections.delete(socket)
+        connections.closed(socket)
         for (const response of withoutSocket) {
           if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
         }

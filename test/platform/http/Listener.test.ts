@@ -1,75 +1,14 @@
-import * as Http from "node:http"
 import * as Net from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { type ListenOptions, listen } from "../../../src/platform/http/Listener.ts"
 import { untilClosed } from "../../support/ClosedPort.ts"
-
-const options = (handler: ListenOptions["handler"], drainFor: Duration.DurationInput = "1 minute"): ListenOptions => ({
-  service: "gatekeeper",
-  host: "127.0.0.1",
-  port: 0,
-  drainFor: Duration.decode(drainFor),
-  handler
-})
-
-const get = (url: string) =>
-  Effect.promise(
-    () =>
-      new Promise<{ status: number | undefined; headers: Http.IncomingHttpHeaders; body: string }>(
-        (resolve, reject) => {
-          Http.get(url, (response) => {
-            let body = ""
-            response.setEncoding("utf8")
-            response.on("data", (chunk) => {
-              body += chunk
-            })
-            response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }))
-          }).on("error", reject)
-        }
-      )
-  )
-
-const portOf = (url: string) => Number(new URL(url).port)
-
-/** A connection on which bytes are sent as they are. */
-const connected = (url: string) =>
-  Effect.gen(function* () {
-    const closed = yield* Deferred.make<void>()
-    const socket = yield* Effect.acquireRelease(
-      Effect.sync(() => Net.connect(portOf(url), "127.0.0.1")),
-      (socket) => Effect.sync(() => socket.destroy())
-    )
-    let received = ""
-    socket.setEncoding("utf8").on("data", (chunk) => {
-      received += chunk
-    })
-    socket.on("error", () => {}).once("close", () => Deferred.unsafeDone(closed, Exit.void))
-    return {
-      write: (text: string) => Effect.sync(() => socket.write(text)),
-      /** Waits until `words` have come. */
-      hears: (words: string) =>
-        Effect.gen(function* () {
-          while (!received.includes(words)) yield* Effect.sleep("5 millis")
-        }),
-      /** All that came until the other end closed. */
-      whole: Effect.map(Deferred.await(closed), () => received)
-    }
-  })
-
-/** A handler that answers when it is told to. */
-const held = Effect.gen(function* () {
-  const arrived = yield* Deferred.make<Http.ServerResponse>()
-  return {
-    handler: (response: Http.ServerResponse) => Deferred.unsafeDone(arrived, Exit.succeed(response)),
-    arrived: Deferred.await(arrived)
-  }
-})
+import { connected, get, held, options, portOf } from "../../support/platform/RawConnection.ts"
 
 describe("listen", () => {
   it.scopedLive("ends pipelined requests whose client left before the answer to the first", () =>
@@ -211,62 +150,6 @@ describe("a request that Node would answer by itself", () => {
       const received = yield* client.whole
       expect(received).toMatch(/^HTTP\/1\.1 400 /)
       expect(received).toContain('"code":"unreadable_request"')
-    })
-  )
-})
-
-describe("a port with as many connections as it may have", () => {
-  const crowded = (handler: ListenOptions["handler"], maximumConnections: number) =>
-    listen({ ...options(handler), maximumConnections })
-  const begin = "GET /kept HTTP/1.1\r\nhost: a\r\n\r\n"
-
-  it.scopedLive("closes the one that was idle the longest for a new client, and none with a request in flight", () =>
-    Effect.gen(function* () {
-      const { arrived, handler } = yield* held
-      const url = yield* crowded((request, response) => {
-        if (request.url === "/kept") handler(response)
-        else response.end("new")
-      }, 4)
-      const waiting = yield* connected(url)
-      yield* waiting.write(begin)
-      const response = yield* arrived
-      const used = yield* connected(url)
-      const idle = yield* connected(url)
-      yield* connected(url)
-      yield* used.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-      yield* used.hears("new")
-      expect((yield* get(url)).body).toBe("new")
-      expect(yield* idle.whole).toBe("")
-      yield* Effect.sync(() => response.end("kept"))
-      yield* waiting.hears("kept")
-      yield* used.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-      expect((yield* used.whole).match(/HTTP\/1\.1 200/g)).toHaveLength(2)
-    })
-  )
-
-  it.scopedLive("refuses a new client where every connection has a request in flight", () =>
-    Effect.gen(function* () {
-      const { arrived, handler } = yield* held
-      const url = yield* crowded((_, response) => handler(response), 1)
-      const waiting = yield* connected(url)
-      yield* waiting.write(begin)
-      const response = yield* arrived
-      const refused = yield* get(url)
-      expect(refused).toMatchObject({ status: 503, headers: { "retry-after": "1" } })
-      expect(refused.body).toContain('"code":"too_many_connections"')
-      yield* Effect.sync(() => response.end("kept"))
-      yield* waiting.hears("kept")
-    })
-  )
-})
-
-describe("a body that does not end", () => {
-  it.scopedLive("is answered 408 once its time has passed, and its connection is closed", () =>
-    Effect.gen(function* () {
-      const url = yield* listen({ ...options((request) => request.resume()), requestTimeout: Duration.millis(200) })
-      const client = yield* connected(url)
-      yield* client.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
-      expect(yield* client.whole).toMatch(/^HTTP\/1\.1 408 /)
     })
   )
 })
