@@ -34,8 +34,6 @@ export const RecordedEvent = Schema.Struct({
 })
 export type RecordedEvent = typeof RecordedEvent.Type
 
-const decodeRows = Schema.decodeUnknown(Schema.Array(RecordedEvent))
-
 /** Conditions that all hold. Text is cut and cleaned as when it was recorded, so that it is found. */
 export interface EventQuery {
   readonly ghostId?: string | undefined
@@ -150,8 +148,9 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
       const before = query.cursor === undefined ? undefined : yield* readCursor(query.cursor)
       const limit = Math.min(Math.max(Math.trunc(query.limit), 1), maximumPageSize)
       // One row more than requested shows whether there is a next page.
-      const found = yield* boundedQuery(pageStatement(options.sql, query, before, limit + 1), options.deadline)
-      const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
+      const statement = pageStatement(options.sql, query, before, limit + 1)
+      const found = yield* boundedQuery(Schema.Array(RecordedEvent), statement, options.deadline)
+      const events = found.slice(0, limit)
       const last = events.at(-1)
       return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }
     })

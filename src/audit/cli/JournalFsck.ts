@@ -3,8 +3,7 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Presentation } from "../../platform/cli/CommandRunner.ts"
-import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { JournalInUse } from "../journal/Journal.ts"
@@ -140,10 +139,7 @@ const check = (path: string, repairWanted: boolean) =>
   }).pipe(Effect.scoped)
 
 /** `journal fsck`. */
-export const checkJournal = (
-  location: string,
-  { repair, ...options }: Omit<Presentation, "command"> & { readonly repair: boolean }
-) =>
+export const checkJournal = (location: string, { repair, ...options }: OutputFlags & { readonly repair: boolean }) =>
   runCommand({
     ...options,
     command: "journal fsck",

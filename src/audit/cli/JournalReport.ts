@@ -15,7 +15,6 @@ import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import * as SegmentScan from "../journal/SegmentScan.ts"
 import { nameOf } from "../journal/Segments.ts"
 import * as SeqRanges from "../journal/SeqRanges.ts"
-import type { Gap } from "../sources/GapSearch.ts"
 
 export interface SegmentReport {
   readonly name: string
@@ -43,30 +42,22 @@ export interface JournalReport {
   readonly state: CheckpointFile.Checkpoint | null
   readonly segments: ReadonlyArray<SegmentReport>
   /** Numbers of the records that may not be settled. Ascending. */
-  readonly pending: ReadonlyArray<Gap>
+  readonly pending: ReadonlyArray<SeqRanges.SeqRange>
   readonly bytes: number
   /** Damaged spans in the quarantine. */
   readonly quarantined: number
 }
 
-export type JournalRecord =
-  | {
-      readonly _tag: "Record"
-      readonly segment: string
-      readonly offset: number
-      /** Its size in the file. */
-      readonly bytes: number
-      readonly seq: number
-      /** Canonical JSON. */
-      readonly json: string
-    }
+/** A record or a damaged span of a journal, with its place. */
+export type JournalRecord = { readonly segment: string } & (
+  | SegmentScan.FrameFound
   | {
       readonly _tag: "Damage"
-      readonly segment: string
       readonly offset: number
       readonly bytes: number
       readonly kind: "corrupt" | "torn"
     }
+)
 
 /** Whether Linux lists a lock on the inode; undefined on other systems. */
 const isLocked = async (inode: number): Promise<boolean | undefined> => {
@@ -110,7 +101,7 @@ export const recordsIn = (
     const scan = SegmentScan.make({
       path,
       files: nodeFiles,
-      seeds: header._tag === "Valid" ? [header.seed] : header.seeds,
+      seeds: RecoveryScan.seedsOf(header),
       from: header._tag === "Valid" ? header.length : 0,
       end: () => end,
       window: SegmentScan.makeWindow(),
@@ -118,7 +109,7 @@ export const recordsIn = (
     })
     const segment = nameOf(index)
     const recordOf = (found: SegmentScan.Found): JournalRecord => {
-      if (found._tag === "Frame") return { ...found, _tag: "Record", segment }
+      if (found._tag === "Frame") return { ...found, segment }
       const { from, to } = found
       const kind = to >= end && isLast ? "torn" : "corrupt"
       return { _tag: "Damage", segment, offset: from, bytes: to - from, kind }
@@ -158,7 +149,7 @@ const readSegment = (
     tornBytes: 0
   }
   return Stream.runFold(recordsIn(file, files, false), start, (report, one): SegmentReport => {
-    if (one._tag === "Record") {
+    if (one._tag === "Frame") {
       onSeq(one.seq)
       return { ...report, records: report.records + 1, firstSeq: report.firstSeq ?? one.seq, lastSeq: one.seq }
     }

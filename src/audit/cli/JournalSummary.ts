@@ -15,20 +15,7 @@ export interface JournalSummary
   readonly problem: string | null
 }
 
-const unreadable = (path: string, source: string, problem: string): JournalSummary => ({
-  path,
-  source,
-  holder: null,
-  living: false,
-  identity: null,
-  lastSeq: 0,
-  refused: 0,
-  shed: 0,
-  pending: [],
-  bytes: 0,
-  quarantined: 0,
-  problem
-})
+const unread = { holder: null, identity: null, state: null, segments: [], pending: [], bytes: 0, quarantined: 0 }
 
 const summaryOf = (source: string, { segments, state, ...rest }: JournalReport): JournalSummary => {
   const { holder, identity } = rest
@@ -49,7 +36,9 @@ export const summariesIn = (directory: string): Effect.Effect<ReadonlyArray<Jour
     Effect.forEach(journals, ({ path, source }) =>
       readJournal(path).pipe(
         Effect.map((report) => summaryOf(source, report)),
-        Effect.catchAll(({ message }) => Effect.succeed(unreadable(path, source, message)))
+        Effect.catchAll(({ message }) =>
+          Effect.succeed({ ...summaryOf(source, { path, ...unread }), problem: message })
+        )
       )
     )
   )

@@ -64,16 +64,13 @@ export interface TrailStatusQuery {
   readonly gaps: boolean
 }
 
-const decodeTrail = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ id: Schema.String })))
+const TrailRow = Schema.Tuple(Schema.Struct({ id: Schema.String }))
 
 const longestWait = Duration.seconds(5)
 
 /** Reads the id of the trail that a database holds, a uuid. */
 const readTrailId = (sql: SqlClient.SqlClient): Effect.Effect<string, TrailUnreachable> =>
-  boundedQuery(sql`select id from gatekeeper.audit_trail`, longestWait).pipe(
-    Effect.flatMap((rows) => Effect.orDie(decodeTrail(rows))),
-    Effect.map(([{ id }]) => id)
-  )
+  Effect.map(boundedQuery(TrailRow, sql`select id from gatekeeper.audit_trail`, longestWait), ([{ id }]) => id)
 
 /** Reads all sources page by page, and keeps only those that are shown. */
 const readSources = Effect.fnUntraced(function* (

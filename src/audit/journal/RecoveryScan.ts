@@ -22,9 +22,9 @@ export interface RecoveryScan {
   /** Bytes of the last write, if the process died during it. */
   readonly tornBytes: number
   /** Numbers that no file holds, between the start of the first file and the last event, both ends included. */
-  readonly gaps: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly gaps: ReadonlyArray<SeqRanges.SeqRange>
   /** Of `gaps`: numbers that damaged spans held. */
-  readonly damaged: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly damaged: ReadonlyArray<SeqRanges.SeqRange>
 }
 
 /** A segment's file, before its frames are read. */
@@ -65,7 +65,8 @@ export const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, 
     )
   )
 
-const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
+/** The possible seeds of the checksums of a file's frames. */
+export const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
   header._tag === "Valid" ? [header.seed] : header._tag === "Damaged" ? header.seeds : []
 
 interface ScanOptions {
@@ -78,8 +79,8 @@ interface ScanOptions {
 
 /** The totals of a scan in progress. */
 interface Totals {
-  readonly gaps: Array<{ from: number; to: number }>
-  readonly damaged: Array<{ from: number; to: number }>
+  readonly gaps: Array<SeqRanges.SeqRange>
+  readonly damaged: Array<SeqRanges.SeqRange>
   /** Damage was found between the last frame and the next one. */
   isDamaged: boolean
   frames: number

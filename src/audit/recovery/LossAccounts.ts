@@ -2,12 +2,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
+import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import type { Recorder } from "../queue/Recorder.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
 import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
 import { maximumGaps } from "../sources/GapSearch.ts"
 import { AuditStore } from "../store/AuditStore.ts"
-import { attribute, type SeqRange, sizeOf, unexplained } from "./MissingRanges.ts"
+import { attribute, unexplained } from "./MissingRanges.ts"
 
 /** A source whose numbers are to be accounted for. */
 export interface Account {
