@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { AuditLogOptions } from "../AuditSettings.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { ProcessJournal } from "../store/ProcessJournal.ts"
-import { type Batch, type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.ts"
+import { type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.ts"
 import { DurabilityWaiter } from "./DurabilityWaiter.ts"
 import * as JournalBacklog from "./JournalBacklog.ts"
 import * as MemoryRows from "./MemoryRows.ts"
@@ -29,68 +29,6 @@ const charsPerRow = 1_024
 
 /** Characters in one batch, unless a single row has more. */
 export const maximumBatchChars = 4 * 1_024 * 1_024
-
-/**
- * The queue between `record` and the batch writer. A row is *waiting* in memory or *spilled* to the journal, then *in flight*
- * or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses none.
- */
-export interface WriteQueue {
-  /** Whether the queue accepts one more row. With a backlog it does until it closes. */
-  readonly hasRoom: () => boolean
-  /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
-  readonly offer: (row: HashedRow, urgent?: boolean) => void
-  /**
-   * Waits for rows and puts them in flight. Returns at once while batches are in flight; a closed queue does not wait. A blocked
-   * queue takes nothing and waits for `close`.
-   */
-  readonly fill: Effect.Effect<void>
-  /** Begins to read the next batch from the backlog, in a child of the calling fiber, and does not wait for it. */
-  readonly readAhead: Effect.Effect<void>
-  /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
-  readonly isBlocked: () => boolean
-  /** The batches that the writer works on, oldest first. */
-  readonly inFlight: () => ReadonlyArray<Batch>
-  /** Replaces the first batch in flight, by the same rows with updated notes (`certain`, `attempts`) or by its two halves. */
-  readonly replaceFirst: (batches: ReadonlyArray<Batch>) => void
-  /** Removes the first batch in flight: its rows are in the database. */
-  readonly settleFirst: () => void
-  /** Parks the first batch in flight, which cannot be settled now: later batches pass it. */
-  readonly parkFirst: () => void
-  readonly parked: () => ReadonlyArray<Batch>
-  /** Puts the parked batches before all others in flight. */
-  readonly unpark: () => void
-  /** Removes rows that turned out to be settled. The shutdown calls it, after the writer has ended. */
-  readonly dropSettled: (isSettled: (row: HashedRow) => boolean) => void
-  /** Ends every wait; rows in the queue can still be taken. */
-  readonly close: Effect.Effect<void>
-  /** Completes when the queue closes. */
-  readonly closed: Effect.Effect<void>
-  readonly isClosed: () => boolean
-  /** Rows that are not settled, wherever they are. */
-  readonly depth: () => number
-  /** Of `depth`: rows that are only in the backlog. */
-  readonly spilledCount: () => number
-  /** Unreadable rows: the backlog could not return them, so they are never settled. */
-  readonly unreadableCount: () => number
-  /** The highest number up to which rows may be unreadable. */
-  readonly unreadableUpTo: () => number
-  /** The number before the first row that is neither settled nor unreadable. */
-  readonly settledUpTo: () => number
-  /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
-  readonly awaitSettled: (seq: number) => Effect.Effect<void>
-  /** Completes when no row is left. */
-  readonly awaitEmpty: Effect.Effect<void>
-  /** Completes when rows are settled, or read back from the backlog, the next time. */
-  readonly nextSettlement: Effect.Effect<void>
-  /** Characters of the rows in memory. */
-  readonly pendingSize: () => number
-  /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */
-  readonly oldest: () => number | undefined
-  /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
-  readonly oldestInLine: () => number | undefined
-}
-
-export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue")
 
 /** The parts of a queue, and the little state that belongs to none of them. */
 interface Parts {
@@ -177,6 +115,11 @@ const isSettled = ({ backlog, batches, memory, state }: Parts, seq: number): boo
   !(backlog?.isActive() === true && seq > backlog.readUpTo()) &&
   ![...batches.parked(), ...batches.inFlight()].some(({ rows }) => rows.some((row) => row.seq === seq))
 
+/**
+ * Makes the queue between `record` and the batch writer. A row is *waiting* in memory or *spilled* to the journal, then *in
+ * flight* or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses
+ * none.
+ */
 export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const memory = yield* MemoryRows.make(options.capacity)
   const closing = yield* Effect.makeLatch(false)
@@ -196,15 +139,26 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const oldestOutside = () => (memory.count() > 0 ? memory.oldest() : backlog?.oldest())
 
   return {
+    /** Whether the queue accepts one more row. With a backlog it does until it closes. */
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
-    offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
+    /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
+    offer: (row: HashedRow, isUrgent = false) => offer(parts, row, isUrgent),
+    /**
+     * Waits for rows and puts them in flight. Returns at once while batches are in flight; a closed queue does not wait. A
+     * blocked queue takes nothing and waits for `close`.
+     */
     fill: fill(parts),
+    /** Begins to read the next batch from the backlog, in a child of the calling fiber, and does not wait for it. */
     readAhead: Effect.suspend(() =>
       backlog?.isActive() === true ? Effect.asVoid(Effect.fork(backlog.readAhead(options.batchSize))) : Effect.void
     ),
+    /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
     isBlocked: () => isBlocked(parts),
+    /** The batches that the writer works on, oldest first. */
     inFlight: batches.inFlight,
+    /** Replaces the first batch in flight, by the same rows with updated notes (`certain`, `attempts`) or by its two halves. */
     replaceFirst: batches.replaceFirst,
+    /** Removes the first batch in flight: its rows are in the database. */
     settleFirst: () => {
       const first = batches.inFlight()[0]
       batches.replaceFirst([])
@@ -213,28 +167,46 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     parkFirst: batches.parkFirst,
     parked: batches.parked,
     unpark: batches.unpark,
-    dropSettled: (isSettledRow) => settle(parts, batches.remove(isSettledRow)),
+    /** Removes rows that turned out to be settled. The shutdown calls it, after the writer has ended. */
+    dropSettled: (isSettledRow: (row: HashedRow) => boolean) => settle(parts, batches.remove(isSettledRow)),
+    /** Ends every wait; rows in the queue can still be taken. */
     close: Effect.suspend(() => {
       state.closed = true
       trigger.check()
       return Effect.asVoid(closing.open)
     }),
+    /** Completes when the queue closes. */
     closed: closing.await,
     isClosed: () => state.closed,
+    /** Rows that are not settled, wherever they are. */
     depth,
+    /** Of `depth`: rows that are only in the backlog. */
     spilledCount,
+    /** Unreadable rows: the backlog could not return them, so they are never settled. */
     unreadableCount: () => state.unreadable,
+    /** The highest number up to which rows may be unreadable. */
     unreadableUpTo: () => state.unreadableUpTo,
+    /** The number before the first row that is neither settled nor unreadable. */
     settledUpTo: () => settledUpTo(parts),
-    awaitSettled: (seq) => signal.when(() => isSettled(parts, seq)),
+    /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
+    awaitSettled: (seq: number) => signal.when(() => isSettled(parts, seq)),
+    /** Completes when no row is left. */
     awaitEmpty: signal.when(() => depth() === 0),
+    /** Completes when rows are settled, or read back from the backlog, the next time. */
     nextSettlement: signal.next,
+    /** Characters of the rows in memory. */
     pendingSize: () => memory.chars() + batches.chars(),
+    /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */
     oldest: () =>
       batches.parked()[0]?.rows[0]?.timestamp ?? batches.inFlight()[0]?.rows[0]?.timestamp ?? oldestOutside(),
+    /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
     oldestInLine: () => batches.inFlight().find(({ wasParked }) => !wasParked)?.rows[0]?.timestamp ?? oldestOutside()
-  } satisfies WriteQueue
+  }
 })
+
+export type WriteQueue = Effect.Effect.Success<ReturnType<typeof make>>
+
+export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue")
 
 /** The queue of this process. When it settles rows, the journal may drop their frames and the waiter releases their answers. */
 export const layer = (options: AuditLogOptions): Layer.Layer<WriteQueue, never, ProcessJournal | DurabilityWaiter> =>
