@@ -1,7 +1,5 @@
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
@@ -122,11 +120,8 @@ const fsckVerdict = ({ repaired, report }: FsckResult): Verdict | null => {
 
 const check = (path: string, repairWanted: boolean) =>
   Effect.gen(function* () {
-    const lock = yield* Effect.acquireRelease(
-      JournalDirectory.lock(path, Os.hostname()),
-      Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
-    )
-    if (Option.isNone(lock)) return yield* new JournalInUse({ path, holder: yield* JournalDirectory.holderOf(path) })
+    const holder = yield* JournalDirectory.hold(path)
+    if (holder !== undefined) return yield* new JournalInUse({ path, holder })
     const found = yield* readJournal(path)
     const repaired = !repairWanted
       ? null

@@ -6,7 +6,7 @@ import { unexplained } from "../recovery/MissingRanges.ts"
 import type { AuditLedger, LedgerSource } from "../sources/AuditLedger.ts"
 import { type Balance, balance, standingOf } from "../sources/Conservation.ts"
 import type { TrailUnreachable } from "../store/TrailUnreachable.ts"
-import type { JournalSummary } from "./JournalSummary.ts"
+import type { JournalSummary } from "./JournalReport.ts"
 
 /** Whether the process runs and keeps events in memory only: what is not in the database is in its memory. */
 const isInMemory = ({ identity, living }: JournalSummary): boolean =>

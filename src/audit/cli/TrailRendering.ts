@@ -3,7 +3,7 @@ import { type Cell, type Row, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import { type Balance, balanceView, sourceView } from "../sources/Conservation.ts"
-import type { JournalSummary } from "./JournalSummary.ts"
+import type { JournalSummary } from "./JournalReport.ts"
 import type { SourceStatus, TrailAccount, TrailStatus } from "./TrailStatus.ts"
 
 /** Columns and, where a count above zero asks for attention, its colour. */

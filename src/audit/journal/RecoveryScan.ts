@@ -1,6 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
+import type * as Types from "effect/Types"
 import { attempt, FileTrouble, type JournalFiles } from "./JournalFiles.ts"
 import * as Quarantine from "./Quarantine.ts"
 import type { JournalIdentity } from "./SegmentHeader.ts"
@@ -77,16 +78,11 @@ interface ScanOptions {
   readonly acknowledged: number
 }
 
-/** The totals of a scan in progress. */
-interface Totals {
+interface Totals extends Types.Mutable<Omit<RecoveryScan, "quarantined">> {
   readonly gaps: Array<SeqRanges.SeqRange>
   readonly damaged: Array<SeqRanges.SeqRange>
   /** Damage was found between the last frame and the next one. */
   isDamaged: boolean
-  frames: number
-  pending: number
-  lastSeq: number
-  tornBytes: number
 }
 
 const headerOf = ({ header }: SegmentFile, acknowledged: number) =>
@@ -172,15 +168,7 @@ export const make = (
     const ends = endings(found)
     const window = SegmentScan.makeWindow()
     const segments: Array<Segment> = []
-    const totals: Totals = {
-      gaps: [],
-      damaged: [],
-      isDamaged: false,
-      frames: 0,
-      pending: 0,
-      lastSeq: 0,
-      tornBytes: 0
-    }
+    const totals: Totals = { gaps: [], damaged: [], isDamaged: false, frames: 0, pending: 0, lastSeq: 0, tornBytes: 0 }
     for (const [index, file] of found.entries()) {
       if (file.header._tag === "Newer") {
         return yield* new FileTrouble({

@@ -9,7 +9,7 @@ import { type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.
 import { DurabilityWaiter } from "./DurabilityWaiter.ts"
 import * as JournalBacklog from "./JournalBacklog.ts"
 import * as MemoryRows from "./MemoryRows.ts"
-import { type BatchTrigger, makeBatchTrigger, makeSettledSignal, type SettledSignal } from "./QueueSignals.ts"
+import { makeSignal, type Signal } from "./QueueSignals.ts"
 
 export interface WriteQueueOptions {
   /** Rows in memory, those in flight included. One more batch may be read ahead from the backlog. */
@@ -36,8 +36,10 @@ interface Parts {
   readonly memory: MemoryRows.MemoryRows
   readonly batches: InFlightBatches
   readonly backlog: JournalBacklog.JournalBacklog | undefined
-  readonly signal: SettledSignal
-  readonly trigger: BatchTrigger
+  /** Checked when rows are offered, or the queue closes. */
+  readonly offered: Signal
+  /** Checked when rows are settled, or a read has passed rows that are lost. */
+  readonly settled: Signal
   readonly closing: Effect.Latch
   readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
 }
@@ -47,12 +49,12 @@ const memoryHasRoom = ({ batches, memory, options }: Parts): boolean =>
   memory.chars() + batches.chars() < options.capacity * charsPerRow
 
 const offer = (parts: Parts, row: HashedRow, isUrgent: boolean): void => {
-  const { backlog, memory, state, trigger } = parts
+  const { backlog, memory, offered, state } = parts
   state.lastOffered = row.seq
   if (backlog !== undefined && (backlog.isActive() || !memoryHasRoom(parts))) backlog.add(row)
   else memory.add(row)
   if (isUrgent) state.urgent = true
-  trigger.check()
+  offered.check()
 }
 
 const isBlocked = (parts: Parts): boolean => {
@@ -62,7 +64,7 @@ const isBlocked = (parts: Parts): boolean => {
 
 /** Puts the next rows in flight; taking and holding them is one step that cannot be interrupted. */
 const take = (parts: Parts): Effect.Effect<void> => {
-  const { backlog, batches, memory, options, signal, state } = parts
+  const { backlog, batches, memory, options, settled, state } = parts
   /** `certain`: no earlier attempt can have written these rows. */
   const hold = (rows: ReadonlyArray<HashedRow>, certain: boolean) => {
     state.urgent = false
@@ -80,26 +82,32 @@ const take = (parts: Parts): Effect.Effect<void> => {
       state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
     }
     // The read may have passed damaged numbers that are counted as missed only later.
-    signal.settled()
+    settled.check()
   })
 }
 
+/** Whether the writer need not wait for more rows. It waits for none of a closed queue, and not behind an urgent row. */
+const hasEnough = ({ backlog, memory, state }: Parts, wanted: number): boolean =>
+  state.closed ||
+  state.urgent ||
+  memory.count() + (backlog?.count() ?? 0) >= wanted ||
+  memory.chars() >= maximumBatchChars
+
 const fill = (parts: Parts): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const { batches, closing, options, trigger } = parts
+    const { batches, closing, offered, options } = parts
+    const enough = (wanted: number) => offered.when(() => hasEnough(parts, wanted))
     if (batches.inFlight().length > 0) return Effect.void
     if (isBlocked(parts)) return closing.await
-    return trigger
-      .until(1)
-      .pipe(
-        Effect.zipRight(Effect.raceFirst(trigger.until(options.batchSize), Effect.sleep(options.linger))),
-        Effect.zipRight(Effect.suspend(() => take(parts)))
-      )
+    return enough(1).pipe(
+      Effect.zipRight(Effect.raceFirst(enough(options.batchSize), Effect.sleep(options.linger))),
+      Effect.zipRight(Effect.suspend(() => take(parts)))
+    )
   })
 
-const settle = ({ options, signal }: Parts, settled: ReadonlyArray<ReadonlyArray<HashedRow>>): void => {
-  for (const rows of settled) options.onSettled?.(rows)
-  signal.settled()
+const settle = ({ options, settled }: Parts, groups: ReadonlyArray<ReadonlyArray<HashedRow>>): void => {
+  for (const rows of groups) options.onSettled?.(rows)
+  settled.check()
 }
 
 const settledUpTo = ({ backlog, batches, memory, state }: Parts): number => {
@@ -127,14 +135,10 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const state: Parts["state"] = { closed: false, urgent: false, lastOffered: 0, unreadable: 0, unreadableUpTo: 0 }
   const backlog =
     options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog, () => state.lastOffered)
-  const signal = makeSettledSignal()
+  const offered = makeSignal()
+  const settled = makeSignal()
+  const parts: Parts = { options, memory, batches, backlog, offered, settled, closing, state }
   const spilledCount = () => backlog?.count() ?? 0
-  const trigger = makeBatchTrigger(
-    (wanted) =>
-      // A closed queue and an urgent row do not wait for more rows.
-      state.closed || state.urgent || memory.count() + spilledCount() >= wanted || memory.chars() >= maximumBatchChars
-  )
-  const parts: Parts = { options, memory, batches, backlog, signal, trigger, closing, state }
   const depth = () => memory.count() + batches.count() + spilledCount()
   const oldestOutside = () => (memory.count() > 0 ? memory.oldest() : backlog?.oldest())
 
@@ -172,7 +176,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     /** Ends every wait; rows in the queue can still be taken. */
     close: Effect.suspend(() => {
       state.closed = true
-      trigger.check()
+      offered.check()
       return Effect.asVoid(closing.open)
     }),
     /** Completes when the queue closes. */
@@ -189,11 +193,11 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     /** The number before the first row that is neither settled nor unreadable. */
     settledUpTo: () => settledUpTo(parts),
     /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
-    awaitSettled: (seq: number) => signal.when(() => isSettled(parts, seq)),
+    awaitSettled: (seq: number) => settled.when(() => isSettled(parts, seq)),
     /** Completes when no row is left. */
-    awaitEmpty: signal.when(() => depth() === 0),
+    awaitEmpty: settled.when(() => depth() === 0),
     /** Completes when rows are settled, or read back from the backlog, the next time. */
-    nextSettlement: signal.next,
+    nextSettlement: settled.next,
     /** Characters of the rows in memory. */
     pendingSize: () => memory.chars() + batches.chars(),
     /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */

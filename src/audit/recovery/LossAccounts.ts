@@ -140,18 +140,14 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder, queue: Writ
      * Looks for numbers without a row, writes receipts for those that no receipt names, and stores how far it looked. Returns how
      * many events of the source are lost because its journal is damaged.
      */
-    settleAccount: (account: Account) =>
-      Effect.iterate(
-        { quarantined: 0, done: false },
-        {
-          while: ({ done }) => !done,
-          body: ({ quarantined }) =>
-            Effect.map(settlePart(parts, account), (part) => ({
-              quarantined: quarantined + part.quarantined,
-              done: part.done
-            }))
-        }
-      ).pipe(Effect.map(({ quarantined }) => ({ quarantined })))
+    settleAccount: Effect.fnUntraced(function* (account: Account) {
+      let quarantined = 0
+      for (;;) {
+        const part = yield* settlePart(parts, account)
+        quarantined += part.quarantined
+        if (part.done) return { quarantined }
+      }
+    })
   }
 })
 

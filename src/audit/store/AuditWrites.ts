@@ -169,15 +169,10 @@ export const copyLine = (row: HashedRow): string =>
 
 const linesPerChunk = 64
 
-const copyLines = (rows: ReadonlyArray<HashedRow>, from: number, to: number): string => {
-  let lines = ""
-  for (const row of rows.slice(from, to)) lines += copyLine(row)
-  return lines
-}
-
 /** The rows in COPY's text format, chunk by chunk: PostgreSQL reads one while the next is made. */
 export const copyChunks = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<() => string> =>
   Array.from({ length: Math.ceil(rows.length / linesPerChunk) }, (_, index) => () => {
-    const from = index * linesPerChunk
-    return copyLines(rows, from, from + linesPerChunk)
+    let lines = ""
+    for (const row of rows.slice(index * linesPerChunk, (index + 1) * linesPerChunk)) lines += copyLine(row)
+    return lines
   })
