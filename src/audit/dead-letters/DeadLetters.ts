@@ -30,7 +30,6 @@ export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUn
 
 /** The database stopped a replay. Each letter is replayed completely or not at all. */
 export class ReplayStopped extends Schema.TaggedError<ReplayStopped>()("ReplayStopped", {
-  /** Letters that are done. */
   done: Schema.Number,
   reason: Schema.String
 }) {
