@@ -1,4 +1,5 @@
 import * as Path from "node:path"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,12 +38,6 @@ export interface JournalSettings {
   readonly files?: JournalFiles
 }
 
-/** The options as settings: the journal's directory and the share of the shutdown come from the process. */
-type AuditSettingsValues = Omit<AuditLogOptions, "journal" | "shutdownDeadline"> & {
-  readonly journalMaxBytes: number
-  readonly journalFlushInterval: Duration.Duration
-}
-
 /** Without a journal, memory is all there is; with one, events that do not fit into memory are read back from the file. */
 const defaultCapacity = (durability: Durabilities): number => (isJournaled(durability) ? 8_192 : 65_536)
 
@@ -74,7 +69,8 @@ const durability = Setting.all({
   ).pipe(Setting.orDefault({}))
 })
 
-const auditSettings: Setting.Setting<AuditSettingsValues> = Setting.all({
+/** The options as settings: the journal's directory and the share of the shutdown come from the process. */
+const auditSettings = Setting.all({
   durability,
   journalMaxBytes: Setting.bytes(
     "AUDIT_JOURNAL_MAX_BYTES",
@@ -111,7 +107,10 @@ const auditSettings: Setting.Setting<AuditSettingsValues> = Setting.all({
 )
 
 /** How this process keeps its audit trail. */
-export class AuditSettings extends Context.Tag("audit/AuditSettings")<AuditSettings, AuditSettingsValues>() {
+export class AuditSettings extends Context.Tag("audit/AuditSettings")<
+  AuditSettings,
+  Config.Config.Success<typeof auditSettings>
+>() {
   static readonly config = auditSettings
   static readonly layer = Layer.effect(AuditSettings, readSettings(auditSettings))
 }

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
@@ -19,14 +20,17 @@ const endsAt = { receipt: 0.3, flush: 0.6, giveUp: 0.7, interrupt: 0.75, locate:
 
 type Within = <A, E>(phase: keyof typeof endsAt, effect: Effect.Effect<A, E>) => Effect.Effect<Option.Option<A>, E>
 
-interface Parts {
-  readonly process: ProcessJournal
-  readonly queue: WriteQueue
-  readonly recorder: Recorder
-  readonly writer: RunningBatchWriter
-  readonly recovery: Recovery
-  readonly store: typeof AuditStore.Service
-  readonly report: typeof ShutdownReport.Service
+const services = Effect.all({
+  process: ProcessJournal,
+  queue: WriteQueue,
+  recorder: Recorder,
+  writer: RunningBatchWriter,
+  recovery: Recovery,
+  store: AuditStore,
+  report: ShutdownReport
+})
+
+interface Parts extends Effect.Effect.Success<typeof services> {
   /** Runs an effect until its phase ends. */
   readonly within: Within
 }
@@ -117,19 +121,12 @@ const signOff = Effect.fnUntraced(function* (parts: Parts, unwritten: number, in
     inDoubt,
     quarantined: recovery.lossWatch.quarantined()
   })
-  const isSignedOff = yield* Effect.flatten(within("signOff", signedOff)).pipe(
-    Effect.as(true),
-    Effect.catchAll((error) =>
-      Effect.as(
-        Effect.logWarning(
-          `The audit trail could not be signed off: ${error._tag === "DatabaseError" ? error.message : "no answer in time"}; ` +
-            "its tail counts as unknown."
-        ),
-        false
-      )
-    )
-  )
-  yield* endJournal(parts, isSignedOff)
+  const answer = yield* Effect.either(Effect.flatten(within("signOff", signedOff)))
+  if (Either.isLeft(answer)) {
+    const reason = answer.left._tag === "DatabaseError" ? answer.left.message : "no answer in time"
+    yield* Effect.logWarning(`The audit trail could not be signed off: ${reason}; its tail counts as unknown.`)
+  }
+  yield* endJournal(parts, Either.isRight(answer))
 })
 
 /** Writes the last receipts. No event is recorded any more, so there is room for them once the database accepts rows. */
@@ -169,15 +166,7 @@ const shutdown = Effect.fnUntraced(function* (parts: Parts) {
 })
 
 /** Closes the intake, writes what is queued, reports what could not be written or stays in the journal, and signs off. */
-export const make = Effect.fnUntraced(function* (deadline: Duration.DurationInput) {
-  const parts = {
-    process: yield* ProcessJournal,
-    queue: yield* WriteQueue,
-    recorder: yield* Recorder,
-    writer: yield* RunningBatchWriter,
-    recovery: yield* Recovery,
-    store: yield* AuditStore,
-    report: yield* ShutdownReport
-  }
-  return Effect.flatMap(Clock.currentTimeMillis, (start) => shutdown({ ...parts, within: makeWithin(start, deadline) }))
-})
+export const make = (deadline: Duration.DurationInput) =>
+  Effect.map(services, (found) =>
+    Effect.flatMap(Clock.currentTimeMillis, (start) => shutdown({ ...found, within: makeWithin(start, deadline) }))
+  )

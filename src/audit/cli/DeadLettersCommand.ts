@@ -9,7 +9,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type CommandError, confirmed, wrongUsage } from "../../platform/cli/CommandRunner.ts"
 import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
+import { withHelp } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
@@ -61,23 +61,19 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
         listLetters(database, { ...options, after: Option.getOrUndefined(after) })
       )
   ).pipe(
-    Command.withDescription(
-      helpOf("Lists the events that the trail's table refused, newest first, also those that were replayed.", [
-        "dead-letters list",
-        "dead-letters list --limit 200 --json"
-      ])
-    )
+    withHelp("Lists the events that the trail's table refused, newest first, also those that were replayed.", [
+      "dead-letters list",
+      "dead-letters list --limit 200 --json"
+    ])
   )
 
   const show = Command.make("show", { eventId, ...outputOptions }, (options) =>
     Effect.flatMap(actions, ({ showLetter }) => showLetter(database, options))
   ).pipe(
-    Command.withDescription(
-      helpOf("Shows a dead letter: the reason, the original event, and the outcome of each replay.", [
-        "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab",
-        "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab --json"
-      ])
-    )
+    withHelp("Shows a dead letter: the reason, the original event, and the outcome of each replay.", [
+      "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab",
+      "dead-letters show 01983f2e-7c1a-7000-8000-0123456789ab --json"
+    ])
   )
 
   const replay = Command.make(
@@ -97,26 +93,22 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
         })
       )
   ).pipe(
-    Command.withDescription(
-      helpOf(
-        "Writes dead letters to the trail, from their original bytes. A repeated replay changes nothing: each letter has one " +
-          "row. An audit event reports each replay. Exits with 8 when the table still refuses letters; they are kept.",
-        [
-          "dead-letters replay 01983f2e-7c1a-7000-8000-0123456789ab",
-          'dead-letters replay --all --by "Ada, after the column was widened"',
-          "dead-letters replay --all --yes --json"
-        ]
-      )
+    withHelp(
+      "Writes dead letters to the trail, from their original bytes. A repeated replay changes nothing: each letter has one " +
+        "row. An audit event reports each replay. Exits with 8 when the table still refuses letters; they are kept.",
+      [
+        "dead-letters replay 01983f2e-7c1a-7000-8000-0123456789ab",
+        'dead-letters replay --all --by "Ada, after the column was widened"',
+        "dead-letters replay --all --yes --json"
+      ]
     )
   )
 
   return Command.make("dead-letters").pipe(
-    Command.withDescription(
-      helpOf("Shows the events that the trail's table refused, and replays them once the cause is fixed.", [
-        "dead-letters list",
-        "dead-letters replay --all"
-      ])
-    ),
+    withHelp("Shows the events that the trail's table refused, and replays them once the cause is fixed.", [
+      "dead-letters list",
+      "dead-letters replay --all"
+    ]),
     Command.withSubcommands([list, show, replay])
   )
 }

@@ -1,10 +1,7 @@
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Presentation } from "../../platform/cli/CommandRunner.ts"
-import { runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { JournalInUse } from "../journal/Journal.ts"
@@ -123,11 +120,8 @@ const fsckVerdict = ({ repaired, report }: FsckResult): Verdict | null => {
 
 const check = (path: string, repairWanted: boolean) =>
   Effect.gen(function* () {
-    const lock = yield* Effect.acquireRelease(
-      JournalDirectory.lock(path, Os.hostname()),
-      Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
-    )
-    if (Option.isNone(lock)) return yield* new JournalInUse({ path, holder: yield* JournalDirectory.holderOf(path) })
+    const holder = yield* JournalDirectory.hold(path)
+    if (holder !== undefined) return yield* new JournalInUse({ path, holder })
     const found = yield* readJournal(path)
     const repaired = !repairWanted
       ? null
@@ -140,10 +134,7 @@ const check = (path: string, repairWanted: boolean) =>
   }).pipe(Effect.scoped)
 
 /** `journal fsck`. */
-export const checkJournal = (
-  location: string,
-  { repair, ...options }: Omit<Presentation, "command"> & { readonly repair: boolean }
-) =>
+export const checkJournal = (location: string, { repair, ...options }: OutputFlags & { readonly repair: boolean }) =>
   runCommand({
     ...options,
     command: "journal fsck",

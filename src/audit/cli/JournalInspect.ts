@@ -2,83 +2,69 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Presentation } from "../../platform/cli/CommandRunner.ts"
-import { commandFailed, runCommand } from "../../platform/cli/CommandRunner.ts"
-import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { visibleJson } from "../../platform/cli/TerminalText.ts"
-import { sizeOf } from "../recovery/MissingRanges.ts"
+import { commandFailed, type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.ts"
+import { type Cell, renderFacts, renderTable } from "../../platform/cli/Table.ts"
+import { snakeCase, visibleJson } from "../../platform/cli/TerminalText.ts"
+import type { Checkpoint } from "../journal/CheckpointFile.ts"
+import type { JournalIdentity } from "../journal/SegmentHeader.ts"
+import { sizeOf } from "../journal/SeqRanges.ts"
 import { journalAt } from "./JournalLocation.ts"
 import { type JournalRecord, type JournalReport, readJournal, recordsOf, type SegmentReport } from "./JournalReport.ts"
 
-const bad = (count: number, text = String(count)): Cell => (count === 0 ? { text } : { text, tone: "bad" })
-
-const segmentRow = (one: SegmentReport): ReadonlyArray<Cell> => [
-  { text: one.name },
-  one.header === "whole" ? { text: one.header } : { text: one.header, tone: "bad" },
-  { text: String(one.bytes) },
-  { text: String(one.records) },
-  { text: String(one.firstSeq ?? "-") },
-  { text: String(one.lastSeq ?? "-") },
-  bad(one.corruptSpans),
-  bad(one.corruptBytes),
-  one.tornBytes === 0 ? { text: "0" } : { text: String(one.tornBytes), tone: "warn" }
-]
+const alert = (count: number, tone: "warn" | "bad", text = String(count)): Cell | string =>
+  count === 0 ? text : { text, tone }
 
 const renderSegments = (segments: ReadonlyArray<SegmentReport>, colours: boolean): string =>
   segments.length === 0
     ? "No segments."
     : renderTable(
         ["segment", "header", "bytes", "records", "first", "last", "corrupt spans", "corrupt bytes", "torn bytes"],
-        segments.map(segmentRow),
+        segments.map((one) => [
+          one.name,
+          one.header === "whole" ? one.header : { text: one.header, tone: "bad" },
+          String(one.bytes),
+          String(one.records),
+          String(one.firstSeq ?? "-"),
+          String(one.lastSeq ?? "-"),
+          alert(one.corruptSpans, "bad"),
+          alert(one.corruptBytes, "bad"),
+          alert(one.tornBytes, "warn")
+        ]),
         colours
       )
 
-const stateCell = ({ state }: JournalReport): Cell =>
+const startOf = ({ startedAt }: JournalIdentity): string => DateTime.formatIso(DateTime.unsafeMake(startedAt))
+
+const stateCell = ({ state }: JournalReport): Cell | string =>
   state === null
     ? { text: "not readable", tone: "bad" }
-    : {
-        text:
-          `last number ${state.lastSeq}, refused ${state.refused}, shed ${state.shed}, settled up to ` +
-          `${state.acknowledged}, ${state.ended ? "ended in order" : "not ended"}`
-      }
+    : `last number ${state.lastSeq}, refused ${state.refused}, shed ${state.shed}, settled up to ` +
+      `${state.acknowledged}, ${state.ended ? "ended in order" : "not ended"}`
 
 /** Renders the report as a table of facts and a table of segments. */
 export const renderReport = (report: JournalReport, colours: boolean): string => {
   const { holder, identity, path, pending, quarantined, segments } = report
-  const unknown: Cell = { text: "unknown", tone: "bad" }
-  const fact = (name: string, cell: Cell): ReadonlyArray<Cell> => [{ text: name, tone: "quiet" }, cell]
-  const started = identity === null ? "" : DateTime.formatIso(DateTime.unsafeMake(identity.startedAt))
-  const head = renderTable(
-    ["journal", path],
+  const known = (text: (identity: JournalIdentity) => string): Cell | string =>
+    identity === null ? { text: "unknown", tone: "bad" } : text(identity)
+  const head = renderFacts(
+    "journal",
+    path,
     [
-      fact("trail", identity === null ? unknown : { text: identity.trail }),
-      fact("source", identity === null ? unknown : { text: identity.source }),
-      fact(
-        "process",
-        identity === null ? unknown : { text: `${identity.pid} on ${identity.host}, started ${started}` }
-      ),
-      fact("mode", identity === null ? unknown : { text: identity.durability }),
-      fact("held by", { text: holder ?? "no process" }),
-      fact("state", stateCell(report)),
-      fact("not settled", { text: String(sizeOf(pending)) }),
-      fact("quarantine", bad(quarantined, `${quarantined} damaged spans`))
+      ["trail", known(({ trail }) => trail)],
+      ["source", known(({ source }) => source)],
+      ["process", known((one) => `${one.pid} on ${one.host}, started ${startOf(one)}`)],
+      ["mode", known(({ durability }) => durability)],
+      ["held by", holder ?? "no process"],
+      ["state", stateCell(report)],
+      ["not settled", String(sizeOf(pending))],
+      ["quarantine", alert(quarantined, "bad", `${quarantined} damaged spans`)]
     ],
     colours
   )
   return `${head}\n\n${renderSegments(segments, colours)}`
 }
 
-const segmentJson = (one: SegmentReport) => ({
-  name: one.name,
-  bytes: one.bytes,
-  header: one.header,
-  records: one.records,
-  first_seq: one.firstSeq,
-  last_seq: one.lastSeq,
-  corrupt_spans: one.corruptSpans,
-  corrupt_bytes: one.corruptBytes,
-  torn_bytes: one.tornBytes
-})
+const checkpointJson = ({ generation: _, identity: _identity, ...values }: Checkpoint) => snakeCase(values)
 
 export const reportJson = (report: JournalReport) => {
   const { bytes, holder, identity, path, pending, quarantined, segments, state } = report
@@ -91,26 +77,17 @@ export const reportJson = (report: JournalReport) => {
     pid: identity?.pid ?? null,
     boot_id: identity?.bootId ?? null,
     durability: identity?.durability ?? null,
-    started_at: identity === null ? null : DateTime.formatIso(DateTime.unsafeMake(identity.startedAt)),
-    state:
-      state === null
-        ? null
-        : {
-            last_seq: state.lastSeq,
-            refused: state.refused,
-            shed: state.shed,
-            acknowledged: state.acknowledged,
-            ended: state.ended
-          },
+    started_at: identity === null ? null : startOf(identity),
+    state: state === null ? null : checkpointJson(state),
     bytes,
     unsettled: sizeOf(pending),
     quarantined_spans: quarantined,
-    segments: segments.map(segmentJson)
+    segments: segments.map((segment) => snakeCase(segment))
   }
 }
 
 /** `journal inspect`: reports the contents of a journal's files. */
-export const inspectJournal = (location: string, options: Omit<Presentation, "command">) =>
+export const inspectJournal = (location: string, options: OutputFlags) =>
   runCommand({
     ...options,
     command: "journal inspect",
@@ -122,7 +99,7 @@ export const inspectJournal = (location: string, options: Omit<Presentation, "co
 /** The event is inserted as the file has it: it is canonical JSON. */
 const lineOf = (one: JournalRecord): string => {
   const place = `"segment":${JSON.stringify(one.segment)},"offset":${one.offset}`
-  return one._tag === "Record"
+  return one._tag === "Frame"
     ? visibleJson(`{${place},"seq":${one.seq},"event":${one.json}}`)
     : `{${place},"bytes":${one.bytes},"damage":"${one.kind}"}`
 }

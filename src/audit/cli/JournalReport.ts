@@ -9,13 +9,13 @@ import * as OsLock from "../../platform/os/OsLock.ts"
 import * as CheckpointFile from "../journal/CheckpointFile.ts"
 import { holderOf, lockName } from "../journal/JournalDirectory.ts"
 import { type FileTrouble, nodeFiles } from "../journal/JournalFiles.ts"
+import { list } from "../journal/OrphanedJournal.ts"
 import * as Quarantine from "../journal/Quarantine.ts"
 import * as RecoveryScan from "../journal/RecoveryScan.ts"
 import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import * as SegmentScan from "../journal/SegmentScan.ts"
 import { nameOf } from "../journal/Segments.ts"
 import * as SeqRanges from "../journal/SeqRanges.ts"
-import type { Gap } from "../sources/GapSearch.ts"
 
 export interface SegmentReport {
   readonly name: string
@@ -43,30 +43,22 @@ export interface JournalReport {
   readonly state: CheckpointFile.Checkpoint | null
   readonly segments: ReadonlyArray<SegmentReport>
   /** Numbers of the records that may not be settled. Ascending. */
-  readonly pending: ReadonlyArray<Gap>
+  readonly pending: ReadonlyArray<SeqRanges.SeqRange>
   readonly bytes: number
   /** Damaged spans in the quarantine. */
   readonly quarantined: number
 }
 
-export type JournalRecord =
-  | {
-      readonly _tag: "Record"
-      readonly segment: string
-      readonly offset: number
-      /** Its size in the file. */
-      readonly bytes: number
-      readonly seq: number
-      /** Canonical JSON. */
-      readonly json: string
-    }
+/** A record or a damaged span of a journal, with its place. */
+export type JournalRecord = { readonly segment: string } & (
+  | SegmentScan.FrameFound
   | {
       readonly _tag: "Damage"
-      readonly segment: string
       readonly offset: number
       readonly bytes: number
       readonly kind: "corrupt" | "torn"
     }
+)
 
 /** Whether Linux lists a lock on the inode; undefined on other systems. */
 const isLocked = async (inode: number): Promise<boolean | undefined> => {
@@ -110,7 +102,7 @@ export const recordsIn = (
     const scan = SegmentScan.make({
       path,
       files: nodeFiles,
-      seeds: header._tag === "Valid" ? [header.seed] : header.seeds,
+      seeds: RecoveryScan.seedsOf(header),
       from: header._tag === "Valid" ? header.length : 0,
       end: () => end,
       window: SegmentScan.makeWindow(),
@@ -118,7 +110,7 @@ export const recordsIn = (
     })
     const segment = nameOf(index)
     const recordOf = (found: SegmentScan.Found): JournalRecord => {
-      if (found._tag === "Frame") return { ...found, _tag: "Record", segment }
+      if (found._tag === "Frame") return { ...found, segment }
       const { from, to } = found
       const kind = to >= end && isLast ? "torn" : "corrupt"
       return { _tag: "Damage", segment, offset: from, bytes: to - from, kind }
@@ -158,7 +150,7 @@ const readSegment = (
     tornBytes: 0
   }
   return Stream.runFold(recordsIn(file, files, false), start, (report, one): SegmentReport => {
-    if (one._tag === "Record") {
+    if (one._tag === "Frame") {
       onSeq(one.seq)
       return { ...report, records: report.records + 1, firstSeq: report.firstSeq ?? one.seq, lastSeq: one.seq }
     }
@@ -204,3 +196,44 @@ export const readJournal = (path: string): Effect.Effect<JournalReport, FileTrou
       quarantined
     }
   })
+
+/** The figures of a journal, of a running process or of one that ended. */
+export interface JournalSummary
+  extends Pick<JournalReport, "path" | "holder" | "identity" | "pending" | "bytes" | "quarantined"> {
+  readonly source: string
+  /** Whether the process that writes it is running. */
+  readonly living: boolean
+  readonly lastSeq: number
+  readonly refused: number
+  readonly shed: number
+  /** Why the journal could not be read; the figures are zero then. */
+  readonly problem: string | null
+}
+
+const unread = { holder: null, identity: null, state: null, segments: [], pending: [], bytes: 0, quarantined: 0 }
+
+const summaryOf = (source: string, { segments, state, ...rest }: JournalReport): JournalSummary => {
+  const { holder, identity } = rest
+  return {
+    ...rest,
+    source,
+    living: identity !== null && holder?.startsWith(`process ${identity.pid} on ${identity.host},`) === true,
+    lastSeq: segments.reduce((last, { lastSeq }) => Math.max(last, lastSeq ?? 0), state?.lastSeq ?? 0),
+    refused: state?.refused ?? 0,
+    shed: state?.shed ?? 0,
+    problem: identity === null ? "neither its state nor the header of a segment can be read" : null
+  }
+}
+
+/** Summarizes each journal in a directory, those of running processes too; none when the directory is missing. */
+export const summariesIn = (directory: string): Effect.Effect<ReadonlyArray<JournalSummary>> =>
+  Effect.flatMap(list(directory), (journals) =>
+    Effect.forEach(journals, ({ path, source }) =>
+      readJournal(path).pipe(
+        Effect.map((report) => summaryOf(source, report)),
+        Effect.catchAll(({ message }) =>
+          Effect.succeed({ ...summaryOf(source, { path, ...unread }), problem: message })
+        )
+      )
+    )
+  )

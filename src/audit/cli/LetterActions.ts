@@ -2,18 +2,15 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
-import type { Presentation } from "../../platform/cli/CommandRunner.ts"
-import { type CommandError, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
+import { type CommandError, type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
-import { type Cell, renderTable } from "../../platform/cli/Table.ts"
-import { visible } from "../../platform/cli/TerminalText.ts"
+import { type Cell, type Row, renderFacts, renderTable } from "../../platform/cli/Table.ts"
+import { snakeCase, visible } from "../../platform/cli/TerminalText.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { LetterDetail, LetterSummary } from "../dead-letters/DeadLetterReading.ts"
 import type { LetterKey, Replayed, ReplayOutcome } from "../dead-letters/DeadLetterReplay.ts"
 import { DeadLetters, type ReplayRequest } from "../dead-letters/DeadLetters.ts"
-
-type Options = Omit<Presentation, "command">
 
 const withLetters = <A, E, E2 extends CommandError, R>(
   database: Layer.Layer<Database, E2, R>,
@@ -32,31 +29,25 @@ const stateCell = ({ settled }: LetterSummary): Cell =>
 const reasonText = ({ reason, sqlstate }: LetterSummary): string =>
   sqlstate === null ? reason : `${sqlstate}: ${reason}`
 
-const letterJson = (letter: LetterSummary) => ({
-  event_id: letter.eventId,
-  leaf_hash: letter.leafHash,
-  source: letter.source,
-  seq: letter.seq,
-  sqlstate: letter.sqlstate,
-  reason: letter.reason,
-  attempts: letter.attempts,
-  at: DateTime.formatIso(letter.at),
-  bytes: letter.size,
-  settled: letter.settled,
-  replays: letter.replays
+const letterJson = ({ at, replays, settled, size, ...letter }: LetterSummary) => ({
+  ...snakeCase(letter),
+  at: DateTime.formatIso(at),
+  bytes: size,
+  settled,
+  replays
 })
 
 const renderLetters = (letters: ReadonlyArray<LetterSummary>, next: string | null, colours: boolean): string => {
   if (letters.length === 0) return "No dead letters."
   const rows = letters.map(
-    (letter): ReadonlyArray<Cell> => [
-      { text: letter.eventId },
-      { text: DateTime.formatIso(letter.at) },
+    (letter): Row => [
+      letter.eventId,
+      DateTime.formatIso(letter.at),
       stateCell(letter),
-      { text: String(letter.replays) },
-      { text: String(letter.attempts) },
-      { text: `${letter.size} bytes` },
-      { text: reasonText(letter) }
+      String(letter.replays),
+      String(letter.attempts),
+      `${letter.size} bytes`,
+      reasonText(letter)
     ]
   )
   const table = renderTable(["event", "refused at", "state", "replays", "attempts", "size", "reason"], rows, colours)
@@ -66,7 +57,7 @@ const renderLetters = (letters: ReadonlyArray<LetterSummary>, next: string | nul
 /** `dead-letters list`: prints one page, newest first. */
 export const listLetters = <E extends CommandError, R>(
   database: Layer.Layer<Database, E, R>,
-  options: Options & { readonly limit: number; readonly after: LetterKey | undefined }
+  options: OutputFlags & { readonly limit: number; readonly after: LetterKey | undefined }
 ) =>
   runCommand({
     ...options,
@@ -96,22 +87,20 @@ const prettyEvent = (body: Uint8Array): string => {
 
 /** Renders a letter, its event as indented JSON, and the outcome of each replay. */
 const renderDetail = (letter: LetterDetail, colours: boolean): string => {
-  const fact = (name: string, cell: string | Cell): ReadonlyArray<Cell> => [
-    { text: name, tone: "quiet" },
-    typeof cell === "string" ? { text: cell } : cell
-  ]
-  const facts = renderTable(
-    ["event", letter.eventId],
+  const facts = renderFacts(
+    "event",
+    letter.eventId,
     [
-      fact("leaf hash", letter.leafHash),
-      fact("source", `${letter.source}, number ${letter.seq}`),
-      fact("refused at", `${DateTime.formatIso(letter.at)}, after ${letter.attempts} attempts`),
-      fact("reason", reasonText(letter)),
-      fact("size", `${letter.size} bytes`),
-      fact("state", stateCell(letter)),
-      ...letter.tries.map(({ at, by, detail, outcome }) =>
-        fact("replay", `${DateTime.formatIso(at)} by ${by}: ${outcome}${detail === null ? "" : `, ${detail}`}`)
-      )
+      ["leaf hash", letter.leafHash],
+      ["source", `${letter.source}, number ${letter.seq}`],
+      ["refused at", `${DateTime.formatIso(letter.at)}, after ${letter.attempts} attempts`],
+      ["reason", reasonText(letter)],
+      ["size", `${letter.size} bytes`],
+      ["state", stateCell(letter)],
+      ...letter.tries.map(({ at, by, detail, outcome }) => {
+        const how = detail === null ? outcome : `${outcome}, ${detail}`
+        return ["replay", `${DateTime.formatIso(at)} by ${by}: ${how}`] as const
+      })
     ],
     colours
   )
@@ -119,17 +108,17 @@ const renderDetail = (letter: LetterDetail, colours: boolean): string => {
 }
 
 /** `event` is null when the bytes are not valid JSON. */
-const detailJson = (letter: LetterDetail) => ({
+const detailJson = ({ body, tries, ...letter }: LetterDetail) => ({
   ...letterJson(letter),
-  event: eventOf(letter.body) ?? null,
-  body_base64: Buffer.from(letter.body).toString("base64"),
-  tries: letter.tries.map(({ at, ...rest }) => ({ at: DateTime.formatIso(at), ...rest }))
+  event: eventOf(body) ?? null,
+  body_base64: Buffer.from(body).toString("base64"),
+  tries: tries.map(({ at, ...rest }) => ({ at: DateTime.formatIso(at), ...rest }))
 })
 
 /** `dead-letters show`: prints all letters of one event. */
 export const showLetter = <E extends CommandError, R>(
   database: Layer.Layer<Database, E, R>,
-  options: Options & { readonly eventId: string }
+  options: OutputFlags & { readonly eventId: string }
 ) =>
   runCommand({
     ...options,
@@ -154,21 +143,13 @@ const renderReplays = (outcomes: ReadonlyArray<Replayed>, colours: boolean): str
     : renderTable(
         ["event", "outcome", "audit event of the replay", "detail"],
         outcomes.map(({ auditId, detail, eventId, outcome }) => [
-          { text: eventId },
+          eventId,
           { text: outcome, tone: tones[outcome] },
-          { text: auditId ?? "-" },
-          { text: detail ?? "" }
+          auditId ?? "-",
+          detail ?? ""
         ]),
         colours
       )
-
-const replayJson = ({ auditId, detail, eventId, leafHash, outcome }: Replayed) => ({
-  event_id: eventId,
-  leaf_hash: leafHash,
-  outcome,
-  detail,
-  audit_id: auditId
-})
 
 /** Null when each letter is in the trail now. */
 export const replayVerdict = (outcomes: ReadonlyArray<Replayed>): Verdict | null => {
@@ -187,14 +168,14 @@ export const replayVerdict = (outcomes: ReadonlyArray<Replayed>): Verdict | null
 /** `dead-letters replay`. When `request` fails, no database is opened. */
 export const replayLetters = <E extends CommandError, R, E2 extends CommandError, R2>(
   database: Layer.Layer<Database, E, R>,
-  options: Options & { readonly request: Effect.Effect<ReplayRequest, E2, R2> }
+  options: OutputFlags & { readonly request: Effect.Effect<ReplayRequest, E2, R2> }
 ) =>
   runCommand({
     ...options,
     command: "dead-letters replay",
     work: Effect.flatMap(options.request, (request) => withLetters(database, (letters) => letters.replay(request))),
     render: renderReplays,
-    toJson: (outcomes) => ({ outcomes: outcomes.map(replayJson) }),
+    toJson: (outcomes) => ({ outcomes: outcomes.map((one) => snakeCase(one)) }),
     verdict: replayVerdict,
     exitCodes
   })

@@ -1,11 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { sizeOf, unexplained } from "../recovery/MissingRanges.ts"
+import * as Record from "effect/Record"
+import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
+import { unexplained } from "../recovery/MissingRanges.ts"
 import type { AuditLedger, LedgerSource } from "../sources/AuditLedger.ts"
 import { type Balance, balance, standingOf } from "../sources/Conservation.ts"
-import type { Gap } from "../sources/GapSearch.ts"
 import type { TrailUnreachable } from "../store/TrailUnreachable.ts"
-import type { JournalSummary } from "./JournalSummary.ts"
+import type { JournalSummary } from "./JournalReport.ts"
 
 /** Whether the process runs and keeps events in memory only: what is not in the database is in its memory. */
 const isInMemory = ({ identity, living }: JournalSummary): boolean =>
@@ -74,17 +75,10 @@ export const emptyBalance: Balance = {
 }
 
 /** Adds a balance to a sum. A surplus of one source does not offset what another lacks. */
-export const addBalance = (sum: Balance, one: Balance): Balance => ({
-  offered: sum.offered + one.offered,
-  committed: sum.committed + one.committed,
-  pending: sum.pending + one.pending,
-  deadLettered: sum.deadLettered + one.deadLettered,
-  quarantined: sum.quarantined + one.quarantined,
-  refused: sum.refused + one.refused,
-  shed: sum.shed + one.shed,
-  lost: sum.lost + one.lost,
-  unaccounted: sum.unaccounted + (one.counted ? Math.abs(one.unaccounted) : 0),
-  counted: sum.counted && one.counted
+export const addBalance = (sum: Balance, { counted, unaccounted, ...counts }: Balance): Balance => ({
+  ...Record.map(counts, (count, name) => sum[name] + count),
+  unaccounted: sum.unaccounted + (counted ? Math.abs(unaccounted) : 0),
+  counted: sum.counted && counted
 })
 
 /** Whether a source is shown however old it is. */
@@ -94,7 +88,7 @@ export const isNotable = (one: Balance, journal: JournalSummary | undefined): bo
 /** Numbers of a source that have neither a row nor a dead letter. */
 export interface SourceGaps {
   /** Ranges in no loss receipt and in no journal here. Ascending, at most `maximumGaps`. */
-  readonly unnamed: ReadonlyArray<Gap>
+  readonly unnamed: ReadonlyArray<SeqRange>
   /** How many of the missing numbers a loss receipt names. */
   readonly named: number
   /** How many of them wait in a journal here, or in the memory of the process. */
@@ -105,8 +99,12 @@ export interface SourceGaps {
 
 /** Sorts the missing numbers, in ascending order, by what explains them. */
 export const explain = (
-  gaps: ReadonlyArray<Gap>,
-  known: { readonly named: ReadonlyArray<Gap>; readonly waiting: ReadonlyArray<Gap>; readonly balance: Balance }
+  gaps: ReadonlyArray<SeqRange>,
+  known: {
+    readonly named: ReadonlyArray<SeqRange>
+    readonly waiting: ReadonlyArray<SeqRange>
+    readonly balance: Balance
+  }
 ): SourceGaps => {
   const { counted, lost, pending, quarantined, shed, unaccounted } = known.balance
   const balanced = shed + quarantined + lost + pending + (counted ? Math.max(0, unaccounted) : 0)

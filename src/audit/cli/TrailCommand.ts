@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
-import { helpOf } from "../../platform/cli/Help.ts"
+import { withHelp } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
@@ -31,21 +31,17 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
         })
       )
   ).pipe(
-    Command.withDescription(
-      helpOf(
-        "Accounts for every event, from the database and the journals, with or without a running server. For each source (one " +
-          "life of a process): offered = committed + pending + dead letters + quarantined + refused + shed + lost. Shows the " +
-          "newest sources, and older ones that have a journal or events that are pending, lost or unaccounted for. Exits with " +
-          "0 when every event is accounted for, 3 when events are lost or unaccounted for, 4 when dead letters wait, 9 when " +
-          "the database is unreachable (the journals are still shown).",
-        ["trail status", "trail status --gaps", "trail status --limit 100 --json"]
-      )
+    withHelp(
+      "Accounts for every event, from the database and the journals, with or without a running server. For each source (one " +
+        "life of a process): offered = committed + pending + dead letters + quarantined + refused + shed + lost. Shows the " +
+        "newest sources, and older ones that have a journal or events that are pending, lost or unaccounted for. Exits with " +
+        "0 when every event is accounted for, 3 when events are lost or unaccounted for, 4 when dead letters wait, 9 when " +
+        "the database is unreachable (the journals are still shown).",
+      ["trail status", "trail status --gaps", "trail status --limit 100 --json"]
     )
   )
   return Command.make("trail").pipe(
-    Command.withDescription(
-      helpOf("Shows where the events of the audit trail are.", ["trail status", "trail status --gaps"])
-    ),
+    withHelp("Shows where the events of the audit trail are.", ["trail status", "trail status --gaps"]),
     Command.withSubcommands([status])
   )
 }

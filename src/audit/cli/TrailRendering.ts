@@ -1,39 +1,31 @@
 import * as DateTime from "effect/DateTime"
-import { type Cell, renderTable } from "../../platform/cli/Table.ts"
+import { type Cell, type Row, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
-import { sizeOf } from "../recovery/MissingRanges.ts"
+import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import { type Balance, balanceView, sourceView } from "../sources/Conservation.ts"
-import type { Gap } from "../sources/GapSearch.ts"
-import type { JournalSummary } from "./JournalSummary.ts"
+import type { JournalSummary } from "./JournalReport.ts"
 import type { SourceStatus, TrailAccount, TrailStatus } from "./TrailStatus.ts"
 
+/** Columns and, where a count above zero asks for attention, its colour. */
 const columns = [
-  "offered",
-  "committed",
-  "pending",
-  "dead letters",
-  "quarantined",
-  "refused",
-  "shed",
-  "lost",
-  "unaccounted"
-]
+  ["offered", "offered", undefined],
+  ["committed", "committed", undefined],
+  ["pending", "pending", undefined],
+  ["dead letters", "deadLettered", "warn"],
+  ["quarantined", "quarantined", "bad"],
+  ["refused", "refused", "warn"],
+  ["shed", "shed", "bad"],
+  ["lost", "lost", "bad"],
+  ["unaccounted", "unaccounted", "bad"]
+] as const
 
-const alert = (count: number, tone: "warn" | "bad"): Cell =>
-  count === 0 ? { text: "0" } : { text: String(count), tone }
-
-const figures = (one: Balance): ReadonlyArray<Cell> => [
-  { text: String(one.offered) },
-  { text: String(one.committed) },
-  { text: String(one.pending) },
-  alert(one.deadLettered, "warn"),
-  alert(one.quarantined, "bad"),
-  alert(one.refused, "warn"),
-  alert(one.shed, "bad"),
-  alert(one.lost, "bad"),
-  // A program without these counters wrote for the source, so the difference has no meaning.
-  one.counted ? alert(one.unaccounted, "bad") : { text: "?", tone: "quiet" }
-]
+const figures = (one: Balance): Row =>
+  columns.map(([, member, tone]) => {
+    // A program without these counters wrote for the source, so the difference has no meaning.
+    if (member === "unaccounted" && !one.counted) return { text: "?", tone: "quiet" }
+    const text = String(one[member])
+    return tone === undefined || one[member] === 0 ? text : { text, tone }
+  })
 
 const started = ({ journal, row }: SourceStatus): string => {
   if (row.startedAt !== null) return DateTime.formatIso(row.startedAt)
@@ -42,21 +34,21 @@ const started = ({ journal, row }: SourceStatus): string => {
 
 const renderSources = ({ count, sources, total }: TrailAccount, colours: boolean): string => {
   const rows = sources.map((one) => [
-    { text: one.row.source },
-    { text: one.row.identity === null ? one.standing : `${one.standing}, ${one.row.identity}` },
-    { text: started(one) },
-    { text: one.row.durability ?? "-" },
+    one.row.source,
+    one.row.identity === null ? one.standing : `${one.standing}, ${one.row.identity}`,
+    started(one),
+    one.row.durability ?? "-",
     ...figures(one.balance)
   ])
-  const sum = [{ text: `all ${count}` }, { text: "" }, { text: "" }, { text: "" }, ...figures(total)]
+  const sum = [`all ${count}`, "", "", "", ...figures(total)]
   return renderTable(
-    ["source", "standing", "started at", "mode", ...columns],
+    ["source", "standing", "started at", "mode", ...columns.map(([title]) => title)],
     count > 1 ? [...rows, sum] : rows,
     colours
   )
 }
 
-const rangeText = ({ from, to }: Gap): string => (from === to ? String(from) : `${from}-${to}`)
+const rangeText = ({ from, to }: SeqRange): string => (from === to ? String(from) : `${from}-${to}`)
 
 const shownRanges = 20
 
@@ -71,23 +63,21 @@ const renderGaps = ({ sources }: TrailAccount): ReadonlyArray<string> =>
     return [`${row.source}: ${which} (besides ${named} that receipts name and ${waiting} that wait${gone})`]
   })
 
-const trailCell = ({ identity }: JournalSummary, account: TrailAccount | null): Cell => {
+const trailCell = ({ identity }: JournalSummary, account: TrailAccount | null): Cell | string => {
   if (identity === null) return { text: "unknown", tone: "bad" }
-  if (account === null) return { text: identity.trail }
-  return identity.trail === account.trail
-    ? { text: "this one" }
-    : { text: `another: ${identity.trail}, left alone`, tone: "bad" }
+  if (account === null) return identity.trail
+  return identity.trail === account.trail ? "this one" : { text: `another: ${identity.trail}, left alone`, tone: "bad" }
 }
 
 const renderJournals = ({ account, directory, journals }: TrailStatus, colours: boolean): string => {
   const shown = visible(directory)
   if (journals.length === 0) return `No journals in ${shown}.`
   const rows = journals.map(
-    (one): ReadonlyArray<Cell> => [
-      { text: one.source },
-      one.holder === null ? { text: "no process", tone: "warn" } : { text: one.holder },
-      { text: String(sizeOf(one.pending)) },
-      { text: String(one.bytes) },
+    (one): Row => [
+      one.source,
+      one.holder ?? { text: "no process", tone: "warn" },
+      String(sizeOf(one.pending)),
+      String(one.bytes),
       trailCell(one, account),
       { text: one.problem ?? "", tone: "bad" }
     ]

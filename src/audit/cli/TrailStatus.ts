@@ -1,6 +1,5 @@
 import * as Path from "node:path"
 import type * as SqlClient from "@effect/sql/SqlClient"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -14,7 +13,7 @@ import { Database } from "../../platform/postgres/Database.ts"
 import { AuditLedger, type DeadLetterCounts, type LedgerSource, maximumSources } from "../sources/AuditLedger.ts"
 import type { Balance } from "../sources/Conservation.ts"
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
-import { type JournalSummary, summariesIn } from "./JournalSummary.ts"
+import { type JournalSummary, summariesIn } from "./JournalReport.ts"
 import {
   addBalance,
   balanceOf,
@@ -50,7 +49,6 @@ export interface TrailAccount {
 }
 
 export interface TrailStatus {
-  /** The directory of the journals. */
   readonly directory: string
   readonly journals: ReadonlyArray<JournalSummary>
   readonly account: TrailAccount | null
@@ -64,16 +62,13 @@ export interface TrailStatusQuery {
   readonly gaps: boolean
 }
 
-const decodeTrail = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ id: Schema.String })))
+const TrailRow = Schema.Tuple(Schema.Struct({ id: Schema.String }))
 
 const longestWait = Duration.seconds(5)
 
 /** Reads the id of the trail that a database holds, a uuid. */
 const readTrailId = (sql: SqlClient.SqlClient): Effect.Effect<string, TrailUnreachable> =>
-  boundedQuery(sql`select id from gatekeeper.audit_trail`, longestWait).pipe(
-    Effect.flatMap((rows) => Effect.orDie(decodeTrail(rows))),
-    Effect.map(([{ id }]) => id)
-  )
+  Effect.map(boundedQuery(TrailRow, sql`select id from gatekeeper.audit_trail`, longestWait), ([{ id }]) => id)
 
 /** Reads all sources page by page, and keeps only those that are shown. */
 const readSources = Effect.fnUntraced(function* (
@@ -156,17 +151,12 @@ export const trailStatus = <E extends CommandError, R>(
     const { home } = yield* Settings
     const directory = Path.resolve(home, "journal")
     const ledger = Layer.provideMerge(AuditLedger.layer, Layer.provide(database, boundedSettings))
-    const found = yield* Layer.build(ledger).pipe(
-      Effect.flatMap((context) =>
-        Effect.provide(readAll(directory, query), Context.pick(Database, AuditLedger)(context))
-      ),
-      Effect.either
-    )
+    const found = yield* readAll(directory, query).pipe(Effect.provide(ledger), Effect.either)
     if (Either.isRight(found)) return { directory, ...found.right, problem: null } satisfies TrailStatus
     const failure: E | TrailUnreachable = found.left
     const journals = yield* summariesIn(directory)
     return { directory, journals, account: null, problem: failure.message } satisfies TrailStatus
-  }).pipe(Effect.scoped)
+  })
 
 const events = (count: number): string => (count === 1 ? "1 event" : `${count} events`)
 

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
+import { queryRows } from "../../platform/postgres/Rows.ts"
 import { isReplayed } from "../store/AuditWrites.ts"
 import type { LetterKey } from "./DeadLetterReplay.ts"
 
@@ -40,14 +41,7 @@ export interface LetterDetail extends LetterSummary {
   readonly tries: ReadonlyArray<Omit<typeof ReplayRecord.Type, "leafHash">>
 }
 
-const decodeSummaries = Schema.decodeUnknown(Schema.Array(Summary))
-const decodeDetails = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ ...Summary.fields, body: Schema.Uint8ArrayFromSelf }))
-)
-const decodeReplays = Schema.decodeUnknown(Schema.Array(ReplayRecord))
-const decodeKeys = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ eventId: Schema.String, leafHash: Schema.String }))
-)
+const Keys = Schema.Array(Schema.Struct({ eventId: Schema.String, leafHash: Schema.String }))
 
 const columns = `letter.event_id as "eventId", encode(letter.leaf_hash, 'hex') as "leafHash", letter.source, letter.seq,
   letter.sqlstate, letter.reason, letter.attempts, letter.at, octet_length(letter.body) as size, ${isReplayed} as settled, (
@@ -60,60 +54,58 @@ const placeOf = `select place.at, place.event_id, place.leaf_hash from gatekeepe
 
 /** Reads a page of letters, newest first. */
 export const page = (connection: Connection, limit: number, after: LetterKey | undefined) =>
-  connection
-    .query(
-      `select ${columns} from gatekeeper.audit_dead_letter as letter
-       where $1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) < (${placeOf})
-       order by letter.at desc, letter.event_id desc, letter.leaf_hash desc
-       limit $3`,
-      [after?.eventId ?? null, after?.leafHash ?? null, limit]
-    )
-    .pipe(Effect.flatMap(({ rows }) => Effect.orDie(decodeSummaries(rows))))
+  queryRows(
+    connection,
+    Schema.Array(Summary),
+    `select ${columns} from gatekeeper.audit_dead_letter as letter
+     where $1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) < (${placeOf})
+     order by letter.at desc, letter.event_id desc, letter.leaf_hash desc
+     limit $3`,
+    [after?.eventId ?? null, after?.leafHash ?? null, limit]
+  )
 
 /** Reads all letters of one event: there are several if their contents differ. */
 export const details = Effect.fnUntraced(function* (connection: Connection, eventId: string) {
-  const found = yield* connection.query(
+  const letters = yield* queryRows(
+    connection,
+    Schema.Array(Schema.Struct({ ...Summary.fields, body: Schema.Uint8ArrayFromSelf })),
     `select ${columns}, letter.body from gatekeeper.audit_dead_letter as letter
      where letter.event_id = $1 order by letter.at, letter.leaf_hash`,
     [eventId]
   )
-  const letters = yield* Effect.orDie(decodeDetails(found.rows))
-  const records = yield* connection.query(
+  const tries = yield* queryRows(
+    connection,
+    Schema.Array(ReplayRecord),
     `select at, by, outcome, detail, encode(leaf_hash, 'hex') as "leafHash"
      from gatekeeper.audit_dead_letter_replay where event_id = $1 order by no`,
     [eventId]
   )
-  const tries = yield* Effect.orDie(decodeReplays(records.rows))
   return letters.map(
     (letter): LetterDetail => ({
       ...letter,
-      tries: tries
-        .filter(({ leafHash }) => leafHash === letter.leafHash)
-        .map(({ at, by, detail, outcome }) => ({ at, by, detail, outcome }))
+      tries: tries.flatMap(({ leafHash, ...one }) => (leafHash === letter.leafHash ? [one] : []))
     })
   )
 })
 
-const keysOf = (rows: unknown) => Effect.orDie(decodeKeys(rows))
-
 /** Finds the letters of these events, oldest first. */
 export const keysOfEvents = (connection: Connection, eventIds: ReadonlyArray<string>) =>
-  connection
-    .query(
-      `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter
-       where event_id = any($1) order by at, event_id, leaf_hash`,
-      [eventIds]
-    )
-    .pipe(Effect.flatMap(({ rows }) => keysOf(rows)))
+  queryRows(
+    connection,
+    Keys,
+    `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter
+     where event_id = any($1) order by at, event_id, leaf_hash`,
+    [eventIds]
+  )
 
 /** Finds the letters that are not replayed yet, oldest first. */
 export const waitingKeys = (connection: Connection, limit: number, after: LetterKey | undefined) =>
-  connection
-    .query(
-      `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter as letter
-       where not ${isReplayed} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
-       order by letter.at, letter.event_id, letter.leaf_hash
-       limit $3`,
-      [after?.eventId ?? null, after?.leafHash ?? null, limit]
-    )
-    .pipe(Effect.flatMap(({ rows }) => keysOf(rows)))
+  queryRows(
+    connection,
+    Keys,
+    `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter as letter
+     where not ${isReplayed} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
+     order by letter.at, letter.event_id, letter.leaf_hash
+     limit $3`,
+    [after?.eventId ?? null, after?.leafHash ?? null, limit]
+  )

@@ -1,9 +1,11 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { queryRows } from "../../platform/postgres/Rows.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
 import { encodeEvent } from "../encoding/EventEncoding.ts"
@@ -37,14 +39,15 @@ export interface Replayed extends LetterKey {
 }
 
 /** The parts of a dead letter that its replay needs. */
-export interface Letter extends LetterKey {
-  readonly source: string
-  readonly seq: number
-  readonly body: Uint8Array
-  readonly sqlstate: string | null
+const Letter = Schema.Struct({
+  source: Schema.String,
+  seq: Schema.NumberFromString,
+  body: Schema.Uint8ArrayFromSelf,
+  sqlstate: Schema.NullOr(Schema.String),
   /** Whether an earlier replay settled it. */
-  readonly settled: boolean
-}
+  settled: Schema.Boolean
+})
+export type Letter = LetterKey & typeof Letter.Type
 
 /** Decodes the row of a letter, or tells why its bytes are not the event of that letter. */
 export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> => {
@@ -82,18 +85,6 @@ const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string
 const isOfRow = (error: DatabaseError): boolean =>
   error.sqlstate !== undefined && retryClass(error) !== "transient" && !/^(28|3D|3F|42)/.test(error.sqlstate)
 
-const decodeLetters = Schema.decodeUnknown(
-  Schema.Array(
-    Schema.Struct({
-      source: Schema.String,
-      seq: Schema.NumberFromString,
-      body: Schema.Uint8ArrayFromSelf,
-      sqlstate: Schema.NullOr(Schema.String),
-      settled: Schema.Boolean
-    })
-  )
-)
-
 /** Locks the letter until the transaction ends: of concurrent replays the second finds it settled. */
 const lockStatement = "select pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_dead_letter ' || $1, 0))"
 
@@ -112,19 +103,21 @@ const countStatement = `
   on conflict (source) do update
   set last_seq = greatest(known.last_seq, excluded.last_seq), committed = known.committed + 1, replayed = known.replayed + 1`
 
-export interface ReplayContext {
+/** A replay in progress. */
+export interface Replay {
+  readonly connection: Connection
+  /** The person who replays. */
+  readonly by: string
   /** The incarnation that replays. */
   readonly incarnation: Incarnation
-  readonly by: string
   readonly nextId: (now: number) => AuditId
-  /** Milliseconds since the epoch. */
-  readonly now: number
-  /** The number of the next event of that incarnation. */
-  readonly seq: number
   /** In milliseconds. */
   readonly statementTimeout: number
-  /** The partition was requested before; if it is still missing, the letter fails. */
-  readonly partitionAsked: boolean
+  readonly done: Array<Replayed>
+  /** The last number given to an event that reports a replay. */
+  seq: number
+  /** Whether an event of the incarnation may be in the trail. */
+  toSignOff: boolean
 }
 
 /** The month of the row has no partition. Nothing was changed; create the partition and try the letter again. */
@@ -135,39 +128,37 @@ export interface NoPartition {
 
 /**
  * Replays one letter in one transaction, which writes its row, the counters, the record of the replay and the event that reports
- * it. Undefined when the letter does not exist.
+ * it. Undefined when the letter does not exist. With `partitionAsked` a letter whose partition is missing fails.
  */
 export const replayLetter = (
-  connection: Connection,
+  replay: Replay,
   key: LetterKey,
-  context: ReplayContext
+  partitionAsked: boolean
 ): Effect.Effect<Replayed | undefined, DatabaseError | NoPartition> => {
-  const { by, incarnation, now, seq } = context
+  const { by, connection, incarnation } = replay
 
   /** A refused statement aborts its transaction unless a savepoint precedes it. */
   const tried = <A>(statement: Effect.Effect<A, DatabaseError>) =>
-    connection.query("savepoint letter").pipe(
-      Effect.zipRight(Effect.either(statement)),
-      Effect.flatMap(
-        Either.match({
-          onRight: (value) => Effect.succeed(Either.right(value)),
-          onLeft: (error): Effect.Effect<Either.Either<A, string>, DatabaseError | NoPartition> => {
-            if (retryClass(error) === "partition" && !context.partitionAsked)
-              return Effect.fail({ _tag: "NoPartition", error })
-            if (!isOfRow(error)) return Effect.fail(error)
-            return Effect.as(connection.query("rollback to savepoint letter"), Either.left(describe(error)))
-          }
-        })
+    Effect.zipRight(
+      connection.query("savepoint letter"),
+      Effect.catchAll(
+        Effect.map(statement, Either.right),
+        (error): Effect.Effect<Either.Either<A, string>, DatabaseError | NoPartition> => {
+          if (retryClass(error) === "partition" && !partitionAsked) return Effect.fail({ _tag: "NoPartition", error })
+          if (!isOfRow(error)) return Effect.fail(error)
+          return Effect.as(connection.query("rollback to savepoint letter"), Either.left(describe(error)))
+        }
       )
     )
 
-  const tell = Effect.fnUntraced(function* (letter: Letter, outcome: "replayed" | "present") {
+  const report = Effect.fnUntraced(function* (letter: Letter, outcome: "replayed" | "present") {
     yield* connection.query(countStatement, [letter.source, letter.seq])
-    const identity = { id: context.nextId(now), timestamp: now, source: incarnation.source, seq }
+    const timestamp = yield* Clock.currentTimeMillis
+    const identity = { id: replay.nextId(timestamp), timestamp, source: incarnation.source, seq: replay.seq + 1 }
     const row = makeRow(encodeEvent(replayEvent(letter, outcome, by)), identity)
     yield* insertTolerantly(connection, [row], by)
     yield* registerWithin(connection, incarnation)
-    yield* advanceSource(connection, incarnation.source, seq, { committed: 1, deadLettered: 0, replayed: 0 })
+    yield* advanceSource(connection, row.source, row.seq, { committed: 1, deadLettered: 0, replayed: 0 })
     return { ...key, outcome, detail: null, auditId: row.id }
   })
 
@@ -178,20 +169,20 @@ export const replayLetter = (
     Effect.as(record(outcome, detail), { ...key, outcome, detail, auditId: null })
 
   return Effect.gen(function* () {
-    yield* connection.query(beginBounded(context.statementTimeout))
+    yield* connection.query(beginBounded(replay.statementTimeout))
     yield* connection.query(lockStatement, [key.eventId])
-    const found = yield* connection.query(letterStatement, [key.eventId, key.leafHash])
-    const [rest] = yield* Effect.orDie(decodeLetters(found.rows))
-    if (rest === undefined) return undefined
-    const letter = { ...key, ...rest }
+    const values = [key.eventId, key.leafHash]
+    const [found] = yield* queryRows(connection, Schema.Array(Letter), letterStatement, values)
+    if (found === undefined) return undefined
+    const letter = { ...key, ...found }
     if (letter.settled) return { ...key, outcome: "settled" as const, detail: null, auditId: null }
     const row = rowOfLetter(letter)
     if (Either.isLeft(row)) return yield* without("refused", row.left)
     const written = yield* tried(insertTolerantly(connection, [row.right], by))
     if (Either.isLeft(written)) return yield* without("failed", written.left)
     if (written.right.conflicts.length > 0) return yield* without("refused", conflictReason)
-    if (written.right.inserted === 1) return yield* tell(letter, "replayed")
+    if (written.right.inserted === 1) return yield* report(letter, "replayed")
     yield* record("present", null)
-    return yield* tell(letter, "present")
+    return yield* report(letter, "present")
   }).pipe((body) => connection.transaction(body, { begun: true }))
 }

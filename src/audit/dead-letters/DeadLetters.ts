@@ -1,5 +1,4 @@
 import * as Crypto from "node:crypto"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,7 +17,7 @@ import { makeIncarnation } from "../store/ProcessJournal.ts"
 import { describe } from "../store/RetryClass.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
-import { type LetterKey, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
+import { type LetterKey, type Replay, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
 
 /** No dead letter has this event id. */
 export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUnknown", {
@@ -31,7 +30,6 @@ export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUn
 
 /** The database stopped a replay. Each letter is replayed completely or not at all. */
 export class ReplayStopped extends Schema.TaggedError<ReplayStopped>()("ReplayStopped", {
-  /** Letters that are done. */
   done: Schema.Number,
   reason: Schema.String
 }) {
@@ -95,56 +93,12 @@ export class DeadLetters extends Context.Tag("audit/dead-letters/DeadLetters")<
   )
 }
 
-/** A replay in progress. */
-interface Replay {
-  readonly connection: Connection
-  readonly by: string
-  readonly incarnation: Incarnation
-  readonly nextId: (now: number) => AuditId
-  readonly statementTimeout: number
-  readonly done: Array<Replayed>
-  /** The last number given to an event that reports a replay. */
-  seq: number
-  /** Whether an event of the incarnation may be in the trail. */
-  toSignOff: boolean
-}
-
-const stopped = ({ done }: Replay, error: DatabaseError) =>
-  new ReplayStopped({ done: done.length, reason: describe(error) })
-
-const makeReplay = (connection: Connection, by: string, statementTimeout: number) =>
-  Effect.gen(function* () {
-    const replay: Replay = {
-      connection,
-      by: boundText(by.trim() === "" ? "unknown" : by, 200).text,
-      incarnation: yield* makeIncarnation("commit"),
-      nextId: makeUuidV7((bytes) => Crypto.randomFillSync(bytes)),
-      statementTimeout,
-      done: [],
-      seq: 0,
-      toSignOff: false
-    }
-    return replay
-  })
-
-const attempt = Effect.fnUntraced(function* (replay: Replay, key: LetterKey, partitionAsked: boolean) {
-  const { by, connection, incarnation, nextId, seq, statementTimeout } = replay
-  const now = yield* Clock.currentTimeMillis
-  const context = { by, incarnation, nextId, now, partitionAsked, seq: seq + 1, statementTimeout }
-  return yield* replayLetter(connection, key, context)
-})
-
 /** Replays one letter; creates the partition of its row if that is missing. */
 const replayOne = Effect.fnUntraced(function* (replay: Replay, key: LetterKey) {
-  const { connection, done } = replay
-  const outcome = yield* attempt(replay, key, false).pipe(
-    Effect.catchTag("NoPartition", () =>
-      Effect.zipRight(
-        connection.query("select gatekeeper.audit_make_partition($1)", [key.eventId]),
-        attempt(replay, key, true)
-      )
-    ),
-    Effect.mapError((error) => stopped(replay, error._tag === "NoPartition" ? error.error : error)),
+  const makePartition = replay.connection.query("select gatekeeper.audit_make_partition($1)", [key.eventId])
+  const outcome = yield* replayLetter(replay, key, false).pipe(
+    Effect.catchTag("NoPartition", () => Effect.zipRight(makePartition, replayLetter(replay, key, true))),
+    Effect.catchTag("NoPartition", ({ error }) => error),
     // The COMMIT may have succeeded although its answer was lost.
     Effect.onError(() => Effect.sync(() => (replay.toSignOff = true)))
   )
@@ -153,15 +107,13 @@ const replayOne = Effect.fnUntraced(function* (replay: Replay, key: LetterKey) {
     replay.seq += 1
     replay.toSignOff = true
   }
-  done.push(outcome)
+  replay.done.push(outcome)
 })
 
 const replayAll = Effect.fnUntraced(function* (replay: Replay) {
   let after: LetterKey | undefined
   do {
-    const keys = yield* Effect.mapError(waitingKeys(replay.connection, keysAtOnce, after), (error) =>
-      stopped(replay, error)
-    )
+    const keys = yield* waitingKeys(replay.connection, keysAtOnce, after)
     for (const key of keys) yield* replayOne(replay, key)
     after = keys.at(-1)
   } while (after !== undefined)
@@ -170,7 +122,7 @@ const replayAll = Effect.fnUntraced(function* (replay: Replay) {
 const replayEvents = Effect.fnUntraced(function* (replay: Replay, ids: ReadonlyArray<string>) {
   const unknown = ids.find((id) => !Schema.is(AuditId)(id))
   if (unknown !== undefined) return yield* new LetterUnknown({ id: unknown })
-  const keys = yield* Effect.mapError(keysOfEvents(replay.connection, ids), (error) => stopped(replay, error))
+  const keys = yield* keysOfEvents(replay.connection, ids)
   const absent = ids.find((id) => !keys.some(({ eventId }) => eventId === id))
   if (absent !== undefined) return yield* new LetterUnknown({ id: absent })
   for (const key of keys) yield* replayOne(replay, key)
@@ -186,11 +138,10 @@ const make = (options: DeadLettersOptions) => {
 
   /** Signs off on another session than the one that may have failed. */
   const signOff = (incarnation: Incarnation) =>
-    Effect.scoped(
-      Effect.flatMap(session, (connection) =>
-        incarnationStatements(connection, statementTimeout).signOffAtLastRow(incarnation)
-      )
+    Effect.flatMap(session, (connection) =>
+      incarnationStatements(connection, statementTimeout).signOffAtLastRow(incarnation)
     ).pipe(
+      Effect.scoped,
       Effect.catchAll((error) =>
         Effect.logWarning(
           `The replay of dead letters could not be signed off: ${describe(error)}. Its events are written.`
@@ -199,12 +150,23 @@ const make = (options: DeadLettersOptions) => {
     )
 
   const replayWith = Effect.fnUntraced(function* (connection: Connection, request: ReplayRequest) {
-    const replay = yield* makeReplay(connection, request.by, statementTimeout)
+    const replay: Replay = {
+      connection,
+      by: boundText(request.by.trim() === "" ? "unknown" : request.by, 200).text,
+      incarnation: yield* makeIncarnation("commit"),
+      nextId: makeUuidV7((bytes) => Crypto.randomFillSync(bytes)),
+      statementTimeout,
+      done: [],
+      seq: 0,
+      toSignOff: false
+    }
     // The events that report the replays belong to the current month.
-    yield* Effect.mapError(connection.query("select gatekeeper.audit_make_partitions_ahead()"), (error) =>
-      stopped(replay, error)
-    )
-    yield* ("ids" in request ? replayEvents(replay, request.ids) : replayAll(replay)).pipe(
+    yield* connection.query("select gatekeeper.audit_make_partitions_ahead()").pipe(
+      Effect.zipRight("ids" in request ? replayEvents(replay, request.ids) : replayAll(replay)),
+      Effect.catchTag(
+        "DatabaseError",
+        (error) => new ReplayStopped({ done: replay.done.length, reason: describe(error) })
+      ),
       Effect.ensuring(Effect.suspend(() => (replay.toSignOff ? signOff(replay.incarnation) : Effect.void)))
     )
     return replay.done

@@ -157,21 +157,12 @@ export const makeRow = (event: EncodedEvent, identity: Identity): HashedRow => {
   return sealRow(draft, canonicalJson(draft))
 }
 
-/** The parsed form of `canonicalJson`. */
-interface CanonicalEvent {
-  readonly action: string | null
-  readonly ghost_id: string | null
-  readonly id: AuditId
-  readonly marks: ReadonlyArray<string>
-  readonly reason: string | null
-  readonly request_id: string | null
-  readonly resource: string | null
-  readonly result: string
-  readonly seq: number
-  readonly shell_id: string | null
-  readonly source: string
-  readonly timestamp: string
+/** The parsed form of `canonicalJson`; its metadata stay text. */
+type CanonicalEvent = { readonly timestamp: string } & {
+  readonly [Column in Exclude<AuditColumn, "timestamp" | "metadata" | "leaf_hash">]: AuditRow[Field<Column>]
 }
+
+type Field<Column extends AuditColumn> = (typeof auditColumns)[Column]["field"]
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

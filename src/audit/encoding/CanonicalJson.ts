@@ -37,9 +37,6 @@ export interface Encoded {
 
 const none: ReadonlySet<Blemish> = new Set()
 
-/** Placeholders are strings, so that readers see them in the place of the value. */
-const placeholder = (what: string): string => `"[${what}]"`
-
 /** RFC 8785, section 3.2.3: by UTF-16 code units, which is how JavaScript compares strings. */
 const byCodeUnit = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
   a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0
@@ -62,6 +59,12 @@ class Walk {
   private blemish(kind: Blemish): void {
     this.blemishes ??= new Set()
     this.blemishes.add(kind)
+  }
+
+  /** A string in the place of a value, so that readers see it there. */
+  private placeholder(kind: Blemish, what: string): string {
+    this.blemish(kind)
+    return this.spend(`"[${what}]"`)
   }
 
   private spend(json: string): string {
@@ -98,8 +101,7 @@ class Walk {
         return undefined
       case "function":
       case "symbol":
-        this.blemish("converted")
-        return this.spend(placeholder(typeof given))
+        return this.placeholder("converted", typeof given)
       case "object":
         return given === null ? this.spend("null") : this.compound(given)
     }
@@ -107,20 +109,11 @@ class Walk {
 
   /** Getters, proxy traps and toJSON are foreign code: exceptions that they throw are caught here. */
   private compound(given: object): string {
-    if (this.above.length >= this.budget.depth) {
-      this.blemish("depth")
-      return this.spend(placeholder("too deep"))
-    }
-    if (this.above.includes(given)) {
-      this.blemish("cycle")
-      return this.spend(placeholder("cycle"))
-    }
+    if (this.above.length >= this.budget.depth) return this.placeholder("depth", "too deep")
+    if (this.above.includes(given)) return this.placeholder("cycle", "cycle")
     this.above.push(given)
     try {
-      if (ArrayBuffer.isView(given)) {
-        this.blemish("converted")
-        return this.spend(placeholder(`${given.byteLength} bytes`))
-      }
+      if (ArrayBuffer.isView(given)) return this.placeholder("converted", `${given.byteLength} bytes`)
       const toJson: unknown = "toJSON" in given ? given.toJSON : undefined
       if (typeof toJson === "function") {
         const stated: unknown = toJson.call(given, "")
@@ -129,8 +122,7 @@ class Walk {
       }
       return Array.isArray(given) ? this.array(given) : this.object(given)
     } catch {
-      this.blemish("unreadable")
-      return this.spend(placeholder("unreadable"))
+      return this.placeholder("unreadable", "unreadable")
     } finally {
       this.above.pop()
     }
@@ -192,8 +184,7 @@ class Walk {
     try {
       given = read()
     } catch {
-      this.blemish("unreadable")
-      return this.spend(placeholder("unreadable"))
+      return this.placeholder("unreadable", "unreadable")
     }
     return this.value(given)
   }

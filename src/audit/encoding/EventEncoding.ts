@@ -9,6 +9,9 @@ const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key: 128 }
 /** Bounds of a value that should be text and is not. */
 const convertedBudget: Budget = { depth: 4, members: 32, size: 1_000, key: 100 }
 
+type Marks = Set<string>
+
+/** Most events have no marks. */
 const unmarked: ReadonlyArray<string> = []
 
 const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
@@ -79,25 +82,12 @@ const takeMarks = (event: AuditEvent, marks: Marks): void => {
   }
 }
 
-/** The marks of an event; most events have none. */
-class Marks {
-  private readonly found = new Set<string>()
-
-  add(mark: string): void {
-    this.found.add(mark)
-  }
-
-  sorted(): ReadonlyArray<string> {
-    return this.found.size === 0 ? unmarked : [...this.found].sort()
-  }
-}
-
 /**
  * Bounds and cleans an event. Accepts any value in any field, whatever its declared type, and never throws, so that no caller
  * can prevent its own row. An absent result becomes empty text.
  */
 export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent => {
-  const marks = new Marks()
+  const marks: Marks = new Set()
   takeMarks(event, marks)
   return {
     ghostId: textOf(event, "ghost_id", marks),
@@ -108,6 +98,6 @@ export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent =
     reason: textOf(event, "reason", marks),
     requestId: textOf(event, "request_id", marks),
     metadata: metadataOf(event, traceId, marks),
-    marks: marks.sorted()
+    marks: marks.size === 0 ? unmarked : [...marks].sort()
   }
 }

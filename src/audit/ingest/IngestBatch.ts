@@ -109,14 +109,14 @@ export function* planning(
   let seq = lastSeq
   const rowOf = (event: IngestEvent) => {
     seq += 1
-    return makeRow(encodeIngested(identity, event), { id: nextId(now), timestamp: now, source, seq })
+    const row = makeRow(encodeIngested(identity, event), { id: nextId(now), timestamp: now, source, seq })
+    return { row, key: { clientId: event.clientId, digest: event.digest, auditId: row.id } }
   }
   const judge = (event: IngestEvent): Ingested => {
     const { clientId, digest } = event
     const before = keys.get(clientId)
     if (before === undefined) {
-      const row = rowOf(event)
-      const key = { clientId, digest, auditId: row.id }
+      const { key, row } = rowOf(event)
       rows.push(row)
       fresh.push(key)
       keys.set(clientId, { ...key, deadLettered: false })
@@ -132,11 +132,10 @@ export function* planning(
     if ((kept.get(clientId) ?? 0) >= keptConflicts)
       return { status: "conflict", auditId: null, recordedAs, isNew: true }
     keep(clientId)
-    const row = rowOf(event)
-    const key = { clientId, digest, auditId: row.id }
-    letters.push({ row, key })
-    conflicts.set(conflictKey(clientId, digest), key)
-    return { status: "conflict", auditId: row.id, recordedAs, isNew: true }
+    const letter = rowOf(event)
+    letters.push(letter)
+    conflicts.set(conflictKey(clientId, digest), letter.key)
+    return { status: "conflict", auditId: letter.row.id, recordedAs, isNew: true }
   }
   const outcomes: Array<Ingested> = []
   for (const [index, event] of events.entries()) {

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
+import { queryRows } from "../../platform/postgres/Rows.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow } from "../encoding/AuditRow.ts"
 
@@ -42,15 +43,16 @@ const lettersStatement = `
   select event_id, decode(leaf_hash, 'hex'), source, seq, decode(body, 'hex'), '23505', reason, 1
   from json_to_recordset($1) as letter (event_id uuid, leaf_hash text, source uuid, seq bigint, body text, reason text)`
 
-const decodeSources = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ source: Schema.String, last_seq: Schema.NumberFromString }))
+const Sources = Schema.Array(
+  Schema.Struct({
+    source: Schema.String,
+    lastSeq: Schema.propertySignature(Schema.NumberFromString).pipe(Schema.fromKey("last_seq"))
+  })
 )
 
 const Conflict = Schema.Struct({ clientId: Schema.String, auditId: AuditId, digest: Schema.String })
-const decodeConflicts = Schema.decodeUnknown(Schema.Array(Conflict))
 
 const Key = Schema.Struct({ ...Conflict.fields, deadLettered: Schema.Boolean })
-const decodeKeys = Schema.decodeUnknown(Schema.Array(Key))
 
 /** A recorded event and its key. */
 export type IngestKey = typeof Key.Type
@@ -58,25 +60,19 @@ export type IngestConflict = typeof Conflict.Type
 
 /** Locks the source of an identity until the transaction ends, and creates it if needed. Returns its last number. */
 export const lockSource = Effect.fnUntraced(function* (connection: Connection, identity: string, fresh: string) {
-  const find = Effect.flatMap(connection.query(lockSourceStatement, [identity]), ({ rows }) =>
-    Effect.orDie(decodeSources(rows))
-  )
+  const find = queryRows(connection, Sources, lockSourceStatement, [identity])
   const [known] = yield* find
-  if (known !== undefined) return { source: known.source, lastSeq: known.last_seq }
+  if (known !== undefined) return known
   yield* connection.query(makeSourceStatement, [fresh, identity])
   const [made] = yield* find
-  return made === undefined
-    ? yield* Effect.dieMessage("the source of an ingest client does not exist although it was created")
-    : { source: made.source, lastSeq: made.last_seq }
+  return made ?? (yield* Effect.dieMessage("the source of an ingest client does not exist although it was created"))
 })
 
 export const readKeys = (connection: Connection, identity: string, clientIds: ReadonlyArray<string>) =>
-  Effect.flatMap(connection.query(knownStatement, [identity, clientIds]), ({ rows }) => Effect.orDie(decodeKeys(rows)))
+  queryRows(connection, Schema.Array(Key), knownStatement, [identity, clientIds])
 
 export const readConflicts = (connection: Connection, identity: string, clientIds: ReadonlyArray<string>) =>
-  Effect.flatMap(connection.query(knownConflictsStatement, [identity, clientIds]), ({ rows }) =>
-    Effect.orDie(decodeConflicts(rows))
-  )
+  queryRows(connection, Schema.Array(Conflict), knownConflictsStatement, [identity, clientIds])
 
 const json = (keys: ReadonlyArray<IngestConflict & { readonly deadLettered?: boolean }>): string =>
   JSON.stringify(

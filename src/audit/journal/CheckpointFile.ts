@@ -36,14 +36,16 @@ const Json = Schema.parseJson(JournalIdentity)
 const encodeJson = Schema.encodeSync(Json)
 const decodeJson = Schema.decodeOption(Json)
 
-/** Encodes into one reused slot. Throws when the identity has more than about two thousand bytes. */
-export const makeSlot = (identity: JournalIdentity) => {
+/**
+ * Encodes into one reused slot, with generations after `last`. Throws when the identity has more than about two thousand bytes.
+ */
+export const makeSlot = (identity: JournalIdentity, last = 0) => {
   const slot = Buffer.alloc(slotBytes)
   const json = encodeJson(identity)
   if (Buffer.byteLength(json) > slotBytes - jsonAt) throw new RangeError("the journal's identity is too long")
   slot.writeUInt32LE(magic, 0)
   slot.writeUInt32LE(slot.write(json, jsonAt), 52)
-  let generation = 0
+  let generation = last
   return {
     /** Returns the slot's bytes, which are valid until the next call, and their position in the file. */
     next: (values: CheckpointValues): { readonly bytes: Buffer; readonly position: number } => {
@@ -56,10 +58,6 @@ export const makeSlot = (identity: JournalIdentity) => {
       slot.writeUInt32LE(values.ended ? 1 : 0, 48)
       slot.writeUInt32LE(crc32c(slot.subarray(8)), 4)
       return { bytes: slot, position: (generation % 2) * slotBytes }
-    },
-    /** Continues after the generation that a file holds. */
-    startAfter: (last: number) => {
-      generation = last
     }
   }
 }
@@ -85,10 +83,8 @@ const decodeSlot = (slot: Buffer): Option.Option<Checkpoint> => {
 
 /** Decodes the later of the intact slots. Never throws. */
 export const decode = (bytes: Buffer): Option.Option<Checkpoint> => {
-  const [first, second] = [0, slotBytes].map((at) => decodeSlot(bytes.subarray(at, at + slotBytes)))
-  if (first === undefined || Option.isNone(first)) return second ?? Option.none()
-  if (second === undefined || Option.isNone(second)) return first
-  return first.value.generation > second.value.generation ? first : second
+  const intact = [0, slotBytes].flatMap((at) => Option.toArray(decodeSlot(bytes.subarray(at, at + slotBytes))))
+  return Option.fromNullable(intact.toSorted((a, b) => b.generation - a.generation)[0])
 }
 
 export const stateName = "state"
@@ -107,7 +103,7 @@ export const open = (options: {
 }) => {
   const { directory, files, generation, identity } = options
   const path = Path.join(directory, stateName)
-  const slot = makeSlot(identity)
+  const slot = makeSlot(identity, generation)
   const fd = generation === undefined ? files.create(path) : files.open(path)
   let isOpen = true
 
@@ -125,7 +121,7 @@ export const open = (options: {
       discard(files, fd, path)
       throw cause
     }
-  } else slot.startAfter(generation)
+  }
 
   return {
     /** Overwrites the older slot. Returns false when that failed: the previous values remain. */

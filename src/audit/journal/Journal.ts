@@ -108,7 +108,6 @@ const claimDirectory = ({ directory: parent, files = nodeFiles, identity }: Jour
     ({ directory }) => directory.release
   )
 
-/** The parts of an open journal. */
 const makeParts = (
   options: JournalOptions,
   held: { directory: JournalDirectory.JournalDirectory },

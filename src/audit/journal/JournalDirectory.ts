@@ -1,4 +1,5 @@
 import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -29,10 +30,7 @@ export const holderOf = (path: string): Effect.Effect<string> =>
   )
 
 /** Acquires the lock of the journal at `path` and writes the holder into it; None when another descriptor holds it. */
-export const lock = (
-  path: string,
-  host: string
-): Effect.Effect<Option.Option<OsLock.OsLock>, OsLock.LockFileUnusable> =>
+const lock = (path: string, host: string): Effect.Effect<Option.Option<OsLock.OsLock>, OsLock.LockFileUnusable> =>
   Effect.gen(function* () {
     const taken = yield* OsLock.tryAcquire(Path.join(path, lockName))
     if (Option.isNone(taken)) return taken
@@ -40,6 +38,13 @@ export const lock = (
     yield* taken.value.write(`${JSON.stringify({ pid: process.pid, host, since } satisfies typeof Holder.Type)}\n`)
     return taken
   }).pipe(Effect.uninterruptible)
+
+/** Locks the journal of a process that has ended, until the scope closes. Returns the holder when another process holds it. */
+export const hold = (path: string) =>
+  Effect.acquireRelease(
+    lock(path, Os.hostname()),
+    Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
+  ).pipe(Effect.flatMap(Option.match({ onNone: () => holderOf(path), onSome: () => Effect.succeed(undefined) })))
 
 /** A journal's locked directory, with its checkpoint. */
 export interface JournalDirectory {

@@ -1,34 +1,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { yieldNow } from "../../platform/os/EventLoop.ts"
 import type { FileTrouble, JournalFiles } from "./JournalFiles.ts"
 import * as Quarantine from "./Quarantine.ts"
 import * as SegmentScan from "./SegmentScan.ts"
 import type { Segment, Segments } from "./Segments.ts"
 
-/** A record as it was appended. */
 export interface JournalFrame {
   readonly seq: number
   readonly json: string
-}
-
-export interface JournalReading {
-  /** In order of their numbers. */
-  readonly frames: ReadonlyArray<JournalFrame>
-  /** Everything appended before the reading ended has been read. */
-  readonly caughtUp: boolean
-  /** Damaged spans that this reading copied to the quarantine. */
-  readonly quarantined: number
-}
-
-export interface JournalReader {
-  /**
-   * Reads up to `max` records, fewer only at the end. Reads ahead in chunks and yields to the event loop between slices. Copies
-   * damaged records to the quarantine and skips them. Never fails: a read error is retried, and shown in the status.
-   */
-  readonly next: (max: number) => Effect.Effect<JournalReading>
-  /** Copies a record that was read and is not an event to the quarantine. Retries until that succeeds. */
-  readonly quarantine: (frame: JournalFrame) => Effect.Effect<void>
 }
 
 /** The state of reading, for the journal's status. */
@@ -41,7 +22,6 @@ export interface ReadingState {
 export interface JournalReaderOptions {
   readonly segments: Segments
   readonly files: JournalFiles
-  /** The directory for damaged spans. */
   readonly quarantine: string
   readonly state: ReadingState
   /** Only records with a higher number are read. */
@@ -53,7 +33,6 @@ const slice = 64
 
 const retryPause = "200 millis"
 
-/** The position of a reader. */
 interface Position extends JournalReaderOptions {
   readonly window: Buffer
   lastSeq: number
@@ -65,32 +44,20 @@ interface Position extends JournalReaderOptions {
 const nextSegment = ({ current, lastSeq, segments }: Position): Segment | undefined =>
   segments.all().find(({ index, lastSeq: last }) => index > (current?.segment.index ?? 0) && last > lastSeq)
 
-/** Moves to the next segment when this one is read or removed. Returns false when nothing is left to read. */
+/** Whether the current segment is read or removed. */
+const isDone = ({ current }: Position): boolean =>
+  current === undefined || current.segment.dropped || current.scan.position() >= current.segment.length
+
+/** Moves to the next segment when this one is done. Returns false when nothing is left to read. */
 const advance = (position: Position): boolean => {
-  const { current, files, window } = position
-  if (current !== undefined && !current.segment.dropped && current.scan.position() < current.segment.length) return true
+  if (!isDone(position)) return true
   const segment = nextSegment(position)
   if (segment === undefined) return false
+  const { files, window } = position
   const { path, seeds, start } = segment
-  const scan = SegmentScan.make({
-    path,
-    files,
-    seeds,
-    from: start,
-    end: () => segment.length,
-    window,
-    texts: true
-  })
+  const scan = SegmentScan.make({ path, files, seeds, from: start, end: () => segment.length, window, texts: true })
   position.current = { segment, scan }
   return true
-}
-
-const isCaughtUp = (position: Position): boolean => {
-  const { current } = position
-  return (
-    (current === undefined || current.segment.dropped || current.scan.position() >= current.segment.length) &&
-    nextSegment(position) === undefined
-  )
 }
 
 const keepDamage = ({ files, quarantine, state }: Position, segment: Segment, damage: SegmentScan.DamageFound) =>
@@ -101,23 +68,18 @@ const keepDamage = ({ files, quarantine, state }: Position, segment: Segment, da
 
 /** Retries until the effect succeeds. Undefined when the segment was settled meanwhile, so that it is not needed. */
 const patiently = <A>(position: Position, effect: Effect.Effect<A, FileTrouble>): Effect.Effect<A | undefined> =>
-  Effect.gen(function* () {
-    const { state } = position
-    for (;;) {
-      const segment = position.current?.segment
-      const result = yield* Effect.either(effect)
-      if (result._tag === "Right") {
-        state.problem = null
-        return result.right
-      }
-      if (segment?.dropped === true) {
-        state.problem = null
-        return undefined
-      }
-      const since = state.problem?.since ?? (yield* Clock.currentTimeMillis)
-      state.problem = { detail: result.left.message, since }
-      yield* Effect.sleep(retryPause)
-    }
+  Effect.suspend(() => {
+    const { current, state } = position
+    return effect.pipe(
+      Effect.tapError(({ message }) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          state.problem = { detail: message, since: state.problem?.since ?? now }
+        })
+      ),
+      Effect.retry({ schedule: Schedule.spaced(retryPause), while: () => current?.segment.dropped !== true }),
+      Effect.orElseSucceed(() => undefined),
+      Effect.tap(Effect.sync(() => (state.problem = null)))
+    )
   })
 
 /** Reads the next slice of the current segment into `frames`. Returns how many damaged spans were new. */
@@ -157,14 +119,21 @@ const read = Effect.fnUntraced(function* (position: Position, max: number) {
     quarantined += yield* readSlice(position, position.current, frames, max)
     if (frames.length < max) yield* yieldNow
   }
-  return { frames, quarantined, caughtUp: isCaughtUp(position) }
+  return {
+    /** In order of their numbers. */
+    frames,
+    /** Damaged spans that this reading copied to the quarantine. */
+    quarantined,
+    /** Everything appended before the reading ended has been read. */
+    caughtUp: isDone(position) && nextSegment(position) === undefined
+  }
 })
 
 /**
  * Reads segments that may grow, end and be removed meanwhile. Numbers only rise, so records that a rewritten segment repeats
  * are skipped.
  */
-export const make = (options: JournalReaderOptions): JournalReader => {
+export const make = (options: JournalReaderOptions) => {
   const position: Position = {
     ...options,
     window: SegmentScan.makeWindow(),
@@ -174,10 +143,17 @@ export const make = (options: JournalReaderOptions): JournalReader => {
   }
   const { files, quarantine, state } = options
   return {
-    quarantine: (frame) =>
+    /** Copies a record that was read and is not an event to the quarantine. Retries until that succeeds. */
+    quarantine: (frame: JournalFrame) =>
       Effect.map(patiently(position, Quarantine.keepRecord(files, quarantine, frame)), (isNew) => {
         if (isNew === true) state.quarantined += 1
       }),
-    next: (max) => read(position, max)
+    /**
+     * Reads up to `max` records, fewer only at the end. Reads ahead in chunks and yields to the event loop between slices. Copies
+     * damaged records to the quarantine and skips them. Never fails: a read error is retried, and shown in the status.
+     */
+    next: (max: number) => read(position, max)
   }
 }
+
+export type JournalReader = ReturnType<typeof make>

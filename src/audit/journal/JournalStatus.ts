@@ -26,11 +26,7 @@ export interface JournalStatus {
   /** Bytes that may not be on the disk yet. */
   readonly unsyncedBytes: number
   /** Why it accepts nothing now, or cannot sync; `hanging`: it accepts events, but a sync does not return. */
-  readonly problem: {
-    readonly reason: JournalProblem["reason"] | "hanging"
-    readonly detail: string
-    readonly since: number
-  } | null
+  readonly problem: (NonNullable<Problem> & { readonly reason: JournalProblem["reason"] | "hanging" }) | null
   /** Why it cannot be read now. */
   readonly readProblem: Problem
   /** Damaged spans that were copied to the quarantine. */

@@ -7,7 +7,6 @@ import type { OpenSegment } from "./OpenSegment.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 
 export interface JournalSyncOptions {
-  /** The journal's directory. */
   readonly path: string
   readonly files: JournalFiles
   readonly writer: SegmentWriter
@@ -172,7 +171,6 @@ const patience = { intervals: 3, least: Duration.seconds(3) } as const
 export const makeSyncWatchdog = (options: {
   readonly now: () => number
   readonly flushInterval: Duration.DurationInput
-  /** The journal's directory. */
   readonly path: string
 }) => {
   const { now, path } = options

@@ -1,5 +1,4 @@
 import * as Fs from "node:fs/promises"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,25 +15,6 @@ import type { JournalIdentity } from "./SegmentHeader.ts"
 import type { DiskQuota } from "./Segments.ts"
 import * as Segments from "./Segments.ts"
 
-/** The journal of a dead process, locked by this one. */
-export interface OrphanedJournal {
-  readonly path: string
-  readonly identity: JournalIdentity
-  /** Its process ended in order, after a sync of everything that it appended. */
-  readonly ended: boolean
-  /** The last number that is known, and the counts of its process. */
-  readonly counts: CheckpointFile.Counts
-  /** Every event up to this number was in the database before the recovery. */
-  readonly acknowledged: number
-  readonly scan: RecoveryScan.RecoveryScan
-  /** Marks events as settled: they are in the database. Removes files that hold no others. */
-  readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => void
-  readonly readAfter: (seq: number) => JournalReader.JournalReader
-  readonly status: () => JournalStatus
-  /** Removes the directory, once all events are in the database or accounted for. Returns false when the disk keeps it. */
-  readonly remove: Effect.Effect<boolean>
-}
-
 export type AdoptionOutcome =
   /** Its process runs. */
   | { readonly _tag: "alive"; readonly holder: string }
@@ -47,7 +27,6 @@ export type AdoptionOutcome =
   | { readonly _tag: "adopted"; readonly journal: OrphanedJournal }
 
 export interface AdoptionOptions {
-  /** The trail that this process writes to. */
   readonly trail: string
   readonly quota: DiskQuota
   readonly files?: JournalFiles | undefined
@@ -137,18 +116,22 @@ const open = Effect.fnUntraced(function* (
   return {
     path,
     identity,
+    /** Its process ended in order, after a sync of everything that it appended. */
     ended,
+    /** The last number that is known, and the counts of its process. */
     counts,
+    /** Every event up to this number was in the database before the recovery. */
     acknowledged,
     scan,
-    settle: (rows) => {
+    /** Marks events as settled: they are in the database. Removes files that hold no others. */
+    settle: (rows: ReadonlyArray<{ readonly seq: number }>) => {
       if (segments.settle(rows) === 0) return
       // Written before files are removed: an older checkpoint could not tell their last number.
       checkpointFile?.write({ ...counts, acknowledged: settledUpTo(), ended })
       segments.sweep()
     },
-    readAfter: (seq) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
-    status: () => ({
+    readAfter: (seq: number) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
+    status: (): JournalStatus => ({
       bytes: segments.bytes(),
       maxBytes: quota.maxBytes,
       segments: segments.all().length,
@@ -160,9 +143,13 @@ const open = Effect.fnUntraced(function* (
       readProblem: reading.problem,
       quarantined: reading.quarantined
     }),
+    /** Removes the directory, once all events are in the database or accounted for. Returns false when the disk keeps it. */
     remove: JournalDirectory.remove(path)
-  } satisfies OrphanedJournal
+  }
 })
+
+/** The journal of a dead process, locked by this one. */
+export type OrphanedJournal = Effect.Effect.Success<ReturnType<typeof open>>
 
 /** Locks and opens the journal at `path` until the scope closes, if its process is dead and it belongs to this trail. */
 export const adopt = (
@@ -172,11 +159,8 @@ export const adopt = (
   Effect.gen(function* () {
     // Another process may have recovered and removed it meanwhile.
     if ((yield* attempt(path, () => files.identify(path))) === undefined) return { _tag: "empty" } as const
-    const lock = yield* Effect.acquireRelease(
-      JournalDirectory.lock(path, Os.hostname()),
-      Option.match({ onNone: () => Effect.void, onSome: ({ release }) => release })
-    )
-    if (Option.isNone(lock)) return { _tag: "alive", holder: yield* JournalDirectory.holderOf(path) } as const
+    const holder = yield* JournalDirectory.hold(path)
+    if (holder !== undefined) return { _tag: "alive", holder } as const
     const checkpoint = yield* readCheckpoint(path, files)
     const found = yield* RecoveryScan.files(path, files)
     const identity = checkpoint?.identity ?? RecoveryScan.identityOf(found)

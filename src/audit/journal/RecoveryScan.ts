@@ -1,6 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
+import type * as Types from "effect/Types"
 import { attempt, FileTrouble, type JournalFiles } from "./JournalFiles.ts"
 import * as Quarantine from "./Quarantine.ts"
 import type { JournalIdentity } from "./SegmentHeader.ts"
@@ -22,9 +23,9 @@ export interface RecoveryScan {
   /** Bytes of the last write, if the process died during it. */
   readonly tornBytes: number
   /** Numbers that no file holds, between the start of the first file and the last event, both ends included. */
-  readonly gaps: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly gaps: ReadonlyArray<SeqRanges.SeqRange>
   /** Of `gaps`: numbers that damaged spans held. */
-  readonly damaged: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly damaged: ReadonlyArray<SeqRanges.SeqRange>
 }
 
 /** A segment's file, before its frames are read. */
@@ -65,7 +66,8 @@ export const endings = (found: ReadonlyArray<SegmentFile>): ReadonlyMap<number, 
     )
   )
 
-const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
+/** The possible seeds of the checksums of a file's frames. */
+export const seedsOf = (header: SegmentHeader.ReadHeader): ReadonlyArray<number> =>
   header._tag === "Valid" ? [header.seed] : header._tag === "Damaged" ? header.seeds : []
 
 interface ScanOptions {
@@ -76,16 +78,11 @@ interface ScanOptions {
   readonly acknowledged: number
 }
 
-/** The totals of a scan in progress. */
-interface Totals {
-  readonly gaps: Array<{ from: number; to: number }>
-  readonly damaged: Array<{ from: number; to: number }>
+interface Totals extends Types.Mutable<Omit<RecoveryScan, "quarantined">> {
+  readonly gaps: Array<SeqRanges.SeqRange>
+  readonly damaged: Array<SeqRanges.SeqRange>
   /** Damage was found between the last frame and the next one. */
   isDamaged: boolean
-  frames: number
-  pending: number
-  lastSeq: number
-  tornBytes: number
 }
 
 const headerOf = ({ header }: SegmentFile, acknowledged: number) =>
@@ -171,15 +168,7 @@ export const make = (
     const ends = endings(found)
     const window = SegmentScan.makeWindow()
     const segments: Array<Segment> = []
-    const totals: Totals = {
-      gaps: [],
-      damaged: [],
-      isDamaged: false,
-      frames: 0,
-      pending: 0,
-      lastSeq: 0,
-      tornBytes: 0
-    }
+    const totals: Totals = { gaps: [], damaged: [], isDamaged: false, frames: 0, pending: 0, lastSeq: 0, tornBytes: 0 }
     for (const [index, file] of found.entries()) {
       if (file.header._tag === "Newer") {
         return yield* new FileTrouble({

@@ -21,13 +21,6 @@ export interface DamageFound {
 
 export type Found = FrameFound | DamageFound
 
-export interface SegmentScan {
-  /** Returns the next findings in order, with at most `max` records; empty at the end. Later calls find what is appended later. */
-  readonly next: (max: number) => Effect.Effect<ReadonlyArray<Found>, FileTrouble>
-  /** Everything before this offset was returned. */
-  readonly position: () => number
-}
-
 export interface SegmentScanOptions {
   readonly path: string
   readonly files: JournalFiles
@@ -92,25 +85,19 @@ const parse = (state: State, max: number): boolean => {
 }
 
 /** Moves the window forward and fills it from the file. */
-const fill = (state: State, until: number) =>
-  Effect.map(
-    Effect.suspend(() => {
-      const { files, path, window } = state
-      window.copy(window, 0, state.at, state.filled)
-      state.base += state.at
-      state.filled -= state.at
-      state.at = 0
-      const wanted = Math.min(window.length - state.filled, until - state.base - state.filled)
-      const target = window.subarray(state.filled, state.filled + wanted)
-      return attempt(path, () => files.read(path, target, wanted, state.base + state.filled)).pipe(
-        Effect.map((read) => ({ read, wanted }))
-      )
-    }),
-    ({ read, wanted }) => {
-      state.filled += read
-      state.missingFrom = read < wanted ? state.base + state.filled : -1
-    }
-  )
+const fill = Effect.fnUntraced(function* (state: State, until: number) {
+  const { files, path, window } = state
+  window.copy(window, 0, state.at, state.filled)
+  state.base += state.at
+  state.filled -= state.at
+  state.at = 0
+  const from = state.base + state.filled
+  const wanted = Math.min(window.length - state.filled, until - from)
+  const target = window.subarray(state.filled, state.filled + wanted)
+  const read = yield* attempt(path, () => files.read(path, target, wanted, from))
+  state.filled += read
+  state.missingFrom = read < wanted ? from + read : -1
+})
 
 /** Handles the rest where nothing more can be read. Returns false when a frame may still begin after `at`. */
 const finish = (state: State, until: number): boolean => {
@@ -132,18 +119,11 @@ const finish = (state: State, until: number): boolean => {
  * Reads the records of a segment in order, with constant memory, whatever the file holds: damage is reported and skipped. Each
  * byte belongs to exactly one frame or damaged span.
  */
-export const make = (options: SegmentScanOptions): SegmentScan => {
-  const state: State = {
-    ...options,
-    base: options.from,
-    filled: 0,
-    at: 0,
-    damageFrom: -1,
-    missingFrom: -1,
-    found: []
-  }
+export const make = (options: SegmentScanOptions) => {
+  const state: State = { ...options, base: options.from, filled: 0, at: 0, damageFrom: -1, missingFrom: -1, found: [] }
   return {
-    next: (max) =>
+    /** Returns the next findings in order, with at most `max` records; empty at the end. Later calls find what is appended later. */
+    next: (max: number): Effect.Effect<ReadonlyArray<Found>, FileTrouble> =>
       Effect.gen(function* () {
         for (;;) {
           const until = state.end()
@@ -157,6 +137,9 @@ export const make = (options: SegmentScanOptions): SegmentScan => {
         }
         return state.found.splice(0)
       }),
+    /** Everything before this offset was returned. */
     position: () => (state.damageFrom < 0 ? state.base + state.at : state.damageFrom)
   }
 }
+
+export type SegmentScan = ReturnType<typeof make>

@@ -1,3 +1,13 @@
+/** Consecutive numbers of events, both ends included. */
+export interface SeqRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** Counts the numbers in ranges that do not overlap. */
+export const sizeOf = (ranges: ReadonlyArray<SeqRange>): number =>
+  ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+
 /** A set of event numbers that are added and removed mostly in order, stored as ranges. */
 export interface SeqRanges {
   /** Adds a number above all others in the set. */
@@ -10,21 +20,18 @@ export interface SeqRanges {
   readonly size: () => number
   /** Moves the numbers from `from` on into a new set. */
   readonly split: (from: number) => SeqRanges
-  readonly ranges: () => ReadonlyArray<{ readonly from: number; readonly to: number }>
+  readonly ranges: () => ReadonlyArray<SeqRange>
 }
 
-interface Range {
-  from: number
-  to: number
-}
+type Range = { -readonly [End in keyof SeqRange]: number }
 
 /** Removed ranges at the head before the list is copied: `shift` for each would be quadratic. */
 const slack = 64
 
-const over = (initial: Array<Range>): SeqRanges => {
+export const make = (initial: Array<Range> = []): SeqRanges => {
   let ranges = initial
   let head = 0
-  let size = initial.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  let size = sizeOf(initial)
 
   /** The first range that ends at `seq` or later. */
   const find = (seq: number): number => {
@@ -82,10 +89,8 @@ const over = (initial: Array<Range>): SeqRanges => {
     split: (from) => {
       const moved = ranges.slice(find(from)).map((range) => ({ from: Math.max(from, range.from), to: range.to }))
       removeBetween(from, Number.MAX_SAFE_INTEGER)
-      return over(moved)
+      return make(moved)
     },
     ranges: () => ranges.slice(head)
   }
 }
-
-export const make = (): SeqRanges => over([])

@@ -80,7 +80,6 @@ export const makeInFlightBatches = () => {
       recount([], batches)
       inFlight = batches
     },
-    /** Replaces the first batch in flight. */
     replaceFirst: (batches: ReadonlyArray<Batch>) => {
       recount(inFlight.slice(0, 1), batches)
       inFlight = [...batches, ...inFlight.slice(1)]

@@ -8,13 +8,7 @@ import type { Journal } from "../journal/Journal.ts"
 import { ProcessJournal } from "../store/ProcessJournal.ts"
 
 /** An answer waited for its event to be safe, and got no confirmation in time. The outcome of the event is unknown. */
-export class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed", {
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return this.reason
-  }
-}
+class Unconfirmed extends Schema.TaggedError<Unconfirmed>()("Unconfirmed", { reason: Schema.String }) {}
 
 /**
  * Whether an answer that would wait for the database is refused at once, because the rows before it are too old. The limit is

@@ -1,41 +1,14 @@
 import * as Effect from "effect/Effect"
 
-/** Wakes the writer when enough rows wait. */
-export const makeBatchTrigger = (isEnough: (wanted: number) => boolean) => {
-  let wanted = 0
-  let wake: (() => void) | undefined
-  return {
-    /** Completes when `isEnough` accepts the number that is waited for. Only one effect waits at a time. */
-    until: (number: number) =>
-      Effect.async<void>((resume) => {
-        wanted = number
-        if (isEnough(wanted)) return resume(Effect.void)
-        wake = () => resume(Effect.void)
-        return Effect.sync(() => {
-          wake = undefined
-        })
-      }),
-    /** Checks again, after something has changed. */
-    check: () => {
-      if (wake === undefined || !isEnough(wanted)) return
-      const resume = wake
-      wake = undefined
-      resume()
-    }
-  }
-}
-
-export type BatchTrigger = ReturnType<typeof makeBatchTrigger>
-
 interface Waiter {
   readonly condition: () => boolean
   readonly resume: () => void
 }
 
-/** Wakes effects that wait for rows to be settled. Replaces polling of the queue. */
-export const makeSettledSignal = () => {
+/** Wakes effects that wait for a condition of the queue. Replaces polling. */
+export const makeSignal = () => {
   const waiters = new Set<Waiter>()
-  let settlements = 0
+  let checks = 0
 
   const when = (condition: () => boolean) =>
     Effect.async<void>((resume) => {
@@ -46,23 +19,24 @@ export const makeSettledSignal = () => {
     })
 
   return {
-    /** Completes as soon as `condition` holds: at once, or at the call of `settled` that finds it true. */
+    /** Completes as soon as `condition` holds: at once, or at the call of `check` that finds it true. */
     when,
-    /** Checks the conditions of all effects that wait: rows were settled, or a read has passed rows that are lost. */
-    settled: () => {
-      settlements += 1
+    /** Checks the conditions of all effects that wait, after something has changed. */
+    check: () => {
+      checks += 1
+      if (waiters.size === 0) return
       for (const waiter of waiters) {
         if (!waiter.condition()) continue
         waiters.delete(waiter)
         waiter.resume()
       }
     },
-    /** Completes at the next call of `settled`. */
+    /** Completes at the next call of `check`. */
     next: Effect.suspend(() => {
-      const before = settlements
-      return when(() => settlements > before)
+      const before = checks
+      return when(() => checks > before)
     })
   }
 }
 
-export type SettledSignal = ReturnType<typeof makeSettledSignal>
+export type Signal = ReturnType<typeof makeSignal>

@@ -29,31 +29,6 @@ export interface ShedRange {
   readonly count: number
 }
 
-/** Gives events their identity, time and number, appends them to the journal and offers them to the queue. */
-export interface Recorder {
-  readonly incarnation: Incarnation
-  /**
-   * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
-   * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
-   */
-  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | RecordRefusal
-  /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
-  readonly recordOwn: (event: AuditEvent, traceId?: string) => AuditId | undefined
-  /** Counts an event that is refused before `record`. */
-  readonly refuse: (refusal: RecordRefusal) => RecordRefusal
-  readonly accepting: () => boolean
-  /** The last number given; 0 before the first. */
-  readonly lastSeq: () => number
-  /** The last number given to an event that was shed; 0 before the first. */
-  readonly lastShed: () => number
-  readonly counts: () => Counts & { readonly offered: number }
-  /** What was shed since the last call of `receipted`. */
-  readonly shedRange: () => ShedRange | undefined
-  readonly receipted: () => void
-}
-
-export const Recorder = Context.GenericTag<Recorder>("audit/queue/Recorder")
-
 export interface RecorderOptions {
   readonly onFull: "refuse" | "shed"
   /** Holds each event before its answer; without it only the queue does. */
@@ -72,12 +47,8 @@ const accepts = (journal: Journal | undefined): boolean => {
   return problem === null || problem.reason === "hanging"
 }
 
-export const make = (
-  incarnation: Incarnation,
-  queue: WriteQueue,
-  clock: Clock.Clock,
-  options: RecorderOptions
-): Recorder => {
+/** Gives events their identity, time and number, appends them to the journal and offers them to the queue. */
+export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.Clock, options: RecorderOptions) => {
   const { countJournal, eventJournal } = options
   const { source } = incarnation
   const nextId = makeUuidV7((bytes) => Crypto.randomFillSync(bytes), options.onStepBack)
@@ -87,7 +58,7 @@ export const make = (
   let lastShed = 0
   let shedRange: ShedRange | undefined
 
-  const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
+  const counts = (): Counts & { readonly offered: number } => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
   const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
     if (queue.isClosed()) return closed
@@ -105,6 +76,7 @@ export const make = (
     return id
   }
 
+  /** Counts an event that is refused before `record`. */
   const refuse = (refusal: RecordRefusal): RecordRefusal => {
     refused += 1
     countJournal?.note(counts())
@@ -123,26 +95,38 @@ export const make = (
   return {
     incarnation,
     accepting: () => !queue.isClosed() && (options.onFull === "shed" || (queue.hasRoom() && accepts(eventJournal))),
+    /** The last number given; 0 before the first. */
     lastSeq: () => lastSeq,
+    /** The last number given to an event that was shed; 0 before the first. */
     lastShed: () => lastShed,
     counts,
-    record: (event, urgent = false, traceId) => {
+    /**
+     * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
+     * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
+     */
+    record: (event: AuditEvent, urgent = false, traceId?: string) => {
       const taken = take(event, urgent, traceId)
       if (typeof taken === "string") return taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
       return refuse(taken)
     },
     refuse,
-    recordOwn: (event, traceId) => {
+    /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
+    recordOwn: (event: AuditEvent, traceId?: string) => {
       const taken = take(event, false, traceId)
       return typeof taken === "string" ? taken : undefined
     },
+    /** What was shed since the last call of `receipted`. */
     shedRange: () => shedRange,
     receipted: () => {
       shedRange = undefined
     }
   }
 }
+
+export type Recorder = ReturnType<typeof make>
+
+export const Recorder = Context.GenericTag<Recorder>("audit/queue/Recorder")
 
 const logStepBack = (millis: number) =>
   Effect.logWarning(

@@ -5,11 +5,11 @@ import * as Layer from "effect/Layer"
 import type { AuditLogOptions } from "../AuditSettings.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { ProcessJournal } from "../store/ProcessJournal.ts"
-import { type Batch, type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.ts"
+import { type InFlightBatches, makeInFlightBatches, splitBySize } from "./Batch.ts"
 import { DurabilityWaiter } from "./DurabilityWaiter.ts"
 import * as JournalBacklog from "./JournalBacklog.ts"
 import * as MemoryRows from "./MemoryRows.ts"
-import { type BatchTrigger, makeBatchTrigger, makeSettledSignal, type SettledSignal } from "./QueueSignals.ts"
+import { makeSignal, type Signal } from "./QueueSignals.ts"
 
 export interface WriteQueueOptions {
   /** Rows in memory, those in flight included. One more batch may be read ahead from the backlog. */
@@ -30,76 +30,16 @@ const charsPerRow = 1_024
 /** Characters in one batch, unless a single row has more. */
 export const maximumBatchChars = 4 * 1_024 * 1_024
 
-/**
- * The queue between `record` and the batch writer. A row is *waiting* in memory or *spilled* to the journal, then *in flight*
- * or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses none.
- */
-export interface WriteQueue {
-  /** Whether the queue accepts one more row. With a backlog it does until it closes. */
-  readonly hasRoom: () => boolean
-  /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
-  readonly offer: (row: HashedRow, urgent?: boolean) => void
-  /**
-   * Waits for rows and puts them in flight. Returns at once while batches are in flight; a closed queue does not wait. A blocked
-   * queue takes nothing and waits for `close`.
-   */
-  readonly fill: Effect.Effect<void>
-  /** Begins to read the next batch from the backlog, in a child of the calling fiber, and does not wait for it. */
-  readonly readAhead: Effect.Effect<void>
-  /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
-  readonly isBlocked: () => boolean
-  /** The batches that the writer works on, oldest first. */
-  readonly inFlight: () => ReadonlyArray<Batch>
-  /** Replaces the first batch in flight, by the same rows with updated notes (`certain`, `attempts`) or by its two halves. */
-  readonly replaceFirst: (batches: ReadonlyArray<Batch>) => void
-  /** Removes the first batch in flight: its rows are in the database. */
-  readonly settleFirst: () => void
-  /** Parks the first batch in flight, which cannot be settled now: later batches pass it. */
-  readonly parkFirst: () => void
-  readonly parked: () => ReadonlyArray<Batch>
-  /** Puts the parked batches before all others in flight. */
-  readonly unpark: () => void
-  /** Removes rows that turned out to be settled. The shutdown calls it, after the writer has ended. */
-  readonly dropSettled: (isSettled: (row: HashedRow) => boolean) => void
-  /** Ends every wait; rows in the queue can still be taken. */
-  readonly close: Effect.Effect<void>
-  /** Completes when the queue closes. */
-  readonly closed: Effect.Effect<void>
-  readonly isClosed: () => boolean
-  /** Rows that are not settled, wherever they are. */
-  readonly depth: () => number
-  /** Of `depth`: rows that are only in the backlog. */
-  readonly spilledCount: () => number
-  /** Unreadable rows: the backlog could not return them, so they are never settled. */
-  readonly unreadableCount: () => number
-  /** The highest number up to which rows may be unreadable. */
-  readonly unreadableUpTo: () => number
-  /** The number before the first row that is neither settled nor unreadable. */
-  readonly settledUpTo: () => number
-  /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
-  readonly awaitSettled: (seq: number) => Effect.Effect<void>
-  /** Completes when no row is left. */
-  readonly awaitEmpty: Effect.Effect<void>
-  /** Completes when rows are settled, or read back from the backlog, the next time. */
-  readonly nextSettlement: Effect.Effect<void>
-  /** Characters of the rows in memory. */
-  readonly pendingSize: () => number
-  /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */
-  readonly oldest: () => number | undefined
-  /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
-  readonly oldestInLine: () => number | undefined
-}
-
-export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue")
-
 /** The parts of a queue, and the little state that belongs to none of them. */
 interface Parts {
   readonly options: WriteQueueOptions
   readonly memory: MemoryRows.MemoryRows
   readonly batches: InFlightBatches
   readonly backlog: JournalBacklog.JournalBacklog | undefined
-  readonly signal: SettledSignal
-  readonly trigger: BatchTrigger
+  /** Checked when rows are offered, or the queue closes. */
+  readonly offered: Signal
+  /** Checked when rows are settled, or a read has passed rows that are lost. */
+  readonly settled: Signal
   readonly closing: Effect.Latch
   readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
 }
@@ -109,12 +49,12 @@ const memoryHasRoom = ({ batches, memory, options }: Parts): boolean =>
   memory.chars() + batches.chars() < options.capacity * charsPerRow
 
 const offer = (parts: Parts, row: HashedRow, isUrgent: boolean): void => {
-  const { backlog, memory, state, trigger } = parts
+  const { backlog, memory, offered, state } = parts
   state.lastOffered = row.seq
   if (backlog !== undefined && (backlog.isActive() || !memoryHasRoom(parts))) backlog.add(row)
   else memory.add(row)
   if (isUrgent) state.urgent = true
-  trigger.check()
+  offered.check()
 }
 
 const isBlocked = (parts: Parts): boolean => {
@@ -124,7 +64,7 @@ const isBlocked = (parts: Parts): boolean => {
 
 /** Puts the next rows in flight; taking and holding them is one step that cannot be interrupted. */
 const take = (parts: Parts): Effect.Effect<void> => {
-  const { backlog, batches, memory, options, signal, state } = parts
+  const { backlog, batches, memory, options, settled, state } = parts
   /** `certain`: no earlier attempt can have written these rows. */
   const hold = (rows: ReadonlyArray<HashedRow>, certain: boolean) => {
     state.urgent = false
@@ -142,26 +82,32 @@ const take = (parts: Parts): Effect.Effect<void> => {
       state.unreadableUpTo = backlog.isActive() ? backlog.readUpTo() : state.lastOffered
     }
     // The read may have passed damaged numbers that are counted as missed only later.
-    signal.settled()
+    settled.check()
   })
 }
 
+/** Whether the writer need not wait for more rows. It waits for none of a closed queue, and not behind an urgent row. */
+const hasEnough = ({ backlog, memory, state }: Parts, wanted: number): boolean =>
+  state.closed ||
+  state.urgent ||
+  memory.count() + (backlog?.count() ?? 0) >= wanted ||
+  memory.chars() >= maximumBatchChars
+
 const fill = (parts: Parts): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const { batches, closing, options, trigger } = parts
+    const { batches, closing, offered, options } = parts
+    const enough = (wanted: number) => offered.when(() => hasEnough(parts, wanted))
     if (batches.inFlight().length > 0) return Effect.void
     if (isBlocked(parts)) return closing.await
-    return trigger
-      .until(1)
-      .pipe(
-        Effect.zipRight(Effect.raceFirst(trigger.until(options.batchSize), Effect.sleep(options.linger))),
-        Effect.zipRight(Effect.suspend(() => take(parts)))
-      )
+    return enough(1).pipe(
+      Effect.zipRight(Effect.raceFirst(enough(options.batchSize), Effect.sleep(options.linger))),
+      Effect.zipRight(Effect.suspend(() => take(parts)))
+    )
   })
 
-const settle = ({ options, signal }: Parts, settled: ReadonlyArray<ReadonlyArray<HashedRow>>): void => {
-  for (const rows of settled) options.onSettled?.(rows)
-  signal.settled()
+const settle = ({ options, settled }: Parts, groups: ReadonlyArray<ReadonlyArray<HashedRow>>): void => {
+  for (const rows of groups) options.onSettled?.(rows)
+  settled.check()
 }
 
 const settledUpTo = ({ backlog, batches, memory, state }: Parts): number => {
@@ -177,6 +123,11 @@ const isSettled = ({ backlog, batches, memory, state }: Parts, seq: number): boo
   !(backlog?.isActive() === true && seq > backlog.readUpTo()) &&
   ![...batches.parked(), ...batches.inFlight()].some(({ rows }) => rows.some((row) => row.seq === seq))
 
+/**
+ * Makes the queue between `record` and the batch writer. A row is *waiting* in memory or *spilled* to the journal, then *in
+ * flight* or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses
+ * none.
+ */
 export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const memory = yield* MemoryRows.make(options.capacity)
   const closing = yield* Effect.makeLatch(false)
@@ -184,27 +135,34 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const state: Parts["state"] = { closed: false, urgent: false, lastOffered: 0, unreadable: 0, unreadableUpTo: 0 }
   const backlog =
     options.backlog === undefined ? undefined : JournalBacklog.make(options.backlog, () => state.lastOffered)
-  const signal = makeSettledSignal()
+  const offered = makeSignal()
+  const settled = makeSignal()
+  const parts: Parts = { options, memory, batches, backlog, offered, settled, closing, state }
   const spilledCount = () => backlog?.count() ?? 0
-  const trigger = makeBatchTrigger(
-    (wanted) =>
-      // A closed queue and an urgent row do not wait for more rows.
-      state.closed || state.urgent || memory.count() + spilledCount() >= wanted || memory.chars() >= maximumBatchChars
-  )
-  const parts: Parts = { options, memory, batches, backlog, signal, trigger, closing, state }
   const depth = () => memory.count() + batches.count() + spilledCount()
   const oldestOutside = () => (memory.count() > 0 ? memory.oldest() : backlog?.oldest())
 
   return {
+    /** Whether the queue accepts one more row. With a backlog it does until it closes. */
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
-    offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
+    /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
+    offer: (row: HashedRow, isUrgent = false) => offer(parts, row, isUrgent),
+    /**
+     * Waits for rows and puts them in flight. Returns at once while batches are in flight; a closed queue does not wait. A
+     * blocked queue takes nothing and waits for `close`.
+     */
     fill: fill(parts),
+    /** Begins to read the next batch from the backlog, in a child of the calling fiber, and does not wait for it. */
     readAhead: Effect.suspend(() =>
       backlog?.isActive() === true ? Effect.asVoid(Effect.fork(backlog.readAhead(options.batchSize))) : Effect.void
     ),
+    /** Parked rows fill the memory: no row follows until some of them are unparked and settled. */
     isBlocked: () => isBlocked(parts),
+    /** The batches that the writer works on, oldest first. */
     inFlight: batches.inFlight,
+    /** Replaces the first batch in flight, by the same rows with updated notes (`certain`, `attempts`) or by its two halves. */
     replaceFirst: batches.replaceFirst,
+    /** Removes the first batch in flight: its rows are in the database. */
     settleFirst: () => {
       const first = batches.inFlight()[0]
       batches.replaceFirst([])
@@ -213,28 +171,46 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
     parkFirst: batches.parkFirst,
     parked: batches.parked,
     unpark: batches.unpark,
-    dropSettled: (isSettledRow) => settle(parts, batches.remove(isSettledRow)),
+    /** Removes rows that turned out to be settled. The shutdown calls it, after the writer has ended. */
+    dropSettled: (isSettledRow: (row: HashedRow) => boolean) => settle(parts, batches.remove(isSettledRow)),
+    /** Ends every wait; rows in the queue can still be taken. */
     close: Effect.suspend(() => {
       state.closed = true
-      trigger.check()
+      offered.check()
       return Effect.asVoid(closing.open)
     }),
+    /** Completes when the queue closes. */
     closed: closing.await,
     isClosed: () => state.closed,
+    /** Rows that are not settled, wherever they are. */
     depth,
+    /** Of `depth`: rows that are only in the backlog. */
     spilledCount,
+    /** Unreadable rows: the backlog could not return them, so they are never settled. */
     unreadableCount: () => state.unreadable,
+    /** The highest number up to which rows may be unreadable. */
     unreadableUpTo: () => state.unreadableUpTo,
+    /** The number before the first row that is neither settled nor unreadable. */
     settledUpTo: () => settledUpTo(parts),
-    awaitSettled: (seq) => signal.when(() => isSettled(parts, seq)),
-    awaitEmpty: signal.when(() => depth() === 0),
-    nextSettlement: signal.next,
+    /** Completes when the row with this number is settled or unreadable; rows before it do not matter. */
+    awaitSettled: (seq: number) => settled.when(() => isSettled(parts, seq)),
+    /** Completes when no row is left. */
+    awaitEmpty: settled.when(() => depth() === 0),
+    /** Completes when rows are settled, or read back from the backlog, the next time. */
+    nextSettlement: settled.next,
+    /** Characters of the rows in memory. */
     pendingSize: () => memory.chars() + batches.chars(),
+    /** When the oldest unsettled row was recorded. Of a spilled row only an earlier time is known: that of the last row read. */
     oldest: () =>
       batches.parked()[0]?.rows[0]?.timestamp ?? batches.inFlight()[0]?.rows[0]?.timestamp ?? oldestOutside(),
+    /** As `oldest`, of the rows that a new row waits behind: parked rows do not count. */
     oldestInLine: () => batches.inFlight().find(({ wasParked }) => !wasParked)?.rows[0]?.timestamp ?? oldestOutside()
-  } satisfies WriteQueue
+  }
 })
+
+export type WriteQueue = Effect.Effect.Success<ReturnType<typeof make>>
+
+export const WriteQueue = Context.GenericTag<WriteQueue>("audit/queue/WriteQueue")
 
 /** The queue of this process. When it settles rows, the journal may drop their frames and the waiter releases their answers. */
 export const layer = (options: AuditLogOptions): Layer.Layer<WriteQueue, never, ProcessJournal | DurabilityWaiter> =>

@@ -2,12 +2,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
+import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import type { Recorder } from "../queue/Recorder.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
 import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
 import { maximumGaps } from "../sources/GapSearch.ts"
 import { AuditStore } from "../store/AuditStore.ts"
-import { attribute, type SeqRange, sizeOf, unexplained } from "./MissingRanges.ts"
+import { attribute, unexplained } from "./MissingRanges.ts"
 
 /** A source whose numbers are to be accounted for. */
 export interface Account {
@@ -139,18 +140,14 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder, queue: Writ
      * Looks for numbers without a row, writes receipts for those that no receipt names, and stores how far it looked. Returns how
      * many events of the source are lost because its journal is damaged.
      */
-    settleAccount: (account: Account) =>
-      Effect.iterate(
-        { quarantined: 0, done: false },
-        {
-          while: ({ done }) => !done,
-          body: ({ quarantined }) =>
-            Effect.map(settlePart(parts, account), (part) => ({
-              quarantined: quarantined + part.quarantined,
-              done: part.done
-            }))
-        }
-      ).pipe(Effect.map(({ quarantined }) => ({ quarantined })))
+    settleAccount: Effect.fnUntraced(function* (account: Account) {
+      let quarantined = 0
+      for (;;) {
+        const part = yield* settlePart(parts, account)
+        quarantined += part.quarantined
+        if (part.done) return { quarantined }
+      }
+    })
   }
 })
 

@@ -1,11 +1,4 @@
-/** Consecutive numbers of a source, both ends included. */
-export interface SeqRange {
-  readonly from: number
-  readonly to: number
-}
-
-export const sizeOf = (ranges: ReadonlyArray<SeqRange>): number =>
-  ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+import type { SeqRange } from "../journal/SeqRanges.ts"
 
 /** Returns the parts of `gaps`, which ascend and do not touch, that no range of `known` covers. */
 export const unexplained = (gaps: ReadonlyArray<SeqRange>, known: ReadonlyArray<SeqRange>): ReadonlyArray<SeqRange> => {
@@ -28,18 +21,8 @@ export const unexplained = (gaps: ReadonlyArray<SeqRange>, known: ReadonlyArray<
   return left
 }
 
-/** Missing numbers, by what happened to their events. */
-export interface Attribution {
-  readonly shed: ReadonlyArray<SeqRange>
-  readonly quarantined: ReadonlyArray<SeqRange>
-  readonly lost: ReadonlyArray<SeqRange>
-}
-
 /** Splits the numbers into the first `count` and the rest. */
-const split = (
-  ranges: ReadonlyArray<SeqRange>,
-  count: number
-): readonly [ReadonlyArray<SeqRange>, ReadonlyArray<SeqRange>] => {
+const split = (ranges: ReadonlyArray<SeqRange>, count: number) => {
   const first: Array<SeqRange> = []
   const rest: Array<SeqRange> = []
   let left = Math.max(0, count)
@@ -49,11 +32,11 @@ const split = (
     if (from + taken <= to) rest.push({ from: from + taken, to })
     left -= taken
   }
-  return [first, rest]
+  return [first, rest] as const
 }
 
 /**
- * Attributes missing numbers to their causes. Damaged spans explain the numbers that they held. Of the others, as many were
+ * Attributes missing numbers to their causes, as ascending ranges. Damaged spans explain the numbers that they held. Of the others, as many were
  * shed and as many were unreadable as the counts say; which of them is unknown. The rest is lost.
  */
 export const attribute = (found: {
@@ -64,7 +47,7 @@ export const attribute = (found: {
   readonly shed: number
   /** Events that could not be read back and are in no receipt. */
   readonly unreadable: number
-}): Attribution => {
+}) => {
   const undamaged = unexplained(found.missing, found.damaged)
   const damaged = unexplained(found.missing, undamaged)
   const [shed, kept] = split(undamaged, found.shed)

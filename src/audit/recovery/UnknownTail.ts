@@ -68,7 +68,6 @@ export type UnknownTail = Effect.Effect.Success<ReturnType<typeof make>>
 export interface DeadSourceOptions {
   /** Where journals are, one directory for each incarnation. */
   readonly directory: string
-  /** This process's source. */
   readonly source: string
   readonly tail: UnknownTail
   /** Paths of the journals of dead processes that could not be recovered so far. */

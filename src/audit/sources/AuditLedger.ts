@@ -7,9 +7,10 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
 import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
+import type { SeqRange } from "../journal/SeqRanges.ts"
 import { isReplayed } from "../store/AuditWrites.ts"
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
-import { clockDoubts, decodeGaps, type Gap, type GapQuery, gapStatement, maximumGaps } from "./GapSearch.ts"
+import { clockDoubts, type GapQuery, Gaps, gapStatement, maximumGaps } from "./GapSearch.ts"
 
 /** The members of `LedgerSource`, with the encodings of its numbers and times. */
 export const sourceFields = <N, T>(number: Schema.Schema<number, N>, time: Schema.Schema<DateTime.Utc, T>) => ({
@@ -83,11 +84,9 @@ export interface DeadLetterCounts {
 export const maximumSources = 1_000
 
 /** Rows as the driver returns them: bigint as text, timestamptz as Date. */
-const decodeSources = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct(sourceFields(Schema.NumberFromString, Schema.DateTimeUtcFromDate)))
-)
-const decodeReceipts = Schema.decodeUnknown(Schema.Array(Schema.Struct(namedRangeFields(Schema.NumberFromString))))
-const decodeCounts = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.Number, waiting: Schema.Number })))
+const Sources = Schema.Array(Schema.Struct(sourceFields(Schema.NumberFromString, Schema.DateTimeUtcFromDate)))
+const Receipts = Schema.Array(Schema.Struct(namedRangeFields(Schema.NumberFromString)))
+const Counts = Schema.Tuple(Schema.Struct({ total: Schema.Number, waiting: Schema.Number }))
 
 const columns = (sql: SqlClient.SqlClient) => sql`
   source, identity, kind, host, pid, started_at as "startedAt", boot_id as "bootId", durability, seen_at as "seenAt",
@@ -111,7 +110,7 @@ export class AuditLedger extends Context.Tag("audit/sources/AuditLedger")<
      * Finds the numbers after `from`, up to `to`, without a row or dead letter: ranges in ascending order that do not touch, at
      * most `maximumGaps`. Searches the ids of that time, and of a day and an hour before and after it.
      */
-    readonly gaps: (source: string, query: GapQuery) => Effect.Effect<ReadonlyArray<Gap>, TrailUnreachable>
+    readonly gaps: (source: string, query: GapQuery) => Effect.Effect<ReadonlyArray<SeqRange>, TrailUnreachable>
     /**
      * Finds sources of processes that are neither signed off nor closed, and sent neither a heartbeat nor a row for so long by
      * the database's clock: longest silence first, at most `maximumSources`.
@@ -141,16 +140,15 @@ interface Queries {
   readonly deadline: Duration.Duration
 }
 
-const sourcesOf = (rows: unknown) => Effect.orDie(decodeSources(rows))
-
-const readPage = Effect.fnUntraced(function* ({ deadline, sql }: Queries, { after, limit }: SourcesQuery) {
+const readPage = ({ deadline, sql }: Queries, { after, limit }: SourcesQuery) => {
   const further =
     after === undefined
       ? sql`true`
       : sql`(${startOf(sql)}, source) < (
           select ${startOf(sql)}, source from gatekeeper.audit_source where source = ${after}::uuid
         )`
-  const rows = yield* boundedQuery(
+  return boundedQuery(
+    Sources,
     sql`
       select ${columns(sql)} from gatekeeper.audit_source
       where ${further}
@@ -158,17 +156,15 @@ const readPage = Effect.fnUntraced(function* ({ deadline, sql }: Queries, { afte
       limit ${Math.min(Math.max(Math.trunc(limit), 1), maximumSources)}`,
     deadline
   )
-  return yield* sourcesOf(rows)
-})
+}
 
 const gapsWithin = ({ deadline, sql }: Queries, source: string, query: GapQuery, doubt: Duration.Duration) =>
-  boundedQuery(gapStatement(sql, source, query, doubt), Duration.times(deadline, 6)).pipe(
-    Effect.flatMap((rows) => Effect.orDie(decodeGaps(rows)))
-  )
+  boundedQuery(Gaps, gapStatement(sql, source, query, doubt), Duration.times(deadline, 6))
 
-const readSilent = Effect.fnUntraced(function* ({ deadline, sql }: Queries, olderThan: Duration.DurationInput) {
+const readSilent = ({ deadline, sql }: Queries, olderThan: Duration.DurationInput) => {
   const sign = sql`coalesce(greatest(started_at, seen_at, last_at), '-infinity')`
-  const rows = yield* boundedQuery(
+  return boundedQuery(
+    Sources,
     sql`
       select ${columns(sql)} from gatekeeper.audit_source
       where signed_off_seq is null and unsigned_after is null and kind = 'process'
@@ -177,11 +173,11 @@ const readSilent = Effect.fnUntraced(function* ({ deadline, sql }: Queries, olde
       limit ${maximumSources}`,
     deadline
   )
-  return yield* sourcesOf(rows)
-})
+}
 
-const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, source: string) {
-  const rows = yield* boundedQuery(
+const readReceipts = ({ deadline, sql }: Queries, source: string) =>
+  boundedQuery(
+    Receipts,
     sql`
       select metadata ->> 'kind' as kind, metadata ->> 'source' as source,
         metadata ->> 'from_seq' as "from", metadata ->> 'to_seq' as "to"
@@ -192,19 +188,15 @@ const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, so
       limit ${maximumGaps}`,
     deadline
   )
-  return yield* Effect.orDie(decodeReceipts(rows))
-})
 
 const countDeadLetters = ({ deadline, sql }: Queries) =>
   boundedQuery(
+    Counts,
     sql`
       select count(*)::integer as total, (count(*) filter (where not ${sql.literal(isReplayed)}))::integer as waiting
       from gatekeeper.audit_dead_letter as letter`,
     deadline
-  ).pipe(
-    Effect.flatMap((rows) => Effect.orDie(decodeCounts(rows))),
-    Effect.map(([counts]) => counts)
-  )
+  ).pipe(Effect.map(([counts]) => counts))
 
 const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: Duration.DurationInput }) => {
   const { sql } = options
@@ -213,11 +205,8 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
   return AuditLedger.of({
     sources: Effect.fn("AuditLedger.sources")((query) => readPage(queries, query)),
     source: Effect.fn("AuditLedger.source")(function* (source) {
-      const rows = yield* boundedQuery(
-        sql`select ${columns(sql)} from gatekeeper.audit_source where source = ${source}::uuid`,
-        queries.deadline
-      )
-      return (yield* sourcesOf(rows))[0]
+      const statement = sql`select ${columns(sql)} from gatekeeper.audit_source where source = ${source}::uuid`
+      return (yield* boundedQuery(Sources, statement, queries.deadline))[0]
     }),
     gaps: Effect.fn("AuditLedger.gaps")(function* (source, query) {
       const [near, far] = clockDoubts

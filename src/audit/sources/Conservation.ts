@@ -62,18 +62,13 @@ export const balance = (ledger: LedgerSource, local?: LocalCounts): Balance => {
   }
 }
 
-/** What the caller knows about a source that the database does not. */
-export interface LocalKnowledge {
-  /** Set when its process runs; says where. */
-  readonly living?: string | undefined
-  /** Set when its process ended without signing off and its journal is here; says in which state. */
-  readonly left?: string | undefined
-}
-
-/** Classifies a source: ingest, running here, signed off, ended without sign-off, or on another machine. */
+/**
+ * Classifies a source: ingest, running here, signed off, ended without sign-off, or on another machine. `living` is set when its
+ * process runs, and says where; `left` when its journal is here without its process, and says in which state.
+ */
 export const standingOf = (
   row: Pick<LedgerSource, "kind" | "signedOffSeq" | "unsignedAfter">,
-  { left, living }: LocalKnowledge
+  { left, living }: { readonly living?: string | undefined; readonly left?: string | undefined }
 ): string => {
   if (row.kind === "ingest") return "ingest"
   if (living !== undefined) return living

@@ -3,12 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { uuidFloor } from "../encoding/AuditId.ts"
 
-/** Consecutive numbers of a source that are neither in `audit_log` nor in `audit_dead_letter`, both ends included. */
-export interface Gap {
-  readonly from: number
-  readonly to: number
-}
-
 export interface GapQuery {
   /** Exclusive. */
   readonly from: number
@@ -27,10 +21,8 @@ export const maximumGaps = 1_000
  */
 export const clockDoubts = [Duration.hours(1), Duration.hours(25)] as const
 
-/** A gap as the driver returns it: bigint as text. */
-export const decodeGaps = Schema.decodeUnknown(
-  Schema.Array(Schema.Struct({ from: Schema.NumberFromString, to: Schema.NumberFromString }))
-)
+/** Consecutive numbers that are neither in `audit_log` nor in `audit_dead_letter`, as the driver returns them: bigint as text. */
+export const Gaps = Schema.Array(Schema.Struct({ from: Schema.NumberFromString, to: Schema.NumberFromString }))
 
 /** The bounds of `id` let the planner skip other partitions and use the primary key of the rest. */
 export const gapStatement = (sql: SqlClient.SqlClient, source: string, query: GapQuery, doubt: Duration.Duration) => {

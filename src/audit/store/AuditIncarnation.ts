@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
+import { queryRows } from "../../platform/postgres/Rows.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import type { CheckedRange, Incarnation, LeftCounts, Located, SignOff } from "./AuditStore.ts"
 import { beginBounded } from "./AuditWrites.ts"
@@ -50,9 +51,9 @@ const locateStatement = `
   union all
   select event_id, false from gatekeeper.audit_dead_letter where source = $1 and event_id = any($2)`
 
-const decodeLocated = Schema.decodeUnknown(Schema.Array(Schema.Struct({ id: AuditId, recorded: Schema.Boolean })))
+const LocatedRows = Schema.Array(Schema.Struct({ id: AuditId, recorded: Schema.Boolean }))
 
-const decodeLast = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ last_seq: Schema.NumberFromString })))
+const LastRow = Schema.Tuple(Schema.Struct({ last_seq: Schema.NumberFromString }))
 
 const identity = ({ bootId, durability, host, pid, source, startedAt }: Incarnation) => [
   source,
@@ -90,8 +91,7 @@ export const incarnationStatements = (connection: Connection, statementTimeout: 
     signOffAtLastRow: (incarnation: Incarnation) =>
       bounded(
         Effect.gen(function* () {
-          const answer = yield* connection.query(awaitWritersStatement, [incarnation.source])
-          const [{ last_seq }] = yield* Effect.orDie(decodeLast(answer.rows))
+          const [{ last_seq }] = yield* queryRows(connection, LastRow, awaitWritersStatement, [incarnation.source])
           yield* connection.query(signOffStatement, [...identity(incarnation), last_seq, 0, 0, 0, 0, 0])
         })
       ),
@@ -107,10 +107,9 @@ export const incarnationStatements = (connection: Connection, statementTimeout: 
       bounded(
         Effect.zipRight(
           connection.query(awaitWritersStatement, [source]),
-          connection.query(locateStatement, [source, ids])
+          queryRows(connection, LocatedRows, locateStatement, [source, ids])
         )
       ).pipe(
-        Effect.flatMap(({ rows }) => Effect.orDie(decodeLocated(rows))),
         Effect.map(
           (rows): Located => ({
             committed: new Set(rows.flatMap((row) => (row.recorded ? [row.id] : []))),

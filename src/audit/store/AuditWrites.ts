@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import Pg from "pg"
 import type { Connection } from "../../platform/postgres/Connection.ts"
+import { queryRows } from "../../platform/postgres/Rows.ts"
 import { canonicalJson, columnDefinitions, columnList, type HashedRow, isoTime } from "../encoding/AuditRow.ts"
 import type { Rejection } from "./AuditStore.ts"
 
@@ -23,9 +24,7 @@ const insertStatement = `
   )
   select (select count(*) from inserted)::integer as inserted, (select count(*) from replayed)::integer as replayed`
 
-const decodeInserted = Schema.decodeUnknown(
-  Schema.Tuple(Schema.Struct({ inserted: Schema.Number, replayed: Schema.Number }))
-)
+const InsertedRow = Schema.Tuple(Schema.Struct({ inserted: Schema.Number, replayed: Schema.Number }))
 
 /** A statement of its own, so that it sees the rows of a transaction that ended while the insert waited for it. */
 const conflictStatement = `
@@ -120,8 +119,7 @@ export const insertTolerantly = Effect.fnUntraced(function* (
   by: string
 ) {
   const batch = jsonBatch(rows)
-  const answer = yield* connection.query(insertStatement, [batch, by])
-  const [{ inserted, replayed }] = yield* Effect.orDie(decodeInserted(answer.rows))
+  const [{ inserted, replayed }] = yield* queryRows(connection, InsertedRow, insertStatement, [batch, by])
   if (inserted === rows.length) return { inserted, replayed, conflicts: [] }
   const differing = yield* connection.query(conflictStatement, [batch])
   const ids = new Set(differing.rows.map((row) => row["id"]))
@@ -171,15 +169,10 @@ export const copyLine = (row: HashedRow): string =>
 
 const linesPerChunk = 64
 
-const copyLines = (rows: ReadonlyArray<HashedRow>, from: number, to: number): string => {
-  let lines = ""
-  for (const row of rows.slice(from, to)) lines += copyLine(row)
-  return lines
-}
-
 /** The rows in COPY's text format, chunk by chunk: PostgreSQL reads one while the next is made. */
 export const copyChunks = (rows: ReadonlyArray<HashedRow>): ReadonlyArray<() => string> =>
   Array.from({ length: Math.ceil(rows.length / linesPerChunk) }, (_, index) => () => {
-    const from = index * linesPerChunk
-    return copyLines(rows, from, from + linesPerChunk)
+    let lines = ""
+    for (const row of rows.slice(index * linesPerChunk, (index + 1) * linesPerChunk)) lines += copyLine(row)
+    return lines
   })

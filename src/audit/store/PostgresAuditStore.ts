@@ -56,18 +56,11 @@ const makeTrailCheck = (given: string | undefined, deadline: Duration.DurationIn
   })
 }
 
-/** Writes rows that cannot be in the table yet, with COPY, and advances their source. */
-const copyRows = (connection: Connection, rows: ReadonlyArray<HashedRow>, statementTimeout: number) => {
-  const last = rows.at(-1)
-  return last === undefined
-    ? Effect.void
-    : connection.copyIn(copyStatement(last.source, last.seq, rows.length, statementTimeout), copyChunks(rows))
-}
-
 /** Writes rows of which some may be in the table, and advances their source. A known id with another content is a dead letter. */
 const insertRows = Effect.fnUntraced(function* (
   connection: Connection,
   rows: ReadonlyArray<HashedRow>,
+  last: HashedRow,
   statementTimeout: number
 ) {
   yield* connection.query(beginBounded(statementTimeout))
@@ -77,23 +70,22 @@ const insertRows = Effect.fnUntraced(function* (
     if (yield* insertDeadLetter(connection, row, { sqlstate: "23505", reason: conflictReason, attempts: 1 }))
       deadLettered += 1
   }
-  const last = rows.at(-1)
-  if (last !== undefined) {
-    yield* advanceSource(connection, last.source, last.seq, { committed: inserted, deadLettered, replayed })
-  }
+  yield* advanceSource(connection, last.source, last.seq, { committed: inserted, deadLettered, replayed })
   return conflicts.map((row) => row.id)
 })
 
-/** Writes rows of one source and advances the source, in one transaction. */
+/** Writes rows of one source and advances the source, in one transaction. With `certain` no row can be in the table: COPY. */
 const appendRows = (
   connection: Connection,
   rows: ReadonlyArray<HashedRow>,
   { certain, statementTimeout }: { readonly certain: boolean; readonly statementTimeout: number }
 ): Effect.Effect<Appended, DatabaseError> => {
-  if (rows.length === 0) return Effect.succeed({ conflicts: [] })
+  const last = rows.at(-1)
+  if (last === undefined) return Effect.succeed({ conflicts: [] })
+  const copy = copyStatement(last.source, last.seq, rows.length, statementTimeout)
   const written = certain
-    ? Effect.as(copyRows(connection, rows, statementTimeout), [])
-    : insertRows(connection, rows, statementTimeout)
+    ? Effect.as(connection.copyIn(copy, copyChunks(rows)), [])
+    : insertRows(connection, rows, last, statementTimeout)
   return Effect.map(connection.transaction(written, { begun: true }), (conflicts) => ({ conflicts }))
 }
 

@@ -16,27 +16,15 @@ export type RetryClass = "transient" | "set-up" | "partition" | "doubt" | "data"
  * By SQLSTATE, PostgreSQL's appendix A; the longest matching prefix decides. A null in a required column (23502) is never
  * the row's fault: the recorder fills every column that it knows, so the table has one that it does not know.
  */
-const byPrefix: ReadonlyArray<readonly [prefix: string, RetryClass]> = [
-  ["08", "transient"],
-  ["53", "transient"],
-  ["57P", "transient"],
-  ["57014", "transient"],
-  ["55P03", "transient"],
-  ["58", "transient"],
-  ["40", "transient"],
-  ["25006", "transient"],
-  ["25P03", "transient"],
-  ["25P04", "transient"],
-  ["22", "data"],
-  ["23502", "set-up"],
-  ["23", "data"],
-  ["54", "data"],
-  ["28", "set-up"],
-  ["42", "set-up"],
-  ["3D", "set-up"],
-  ["3F", "set-up"],
-  ["P0001", "set-up"]
+const prefixes: ReadonlyArray<readonly [RetryClass, ReadonlyArray<string>]> = [
+  ["transient", ["08", "53", "57P", "57014", "55P03", "58", "40", "25006", "25P03", "25P04"]],
+  ["data", ["22", "23", "54"]],
+  ["set-up", ["23502", "28", "42", "3D", "3F", "P0001"]]
 ]
+
+const longestFirst = prefixes
+  .flatMap(([kind, known]) => known.map((prefix) => ({ kind, prefix })))
+  .toSorted((a, b) => b.prefix.length - a.prefix.length)
 
 /**
  * Classifies a failed write. Without a SQLSTATE the server did not answer: it is away, disconnected or silent past the
@@ -47,8 +35,7 @@ export const retryClass = (error: Pick<DatabaseError, "sqlstate" | "constraint">
   if (sqlstate === undefined) return "transient"
   if (sqlstate === "23514" && error.constraint === undefined) return "partition"
   if (sqlstate === "23505") return "doubt"
-  const known = byPrefix.filter(([prefix]) => sqlstate.startsWith(prefix))
-  return known.toSorted(([a], [b]) => b.length - a.length)[0]?.[1] ?? "unknown"
+  return longestFirst.find(({ prefix }) => sqlstate.startsWith(prefix))?.kind ?? "unknown"
 }
 
 /** The server's message without `detail`, which can quote the row. */

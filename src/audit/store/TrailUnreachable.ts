@@ -12,8 +12,15 @@ export class TrailUnreachable extends Schema.TaggedError<TrailUnreachable>()("Tr
   }
 }
 
-/** Runs a query within a deadline. Fails with `TrailUnreachable` when the database refuses or does not answer in time. */
-export const boundedQuery = <A, E>(query: Effect.Effect<A, E>, deadline: Duration.DurationInput) =>
+/**
+ * Runs a query within a deadline and decodes its rows. Fails with `TrailUnreachable` when the database refuses or does not answer
+ * in time; rows of another shape are a defect.
+ */
+export const boundedQuery = <A, I, E>(
+  rows: Schema.Schema<A, I>,
+  query: Effect.Effect<unknown, E>,
+  deadline: Duration.DurationInput
+) =>
   query.pipe(
     Effect.mapError((cause) => new TrailUnreachable({ reason: databaseError("statement", cause).reason })),
     // A stopped server does not answer a cancel request either, so the caller waits for neither.
@@ -21,5 +28,6 @@ export const boundedQuery = <A, E>(query: Effect.Effect<A, E>, deadline: Duratio
     Effect.timeoutFail({
       duration: deadline,
       onTimeout: () => new TrailUnreachable({ reason: "the database did not answer in time" })
-    })
+    }),
+    Effect.flatMap((found) => Effect.orDie(Schema.decodeUnknown(rows)(found)))
   )

@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditLogOptions } from "../AuditSettings.ts"
@@ -14,15 +13,6 @@ import * as Backoff from "./Backoff.ts"
 import { apply, type Delivery, make as makeDelivery, park, unpark, writeBatch } from "./BatchDelivery.ts"
 import { decideRetry } from "./RetryDecision.ts"
 import * as WriterProgress from "./WriterProgress.ts"
-
-/** The writer of this process, which runs until its scope closes. */
-export interface RunningBatchWriter {
-  readonly giveUp: Effect.Effect<void>
-  readonly progress: WriterProgress.WriterProgress
-  readonly fiber: Fiber.RuntimeFiber<void>
-}
-
-export const RunningBatchWriter = Context.GenericTag<RunningBatchWriter>("audit/writer/BatchWriter")
 
 const restartPause = Duration.seconds(1)
 
@@ -114,20 +104,23 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** Starts the writer of this process. */
+/** Starts the writer of this process, which runs until its scope closes. */
+const start = Effect.fnUntraced(function* ({ batchSize }: AuditLogOptions) {
+  const queue = yield* WriteQueue
+  const recorder = yield* Recorder
+  const progress = WriterProgress.make({ depth: queue.depth, shed: () => recorder.counts().shed })
+  const writer = yield* make(queue, progress, { batchSize })
+  const fiber = yield* Effect.forkScoped(
+    Effect.zipRight(Effect.logInfo("Audit background worker started."), writer.run)
+  )
+  return { giveUp: writer.giveUp, progress, fiber }
+})
+
+export type RunningBatchWriter = Effect.Effect.Success<ReturnType<typeof start>>
+
+export const RunningBatchWriter = Context.GenericTag<RunningBatchWriter>("audit/writer/BatchWriter")
+
 export const layer = (
   options: AuditLogOptions
 ): Layer.Layer<RunningBatchWriter, never, AuditStore | Recorder | WriteQueue> =>
-  Layer.scoped(
-    RunningBatchWriter,
-    Effect.gen(function* () {
-      const queue = yield* WriteQueue
-      const recorder = yield* Recorder
-      const progress = WriterProgress.make({ depth: queue.depth, shed: () => recorder.counts().shed })
-      const writer = yield* make(queue, progress, { batchSize: options.batchSize })
-      const fiber = yield* Effect.forkScoped(
-        Effect.zipRight(Effect.logInfo("Audit background worker started."), writer.run)
-      )
-      return { giveUp: writer.giveUp, progress, fiber }
-    })
-  )
+  Layer.scoped(RunningBatchWriter, start(options))

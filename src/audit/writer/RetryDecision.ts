@@ -2,22 +2,20 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { type Batch, splitAt } from "../queue/Batch.ts"
 import { retryClass } from "../store/RetryClass.ts"
 
-/** What the writer does after a failed append. `batch` replaces the batch that failed. */
+/**
+ * What the writer does after a failed append. `batch` replaces the batch that failed.
+ *
+ * - `wait`: retry after a growing pause, without limit.
+ * - `shrink`: as `wait`, with fewer rows at a time.
+ * - `pause`: retry after a long pause, and report a set-up problem.
+ * - `again`: retry at once. The batch now notes what the failure showed.
+ * - `make-partitions`: make the missing partitions, then retry.
+ * - `reject`: the batch is one row, and the row is invalid.
+ * - `split`: replace the batch by its halves.
+ */
 export type RetryDecision =
-  /** Retry after a growing pause, without limit. */
-  | { readonly _tag: "wait"; readonly batch: Batch }
-  /** As `wait`, with fewer rows at a time. */
-  | { readonly _tag: "shrink"; readonly batch: Batch }
-  /** Retry after a long pause, and report a set-up problem. */
-  | { readonly _tag: "pause"; readonly batch: Batch }
-  /** Retry at once. The batch now notes what the failure showed. */
-  | { readonly _tag: "again"; readonly batch: Batch }
-  /** Make the missing partitions, then retry. */
-  | { readonly _tag: "make-partitions"; readonly batch: Batch }
-  /** Replace the batch by its halves. */
+  | { readonly _tag: "wait" | "shrink" | "pause" | "again" | "make-partitions" | "reject"; readonly batch: Batch }
   | { readonly _tag: "split"; readonly batches: ReadonlyArray<Batch> }
-  /** The batch is one row, and the row is invalid. */
-  | { readonly _tag: "reject"; readonly batch: Batch }
 
 /** Attempts before a batch is split that fails with an unknown class, or for which partitions are made in vain. */
 export const attemptsBeforeIsolation = 3

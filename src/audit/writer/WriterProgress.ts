@@ -4,9 +4,7 @@ import * as Effect from "effect/Effect"
 
 /** What a batch writer does now. `since` is in milliseconds since the epoch. */
 type DrainState =
-  | { readonly _tag: "idle" | "draining" }
-  /** After the shutdown. */
-  | { readonly _tag: "stopped" }
+  | { readonly _tag: "idle" | "draining" | "stopped" }
   /**
    * - `retrying`: the database is away or busy; the writer retries by itself.
    * - `paused`: the set-up is wrong (role, schema, another trail): nothing is lost, but an operator must fix it.

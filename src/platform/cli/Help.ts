@@ -1,4 +1,5 @@
 import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Span from "@effect/cli/HelpDoc/Span"
@@ -9,6 +10,10 @@ export const program = "pnpm gravitas"
 /** A command's help: what it does, then lines that can be typed. */
 export const helpOf = (what: string, examples: ReadonlyArray<string>): HelpDoc.HelpDoc =>
   HelpDoc.blocks([HelpDoc.p(what), HelpDoc.p("Examples:"), ...examples.map((example) => HelpDoc.p(`  ${example}`))])
+
+/** Gives a command its help: what it does, then lines that can be typed. */
+export const withHelp = (what: string, examples: ReadonlyArray<string>) =>
+  Command.withDescription(helpOf(what, examples))
 
 /** Without the options that the library adds to every command; the help of a single command shows them. */
 const config = CliConfig.make({ showBuiltIns: false })

@@ -12,7 +12,7 @@ const painted = ({ text, tone }: Cell, colours: boolean): string =>
   colours && tone !== undefined ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text
 
 /** A text is a cell without a colour. */
-type Row = ReadonlyArray<Cell | string>
+export type Row = ReadonlyArray<Cell | string>
 
 const visibleCell = (cell: Cell | string): Cell =>
   typeof cell === "string" ? { text: visible(cell) } : { ...cell, text: visible(cell.text) }
@@ -39,3 +39,16 @@ export const tableOf =
   <A>(header: ReadonlyArray<string>, rowsOf: (result: A) => ReadonlyArray<Row>) =>
   (results: ReadonlyArray<A>, colours: boolean): string =>
     renderTable(header, results.flatMap(rowsOf), colours)
+
+/** Renders what is known of one thing: a line for each fact, and its name above them. */
+export const renderFacts = (
+  kind: string,
+  name: string,
+  facts: ReadonlyArray<readonly [name: string, value: string | Cell]>,
+  colours: boolean
+): string =>
+  renderTable(
+    [kind, name],
+    facts.map(([text, value]) => [{ text, tone: "quiet" }, value]),
+    colours
+  )

@@ -5,7 +5,9 @@ import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
 import * as Schedule from "effect/Schedule"
+import * as String from "effect/String"
 
 export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
 
@@ -45,6 +47,10 @@ const escaped = (one: string): string =>
 
 /** Escapes such characters in the strings of a JSON text; its value stays the same. */
 export const visibleJson = (json: string): string => json.replace(/[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+
+/** Renames the members of an object as JSON reports have them: `lastSeq` becomes `last_seq`. */
+export const snakeCase = <K extends string, A>(members: Readonly<Record<K, A>>): Record<string, A> =>
+  Record.mapKeys(members, String.camelToSnake)
 
 /** Rewritten in place, and gone when the work is done. */
 const eraseLine = "\r\u001b[2K"

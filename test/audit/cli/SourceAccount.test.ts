@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import type { JournalSummary } from "../../../src/audit/cli/JournalSummary.ts"
+import type { JournalSummary } from "../../../src/audit/cli/JournalReport.ts"
 import {
   addBalance,
   balanceOf,

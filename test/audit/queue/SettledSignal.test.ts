@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { BacklogSource } from "../../../src/audit/queue/JournalBacklog.ts"
-import { makeSettledSignal } from "../../../src/audit/queue/QueueSignals.ts"
+import { makeSignal } from "../../../src/audit/queue/QueueSignals.ts"
 import * as WriteQueue from "../../../src/audit/queue/WriteQueue.ts"
 import { rowsOf } from "../../support/AuditEvents.ts"
 
@@ -17,27 +17,27 @@ const watch = (wait: Effect.Effect<void>) =>
     return Effect.zipRight(turns, Effect.map(Fiber.poll(fiber), Option.isSome))
   })
 
-it.effect("a condition that is already true needs no settlement", () => makeSettledSignal().when(() => true))
+it.effect("a condition that is already true needs no settlement", () => makeSignal().when(() => true))
 
 it.effect("a settlement before the wait begins is not missed", () =>
   Effect.gen(function* () {
-    const signal = makeSettledSignal()
+    const signal = makeSignal()
     let isDone = false
     const wait = signal.when(() => isDone)
     isDone = true
-    signal.settled()
+    signal.check()
     yield* wait
   })
 )
 
 it.effect("a wait goes on after settlements that leave its condition false", () =>
   Effect.gen(function* () {
-    const signal = makeSettledSignal()
+    const signal = makeSignal()
     let settled = 0
     const isOver = yield* watch(signal.when(() => settled === 2))
     for (const expected of [false, true]) {
       settled += 1
-      signal.settled()
+      signal.check()
       expect(yield* isOver).toBe(expected)
     }
   })
@@ -45,7 +45,7 @@ it.effect("a wait goes on after settlements that leave its condition false", () 
 
 it.effect("an interrupted wait is not checked again", () =>
   Effect.gen(function* () {
-    const signal = makeSettledSignal()
+    const signal = makeSignal()
     let checks = 0
     const fiber = yield* Effect.fork(
       signal.when(() => {
@@ -54,21 +54,21 @@ it.effect("an interrupted wait is not checked again", () =>
       })
     )
     yield* turns
-    signal.settled()
+    signal.check()
     expect(checks).toBe(2)
     yield* Fiber.interrupt(fiber)
-    signal.settled()
+    signal.check()
     expect(checks).toBe(2)
   })
 )
 
 it.effect("the next settlement is one after the wait began", () =>
   Effect.gen(function* () {
-    const signal = makeSettledSignal()
-    signal.settled()
+    const signal = makeSignal()
+    signal.check()
     const isOver = yield* watch(signal.next)
     expect(yield* isOver).toBe(false)
-    signal.settled()
+    signal.check()
     expect(yield* isOver).toBe(true)
   })
 )
