@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
@@ -155,5 +158,29 @@ it.scopedLive("two living processes share a home, and leave each other's journal
     expect((yield* journalsIn(directory)).toSorted()).toEqual(
       [(yield* first.log.status).source, status.source].toSorted()
     )
+  })
+)
+
+it.scopedLive("a stop that arrives while the lock of a recovered journal is released ends the recovery, too", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 10)
+    const removed = yield* Effect.makeLatch(false)
+    const files: JournalFiles = {
+      ...nodeFiles,
+      close: (fd) => {
+        nodeFiles.close(fd)
+        // The checkpoint is closed last, right before the lock.
+        if (!existsSync(left.path)) removed.unsafeOpen()
+      }
+    }
+    const scope = yield* Effect.scope
+    // As the program's own fiber, this one has run no finalizer before: Effect forgets an interruption only then.
+    const opened = openTrail(url, journaled(directory, "journal", { files })).pipe(Scope.extend(scope))
+    const trail = yield* Effect.promise(() => Effect.runPromise(opened))
+    yield* removed.await
+    yield* trail.shutdown
+    expect(yield* journalsIn(directory)).toEqual([])
   })
 )
