@@ -1,11 +1,13 @@
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Presentation } from "../../platform/cli/CommandRunner.ts"
 import { commandFailed, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visibleJson } from "../../platform/cli/TerminalText.ts"
+import { StandardStreams } from "../../platform/os/StandardStreams.ts"
 import { sizeOf } from "../recovery/MissingRanges.ts"
 import { journalAt } from "./JournalLocation.ts"
 import { type JournalRecord, type JournalReport, readJournal, recordsOf, type SegmentReport } from "./JournalReport.ts"
@@ -127,9 +129,17 @@ const lineOf = (one: JournalRecord): string => {
     : `{${place},"bytes":${one.bytes},"damage":"${one.kind}"}`
 }
 
+const isAccepted = Effect.map(
+  Effect.serviceOption(StandardStreams),
+  Option.match({ onNone: () => true, onSome: ({ stdout }) => stdout.problem() === undefined })
+)
+
 /** `journal inspect --events`: prints a line for each record and each damaged span, in order, and nothing else on stdout. */
 export const printRecords = (location: string) =>
   journalAt(location).pipe(
-    Effect.flatMap((path) => Stream.runForEach(recordsOf(path), (record) => Console.log(lineOf(record)))),
+    Effect.flatMap((path) =>
+      // Once stdout does not accept a line, the rest of the journal need not be read.
+      Stream.runForEachWhile(recordsOf(path), (record) => Effect.zipRight(Console.log(lineOf(record)), isAccepted))
+    ),
     Effect.mapError(commandFailed)
   )
