@@ -29,6 +29,8 @@ export interface OrphanedJournal {
   readonly scan: RecoveryScan.RecoveryScan
   /** Marks events as settled: they are in the database. Removes files that hold no others. */
   readonly settle: (rows: ReadonlyArray<{ readonly seq: number }>) => void
+  /** Removes files whose events were all settled before the recovery. */
+  readonly reclaim: () => void
   readonly readAfter: (seq: number) => JournalReader.JournalReader
   readonly status: () => JournalStatus
   /** Removes the directory, once all events are in the database or accounted for. Returns false when the disk keeps it. */
@@ -147,6 +149,7 @@ const open = Effect.fnUntraced(function* (
       checkpointFile?.write({ ...counts, acknowledged: settledUpTo(), ended })
       segments.sweep()
     },
+    reclaim: segments.sweep,
     readAfter: (seq) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
     status: () => ({
       bytes: segments.bytes(),

@@ -11,6 +11,8 @@ import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { journaled, journalFolder, journalsIn, leaveJournal } from "../../support/Journals.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
+import { fillUp, isMountable, notMountable, smallDisk } from "../../support/SmallDisk.ts"
 import { gatekeeperDatabase, openTrail, query, until, withLogs } from "../../support/Trail.ts"
 
 const sourceRow = (url: Parameters<typeof query>[0], source: string) =>
@@ -182,5 +184,22 @@ it.scopedLive("a stop that arrives while the lock of a recovered journal is rele
     yield* removed.await
     yield* trail.shutdown
     expect(yield* journalsIn(directory)).toEqual([])
+  })
+)
+
+it.scopedLive("a start on a disk that the settled journal of a dead process fills makes room for its own", (context) =>
+  Effect.gen(function* () {
+    if (!isMountable) return skipBecause(context, notMountable)
+    const url = yield* gatekeeperDatabase
+    const disk = yield* smallDisk("512k")
+    const directory = Path.join(disk, "journal")
+    const left = yield* leaveJournal(url, directory, 300, { settled: true })
+    const stores = yield* Layer.build(PostgresAuditStore.layerUrl({ url }))
+    yield* Context.get(stores, AuditStore).append(left.rows, { certain: true })
+    yield* fillUp(disk)
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 300, committed: 300, lost: 0 })
+    expect(yield* trail.log.status).toMatchObject({ accepting: true })
   })
 )
