@@ -42,6 +42,8 @@ export interface Recorder {
   /** Counts an event that is refused before `record`. */
   readonly refuse: (refusal: RecordRefusal) => RecordRefusal
   readonly accepting: () => boolean
+  /** Why the last event was refused or shed. */
+  readonly lastRefusal: () => RecordRefusal | undefined
   /** The last number given; 0 before the first. */
   readonly lastSeq: () => number
   /** The last number given to an event that was shed; 0 before the first. */
@@ -86,6 +88,7 @@ export const make = (
   let lastSeq = 0
   let lastShed = 0
   let shedRange: ShedRange | undefined
+  let lastRefusal: RecordRefusal | undefined
 
   const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
@@ -107,6 +110,7 @@ export const make = (
 
   const refuse = (refusal: RecordRefusal): RecordRefusal => {
     refused += 1
+    lastRefusal = refusal
     countJournal?.note(counts())
     return refusal
   }
@@ -123,12 +127,14 @@ export const make = (
   return {
     incarnation,
     accepting: () => !queue.isClosed() && (options.onFull === "shed" || (queue.hasRoom() && accepts(eventJournal))),
+    lastRefusal: () => lastRefusal,
     lastSeq: () => lastSeq,
     lastShed: () => lastShed,
     counts,
     record: (event, urgent = false, traceId) => {
       const taken = take(event, urgent, traceId)
       if (typeof taken === "string") return taken
+      lastRefusal = taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
       return refuse(taken)
     },
