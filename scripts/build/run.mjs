@@ -8,6 +8,9 @@ import { BuildFailed, ensureBuild } from "./CurrentBuild.mjs"
  * therefore gets the signals itself. `pnpm start`, `pnpm migrate` and the command `gravitas` are this file.
  */
 
+// Without a listener a write that fails ends the process: a warning of Node, when the log's reader has gone or its disk is full.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
 const file = fileURLToPath(import.meta.url)
 
 const { hasSources, main } = await ensureBuild(Path.resolve(Path.dirname(file), "../..")).then(

@@ -16,14 +16,15 @@ import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
+import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
 import { type CommandGroup, groupHelp, helpOf } from "../platform/cli/Help.ts"
-import { plainInPipes } from "../platform/cli/TerminalText.ts"
 import { appVersion } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
+import { openStreams, StandardStreams, throughStreams } from "../platform/os/StandardStreams.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as AllSettings from "./AllSettings.ts"
-import { boundedEnd, type ExitStatus, exitCode, exitMessage, holdSignals } from "./ExitStatus.ts"
+import { boundedEnd, type ExitStatus, exitCode, exitMessage, holdSignals, outputMessage } from "./ExitStatus.ts"
 import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
@@ -128,17 +129,19 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
 /** Runs the command line and ends the process. ExitStatus.ts handles signals and failures. */
 export const run = (): void => {
   const status: ExitStatus = { signal: undefined, serving: false, report: ShutdownReport.make() }
+  const streams = openStreams()
   holdSignals(status)
   commandLine(status, process.argv).pipe(
-    plainInPipes,
-    Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer]),
+    throughStreams(streams),
+    Effect.provide([NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer, Layer.succeed(StandardStreams, streams)]),
     NodeRuntime.runMain({
       disableErrorReporting: true,
       disablePrettyLogger: true,
       teardown: (exit, onExit) => {
-        const message = exitMessage(exit)
-        if (message !== undefined) process.stderr.write(`${message}\n`)
-        onExit(exitCode(exit, status))
+        const code = exitCode(exit, status, streams.stdout.dropped() > 0)
+        const message = code === ExitCode.outputDropped ? outputMessage(streams.stdout.problem()) : exitMessage(exit)
+        if (message !== undefined) streams.stderr.write(`${message}\n`)
+        onExit(code)
       }
     })
   )

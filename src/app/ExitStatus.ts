@@ -22,15 +22,19 @@ export interface ExitStatus {
 
 const signalNumber = { SIGINT: 2, SIGTERM: 15 } as const
 
-/** 0 after an orderly end, 128 + the signal's number for a command cut short, else the failure's own code. */
-export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus): number => {
+/**
+ * 0 after an orderly end, 128 + the signal's number for a command cut short, else the failure's own code. `isOutputDropped`: stdout
+ * did not accept the command's result.
+ */
+export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus, isOutputDropped = false): number => {
   if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
     const failure = Cause.failureOption(exit.cause)
     if (Option.isNone(failure)) return 1
     return ValidationError.isValidationError(failure.value) ? ExitCode.usage : exitCodeOf(failure.value)
   }
   if (ending.report.unwritten() > 0) return ExitCode.unwritten
-  if (Exit.isSuccess(exit) || ending.serving) return 0
+  if (ending.serving) return 0
+  if (Exit.isSuccess(exit)) return isOutputDropped ? ExitCode.outputDropped : 0
   return 128 + signalNumber[ending.signal ?? "SIGINT"]
 }
 
@@ -43,6 +47,10 @@ export const exitMessage = (exit: Exit.Exit<unknown, unknown>): string | undefin
   if (ValidationError.isValidationError(failure.value)) return undefined
   return failure.value instanceof Error ? `gravitas: ${failure.value.message}` : Cause.pretty(exit.cause)
 }
+
+/** What stderr shows when a result was dropped. A reader that left, such as `head`, wants no message. */
+export const outputMessage = (problem: string | undefined): string | undefined =>
+  problem === "EPIPE" ? undefined : `gravitas: the result could not be written to stdout (${problem})`
 
 /** Bounds the whole stop by `SHUTDOWN_DEADLINE`: if a part hangs beyond its own share, the process exits here, with a failure. */
 export const boundedEnd = (ending: ExitStatus) =>

@@ -22,6 +22,7 @@ import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Listener.ts"
 import { Database } from "../platform/postgres/Database.ts"
+import * as DroppedLines from "../platform/telemetry/DroppedLines.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
 import { allowedQuestion, type Example, renderBanner, tokenSubstitution } from "./Banner.ts"
@@ -88,7 +89,9 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
       onSome: (server) => [`Embedded PostgreSQL ${server.version}, data in ${server.dataDirectory}`, ...server.notes]
     })
     const addressOf = new Map(services.map((service) => [service, database.address(service)]))
-    yield* Console.error(renderBanner({ addresses, databases: addressOf, notes, example }))
+    const text = renderBanner({ addresses, databases: addressOf, notes, example })
+    // As a log line it waits for no reader of stderr.
+    yield* Console.consoleWith((console) => Effect.sync(() => console.unsafe.error(text)))
   })
 
 /**
@@ -105,6 +108,6 @@ export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer
       Layer.provide(trailOf(services)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
-      Layer.provide(Logging.layer("stdout"))
+      Layer.provide(Layer.provideMerge(DroppedLines.layer, Logging.layer("stdout")))
     )
   )

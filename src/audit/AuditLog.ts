@@ -16,6 +16,7 @@ import * as PipelineStatus from "./PipelineStatus.ts"
 import * as DurabilityWaiter from "./queue/DurabilityWaiter.ts"
 import * as Recorder from "./queue/Recorder.ts"
 import * as WriteQueue from "./queue/WriteQueue.ts"
+import { watchRefusals } from "./RefusalLog.ts"
 import * as Recovery from "./recovery/Recovery.ts"
 import type { AuditLedger } from "./sources/AuditLedger.ts"
 import type { AuditStore } from "./store/AuditStore.ts"
@@ -97,6 +98,17 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const accepting = () => recorder.accepting() && refusalIfBehind(options.durability.default) === undefined
   const status = yield* PipelineStatus.make(options, { accepting, notWithdrawn: () => notWithdrawn })
   yield* Effect.forkScoped(PipelineStatus.publishMetrics(status))
+  const { eventJournal } = yield* ProcessJournal.ProcessJournal
+  const reason = () =>
+    refusalIfBehind(options.durability.default)?.detail ??
+    eventJournal?.status().problem?.detail ??
+    recorder.lastRefusal()?.detail ??
+    `${queue.depth()} events wait for the database`
+  const acceptance = () => {
+    const { refused, shed } = recorder.counts()
+    return { accepting: accepting(), missed: refused + shed, reason: reason() }
+  }
+  yield* Effect.forkScoped(watchRefusals(options.onFull, () => (queue.isClosed() ? undefined : acceptance())))
   // This finalizer runs first. Then the layers below stop the writer and close the journal.
   const shutdown = yield* AuditShutdown.make(options.shutdownDeadline)
   yield* Effect.addFinalizer(() => shutdown)

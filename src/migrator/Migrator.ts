@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { Settings } from "../platform/config/Settings.ts"
+import { inOwnFiber } from "../platform/os/OwnFiber.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { GrantsMissing, grantGroup, missingGrants } from "./apply/Grants.ts"
 import { migrate } from "./apply/Migrate.ts"
@@ -117,23 +118,27 @@ const unchecked = Effect.fnUntraced(function* (
 })
 
 /** Checks or upgrades a service's schema before the service opens its port, by `MIGRATE_ON_START`; see ServiceSchema. */
-const start = Effect.fn("Migrator.start")(function* <S extends ServiceName>(service: MigratedService<S>) {
-  const { name } = service
-  const database = yield* Database
-  const { migrateOnStart } = yield* Settings
-  const read = readVersion(name, database.url(name, "application"), database.pool(name))
-  const actual = Effect.map(read, ({ name }) => name)
-  if (migrateOnStart === "off") {
-    const head = yield* unchecked(service, actual)
-    return { service: name, head, expected: head, actual } satisfies SchemaVersion<S>
-  }
-  // The inspection then has a session of its own; the pool opens its first session at the same time.
-  if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
-  const started = yield* startedSchema(service, migrateOnStart)
-  yield* readBack(name, started)
-  yield* logVersion(name, started)
-  return { service: name, head: started.head, expected: started.revision, actual } satisfies SchemaVersion<S>
-}, Effect.scoped)
+const start = Effect.fn("Migrator.start")(
+  function* <S extends ServiceName>(service: MigratedService<S>) {
+    const { name } = service
+    const database = yield* Database
+    const { migrateOnStart } = yield* Settings
+    const read = readVersion(name, database.url(name, "application"), database.pool(name))
+    const actual = Effect.map(read, ({ name }) => name)
+    if (migrateOnStart === "off") {
+      const head = yield* unchecked(service, actual)
+      return { service: name, head, expected: head, actual } satisfies SchemaVersion<S>
+    }
+    // The inspection then has a session of its own; the pool opens its first session at the same time.
+    if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
+    const started = yield* startedSchema(service, migrateOnStart)
+    yield* readBack(name, started)
+    yield* logVersion(name, started)
+    return { service: name, head: started.head, expected: started.revision, actual } satisfies SchemaVersion<S>
+  },
+  Effect.scoped,
+  inOwnFiber
+)
 
 export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
 

@@ -4,7 +4,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { type ExitStatus, exitCode, exitMessage } from "../../src/app/ExitStatus.ts"
+import { type ExitStatus, exitCode, exitMessage, outputMessage } from "../../src/app/ExitStatus.ts"
 import { SigningSecretMissing } from "../../src/gatekeeper/tokens/SigningSecret.ts"
 import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
@@ -43,6 +43,22 @@ describe("exitCode", () => {
     ["a defect", Exit.die(new Error("boom")), ending({ serving: true }), 1]
   ])("of %s", (_, exit, end, code) => {
     expect(exitCode(exit, end)).toBe(code)
+  })
+})
+
+describe("a result that stdout did not accept", () => {
+  it.each([
+    ["makes the success of a command a failure", Exit.void, ending(), 74],
+    ["does not hide why a command failed", Exit.fail({ exitCode: 4 }), ending(), 4],
+    ["does not hide that a signal cut a command short", interrupted, ending({ signal: "SIGINT" }), 130],
+    ["does not concern a server, which has none", interrupted, ending({ serving: true, signal: "SIGTERM" }), 0]
+  ])("%s", (_, exit, end, code) => {
+    expect(exitCode(exit, end, true)).toBe(code)
+  })
+
+  it("is named with the system's code, but for a reader that left", () => {
+    expect(outputMessage("ENOSPC")).toBe("gravitas: the result could not be written to stdout (ENOSPC)")
+    expect(outputMessage("EPIPE")).toBeUndefined()
   })
 })
 

@@ -53,6 +53,8 @@ export const leaveJournal = (
     readonly trail?: string
     readonly bootId?: string
     readonly durability?: string
+    /** All its rows are settled. */
+    readonly settled?: boolean
     readonly counts?: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
   } = {}
 ) =>
@@ -76,6 +78,7 @@ export const leaveJournal = (
     }).pipe(Scope.extend(scope))
     const kept = rows.filter((row) => options.keep?.(row.seq) ?? true)
     for (const row of kept) journal.append(row.seq, (options.textOf ?? canonicalJson)(row))
+    if (options.settled === true) journal.settle(kept)
     if (options.counts !== undefined) journal.note(options.counts)
     yield* Scope.close(scope, Exit.void)
     const left: LeftBehind = { source, rows: kept, path: journal.path }

@@ -47,6 +47,8 @@ export interface Program {
   readonly ended: (patience?: Duration.DurationInput) => Effect.Effect<Ended>
   /** Waits until `pattern` is in its output; dies when the program ends first. */
   readonly printed: (pattern: RegExp, patience?: Duration.DurationInput) => Effect.Effect<RegExpExecArray>
+  /** Closes the reader of stdout and stderr, as a log shipper that ends. */
+  readonly closeOutput: Effect.Effect<void>
   /** Of a service, once the banner tells it. */
   readonly url: (service: string) => Effect.Effect<string>
 }
@@ -157,6 +159,10 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
       signalGroup: (signal) => kill(-pid, signal),
       ended: (patience = "30 seconds") => until(() => ended, "the program did not end", patience),
       printed,
+      closeOutput: Effect.sync(() => {
+        child.stdout?.destroy()
+        child.stderr?.destroy()
+      }),
       url: (service) =>
         Effect.map(printed(new RegExp(`${service}\\s+(http://[0-9.:]+)`, "i")), (match) => match[1] ?? "")
     }

@@ -7,6 +7,7 @@ import { serve } from "../../../src/app/Serve.ts"
 import { serviceNames } from "../../../src/domain/Service.ts"
 import { Addresses } from "../../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../../src/platform/os/ShutdownReport.ts"
+import * as StandardStreams from "../../../src/platform/os/StandardStreams.ts"
 import { endWithBench, tell, usageOnDemand } from "../../../test/support/BenchChild.ts"
 
 /** All services in one process, as the program runs them. ChatBench starts it. */
@@ -20,6 +21,6 @@ const announced = Effect.gen(function* () {
 endWithBench()
 
 serve(serviceNames, Layer.scopedDiscard(announced)).pipe(
-  Effect.provide([ShutdownReport.layer, AllSettings.layer, NodeContext.layer]),
+  Effect.provide([ShutdownReport.layer, StandardStreams.layer, AllSettings.layer, NodeContext.layer]),
   NodeRuntime.runMain
 )

@@ -1,10 +1,12 @@
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { commandFailed, type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.ts"
 import { type Cell, renderFacts, renderTable } from "../../platform/cli/Table.ts"
 import { snakeCase, visibleJson } from "../../platform/cli/TerminalText.ts"
+import { StandardStreams } from "../../platform/os/StandardStreams.ts"
 import type { Checkpoint } from "../journal/CheckpointFile.ts"
 import type { JournalIdentity } from "../journal/SegmentHeader.ts"
 import { sizeOf } from "../journal/SeqRanges.ts"
@@ -104,9 +106,17 @@ const lineOf = (one: JournalRecord): string => {
     : `{${place},"bytes":${one.bytes},"damage":"${one.kind}"}`
 }
 
+const isAccepted = Effect.map(
+  Effect.serviceOption(StandardStreams),
+  Option.match({ onNone: () => true, onSome: ({ stdout }) => stdout.problem() === undefined })
+)
+
 /** `journal inspect --events`: prints a line for each record and each damaged span, in order, and nothing else on stdout. */
 export const printRecords = (location: string) =>
   journalAt(location).pipe(
-    Effect.flatMap((path) => Stream.runForEach(recordsOf(path), (record) => Console.log(lineOf(record)))),
+    Effect.flatMap((path) =>
+      // Once stdout does not accept a line, the rest of the journal need not be read.
+      Stream.runForEachWhile(recordsOf(path), (record) => Effect.zipRight(Console.log(lineOf(record)), isAccepted))
+    ),
     Effect.mapError(commandFailed)
   )

@@ -205,7 +205,7 @@ export const open = Effect.fnUntraced(function* (
   const early = makeRequestSync(commit)
   const requestSync = early.request
   const upkeep = JournalUpkeep.make({
-    ...{ parent, identity, files, held, segments, writer, sync, problems, requestSync },
+    ...{ parent, identity, files, held, segments, unsynced, writer, sync, problems, requestSync },
     writeState: writeCheckpoint
   })
   const fiber = yield* Effect.forkScoped(

@@ -30,6 +30,8 @@ export interface JournalFiles {
   /** Returns how many bytes were written, which may be fewer than requested. */
   readonly write: (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => number
   readonly truncate: (fd: number, length: number) => void
+  /** Reads from `position` at once; returns how many bytes the file has there, at most as many as `bytes` holds. */
+  readonly peek: (fd: number, bytes: Uint8Array, position: number) => number
   readonly close: (fd: number) => void
   readonly unlink: (path: string) => void
   readonly rename: (from: string, to: string) => void
@@ -72,6 +74,7 @@ export const nodeFiles: JournalFiles = {
   open: (path) => Fs.openSync(path, "r+"),
   write: (fd, bytes, offset, length, position) => Fs.writeSync(fd, bytes, offset, length, position),
   truncate: (fd, length) => Fs.ftruncateSync(fd, length),
+  peek: (fd, bytes, position) => Fs.readSync(fd, bytes, 0, bytes.length, position),
   close: (fd) => Fs.closeSync(fd),
   unlink: (path) => Fs.unlinkSync(path),
   rename: (from, to) => Fs.renameSync(from, to),

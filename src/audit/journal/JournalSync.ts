@@ -63,6 +63,8 @@ const attempt = async (state: State): Promise<void> => {
 /** Rewrites all unsynced frames at once, also those appended since the failure: numbers must rise from file to file. */
 const rewrite = (state: State): JournalProblem | undefined => {
   if (!state.distrusted) return undefined
+  // Settled frames need no new place: the disk may have none.
+  state.writer.reclaim()
   const behind = state.writer.opened().filter(isBehind)
   const problem = behind.length === 0 ? undefined : state.writer.rewrite(behind)
   state.distrusted = problem !== undefined

@@ -1,10 +1,11 @@
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
+import type { UnsyncedFrames } from "./Frame.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles } from "./JournalFiles.ts"
 import type { ProblemTracker } from "./JournalStatus.ts"
 import type { JournalSync } from "./JournalSync.ts"
-import { discard, writeAll } from "./OpenSegment.ts"
+import { discard, distrust, type OpenSegment, writeAll } from "./OpenSegment.ts"
 import type { JournalIdentity } from "./SegmentHeader.ts"
 import type { Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
@@ -16,6 +17,7 @@ export interface UpkeepOptions {
   /** The current directory, which is created again when it vanishes. */
   readonly held: { directory: JournalDirectory.JournalDirectory }
   readonly segments: Segments
+  readonly unsynced: UnsyncedFrames
   readonly writer: SegmentWriter
   readonly sync: JournalSync
   readonly problems: ProblemTracker
@@ -26,9 +28,88 @@ export interface UpkeepOptions {
 /** More bytes than most events need. */
 const typical = 4_096
 
+/** Whether the file is shorter than it was, or begins with a hole: an append after a cut leaves one. */
+const isCut =
+  ({ files }: UpkeepOptions) =>
+  ({ fd, segment }: OpenSegment): boolean => {
+    try {
+      const byte = Buffer.alloc(1)
+      files.peek(fd, byte, 0)
+      return byte[0] === 0 || files.peek(fd, byte, segment.length - 1) === 0
+    } catch {
+      return false
+    }
+  }
+
+/** Leaves files that something else has cut. Frames that are not synced are still in memory, and go to a new file. */
+const leaveCut = (options: UpkeepOptions) =>
+  Effect.gen(function* () {
+    const { files, segments, sync, unsynced, writer } = options
+    const before = segments.pending()
+    for (const one of writer.opened().filter(isCut(options))) {
+      const { path } = one.segment
+      const keptSeq = unsynced.firstSeq()
+      distrust(one, keptSeq ?? Number.POSITIVE_INFINITY)
+      if (keptSeq === undefined) {
+        segments.drop(one.segment)
+        yield* Effect.ignore(attempt(path, async () => files.unlink(path)))
+      }
+      yield* Effect.logError(
+        `ALARM: the audit journal's file ${path} was cut by another program. Of the ${before} events that the journal ` +
+          `held, ${before - segments.pending()} are in no file now. Those in memory are written to the database, and receipts will ` +
+          "name the others. Let no program rotate or cut files below GRAVITAS_HOME."
+      )
+    }
+    sync.distrust()
+    writer.reclaim()
+  })
+
+const vanished = ({ problems }: UpkeepOptions, detail: string) =>
+  Effect.sync(() => problems.set("place", { reason: "failing", detail: `the directory has vanished: ${detail}` }))
+
+/** Creates the directory again. Synced frames are lost with the old one; unsynced frames are still in memory. */
+const renew = (options: UpkeepOptions) =>
+  Effect.gen(function* () {
+    const { files, held, identity, parent, problems, segments, sync, writer } = options
+    yield* vanished(options, held.directory.path)
+    const before = segments.pending()
+    writer.suspend()
+    sync.distrust()
+    yield* held.directory.release
+    const claimed = yield* JournalDirectory.claim({ parent, identity, files })
+    if (claimed._tag === "Held") {
+      return yield* vanished(options, `${held.directory.path} is held by ${claimed.holder}`)
+    }
+    held.directory = claimed.directory
+    writer.resume()
+    problems.set("place", undefined)
+    yield* Effect.logError(
+      `ALARM: the audit journal ${held.directory.path} had vanished and was created again. Of the ${before} events that it held, ` +
+        `${before - segments.pending()} are in no file now. Those in memory are written to the database, and receipts will name ` +
+        "the others. Keep the volume of GRAVITAS_HOME mounted."
+    )
+  })
+
+/** Runs while no sync does. A disk that hangs may block this for ever, but must not block the end of the process. */
+const withoutSync = <E>({ sync }: UpkeepOptions, work: Effect.Effect<void, E>) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(Effect.promise(sync.hold)), (release) =>
+      Effect.ensuring(restore(work), Effect.sync(release))
+    )
+  )
+
+/** Checks whether the directory and the open files are what they were. */
+const look = (options: UpkeepOptions) =>
+  Effect.gen(function* () {
+    const { files, held, writer } = options
+    const { id, path } = held.directory
+    if ((yield* attempt(path, () => files.identify(path))) !== id) yield* withoutSync(options, renew(options))
+    else if (writer.opened().some(isCut(options))) yield* withoutSync(options, leaveCut(options))
+  }).pipe(Effect.catchAll(({ message }) => vanished(options, message)))
+
 /** The work of each flush interval: sync, check whether a problem is over, and check whether the files exist. */
 export const make = (options: UpkeepOptions): Effect.Effect<void> => {
-  const { files, held, identity, parent, problems, segments, sync, writer } = options
+  const { files, held, problems, segments, sync, writer } = options
   const probe = Buffer.alloc(typical)
   let tries = 0
 
@@ -52,44 +133,13 @@ export const make = (options: UpkeepOptions): Effect.Effect<void> => {
   /** A load balancer sends no request to a gatekeeper that refuses events, so recovery must be detected without one. */
   const retry = Effect.sync(() => {
     if (problems.get("append") === undefined) return
+    // Settled events may hold the space that is missing.
+    writer.reclaim()
     if (writer.makeReady(typical) && accepts()) problems.set("append", undefined)
   })
 
-  const vanished = (detail: string) =>
-    Effect.sync(() => problems.set("place", { reason: "failing", detail: `the directory has vanished: ${detail}` }))
-
-  /** Creates the directory again. Synced frames are lost with the old one; unsynced frames are still in memory. */
-  const renew = Effect.gen(function* () {
-    yield* vanished(held.directory.path)
-    const before = segments.pending()
-    writer.suspend()
-    sync.distrust()
-    yield* held.directory.release
-    const claimed = yield* JournalDirectory.claim({ parent, identity, files })
-    if (claimed._tag === "Held") return yield* vanished(`${held.directory.path} is held by ${claimed.holder}`)
-    held.directory = claimed.directory
-    writer.resume()
-    problems.set("place", undefined)
-    yield* Effect.logError(
-      `ALARM: the audit journal ${held.directory.path} had vanished and was created again. Of the ${before} events that it held, ` +
-        `${before - segments.pending()} are in no file now. Those in memory are written to the database, and receipts will name ` +
-        "the others. Keep the volume of GRAVITAS_HOME mounted."
-    )
-  })
-
-  const look = Effect.gen(function* () {
-    const { id, path } = held.directory
-    if ((yield* attempt(path, () => files.identify(path))) === id) return
-    yield* Effect.uninterruptibleMask((restore) =>
-      // A disk that hangs may block this for ever, but must not block the end of the process.
-      Effect.flatMap(restore(Effect.promise(sync.hold)), (release) =>
-        Effect.ensuring(restore(renew), Effect.sync(release))
-      )
-    )
-  }).pipe(Effect.catchAll(({ message }) => vanished(message)))
-
   return Effect.gen(function* () {
-    yield* look
+    yield* look(options)
     yield* retry
     segments.sweep()
     writer.closeDone()

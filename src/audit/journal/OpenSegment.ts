@@ -21,12 +21,20 @@ export interface OpenSegment {
   suspect: boolean
 }
 
+/** Distrusts a file: what is only in it is lost, and the frames from `firstKeptSeq` on, which are in memory, count as not synced. */
+export const distrust = (one: OpenSegment, firstKeptSeq: number): void => {
+  one.segment.unsettled.removeBetween(0, firstKeptSeq - 1)
+  one.synced = 0
+  one.syncedSeq = Math.max(one.segment.firstSeq, firstKeptSeq) - 1
+}
+
 export const failing = (path: string, cause: unknown): JournalProblem => ({
   reason: "failing",
   detail: `${reasonOf(cause)} (${path})`
 })
 
-const isFull = (cause: unknown): boolean =>
+/** Whether the disk, or the owner's share of it, has no space. */
+export const isFull = (cause: unknown): boolean =>
   cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
 
 /** Repeats a short write until all bytes are written. Throws on an error. */

@@ -130,6 +130,8 @@ const open = Effect.fnUntraced(function* (
       checkpointFile?.write({ ...counts, acknowledged: settledUpTo(), ended })
       segments.sweep()
     },
+    /** Removes files whose events were all settled before the recovery. */
+    reclaim: segments.sweep,
     readAfter: (seq: number) => JournalReader.make({ segments, files, quarantine, state: reading, after: seq }),
     status: (): JournalStatus => ({
       bytes: segments.bytes(),

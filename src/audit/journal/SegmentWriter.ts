@@ -5,7 +5,9 @@ import type { JournalProblem } from "./JournalStatus.ts"
 import {
   create,
   cutTornTails,
+  distrust,
   failing,
+  isFull,
   type NewSegmentOptions,
   type OpenSegment,
   undoWrite,
@@ -25,12 +27,15 @@ export interface SegmentWriterOptions {
 }
 
 /** The options of a writer, and its state. */
-interface State extends SegmentWriterOptions {
+interface State extends Omit<SegmentWriterOptions, "segmentBytes"> {
+  segmentBytes: number
   opened: ReadonlyArray<OpenSegment>
   active: OpenSegment | undefined
   lastIndex: number
   lastSeq: number
   newEntries: boolean
+  /** The last attempt to append failed because the disk has no space. */
+  diskFull: boolean
   /** Why nothing is appended: `vanished` until `resume`, or closed for ever. */
   stopped: string | undefined
 }
@@ -96,28 +101,41 @@ const rotate = (state: State, firstSeq: number): JournalProblem | undefined => {
     activate(state, begin(state, firstSeq))
     return undefined
   } catch (cause) {
+    state.diskFull = isFull(cause)
     return failing(state.path, cause)
   }
 }
 
-/** Removes settled segments. Without this, events that were settled long ago could fill a small journal for ever. */
-const reclaim = (state: State, bytes: number): boolean => {
-  const { active, quota, segments } = state
+/** Removes settled segments. Without this, events that were settled long ago could fill a small journal or disk for ever. */
+const reclaim = (state: State): void => {
+  const { active, segments } = state
   if (active !== undefined && active.segment.unsettled.size() === 0) seal(state)
   segments.sweep()
   closeDone(state)
+}
+
+/** Whether the quota has room for so many bytes, once settled segments are removed. */
+const fits = (state: State, bytes: number): boolean => {
+  const { quota } = state
+  if (quota.used() + bytes > quota.maxBytes) reclaim(state)
   return quota.used() + bytes <= quota.maxBytes
+}
+
+/** Removes settled segments from a full disk; returns whether there were any. Later segments are smaller, and go sooner. */
+const freesDisk = (state: State): boolean => {
+  const used = state.quota.used()
+  state.segmentBytes = Math.min(state.segmentBytes, Math.max(64 * 2 ** 10, Math.floor(used / 4)))
+  reclaim(state)
+  return state.quota.used() < used
 }
 
 const needsNew = ({ segmentBytes }: State, one: OpenSegment, bytes: number): boolean =>
   one.suspect || (one.segment.length + bytes > segmentBytes && one.segment.length > one.segment.start)
 
 const makeReady = (state: State, bytes: number): boolean => {
-  const { quota, unsynced } = state
-  if (state.stopped !== undefined) return false
-  if (quota.used() + bytes > quota.maxBytes && !reclaim(state, bytes)) return false
-  if (!unsynced.hasRoom(bytesPerChar * bytes)) return false
-  // Read only now: `reclaim` may have sealed the active segment.
+  if (state.stopped !== undefined || !fits(state, bytes)) return false
+  if (!state.unsynced.hasRoom(bytesPerChar * bytes)) return false
+  // Read only now: `fits` may have sealed the active segment.
   const { active, lastSeq } = state
   return (active !== undefined && !needsNew(state, active, bytes)) || rotate(state, lastSeq + 1) === undefined
 }
@@ -133,12 +151,13 @@ const prepare = (state: State, seq: number, json: string): JournalProblem | unde
   // Near the quota the writer counts exact bytes, so that it neither refuses too early nor reclaims too little.
   const isShort = quota.used() + Frame.frameHead + bytesPerChar * json.length > quota.maxBytes
   const estimate = Frame.frameHead + (isShort ? Buffer.byteLength(json) : json.length)
-  if (quota.used() + estimate > quota.maxBytes && !reclaim(state, estimate)) return full(state, estimate)
+  if (!fits(state, estimate)) return full(state, estimate)
   if (state.active === undefined || needsNew(state, state.active, estimate)) return rotate(state, seq)
   return undefined
 }
 
-const append = (state: State, seq: number, json: string): JournalProblem | undefined => {
+const tryAppend = (state: State, seq: number, json: string): JournalProblem | undefined => {
+  state.diskFull = false
   const problem = prepare(state, seq, json)
   if (problem !== undefined) return problem
   const { files, path, quota, unsynced } = state
@@ -160,6 +179,7 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
   } catch (cause) {
     quota.give(length)
     undoWrite({ files, quota, one: file, bytes: length, cause })
+    state.diskFull = isFull(cause)
     return failing(segment.path, cause)
   }
   unsynced.keep(chunk, length)
@@ -169,6 +189,11 @@ const append = (state: State, seq: number, json: string): JournalProblem | undef
   segment.unsettled.add(seq)
   state.lastSeq = seq
   return undefined
+}
+
+const append = (state: State, seq: number, json: string): JournalProblem | undefined => {
+  const problem = tryAppend(state, seq, json)
+  return problem !== undefined && state.diskFull && freesDisk(state) ? tryAppend(state, seq, json) : problem
 }
 
 /** Moves the frames after the last sync to a new segment, whose header tells readers where the failed segments end. */
@@ -207,11 +232,7 @@ const suspend = (state: State) => {
   for (const segment of segments.all()) {
     if (opened.every((one) => one.segment !== segment)) segments.drop(segment)
   }
-  for (const one of opened) {
-    one.segment.unsettled.removeBetween(0, firstKeptSeq - 1)
-    one.synced = 0
-    one.syncedSeq = Math.max(one.segment.firstSeq, firstKeptSeq) - 1
-  }
+  for (const one of opened) distrust(one, firstKeptSeq)
   if (firstKeptSeq === Number.POSITIVE_INFINITY) for (const { segment } of opened) segments.drop(segment)
   seal(state)
 }
@@ -225,6 +246,7 @@ export const make = (options: SegmentWriterOptions) => {
     lastIndex: 0,
     lastSeq: 0,
     newEntries: false,
+    diskFull: false,
     stopped: undefined
   }
   return {
@@ -236,6 +258,8 @@ export const make = (options: SegmentWriterOptions) => {
     lastSeq: () => state.lastSeq,
     /** Makes room and a segment for an event of up to `bytes`. Returns whether the writer would try to append it. */
     makeReady: (bytes: number) => makeReady(state, bytes),
+    /** Removes settled segments, also the one that events are appended to. */
+    reclaim: () => reclaim(state),
     /** Segments whose descriptors are open, oldest first. */
     opened: () => state.opened,
     /** Closes the segments that need no more writes. */

@@ -57,6 +57,7 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
   let lastSeq = 0
   let lastShed = 0
   let shedRange: ShedRange | undefined
+  let lastRefusal: RecordRefusal | undefined
 
   const counts = (): Counts & { readonly offered: number } => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
@@ -79,6 +80,7 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
   /** Counts an event that is refused before `record`. */
   const refuse = (refusal: RecordRefusal): RecordRefusal => {
     refused += 1
+    lastRefusal = refusal
     countJournal?.note(counts())
     return refusal
   }
@@ -95,6 +97,8 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
   return {
     incarnation,
     accepting: () => !queue.isClosed() && (options.onFull === "shed" || (queue.hasRoom() && accepts(eventJournal))),
+    /** Why the last event was refused or shed. */
+    lastRefusal: () => lastRefusal,
     /** The last number given; 0 before the first. */
     lastSeq: () => lastSeq,
     /** The last number given to an event that was shed; 0 before the first. */
@@ -107,6 +111,7 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
     record: (event: AuditEvent, urgent = false, traceId?: string) => {
       const taken = take(event, urgent, traceId)
       if (typeof taken === "string") return taken
+      lastRefusal = taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
       return refuse(taken)
     },

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { inOwnFiber } from "../../platform/os/OwnFiber.ts"
 import type { JournalFiles } from "../journal/JournalFiles.ts"
 import type { Problem } from "../journal/JournalStatus.ts"
 import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
@@ -153,6 +154,7 @@ const without = (stuck: ReadonlyArray<Stuck>, path: string) => stuck.filter((one
 const visit = (parts: Parts, path: string) =>
   recoverAt(parts, path).pipe(
     Effect.scoped,
+    inOwnFiber,
     Effect.ensuring(
       Effect.sync(() => {
         parts.adopting = undefined

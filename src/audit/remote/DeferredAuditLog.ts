@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { durabilitiesText } from "../../domain/Durability.ts"
+import { inOwnFiber } from "../../platform/os/OwnFiber.ts"
 import type { ShutdownReport } from "../../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLog } from "../AuditLog.ts"
@@ -84,7 +85,8 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   else {
     yield* logWaiting(known.left.message)
     const retryForever = store.trail.pipe(
-      Effect.zipRight(open),
+      // A failed attempt closes its scope in this fiber, which goes on to the next attempt.
+      Effect.zipRight(inOwnFiber(open)),
       // A defect must not end the attempts: the process would refuse everything and log nothing.
       Effect.catchAllDefect((defect) => Effect.fail({ message: String(defect) })),
       Effect.tapError(({ message }) => logWaiting(message)),

@@ -7,9 +7,11 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { durabilitiesText, isJournaled } from "../../domain/Durability.ts"
 import { bootId } from "../../platform/os/BootId.ts"
+import { inOwnFiber } from "../../platform/os/OwnFiber.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditLogOptions } from "../AuditSettings.ts"
+import type { AuditLogOptions, JournalSettings } from "../AuditSettings.ts"
 import * as Journal from "../journal/Journal.ts"
+import { adopt, list } from "../journal/OrphanedJournal.ts"
 import { type DiskQuota, makeDiskQuota } from "../journal/Segments.ts"
 import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import { retryClass } from "./RetryClass.ts"
@@ -46,6 +48,18 @@ export const makeIncarnation = (durability: string) =>
     return incarnation
   })
 
+/** Removes what is settled from the journals of dead processes. On a full disk a new journal has no other space. */
+const reclaimOrphans = Effect.fnUntraced(function* (settings: JournalSettings, trail: string, quota: DiskQuota) {
+  for (const { path } of yield* list(settings.directory)) {
+    yield* adopt(path, { trail, quota, files: settings.files }).pipe(
+      Effect.tap((outcome) => (outcome._tag === "adopted" ? Effect.sync(outcome.journal.reclaim) : Effect.void)),
+      Effect.scoped,
+      inOwnFiber,
+      Effect.ignore
+    )
+  }
+})
+
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const store = yield* AuditStore
   const mode = durabilitiesText(options.durability)
@@ -62,13 +76,16 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const trail = yield* store.trail.pipe(
     Effect.retry({ schedule: trailPatience, while: (error) => retryClass(error) === "transient" })
   )
-  const journal = yield* Journal.open({
+  const open = Journal.open({
     directory: settings.directory,
     identity: { ...incarnation, trail },
     quota,
     flushInterval: settings.flushInterval,
     files: settings.files
   })
+  const journal = yield* Effect.catchTag(open, "JournalUnusable", () =>
+    Effect.zipRight(reclaimOrphans(settings, trail, quota), open)
+  )
   return { incarnation, trail, quota, journal, eventJournal: isJournaled(options.durability) ? journal : undefined }
 })
 

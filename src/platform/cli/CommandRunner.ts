@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
+import { inOwnFiber } from "../os/OwnFiber.ts"
 import { ExitCode, exitCodeOf } from "./ExitCode.ts"
 import { coloursWanted, isTerminal, visibleJson } from "./TerminalText.ts"
 
@@ -173,7 +174,10 @@ export const runForEachService = <
 ): Effect.Effect<void, CommandFailed, R2 | Terminal.Terminal> =>
   Effect.gen(function* () {
     const each = Effect.forEach(run.services, (service) =>
-      Effect.map(Effect.either(run.work(service)), (result): ServiceResult<A> => ({ service: service.name, result }))
+      Effect.map(
+        Effect.either(inOwnFiber(run.work(service))),
+        (result): ServiceResult<A> => ({ service: service.name, result })
+      )
     )
     const begun = run.refusal ? Effect.fail(run.refusal) : provide(each)
     const results = yield* Effect.catchAll(begun, (error: E2 | CommandRefused) =>

@@ -12,6 +12,11 @@ export const exitCodes = {
   usage: exit(2, "every command", "The command line is not valid."),
   noAccess: exit(9, "every command", "The database is not reachable, is a replica, or a privilege is missing."),
   refused: exit(10, "every command", "The command was refused or not confirmed; nothing was run."),
+  outputDropped: exit(
+    74,
+    "every command",
+    "It succeeded, and its result could not be written to stdout (sysexits EX_IOERR)."
+  ),
   unwritten: exit(
     75,
     "gravitas",

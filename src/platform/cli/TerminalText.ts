@@ -1,8 +1,6 @@
-import { stripVTControlCharacters } from "node:util"
 import * as Terminal from "@effect/platform/Terminal"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
-import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
@@ -24,19 +22,6 @@ export const coloursWanted = (noColor: boolean): Effect.Effect<boolean, never, T
     const terminal = yield* Terminal.Terminal
     return !noColor && isTerminal("stdout") && (yield* terminal.isTTY) && !(yield* refusedByEnvironment)
   })
-
-const plain = (values: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
-  values.map((value) => (typeof value === "string" ? stripVTControlCharacters(value) : value))
-
-/** Removes colours from output that does not go to a terminal: the command line's help always has them. */
-export const plainInPipes = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Console.consoleWith((console) =>
-    Console.withConsole(effect, {
-      ...console,
-      log: (...values) => console.log(...(isTerminal("stdout") ? values : plain(values))),
-      error: (...values) => console.error(...(isTerminal("stderr") ? values : plain(values)))
-    })
-  )
 
 /** Makes foreign text safe for a line on a terminal: what could move the cursor or colour, hide or reverse text becomes `\u{…}`. */
 export const visible = (text: string): string =>

@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
+import { eventually } from "../../support/Eventually.ts"
 import {
   adopted,
   appendMany,
@@ -14,7 +15,7 @@ import {
   synced
 } from "../../support/JournalFixture.ts"
 import { skipBecause } from "../../support/SkipBecause.ts"
-import { temporaryHome } from "../../support/TemporaryHome.ts"
+import { isMountable, notMountable, smallDisk } from "../../support/SmallDisk.ts"
 
 /** Appends from `from` on until the journal refuses; gives the numbers that it took, and why it refused. */
 const fill = (journal: Parameters<typeof appendMany>[0], from: number) => {
@@ -71,36 +72,11 @@ describe("a journal at its bound", () => {
   )
 })
 
-const isMountable = (() => {
-  const place = Fs.mkdtempSync("/tmp/gravitas-mount-")
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", place], { stdio: "ignore" })
-    execFileSync("umount", [place], { stdio: "ignore" })
-    return true
-  } catch {
-    return false
-  } finally {
-    Fs.rmdirSync(place)
-  }
-})()
-
-/** A disk of its own, of 256 KiB. */
-const smallDisk = Effect.acquireRelease(
-  Effect.gen(function* () {
-    const place = Path.join(yield* temporaryHome, "disk")
-    Fs.mkdirSync(place)
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", place])
-    return place
-  }),
-  (place) => Effect.sync(() => execFileSync("umount", ["-l", place]))
-)
-
-// Mounting needs root and a system that lets it mount: a container of its own often does not.
 describe("a disk that is really full", () => {
   it.scopedLive("is told, costs nothing that was taken, and is used again when there is space", (context) =>
     Effect.gen(function* () {
-      if (!isMountable) return skipBecause(context, "a tmpfs cannot be mounted here")
-      const disk = yield* smallDisk
+      if (!isMountable) return skipBecause(context, notMountable)
+      const disk = yield* smallDisk("256k")
       const { die, journal, quota } = yield* live({
         directory: Path.join(disk, "journal"),
         maxBytes: 2 ** 30,
@@ -141,6 +117,53 @@ describe("a disk that is really full", () => {
       dead.settle(left.map((seq) => ({ seq })))
       yield* dead.remove
       expect(taken.used()).toBe(0)
+    })
+  )
+
+  it.scopedLive("is used again once all events are settled, though one segment of settled events fills it", (context) =>
+    Effect.gen(function* () {
+      if (!isMountable) return skipBecause(context, notMountable)
+      const disk = yield* smallDisk("256k")
+      const { journal, quota } = yield* live({ directory: Path.join(disk, "journal"), maxBytes: 2 ** 30 })
+      const { last, problem } = fill(journal, 1)
+      expect(problem.detail).toContain("ENOSPC")
+      expect(journal.status().segments).toBe(1)
+      journal.settle(upTo(1, last - 1))
+      expect(fill(journal, last + 1).last).toBe(last)
+      journal.settle([{ seq: last }])
+      // Later segments are smaller, so that the settled ones make room before the disk is full again.
+      const later = fill(journal, last + 1)
+      expect(later.last - last).toBeGreaterThan(100)
+      expect(journal.status().segments).toBeGreaterThan(2)
+      journal.settle(upTo(last + 1, later.last - 100))
+      appendMany(journal, 50, later.last + 1)
+      expect(journal.status().problem).toBeNull()
+      expect(quota.used()).toBe(yield* bytesIn(journal.path))
+      expect((yield* seqs(journal.readAfter(later.last - 100))).at(-1)).toBe(later.last + 50)
+    })
+  )
+
+  it.scopedLive("is used again without an event, too, and by a journal whose sync the full disk refused", (context) =>
+    Effect.gen(function* () {
+      if (!isMountable) return skipBecause(context, notMountable)
+      const disk = yield* smallDisk("256k")
+      let isFull = false
+      const files: JournalFiles = {
+        ...nodeFiles,
+        fdatasync: (fd) =>
+          isFull ? Promise.reject(new Error("ENOSPC: no space left on device")) : nodeFiles.fdatasync(fd)
+      }
+      const directory = Path.join(disk, "journal")
+      const { journal } = yield* live({ directory, maxBytes: 2 ** 30, flushInterval: "10 millis", files })
+      isFull = true
+      const { last } = fill(journal, 1)
+      yield* eventually(Effect.sync(journal.status), ({ unsyncedBytes }) => unsyncedBytes > 0)
+      isFull = false
+      journal.settle(upTo(1, last))
+      yield* eventually(
+        Effect.sync(journal.status),
+        ({ problem, unsyncedBytes }) => problem === null && unsyncedBytes === 0
+      )
     })
   )
 })

@@ -4,7 +4,17 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Journal from "../../../src/audit/journal/Journal.ts"
 import { eventually } from "../../support/Eventually.ts"
-import { adopted, appendMany, journalFolder, live, readAll, synced, takeOver } from "../../support/JournalFixture.ts"
+import {
+  adopted,
+  appendMany,
+  journalFolder,
+  live,
+  readAll,
+  segmentsIn,
+  synced,
+  takeOver
+} from "../../support/JournalFixture.ts"
+import { withLogs } from "../../support/Trail.ts"
 
 const isThere = (path: string) =>
   Effect.promise(() =>
@@ -82,4 +92,35 @@ it.scopedLive("while its directory cannot be made, nothing is taken, and the sta
     expect(quota.used()).toBe(0)
     expect(yield* Effect.promise(() => Fs.readdir(directory))).toEqual([])
   })
+)
+
+it.scopedLive.each([
+  { name: "with unsynced events", late: 3 },
+  { name: "while all is synced", late: 0 }
+])("a file that is cut from outside costs what was only in it, and no later event ($name)", ({ late }) =>
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const { die, journal, quota } = yield* live({ directory: yield* journalFolder, flushInterval: "200 millis" })
+      appendMany(journal, 5)
+      expect(yield* synced(journal)).toBeUndefined()
+      const [file] = yield* segmentsIn(journal.path)
+      // As `logrotate` with `copytruncate` does.
+      yield* Effect.promise(() => Fs.truncate(file?.path ?? "", 0))
+      const kept = appendMany(journal, late, 6)
+      const alarms = () => lines.filter((line) => line.startsWith("ERROR ALARM: the audit journal's file"))
+      yield* eventually(Effect.sync(alarms), (found) => found.length > 0, patience)
+      expect(alarms()).toEqual([
+        expect.stringContaining(`Of the ${5 + late} events that the journal held, 5 are in no file`)
+      ])
+      const more = appendMany(journal, 4, 6 + late)
+      expect(yield* synced(journal)).toBeUndefined()
+      expect(yield* seqs(journal)).toEqual([...kept, ...more].map(({ seq }) => seq))
+      expect(journal.status()).toMatchObject({ problem: null, pendingFrames: late + 4, quarantined: 0 })
+      yield* die
+      const { dead, quota: taken } = yield* adopted(journal.path)
+      expect(taken.used()).toBe(quota.used())
+      expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...kept, ...more])
+      expect(dead.scan.quarantined).toBe(0)
+    })
+  )
 )

@@ -1,13 +1,18 @@
+import { existsSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { type JournalFiles, nodeFiles } from "../../../src/audit/journal/JournalFiles.ts"
 import { AuditStore } from "../../../src/audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../../../src/audit/store/PostgresAuditStore.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { journaled, journalFolder, journalsIn, leaveJournal } from "../../support/Journals.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
+import { fillUp, isMountable, notMountable, smallDisk } from "../../support/SmallDisk.ts"
 import { gatekeeperDatabase, openTrail, query, until, withLogs } from "../../support/Trail.ts"
 
 const sourceRow = (url: Parameters<typeof query>[0], source: string) =>
@@ -155,5 +160,46 @@ it.scopedLive("two living processes share a home, and leave each other's journal
     expect((yield* journalsIn(directory)).toSorted()).toEqual(
       [(yield* first.log.status).source, status.source].toSorted()
     )
+  })
+)
+
+it.scopedLive("a stop that arrives while the lock of a recovered journal is released ends the recovery, too", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* journalFolder
+    const left = yield* leaveJournal(url, directory, 10)
+    const removed = yield* Effect.makeLatch(false)
+    const files: JournalFiles = {
+      ...nodeFiles,
+      close: (fd) => {
+        nodeFiles.close(fd)
+        // The checkpoint is closed last, right before the lock.
+        if (!existsSync(left.path)) removed.unsafeOpen()
+      }
+    }
+    const scope = yield* Effect.scope
+    // As the program's own fiber, this one has run no finalizer before: Effect forgets an interruption only then.
+    const opened = openTrail(url, journaled(directory, "journal", { files })).pipe(Scope.extend(scope))
+    const trail = yield* Effect.promise(() => Effect.runPromise(opened))
+    yield* removed.await
+    yield* trail.shutdown
+    expect(yield* journalsIn(directory)).toEqual([])
+  })
+)
+
+it.scopedLive("a start on a disk that the settled journal of a dead process fills makes room for its own", (context) =>
+  Effect.gen(function* () {
+    if (!isMountable) return skipBecause(context, notMountable)
+    const url = yield* gatekeeperDatabase
+    const disk = yield* smallDisk("512k")
+    const directory = Path.join(disk, "journal")
+    const left = yield* leaveJournal(url, directory, 300, { settled: true })
+    const stores = yield* Layer.build(PostgresAuditStore.layerUrl({ url }))
+    yield* Context.get(stores, AuditStore).append(left.rows, { certain: true })
+    yield* fillUp(disk)
+    const trail = yield* openTrail(url, journaled(directory))
+    yield* until(trail.log, adoptedAll)
+    expect(yield* sourceRow(url, left.source)).toMatchObject({ signed_off: 300, committed: 300, lost: 0 })
+    expect(yield* trail.log.status).toMatchObject({ accepting: true })
   })
 )
