@@ -12,6 +12,7 @@ import { TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { GuardianSettings } from "../guardian/GuardianSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings, Settings, SettingsRefused } from "../platform/config/Settings.ts"
+import { DatabaseAuth } from "../platform/postgres/AuthenticatedClient.ts"
 import { RouterSettings } from "../router/RouterSettings.ts"
 
 const rooms = {
@@ -30,6 +31,7 @@ export const settings = Setting.all(rooms)
 export const layer = Layer.effectContext(
   Effect.map(readSettings(settings), ({ audit, clients, gatekeeper, guardian, process, router, tokens }) =>
     Context.make(Settings, process).pipe(
+      Context.add(DatabaseAuth, process.databaseAuth),
       Context.add(ClientSettings, clients),
       Context.add(AuditSettings, audit),
       Context.add(GatekeeperSettings, gatekeeper),
