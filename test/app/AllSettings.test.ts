@@ -82,6 +82,8 @@ describe("Settings", () => {
           home: ".gravitas",
           host: "127.0.0.1",
           ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+          httpMaximumConnections: 1_000,
+          httpRequestTimeout: Duration.seconds(30),
           databaseUrls: none,
           migrationDatabaseUrls: none,
           databaseAuth: { md5: true },
