@@ -89,7 +89,17 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "`upgrade` brings the schemas to head at start. `verify` exits with 3 unless they are at head. `off` starts without migrating, and is not ready on an older schema."
       },
-      DATABASE_CONNECT_DEADLINE: { meaning: "How long a start retries to reach PostgreSQL." }
+      DATABASE_CONNECT_DEADLINE: { meaning: "How long a start retries to reach PostgreSQL." },
+      DATABASE_AUTH: {
+        meaning:
+          "How PostgreSQL may ask for the password. `scram` accepts MD5 only over verified TLS. The password is never sent in clear text.",
+        default: "`scram,md5`; in production `scram`"
+      },
+      EMBEDDED_POSTGRES_PORT: {
+        meaning:
+          "Port of the embedded PostgreSQL on 127.0.0.1, for other programs. The services always use its Unix socket.",
+        default: "no port"
+      }
     }
   },
   {

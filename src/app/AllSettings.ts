@@ -12,6 +12,9 @@ import { TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { GuardianSettings } from "../guardian/GuardianSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings, Settings, SettingsRefused } from "../platform/config/Settings.ts"
+import { isMissing, reasonOf } from "../platform/os/FileTrust.ts"
+import { requireTrustedWay } from "../platform/os/NamedFile.ts"
+import { DatabaseAuth } from "../platform/postgres/AuthenticatedClient.ts"
 import { RouterSettings } from "../router/RouterSettings.ts"
 
 const rooms = {
@@ -30,6 +33,7 @@ export const settings = Setting.all(rooms)
 export const layer = Layer.effectContext(
   Effect.map(readSettings(settings), ({ audit, clients, gatekeeper, guardian, process, router, tokens }) =>
     Context.make(Settings, process).pipe(
+      Context.add(DatabaseAuth, process.databaseAuth),
       Context.add(ClientSettings, clients),
       Context.add(AuditSettings, audit),
       Context.add(GatekeeperSettings, gatekeeper),
@@ -46,14 +50,18 @@ export const variables: ReadonlyArray<Setting.Variable & { readonly room: string
   (one, other) => one.name === other.name
 )
 
-/** Reads settings from the environment, then from a `.env` file. A file that cannot be read is refused: other settings were intended. */
+/**
+ * Reads settings from the environment, then from a `.env` file. A file that cannot be read is refused, since other settings were
+ * intended; so is one that another account can change.
+ */
 export const dotEnv = (path: string): Layer.Layer<never, SettingsRefused, FileSystem.FileSystem> =>
-  PlatformConfigProvider.fromDotEnv(path).pipe(
+  Effect.tryPromise({ try: () => requireTrustedWay(path), catch: (cause) => cause }).pipe(
+    Effect.zipRight(PlatformConfigProvider.fromDotEnv(path)),
     Effect.map((file) => Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromEnv(), () => file))),
-    Effect.catchAll((error) =>
-      error._tag === "SystemError" && error.reason === "NotFound"
+    Effect.catchAll((cause) =>
+      isMissing(cause)
         ? Effect.succeed(Layer.empty)
-        : Effect.fail(new SettingsRefused({ problems: [{ name: path, problem: `cannot be read: ${error.message}` }] }))
+        : new SettingsRefused({ problems: [{ name: path, problem: `cannot be read: ${reasonOf(cause)}` }] })
     ),
     Layer.unwrapEffect
   )

@@ -29,6 +29,7 @@ export const storage = <E = never, R = never>(
         EmbeddedPostgres.layer({
           home: Path.resolve(settings.home),
           join: options.join,
+          tcpPort: settings.embeddedPostgresPort,
           stopPatience: Duration.times(settings.shutdownDeadline, shutdownShares.postgres)
         })
       )

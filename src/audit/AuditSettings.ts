@@ -8,6 +8,9 @@ import * as Option from "effect/Option"
 import { AnsweredResult, type Durabilities, Durability, isJournaled } from "../domain/Durability.ts"
 import * as Setting from "../platform/config/Setting.ts"
 import { readSettings, Settings, shutdownShares } from "../platform/config/Settings.ts"
+import { reasonOf } from "../platform/os/FileTrust.ts"
+import * as PrivateFile from "../platform/os/PrivateFile.ts"
+import { JournalUnusable } from "./journal/Journal.ts"
 import type { JournalFiles } from "./journal/JournalFiles.ts"
 
 export interface AuditLogOptions {
@@ -115,15 +118,20 @@ export class AuditSettings extends Context.Tag("audit/AuditSettings")<
   static readonly layer = Layer.effect(AuditSettings, readSettings(auditSettings))
 }
 
-/** The options of a process's trail, from its settings. */
-export const auditLogOptions: Effect.Effect<AuditLogOptions, never, Settings | AuditSettings> = Effect.gen(
+/** The options of a process's trail, from its settings, with its journal in a home that no other account can change. */
+export const auditLogOptions: Effect.Effect<AuditLogOptions, JournalUnusable, Settings | AuditSettings> = Effect.gen(
   function* () {
     const audit = yield* AuditSettings
     const { home, shutdownDeadline } = yield* Settings
+    const directory = Path.resolve(home, "journal")
+    yield* Effect.try({
+      try: () => PrivateFile.ensureHome(Path.dirname(directory)),
+      catch: (cause) => new JournalUnusable({ path: directory, reason: reasonOf(cause) })
+    })
     return {
       ...audit,
       journal: {
-        directory: Path.resolve(home, "journal"),
+        directory,
         maxBytes: audit.journalMaxBytes,
         flushInterval: audit.journalFlushInterval
       },

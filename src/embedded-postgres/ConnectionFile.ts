@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto"
-import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { reasonOf } from "../platform/os/FileTrust.ts"
+import * as PrivateFile from "../platform/os/PrivateFile.ts"
 import { roleName } from "./Cluster.ts"
 
 /** The password file of a home cannot be read, decoded or written. */
@@ -20,17 +21,28 @@ export class ConnectionFileUnusable extends Schema.TaggedError<ConnectionFileUnu
 const pathIn = (directory: string): string => Path.join(directory, "connection.json")
 
 const unusable = (directory: string) => (cause: unknown) =>
-  new ConnectionFileUnusable({
-    path: pathIn(directory),
-    reason: cause instanceof Error ? cause.message : String(cause)
-  })
+  new ConnectionFileUnusable({ path: pathIn(directory), reason: reasonOf(cause) })
+
+/** Where a PostgreSQL listens, as libpq's parameters of these names. */
+export interface ServerAddress {
+  /** The directory of its Unix socket, or a loopback address. */
+  readonly host: string
+  /** Also part of the socket's name. */
+  readonly port: number
+}
+
+/** The port in the socket's name of a server that listens on no port: psql's default. */
+export const standardPort = 5432
+
+export const isSocket = ({ host }: Pick<ServerAddress, "host">): boolean => host.startsWith("/")
 
 /** How to reach a home's PostgreSQL. The file is beside its data, readable by their owner only. */
 export const ConnectionFile = Schema.Struct({
   /** The home of these data, for a person who finds the directory. */
   home: Schema.String,
   password: Schema.Redacted(Schema.NonEmptyString),
-  /** Of the latest run; the next start prefers it, so that bookmarks last. */
+  /** Of the latest run. Earlier versions wrote no host, and listened on this one. */
+  host: Schema.optionalWith(Schema.String, { default: () => "127.0.0.1" }),
   port: Schema.NullOr(Schema.Number)
 })
 export type ConnectionFile = typeof ConnectionFile.Type
@@ -42,55 +54,34 @@ export const newPassword: Effect.Effect<Redacted.Redacted> = Effect.sync(() =>
   Redacted.make(randomBytes(18).toString("base64url"))
 )
 
-/** Returns None if there is no such file; fails if it cannot be read or decoded. */
+/** Returns None if there is no such file; fails if it cannot be read or decoded, or if another account may read it. */
 export const read = (directory: string): Effect.Effect<Option.Option<ConnectionFile>, ConnectionFileUnusable> =>
-  Effect.tryPromise({
-    try: () =>
-      Fs.readFile(pathIn(directory), "utf8").then(Option.some, (cause: NodeJS.ErrnoException) => {
-        if (cause.code === "ENOENT") return Option.none<string>()
-        throw cause
-      }),
-    catch: unusable(directory)
-  }).pipe(
-    Effect.flatMap(
-      Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: (text) =>
-          Schema.decode(Text)(text).pipe(
+  Effect.try({ try: () => PrivateFile.read(pathIn(directory)), catch: unusable(directory) }).pipe(
+    Effect.flatMap((text) =>
+      text === undefined
+        ? Effect.succeedNone
+        : Schema.decode(Text)(text).pipe(
             Effect.asSome,
             // The parser's message would quote the password.
             Effect.mapError(() => unusable(directory)("it is not understood"))
           )
-      })
     )
   )
 
-/** Replaces it atomically. It belongs to the owner of the directory: a start as root must not lock its owner out. */
 export const write = (directory: string, file: ConnectionFile): Effect.Effect<void, ConnectionFileUnusable> =>
   Schema.encode(Text)(file).pipe(
     Effect.orDie,
     Effect.flatMap((text) =>
-      Effect.tryPromise({
-        try: async () => {
-          const partial = `${pathIn(directory)}.partial`
-          await Fs.rm(partial, { force: true })
-          const handle = await Fs.open(partial, "wx", 0o600)
-          try {
-            await handle.writeFile(`${text}\n`)
-            if (process.getuid?.() === 0) {
-              const { uid, gid } = await Fs.stat(directory)
-              await handle.chown(uid, gid)
-            }
-            await handle.sync()
-          } finally {
-            await handle.close()
-          }
-          await Fs.rename(partial, pathIn(directory))
-        },
-        catch: unusable(directory)
-      })
+      Effect.try({ try: () => PrivateFile.replace(pathIn(directory), `${text}\n`), catch: unusable(directory) })
     )
   )
 
-export const urlOf = (password: Redacted.Redacted, port: number, database: string): Redacted.Redacted =>
-  Redacted.make(`postgresql://${roleName}:${Redacted.value(password)}@127.0.0.1:${port}/${database}`)
+/** The connection string, by which both sides prove with SCRAM that they know the password: see AuthenticatedClient. */
+export const urlOf = (
+  password: Redacted.Redacted,
+  { host, port }: ServerAddress,
+  database: string
+): Redacted.Redacted =>
+  Redacted.make(
+    `postgresql://${roleName}:${Redacted.value(password)}@${encodeURIComponent(host)}:${port}/${database}?require_auth=scram-sha-256`
+  )

@@ -6,6 +6,8 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { reasonOf } from "../platform/os/FileTrust.ts"
+import * as PrivateFile from "../platform/os/PrivateFile.ts"
 
 /** An account of the operating system without privileges: PostgreSQL refuses to run as root. */
 export interface OsAccount {
@@ -97,31 +99,24 @@ const barrier = async (path: string, account: OsAccount): Promise<Option.Option<
   return stats === undefined || canEnter(stats, account) ? Option.none() : Option.some(path)
 }
 
-/** Others may enter, not list, whatever the umask is. An existing directory stays as it is. */
-const makeEnterable = async (directory: string): Promise<void> => {
-  const first = await Fs.mkdir(directory, { recursive: true, mode: 0o711 })
-  if (first === undefined) return
-  for (let one = directory; ; one = Path.dirname(one)) {
-    await Fs.chmod(one, 0o711)
-    if (one === first || one === Path.dirname(one)) return
-  }
-}
+/** Others may enter, not list. */
+const enterable = 0o711
 
-/** Makes it writable by root only; false if another account owns it or may write there, as is possible below /tmp. */
-const claim = async (directory: string): Promise<boolean> => {
+/** Makes it writable by root only; throws if another account owns it or may write there, as is possible below /tmp. */
+const claim = (directory: string): void => {
   for (const one of [Path.dirname(directory), directory]) {
-    await makeEnterable(one)
-    const stats = await Fs.lstat(one)
-    if (!stats.isDirectory() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false
+    PrivateFile.ensureDirectory(one, enterable)
   }
-  return true
 }
 
 /** Where the data of a home already are, with a note if earlier data are gone. */
 const recall = async (inside: string, pointer: string) => {
-  const text = await Fs.readFile(pointer, "utf8").catch(() => "")
+  const text = PrivateFile.read(pointer) ?? ""
   const pointed = Option.map(Schema.decodeOption(Pointer)(text), ({ directory }) => directory)
-  if (Option.isSome(pointed) && (await exists(pointed.value))) return { known: pointed, notes: [] }
+  if (Option.isSome(pointed) && (await exists(pointed.value))) {
+    claim(pointed.value)
+    return { known: pointed, notes: [] }
+  }
   return {
     known: (await exists(Path.join(inside, "data"))) ? Option.some(inside) : Option.none<string>(),
     notes: Option.toArray(pointed).map((lost) => `the earlier data in ${lost} are gone`)
@@ -133,8 +128,12 @@ const firstOpen = async (bases: ReadonlyArray<string>, home: string, account: Os
   const name = createHash("sha256").update(home).digest("hex").slice(0, 16)
   for (const base of bases) {
     const directory = Path.join(base, name)
-    const isOurs = await claim(directory).catch(() => false)
-    if (isOurs && Option.isNone(await barrier(directory, account))) return Option.some(directory)
+    try {
+      claim(directory)
+    } catch {
+      continue
+    }
+    if (Option.isNone(await barrier(directory, account))) return Option.some(directory)
   }
   return Option.none<string>()
 }
@@ -148,13 +147,13 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Data
   const given = Path.resolve(options.home)
   const refused = (reason: string) => new NoPlaceForPostgres({ home: given, reason })
   const attempt = <A>(body: () => Promise<A>) =>
-    Effect.tryPromise({ try: body, catch: (cause) => refused(cause instanceof Error ? cause.message : String(cause)) })
+    Effect.tryPromise({ try: body, catch: (cause) => refused(reasonOf(cause)) })
 
   const uid = process.getuid?.()
   const isRoot = uid === 0
   const home = yield* attempt(async () => {
-    const postgres = Path.join(given, "postgres")
-    await (isRoot ? makeEnterable(postgres) : Fs.mkdir(postgres, { recursive: true, mode: 0o700 }))
+    PrivateFile.ensureHome(given)
+    PrivateFile.ensureDirectory(Path.join(given, "postgres"), isRoot ? enterable : 0o700)
     return Fs.realpath(given)
   })
   const inside = Path.join(home, "postgres")
@@ -208,6 +207,6 @@ export const find = Effect.fn("EmbeddedPostgres.place")(function* (options: Data
     return yield* refused(`${account.name} may not enter ${barred.value}, nor work below ${bases.join(" or ")}`)
   }
   // Before any data are made there: a later start must find them.
-  yield* attempt(() => Fs.writeFile(pointer, `${JSON.stringify({ directory: open.value })}\n`, { mode: 0o600 }))
+  yield* attempt(async () => PrivateFile.replace(pointer, `${JSON.stringify({ directory: open.value })}\n`))
   return place(open.value, chosen, runsAs, `${isIn(open.value)}, since ${account.name} may not enter ${barred.value}`)
 })

@@ -14,10 +14,15 @@ import { launch } from "./Launch.ts"
 import { adoptOrStop } from "./OrphanedServer.ts"
 import { type Postmaster, stopPostmaster } from "./Postmaster.ts"
 import * as ServerOwnership from "./ServerOwnership.ts"
+import * as SocketDirectory from "./SocketDirectory.ts"
 
 interface EmbeddedPostgresOptions extends DataLocation.DataLocationOptions {
   /** False: a server, the only one of its home. True: a command, which joins the PostgreSQL of a running server. */
   readonly join: boolean
+  /** `EMBEDDED_POSTGRES_PORT`: also listens there on the loopback address, for other programs. */
+  readonly tcpPort?: Option.Option<number>
+  /** Whether it listens on the loopback address instead of a Unix socket; default on Windows, where Node knows no such sockets. */
+  readonly loopback?: boolean
   /** Further settings of PostgreSQL; `fsync` off also makes the cluster without syncing. */
   readonly settings?: Readonly<Record<string, string>>
   /** For PostgreSQL to answer after its start, or an orphaned one to recover; default 60 s. */
@@ -40,7 +45,7 @@ interface EmbeddedPostgresValues {
   readonly url: Redacted.Redacted
   /** As the server reports it: "18.4". */
   readonly version: string
-  readonly port: number
+  readonly address: ConnectionFile.ServerAddress
   readonly dataDirectory: string
   /** Where PostgreSQL's programs are. */
   readonly binaries: string
@@ -53,7 +58,7 @@ interface EmbeddedPostgresValues {
 /** The password of existing data, or of a cluster that it makes. */
 const openCluster = Effect.fnUntraced(function* (
   place: DataLocation.DataLocation,
-  binaries: Effect.Effect<Binaries.Binaries, Binaries.PostgresBinariesMissing>,
+  binaries: Effect.Effect<Binaries.Binaries, DataLocation.NoPlaceForPostgres>,
   durable: boolean
 ) {
   const unusable = (reason: string) => new Cluster.ClusterUnusable({ directory: place.data, reason, log: [] })
@@ -65,7 +70,7 @@ const openCluster = Effect.fnUntraced(function* (
     return yield* unusable(`its password file, ${place.directory}/connection.json, is missing`)
   }
   // Before the data: a cluster must never exist without its password.
-  const file = { home: place.home, password: yield* ConnectionFile.newPassword, port: null }
+  const file = { home: place.home, password: yield* ConnectionFile.newPassword, host: "", port: null }
   yield* asUnusable(ConnectionFile.write(place.directory, file))
   yield* Effect.logInfo(`Making a new PostgreSQL cluster in ${place.data}`)
   yield* Cluster.make({
@@ -88,18 +93,32 @@ const lead = Effect.fnUntraced(function* (
   const stopPatience = Duration.decode(options.stopPatience ?? "10 seconds")
   const settings = options.settings ?? {}
   const packaged = yield* Binaries.locate()
-  const binaries = Binaries.install(packaged, Path.join(place.directory, "binaries"))
+  const binaries = Binaries.install(packaged, place)
 
   const file = yield* openCluster(place, binaries, settings["fsync"] !== "off")
-  const left = yield* adoptOrStop({ data: place.data, password: file.password, patience: startDeadline, stopPatience })
-  const { postmaster, version, notes } = yield* Option.match(left, {
-    onSome: ({ postmaster, version }) =>
+  const tcpPort = Option.getOrNull(options.tcpPort ?? Option.none())
+  const loopback = options.loopback ?? process.platform === "win32"
+  const host = loopback ? "127.0.0.1" : yield* SocketDirectory.find(place, file)
+  // On the loopback address alone any free port will do.
+  const wanted = {
+    address: loopback && tcpPort === null ? null : { host, port: tcpPort ?? ConnectionFile.standardPort },
+    tcp: loopback || tcpPort !== null
+  }
+  const left = yield* adoptOrStop({
+    data: place.data,
+    wanted,
+    password: file.password,
+    patience: startDeadline,
+    stopPatience
+  })
+  const { address, version, notes } = yield* Option.match(left, {
+    onSome: ({ address, postmaster, version }) =>
       Effect.as(
         Effect.acquireRelease(Effect.succeed(postmaster), (adopted: Postmaster) =>
           stopPostmaster(adopted, stopPatience)
         ),
         {
-          postmaster,
+          address,
           version,
           notes: [`took over the PostgreSQL (pid ${postmaster.pid}) of a process that was killed`]
         }
@@ -114,7 +133,8 @@ const lead = Effect.fnUntraced(function* (
               account: place.account,
               logFile: Path.join(place.directory, "postgres.log"),
               settings,
-              wantedPort: Option.fromNullable(file.port),
+              ...wanted,
+              lastPort: file.port,
               password: file.password,
               startDeadline,
               stopPatience
@@ -124,16 +144,16 @@ const lead = Effect.fnUntraced(function* (
         )
       )
   })
-  const { port } = postmaster
-  if (port !== file.port) {
-    yield* ConnectionFile.write(place.directory, { ...file, port }).pipe(
+  const { port } = address
+  if (port !== file.port || address.host !== file.host || place.home !== file.home) {
+    yield* ConnectionFile.write(place.directory, { ...file, home: place.home, host: address.host, port }).pipe(
       Effect.mapError(({ message }) => new Cluster.ClusterUnusable({ directory: place.data, reason: message, log: [] }))
     )
   }
   yield* lock.report("running", port)
   // Added last, so it runs first: another process now waits for this one instead of being refused.
   yield* Effect.addFinalizer(() => lock.report("stopping", port))
-  return { url: ConnectionFile.urlOf(file.password, port, Cluster.roleName), version, port, notes }
+  return { url: ConnectionFile.urlOf(file.password, address, Cluster.roleName), version, address, notes }
 })
 
 const open = (
@@ -143,14 +163,14 @@ const open = (
     const place = yield* DataLocation.find(options)
     const patience = Duration.decode(options.turnPatience ?? (options.join ? "60 seconds" : "10 seconds"))
     const ownership = yield* ServerOwnership.takeOwnership(place, options.join ? "command" : "server", patience)
-    const where = { dataDirectory: place.data, binaries: Path.join(place.directory, "binaries") }
+    const where = { dataDirectory: place.data, binaries: Binaries.binariesIn(place) }
     if (ownership._tag === "Joined") {
-      const { file, holder, port, version } = ownership
+      const { address, file, holder, version } = ownership
       return {
         ...where,
-        url: ConnectionFile.urlOf(file.password, port, Cluster.roleName),
+        url: ConnectionFile.urlOf(file.password, address, Cluster.roleName),
         version,
-        port,
+        address,
         ownership: "joined" as const,
         notes: [`uses the PostgreSQL of the running server (pid ${holder.pid})`]
       }

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import { isSocket, type ServerAddress } from "./ConnectionFile.ts"
 import { isRunning, type Postmaster, stopPostmaster, worksIn } from "./Postmaster.ts"
 import { probe } from "./Probe.ts"
 
@@ -13,7 +14,9 @@ interface PostmasterFile {
   readonly pid: number
   readonly data: string
   /** None at the beginning of a start. */
-  readonly port: Option.Option<number>
+  readonly address: Option.Option<ServerAddress>
+  /** Whether it listens on an address of TCP. */
+  readonly tcp: boolean
   /** "starting", "stopping", "ready" or "standby"; empty at the beginning of a start. */
   readonly status: string
 }
@@ -29,13 +32,16 @@ export const parsePostmasterFile = (text: string): Option.Option<PostmasterFile>
   return Option.map(positive(lines[0]), (pid) => ({
     pid,
     data: lines[1]?.trim() ?? "",
-    port: positive(lines[3]),
+    address: Option.map(positive(lines[3]), (port) => ({ host: lines[4]?.trim() || "127.0.0.1", port })),
+    tcp: (lines[5]?.trim() ?? "") !== "",
     status: lines[7]?.trim() ?? ""
   }))
 }
 
 interface OrphanOptions {
   readonly data: string
+  /** Where a server of this program listens; null for any port of the loopback address. */
+  readonly wanted: { readonly address: ServerAddress | null; readonly tcp: boolean }
   readonly password: Redacted.Redacted
   /** For a server that is starting or stopping. */
   readonly patience: Duration.Duration
@@ -45,6 +51,7 @@ interface OrphanOptions {
 /** A running server that this process adopted. */
 export interface OrphanedServer {
   readonly postmaster: Postmaster
+  readonly address: ServerAddress
   readonly version: string
 }
 
@@ -53,9 +60,13 @@ const readFile = (data: string): Effect.Effect<Option.Option<PostmasterFile>> =>
     Effect.map(parsePostmasterFile)
   )
 
+const isWanted = ({ address, tcp }: OrphanOptions["wanted"], found: ServerAddress, foundTcp: boolean): boolean =>
+  tcp === foundTcp && (address === null ? !isSocket(found) : address.host === found.host && address.port === found.port)
+
 /**
- * Adopts the PostgreSQL that a killed process of ours left running on these data, or stops it if it does not answer. Returns
- * None if PostgreSQL can be started. Requires the home's lock: a server that runs without it is orphaned.
+ * Adopts the PostgreSQL that a killed process of ours left running on these data, or stops it if it does not answer, or listens
+ * elsewhere, as those of earlier versions do. Returns None if PostgreSQL can be started. Requires the home's lock: a server that
+ * runs without it is orphaned.
  *
  * `postmaster.pid` alone proves nothing, since its pid may belong to another process by now (in a container it soon does).
  * The working directory of the process is proof, and so is an answer that knows our password and names our data.
@@ -65,7 +76,8 @@ export const adoptOrStop = Effect.fn("EmbeddedPostgres.predecessor")(function* (
   for (;;) {
     const found = yield* readFile(options.data)
     if (Option.isNone(found) || !isRunning(found.value.pid)) return Option.none<OrphanedServer>()
-    const { pid, port, status } = found.value
+    const { address, pid, status, tcp } = found.value
+    const postmaster = { pid, isAlive: () => isRunning(pid) }
     const ours = worksIn(pid, options.data)
     if (ours === false) {
       // Another program has the pid. PostgreSQL would take it for a running postmaster of the same user.
@@ -73,21 +85,22 @@ export const adoptOrStop = Effect.fn("EmbeddedPostgres.predecessor")(function* (
       yield* Effect.promise(() => Fs.rm(Path.join(options.data, "postmaster.pid"), { force: true }))
       return Option.none<OrphanedServer>()
     }
-    if (Option.isSome(port) && status !== "stopping") {
-      const answer = yield* probe({ port: port.value, password: options.password, data: options.data })
+    if (Option.isSome(address) && status !== "stopping") {
+      const answer = yield* probe({ address: address.value, password: options.password, data: options.data })
       if (answer._tag === "Ready") {
-        const postmaster = { pid, port: port.value, isAlive: () => isRunning(pid) }
-        return Option.some<OrphanedServer>({ postmaster, version: answer.version })
+        if (isWanted(options.wanted, address.value, tcp)) {
+          return Option.some<OrphanedServer>({ postmaster, address: address.value, version: answer.version })
+        }
+        yield* Effect.logInfo(`The PostgreSQL (pid ${pid}) of a killed process listens elsewhere; starting it again`)
+        yield* stopPostmaster(postmaster, options.stopPatience)
+        return Option.none<OrphanedServer>()
       }
     }
     if ((yield* Clock.currentTimeMillis) >= end) {
       // Without proof it is left alone: PostgreSQL then refuses to start on the same data, and says so.
       if (ours !== true) return Option.none<OrphanedServer>()
       yield* Effect.logWarning(`An earlier PostgreSQL (pid ${pid}) in ${options.data} does not answer; stopping it`)
-      yield* stopPostmaster(
-        { pid, port: Option.getOrElse(port, () => 0), isAlive: () => isRunning(pid) },
-        options.stopPatience
-      )
+      yield* stopPostmaster(postmaster, options.stopPatience)
       return Option.none<OrphanedServer>()
     }
     yield* Effect.sleep("50 millis")

@@ -1,13 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { closeSync, constants, ftruncateSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Net from "node:net"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { reasonOf } from "../platform/os/FileTrust.ts"
+import * as PrivateFile from "../platform/os/PrivateFile.ts"
 import type { Binaries } from "./Binaries.ts"
 import { ClusterUnusable, environment, identity } from "./Cluster.ts"
+import { isSocket, type ServerAddress } from "./ConnectionFile.ts"
 import type { OsAccount } from "./DataLocation.ts"
 
 /** State and parent as in proc_pid_stat(5), read after the name, which may hold any character. */
@@ -70,7 +73,6 @@ export const childrenOf = (parent: number): ReadonlyArray<number> => {
 /** A server process of PostgreSQL that this process started or adopted. */
 export interface Postmaster {
   readonly pid: number
-  readonly port: number
   readonly isAlive: () => boolean
 }
 
@@ -93,16 +95,19 @@ export const freePort = (wanted: Option.Option<number>): Effect.Effect<number> =
 export interface StartOptions {
   readonly binaries: Binaries
   readonly data: string
-  readonly port: number
+  readonly address: ServerAddress
+  /** Whether it also listens on the port of the loopback address. */
+  readonly tcp: boolean
   readonly account: Option.Option<OsAccount>
   readonly logFile: string
   readonly settings: Readonly<Record<string, string>>
 }
 
-const argumentsOf = (options: StartOptions): ReadonlyArray<string> => {
+const argumentsOf = ({ address, ...options }: StartOptions): ReadonlyArray<string> => {
   const settings = {
-    listen_addresses: "127.0.0.1",
-    unix_socket_directories: "",
+    listen_addresses: options.tcp ? "127.0.0.1" : "",
+    // A list; in quotes a name may hold a comma.
+    unix_socket_directories: isSocket(address) ? `"${address.host.replaceAll('"', '""')}"` : "",
     timezone: "UTC",
     log_timezone: "UTC",
     // The log goes to stderr, which is our log file.
@@ -113,13 +118,10 @@ const argumentsOf = (options: StartOptions): ReadonlyArray<string> => {
     "-D",
     options.data,
     "-p",
-    String(options.port),
+    String(address.port),
     ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
   ]
 }
-
-/** Each start truncates the log. It does not follow a symbolic link: as root that would empty its target. */
-const logFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
 
 /**
  * Starts PostgreSQL in a session of its own: a SIGINT to our process group (Ctrl-C) must not reach it, since the services
@@ -128,12 +130,13 @@ const logFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (c
 export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster, ClusterUnusable> =>
   Effect.async<ChildProcess, ClusterUnusable>((resume) => {
     const failed = (cause: unknown) => {
-      const reason = `postgres did not start: ${cause instanceof Error ? cause.message : String(cause)}`
+      const reason = `postgres did not start: ${reasonOf(cause)}`
       resume(Effect.fail(new ClusterUnusable({ directory: options.data, reason, log: [] })))
     }
     try {
-      const log = openSync(options.logFile, logFlags, 0o600)
+      const log = PrivateFile.open(options.logFile, constants.O_WRONLY | constants.O_CREAT)
       try {
+        ftruncateSync(log)
         const child = spawn(options.binaries.postgres, argumentsOf(options), {
           cwd: options.data,
           env: environment,
@@ -157,7 +160,6 @@ export const spawnPostmaster = (options: StartOptions): Effect.Effect<Postmaster
       child.unref()
       return Effect.succeed({
         pid,
-        port: options.port,
         isAlive: () => child.exitCode === null && child.signalCode === null
       })
     }),

@@ -6,9 +6,9 @@ import type * as Redacted from "effect/Redacted"
 import { connect } from "../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import { roleName } from "./Cluster.ts"
-import { urlOf } from "./ConnectionFile.ts"
+import { type ServerAddress, urlOf } from "./ConnectionFile.ts"
 
-/** What answers on the port of a PostgreSQL that should be ours. */
+/** What answers at the address of a PostgreSQL that should be ours. */
 type ProbeResult = Data.TaggedEnum<{
   /** It is ours, and the database `gravitas` exists. */
   Ready: { readonly version: string }
@@ -20,7 +20,7 @@ type ProbeResult = Data.TaggedEnum<{
 const ProbeResult = Data.taggedEnum<ProbeResult>()
 
 interface ProbeTarget {
-  readonly port: number
+  readonly address: ServerAddress
   readonly password: Redacted.Redacted
   readonly data: string
 }
@@ -38,7 +38,7 @@ const read = (error: DatabaseError): ProbeResult =>
 
 const session = (target: ProbeTarget, database: string) =>
   connect({
-    url: urlOf(target.password, target.port, database),
+    url: urlOf(target.password, target.address, database),
     applicationName: "gravitas embedded",
     connectTimeout: "2 seconds",
     deadline: Duration.seconds(10)
@@ -62,8 +62,8 @@ const look = (target: ProbeTarget) =>
   )
 
 /**
- * Connects once: the server is ready when a client gets an answer, whatever its log says. With scram another program on the
- * port cannot learn the password.
+ * Connects once: the server is ready when a client gets an answer, whatever its log says. By SCRAM another program neither learns
+ * the password nor passes for ours.
  */
 export const probe = (target: ProbeTarget): Effect.Effect<ProbeResult> =>
   look(target).pipe(
@@ -76,7 +76,7 @@ export const probe = (target: ProbeTarget): Effect.Effect<ProbeResult> =>
       return Effect.map(sameDirectory(found, target.data), (same) =>
         same
           ? ProbeResult.Ready({ version: String(rows[0]?.["version"]) })
-          : ProbeResult.Foreign({ reason: `the server on port ${target.port} has its data in ${found}` })
+          : ProbeResult.Foreign({ reason: `the server at ${target.address.host} has its data in ${found}` })
       )
     }),
     Effect.catchAll((error) => Effect.succeed(read(error)))

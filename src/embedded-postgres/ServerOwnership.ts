@@ -23,7 +23,7 @@ export const Holder = Schema.Struct({
   since: Schema.String,
   purpose: Purpose,
   phase: Schema.Literal("starting", "running", "stopping"),
-  /** PostgreSQL's, once it runs. */
+  /** PostgreSQL's, once it runs; also part of the name of its socket. */
   port: Schema.NullOr(Schema.Number)
 })
 export type Holder = typeof Holder.Type
@@ -69,10 +69,7 @@ export class HomeInUse extends Schema.TaggedError<HomeInUse>()("HomeInUse", {
   override get message(): string {
     const who = Option.match(this.holder, {
       onNone: () => "another process",
-      onSome: ({ pid, port, purpose, since }) => {
-        const database = port === null ? "" : `, its PostgreSQL on port ${port}`
-        return `another Gravitas ${purpose} (pid ${pid}, since ${since}${database})`
-      }
+      onSome: ({ pid, purpose, since }) => `another Gravitas ${purpose} (pid ${pid}, since ${since})`
     })
     const waited = Duration.toMillis(this.waited) < 1_000 ? "" : `, and did for ${Duration.format(this.waited)}`
     return (
@@ -90,7 +87,7 @@ export type ServerOwnership = Data.TaggedEnum<{
   Joined: {
     readonly holder: Holder
     readonly file: ConnectionFile.ConnectionFile
-    readonly port: number
+    readonly address: ConnectionFile.ServerAddress
     readonly version: string
   }
 }>
@@ -129,10 +126,10 @@ export const takeOwnership = (
       if (decision === "join") {
         const file = yield* Effect.mapError(ConnectionFile.read(place.directory), unreadable)
         if (Option.isSome(file) && Option.isSome(holder) && file.value.port !== null) {
-          const { password, port } = file.value
-          const answer = yield* probe({ port, password, data: place.data })
+          const address = { host: file.value.host, port: file.value.port }
+          const answer = yield* probe({ address, password: file.value.password, data: place.data })
           if (answer._tag === "Ready") {
-            return ServerOwnership.Joined({ holder: holder.value, file: file.value, port, version: answer.version })
+            return ServerOwnership.Joined({ holder: holder.value, file: file.value, address, version: answer.version })
           }
         }
       }

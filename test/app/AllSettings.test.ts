@@ -82,8 +82,12 @@ describe("Settings", () => {
           home: ".gravitas",
           host: "127.0.0.1",
           ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
+          httpMaximumConnections: 1_000,
+          httpRequestTimeout: Duration.seconds(30),
           databaseUrls: none,
           migrationDatabaseUrls: none,
+          databaseAuth: { md5: true },
+          embeddedPostgresPort: Option.none(),
           migrateOnStart: "upgrade",
           databaseConnectDeadline: Duration.seconds(30),
           shutdownDeadline: Duration.seconds(25),
@@ -160,13 +164,16 @@ describe("Settings", () => {
         ROUTER_STORE_CONTENT: "TRUE",
         SHUTDOWN_DEADLINE: "1s",
         LOG_LEVEL: "DEBUG",
-        LOG_FORMAT: "json"
+        LOG_FORMAT: "json",
+        EMBEDDED_POSTGRES_PORT: "5433"
       })
       expect(settings).toMatchObject({
         process: {
           environment: "production",
           home: "/var/lib/gravitas",
           host: "0.0.0.0",
+          databaseAuth: { md5: false },
+          embeddedPostgresPort: Option.some(5433),
           migrateOnStart: "verify",
           ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
           databaseConnectDeadline: Duration.minutes(2),

@@ -1,6 +1,5 @@
+import { execFileSync } from "node:child_process"
 import * as Fs from "node:fs/promises"
-import * as Net from "node:net"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import { describe, expect, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -13,6 +12,9 @@ import * as Binaries from "../../src/embedded-postgres/Binaries.ts"
 import { EmbeddedPostgres } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
 import { connect } from "../../src/platform/postgres/Connection.ts"
 import { embeddedProcess, patient } from "../support/EmbeddedProcess.ts"
+import { closedPort } from "../support/platform/DatabaseServers.ts"
+import { fakePostgres } from "../support/platform/FakePostgres.ts"
+import { skipBecause } from "../support/SkipBecause.ts"
 import { postmasterPid, serverHome } from "../support/TemporaryHome.ts"
 import { clusterHome, testSettings } from "../support/TestPostgres.ts"
 
@@ -43,16 +45,6 @@ const everyProcess = Effect.promise(async () => {
   )
   return (await Promise.all(texts)).join("\n")
 })
-
-const refusesConnections = (host: string, port: number) =>
-  Effect.async<boolean>((resume) => {
-    const socket = Net.connect({ host, port, timeout: 2_000 })
-    const settle = (refused: boolean) => () => {
-      socket.destroy()
-      resume(Effect.succeed(refused))
-    }
-    socket.on("connect", settle(false)).on("error", settle(true)).on("timeout", settle(true))
-  })
 
 describe("a first start", patient, () => {
   layer(ownServer, { excludeTestServices: true })((it) => {
@@ -96,17 +88,39 @@ describe("a first start", patient, () => {
       })
     )
 
-    it.effect("listens on the loopback address only, with no Unix socket, and wants the password", () =>
+    it.effect("listens on a Unix socket alone, whose directory no other account enters, and wants the password", () =>
       Effect.gen(function* () {
-        const { port, url } = yield* EmbeddedPostgres
-        expect(yield* ask(url, "select current_setting('unix_socket_directories') as sockets")).toEqual({ sockets: "" })
-        const others = Object.values(Os.networkInterfaces()).flatMap((all) =>
-          (all ?? []).filter((one) => !one.internal)
-        )
-        for (const { address } of others) expect(yield* refusesConnections(address, port)).toBe(true)
-        expect(yield* refusesConnections("127.0.0.1", port)).toBe(false)
+        const { address, dataDirectory, url } = yield* EmbeddedPostgres
+        const place = Path.dirname(dataDirectory)
+        expect(address).toEqual({ host: Path.join(place, "socket"), port: 5432 })
+        expect(yield* ask(url, "select current_setting('listen_addresses') as listens")).toEqual({ listens: "" })
+        expect(yield* modeOf(address.host)).toBe(0o700)
+        const ownerOf = (path: string) => Effect.promise(async () => (await Fs.stat(path)).uid)
+        expect(yield* ownerOf(address.host)).toBe(yield* ownerOf(dataDirectory))
+        expect(JSON.parse(yield* readText(Path.join(place, "connection.json")))).toMatchObject(address)
         const stranger = Redacted.make(Redacted.value(url).replace(/:[^:@]+@/, ":guess@"))
         expect(yield* Effect.flip(ask(stranger, "select 1"))).toMatchObject({ sqlstate: "28P01" })
+      })
+    )
+
+    it.effect("cannot be reached by a third account", (context) =>
+      Effect.gen(function* () {
+        if (!isRoot) return skipBecause(context, "only root can become another user")
+        const { address } = yield* EmbeddedPostgres
+        const script =
+          'require("node:net").connect(process.argv[1]).on("error", (e) => console.log(e.code)).on("connect", () => console.log("in"))'
+        const socket = Path.join(address.host, ".s.PGSQL.5432")
+        const said = (uid: number) =>
+          Effect.sync(() =>
+            execFileSync(process.execPath, ["-e", `${script}.unref()`, socket], {
+              uid,
+              gid: uid,
+              cwd: "/",
+              encoding: "utf8",
+              timeout: 20_000
+            }).trim()
+          )
+        expect(yield* said(64_999)).toBe("EACCES")
       })
     )
   })
@@ -138,7 +152,7 @@ describe("a first start", patient, () => {
 })
 
 describe("a later start", patient, () => {
-  it.scopedLive("finds the same data and password on the same port, and copies no binaries again", () =>
+  it.scopedLive("finds the same data and password at the same address, and copies no binaries again", () =>
     Effect.gen(function* () {
       const home = yield* serverHome
       const starter = yield* embeddedProcess({ home, once: true })
@@ -148,26 +162,44 @@ describe("a later start", patient, () => {
       const stamp = () => Effect.promise(async () => (await Fs.stat(Path.join(first.binaries, made[0] ?? ""))).ctimeMs)
       const before = yield* stamp()
       const second = yield* (yield* embeddedProcess({ home, once: true })).ready
-      expect(second).toMatchObject({ url: first.url, port: first.port, rows: 3 })
+      expect(second).toMatchObject({ url: first.url, rows: 3 })
       expect(yield* stamp()).toBe(before)
     })
   )
 
-  it.scopedLive("takes another port when the last one is taken", () =>
+  it.scopedLive(
+    "without Unix sockets takes another port when the last one is taken, and tells the squatter nothing",
+    () =>
+      Effect.gen(function* () {
+        const home = yield* clusterHome
+        const first = yield* embeddedProcess({ home, once: true, loopback: true })
+        const { address } = yield* first.ready
+        yield* first.end
+        const squatter = yield* fakePostgres({ asks: "clear text", at: address.port })
+        const second = yield* (yield* embeddedProcess({ home, once: true, loopback: true })).ready
+        expect(second.address.host).toBe("127.0.0.1")
+        expect(second.address.port).not.toBe(address.port)
+        expect(second.rows).toBe(3)
+        expect(squatter.heard).toEqual([])
+      })
+  )
+
+  it.scopedLive("listens on EMBEDDED_POSTGRES_PORT too, and is refused by name when another program has it", () =>
     Effect.gen(function* () {
       const home = yield* clusterHome
-      const first = yield* embeddedProcess({ home, once: true })
-      const { port } = yield* first.ready
+      const port = yield* closedPort
+      const first = yield* embeddedProcess({ home, tcpPort: port })
+      const { address, url } = yield* first.ready
+      expect(address).toEqual({ host: Path.join(home, "postgres", "socket"), port })
+      const { password } = new URL(url)
+      const way = Redacted.make(`postgresql://gravitas:${password}@127.0.0.1:${port}/gravitas`)
+      expect(yield* ask(way, "select count(*)::int as rows from kept")).toEqual({ rows: 1 })
+      yield* first.kill("SIGTERM")
       yield* first.end
-      yield* Effect.acquireRelease(
-        Effect.async<Net.Server>((resume) => {
-          const server = Net.createServer().listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close())
-      )
-      const second = yield* (yield* embeddedProcess({ home, once: true })).ready
-      expect(second.port).not.toBe(port)
-      expect(second.rows).toBe(3)
+      const squatter = yield* fakePostgres({ asks: "clear text", at: port })
+      const { message } = yield* (yield* embeddedProcess({ home, tcpPort: port })).failure
+      expect(message).toContain(`EMBEDDED_POSTGRES_PORT ${port} is used by another program`)
+      expect(squatter.connections()).toBe(0)
     })
   )
 })
@@ -227,20 +259,22 @@ if (isRoot) {
       })
     )
 
-    it.scopedLive("a plain user starts it as himself, and root goes on with his data without locking him out", () =>
+    it.scopedLive("a home of another user is refused, with what to do; that user goes on with it", () =>
       Effect.gen(function* () {
         const home = yield* serverHome
         yield* Effect.promise(() => Fs.chown(home, 65_534, 65_534))
-        const run = (uid?: number) =>
-          Effect.gen(function* () {
-            const server = yield* embeddedProcess({ home, once: true, ...(uid === undefined ? {} : { uid }) })
-            const ready = yield* server.ready
-            yield* server.end
-            return ready
-          })
-        expect(yield* run(65_534)).toMatchObject({ rows: 1, notes: [] })
-        expect(yield* run()).toMatchObject({ rows: 3 })
-        expect(yield* run(65_534)).toMatchObject({ rows: 5 })
+        const asUser = Effect.gen(function* () {
+          const server = yield* embeddedProcess({ home, once: true, uid: 65_534 })
+          const ready = yield* server.ready
+          yield* server.end
+          return ready
+        })
+        expect(yield* asUser).toMatchObject({ rows: 1, notes: [] })
+        const { failed, message } = yield* (yield* embeddedProcess({ home })).failure
+        expect(failed).toBe("NoPlaceForPostgres")
+        expect(message).toContain(`${home} belongs to the user 65534, and this process runs as 0`)
+        expect(message).toContain(`chown 0 ${home}`)
+        expect(yield* asUser).toMatchObject({ rows: 3 })
       })
     )
   })

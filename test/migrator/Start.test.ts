@@ -22,6 +22,7 @@ import {
   tableB,
   write
 } from "../support/migrator/Fixture.ts"
+import { socketOf } from "../support/PostgresSocket.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 /** Starts the router up to the point where its port would open; returns what its probes would report, and its log. */
@@ -147,7 +148,7 @@ const countingRelay = (url: Redacted.Redacted) =>
     const sockets: Array<Net.Socket> = []
     let sent = ""
     const relay = Net.createServer((client) => {
-      const server = Net.connect(Number(target.port), target.hostname)
+      const server = Net.connect(socketOf(url))
       sockets.push(client, server)
       for (const socket of [client, server]) socket.on("error", () => {})
       client.on("data", (bytes) => {

@@ -13,7 +13,7 @@ export const patient = { timeout: 120_000 }
 const Ready = Schema.Struct({
   pid: Schema.Number,
   url: Schema.String,
-  port: Schema.Number,
+  address: Schema.Struct({ host: Schema.String, port: Schema.Number }),
   version: Schema.String,
   dataDirectory: Schema.String,
   binaries: Schema.String,
@@ -49,6 +49,8 @@ export interface EmbeddedProcessOptions {
   readonly home: string
   readonly join?: boolean
   readonly once?: boolean
+  readonly loopback?: boolean
+  readonly tcpPort?: number
   readonly elsewhere?: ReadonlyArray<string>
   readonly turnPatience?: number
   readonly startDeadline?: number

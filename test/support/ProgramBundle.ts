@@ -10,6 +10,7 @@ const programs = [
   "src/main.ts",
   "test/support/RemoteRecorder.ts",
   "test/embedded-postgres/fixtures/embedded.ts",
+  "test/platform/os/fixtures/useHome.ts",
   "test/audit/journal/appender.ts",
   "test/support/migrator/startService.ts",
   "test/support/migrator/runMigrate.ts",

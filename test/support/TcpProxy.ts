@@ -1,6 +1,7 @@
 import * as Net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { socketOf } from "./PostgresSocket.ts"
 
 /** A way to a PostgreSQL that can be cut at the worst moment. */
 export interface TcpProxy {
@@ -94,7 +95,7 @@ export const tcpProxy = (url: Redacted.Redacted) =>
       client.pause()
       setTimeout(() => {
         if (client.destroyed) return
-        server.connect(Number(target.port || 5432), target.hostname)
+        server.connect(socketOf(url))
         client.resume()
       }, delay)
     }

@@ -31,7 +31,7 @@ const clear = (home: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     const pid = readPid(dataOf(home))
     if (Option.isSome(pid)) {
-      const left = { pid: pid.value, port: 0, isAlive: () => isRunning(pid.value) }
+      const left = { pid: pid.value, isAlive: () => isRunning(pid.value) }
       yield* stopPostmaster(left, Duration.seconds(2))
     }
     yield* Effect.promise(() => Fs.rm(home, { recursive: true, force: true, maxRetries: 3 }))

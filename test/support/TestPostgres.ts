@@ -23,7 +23,7 @@ export interface TestPostgres {
   readonly url: Redacted.Redacted
   /** Ends it as an operator does: clients are cut off, data are whole. */
   readonly stop: Effect.Effect<void>
-  /** Starts it again on the same port and data, after `stop` or `kill`; ready when it returns. */
+  /** Starts it again at the same address and on the same data, after `stop` or `kill`; ready when it returns. */
   readonly start: Effect.Effect<void, EmbeddedPostgresUnavailable>
   /** SIGSTOP to all its processes: connections stay open and nothing answers. */
   readonly pause: Effect.Effect<void>
@@ -52,9 +52,6 @@ export const keepCluster: Effect.Effect<void, EmbeddedPostgresUnavailable, Scope
   const home = yield* serverHome
   yield* Effect.scoped(Layer.build(EmbeddedPostgres.layer({ home, join: false, settings: testSettings })))
   yield* Effect.promise(async () => {
-    const file = Path.join(home, "postgres", "connection.json")
-    // Each copy looks for a port of its own.
-    await Fs.writeFile(file, JSON.stringify({ ...JSON.parse(await Fs.readFile(file, "utf8")), port: null }))
     await Fs.rm(Path.join(home, "postgres", "lock"), { force: true })
   })
   process.env[kept] = Path.join(home, "postgres")
@@ -97,7 +94,7 @@ export const testPostgres = (
       return Option.isNone(scope) ? Effect.void : Scope.close(scope.value, Exit.void)
     })
     yield* Effect.addFinalizer(() => outOfTestTime(end))
-    const { dataDirectory, port, url } = yield* outOfTestTime(begin)
+    const { dataDirectory, url } = yield* outOfTestTime(begin)
 
     /** The postmaster first: stopped or dead, it makes no more children. */
     const toAll = (name: NodeJS.Signals) =>
@@ -109,15 +106,11 @@ export const testPostgres = (
         for (const one of family) signal(one, name)
         return family
       })
-    const restart = Effect.gen(function* () {
-      yield* end
-      const again = yield* begin
-      if (again.port !== port) return yield* Effect.dieMessage(`port ${port} was taken while PostgreSQL was stopped`)
-    })
+    const restart = Effect.zipRight(end, begin)
     return {
       url,
       stop: outOfTestTime(Effect.zipRight(toAll("SIGCONT"), end)),
-      start: outOfTestTime(restart),
+      start: outOfTestTime(Effect.asVoid(restart)),
       pause: Effect.asVoid(toAll("SIGSTOP")),
       resume: Effect.asVoid(toAll("SIGCONT")),
       kill: outOfTestTime(

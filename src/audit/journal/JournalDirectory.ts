@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as OsLock from "../../platform/os/OsLock.ts"
+import * as PrivateFile from "../../platform/os/PrivateFile.ts"
 import * as CheckpointFile from "./CheckpointFile.ts"
 import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import type { JournalIdentity } from "./SegmentHeader.ts"
@@ -29,9 +30,16 @@ export const holderOf = (path: string): Effect.Effect<string> =>
     )
   )
 
-/** Acquires the lock of the journal at `path` and writes the holder into it; None when another descriptor holds it. */
+/**
+ * Acquires the lock of the journal at `path` and writes the holder into it; None when another descriptor holds it. Fails when another
+ * account can change the journal: its events would be written as this process's own.
+ */
 const lock = (path: string, host: string): Effect.Effect<Option.Option<OsLock.OsLock>, OsLock.LockFileUnusable> =>
   Effect.gen(function* () {
+    yield* Effect.try({
+      try: () => PrivateFile.requireDirectory(path, { closed: 0o022, mode: 0o700 }),
+      catch: (cause) => new OsLock.LockFileUnusable({ path: Path.join(path, lockName), reason: reasonOf(cause) })
+    })
     const taken = yield* OsLock.tryAcquire(Path.join(path, lockName))
     if (Option.isNone(taken)) return taken
     const since = new Date(yield* Clock.currentTimeMillis).toISOString()
@@ -132,7 +140,7 @@ export const claim = (options: {
   Effect.gen(function* () {
     const { files, identity, parent } = options
     const path = Path.join(parent, identity.source)
-    yield* attempt(parent, () => Fs.mkdir(parent, { recursive: true, mode: 0o700 }))
+    yield* attempt(parent, async () => PrivateFile.ensureDirectory(parent))
     yield* removeAbandoned(parent)
     const isThere = (yield* attempt(path, () => files.identify(path))) !== undefined
     if (isThere) return { _tag: "Held", holder: yield* holderOf(path) } as const

@@ -1,6 +1,7 @@
 import * as Fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as PrivateFile from "../../platform/os/PrivateFile.ts"
 
 /** A file operation failed. */
 export class FileTrouble extends Schema.TaggedError<FileTrouble>()("FileTrouble", {
@@ -25,7 +26,7 @@ export const attempt = <A>(path: string, body: () => Promise<A>): Effect.Effect<
 export interface JournalFiles {
   /** Opens a new file for reading and writing; fails when it exists. */
   readonly create: (path: string) => number
-  /** Opens an existing file for reading and writing. */
+  /** Opens an existing file for reading and writing; fails when another account may write to it. */
   readonly open: (path: string) => number
   /** Returns how many bytes were written, which may be fewer than requested. */
   readonly write: (fd: number, bytes: Uint8Array, offset: number, length: number, position: number) => number
@@ -55,7 +56,7 @@ const identify = (path: string): Promise<string | undefined> =>
   )
 
 const readFully = async (path: string, bytes: Uint8Array, length: number, position: number): Promise<number> => {
-  const file = await Fs.promises.open(path, "r")
+  const file = await Fs.promises.open(path, Fs.constants.O_RDONLY | PrivateFile.guarded)
   try {
     let read = 0
     while (read < length) {
@@ -71,7 +72,7 @@ const readFully = async (path: string, bytes: Uint8Array, length: number, positi
 
 export const nodeFiles: JournalFiles = {
   create: (path) => Fs.openSync(path, "wx+", 0o600),
-  open: (path) => Fs.openSync(path, "r+"),
+  open: (path) => PrivateFile.open(path, Fs.constants.O_RDWR, 0o022),
   write: (fd, bytes, offset, length, position) => Fs.writeSync(fd, bytes, offset, length, position),
   truncate: (fd, length) => Fs.ftruncateSync(fd, length),
   peek: (fd, bytes, position) => Fs.readSync(fd, bytes, 0, bytes.length, position),

@@ -1,6 +1,7 @@
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import type * as Effect from "effect/Effect"
+import * as PrivateFile from "../../platform/os/PrivateFile.ts"
 import { attempt, type FileTrouble, type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import { nameOf } from "./Segments.ts"
 
@@ -31,7 +32,9 @@ const readFrom = (files: JournalFiles, ...[path, ...rest]: Parameters<JournalFil
 /** Writes a file through a temporary file, so that it exists completely or not at all. */
 const place = async (target: string, fill: (file: Fs.FileHandle) => Promise<void>): Promise<void> => {
   const temporary = `${target}.part`
-  const file = await Fs.open(temporary, "w", 0o600)
+  // Left by a process that was killed.
+  await Fs.rm(temporary, { force: true })
+  const file = await Fs.open(temporary, "wx", 0o600)
   try {
     await fill(file)
     await file.datasync()
@@ -84,7 +87,7 @@ const once = async (
   make: () => Promise<void>
 ): Promise<boolean> => {
   try {
-    await Fs.mkdir(directory, { recursive: true, mode: 0o700 })
+    PrivateFile.ensureDirectory(directory)
     const isNew = !(await isThere(target))
     if (isNew) await make()
     const quarantine = Path.dirname(directory)

@@ -7,7 +7,7 @@ import { visible } from "../../platform/cli/TerminalText.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import type { Policy } from "../policy/Policy.ts"
-import { loadPolicy } from "../policy/PolicyFile.ts"
+import { parsePolicy } from "../policy/PolicyFile.ts"
 
 /** The error of a command whose policy file is refused, with its exit code. The gatekeeper's own error is PolicyRefused. */
 class PolicyFileRefused extends YamlSchema.FileRefused("PolicyFileRefused", "the policy is refused") {
@@ -18,7 +18,10 @@ class PolicyFileRefused extends YamlSchema.FileRefused("PolicyFileRefused", "the
 export const policyAt = (given: Option.Option<string>) =>
   Effect.gen(function* () {
     const file = Option.isSome(given) ? given.value : yield* Effect.orDie(accessPolicyPath)
-    const policy = yield* Effect.mapError(loadPolicy(file), ({ problems }) => new PolicyFileRefused({ file, problems }))
+    const refused = (problems: PolicyFileRefused["problems"]) => new PolicyFileRefused({ file, problems })
+    const read = Option.isSome(given) ? YamlSchema.readText : YamlSchema.readNamedText
+    const source = yield* Effect.mapError(read(file), refused)
+    const policy = yield* Effect.mapError(parsePolicy(source, file), ({ problems }) => refused(problems))
     return { file, policy }
   })
 

@@ -70,9 +70,9 @@ export const parsePolicy = (source: string, file: string): Effect.Effect<Policy,
     onSuccess: ({ value }) => policyOf(source, value)
   })
 
-/** Reads the text of a policy file. A file that cannot be read is refused, as one that is not valid is. */
+/** Reads the text of the policy file that the setting names. A file that cannot be read is refused, as one that is not valid is. */
 export const readPolicyFile = (file: string): Effect.Effect<string, PolicyRefused, FileSystem.FileSystem> =>
-  Effect.mapError(YamlSchema.readText(file), (problems) => new PolicyRefused({ file, problems }))
+  Effect.mapError(YamlSchema.readNamedText(file), (problems) => new PolicyRefused({ file, problems }))
 
 export const loadPolicy = (file: string): Effect.Effect<Policy, PolicyRefused, FileSystem.FileSystem> =>
   Effect.flatMap(readPolicyFile(file), (source) => parsePolicy(source, file))

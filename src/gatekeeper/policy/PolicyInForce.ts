@@ -1,4 +1,4 @@
-import * as FileSystem from "@effect/platform/FileSystem"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -38,7 +38,7 @@ export interface ReloadRequester {
   readonly requestId: string
 }
 
-/** How often the file's status is read. The file is read when two checks see the same change, so that it is not half written. */
+/** How often the file is read. It is used when two checks see the same change, so that it is not half written. */
 const checkInterval = Duration.millis(500)
 
 const countOf = (problems: ReadonlyArray<FileProblem>): string => {
@@ -47,14 +47,12 @@ const countOf = (problems: ReadonlyArray<FileProblem>): string => {
   return `${problems.length} problem${problems.length === 1 ? "" : "s"}${where}`
 }
 
-/** Reads the policy file: its status, which changes with its content, and its policy. */
+/** Reads the policy file: the version of its text, or why it cannot be read; and its policy. */
 const fileReader = (file: string) =>
-  Effect.map(FileSystem.FileSystem, (files) => {
-    /** Identifies the file's content without reading it; null where there is no file. Follows links: a ConfigMap swaps one. */
-    const status = files.stat(file).pipe(
-      Effect.map(({ ino, mtime, size }) => JSON.stringify([ino, mtime, String(size)])),
-      Effect.orElseSucceed(() => null)
-    )
+  Effect.map(Effect.context<FileSystem.FileSystem>(), (context) => {
+    const text = Effect.provide(readPolicyFile(file), context)
+    // By content: a copy may keep size and time, and Kubernetes swaps a link on the way.
+    const status = Effect.match(text, { onFailure: ({ message }) => message, onSuccess: versionOf })
 
     const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
       Effect.flatMap(parsePolicy(text, file), (policy) =>
@@ -63,11 +61,11 @@ const fileReader = (file: string) =>
     /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
     let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined
     const read = Effect.gen(function* () {
-      const text = yield* readPolicyFile(file)
-      const version = versionOf(text)
-      if (last?.version !== version) last = { version, parsed: yield* Effect.either(parse(text)) }
+      const source = yield* text
+      const version = versionOf(source)
+      if (last?.version !== version) last = { version, parsed: yield* Effect.either(parse(source)) }
       return yield* last.parsed
-    }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+    })
     return { status, read }
   })
 
@@ -111,7 +109,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       const snapshotOf = (indexed: IndexedPolicy): Effect.Effect<PolicySnapshot> =>
         Effect.map(DateTime.now, (loadedAt) => ({ ...indexed, loadedAt }))
 
-      /** The status of the file before it was last read. */
+      /** The version of the file before it was last used. */
       let seen = yield* status
       const current = yield* Ref.make(yield* Effect.flatMap(read, snapshotOf))
 
@@ -143,7 +141,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           // A caller that leaves cannot separate the record of a policy from its coming into force.
         }).pipe(Effect.uninterruptible, oneReload.withPermits(1))
 
-      let pending: string | null | undefined
+      let pending: string | undefined
       const follow = Effect.gen(function* () {
         const now = yield* status
         const isStable = now === pending

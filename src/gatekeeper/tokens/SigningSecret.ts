@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
+import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Settings } from "../../platform/config/Settings.ts"
-import { makeOnce } from "../../platform/os/HomeFile.ts"
+import { reasonOf } from "../../platform/os/FileTrust.ts"
+import * as PrivateFile from "../../platform/os/PrivateFile.ts"
 import { minimumSecretBytes, TokenSettings } from "./TokenSettings.ts"
 
 /** In production no secret is made up: it would differ from one instance to the next and vanish with the disk. */
@@ -31,28 +31,29 @@ export class SigningSecretUnusable extends Schema.TaggedError<SigningSecretUnusa
 
 const secretFile = "jwt-secret"
 
+const readOrMake = (file: string): string => {
+  PrivateFile.ensureHome(Path.dirname(file))
+  const found = PrivateFile.read(file)
+  if (found !== undefined) return found.trim()
+  PrivateFile.makeOnce(file, `${randomBytes(48).toString("base64url")}\n`)
+  return PrivateFile.read(file)?.trim() ?? ""
+}
+
 /** `JWT_SECRET_KEY`; outside production without it, a secret of 384 random bits that is made once under `GRAVITAS_HOME`. */
 export const signingSecret: Effect.Effect<
   Redacted.Redacted,
   SigningSecretMissing | SigningSecretUnusable,
-  Settings | TokenSettings | FileSystem.FileSystem | Path.Path
+  Settings | TokenSettings
 > = Effect.gen(function* () {
   const { secret: given } = yield* TokenSettings
   if (Option.isSome(given)) return given.value
   const settings = yield* Settings
   if (settings.environment === "production") return yield* new SigningSecretMissing()
-  const files = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const file = path.resolve(settings.home, secretFile)
-  const read = Effect.map(files.readFileString(file), (text) => text.trim())
-  const make = Effect.suspend(() => makeOnce(path.dirname(file), file, `${randomBytes(48).toString("base64url")}\n`))
-  const secret = yield* read.pipe(
-    Effect.catchIf(
-      (error) => error._tag === "SystemError" && error.reason === "NotFound",
-      () => Effect.zipRight(make, read)
-    ),
-    Effect.mapError((error) => new SigningSecretUnusable({ file, problem: error.message }))
-  )
+  const file = Path.resolve(settings.home, secretFile)
+  const secret = yield* Effect.try({
+    try: () => readOrMake(file),
+    catch: (cause) => new SigningSecretUnusable({ file, problem: reasonOf(cause) })
+  })
   if (Buffer.byteLength(secret) < minimumSecretBytes) {
     return yield* new SigningSecretUnusable({ file, problem: `it is shorter than ${minimumSecretBytes} bytes` })
   }

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
+import { readdirSync } from "node:fs"
+import * as Path from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -11,7 +11,8 @@ import * as Schema from "effect/Schema"
 import { calculateJwkThumbprint } from "jose"
 import type { PublicJwk } from "../../contracts/guardian/GuardianSchemas.ts"
 import { Settings } from "../../platform/config/Settings.ts"
-import { makeOnce } from "../../platform/os/HomeFile.ts"
+import { isMissing, reasonOf } from "../../platform/os/FileTrust.ts"
+import * as PrivateFile from "../../platform/os/PrivateFile.ts"
 import { GuardianSettings } from "../GuardianSettings.ts"
 
 interface VerificationKey {
@@ -71,50 +72,47 @@ const directoryName = "guardian-keys"
 /** The file of the key that signs; every other `.pem` or `.jwk` in the directory verifies. */
 const activeName = "active.pem"
 
+/** The names of the keys in a directory; empty if there is none. */
+const namesIn = (directory: string): ReadonlyArray<string> => {
+  try {
+    PrivateFile.requireDirectory(directory, { closed: 0o022, mode: 0o700 })
+    return readdirSync(directory)
+      .filter((name) => /\.(pem|jwk)$/.test(name))
+      .sort()
+  } catch (cause) {
+    if (isMissing(cause)) return []
+    throw cause
+  }
+}
+
+/** Others may read a public key, and write none: with a key of theirs they could certify agents. */
+const readFile = (file: string): KeyObject => {
+  const key = Either.getOrThrowWith(readKey(PrivateFile.read(file, 0o022) ?? ""), (problem) => new Error(problem))
+  if (key.type === "private") PrivateFile.read(file)
+  return key
+}
+
 /** Reads the keys in `GRAVITAS_HOME/guardian-keys`. With `make`, a missing key that signs is made. */
 const keysUnderHome = (options: { readonly make: boolean }) =>
   Effect.gen(function* () {
     const { home } = yield* Settings
-    const files = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const directory = path.resolve(home, directoryName)
-    const activeFile = path.join(directory, activeName)
+    const directory = Path.resolve(home, directoryName)
+    const activeFile = Path.join(directory, activeName)
+    const attempt = <A>(file: string, body: () => A) =>
+      Effect.try({ try: body, catch: (cause) => new KeyFileUnusable({ file, problem: reasonOf(cause) }) })
 
-    const make = Effect.suspend(() => {
-      const pem = generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString()
-      return makeOnce(path.dirname(directory), activeFile, pem)
+    yield* attempt(activeFile, () => {
+      if (!options.make) return
+      PrivateFile.ensureHome(Path.dirname(directory))
+      PrivateFile.ensureDirectory(directory)
+      if (PrivateFile.read(activeFile) !== undefined) return
+      const { privateKey } = generateKeyPairSync("ed25519")
+      PrivateFile.makeOnce(activeFile, privateKey.export({ format: "pem", type: "pkcs8" }).toString())
     })
-
-    const read = (file: string) =>
-      files.readFileString(file).pipe(
-        Effect.mapError((error) => new KeyFileUnusable({ file, problem: error.message })),
-        Effect.flatMap((text) => Either.mapLeft(readKey(text), (problem) => new KeyFileUnusable({ file, problem })))
-      )
-
-    yield* files.exists(activeFile).pipe(
-      Effect.flatMap((there) => (there || !options.make ? Effect.void : make)),
-      Effect.mapError((error) => new KeyFileUnusable({ file: activeFile, problem: error.message }))
-    )
-    const names = yield* files.readDirectory(directory).pipe(
-      Effect.catchIf(
-        (error) => error._tag === "SystemError" && error.reason === "NotFound",
-        () => Effect.succeed([])
-      ),
-      Effect.mapError((error) => new KeyFileUnusable({ file: directory, problem: error.message }))
-    )
-    const kept = names.filter((name) => /\.(pem|jwk)$/.test(name)).sort()
     const keys = new Map<string, KeyObject>()
-    for (const name of kept) keys.set(name, yield* read(path.join(directory, name)))
-    const isOpen = (place: string, bits: number) =>
-      Effect.map(Effect.option(files.stat(place)), (info) => Option.isSome(info) && (info.value.mode & bits) !== 0)
-    if (kept.length > 0 && (yield* isOpen(directory, 0o022))) {
-      yield* Effect.logWarning(`others may put keys into ${directory}, and so certify agents: chmod 700 ${directory}`)
-    }
-    for (const [name, key] of keys) {
-      const file = path.join(directory, name)
-      if (key.type === "private" && (yield* isOpen(file, 0o077))) {
-        yield* Effect.logWarning(`others may read the private key ${file}, and so certify agents: chmod 600 ${file}`)
-      }
+    for (const name of yield* attempt(directory, () => namesIn(directory))) {
+      const file = Path.join(directory, name)
+      keys.set(name, yield* attempt(file, () => readFile(file)))
     }
     const active = keys.get(activeName)
     if (options.make && active?.type !== "private") {

@@ -108,6 +108,13 @@ const settings = Setting.all({
     Setting.orDefault(Duration.seconds(30))
   ),
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
+  databaseAuth: Setting.choice("DATABASE_AUTH", ["scram", "scram,md5"], "scram,md5"),
+  /** Of the embedded PostgreSQL on the loopback address, for other programs. */
+  embeddedPostgresPort: Setting.integer(
+    "EMBEDDED_POSTGRES_PORT",
+    { min: 1, max: 65_535 },
+    { expected: "a TCP port from 1 to 65535", example: "5433" }
+  ),
   /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(
     Setting.orDefault("upgrade")
@@ -131,8 +138,12 @@ const settings = Setting.all({
   }),
   telemetry: telemetrySettings
 }).pipe(
-  Setting.map(({ urls, ...rest }) => ({
+  Setting.map(({ databaseAuth, urls, ...rest }) => ({
     ...rest,
+    /** `md5`: also without verified TLS. */
+    databaseAuth: {
+      md5: Option.getOrElse(databaseAuth, () => (rest.environment === "production" ? "scram" : "scram,md5")) !== "scram"
+    },
     databaseUrls: Record.map(urls, ({ application }) => application),
     migrationDatabaseUrls: Record.map(urls, ({ migration }) => migration)
   }))

@@ -7,6 +7,8 @@ import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import { type FileProblem, problemLines } from "../../domain/Text.ts"
 import { runAtOnce, runInSteps, type SteppedComputation } from "../os/EventLoop.ts"
+import { isMissing, reasonOf } from "../os/FileTrust.ts"
+import { requireTrustedWay } from "../os/NamedFile.ts"
 import {
   atKey,
   inOrder,
@@ -162,11 +164,19 @@ export const decodeInTurns = <A, I>(
 ): Effect.Effect<DecodedYaml<A>, ReadonlyArray<FileProblem>> =>
   Effect.flatten(runInSteps(() => decoding(schema, source)))
 
+const unreadable = (problem: string): ReadonlyArray<FileProblem> => [{ line: 1, column: 1, problem }]
+
 /** Reads a file's text; a file that cannot be read fails with a problem at its start. */
 export const readText = (file: string): Effect.Effect<string, ReadonlyArray<FileProblem>, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (files) =>
-    Effect.mapError(files.readFileString(file), (error) => {
-      const problem = error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message
-      return [{ line: 1, column: 1, problem }]
-    })
+    Effect.mapError(files.readFileString(file), (error) =>
+      unreadable(error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message)
+    )
   )
+
+/** The same of a file that a setting names: it is refused where another account could change it. */
+export const readNamedText: typeof readText = (file) =>
+  Effect.tryPromise({
+    try: () => requireTrustedWay(file),
+    catch: (cause) => unreadable(isMissing(cause) ? "no such file" : reasonOf(cause))
+  }).pipe(Effect.zipRight(readText(file)))

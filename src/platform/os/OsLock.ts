@@ -1,8 +1,10 @@
-import * as Fs from "node:fs/promises"
+import { closeSync, constants, fstatSync, ftruncateSync, statSync, writeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { tryLock } from "fs-native-extensions"
+import { reasonOf } from "./FileTrust.ts"
+import * as PrivateFile from "./PrivateFile.ts"
 
 export class LockFileUnusable extends Schema.TaggedError<LockFileUnusable>()("LockFileUnusable", {
   path: Schema.String,
@@ -24,10 +26,14 @@ export interface OsLock {
 const lockedByte = 2 ** 30
 
 /** Whether the path still leads to the open file: the previous holder may have removed it with its directory. */
-const isInPlace = async (path: string, file: Fs.FileHandle): Promise<boolean> => {
-  const [inPlace, open] = await Promise.all([Fs.stat(path).catch(() => undefined), file.stat()])
+const isInPlace = (path: string, fd: number): boolean => {
+  const [inPlace, open] = [statSync(path, { throwIfNoEntry: false }), fstatSync(fd)]
   return inPlace?.ino === open.ino && inPlace.dev === open.dev
 }
+
+/** For reading and appending, not truncated: the text may be that of the present holder. Others may read it, not change it. */
+const openFile = (path: string): number =>
+  PrivateFile.open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o022)
 
 /**
  * Acquires the lock, or returns None if another descriptor has it, one of this process included. The operating system ties it
@@ -35,35 +41,36 @@ const isInPlace = async (path: string, file: Fs.FileHandle): Promise<boolean> =>
  * files close-on-exec). Creates the file if it is missing; its directory must exist.
  */
 export const tryAcquire = (path: string): Effect.Effect<Option.Option<OsLock>, LockFileUnusable> =>
-  Effect.tryPromise({
-    try: async () => {
-      // For reading and appending, not truncated: the text may be that of the present holder.
-      const file = await Fs.open(path, "a+", 0o600)
+  Effect.try({
+    try: () => {
+      const fd = openFile(path)
       try {
-        if (tryLock(file.fd, lockedByte, 1) && (await isInPlace(path, file))) return Option.some(file)
+        if (tryLock(fd, lockedByte, 1) && isInPlace(path, fd)) return Option.some(fd)
       } catch (cause) {
-        await file.close()
+        closeSync(fd)
         throw cause
       }
-      await file.close()
+      closeSync(fd)
       return Option.none()
     },
-    catch: (cause) => new LockFileUnusable({ path, reason: cause instanceof Error ? cause.message : String(cause) })
+    catch: (cause) => new LockFileUnusable({ path, reason: reasonOf(cause) })
   }).pipe(
     Effect.map(
-      Option.map((file): OsLock => {
-        let released: Promise<void> | undefined
+      Option.map((fd): OsLock => {
+        let isHeld = true
         return {
           write: (text) =>
             Effect.ignore(
-              Effect.tryPromise(async () => {
-                await file.truncate(0)
-                await file.appendFile(text)
+              Effect.try(() => {
+                // A closed descriptor's number may be that of another file by now.
+                if (!isHeld) return
+                ftruncateSync(fd)
+                writeSync(fd, text)
               })
             ),
-          release: Effect.promise(() => {
-            released ??= file.close()
-            return released
+          release: Effect.sync(() => {
+            if (isHeld) closeSync(fd)
+            isHeld = false
           })
         }
       })

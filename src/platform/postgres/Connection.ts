@@ -1,10 +1,10 @@
-import { Duplex } from "node:stream"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import Pg from "pg"
+import type Pg from "pg"
+import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { copyFromStdin } from "./CopyQuery.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
 
@@ -77,21 +77,14 @@ export interface ConnectOptions {
   readonly pipelined?: boolean
 }
 
-/** The driver's socket, which its types do not show. */
-const socketOf = (client: Pg.Client): Duplex | undefined => {
-  const wire: unknown = Reflect.get(client, "connection")
-  const stream: unknown = typeof wire === "object" && wire !== null ? Reflect.get(wire, "stream") : undefined
-  return stream instanceof Duplex ? stream : undefined
-}
-
 /** Destroys the socket without a word to the server: the only end that a stopped server cannot delay. */
-const destroySocket = (client: Pg.Client): void => void socketOf(client)?.destroy()
+const destroySocket = (client: Pg.Client): void => void client.connection.stream.destroy()
 
 /** Buffers writes until the next tick, then sends them as one. */
 const gatherWrites = (client: Pg.Client): void => {
-  const socket = socketOf(client)
-  socket?.cork()
-  process.nextTick(() => socket?.uncork())
+  const { stream } = client.connection
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
@@ -216,14 +209,12 @@ const bounded = <A>(
     })
   })
 
-/** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
-export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
-    const defaultDeadline = options.deadline ?? "30 seconds"
-    const newClient = Effect.try({
+const clientOf = (options: ConnectOptions, connectTimeout: Duration.Duration): Effect.Effect<NewClient> =>
+  Effect.map(DatabaseAuth, ({ md5 }) =>
+    Effect.try({
       try: () =>
-        new Pg.Client({
+        new AuthenticatedClient({
+          md5,
           connectionString: Redacted.value(options.url),
           application_name: options.applicationName.slice(0, 63),
           connectionTimeoutMillis: Duration.toMillis(connectTimeout),
@@ -233,6 +224,14 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
       // The driver reads the certificates that the connection string names.
       catch: (cause) => databaseError("connect", cause)
     })
+  )
+
+/** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
+export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const connectTimeout = Duration.decode(options.connectTimeout ?? "5 seconds")
+    const defaultDeadline = options.deadline ?? "30 seconds"
+    const newClient = yield* clientOf(options, connectTimeout)
     const session = yield* openSession(newClient, connectTimeout)
     const { client } = session
     const destroy = destroyed(session)

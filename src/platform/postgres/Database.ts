@@ -9,10 +9,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../cli/ExitCode.ts"
 import { type DatabaseUrl, Settings, shutdownShares } from "../config/Settings.ts"
+import { reasonOf } from "../os/FileTrust.ts"
+import { requireTrustedWay } from "../os/NamedFile.ts"
+import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { connect } from "./Connection.ts"
 import { DatabaseError } from "./DatabaseError.ts"
 
@@ -24,6 +28,11 @@ export const displayAddress = (url: Redacted.Redacted): string => {
   const role = username === "" ? "" : `${username}@`
   // A password with an unescaped "/" ends up in the path, before an "@".
   const database = pathname.includes("@") ? "/(unreadable)" : pathname
+  // The directory of a Unix socket, in the readable one of the two forms that psql accepts.
+  if (/^%2f/i.test(hostname)) {
+    const named = port === "" || port === "5432" ? "" : `&port=${port}`
+    return `postgresql://${role}${database}?host=${decodeURIComponent(hostname)}${named}`
+  }
   return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${database}`
 }
 
@@ -87,21 +96,38 @@ export const waitUntilReachable = (
     }
   })
 
+/** Refuses a certificate or key of a connection string that another account could change. */
+const requireTrustedFiles = (url: Redacted.Redacted) =>
+  Effect.forEach(["sslrootcert", "sslcert", "sslkey"], (name) => {
+    const file = new URL(Redacted.value(url)).searchParams.get(name)
+    if (file === null) return Effect.void
+    return Effect.tryPromise({
+      try: () => requireTrustedWay(file),
+      catch: (error) => {
+        const cause = new DatabaseError({ phase: "connect", reason: `${name}: ${reasonOf(error)}` })
+        return new DatabaseUnreachable({ address: displayAddress(url), attempts: 0, waited: "0s", cause })
+      }
+    })
+  })
+
 /** The sessions of a pool: of the service's own work, and of readers, whose slow queries must leave the others alone. */
 const poolSizes = { gravitas: 10, "gravitas reader": 2 } as const
 
 const openPool = (url: Redacted.Redacted, applicationName: keyof typeof poolSizes, endWithin: Duration.Duration) =>
   Effect.acquireRelease(
-    Effect.sync(() => {
-      const pool = new Pg.Pool({
+    Effect.map(DatabaseAuth, ({ md5 }) => {
+      const options = {
         connectionString: Redacted.value(url),
         application_name: applicationName,
         max: poolSizes[applicationName],
         connectionTimeoutMillis: 5_000,
         idleTimeoutMillis: 30_000,
         query_timeout: 30_000,
-        keepAlive: true
-      })
+        keepAlive: true,
+        Client: AuthenticatedClient,
+        md5
+      }
+      const pool = new Pg.Pool(options)
       // The pool replaces a lost idle connection itself; an unhandled error event would end the process.
       pool.on("error", () => {})
       return pool
@@ -109,6 +135,9 @@ const openPool = (url: Redacted.Redacted, applicationName: keyof typeof poolSize
     (pool) =>
       Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption(endWithin), Effect.asVoid)
   )
+
+/** The stock listener would connect by the driver's own client, which sends its password to any server that asks for it. */
+const noListener = Stream.die("listen on a session of `connect`, which makes an AuthenticatedClient")
 
 /** Where each service's data is, and for each distinct connection string a pool and one for readers. */
 export class Database extends Context.Tag("platform/postgres/Database")<
@@ -139,10 +168,15 @@ export class Database extends Context.Tag("platform/postgres/Database")<
         const pools = new Map<string, { readonly pool: PgClient.PgClient; readonly readers: PgClient.PgClient }>()
         for (const service of services) {
           const url = resolve(settings.databaseUrls[service])
+          yield* requireTrustedFiles(url)
+          yield* requireTrustedFiles(resolve(settings.migrationDatabaseUrls[service]))
           const key = Redacted.value(url)
           if (pools.has(key)) continue
           yield* waitUntilReachable(url, settings.databaseConnectDeadline)
-          const open = (name: keyof typeof poolSizes) => PgClient.fromPool({ acquire: openPool(url, name, endWithin) })
+          const open = (name: keyof typeof poolSizes) =>
+            Effect.map(PgClient.fromPool({ acquire: openPool(url, name, endWithin) }), (client) =>
+              Object.assign(client, { listen: () => noListener })
+            )
           pools.set(key, { pool: yield* open("gravitas"), readers: yield* open("gravitas reader") })
         }
         const poolsOf = (service: ServiceName) => {

@@ -185,7 +185,7 @@ export const parseModels = (source: string, file: string): Either.Either<Catalog
   })
 
 export const loadModels = (file: string): Effect.Effect<Catalog, ModelsRefused, FileSystem.FileSystem> =>
-  YamlSchema.readText(file).pipe(
+  YamlSchema.readNamedText(file).pipe(
     Effect.mapError((problems) => new ModelsRefused({ file, problems })),
     Effect.flatMap((source) => parseModels(source, file))
   )

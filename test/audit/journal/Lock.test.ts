@@ -16,6 +16,7 @@ import {
   readAll,
   takeOver
 } from "../../support/JournalFixture.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
 
 const other = "99999999-9999-4999-8999-999999999999"
 
@@ -32,6 +33,25 @@ const filesOf = (path: string) =>
     const names = (await Fs.readdir(path)).filter((name) => name !== "lock").toSorted()
     return Promise.all(names.map(async (name) => [name, (await Fs.readFile(Path.join(path, name))).toString("hex")]))
   })
+
+describe("a journal that another user can change", () => {
+  it.scopedLive("is neither recovered nor changed, and the reason names the fix", (context) =>
+    Effect.gen(function* () {
+      if (process.getuid?.() !== 0) return skipBecause(context, "only root can give a file away")
+      const directory = yield* journalFolder
+      const path = Path.join(directory, other)
+      yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
+      yield* Effect.promise(() => Fs.chmod(path, 0o777))
+      expect((yield* Effect.flip(takeOver(path))).message).toContain(`chmod 700 ${path}`)
+      yield* Effect.promise(() => Fs.chmod(path, 0o700))
+      yield* Effect.promise(() => Fs.chown(path, 65_534, 65_534))
+      expect((yield* Effect.flip(takeOver(path))).message).toContain(`chown 0 ${path}`)
+      expect(readdirSync(path)).toEqual([])
+      yield* Effect.promise(() => Fs.chown(directory, 65_534, 65_534))
+      expect((yield* Effect.flip(live({ directory }))).message).toContain(`chown 0 ${directory}`)
+    })
+  )
+})
 
 describe("the journal of a living process", () => {
   it.scopedLive("is not opened again, and who asks is told who has it", () =>

@@ -1,7 +1,5 @@
-import { readdirSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { SystemError } from "@effect/platform/Error"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -117,26 +115,6 @@ describe("signingSecret", () => {
     })
   )
 
-  it.scopedLive("leaves no part of itself in the home where the disk is full", () =>
-    Effect.gen(function* () {
-      const home = yield* temporaryHome
-      const full = Effect.fail(new SystemError({ reason: "WriteZero", module: "FileSystem", method: "write" }))
-      const onFullDisk = Layer.effect(
-        FileSystem.FileSystem,
-        Effect.map(FileSystem.FileSystem, (files) => ({
-          ...files,
-          writeFileString: (path: string) => Effect.zipRight(files.writeFileString(path, "half"), full),
-          open: (path: string, options?: FileSystem.OpenFileOptions) =>
-            Effect.map(files.open(path, options), (file) => Object.assign(file, { writeAll: () => full }))
-        }))
-      )
-      const services = Layer.provideMerge(onFullDisk, NodeContext.layer)
-      const refused = yield* Effect.flip(Effect.provide(signingSecret, [settingsOf({ GRAVITAS_HOME: home }), services]))
-      expect(refused.message).toContain(join(home, "jwt-secret"))
-      expect(readdirSync(home)).toEqual([])
-    })
-  )
-
   it.scopedLive("is never made up in production", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
@@ -148,10 +126,35 @@ describe("signingSecret", () => {
   it.scopedLive("is refused when its file was cut short, with the way out", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
-      writeFileSync(join(home, "jwt-secret"), "short")
+      writeFileSync(join(home, "jwt-secret"), "short", { mode: 0o600 })
       const refused = yield* Effect.flip(secretIn(home))
       expect(refused.message).toContain(join(home, "jwt-secret"))
+      expect(refused.message).toContain("shorter than")
       expect(refused.message).toContain("Remove the file")
+    })
+  )
+
+  it.scopedLive("of another user's home, of a file that others may read, and through a link is not believed", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const file = join(home, "jwt-secret")
+      const refusal = Effect.map(Effect.flip(secretIn(home)), ({ message }) => message)
+      writeFileSync(file, "of-another-user-".repeat(4), { mode: 0o644 })
+      expect(yield* refusal).toContain(`chmod 600 ${file}`)
+      rmSync(file)
+      symlinkSync("/etc/passwd", file)
+      expect(yield* refusal).toContain("is a symbolic link")
+      rmSync(file)
+      chmodSync(home, 0o777)
+      writeFileSync(file, "of-another-user-".repeat(4), { mode: 0o600 })
+      expect(yield* refusal).toContain(`chmod 700 ${home}`)
+      if (process.getuid?.() !== 0) return
+      chmodSync(home, 0o711)
+      chownSync(home, 65_534, 65_534)
+      chownSync(file, 65_534, 65_534)
+      expect(yield* refusal).toContain(`chown 0 ${home}`)
+      chownSync(home, 0, 0)
+      expect(yield* refusal).toContain(`chown 0 ${file}`)
     })
   )
 })

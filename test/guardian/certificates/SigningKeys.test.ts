@@ -1,12 +1,11 @@
 import { generateKeyPairSync } from "node:crypto"
-import { chmod, readdir, readFile, rename, stat, writeFile } from "node:fs/promises"
+import { chmod, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as AllSettings from "../../../src/app/AllSettings.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
@@ -34,29 +33,32 @@ describe("SigningKeys", () => {
     })
   )
 
-  it.scopedLive("warn of private keys that others may read, and of a directory into which others may put one", () =>
+  it.scopedLive("refuse a private key that others may read, a key or directory that they may change, and links", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
       const directory = join(home, "guardian-keys")
-      const warned = Effect.gen(function* () {
-        const lines: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => {
-            lines.push(String(message))
-          })
-        )
-        yield* Effect.provide(keysWith({ GRAVITAS_HOME: home }), logger)
-        return lines.join("\n")
-      })
-      expect(yield* warned).toBe("")
-      yield* Effect.promise(() => chmod(join(directory, "active.pem"), 0o640))
-      expect(yield* warned).toContain(`others may read the private key ${join(directory, "active.pem")}`)
-      yield* Effect.promise(() => chmod(join(directory, "active.pem"), 0o400))
-      yield* Effect.promise(() => chmod(directory, 0o770))
-      expect(yield* warned).toContain(`others may put keys into ${directory}`)
-      yield* Effect.promise(() => chmod(directory, 0o500))
-      expect(yield* warned).toBe("")
+      const [active, old] = [join(directory, "active.pem"), join(directory, "old.pem")]
+      const refusal = Effect.map(Effect.flip(keysWith({ GRAVITAS_HOME: home })), ({ message }) => message)
+      const change = (path: string, mode: number) => Effect.promise(() => chmod(path, mode))
+      const { jwks } = yield* keysWith({ GRAVITAS_HOME: home })
+      yield* change(active, 0o640)
+      expect(yield* refusal).toContain(`chmod 600 ${active}`)
+      yield* change(active, 0o400)
+      yield* change(directory, 0o770)
+      expect(yield* refusal).toContain(`chmod 700 ${directory}`)
+      yield* change(directory, 0o700)
+      yield* Effect.promise(() =>
+        writeFile(join(directory, "public.jwk"), JSON.stringify(jwks.keys[0]), { mode: 0o644 })
+      )
+      yield* keysWith({ GRAVITAS_HOME: home })
+      yield* change(join(directory, "public.jwk"), 0o666)
+      expect(yield* refusal).toContain(`chmod 600 ${join(directory, "public.jwk")}`)
+      yield* change(join(directory, "public.jwk"), 0o644)
+      yield* Effect.promise(() => symlink(active, old))
+      expect(yield* refusal).toContain(`${old} is a symbolic link`)
+      yield* Effect.promise(() => rm(old))
+      yield* change(directory, 0o500)
+      yield* keysWith({ GRAVITAS_HOME: home })
     })
   )
 
@@ -119,7 +121,7 @@ describe("SigningKeys", () => {
       }
       yield* keysWith({ GRAVITAS_HOME: home })
       const file = join(home, "guardian-keys", "old.jwk")
-      yield* Effect.promise(() => writeFile(file, "garbage"))
+      yield* Effect.promise(() => writeFile(file, "garbage", { mode: 0o600 }))
       const { message } = yield* Effect.flip(keysWith({ GRAVITAS_HOME: home }))
       expect(message).toContain(file)
       expect(yield* Effect.promise(() => readFile(file, "utf8"))).toBe("garbage")

@@ -31,7 +31,9 @@ const apply = (url: Redacted.Redacted, script: string) =>
     Effect.promise(
       () =>
         new Promise<string | null>((done) => {
-          const child = execFile("psql", ["-X", "-q", "-d", Redacted.value(url)], (error, _, stderr) =>
+          // psql knows the parameter from version 16 on.
+          const address = Redacted.value(url).replace("?require_auth=scram-sha-256", "")
+          const child = execFile("psql", ["-X", "-q", "-d", address], (error, _, stderr) =>
             done(error !== null && error.code === "ENOENT" ? null : stderr)
           )
           child.stdin?.on("error", () => {})

@@ -43,7 +43,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
     const settings = join(directory, "pgbouncer.ini")
     const lines = [
       "[databases]",
-      `${name} = host=${hostname} port=${port || "5432"} dbname=${name} ${login}`,
+      `${name} = host=${decodeURIComponent(hostname)} port=${port || "5432"} dbname=${name} ${login}`,
       "[pgbouncer]",
       "listen_addr = 127.0.0.1",
       `listen_port = ${listening}`,
@@ -66,6 +66,8 @@ const pooled = (program: string, url: Redacted.Redacted) =>
     const through = new URL(Redacted.value(url))
     through.hostname = "127.0.0.1"
     through.port = String(listening)
+    // PgBouncer asks for nothing here.
+    through.searchParams.delete("require_auth")
     const way = Redacted.make(through.href)
     yield* Effect.retry(ask(way, "select 1"), Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
     // As many transactions at the same time, so that all server connections exist.

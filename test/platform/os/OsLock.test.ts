@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
+import { promisify } from "node:util"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -74,10 +75,16 @@ it.scopedLive("a place where no file can be says what is wrong", () =>
 it.scopedLive("it is held on a full disk too, without the holder's name", () =>
   Effect.gen(function* () {
     const path = yield* lockIn
-    yield* Effect.promise(() => Fs.symlink("/dev/full", path))
-    const lock = Option.getOrThrow(yield* OsLock.tryAcquire(path))
-    yield* lock.write("the first\n")
-    expect(Option.isNone(yield* OsLock.tryAcquire(path))).toBe(true)
-    yield* lock.release
+    const module = new URL("../../../src/platform/os/OsLock.ts", import.meta.url).href
+    const script =
+      `import * as Effect from "effect/Effect"; import { tryAcquire } from "${module}"; ` +
+      `const take = () => Effect.runPromise(tryAcquire(${JSON.stringify(path)})); const lock = await take(); ` +
+      'await Effect.runPromise(lock.value.write("the first")); console.log(lock._tag, (await take())._tag)'
+    const words = ["--import", "tsx", "--input-type=module", "--eval", script]
+    // A limit of the size of files fails a write as a full disk does.
+    const limited = ["-c", 'ulimit -f 0; exec "$@"', "sh", process.execPath, ...words]
+    const { stdout } = yield* Effect.promise(() => promisify(execFile)("sh", limited))
+    expect(stdout).toBe("Some None\n")
+    expect(yield* textOf(path)).toBe("")
   })
 )

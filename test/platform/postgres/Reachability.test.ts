@@ -2,10 +2,11 @@ import * as Net from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { type DatabaseUnreachable, waitUntilReachable } from "../../../src/platform/postgres/Database.ts"
 import { closedPort } from "../../support/ClosedPort.ts"
+import { socketOf } from "../../support/PostgresSocket.ts"
 import { changed, listening, logged, secretUrl } from "../../support/platform/DatabaseServers.ts"
 import { skipBecause } from "../../support/SkipBecause.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
@@ -66,10 +67,9 @@ describe("waitUntilReachable", () => {
   it.scopedLive("goes on as soon as a server that was away is there", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
-      const target = new URL(Redacted.value(url))
       const port = yield* closedPort
       const arrival = listening(port, (socket) => {
-        const server = Net.connect({ host: target.hostname, port: Number(target.port || 5432) }).on("error", () => {})
+        const server = Net.connect(socketOf(url)).on("error", () => {})
         socket.pipe(server)
         server.pipe(socket)
       })

@@ -1,0 +1,77 @@
+import { TLSSocket } from "node:tls"
+import * as Context from "effect/Context"
+import Pg from "pg"
+import { DatabaseError } from "./DatabaseError.ts"
+
+/** The setting `DATABASE_AUTH`: `md5` says whether MD5 is accepted without verified TLS. */
+export class DatabaseAuth extends Context.Reference<DatabaseAuth>()("platform/postgres/DatabaseAuth", {
+  defaultValue: () => ({ md5: false })
+}) {}
+
+export interface AuthenticatedClientOptions extends Pg.ClientConfig {
+  readonly md5: boolean
+}
+
+const refusals = {
+  clearText:
+    "the server asks for the password in clear text, which is never sent: let it ask for scram-sha-256 (password_encryption, pg_hba.conf)",
+  md5:
+    "the server asks for an MD5 hash of the password: let it ask for scram-sha-256, connect with sslmode=verify-full, or set " +
+    "DATABASE_AUTH=scram,md5",
+  unproven: "the server did not prove by SCRAM that it knows the password"
+} as const
+
+/** As libpq's parameter of that name: the server must prove that it knows the password. */
+const requiresScram = (connectionString = ""): boolean =>
+  URL.canParse(connectionString) && new URL(connectionString).searchParams.get("require_auth") === "scram-sha-256"
+
+/**
+ * The only client of the driver that this program makes. The stock one sends its password, in clear text or as an MD5 hash, to any
+ * server that asks for it, and believes a server that asks for nothing.
+ *
+ * The names with an underscore are the driver's handlers, which its types do not have (Pg.d.ts); a test speaks the protocol to them.
+ */
+export class AuthenticatedClient extends Pg.Client {
+  private readonly acceptsMd5: boolean
+  private readonly needsProof: boolean
+  private isProven = false
+  private isRefused = false
+
+  constructor(options: AuthenticatedClientOptions = { md5: false }) {
+    super(options)
+    this.acceptsMd5 = options.md5
+    this.needsProof = requiresScram(options.connectionString)
+  }
+
+  private refuse(reason: string): void {
+    this.isRefused = true
+    // SQLSTATE 28000, invalid authorization: a retry does not help.
+    this.connection.emit("error", new DatabaseError({ phase: "connect", reason, sqlstate: "28000" }))
+    this.connection.stream.destroy()
+  }
+
+  override _handleAuthCleartextPassword(): void {
+    this.refuse(refusals.clearText)
+  }
+
+  override _handleAuthMD5Password(message: { readonly salt: Buffer }): void {
+    const { stream } = this.connection
+    const isVerified = stream instanceof TLSSocket && stream.authorized
+    if (this.needsProof) this.refuse(refusals.unproven)
+    else if (this.acceptsMd5 || isVerified) super._handleAuthMD5Password(message)
+    else this.refuse(refusals.md5)
+  }
+
+  override _handleAuthSASLFinal(message: { readonly data: string }): void {
+    super._handleAuthSASLFinal(message)
+    // The driver forgets the exchange once the server's signature is right.
+    this.isProven = this.saslSession === null
+  }
+
+  override _handleReadyForQuery(message: { readonly status: string }): void {
+    if (this.isRefused) return
+    // Also where the server left an exchange of SCRAM in the middle.
+    if (this.isProven || (!this.needsProof && this.saslSession === undefined)) super._handleReadyForQuery(message)
+    else this.refuse(refusals.unproven)
+  }
+}
