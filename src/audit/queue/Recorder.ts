@@ -9,7 +9,7 @@ import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import type { AuditLogOptions } from "../AuditSettings.ts"
 import { type AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
 import { canonicalJson, draftRow, sealRow } from "../encoding/AuditRow.ts"
-import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { type EncodingOptions, encodeEvent } from "../encoding/EventEncoding.ts"
 import type { Counts } from "../journal/CheckpointFile.ts"
 import type { Journal } from "../journal/Journal.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
@@ -34,11 +34,11 @@ export interface Recorder {
   readonly incarnation: Incarnation
   /**
    * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
-   * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
+   * `urgent` row does not wait for more rows on its way to the database. `ids` are those of its request.
    */
-  readonly record: (event: AuditEvent, urgent?: boolean, traceId?: string) => AuditId | RecordRefusal
+  readonly record: (event: AuditEvent, urgent?: boolean, ids?: EncodingOptions) => AuditId | RecordRefusal
   /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
-  readonly recordOwn: (event: AuditEvent, traceId?: string) => AuditId | undefined
+  readonly recordOwn: (event: AuditEvent, ids?: EncodingOptions) => AuditId | undefined
   /** Counts an event that is refused before `record`. */
   readonly refuse: (refusal: RecordRefusal) => RecordRefusal
   readonly accepting: () => boolean
@@ -89,14 +89,14 @@ export const make = (
 
   const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
-  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
+  const take = (event: AuditEvent, urgent: boolean, ids: EncodingOptions | undefined): AuditId | RecordRefusal => {
     if (queue.isClosed()) return closed
     if (!queue.hasRoom()) return { reason: "full", detail: `${queue.depth()} events wait for the database` }
     // Reads the clock directly: an effect for each event would cost more than the rest of its identity.
     const timestamp = clock.unsafeCurrentTimeMillis()
     const id = nextId(timestamp)
     const seq = lastSeq + 1
-    const draft = draftRow(encodeEvent(event, traceId), { id, timestamp, source, seq })
+    const draft = draftRow(encodeEvent(event, ids), { id, timestamp, source, seq })
     const json = canonicalJson(draft)
     const problem = eventJournal?.append(seq, json)
     if (problem !== undefined) return problem
@@ -126,15 +126,15 @@ export const make = (
     lastSeq: () => lastSeq,
     lastShed: () => lastShed,
     counts,
-    record: (event, urgent = false, traceId) => {
-      const taken = take(event, urgent, traceId)
+    record: (event, urgent = false, ids) => {
+      const taken = take(event, urgent, ids)
       if (typeof taken === "string") return taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
       return refuse(taken)
     },
     refuse,
-    recordOwn: (event, traceId) => {
-      const taken = take(event, false, traceId)
+    recordOwn: (event, ids) => {
+      const taken = take(event, false, ids)
       return typeof taken === "string" ? taken : undefined
     },
     shedRange: () => shedRange,

@@ -103,8 +103,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
             shellId: null,
             result,
             reason,
-            requestId: requester?.requestId ?? null,
-            metadata: {}
+            requestId: requester?.requestId ?? null
           })
         )
 
