@@ -3,6 +3,9 @@ import { SignJWT } from "jose"
 /** The JWT_SECRET_KEY of every program under test. */
 export const signingSecret = "a signing secret for tests, long enough"
 
+/** What a program under test in production is: on the tests' superuser, with the secret above and the sample files. */
+export const insecureUnderTest = "superuser,weak-secret,unbound-tokens,sample-policy,echo-models"
+
 const key = new TextEncoder().encode(signingSecret)
 
 /** Seconds from now until it expires; negative for one that has. */
