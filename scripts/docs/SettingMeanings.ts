@@ -25,6 +25,10 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       NODE_ENV: {
         meaning: "`production` makes up no secret and refuses insecure settings; `dev` means `development`."
       },
+      ALLOW_INSECURE: {
+        meaning:
+          "Insecure settings that production starts with all the same, by name; see [operations](operations.md#production). Health, banner and log show them."
+      },
       GRAVITAS_HOME: {
         meaning:
           "Directory of keys, the audit journal and the embedded PostgreSQL. It must persist; see [operations](operations.md)."
@@ -44,6 +48,17 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       },
       HTTP_REQUEST_TIMEOUT: {
         meaning: "Time for a whole request to arrive, its body included. After it the answer is 408."
+      },
+      TLS_CERT_FILE: {
+        meaning: "Certificate chain of the ports, followed while it changes; see [operations](operations.md#tls).",
+        default: "plain HTTP"
+      },
+      TLS_KEY_FILE: { meaning: "Private key of that certificate." },
+      TLS_CLIENT_CA_FILE: { meaning: "CA whose certificates clients must show.", default: "clients need none" },
+      PEER_CA_FILE: { meaning: "CA of peers that are called over https.", default: "the CAs that Node knows" },
+      ALLOWED_HOSTS: {
+        meaning:
+          "Names by which browsers may reach the services, besides those of this machine; see [operations](operations.md#browsers)."
       },
       ...forServices("PORT", (service) => ({
         meaning: `Port of the ${service}; 0 picks a free port, which the banner prints.`

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { ExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
+import { visibleLines } from "../platform/cli/TerminalText.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 
@@ -38,8 +39,13 @@ export const exitCode = (exit: Exit.Exit<unknown, unknown>, ending: ExitStatus, 
   return 128 + signalNumber[ending.signal ?? "SIGINT"]
 }
 
-/** What stderr shows: the message of an expected failure, the whole cause of a defect. */
+/** What stderr shows: the message of an expected failure, the whole cause of a defect; foreign text in it is escaped. */
 export const exitMessage = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
+  const message = messageOf(exit)
+  return message === undefined ? undefined : visibleLines(message)
+}
+
+const messageOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
   if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return undefined
   const failure = Cause.failureOption(exit.cause)
   if (Option.isNone(failure)) return `gravitas: internal error\n${Cause.pretty(exit.cause)}`

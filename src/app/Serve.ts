@@ -1,5 +1,4 @@
 import * as Path from "node:path"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,6 +10,7 @@ import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import { urlOf } from "../clients/PeerCall.ts"
+import * as PeerHttp from "../clients/PeerHttp.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
@@ -18,6 +18,7 @@ import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
 import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
 import { sharedAlgorithm, TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
+import { AllowedInsecurities, warningOf } from "../platform/config/InsecureSettings.ts"
 import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Listener.ts"
@@ -26,6 +27,7 @@ import * as DroppedLines from "../platform/telemetry/DroppedLines.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
 import { allowedQuestion, type Example, renderBanner, tokenSubstitution } from "./Banner.ts"
+import { secureSettings } from "./Production.ts"
 import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
 
@@ -46,7 +48,7 @@ export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditStore.ledgerLayer(options)])
       )
     })
-  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))
+  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), PeerHttp.layer({})]))
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
 const trailOf = (services: ReadonlyArray<ServiceName>) => {
@@ -84,10 +86,11 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
     const embedded = yield* Effect.serviceOption(EmbeddedPostgres)
     const addresses = yield* (yield* Addresses).all
     const example = services.includes("gatekeeper") ? yield* exampleRequest : undefined
-    const notes = Option.match(embedded, {
+    const server = Option.match(embedded, {
       onNone: () => [],
       onSome: (server) => [`Embedded PostgreSQL ${server.version}, data in ${server.dataDirectory}`, ...server.notes]
     })
+    const notes = [...server, ...(yield* AllowedInsecurities).map(warningOf)]
     const addressOf = new Map(services.map((service) => [service, database.address(service)]))
     const text = renderBanner({ addresses, databases: addressOf, notes, example })
     // As a log line it waits for no reader of stderr.
@@ -108,6 +111,7 @@ export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer
       Layer.provide(trailOf(services)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
+      Layer.provide(secureSettings(services)),
       Layer.provide(Layer.provideMerge(DroppedLines.layer, Logging.layer("stdout")))
     )
   )

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
-import { currentTraceId } from "../platform/http/RequestContext.ts"
+import { currentIds } from "../platform/http/RequestContext.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import type { AuditLogOptions } from "./AuditSettings.ts"
@@ -115,7 +115,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
 
   const withdraw = (event: AuditEvent, id: AuditId, why: string) =>
     Effect.withFiberRuntime<void>((fiber) => {
-      if (recorder.recordOwn(withdrawal(event, id, why), currentTraceId(fiber)) !== undefined) return Effect.void
+      if (recorder.recordOwn(withdrawal(event, id, why), currentIds(fiber)) !== undefined) return Effect.void
       notWithdrawn += 1
       return Effect.logError(
         `ALARM: the audit event ${id} was recorded, its answer was not given (${why}), and the trail accepts no event that says so.`
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
         const durability = durabilityByResult.get(event.result) ?? defaultDurability
         const behind = refusalIfBehind(durability)
         if (behind !== undefined) return unavailable(recorder.refuse(behind))
-        const id = recorder.record(event, durability === "commit", currentTraceId(fiber))
+        const id = recorder.record(event, durability === "commit", currentIds(fiber))
         if (typeof id !== "string") return unavailable(id)
         if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
         // The recorder has not run since `record`, so its last number is this event's.

@@ -15,6 +15,8 @@ const clientSettings = Setting.all({
     gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
     guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
+  /** The CA of peers over https, in PEM; None: those that Node knows. */
+  peerCaFile: Setting.text("PEER_CA_FILE", { expected: "a file in PEM", example: "/etc/gravitas/ca.crt" }),
   /** How long a peer may take to answer; then the caller is refused. */
   peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
     Setting.orDefault(Duration.seconds(2))

@@ -2,13 +2,10 @@ import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as Undici from "@effect/platform-node/Undici"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -19,6 +16,7 @@ import { outgoingTrace } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
+import * as PeerHttp from "./PeerHttp.ts"
 
 /** Bytes of an answer: many times more than any answer of a peer has. */
 const maximumAnswerBytes = 256 * 1024
@@ -26,28 +24,7 @@ const maximumAnswerBytes = 256 * 1024
 /** Calls of one peer at a time; further calls wait for one of them, within their own deadline. Over HTTP, as many connections. */
 const concurrentCalls = 64
 
-const dispatcher = Layer.scoped(
-  NodeHttpClient.Dispatcher,
-  Effect.flatMap(ClientSettings, ({ peerTimeout }) =>
-    Effect.acquireRelease(
-      Effect.sync(
-        () =>
-          new Undici.Agent({
-            connections: concurrentCalls,
-            maxResponseSize: maximumAnswerBytes,
-            connect: { timeout: Duration.toMillis(peerTimeout) }
-          })
-      ),
-      (agent) => Effect.promise(() => agent.destroy())
-    )
-  )
-)
-
-/**
- * The HTTP client for peers: kept-alive connections, answers bounded in size, no redirects. A connection that its server is about
- * to close for idleness is not used again: undici heeds the server's own `Keep-Alive: timeout`.
- */
-export const layer = NodeHttpClient.layerUndiciWithoutDispatcher.pipe(Layer.provide(dispatcher))
+export const layer = PeerHttp.layer({ connections: concurrentCalls, maxResponseSize: maximumAnswerBytes })
 
 type Peer = Extract<ServiceName, "gatekeeper" | "guardian">
 

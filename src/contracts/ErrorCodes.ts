@@ -12,6 +12,7 @@ export const errorCodes = {
   body_too_large: error(413, "the body is larger than this route accepts"),
   certificate_not_found: error(404, "there is no certificate with that id"),
   database_unavailable: error(503, "PostgreSQL does not answer; ask again"),
+  foreign_request: error(403, "the request names another host, or comes from a web page of another origin"),
   internal_error: error(500, "a fault of the service itself; its log has the cause under the request id"),
   invalid_request: error(422, "the request cannot be understood; the message says why"),
   keys_unavailable: error(503, "the issuer's keys cannot be fetched, so the token cannot be verified; ask again"),
@@ -39,7 +40,8 @@ export const errorCodes = {
   trail_unreachable: error(503, "PostgreSQL does not answer; ask again"),
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),
-  unreadable_request: error(400, "the request is not HTTP that the service can read, or came too slowly")
+  unreadable_request: error(400, "the request is not HTTP that the service can read, or came too slowly"),
+  unsupported_media_type: error(415, "a web page sent a body that is not `application/json`, or authentication is off")
 }
 
 export type ErrorCode = keyof typeof errorCodes

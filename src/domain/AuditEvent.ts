@@ -14,32 +14,82 @@ export const AuditResult = Schema.Literal(
 )
 export type AuditResult = typeof AuditResult.Type
 
-/** `auth:disabled`: the caller was not authenticated. */
-export const RecorderMark = Schema.Literal("auth:disabled")
+/**
+ * - `auth:disabled`: the caller was not authenticated.
+ * - `request_id:given`, `trace_id:given`: the id came with the request, so its sender chose it, and others may send the same.
+ */
+export const RecorderMark = Schema.Literal("auth:disabled", "request_id:given", "trace_id:given")
 export type RecorderMark = typeof RecorderMark.Type
 
 /** The outcomes that other programs may report; only the trail itself reports the others. */
 export const ClaimableResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID", "REPORTED")
 export type ClaimableResult = typeof ClaimableResult.Type
 
+/** Members of a row's metadata that say who asked for the event or brought it, and how. Only the program writes them. */
+export const originMembers = ["asked_by", "claimed", "ingest", "query", "subject_type", "trace_id"] as const
+
+/** All members of a row's metadata that only the program writes, because they state what it did or found out. */
+export const reservedMembers = [
+  ...originMembers,
+  // Decisions about questions of others, and about requests for the gatekeeper's own endpoints.
+  ...["context", "events", "explain", "operation", "properties", "stands_for_seconds"],
+  // What the trail reports about itself.
+  ...[
+    "audit_id",
+    "by",
+    "count",
+    "from_seq",
+    "kind",
+    "leaf_hash",
+    "outcome",
+    "refused_for",
+    "seq",
+    "source",
+    "to_seq",
+    "why"
+  ],
+  // Certificates and sessions.
+  ...["certificate_id", "dropped", "file", "key_id", "last_seen_at", "sessions", "sessions_ended", "version"],
+  // Routes.
+  ...[
+    "asked",
+    "closed_by",
+    "code",
+    "completion_tokens",
+    "duration_ms",
+    "finish_reason",
+    "next",
+    "peer",
+    "prompt_tokens"
+  ],
+  ...["provider", "session_id", "tried"]
+] as const
+
+/** Members that repeat what a request says of itself; a caller may use them too. */
+type DescribingMember = "action" | "complexity" | "ghost_id" | "messages" | "model" | "priority" | "resource" | "stream"
+
+/** Members of a row's metadata that the program states. A name that is missing here has to be reserved, or describes a request. */
+export type Facts = { readonly [K in (typeof reservedMembers)[number] | DescribingMember]?: unknown }
+
 /**
  * One decision, as a caller of `AuditLog.record` states it. `record` adds identity, time, order and hash.
  *
- * Strings may be of any length and content and `metadata` of any shape: the trail bounds and cleans what it stores and
- * notes that in the row's `marks`. So no input makes a row disappear.
+ * Strings may be of any length and content and `metadata` of any shape: the trail bounds and cleans what it stores, masks secrets
+ * in it, and notes that in the row's `marks`. So no input makes a row disappear.
  */
-export const AuditEvent = Schema.Struct({
-  action: Schema.NullOr(Schema.String),
-  resource: Schema.NullOr(Schema.String),
+export interface AuditEvent {
+  readonly action: string | null
+  readonly resource: string | null
   /** The authenticated subject; null if there is none. */
-  ghostId: Schema.NullOr(Schema.String),
-  shellId: Schema.NullOr(Schema.String),
-  result: AuditResult,
-  reason: Schema.NullOr(Schema.String),
-  requestId: Schema.NullOr(Schema.String),
-  /** A JSON object. Anything else is stored under the key `value`. */
-  metadata: Schema.Unknown,
+  readonly ghostId: string | null
+  readonly shellId: string | null
+  readonly result: AuditResult
+  readonly reason: string | null
+  readonly requestId: string | null
+  /** What a caller states: a JSON object without `reservedMembers`. Anything else is stored under the key `value`. */
+  readonly metadata?: unknown
+  /** What the program states, in the same JSON object. */
+  readonly facts?: Facts
   /** Added to the row's `marks`, beside those of the trail itself. */
-  marks: Schema.optional(Schema.Array(RecorderMark))
-})
-export type AuditEvent = typeof AuditEvent.Type
+  readonly marks?: ReadonlyArray<RecorderMark>
+}

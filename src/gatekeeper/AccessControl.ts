@@ -81,7 +81,8 @@ const eventOf = (question: SubjectQuestion, result: AuditResult, reason: string)
     result,
     reason,
     requestId: question.requestId,
-    metadata: claim.metadata
+    metadata: claim.metadata,
+    ...(claim.facts === undefined ? {} : { facts: claim.facts })
   }
   return markAnonymous(event, question.askedBy)
 }

@@ -1,19 +1,23 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
+import type { Facts } from "../domain/AuditEvent.ts"
 import * as Text from "../domain/Text.ts"
 
 export interface AccessRequest {
   readonly action: string
   readonly resource: string
-  readonly metadata: Readonly<Record<string, unknown>>
+  readonly metadata?: Readonly<Record<string, unknown>>
+  /** What the gatekeeper itself says of the request. */
+  readonly facts?: Facts
 }
 
 /** The readable parts of a request, for the trail: a refused request is recorded with what it claimed. */
 export interface AccessClaim {
   readonly action: string | null
   readonly resource: string | null
-  readonly metadata: unknown
+  readonly metadata?: unknown
+  readonly facts?: Facts
 }
 
 /** Why a request cannot be decided, with what it claims. */
@@ -22,7 +26,7 @@ export interface QuestionProblem {
   readonly claimed: AccessClaim
 }
 
-export const emptyClaim: AccessClaim = { action: null, resource: null, metadata: {} }
+export const emptyClaim: AccessClaim = { action: null, resource: null }
 
 /** Why a value cannot be decided on and recorded as it is; `field` is its name in the request. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {

@@ -32,8 +32,8 @@ const isAnswer = (cause: Cause.Cause<Failure>): boolean =>
   Option.exists(Cause.failureOption(cause), ({ code }) => statusOf(code) !== 503)
 
 const accessQuestion = (question: Question, problem?: Failure): AccessQuestion => {
-  const { action, authorization, metadata, requestId, resource } = question
-  const claimed = { action, resource, metadata }
+  const { action, authorization, facts, requestId, resource } = question
+  const claimed = { action, resource, facts }
   return {
     authorization,
     requestId,
@@ -44,7 +44,7 @@ const accessQuestion = (question: Question, problem?: Failure): AccessQuestion =
 /** Records a failure that is not the caller's, as DENIED, and fails with its code. */
 export const denyBy =
   (access: typeof AccessControl.Service) =>
-  ({ action, requestId, resource, metadata }: Question, failure: Failure) =>
+  ({ action, facts, requestId, resource }: Question, failure: Failure) =>
     access
       .record({
         action,
@@ -54,7 +54,7 @@ export const denyBy =
         result: "DENIED",
         reason: failure.message,
         requestId,
-        metadata
+        facts
       })
       .pipe(
         Effect.mapError(trailRefusal),

@@ -1,7 +1,8 @@
 import * as Context from "effect/Context"
 import * as Either from "effect/Either"
+import { isLoopback } from "../platform/config/Loopback.ts"
 import * as Setting from "../platform/config/Setting.ts"
-import { environment, host } from "../platform/config/Settings.ts"
+import { authDisabled, environment, host } from "../platform/config/Settings.ts"
 
 /** As given: relative to the working directory. Also for commands that need no other setting. */
 export const accessPolicyPath = Setting.text("ACCESS_POLICY_PATH", {
@@ -9,12 +10,10 @@ export const accessPolicyPath = Setting.text("ACCESS_POLICY_PATH", {
   example: "config/access-policy.yaml"
 }).pipe(Setting.orDefault("config/access-policy.yaml"))
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/
-
 /** Why `AUTH_DISABLED=true` is refused; undefined where it is allowed. */
 const authDisabledProblem = (environment: string, host: string): string | undefined => {
   if (environment === "production") return "must not be true with NODE_ENV=production: every caller would be let in"
-  return loopback.test(host)
+  return isLoopback(host)
     ? undefined
     : `must not be true with HOST=${host}: others on the network would be let in; set HOST=127.0.0.1 or unset AUTH_DISABLED`
 }
@@ -26,7 +25,7 @@ const gatekeeperSettings = Setting.all({
   /** Where others reach it, for its metadata document; None: where it listens. */
   publicUrl: Setting.origin("GATEKEEPER_PUBLIC_URL", "https://gatekeeper.example"),
   /** Callers are not authenticated. Allowed outside production and on a loopback host only. */
-  authDisabled: Setting.flag("AUTH_DISABLED", "false")
+  authDisabled
 }).pipe(
   Setting.mapOrFail(({ environment, host, ...values }) => {
     const problem = values.authDisabled ? authDisabledProblem(environment, host) : undefined

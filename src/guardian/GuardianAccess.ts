@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { type Authorized, GatekeeperClient } from "../clients/GatekeeperClient.ts"
 import type { PeerUnavailable } from "../clients/PeerCall.ts"
-import type { AuditResult } from "../domain/AuditEvent.ts"
+import type { AuditResult, Facts } from "../domain/AuditEvent.ts"
 import { type Access, auditedBy, type Failure, fault, type Grant, type Question } from "../platform/http/Audited.ts"
 import { bearerChallenge, Refusal } from "../platform/http/ErrorResponse.ts"
 import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
@@ -12,7 +12,7 @@ import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
 /** The trail's part of a reply: the row that says what was done. */
 export interface Recorded {
   readonly reason: string
-  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly facts?: Facts
   /** Takes back what the trail cannot record; left out where nothing was changed. `final`: it stays in effect, and the log says so. */
   readonly compensate?: Effect.Effect<unknown, DatabaseUnavailable> | "final"
 }
@@ -45,10 +45,10 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
     result: AuditResult,
     ghostId: string | null,
     reason: string,
-    metadata: Readonly<Record<string, unknown>> = {}
+    facts: Facts = {}
   ) =>
     Effect.mapError(
-      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, metadata }),
+      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, facts }),
       ({ message }) => new Refusal({ code: "audit_unavailable", message })
     )
 
@@ -85,7 +85,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         Effect.tapDefect(() => Effect.ignore(deny(question, fault, ghostId))),
         Effect.catchAll((failure) => deny(question, failure, ghostId)),
         Effect.flatMap((reply) =>
-          record(question, "ALLOWED", ghostId, reply.reason, reply.metadata).pipe(
+          record(question, "ALLOWED", ghostId, reply.reason, reply.facts).pipe(
             Effect.tapError(() => compensate(question, reply)),
             Effect.map((auditId) => ({ auditId, reply }))
           )

@@ -50,6 +50,8 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["JWKS_COOL_DOWN", "0", "a duration from 100ms to 1h"],
   ["JWKS_TIMEOUT", "0", "a duration from 100ms to 30s"],
   ["AUTH_DISABLED", "yes", "one of true, false"],
+  ["ALLOW_INSECURE", "superuser,everything", "some of plain-http,"],
+  ["ALLOWED_HOSTS", "gravitas.example:8001", "host names without ports"],
   ["GATEKEEPER_PUBLIC_URL", "https://user:hunter2@h", "an http or https URL without path"],
   ["AUDIT_DURABILITY", "disk", "one of memory, journal, fsync, commit"],
   ["AUDIT_DURABILITY_BY_RESULT", "DENIED=fsync,REFUSED=fsync", "ALLOWED, DENIED, UNAUTHENTICATED, INVALID with one of"],
@@ -81,6 +83,10 @@ describe("Settings", () => {
           environment: "development",
           home: ".gravitas",
           host: "127.0.0.1",
+          tls: Option.none(),
+          allowedHosts: [],
+          authDisabled: false,
+          allowInsecure: [],
           ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
           httpMaximumConnections: 1_000,
           httpRequestTimeout: Duration.seconds(30),
@@ -101,6 +107,7 @@ describe("Settings", () => {
         },
         clients: {
           peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
+          peerCaFile: Option.none(),
           peerTimeout: Duration.seconds(2),
           sessionTimeout: Duration.minutes(15)
         },

@@ -7,6 +7,7 @@ import { program } from "../support/Program.ts"
 import { gatekeeperOn, portOf, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase, migratedDatabase } from "../support/TestDatabase.ts"
+import { insecureUnderTest } from "../support/Tokens.ts"
 
 const questions = {
   guardian: ["/validate", { agent: "Scout" }],
@@ -66,6 +67,7 @@ describe.each(["guardian", "router"] as const)("gravitas %s", (service) => {
           args: [service],
           environment: {
             NODE_ENV: "production",
+            ALLOW_INSECURE: insecureUnderTest,
             DATABASE_URL: Redacted.value(databaseUrl),
             GUARDIAN_SIGNING_KEY: signingKey
           }

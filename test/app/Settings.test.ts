@@ -10,6 +10,7 @@ import { signingKey } from "../support/Guardian.ts"
 import { fromSources, program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase, migratedDatabase } from "../support/TestDatabase.ts"
+import { insecureUnderTest } from "../support/Tokens.ts"
 
 /** A port where nothing listens. */
 const closedPort = Effect.async<number>((resume) => {
@@ -63,7 +64,12 @@ describe("the program's settings and command line", () => {
         ["JWT_SECRET_KEY", { GUARDIAN_SIGNING_KEY: signingKey }]
       ] as const) {
         const running = yield* program({
-          environment: { DATABASE_URL: Redacted.value(url), NODE_ENV: "production", ...given }
+          environment: {
+            DATABASE_URL: Redacted.value(url),
+            NODE_ENV: "production",
+            ALLOW_INSECURE: insecureUnderTest,
+            ...given
+          }
         })
         expect((yield* running.ended()).code).toBe(1)
         expect(running.stderr()).toContain(`${missing} is not set`)
@@ -125,6 +131,7 @@ describe("the program's settings and command line", () => {
           environment: {
             DATABASE_URL: Redacted.value(url),
             NODE_ENV: "production",
+            ALLOW_INSECURE: insecureUnderTest,
             SERVICE_TOKEN: "header.claims.signature"
           }
         })

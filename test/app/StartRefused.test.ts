@@ -8,6 +8,7 @@ import { signingSecret } from "../support/Gravitas.ts"
 import { program } from "../support/Program.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
+import { insecureUnderTest } from "../support/Tokens.ts"
 
 const models = "providers: {local: {kind: echo}}\nshells: {small: {tier: L1, provider: unknown, model: small}}\n"
 
@@ -18,7 +19,11 @@ describe("a start that a service refuses opens no port, not even that of another
       words: "models.yaml:2:",
       environment: { ROUTER_MODELS_PATH: "models.yaml" }
     },
-    { what: "no key to sign with", words: "GUARDIAN_SIGNING_KEY", environment: { NODE_ENV: "production" } }
+    {
+      what: "no key to sign with",
+      words: "GUARDIAN_SIGNING_KEY",
+      environment: { NODE_ENV: "production", ALLOW_INSECURE: insecureUnderTest }
+    }
   ])("$what", ({ environment, words }) =>
     Effect.gen(function* () {
       const directory = yield* temporaryHome

@@ -192,11 +192,11 @@ describe("telemetry", () => {
         yield* running.ended()
         expect(receiver.headers()).toEqual([])
         const rows = yield* rowsOf(databaseUrl, "select metadata, marks from gatekeeper.audit_log order by seq")
-        expect(rows[0]).toEqual({ metadata: { trace_id: traceId }, marks: [] })
+        expect(rows[0]).toEqual({ metadata: { trace_id: traceId }, marks: ["trace_id:given"] })
         const made = expect.stringMatching(/^(?!4bf92f)[0-9a-f]{32}$/)
         expect(rows[1]).toEqual({ metadata: { trace_id: made }, marks: [] })
         // A caller cannot put its decision into the trace of another.
-        expect(rows[2]).toEqual({ metadata: { trace_id: made, a: 1, z: 2 }, marks: ["metadata:key-clash"] })
+        expect(rows[2]).toEqual({ metadata: { trace_id: made, a: 1, z: 2 }, marks: ["metadata:reserved"] })
       }),
     60_000
   )

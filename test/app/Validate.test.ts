@@ -68,7 +68,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
       const longest = "r".repeat(100)
       const kept = yield* ask({ resource: "a" }, { headers: { "x-request-id": longest } })
       expect(kept.headers.get("x-request-id")).toBe(longest)
-      expect(yield* rowNamedBy(kept)).toMatchObject({ request_id: longest, marks: [] })
+      expect(yield* rowNamedBy(kept)).toMatchObject({ request_id: longest, marks: ["request_id:given"] })
       const replaced = yield* ask({ resource: "a" }, { headers: { "x-request-id": `${longest}r` } })
       expect(replaced.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/)
     })

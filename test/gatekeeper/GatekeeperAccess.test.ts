@@ -18,7 +18,7 @@ const question: Question = {
   event: "trail.read",
   action: "read",
   resource: "audit/events",
-  metadata: { query: "limit=1" }
+  facts: { query: "limit=1" }
 }
 
 describe("The gatekeeper's access", () => {
@@ -40,7 +40,7 @@ describe("The gatekeeper's access", () => {
             resource: "audit/events",
             result: "DENIED",
             reason: failure.message,
-            metadata: { query: "limit=1" }
+            facts: { query: "limit=1" }
           }
         ])
       }
@@ -78,8 +78,8 @@ describe("The gatekeeper's access", () => {
       expect((yield* request(`${url}/audit/events?limit=2`)).status).toBe(200)
       expect((yield* request(`${url}/audit/events?limit=no`)).status).toBe(422)
       expect(rows).toMatchObject([
-        { resource: "audit/events", result: "ALLOWED", metadata: { query: "limit=2" } },
-        { resource: "audit/events", result: "INVALID", metadata: { query: "limit=no" } }
+        { resource: "audit/events", result: "ALLOWED", facts: { query: "limit=2" } },
+        { resource: "audit/events", result: "INVALID", facts: { query: "limit=no" } }
       ])
     })
   )

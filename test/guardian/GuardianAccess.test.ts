@@ -29,7 +29,7 @@ const question: Question = {
   event: "session.end",
   action: "execute",
   resource: "sessions/a/s",
-  metadata: {}
+  facts: {}
 }
 
 /** A gatekeeper that allows everything. */

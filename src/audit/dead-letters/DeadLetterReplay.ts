@@ -70,7 +70,7 @@ const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string
   result: "REPLAYED",
   reason: `${by} brought a dead letter into the trail`,
   requestId: null,
-  metadata: {
+  facts: {
     audit_id: letter.eventId,
     leaf_hash: letter.leafHash,
     source: letter.source,

@@ -1,3 +1,4 @@
+import { maskedText } from "../../domain/Secrets.ts"
 import { boundText } from "./BoundedText.ts"
 
 /** The bounds of an encoded value. */
@@ -23,12 +24,22 @@ export type Blemish =
   | "unreadable"
   | "key-truncated"
   | "key-clash"
+  | "reserved"
+  | "masked"
 
-/** A member that replaces a member of the same name in the outermost object; `json` needs no escapes. */
-export interface Reserved {
-  readonly key: string
-  readonly json: string
+/** What an encoding does with members, by their names. */
+export interface MemberRules {
+  /** Left out of the outermost object. */
+  readonly reserved: ReadonlySet<string>
+  /** Members of the outermost object beside those of the value. */
+  readonly facts: object
+  /** A member of the outermost object that does not count; `json` needs no escapes. */
+  readonly uncounted: { readonly key: string; readonly json: string } | undefined
+  /** Whether the value of a member, at any depth, is replaced by a mask. */
+  readonly isSecret: (key: string) => boolean
 }
+
+const noRules: MemberRules = { reserved: new Set(), facts: {}, uncounted: undefined, isSecret: () => false }
 
 export interface Encoded {
   readonly json: string
@@ -37,9 +48,16 @@ export interface Encoded {
 
 const none: ReadonlySet<Blemish> = new Set()
 
+interface Member {
+  readonly key: string
+  /** The key in the value. */
+  readonly original: string
+  /** Of a fact. */
+  readonly json?: string
+}
+
 /** RFC 8785, section 3.2.3: by UTF-16 code units, which is how JavaScript compares strings. */
-const byCodeUnit = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
-  a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0
+const byCodeUnit = (a: Member, b: Member): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 
 /** The state of one encoding: the remaining budget, the enclosing objects, and the blemishes. */
 class Walk {
@@ -50,7 +68,7 @@ class Walk {
 
   constructor(
     private readonly budget: Budget,
-    private readonly reserved: Reserved | undefined
+    private readonly rules: MemberRules
   ) {
     this.membersLeft = budget.members
     this.sizeLeft = budget.size
@@ -142,30 +160,48 @@ class Walk {
   private object(given: object): string {
     let json = "{"
     let previous: string | undefined
-    let reserved = this.above.length === 1 ? this.reserved : undefined
-    for (const [key, original] of this.keys(given)) {
-      if (reserved !== undefined && key >= reserved.key) {
-        json += `${previous === undefined ? "" : ","}"${reserved.key}":${reserved.json}`
-        previous = reserved.key
-        reserved = undefined
+    const isOutermost = this.above.length === 1
+    let uncounted = isOutermost ? this.rules.uncounted : undefined
+    for (const { json: stated, key, original } of this.keys(given, isOutermost)) {
+      if (uncounted !== undefined && key >= uncounted.key) {
+        json += `${previous === undefined ? "" : ","}"${uncounted.key}":${uncounted.json}`
+        previous = uncounted.key
+        uncounted = undefined
       }
       if (key === previous) {
         this.blemish("key-clash")
         continue
       }
-      if (!this.roomForOneMore()) break
-      const value = this.member(() => Reflect.get(given, original))
+      // Facts may follow, which have their room.
+      if (stated === undefined && !this.roomForOneMore()) continue
+      const value = stated ?? this.named(key, () => Reflect.get(given, original))
       if (value === undefined) continue
       json += `${previous === undefined ? "" : ","}${this.spend(JSON.stringify(key))}:${value}`
       previous = key
     }
-    if (reserved !== undefined) json += `${previous === undefined ? "" : ","}"${reserved.key}":${reserved.json}`
+    if (uncounted !== undefined) json += `${previous === undefined ? "" : ","}"${uncounted.key}":${uncounted.json}`
     return `${json}}`
   }
 
-  /** Returns the own enumerable string keys as they will be written, sorted, up to the remaining budget. */
-  private keys(given: object): Array<readonly [key: string, original: string]> {
-    const keys: Array<readonly [string, string]> = []
+  private named(key: string, read: () => unknown): string | undefined {
+    if (!this.rules.isSecret(key)) return this.member(read)
+    this.blemish("masked")
+    return this.spend(JSON.stringify(maskedText))
+  }
+
+  /** Encodes the facts, in their order and before all others, so that no value of a caller leaves them without room. */
+  private facts(): Array<Member> {
+    const facts: Array<Member> = []
+    for (const [key, value] of Object.entries(this.rules.facts)) {
+      const json = this.roomForOneMore() ? this.named(key, () => value) : undefined
+      if (json !== undefined) facts.push({ key, original: key, json })
+    }
+    return facts
+  }
+
+  /** Returns the own enumerable string keys as they will be written, sorted, up to the remaining budget; with the facts, if any. */
+  private keys(given: object, isOutermost: boolean): Array<Member> {
+    const keys = isOutermost ? this.facts() : []
     for (const original of Object.keys(given)) {
       if (keys.length >= this.membersLeft) {
         this.blemish("members")
@@ -174,7 +210,8 @@ class Walk {
       const bounded = boundText(original, this.budget.key)
       if (bounded.truncated) this.blemish("key-truncated")
       if (bounded.cleaned) this.blemish("cleaned")
-      keys.push([bounded.text, original])
+      if (isOutermost && this.rules.reserved.has(bounded.text)) this.blemish("reserved")
+      else keys.push({ key: bounded.text, original })
     }
     return keys.sort(byCodeUnit)
   }
@@ -211,11 +248,10 @@ const bigintText = (given: bigint): string => {
 
 /**
  * Encodes any JavaScript value as canonical JSON (RFC 8785), within a budget. Never throws. Time and memory depend on the budget,
- * not on the value, except for key lists, which the engine always builds completely. Undefined becomes null. A `reserved`
- * member does not count.
+ * not on the value, except for key lists, which the engine always builds completely. Undefined becomes null.
  */
-export const encodeCanonical = (given: unknown, budget: Budget, reserved?: Reserved): Encoded => {
-  const walk = new Walk(budget, reserved)
+export const encodeCanonical = (given: unknown, budget: Budget, rules: MemberRules = noRules): Encoded => {
+  const walk = new Walk(budget, rules)
   const json = walk.value(given) ?? "null"
   return { json, blemishes: walk.blemishes ?? none }
 }

@@ -1,7 +1,8 @@
-import { type AuditEvent, RecorderMark } from "../../domain/AuditEvent.ts"
+import { type AuditEvent, RecorderMark, reservedMembers } from "../../domain/AuditEvent.ts"
+import { isSecretName } from "../../domain/Secrets.ts"
 import { auditColumns, type EncodedEvent, type TextColumn } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
-import { type Budget, encodeCanonical, type Reserved } from "./CanonicalJson.ts"
+import { type Budget, encodeCanonical, type MemberRules } from "./CanonicalJson.ts"
 
 /** Bounds that keep the worst event's cost for its request at tens of microseconds; `pnpm bench audit` measures one. */
 const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key: 128 }
@@ -13,6 +14,22 @@ type Marks = Set<string>
 
 /** Most events have no marks. */
 const unmarked: ReadonlyArray<string> = []
+
+const reserved: ReadonlySet<string> = new Set(reservedMembers)
+
+const noFacts = {}
+
+/** The rules of metadata; a value that is converted to text has no facts. */
+const plainRules: MemberRules = { reserved: new Set(), facts: noFacts, uncounted: undefined, isSecret: isSecretName }
+
+export interface EncodingOptions {
+  /** Of the request. */
+  readonly traceId?: string | undefined
+  /** In addition to the event's own. */
+  readonly marks?: ReadonlyArray<RecorderMark>
+  /** Names that a caller may not use; by default `reservedMembers`. */
+  readonly leftOut?: ReadonlySet<string>
+}
 
 const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
   try {
@@ -37,7 +54,7 @@ const textOf = (event: AuditEvent, column: TextColumn, marks: Marks) => {
   if (typeof given === "string") {
     text = given
   } else {
-    text = encodeCanonical(given, convertedBudget).json
+    text = encodeCanonical(given, convertedBudget, plainRules).json
     marks.add(`${column}:converted`)
   }
   const bounded = boundText(text, limit)
@@ -48,27 +65,34 @@ const textOf = (event: AuditEvent, column: TextColumn, marks: Marks) => {
 
 const traceIdShape = /^[0-9a-f]{32}$/
 
-/**
- * The trace id is a reserved member of the metadata, which callers cannot set: a value of theirs under that name is left out,
- * and the row is marked. A column of its own would change the format of the row and everything that hashes or reads rows.
- */
-const traceOf = (traceId: string | undefined): Reserved | undefined =>
+/** The trace id is a member of the metadata: a column of its own would change the format of the row and all that hashes or reads rows. */
+const traceOf = (traceId: string | undefined): MemberRules["uncounted"] =>
   traceId !== undefined && traceIdShape.test(traceId) ? { key: "trace_id", json: `"${traceId}"` } : undefined
 
-const metadataOf = (event: AuditEvent, traceId: string | undefined, marks: Marks): string => {
-  const trace = traceOf(traceId)
-  const alone = trace === undefined ? "{}" : `{"${trace.key}":${trace.json}}`
-  const given = property(event, "metadata")
-  if (given === null || given === undefined) return alone
-  if (given === unreadable) {
-    marks.add("metadata:unreadable")
-    return alone
+const factsOf = (event: AuditEvent): object => {
+  const facts = property(event, "facts")
+  return typeof facts === "object" && facts !== null ? facts : noFacts
+}
+
+/** The names that a caller may not use are left out before the program's own members and the trace go in. */
+const metadataOf = (event: AuditEvent, { leftOut, traceId }: EncodingOptions, marks: Marks): string => {
+  const rules: MemberRules = {
+    reserved: leftOut ?? reserved,
+    facts: factsOf(event),
+    uncounted: traceOf(traceId),
+    isSecret: isSecretName
   }
-  const { json, blemishes } = encodeCanonical(given, metadataBudget, trace)
-  for (const blemish of blemishes) marks.add(`metadata:${blemish}`)
+  const given = property(event, "metadata") ?? noFacts
+  if (given === unreadable) marks.add("metadata:unreadable")
+  const encode = (value: unknown): string => {
+    const { json, blemishes } = encodeCanonical(value, metadataBudget, rules)
+    for (const blemish of blemishes) marks.add(`metadata:${blemish}`)
+    return json
+  }
+  const json = encode(given === unreadable ? noFacts : given)
   if (json.startsWith("{")) return json
   marks.add("metadata:wrapped")
-  return trace === undefined ? `{"value":${json}}` : `{"${trace.key}":${trace.json},"value":${json}}`
+  return encode({ value: given })
 }
 
 /** Accepts known marks only, because a mark is written into the row as it is. */
@@ -86,9 +110,10 @@ const takeMarks = (event: AuditEvent, marks: Marks): void => {
  * Bounds and cleans an event. Accepts any value in any field, whatever its declared type, and never throws, so that no caller
  * can prevent its own row. An absent result becomes empty text.
  */
-export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent => {
+export const encodeEvent = (event: AuditEvent, options: EncodingOptions = {}): EncodedEvent => {
   const marks: Marks = new Set()
   takeMarks(event, marks)
+  for (const mark of options.marks ?? unmarked) marks.add(mark)
   return {
     ghostId: textOf(event, "ghost_id", marks),
     shellId: textOf(event, "shell_id", marks),
@@ -97,7 +122,7 @@ export const encodeEvent = (event: AuditEvent, traceId?: string): EncodedEvent =
     result: textOf(event, "result", marks) ?? "",
     reason: textOf(event, "reason", marks),
     requestId: textOf(event, "request_id", marks),
-    metadata: metadataOf(event, traceId, marks),
+    metadata: metadataOf(event, options, marks),
     marks: marks.size === 0 ? unmarked : [...marks].sort()
   }
 }

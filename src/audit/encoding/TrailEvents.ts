@@ -56,7 +56,7 @@ export const lossReceipt = (loss: Loss): AuditEvent => ({
   result: receiptResult,
   reason: reasonOf(loss),
   requestId: null,
-  metadata: {
+  facts: {
     kind: loss.kind,
     source: loss.source,
     from_seq: loss.kind === "tail" ? loss.after + 1 : loss.from,
@@ -74,6 +74,6 @@ export const withdrawal = (event: AuditEvent, auditId: AuditId, why: string): Au
   result: "WITHDRAWN",
   reason: `the answer of event ${auditId} was not given: ${why}`,
   requestId: event.requestId,
-  metadata: { audit_id: auditId, why },
+  facts: { audit_id: auditId, why },
   ...(event.marks === undefined ? {} : { marks: event.marks })
 })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { keptConflicts } from "../../contracts/gatekeeper/IngestSchemas.ts"
-import type { AuditEvent } from "../../domain/AuditEvent.ts"
+import { type AuditEvent, originMembers } from "../../domain/AuditEvent.ts"
 import { runInSteps, type SteppedComputation } from "../../platform/os/EventLoop.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
@@ -33,12 +33,14 @@ export interface IngestEvent {
 /** Bounds of the member `ingest`: small, because each of its parts is bounded before. */
 const ingestBudget = { depth: 2, members: 8, size: 16_384, key: 128 } as const
 
+const leftOut: ReadonlySet<string> = new Set(originMembers)
+
 /**
  * Encodes the event for its row. The client's metadata go into the member `claimed`, so that they cannot replace the member
- * `ingest`, which names the sender.
+ * `ingest`, which names the sender. Only names of an origin are left out there: the others cannot be taken for the program's own.
  */
 const encodeIngested = (identity: string, { clientId, event, occurredAt }: IngestEvent): EncodedEvent => {
-  const encoded = encodeEvent(event)
+  const encoded = encodeEvent(event, { leftOut })
   const ingest = encodeCanonical({ by: identity, id: clientId, occurred_at: occurredAt }, ingestBudget).json
   // In the order of RFC 8785.
   return { ...encoded, metadata: `{"claimed":${encoded.metadata},"ingest":${ingest}}` }

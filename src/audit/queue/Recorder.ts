@@ -9,7 +9,7 @@ import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import type { AuditLogOptions } from "../AuditSettings.ts"
 import { type AuditId, makeUuidV7 } from "../encoding/AuditId.ts"
 import { canonicalJson, draftRow, sealRow } from "../encoding/AuditRow.ts"
-import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { type EncodingOptions, encodeEvent } from "../encoding/EventEncoding.ts"
 import type { Counts } from "../journal/CheckpointFile.ts"
 import type { Journal } from "../journal/Journal.ts"
 import type { Incarnation } from "../store/AuditStore.ts"
@@ -61,14 +61,14 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
 
   const counts = (): Counts & { readonly offered: number } => ({ lastSeq, refused, shed, offered: lastSeq + refused })
 
-  const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
+  const take = (event: AuditEvent, urgent: boolean, ids: EncodingOptions | undefined): AuditId | RecordRefusal => {
     if (queue.isClosed()) return closed
     if (!queue.hasRoom()) return { reason: "full", detail: `${queue.depth()} events wait for the database` }
     // Reads the clock directly: an effect for each event would cost more than the rest of its identity.
     const timestamp = clock.unsafeCurrentTimeMillis()
     const id = nextId(timestamp)
     const seq = lastSeq + 1
-    const draft = draftRow(encodeEvent(event, traceId), { id, timestamp, source, seq })
+    const draft = draftRow(encodeEvent(event, ids), { id, timestamp, source, seq })
     const json = canonicalJson(draft)
     const problem = eventJournal?.append(seq, json)
     if (problem !== undefined) return problem
@@ -106,10 +106,10 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
     counts,
     /**
      * Records an event synchronously, so that numbers and rows have one order and the bounds are exact. Never throws. An
-     * `urgent` row does not wait for more rows on its way to the database. `traceId` is that of its request.
+     * `urgent` row does not wait for more rows on its way to the database. `ids` are those of its request.
      */
-    record: (event: AuditEvent, urgent = false, traceId?: string) => {
-      const taken = take(event, urgent, traceId)
+    record: (event: AuditEvent, urgent = false, ids?: EncodingOptions) => {
+      const taken = take(event, urgent, ids)
       if (typeof taken === "string") return taken
       lastRefusal = taken
       if (options.onFull === "shed" && taken.reason !== "closed") return shedOne()
@@ -117,8 +117,8 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
     },
     refuse,
     /** Records an event of the trail itself; undefined, and not counted, when the trail cannot accept it now. */
-    recordOwn: (event: AuditEvent, traceId?: string) => {
-      const taken = take(event, false, traceId)
+    recordOwn: (event: AuditEvent, ids?: EncodingOptions) => {
+      const taken = take(event, false, ids)
       return typeof taken === "string" ? taken : undefined
     },
     /** What was shed since the last call of `receipted`. */

@@ -11,7 +11,7 @@ import {
 import { claimedOf, type Evaluations, parseEvaluation, type RawEvaluation, subjectOf } from "./AuthZenRequest.ts"
 
 /** The permission that a caller, the policy enforcement point, needs before it may ask about others. */
-export const evaluationPermission = { action: "execute", resource: "access/evaluation", metadata: {} }
+export const evaluationPermission = { action: "execute", resource: "access/evaluation" }
 
 /** Evaluations in one turn of the event loop: a row with all that a body can hold may cost a millisecond. */
 const evaluationsInTurn = 8

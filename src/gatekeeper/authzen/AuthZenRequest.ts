@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
+import type { Facts } from "../../domain/AuditEvent.ts"
 import { isDeeperThan, memberOf } from "../../domain/Text.ts"
 import { type AccessClaim, type AccessRequest, textOrNull, textProblem } from "../AccessRequest.ts"
 import { anonymousGhost } from "../tokens/BearerToken.ts"
@@ -83,7 +84,7 @@ export const claimedOf = (evaluation: RawEvaluation, askedBy: string): AccessCla
   return {
     action: textOrNull(memberOf(memberOf(evaluation, "action"), "name")),
     resource: typeof type === "string" && typeof id === "string" ? `${type}/${id}` : null,
-    metadata: { asked_by: askedBy }
+    facts: { asked_by: askedBy }
   }
 }
 
@@ -93,19 +94,19 @@ const missing = (what: string, value: unknown): string =>
 const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 
 /** Context, properties and the type of the subject. They are recorded; the decision does not depend on them. */
-const metadataOf = (
+const factsOf = (
   { context }: Fields,
   entities: { readonly subject: Fields; readonly action: Fields; readonly resource: Fields },
   askedBy: string
-): Fields => {
+): Facts => {
   const properties = Object.fromEntries(
     Object.entries(entities).flatMap(([name, { properties }]) => (properties === undefined ? [] : [[name, properties]]))
   )
   return {
     asked_by: askedBy,
+    subject_type: entities.subject["type"],
     ...(context === undefined ? {} : { context }),
-    ...(Object.keys(properties).length === 0 ? {} : { properties }),
-    subject_type: entities.subject["type"]
+    ...(Object.keys(properties).length === 0 ? {} : { properties })
   }
 }
 
@@ -176,7 +177,7 @@ export const parseEvaluation = (
     const texts = [textProblem("ghost_id", ghostId), textProblem("action", name), textProblem("resource", path)]
     const wrong = texts.find((one) => one !== undefined)
     if (wrong !== undefined) return Either.left(wrong)
-    const metadata = metadataOf({ context }, { subject, action, resource }, askedBy)
-    return Either.right({ ghostId, access: { action: name, resource: path, metadata } })
+    const facts = factsOf({ context }, { subject, action, resource }, askedBy)
+    return Either.right({ ghostId, access: { action: name, resource: path, facts } })
   })
 }

@@ -42,7 +42,7 @@ const resultsOf = (events: ReadonlyArray<ParsedIngestEvent>, outcomes: ReadonlyA
   })
 }
 
-const question = { action: "write", resource: "audit/events", metadata: {} }
+const question = { action: "write", resource: "audit/events" }
 
 /** The batch with its valid and invalid events, and the question for the decision's row. */
 const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
@@ -50,7 +50,7 @@ const batchOf = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServ
   const events = Either.isLeft(body)
     ? Either.left(body.left.message)
     : yield* runInSteps(() => parseIngestRequest(body.right, requestId(request)))
-  const claimed = { ...question, metadata: { events: Either.isLeft(events) ? 0 : events.right.length } }
+  const claimed = { ...question, facts: { events: Either.isLeft(events) ? 0 : events.right.length } }
   return {
     access: Either.mapBoth(events, { onLeft: (message) => ({ message, claimed }), onRight: () => claimed }),
     events: Either.getOrElse(events, () => []),

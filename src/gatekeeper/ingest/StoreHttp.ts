@@ -72,7 +72,7 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
       result,
       reason,
       requestId: requestId(request),
-      metadata: { operation: operationOf(request) }
+      facts: { operation: operationOf(request) }
     })
 
   /** The ghost of the caller, or the answer that refuses it. */
@@ -86,7 +86,7 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
     const claimed = {
       action: "write",
       resource,
-      metadata: { operation, stands_for_seconds: Duration.toSeconds(leaseTime) }
+      facts: { operation, stands_for_seconds: Duration.toSeconds(leaseTime) }
     }
     const message = `there is no operation ${JSON.stringify(operation.slice(0, 50))}`
     const question: AccessQuestion = {

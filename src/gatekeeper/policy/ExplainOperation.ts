@@ -20,7 +20,7 @@ interface ExplainCaller {
   readonly snapshot: PolicySnapshot
 }
 
-const claimed = { action: "explain", resource: "policy", metadata: {} }
+const claimed = { action: "explain", resource: "policy" }
 
 /** A caller may ask about itself. To ask about another ghost it needs `read` on `policy`, and that permission has its own row. */
 class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
@@ -47,13 +47,13 @@ class ExplainAccess extends Context.Tag("gatekeeper/ExplainAccess")<
         Effect.zipRight(identify(question, problem), Effect.dieMessage("a question with a problem was accepted"))
       return ExplainAccess.of({
         authorize: Effect.fnUntraced(function* (question) {
-          const { metadata, requestId } = question
+          const { facts, requestId } = question
           const { ghostId, snapshot } = yield* identify(question)
-          const subject = typeof metadata["ghost_id"] === "string" ? metadata["ghost_id"] : ghostId
+          const subject = typeof facts.ghost_id === "string" ? facts.ghost_id : ghostId
           const reading = {
             requestId,
             ghostId,
-            access: Either.right({ action: "read", resource: "policy", metadata: { explain: metadata } })
+            access: Either.right({ action: "read", resource: "policy", facts: { explain: facts } })
           }
           const permission =
             subject === ghostId ? undefined : yield* Effect.mapError(access.askFor(reading, snapshot), trailRefusal)
@@ -96,7 +96,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
     target: ({ payload: { action, ghost_id, resource } }) =>
       Effect.succeed({
         resource: "policy",
-        metadata: { ghost_id, action, resource },
+        facts: { ghost_id, action, resource },
         run: ({ ghostId, requestId, snapshot: { policy }, subject }: ExplainCaller) => {
           const question = { ghost_id: subject, action, resource }
           const { decision, omitted, rules } = explain(policy, { ghostId: subject, action, resource })
@@ -107,7 +107,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
             result: "ALLOWED" as const,
             reason: `policy ${policy.version}: explained, not decided`,
             requestId,
-            metadata: question
+            facts: question
           }
           return Effect.mapBoth(access.record(event), {
             onFailure: failureAs("audit_unavailable"),

@@ -101,8 +101,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
             shellId: null,
             result,
             reason,
-            requestId: requester?.requestId ?? null,
-            metadata: {}
+            requestId: requester?.requestId ?? null
           })
         )
 

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { isLoopback } from "../../platform/config/Loopback.ts"
 import * as Setting from "../../platform/config/Setting.ts"
 import { environment } from "../../platform/config/Settings.ts"
 
@@ -87,8 +88,6 @@ const algorithms = Setting.setting(
     )
 )
 
-const loopback = ["localhost", "127.0.0.1", "[::1]"]
-
 /** Keys decide which tokens are accepted: over a network they come by https only. */
 const jwksUrl = Setting.setting(
   "JWKS_URL",
@@ -101,7 +100,7 @@ const jwksUrl = Setting.setting(
   (given) => {
     const url = URL.canParse(given) ? new URL(given) : undefined
     if (url === undefined || url.username + url.password + url.hash !== "") return Option.none()
-    const isSafe = url.protocol === "https:" || (url.protocol === "http:" && loopback.includes(url.hostname))
+    const isSafe = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))
     return isSafe ? Option.some(url) : Option.none()
   }
 )

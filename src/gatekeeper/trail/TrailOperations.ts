@@ -6,12 +6,13 @@ import { AuditReader, type RecordedEvent, readCursor } from "../../audit/AuditRe
 import { AuditLedger } from "../../audit/sources/AuditLedger.ts"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
+import { maskQuery } from "../../domain/Secrets.ts"
 import { searchOf } from "../../platform/http/RequestDecoding.ts"
 import { audited, failureAs } from "../GatekeeperAccess.ts"
 import { ledgerPage, pipelineView } from "./PipelineView.ts"
 
-/** A request that reads the trail is recorded with its raw query. */
-const metadata = ({ url }: { readonly url: string }) => ({ query: searchOf(url) })
+/** A request that reads the trail is recorded with its query. */
+const facts = ({ url }: { readonly url: string }) => ({ query: maskQuery(searchOf(url)) })
 
 const eventRow = (event: RecordedEvent) => ({
   id: event.id,
@@ -36,7 +37,7 @@ const readEvents = Effect.flatMap(AuditReader, (reader) =>
     event: "trail.read",
     action: "read",
     fallbackResource: "audit/events",
-    metadata,
+    facts,
     target: ({ urlParams: { ghost_id, request_id, ...query } }) =>
       Either.mapBoth(query.cursor === undefined ? Either.right(undefined) : readCursor(query.cursor), {
         onLeft: ({ message }) => new InvalidRequest({ reason: message }),
@@ -61,7 +62,7 @@ const readPipeline = Effect.flatMap(Effect.all([AuditLog, AuditLedger]), ([log, 
     event: "pipeline.read",
     action: "read",
     fallbackResource: "audit/pipeline",
-    metadata,
+    facts,
     target: ({ urlParams: { cursor, limit } }) =>
       Effect.succeed({
         resource: "audit/pipeline",

@@ -95,7 +95,7 @@ const validate = Effect.flatMap(Certificates, (certificates) =>
               expires_at: isoOfSeconds(certificate.claims.exp)
             },
             reason: certifiedUntil(certificate),
-            metadata: { certificate_id: certificate.claims.jti }
+            facts: { certificate_id: certificate.claims.jti }
           }))
       })
   })
@@ -123,7 +123,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
                 signature
               },
               reason: `issued until ${expires}`,
-              metadata: { certificate_id: claims.jti, version: claims.version, key_id: keyId },
+              facts: { certificate_id: claims.jti, version: claims.version, key_id: keyId },
               compensate: certificates.revoke(claims.jti, {
                 ghostId: "guardian",
                 reason: "its issue could not be recorded"
@@ -152,7 +152,7 @@ const revoke = Effect.flatMap(Certificates, (certificates) =>
             return {
               body: { id: revoked.id, agent, revoked_at: revokedAt, reason, sessions_ended: sessions.length },
               reason: `revoked at ${revokedAt}${reason === null ? "" : `: ${reason}`}`,
-              metadata: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) },
+              facts: { certificate_id: id, sessions_ended: sessions.length, sessions: sessions.slice(0, 20) },
               compensate: "final"
             } as const
           })

@@ -133,7 +133,7 @@ const adopt = ({ claims, signed }: CertificateToAdopt, file: string, by: string)
       result: "ALLOWED",
       reason: signed === undefined ? "signed again" : "its signature stands",
       requestId: null,
-      metadata: { by, file, certificate_id: claims.jti }
+      facts: { by, file, certificate_id: claims.jti }
     }
     let recorded: AuditId | undefined
     const recording = Effect.tap(trail.record(event), (id) => {

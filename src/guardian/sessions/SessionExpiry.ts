@@ -27,7 +27,7 @@ const eventOf = (session: SessionRow, timeout: Duration.Duration): AuditEvent =>
   reason: `the session sent no heartbeat for ${Duration.format(timeout)}`,
   // Of the start, so that one search finds all of the session.
   requestId: session.requestId,
-  metadata: { last_seen_at: session.lastSeenAt.toJSON() }
+  facts: { last_seen_at: session.lastSeenAt.toJSON() }
 })
 
 /** Ends sessions that are silent for `timeout`, as long as the scope lives. Several guardians may do it at once. */

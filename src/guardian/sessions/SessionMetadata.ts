@@ -1,5 +1,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
+import { originMembers } from "../../domain/AuditEvent.ts"
+import { isSecretName } from "../../domain/Secrets.ts"
 import { storable } from "../../domain/Text.ts"
 
 export interface KeptMetadata {
@@ -26,12 +28,11 @@ const droppedKey = "dropped"
 const messageWords =
   /^(messages?|prompts?|contents?|inputs?|outputs?|completions?|responses?|answers?|questions?|query|queries|texts?|bodies|body|instructions?|conversation|transcript|history|chat|choices|delta)$|(prompts?|messages?|contents?|completions?|instructions?|transcript)$/
 
-const secretWords = /(password|passwd|secret|token|apikey|authorization|credentials?|privatekey|cookie)$/
+const isMessageOrSecret = (key: string): boolean =>
+  isSecretName(key) || messageWords.test(key.toLowerCase().replace(/[^a-z]/g, ""))
 
-const isMessageOrSecret = (key: string): boolean => {
-  const plain = key.toLowerCase().replace(/[^a-z]/g, "")
-  return messageWords.test(plain) || secretWords.test(plain)
-}
+/** Only the program writes these. */
+const reserved: ReadonlySet<string> = new Set([...originMembers, droppedKey])
 
 /** Names a long key by its length only: a client may send a message as a key too. */
 const nameOf = (key: string): string => (key.length > maximumKey ? `(${key.length} characters)` : key)
@@ -40,7 +41,7 @@ class TooMuch extends Error {}
 
 /**
  * Bounds the metadata of a session, and leaves out what may hold a prompt or a secret: members whose key names one, at any depth,
- * and long texts under any key. Too many members, levels or bytes are refused and not cut: half of an object says something else.
+ * and long texts under any key. Also left out is what only the program may say. Too many members, levels or bytes are refused and not cut: half of an object says something else.
  * Left: why they are refused.
  */
 export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, string> => {
@@ -65,7 +66,9 @@ export const boundMetadata = (given: unknown): Either.Either<KeptMetadata, strin
     Object.fromEntries(
       entries.flatMap(([key, value]) => {
         const kept =
-          isMessageOrSecret(key) || key.length > maximumKey ? drop([...path, key]) : keep(value, [...path, key])
+          isMessageOrSecret(key) || key.length > maximumKey || (path.length === 0 && reserved.has(key))
+            ? drop([...path, key])
+            : keep(value, [...path, key])
         return kept === undefined ? [] : [[storable(key), kept] as const]
       })
     )

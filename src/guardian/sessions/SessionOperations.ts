@@ -47,7 +47,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
         return {
           body: { allowed: true, reason: `${agent} is ${certifiedUntil(certificate)}` },
           reason: certifiedUntil(certificate),
-          metadata: {
+          facts: {
             certificate_id: certificate.claims.jti,
             ...(kept.dropped.length === 0 ? {} : { dropped: kept.dropped })
           },

@@ -79,9 +79,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
         : statement === ownCode
           ? "thrown by the revision's own code"
           : "no SQLSTATE: the server did not answer"
-    // The detail of a violated constraint (class 23) repeats a row: "Key (email)=(…) already exists". The server's log has it.
     const more = [
-      ["detail", this.cause.sqlstate?.startsWith("23") ? undefined : this.cause.detail],
+      ["detail", this.cause.detail],
       ["hint", this.cause.hint],
       ["attempts", this.attempts > 1 ? String(this.attempts) : undefined],
       ["blocked by", this.blockers.length === 0 ? undefined : this.blockers.join(", ")]

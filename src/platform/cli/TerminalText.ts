@@ -27,6 +27,9 @@ export const coloursWanted = (noColor: boolean): Effect.Effect<boolean, never, T
 export const visible = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`)
 
+/** The same for a text of several lines: line ends and tabs stay. */
+export const visibleLines = (text: string): string => text.replace(/[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/gu, visible)
+
 const escaped = (one: string): string =>
   Array.from({ length: one.length }, (_, at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")
 

@@ -3,6 +3,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
@@ -10,6 +11,7 @@ import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { defaultPorts, type ServiceName, serviceNames } from "../../domain/Service.ts"
+import { type InsecureName, insecureNames } from "./InsecureSettings.ts"
 import * as Setting from "./Setting.ts"
 import { telemetrySettings } from "./TelemetrySettings.ts"
 
@@ -45,6 +47,14 @@ export type DatabaseUrl = Option.Option<Redacted.Redacted>
 
 export type SettingsValues = Setting.Value<typeof settings>
 
+/** Files in PEM. */
+export interface TlsFiles {
+  readonly certificate: string
+  readonly key: string
+  /** The CA of client certificates; None: clients need none. */
+  readonly clientCa: Option.Option<string>
+}
+
 const environments = { development: "development", dev: "development", test: "test", production: "production" } as const
 
 export const environment = Setting.choice("NODE_ENV", ["development", "dev", "test", "production"], "production").pipe(
@@ -60,6 +70,39 @@ export const home = Setting.text("GRAVITAS_HOME", { expected: "a directory", exa
 export const host = Setting.text("HOST", { expected: "an address to listen on", example: "127.0.0.1" }).pipe(
   Setting.orDefault("127.0.0.1")
 )
+
+export const authDisabled = Setting.flag("AUTH_DISABLED", "false")
+
+const pemFile = (name: string, example: string) => Setting.text(name, { expected: "a file in PEM", example })
+
+const tls = Setting.all({
+  certificate: pemFile("TLS_CERT_FILE", "/etc/gravitas/tls.crt"),
+  key: pemFile("TLS_KEY_FILE", "/etc/gravitas/tls.key"),
+  clientCa: pemFile("TLS_CLIENT_CA_FILE", "/etc/gravitas/clients-ca.crt")
+}).pipe(
+  Setting.mapOrFail(({ certificate, clientCa, key }) => {
+    if (Option.isSome(certificate) && Option.isSome(key)) {
+      const files: TlsFiles = { certificate: certificate.value, key: key.value, clientCa }
+      return Either.right(Option.some(files))
+    }
+    if (Option.isSome(certificate))
+      return Setting.refused("TLS_KEY_FILE", "is needed with TLS_CERT_FILE: its private key")
+    if (Option.isSome(key)) return Setting.refused("TLS_CERT_FILE", "is needed with TLS_KEY_FILE: its certificate")
+    return Option.isSome(clientCa)
+      ? Setting.refused(
+          "TLS_CERT_FILE",
+          "is needed with TLS_CLIENT_CA_FILE: clients show a certificate only to a server that has one"
+        )
+      : Either.right(Option.none<TlsFiles>())
+  })
+)
+
+const listOf =
+  <A>(parse: (one: string) => Option.Option<A>) =>
+  (given: string) =>
+    Option.all(given.split(",").map((one) => parse(one.trim())))
+
+const hostName = /^[a-z0-9._-]+$|^\[[0-9a-f:.]+\]$/
 
 const ports = Setting.all(
   Record.map(defaultPorts, (port, service) =>
@@ -99,6 +142,22 @@ const settings = Setting.all({
   home,
   host,
   ports,
+  /** What the ports prove themselves with; None: they speak plain HTTP. */
+  tls,
+  /** Names by which browsers may reach the services, besides those of this machine. */
+  allowedHosts: Setting.setting(
+    "ALLOWED_HOSTS",
+    { expected: "host names without ports, separated by commas", example: "gravitas.example,10.0.0.5" },
+    listOf((one) => Option.liftPredicate(one.toLowerCase(), (name) => hostName.test(name)))
+  ).pipe(Setting.orDefault([])),
+  /** Callers are not authenticated; gatekeeper/GatekeeperSettings says where that is allowed. */
+  authDisabled,
+  /** Insecure settings that production starts with all the same. */
+  allowInsecure: Setting.setting(
+    "ALLOW_INSECURE",
+    { expected: `some of ${insecureNames.join(", ")}, separated by commas`, example: "embedded-postgres" },
+    listOf((one) => Option.fromNullable(insecureNames.find((name) => name === one)))
+  ).pipe(Setting.map(Option.getOrElse((): ReadonlyArray<InsecureName> => []))),
   httpMaximumConnections: Setting.integer(
     "HTTP_MAX_CONNECTIONS",
     { min: 1, max: 100_000 },

@@ -13,6 +13,7 @@ import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { byStatus } from "../../contracts/Endpoint.ts"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
+import type { Facts } from "../../domain/AuditEvent.ts"
 import { type JsonResponse, jsonResponse, type Refusal, refusalJson, toServerResponse } from "./ErrorResponse.ts"
 import type { JsonOperation, JsonRequest } from "./FastLane.ts"
 import { LocalOperations } from "./LocalCalls.ts"
@@ -28,8 +29,8 @@ export interface Question {
   readonly event: string
   readonly action: string
   readonly resource: string
-  /** The metadata of the decision's row. */
-  readonly metadata: Readonly<Record<string, unknown>>
+  /** What the decision's row says of the request. */
+  readonly facts: Facts
 }
 
 /** An error of the contract, as an operation fails with it. */
@@ -74,7 +75,7 @@ export interface Grant<Caller, Recorded> {
 /** The resource of a request, and its operation. `run` uses the rows that the look-up read, so both see the same data. */
 export interface Target<Caller, Recorded, Success, E> {
   readonly resource: string
-  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly facts?: Facts
   readonly run: (caller: Caller) => Effect.Effect<Reply<Success> & Recorded, E>
 }
 
@@ -86,7 +87,7 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   /** The resource of a request whose own cannot be read. */
   readonly fallbackResource: string
   /** Of the decision's row, where the target has none of its own or the request is not valid. */
-  readonly metadata?: (request: Pick<RequestParts, "url">) => Readonly<Record<string, unknown>>
+  readonly facts?: (request: Pick<RequestParts, "url">) => Facts
   /** Decodes no further: it may look up what the resource is made of. */
   readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
 }
@@ -193,9 +194,9 @@ export const auditedBy =
           event,
           action,
           resource: fallbackResource,
-          metadata: operation.metadata?.(parts) ?? {}
+          facts: operation.facts?.(parts) ?? {}
         }
-        const { metadata, resource, run } = yield* decode(parts).pipe(
+        const { facts, resource, run } = yield* decode(parts).pipe(
           Effect.flatMap(find),
           Effect.catchAll((problem: E | DecodingError) =>
             problem.code === "invalid_request" || problem.code === "body_too_large"
@@ -207,7 +208,7 @@ export const auditedBy =
         const { caller, compensate, settle } = yield* access.authorize({
           ...question,
           resource,
-          metadata: metadata ?? question.metadata
+          facts: facts ?? question.facts
         })
         const done = Effect.flatMap(
           // Suspended, so that `settle` also records what `run` throws.

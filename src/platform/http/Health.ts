@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type { AuditStatus } from "../../contracts/AuditStatus.ts"
 import type { HealthGroup } from "../../contracts/Health.ts"
 import type { ServiceName } from "../../domain/Service.ts"
+import { AllowedInsecurities } from "../config/InsecureSettings.ts"
 
 export interface HealthReport {
   /** Whether it would answer a request now, database or not: what a balancer asks. */
@@ -38,7 +39,7 @@ const readiness = (now: HealthReport) =>
     checks: { database: now.databaseAnswers, schema: now.schema, audit: now.audit }
   })
 
-const health = (service: ServiceName, now: HealthReport) =>
+const health = (service: ServiceName, now: HealthReport, allowed: ReadonlyArray<string>) =>
   answer(now.canAnswer ? 200 : 503, {
     status: !now.canAnswer ? "unhealthy" : isWhole(now) ? "healthy" : "degraded",
     service,
@@ -47,14 +48,18 @@ const health = (service: ServiceName, now: HealthReport) =>
     schema: now.schema,
     audit: now.audit,
     counts: now.counts,
-    warnings: now.warnings
+    warnings: allowed.length === 0 ? now.warnings : [...(now.warnings ?? []), ...allowed]
   })
 
 /** The handlers of the group, the same for each service. `report` runs at each request. */
 export const answerHealth =
   (service: ServiceName, report: Effect.Effect<HealthReport>) =>
   (group: HttpApiBuilder.Handlers.FromGroup<HttpApiDecodeError, never, typeof HealthGroup>) =>
-    group
-      .handle("healthz", () => alive)
-      .handle("readyz", () => Effect.map(report, readiness))
-      .handle("health", () => Effect.map(report, (now) => health(service, now)))
+    Effect.map(AllowedInsecurities, (allowed) => {
+      // The problems name databases and peers, which are not for strangers.
+      const warnings = allowed.map(({ name }) => `ALLOW_INSECURE accepts ${name}`)
+      return group
+        .handle("healthz", () => alive)
+        .handle("readyz", () => Effect.map(report, readiness))
+        .handle("health", () => Effect.map(report, (now) => health(service, now, warnings)))
+    })

@@ -22,12 +22,13 @@ import { type ErrorFields, noFields } from "./ErrorResponse.ts"
 import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
 import { makeFastLane, type OperationsByPath } from "./FastLane.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
-import { Addresses, listen, maximumHeaderBytes } from "./Listener.ts"
+import { Addresses, listen } from "./Listener.ts"
 import { LocalOperations, makeLocalCalls } from "./LocalCalls.ts"
 import { type AnyApi, aboutPaths, documented } from "./OpenApiDocument.ts"
 import { beginTrace, requestId } from "./RequestContext.ts"
 import { type RouteList, type RouteTable, routeTable } from "./RouteTable.ts"
 import { inServerSpan } from "./ServerSpan.ts"
+import { maximumHeaderBytes } from "./Tls.ts"
 
 const withServerSpan =
   (service: ServiceName, routes: RouteTable) =>
@@ -57,6 +58,10 @@ const aboutRoutes = (contract: AnyApi) =>
     yield* router.get("/docs", yield* compressedOnce(docsPage(contract)))
     yield* router.get("/metrics", Effect.flatten(yield* Effect.cached(metricsPage)))
   })
+
+/** An address to listen on is a name of the service, unless it stands for all addresses. */
+const ownName = (host: string): ReadonlyArray<string> =>
+  host === "0.0.0.0" || host === "::" ? [] : [host.toLowerCase()]
 
 export interface ServeOptions {
   readonly errorFields?: ErrorFields
@@ -101,6 +106,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
         service,
         host: settings.host,
         port: settings.ports[service],
+        tls: settings.tls,
+        browsers: { names: [...settings.allowedHosts, ...ownName(settings.host)], always: settings.authDisabled },
         maximumConnections: settings.httpMaximumConnections,
         requestTimeout: settings.httpRequestTimeout,
         drainFor: Duration.times(settings.shutdownDeadline, shutdownShares.server),

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import * as Http from "node:http"
+import type * as Http from "node:http"
 import * as Net from "node:net"
 import { performance } from "node:perf_hooks"
 import type { Duplex } from "node:stream"
@@ -13,12 +13,14 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
-import { Settings } from "../config/Settings.ts"
+import { Settings, type TlsFiles } from "../config/Settings.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
+import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
 import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
 import type { RouteTable } from "./RouteTable.ts"
+import { makeServer, maximumHeaderBytes, type TlsUnusable } from "./Tls.ts"
 
 export interface Address {
   readonly url: string
@@ -58,9 +60,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
     })
   )
 
-/** Node refuses longer headers, the URL included, with 431. The limit leaves room for a long token. */
-export const maximumHeaderBytes = 32 * 1024
-
 const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
 
 const unreadableRequest = "unreadable_request"
@@ -78,7 +77,9 @@ const closeWith = (socket: Duplex, status: string, code: ErrorCode, message: str
 
 /** Answers bytes that Node cannot parse. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  if (error.code === "HPE_HEADER_OVERFLOW") {
+  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) {
+    socket.destroy()
+  } else if (error.code === "HPE_HEADER_OVERFLOW") {
     const message = `the headers are over ${maximumHeaderBytes} bytes`
     closeWith(socket, "431 Request Header Fields Too Large", unreadableRequest, message)
   } else if (error.code === requestTimedOut) {
@@ -139,6 +140,9 @@ export interface ListenOptions {
   readonly maximumConnections?: number
   /** Time for a whole request to arrive, its body included; then 408. */
   readonly requestTimeout?: Duration.Duration
+  /** None: plain HTTP. */
+  readonly tls?: Option.Option<TlsFiles>
+  readonly browsers?: BrowserRules
   /** How long the end of the scope waits for requests in flight before it closes their connections. */
   readonly drainFor: Duration.Duration
   readonly routes?: RouteTable
@@ -205,11 +209,11 @@ const open = (server: Http.Server, { service, host, port }: ListenOptions): Effe
   })
 
 /** `http://127.0.0.1:8001`: an address for clients on this machine, also if the server listens on all addresses. */
-const urlOf = (server: Http.Server, host: string): string => {
+const urlOf = (server: Http.Server, { host, tls = Option.none() }: ListenOptions): string => {
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
   const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
-  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
+  return `${Option.isSome(tls) ? "https" : "http"}://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
 }
 
 /**
@@ -217,13 +221,13 @@ const urlOf = (server: Http.Server, host: string): string => {
  * `connection: close` for requests on kept-alive ones (the server of @effect/platform does not answer them); requests in flight
  * finish, up to `drainFor`; 200 ms later the other connections are closed.
  */
-export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable, Scope.Scope> =>
+export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavailable | TlsUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
     const connections = boundedConnections(options.maximumConnections, inFlight)
-    const { calls, errorFields = noFields, metrics, service } = options
+    const { browsers = { names: [], always: false }, calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
     const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -242,11 +246,12 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
       if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
-      if (namesNoHost(request)) return refuse(response, { ...hostless, requestId: id })
+      const problem = namesNoHost(request) ? hostless : foreignRequest(request, browsers)
+      if (problem !== undefined) return refuse(response, { ...problem, requestId: id })
       options.handler(request, response)
     }
-    const server = Http.createServer(serverOptions(options), accept)
-    server.on("connection", (socket) => {
+    const { connected, server } = yield* makeServer(options.tls ?? Option.none(), serverOptions(options), accept)
+    server.on(connected, (socket: Net.Socket) => {
       connections.opened(socket)
       // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
@@ -290,5 +295,5 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       yield* Effect.logInfo(`${titleOf(service)} closed its port.`)
     })
     yield* Effect.acquireRelease(open(server, options), () => drain)
-    return urlOf(server, options.host)
+    return urlOf(server, options)
   })

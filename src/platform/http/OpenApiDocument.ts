@@ -51,7 +51,8 @@ const described = (status: string, response: Response, hasRow: boolean): Respons
 /** The answers of the listener and of the server around the routes: any route may have them. */
 const otherErrors = {
   description:
-    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 500 `internal_error`, 503 `shutting_down` or `too_many_connections`.",
+    "Every other error has this shape: 400, 408 or 431 `unreadable_request`, 403 `foreign_request`, 415 `unsupported_media_type`, " +
+    "500 `internal_error`, 503 `shutting_down` or `too_many_connections`.",
   headers: requestIdHeader,
   content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
 }

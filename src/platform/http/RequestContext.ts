@@ -5,6 +5,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
+import type { RecorderMark } from "../../domain/AuditEvent.ts"
 
 /**
  * The ids that a client may send. They end up in logs, rows and headers, so they hold no character that could forge one, and are
@@ -12,10 +13,19 @@ import * as Tracer from "effect/Tracer"
  */
 const acceptable = /^[A-Za-z0-9._:~@+/=-]{1,100}$/
 
+/**
+ * The header that names the ids which came with the request: `request`, `trace` or `both`. No client can send it, since HTTP/1.1 has
+ * no colon in a header's name.
+ */
+const givenIds = ":given-ids"
+
 /** Assigns the client's `X-Request-Id` if it is acceptable, else a new id. It replaces the header, which all behind the listener read. */
 export const assignRequestId = ({ headers }: Pick<IncomingMessage, "headers">): string => {
   const given = headers["x-request-id"]
-  if (typeof given === "string" && acceptable.test(given)) return given
+  if (typeof given === "string" && acceptable.test(given)) {
+    headers[givenIds] = "request"
+    return given
+  }
   const id = randomUUID()
   headers["x-request-id"] = id
   return id
@@ -84,6 +94,7 @@ export const admitTraceContext = ({ headers }: Pick<IncomingMessage, "headers">)
     return
   }
   headers["traceparent"] = traceparentOf(trace)
+  headers[givenIds] = headers[givenIds] === undefined ? "trace" : "both"
   const state = headers["tracestate"]
   if (state !== undefined && (typeof state !== "string" || !isTracestate(state))) delete headers["tracestate"]
 }
@@ -132,10 +143,17 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
 /** The trace id of a well-formed `traceparent`. */
 export const traceIdOf = (headers: HeaderValues): string | undefined => headers["traceparent"]?.slice(3, 35)
 
-/** The trace id of the request that this fiber handles. */
-export const currentTraceId = (fiber: Fiber.RuntimeFiber<unknown, unknown>): string | undefined => {
+const givenMarks: Readonly<Record<string, ReadonlyArray<RecorderMark>>> = {
+  request: ["request_id:given"],
+  trace: ["trace_id:given"],
+  both: ["request_id:given", "trace_id:given"]
+}
+
+/** The trace id of the request that this fiber handles, and the marks that say which of its ids its sender chose. */
+export const currentIds = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => {
   const headers = requestHeaders(fiber.currentContext)
-  return headers === undefined ? undefined : traceIdOf(headers)
+  if (headers === undefined) return undefined
+  return { traceId: traceIdOf(headers), marks: givenMarks[headers[givenIds] ?? ""] ?? [] }
 }
 
 /** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */

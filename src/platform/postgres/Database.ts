@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../cli/ExitCode.ts"
+import { isLoopback } from "../config/Loopback.ts"
 import { type DatabaseUrl, Settings, shutdownShares } from "../config/Settings.ts"
 import { reasonOf } from "../os/FileTrust.ts"
 import { requireTrustedWay } from "../os/NamedFile.ts"
@@ -34,6 +35,20 @@ export const displayAddress = (url: Redacted.Redacted): string => {
     return `postgresql://${role}${database}?host=${decodeURIComponent(hostname)}${named}`
   }
   return `postgresql://${role}${hostname}${port === "" ? "" : `:${port}`}${database}`
+}
+
+/**
+ * Whether others on the network can read what is said to this server, or answer in its place. By what the driver makes of the
+ * connection string and of `PGSSLMODE`, so that both always mean the same.
+ */
+export const isExposed = (url: Redacted.Redacted): boolean => {
+  const client = Either.try(() => new Pg.Client({ connectionString: Redacted.value(url) }))
+  // Certificate files that cannot be read are reported where the first session is opened.
+  if (Either.isLeft(client)) return false
+  const { host } = client.right
+  if (host.startsWith("/") || isLoopback(host)) return false
+  const ssl: unknown = Reflect.get(client.right, "ssl")
+  return typeof ssl === "object" && ssl !== null ? Reflect.get(ssl, "rejectUnauthorized") === false : ssl !== true
 }
 
 /** PostgreSQL did not answer within `DATABASE_CONNECT_DEADLINE`, or refused for good. */

@@ -44,7 +44,16 @@ const innermost = (cause: unknown): unknown => {
   return Array.isArray(errors) && errors.length > 0 ? innermost(errors[0]) : cause
 }
 
-/** Reads an error of `pg`, of Node's sockets or of @effect/sql. Never keeps the connection string or parameters. */
+/**
+ * Classes whose DETAIL names objects, sessions or limits. That of the others may repeat a row, such as "Failing row contains (…)" of
+ * class 23: it never reaches a log or an answer. PostgreSQL's own log has it.
+ */
+const detailed = /^(0A|25|28|2B|3D|3F|40|42|53|54|55|57|58)/
+
+/** The message of a data exception quotes the value, which may hold quotes itself. */
+const withoutValue = (message: string): string => message.replace(/".*"/s, '"…"')
+
+/** Reads an error of `pg`, of Node's sockets or of @effect/sql. Never keeps the connection string, parameters or values of rows. */
 export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): DatabaseError => {
   const cause = innermost(thrown)
   if (cause instanceof DatabaseError) return cause
@@ -56,9 +65,9 @@ export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): D
   const message = text(field(cause, "message")) ?? code ?? "unknown error"
   return new DatabaseError({
     phase,
-    reason: message,
+    reason: sqlstate?.startsWith("22") ? withoutValue(message) : message,
     ...present("sqlstate", sqlstate),
-    ...present("detail", text(field(cause, "detail"))),
+    ...present("detail", detailed.test(sqlstate ?? "") ? text(field(cause, "detail")) : undefined),
     ...present("hint", text(field(cause, "hint"))),
     ...(Number.isInteger(position) && position > 0 ? { position } : {}),
     ...present("schema", text(field(cause, "schema"))),

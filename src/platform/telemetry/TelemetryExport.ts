@@ -130,7 +130,7 @@ const layers = (telemetry: TelemetrySettings, shutdownTimeout: Duration.Duration
     OtlpMetrics.layer({ ...common, url, exportInterval: telemetry.metricInterval })
   )
   const logs = where("logs", (url) =>
-    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.annotatingRequest))
+    Logger.addScoped(Effect.map(OtlpLogger.make({ ...common, url }), Logging.prepared))
   )
   return Layer.mergeAll(traces, metrics, logs).pipe(
     Layer.provide(bounded(telemetry.timeout).pipe(Layer.provide(NodeHttpClient.layerUndici))),

@@ -84,7 +84,7 @@ export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<Rout
       // Before a shell is chosen, nothing was allowed.
       ...(shell === undefined ? { result: "DENIED" } : {}),
       reason,
-      metadata: {
+      facts: {
         ...(outcome === "aborted" ? { closed_by: disconnect ?? "client" } : {}),
         duration_ms: now - startedAtMillis,
         ...(finishReason === undefined ? {} : { finish_reason: finishReason }),

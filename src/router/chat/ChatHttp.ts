@@ -82,7 +82,7 @@ const refuseUnroutable = (context: ChatRequestContext, model: string, fields: Re
       action: "route",
       result: "INVALID",
       reason: fields.reason,
-      metadata: { code: fields.code, asked: model }
+      facts: { code: fields.code, asked: model }
     }).pipe(Effect.mapError(refusalOfTrail))
     return yield* routeRefused({ ...fields, auditId })
   })

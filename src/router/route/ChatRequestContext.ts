@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { AuditResult } from "../../domain/AuditEvent.ts"
+import type { AuditResult, Facts } from "../../domain/AuditEvent.ts"
 import type { DisconnectReason } from "../../platform/http/RequestContext.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
@@ -84,7 +84,7 @@ export interface RouteEvent {
   readonly reason: string
   /** By default the context's own. */
   readonly shell?: Shell | undefined
-  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly facts?: Facts
 }
 
 /** Records an event with what is known of the request, but never with the content of its messages. */
@@ -100,7 +100,7 @@ export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent)
       result: event.result,
       reason: event.reason,
       requestId: context.requestId,
-      metadata: {
+      facts: {
         ...(request === undefined
           ? {}
           : {
@@ -113,7 +113,7 @@ export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent)
         ...(shell === undefined ? {} : { provider: shell.provider }),
         ...(context.sessionId === undefined ? {} : { session_id: context.sessionId }),
         ...(context.tried.length === 0 ? {} : { tried: context.tried }),
-        ...event.metadata
+        ...event.facts
       }
     })
   )

@@ -29,7 +29,7 @@ const refuseForGuardian = (context: ChatRequestContext, { code, reason }: Guardi
       action: "route",
       result: "DENIED",
       reason,
-      metadata: { code, peer: "guardian" }
+      facts: { code, peer: "guardian" }
     })
     const isShown = code === "unauthenticated" || code === "access_denied" || code === "not_certified"
     return yield* routeRefused({ code: isShown ? code : "session_refused", reason, auditId })
@@ -100,7 +100,7 @@ const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
       action: "route",
       result: "DENIED",
       reason: last.message,
-      metadata: { code: refusal.code }
+      facts: { code: refusal.code }
     })
     return yield* routeRefused({ ...refusal, auditId })
   })
@@ -131,7 +131,7 @@ export const openRoute = Effect.fn("Route.open")(function* (
         result: "DENIED",
         reason: failed.failure.message,
         shell: failed.shell,
-        metadata: { kind: failed.failure.kind, next: shell.name }
+        facts: { kind: failed.failure.kind, next: shell.name }
       })
     }
     context.shell = shell

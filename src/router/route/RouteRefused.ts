@@ -67,7 +67,7 @@ export const refuseUnavailable = (
     action: "route",
     result: "DENIED",
     reason,
-    metadata: { code: "peer_unavailable", peer }
+    facts: { code: "peer_unavailable", peer }
   }).pipe(
     Effect.mapError(refusalOfTrail),
     Effect.flatMap((auditId) => routeRefused({ code: "peer_unavailable", reason, auditId }))

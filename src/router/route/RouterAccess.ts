@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import { type Authorized, GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { refusalCodes } from "../../contracts/router/RouterErrors.ts"
+import type { Facts } from "../../domain/AuditEvent.ts"
 import { type Access, auditedBy, type Failure, type Question } from "../../platform/http/Audited.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
 import { refusalOfDenial, refusalOfTrail, routeRefused } from "./RouteRefused.ts"
@@ -27,7 +28,7 @@ const refusalOf = ({ code, field, message }: Failure, auditId?: string): Refusal
 }
 
 const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
-  const deny = ({ requestId }: Question, failure: Failure, metadata: Readonly<Record<string, unknown>>) =>
+  const deny = ({ requestId }: Question, failure: Failure, facts: Facts) =>
     trail
       .record({
         action: "route",
@@ -37,7 +38,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         result: "DENIED",
         reason: failure.message,
         requestId,
-        metadata: { code: failure.code, ...metadata }
+        facts: { code: failure.code, ...facts }
       })
       .pipe(
         Effect.mapError(refusalOfTrail),

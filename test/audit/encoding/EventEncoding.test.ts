@@ -3,6 +3,7 @@ import * as FastCheck from "effect/FastCheck"
 import { auditColumns } from "../../../src/audit/encoding/AuditRow.ts"
 import { encodeEvent } from "../../../src/audit/encoding/EventEncoding.ts"
 import type { AuditEvent } from "../../../src/domain/AuditEvent.ts"
+import { reservedMembers } from "../../../src/domain/AuditEvent.ts"
 import { anEvent } from "../../support/AuditEvents.ts"
 
 /** What a careless or hostile caller passes where the type says otherwise. */
@@ -62,12 +63,12 @@ describe("an event's encoding", () => {
       ["before what comes after it", { zone: 1 }, `{${trace},"zone":1}`, []],
       ["after what comes before it", { agent: 1 }, `{"agent":1,${trace}}`, []],
       ["in between", { zone: 2, agent: 1 }, `{"agent":1,${trace},"zone":2}`, []],
-      ["for one that was given", { trace_id: "of another", zone: 2 }, `{${trace},"zone":2}`, ["metadata:key-clash"]],
+      ["for one that was given", { trace_id: "of another", zone: 2 }, `{${trace},"zone":2}`, ["metadata:reserved"]],
       ["not further in", { agent: { trace_id: "x" } }, `{"agent":{"trace_id":"x"},${trace}}`, []],
       ["of metadata that is not an object", [1], `{${trace},"value":[1]}`, ["metadata:wrapped"]],
       ["of a key that sorts right before it", { trace_ic: 1 }, `{"trace_ic":1,${trace}}`, []]
     ])("%s", (_, metadata, json, marks) => {
-      const encoded = encodeEvent({ ...anEvent, metadata }, traceId)
+      const encoded = encodeEvent({ ...anEvent, metadata }, { traceId })
       expect(encoded.metadata).toBe(json)
       expect(encoded.marks).toEqual(marks)
     })
@@ -84,7 +85,7 @@ describe("an event's encoding", () => {
             }
           ),
           (metadata) => {
-            const { metadata: json } = encodeEvent({ ...anEvent, metadata }, traceId)
+            const { metadata: json } = encodeEvent({ ...anEvent, metadata }, { traceId })
             const read: Record<string, unknown> = JSON.parse(json)
             expect(read["trace_id"]).toBe(traceId)
             const sorted = Object.keys(read).filter((key) => !/^\d+$/.test(key))
@@ -96,8 +97,75 @@ describe("an event's encoding", () => {
     })
 
     it("but not a value that is not a trace id", () => {
-      expect(encodeEvent({ ...anEvent, metadata: {} }, '","forged":"').metadata).toBe("{}")
+      expect(encodeEvent({ ...anEvent, metadata: {} }, { traceId: '","forged":"' }).metadata).toBe("{}")
     })
+  })
+
+  describe("keeps what the program states apart from what a caller states", () => {
+    it("leaves every name of the program's own out of a caller's metadata, and marks the row", () => {
+      for (const name of reservedMembers) {
+        const encoded = encodeEvent({ ...anEvent, metadata: { [name]: "forged", model: "kept" } })
+        expect(encoded.metadata).toBe('{"model":"kept"}')
+        expect(encoded.marks).toEqual(["metadata:reserved"])
+      }
+    })
+
+    it("writes the program's own in place of a caller's, however large that is", () => {
+      const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`a${index}`, "x".repeat(90)]))
+      const event = { ...anEvent, metadata: { ...many, asked_by: "forged" }, facts: { asked_by: "Enforcer" } }
+      const read: Record<string, unknown> = JSON.parse(encodeEvent(event).metadata)
+      expect(read["asked_by"]).toBe("Enforcer")
+    })
+
+    it("keeps the program's own beside metadata that is not an object, or cannot be read", () => {
+      for (const metadata of [
+        [1],
+        "x",
+        null,
+        new Proxy(
+          {},
+          {
+            ownKeys: () => {
+              throw new Error("no")
+            }
+          }
+        )
+      ]) {
+        const { metadata: json } = encodeEvent({ ...anEvent, metadata, facts: { asked_by: "Enforcer" } })
+        expect(JSON.parse(json)).toMatchObject({ asked_by: "Enforcer" })
+      }
+    })
+
+    it("leaves a name further in as it is: only the outermost members are the row's own", () => {
+      const { marks, metadata } = encodeEvent({ ...anEvent, metadata: { a: { ingest: 1 } } })
+      expect([metadata, marks]).toEqual(['{"a":{"ingest":1}}', []])
+    })
+  })
+
+  it("masks secrets by the name of their member, at any depth, also in a text that should be one", () => {
+    const secret = "s3cr3t"
+    const names = [
+      "password",
+      "access_token",
+      "Api-Key",
+      "X_API_KEY",
+      "client secret",
+      "Authorization",
+      "refreshToken2",
+      "jwt"
+    ]
+    for (const name of names) {
+      const nested = { list: [{ [name]: { value: secret } }], [name]: secret, tokens: 7, monkey: "kept" }
+      const encoded = encodeEvent({
+        ...anEvent,
+        metadata: nested,
+        facts: { context: nested },
+        resource: nested as never
+      })
+      expect(JSON.stringify(encoded)).not.toContain(secret)
+      expect(encoded.marks).toContain("metadata:masked")
+      expect(JSON.parse(encoded.metadata)).toMatchObject({ list: [{ [name]: "[masked]" }], tokens: 7, monkey: "kept" })
+    }
   })
 
   it("survives properties that throw", () => {

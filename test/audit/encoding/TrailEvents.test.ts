@@ -36,7 +36,7 @@ it.each(receipts)("a receipt says in the trail what is missing, by number: %j", 
     result: "LOST",
     reason,
     requestId: null,
-    metadata: { kind: loss.kind, source, ...range }
+    facts: { kind: loss.kind, source, ...range }
   })
 })
 
@@ -48,11 +48,12 @@ it("a withdrawal of an event of an unauthenticated caller carries the same marks
 
 it("a withdrawal is about the same request as its event, names it, and says why no answer was given", () => {
   for (const { id } of rowsOf(1)) {
+    const { metadata: _, ...request } = anEvent
     expect(withdrawal(anEvent, id, "the disk did not confirm it in time")).toEqual({
-      ...anEvent,
+      ...request,
       result: "WITHDRAWN",
       reason: `the answer of event ${id} was not given: the disk did not confirm it in time`,
-      metadata: { audit_id: id, why: "the disk did not confirm it in time" }
+      facts: { audit_id: id, why: "the disk did not confirm it in time" }
     })
   }
 })

@@ -98,7 +98,7 @@ describe("decideEvaluations", () => {
       expect(rows.slice(1)).toMatchObject([
         { result: "INVALID", ghostId: "alice", action: "read", resource: "record/../../secret" },
         { result: "INVALID", ghostId: null, action: "read", resource: "record/1" },
-        { result: "INVALID", ghostId: null, action: null, resource: null, metadata: { asked_by: "Enforcer" } }
+        { result: "INVALID", ghostId: null, action: null, resource: null, facts: { asked_by: "Enforcer" } }
       ])
     })
   )

@@ -12,7 +12,7 @@ import { type JsonResponse, jsonResponse, noFields } from "../../../src/platform
 import type { JsonOperation, JsonRequest } from "../../../src/platform/http/FastLane.ts"
 import { listen } from "../../../src/platform/http/Listener.ts"
 import { makeLocalCalls } from "../../../src/platform/http/LocalCalls.ts"
-import { currentTraceId } from "../../../src/platform/http/RequestContext.ts"
+import { currentIds } from "../../../src/platform/http/RequestContext.ts"
 
 const callsOf = (operation: JsonOperation) =>
   Effect.withTracerEnabled(makeLocalCalls("guardian", new Map([["/ask", operation]]), noFields), false)
@@ -48,7 +48,7 @@ describe("a call of a service in the same process", () => {
       const seen: Array<JsonRequest & { readonly trace: string | undefined }> = []
       const calls = yield* callsOf((request) =>
         Effect.withFiberRuntime((fiber) => {
-          seen.push({ ...request, trace: currentTraceId(fiber) })
+          seen.push({ ...request, trace: currentIds(fiber)?.traceId })
           return Effect.succeed(jsonResponse('{"a":1}', { status: 201 }))
         })
       )
@@ -94,7 +94,7 @@ describe("a call of a service in the same process", () => {
         Effect.zipRight(
           Effect.orDie(Effect.tap(Effect.currentSpan, (span) => Effect.sync(() => spans.push(span)))),
           Effect.withFiberRuntime<JsonResponse>((fiber) =>
-            Effect.succeed(jsonResponse(JSON.stringify(currentTraceId(fiber))))
+            Effect.succeed(jsonResponse(JSON.stringify(currentIds(fiber)?.traceId)))
           )
         )
       const calls = yield* makeLocalCalls("guardian", new Map([["/ask", operation]]), noFields)

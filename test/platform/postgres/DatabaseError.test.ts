@@ -13,7 +13,7 @@ const thrown = (message: string, fields: Readonly<Record<string, unknown>> = {})
   Object.assign(new Error(message), fields)
 
 describe("databaseError", () => {
-  it.scopedLive("keeps what a real server says: SQLSTATE, constraint, table, column, detail and position", () =>
+  it.scopedLive("keeps what a real server says: SQLSTATE, constraint, table, column and position", () =>
     Effect.gen(function* () {
       const session = yield* connect({ url: yield* freshDatabase, applicationName: "test" })
       yield* session.query(
@@ -26,12 +26,28 @@ describe("databaseError", () => {
         sqlstate: "23505",
         schema: "room",
         table: "badge",
-        constraint: "badge_pk",
-        detail: "Key (id)=(1) already exists."
+        constraint: "badge_pk"
       })
       expect(duplicate.message).toContain("(SQLSTATE 23505)")
       const missing = yield* Effect.flip(session.query("insert into room.badge (id) values (2)"))
       expect(missing).toMatchObject({ sqlstate: "23502", column: "name" })
+      yield* session.query(
+        "create type room.mood as enum ('good'); create view room.named as select * from room.badge where id < 9 with check option"
+      )
+      for (const statement of [
+        "insert into room.badge values (7, null)",
+        "insert into room.named values (4711, 'n')",
+        `insert into room.badge values ('a 4711"x"', 'n')`,
+        "select '4711'::room.mood",
+        `select '{"a": 4711x}'::jsonb`,
+        "select '4711-99-99'::date",
+        "select '99999994711'::int",
+        "do $$ begin raise 'no' using detail = 'row 4711'; end $$",
+        "insert into room.badge values (1, '4711')"
+      ]) {
+        const refused = yield* Effect.flip(session.query(statement))
+        expect([statement, JSON.stringify(refused)]).toEqual([statement, expect.not.stringMatching(/4711|null,|\(1\)/)])
+      }
       const typo = yield* Effect.flip(session.query("select * form room.badge"))
       expect(typo).toMatchObject({ sqlstate: "42601", position: 10 })
       const raised = yield* Effect.flip(

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "@effect/vitest"
+import { isSecretName, maskQuery } from "../../src/domain/Secrets.ts"
+
+describe("The name of a secret", () => {
+  it("is known in every case, with every separator, and as the end of a longer name", () => {
+    const names = [
+      "password",
+      "PASS-WORD",
+      "db.password",
+      "access_token",
+      "accessToken",
+      "id token",
+      "x-api-key",
+      "apikey2"
+    ]
+    for (const name of [
+      ...names,
+      "client_secret",
+      "Proxy-Authorization",
+      "set-cookie",
+      "X-Amz-Signature",
+      "PWD",
+      "auth"
+    ])
+      expect([name, isSecretName(name)]).toEqual([name, true])
+  })
+
+  it("is not a word that only looks like one", () => {
+    for (const name of [
+      "monkey",
+      "author",
+      "pinned",
+      "prompt_tokens",
+      "max_tokens",
+      "key",
+      "key_id",
+      "secretary",
+      "model",
+      ""
+    ])
+      expect([name, isSecretName(name)]).toEqual([name, false])
+  })
+
+  it("is answered the same again, after many others", () => {
+    expect(isSecretName("token")).toBe(true)
+    for (let index = 0; index < 3_000; index++) isSecretName(`name-${"x".repeat(index % 99)}${index}`)
+    expect([isSecretName("token"), isSecretName("model")]).toEqual([true, false])
+  })
+})
+
+describe("A query", () => {
+  it.each([
+    ["access_token=abc&limit=1", "access_token=[masked]&limit=1"],
+    ["limit=1;api-key=abc", "limit=1;api-key=[masked]"],
+    ["access%5Ftoken=abc", "access%5Ftoken=[masked]"],
+    ["token%5B%5D=a&token[]=b", "token%5B%5D=[masked]&token[]=[masked]"],
+    ["%zz_token=a", "%zz_token=[masked]"],
+    ["password=a=b==&x=y", "password=[masked]&x=y"],
+    ["password=", "password=[masked]"],
+    ["ghost_id=token&flag", "ghost_id=token&flag"],
+    ["", ""]
+  ])("%s is recorded as %s", (given, masked) => {
+    expect(maskQuery(given)).toBe(masked)
+  })
+})
