@@ -11,6 +11,7 @@ import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import { urlOf } from "../clients/PeerCall.ts"
+import { ServiceAuthorization } from "../clients/ServiceAuthorization.ts"
 import * as StopFollower from "../clients/StopFollower.ts"
 import type { Stops } from "../clients/Stops.ts"
 import type { ServiceName } from "../domain/Service.ts"
@@ -49,6 +50,17 @@ export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
       )
     })
   ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))
+
+/**
+ * How this process proves which service it is, to those that run elsewhere. A process with the gatekeeper may have no secret: then all
+ * that it has to ask runs in it, or knows it by other means.
+ */
+const serviceAuthorization = (services: ReadonlyArray<ServiceName>) => {
+  const own = Layer.effect(ServiceAuthorization, ServiceToken).pipe(
+    Layer.provide(ServiceToken.layer(ghostOf(services)))
+  )
+  return services.includes("gatekeeper") ? Layer.catchAll(own, () => Layer.empty) : own
+}
 
 /** What is stopped, as this process knows it: from its own gatekeeper, else by the feed of one. */
 const stopsOf = (services: ReadonlyArray<ServiceName>) => {
@@ -119,6 +131,7 @@ export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer
       Layer.provide(Layer.effectDiscard(banner(services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
+      Layer.provide(serviceAuthorization(services)),
       Layer.provide(stopsOf(services)),
       Layer.provide(trailOf(services)),
       Layer.provide(preparationsOf(services)),

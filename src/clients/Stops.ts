@@ -3,7 +3,7 @@ import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { emptyStopList, Revocation, type StopList, stopListOf } from "../domain/Stops.ts"
 import { Settings } from "../platform/config/Settings.ts"
@@ -23,6 +23,14 @@ export class Stops extends Context.Tag("clients/Stops")<
     readonly isSilent: Effect.Effect<boolean>
   }
 >() {}
+
+/** For a process that follows no stops. */
+export const noStops: typeof Stops.Service = {
+  list: () => emptyStopList,
+  policyVersion: () => undefined,
+  changes: Stream.make(0),
+  isSilent: Effect.succeed(false)
+}
 
 const Copy = Schema.parseJson(Schema.Struct({ version: Schema.Literal(1), revocations: Schema.Array(Revocation) }))
 const encodeCopy = Schema.encode(Copy)
