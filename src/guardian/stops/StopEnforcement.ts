@@ -1,4 +1,3 @@
-import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,67 +8,78 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import { Stops } from "../../clients/Stops.ts"
 import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { describeStop, type StopList } from "../../domain/Stops.ts"
-import { GuardianDatabase, rowsOf } from "../GuardianDatabase.ts"
+import { bounded, GuardianDatabase } from "../GuardianDatabase.ts"
 
 /** Looks again so often: a certificate or a session may be committed just after a stop. It is also the pause between retries. */
 const interval = "2 seconds"
 
-const Ended = rowsOf(
-  Schema.Struct({
-    agent: Schema.String,
-    kind: Schema.Literal("certificate", "session"),
-    id: Schema.NullOr(Schema.String)
-  })
-)
+const EndedRow = Schema.Struct({
+  agent: Schema.String,
+  kind: Schema.Literal("certificate", "session"),
+  id: Schema.NullOr(Schema.String)
+})
+type EndedRow = typeof EndedRow.Type
+const decodeRows = Schema.decodeUnknown(Schema.Array(EndedRow))
+
+/** The stopped ghosts as JSON, for the statements below. */
+const stoppedGhosts = ({ ghosts }: StopList): string =>
+  JSON.stringify(
+    [...ghosts].map(([agent, { isResumed, stop }]) => ({
+      agent,
+      until: stop.at,
+      lasts: !isResumed,
+      by: stop.by,
+      reason: stop.reason
+    }))
+  )
+
+const stopped = `
+  stopped as (
+    select agent, to_timestamp(until / 1000.0) as until, lasts, by, reason
+    from jsonb_to_recordset($1::jsonb) as given (agent text, until bigint, lasts boolean, by text, reason text)
+  )`
+
+const isCovered = {
+  certificate: `certificate.agent = stopped.agent and revoked_at is null and expires_at > clock_timestamp()
+    and issued_at <= stopped.until`,
+  session: "session.agent = stopped.agent and ended_at is null and (stopped.lasts or started_at <= stopped.until)"
+}
+
+/** Whether a stop covers anything that is still in force. */
+const anyInForce = `
+  with ${stopped}
+  select from stopped join guardian.certificate on ${isCovered.certificate}
+  union all select from stopped join guardian.session on ${isCovered.session}
+  limit 1`
 
 /**
  * Revokes what was issued until the stop, and ends what was started until then; while the stop lasts, every session. A repeat changes
  * nothing, so several guardians may do it at once.
  */
-const enforce = (sql: SqlClient.SqlClient, { ghosts }: StopList) => {
-  const stopped = [...ghosts].map(([agent, { isResumed, stop }]) => ({
-    agent,
-    until: stop.at,
-    lasts: !isResumed,
-    by: stop.by,
-    reason: stop.reason
-  }))
-  return Ended(sql`
-    with stopped as (
-      select agent, to_timestamp(until / 1000.0) as until, lasts, by, reason
-      from jsonb_to_recordset(${JSON.stringify(stopped)}::jsonb)
-        as given (agent text, until bigint, lasts boolean, by text, reason text)
-    ),
-    revoked as (
-      update guardian.certificate
-      set revoked_at = clock_timestamp(), revoked_by = stopped.by, revoked_reason = stopped.reason
-      from stopped
-      where certificate.agent = stopped.agent and revoked_at is null and expires_at > clock_timestamp()
-        and issued_at <= stopped.until
-      returning certificate.agent, certificate.jti::text as id
-    ),
-    ended as (
-      update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
-      from stopped
-      where session.agent = stopped.agent and ended_at is null and (stopped.lasts or started_at <= stopped.until)
-      returning session.agent, session.session_id as id
-    )
-    select agent, 'certificate' as kind, id from revoked
-    union all select agent, 'session' as kind, id from ended`)
-}
+const endCovered = `
+  with ${stopped},
+  revoked as (
+    update guardian.certificate
+    set revoked_at = clock_timestamp(), revoked_by = stopped.by, revoked_reason = stopped.reason
+    from stopped where ${isCovered.certificate}
+    returning certificate.agent, certificate.jti::text as id
+  ),
+  ended as (
+    update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'revoked'
+    from stopped where ${isCovered.session}
+    returning session.agent, session.session_id as id
+  )
+  select agent, 'certificate' as kind, id from revoked
+  union all select agent, 'session' as kind, id from ended`
 
 /** Carries out the stops in the guardian's tables, and records once for each agent what that ended. */
 export const stopEnforcement = Layer.scopedDiscard(
   Effect.gen(function* () {
     const stops = yield* Stops
     const trail = yield* AuditLog
-    const { sql } = yield* GuardianDatabase
+    const { sql, transaction } = yield* GuardianDatabase
 
-    const record = (
-      list: StopList,
-      agent: string,
-      rows: ReadonlyArray<{ readonly kind: string; readonly id: string | null }>
-    ) => {
+    const record = (list: StopList, agent: string, rows: ReadonlyArray<EndedRow>) => {
       const stop = list.ghosts.get(agent)?.stop
       const of = (kind: string) => rows.flatMap((row) => (row.kind === kind ? (row.id ?? []) : []))
       const [certificates, sessions] = [of("certificate"), of("session")]
@@ -103,7 +113,12 @@ export const stopEnforcement = Layer.scopedDiscard(
     const carryOut = Effect.gen(function* () {
       const list = stops.list()
       if (list.ghosts.size === 0) return
-      const rows = yield* enforce(sql, list)
+      const given = stoppedGhosts(list)
+      const found = yield* bounded(sql.unsafe(anyInForce, [given]))
+      // In a transaction of its own: a statement of the pool that is answered late would be carried out, and not recorded.
+      const ended =
+        found.length === 0 ? [] : (yield* transaction((connection) => connection.query(endCovered, [given]))).rows
+      const rows = yield* Effect.orDie(decodeRows(ended))
       problem = undefined
       const byAgent = Object.entries(Arr.groupBy(rows, ({ agent }) => agent))
       yield* Effect.forEach(byAgent, ([agent, own]) => record(list, agent, own), { discard: true })
