@@ -232,7 +232,7 @@ export const stopGhost = (scenario: StopScenario): Effect.Effect<StopReport, unk
       yield* until(isReady(urls[event]))
       from = Math.max(from, performance.now())
     } else {
-      if (event === "expiry") yield* until(Effect.sync(() => performance.now() > expiresAt + random.integer(1_000)))
+      if (event === "expiry") yield* until(Effect.sync(() => performance.now() > expiresAt + 1_500))
       if (event === "postgres") yield* postgres.pause
       answer = yield* stop
       from = performance.now()
