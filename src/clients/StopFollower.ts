@@ -35,6 +35,53 @@ const decodeMessage = Schema.decode(Schema.parseJson(FeedMessage))
 
 const dataField = "data: "
 
+/** The two ways to ask for messages. `accept` reads one. */
+const feedClient = <E>(
+  { location, token }: Pick<FollowerOptions, "location" | "token">,
+  client: HttpClient.HttpClient,
+  after: () => string | undefined,
+  accept: (text: string) => Effect.Effect<void, E>
+) => {
+  const ask = (accepted: string) =>
+    Effect.gen(function* () {
+      const request = HttpClientRequest.get(`${yield* location}${feed.path}`).pipe(
+        HttpClientRequest.setHeaders({
+          accept: accepted,
+          authorization: Redacted.value(yield* token.authorization)
+        }),
+        HttpClientRequest.setUrlParams(after() === undefined ? {} : { after: after() })
+      )
+      const response = yield* client.execute(request)
+      if (response.status === 200) return response
+      if (response.status === 401) yield* token.renew
+      return yield* Effect.fail({ message: `it answered with status ${response.status}` })
+    })
+
+  const stream = ask("text/event-stream").pipe(
+    Effect.timeout(streamSilence),
+    Effect.map((response) =>
+      response.stream.pipe(
+        Stream.timeoutFail(() => ({ message: "its stream is silent" }), streamSilence),
+        Stream.decodeText(),
+        Stream.splitLines,
+        Stream.filter((line) => line.startsWith(dataField)),
+        Stream.mapEffect((line) => accept(line.slice(dataField.length)))
+      )
+    ),
+    Stream.unwrapScoped,
+    Stream.runDrain
+  )
+
+  const poll = ask("application/json").pipe(
+    Effect.flatMap((response) => response.text),
+    Effect.flatMap(accept),
+    Effect.scoped,
+    Effect.timeout(streamSilence)
+  )
+
+  return { stream, poll }
+}
+
 /** Follows the feed of a gatekeeper: by a stream, and by a poll each second while there is none. */
 export const layer = ({ location, owner, token }: FollowerOptions) =>
   Layer.scoped(
@@ -70,42 +117,7 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
           })
         )
 
-      const ask = (accepted: string) =>
-        Effect.gen(function* () {
-          const request = HttpClientRequest.get(`${yield* location}${feed.path}`).pipe(
-            HttpClientRequest.setHeaders({
-              accept: accepted,
-              authorization: Redacted.value(yield* token.authorization)
-            }),
-            HttpClientRequest.setUrlParams(after === undefined ? {} : { after })
-          )
-          const response = yield* client.execute(request)
-          if (response.status === 200) return response
-          if (response.status === 401) yield* token.renew
-          return yield* Effect.fail({ message: `it answered with status ${response.status}` })
-        })
-
-      const stream = ask("text/event-stream").pipe(
-        Effect.timeout(streamSilence),
-        Effect.map((response) =>
-          response.stream.pipe(
-            Stream.timeoutFail(() => ({ message: "its stream is silent" }), streamSilence),
-            Stream.decodeText(),
-            Stream.splitLines,
-            Stream.filter((line) => line.startsWith(dataField)),
-            Stream.mapEffect((line) => accept(line.slice(dataField.length)))
-          )
-        ),
-        Stream.unwrapScoped,
-        Stream.runDrain
-      )
-
-      const poll = ask("application/json").pipe(
-        Effect.flatMap((response) => response.text),
-        Effect.flatMap(accept),
-        Effect.scoped,
-        Effect.timeout(streamSilence)
-      )
+      const { poll, stream } = feedClient({ location, token }, client, () => after, accept)
 
       // A stream that has told something and ends is opened again at once: the gatekeeper ends it with our token.
       const follow = Effect.gen(function* () {

@@ -52,11 +52,32 @@ export interface StopBook {
   readonly save: Effect.Effect<boolean>
 }
 
+const noRevocations: ReadonlyArray<Revocation> = []
+
+/** The revocations in a copy; none where there is no copy, or an unreadable one. */
+const readCopy = (file: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.readFileString(file)).pipe(
+    Effect.flatMap(decodeCopy),
+    Effect.map(({ revocations }) => revocations),
+    Effect.catchIf(
+      (error) => error._tag === "SystemError" && error.reason === "NotFound",
+      () => Effect.succeed(noRevocations)
+    ),
+    Effect.catchAll(({ message }) =>
+      Effect.as(
+        Effect.logError(
+          `ALARM: the copy of the stops in ${file} cannot be read: ${message}. Stops that a gatekeeper accepted while PostgreSQL ` +
+            "was away may be missing; the trail has them as `ghost.stop`."
+        ),
+        noRevocations
+      )
+    )
+  )
+
 /** Opens the copy `stops/<owner>.json` in the home. */
 export const openStopBook = (owner: string) =>
   Effect.gen(function* () {
     const { home: given } = yield* Settings
-    const files = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const home = path.resolve(given)
     const file = path.join(home, "stops", `${owner}.json`)
@@ -90,12 +111,10 @@ export const openStopBook = (owner: string) =>
       isSaved = true
       return encodeCopy({ version: 1, revocations: [...known.values()] }).pipe(
         Effect.flatMap((text) => replaceFile(home, file, text)),
-        Effect.as(true),
-        Effect.tap(() =>
-          Effect.sync(() => {
-            problem = undefined
-          })
-        ),
+        Effect.map(() => {
+          problem = undefined
+          return true
+        }),
         Effect.catchAll(({ message }) => {
           isSaved = false
           if (message === problem) return Effect.succeed(false)
@@ -105,20 +124,7 @@ export const openStopBook = (owner: string) =>
       )
     }).pipe(Effect.uninterruptible, oneWriter.withPermits(1), Effect.provide(context))
 
-    yield* files.readFileString(file).pipe(
-      Effect.flatMap(decodeCopy),
-      Effect.flatMap(({ revocations }) => add(revocations)),
-      Effect.catchIf(
-        (error) => error._tag === "SystemError" && error.reason === "NotFound",
-        () => Effect.void
-      ),
-      Effect.catchAll(({ message }) =>
-        Effect.logError(
-          `ALARM: the copy of the stops in ${file} cannot be read: ${message}. Stops that a gatekeeper accepted while PostgreSQL ` +
-            "was away may be missing; the trail has them as `ghost.stop`."
-        )
-      )
-    )
+    yield* add(yield* readCopy(file))
     isSaved = true
 
     const book: StopBook = {

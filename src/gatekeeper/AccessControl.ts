@@ -110,6 +110,35 @@ export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }
 const recordedReason = ({ decision, policyVersion }: Pick<RecordedDecision, "decision" | "policyVersion">): string =>
   `policy ${policyVersion}: ${decision.reason}`
 
+/** The decision of the policy, and what overrules it: stops, and the rights of services. */
+const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Service) => {
+  const tolerance = Duration.toMillis(jwt.clockTolerance)
+
+  const stopped = (ghostId: string): Decision | undefined => {
+    const stop = ghostStop(stops.list(), ghostId)
+    return stop === undefined ? undefined : { allowed: false, groups: [], matched: null, reason: describeStop(stop) }
+  }
+
+  /** By the policy, unless the subject is stopped; what services need is allowed whatever the policy says. */
+  const decide = (question: PolicyQuestion, { index }: PolicySnapshot): Decision => {
+    const stop = stopped(question.ghostId)
+    if (stop !== undefined) return stop
+    const decision = index.decide(question)
+    return !decision.allowed && hasServiceRight(question, index) ? serviceRight : decision
+  }
+
+  /** Why a verified token is not accepted all the same. */
+  const refusalOfToken = (token: VerifiedToken, access: AccessQuestion["access"]): Unauthenticated | undefined => {
+    const stop = tokenStop(stops.list(), token.ghostId, token, tolerance)
+    if (stop !== undefined) return new Unauthenticated({ problem: "invalid", reason: describeStop(stop) })
+    return token.isOverlong && !isServiceUse(claimOf(access))
+      ? new Unauthenticated({ problem: "invalid", reason: overlong(jwt) })
+      : undefined
+  }
+
+  return { stopped, decide, refusalOfToken }
+}
+
 /** Authenticates, decides, records, then returns. Fails only if the trail does not accept the event; `withdraw` never fails. */
 export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   AccessControl,
@@ -143,33 +172,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       const tokens = yield* Tokens
       const policies = yield* PolicyInForce
       const trail = yield* AuditLog
-      const stops = yield* Stops
-      const jwt = yield* TokenSettings
-      const tolerance = Duration.toMillis(jwt.clockTolerance)
-
-      const stopped = (ghostId: string): Decision | undefined => {
-        const stop = ghostStop(stops.list(), ghostId)
-        return stop === undefined
-          ? undefined
-          : { allowed: false, groups: [], matched: null, reason: describeStop(stop) }
-      }
-
-      /** By the policy, unless the subject is stopped; what services need is allowed whatever the policy says. */
-      const decide = (question: PolicyQuestion, { index }: PolicySnapshot): Decision => {
-        const stop = stopped(question.ghostId)
-        if (stop !== undefined) return stop
-        const decision = index.decide(question)
-        return !decision.allowed && hasServiceRight(question, index) ? serviceRight : decision
-      }
-
-      /** Why a verified token is not accepted all the same. */
-      const refusalOfToken = (token: VerifiedToken, access: AccessQuestion["access"]): Unauthenticated | undefined => {
-        const stop = tokenStop(stops.list(), token.ghostId, token, tolerance)
-        if (stop !== undefined) return new Unauthenticated({ problem: "invalid", reason: describeStop(stop) })
-        return token.isOverlong && !isServiceUse(claimOf(access))
-          ? new Unauthenticated({ problem: "invalid", reason: overlong(jwt) })
-          : undefined
-      }
+      const { decide, refusalOfToken, stopped } = makeRules(yield* Stops, yield* TokenSettings)
 
       const askFor = Effect.fnUntraced(function* (
         question: SubjectQuestion,

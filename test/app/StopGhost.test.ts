@@ -142,7 +142,7 @@ layer(Gravitas.layer({ args: ["gatekeeper"] }), { timeout: "60 seconds", exclude
         })
       )
 
-      it.scoped("is shown to services and to nobody else", () =>
+      it.scoped("is shown to services alone", () =>
         Effect.gen(function* () {
           const { gatekeeper } = yield* Gravitas
           const feed = (token?: string) => request(`${gatekeeper}/stops`, token === undefined ? {} : { token })

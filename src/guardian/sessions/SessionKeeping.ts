@@ -105,7 +105,7 @@ type Keeper = Effect.Effect.Success<ReturnType<typeof makeKeeper>>
 
 /** Answers for a caller that may ask, named `by`. */
 const answerFor = (keep: Keeper, { body, requestId }: JsonRequest, by: string) => {
-  const refuse = (refusal: RefusalFields) => Effect.succeed(refusalJson(refusal, requestId, false))
+  const refuse = (refusal: RefusalFields) => Effect.succeed(refusalJson(refusal, requestId))
   const decoded = Either.flatMap(body, (value) =>
     Either.mapLeft(decode(value), ({ message }) => ({ code: "invalid_request" as const, message }))
   )

@@ -17,13 +17,7 @@ import { Settings } from "../config/Settings.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
-import {
-  admitTraceContext,
-  assignRequestId,
-  disconnectReasonOf,
-  endsWithServer,
-  markDisconnect
-} from "./RequestContext.ts"
+import { admitTraceContext, assignRequestId, disconnectReasonOf, isEndless, markDisconnect } from "./RequestContext.ts"
 import type { RouteTable } from "./RouteTable.ts"
 
 export interface Address {
@@ -279,7 +273,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
       for (const response of inFlight) {
         if (!response.headersSent) response.setHeader("connection", "close")
-        if (endsWithServer(response.req)) response.destroy()
+        if (isEndless(response.req)) response.destroy()
       }
       yield* Effect.zipRight(idle.await, calls?.idle ?? Effect.void).pipe(
         Effect.interruptible,

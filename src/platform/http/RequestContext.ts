@@ -156,7 +156,7 @@ const endless = new WeakSet<IncomingMessage>()
 /** Ends the answer when the server begins to stop, which would wait for it otherwise. */
 export const endWithServer = (request: IncomingMessage): void => void endless.add(request)
 
-export const endsWithServer = (request: IncomingMessage): boolean => endless.has(request)
+export const isEndless = (request: IncomingMessage): boolean => endless.has(request)
 
 /** The same for a handler's request. */
 export const disconnectReason = (request: HttpServerRequest.HttpServerRequest): DisconnectReason | undefined =>

@@ -129,20 +129,6 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
 
       const recheck = checkPolicy(open, stops, yield* GatekeeperClient, end)
 
-      let problem: string | undefined
-      const kept = keepSessions.pipe(
-        Effect.matchEffect({
-          onSuccess: () =>
-            Effect.sync(() => {
-              problem = undefined
-            }),
-          onFailure: ({ message }) => {
-            if (message === problem) return Effect.void
-            problem = message
-            return Effect.logWarning(`Sessions are not kept alive: ${message}`)
-          }
-        })
-      )
       const forever = (work: Effect.Effect<unknown>) =>
         Effect.forkScoped(
           Effect.repeat(
@@ -151,7 +137,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
           )
         )
       yield* forever(endWhatIsOver)
-      yield* forever(kept)
+      yield* forever(loggedOnce(keepSessions))
       yield* forever(recheck)
       yield* Effect.forkScoped(Stream.runForEach(stops.changes, () => endWhatIsOver))
 
@@ -162,6 +148,22 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
       }
     })
   )
+}
+
+/** Logs a failure when it begins or changes. */
+const loggedOnce = <E extends { readonly message: string }>(work: Effect.Effect<void, E>): Effect.Effect<void> => {
+  let problem: string | undefined
+  return Effect.matchEffect(work, {
+    onSuccess: () =>
+      Effect.sync(() => {
+        problem = undefined
+      }),
+    onFailure: ({ message }) => {
+      if (message === problem) return Effect.void
+      problem = message
+      return Effect.logWarning(`Sessions are not kept alive: ${message}`)
+    }
+  })
 }
 
 /** Asks again, for answers that began under another policy, whether the caller may use the shell. One question for all that are alike. */

@@ -274,16 +274,10 @@ export const stopGhost = (scenario: StopScenario): Effect.Effect<StopReport, unk
 
 const everyEvent = ["nothing", "gatekeeper", "guardian", "postgres", "expiry"] as const
 
-export interface StopGhostCommand {
-  readonly seed: number
-  readonly streams: number
-  /** One line of JSON for each scenario. */
-  readonly json: boolean
-}
-
-/** `pnpm chaos stop-ghost`. Answers whether everything ended within 5 seconds in each scenario. */
-export const stopGhostCommand = ({ json, seed, streams }: StopGhostCommand) =>
+/** `pnpm chaos stop-ghost`. Answers whether everything ended within 5 seconds in each scenario; `json`: a line for each. */
+export const stopGhostCommand = (given: Pick<StopScenario, "seed" | "streams"> & { readonly json: boolean }) =>
   Effect.gen(function* () {
+    const { json, seed, streams } = given
     let all = true
     for (const processes of ["one", "three"] as const) {
       for (const event of everyEvent) {
