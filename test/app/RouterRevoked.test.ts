@@ -44,7 +44,7 @@ const startedAs = (ghost: string, expiresIn: number) =>
         DATABASE_URL: Redacted.value(databaseUrl),
         JWT_SECRET_KEY: signingSecret,
         GUARDIAN_SIGNING_KEY: signingKey,
-        GUARDIAN_SESSION_TIMEOUT: "2s",
+        GUARDIAN_SESSION_TIMEOUT: "1m",
         ROUTER_MODELS_PATH: path,
         ACCESS_POLICY_PATH: policy
       }
