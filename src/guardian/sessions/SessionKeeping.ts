@@ -14,7 +14,7 @@ import {
   SessionsKept,
   sessionResource
 } from "../../contracts/guardian/GuardianSchemas.ts"
-import { describeStop, sessionStop } from "../../domain/Stops.ts"
+import { describeStop, sessionStop, tokenStop } from "../../domain/Stops.ts"
 import { bearerChallenge, jsonResponse, type RefusalFields, refusalJson } from "../../platform/http/ErrorResponse.ts"
 import type { JsonOperation, JsonRequest } from "../../platform/http/FastLane.ts"
 import { Certificates } from "../certificates/Certificates.ts"
@@ -125,6 +125,7 @@ export const keepSessions = (timeout: Duration.Duration) =>
   Effect.gen(function* () {
     const keep = yield* makeKeeper(timeout)
     const gatekeeper = yield* GatekeeperClient
+    const stops = yield* Stops
     const leases = new Map<string, { readonly ghostId: string; readonly until: number }>()
 
     const authorize = Effect.fnUntraced(function* ({ authorization, requestId }: JsonRequest) {
@@ -133,7 +134,9 @@ export const keepSessions = (timeout: Duration.Duration) =>
         .update(authorization ?? "")
         .digest("base64")
       const lease = leases.get(key)
-      if (lease !== undefined && now < lease.until && lease.until - now <= leaseMillis) return lease.ghostId
+      const { expiresAt = Number.POSITIVE_INFINITY, ...token } = bearerClaims(authorization)
+      const isLeased = lease !== undefined && now < lease.until && lease.until - now <= leaseMillis
+      if (isLeased && tokenStop(stops.list(), lease.ghostId, token) === undefined) return lease.ghostId
       const { ghostId } = yield* gatekeeper.authorize({
         authorization,
         requestId,
@@ -142,7 +145,6 @@ export const keepSessions = (timeout: Duration.Duration) =>
         metadata: { service: "guardian", event: "sessions.keep" }
       })
       for (const [other, { until }] of leases) if (until <= now) leases.delete(other)
-      const { expiresAt = Number.POSITIVE_INFINITY } = bearerClaims(authorization)
       leases.set(key, { ghostId, until: Math.min(now + leaseMillis, expiresAt) })
       return ghostId
     })
