@@ -49,7 +49,7 @@ export const allowed: ReadonlyArray<Allowed> = [
     reason: "the name of an account of the operating system"
   },
   {
-    path: "src/guardian/cli/CertificateCommand.ts",
+    path: "src/platform/cli/LoginName.ts",
     phrase: '() => "somebody"',
     reason: "a value of the trail's metadata, which stays as it was"
   },

@@ -77,6 +77,10 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         default: "this process, else `http://127.0.0.1:8003`",
         example: "http://127.0.0.1:8003"
       },
+      STOP_FEED_GRACE: {
+        meaning:
+          "How long the gatekeeper's feed of stops may be silent. After that, a process without the gatekeeper ends answers in flight."
+      },
       PEER_TIMEOUT: { meaning: "How long another service may take to answer; then the request is refused." }
     }
   },
@@ -139,6 +143,9 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         example: "HS256"
       },
       JWT_CLOCK_TOLERANCE: { meaning: "How far the issuer's clock may differ from the gatekeeper's." },
+      JWT_MAX_LIFETIME: {
+        meaning: "Longest time from `iat` to `exp` of a token; `JWT_CLOCK_TOLERANCE` is added. A longer one is refused."
+      },
       JWKS_URL: { meaning: "Public keys of an issuer: https, or http to this machine." },
       JWKS_REFRESH_INTERVAL: { meaning: "How often the keys are fetched." },
       JWKS_MAX_AGE: { meaning: "How long fetched keys are accepted while fetching fails." },

@@ -12,6 +12,7 @@ import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
+import { ghostCommand } from "../gatekeeper/cli/GhostCommand.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
@@ -35,7 +36,7 @@ const services = Args.text({ name: "service" }).pipe(
     const service = serviceNames.find((one) => one === name)
     const problem =
       `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, policy, certificate, token)"
+      "(migrate, trail, journal, dead-letters, policy, certificate, ghost, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -81,6 +82,7 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const journal = journalCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))
   const certificate = certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput))
+  const ghost = ghostCommand(trailDatabase, commandTrail).pipe(Command.provide(commandOutput))
   const policy = policyCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
@@ -104,12 +106,13 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
       journal,
       deadLetters,
       certificate,
+      ghost,
       policy,
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
   const groups = new Map<string, CommandGroup>(
-    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, policy })
+    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, ghost, policy })
   )
   if (asksForHelp(words)) {
     const name = commandWords(words).join(" ")

@@ -11,11 +11,15 @@ import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import { urlOf } from "../clients/PeerCall.ts"
 import * as PeerHttp from "../clients/PeerHttp.ts"
+import { ServiceAuthorization } from "../clients/ServiceAuthorization.ts"
+import * as StopFollower from "../clients/StopFollower.ts"
+import type { Stops } from "../clients/Stops.ts"
 import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
+import { StopRegister } from "../gatekeeper/stops/StopRegister.ts"
 import { ServiceToken } from "../gatekeeper/tokens/ServiceToken.ts"
 import { sharedAlgorithm, TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { AllowedInsecurities, warningOf } from "../platform/config/InsecureSettings.ts"
@@ -49,6 +53,31 @@ export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
       )
     })
   ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), PeerHttp.layer({})]))
+
+/**
+ * How this process proves which service it is, to those that run elsewhere. A process with the gatekeeper may have no secret: then all
+ * that it has to ask runs in it, or knows it by other means.
+ */
+const serviceAuthorization = (services: ReadonlyArray<ServiceName>) => {
+  const own = Layer.effect(ServiceAuthorization, ServiceToken).pipe(
+    Layer.provide(ServiceToken.layer(ghostOf(services)))
+  )
+  return services.includes("gatekeeper") ? Layer.catchAll(own, () => Layer.empty) : own
+}
+
+/** What is stopped, as this process knows it: from its own gatekeeper, else by the feed of one. */
+const stopsOf = (services: ReadonlyArray<ServiceName>) => {
+  const own = StopRegister.stops
+  const remote = Layer.unwrapEffect(
+    Effect.map(Effect.all([urlOf("gatekeeper"), ServiceToken]), ([location, token]) =>
+      StopFollower.layer({ owner: services[0] ?? "none", location, token })
+    )
+  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), PeerHttp.layer({})]))
+  type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
+  type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
+  const stops: Layer.Layer<Stops, Errors, Needs> = services.includes("gatekeeper") ? own : remote
+  return stops
+}
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
 const trailOf = (services: ReadonlyArray<ServiceName>) => {
@@ -108,6 +137,8 @@ export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer
       Layer.provide(Layer.effectDiscard(banner(services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
+      Layer.provide(serviceAuthorization(services)),
+      Layer.provide(stopsOf(services)),
       Layer.provide(trailOf(services)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),

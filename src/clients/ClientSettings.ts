@@ -9,6 +9,11 @@ export const sessionTimeout = Setting.duration(
   "15m"
 ).pipe(Setting.orDefault(Duration.minutes(15)))
 
+/** The gatekeeper and those that watch a token's end must agree on it, so both read this variable. */
+export const clockTolerance = Setting.duration("JWT_CLOCK_TOLERANCE", { min: "0 millis", max: "5 minutes" }, "5s").pipe(
+  Setting.orDefault(Duration.zero, "0s")
+)
+
 const clientSettings = Setting.all({
   /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
   peerUrls: Setting.all({
@@ -21,7 +26,13 @@ const clientSettings = Setting.all({
   peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
     Setting.orDefault(Duration.seconds(2))
   ),
-  sessionTimeout
+  sessionTimeout,
+  /** How far the clock of a token's issuer may be from ours. */
+  clockTolerance,
+  /** How long the feed of stops may be silent before answers in flight are ended. */
+  stopFeedGrace: Setting.duration("STOP_FEED_GRACE", { min: "3 seconds", max: "1 hour" }, "15s").pipe(
+    Setting.orDefault(Duration.seconds(15))
+  )
 })
 
 export class ClientSettings extends Context.Tag("clients/ClientSettings")<

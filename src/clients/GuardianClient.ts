@@ -1,13 +1,15 @@
+import { randomUUID } from "node:crypto"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Api from "../contracts/guardian/GuardianApi.ts"
-import { ClientSettings } from "./ClientSettings.ts"
+import type { KeepSessions, SessionLost } from "../contracts/guardian/GuardianSchemas.ts"
 import * as PeerCall from "./PeerCall.ts"
 import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
+import { ServiceAuthorization } from "./ServiceAuthorization.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
@@ -39,13 +41,9 @@ const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => 
   return isRefusal(code) ? new GuardianRefused({ code, reason }) : new PeerUnavailable({ peer: "guardian", reason })
 }
 
-/** A quarter of the timeout: two heartbeats may be lost, and the third still arrives before the session expires. */
-const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
-  Duration.max(Duration.times(timeout, 1 / 4), Duration.millis(100))
-
 const validate = peerEndpoint(Api.validate, Api.workErrors)
 const startSession = peerEndpoint(Api.startSession, Api.workErrors)
-const heartbeat = peerEndpoint(Api.heartbeat, Api.workErrors)
+const keepSessions = peerEndpoint(Api.keepSessions, Api.workErrors)
 const endSession = peerEndpoint(Api.endSession, Api.workErrors)
 
 type SessionCall = CallerHeaders & { readonly sessionId: string }
@@ -61,11 +59,10 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
     readonly startSession: (
       question: SessionCall & { readonly agent: string; readonly metadata: Readonly<Record<string, unknown>> }
     ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
-    /**
-     * Sends heartbeats until it is interrupted, or until the guardian refuses one: it succeeds with that refusal. The first is sent
-     * after a quarter of this process's `GUARDIAN_SESSION_TIMEOUT`, the others by the expiry that the guardian answers.
-     */
-    readonly keepAlive: (question: SessionCall) => Effect.Effect<GuardianRefused>
+    /** Keeps the sessions `alive`, ends those that are `done`, and returns those of `alive` that are over. */
+    readonly keepSessions: (
+      sessions: typeof KeepSessions.Type
+    ) => Effect.Effect<ReadonlyArray<typeof SessionLost.Type>, GuardianRefused | PeerUnavailable>
     readonly endSession: (question: SessionCall) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
   }
 >() {
@@ -73,28 +70,18 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
     GuardianClient,
     Effect.gen(function* () {
       const call = yield* PeerCall.make("guardian")
-      const { sessionTimeout } = yield* ClientSettings
-
-      const beat = Effect.fn("Guardian.heartbeat", { kind: "client" })((question: SessionCall) =>
-        call(heartbeat, { session_id: question.sessionId }, question, toDomainError)
-      )
+      const own = yield* ServiceAuthorization
 
       return {
-        keepAlive: (question) => {
-          const beatAfter = (pause: Duration.Duration): Effect.Effect<GuardianRefused> =>
-            Effect.zipRight(Effect.sleep(pause), beat(question)).pipe(
-              Effect.matchEffect({
-                onSuccess: ({ expires_at, last_seen_at }) =>
-                  beatAfter(pauseWithin(Duration.millis(Date.parse(expires_at) - Date.parse(last_seen_at)))),
-                onFailure: (failure) =>
-                  Effect.zipRight(
-                    Effect.logWarning(`Session ${question.sessionId} was not kept alive: ${failure.message}`),
-                    failure._tag === "PeerUnavailable" ? beatAfter(pause) : Effect.succeed(failure)
-                  )
-              })
-            )
-          return beatAfter(pauseWithin(sessionTimeout))
-        },
+        keepSessions: Effect.fn("Guardian.keepSessions", { kind: "client" })(function* (sessions) {
+          const token = yield* own.authorization
+          const authorization = token === undefined ? undefined : Redacted.value(token)
+          const asked = call(keepSessions, sessions, { authorization, requestId: randomUUID() }, toDomainError)
+          const { over } = yield* Effect.tapError(asked, (error) =>
+            error._tag === "GuardianRefused" && error.code === "unauthenticated" ? own.renew : Effect.void
+          )
+          return over
+        }),
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
           const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError)
           return { agent: certificate.agent, expiresAt: certificate.expires_at }

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -8,14 +9,21 @@ import * as Option from "effect/Option"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { AuditId } from "../audit/encoding/AuditId.ts"
+import { Stops } from "../clients/Stops.ts"
 import type { AuditEvent, AuditResult } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
+import { describeStop, ghostStop, tokenStop } from "../domain/Stops.ts"
 import { memberOf } from "../domain/Text.ts"
 import type { AccessClaim, AccessRequest, QuestionProblem } from "./AccessRequest.ts"
+import type { PolicyQuestion } from "./policy/Policy.ts"
 import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
-import { markAnonymous, type Unauthenticated } from "./tokens/BearerToken.ts"
+import { hasServiceRight, isServiceUse, serviceRight } from "./ServiceRights.ts"
+import { markAnonymous, Unauthenticated } from "./tokens/BearerToken.ts"
 import type { KeysUnavailable } from "./tokens/KeyFetch.ts"
+import { TokenSettings } from "./tokens/TokenSettings.ts"
 import { Tokens } from "./tokens/Tokens.ts"
+import { overlong } from "./tokens/TokenVerification.ts"
+import type { VerifiedToken } from "./tokens/VerifiedTokens.ts"
 
 /** A question of a caller about itself: may I do this? */
 export interface AccessQuestion {
@@ -43,6 +51,8 @@ export interface RecordedDecision {
   readonly policyVersion: string
   /** Later decisions of the same request are made by this policy too. */
   readonly snapshot: PolicySnapshot
+  /** The caller's token, where the decision is about the caller. */
+  readonly token?: VerifiedToken
 }
 
 /** What came of a question. Its row, `auditId`, is recorded before the outcome is returned. */
@@ -53,7 +63,7 @@ export type Outcome = Data.TaggedEnum<{
   KeysUnavailable: { readonly auditId: AuditId; readonly cause: KeysUnavailable }
   Invalid: { readonly auditId: AuditId; readonly ghostId: string | null; readonly message: string }
   /** The only outcome without a row: the caller is authenticated, and nothing is decided. */
-  Authenticated: { readonly ghostId: string; readonly snapshot: PolicySnapshot }
+  Authenticated: { readonly ghostId: string; readonly token: VerifiedToken; readonly snapshot: PolicySnapshot }
 }>
 export const Outcome = Data.taggedEnum<Outcome>()
 export type AllowedOutcome = Extract<Outcome, { readonly _tag: "Allowed" }>
@@ -101,6 +111,35 @@ export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }
 const recordedReason = ({ decision, policyVersion }: Pick<RecordedDecision, "decision" | "policyVersion">): string =>
   `policy ${policyVersion}: ${decision.reason}`
 
+/** The decision of the policy, and what overrules it: stops, and the rights of services. */
+const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Service) => {
+  const tolerance = Duration.toMillis(jwt.clockTolerance)
+
+  const stopped = (ghostId: string): Decision | undefined => {
+    const stop = ghostStop(stops.list(), ghostId)
+    return stop === undefined ? undefined : { allowed: false, groups: [], matched: null, reason: describeStop(stop) }
+  }
+
+  /** By the policy, unless the subject is stopped; what services need is allowed whatever the policy says. */
+  const decide = (question: PolicyQuestion, { index }: PolicySnapshot): Decision => {
+    const stop = stopped(question.ghostId)
+    if (stop !== undefined) return stop
+    const decision = index.decide(question)
+    return !decision.allowed && hasServiceRight(question, index) ? serviceRight : decision
+  }
+
+  /** Why a verified token is not accepted all the same. */
+  const refusalOfToken = (token: VerifiedToken, access: AccessQuestion["access"]): Unauthenticated | undefined => {
+    const stop = tokenStop(stops.list(), token.ghostId, token, tolerance)
+    if (stop !== undefined) return new Unauthenticated({ problem: "invalid", reason: describeStop(stop) })
+    return token.isOverlong && !isServiceUse(claimOf(access))
+      ? new Unauthenticated({ problem: "invalid", reason: overlong(jwt) })
+      : undefined
+  }
+
+  return { stopped, decide, refusalOfToken }
+}
+
 /** Authenticates, decides, records, then returns. Fails only if the trail does not accept the event; `withdraw` never fails. */
 export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   AccessControl,
@@ -116,6 +155,8 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       question: SubjectQuestion,
       snapshot: PolicySnapshot
     ) => Effect.Effect<Extract<Outcome, { readonly _tag: "Allowed" | "Denied" | "Invalid" }>, AuditUnavailable>
+    /** The decision about a ghost that is stopped; undefined about another. */
+    readonly stopped: (ghostId: string) => Decision | undefined
     /** Records what an allowed caller did. */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
     /** Records that a decision was not returned to the caller, and why. */
@@ -132,8 +173,13 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       const tokens = yield* Tokens
       const policies = yield* PolicyInForce
       const trail = yield* AuditLog
+      const { decide, refusalOfToken, stopped } = makeRules(yield* Stops, yield* TokenSettings)
 
-      const askFor = Effect.fnUntraced(function* (question: SubjectQuestion, snapshot: PolicySnapshot) {
+      const askFor = Effect.fnUntraced(function* (
+        question: SubjectQuestion,
+        snapshot: PolicySnapshot,
+        token?: VerifiedToken
+      ) {
         if (Either.isLeft(question.access) || question.ghostId === null) {
           const message = Either.isLeft(question.access) ? question.access.left.message : "the question has no subject"
           const auditId = yield* trail.record(eventOf(question, "INVALID", message))
@@ -141,17 +187,25 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         }
         const { ghostId } = question
         const { action, resource } = question.access.right
-        const decision = snapshot.index.decide({ ghostId, action, resource })
-        const made = { ghostId, decision, policyVersion: snapshot.policy.version, snapshot }
+        const decision = decide({ ghostId, action, resource }, snapshot)
+        const about = { ghostId, decision, policyVersion: snapshot.policy.version, snapshot }
+        const made: Omit<RecordedDecision, "auditId"> = token === undefined ? about : { ...about, token }
         const result = decision.allowed ? "ALLOWED" : "DENIED"
         const auditId = yield* trail.record(eventOf(question, result, recordedReason(made)))
         return decision.allowed ? Outcome.Allowed({ ...made, auditId }) : Outcome.Denied({ ...made, auditId })
       })
 
       const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId }: AccessQuestion) {
-        const caller = yield* Effect.either(tokens.verify(authorization))
+        const caller = yield* Effect.either(
+          Effect.flatMap(
+            tokens.verify(authorization),
+            (token): Effect.Effect<VerifiedToken, Unauthenticated> =>
+              refusalOfToken(token, access) ?? Effect.succeed(token)
+          )
+        )
         if (Either.isRight(caller)) {
-          return Outcome.Authenticated({ ghostId: caller.right, snapshot: yield* policies.current })
+          const token = caller.right
+          return Outcome.Authenticated({ ghostId: token.ghostId, token, snapshot: yield* policies.current })
         }
         const cause = caller.left
         // Without the keys the caller is not authenticated either; only the answer differs.
@@ -168,7 +222,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
           const caller = yield* authenticate(question)
           if (caller._tag !== "Authenticated") return caller
           const { access, requestId } = question
-          return yield* askFor({ access, requestId, ghostId: caller.ghostId }, caller.snapshot)
+          return yield* askFor({ access, requestId, ghostId: caller.ghostId }, caller.snapshot, caller.token)
         }),
         identify: Effect.fnUntraced(function* (question: AccessQuestion) {
           const caller = yield* authenticate(question)
@@ -178,6 +232,7 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
           const auditId = yield* trail.record(eventOf({ ...question, ghostId }, "INVALID", message))
           return Outcome.Invalid({ auditId, ghostId, message })
         }),
+        stopped,
         record: (event) => trail.record(markAnonymous(event)),
         askFor,
         withdraw: (question, recorded, why) => {

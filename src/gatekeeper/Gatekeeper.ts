@@ -2,6 +2,7 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditLogOptions } from "../audit/AuditSettings.ts"
@@ -29,6 +30,9 @@ import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
 import { elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
+import { stopFeed } from "./stops/StopFeedHttp.ts"
+import { stopRoutes } from "./stops/StopOperations.ts"
+import { StopRegister } from "./stops/StopRegister.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
@@ -90,9 +94,13 @@ const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
   )
 )
 
-const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRoute], { discard: true })).pipe(
-  Layer.provide(GatekeeperAccess.layer)
+const feed = HttpApiBuilder.group(contract.GatekeeperApi, "feed", (group) =>
+  Effect.map(stopFeed, (answer) => group.handleRaw("feed", ({ request }) => answer(request)))
 )
+
+const recorded = auditedRoutes(
+  Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes], { discard: true })
+).pipe(Layer.provide(GatekeeperAccess.layer))
 
 const authDisabledWarning =
   `AUTH_DISABLED=true: no caller is authenticated; every request is the ghost "${anonymousGhost}", may do what the policy ` +
@@ -112,6 +120,17 @@ const makeReport = Effect.gen(function* () {
   }))
 })
 
+/** Tells the followers of stops which policy is in force: an answer in flight ends where the new policy does not allow it. */
+const policyFeed = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const policies = yield* PolicyInForce
+    const { book } = yield* StopRegister
+    const announce = Effect.flatMap(policies.current, ({ policy }) => book.announcePolicy(policy.version))
+    yield* announce
+    yield* Effect.forkScoped(Effect.repeat(announce, Schedule.spaced("500 millis")))
+  })
+)
+
 const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
 
 const server = Layer.unwrapEffect(
@@ -120,7 +139,7 @@ const server = Layer.unwrapEffect(
     const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
     const options = { fastRoutes: yield* fastRoutes }
     return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
-      Layer.provide([decisions, authzen, ingest, recorded, health])
+      Layer.provide([decisions, authzen, ingest, feed, recorded, health])
     )
   })
 )
@@ -136,7 +155,9 @@ export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.lay
  * starts before the port opens and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
+  Layer.provide(policyFeed),
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
   Layer.provide(AuditLedger.layer),
+  Layer.provide([StopRegister.stops, StopRegister.layer]),
   Layer.provide(gatekeeperSchema.layer)
 )

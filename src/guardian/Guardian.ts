@@ -1,14 +1,18 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { auditView } from "../audit/PipelineStatus.ts"
+import * as contract from "../contracts/guardian/GuardianApi.ts"
 import { GuardianApi } from "../contracts/guardian/GuardianApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
+import { answerJson } from "../platform/http/FastLane.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
+import { LocalOperations } from "../platform/http/LocalCalls.ts"
 import { Badges, badgeRoutes } from "./badges/Badges.ts"
 import { certificateRoutes } from "./certificates/CertificateOperations.ts"
 import { Certificates } from "./certificates/Certificates.ts"
@@ -17,9 +21,11 @@ import { GuardianAccess } from "./GuardianAccess.ts"
 import { guardianSchema } from "./GuardianSchema.ts"
 import { GuardianSettings } from "./GuardianSettings.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
+import { keepSessions } from "./sessions/SessionKeeping.ts"
 import { sessionRoutes } from "./sessions/SessionOperations.ts"
 import { Sessions } from "./sessions/Sessions.ts"
 import { Statistics } from "./sessions/Statistics.ts"
+import { stopEnforcement } from "./stops/StopEnforcement.ts"
 
 /** Keys change at a start only, so that others may keep them for a while. */
 const keys = HttpApiBuilder.group(GuardianApi, "keys", (group) =>
@@ -33,6 +39,22 @@ const keys = HttpApiBuilder.group(GuardianApi, "keys", (group) =>
     )
   )
 )
+
+/** `POST /sessions/keep`: by a route for other processes, and in this process without a token. */
+const services = (timeout: Duration.Duration) =>
+  Layer.unwrapEffect(
+    Effect.map(keepSessions(timeout), ({ inProcess, overHttp }) =>
+      Layer.mergeAll(
+        HttpApiBuilder.group(GuardianApi, "services", (group) =>
+          group.handleRaw("keepSessions", ({ request }) => answerJson(overHttp)(request))
+        ),
+        Layer.provide(
+          Layer.effectDiscard(Effect.map(LocalOperations, ({ add }) => add(contract.keepSessions.path, inProcess))),
+          LocalOperations.layer
+        )
+      )
+    )
+  )
 
 const makeReport = Effect.gen(function* () {
   const version = yield* guardianSchema.version
@@ -66,9 +88,9 @@ const server = Layer.unwrapEffect(
       Effect.all([certificateRoutes, sessionRoutes(sessionTimeout), badgeRoutes], { discard: true })
     ).pipe(Layer.provide(GuardianAccess.layer))
     return serve("guardian", GuardianApi, version.expected).pipe(
-      Layer.provide([health, keys, recorded]),
-      // Below the port, so that it ends after the last answer.
-      Layer.provide(sessionExpiry(sessionTimeout))
+      Layer.provide([health, keys, recorded, services(sessionTimeout)]),
+      // Below the port, so that they end after the last answer.
+      Layer.provide([sessionExpiry(sessionTimeout), stopEnforcement])
     )
   })
 )

@@ -11,6 +11,7 @@ import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
+import { AnswerWatch } from "./chat/AnswerWatch.ts"
 import { InFlight } from "./chat/ChatCompletionFinalizer.ts"
 import { answerChat } from "./chat/ChatHttp.ts"
 import { History } from "./history/History.ts"
@@ -60,6 +61,7 @@ export const layer = Layer.unwrapEffect(
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
     const parts = InFlight.layer(endWithin).pipe(
+      Layer.provideMerge(AnswerWatch.layer),
       // Ends after `InFlight`: an answer that is cut off is not recorded as one whose provider hung up.
       Layer.provideMerge(Providers.layer(catalog)),
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),

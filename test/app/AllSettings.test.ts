@@ -109,7 +109,9 @@ describe("Settings", () => {
           peerUrls: { gatekeeper: Option.none(), guardian: Option.none() },
           peerCaFile: Option.none(),
           peerTimeout: Duration.seconds(2),
-          sessionTimeout: Duration.minutes(15)
+          sessionTimeout: Duration.minutes(15),
+          clockTolerance: Duration.zero,
+          stopFeedGrace: Duration.seconds(15)
         },
         audit: {
           durability: { default: "journal", byResult: {} },
@@ -133,6 +135,8 @@ describe("Settings", () => {
           audience: Option.none(),
           serviceToken: Option.none(),
           algorithms: ["HS256"],
+          maximumLifetime: Duration.hours(24),
+          longServiceTokens: true,
           clockTolerance: Duration.zero,
           jwks: Option.none()
         },

@@ -13,6 +13,7 @@ import { storage } from "../../src/app/Storage.ts"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../src/clients/GuardianClient.ts"
 import * as Gatekeeper from "../../src/gatekeeper/Gatekeeper.ts"
+import { StopRegister } from "../../src/gatekeeper/stops/StopRegister.ts"
 import { Addresses } from "../../src/platform/http/Listener.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
 import * as Telemetry from "../../src/platform/telemetry/Telemetry.ts"
@@ -30,7 +31,7 @@ const services = ["gatekeeper", "guardian"] as const
 /** What the clients call: without these operations they would go over HTTP, and the test would compare HTTP with itself. */
 const localPaths = [
   ["gatekeeper", ["/validate"]],
-  ["guardian", ["/validate", "/session/start", "/session/heartbeat", "/session/end"]]
+  ["guardian", ["/validate", "/session/start", "/sessions/keep", "/session/end"]]
 ] as const
 
 /** Gatekeeper and guardian in this process, with the clients that a router here has, and those of one elsewhere. */
@@ -51,6 +52,7 @@ const servedServices = (sessionTimeout: string) =>
     const context = yield* Layer.build(
       serversOf(services).pipe(
         Layer.provideMerge(Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer)),
+        Layer.provide(StopRegister.stops),
         Layer.provide(Gatekeeper.trail),
         Layer.provide(preparationsOf(services)),
         Layer.provideMerge(

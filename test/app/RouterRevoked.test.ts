@@ -22,65 +22,85 @@ shells:
 
 const agent = "Supervisor_Managed_Agent"
 
-const started = Effect.gen(function* () {
-  const databaseUrl = yield* migratedDatabase
-  const directory = yield* temporaryHome
-  const path = Path.join(directory, "models.yaml")
-  yield* Effect.promise(() => writeFile(path, models))
-  const running = yield* program({
-    directory,
-    environment: {
-      DATABASE_URL: Redacted.value(databaseUrl),
-      JWT_SECRET_KEY: signingSecret,
-      GUARDIAN_SIGNING_KEY: signingKey,
-      GUARDIAN_SESSION_TIMEOUT: "2s",
-      ROUTER_MODELS_PATH: path
-    }
-  })
-  const guardian = yield* running.url("guardian")
-  const router = yield* running.url("router")
-  const token = yield* Effect.promise(() => tokenOf(agent))
-  const certificate = yield* request(`${guardian}/certificates`, { token, body: { agent } })
-  const id = String(certificate.body["id"])
+const policyOf = (groups: string) => `
+groups:
+  admin: { permissions: [{ action: "*", resource: "*" }] }
+ghost_mappings:
+  ${agent}: [admin]
+  dan_flory: [${groups}]
+`
 
-  /** What the client gets of a minute's answer, and whether the connection was closed before its end. */
-  const chat = (requestId: string, body: Readonly<Record<string, unknown>>) =>
-    Effect.promise(async (signal) => {
-      const answer = await fetch(`${router}/v1/chat/completions`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${token}`, "x-request-id": requestId },
-        body: JSON.stringify({ messages: [{ role: "user", content: "word ".repeat(300) }], ...body }),
-        signal
-      })
-      let text = ""
-      let isWhole = true
-      const decoder = new TextDecoder()
-      try {
-        for await (const piece of answer.body ?? []) text += decoder.decode(piece, { stream: true })
-      } catch {
-        isWhole = false
+const startedAs = (ghost: string, expiresIn: number) =>
+  Effect.gen(function* () {
+    const databaseUrl = yield* migratedDatabase
+    const directory = yield* temporaryHome
+    const path = Path.join(directory, "models.yaml")
+    yield* Effect.promise(() => writeFile(path, models))
+    const policy = Path.join(directory, "policy.yaml")
+    yield* Effect.promise(() => writeFile(policy, policyOf("admin")))
+    const running = yield* program({
+      directory,
+      environment: {
+        DATABASE_URL: Redacted.value(databaseUrl),
+        JWT_SECRET_KEY: signingSecret,
+        GUARDIAN_SIGNING_KEY: signingKey,
+        GUARDIAN_SESSION_TIMEOUT: "1m",
+        ROUTER_MODELS_PATH: path,
+        ACCESS_POLICY_PATH: policy
       }
-      return { status: answer.status, text, isWhole }
     })
-  const once = (text: string, values: ReadonlyArray<unknown>, count: number) =>
-    rowsOf(databaseUrl, text, values).pipe(
-      Effect.filterOrFail((rows) => rows.length >= count),
-      Effect.retry(Schedule.spaced("50 millis")),
-      Effect.timeout("5 seconds"),
-      Effect.orDie
-    )
-  const revoke = Effect.gen(function* () {
-    // The row of a start is recorded after the start's last look at the certificate.
-    yield* once("select from gatekeeper.audit_log where action = 'session.start' and result = 'ALLOWED'", [], 3)
-    yield* Effect.sleep("300 millis")
-    return yield* request(`${guardian}/certificates/${id}/revoke`, { token, body: {} })
+    const guardian = yield* running.url("guardian")
+    const router = yield* running.url("router")
+    const gatekeeper = yield* running.url("gatekeeper")
+    const admin = yield* Effect.promise(() => tokenOf(agent))
+    const certificate = yield* request(`${guardian}/certificates`, { token: admin, body: { agent: ghost } })
+    const token = yield* Effect.promise(() => tokenOf(ghost, expiresIn))
+    const id = String(certificate.body["id"])
+
+    /** What the client gets of a minute's answer, and whether the connection was closed before its end. */
+    const chat = (requestId: string, body: Readonly<Record<string, unknown>>) =>
+      Effect.promise(async (signal) => {
+        const answer = await fetch(`${router}/v1/chat/completions`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}`, "x-request-id": requestId },
+          body: JSON.stringify({ messages: [{ role: "user", content: "word ".repeat(300) }], ...body }),
+          signal
+        })
+        let text = ""
+        let isWhole = true
+        const decoder = new TextDecoder()
+        try {
+          for await (const piece of answer.body ?? []) text += decoder.decode(piece, { stream: true })
+        } catch {
+          isWhole = false
+        }
+        return { status: answer.status, text, isWhole }
+      })
+    const once = (text: string, values: ReadonlyArray<unknown>, count: number) =>
+      rowsOf(databaseUrl, text, values).pipe(
+        Effect.filterOrFail((rows) => rows.length >= count),
+        Effect.retry(Schedule.spaced("50 millis")),
+        Effect.timeout("5 seconds"),
+        Effect.orDie
+      )
+    const revoke = Effect.gen(function* () {
+      // The row of a start is recorded after the start's last look at the certificate.
+      yield* once("select from gatekeeper.audit_log where action = 'session.start' and result = 'ALLOWED'", [], 3)
+      yield* Effect.sleep("300 millis")
+      return yield* request(`${guardian}/certificates/${id}/revoke`, { token: admin, body: {} })
+    })
+    const withdraw = Effect.gen(function* () {
+      yield* Effect.promise(() => writeFile(policy, policyOf("")))
+      return yield* request(`${gatekeeper}/policy/reload`, { token: admin, body: {} })
+    })
+    return { chat, once, revoke, withdraw }
   })
-  return { chat, once, revoke }
-})
+
+const started = startedAs(agent, 3_600)
 
 describe("a certificate that is revoked while the router answers", () => {
   it.scopedLive(
-    "a revocation ends answers at the next heartbeat: a stream is cut off, one that has not begun is refused",
+    "a revocation ends answers within seconds: a stream is cut off, one that has not begun is refused",
     () =>
       Effect.gen(function* () {
         const { chat, once, revoke } = yield* started
@@ -109,6 +129,42 @@ describe("a certificate that is revoked while the router answers", () => {
         expect(yield* once(told, ["revoked-2"], 1)).toMatchObject([
           { action: "route", result: "DENIED", metadata: { code: "session_over" } }
         ])
+      }),
+    60_000
+  )
+})
+
+describe("what else ends an answer in flight", () => {
+  const outcome =
+    "select metadata ->> 'closed_by' as by from gatekeeper.audit_log where request_id = $1 and action = 'route.aborted'"
+  const session = "select end_reason from guardian.session where session_id like $1 and ended_at is not null"
+
+  it.scopedLive(
+    "an answer ends when its token expires, and the router ends the session in its own name",
+    () =>
+      Effect.gen(function* () {
+        const { chat, once } = yield* startedAs("dan_flory", 5)
+        const cut = yield* chat("expired-1", { model: "echo-slow", stream: true })
+        expect(cut).toMatchObject({ status: 200, isWhole: false })
+        expect(yield* once(outcome, ["expired-1"], 1)).toEqual([{ by: "token_expired" }])
+        expect(yield* once(session, ["expired-1.%"], 1)).toEqual([{ end_reason: "completed" }])
+        const beats = yield* once("select from gatekeeper.audit_log where action = 'session.heartbeat'", [], 0)
+        expect(beats).toEqual([])
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "an answer ends when the policy withdraws the ghost's groups",
+    () =>
+      Effect.gen(function* () {
+        const { chat, once, withdraw } = yield* startedAs("dan_flory", 3_600)
+        const streamed = yield* Effect.fork(chat("withdrawn-1", { model: "echo-slow", stream: true }))
+        yield* once("select from gatekeeper.audit_log where action = 'route' and request_id = 'withdrawn-1'", [], 1)
+        expect(yield* withdraw).toMatchObject({ status: 200, body: { changed: true } })
+        expect(yield* Fiber.join(streamed)).toMatchObject({ status: 200, isWhole: false })
+        expect(yield* once(outcome, ["withdrawn-1"], 1)).toEqual([{ by: "access_withdrawn" }])
+        expect(yield* once(session, ["withdrawn-1.%"], 1)).toEqual([{ end_reason: "completed" }])
       }),
     60_000
   )

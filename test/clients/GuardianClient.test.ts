@@ -1,7 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import { GuardianClient } from "../../src/clients/GuardianClient.ts"
+import { ServiceAuthorization } from "../../src/clients/ServiceAuthorization.ts"
 import { json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
 
 const asker = { authorization: "Bearer t", requestId: "request-8" }
@@ -88,25 +91,28 @@ describe("a question to the guardian", () => {
     })
   )
 
-  it.scopedLive("keeps a session alive until the guardian refuses, and tries again where it does not answer", () =>
+  it.scopedLive("keeps sessions in the name of its process, and renews a token that the guardian refuses", () =>
     Effect.gen(function* () {
-      const alive = {
-        session_id: "s",
-        last_seen_at: "2026-01-01T00:00:00.000Z",
-        expires_at: "2026-01-01T00:00:00.300Z"
-      }
-      const peer = yield* peerServer((response, count) => {
-        if (count === 2) return void response.destroy()
-        return count < 5 ? json(response, 200, alive) : json(response, 409, refusal("session_over"))
-      })
-      const guarding = Effect.flatMap(GuardianClient, (guardian) => guardian.keepAlive({ ...asker, sessionId: "s" }))
-      const over = yield* guarding.pipe(
-        Effect.timeout("10 seconds"),
-        Effect.provide(peersAt(peer.url, "250ms", { GUARDIAN_SESSION_TIMEOUT: "1s" }))
+      const over = [{ session_id: "b", code: "session_over", reason: "it ended" }]
+      const peer = yield* peerServer((response, count) =>
+        count === 1 ? json(response, 401, refusal("unauthenticated")) : json(response, 200, { over })
       )
-      expect(over).toMatchObject({ _tag: "GuardianRefused", code: "session_over" })
-      expect(peer.seen.map(({ path }) => path)).toEqual(Array.from({ length: 5 }, () => "/session/heartbeat"))
-      expect(peer.seen[0]).toMatchObject({ headers: { authorization: "Bearer t" }, body: '{"session_id":"s"}' })
+      let renewed = 0
+      const own = {
+        authorization: Effect.sync(() => Redacted.make(`Bearer ${renewed}`)),
+        renew: Effect.sync(() => {
+          renewed += 1
+        })
+      }
+      const keep = Effect.flatMap(GuardianClient, (guardian) =>
+        guardian.keepSessions({ alive: ["a", "b"], done: ["c"] }).pipe(Effect.retry({ times: 1 }))
+      )
+      const lost = yield* keep.pipe(
+        Effect.provide(Layer.provide(peersAt(peer.url), Layer.succeed(ServiceAuthorization, own)))
+      )
+      expect(lost).toEqual(over)
+      expect(peer.seen.map(({ headers }) => headers["authorization"])).toEqual(["Bearer 0", "Bearer 1"])
+      expect(peer.seen[1]).toMatchObject({ path: "/sessions/keep", body: '{"alive":["a","b"],"done":["c"]}' })
     })
   )
 

@@ -1,14 +1,20 @@
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { AuditLog } from "../../src/audit/AuditLog.ts"
 import { AuditUnavailable } from "../../src/audit/AuditUnavailable.ts"
 import { AuditId } from "../../src/audit/encoding/AuditId.ts"
+import { Stops } from "../../src/clients/Stops.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
+import { type Revocation, stopListOf } from "../../src/domain/Stops.ts"
 import { AccessControl } from "../../src/gatekeeper/AccessControl.ts"
 import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
 import { PolicyInForce } from "../../src/gatekeeper/policy/PolicyInForce.ts"
+import { TokenSettings } from "../../src/gatekeeper/tokens/TokenSettings.ts"
 import { Tokens } from "../../src/gatekeeper/tokens/Tokens.ts"
+import type { VerifiedToken } from "../../src/gatekeeper/tokens/VerifiedTokens.ts"
 import { policyOf } from "./Policies.ts"
 
 const policy = policyOf(
@@ -26,11 +32,37 @@ const snapshot = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafe
 
 export const full = new AuditUnavailable({ reason: "full", detail: "the test fills it" })
 
+const tokenSettings = Layer.provide(
+  Layer.effect(TokenSettings, TokenSettings.config),
+  Layer.setConfigProvider(ConfigProvider.fromMap(new Map()))
+)
+
+export const verifiedToken = (ghostId: string): VerifiedToken => ({
+  ghostId,
+  issuedAt: 0,
+  id: undefined,
+  isOverlong: false,
+  from: 0,
+  until: Number.POSITIVE_INFINITY,
+  keyGeneration: undefined
+})
+
+/** A process in which these are stopped. */
+export const stopsOf = (...revocations: ReadonlyArray<Revocation>): typeof Stops.Service => ({
+  list: () => stopListOf(revocations),
+  policyVersion: () => undefined,
+  changes: Stream.make(0),
+  isSilent: Effect.succeed(false)
+})
+
+export const noStops = stopsOf()
+
 /** Access control for `caller` over a trail that a test can read. It accepts `accepts` events, and runs `then` for the next. */
 export const accessControlFixture = (
   caller: string,
   accepts = 99,
-  then: Effect.Effect<never, AuditUnavailable> = Effect.fail(full)
+  then: Effect.Effect<never, AuditUnavailable> = Effect.fail(full),
+  stops?: typeof Stops.Service
 ) => {
   const rows: Array<AuditEvent> = []
   const withdrawn: Array<readonly [ghost: string | null, resource: string | null, why: string]> = []
@@ -49,9 +81,11 @@ export const accessControlFixture = (
     Layer.provide([
       trail,
       Layer.succeed(Tokens, {
-        verify: () => Effect.succeed(caller),
+        verify: () => Effect.succeed(verifiedToken(caller)),
         issue: () => Effect.die("the test does not need it")
       }),
+      Layer.succeed(Stops, stops ?? noStops),
+      tokenSettings,
       Layer.succeed(PolicyInForce, {
         current: Effect.succeed(snapshot),
         refused: Effect.succeed(null),

@@ -41,7 +41,7 @@ export const guardianDouble = Effect.acquireRelease(
         const body = JSON.parse(text) as Record<string, unknown>
         const requestId = message.headers["x-request-id"]?.toString()
         const path = message.url ?? ""
-        calls.push({ path, body, requestId })
+        if (path !== "/sessions/keep") calls.push({ path, body, requestId })
         if (verdict === "away") return response.destroy()
         const answer = (status: number, value: unknown) => {
           response.writeHead(status, { "content-type": "application/json" })
@@ -53,6 +53,15 @@ export const guardianDouble = Effect.acquireRelease(
           return known
             ? answer(200, { session_id: body["session_id"], ended_at: now, end_reason: "completed" })
             : answer(404, refusal("session_not_found", requestId))
+        }
+        if (path === "/sessions/keep") {
+          const over = (body["alive"] as ReadonlyArray<string>).flatMap((session_id) => {
+            const code = !sessions.has(session_id) ? "session_not_found" : verdict === "certified" ? undefined : verdict
+            return code === undefined || code === "session_exists"
+              ? []
+              : [{ session_id, code, reason: `told to say ${code}` }]
+          })
+          return answer(200, { over })
         }
         if (verdict === "not_certified") return answer(403, refusal("not_certified", requestId))
         if (path === "/validate") {

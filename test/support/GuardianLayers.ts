@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as AllSettings from "../../src/app/AllSettings.ts"
+import { noStops, Stops } from "../../src/clients/Stops.ts"
 import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
 import { signingKey } from "./Guardian.ts"
@@ -25,6 +26,7 @@ export const guardianGround = (url: Redacted.Redacted) =>
         )
       )
     ),
+    Layer.provideMerge(Layer.succeed(Stops, noStops)),
     Layer.provideMerge(NodeContext.layer),
     Layer.provide(Logger.remove(Logger.defaultLogger))
   )

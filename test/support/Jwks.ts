@@ -14,7 +14,11 @@ export const issuerKey = (kid: string, alg = "ES256"): Effect.Effect<IssuerKey> 
     return {
       public: { ...(await exportJWK(publicKey)), kid, alg },
       sign: (claims, header = {}) =>
-        Effect.promise(() => new SignJWT(claims).setProtectedHeader({ alg, kid, ...header }).sign(privateKey))
+        Effect.promise(() =>
+          new SignJWT({ iat: Math.floor(Date.now() / 1_000), ...claims })
+            .setProtectedHeader({ alg, kid, ...header })
+            .sign(privateKey)
+        )
     }
   })
 

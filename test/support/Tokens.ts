@@ -11,5 +11,6 @@ export const tokenOf = (ghost: string, expiresIn = 3_600, secret = signingSecret
   new SignJWT({ groups: ["admin"] })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(ghost)
+    .setIssuedAt(Math.floor(Date.now() / 1_000))
     .setExpirationTime(Math.floor(Date.now() / 1_000) + expiresIn)
     .sign(new TextEncoder().encode(secret))

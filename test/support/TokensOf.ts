@@ -22,7 +22,7 @@ export const tokensOf = (variables: Record<string, string>) =>
       const service = Context.get(context, Tokens)
       return (token: string) =>
         Effect.map(Effect.either(service.verify(`Bearer ${token}`)), (result) =>
-          result._tag === "Right" ? result.right : `${result.left._tag}: ${result.left.reason}`
+          result._tag === "Right" ? result.right.ghostId : `${result.left._tag}: ${result.left.reason}`
         )
     })
   )

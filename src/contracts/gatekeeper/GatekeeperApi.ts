@@ -4,11 +4,12 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { errorBody } from "../ApiError.ts"
-import { describing } from "../Endpoint.ts"
+import { describing, optionalBody } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
 import * as Access from "./AccessSchemas.ts"
 import * as AuthZen from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
+import * as Stop from "./StopSchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 /** Errors of every endpoint that needs a token. */
@@ -174,12 +175,71 @@ class IngestGroup extends HttpApiGroup.make("ingest")
   .add(store)
   .annotate(OpenApi.Description, "Events that other programs record.") {}
 
+export const stopGhost = HttpApiEndpoint.post("stopGhost", "/ghosts/:ghost/stop")
+  .setPath(Stop.GhostPath)
+  .setPayload(Stop.StopRequest)
+  .addSuccess(Stop.StopStored)
+  .addSuccess(Stop.StopKept, { status: 202 })
+  .addError(common)
+  .addError(tooLarge)
+  .addError(invalid)
+  .addError(errorBody("stop_not_kept"))
+  .annotateContext(optionalBody)
+  .annotateContext(
+    describing(
+      "Stops a ghost",
+      "Refuses its tokens, revokes its certificates, ends its sessions and its answers in flight, everywhere within 5 seconds. " +
+        "Needs `write` on `ghosts/<ghost>`; recorded."
+    )
+  )
+
+export const resumeGhost = HttpApiEndpoint.post("resumeGhost", "/ghosts/:ghost/resume")
+  .setPath(Stop.GhostPath)
+  .setPayload(Stop.StopRequest)
+  .addSuccess(Stop.StopStored)
+  .addSuccess(Stop.StopKept, { status: 202 })
+  .addError(common)
+  .addError(tooLarge)
+  .addError(invalid)
+  .addError(errorBody("stop_not_kept"))
+  .annotateContext(optionalBody)
+  .annotateContext(
+    describing(
+      "Resumes a ghost",
+      "Accepts tokens and certificates that were issued after the stop; earlier ones stay refused. Needs `write` on " +
+        "`ghosts/<ghost>`; recorded."
+    )
+  )
+
+export const feed = HttpApiEndpoint.get("feed", "/stops")
+  .setUrlParams(Stop.FeedParams)
+  .addSuccess(Stop.FeedMessage)
+  .addError(common)
+  .annotateContext(
+    describing(
+      "The feed of stops",
+      "Every stop and resume, and the version of the policy in force; followed by each process without the gatekeeper. Built in for " +
+        "services; others need `read` on `services/stops`."
+    )
+  )
+
+class StopsGroup extends HttpApiGroup.make("stops")
+  .add(stopGhost)
+  .add(resumeGhost)
+  .annotate(OpenApi.Description, "Stopping a ghost.") {}
+
+class FeedGroup extends HttpApiGroup.make("feed")
+  .add(feed)
+  .annotate(OpenApi.Description, "What the other services follow.") {}
+
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)
   .add(TrailGroup)
   .add(PolicyGroup)
   .add(AuthZenGroup)
   .add(IngestGroup)
+  .add(StopsGroup)
+  .add(FeedGroup)
   .add(HealthGroup)
   .annotate(
     OpenApi.Description,

@@ -63,6 +63,17 @@ export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
     )
   )
 
+export const keepSessions = HttpApiEndpoint.post("keepSessions", "/sessions/keep")
+  .setPayload(Schemas.KeepSessions)
+  .addSuccess(Schemas.SessionsKept)
+  .annotateContext(
+    describing(
+      "Keeps the sessions of a process from expiring",
+      "One heartbeat for many sessions, and which of them are over. Built in for services; others need `execute` on " +
+        "`services/sessions`. Not recorded."
+    )
+  )
+
 export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
   .setPayload(Schemas.EndSession)
   .addSuccess(Schemas.SessionEnded)
@@ -176,6 +187,12 @@ class RegisterGroup extends HttpApiGroup.make("register")
   .addError(InvalidRequest.body)
   .annotate(OpenApi.Description, "What the operators of agents ask.") {}
 
+/** What other services ask in their own name. */
+class ServicesGroup extends HttpApiGroup.make("services")
+  .add(keepSessions)
+  .addError(workErrors)
+  .annotate(OpenApi.Description, "What other services ask in their own name.") {}
+
 class KeysGroup extends HttpApiGroup.make("keys")
   .add(
     HttpApiEndpoint.get("jwks", "/.well-known/jwks.json")
@@ -193,6 +210,7 @@ class KeysGroup extends HttpApiGroup.make("keys")
 export class GuardianApi extends HttpApi.make("guardian")
   .add(WorkGroup)
   .add(RegisterGroup)
+  .add(ServicesGroup)
   .add(KeysGroup)
   .add(HealthGroup)
   .annotate(OpenApi.Description, "Are you certified, and still valid? Certificates, sessions and badges of agents.") {}

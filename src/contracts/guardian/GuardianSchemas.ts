@@ -94,6 +94,31 @@ export const SessionAlive = Schema.Struct({
   expires_at: Schema.String
 }).annotations({ description: "The session runs on." })
 
+/** Sessions of one request: their names fit into a body. */
+export const maximumSessions = 250
+
+const SessionIds = Schema.Array(SessionId).pipe(
+  Schema.maxItems(maximumSessions, { message: () => `must not hold more than ${maximumSessions} names` })
+)
+
+/** What a process says about the sessions that it works for. */
+export const KeepSessions = Schema.Struct({
+  alive: SessionIds,
+  /** Sessions whose work is done, and whose own token can no longer end them. */
+  done: Schema.optionalWith(SessionIds, { default: () => [] })
+})
+
+/** Why a session that was said to be alive is not. */
+export const SessionLost = Schema.Struct({
+  session_id: Schema.String,
+  code: Schema.Literal("not_certified", "session_not_found", "session_over"),
+  reason: Schema.String
+})
+
+export const SessionsKept = Schema.Struct({ over: Schema.Array(SessionLost) }).annotations({
+  description: "All of them run on, but those in `over`."
+})
+
 export const EndReason = Schema.Literal("completed", "expired", "revoked")
 
 export const SessionEnded = Schema.Struct({

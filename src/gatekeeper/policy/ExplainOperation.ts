@@ -115,7 +115,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
               auditId,
               body: {
                 ...question,
-                ...decision,
+                ...(access.stopped(subject) ?? decision),
                 policy_version: policy.version,
                 rules: rules.map(ruleView),
                 rules_omitted: omitted,

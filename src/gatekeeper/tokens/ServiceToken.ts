@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
 import { signingSecret } from "./SigningSecret.ts"
-import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
+import { isServiceTokenOverlong, sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 
 /** A service asks the gatekeeper in its own name, but has no token and no secret to make one. */
 export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
@@ -22,6 +22,10 @@ export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>
     )
   }
 }
+
+const longTokenWarning =
+  "SERVICE_TOKEN is valid for longer than JWT_MAX_LIFETIME. The gatekeeper accepts it for the work of services outside production, " +
+  "until the next minor version. Make a shorter one with `gravitas token <its sub>`, or set JWT_SECRET_KEY, with which this process makes its own"
 
 const timeToLive = Duration.minutes(15)
 
@@ -45,6 +49,7 @@ export class ServiceToken extends Context.Tag("gatekeeper/tokens/ServiceToken")<
       Effect.gen(function* () {
         const jwt = yield* TokenSettings
         if (Option.isSome(jwt.serviceToken)) {
+          if (isServiceTokenOverlong(jwt)) yield* Effect.logWarning(longTokenWarning)
           const given = Redacted.make(`Bearer ${Redacted.value(jwt.serviceToken.value)}`)
           return { authorization: Effect.succeed(given), renew: Effect.void }
         }

@@ -3,6 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { clockTolerance } from "../../clients/ClientSettings.ts"
+import { bearerClaims } from "../../clients/TokenClaims.ts"
 import { isLoopback } from "../../platform/config/Loopback.ts"
 import * as Setting from "../../platform/config/Setting.ts"
 import { environment } from "../../platform/config/Settings.ts"
@@ -41,6 +43,10 @@ export interface TokenSettingsValues {
   /** The token of a process that calls the gatekeeper in its own name; None: it makes its own. */
   readonly serviceToken: Option.Option<Redacted.Redacted>
   readonly algorithms: ReadonlyArray<TokenAlgorithm>
+  /** The longest time from `iat` to `exp`. */
+  readonly maximumLifetime: Duration.Duration
+  /** Whether a token for services may be valid for longer: outside production, until the next minor version. */
+  readonly longServiceTokens: boolean
   /** How far the issuer's clock may be from ours. */
   readonly clockTolerance: Duration.Duration
   readonly jwks: Option.Option<{
@@ -120,9 +126,10 @@ const given = Setting.all({
     (given) => /^[A-Za-z0-9\-._~+/]+=*$/.test(given)
   ),
   algorithms,
-  clockTolerance: Setting.duration("JWT_CLOCK_TOLERANCE", { min: "0 millis", max: "5 minutes" }, "5s").pipe(
-    Setting.orDefault(Duration.zero, "0s")
+  maximumLifetime: Setting.duration("JWT_MAX_LIFETIME", { min: "1 minute", max: "3650 days" }, "1h").pipe(
+    Setting.orDefault(Duration.hours(24), "24h")
   ),
+  clockTolerance,
   url: jwksUrl,
   refresh: Setting.duration("JWKS_REFRESH_INTERVAL", { min: "1 second", max: "1 day" }, "5m").pipe(
     Setting.orDefault(Duration.minutes(5))
@@ -155,6 +162,27 @@ const issuerProblem = (
   return undefined
 }
 
+/** Whether `SERVICE_TOKEN` is valid for longer than tokens may be. A token that is not readable is the gatekeeper's to refuse. */
+export const isServiceTokenOverlong = ({
+  clockTolerance,
+  maximumLifetime,
+  serviceToken
+}: TokenSettingsValues): boolean =>
+  Option.exists(serviceToken, (token) => {
+    const { expiresAt, issuedAt } = bearerClaims(`Bearer ${Redacted.value(token)}`)
+    const longest = Duration.toMillis(maximumLifetime) + Duration.toMillis(clockTolerance)
+    return expiresAt !== undefined && issuedAt !== undefined && expiresAt - issuedAt > longest
+  })
+
+const serviceTokenProblem = (values: TokenSettingsValues): readonly [name: string, problem: string] | undefined =>
+  !values.longServiceTokens && isServiceTokenOverlong(values)
+    ? [
+        "SERVICE_TOKEN",
+        `is valid for longer than JWT_MAX_LIFETIME (${Duration.format(values.maximumLifetime)}): make a shorter one with ` +
+          "`gravitas token <its sub>`, or raise JWT_MAX_LIFETIME here and at the gatekeeper"
+      ]
+    : undefined
+
 /** Settings that contradict each other are refused: one of them is not what was meant. */
 const tokenSettings: Setting.Setting<TokenSettingsValues> = given.pipe(
   Setting.mapOrFail(({ algorithms, coolDown, environment, maxAge, refresh, timeout, url, ...rest }) => {
@@ -178,10 +206,11 @@ const tokenSettings: Setting.Setting<TokenSettingsValues> = given.pipe(
     }
     const values: TokenSettingsValues = {
       ...rest,
+      longServiceTokens: environment !== "production",
       algorithms: allowed,
       jwks: Option.map(url, (url) => ({ url, refresh, maxAge, coolDown, timeout }))
     }
-    const problem = issuerProblem(environment, values)
+    const problem = issuerProblem(environment, values) ?? serviceTokenProblem(values)
     return problem === undefined ? Either.right(values) : Setting.refused(...problem)
   })
 )

@@ -105,6 +105,21 @@ const ghostOf = ({ sub }: JWTPayload, reserved: string): Effect.Effect<string, U
 
 const seconds = 1_000
 
+/**
+ * Why the times of a token are not acceptable. A stop compares `iat` with its own time, so each token must have one that is true: a
+ * token from the future would outlive a stop and a resume. JSON's 1e400 is an infinite `exp`.
+ */
+const timeProblem = (exp: number, iat: number, latest: number): string | undefined => {
+  if (!Number.isFinite(exp)) return 'the token\'s claim "exp" is not acceptable'
+  if (!Number.isFinite(iat)) return 'the token\'s claim "iat" is not acceptable'
+  return iat > latest
+    ? "the token was issued in the future (iat): correct the issuer's clock, or raise JWT_CLOCK_TOLERANCE"
+    : undefined
+}
+
+export const overlong = ({ maximumLifetime }: Pick<TokenSettingsValues, "maximumLifetime">): string =>
+  `the token is valid for longer than JWT_MAX_LIFETIME (${Duration.format(maximumLifetime)})`
+
 /** Verifies signature and claims at `now`, in milliseconds since the epoch. */
 export const verifyToken = (
   verification: VerificationOptions,
@@ -120,16 +135,29 @@ export const verifyToken = (
     const tolerance = Duration.toSeconds(jwt.clockTolerance)
     const payload = yield* payloadBy(token, keys, {
       algorithms: [header.alg],
-      requiredClaims: ["sub", "exp"],
+      requiredClaims: ["sub", "exp", "iat"],
       clockTolerance: tolerance,
       currentDate: new Date(now),
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience })
     })
     const ghostId = yield* ghostOf(payload, reserved)
+    const { exp = Number.NaN, iat = Number.NaN, jti } = payload
+    const problem = timeProblem(exp, iat, now / seconds + tolerance)
+    if (problem !== undefined) return yield* invalid(problem)
+    const isOverlong = exp - iat > Duration.toSeconds(jwt.maximumLifetime) + tolerance
+    if (isOverlong && !jwt.longServiceTokens) return yield* invalid(overlong(jwt))
     // As jose compares: whole seconds of the clock.
-    const until = Math.ceil((payload.exp ?? 0) + tolerance) * seconds
+    const until = Math.ceil(exp + tolerance) * seconds
     const from = payload.nbf === undefined ? Number.NEGATIVE_INFINITY : Math.ceil(payload.nbf - tolerance) * seconds
     const isShared = header.alg === sharedAlgorithm
-    return { ghostId, from, until, keyGeneration: isShared ? undefined : generation }
+    return {
+      ghostId,
+      issuedAt: iat * seconds,
+      id: typeof jti === "string" ? jti : undefined,
+      isOverlong,
+      from,
+      until,
+      keyGeneration: isShared ? undefined : generation
+    }
   })

@@ -16,12 +16,21 @@ import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
 import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 import { verifyToken } from "./TokenVerification.ts"
-import { VerifiedTokens } from "./VerifiedTokens.ts"
+import { type VerifiedToken, VerifiedTokens } from "./VerifiedTokens.ts"
 
 /** This process has no secret to sign with, since another issuer makes the tokens. */
 export class SigningUnavailable extends Schema.TaggedError<SigningUnavailable>()("SigningUnavailable", {}) {
   override get message(): string {
     return `no token can be made here: JWT_ALGORITHMS does not allow ${sharedAlgorithm}. Ask the issuer whose keys are at JWKS_URL, or set JWT_SECRET_KEY and allow ${sharedAlgorithm}`
+  }
+}
+
+/** The gatekeeper would refuse the token. */
+export class LifetimeTooLong extends Schema.TaggedError<LifetimeTooLong>()("LifetimeTooLong", {
+  longest: Schema.String
+}) {
+  override get message(): string {
+    return `no token may be valid for longer than JWT_MAX_LIFETIME (${this.longest}): ask for a shorter --ttl, or raise it here and at the gatekeeper`
   }
 }
 
@@ -39,17 +48,30 @@ const importSecret = (secret: Redacted.Redacted) =>
     )
   )
 
+/** What stands for the token of a caller with `AUTH_DISABLED=true`. */
+const anonymousToken: VerifiedToken = {
+  ghostId: anonymousGhost,
+  issuedAt: undefined,
+  id: undefined,
+  isOverlong: false,
+  from: Number.NEGATIVE_INFINITY,
+  until: Number.POSITIVE_INFINITY,
+  keyGeneration: undefined
+}
+
 /** Bearer tokens: JWT (RFC 7519), signed with a shared secret or with one of an issuer's keys. */
 export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   Tokens,
   {
-    /** Returns the ghost (`sub`) that the value of an `Authorization` header proves. */
-    readonly verify: (authorization: string | undefined) => Effect.Effect<string, Unauthenticated | KeysUnavailable>
+    /** Verifies the value of an `Authorization` header, which proves the ghost (`sub`) of its token. */
+    readonly verify: (
+      authorization: string | undefined
+    ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
     /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
     readonly issue: (
       ghost: string,
       options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
-    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable>
+    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable | LifetimeTooLong>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -69,13 +91,13 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const check = (token: string, digest: string, now: number) =>
         Effect.map(verifyToken(verification, token, now), (found) => {
           verified.keep(digest, found)
-          return found.ghostId
+          return found
         })
 
       return {
         verify: (authorization) =>
           authDisabled
-            ? Effect.succeed(anonymousGhost)
+            ? Effect.succeed(anonymousToken)
             : Effect.clockWith((clock) => {
                 const bearer = bearerToken(authorization)
                 if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
@@ -87,11 +109,14 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
                   keyGeneration: remote?.generation() ?? 0,
                   keysBelievedUntil: remote?.believedUntil() ?? 0
                 })
-                return known === undefined ? check(token, digest, now) : Effect.succeed(known.ghostId)
+                return known === undefined ? check(token, digest, now) : Effect.succeed(known)
               }),
         issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()
+          if (Duration.greaterThan(timeToLive, jwt.maximumLifetime)) {
+            return yield* new LifetimeTooLong({ longest: Duration.format(jwt.maximumLifetime) })
+          }
           const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
           const token = new SignJWT({ groups: [...groups] })
             .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })

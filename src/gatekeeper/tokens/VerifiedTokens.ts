@@ -3,6 +3,11 @@ import { hash } from "node:crypto"
 /** The result of verifying a token whose signature and claims are valid. Times in milliseconds since the epoch. */
 export interface VerifiedToken {
   readonly ghostId: string
+  /** The claims `iat` and `jti`: a stop covers tokens by them. Undefined where no token was asked for. */
+  readonly issuedAt: number | undefined
+  readonly id: string | undefined
+  /** It is valid for longer than `JWT_MAX_LIFETIME`. */
+  readonly isOverlong: boolean
   /** Inclusive. */
   readonly from: number
   /** Exclusive. */

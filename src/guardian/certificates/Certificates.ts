@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { Stops } from "../../clients/Stops.ts"
+import { certificateStop, describeStop, emptyStopList, type StopList } from "../../domain/Stops.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase, type PageQuery } from "../GuardianDatabase.ts"
 import {
@@ -61,6 +63,12 @@ const validityProblem = (
   return undefined
 }
 
+/** Why a row certifies nothing while its agent is stopped, or for good. The guardian may not have revoked it yet. */
+const stopProblem = (stops: StopList, { agent, id, issuedMicros }: CertificateRow) => {
+  const stop = certificateStop(stops, agent, { id: id ?? undefined, issuedAt: Number(issuedMicros / 1_000n) })
+  return stop === undefined ? undefined : ({ problem: "revoked", reason: describeStop(stop) } as const)
+}
+
 /**
  * Returns the first of `rows` (newest first) that is in force and has a valid signature. A row with another signature certifies
  * nothing, and does not hide an older one that is valid.
@@ -68,12 +76,13 @@ const validityProblem = (
 export const certified = (
   agent: string,
   rows: ReadonlyArray<CertificateRow>,
-  unseal: (row: CertificateRow) => Effect.Effect<Claims, CertificateAltered>
+  unseal: (row: CertificateRow) => Effect.Effect<Claims, CertificateAltered>,
+  stops: StopList = emptyStopList
 ) =>
   Effect.gen(function* () {
     let first: { readonly problem: NotCertified["problem"]; readonly reason: string } | undefined
     for (const row of rows) {
-      const problem = validityProblem(row)
+      const problem = validityProblem(row) ?? stopProblem(stops, row)
       if (problem === undefined) {
         const claims = yield* Effect.either(unseal(row))
         if (Either.isRight(claims)) {
@@ -154,6 +163,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     Certificates,
     Effect.gen(function* () {
       const keys = yield* SigningKeys
+      const stops = yield* Stops
       const { read, sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
       const verify = makeCachedVerifier(keys)
@@ -192,7 +202,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         inForce: Effect.fn("Certificates.inForce")(function* (agent) {
           const found = yield* newest(agent, "in force", candidates)
           const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
-          return yield* certified(agent, rows, (row) => verifyRow(keys, row, verify))
+          return yield* certified(agent, rows, (row) => verifyRow(keys, row, verify), stops.list())
         }),
         list: Effect.fn("Certificates.list")(function* (query) {
           const page = yield* certificateRows(selectPage(sql, query), read)

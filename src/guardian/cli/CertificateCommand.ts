@@ -8,17 +8,11 @@ import type { AuditLog } from "../../audit/AuditLog.ts"
 import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { flag, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
+import { loginName } from "../../platform/cli/LoginName.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs: the other commands of the program do not need it. */
 const running = Effect.promise(() => import("./ImportRun.ts"))
-
-/** The name of the account that runs the program, or a word that stands for it: `userInfo` throws where there is no entry. */
-export const loginName = (userInfo: () => { readonly username: string }) =>
-  Effect.orElseSucceed(
-    Effect.try(() => userInfo().username),
-    () => "somebody"
-  )
 
 const directory = Args.text({ name: "directory" }).pipe(
   Args.withDescription(

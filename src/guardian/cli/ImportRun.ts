@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "../../audit/AuditLog.ts"
+import { noStops, Stops } from "../../clients/Stops.ts"
 import { type CommandError, type OutputFlags, runCommand, type Verdict } from "../../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
@@ -78,6 +79,8 @@ export const runImport = <E extends CommandError, R, E2 extends CommandError, R2
     work: withProgress("Importing certificates", importCertificates(given)).pipe(
       Effect.provide(Certificates.layer),
       Effect.provide(SigningKeys.layer),
+      // It asks for no certificate in force.
+      Effect.provideService(Stops, noStops),
       (work) =>
         given.dryRun
           ? Effect.provide(work, nothingToRecord)

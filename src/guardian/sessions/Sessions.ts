@@ -35,6 +35,16 @@ export type SessionRow = typeof SessionRow.Type
 
 const sessionRows = rowsOf(SessionRow)
 
+/** A session that its process keeps alive. */
+const KeptSession = Schema.Struct({
+  ...SessionRow.fields,
+  /** Whether the certificate that it started with is in force, as far as its row says. */
+  isCertified: Schema.Boolean
+})
+export type KeptSession = typeof KeptSession.Type
+
+const keptRows = rowsOf(KeptSession)
+
 const sessionColumns = (sql: SqlClient.SqlClient) => sql`
   session.id::text as no, session.session_id as "sessionId", session.agent, session.started_at as "startedAt",
   session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
@@ -103,6 +113,32 @@ const insertSession = (
     where session.end_reason = 'withdrawn'
   returning id`
 
+/** Names as a set of rows; `Sql` has no parameter for a list. */
+const names = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
+  sql`jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb)`
+
+/** A row is written only when an eighth of the timeout has passed: the names come each second. */
+const keepAlive = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>, timeout: Duration.Duration) => sql`
+  with asked as (select name from ${names(sql, ids)} as name),
+  beaten as (
+    update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
+    from asked
+    where session.session_id = asked.name and ended_at is null
+      and last_seen_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(timeout) / 8})
+  )
+  select ${sessionColumns(sql)},
+    exists (
+      select from guardian.certificate
+      where certificate.id = session.certificate_id and revoked_at is null and expires_at > clock_timestamp()
+    ) as "isCertified"
+  from asked join guardian.session on session.session_id = asked.name
+  where end_reason is distinct from 'withdrawn'`
+
+const finishAll = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) => sql`
+  update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed'
+  where session_id in (select name from ${names(sql, ids)} as name) and ended_at is null
+  returning ${sessionColumns(sql)}`
+
 const expireStale = (sql: SqlClient.SqlClient, silentFor: Duration.Duration) => sql`
   with stale as (
     select id from guardian.session
@@ -134,6 +170,13 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
       which: AgentSession,
       outputFile: string | null
     ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** Keeps active sessions alive, and returns those that exist, over or not. */
+    readonly keep: (
+      ids: ReadonlyArray<string>,
+      timeout: Duration.Duration
+    ) => Effect.Effect<ReadonlyArray<KeptSession>, DatabaseUnavailable>
+    /** Completes active sessions, and returns them. */
+    readonly finish: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     readonly list: (query: SessionsQuery) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     /** Ends up to `expiryBatch` sessions without a heartbeat for so long. Skips rows that another guardian has locked. */
     readonly expire: (silentFor: Duration.Duration) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
@@ -190,6 +233,12 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
               returning ${columns}`
           )
+        ),
+        keep: Effect.fn("Sessions.keep")((ids, timeout) =>
+          ids.length === 0 ? Effect.succeed([]) : keptRows(keepAlive(sql, ids, timeout))
+        ),
+        finish: Effect.fn("Sessions.finish")((ids) =>
+          ids.length === 0 ? Effect.succeed([]) : sessionRows(finishAll(sql, ids))
         ),
         list: Effect.fn("Sessions.list")(({ active, agent, before, limit }) => {
           const conditions = [

@@ -18,7 +18,7 @@ import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shu
 import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
-import { admitTraceContext, assignRequestId, disconnectReasonOf, markDisconnect } from "./RequestContext.ts"
+import { admitTraceContext, assignRequestId, disconnectReasonOf, isEndless, markDisconnect } from "./RequestContext.ts"
 import type { RouteTable } from "./RouteTable.ts"
 import { makeServer, maximumHeaderBytes, type TlsUnusable } from "./Tls.ts"
 
@@ -276,7 +276,10 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       calls?.refuse()
       // http's own close first closes idle connections: a client that sends at that moment would get no answer.
       const closed = new Promise<void>((resolve) => Net.Server.prototype.close.call(server, () => resolve()))
-      for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close")
+      for (const response of inFlight) {
+        if (!response.headersSent) response.setHeader("connection", "close")
+        if (isEndless(response.req)) response.destroy()
+      }
       yield* Effect.zipRight(idle.await, calls?.idle ?? Effect.void).pipe(
         Effect.interruptible,
         Effect.timeoutOption(options.drainFor)

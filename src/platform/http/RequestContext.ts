@@ -168,6 +168,14 @@ export const markDisconnect = (request: IncomingMessage, why: DisconnectReason):
 /** Returns undefined if the server did not close the connection. */
 export const disconnectReasonOf = (request: IncomingMessage): DisconnectReason | undefined => cutOff.get(request)
 
+/** Requests whose answer has no end of its own, such as a feed. */
+const endless = new WeakSet<IncomingMessage>()
+
+/** Ends the answer when the server begins to stop, which would wait for it otherwise. */
+export const endWithServer = (request: IncomingMessage): void => void endless.add(request)
+
+export const isEndless = (request: IncomingMessage): boolean => endless.has(request)
+
 /** The same for a handler's request. */
 export const disconnectReason = (request: HttpServerRequest.HttpServerRequest): DisconnectReason | undefined =>
   disconnectReasonOf(NodeHttpServerRequest.toIncomingMessage(request))

@@ -14,6 +14,7 @@ import {
   type RouteOutcome,
   recordRouteEvent
 } from "../route/ChatRequestContext.ts"
+import { AnswerWatch } from "./AnswerWatch.ts"
 
 /**
  * Counts requests that have not ended: `answerChat` calls `begin`, `finalize` calls `end`. A request's last work comes after its answer,
@@ -72,7 +73,11 @@ const abortReasons = {
   shutdown: "the router stopped before the answer was complete",
   timeout: "the request did not arrive in time",
   unread: "the client did not read its answer in time",
-  session_over: "the guardian ended the session"
+  session_over: "the guardian ended the session",
+  stopped: "the ghost, its token or its session was stopped",
+  token_expired: "the token expired",
+  access_withdrawn: "the policy in force does not allow the shell any more",
+  stops_unknown: "the gatekeeper's feed of stops was silent for too long"
 } as const
 
 export const recordOutcome = (context: ChatRequestContext, outcome: Exclude<RouteOutcome, "refused">, reason: string) =>
@@ -132,8 +137,11 @@ const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext)
     : Effect.flatMap(GuardianClient, (guardian) => guardian.endSession({ authorization, requestId, sessionId })).pipe(
         Effect.interruptible,
         Effect.timeout(sessionTimeout),
-        Effect.catchAll(({ message }) =>
-          Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${message}`)
+        Effect.catchAll((error) =>
+          // The ghost's token ended before its session: the router ends the session in its own name.
+          error._tag === "GuardianRefused" && (error.code === "unauthenticated" || error.code === "access_denied")
+            ? Effect.flatMap(AnswerWatch, (watch) => watch.endSession(sessionId))
+            : Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${error.message}`)
         )
       )
 

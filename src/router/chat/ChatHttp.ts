@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { Stops } from "../../clients/Stops.ts"
 import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { disconnectReason, requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
@@ -22,6 +23,7 @@ import { openRoute } from "../route/Route.ts"
 import { identifyCaller, type RefusalFields, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { choose, type NoRoute } from "../route/Routing.ts"
 import { streamedAnswer, wholeBody } from "./AnswerBody.ts"
+import { AnswerWatch } from "./AnswerWatch.ts"
 import { finalize, InFlight, recordOutcome } from "./ChatCompletionFinalizer.ts"
 
 /** Later than the provider's own deadline, so that only a slow client can miss it. */
@@ -47,14 +49,13 @@ const disconnectSlowReader = (
   timeouts: Timeouts
 ): Effect.Effect<void> => Effect.delay(disconnect(context, request, "unread"), readingTimeout(timeouts))
 
-/** Closes the connection when the guardian ends the session, unless the outcome of the answer is recorded already. */
-const disconnectEndedSession = (
+/** Closes the connection when the answer must end, unless its outcome is recorded already. */
+const disconnectWhenOver = (
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest
 ): Effect.Effect<void> =>
-  Effect.zipRight(
-    Deferred.await(context.sessionOver),
-    Effect.suspend(() => (context.outcome === undefined ? disconnect(context, request, "session_over") : Effect.void))
+  Effect.flatMap(Deferred.await(context.over), ({ closedBy }) =>
+    context.outcome === undefined ? disconnect(context, request, closedBy) : Effect.void
   )
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
@@ -118,7 +119,7 @@ const answer = Effect.fnUntraced(function* (
   const providers = yield* Providers
   const { timeouts } = providers.get(routed.shell.provider).spec
   yield* Effect.forkScoped(disconnectSlowReader(context, request, timeouts))
-  yield* Effect.forkScoped(disconnectEndedSession(context, request))
+  yield* Effect.forkScoped(disconnectWhenOver(context, request))
   const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
   if (routed.answer._tag === "Streamed") {
     return HttpServerResponse.stream(yield* streamedAnswer(context, frame, routed.answer), {
@@ -135,17 +136,20 @@ const answer = Effect.fnUntraced(function* (
 export const answerChat = (catalog: Catalog, storeContent: boolean) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const inFlight = yield* InFlight
+    const watch = yield* AnswerWatch
+    const stops = yield* Stops
     const context = makeChatRequestContext({
       requestId: requestId(request),
       authorization: request.headers["authorization"],
       startedAtMillis: yield* Clock.currentTimeMillis,
-      storeContent
+      storeContent,
+      policyVersion: stops.policyVersion()
     })
     // The request's scope ends after the last byte of the answer, or when the client has hung up.
-    yield* Effect.acquireRelease(inFlight.begin, () =>
+    yield* Effect.acquireRelease(Effect.zipRight(inFlight.begin, watch.watch(context)), () =>
       Effect.suspend(() => {
         context.disconnect ??= disconnectReason(request)
-        return finalize(context)
+        return Effect.zipRight(watch.unwatch(context), finalize(context))
       })
     )
     return yield* answer(catalog, context, request).pipe(

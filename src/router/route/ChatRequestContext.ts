@@ -25,8 +25,12 @@ export interface ChatRequestContext {
   /** The caller's name, as the gatekeeper returned it. */
   ghostId: string | undefined
   sessionId: string | undefined
-  /** The guardian's reason to end the session: a certificate was revoked, or the session is over. */
-  readonly sessionOver: Deferred.Deferred<GuardianRefused>
+  /** Whether the guardian has started the session. */
+  hasSession: boolean
+  /** The policy in force when the caller was last authorised for the shell, as far as this process knows. */
+  policyVersion: string | undefined
+  /** Why the answer must end: AnswerWatch says so. */
+  readonly over: Deferred.Deferred<AnswerEnd>
   /** The shell that is being asked, or has answered. */
   shell: Shell | undefined
   usage: Usage | undefined
@@ -37,17 +41,25 @@ export interface ChatRequestContext {
   /** Shells that were asked and did not answer, each with its reason. */
   readonly tried: Array<string>
   /** Why the router closed the connection; undefined where the client did. `unread`: the client did not read the answer. */
-  disconnect: DisconnectReason | "unread" | "session_over" | undefined
+  disconnect: DisconnectReason | "unread" | AnswerEnd["closedBy"] | undefined
+}
+
+/** Why an answer under way must end. */
+export interface AnswerEnd {
+  readonly closedBy: "stopped" | "token_expired" | "session_over" | "access_withdrawn" | "stops_unknown"
+  readonly code: GuardianRefused["code"] | "peer_unavailable"
+  readonly reason: string
 }
 
 export const makeChatRequestContext = (
-  facts: Pick<ChatRequestContext, "requestId" | "authorization" | "startedAtMillis" | "storeContent">
+  facts: Pick<ChatRequestContext, "requestId" | "authorization" | "startedAtMillis" | "storeContent" | "policyVersion">
 ): ChatRequestContext => ({
   ...facts,
   request: undefined,
   ghostId: undefined,
   sessionId: undefined,
-  sessionOver: Deferred.unsafeMake(FiberId.none),
+  hasSession: false,
+  over: Deferred.unsafeMake(FiberId.none),
   shell: undefined,
   usage: undefined,
   finishReason: undefined,

@@ -3,14 +3,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
-import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
+import { GuardianClient } from "../../clients/GuardianClient.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { attempt } from "./Attempt.ts"
-import { type ChatRequestContext, type RouteEvent, recordRouteEvent } from "./ChatRequestContext.ts"
+import { type AnswerEnd, type ChatRequestContext, type RouteEvent, recordRouteEvent } from "./ChatRequestContext.ts"
 import { refusalOfDenial, refusalOfFailure, refusalOfTrail, refuseUnavailable, routeRefused } from "./RouteRefused.ts"
 import type { Candidates } from "./Routing.ts"
 
@@ -23,22 +23,20 @@ export const sessionIdOf = (requestId: string, random: string): string => `${req
 const record = (context: ChatRequestContext, event: RouteEvent) =>
   Effect.mapError(recordRouteEvent(context, event), refusalOfTrail)
 
-const refuseForGuardian = (context: ChatRequestContext, { code, reason }: GuardianRefused) =>
+const shown = ["unauthenticated", "access_denied", "not_certified", "peer_unavailable"] as const
+
+/** Refuses and records a request that the guardian refused, or that must end before its answer has begun. */
+const refuse = (
+  context: ChatRequestContext,
+  { code, reason }: Pick<AnswerEnd, "code" | "reason">,
+  more: { readonly peer: "guardian" } | { readonly closed_by: AnswerEnd["closedBy"] }
+) =>
   Effect.gen(function* () {
-    const auditId = yield* record(context, {
-      action: "route",
-      result: "DENIED",
-      reason,
-      facts: { code, peer: "guardian" }
-    })
-    const isShown = code === "unauthenticated" || code === "access_denied" || code === "not_certified"
-    return yield* routeRefused({ code: isShown ? code : "session_refused", reason, auditId })
+    const auditId = yield* record(context, { action: "route", result: "DENIED", reason, facts: { code, ...more } })
+    return yield* routeRefused({ code: shown.find((one) => one === code) ?? "session_refused", reason, auditId })
   })
 
-/** Whether an answer under way must end: its agent or its session is no longer in force. */
-const endsAnswer = ({ code }: GuardianRefused): boolean => code === "session_over" || code === "not_certified"
-
-/** Checks the agent's certificate, starts its session, and keeps that alive until the request's scope ends. */
+/** Checks the agent's certificate, and starts its session. AnswerWatch keeps that alive until the request's scope ends. */
 const startSession = Effect.fn("Route.startSession")(function* (context: ChatRequestContext, agent: string) {
   const guardian = yield* GuardianClient
   const { authorization, requestId } = context
@@ -56,17 +54,11 @@ const startSession = Effect.fn("Route.startSession")(function* (context: ChatReq
       PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable),
       GuardianRefused: (refusal) => {
         context.sessionId = undefined
-        return refuseForGuardian(context, refusal)
+        return refuse(context, refusal, { peer: "guardian" })
       }
     })
   )
-  // An answer may take longer than the guardian's session timeout.
-  yield* guardian.keepAlive({ authorization, requestId, sessionId }).pipe(
-    Effect.flatMap((refusal) =>
-      endsAnswer(refusal) ? Deferred.succeed(context.sessionOver, refusal) : Effect.succeed(false)
-    ),
-    Effect.forkScoped
-  )
+  context.hasSession = true
 })
 
 /** Returns the caller's name, or why it may not use this shell. Fails where no other shell would help. */
@@ -137,7 +129,7 @@ export const openRoute = Effect.fn("Route.open")(function* (
     context.shell = shell
     const answer = yield* Effect.either(attempt(providers.get(shell.provider), shell, request)).pipe(
       Effect.raceFirst(
-        Effect.flatMap(Deferred.await(context.sessionOver), (refusal) => refuseForGuardian(context, refusal))
+        Effect.flatMap(Deferred.await(context.over), (end) => refuse(context, end, { closed_by: end.closedBy }))
       )
     )
     if (Either.isLeft(answer)) {

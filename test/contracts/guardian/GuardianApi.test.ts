@@ -13,6 +13,7 @@ describe("The guardian's document", () => {
       "/session/start": true,
       "/session/heartbeat": true,
       "/session/end": true,
+      "/sessions/keep": true,
       "/certificates": true,
       "/certificates/{id}/revoke": false
     })

@@ -7,7 +7,7 @@ import { tokensOf } from "../../support/TokensOf.ts"
 
 const secret = "a secret of more than thirty-two bytes"
 const now = Math.floor(Date.now() / 1000)
-const claims = { sub: "Scout", exp: now + 600 }
+const claims = { sub: "Scout", iat: now, exp: now + 600 }
 
 /** Asks again until it is so, for what happens in the background. */
 const becomes = (ask: Effect.Effect<string>, expected: string | RegExp) =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { type ValidityContext, VerifiedTokens } from "../../../src/gatekeeper/tokens/VerifiedTokens.ts"
 
+const claims = { issuedAt: 0, id: undefined, isOverlong: false }
 const present: ValidityContext = { now: 1_000, keyGeneration: 1, keysBelievedUntil: 5_000 }
 
 describe("VerifiedTokens", () => {
@@ -15,19 +16,19 @@ describe("VerifiedTokens", () => {
     ["when the keys are too old to be believed", { keysBelievedUntil: 1_000 }, false]
   ])("knows a token %s: %o -> %s", (_, change, expected) => {
     const tokens = new VerifiedTokens(8)
-    tokens.keep("digest", { ghostId: "Scout", from: 500, until: 2_000, keyGeneration: 1 })
+    tokens.keep("digest", { ghostId: "Scout", from: 500, until: 2_000, keyGeneration: 1, ...claims })
     expect(tokens.find("digest", { ...present, ...change })?.ghostId === "Scout").toBe(expected)
   })
 
   it("knows one of the shared secret whatever becomes of the issuer's keys", () => {
     const tokens = new VerifiedTokens(8)
-    tokens.keep("digest", { ghostId: "Scout", from: 500, until: 2_000, keyGeneration: undefined })
+    tokens.keep("digest", { ghostId: "Scout", from: 500, until: 2_000, keyGeneration: undefined, ...claims })
     expect(tokens.find("digest", { ...present, keyGeneration: 7, keysBelievedUntil: 0 })?.ghostId).toBe("Scout")
   })
 
   it("forgets for good what no longer holds", () => {
     const tokens = new VerifiedTokens(8)
-    tokens.keep("digest", { ghostId: "Scout", from: 0, until: 2_000, keyGeneration: 1 })
+    tokens.keep("digest", { ghostId: "Scout", from: 0, until: 2_000, keyGeneration: 1, ...claims })
     expect(tokens.find("digest", { ...present, now: 2_000 })).toBeUndefined()
     expect(tokens.find("digest", present)).toBeUndefined()
     expect(tokens.size).toBe(0)
@@ -43,7 +44,14 @@ describe("VerifiedTokens", () => {
           for (const use of uses) {
             const found = tokens.find(`digest ${use}`, present)
             if (found !== undefined) expect(found.ghostId).toBe(`ghost ${use}`)
-            else tokens.keep(`digest ${use}`, { ghostId: `ghost ${use}`, from: 0, until: 2_000, keyGeneration: 1 })
+            else
+              tokens.keep(`digest ${use}`, {
+                ghostId: `ghost ${use}`,
+                from: 0,
+                until: 2_000,
+                keyGeneration: 1,
+                ...claims
+              })
             expect(tokens.size).toBeLessThanOrEqual(capacity)
           }
         }
@@ -53,7 +61,7 @@ describe("VerifiedTokens", () => {
 
   it("keeps what is asked for again and again, however many others come", () => {
     const tokens = new VerifiedTokens(8)
-    const verified = { ghostId: "Scout", from: 0, until: 2_000, keyGeneration: 1 }
+    const verified = { ghostId: "Scout", from: 0, until: 2_000, keyGeneration: 1, ...claims }
     tokens.keep("busy", verified)
     for (let other = 0; other < 100; other++) {
       tokens.keep(`other ${other}`, verified)

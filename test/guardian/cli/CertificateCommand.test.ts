@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { loginName } from "../../../src/guardian/cli/CertificateCommand.ts"
+import { loginName } from "../../../src/platform/cli/LoginName.ts"
 
 const withoutEntry = () => {
   throw new Error("the account has no entry")

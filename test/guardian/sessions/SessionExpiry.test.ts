@@ -39,6 +39,8 @@ const room = (takes: { accepting: boolean; recording: boolean }) => {
     beat: () => unused,
     end: () => unused,
     list: () => unused,
+    keep: () => unused,
+    finish: () => unused,
     expire: () =>
       Effect.sync(() => {
         swept += 1

@@ -4,12 +4,19 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import type { AuditId } from "../../../src/audit/encoding/AuditId.ts"
 import { GuardianClient } from "../../../src/clients/GuardianClient.ts"
+import { AnswerWatch } from "../../../src/router/chat/AnswerWatch.ts"
 import { finalize, InFlight } from "../../../src/router/chat/ChatCompletionFinalizer.ts"
 import { HistoryWriter } from "../../../src/router/history/HistoryWriter.ts"
 import { makeChatRequestContext } from "../../../src/router/route/ChatRequestContext.ts"
 
 const context = () => ({
-  ...makeChatRequestContext({ requestId: "r", authorization: undefined, startedAtMillis: 0, storeContent: false }),
+  ...makeChatRequestContext({
+    requestId: "r",
+    authorization: undefined,
+    startedAtMillis: 0,
+    storeContent: false,
+    policyVersion: undefined
+  }),
   sessionId: "s"
 })
 
@@ -28,6 +35,7 @@ describe("The finalizer of a chat completion", () => {
           Layer.mock(AuditLog, { record: () => record }),
           Layer.succeed(HistoryWriter, { write: () => write }),
           Layer.mock(GuardianClient, { endSession: ({ sessionId }) => note(`ended ${sessionId}`) }),
+          Layer.mock(AnswerWatch, {}),
           Layer.succeed(InFlight, { begin: Effect.void, end: note("request") })
         ])
       )
