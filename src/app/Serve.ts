@@ -11,7 +11,7 @@ import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
 import { urlOf } from "../clients/PeerCall.ts"
-import type { ServiceName } from "../domain/Service.ts"
+import { type ServiceName, serviceIdentity } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
@@ -28,12 +28,6 @@ import { allowedQuestion, type Example, renderBanner, tokenSubstitution } from "
 import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
 
-/**
- * The ghost of a process without the gatekeeper, named after its first service. It owns the sources that it registers, so a
- * guardian and a router that run apart can never write as each other.
- */
-const ghostOf = (services: ReadonlyArray<ServiceName>): string => `service:${services[0] ?? "none"}`
-
 /** The trail of a process without the gatekeeper: its own journal and writer, on the gatekeeper's store. */
 export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
   Layer.unwrapEffect(
@@ -45,7 +39,7 @@ export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditStore.ledgerLayer(options)])
       )
     })
-  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), NodeHttpClient.layerUndici]))
+  ).pipe(Layer.provide([ServiceToken.layer(serviceIdentity(services)), NodeHttpClient.layerUndici]))
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
 const trailOf = (services: ReadonlyArray<ServiceName>) => {

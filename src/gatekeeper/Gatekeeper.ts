@@ -9,6 +9,8 @@ import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { auditView } from "../audit/PipelineStatus.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
+import { byOwner } from "../audit/sources/RowAdmission.ts"
+import { AuditStore } from "../audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
@@ -125,9 +127,15 @@ const server = Layer.unwrapEffect(
   })
 )
 
+const store = Layer.effect(
+  AuditStore,
+  Effect.map(Effect.all([AuditStore, AuditLedger]), ([store, ledger]) => AuditStore.of(byOwner(store, ledger)))
+).pipe(Layer.provide(PostgresAuditStore.layer))
+
 /** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
 export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
-  Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
+  Layer.provide(store),
+  Layer.provide(AuditLedger.layer),
   Layer.provide(gatekeeperSchema.layer)
 )
 

@@ -8,7 +8,7 @@ import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
 import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
-import type { Incarnation } from "../store/AuditStore.ts"
+import { type Incarnation, refusedRow } from "../store/AuditStore.ts"
 import { advanceSource, beginBounded, conflictReason, insertTolerantly, isReplayed } from "../store/AuditWrites.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 
@@ -184,6 +184,9 @@ export const replayLetter = (
     const [rest] = yield* Effect.orDie(decodeLetters(found.rows))
     if (rest === undefined) return undefined
     const letter = { ...key, ...rest }
+    if (letter.sqlstate === refusedRow) {
+      return yield* without("refused", "the gatekeeper refused the row: its sender may not record it")
+    }
     if (letter.settled) return { ...key, outcome: "settled" as const, detail: null, auditId: null }
     const row = rowOfLetter(letter)
     if (Either.isLeft(row)) return yield* without("refused", row.left)

@@ -62,6 +62,10 @@ export const balance = (ledger: LedgerSource, local?: LocalCounts): Balance => {
   }
 }
 
+/** How many events up to `upTo` are missing, by the counts of the ledger. */
+export const missingBy = (known: LedgerSource, upTo: number): number =>
+  upTo - known.committed - (known.deadLettered - known.replayed) - known.quarantined - known.lost
+
 /** What the caller knows about a source that the database does not. */
 export interface LocalKnowledge {
   /** Set when its process runs; says where. */

@@ -115,7 +115,17 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
     const answering = service.operations.get(operation)
     if (answering === undefined) return yield* refuse("invalid_request", `there is no operation ${operation}`)
     return yield* answering(ghostId, body.right).pipe(
-      Effect.map((answer) => HttpServerResponse.unsafeJson(answer, { headers: { "cache-control": "no-store" } })),
+      Effect.tap(({ refused }) =>
+        refused === undefined
+          ? Effect.void
+          : Effect.zipRight(
+              Effect.logError(
+                `ALARM: ${ghostId} may not record what it sent: ${refused}. Find out who holds its token.`
+              ),
+              record(request, ghostId, "DENIED", refused)
+            )
+      ),
+      Effect.map(({ body }) => HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "no-store" } })),
       Effect.catchTags({
         UnreadableOperation: ({ message }) => refuse("invalid_request", message),
         SourceRefused: ({ message }) =>
