@@ -10,8 +10,10 @@ import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
+import * as PeerCall from "../clients/PeerCall.ts"
 import { urlOf } from "../clients/PeerCall.ts"
-import { type ServiceName, serviceIdentity } from "../domain/Service.ts"
+import { PeerTokens, type TokenRefused, type TokenUnavailable } from "../clients/PeerTokens.ts"
+import type { ServiceName } from "../domain/Service.ts"
 import { EmbeddedPostgres } from "../embedded-postgres/EmbeddedPostgres.ts"
 import * as Gatekeeper from "../gatekeeper/Gatekeeper.ts"
 import { GatekeeperSettings } from "../gatekeeper/GatekeeperSettings.ts"
@@ -22,34 +24,61 @@ import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Listener.ts"
 import { Database } from "../platform/postgres/Database.ts"
+import { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
 import { allowedQuestion, type Example, renderBanner, tokenSubstitution } from "./Banner.ts"
 import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
 
+/** How this process proves itself to a gatekeeper. */
+const credentialOf = (services: ReadonlyArray<ServiceName>) =>
+  Layer.unwrapEffect(Effect.map(urlOf("gatekeeper"), (location) => ServiceToken.layer(services, location))).pipe(
+    Layer.provide(NodeHttpClient.layerUndici)
+  )
+
+/** A refused service keeps its events and waits, as for a database that does not let it in. */
+const asDatabaseError = (failure: TokenRefused | TokenUnavailable) =>
+  failure._tag === "TokenRefused"
+    ? new DatabaseError({
+        phase: "statement",
+        sqlstate: "28000",
+        reason: `the gatekeeper gives no token: ${failure.reason}`
+      })
+    : new DatabaseError({ phase: "connect", reason: failure.reason })
+
 /** The trail of a process without the gatekeeper: its own journal and writer, on the gatekeeper's store. */
-export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
+export const remoteTrail = (services: ReadonlyArray<ServiceName>, credential = credentialOf(services)) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const location = yield* urlOf("gatekeeper")
-      const token = yield* ServiceToken
-      const options = { location, token }
+      const { authorization, renew } = yield* ServiceToken
+      const options = { location, token: { authorization: Effect.mapError(authorization, asDatabaseError), renew } }
       return DeferredAuditLog.layer(yield* auditLogOptions).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditStore.ledgerLayer(options)])
       )
     })
-  ).pipe(Layer.provide([ServiceToken.layer(serviceIdentity(services)), NodeHttpClient.layerUndici]))
+  ).pipe(Layer.provide([credential, NodeHttpClient.layerUndici]))
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
-const trailOf = (services: ReadonlyArray<ServiceName>) => {
+const trailOf = (services: ReadonlyArray<ServiceName>, credential: ReturnType<typeof credentialOf>) => {
   const own = Gatekeeper.trail
-  const remote = remoteTrail(services)
+  const remote = remoteTrail(services, credential)
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
   return trail
 }
+
+/** The tokens with which services of this process call those of others. */
+const peerTokensOf = (credential: ReturnType<typeof credentialOf>) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const gatekeeper = yield* urlOf("gatekeeper")
+      const { authorization, renew } = yield* ServiceToken
+      return PeerTokens.layer({ gatekeeper, authorization, renew })
+    })
+  ).pipe(Layer.provide([credential, PeerCall.layer]))
 
 /** A first request; undefined if the policy allows none, or if tokens are made elsewhere. */
 const exampleRequest = Effect.gen(function* () {
@@ -90,15 +119,18 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
  * service's schema, workers and port. The end goes the other way round. `onReady` runs once all ports are open, and its
  * finalizers run first.
  */
-export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) =>
-  Layer.launch(
+export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) => {
+  const credential = credentialOf(services)
+  return Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
-      Layer.provide(trailOf(services)),
+      Layer.provide(peerTokensOf(credential)),
+      Layer.provide(trailOf(services, credential)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(Logging.layer("stdout"))
     )
   )
+}

@@ -6,8 +6,9 @@ import * as Schema from "effect/Schema"
 import * as Api from "../contracts/guardian/GuardianApi.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
+import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
+import type { CallerHeaders, TokenRefused } from "./PeerTokens.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
@@ -38,6 +39,8 @@ const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => 
   const reason = failure.error.message
   return isRefusal(code) ? new GuardianRefused({ code, reason }) : new PeerUnavailable({ peer: "guardian", reason })
 }
+
+const toRefusal = ({ reason }: TokenRefused) => new GuardianRefused({ code: "unauthenticated", reason })
 
 /** A quarter of the timeout: two heartbeats may be lost, and the third still arrives before the session expires. */
 const pauseWithin = (timeout: Duration.Duration): Duration.Duration =>
@@ -76,7 +79,7 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
       const { sessionTimeout } = yield* ClientSettings
 
       const beat = Effect.fn("Guardian.heartbeat", { kind: "client" })((question: SessionCall) =>
-        call(heartbeat, { session_id: question.sessionId }, question, toDomainError)
+        call(heartbeat, { session_id: question.sessionId }, question, toDomainError, toRefusal)
       )
 
       return {
@@ -96,15 +99,15 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           return beatAfter(pauseWithin(sessionTimeout))
         },
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
-          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError)
+          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError, toRefusal)
           return { agent: certificate.agent, expiresAt: certificate.expires_at }
         }),
         startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
           const { agent, metadata, sessionId } = question
-          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError)
+          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError, toRefusal)
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
-          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError)
+          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError, toRefusal)
         })
       }
     })

@@ -15,7 +15,7 @@ import type { AccessClaim, AccessRequest, QuestionProblem } from "./AccessReques
 import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
 import { markAnonymous, type Unauthenticated } from "./tokens/BearerToken.ts"
 import type { KeysUnavailable } from "./tokens/KeyFetch.ts"
-import { Tokens } from "./tokens/Tokens.ts"
+import { Tokens, type TokenUse } from "./tokens/Tokens.ts"
 
 /** A question of a caller about itself: may I do this? */
 export interface AccessQuestion {
@@ -23,6 +23,8 @@ export interface AccessQuestion {
   readonly authorization: string | undefined
   readonly requestId: string
   readonly access: Either.Either<AccessRequest, QuestionProblem>
+  /** What the token is used for; by default the request itself. */
+  readonly use?: TokenUse
 }
 
 /** A question about a subject. The gatekeeper has already authenticated the caller and allowed it to ask. */
@@ -147,8 +149,8 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         return decision.allowed ? Outcome.Allowed({ ...made, auditId }) : Outcome.Denied({ ...made, auditId })
       })
 
-      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId }: AccessQuestion) {
-        const caller = yield* Effect.either(tokens.verify(authorization))
+      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId, use }: AccessQuestion) {
+        const caller = yield* Effect.either(tokens.verify(authorization, use))
         if (Either.isRight(caller)) {
           return Outcome.Authenticated({ ghostId: caller.right, snapshot: yield* policies.current })
         }

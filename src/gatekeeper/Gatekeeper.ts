@@ -27,20 +27,24 @@ import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { ingestEvents } from "./ingest/IngestHttp.ts"
 import { storeOperation } from "./ingest/StoreHttp.ts"
+import { tokenEndpoint } from "./oauth/TokenEndpoint.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
 import { elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
+import { ServiceKeys } from "./services/ServiceKeys.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
+import { IssuedTokens } from "./tokens/IssuedTokens.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /** `POST /validate`: two lanes, and a parser of its own (AccessRequest.ts), since every action of every agent waits for it. */
 const validate = Effect.map(AccessControl, (access) =>
-  Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
+  Effect.fnUntraced(function* ({ authorization, body, isLocal, requestId }: JsonRequest) {
     const outcome = yield* access.ask({
       authorization,
       requestId,
+      use: isLocal === true ? "decision in this process" : "decision",
       access: Either.isLeft(body)
         ? Either.left({ message: body.left.message, claimed: emptyClaim })
         : parseAccessRequest(body.right)
@@ -92,6 +96,10 @@ const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
   )
 )
 
+const tokens = HttpApiBuilder.group(contract.GatekeeperApi, "tokens", (group) =>
+  Effect.map(tokenEndpoint, (answer) => group.handleRaw("token", ({ request }) => answer(request)))
+)
+
 const recorded = auditedRoutes(Effect.all([trailRoutes, policyRoutes, explainRoute], { discard: true })).pipe(
   Layer.provide(GatekeeperAccess.layer)
 )
@@ -114,7 +122,12 @@ const makeReport = Effect.gen(function* () {
   }))
 })
 
-const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
+const accessControl = AccessControl.layer.pipe(
+  Layer.provideMerge(PolicyInForce.layer),
+  Layer.provideMerge(Tokens.layer),
+  Layer.provideMerge(IssuedTokens.layer),
+  Layer.provideMerge(ServiceKeys.layer)
+)
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
@@ -122,7 +135,7 @@ const server = Layer.unwrapEffect(
     const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
     const options = { fastRoutes: yield* fastRoutes }
     return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
-      Layer.provide([decisions, authzen, ingest, recorded, health])
+      Layer.provide([decisions, authzen, ingest, tokens, recorded, health])
     )
   })
 )

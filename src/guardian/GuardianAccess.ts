@@ -63,20 +63,29 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
     deny(question, { code: "peer_unavailable", message: absent.message }, null)
 
   const ask = ({ action, authorization, event, requestId, resource }: Question) =>
-    gatekeeper.authorize({ authorization, requestId, action, resource, metadata: { service: "guardian", event } }).pipe(
-      Effect.catchTag("NotAuthorized", ({ auditId, code, reason }) =>
-        Effect.fail(
-          new Refusal({
-            code,
-            message: reason,
-            auditId,
-            ...(code === "unauthenticated" && {
-              headers: bearerChallenge(authorization === undefined ? undefined : reason)
+    gatekeeper
+      .authorize({
+        authorization,
+        requestId,
+        addressee: "guardian",
+        action,
+        resource,
+        metadata: { service: "guardian", event }
+      })
+      .pipe(
+        Effect.catchTag("NotAuthorized", ({ auditId, code, reason }) =>
+          Effect.fail(
+            new Refusal({
+              code,
+              message: reason,
+              auditId,
+              ...(code === "unauthenticated" && {
+                headers: bearerChallenge(authorization === undefined ? undefined : reason)
+              })
             })
-          })
+          )
         )
       )
-    )
 
   const settle =
     (question: Question, { ghostId }: Caller): Grant<Caller, Recorded>["settle"] =>

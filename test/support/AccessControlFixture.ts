@@ -50,6 +50,7 @@ export const accessControlFixture = (
       trail,
       Layer.succeed(Tokens, {
         verify: () => Effect.succeed(caller),
+        inspect: () => Effect.die("the test does not need it"),
         issue: () => Effect.die("the test does not need it")
       }),
       Layer.succeed(PolicyInForce, {

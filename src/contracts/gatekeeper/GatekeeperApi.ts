@@ -9,6 +9,7 @@ import { HealthGroup } from "../Health.ts"
 import * as Access from "./AccessSchemas.ts"
 import * as AuthZen from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
+import { TokenAnswer, TokenError, TokenRequest } from "./TokenSchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 /** Errors of every endpoint that needs a token. */
@@ -174,12 +175,28 @@ class IngestGroup extends HttpApiGroup.make("ingest")
   .add(store)
   .annotate(OpenApi.Description, "Events that other programs record.") {}
 
+export const token = HttpApiEndpoint.post("token", "/oauth/token")
+  .setPayload(TokenRequest)
+  .addSuccess(TokenAnswer)
+  .addError(TokenError, { status: 400 })
+  .addError(errorBody("audit_unavailable"))
+  .annotateContext(
+    describing(
+      "Tokens of services",
+      "OAuth 2.0 for services in processes of their own: a token by a signed assertion (RFC 7523), and a caller's token exchanged for one " +
+        "that one peer can use (RFC 8693). 401 and 503 have the same body. Recorded."
+    )
+  )
+
+class TokensGroup extends HttpApiGroup.make("tokens").add(token).annotate(OpenApi.Description, "Who a service is.") {}
+
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)
   .add(TrailGroup)
   .add(PolicyGroup)
   .add(AuthZenGroup)
   .add(IngestGroup)
+  .add(TokensGroup)
   .add(HealthGroup)
   .annotate(
     OpenApi.Description,

@@ -9,20 +9,55 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
+import { isServiceIdentity, type ServiceName } from "../../domain/Service.ts"
+import { Settings } from "../../platform/config/Settings.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { anonymousGhost, bearerToken, type Unauthenticated } from "./BearerToken.ts"
+import { anonymousGhost, bearerToken, Unauthenticated } from "./BearerToken.ts"
+import { IssuedTokens } from "./IssuedTokens.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
 import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 import { verifyToken } from "./TokenVerification.ts"
-import { VerifiedTokens } from "./VerifiedTokens.ts"
+import { type VerifiedToken, VerifiedTokens } from "./VerifiedTokens.ts"
 
 /** This process has no secret to sign with, since another issuer makes the tokens. */
 export class SigningUnavailable extends Schema.TaggedError<SigningUnavailable>()("SigningUnavailable", {}) {
   override get message(): string {
     return `no token can be made here: JWT_ALGORITHMS does not allow ${sharedAlgorithm}. Ask the issuer whose keys are at JWKS_URL, or set JWT_SECRET_KEY and allow ${sharedAlgorithm}`
   }
+}
+
+/** No token may be made for the name of a service, since services prove themselves by keys of their own. */
+export class SubjectReserved extends Schema.TaggedError<SubjectReserved>()("SubjectReserved", {
+  ghost: Schema.String
+}) {
+  override get message(): string {
+    return `with NODE_ENV=production no token is made for ${this.ghost}: a service gets its tokens by its own key; see gravitas service --help`
+  }
+}
+
+/**
+ * What a token is used for. A token that a gatekeeper issued is good for the gatekeeper alone. One that was exchanged for a caller's is
+ * good for decisions only; a call within this process may carry one that was exchanged for the calling service.
+ */
+export type TokenUse = "request" | "decision" | "decision in this process"
+
+const anonymous: VerifiedToken = {
+  ghostId: anonymousGhost,
+  from: Number.NEGATIVE_INFINITY,
+  until: Number.POSITIVE_INFINITY,
+  keyGeneration: undefined
+}
+
+const gatekeeper: ServiceName = "gatekeeper"
+
+const useProblem = ({ issued }: VerifiedToken, use: TokenUse): string | undefined => {
+  if (issued === undefined || use === "decision in this process") return undefined
+  if (issued.audience !== gatekeeper) return `the token is for the ${issued.audience} alone`
+  return issued.actor === undefined || use === "decision"
+    ? undefined
+    : "the token is for decisions alone (POST /validate)"
 }
 
 /** Number of verified tokens in the cache; each takes about 300 bytes. */
@@ -43,13 +78,20 @@ const importSecret = (secret: Redacted.Redacted) =>
 export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   Tokens,
   {
-    /** Returns the ghost (`sub`) that the value of an `Authorization` header proves. */
-    readonly verify: (authorization: string | undefined) => Effect.Effect<string, Unauthenticated | KeysUnavailable>
+    /** Returns the ghost (`sub`) that the value of an `Authorization` header proves, if the token may be used so. */
+    readonly verify: (
+      authorization: string | undefined,
+      use?: TokenUse
+    ) => Effect.Effect<string, Unauthenticated | KeysUnavailable>
+    /** Returns what an `Authorization` header proves, whatever the token may be used for. */
+    readonly inspect: (
+      authorization: string | undefined
+    ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
     /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
     readonly issue: (
       ghost: string,
       options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
-    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable>
+    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable | SubjectReserved>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -64,34 +106,50 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const issuer = Option.getOrUndefined(jwt.issuer)
       const audience = Option.getOrUndefined(jwt.audience)
       const verified = new VerifiedTokens(cachedTokens)
-      const verification = { jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost }
+      const { environment } = yield* Settings
+      const reservesServices = environment === "production"
+      const issuedTokens = Option.getOrUndefined(yield* Effect.serviceOption(IssuedTokens))
+      const verification = {
+        ...{ jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost },
+        ...{ reservesServices, issuedTokens }
+      }
 
       const check = (token: string, digest: string, now: number) =>
         Effect.map(verifyToken(verification, token, now), (found) => {
           verified.keep(digest, found)
-          return found.ghostId
+          return found
         })
 
+      const inspect = (authorization: string | undefined) =>
+        authDisabled
+          ? Effect.succeed(anonymous)
+          : Effect.clockWith((clock) => {
+              const bearer = bearerToken(authorization)
+              if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
+              const token = bearer.right
+              const now = clock.unsafeCurrentTimeMillis()
+              const digest = VerifiedTokens.digest(token)
+              const known = verified.find(digest, {
+                now,
+                keyGeneration: remote?.generation() ?? 0,
+                keysBelievedUntil: remote?.believedUntil() ?? 0
+              })
+              return known === undefined ? check(token, digest, now) : Effect.succeed(known)
+            })
+
       return {
-        verify: (authorization) =>
-          authDisabled
-            ? Effect.succeed(anonymousGhost)
-            : Effect.clockWith((clock) => {
-                const bearer = bearerToken(authorization)
-                if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
-                const token = bearer.right
-                const now = clock.unsafeCurrentTimeMillis()
-                const digest = VerifiedTokens.digest(token)
-                const known = verified.find(digest, {
-                  now,
-                  keyGeneration: remote?.generation() ?? 0,
-                  keysBelievedUntil: remote?.believedUntil() ?? 0
-                })
-                return known === undefined ? check(token, digest, now) : Effect.succeed(known.ghostId)
-              }),
+        inspect,
+        verify: (authorization, use = "request") =>
+          Effect.flatMap(inspect(authorization), (token): Effect.Effect<string, Unauthenticated> => {
+            const problem = useProblem(token, use)
+            return problem === undefined
+              ? Effect.succeed(token.ghostId)
+              : new Unauthenticated({ problem: "invalid", reason: problem })
+          }),
         issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()
+          if (reservesServices && isServiceIdentity(ghost)) return yield* new SubjectReserved({ ghost })
           const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
           const token = new SignJWT({ groups: [...groups] })
             .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })

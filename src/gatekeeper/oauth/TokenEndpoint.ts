@@ -1,0 +1,179 @@
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import { accessTokenType, grantTypes } from "../../clients/PeerTokens.ts"
+import { type ServiceName, servicesOf } from "../../domain/Service.ts"
+import { requestId } from "../../platform/http/RequestContext.ts"
+import { readText } from "../../platform/http/RequestDecoding.ts"
+import { AccessControl } from "../AccessControl.ts"
+import { elseAuditUnavailable } from "../Refusals.ts"
+import { IssuedTokens } from "../tokens/IssuedTokens.ts"
+import { Tokens } from "../tokens/Tokens.ts"
+import { makeAssertions } from "./Assertions.ts"
+
+/** Seconds that a token of a service is valid: a withdrawn key is of no use after that. */
+const serviceTokenLife = 60
+
+/** Seconds that a token for a peer is valid: clients use it again for a minute. */
+const exchangedTokenLife = 90
+
+/** Services that others call. */
+const audiences: ReadonlyArray<ServiceName> = ["gatekeeper", "guardian"]
+
+/** What is granted: a token, and the words for its row. */
+interface Grant {
+  readonly result: "ALLOWED"
+  readonly action: string
+  readonly ghostId: string
+  readonly audience: ServiceName
+  readonly actor: string | undefined
+  readonly seconds: number
+  readonly reason: string
+}
+
+interface Denial {
+  readonly result: "DENIED" | "UNAUTHENTICATED" | "INVALID"
+  readonly action: string
+  readonly ghostId: string | null
+  readonly error: string
+  readonly reason: string
+}
+
+type Outcome = Either.Either<Grant, Denial>
+
+const denied = (
+  error: string,
+  reason: string,
+  more: Partial<Omit<Denial, "error" | "reason">> = {}
+): Either.Either<never, Denial> =>
+  Either.left({ result: "UNAUTHENTICATED", action: "token.issue", ghostId: null, ...more, error, reason })
+
+const noStore = { "cache-control": "no-store" }
+
+/** `POST /oauth/token`: the tokens of services. A raw route, since RFC 6749 says what request and errors look like. */
+export const tokenEndpoint = Effect.gen(function* () {
+  const access = yield* AccessControl
+  const tokens = yield* Tokens
+  const issued = yield* IssuedTokens
+  const verifyAssertion = yield* makeAssertions
+
+  const byAssertion = (form: URLSearchParams): Effect.Effect<Outcome> =>
+    verifyAssertion(form.get("assertion") ?? "").pipe(
+      Effect.map(({ identity, keyId }) =>
+        Either.right({
+          result: "ALLOWED" as const,
+          action: "token.issue",
+          ghostId: identity,
+          audience: "gatekeeper" as const,
+          actor: undefined,
+          seconds: serviceTokenLife,
+          reason: `${identity} proved itself by its key ${keyId}`
+        })
+      ),
+      Effect.catchTag("AssertionRefused", ({ claimed, reason }) =>
+        Effect.succeed(denied("invalid_grant", claimed === null ? reason : `${reason} (claimed by ${claimed})`))
+      )
+    )
+
+  const byExchange = (form: URLSearchParams): Effect.Effect<Outcome> =>
+    Effect.gen(function* () {
+      const exchange = { action: "token.exchange" }
+      const audience = audiences.find((one) => one === form.get("audience"))
+      if (audience === undefined) {
+        return denied("invalid_target", `"audience" must be ${audiences.join(" or ")}`, {
+          ...exchange,
+          result: "INVALID"
+        })
+      }
+      const types = [form.get("subject_token_type"), form.get("actor_token_type")]
+      if (types.some((type) => type !== accessTokenType)) {
+        return denied("invalid_request", "a token's type is not that of an access token", {
+          ...exchange,
+          result: "INVALID"
+        })
+      }
+      const actor = yield* Effect.either(tokens.verify(`Bearer ${form.get("actor_token") ?? ""}`))
+      if (Either.isLeft(actor))
+        return denied("invalid_client", `the service's own token: ${actor.left.message}`, exchange)
+      const services = servicesOf(actor.right)
+      if (services.length === 0) {
+        return denied("invalid_client", `${actor.right} is not a service`, {
+          ...exchange,
+          ghostId: actor.right,
+          result: "DENIED"
+        })
+      }
+      const subject = yield* Effect.either(tokens.inspect(`Bearer ${form.get("subject_token") ?? ""}`))
+      if (Either.isLeft(subject)) {
+        return subject.left._tag === "KeysUnavailable"
+          ? denied("temporarily_unavailable", subject.left.message, exchange)
+          : denied("invalid_grant", subject.left.message, exchange)
+      }
+      const { ghostId, issued: origin, until } = subject.right
+      if (origin !== undefined && !services.some((one) => one === origin.audience)) {
+        const reason = `the token is for the ${origin.audience} alone, and ${actor.right} sent it`
+        return denied("invalid_grant", reason, { ...exchange, ghostId: actor.right, result: "DENIED" })
+      }
+      const now = yield* Clock.currentTimeMillis
+      const seconds = Math.min(exchangedTokenLife, Math.floor((until - now) / 1_000))
+      if (seconds < 1) return denied("invalid_grant", "the token has expired", exchange)
+      const reason = `${actor.right} acts for ${ghostId} at the ${audience}`
+      return Either.right({ result: "ALLOWED", ...exchange, ghostId, audience, actor: actor.right, seconds, reason })
+    })
+
+  const outcomeOf = (form: URLSearchParams): Effect.Effect<Outcome> => {
+    switch (form.get("grant_type")) {
+      case grantTypes.assertion:
+        return byAssertion(form)
+      case grantTypes.exchange:
+        return byExchange(form)
+      default:
+        return Effect.succeed(
+          denied("unsupported_grant_type", `"grant_type" must be ${Object.values(grantTypes).join(" or ")}`, {
+            result: "INVALID"
+          })
+        )
+    }
+  }
+
+  const record = (id: string, { action, ghostId, reason, result }: Grant | Denial, metadata: object) =>
+    access.record({
+      action,
+      resource: "oauth/token",
+      ghostId,
+      shellId: null,
+      result,
+      reason,
+      requestId: id,
+      metadata
+    })
+
+  return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+    const id = requestId(request)
+    const text = yield* readText(request)
+    const outcome =
+      text === undefined
+        ? denied("invalid_request", "the form is too large or not UTF-8", { result: "INVALID" })
+        : yield* outcomeOf(new URLSearchParams(text))
+    if (Either.isLeft(outcome)) {
+      const { error, reason } = outcome.left
+      const auditId = yield* record(id, outcome.left, { code: error })
+      return HttpServerResponse.unsafeJson(
+        { error, error_description: reason, audit_id: auditId },
+        { status: { invalid_client: 401, temporarily_unavailable: 503 }[error] ?? 400, headers: noStore }
+      )
+    }
+    const { actor, audience, ghostId, seconds } = outcome.right
+    yield* record(id, outcome.right, { audience, ...(actor === undefined ? {} : { actor }) })
+    const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
+    const token = yield* issued.sign({ ghostId, audience, actor, issuedAt, expiresAt: issuedAt + seconds })
+    const more = actor === undefined ? {} : { issued_token_type: accessTokenType }
+    return HttpServerResponse.unsafeJson(
+      { access_token: Redacted.value(token), token_type: "Bearer", expires_in: seconds, ...more },
+      { headers: noStore }
+    )
+  }, elseAuditUnavailable)
+})
