@@ -35,7 +35,7 @@ export const errorCodes = {
   session_over: error(409, "the session has ended"),
   session_refused: error(403, "the guardian does not let the session begin"),
   shutting_down: error(503, "the service is stopping; ask again"),
-  source_of_another: error(403, "another ghost registered this source"),
+  source_of_another: error(403, "another ghost registered this source, or the ghost is not a service"),
   trail_unreachable: error(503, "PostgreSQL does not answer; ask again"),
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),

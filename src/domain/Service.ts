@@ -21,6 +21,16 @@ export const isServiceIdentity = (ghost: string): boolean => ghost.startsWith(id
 export const serviceIdentity = (services: ReadonlyArray<ServiceName>): string =>
   `${identityPrefix}${serviceNames.filter((one) => services.includes(one)).join("+")}`
 
+const joint: ReadonlyArray<ReadonlyArray<ServiceName>> = [
+  ["gatekeeper", "guardian"],
+  ["gatekeeper", "router"],
+  ["guardian", "router"],
+  serviceNames
+]
+
+/** The ghosts of processes that run several services. */
+export const jointServices: ReadonlyArray<string> = joint.map(serviceIdentity)
+
 /** The services of a ghost's name; none where it is not a service's. */
 export const servicesOf = (ghost: string): ReadonlyArray<ServiceName> => {
   const services = serviceNames.filter((one) => ghost.slice(identityPrefix.length).split("+").includes(one))

@@ -39,30 +39,10 @@ const compensate = ({ event, resource }: Question, { compensate }: Recorded): Ef
   return compensate === "final" ? logFinal("") : Effect.catchAll(compensate, (error) => logFinal(`: ${error.reason}`))
 }
 
-const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
-  const record = (
-    { event, requestId, resource }: Question,
-    result: AuditResult,
-    ghostId: string | null,
-    reason: string,
-    metadata: Readonly<Record<string, unknown>> = {}
-  ) =>
-    Effect.mapError(
-      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, metadata }),
-      ({ message }) => new Refusal({ code: "audit_unavailable", message })
-    )
-
-  const deny = (
-    question: Question,
-    { code, message }: Failure,
-    ghostId: string | null,
-    result: AuditResult = "DENIED"
-  ) => Effect.flatMap(record(question, result, ghostId, message), (auditId) => new Refusal({ code, message, auditId }))
-
-  const denyUnavailable = (question: Question) => (absent: PeerUnavailable) =>
-    deny(question, { code: "peer_unavailable", message: absent.message }, null)
-
-  const ask = ({ action, authorization, event, requestId, resource }: Question) =>
+/** Asks the gatekeeper, with a token that may be addressed to the guardian. */
+const askWith =
+  (gatekeeper: typeof GatekeeperClient.Service) =>
+  ({ action, authorization, event, requestId, resource }: Question) =>
     gatekeeper
       .authorize({
         authorization,
@@ -86,6 +66,30 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
           )
         )
       )
+
+const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
+  const ask = askWith(gatekeeper)
+  const record = (
+    { event, requestId, resource }: Question,
+    result: AuditResult,
+    ghostId: string | null,
+    reason: string,
+    metadata: Readonly<Record<string, unknown>> = {}
+  ) =>
+    Effect.mapError(
+      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, metadata }),
+      ({ message }) => new Refusal({ code: "audit_unavailable", message })
+    )
+
+  const deny = (
+    question: Question,
+    { code, message }: Failure,
+    ghostId: string | null,
+    result: AuditResult = "DENIED"
+  ) => Effect.flatMap(record(question, result, ghostId, message), (auditId) => new Refusal({ code, message, auditId }))
+
+  const denyUnavailable = (question: Question) => (absent: PeerUnavailable) =>
+    deny(question, { code: "peer_unavailable", message: absent.message }, null)
 
   const settle =
     (question: Question, { ghostId }: Caller): Grant<Caller, Recorded>["settle"] =>

@@ -140,7 +140,7 @@ layer(Gravitas.layer({ args: ["gatekeeper"], environment: production }), {
       expect(yield* statusesOf(admin)).toEqual([200, 200, 200])
       expect(yield* statusesOf(forGuardian.token)).toEqual([401, 401, 401])
       expect((yield* decide(forGuardian.token)).status).toBe(401)
-      // Whoever stole it cannot make another of it, nor can the router.
+      // Neither a thief nor the router can make another of it.
       for (const actor of [router, admin, forGuardian.token]) {
         expect((yield* exchange(gatekeeper, forGuardian.token, actor, "gatekeeper")).status).not.toBe(200)
       }
@@ -148,7 +148,7 @@ layer(Gravitas.layer({ args: ["gatekeeper"], environment: production }), {
       expect(decodeJwt(forDecisions.token)).toMatchObject({ sub: "dan_flory", aud: "gatekeeper" })
       expect(decodeJwt(forDecisions.token).exp).toBeLessThanOrEqual(decodeJwt(forGuardian.token).exp ?? 0)
       expect(yield* decide(forDecisions.token)).toMatchObject({ status: 200, body: { ghost_id: "dan_flory" } })
-      // A guardian that is compromised is no administrator.
+      // A compromised guardian is not an administrator.
       expect(yield* statusesOf(forDecisions.token)).toEqual([401, 401, 401])
 
       const brief = yield* Effect.promise(() => tokenOf("Scout", 20))

@@ -48,22 +48,9 @@ const makeLeases = (): Leases => {
   }
 }
 
-/**
- * `POST /audit/store/:operation`: the trail of a process on another machine.
- *
- * A raw route: the permission is checked before the body is read, since only a caller that may write here may send so much. Such a
- * process writes many times a minute, and a row for each batch would double a quiet trail. So the decision is recorded once and is
- * valid for a minute, for that token. Each refusal is recorded.
- */
-export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService]), ([access, service]) => {
-  const leases = makeLeases()
-
-  const record = (
-    request: HttpServerRequest.HttpServerRequest,
-    ghostId: string,
-    result: "DENIED" | "INVALID",
-    reason: string
-  ) =>
+const recordWith =
+  (access: typeof AccessControl.Service) =>
+  (request: HttpServerRequest.HttpServerRequest, ghostId: string, result: "DENIED" | "INVALID", reason: string) =>
     access.record({
       action: "write",
       resource,
@@ -74,6 +61,18 @@ export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService
       requestId: requestId(request),
       metadata: { operation: operationOf(request) }
     })
+
+/**
+ * `POST /audit/store/:operation`: the trail of a process on another machine.
+ *
+ * A raw route: the permission is checked before the body is read, since only a caller that may write here may send so much. Such a
+ * process writes many times a minute, and a row for each batch would double a quiet trail. So the decision is recorded once and is
+ * valid for a minute, for that token. Each refusal is recorded.
+ */
+export const storeOperation = Effect.map(Effect.all([AccessControl, TrailService]), ([access, service]) => {
+  const leases = makeLeases()
+
+  const record = recordWith(access)
 
   /** The ghost of the caller, or the answer that refuses it. */
   const admit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {

@@ -53,6 +53,75 @@ const denied = (
 
 const noStore = { "cache-control": "no-store" }
 
+/** A service's own token, by its assertion. */
+const byAssertion = (
+  verifyAssertion: Effect.Effect.Success<typeof makeAssertions>,
+  form: URLSearchParams
+): Effect.Effect<Outcome> =>
+  verifyAssertion(form.get("assertion") ?? "").pipe(
+    Effect.map(({ identity, keyId }) =>
+      Either.right({
+        result: "ALLOWED" as const,
+        action: "token.issue",
+        ghostId: identity,
+        audience: "gatekeeper" as const,
+        actor: undefined,
+        seconds: serviceTokenLife,
+        reason: `${identity} proved itself by its key ${keyId}`
+      })
+    ),
+    Effect.catchTag("AssertionRefused", ({ claimed, reason }) =>
+      Effect.succeed(denied("invalid_grant", claimed === null ? reason : `${reason} (claimed by ${claimed})`))
+    )
+  )
+
+/** A token for a peer, for the token of a caller and that of the service that calls for it. */
+const byExchange = (tokens: typeof Tokens.Service, form: URLSearchParams): Effect.Effect<Outcome> =>
+  Effect.gen(function* () {
+    const exchange = { action: "token.exchange" }
+    const audience = audiences.find((one) => one === form.get("audience"))
+    if (audience === undefined) {
+      return denied("invalid_target", `"audience" must be ${audiences.join(" or ")}`, {
+        ...exchange,
+        result: "INVALID"
+      })
+    }
+    const types = [form.get("subject_token_type"), form.get("actor_token_type")]
+    if (types.some((type) => type !== accessTokenType)) {
+      return denied("invalid_request", "a token's type is not that of an access token", {
+        ...exchange,
+        result: "INVALID"
+      })
+    }
+    const actor = yield* Effect.either(tokens.verify(`Bearer ${form.get("actor_token") ?? ""}`))
+    if (Either.isLeft(actor))
+      return denied("invalid_client", `the service's own token: ${actor.left.message}`, exchange)
+    const services = servicesOf(actor.right)
+    if (services.length === 0) {
+      return denied("invalid_client", `${actor.right} is not a service`, {
+        ...exchange,
+        ghostId: actor.right,
+        result: "DENIED"
+      })
+    }
+    const subject = yield* Effect.either(tokens.inspect(`Bearer ${form.get("subject_token") ?? ""}`))
+    if (Either.isLeft(subject)) {
+      return subject.left._tag === "KeysUnavailable"
+        ? denied("temporarily_unavailable", subject.left.message, exchange)
+        : denied("invalid_grant", subject.left.message, exchange)
+    }
+    const { ghostId, issued: origin, until } = subject.right
+    if (origin !== undefined && !services.some((one) => one === origin.audience)) {
+      const reason = `the token is for the ${origin.audience} alone, and ${actor.right} sent it`
+      return denied("invalid_grant", reason, { ...exchange, ghostId: actor.right, result: "DENIED" })
+    }
+    const now = yield* Clock.currentTimeMillis
+    const seconds = Math.min(exchangedTokenLife, Math.floor((until - now) / 1_000))
+    if (seconds < 1) return denied("invalid_grant", "the token has expired", exchange)
+    const reason = `${actor.right} acts for ${ghostId} at the ${audience}`
+    return Either.right({ result: "ALLOWED", ...exchange, ghostId, audience, actor: actor.right, seconds, reason })
+  })
+
 /** `POST /oauth/token`: the tokens of services. A raw route, since RFC 6749 says what request and errors look like. */
 export const tokenEndpoint = Effect.gen(function* () {
   const access = yield* AccessControl
@@ -60,76 +129,12 @@ export const tokenEndpoint = Effect.gen(function* () {
   const issued = yield* IssuedTokens
   const verifyAssertion = yield* makeAssertions
 
-  const byAssertion = (form: URLSearchParams): Effect.Effect<Outcome> =>
-    verifyAssertion(form.get("assertion") ?? "").pipe(
-      Effect.map(({ identity, keyId }) =>
-        Either.right({
-          result: "ALLOWED" as const,
-          action: "token.issue",
-          ghostId: identity,
-          audience: "gatekeeper" as const,
-          actor: undefined,
-          seconds: serviceTokenLife,
-          reason: `${identity} proved itself by its key ${keyId}`
-        })
-      ),
-      Effect.catchTag("AssertionRefused", ({ claimed, reason }) =>
-        Effect.succeed(denied("invalid_grant", claimed === null ? reason : `${reason} (claimed by ${claimed})`))
-      )
-    )
-
-  const byExchange = (form: URLSearchParams): Effect.Effect<Outcome> =>
-    Effect.gen(function* () {
-      const exchange = { action: "token.exchange" }
-      const audience = audiences.find((one) => one === form.get("audience"))
-      if (audience === undefined) {
-        return denied("invalid_target", `"audience" must be ${audiences.join(" or ")}`, {
-          ...exchange,
-          result: "INVALID"
-        })
-      }
-      const types = [form.get("subject_token_type"), form.get("actor_token_type")]
-      if (types.some((type) => type !== accessTokenType)) {
-        return denied("invalid_request", "a token's type is not that of an access token", {
-          ...exchange,
-          result: "INVALID"
-        })
-      }
-      const actor = yield* Effect.either(tokens.verify(`Bearer ${form.get("actor_token") ?? ""}`))
-      if (Either.isLeft(actor))
-        return denied("invalid_client", `the service's own token: ${actor.left.message}`, exchange)
-      const services = servicesOf(actor.right)
-      if (services.length === 0) {
-        return denied("invalid_client", `${actor.right} is not a service`, {
-          ...exchange,
-          ghostId: actor.right,
-          result: "DENIED"
-        })
-      }
-      const subject = yield* Effect.either(tokens.inspect(`Bearer ${form.get("subject_token") ?? ""}`))
-      if (Either.isLeft(subject)) {
-        return subject.left._tag === "KeysUnavailable"
-          ? denied("temporarily_unavailable", subject.left.message, exchange)
-          : denied("invalid_grant", subject.left.message, exchange)
-      }
-      const { ghostId, issued: origin, until } = subject.right
-      if (origin !== undefined && !services.some((one) => one === origin.audience)) {
-        const reason = `the token is for the ${origin.audience} alone, and ${actor.right} sent it`
-        return denied("invalid_grant", reason, { ...exchange, ghostId: actor.right, result: "DENIED" })
-      }
-      const now = yield* Clock.currentTimeMillis
-      const seconds = Math.min(exchangedTokenLife, Math.floor((until - now) / 1_000))
-      if (seconds < 1) return denied("invalid_grant", "the token has expired", exchange)
-      const reason = `${actor.right} acts for ${ghostId} at the ${audience}`
-      return Either.right({ result: "ALLOWED", ...exchange, ghostId, audience, actor: actor.right, seconds, reason })
-    })
-
   const outcomeOf = (form: URLSearchParams): Effect.Effect<Outcome> => {
     switch (form.get("grant_type")) {
       case grantTypes.assertion:
-        return byAssertion(form)
+        return byAssertion(verifyAssertion, form)
       case grantTypes.exchange:
-        return byExchange(form)
+        return byExchange(tokens, form)
       default:
         return Effect.succeed(
           denied("unsupported_grant_type", `"grant_type" must be ${Object.values(grantTypes).join(" or ")}`, {
