@@ -127,7 +127,7 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       },
       SERVICE_TOKEN: {
         meaning:
-          "Token of a process without the gatekeeper, without the word `Bearer`. Refused in production: enrol the service's key.",
+          "Token of a process without the gatekeeper, without the word `Bearer`. Ignored in production: enrol the service's key.",
         default: "got by the service's key"
       }
     }

@@ -109,7 +109,15 @@ describe("services in processes of their own, in production", () => {
         expect(events).toContain("service:router route dan_flory")
         expect(events).toContain("service:guardian session.start dan_flory")
         expect(events).toContain("null execute dan_flory")
-        expect(events).toContain("null token.exchange dan_flory")
+        const exchanged = yield* rowsOf(
+          databaseUrl,
+          "select distinct metadata ->> 'actor' as actor, metadata ->> 'audience' as audience from gatekeeper.audit_log where action = 'token.exchange' and result = 'ALLOWED'"
+        )
+        expect(exchanged.map((row) => `${row["actor"]} ${row["audience"]}`).toSorted()).toEqual([
+          "service:guardian gatekeeper",
+          "service:router gatekeeper",
+          "service:router guardian"
+        ])
 
         // A caller whose token is not valid gets what it gets in one process.
         for (const [path, body] of [
@@ -165,21 +173,21 @@ describe("services in processes of their own, in production", () => {
   )
 
   it.scopedLive(
-    "do not start with the secret of agents' tokens, nor with a token that others made",
+    "do not start with the secret of agents' tokens, and ignore a token that others made",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
-        for (const [setting, value] of [
-          ["JWT_SECRET_KEY", signingSecret],
-          ["SERVICE_TOKEN", yield* Effect.promise(() => tokenOf("service:guardian"))]
-        ] as const) {
-          const running = yield* apart(["guardian"], home, databaseUrl, { [setting]: value })
+        for (const setting of ["JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEYS"]) {
+          const running = yield* apart(["guardian"], home, databaseUrl, { [setting]: signingSecret })
           expect((yield* running.ended()).code).toBe(1)
           expect(running.stderr()).toMatch(
             new RegExp(`${setting} must not be set.*gravitas service enroll guardian [\\w-]{43}`)
           )
         }
+        const token = yield* Effect.promise(() => tokenOf("service:guardian"))
+        const running = yield* apart(["guardian"], home, databaseUrl, { SERVICE_TOKEN: token })
+        yield* running.printed(/SERVICE_TOKEN is ignored.*gravitas service enroll guardian [\w-]{43}/)
       }),
     120_000
   )

@@ -144,7 +144,7 @@ export const tokenEndpoint = Effect.gen(function* () {
     }
   }
 
-  const record = (id: string, { action, ghostId, reason, result }: Grant | Denial, metadata: object) =>
+  const record = (id: string | null, { action, ghostId, reason, result }: Grant | Denial, metadata: object) =>
     access.record({
       action,
       resource: "oauth/token",
@@ -172,7 +172,8 @@ export const tokenEndpoint = Effect.gen(function* () {
       )
     }
     const { actor, audience, ghostId, seconds } = outcome.right
-    yield* record(id, outcome.right, { audience, ...(actor === undefined ? {} : { actor }) })
+    // The token serves every request of the next minute, so the row belongs to none of them.
+    yield* record(null, outcome.right, { audience, ...(actor === undefined ? {} : { actor }) })
     const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
     const token = yield* issued.sign({ ghostId, audience, actor, issuedAt, expiresAt: issuedAt + seconds })
     const more = actor === undefined ? {} : { issued_token_type: accessTokenType }

@@ -18,8 +18,8 @@ import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 /** The command that makes a key known to the gatekeeper. */
 const enrolCommand = (service: string, { x }: KeyFile.PublicKey): string => `gravitas service enroll ${service} ${x}`
 
-/** In production a service apart has no secret of agents' tokens, and no token that others made: it would be more than itself. */
-export class CredentialRefused extends Schema.TaggedError<CredentialRefused>()("CredentialRefused", {
+/** In production a process apart must not have the secret that signs agents' tokens: with it a service could be any agent. */
+export class SharedSecretRefused extends Schema.TaggedError<SharedSecretRefused>()("SharedSecretRefused", {
   setting: Schema.String,
   command: Schema.String
 }) {
@@ -103,19 +103,20 @@ const credentials = Effect.fnUntraced(function* (
   const identity = serviceIdentity(own)
   const key = yield* KeyFile.readOrMake(home, own.join("+"))
   const command = enrolCommand(own.join("+"), key)
-  if (isApart && environment === "production") {
-    const given = [
-      Option.isSome(jwt.serviceToken) ? "SERVICE_TOKEN" : undefined,
-      Option.isSome(jwt.secret) ? "JWT_SECRET_KEY" : undefined,
-      jwt.previousSecrets.length > 0 ? "JWT_PREVIOUS_SECRET_KEYS" : undefined
-    ].find((one) => one !== undefined)
-    if (given !== undefined) return yield* new CredentialRefused({ setting: given, command })
+  const isProduction = environment === "production"
+  if (isApart && isProduction) {
+    const setting = Option.isSome(jwt.secret)
+      ? "JWT_SECRET_KEY"
+      : jwt.previousSecrets.length > 0
+        ? "JWT_PREVIOUS_SECRET_KEYS"
+        : undefined
+    if (setting !== undefined) return yield* new SharedSecretRefused({ setting, command })
   }
   const nextVersion = `It works outside production until the next minor version. Unset it, and run: ${command}`
   if (isApart && Option.isSome(jwt.serviceToken)) {
-    yield* Effect.logWarning(`SERVICE_TOKEN is used. ${nextVersion}`)
+    yield* Effect.logWarning(`SERVICE_TOKEN is ${isProduction ? "ignored" : "used"}. ${nextVersion}`)
     const token = Redacted.value(jwt.serviceToken.value)
-    return Effect.succeed({ token, until: Number.POSITIVE_INFINITY })
+    if (!isProduction) return Effect.succeed({ token, until: Number.POSITIVE_INFINITY })
   }
   if (isApart && Option.isSome(jwt.secret) && jwt.algorithms.includes(sharedAlgorithm)) {
     yield* Effect.logWarning(`JWT_SECRET_KEY is shared with the gatekeeper. ${nextVersion}`)

@@ -92,13 +92,12 @@ describe("ServiceToken", () => {
   )
 
   it.scoped(
-    "is not made in production of what gives more than a service needs, and the refusal names the command",
+    "is not made in production of the secret that signs agents' tokens, and the refusal names the command",
     () =>
       Effect.gen(function* () {
         const home = yield* temporaryHome
         const production = { NODE_ENV: "production", GRAVITAS_HOME: home, JWT_ISSUER: "i", JWT_AUDIENCE: "a" }
         for (const [setting, value] of [
-          ["SERVICE_TOKEN", "given"],
           ["JWT_SECRET_KEY", secret],
           ["JWT_PREVIOUS_SECRET_KEYS", secret]
         ] as const) {
