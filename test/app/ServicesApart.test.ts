@@ -179,7 +179,9 @@ describe("services in processes of their own, in production", () => {
         const databaseUrl = yield* migratedDatabase
         const home = yield* temporaryHome
         for (const setting of ["JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEYS"]) {
-          const running = yield* apart(["guardian"], home, databaseUrl, { [setting]: signingSecret })
+          const running = yield* apart(["guardian"], home, databaseUrl, {
+            [setting]: "a-former-signing-secret-for-tests-long-enough"
+          })
           expect((yield* running.ended()).code).toBe(1)
           expect(running.stderr()).toMatch(
             new RegExp(`${setting} must not be set.*gravitas service enroll guardian [\\w-]{43}`)
