@@ -179,6 +179,7 @@ export const token = HttpApiEndpoint.post("token", "/oauth/token")
   .setPayload(TokenRequest)
   .addSuccess(TokenAnswer)
   .addError(TokenError, { status: 400 })
+  .addError(tooLarge)
   .addError(errorBody("audit_unavailable"))
   .annotateContext(
     describing(

@@ -9,7 +9,7 @@ import { type ServiceName, servicesOf } from "../../domain/Service.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readText } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl } from "../AccessControl.ts"
-import { elseAuditUnavailable } from "../Refusals.ts"
+import { elseAuditUnavailable, rawRefusal } from "../Refusals.ts"
 import { IssuedTokens } from "../tokens/IssuedTokens.ts"
 import { Tokens } from "../tokens/Tokens.ts"
 import { makeAssertions } from "./Assertions.ts"
@@ -159,10 +159,13 @@ export const tokenEndpoint = Effect.gen(function* () {
   return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const id = requestId(request)
     const text = yield* readText(request)
-    const outcome =
-      text === undefined
-        ? denied("invalid_request", "the form is too large or not UTF-8", { result: "INVALID" })
-        : yield* outcomeOf(new URLSearchParams(text))
+    if (text === undefined) {
+      const code = "body_too_large"
+      const message = "the form is too large, or not UTF-8"
+      const refused = { result: "INVALID", action: "token.issue", ghostId: null, error: code, reason: message } as const
+      return rawRefusal({ code, message, auditId: yield* record(id, refused, { code }) }, id)
+    }
+    const outcome = yield* outcomeOf(new URLSearchParams(text))
     if (Either.isLeft(outcome)) {
       const { error, reason } = outcome.left
       const auditId = yield* record(id, outcome.left, { code: error })
