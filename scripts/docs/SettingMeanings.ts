@@ -158,8 +158,9 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         example: "false"
       },
       SERVICE_TOKEN: {
-        meaning: "Token of a process without the gatekeeper, without the word `Bearer`.",
-        default: "signed by the process with the shared secret"
+        meaning:
+          "Token of a process without the gatekeeper, without the word `Bearer`. Ignored in production: enrol the service's key.",
+        default: "got by the service's key"
       }
     }
   },

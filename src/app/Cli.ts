@@ -14,6 +14,7 @@ import { trailCommand } from "../audit/cli/TrailCommand.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { ghostCommand } from "../gatekeeper/cli/GhostCommand.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
+import { serviceCommand } from "../gatekeeper/cli/ServiceCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
@@ -36,7 +37,7 @@ const services = Args.text({ name: "service" }).pipe(
     const service = serviceNames.find((one) => one === name)
     const problem =
       `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, policy, certificate, ghost, token)"
+      "(migrate, trail, journal, dead-letters, policy, certificate, ghost, service, token)"
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -83,6 +84,7 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))
   const certificate = certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput))
   const ghost = ghostCommand(trailDatabase, commandTrail).pipe(Command.provide(commandOutput))
+  const service = serviceCommand(trailDatabase, commandTrail).pipe(Command.provide(commandOutput))
   const policy = policyCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
@@ -108,11 +110,12 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
       certificate,
       ghost,
       policy,
+      service,
       tokenCommand.pipe(Command.provide(commandOutput))
     ])
   )
   const groups = new Map<string, CommandGroup>(
-    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, ghost, policy })
+    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, ghost, policy, service })
   )
   if (asksForHelp(words)) {
     const name = commandWords(words).join(" ")

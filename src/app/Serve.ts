@@ -9,8 +9,10 @@ import * as DeferredAuditLog from "../audit/remote/DeferredAuditLog.ts"
 import * as RemoteAuditStore from "../audit/remote/RemoteAuditStore.ts"
 import { GatekeeperClient as GatekeeperPeer } from "../clients/GatekeeperClient.ts"
 import { GuardianClient as GuardianPeer } from "../clients/GuardianClient.ts"
+import * as PeerCall from "../clients/PeerCall.ts"
 import { urlOf } from "../clients/PeerCall.ts"
 import * as PeerHttp from "../clients/PeerHttp.ts"
+import { PeerTokens, type TokenRefused, type TokenUnavailable } from "../clients/PeerTokens.ts"
 import { ServiceAuthorization } from "../clients/ServiceAuthorization.ts"
 import * as StopFollower from "../clients/StopFollower.ts"
 import type { Stops } from "../clients/Stops.ts"
@@ -27,6 +29,7 @@ import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Listener.ts"
 import { Database } from "../platform/postgres/Database.ts"
+import { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import * as DroppedLines from "../platform/telemetry/DroppedLines.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
 import * as Telemetry from "../platform/telemetry/Telemetry.ts"
@@ -35,44 +38,49 @@ import { secureSettings } from "./Production.ts"
 import { preparationsOf, serversOf } from "./Services.ts"
 import { storage } from "./Storage.ts"
 
-/**
- * The ghost of a process without the gatekeeper, named after its first service. It owns the sources that it registers, so a
- * guardian and a router that run apart can never write as each other.
- */
-const ghostOf = (services: ReadonlyArray<ServiceName>): string => `service:${services[0] ?? "none"}`
+/** How this process proves itself to a gatekeeper. */
+const credentialOf = (services: ReadonlyArray<ServiceName>) =>
+  Layer.unwrapEffect(Effect.map(urlOf("gatekeeper"), (location) => ServiceToken.layer(services, location))).pipe(
+    Layer.provide(PeerHttp.layer({}))
+  )
+
+/** A refused service keeps its events and waits, as for a database that does not let it in. */
+const asDatabaseError = (failure: TokenRefused | TokenUnavailable) =>
+  failure._tag === "TokenRefused"
+    ? new DatabaseError({
+        phase: "statement",
+        sqlstate: "28000",
+        reason: `the gatekeeper gives no token: ${failure.reason}`
+      })
+    : new DatabaseError({ phase: "connect", reason: failure.reason })
 
 /** The trail of a process without the gatekeeper: its own journal and writer, on the gatekeeper's store. */
-export const remoteTrail = (services: ReadonlyArray<ServiceName>) =>
+export const remoteTrail = (services: ReadonlyArray<ServiceName>, credential = credentialOf(services)) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const location = yield* urlOf("gatekeeper")
-      const token = yield* ServiceToken
-      const options = { location, token }
+      const { authorization, renew } = yield* ServiceToken
+      const options = { location, token: { authorization: Effect.mapError(authorization, asDatabaseError), renew } }
       return DeferredAuditLog.layer(yield* auditLogOptions).pipe(
         Layer.provide([RemoteAuditStore.layer(options), RemoteAuditStore.ledgerLayer(options)])
       )
     })
-  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), PeerHttp.layer({})]))
+  ).pipe(Layer.provide([credential, PeerHttp.layer({})]))
 
-/**
- * How this process proves which service it is, to those that run elsewhere. A process with the gatekeeper may have no secret: then all
- * that it has to ask runs in it, or knows it by other means.
- */
-const serviceAuthorization = (services: ReadonlyArray<ServiceName>) => {
-  const own = Layer.effect(ServiceAuthorization, ServiceToken).pipe(
-    Layer.provide(ServiceToken.layer(ghostOf(services)))
-  )
-  return services.includes("gatekeeper") ? Layer.catchAll(own, () => Layer.empty) : own
-}
+/** How this process proves which service it is to a guardian that runs elsewhere. */
+const serviceAuthorization = (services: ReadonlyArray<ServiceName>, credential: ReturnType<typeof credentialOf>) =>
+  services.includes("guardian")
+    ? Layer.empty
+    : Layer.effect(ServiceAuthorization, ServiceToken).pipe(Layer.provide(credential))
 
 /** What is stopped, as this process knows it: from its own gatekeeper, else by the feed of one. */
-const stopsOf = (services: ReadonlyArray<ServiceName>) => {
+const stopsOf = (services: ReadonlyArray<ServiceName>, credential: ReturnType<typeof credentialOf>) => {
   const own = StopRegister.stops
   const remote = Layer.unwrapEffect(
     Effect.map(Effect.all([urlOf("gatekeeper"), ServiceToken]), ([location, token]) =>
       StopFollower.layer({ owner: services[0] ?? "none", location, token })
     )
-  ).pipe(Layer.provide([ServiceToken.layer(ghostOf(services)), PeerHttp.layer({})]))
+  ).pipe(Layer.provide([credential, PeerHttp.layer({})]))
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const stops: Layer.Layer<Stops, Errors, Needs> = services.includes("gatekeeper") ? own : remote
@@ -80,14 +88,24 @@ const stopsOf = (services: ReadonlyArray<ServiceName>) => {
 }
 
 /** The trail of this process: on the database if the gatekeeper runs here, else through the gatekeeper. */
-const trailOf = (services: ReadonlyArray<ServiceName>) => {
+const trailOf = (services: ReadonlyArray<ServiceName>, credential: ReturnType<typeof credentialOf>) => {
   const own = Gatekeeper.trail
-  const remote = remoteTrail(services)
+  const remote = remoteTrail(services, credential)
   type Errors = Layer.Layer.Error<typeof own> | Layer.Layer.Error<typeof remote>
   type Needs = Layer.Layer.Context<typeof own> | Layer.Layer.Context<typeof remote>
   const trail: Layer.Layer<AuditLog, Errors, Needs> = services.includes("gatekeeper") ? own : remote
   return trail
 }
+
+/** The tokens with which services of this process call those of others. */
+const peerTokensOf = (credential: ReturnType<typeof credentialOf>) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const gatekeeper = yield* urlOf("gatekeeper")
+      const { authorization, renew } = yield* ServiceToken
+      return PeerTokens.layer({ gatekeeper, authorization, renew })
+    })
+  ).pipe(Layer.provide([credential, PeerCall.layer]))
 
 /** A first request; undefined if the policy allows none, or if tokens are made elsewhere. */
 const exampleRequest = Effect.gen(function* () {
@@ -131,18 +149,21 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
  * service's schema, workers and port. The end goes the other way round. `onReady` runs once all ports are open, and its
  * finalizers run first.
  */
-export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) =>
-  Layer.launch(
+export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) => {
+  const credential = credentialOf(services)
+  return Layer.launch(
     onReady.pipe(
       Layer.provide(Layer.effectDiscard(banner(services))),
       Layer.provide(serversOf(services)),
       Layer.provide([GatekeeperPeer.layer, GuardianPeer.layer]),
-      Layer.provide(serviceAuthorization(services)),
-      Layer.provide(stopsOf(services)),
-      Layer.provide(trailOf(services)),
+      Layer.provide(serviceAuthorization(services, credential)),
+      Layer.provide(peerTokensOf(credential)),
+      Layer.provide(stopsOf(services, credential)),
+      Layer.provide(trailOf(services, credential)),
       Layer.provide(preparationsOf(services)),
       Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
       Layer.provide(secureSettings(services)),
       Layer.provide(Layer.provideMerge(DroppedLines.layer, Logging.layer("stdout")))
     )
   )
+}

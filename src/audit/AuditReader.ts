@@ -33,9 +33,19 @@ export const RecordedEvent = Schema.Struct({
   /** SHA-256 of the event's canonical JSON, 64 hexadecimal digits. */
   leafHash: Schema.String
 })
-export type RecordedEvent = typeof RecordedEvent.Type
 
-const decodeRows = Schema.decodeUnknown(Schema.Array(RecordedEvent))
+/** A row, and who wrote it. */
+const AttributedEvent = Schema.Struct({
+  ...RecordedEvent.fields,
+  /** The ghost that owns the row's source; null where a process of the gatekeeper wrote the row. */
+  identity: Schema.NullOr(Schema.String)
+})
+export type AttributedEvent = typeof AttributedEvent.Type
+
+/** `found` counts the rows that the page would have without its bound of bytes. */
+const decodeRows = Schema.decodeUnknown(
+  Schema.Array(Schema.Struct({ ...AttributedEvent.fields, found: Schema.NumberFromString }))
+)
 
 /** Conditions that all hold. Text is cut and cleaned as when it was recorded, so that it is found. */
 export interface EventQuery {
@@ -56,12 +66,18 @@ export interface EventQuery {
 
 export interface EventPage {
   /** Newest first. */
-  readonly events: ReadonlyArray<RecordedEvent>
+  readonly events: ReadonlyArray<AttributedEvent>
   /** Null on the last page. */
   readonly next: string | null
 }
 
 const maximumPageSize = 1_000
+
+/**
+ * Bytes of metadata and marks on a page, its first row aside: more than a full page of rows that the recorder made. Before the
+ * gatekeeper bounded the rows of other processes, a row could have megabytes.
+ */
+const maximumPageBytes = 8 * 1024 * 1024
 
 /** The cursor was not returned by this trail. */
 export class UnreadableCursor extends Schema.TaggedError<UnreadableCursor>()("UnreadableCursor", {
@@ -95,7 +111,10 @@ const clockAllowance = clockTolerance + 1
 /** Moves a time into the range that an id's 48 bits and PostgreSQL can both hold. */
 const boundedMillis = (time: DateTime.Utc): number => Math.min(Math.max(time.epochMillis, 0), 2 ** 48 - 1)
 
-/** Makes the statement of a page: the newest `limit` rows with ids below `before`. */
+/**
+ * Makes the statement of a page: the newest `limit` rows with ids below `before`, fewer where they exceed `maximumPageBytes`. The
+ * server measures the rows, so that large ones never reach this process.
+ */
 export const pageStatement = (
   sql: SqlClient.SqlClient,
   query: EventQuery,
@@ -117,11 +136,21 @@ export const pageStatement = (
     before === undefined ? undefined : sql`id < ${before}::uuid`
   ].filter((condition) => condition !== undefined)
   return sql`
-    select ${sql.literal(selectedColumns)}
-    from gatekeeper.audit_log
-    where ${conditions.length === 0 ? sql`true` : sql.and(conditions)}
-    order by id desc
-    limit ${limit}`
+    select ${sql.literal(selectedColumns)}, found,
+      (select identity from gatekeeper.audit_source as known where known.source = measured.source) as identity
+    from (
+      select *, count(*) over () as found, row_number() over newest as place,
+        sum(octet_length(metadata::text) + octet_length(marks::text)) over newest as bytes
+      from (
+        select * from gatekeeper.audit_log
+        where ${conditions.length === 0 ? sql`true` : sql.and(conditions)}
+        order by id desc
+        limit ${limit}
+      ) as page
+      window newest as (order by id desc rows unbounded preceding)
+    ) as measured
+    where place = 1 or bytes <= ${maximumPageBytes}
+    order by id desc`
 }
 
 /** Reads the trail. */
@@ -157,6 +186,7 @@ const make = (options: { readonly sql: SqlClient.SqlClient; readonly deadline: D
       )
       const events = yield* Effect.orDie(decodeRows(found.slice(0, limit)))
       const last = events.at(-1)
-      return { events, next: found.length > limit && last !== undefined ? cursorOf(last.id) : null }
+      const isMore = last !== undefined && last.found > events.length
+      return { events, next: isMore ? cursorOf(last.id) : null }
     })
   })

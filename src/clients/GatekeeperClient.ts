@@ -4,8 +4,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Api from "../contracts/gatekeeper/GatekeeperApi.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
+import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
+import type { CallerHeaders, TokenRefused } from "./PeerTokens.ts"
 
 /** Asks whether the bearer of `authorization` may do something. */
 export interface Question extends CallerHeaders {
@@ -48,6 +49,8 @@ const toDomainError = (failure: Declared): NotAuthorized | PeerUnavailable => {
     : new PeerUnavailable({ peer: "gatekeeper", reason })
 }
 
+const toRefusal = ({ auditId, reason }: TokenRefused) => new NotAuthorized({ code: "unauthenticated", reason, auditId })
+
 /**
  * Characters of the `Authorization` header that are passed on: more than the longest token that the gatekeeper accepts, so that a
  * longer one is refused there, and recorded. Passed on whole, it could exceed the headers that the gatekeeper reads.
@@ -80,10 +83,14 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
       const call = yield* PeerCall.make("gatekeeper")
       return {
         authorize: Effect.fn("Gatekeeper.authorize", { kind: "client" })(function* (question) {
-          const { action, authorization, metadata, requestId, resource } = question
+          const { action, addressee, authorization, metadata, requestId, resource } = question
           const payload = { action, resource, ...(metadata === undefined ? {} : { metadata }) }
-          const caller = { requestId, authorization: authorization?.slice(0, maximumAuthorization) }
-          const allowed = yield* call(validate, payload, caller, toDomainError)
+          const caller = {
+            requestId,
+            authorization: authorization?.slice(0, maximumAuthorization),
+            ...(addressee === undefined ? {} : { addressee })
+          }
+          const allowed = yield* call(validate, payload, caller, toDomainError, toRefusal)
           return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
         })
       }

@@ -7,8 +7,9 @@ import * as Schema from "effect/Schema"
 import * as Api from "../contracts/guardian/GuardianApi.ts"
 import type { KeepSessions, SessionLost } from "../contracts/guardian/GuardianSchemas.ts"
 import * as PeerCall from "./PeerCall.ts"
-import { type CallerHeaders, PeerUnavailable } from "./PeerCall.ts"
+import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
+import type { CallerHeaders, TokenRefused } from "./PeerTokens.ts"
 import { ServiceAuthorization } from "./ServiceAuthorization.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
@@ -40,6 +41,8 @@ const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => 
   const reason = failure.error.message
   return isRefusal(code) ? new GuardianRefused({ code, reason }) : new PeerUnavailable({ peer: "guardian", reason })
 }
+
+const toRefusal = ({ reason }: TokenRefused) => new GuardianRefused({ code: "unauthenticated", reason })
 
 const validate = peerEndpoint(Api.validate, Api.workErrors)
 const startSession = peerEndpoint(Api.startSession, Api.workErrors)
@@ -74,24 +77,29 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
 
       return {
         keepSessions: Effect.fn("Guardian.keepSessions", { kind: "client" })(function* (sessions) {
-          const token = yield* own.authorization
+          const token = yield* Effect.mapError(
+            own.authorization,
+            ({ message }) => new PeerUnavailable({ peer: "guardian", reason: `there is no token for it: ${message}` })
+          )
           const authorization = token === undefined ? undefined : Redacted.value(token)
-          const asked = call(keepSessions, sessions, { authorization, requestId: randomUUID() }, toDomainError)
+          // The gatekeeper issued the token for itself alone, so it is exchanged for one that the guardian can use.
+          const caller = { authorization, requestId: randomUUID(), addressee: "gatekeeper" } as const
+          const asked = call(keepSessions, sessions, caller, toDomainError, toRefusal)
           const { over } = yield* Effect.tapError(asked, (error) =>
             error._tag === "GuardianRefused" && error.code === "unauthenticated" ? own.renew : Effect.void
           )
           return over
         }),
         certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
-          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError)
+          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError, toRefusal)
           return { agent: certificate.agent, expiresAt: certificate.expires_at }
         }),
         startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
           const { agent, metadata, sessionId } = question
-          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError)
+          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError, toRefusal)
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
-          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError)
+          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError, toRefusal)
         })
       }
     })

@@ -17,6 +17,13 @@ import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
 import * as PeerHttp from "./PeerHttp.ts"
+import {
+  type CallerHeaders,
+  isForAddressee,
+  PeerTokens,
+  type TokenRefused,
+  type TokenUnavailable
+} from "./PeerTokens.ts"
 
 /** Bytes of an answer: many times more than any answer of a peer has. */
 const maximumAnswerBytes = 256 * 1024
@@ -29,12 +36,6 @@ export const layer = PeerHttp.layer({ connections: concurrentCalls, maxResponseS
 type Peer = Extract<ServiceName, "gatekeeper" | "guardian">
 
 export const urlOf = (peer: Peer) => Effect.flatMap(ClientSettings, ({ peerUrls }) => serviceUrl(peer, peerUrls[peer]))
-
-/** The headers of the caller's own request, which a call carries on. */
-export interface CallerHeaders {
-  readonly authorization: string | undefined
-  readonly requestId: string
-}
 
 /** A service gave no usable answer to a question that must be asked. The caller refuses: it never allows by default. */
 export class PeerUnavailable extends Schema.TaggedError<PeerUnavailable>()("PeerUnavailable", {
@@ -70,7 +71,7 @@ const causeCode = (failure: object): string | undefined => {
 const wasRefused = (failure: unknown): boolean =>
   Predicate.isTagged(failure, "RequestError") && causeCode(failure) === "ECONNREFUSED"
 
-type CallFailure = HttpClientError.HttpClientError | CallCutOff | NotOfContract
+type CallFailure = HttpClientError.HttpClientError | CallCutOff | NotOfContract | TokenUnavailable
 
 /** For people who look for the reason of a refusal; it quotes nothing of the request or the answer. */
 const reasonOf = (failure: CallFailure): string => {
@@ -80,6 +81,8 @@ const reasonOf = (failure: CallFailure): string => {
       return failure.status === undefined
         ? "its answer is not of its contract"
         : `it answered with status ${failure.status}`
+    case "TokenUnavailable":
+      return `there is no token for it: ${failure.reason}`
     case "CallCutOff":
       return "it stopped before it answered"
     case "RequestError":
@@ -102,10 +105,12 @@ const statusOf = (failure: CallFailure): number | undefined => {
 const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =>
   new PeerUnavailable({ peer, reason: reasonOf(failure), status: statusOf(failure) })
 
-type Transport = (
-  path: string,
-  request: LocalRequest
-) => Effect.Effect<PeerAnswer, HttpClientError.HttpClientError | CallCutOff>
+type SendFailure = HttpClientError.HttpClientError | CallCutOff | TokenRefused | TokenUnavailable
+
+type Transport = (path: string, request: LocalRequest, caller: CallerHeaders) => Effect.Effect<PeerAnswer, SendFailure>
+
+const withToken = (headers: LocalRequest["headers"], authorization: string | undefined) =>
+  authorization === undefined ? headers : { ...headers, authorization }
 
 /**
  * How a peer is asked: in process where it runs here and no setting names another, else over HTTP. Found at each call, since a service
@@ -117,10 +122,18 @@ type Transport = (
 const transportTo = (peer: Peer) =>
   Effect.gen(function* () {
     const { peerUrls } = yield* ClientSettings
+    const tokens = yield* PeerTokens
     const addresses = yield* Addresses
     const url = yield* urlOf(peer)
     const http = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
-    const overHttp: Transport = (path, { headers, text }) =>
+    // A token that is not for the addressee is passed on as it is: the gatekeeper refuses it, and records that.
+    const authorizationFor = (caller: CallerHeaders) =>
+      isForAddressee(caller) ? tokens.towards(peer, caller) : Effect.succeed(caller.authorization)
+    const overHttp: Transport = (path, { headers, text }, caller) =>
+      Effect.flatMap(authorizationFor(caller), (authorization) =>
+        send(path, { headers: withToken(headers, authorization), text })
+      )
+    const send = (path: string, { headers, text }: LocalRequest) =>
       url.pipe(
         Effect.flatMap((base) =>
           http.execute(
@@ -133,10 +146,12 @@ const transportTo = (peer: Peer) =>
       )
     if (Option.isSome(peerUrls[peer])) return overHttp
     const turns = yield* Effect.makeSemaphore(concurrentCalls)
-    const transport: Transport = (path, request) =>
+    const transport: Transport = (path, request, caller) =>
       Effect.flatMap(addresses.all, (known) => {
         const call = known.get(peer)?.calls.find(path)
-        return call === undefined ? overHttp(path, request) : turns.withPermits(1)(call(request))
+        if (call === undefined) return overHttp(path, request, caller)
+        const headers = withToken(request.headers, caller.authorization)
+        return turns.withPermits(1)(call({ ...request, headers, isForCaller: isForAddressee(caller) }))
       })
     return transport
   })
@@ -182,18 +197,14 @@ export const make = (peer: Peer) =>
     const send = <Payload, Success, Failure>(
       endpoint: PeerEndpoint<Payload, Success, Failure>,
       payload: Payload,
-      { authorization, requestId }: CallerHeaders,
+      caller: CallerHeaders,
       sent: { hasBegun: boolean }
     ) =>
       Effect.flatMap(endpoint.encode(payload), (text) => {
-        const attempt = Effect.withFiberRuntime<PeerAnswer, HttpClientError.HttpClientError | CallCutOff>((fiber) => {
+        const attempt = Effect.withFiberRuntime<PeerAnswer, SendFailure>((fiber) => {
           sent.hasBegun = true
-          const headers = {
-            ...outgoingTrace(fiber),
-            "x-request-id": requestId,
-            ...(authorization === undefined ? {} : { authorization })
-          }
-          return transport(endpoint.path, { headers, text })
+          const headers = { ...outgoingTrace(fiber), "x-request-id": caller.requestId }
+          return transport(endpoint.path, { headers, text }, caller)
         })
         return attempt.pipe(
           Effect.catchIf(wasRefused, () => Effect.delay(attempt, pauseBeforeRetry)),
@@ -201,12 +212,16 @@ export const make = (peer: Peer) =>
         )
       })
 
-    /** Calls `endpoint` in the name of a caller. `toDomainError` tells a refusal from an answer that is not usable. */
+    /**
+     * Calls `endpoint` in the name of a caller. `toDomainError` tells a refusal from an answer that is not usable; `toRefusal` is for a
+     * caller whose token the gatekeeper does not exchange.
+     */
     return <Payload, Success, Failure, E>(
       endpoint: PeerEndpoint<Payload, Success, Failure>,
       payload: Payload,
       caller: CallerHeaders,
-      toDomainError: (failure: Failure) => E | PeerUnavailable
+      toDomainError: (failure: Failure) => E | PeerUnavailable,
+      toRefusal: (refused: TokenRefused) => E
     ): Effect.Effect<Success, E | PeerUnavailable> =>
       // A probe whose caller is interrupted between `enter` and `onExit` would block the breaker for ever.
       Effect.uninterruptibleMask((restore) =>
@@ -215,9 +230,10 @@ export const make = (peer: Peer) =>
           Effect.flatMap((settle) => {
             const sent = { hasBegun: false }
             return send(endpoint, payload, caller, sent).pipe(
-              Effect.mapError((failure) =>
-                failure._tag === "DeclaredFailure" ? toDomainError(failure.body) : unavailable(peer, failure)
-              ),
+              Effect.mapError((failure) => {
+                if (failure._tag === "DeclaredFailure") return toDomainError(failure.body)
+                return failure._tag === "TokenRefused" ? toRefusal(failure) : unavailable(peer, failure)
+              }),
               Effect.timeoutFail({ duration: peerTimeout, onTimeout: late }),
               restore,
               Effect.onExit((exit) =>

@@ -4,7 +4,7 @@ import type * as Redacted from "effect/Redacted"
 
 interface Authorization {
   /** A value for the `Authorization` header; undefined where this process has no token of its own. */
-  readonly authorization: Effect.Effect<Redacted.Redacted | undefined>
+  readonly authorization: Effect.Effect<Redacted.Redacted | undefined, { readonly message: string }>
   /** Replaces a token that was refused, where this process makes its own. */
   readonly renew: Effect.Effect<void>
 }

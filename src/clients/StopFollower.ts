@@ -18,7 +18,7 @@ export interface FollowerOptions {
   readonly owner: string
   readonly location: Effect.Effect<string>
   readonly token: {
-    readonly authorization: Effect.Effect<Redacted.Redacted>
+    readonly authorization: Effect.Effect<Redacted.Redacted, { readonly message: string }>
     readonly renew: Effect.Effect<void>
   }
 }

@@ -36,7 +36,7 @@ export const errorCodes = {
   session_over: error(409, "the session has ended"),
   session_refused: error(403, "the guardian does not let the session begin"),
   shutting_down: error(503, "the service is stopping; ask again"),
-  source_of_another: error(403, "another ghost registered this source"),
+  source_of_another: error(403, "another ghost registered this source, or the ghost is not a service"),
   stop_not_kept: error(
     503,
     "it is in effect in this gatekeeper, but neither PostgreSQL nor its home accepted it, so a restart would forget it; ask again"

@@ -48,6 +48,8 @@ export const reservedMembers = [
     "to_seq",
     "why"
   ],
+  // Tokens of services.
+  ...["actor", "audience"],
   // Certificates and sessions.
   ...["certificate_id", "dropped", "file", "key_id", "last_seen_at", "sessions", "sessions_ended", "version"],
   // Routes.

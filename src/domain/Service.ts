@@ -11,3 +11,35 @@ export const defaultPorts: Readonly<Record<ServiceName, number>> = { gatekeeper:
 
 /** `gatekeeper` -> `Gatekeeper`, for lines that people read. */
 export const titleOf = (service: ServiceName): string => service.charAt(0).toUpperCase() + service.slice(1)
+
+const identityPrefix = "service:"
+
+/** Whether only a service may have this name as its ghost. */
+export const isServiceIdentity = (ghost: string): boolean => ghost.startsWith(identityPrefix)
+
+/** The ghost of a process that runs these services: `service:guardian`, `service:guardian+router`. */
+export const serviceIdentity = (services: ReadonlyArray<ServiceName>): string =>
+  `${identityPrefix}${serviceNames.filter((one) => services.includes(one)).join("+")}`
+
+const joint: ReadonlyArray<ReadonlyArray<ServiceName>> = [
+  ["gatekeeper", "guardian"],
+  ["gatekeeper", "router"],
+  ["guardian", "router"],
+  serviceNames
+]
+
+/** The ghosts of processes that run several services. */
+export const jointServices: ReadonlyArray<string> = joint.map(serviceIdentity)
+
+/** The services of a ghost's name; none where it is not a service's. */
+export const servicesOf = (ghost: string): ReadonlyArray<ServiceName> => {
+  const services = serviceNames.filter((one) => ghost.slice(identityPrefix.length).split("+").includes(one))
+  return serviceIdentity(services) === ghost && services.length > 0 ? services : []
+}
+
+/** Whether `ghost` may act for the sources of `owner`: its own, and those of services that run in its process. */
+export const mayActFor = (ghost: string, owner: string): boolean => {
+  const services = servicesOf(ghost)
+  const owned = servicesOf(owner)
+  return ghost === owner || (owned.length > 0 && owned.every((one) => services.includes(one)))
+}

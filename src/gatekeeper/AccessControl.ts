@@ -21,7 +21,7 @@ import { hasServiceRight, isServiceUse, serviceRight } from "./ServiceRights.ts"
 import { markAnonymous, Unauthenticated } from "./tokens/BearerToken.ts"
 import type { KeysUnavailable } from "./tokens/KeyFetch.ts"
 import { TokenSettings } from "./tokens/TokenSettings.ts"
-import { Tokens } from "./tokens/Tokens.ts"
+import { Tokens, type TokenUse } from "./tokens/Tokens.ts"
 import { overlong } from "./tokens/TokenVerification.ts"
 import type { VerifiedToken } from "./tokens/VerifiedTokens.ts"
 
@@ -31,6 +31,8 @@ export interface AccessQuestion {
   readonly authorization: string | undefined
   readonly requestId: string
   readonly access: Either.Either<AccessRequest, QuestionProblem>
+  /** What the token is used for; by default the request itself. */
+  readonly use?: TokenUse
 }
 
 /** A question about a subject. The gatekeeper has already authenticated the caller and allowed it to ask. */
@@ -195,10 +197,10 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         return decision.allowed ? Outcome.Allowed({ ...made, auditId }) : Outcome.Denied({ ...made, auditId })
       })
 
-      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId }: AccessQuestion) {
+      const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId, use }: AccessQuestion) {
         const caller = yield* Effect.either(
           Effect.flatMap(
-            tokens.verify(authorization),
+            tokens.verify(authorization, use),
             (token): Effect.Effect<VerifiedToken, Unauthenticated> =>
               refusalOfToken(token, access) ?? Effect.succeed(token)
           )

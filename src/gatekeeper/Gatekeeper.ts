@@ -10,6 +10,8 @@ import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
 import { auditView } from "../audit/PipelineStatus.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
+import { byOwner } from "../audit/sources/RowAdmission.ts"
+import { AuditStore } from "../audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
@@ -26,23 +28,27 @@ import { gatekeeperSchema } from "./GatekeeperSchema.ts"
 import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { ingestEvents } from "./ingest/IngestHttp.ts"
 import { storeOperation } from "./ingest/StoreHttp.ts"
+import { tokenEndpoint } from "./oauth/TokenEndpoint.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
 import { elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
+import { ServiceKeys } from "./services/ServiceKeys.ts"
 import { stopFeed } from "./stops/StopFeedHttp.ts"
 import { stopRoutes } from "./stops/StopOperations.ts"
 import { StopRegister } from "./stops/StopRegister.ts"
 import { anonymousGhost } from "./tokens/BearerToken.ts"
+import { IssuedTokens } from "./tokens/IssuedTokens.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
 /** `POST /validate`: two lanes, and a parser of its own (AccessRequest.ts), since every action of every agent waits for it. */
 const validate = Effect.map(AccessControl, (access) =>
-  Effect.fnUntraced(function* ({ authorization, body, requestId }: JsonRequest) {
+  Effect.fnUntraced(function* ({ authorization, body, isLocal, requestId }: JsonRequest) {
     const outcome = yield* access.ask({
       authorization,
       requestId,
+      use: isLocal === true ? "decision in this process" : "decision",
       access: Either.isLeft(body)
         ? Either.left({ message: body.left.message, claimed: emptyClaim })
         : parseAccessRequest(body.right)
@@ -98,6 +104,10 @@ const feed = HttpApiBuilder.group(contract.GatekeeperApi, "feed", (group) =>
   Effect.map(stopFeed, (answer) => group.handleRaw("feed", ({ request }) => answer(request)))
 )
 
+const tokens = HttpApiBuilder.group(contract.GatekeeperApi, "tokens", (group) =>
+  Effect.map(tokenEndpoint, (answer) => group.handleRaw("token", ({ request }) => answer(request)))
+)
+
 const recorded = auditedRoutes(
   Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes], { discard: true })
 ).pipe(Layer.provide(GatekeeperAccess.layer))
@@ -131,7 +141,12 @@ const policyFeed = Layer.scopedDiscard(
   })
 )
 
-const accessControl = AccessControl.layer.pipe(Layer.provideMerge(PolicyInForce.layer), Layer.provide(Tokens.layer))
+const accessControl = AccessControl.layer.pipe(
+  Layer.provideMerge(PolicyInForce.layer),
+  Layer.provideMerge(Tokens.layer),
+  Layer.provideMerge(IssuedTokens.layer),
+  Layer.provideMerge(ServiceKeys.layer)
+)
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
@@ -139,14 +154,20 @@ const server = Layer.unwrapEffect(
     const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
     const options = { fastRoutes: yield* fastRoutes }
     return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
-      Layer.provide([decisions, authzen, ingest, feed, recorded, health])
+      Layer.provide([decisions, authzen, ingest, feed, tokens, recorded, health])
     )
   })
 )
 
+const store = Layer.effect(
+  AuditStore,
+  Effect.map(Effect.all([AuditStore, AuditLedger]), ([store, ledger]) => AuditStore.of(byOwner(store, ledger)))
+).pipe(Layer.provide(PostgresAuditStore.layer))
+
 /** The trail of this process, on the gatekeeper's own tables. Its schema is migrated first. */
 export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.layer)).pipe(
-  Layer.provide([PostgresAuditStore.layer, AuditLedger.layer]),
+  Layer.provide(store),
+  Layer.provide(AuditLedger.layer),
   Layer.provide(gatekeeperSchema.layer)
 )
 

@@ -1,5 +1,5 @@
 import type { Decision } from "../domain/Decision.ts"
-import { serviceNames } from "../domain/Service.ts"
+import { servicesOf } from "../domain/Service.ts"
 import type { PolicyQuestion } from "./policy/Policy.ts"
 import type { PolicyIndex } from "./policy/PolicyIndex.ts"
 
@@ -19,15 +19,13 @@ export const isServiceUse = ({
   readonly resource: string | null
 }) => action !== null && resource !== null && (isBuiltIn({ action, resource }) || resource === "audit/store")
 
-const identities: ReadonlyArray<string> = serviceNames.map((name) => `service:${name}`)
-
 /**
  * Whether the subject is a service of ours that asks for what every service needs. No policy file has to say so: a process that could
- * not follow stops would have to end every answer. A service is named `service:<name>`, or may write the trail (`SERVICE_TOKEN`).
+ * not follow stops would have to end every answer. A service is named `service:<name>`, also jointly with others of its process, or may write the trail (`SERVICE_TOKEN`).
  */
 export const hasServiceRight = (question: PolicyQuestion, index: PolicyIndex): boolean =>
   isBuiltIn(question) &&
-  (identities.includes(question.ghostId) ||
+  (servicesOf(question.ghostId).length > 0 ||
     index.decide({ ghostId: question.ghostId, action: "write", resource: "audit/store" }).allowed)
 
 export const serviceRight: Decision = { allowed: true, groups: [], matched: null, reason: "built in for services" }

@@ -39,7 +39,36 @@ const compensate = ({ event, resource }: Question, { compensate }: Recorded): Ef
   return compensate === "final" ? logFinal("") : Effect.catchAll(compensate, (error) => logFinal(`: ${error.reason}`))
 }
 
+/** Asks the gatekeeper, with a token that may be addressed to the guardian. */
+const askWith =
+  (gatekeeper: typeof GatekeeperClient.Service) =>
+  ({ action, authorization, event, requestId, resource }: Question) =>
+    gatekeeper
+      .authorize({
+        authorization,
+        requestId,
+        addressee: "guardian",
+        action,
+        resource,
+        metadata: { service: "guardian", event }
+      })
+      .pipe(
+        Effect.catchTag("NotAuthorized", ({ auditId, code, reason }) =>
+          Effect.fail(
+            new Refusal({
+              code,
+              message: reason,
+              auditId,
+              ...(code === "unauthenticated" && {
+                headers: bearerChallenge(authorization === undefined ? undefined : reason)
+              })
+            })
+          )
+        )
+      )
+
 const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
+  const ask = askWith(gatekeeper)
   const record = (
     { event, requestId, resource }: Question,
     result: AuditResult,
@@ -61,22 +90,6 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
 
   const denyUnavailable = (question: Question) => (absent: PeerUnavailable) =>
     deny(question, { code: "peer_unavailable", message: absent.message }, null)
-
-  const ask = ({ action, authorization, event, requestId, resource }: Question) =>
-    gatekeeper.authorize({ authorization, requestId, action, resource, metadata: { service: "guardian", event } }).pipe(
-      Effect.catchTag("NotAuthorized", ({ auditId, code, reason }) =>
-        Effect.fail(
-          new Refusal({
-            code,
-            message: reason,
-            auditId,
-            ...(code === "unauthenticated" && {
-              headers: bearerChallenge(authorization === undefined ? undefined : reason)
-            })
-          })
-        )
-      )
-    )
 
   const settle =
     (question: Question, { ghostId }: Caller): Grant<Caller, Recorded>["settle"] =>

@@ -59,21 +59,23 @@ describe.each(["guardian", "router"] as const)("gravitas %s", (service) => {
   )
 
   it.scopedLive(
-    "without a token and with nothing to make one of does not start, and says what to set",
+    "in production has nothing but its key, and says which command makes it known while it waits",
     () =>
       Effect.gen(function* () {
         const databaseUrl = yield* freshDatabase
+        const gatekeeper = yield* gatekeeperOn(databaseUrl)
         const running = yield* program({
           args: [service],
           environment: {
             NODE_ENV: "production",
             ALLOW_INSECURE: insecureUnderTest,
             DATABASE_URL: Redacted.value(databaseUrl),
-            GUARDIAN_SIGNING_KEY: signingKey
+            GUARDIAN_SIGNING_KEY: signingKey,
+            GATEKEEPER_URL: gatekeeper.url
           }
         })
-        expect((yield* running.ended()).code).toBe(1)
-        expect(running.stderr()).toContain("SERVICE_TOKEN")
+        yield* running.printed(new RegExp(`is not enrolled.*gravitas service enroll ${service}`))
+        expect((yield* request(`${yield* running.url(service)}/readyz`)).status).toBe(503)
       }),
     60_000
   )

@@ -20,7 +20,7 @@ import * as Telemetry from "../../src/platform/telemetry/Telemetry.ts"
 import { eventually } from "../support/Eventually.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { signingKey } from "../support/Guardian.ts"
-import { peersAt } from "../support/PeerServer.ts"
+import { ownTokens, peersAt } from "../support/PeerServer.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
@@ -51,7 +51,7 @@ const servedServices = (sessionTimeout: string) =>
     }
     const context = yield* Layer.build(
       serversOf(services).pipe(
-        Layer.provideMerge(Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer)),
+        Layer.provideMerge(Layer.provide(Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer), ownTokens)),
         Layer.provide(StopRegister.stops),
         Layer.provide(Gatekeeper.trail),
         Layer.provide(preparationsOf(services)),

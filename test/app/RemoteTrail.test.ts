@@ -1,8 +1,11 @@
+import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { anEvent } from "../support/AuditEvents.ts"
 import { rowsOf, signingSecret } from "../support/Gravitas.ts"
+import { leaveJournal } from "../support/Journals.ts"
 import { program } from "../support/Program.ts"
 import {
   arrived,
@@ -146,6 +149,43 @@ describe("a process without the gatekeeper", () => {
         const second = yield* gatekeeperOn(databaseUrl, "0", home)
         yield* arrived(databaseUrl, ids, second.running)
         yield* until(sourcesOf(databaseUrl), (rows) => rows[0]?.["signed_off_seq"] === 35)
+      }),
+    120_000
+  )
+
+  it.scopedLive(
+    "cannot have a gatekeeper in the same home adopt what it may not record",
+    () =>
+      Effect.gen(function* () {
+        const databaseUrl = yield* migratedDatabase
+        const home = yield* temporaryHome
+        const first = yield* gatekeeperOn(databaseUrl, "0", home)
+        const recorder = yield* recorderAt(first.url, home)
+        const ids = [...(yield* recorder.record(2))]
+        yield* arrived(databaseUrl, ids)
+        yield* recorder.running.signal("SIGKILL")
+        yield* first.running.signal("SIGKILL")
+        yield* Effect.all([recorder.running.ended(), first.running.ended()])
+        const mine = crypto.randomUUID()
+        yield* rowsOf(
+          databaseUrl,
+          "insert into gatekeeper.audit_source (source, identity) values ($1, 'service:guardian')",
+          [mine]
+        )
+        const journals = Path.join(home, "journal")
+        const forged = yield* leaveJournal(databaseUrl, journals, 3, { source: mine, event: anEvent })
+        const unknown = yield* leaveJournal(databaseUrl, journals, 3)
+        const second = yield* gatekeeperOn(databaseUrl, "0", home)
+        yield* second.running.printed(/ALARM: the audit journal .* is not adopted: it holds 3 events of a source/)
+        yield* until(
+          rowsOf(databaseUrl, "select event_id from gatekeeper.audit_dead_letter where source = $1", [mine]),
+          (rows) => rows.length === 3
+        )
+        expect(
+          yield* rowsOf(databaseUrl, "select id from gatekeeper.audit_log where id = any($1)", [
+            [...forged.rows, ...unknown.rows].map(({ id }) => id)
+          ])
+        ).toEqual([])
       }),
     120_000
   )

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { canonicalJson } from "../../src/audit/encoding/AuditRow.ts"
-import { rowsOf } from "../support/AuditEvents.ts"
+import { guardianEvent, rowsOf } from "../support/AuditEvents.ts"
 import { request, rowsOf as rowsOfTable, tokenOf } from "../support/Gravitas.ts"
 import { arrived, gatekeeperOn, recorderAt, sourcesOf, until } from "../support/RemoteTrail.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -44,7 +44,7 @@ describe("POST /audit/store", () => {
         const before = yield* sourcesOf(databaseUrl)
         for (const victim of [source, own?.["source"]]) {
           const incarnation = incarnationOf(victim)
-          const [forged] = rowsOf(1, { source: String(victim) }).map(canonicalJson)
+          const [forged] = rowsOf(1, { source: String(victim), event: guardianEvent }).map(canonicalJson)
           const [mine] = rowsOf(1).map(canonicalJson)
           const writer = crypto.randomUUID()
           const why = { sqlstate: null, reason: "forged", attempts: 1 }
@@ -67,7 +67,7 @@ describe("POST /audit/store", () => {
         expect(
           yield* rowsOfTable(
             databaseUrl,
-            `select id from gatekeeper.audit_log where resource = 'shells/l1/small'
+            `select id from gatekeeper.audit_log where resource = 'certificates/agent' and action = 'certificate.issue' and reason = 'certified'
              union all select event_id from gatekeeper.audit_dead_letter`
           )
         ).toEqual([])

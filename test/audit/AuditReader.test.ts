@@ -144,6 +144,39 @@ it.scopedLive("a reader returns a metadata key `__proto__` as it was recorded", 
   })
 )
 
+it.scopedLive("a page of large rows ends before it exceeds its bytes, and its cursor leads to the rest", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    // As a process elsewhere could write them before the gatekeeper bounded them.
+    const rows = rowsOf(9)
+    const large = rows.map((row) => ({ ...row, metadata: JSON.stringify({ text: "x".repeat(3_000_000) }) }))
+    yield* (yield* PostgresAuditStore.make({ url })).append(large, { certain: true })
+    const pages = yield* allPages(yield* openReader(url, "30 seconds"), { limit: 40 })
+    expect(pages.map(({ length }) => length)).toEqual([2, 2, 2, 2, 1])
+    expect(pages.flat()).toEqual(rows.map(({ id }) => String(id)).reverse())
+  })
+)
+
+it.scopedLive("a row says whose source it is of", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const store = yield* PostgresAuditStore.make({ url })
+    const [own] = rowsOf(1)
+    const [foreign] = rowsOf(1)
+    if (own === undefined || foreign === undefined) throw new Error("no rows")
+    yield* query(url, "insert into gatekeeper.audit_source (source, identity) values ($1, 'service:guardian')", [
+      foreign.source
+    ])
+    yield* store.append([own], { certain: true })
+    yield* store.append([foreign], { certain: true })
+    const { events } = yield* (yield* openReader(url)).events({ limit: 10 })
+    expect(Object.fromEntries(events.map(({ id, identity }) => [id, identity]))).toEqual({
+      [own.id]: null,
+      [foreign.id]: "service:guardian"
+    })
+  })
+)
+
 it.scopedLive("a range of time asks its own partitions alone: another that is locked does not hold it up", () =>
   Effect.gen(function* () {
     const { rows, url } = yield* filled(1)

@@ -8,6 +8,7 @@ import type { AuditLogOptions, JournalSettings } from "../../src/audit/AuditSett
 import { canonicalJson, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import { makeDiskQuota } from "../../src/audit/journal/Segments.ts"
+import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
 import type { Durability } from "../../src/domain/Durability.ts"
 import { bootId } from "../../src/platform/os/BootId.ts"
 import { rowsOf } from "./AuditEvents.ts"
@@ -50,6 +51,8 @@ export const leaveJournal = (
     readonly keep?: (seq: number) => boolean
     /** What the journal holds of a row; by default what a trail puts there. */
     readonly textOf?: (row: HashedRow) => string
+    readonly source?: string
+    readonly event?: AuditEvent
     readonly trail?: string
     readonly bootId?: string
     readonly durability?: string
@@ -59,8 +62,8 @@ export const leaveJournal = (
   } = {}
 ) =>
   Effect.gen(function* () {
-    const source = crypto.randomUUID()
-    const rows = rowsOf(number, { source })
+    const source = options.source ?? crypto.randomUUID()
+    const rows = rowsOf(number, { source, ...(options.event === undefined ? {} : { event: options.event }) })
     const scope = yield* Scope.make()
     const journal = yield* Journal.open({
       directory,

@@ -8,6 +8,7 @@ import * as Logger from "effect/Logger"
 import * as AllSettings from "../../src/app/AllSettings.ts"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../src/clients/GuardianClient.ts"
+import { PeerTokens } from "../../src/clients/PeerTokens.ts"
 import { Addresses } from "../../src/platform/http/Listener.ts"
 
 export interface Seen {
@@ -65,6 +66,9 @@ export const deadUrl = Effect.async<string>((resume) => {
   })
 })
 
+/** Passes a caller's own token on, as no process does over HTTP. */
+export const ownTokens = Layer.succeed(PeerTokens, { towards: (_, { authorization }) => Effect.succeed(authorization) })
+
 /** The clients of the peers at `url`, or at `addresses` where it is undefined. */
 export const peersAt = (
   url: string | undefined,
@@ -73,6 +77,7 @@ export const peersAt = (
   addresses: Layer.Layer<Addresses> = Addresses.layer
 ) =>
   Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer).pipe(
+    Layer.provide(ownTokens),
     Layer.provide(AllSettings.layer),
     Layer.provide(addresses),
     Layer.provide(

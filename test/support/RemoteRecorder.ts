@@ -24,7 +24,7 @@ const server = Layer.scopedDiscard(
     const record = (number: number) =>
       Effect.forEach(Array.from({ length: number }), () =>
         log.record({
-          action: "certificate.issue",
+          action: service === "router" ? "route" : "certificate.issue",
           resource: "certificates/agent",
           ghostId: "Scout",
           shellId: null,

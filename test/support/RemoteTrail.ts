@@ -55,7 +55,10 @@ export const until = <A>(look: Effect.Effect<A>, holds: (value: A) => boolean, n
 
 export const written = (databaseUrl: Redacted.Redacted) =>
   Effect.map(
-    rowsOf(databaseUrl, "select id from gatekeeper.audit_log where action = 'certificate.issue' order by id"),
+    rowsOf(
+      databaseUrl,
+      "select id from gatekeeper.audit_log where action in ('certificate.issue', 'route') order by id"
+    ),
     (rows) => rows.map((row) => String(row["id"]))
   )
 

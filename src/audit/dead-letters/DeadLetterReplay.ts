@@ -10,7 +10,7 @@ import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
 import { encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
-import type { Incarnation } from "../store/AuditStore.ts"
+import { type Incarnation, refusedRow } from "../store/AuditStore.ts"
 import { advanceSource, beginBounded, conflictReason, insertTolerantly, isReplayed } from "../store/AuditWrites.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 
@@ -175,6 +175,9 @@ export const replayLetter = (
     const [found] = yield* queryRows(connection, Schema.Array(Letter), letterStatement, values)
     if (found === undefined) return undefined
     const letter = { ...key, ...found }
+    if (letter.sqlstate === refusedRow) {
+      return yield* without("refused", "the gatekeeper refused the row: its sender may not record it")
+    }
     if (letter.settled) return { ...key, outcome: "settled" as const, detail: null, auditId: null }
     const row = rowOfLetter(letter)
     if (Either.isLeft(row)) return yield* without("refused", row.left)

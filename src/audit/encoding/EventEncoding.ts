@@ -5,7 +5,7 @@ import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical, type MemberRules } from "./CanonicalJson.ts"
 
 /** Bounds that keep the worst event's cost for its request at tens of microseconds; `pnpm bench audit` measures one. */
-const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key: 128 }
+export const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key: 128 }
 
 /** Bounds of a value that should be text and is not. */
 const convertedBudget: Budget = { depth: 4, members: 32, size: 1_000, key: 100 }

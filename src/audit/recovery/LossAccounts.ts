@@ -5,7 +5,8 @@ import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
 import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import type { Recorder } from "../queue/Recorder.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
-import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
+import { AuditLedger } from "../sources/AuditLedger.ts"
+import { missingBy } from "../sources/Conservation.ts"
 import { maximumGaps } from "../sources/GapSearch.ts"
 import { AuditStore } from "../store/AuditStore.ts"
 import { attribute, unexplained } from "./MissingRanges.ts"
@@ -43,10 +44,6 @@ interface Parts {
 /** A receipt may be there twice: in the table, and as a receipt of this process. */
 const distinct = (ranges: ReadonlyArray<SeqRange>): number =>
   sizeOf([...new Map(ranges.map((range) => [`${range.from} ${range.to}`, range])).values()])
-
-/** How many events up to `upTo` are missing, by the counts of the ledger. */
-const missingBy = (known: LedgerSource, upTo: number): number =>
-  upTo - known.committed - (known.deadLettered - known.replayed) - known.quarantined - known.lost
 
 const record = (parts: Parts, loss: Loss) => {
   const taken = parts.recorder.recordOwn(lossReceipt(loss))

@@ -7,9 +7,12 @@ import type { JournalFiles } from "../journal/JournalFiles.ts"
 import type { Problem } from "../journal/JournalStatus.ts"
 import { adopt, list, type OrphanedJournal } from "../journal/OrphanedJournal.ts"
 import type { DiskQuota } from "../journal/Segments.ts"
+import type { Recorder } from "../queue/Recorder.ts"
 import { AuditLedger, type LedgerSource } from "../sources/AuditLedger.ts"
 import { AuditStore, foreignSource, type Incarnation } from "../store/AuditStore.ts"
 import type { LossAccounts } from "./LossAccounts.ts"
+import * as OlderJournals from "./OlderJournals.ts"
+import { JournalUnregistered } from "./OlderJournals.ts"
 import * as OrphanWriter from "./OrphanWriter.ts"
 import * as UnknownTail from "./UnknownTail.ts"
 import { watchDeadSources } from "./UnknownTail.ts"
@@ -23,6 +26,7 @@ export interface OrphanRecoveryOptions {
   readonly files?: JournalFiles | undefined
   readonly batchSize: number
   readonly accounts: LossAccounts
+  readonly recorder: Recorder
 }
 
 const interval = Duration.minutes(1)
@@ -39,6 +43,7 @@ interface Parts {
   readonly options: OrphanRecoveryOptions
   readonly store: typeof AuditStore.Service
   readonly ledger: typeof AuditLedger.Service
+  readonly recorder: Recorder
   readonly tail: UnknownTail.UnknownTail
   /** Journals of living processes. */
   alive: number
@@ -50,6 +55,8 @@ interface Parts {
   adopting: (() => OrphanWriter.Adoption) | undefined
   /** Journals recovered and removed since the start of this process. */
   adopted: number
+  /** Sources of journals that older programs left. */
+  older: ReadonlyArray<string>
   /** Journals that recovery skips: another identity owns the source, and each try would add an event to the trail. */
   readonly skipped: Map<string, string>
 }
@@ -72,10 +79,37 @@ const writePending = Effect.fnUntraced(function* (
   }).pipe(Effect.provideService(AuditStore, parts.store))
 })
 
+/**
+ * Fails unless the journal's source registered before its first event, or an older program left the journal. Its checksums are no
+ * secret, so any process that may write into the directory could have made the journal.
+ */
+const checkRegistered = Effect.fnUntraced(function* (
+  { older, options, recorder }: Parts,
+  { identity, path, scan }: OrphanedJournal,
+  known: LedgerSource | undefined
+) {
+  const { source } = identity
+  const refuse = (reason: string) =>
+    new JournalUnregistered({ path, reason, file: OlderJournals.fileOf(options.directory) })
+  if (known !== undefined) {
+    return known.signedOffSeq !== null && scan.lastSeq > known.signedOffSeq
+      ? yield* refuse(`it holds events after number ${known.signedOffSeq}, at which its source signed off`)
+      : undefined
+  }
+  // Without events its process was killed before it registered.
+  if (scan.frames === 0) return
+  if (!older.includes(source))
+    return yield* refuse(`it holds ${scan.frames} events of a source that no process registered`)
+  if (recorder.recordOwn(OlderJournals.adoptionOf(source, scan.frames)) === undefined) {
+    return yield* refuse("the trail cannot record its adoption now, and tries again")
+  }
+})
+
 /** Writes, accounts for, signs off and removes an orphaned journal. */
 const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJournal) {
   const { ledger, options, store, tail } = parts
   const { counts, identity, scan } = journal
+  yield* checkRegistered(parts, journal, yield* ledger.source(identity.source))
   yield* store.register(identity)
   const known = yield* ledger.source(identity.source)
   const unreadable = yield* writePending(parts, journal, known)
@@ -167,11 +201,17 @@ const visit = (parts: Parts, path: string) =>
         }),
       onFailure: (error) => {
         const problem = error._tag === "OrphanUnreadable" ? error : null
+        const isKnown = parts.stuck.some((one) => one.path === path && one.reason === error.message)
         // The entry stays until the next attempt, because nothing shows that the problem is over.
         parts.stuck = [...without(parts.stuck, path), { path, reason: error.message, problem }]
         if (error._tag === "DatabaseError" && error.sqlstate === foreignSource) {
           parts.skipped.set(path, error.message)
           return Effect.logInfo(`The audit journal ${path} is left to its owner: ${error.message}.`)
+        }
+        if (error._tag === "JournalUnregistered") {
+          return isKnown
+            ? Effect.void
+            : Effect.logError(`ALARM: the audit journal ${path} is not adopted: ${error.message}.`)
         }
         return Effect.logWarning(
           `The audit journal ${path} is not recovered yet: ${error.message}; it is kept, and tried again.`
@@ -183,6 +223,7 @@ const visit = (parts: Parts, path: string) =>
 const round = Effect.fnUntraced(function* (parts: Parts) {
   const { options, skipped } = parts
   const before = parts.foreign
+  parts.older = yield* OlderJournals.read(options.directory)
   const journals = yield* list(options.directory)
   parts.alive = 0
   parts.foreign = []
@@ -209,12 +250,15 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     options,
     store: yield* AuditStore,
     ledger: yield* AuditLedger,
+    recorder: options.recorder,
     tail: yield* UnknownTail.make(options.accounts),
     alive: 0,
     foreign: [],
     stuck: [],
     adopting: undefined,
     adopted: 0,
+    // Before this process appends to a journal of its own.
+    older: yield* OlderJournals.read(options.directory),
     skipped: new Map()
   }
   const deadSources = yield* watchDeadSources({

@@ -92,7 +92,8 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
           quota,
           files: options.journal.files,
           batchSize: options.batchSize,
-          accounts
+          accounts,
+          recorder
         })
   // The process that recovers this journal then knows about how many events were counted.
   const noteCounts = Effect.repeat(

@@ -46,7 +46,13 @@ export const make = Effect.fnUntraced(function* (options: RemoteAuditStoreOption
     register: (incarnation) => Effect.asVoid(calls.ask("register", register, { incarnation }, short)),
     heartbeat: (incarnation) => Effect.asVoid(calls.ask("heartbeat", heartbeat, { incarnation }, short)),
     append: (rows, { certain }) =>
-      asWriter(calls.ask("append", append, { writer, rows: rows.map(canonicalJson), certain }, long)),
+      asWriter(calls.ask("append", append, { writer, rows: rows.map(canonicalJson), certain }, long)).pipe(
+        Effect.map(({ conflicts, refused }) =>
+          refused === undefined
+            ? { conflicts }
+            : { conflicts: conflicts.filter((id) => !refused.some((row) => row.id === id)), refused }
+        )
+      ),
     deadLetter: (row, why) =>
       Effect.asVoid(asWriter(calls.ask("dead-letter", others["dead-letter"], { writer, row, why }, long))),
     makePartition: (id) => calls.ask("make-partition", others["make-partition"], { id }, long),

@@ -61,7 +61,7 @@ export const refusalOf = (status: number, body: string): DatabaseError => {
   // An answer of a proxy says nothing about what the gatekeeper did.
   if (code === undefined) return new DatabaseError({ phase: "commit", reason })
   if (code === "source_of_another") return setUp(foreignSource, "Its owner's next start takes it over.")
-  if (status === 401) return setUp("28000", "Give SERVICE_TOKEN, or the JWT_SECRET_KEY of the gatekeeper.")
+  if (status === 401) return setUp("28000", "Enrol the key of this service: gravitas service enroll.")
   if (status === 403) return setUp("42501", "Allow `write` on `audit/store` in the access policy.")
   if (status === 413) return new DatabaseError({ phase: "statement", sqlstate: "54000", reason })
   if (undone.includes(code)) return new DatabaseError({ phase: "connect", reason })
@@ -74,7 +74,7 @@ export interface RemoteOptions {
   readonly location: Effect.Effect<string>
   readonly token: {
     /** The value of the `Authorization` header. */
-    readonly authorization: Effect.Effect<Redacted.Redacted>
+    readonly authorization: Effect.Effect<Redacted.Redacted, DatabaseError>
     /** The last one was refused: the next is another, if this process makes them. */
     readonly renew: Effect.Effect<void>
   }
@@ -115,7 +115,9 @@ export const make = ({ location, token }: RemoteOptions): Effect.Effect<RemoteCa
       ask: Effect.fnUntraced(function* (name, operation, request, deadline) {
         const text = JSON.stringify(yield* Effect.orDie(Schema.encode(operation.request)(request)))
         const { body, response } = yield* sendTwice(name, text).pipe(
-          Effect.mapError((error: HttpClientError.HttpClientError) => unansweredBy(error)),
+          Effect.mapError((error: HttpClientError.HttpClientError | DatabaseError) =>
+            error._tag === "DatabaseError" ? error : unansweredBy(error)
+          ),
           // An interrupted caller does not wait for the connection to close.
           Effect.disconnect,
           Effect.timeoutFail({

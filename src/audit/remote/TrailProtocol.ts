@@ -4,18 +4,24 @@ import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import { canonicalJson, type HashedRow, rowOf } from "../encoding/AuditRow.ts"
+import { maximumCount } from "../encoding/RowRules.ts"
 import { namedRangeFields, sourceFields } from "../sources/AuditLedger.ts"
-import { CheckedRange, Incarnation, LeftCounts, Rejection, SignOff } from "../store/AuditStore.ts"
+import { CheckedRange, Incarnation, LeftCounts, Refused, Rejection, SignOff } from "../store/AuditStore.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
 
 const isRow = (value: unknown): value is HashedRow =>
   typeof value === "object" && value !== null && "leafHash" in value && "metadata" in value
 
+/** Characters of the longest row that a recorder makes: of texts and metadata in the widest encoding, twice that. */
+const maximumRow = 32 * 1024
+
+const readRow = (text: string): HashedRow | undefined => (text.length > maximumRow ? undefined : rowOf(text))
+
 /** A row as canonical JSON. The reader computes the same hash from it, or refuses it. */
 export const WireRow = Schema.transformOrFail(Schema.String, Schema.declare(isRow), {
   strict: true,
   decode: (text, _, ast) => {
-    const row = rowOf(text)
+    const row = readRow(text)
     // Omits the text, because it may hold secrets.
     return row === undefined
       ? ParseResult.fail(new ParseResult.Type(ast, "…", "the row is not a canonical event"))
@@ -32,14 +38,14 @@ export function* readingRows(texts: ReadonlyArray<string>): SteppedComputation<R
   const rows: Array<HashedRow> = []
   for (const [index, text] of texts.entries()) {
     if (index % rowsInTurn === rowsInTurn - 1) yield
-    const row = rowOf(text)
+    const row = readRow(text)
     if (row === undefined) return undefined
     rows.push(row)
   }
   return rows
 }
 
-const Count = Schema.NonNegativeInt
+const Count = Schema.NonNegativeInt.pipe(Schema.lessThanOrEqualTo(maximumCount))
 
 const Gap = Schema.Struct({ from: Count, to: Count })
 
@@ -81,7 +87,8 @@ export const storeOperations = {
   heartbeat: store(Schema.Struct({ incarnation: Incarnation }), done),
   append: store(
     Schema.Struct({ writer: Writer, rows: Schema.Array(Schema.String), certain: Schema.Boolean }),
-    Schema.Struct({ conflicts: Schema.Array(AuditId) })
+    // A program that does not know `refused` takes these rows for conflicts: they are dead letters too.
+    Schema.Struct({ conflicts: Schema.Array(AuditId), refused: Schema.optional(Schema.Array(Refused)) })
   ),
   "dead-letter": store(Schema.Struct({ writer: Writer, row: WireRow, why: Rejection }), done),
   "make-partition": store(Schema.Struct({ id: AuditId }), Schema.Boolean),

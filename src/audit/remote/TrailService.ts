@@ -3,11 +3,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { mayActFor } from "../../domain/Service.ts"
 import { runInSteps } from "../../platform/os/EventLoop.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditLedger } from "../sources/AuditLedger.ts"
-import type { AuditStore } from "../store/AuditStore.ts"
+import { missingBy } from "../sources/Conservation.ts"
+import { admitting } from "../sources/RowAdmission.ts"
+import type { AuditStore, CheckedRange } from "../store/AuditStore.ts"
 import * as PostgresAuditStore from "../store/PostgresAuditStore.ts"
 import { ledgerOperations, type Operation, readingRows, storeOperations } from "./TrailProtocol.ts"
 import { makeSourceOwners, makeWriters, type SourceOwners, SourceRefused } from "./WriteGuards.ts"
@@ -24,14 +27,21 @@ export class UnreadableOperation extends Schema.TaggedError<UnreadableOperation>
 /** The service refused the request before it asked the store: nothing was done. */
 type Refusal = SourceRefused | UnreadableOperation
 
+export interface OperationAnswer {
+  /** JSON. */
+  readonly body: unknown
+  /** What was refused of the request, for the trail; undefined where all of it was done. */
+  readonly refused: string | undefined
+}
+
 /** Runs an operation with the decoded `body` for `identity`. */
-type RunOperation = (identity: string, body: unknown) => Effect.Effect<unknown, Refusal>
+type RunOperation = (identity: string, body: unknown) => Effect.Effect<OperationAnswer, Refusal>
 
 /** Serves the `AuditStore` and the `AuditLedger` to processes without a database of their own. */
 export class TrailService extends Context.Tag("audit/remote/TrailService")<
   TrailService,
   {
-    /** By the name of the operation. Results are sent as JSON. */
+    /** By the name of the operation. */
     readonly operations: ReadonlyMap<string, RunOperation>
   }
 >() {
@@ -43,7 +53,7 @@ export class TrailService extends Context.Tag("audit/remote/TrailService")<
       const url = database.url("gatekeeper", "application")
       const store = yield* PostgresAuditStore.make({ url })
       const owners = yield* makeSourceOwners({ url, deadline: "5 seconds" })
-      return TrailService.of({ operations: operationsOn(store, yield* AuditLedger, owners) })
+      return TrailService.of({ operations: operationsOn({ store, ledger: yield* AuditLedger }, owners) })
     })
   )
 }
@@ -57,7 +67,8 @@ type NamedOperation = readonly [name: string, run: RunOperation]
 const operation = <A, I, B, J, F, G>(
   name: string,
   { answer, request }: Operation<A, I, B, J, F, G>,
-  run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>
+  run: (identity: string, request: A) => Effect.Effect<B, F | Refusal>,
+  refusedBy: (value: B) => string | undefined = () => undefined
 ): NamedOperation => [
   name,
   (identity, body) =>
@@ -71,7 +82,12 @@ const operation = <A, I, B, J, F, G>(
           )
         )
       ),
-      Effect.flatMap((outcome) => Effect.orDie(Schema.encode(answer)(outcome)))
+      Effect.flatMap((outcome) =>
+        Effect.map(Effect.orDie(Schema.encode(answer)(outcome)), (body) => ({
+          body,
+          refused: "value" in outcome ? refusedBy(outcome.value) : undefined
+        }))
+      )
     )
 ]
 
@@ -88,10 +104,16 @@ type Owned = <A, E>(
   work: Effect.Effect<A, E>
 ) => Effect.Effect<A, E | SourceRefused | DatabaseError>
 
+interface Parts {
+  readonly store: typeof AuditStore.Service
+  readonly ledger: typeof AuditLedger.Service
+}
+
 /** The operations that write rows. One store's requests in transit are refused after it has given up. */
-const rowOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
+const rowOperations = ({ ledger, store }: Parts, owned: Owned): ReadonlyArray<NamedOperation> => {
   const s = storeOperations
   const writers = makeWriters()
+  const admittedFrom = (identity: string) => admitting({ store, ledger, identity })
   return [
     operation(
       "append",
@@ -102,11 +124,18 @@ const rowOperations = (store: typeof AuditStore.Service, owned: Owned): Readonly
         if (rows.length === 0) return { conflicts: [] }
         const source = oneSource(rows)
         if (source === undefined) return yield* new SourceRefused({ source: "several at once", owner: null, identity })
-        return yield* owned(identity, source, writers.write(writer, store.append(rows, { certain })))
-      })
+        const append = admittedFrom(identity).append(rows, { certain })
+        const appended = yield* owned(identity, source, writers.write(writer, append))
+        const { conflicts, refused } = appended
+        return refused === undefined ? appended : { conflicts: [...conflicts, ...refused.map(({ id }) => id)], refused }
+      }),
+      ({ refused = [] }) => {
+        const first = refused[0]
+        return first && `${refused.length} rows became dead letters, ${first.id} first: ${first.reason}`
+      }
     ),
     operation("dead-letter", s["dead-letter"], (identity, { row, why, writer }) =>
-      owned(identity, row.source, writers.write(writer, done(store.deadLetter(row, why))))
+      owned(identity, row.source, writers.write(writer, done(admittedFrom(identity).deadLetter(row, why))))
     ),
     operation("locate", s.locate, (identity, { ids, incarnation, writer }) =>
       owned(
@@ -124,9 +153,25 @@ const rowOperations = (store: typeof AuditStore.Service, owned: Owned): Readonly
   ]
 }
 
+/** Events that a source may have numbered beyond its last row, and lost: more than a queue can hold. */
+const maximumTail = 10_000_000
+
+/** Refuses a loss of more events than the source can have lost. */
+const checkLoss = Effect.fnUntraced(function* ({ ledger }: Parts, source: string, found: CheckedRange) {
+  const known = yield* Effect.mapError(
+    ledger.source(source),
+    ({ reason }) => new DatabaseError({ phase: "connect", reason })
+  )
+  const missing = known === undefined ? 0 : missingBy(known, known.lastSeq)
+  if (found.lost > found.checkedSeq - found.from || found.lost > missing + maximumTail) {
+    return yield* new UnreadableOperation({ operation: "record-loss" })
+  }
+})
+
 /** The operations on sources and partitions. */
-const sourceOperations = (store: typeof AuditStore.Service, owned: Owned): ReadonlyArray<NamedOperation> => {
+const sourceOperations = (parts: Parts, owned: Owned): ReadonlyArray<NamedOperation> => {
   const s = storeOperations
+  const { store } = parts
   return [
     operation("trail", s.trail, () => store.trail),
     operation("register", s.register, (identity, { incarnation }) =>
@@ -143,7 +188,7 @@ const sourceOperations = (store: typeof AuditStore.Service, owned: Owned): Reado
       owned(identity, source, done(store.closeUnknown(source, after, counts)))
     ),
     operation("record-loss", s["record-loss"], (identity, { found, source }) =>
-      owned(identity, source, store.recordLoss(source, found))
+      owned(identity, source, Effect.zipRight(checkLoss(parts, source, found), store.recordLoss(source, found)))
     )
   ]
 }
@@ -156,18 +201,16 @@ const readOperations = (ledger: typeof AuditLedger.Service): ReadonlyArray<Named
     operation("gaps", l.gaps, (_, { source, ...query }) => ledger.gaps(source, query)),
     // The caller closes these sources, and may close only its own.
     operation("silent", l.silent, (identity, { seconds }) =>
-      Effect.map(ledger.silent(Duration.seconds(seconds)), (rows) => rows.filter((row) => row.identity === identity))
+      Effect.map(ledger.silent(Duration.seconds(seconds)), (rows) =>
+        rows.filter((row) => row.identity !== null && mayActFor(identity, row.identity))
+      )
     ),
     operation("receipts", l.receipts, (_, { source }) => ledger.receipts(source)),
     operation("dead-letters", l["dead-letters"], () => ledger.deadLetters)
   ]
 }
 
-const operationsOn = (
-  store: typeof AuditStore.Service,
-  ledger: typeof AuditLedger.Service,
-  owners: SourceOwners
-): ReadonlyMap<string, RunOperation> => {
+const operationsOn = (parts: Parts, owners: SourceOwners): ReadonlyMap<string, RunOperation> => {
   const owned: Owned = (identity, source, work) => Effect.zipRight(owners.check(identity, source), work)
-  return new Map([...rowOperations(store, owned), ...sourceOperations(store, owned), ...readOperations(ledger)])
+  return new Map([...rowOperations(parts, owned), ...sourceOperations(parts, owned), ...readOperations(parts.ledger)])
 }

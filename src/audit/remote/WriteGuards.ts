@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { mayActFor, serviceIdentity, servicesOf } from "../../domain/Service.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import * as OwnedSession from "../store/OwnedSession.ts"
 
@@ -16,6 +17,12 @@ export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRe
   identity: Schema.String
 }) {
   override get message(): string {
+    if (servicesOf(this.identity).length === 0) {
+      return (
+        `${this.identity} is not a service, so it writes for no audit source; the ghost of a service is called ` +
+        `${serviceIdentity(["guardian"])}, ${serviceIdentity(["router"])} or ${serviceIdentity(["guardian", "router"])}`
+      )
+    }
     return (
       `the audit source ${this.source} belongs to ${this.owner ?? "a process that writes into the database itself"}; ` +
       `${this.identity} may not write for it. Its owner's next start takes over what it left`
@@ -67,11 +74,12 @@ export const makeSourceOwners = Effect.fnUntraced(function* (options: {
       )
 
   return {
-    /** Succeeds if the identity owns the source. The first caller of an unknown source becomes its owner. */
+    /** Succeeds if the identity may act for the source's owner. The first caller of an unknown source becomes its owner. */
     check: Effect.fnUntraced(function* (identity: string, source: string) {
+      if (servicesOf(identity).length === 0) return yield* new SourceRefused({ source, owner: null, identity })
       const kept = known.get(source)
       const owner = kept === undefined ? yield* ask(identity, source) : kept
-      if (owner !== identity) return yield* new SourceRefused({ source, owner, identity })
+      if (owner === null || !mayActFor(identity, owner)) return yield* new SourceRefused({ source, owner, identity })
     })
   }
 })

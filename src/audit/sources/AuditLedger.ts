@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { mayActFor } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
 import type { SeqRange } from "../journal/SeqRanges.ts"
@@ -85,7 +86,15 @@ export const maximumSources = 1_000
 
 /** Rows as the driver returns them: bigint as text, timestamptz as Date. */
 const Sources = Schema.Array(Schema.Struct(sourceFields(Schema.NumberFromString, Schema.DateTimeUtcFromDate)))
-const Receipts = Schema.Array(Schema.Struct(namedRangeFields(Schema.NumberFromString)))
+const WrittenReceipt = Schema.Struct({
+  ...namedRangeFields(Schema.NumberFromString),
+  /** The source of the receipt's row, and its owner. */
+  writtenBy: Schema.String,
+  writer: Schema.NullOr(Schema.String),
+  /** The owner of the source that the receipt names. */
+  about: Schema.NullOr(Schema.String)
+})
+type WrittenReceipt = typeof WrittenReceipt.Type
 const Counts = Schema.Tuple(Schema.Struct({ total: Schema.Number, waiting: Schema.Number }))
 
 const columns = (sql: SqlClient.SqlClient) => sql`
@@ -175,19 +184,31 @@ const readSilent = ({ deadline, sql }: Queries, olderThan: Duration.DurationInpu
   )
 }
 
-const readReceipts = ({ deadline, sql }: Queries, source: string) =>
-  boundedQuery(
-    Receipts,
+/** A receipt counts if the source itself wrote it, a source of the same owner, or a process of the gatekeeper. */
+const counts = ({ about, writer, writtenBy }: WrittenReceipt, source: string): boolean =>
+  writtenBy === source || writer === null || (about !== null && mayActFor(writer, about))
+
+const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, source: string) {
+  const receipts = yield* boundedQuery(
+    Schema.Array(WrittenReceipt),
     sql`
-      select metadata ->> 'kind' as kind, metadata ->> 'source' as source,
-        metadata ->> 'from_seq' as "from", metadata ->> 'to_seq' as "to"
-      from gatekeeper.audit_log
-      where resource = ${receiptResource(source)} and action = ${receiptAction} and result = ${receiptResult}
-        and metadata ->> 'to_seq' is not null
-      order by id
+      select receipt.metadata ->> 'kind' as kind, receipt.metadata ->> 'source' as source,
+        receipt.metadata ->> 'from_seq' as "from", receipt.metadata ->> 'to_seq' as "to",
+        receipt.source as "writtenBy", writer.identity as writer, known.identity as about
+      from gatekeeper.audit_log as receipt
+      join gatekeeper.audit_source as writer on writer.source = receipt.source
+      left join gatekeeper.audit_source as known on known.source = ${source}::uuid
+      where receipt.resource = ${receiptResource(source)} and receipt.action = ${receiptAction}
+        and receipt.result = ${receiptResult} and receipt.metadata ->> 'to_seq' is not null
+        and writer.kind = 'process' and (receipt.source = ${source}::uuid or writer.identity is null or known.identity is not null)
+      order by receipt.id
       limit ${maximumGaps}`,
     deadline
   )
+  return receipts
+    .filter((receipt) => counts(receipt, source))
+    .map(({ from, kind, source, to }) => ({ from, kind, source, to }))
+})
 
 const countDeadLetters = ({ deadline, sql }: Queries) =>
   boundedQuery(

@@ -62,6 +62,10 @@ export const balance = (ledger: LedgerSource, local?: LocalCounts): Balance => {
   }
 }
 
+/** How many events up to `upTo` are missing, by the counts of the ledger. */
+export const missingBy = (known: LedgerSource, upTo: number): number =>
+  upTo - known.committed - (known.deadLettered - known.replayed) - known.quarantined - known.lost
+
 /**
  * Classifies a source: ingest, running here, signed off, ended without sign-off, or on another machine. `living` is set when its
  * process runs, and says where; `left` when its journal is here without its process, and says in which state.

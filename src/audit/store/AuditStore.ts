@@ -2,8 +2,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditId } from "../encoding/AuditId.ts"
+import { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
+import { maximumCount } from "../encoding/RowRules.ts"
 
 /**
  * The SQLSTATE of a source that belongs to another identity. It is in class 28 (invalid authorization), so a writer pauses and
@@ -11,7 +12,11 @@ import type { HashedRow } from "../encoding/AuditRow.ts"
  */
 export const foreignSource = "28S01"
 
-const Count = Schema.NonNegativeInt
+/** The SQLSTATE of a dead letter whose row the gatekeeper refused: its sender may not record it, so it is never replayed. */
+export const refusedRow = "28S02"
+
+/** Bounded, because counts of other processes are shown beside true ones. */
+const Count = Schema.NonNegativeInt.pipe(Schema.lessThanOrEqualTo(maximumCount))
 
 /** Bounded, because the sources of all processes are shown in one answer. */
 const Label = Schema.String.pipe(Schema.maxLength(255))
@@ -30,10 +35,16 @@ export const Incarnation = Schema.Struct({
 })
 export type Incarnation = typeof Incarnation.Type
 
-/** The result of an append: each row is in the table, or is a conflict. */
+/** A row that its sender may not record; it is a dead letter. */
+export const Refused = Schema.Struct({ id: AuditId, reason: Schema.String })
+export type Refused = typeof Refused.Type
+
+/** The result of an append: each row is in the table, is a conflict, or is refused. */
 export interface Appended {
   /** Rows whose id the table holds with another content. They became dead letters in the same transaction. */
   readonly conflicts: ReadonlyArray<AuditId>
+  /** Absent where no row was refused. */
+  readonly refused?: ReadonlyArray<Refused> | undefined
 }
 
 /** Why a row is not in the table. */

@@ -32,7 +32,10 @@ export interface ProcessJournal {
 export const ProcessJournal = Context.GenericTag<ProcessJournal>("audit/store/ProcessJournal")
 
 /** The database was there a moment ago, when its schema was inspected, so a short absence is waited for. */
-const trailPatience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
+const patience = Schedule.spaced("200 millis").pipe(Schedule.upTo("10 seconds"))
+
+const fromDatabase = <A>(question: Effect.Effect<A, DatabaseError>) =>
+  Effect.retry(question, { schedule: patience, while: (error) => retryClass(error) === "transient" })
 
 /** Makes the incarnation of this process, or of one task of it. */
 export const makeIncarnation = (durability: string) =>
@@ -73,9 +76,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     return { incarnation, trail: null, quota, journal: undefined, eventJournal: undefined }
   }
   // A journal names its trail, so that it is never written into another database.
-  const trail = yield* store.trail.pipe(
-    Effect.retry({ schedule: trailPatience, while: (error) => retryClass(error) === "transient" })
-  )
+  const trail = yield* fromDatabase(store.trail)
   const open = Journal.open({
     directory: settings.directory,
     identity: { ...incarnation, trail },
@@ -86,6 +87,8 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const journal = yield* Effect.catchTag(open, "JournalUnusable", () =>
     Effect.zipRight(reclaimOrphans(settings, trail, quota), open)
   )
+  // Before the first event: recovery adopts only journals whose source is registered.
+  yield* fromDatabase(store.register(incarnation))
   return { incarnation, trail, quota, journal, eventJournal: isJournaled(options.durability) ? journal : undefined }
 })
 

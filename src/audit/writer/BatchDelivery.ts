@@ -183,13 +183,20 @@ export const writeBatch = Effect.fnUntraced(function* (delivery: Delivery, batch
   if (Either.isLeft(appended)) {
     return yield* apply(delivery, decideRetry(batch, appended.left), appended.left)
   }
-  const { conflicts } = appended.right
+  const { conflicts, refused = [] } = appended.right
   for (const id of conflicts) {
     yield* Effect.logError(
       `ALARM: the audit trail holds another event under the id ${id}. This process's event is in ` +
         "gatekeeper.audit_dead_letter; find out who writes with forged or repeated ids."
     )
   }
+  for (const { id, reason } of refused) {
+    yield* Effect.logError(
+      `ALARM: the gatekeeper does not accept the audit event ${id} from its source: ${reason}. The event is in ` +
+        "gatekeeper.audit_dead_letter. Run the same version on both sides; else find out who wrote it."
+    )
+  }
   delivery.sizer = confirmedSizer(sizer, batch.rows.length, batchSize)
-  yield* settled(delivery, { committed: batch.rows.length - conflicts.length, deadLettered: conflicts.length })
+  const deadLettered = conflicts.length + refused.length
+  yield* settled(delivery, { committed: batch.rows.length - deadLettered, deadLettered })
 })

@@ -10,6 +10,7 @@ import * as Access from "./AccessSchemas.ts"
 import * as AuthZen from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
 import * as Stop from "./StopSchemas.ts"
+import { TokenAnswer, TokenError, TokenRequest } from "./TokenSchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 /** Errors of every endpoint that needs a token. */
@@ -232,6 +233,22 @@ class FeedGroup extends HttpApiGroup.make("feed")
   .add(feed)
   .annotate(OpenApi.Description, "What the other services follow.") {}
 
+export const token = HttpApiEndpoint.post("token", "/oauth/token")
+  .setPayload(TokenRequest)
+  .addSuccess(TokenAnswer)
+  .addError(TokenError, { status: 400 })
+  .addError(tooLarge)
+  .addError(errorBody("audit_unavailable"))
+  .annotateContext(
+    describing(
+      "Tokens of services",
+      "OAuth 2.0 for services in processes of their own: a token by a signed assertion (RFC 7523), and a caller's token exchanged for one " +
+        "that one peer can use (RFC 8693). 401 and 503 have the same body. Recorded."
+    )
+  )
+
+class TokensGroup extends HttpApiGroup.make("tokens").add(token).annotate(OpenApi.Description, "Who a service is.") {}
+
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(DecisionsGroup)
   .add(TrailGroup)
@@ -240,6 +257,7 @@ export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(IngestGroup)
   .add(StopsGroup)
   .add(FeedGroup)
+  .add(TokensGroup)
   .add(HealthGroup)
   .annotate(
     OpenApi.Description,

@@ -8,6 +8,8 @@ const EventRow = Schema.Struct({
   id: Schema.String,
   timestamp: Schema.String,
   source: Schema.String,
+  /** The ghost that wrote the row over HTTP; null where a process of the gatekeeper wrote it. */
+  identity: Schema.NullOr(Schema.String),
   seq: Schema.Number,
   ghost_id: Schema.NullOr(Schema.String),
   shell_id: Schema.NullOr(Schema.String),

@@ -16,6 +16,20 @@ const resource = "audit/store"
 const operationOf = ({ url }: HttpServerRequest.HttpServerRequest): string =>
   url.split("?", 1).join("").split("/").at(-1) ?? ""
 
+const recordWith =
+  (access: typeof AccessControl.Service) =>
+  (request: HttpServerRequest.HttpServerRequest, ghostId: string, result: "DENIED" | "INVALID", reason: string) =>
+    access.record({
+      action: "write",
+      resource,
+      ghostId,
+      shellId: null,
+      result,
+      reason,
+      requestId: requestId(request),
+      facts: { operation: operationOf(request) }
+    })
+
 /**
  * `POST /audit/store/:operation`: the trail of a process on another machine.
  *
@@ -26,22 +40,7 @@ const operationOf = ({ url }: HttpServerRequest.HttpServerRequest): string =>
 export const storeOperation = Effect.map(
   Effect.all([AccessControl, TrailService, makeLeases]),
   ([access, service, lease]) => {
-    const record = (
-      request: HttpServerRequest.HttpServerRequest,
-      ghostId: string,
-      result: "DENIED" | "INVALID",
-      reason: string
-    ) =>
-      access.record({
-        action: "write",
-        resource,
-        ghostId,
-        shellId: null,
-        result,
-        reason,
-        requestId: requestId(request),
-        facts: { operation: operationOf(request) }
-      })
+    const record = recordWith(access)
 
     /** The ghost of the caller, or the answer that refuses it. */
     const admit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
@@ -82,7 +81,17 @@ export const storeOperation = Effect.map(
       const answering = service.operations.get(operation)
       if (answering === undefined) return yield* refuse("invalid_request", `there is no operation ${operation}`)
       return yield* answering(ghostId, body.right).pipe(
-        Effect.map((answer) => HttpServerResponse.unsafeJson(answer, { headers: { "cache-control": "no-store" } })),
+        Effect.tap(({ refused }) =>
+          refused === undefined
+            ? Effect.void
+            : Effect.zipRight(
+                Effect.logError(
+                  `ALARM: ${ghostId} may not record what it sent: ${refused}. Find out who holds its token.`
+                ),
+                record(request, ghostId, "DENIED", refused)
+              )
+        ),
+        Effect.map(({ body }) => HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "no-store" } })),
         Effect.catchTags({
           UnreadableOperation: ({ message }) => refuse("invalid_request", message),
           SourceRefused: ({ message }) =>

@@ -1,4 +1,5 @@
 import type { Decision } from "../../domain/Decision.ts"
+import { serviceIdentity, servicesOf } from "../../domain/Service.ts"
 
 /** The effect of a permission that matches; a matching `deny` wins over every `allow`. */
 export type PermissionEffect = "allow" | "deny"
@@ -89,9 +90,22 @@ export const decidedBy = ({ group, permission, rule }: Rule, groups: ReadonlyArr
 export const undecidedReason = (groups: ReadonlyArray<string>): string =>
   groups.length === 0 ? "the policy maps this ghost to no group" : `no permission of ${groups.join(", ")} allows it`
 
+/**
+ * The groups of a ghost. A process of several services has a name of its own; where the policy does not map it, it has the groups that
+ * each of its services has.
+ */
+export const groupsOf = ({ ghostMappings }: Policy, ghostId: string): ReadonlyArray<string> => {
+  const own = ghostMappings.get(ghostId)
+  if (own !== undefined) return own
+  const [first = noGroups, ...others] = servicesOf(ghostId).map(
+    (one) => ghostMappings.get(serviceIdentity([one])) ?? noGroups
+  )
+  return first.filter((group) => others.every((groups) => groups.includes(group)))
+}
+
 /** Every permission of the ghost's groups, in the order in which they decide. */
 export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
-  [...new Set(policy.ghostMappings.get(ghostId))].flatMap((group) =>
+  [...new Set(groupsOf(policy, ghostId))].flatMap((group) =>
     (policy.groups.get(group) ?? []).map((permission, index) => ({ group, rule: index + 1, permission }))
   )
 
@@ -101,7 +115,7 @@ export const rulesOf = (policy: Policy, ghostId: string): ReadonlyArray<Rule> =>
  * This is the definition of a decision. Requests are decided by PolicyIndex, which must return the same.
  */
 export const decide = (policy: Policy, question: PolicyQuestion): Decision => {
-  const groups = policy.ghostMappings.get(question.ghostId) ?? noGroups
+  const groups = groupsOf(policy, question.ghostId)
   let allowing: Rule | undefined
   for (const group of groups) {
     for (const [index, permission] of (policy.groups.get(group) ?? []).entries()) {

@@ -1,6 +1,8 @@
 import type { Decision } from "../../domain/Decision.ts"
+import { jointServices } from "../../domain/Service.ts"
 import {
   decidedBy,
+  groupsOf,
   noGroups,
   type Policy,
   type PolicyQuestion,
@@ -127,7 +129,8 @@ export const indexPolicy = (policy: Policy): PolicyIndex => {
       }
     }
   }
-  const groupsByGhost = new Map([...policy.ghostMappings].map(([ghost, groups]) => [ghost, ghostGroups(groups)]))
+  const ghosts = [...policy.ghostMappings.keys(), ...jointServices]
+  const groupsByGhost = new Map(ghosts.map((ghost) => [ghost, ghostGroups(groupsOf(policy, ghost))]))
   return {
     decide: ({ action, ghostId, resource }) => {
       const own = groupsByGhost.get(ghostId) ?? unmapped

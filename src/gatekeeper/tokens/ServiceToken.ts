@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -7,82 +9,154 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
-import { signingSecret } from "./SigningSecret.ts"
+import { grantTypes, issuer, requestToken, type TokenRefused, type TokenUnavailable } from "../../clients/PeerTokens.ts"
+import { type ServiceName, serviceIdentity } from "../../domain/Service.ts"
+import { Settings } from "../../platform/config/Settings.ts"
+import * as KeyFile from "../../platform/os/KeyFile.ts"
 import { isServiceTokenOverlong, sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 
-/** A service asks the gatekeeper in its own name, but has no token and no secret to make one. */
-export class ServiceTokenMissing extends Schema.TaggedError<ServiceTokenMissing>()("ServiceTokenMissing", {
-  ghost: Schema.String
+/** The command that makes a key known to the gatekeeper. */
+const enrolCommand = (service: string, { x }: KeyFile.PublicKey): string => `gravitas service enroll ${service} ${x}`
+
+/** In production a process apart must not have the secret that signs agents' tokens: with it a service could be any agent. */
+export class SharedSecretRefused extends Schema.TaggedError<SharedSecretRefused>()("SharedSecretRefused", {
+  setting: Schema.String,
+  command: Schema.String
 }) {
   override get message(): string {
     return (
-      `this process asks the gatekeeper as ${this.ghost} and has no token for that. Set SERVICE_TOKEN to one whose \`sub\` may \`write\` on ` +
-      `\`audit/store\`, or JWT_SECRET_KEY to the secret that signs tokens (and JWT_ALGORITHMS, if set, to allow ${sharedAlgorithm}), so that ` +
-      "it makes its own."
+      `${this.setting} must not be set with NODE_ENV=production in a process without the gatekeeper: a service proves itself by its own ` +
+      `key. Unset it here, and run where the gatekeeper's database is: ${this.command}`
     )
   }
 }
 
+interface Credential {
+  readonly token: string
+  /** Milliseconds since the epoch: it is replaced then, so that it does not expire in flight. */
+  readonly until: number
+}
+
+type TokenFailure = TokenRefused | TokenUnavailable
+
+/** Life and use of a token that this process signs with the shared secret. */
+const [timeToLive, renewedAfter] = [Duration.minutes(15), Duration.minutes(10)]
+
+/** The share of a token's life after which it is replaced. */
+const usedShare = 2 / 3
+
+/** Seconds that an assertion is valid. */
+const assertionLife = 30
+
+const signShared = Effect.fnUntraced(function* (ghost: string, secret: Redacted.Redacted) {
+  const jwt = yield* TokenSettings
+  const key = new TextEncoder().encode(Redacted.value(secret))
+  return Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const token = new SignJWT({ groups: [] })
+      .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
+      .setSubject(ghost)
+      .setIssuedAt(Math.floor(now / 1000))
+      .setExpirationTime(Math.floor((now + Duration.toMillis(timeToLive)) / 1000))
+    if (Option.isSome(jwt.issuer)) token.setIssuer(jwt.issuer.value)
+    if (Option.isSome(jwt.audience)) token.setAudience(jwt.audience.value)
+    return { token: yield* Effect.promise(() => token.sign(key)), until: now + Duration.toMillis(renewedAfter) }
+  })
+})
+
+/** Asks the gatekeeper for a token by an assertion (RFC 7523), which the service's own key signs. */
+const byAssertion = Effect.fnUntraced(function* (
+  identity: string,
+  key: KeyFile.PrivateKey,
+  gatekeeper: Effect.Effect<string>
+) {
+  const client = yield* HttpClient.HttpClient
+  return Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const seconds = Math.floor(now / 1_000)
+    const assertion = yield* Effect.promise(() =>
+      new SignJWT()
+        .setProtectedHeader({ alg: "EdDSA", typ: "JWT", kid: key.id })
+        .setIssuer(identity)
+        .setSubject(identity)
+        .setAudience(issuer)
+        .setIssuedAt(seconds)
+        .setExpirationTime(seconds + assertionLife)
+        .setJti(randomUUID())
+        .sign(key.key)
+    )
+    const form = { grant_type: grantTypes.assertion, assertion }
+    const { access_token, expires_in } = yield* requestToken(yield* gatekeeper, form)
+    return { token: access_token, until: now + expires_in * 1_000 * usedShare }
+  }).pipe(Effect.provideService(HttpClient.HttpClient, client))
+})
+
 const longTokenWarning =
   "SERVICE_TOKEN is valid for longer than JWT_MAX_LIFETIME. The gatekeeper accepts it for the work of services outside production, " +
-  "until the next minor version. Make a shorter one with `gravitas token <its sub>`, or set JWT_SECRET_KEY, with which this process makes its own"
+  "until the next minor version"
 
-const timeToLive = Duration.minutes(15)
+/** How the process gets its tokens, by its settings. */
+const credentials = Effect.fnUntraced(function* (
+  services: ReadonlyArray<ServiceName>,
+  gatekeeper: Effect.Effect<string>
+) {
+  const jwt = yield* TokenSettings
+  const { environment, home } = yield* Settings
+  const isApart = !services.includes("gatekeeper")
+  const own: ReadonlyArray<ServiceName> = isApart ? services : ["gatekeeper"]
+  const identity = serviceIdentity(own)
+  const key = yield* KeyFile.readOrMake(home, own.join("+"))
+  const command = enrolCommand(own.join("+"), key)
+  const isProduction = environment === "production"
+  if (isApart && isProduction) {
+    const setting = Option.isSome(jwt.secret)
+      ? "JWT_SECRET_KEY"
+      : jwt.previousSecrets.length > 0
+        ? "JWT_PREVIOUS_SECRET_KEYS"
+        : undefined
+    if (setting !== undefined) return yield* new SharedSecretRefused({ setting, command })
+  }
+  const nextVersion = `It works outside production until the next minor version. Unset it, and run: ${command}`
+  if (isApart && Option.isSome(jwt.serviceToken)) {
+    yield* Effect.logWarning(`SERVICE_TOKEN is ${isProduction ? "ignored" : "used"}. ${nextVersion}`)
+    if (isServiceTokenOverlong(jwt)) yield* Effect.logWarning(longTokenWarning)
+    const token = Redacted.value(jwt.serviceToken.value)
+    if (!isProduction) return Effect.succeed({ token, until: Number.POSITIVE_INFINITY })
+  }
+  if (isApart && Option.isSome(jwt.secret) && jwt.algorithms.includes(sharedAlgorithm)) {
+    yield* Effect.logWarning(`JWT_SECRET_KEY is shared with the gatekeeper. ${nextVersion}`)
+    return yield* signShared(identity, jwt.secret.value)
+  }
+  return yield* byAssertion(identity, key, gatekeeper)
+})
 
-/** The age at which a token is replaced, so that it does not expire in flight. */
-const renewedAfter = Duration.minutes(10)
-
-/** The token by which a service of this process asks the gatekeeper in its own name, without a caller's token. */
+/** The token by which a process asks the gatekeeper in its own name, without a caller's token. */
 export class ServiceToken extends Context.Tag("gatekeeper/tokens/ServiceToken")<
   ServiceToken,
   {
     /** A value for the `Authorization` header. */
-    readonly authorization: Effect.Effect<Redacted.Redacted>
-    /** Replaces a token that was refused. Does nothing where `SERVICE_TOKEN` is set. */
+    readonly authorization: Effect.Effect<Redacted.Redacted, TokenFailure>
+    /** Replaces a token that was refused. */
     readonly renew: Effect.Effect<void>
   }
 >() {
-  /** Uses `SERVICE_TOKEN` where it is set, else makes short-lived tokens for `ghost` with the gatekeeper's secret. */
-  static readonly layer = (ghost: string) =>
+  /** By the key of the services in this process's home; outside production also by `SERVICE_TOKEN` or the shared secret. */
+  static readonly layer = (services: ReadonlyArray<ServiceName>, gatekeeper: Effect.Effect<string>) =>
     Layer.effect(
       ServiceToken,
       Effect.gen(function* () {
-        const jwt = yield* TokenSettings
-        if (Option.isSome(jwt.serviceToken)) {
-          if (isServiceTokenOverlong(jwt)) yield* Effect.logWarning(longTokenWarning)
-          const given = Redacted.make(`Bearer ${Redacted.value(jwt.serviceToken.value)}`)
-          return { authorization: Effect.succeed(given), renew: Effect.void }
-        }
-        // The gatekeeper would refuse such a token, and the service would retry for ever.
-        if (!jwt.algorithms.includes(sharedAlgorithm)) return yield* new ServiceTokenMissing({ ghost })
-        const secret = yield* signingSecret.pipe(
-          Effect.catchTag("SigningSecretMissing", () => Effect.fail(new ServiceTokenMissing({ ghost })))
-        )
-        const key = new TextEncoder().encode(Redacted.value(secret))
-        const make = (now: number) => {
-          const token = new SignJWT({ groups: [] })
-            .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
-            .setSubject(ghost)
-            .setIssuedAt(Math.floor(now / 1000))
-            .setExpirationTime(Math.floor((now + Duration.toMillis(timeToLive)) / 1000))
-          if (Option.isSome(jwt.issuer)) token.setIssuer(jwt.issuer.value)
-          if (Option.isSome(jwt.audience)) token.setAudience(jwt.audience.value)
-          return Effect.map(
-            Effect.promise(() => token.sign(key)),
-            (signed) => Redacted.make(`Bearer ${signed}`)
-          )
-        }
-        let current: { readonly value: Redacted.Redacted; readonly madeAt: number } | undefined
+        const make: Effect.Effect<Credential, TokenFailure> = yield* credentials(services, gatekeeper)
+        const turn = yield* Effect.makeSemaphore(1)
+        let current: (Credential & { readonly madeAt: number }) | undefined
         return {
           authorization: Effect.gen(function* () {
             const now = yield* Clock.currentTimeMillis
             // Also when the clock stepped back: such a token may not be valid yet elsewhere.
-            const age = now - (current?.madeAt ?? 0)
-            if (current !== undefined && age >= 0 && age < Duration.toMillis(renewedAfter)) return current.value
-            const value = yield* make(now)
-            current = { value, madeAt: now }
-            return value
-          }),
+            if (current === undefined || now >= current.until || now < current.madeAt) {
+              current = { ...(yield* make), madeAt: now }
+            }
+            return Redacted.make(`Bearer ${current.token}`)
+          }).pipe(turn.withPermits(1)),
           renew: Effect.sync(() => {
             current = undefined
           })

@@ -9,8 +9,10 @@ import {
   type JWTVerifyOptions,
   jwtVerify
 } from "jose"
+import { isServiceIdentity } from "../../domain/Service.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
+import { type IssuedTokens, verifyIssued } from "./IssuedTokens.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import type { RemoteKeys } from "./RemoteKeys.ts"
 import { sharedAlgorithm, type TokenSettingsValues } from "./TokenSettings.ts"
@@ -25,6 +27,9 @@ export interface VerificationOptions {
   readonly remote: RemoteKeys | undefined
   /** A ghost that no token may name. */
   readonly reserved: string
+  /** Whether only tokens that a gatekeeper issued may name a service. */
+  readonly reservesServices: boolean
+  readonly issuedTokens: typeof IssuedTokens.Service | undefined
 }
 
 const invalid = (reason: string): Unauthenticated => new Unauthenticated({ problem: "invalid", reason })
@@ -93,11 +98,19 @@ const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVe
     catch: refusalOf
   })
 
-const ghostOf = ({ sub }: JWTPayload, reserved: string): Effect.Effect<string, Unauthenticated> => {
+const ghostOf = (
+  { sub }: JWTPayload,
+  { reserved, reservesServices }: VerificationOptions
+): Effect.Effect<string, Unauthenticated> => {
   if (typeof sub !== "string" || sub === "") return Effect.fail(invalid("the token names no subject"))
   // The trail would cut a longer name, so that the row would not name the ghost that was decided about.
   const problem = textProblem("ghost_id", sub)
   if (problem !== undefined) return Effect.fail(invalid(`the token's subject cannot be recorded: ${problem}`))
+  if (reservesServices && isServiceIdentity(sub)) {
+    return Effect.fail(
+      invalid("the token's subject is a service's, which proves itself by its own key: gravitas service enroll")
+    )
+  }
   return sub === reserved
     ? Effect.fail(invalid(`the token's subject is ${reserved}, which no token may name`))
     : Effect.succeed(sub)
@@ -127,8 +140,12 @@ export const verifyToken = (
   now: number
 ): Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable> =>
   Effect.gen(function* () {
-    const { audience, issuer, jwt, remote, reserved } = verification
+    const { audience, issuedTokens, issuer, jwt, remote } = verification
     const header = yield* headerOf(token)
+    const own = yield* issuedTokens?.keyOf(header) ?? Effect.succeed(undefined)
+    if (own !== undefined) {
+      return yield* Effect.tryPromise({ try: () => verifyIssued(token, own, now), catch: refusalOf })
+    }
     if (!isToken(header)) return yield* invalid("the token is another kind of JWT (typ)")
     const generation = remote?.generation()
     const keys = yield* keysFor(verification, header)
@@ -141,7 +158,7 @@ export const verifyToken = (
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience })
     })
-    const ghostId = yield* ghostOf(payload, reserved)
+    const ghostId = yield* ghostOf(payload, verification)
     const { exp = Number.NaN, iat = Number.NaN, jti } = payload
     const problem = timeProblem(exp, iat, now / seconds + tolerance)
     if (problem !== undefined) return yield* invalid(problem)

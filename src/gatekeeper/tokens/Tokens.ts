@@ -9,8 +9,11 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
+import { isServiceIdentity, type ServiceName } from "../../domain/Service.ts"
+import { Settings } from "../../platform/config/Settings.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
-import { anonymousGhost, bearerToken, type Unauthenticated } from "./BearerToken.ts"
+import { anonymousGhost, bearerToken, Unauthenticated } from "./BearerToken.ts"
+import { IssuedTokens } from "./IssuedTokens.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
@@ -32,6 +35,31 @@ export class LifetimeTooLong extends Schema.TaggedError<LifetimeTooLong>()("Life
   override get message(): string {
     return `no token may be valid for longer than JWT_MAX_LIFETIME (${this.longest}): ask for a shorter --ttl, or raise it here and at the gatekeeper`
   }
+}
+
+/** No token may be made for the name of a service, since services prove themselves by keys of their own. */
+export class SubjectReserved extends Schema.TaggedError<SubjectReserved>()("SubjectReserved", {
+  ghost: Schema.String
+}) {
+  override get message(): string {
+    return `with NODE_ENV=production no token is made for ${this.ghost}: a service gets its tokens by its own key; see gravitas service --help`
+  }
+}
+
+/**
+ * What a token is used for. A token that a gatekeeper issued is good for the gatekeeper alone. One that was exchanged for a caller's is
+ * good for decisions only; a call within this process may carry one that was exchanged for the calling service.
+ */
+export type TokenUse = "request" | "decision" | "decision in this process"
+
+const gatekeeper: ServiceName = "gatekeeper"
+
+const useProblem = ({ issued }: VerifiedToken, use: TokenUse): string | undefined => {
+  if (issued === undefined || use === "decision in this process") return undefined
+  if (issued.audience !== gatekeeper) return `the token is for the ${issued.audience} alone`
+  return issued.actor === undefined || use === "decision"
+    ? undefined
+    : "the token is for decisions alone (POST /validate)"
 }
 
 /** Number of verified tokens in the cache; each takes about 300 bytes. */
@@ -63,15 +91,20 @@ const anonymousToken: VerifiedToken = {
 export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   Tokens,
   {
-    /** Verifies the value of an `Authorization` header, which proves the ghost (`sub`) of its token. */
+    /** Returns what the value of an `Authorization` header proves: the ghost (`sub`) of its token, if the token may be used so. */
     readonly verify: (
+      authorization: string | undefined,
+      use?: TokenUse
+    ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
+    /** Returns what an `Authorization` header proves, whatever the token may be used for. */
+    readonly inspect: (
       authorization: string | undefined
     ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
     /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
     readonly issue: (
       ghost: string,
       options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
-    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable | LifetimeTooLong>
+    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable | LifetimeTooLong | SubjectReserved>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -86,7 +119,13 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const issuer = Option.getOrUndefined(jwt.issuer)
       const audience = Option.getOrUndefined(jwt.audience)
       const verified = new VerifiedTokens(cachedTokens)
-      const verification = { jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost }
+      const { environment } = yield* Settings
+      const reservesServices = environment === "production"
+      const issuedTokens = Option.getOrUndefined(yield* Effect.serviceOption(IssuedTokens))
+      const verification = {
+        ...{ jwt, issuer, audience, sharedKeys, remote, reserved: anonymousGhost },
+        ...{ reservesServices, issuedTokens }
+      }
 
       const check = (token: string, digest: string, now: number) =>
         Effect.map(verifyToken(verification, token, now), (found) => {
@@ -94,26 +133,36 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
           return found
         })
 
+      const inspect = (authorization: string | undefined) =>
+        authDisabled
+          ? Effect.succeed(anonymousToken)
+          : Effect.clockWith((clock) => {
+              const bearer = bearerToken(authorization)
+              if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
+              const token = bearer.right
+              const now = clock.unsafeCurrentTimeMillis()
+              const digest = VerifiedTokens.digest(token)
+              const known = verified.find(digest, {
+                now,
+                keyGeneration: remote?.generation() ?? 0,
+                keysBelievedUntil: remote?.believedUntil() ?? 0
+              })
+              return known === undefined ? check(token, digest, now) : Effect.succeed(known)
+            })
+
       return {
-        verify: (authorization) =>
-          authDisabled
-            ? Effect.succeed(anonymousToken)
-            : Effect.clockWith((clock) => {
-                const bearer = bearerToken(authorization)
-                if (Either.isLeft(bearer)) return Effect.fail(bearer.left)
-                const token = bearer.right
-                const now = clock.unsafeCurrentTimeMillis()
-                const digest = VerifiedTokens.digest(token)
-                const known = verified.find(digest, {
-                  now,
-                  keyGeneration: remote?.generation() ?? 0,
-                  keysBelievedUntil: remote?.believedUntil() ?? 0
-                })
-                return known === undefined ? check(token, digest, now) : Effect.succeed(known)
-              }),
+        inspect,
+        verify: (authorization, use = "request") =>
+          Effect.flatMap(inspect(authorization), (token): Effect.Effect<VerifiedToken, Unauthenticated> => {
+            const problem = useProblem(token, use)
+            return problem === undefined
+              ? Effect.succeed(token)
+              : new Unauthenticated({ problem: "invalid", reason: problem })
+          }),
         issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()
+          if (reservesServices && isServiceIdentity(ghost)) return yield* new SubjectReserved({ ghost })
           if (Duration.greaterThan(timeToLive, jwt.maximumLifetime)) {
             return yield* new LifetimeTooLong({ longest: Duration.format(jwt.maximumLifetime) })
           }

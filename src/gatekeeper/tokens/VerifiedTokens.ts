@@ -14,6 +14,8 @@ export interface VerifiedToken {
   readonly until: number
   /** The generation of the issuer's keys; undefined where the shared secret signed, which does not change while the process runs. */
   readonly keyGeneration: number | undefined
+  /** Set where a gatekeeper issued the token: the one service that may use it, and the service that acts for the ghost. */
+  readonly issued?: { readonly audience: string; readonly actor: string | undefined }
 }
 
 /** The time and the keys for which a verified token must still be valid. */

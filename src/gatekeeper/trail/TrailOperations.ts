@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { AuditReader, type RecordedEvent, readCursor } from "../../audit/AuditReader.ts"
+import { type AttributedEvent, AuditReader, readCursor } from "../../audit/AuditReader.ts"
 import { AuditLedger } from "../../audit/sources/AuditLedger.ts"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
@@ -14,10 +14,11 @@ import { ledgerPage, pipelineView } from "./PipelineView.ts"
 /** A request that reads the trail is recorded with its query. */
 const facts = ({ url }: { readonly url: string }) => ({ query: maskQuery(searchOf(url)) })
 
-const eventRow = (event: RecordedEvent) => ({
+const eventRow = (event: AttributedEvent) => ({
   id: event.id,
   timestamp: DateTime.formatIso(event.timestamp),
   source: event.source,
+  identity: event.identity,
   seq: event.seq,
   ghost_id: event.ghostId,
   shell_id: event.shellId,

@@ -140,6 +140,7 @@ export const keepSessions = (timeout: Duration.Duration) =>
       const { ghostId } = yield* gatekeeper.authorize({
         authorization,
         requestId,
+        addressee: "guardian",
         action: "execute",
         resource: "services/sessions",
         metadata: { service: "guardian", event: "sessions.keep" }

@@ -23,6 +23,8 @@ export interface JsonRequest {
   readonly authorization: string | undefined
   readonly contentType: string | undefined
   readonly body: JsonBody
+  /** A service of this process asks, with a token that may be used by it. */
+  readonly isLocal?: boolean
 }
 
 /**

@@ -33,6 +33,8 @@ export interface LocalRequest {
   readonly headers: Readonly<Record<string, string>>
   /** JSON. */
   readonly text: string
+  /** Whether the token is the caller's own, or addressed to the service that calls; without it, as over HTTP. */
+  readonly isForCaller?: boolean
 }
 
 /** The service stopped before it answered; what was asked may have been done. */
@@ -94,7 +96,9 @@ export const makeLocalCalls = (
             const requestId = assignRequestId({ headers: { ...request.headers } })
             return resume(Effect.succeed(errorJson(shuttingDown(service, requestId, errorFields(503, path)))))
           }
-          const fiber = fork(operation, path, headersOf(request, isTraced), bodyOf(request.text))
+          const isLocal = request.isForCaller === true
+          const local: JsonOperation = (asked) => operation({ ...asked, isLocal })
+          const fiber = fork(local, path, headersOf(request, isTraced), bodyOf(request.text))
           idle.unsafeClose()
           const cutOff = () => resume(new CallCutOff({ service }))
           inFlight.set(fiber, cutOff)

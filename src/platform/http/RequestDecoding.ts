@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type { HttpMethod } from "@effect/platform/HttpMethod"
@@ -57,21 +58,22 @@ export const parseJsonText = (text: string): JsonBody => {
 }
 
 /**
- * Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end.
+ * Reads a request's body, and calls `done` once, with undefined where it is larger than `limit`; never if the client hangs up before the
+ * end.
  *
  * It reads the socket's chunks itself, since the platform reports a body over its limit and a broken connection as the same
  * error: the first is answered 413, the second not at all.
  */
-export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void => {
+const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Buffer | undefined) => void): void => {
   const chunks: Array<Buffer> = []
   let bytes = 0
-  const finish = (body: JsonBody) => {
+  const finish = (body: Buffer | undefined) => {
     message.off("data", onData)
     message.off("end", onEnd)
     done(body)
   }
   const tooLarge = () => {
-    finish(tooLargeBody(limit))
+    finish(undefined)
     // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
     message.resume()
   }
@@ -80,10 +82,22 @@ export const readJsonBody = (message: IncomingMessage, limit: number, done: (bod
     if (bytes > limit) return tooLarge()
     chunks.push(chunk)
   }
-  const onEnd = () => finish(parse(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+  const onEnd = () => finish(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
   if (Number(message.headers["content-length"]) > limit) tooLarge()
   else message.on("data", onData).on("end", onEnd)
 }
+
+/** Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end. */
+export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void =>
+  readBytes(message, limit, (bytes) => done(bytes === undefined ? tooLargeBody(limit) : parse(bytes)))
+
+/** Reads a request's body as text; undefined where it is too large or not UTF-8. */
+export const readText = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined> =>
+  Effect.async((resume) =>
+    readBytes(NodeHttpServerRequest.toIncomingMessage(request), maximumBodyBytes, (bytes) =>
+      resume(Effect.sync(() => (bytes === undefined || !isUtf8(bytes) ? undefined : bytes.toString("utf8"))))
+    )
+  )
 
 /** Reads a body as JSON, whatever its content type is: clients of the former system differ in it. A client that hangs up interrupts it. */
 export const readJson = (

@@ -203,3 +203,82 @@ it.scopedLive("a start on a disk that the settled journal of a dead process fill
     expect(yield* trail.log.status).toMatchObject({ accepting: true })
   })
 )
+
+/** A directory in which a program that registers its sources has run. */
+const usedFolder = (url: Parameters<typeof query>[0]) =>
+  Effect.gen(function* () {
+    const directory = yield* journalFolder
+    yield* (yield* openTrail(url, journaled(directory))).shutdown
+    return directory
+  })
+
+it.scopedLive("a journal that was planted in the directory is not adopted, and an alarm says so once", () =>
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const directory = yield* usedFolder(url)
+      const planted = yield* leaveJournal(url, directory, 5)
+      const trail = yield* openTrail(url, journaled(directory))
+      const status = yield* until(trail.log, (status) => (status.journal?.others.stuck.length ?? 0) > 0)
+      expect(status.journal?.others.stuck).toMatchObject([
+        { path: planted.path, reason: expect.stringContaining("5 events of a source that no process registered") }
+      ])
+      expect(yield* query(url, "select seq from gatekeeper.audit_log where source = $1", [planted.source])).toEqual([])
+      expect(
+        yield* query(url, "select source from gatekeeper.audit_source where source = $1", [planted.source])
+      ).toEqual([])
+      expect(yield* journalsIn(directory)).toContain(planted.source)
+      expect(lines.filter((line) => line.startsWith("ERROR ALARM") && line.includes(planted.path))).toHaveLength(1)
+
+      // The operator finds that it is genuine after all.
+      yield* trail.shutdown
+      yield* Effect.promise(() => Fs.writeFile(`${directory}.unregistered`, JSON.stringify([planted.source])))
+      yield* until((yield* openTrail(url, journaled(directory))).log, adoptedAll)
+      expect(yield* sourceRow(url, planted.source)).toMatchObject({ signed_off: 5, committed: 5 })
+    })
+  )
+)
+
+it.scopedLive("events that were planted behind the end of a source that signed off are not adopted", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const directory = yield* usedFolder(url)
+    const [ended] = yield* query(url, "select source from gatekeeper.audit_source where signed_off_seq = 0")
+    const planted = yield* leaveJournal(url, directory, 3, { source: String(ended?.["source"]) })
+    const trail = yield* openTrail(url, journaled(directory))
+    const status = yield* until(trail.log, (status) => (status.journal?.others.stuck.length ?? 0) > 0)
+    expect(JSON.stringify(status.journal?.others.stuck)).toContain("after number 0, at which its source signed off")
+    expect(yield* query(url, "select seq from gatekeeper.audit_log where source = $1", [planted.source])).toEqual([])
+  })
+)
+
+it.scopedLive(
+  "journals of older programs, whose sources are not registered, are adopted once, and marked in the trail",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const directory = yield* journalFolder
+      const left = yield* leaveJournal(url, directory, 4)
+      const trail = yield* openTrail(url, journaled(directory))
+      yield* until(trail.log, (status) => adoptedAll(status) && status.depth === 0)
+      expect(
+        yield* query(url, "select result, metadata from gatekeeper.audit_log where action = 'audit/adoption'")
+      ).toEqual([{ result: "REPORTED", metadata: { kind: "adoption", source: left.source, count: 4 } }])
+      // The list was made by the first start alone.
+      yield* trail.shutdown
+      const later = yield* leaveJournal(url, directory, 2)
+      const next = yield* openTrail(url, journaled(directory))
+      const status = yield* until(next.log, (status) => (status.journal?.others.stuck.length ?? 0) > 0)
+      expect(status.journal?.others.stuck.map(({ path }) => path)).toEqual([later.path])
+    })
+)
+
+it.scopedLive("a source is registered before the first event is accepted", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const trail = yield* openTrail(url, journaled(yield* journalFolder))
+    expect(yield* query(url, "select source from gatekeeper.audit_source")).toEqual([
+      { source: (yield* trail.log.status).source }
+    ])
+  })
+)

@@ -6,9 +6,12 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as RemoteAuditStore from "../../../src/audit/remote/RemoteAuditStore.ts"
 import { makeLedger } from "../../../src/audit/remote/RemoteAuditStore.ts"
-import { rowsOf } from "../../support/AuditEvents.ts"
+import { guardianEvent, rowsOf as rowsOfEvent } from "../../support/AuditEvents.ts"
 import { httpFront } from "../../support/FaultyHttpProxy.ts"
 import { Gravitas, rowsOf as query, tokenOf } from "../../support/Gravitas.ts"
+
+const rowsOf = (number: number, options: Parameters<typeof rowsOfEvent>[1] = {}) =>
+  rowsOfEvent(number, { event: guardianEvent, ...options })
 
 const certain = { certain: true }
 const doubtful = { certain: false }
@@ -160,13 +163,4 @@ layer(Layer.merge(Gravitas.layer({ args: ["gatekeeper"] }), NodeHttpClient.layer
   )
 })
 
-const poison = {
-  action: "execute",
-  resource: "shells/l1/small",
-  ghostId: "Scout",
-  shellId: null,
-  result: "ALLOWED" as const,
-  reason: "poison",
-  requestId: null,
-  metadata: {}
-}
+const poison = { ...guardianEvent, reason: "poison" }

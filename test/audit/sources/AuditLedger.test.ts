@@ -210,6 +210,42 @@ it.scopedLive("receipts are read back as they were recorded, those of the source
   })
 )
 
+it.scopedLive("a receipt that another process forged for a source does not count", () =>
+  Effect.gen(function* () {
+    const { ledger, store, url } = yield* open
+    const owners = {
+      guardian: "service:guardian",
+      again: "service:guardian",
+      router: "service:router",
+      gatekeeper: null
+    }
+    const sources = Object.fromEntries(Object.keys(owners).map((name) => [name, crypto.randomUUID()]))
+    for (const [name, owner] of Object.entries(owners)) {
+      yield* query(url, "insert into gatekeeper.audit_source (source, identity) values ($1, $2)", [
+        sources[name],
+        owner
+      ])
+    }
+    let from = 0
+    const receipt = (writer: keyof typeof owners, about: keyof typeof owners) => {
+      from += 1
+      const loss: Loss = { kind: "gap", source: sources[about] ?? "", from, to: from, count: 1 }
+      return store.append(rowsOf(1, { source: sources[writer] ?? "", from, event: lossReceipt(loss) }), certain)
+    }
+    // As rows of other processes were recorded before the gatekeeper looked at them.
+    yield* receipt("guardian", "gatekeeper")
+    yield* receipt("router", "guardian")
+    expect(yield* ledger.receipts(sources["gatekeeper"] ?? "")).toEqual([])
+    expect(yield* ledger.receipts(sources["guardian"] ?? "")).toEqual([])
+    yield* receipt("guardian", "guardian")
+    yield* receipt("again", "guardian")
+    yield* receipt("gatekeeper", "guardian")
+    yield* receipt("gatekeeper", "gatekeeper")
+    expect((yield* ledger.receipts(sources["guardian"] ?? "")).map(({ from }) => from)).toEqual([3, 4, 5])
+    expect((yield* ledger.receipts(sources["gatekeeper"] ?? "")).map(({ from }) => from)).toEqual([6])
+  })
+)
+
 it.scopedLive("dead letters are counted, and those that wait", () =>
   Effect.gen(function* () {
     const { ledger, store } = yield* open

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { explain } from "../../../src/gatekeeper/policy/Explanation.ts"
 import { decide, matchesResource, type Policy } from "../../../src/gatekeeper/policy/Policy.ts"
+import { indexPolicy } from "../../../src/gatekeeper/policy/PolicyIndex.ts"
 import { policyOf } from "../../support/Policies.ts"
 
 const policy: Policy = policyOf(
@@ -102,6 +103,24 @@ describe("decide", () => {
   it("says why it denies: no group, or no permission of the groups that there are", () => {
     expect(decide(policy, { ghostId: "Stranger", action: "read", resource: "x" }).reason).toContain("no group")
     expect(decide(policy, { ghostId: "Scout", action: "read", resource: "x" }).reason).toContain("scout")
+  })
+
+  it("gives a process of several services the groups that each of them has, unless it is mapped itself", () => {
+    const groups = { store: [["write", "audit/store"]], events: [["write", "audit/events"]] } as const
+    const apart = { "service:guardian": ["events", "store"], "service:router": ["store"] }
+    const joint = "service:guardian+router"
+    const allowed = (mapping: Readonly<Record<string, ReadonlyArray<string>>>, resource: string, ghostId = joint) => {
+      const made = policyOf(groups, mapping)
+      const question = { ghostId, action: "write", resource }
+      expect(indexPolicy(made).decide(question)).toEqual(decide(made, question))
+      return decide(made, question).allowed
+    }
+    expect(allowed(apart, "audit/store")).toBe(true)
+    expect(allowed(apart, "audit/events")).toBe(false)
+    expect(allowed({ "service:guardian": ["store"] }, "audit/store")).toBe(false)
+    expect(allowed({ ...apart, [joint]: [] }, "audit/store")).toBe(false)
+    expect(allowed(apart, "audit/store", "service:router+guardian")).toBe(false)
+    expect(allowed(apart, "audit/store", "service:gatekeeper+router")).toBe(false)
   })
 
   it("allows nothing to a ghost without a mapping, whatever it asks", () => {

@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs"
+import { chmodSync, existsSync, renameSync, statSync, symlinkSync, unlinkSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -18,8 +19,8 @@ const jwks = "https://issuer.example/jwks.json"
 const withToken = <A, E>(variables: Readonly<Record<string, string>>, use: Effect.Effect<A, E, ServiceToken>) =>
   use.pipe(
     Effect.provide(
-      ServiceToken.layer("service:router").pipe(
-        Layer.provide(AllSettings.layer),
+      ServiceToken.layer(["router"], Effect.succeed("http://127.0.0.1:1")).pipe(
+        Layer.provide([AllSettings.layer, NodeHttpClient.layerUndici]),
         Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))),
         Layer.provide(NodeContext.layer)
       )
@@ -29,49 +30,105 @@ const withToken = <A, E>(variables: Readonly<Record<string, string>>, use: Effec
 const authorization = Effect.flatMap(ServiceToken, (token) => Effect.map(token.authorization, Redacted.value))
 
 describe("ServiceToken", () => {
-  it.effect("is the one that is given", () =>
+  it.scoped("is the one that is given, outside production", () =>
     Effect.gen(function* () {
-      expect(yield* withToken({ SERVICE_TOKEN: "given", JWKS_URL: jwks }, authorization)).toBe("Bearer given")
+      const home = yield* temporaryHome
+      const given = { SERVICE_TOKEN: "given", JWKS_URL: jwks, GRAVITAS_HOME: home }
+      expect(yield* withToken(given, authorization)).toBe("Bearer given")
     })
   )
 
-  it.effect("names the service and lives for a quarter of an hour; it is replaced in time, and on request", () =>
-    withToken(
-      { JWT_SECRET_KEY: secret, JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" },
-      Effect.gen(function* () {
-        const token = yield* ServiceToken
-        const first = yield* authorization
-        expect(decodeJwt(first.slice("Bearer ".length))).toMatchObject({
-          sub: "service:router",
-          iss: "https://issuer.example",
-          aud: "gravitas",
-          iat: 0,
-          exp: 900
-        })
-        yield* TestClock.adjust("599 seconds")
-        expect(yield* authorization).toBe(first)
-        yield* TestClock.adjust("1 second")
-        const second = yield* authorization
-        expect(second).not.toBe(first)
-        yield* TestClock.adjust("1 second")
-        yield* token.renew
-        expect(yield* authorization).not.toBe(second)
-      })
-    )
+  it.scoped(
+    "of the shared secret names the service and lives for a quarter of an hour; it is replaced in time, and on request",
+    () =>
+      Effect.flatMap(temporaryHome, (home) =>
+        withToken(
+          {
+            JWT_SECRET_KEY: secret,
+            JWT_ISSUER: "https://issuer.example",
+            JWT_AUDIENCE: "gravitas",
+            GRAVITAS_HOME: home
+          },
+          Effect.gen(function* () {
+            const token = yield* ServiceToken
+            const first = yield* authorization
+            expect(decodeJwt(first.slice("Bearer ".length))).toMatchObject({
+              sub: "service:router",
+              iss: "https://issuer.example",
+              aud: "gravitas",
+              iat: 0,
+              exp: 900
+            })
+            yield* TestClock.adjust("599 seconds")
+            expect(yield* authorization).toBe(first)
+            yield* TestClock.adjust("1 second")
+            const second = yield* authorization
+            expect(second).not.toBe(first)
+            yield* TestClock.adjust("1 second")
+            yield* token.renew
+            expect(yield* authorization).not.toBe(second)
+          })
+        )
+      )
   )
 
-  it.scoped("is not made where no token of a shared secret is believed: each of its requests would be refused", () =>
+  it.scoped("is asked for by the key in the home, where nothing else is given", () =>
     Effect.gen(function* () {
       const home = yield* temporaryHome
       for (const variables of [
+        {},
         { JWKS_URL: jwks },
         { JWKS_URL: jwks, JWT_SECRET_KEY: secret, JWT_ALGORITHMS: "RS256" }
       ]) {
         const refused = yield* Effect.flip(withToken({ ...variables, GRAVITAS_HOME: home }, authorization))
-        expect(refused._tag).toBe("ServiceTokenMissing")
-        expect(refused.message).toContain("SERVICE_TOKEN")
+        expect(refused).toMatchObject({
+          _tag: "TokenUnavailable",
+          message: expect.stringContaining("cannot be reached")
+        })
       }
       expect(existsSync(join(home, "jwt-secret"))).toBe(false)
+      expect(statSync(join(home, "service-keys", "router.pem")).mode & 0o777).toBe(0o600)
+    })
+  )
+
+  it.scoped(
+    "is not made in production of the secret that signs agents' tokens, and the refusal names the command",
+    () =>
+      Effect.gen(function* () {
+        const home = yield* temporaryHome
+        const production = { NODE_ENV: "production", GRAVITAS_HOME: home, JWT_ISSUER: "i", JWT_AUDIENCE: "a" }
+        for (const [setting, value] of [
+          ["JWT_SECRET_KEY", secret],
+          ["JWT_PREVIOUS_SECRET_KEYS", secret]
+        ] as const) {
+          const refused = yield* Effect.flip(withToken({ ...production, [setting]: value }, authorization))
+          expect(refused.message).toMatch(
+            new RegExp(`^${setting} must not be set .*gravitas service enroll router [\\w-]{43}$`)
+          )
+        }
+      })
+  )
+
+  it.scoped("is not made by a key that others can read, replace or link to", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const file = join(home, "service-keys", "router.pem")
+      yield* Effect.flip(withToken({ GRAVITAS_HOME: home }, authorization))
+      const refused = () =>
+        Effect.map(Effect.flip(withToken({ GRAVITAS_HOME: home }, authorization)), ({ message }) => message)
+      chmodSync(file, 0o644)
+      expect(yield* refused()).toContain("is open to other users (mode 0644), who must not read it")
+      chmodSync(file, 0o600)
+      chmodSync(join(home, "service-keys"), 0o777)
+      expect(yield* refused()).toContain("is open to other users (mode 0777), who must not write to it")
+      chmodSync(join(home, "service-keys"), 0o700)
+      renameSync(file, join(home, "planted.pem"))
+      symlinkSync(join(home, "planted.pem"), file)
+      expect(yield* refused()).toContain("is a symbolic link")
+      unlinkSync(file)
+      symlinkSync(join(home, "nowhere.pem"), file)
+      expect(yield* refused()).toContain("is a symbolic link")
+      expect(existsSync(join(home, "nowhere.pem"))).toBe(false)
     })
   )
 })

@@ -54,7 +54,13 @@ const asked: ReadonlyArray<readonly [ServiceName, method: string, path: string, 
 ]
 
 /** Asked of another test each: no JSON, a body of its own protocol, a name that only an answer tells. */
-const elsewhere = ["GET /docs", "GET /metrics", "POST /audit/store/{operation}", "POST /certificates/{id}/revoke"]
+const elsewhere = [
+  "GET /docs",
+  "GET /metrics",
+  "POST /audit/store/{operation}",
+  "POST /oauth/token",
+  "POST /certificates/{id}/revoke"
+]
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null

@@ -46,11 +46,12 @@ const codeOf = (text: string): unknown => {
 
 const isText = (value: unknown): boolean => typeof value === "string"
 
-/** An error's body is ours, or OpenAI's on the paths that speak it; `/health` and `/readyz` tell the same in 200 and 503. */
+/** An error's body is ours, or OpenAI's or OAuth's on the paths that speak it; `/health` and `/readyz` tell the same in 200 and 503. */
 const isErrorBody = (endpoint: Endpoint, text: string, requestId: unknown): boolean => {
   const body = parsed(text)
   if (!isObject(body)) return false
   const error = body["error"]
+  if (endpoint.path === "/oauth/token" && isText(error)) return isText(body["error_description"])
   if (!isObject(error)) return ["/health", "/readyz"].includes(endpoint.path) && isText(body["status"])
   if (!isText(error["message"]) || error["request_id"] !== requestId) return false
   return isText(body["detail"])
