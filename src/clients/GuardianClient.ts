@@ -13,6 +13,7 @@ import { peerEndpoint } from "./PeerEndpoint.ts"
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
   code: Schema.Literal(
     "unauthenticated",
+    "too_many_failures",
     "access_denied",
     "not_certified",
     "session_exists",

@@ -36,6 +36,10 @@ export const errorCodes = {
   session_refused: error(403, "the guardian does not let the session begin"),
   shutting_down: error(503, "the service is stopping; ask again"),
   source_of_another: error(403, "another ghost registered this source"),
+  too_many_failures: error(
+    429,
+    "more requests without a valid identity came than get a row each; this one is counted. Ask again, with a valid token"
+  ),
   trail_unreachable: error(503, "PostgreSQL does not answer; ask again"),
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),

@@ -8,14 +8,18 @@ export const AuditResult = Schema.Literal(
   "INVALID", // the request was malformed, so nothing was decided
   "REPORTED", // another program reported an event that is not a decision
   // Of the trail itself:
+  "LIMITED", // a count of failures of callers without a valid identity that have no row each
   "LOST", // a loss receipt; events are missing, or it is unknown whether any are
   "WITHDRAWN", // an event was recorded, but its answer was not sent
   "REPLAYED" // a dead letter was written to the trail
 )
 export type AuditResult = typeof AuditResult.Type
 
-/** `auth:disabled`: the caller was not authenticated. */
-export const RecorderMark = Schema.Literal("auth:disabled")
+/**
+ * - `auth:disabled`: the caller was not authenticated.
+ * - `metadata:withheld`: the caller has no valid identity, so what it said in its metadata is not stored.
+ */
+export const RecorderMark = Schema.Literal("auth:disabled", "metadata:withheld")
 export type RecorderMark = typeof RecorderMark.Type
 
 /** The outcomes that other programs may report; only the trail itself reports the others. */
@@ -39,6 +43,8 @@ export const AuditEvent = Schema.Struct({
   requestId: Schema.NullOr(Schema.String),
   /** A JSON object. Anything else is stored under the key `value`. */
   metadata: Schema.Unknown,
+  /** Of an event without a ghost: the caller is authenticated, and only its name is not known where the event is recorded. */
+  isAuthenticated: Schema.optional(Schema.Boolean),
   /** Added to the row's `marks`, beside those of the trail itself. */
   marks: Schema.optional(Schema.Array(RecorderMark))
 })

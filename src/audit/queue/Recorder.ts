@@ -18,7 +18,7 @@ import { WriteQueue } from "./WriteQueue.ts"
 
 /** Why an event was refused. */
 export interface RecordRefusal {
-  readonly reason: "full" | "failing" | "behind" | "closed"
+  readonly reason: "full" | "failing" | "behind" | "closed" | "limited"
   readonly detail: string
 }
 
@@ -47,6 +47,9 @@ export interface Recorder {
   /** The last number given to an event that was shed; 0 before the first. */
   readonly lastShed: () => number
   readonly counts: () => Counts & { readonly offered: number }
+  /** Notes that failures are limited and wait for their summary, or that they do not any more. */
+  readonly noteLimiting: (limiting: boolean) => void
+  readonly isLimiting: () => boolean
   /** What was shed since the last call of `receipted`. */
   readonly shedRange: () => ShedRange | undefined
   readonly receipted: () => void
@@ -86,8 +89,9 @@ export const make = (
   let lastSeq = 0
   let lastShed = 0
   let shedRange: ShedRange | undefined
+  let limiting = false
 
-  const counts = () => ({ lastSeq, refused, shed, offered: lastSeq + refused })
+  const counts = () => ({ lastSeq, refused, shed, limiting, offered: lastSeq + refused })
 
   const take = (event: AuditEvent, urgent: boolean, traceId: string | undefined): AuditId | RecordRefusal => {
     if (queue.isClosed()) return closed
@@ -137,6 +141,12 @@ export const make = (
       const taken = take(event, false, traceId)
       return typeof taken === "string" ? taken : undefined
     },
+    noteLimiting: (now) => {
+      if (now === limiting) return
+      limiting = now
+      countJournal?.note(counts())
+    },
+    isLimiting: () => limiting,
     shedRange: () => shedRange,
     receipted: () => {
       shedRange = undefined

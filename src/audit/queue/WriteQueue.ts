@@ -37,6 +37,8 @@ export const maximumBatchChars = 4 * 1_024 * 1_024
 export interface WriteQueue {
   /** Whether the queue accepts one more row. With a backlog it does until it closes. */
   readonly hasRoom: () => boolean
+  /** Whether less than half of the bound is used. */
+  readonly isHalfEmpty: () => boolean
   /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
   readonly offer: (row: HashedRow, urgent?: boolean) => void
   /**
@@ -104,9 +106,9 @@ interface Parts {
   readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
 }
 
-const memoryHasRoom = ({ batches, memory, options }: Parts): boolean =>
-  memory.count() + batches.count() < options.capacity &&
-  memory.chars() + batches.chars() < options.capacity * charsPerRow
+const memoryHasRoom = ({ batches, memory, options }: Parts, share = 1): boolean =>
+  memory.count() + batches.count() < options.capacity * share &&
+  memory.chars() + batches.chars() < options.capacity * charsPerRow * share
 
 const offer = (parts: Parts, row: HashedRow, isUrgent: boolean): void => {
   const { backlog, memory, state, trigger } = parts
@@ -197,6 +199,7 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
 
   return {
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
+    isHalfEmpty: () => backlog !== undefined || memoryHasRoom(parts, 0.5),
     offer: (row, isUrgent = false) => offer(parts, row, isUrgent),
     fill: fill(parts),
     readAhead: Effect.suspend(() =>

@@ -107,6 +107,9 @@ const settings = Setting.all({
   httpRequestTimeout: Setting.duration("HTTP_REQUEST_TIMEOUT", { min: "1 second", max: "1 hour" }, "30s").pipe(
     Setting.orDefault(Duration.seconds(30))
   ),
+  trustedProxies: Setting.networks("TRUSTED_PROXIES").pipe(
+    Setting.map(Option.getOrElse((): ReadonlyArray<string> => []))
+  ),
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
   /** What a service does about its schema before it opens its port; see migrator/Migrator.ts. */
   migrateOnStart: Setting.choice("MIGRATE_ON_START", ["upgrade", "verify", "off"], "verify").pipe(

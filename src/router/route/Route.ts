@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient, type GuardianRefused } from "../../clients/GuardianClient.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
@@ -23,6 +24,9 @@ export const sessionIdOf = (requestId: string, random: string): string => `${req
 const record = (context: ChatRequestContext, event: RouteEvent) =>
   Effect.mapError(recordRouteEvent(context, event), refusalOfTrail)
 
+/** The guardian's refusals that the caller gets as they are. */
+const isShown = Schema.is(Schema.Literal("unauthenticated", "too_many_failures", "access_denied", "not_certified"))
+
 const refuseForGuardian = (context: ChatRequestContext, { code, reason }: GuardianRefused) =>
   Effect.gen(function* () {
     const auditId = yield* record(context, {
@@ -31,8 +35,7 @@ const refuseForGuardian = (context: ChatRequestContext, { code, reason }: Guardi
       reason,
       metadata: { code, peer: "guardian" }
     })
-    const isShown = code === "unauthenticated" || code === "access_denied" || code === "not_certified"
-    return yield* routeRefused({ code: isShown ? code : "session_refused", reason, auditId })
+    return yield* routeRefused({ code: isShown(code) ? code : "session_refused", reason, auditId })
   })
 
 /** Whether an answer under way must end: its agent or its session is no longer in force. */
@@ -85,9 +88,9 @@ const authorize = Effect.fn("Route.authorize")(function* (
     Effect.catchTags({
       PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable),
       NotAuthorized: (denial) =>
-        denial.code === "unauthenticated"
-          ? Effect.fail(refusalOfDenial(denial))
-          : Effect.succeed(Either.left(refusalOfDenial(denial)))
+        denial.isAuthenticated
+          ? Effect.succeed(Either.left(refusalOfDenial(denial)))
+          : Effect.fail(refusalOfDenial(denial))
     })
   )
 })
