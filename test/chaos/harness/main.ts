@@ -16,6 +16,7 @@ interface Command {
   readonly faults: ReadonlyArray<FaultName>
   readonly events: number
   readonly requests: number
+  readonly seconds: number
   readonly json: boolean
 }
 
@@ -25,6 +26,7 @@ type Chaos = (command: Command) => Effect.Effect<boolean, unknown, Scope.Scope>
 /** Each loaded when it is asked for. */
 const runs = new Map<string, () => Promise<Chaos>>([
   ["backlog", async () => (await import("./Backlog.ts")).backlogCommand],
+  ["flood", async () => (await import("./Flood.ts")).floodCommand],
   ["fuzz", async () => (await import("./Fuzz.ts")).fuzzCommand],
   ["kill", async () => (await import("./Kill.ts")).killCommand],
   ["outage", async () => (await import("./Outage.ts")).outageCommand],
@@ -43,6 +45,7 @@ const { positionals, values } = parseArgs({
     faults: { type: "string", default: "" },
     events: { type: "string", default: "1000000" },
     requests: { type: "string", default: "20000" },
+    seconds: { type: "string", default: "60" },
     json: { type: "boolean", default: false }
   }
 })
@@ -51,23 +54,25 @@ const wanted = values.faults === "" ? [] : values.faults.split(",")
 const faults = faultNames.filter((name) => wanted.includes(name))
 const run = runs.get(positionals[0] ?? "")
 const [rounds, seed, events] = [Number(values.rounds), Number(values.seed), Number(values.events)]
-const requests = Number(values.requests)
+const [requests, seconds] = [Number(values.requests), Number(values.seconds)]
 const mode = modes.find((one) => one === values.mode)
 const isNumbered =
-  [rounds, events, requests].every((number) => Number.isInteger(number) && number > 0) && Number.isInteger(seed)
+  [rounds, events, requests, seconds].every((number) => Number.isInteger(number) && number > 0) &&
+  Number.isInteger(seed)
 if (run === undefined || mode === undefined || faults.length < wanted.length || !isNumbered) {
   console.error(
     `usage: pnpm chaos walk|starters [--rounds N] [--seed N]
        pnpm chaos kill [--rounds N] [--seed N] [--mode ${modes.join("|")}] [--json]
        pnpm chaos outage [--seed N] [--mode ${modes.join("|")}] [--faults ${faultNames.join(",")}] [--json]
        pnpm chaos backlog [--events N] [--json]
+       pnpm chaos flood [--seconds N] [--seed N] [--json]
        pnpm chaos fuzz [--requests N] [--seed N] [--json]`
   )
   process.exitCode = 2
 } else {
   const chaos = await run()
   // Not `Effect.runPromise`: a Ctrl-C must end the servers that it started too.
-  chaos({ rounds, seed, mode, faults, events, requests, json: values.json }).pipe(
+  chaos({ rounds, seed, mode, faults, events, requests, seconds, json: values.json }).pipe(
     Effect.scoped,
     Logger.withMinimumLogLevel(LogLevel.Error),
     NodeRuntime.runMain({
