@@ -22,13 +22,16 @@ export interface Authorized {
   readonly auditId: string
 }
 
-/** The gatekeeper refused, and recorded that: no valid token (401), not allowed (403), or malformed (422). */
+/** The gatekeeper refused: no valid token (401, or 429 where only a count records it), not allowed (403), or malformed (422). */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
-  code: Schema.Literal("unauthenticated", "access_denied", "invalid_request"),
+  code: Schema.Literal("unauthenticated", "too_many_failures", "access_denied", "invalid_request"),
   reason: Schema.String,
   /** Of the gatekeeper's row. */
   auditId: Schema.optional(Schema.String)
 }) {
+  get isAuthenticated(): boolean {
+    return this.code !== "unauthenticated" && this.code !== "too_many_failures"
+  }
   override get message(): string {
     return this.reason
   }

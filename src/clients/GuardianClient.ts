@@ -15,6 +15,7 @@ import { ServiceAuthorization } from "./ServiceAuthorization.ts"
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
   code: Schema.Literal(
     "unauthenticated",
+    "too_many_failures",
     "access_denied",
     "not_certified",
     "session_exists",

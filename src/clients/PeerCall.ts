@@ -10,9 +10,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import { clientAddress, forwardedHeader, proxyList } from "../platform/http/ClientAddress.ts"
 import { Addresses, serviceUrl } from "../platform/http/Listener.ts"
 import type { CallCutOff, LocalRequest } from "../platform/http/LocalCalls.ts"
-import { outgoingTrace } from "../platform/http/RequestContext.ts"
+import { outgoingTrace, requestSource } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
@@ -120,13 +122,18 @@ const transportTo = (peer: Peer) =>
     const addresses = yield* Addresses
     const url = yield* urlOf(peer)
     const http = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
-    const overHttp: Transport = (path, { headers, text }) =>
+    const trusted = proxyList((yield* Settings).trustedProxies)
+    /** A gatekeeper that trusts this process as a proxy counts failures by the address of their client. */
+    const forwarded = (caller: LocalRequest["caller"]) =>
+      caller === undefined ? {} : { forwarded: forwardedHeader(clientAddress(caller, trusted)) }
+    const overHttp: Transport = (path, { caller, headers, text }) =>
       url.pipe(
         Effect.flatMap((base) =>
           http.execute(
-            HttpClientRequest.post(path, { headers, body: HttpBody.text(text, "application/json") }).pipe(
-              HttpClientRequest.prependUrl(base)
-            )
+            HttpClientRequest.post(path, {
+              headers: { ...headers, ...forwarded(caller) },
+              body: HttpBody.text(text, "application/json")
+            }).pipe(HttpClientRequest.prependUrl(base))
           )
         ),
         Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text })))
@@ -193,7 +200,7 @@ export const make = (peer: Peer) =>
             "x-request-id": requestId,
             ...(authorization === undefined ? {} : { authorization })
           }
-          return transport(endpoint.path, { headers, text })
+          return transport(endpoint.path, { headers, text, caller: requestSource(fiber.currentContext) })
         })
         return attempt.pipe(
           Effect.catchIf(wasRefused, () => Effect.delay(attempt, pauseBeforeRetry)),

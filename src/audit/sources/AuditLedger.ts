@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
-import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
+import { receiptAction, receiptResult, sourceResource } from "../encoding/TrailEvents.ts"
 import type { SeqRange } from "../journal/SeqRanges.ts"
 import { isReplayed } from "../store/AuditWrites.ts"
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
@@ -182,7 +182,7 @@ const readReceipts = ({ deadline, sql }: Queries, source: string) =>
       select metadata ->> 'kind' as kind, metadata ->> 'source' as source,
         metadata ->> 'from_seq' as "from", metadata ->> 'to_seq' as "to"
       from gatekeeper.audit_log
-      where resource = ${receiptResource(source)} and action = ${receiptAction} and result = ${receiptResult}
+      where resource = ${sourceResource(source)} and action = ${receiptAction} and result = ${receiptResult}
         and metadata ->> 'to_seq' is not null
       order by id
       limit ${maximumGaps}`,

@@ -77,9 +77,8 @@ const closeWith = (socket: Duplex, status: string, code: ErrorCode, message: str
 
 /** Answers bytes that Node cannot parse. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) {
-    socket.destroy()
-  } else if (error.code === "HPE_HEADER_OVERFLOW") {
+  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) socket.destroy()
+  else if (error.code === "HPE_HEADER_OVERFLOW") {
     const message = `the headers are over ${maximumHeaderBytes} bytes`
     closeWith(socket, "431 Request Header Fields Too Large", unreadableRequest, message)
   } else if (error.code === requestTimedOut) {

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
 import { type JsonOperation, makeFork, type OperationsByPath } from "./FastLane.ts"
-import { admitTraceContext, assignRequestId, beginTrace } from "./RequestContext.ts"
+import { admitTraceContext, assignRequestId, beginTrace, type RequestSource } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
 
 /** The operations of one service that a client in the same process can call, by path. */
@@ -33,6 +33,8 @@ export interface LocalRequest {
   readonly headers: Readonly<Record<string, string>>
   /** JSON. */
   readonly text: string
+  /** The request that the client handles. */
+  readonly caller?: RequestSource | undefined
 }
 
 /** The service stopped before it answered; what was asked may have been done. */
@@ -94,7 +96,8 @@ export const makeLocalCalls = (
             const requestId = assignRequestId({ headers: { ...request.headers } })
             return resume(Effect.succeed(errorJson(shuttingDown(service, requestId, errorFields(503, path)))))
           }
-          const fiber = fork(operation, path, headersOf(request, isTraced), bodyOf(request.text))
+          const source = { headers: headersOf(request, isTraced), caller: request.caller }
+          const fiber = fork(operation, path, source, bodyOf(request.text))
           idle.unsafeClose()
           const cutOff = () => resume(new CallCutOff({ service }))
           inFlight.set(fiber, cutOff)
