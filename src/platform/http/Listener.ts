@@ -61,7 +61,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
   )
 
 const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
-
 const unreadableRequest = "unreadable_request"
 
 /** Answers a connection without a request that Node could read, in the usual shape, and closes it. Records no event. */
