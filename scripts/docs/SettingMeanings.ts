@@ -81,6 +81,11 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "How long the gatekeeper's feed of stops may be silent. After that, a process without the gatekeeper ends answers in flight."
       },
+      TRUSTED_PROXIES: {
+        meaning:
+          "Proxies, and other Gravitas processes, whose `Forwarded` and `X-Forwarded-For` name the client; see [strangers](audit-trail.md#strangers).",
+        default: "none"
+      },
       PEER_TIMEOUT: { meaning: "How long another service may take to answer; then the request is refused." }
     }
   },
@@ -193,6 +198,11 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "When no more events can be kept: `refuse` answers 503; `shed` answers, counts the loss and writes a loss receipt."
       },
+      AUDIT_FAILURES_PER_ADDRESS: {
+        meaning:
+          "Failures a second without a valid identity that get a row each, of one IPv4 address or IPv6 /64; five times as many at once."
+      },
+      AUDIT_FAILURES_IN_ALL: { meaning: "The same, of all addresses together." },
       AUDIT_BATCH_SIZE: { meaning: "Most rows in one transaction." },
       AUDIT_LINGER: { meaning: "How long the first event of a batch waits for more." }
     }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
-import { currentIds } from "../platform/http/RequestContext.ts"
+import { currentIds, requestSource } from "../platform/http/RequestContext.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import type { AuditLogOptions } from "./AuditSettings.ts"
@@ -11,6 +11,7 @@ import * as AuditShutdown from "./AuditShutdown.ts"
 import { AuditUnavailable } from "./AuditUnavailable.ts"
 import type { AuditId } from "./encoding/AuditId.ts"
 import { withdrawal } from "./encoding/TrailEvents.ts"
+import * as FailureLimit from "./failures/FailureLimit.ts"
 import type { JournalInUse, JournalUnusable } from "./journal/Journal.ts"
 import * as PipelineStatus from "./PipelineStatus.ts"
 import * as DurabilityWaiter from "./queue/DurabilityWaiter.ts"
@@ -32,7 +33,8 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
   {
     /**
      * Records the event and returns the id of its row, once the event is as durable as its result asks. Accepts any value in
-     * the event's fields: what does not fit is cut or cleaned, and named in the row's `marks`. With `AUDIT_ON_FULL=shed` a full
+     * the event's fields: what does not fit is cut or cleaned, and named in the row's `marks`. Fails with `limited` where callers
+     * without a valid identity send too many events; a summary counts these. With `AUDIT_ON_FULL=shed` a full
      * journal or queue still returns an id. No row is written; a later event in the trail reports it.
      */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
@@ -52,7 +54,8 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
     const waiter = Layer.provideMerge(DurabilityWaiter.layer(options), journal)
     const queue = Layer.provideMerge(WriteQueue.layer(options), waiter)
     const recorder = Layer.provideMerge(Recorder.layer(options), queue)
-    const writer = Layer.provideMerge(BatchWriter.layer(options), recorder)
+    const failures = Layer.provideMerge(FailureLimit.layer(options), recorder)
+    const writer = Layer.provideMerge(BatchWriter.layer(options), failures)
     const recovery = Layer.provideMerge(Recovery.layer(options), writer)
     return Layer.provide(Layer.scoped(AuditLog, make(options)), recovery)
   }
@@ -89,26 +92,38 @@ const makeRefusalIfBehind = Effect.fnUntraced(function* (options: AuditLogOption
   }
 })
 
+/** Makes what the log of refusals watches: whether the trail accepts events, how many it did not, and why; undefined once it closes. */
+const makeAcceptance = Effect.fnUntraced(function* (
+  accepting: () => boolean,
+  behind: () => Recorder.RecordRefusal | undefined
+) {
+  const queue = yield* WriteQueue.WriteQueue
+  const recorder = yield* Recorder.Recorder
+  const { eventJournal } = yield* ProcessJournal.ProcessJournal
+  const reason = () =>
+    behind()?.detail ??
+    eventJournal?.status().problem?.detail ??
+    recorder.lastRefusal()?.detail ??
+    `${queue.depth()} events wait for the database`
+  return () => {
+    if (queue.isClosed()) return undefined
+    const { refused, shed } = recorder.counts()
+    return { accepting: accepting(), missed: refused + shed, reason: reason() }
+  }
+})
+
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const queue = yield* WriteQueue.WriteQueue
   const waiter = yield* DurabilityWaiter.DurabilityWaiter
   const recorder = yield* Recorder.Recorder
+  const failures = yield* FailureLimit.FailureLimit
   const refusalIfBehind = yield* makeRefusalIfBehind(options)
   let notWithdrawn = 0
   const accepting = () => recorder.accepting() && refusalIfBehind(options.durability.default) === undefined
   const status = yield* PipelineStatus.make(options, { accepting, notWithdrawn: () => notWithdrawn })
   yield* Effect.forkScoped(PipelineStatus.publishMetrics(status))
-  const { eventJournal } = yield* ProcessJournal.ProcessJournal
-  const reason = () =>
-    refusalIfBehind(options.durability.default)?.detail ??
-    eventJournal?.status().problem?.detail ??
-    recorder.lastRefusal()?.detail ??
-    `${queue.depth()} events wait for the database`
-  const acceptance = () => {
-    const { refused, shed } = recorder.counts()
-    return { accepting: accepting(), missed: refused + shed, reason: reason() }
-  }
-  yield* Effect.forkScoped(watchRefusals(options.onFull, () => (queue.isClosed() ? undefined : acceptance())))
+  const acceptance = yield* makeAcceptance(accepting, () => refusalIfBehind(options.durability.default))
+  yield* Effect.forkScoped(watchRefusals(options.onFull, acceptance))
   // This finalizer runs first. Then the layers below stop the writer and close the journal.
   const shutdown = yield* AuditShutdown.make(options.shutdownDeadline)
   yield* Effect.addFinalizer(() => shutdown)
@@ -139,9 +154,17 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
       )
     )
 
+  /** An event of a request without a ghost is a failure of a caller without a valid identity. Events without a request have none either. */
+  const admit = (event: AuditEvent, context: Context.Context<never>): AuditEvent | Recorder.RecordRefusal => {
+    const source = event.ghostId === null && event.isAuthenticated !== true ? requestSource(context) : undefined
+    return source === undefined ? event : failures.admit(event, source)
+  }
+
   return AuditLog.of({
-    record: (event: AuditEvent) =>
+    record: (given: AuditEvent) =>
       Effect.withFiberRuntime((fiber) => {
+        const event = admit(given, fiber.currentContext)
+        if ("detail" in event) return unavailable(event)
         const durability = durabilityByResult.get(event.result) ?? defaultDurability
         const behind = refusalIfBehind(durability)
         if (behind !== undefined) return unavailable(recorder.refuse(behind))

@@ -27,8 +27,18 @@ export interface AuditLogOptions {
   /** How long the first event waits for more events. */
   readonly linger: Duration.DurationInput
   readonly onFull: "refuse" | "shed"
+  /** The failures of callers without a valid identity that get a row each. */
+  readonly failures: FailureOptions
   /** For the whole shutdown: writing what is queued, giving up what cannot be written, signing off. */
   readonly shutdownDeadline: Duration.DurationInput
+}
+
+export interface FailureOptions {
+  /** In a second, of one IPv4 address or IPv6 /64, and of all. Five times as many may come at once. */
+  readonly perAddress: number
+  readonly inAll: number
+  /** Addresses and CIDR blocks. */
+  readonly trustedProxies: ReadonlyArray<string>
 }
 
 export interface JournalSettings {
@@ -72,6 +82,13 @@ const durability = Setting.all({
   ).pipe(Setting.orDefault({}))
 })
 
+const failuresASecond = (name: string, fallback: number) =>
+  Setting.integer(
+    name,
+    { min: 1, max: 1_000_000 },
+    { expected: "a number of failures a second from 1 to 1000000", example: String(fallback) }
+  ).pipe(Setting.orDefault(fallback))
+
 /** The options as settings: the journal's directory and the share of the shutdown come from the process. */
 const auditSettings = Setting.all({
   durability,
@@ -101,6 +118,10 @@ const auditSettings = Setting.all({
   linger: Setting.duration("AUDIT_LINGER", { min: "0 millis", max: "10 seconds" }, "20ms").pipe(
     Setting.orDefault(Duration.millis(20))
   ),
+  failures: Setting.all({
+    perAddress: failuresASecond("AUDIT_FAILURES_PER_ADDRESS", 10),
+    inAll: failuresASecond("AUDIT_FAILURES_IN_ALL", 100)
+  }),
   onFull: Setting.choice("AUDIT_ON_FULL", ["refuse", "shed"], "refuse").pipe(Setting.orDefault("refuse"))
 }).pipe(
   Setting.map(({ queueCapacity, ...rest }) => ({
@@ -122,7 +143,7 @@ export class AuditSettings extends Context.Tag("audit/AuditSettings")<
 export const auditLogOptions: Effect.Effect<AuditLogOptions, JournalUnusable, Settings | AuditSettings> = Effect.gen(
   function* () {
     const audit = yield* AuditSettings
-    const { home, shutdownDeadline } = yield* Settings
+    const { home, shutdownDeadline, trustedProxies } = yield* Settings
     const directory = Path.resolve(home, "journal")
     yield* Effect.try({
       try: () => PrivateFile.ensureHome(Path.dirname(directory)),
@@ -130,6 +151,7 @@ export const auditLogOptions: Effect.Effect<AuditLogOptions, JournalUnusable, Se
     })
     return {
       ...audit,
+      failures: { ...audit.failures, trustedProxies },
       journal: {
         directory,
         maxBytes: audit.journalMaxBytes,

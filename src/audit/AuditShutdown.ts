@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
+import { FailureLimit } from "./failures/FailureLimit.ts"
 import { Recorder } from "./queue/Recorder.ts"
 import { WriteQueue } from "./queue/WriteQueue.ts"
 import { Recovery } from "./recovery/Recovery.ts"
@@ -24,6 +25,7 @@ const services = Effect.all({
   process: ProcessJournal,
   queue: WriteQueue,
   recorder: Recorder,
+  failures: FailureLimit,
   writer: RunningBatchWriter,
   recovery: Recovery,
   store: AuditStore,
@@ -74,8 +76,8 @@ const settleDoubts = Effect.fnUntraced(function* ({ process, queue, store, withi
   return 0
 })
 
-/** Whether every shed event is named by a receipt. */
-const isReceipted = ({ recorder }: Parts) => recorder.shedRange() === undefined
+/** Whether every shed event is named by a receipt, and every limited failure is counted in a summary. */
+const isReceipted = ({ recorder }: Parts) => recorder.shedRange() === undefined && !recorder.isLimiting()
 
 /** Ends the journal. A disk that hangs delays nothing: the journal is then like that of a killed process. */
 const endJournal = ({ process: { journal }, within }: Parts, remove: boolean) =>
@@ -131,9 +133,9 @@ const signOff = Effect.fnUntraced(function* (parts: Parts, unwritten: number, in
 
 /** Writes the last receipts. No event is recorded any more, so there is room for them once the database accepts rows. */
 const writeReceipts = (parts: Parts) => {
-  const { queue, recovery } = parts
+  const { failures, queue, recovery } = parts
   const receiptShed: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.flatMap(recovery.accounts.receiptShed, () =>
+    Effect.flatMap(Effect.zipRight(failures.summarise, recovery.accounts.receiptShed), () =>
       isReceipted(parts)
         ? Effect.void
         : Effect.zipRight(Effect.raceFirst(queue.nextSettlement, Effect.sleep(receiptRetry)), receiptShed)

@@ -6,7 +6,7 @@ import * as Api from "../contracts/gatekeeper/GatekeeperApi.ts"
 import * as PeerCall from "./PeerCall.ts"
 import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
-import type { CallerHeaders, TokenRefused } from "./PeerTokens.ts"
+import { type CallerHeaders, refusalCode, type TokenRefused } from "./PeerTokens.ts"
 
 /** Asks whether the bearer of `authorization` may do something. */
 export interface Question extends CallerHeaders {
@@ -23,13 +23,16 @@ export interface Authorized {
   readonly auditId: string
 }
 
-/** The gatekeeper refused, and recorded that: no valid token (401), not allowed (403), or malformed (422). */
+/** The gatekeeper refused: no valid token (401, or 429 where only a count records it), not allowed (403), or malformed (422). */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
-  code: Schema.Literal("unauthenticated", "access_denied", "invalid_request"),
+  code: Schema.Literal("unauthenticated", "too_many_failures", "access_denied", "invalid_request"),
   reason: Schema.String,
   /** Of the gatekeeper's row. */
   auditId: Schema.optional(Schema.String)
 }) {
+  get isAuthenticated(): boolean {
+    return this.code !== "unauthenticated" && this.code !== "too_many_failures"
+  }
   override get message(): string {
     return this.reason
   }
@@ -49,7 +52,8 @@ const toDomainError = (failure: Declared): NotAuthorized | PeerUnavailable => {
     : new PeerUnavailable({ peer: "gatekeeper", reason })
 }
 
-const toRefusal = ({ auditId, reason }: TokenRefused) => new NotAuthorized({ code: "unauthenticated", reason, auditId })
+const toRefusal = (refused: TokenRefused) =>
+  new NotAuthorized({ code: refusalCode(refused), reason: refused.reason, auditId: refused.auditId })
 
 /**
  * Characters of the `Authorization` header that are passed on: more than the longest token that the gatekeeper accepts, so that a

@@ -9,13 +9,14 @@ import type { KeepSessions, SessionLost } from "../contracts/guardian/GuardianSc
 import * as PeerCall from "./PeerCall.ts"
 import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
-import type { CallerHeaders, TokenRefused } from "./PeerTokens.ts"
+import { type CallerHeaders, refusalCode, type TokenRefused } from "./PeerTokens.ts"
 import { ServiceAuthorization } from "./ServiceAuthorization.ts"
 
 /** The guardian refused: no certificate in force; a session that exists, is unknown or is over; or the caller is not allowed. */
 export class GuardianRefused extends Schema.TaggedError<GuardianRefused>()("GuardianRefused", {
   code: Schema.Literal(
     "unauthenticated",
+    "too_many_failures",
     "access_denied",
     "not_certified",
     "session_exists",
@@ -42,7 +43,7 @@ const toDomainError = (failure: Declared): GuardianRefused | PeerUnavailable => 
   return isRefusal(code) ? new GuardianRefused({ code, reason }) : new PeerUnavailable({ peer: "guardian", reason })
 }
 
-const toRefusal = ({ reason }: TokenRefused) => new GuardianRefused({ code: "unauthenticated", reason })
+const toRefusal = (refused: TokenRefused) => new GuardianRefused({ code: refusalCode(refused), reason: refused.reason })
 
 const validate = peerEndpoint(Api.validate, Api.workErrors)
 const startSession = peerEndpoint(Api.startSession, Api.workErrors)

@@ -10,9 +10,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
+import { Settings } from "../platform/config/Settings.ts"
+import { clientAddress, forwardedHeader, proxyList } from "../platform/http/ClientAddress.ts"
 import { Addresses, serviceUrl } from "../platform/http/Listener.ts"
 import type { CallCutOff, LocalRequest } from "../platform/http/LocalCalls.ts"
-import { outgoingTrace } from "../platform/http/RequestContext.ts"
+import { outgoingTrace, requestSource } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
@@ -126,12 +128,16 @@ const transportTo = (peer: Peer) =>
     const addresses = yield* Addresses
     const url = yield* urlOf(peer)
     const http = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+    const trusted = proxyList((yield* Settings).trustedProxies)
+    /** A gatekeeper that trusts this process as a proxy counts failures by the address of their client. */
+    const forwarded = (caller: LocalRequest["caller"]) =>
+      caller === undefined ? {} : { forwarded: forwardedHeader(clientAddress(caller, trusted)) }
     // A token that is not for the addressee is passed on as it is: the gatekeeper refuses it, and records that.
-    const authorizationFor = (caller: CallerHeaders) =>
-      isForAddressee(caller) ? tokens.towards(peer, caller) : Effect.succeed(caller.authorization)
-    const overHttp: Transport = (path, { headers, text }, caller) =>
-      Effect.flatMap(authorizationFor(caller), (authorization) =>
-        send(path, { headers: withToken(headers, authorization), text })
+    const authorizationFor = (caller: CallerHeaders, headers: LocalRequest["headers"]) =>
+      isForAddressee(caller) ? tokens.towards(peer, caller, headers) : Effect.succeed(caller.authorization)
+    const overHttp: Transport = (path, { caller: source, headers, text }, caller) =>
+      Effect.flatMap(authorizationFor(caller, forwarded(source)), (authorization) =>
+        send(path, { headers: withToken({ ...headers, ...forwarded(source) }, authorization), text })
       )
     const send = (path: string, { headers, text }: LocalRequest) =>
       url.pipe(
@@ -204,7 +210,7 @@ export const make = (peer: Peer) =>
         const attempt = Effect.withFiberRuntime<PeerAnswer, SendFailure>((fiber) => {
           sent.hasBegun = true
           const headers = { ...outgoingTrace(fiber), "x-request-id": caller.requestId }
-          return transport(endpoint.path, { headers, text }, caller)
+          return transport(endpoint.path, { headers, text, caller: requestSource(fiber.currentContext) }, caller)
         })
         return attempt.pipe(
           Effect.catchIf(wasRefused, () => Effect.delay(attempt, pauseBeforeRetry)),

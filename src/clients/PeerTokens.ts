@@ -59,6 +59,12 @@ export class TokenUnavailable extends Data.TaggedError("TokenUnavailable")<{ rea
   }
 }
 
+/** The code of a refusal that only a count records. */
+export const tooManyFailures = "too_many_failures"
+
+/** What a refused token means for the caller of a peer. */
+export const refusalCode = ({ code }: TokenRefused) => (code === tooManyFailures ? tooManyFailures : "unauthenticated")
+
 /** Asks a gatekeeper for a token: a form, as RFC 6749 says. */
 export const requestToken = Effect.fnUntraced(function* (
   url: string,
@@ -76,6 +82,10 @@ export const requestToken = Effect.fnUntraced(function* (
       Schema.decodeUnknown(Granted)(answer.text),
       () => new TokenUnavailable({ reason: "the answer is not a gatekeeper's" })
     )
+  }
+  if (answer.status === 429) {
+    const reason = "more requests without a valid identity came than get a row each; ask again in a second"
+    return yield* new TokenRefused({ code: tooManyFailures, reason, auditId: undefined })
   }
   const refused = Schema.decodeUnknownOption(Refused)(answer.text)
   if (Option.isNone(refused)) {
@@ -128,7 +138,9 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
     /** A value for the `Authorization` header that the peer alone can use; undefined where the caller has none. */
     readonly towards: (
       peer: ServiceName,
-      caller: CallerHeaders
+      caller: CallerHeaders,
+      /** `Forwarded`, by which the gatekeeper counts failures of the caller. */
+      headers?: Readonly<Record<string, string>>
     ) => Effect.Effect<string | undefined, TokenRefused | TokenUnavailable>
   }
 >() {
@@ -143,7 +155,11 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
       Effect.map(Effect.context<HttpClient.HttpClient>(), (context) => {
         const cache = new Map<string, { readonly authorization: string; readonly until: number }>()
 
-        const exchange = Effect.fnUntraced(function* (peer: ServiceName, subject: string, requestId: string) {
+        const exchange = Effect.fnUntraced(function* (
+          peer: ServiceName,
+          subject: string,
+          headers: Readonly<Record<string, string>>
+        ) {
           const actor = yield* Effect.mapError(
             options.authorization,
             ({ message }) => new TokenUnavailable({ reason: message })
@@ -156,7 +172,7 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
             actor_token_type: accessTokenType,
             audience: peer
           }
-          return yield* requestToken(yield* options.gatekeeper, form, { "x-request-id": requestId })
+          return yield* requestToken(yield* options.gatekeeper, form, headers)
         })
 
         const isOfActor = (error: unknown): boolean =>
@@ -165,7 +181,7 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
           error.code === "invalid_client"
 
         return PeerTokens.of({
-          towards: (peer, { authorization, requestId }) =>
+          towards: (peer, { authorization, requestId }, given = {}) =>
             Effect.gen(function* () {
               if (authorization === undefined) return undefined
               const now = yield* Clock.currentTimeMillis
@@ -173,11 +189,10 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
               const cached = cache.get(key)
               if (cached !== undefined && cached.until > now && cached.until <= now + longestUse)
                 return cached.authorization
-              const granted = yield* exchange(peer, authorization, requestId).pipe(
+              const headers = { ...given, "x-request-id": requestId }
+              const granted = yield* exchange(peer, authorization, headers).pipe(
                 // The service's own token may have expired, or its key may be another.
-                Effect.catchIf(isOfActor, () =>
-                  Effect.zipRight(options.renew, exchange(peer, authorization, requestId))
-                ),
+                Effect.catchIf(isOfActor, () => Effect.zipRight(options.renew, exchange(peer, authorization, headers))),
                 Effect.catchIf(isOfActor, ({ message }) => new TokenUnavailable({ reason: message }))
               )
               if (cache.size >= maximumCached) cache.clear()

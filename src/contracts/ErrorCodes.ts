@@ -41,6 +41,10 @@ export const errorCodes = {
     503,
     "it is in effect in this gatekeeper, but neither PostgreSQL nor its home accepted it, so a restart would forget it; ask again"
   ),
+  too_many_failures: error(
+    429,
+    "more requests without a valid identity came than get a row each; this one is counted. Ask again, with a valid token"
+  ),
   trail_unreachable: error(503, "PostgreSQL does not answer; ask again"),
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),

@@ -8,6 +8,7 @@ export const AuditResult = Schema.Literal(
   "INVALID", // the request was malformed, so nothing was decided
   "REPORTED", // another program reported an event that is not a decision
   // Of the trail itself:
+  "LIMITED", // a count of failures of callers without a valid identity that have no row each
   "LOST", // a loss receipt; events are missing, or it is unknown whether any are
   "WITHDRAWN", // an event was recorded, but its answer was not sent
   "REPLAYED" // a dead letter was written to the trail
@@ -16,9 +17,10 @@ export type AuditResult = typeof AuditResult.Type
 
 /**
  * - `auth:disabled`: the caller was not authenticated.
+ * - `metadata:withheld`: the caller has no valid identity, so what it said in its metadata is not stored.
  * - `request_id:given`, `trace_id:given`: the id came with the request, so its sender chose it, and others may send the same.
  */
-export const RecorderMark = Schema.Literal("auth:disabled", "request_id:given", "trace_id:given")
+export const RecorderMark = Schema.Literal("auth:disabled", "request_id:given", "trace_id:given", "metadata:withheld")
 export type RecorderMark = typeof RecorderMark.Type
 
 /** The outcomes that other programs may report; only the trail itself reports the others. */
@@ -51,7 +53,21 @@ export const reservedMembers = [
   // Tokens of services.
   ...["actor", "audience"],
   // Certificates and sessions.
-  ...["certificate_id", "dropped", "file", "key_id", "last_seen_at", "sessions", "sessions_ended", "version"],
+  ...[
+    "certificate_id",
+    "certificates",
+    "certificates_revoked",
+    "dropped",
+    "file",
+    "key_id",
+    "last_seen_at",
+    "sessions",
+    "sessions_ended",
+    "stop_id",
+    "version"
+  ],
+  // Failures of strangers.
+  ...["by_network", "by_reason", "client_address", "counted_from", "counted_until", "other_networks"],
   // Routes.
   ...[
     "asked",
@@ -92,6 +108,8 @@ export interface AuditEvent {
   readonly metadata?: unknown
   /** What the program states, in the same JSON object. */
   readonly facts?: Facts
+  /** Of an event without a ghost: the caller is authenticated, and only its name is not known where the event is recorded. */
+  readonly isAuthenticated?: boolean
   /** Added to the row's `marks`, beside those of the trail itself. */
   readonly marks?: ReadonlyArray<RecorderMark>
 }

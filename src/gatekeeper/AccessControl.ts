@@ -99,6 +99,17 @@ const eventOf = (question: SubjectQuestion, result: AuditResult, reason: string)
   return markAnonymous(event, question.askedBy)
 }
 
+const withheld: AuditEvent["marks"] = ["metadata:withheld"]
+
+const isEmpty = (metadata: unknown): boolean =>
+  metadata === undefined || (typeof metadata === "object" && metadata !== null && Object.keys(metadata).length === 0)
+
+/** Anyone can send a request without a valid token, so the trail does not keep what it says of itself, its shell included. */
+const withoutMetadata = (event: AuditEvent): AuditEvent =>
+  isEmpty(event.metadata) && event.facts === undefined
+    ? event
+    : { ...event, metadata: {}, facts: {}, shellId: null, marks: [...(event.marks ?? []), ...withheld] }
+
 /** Why a recorded decision was not returned to the caller; the reason of its `WITHDRAWN` row. */
 export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }>): string =>
   Option.match(Cause.failureOption(cause), {
@@ -211,9 +222,8 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
         }
         const cause = caller.left
         // Without the keys the caller is not authenticated either; only the answer differs.
-        const auditId = yield* trail.record(
-          eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.message)
-        )
+        const event = eventOf({ access, requestId, ghostId: null }, "UNAUTHENTICATED", cause.message)
+        const auditId = yield* trail.record(withoutMetadata(event))
         return cause._tag === "KeysUnavailable"
           ? Outcome.KeysUnavailable({ auditId, cause })
           : Outcome.Unauthenticated({ auditId, cause })

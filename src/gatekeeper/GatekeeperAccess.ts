@@ -21,7 +21,7 @@ export const failureAs =
   <Code extends ErrorCode>(code: Code) =>
   ({ message }: { readonly message: string }) => ({ code, message })
 
-export const trailRefusal = ({ message }: AuditUnavailable) => new Refusal({ code: "audit_unavailable", message })
+export const trailRefusal = ({ code, message }: AuditUnavailable) => new Refusal({ code, message })
 
 /** The refusal of a failure. Field by field, since a copy of an error lacks its `message`. */
 export const refusalOfFailure = ({ code, message, more }: Failure, auditId?: string) =>

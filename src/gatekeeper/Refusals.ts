@@ -45,7 +45,7 @@ const answerAuditUnavailable =
     Effect.catchIf(
       effect,
       (error): error is AuditUnavailable => error instanceof AuditUnavailable,
-      ({ message }) => Effect.succeed(refuse({ code: "audit_unavailable", message }, idOf(request)))
+      ({ code, message }) => Effect.succeed(refuse({ code, message }, idOf(request)))
     )
 
 /** Answers AuditUnavailable with its error, for a raw route: there is no decision without a record. */

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import { AuditLog } from "../audit/AuditLog.ts"
 import { type Authorized, GatekeeperClient } from "../clients/GatekeeperClient.ts"
 import type { PeerUnavailable } from "../clients/PeerCall.ts"
-import type { AuditResult, Facts } from "../domain/AuditEvent.ts"
+import type { AuditEvent, AuditResult, Facts } from "../domain/AuditEvent.ts"
 import { type Access, auditedBy, type Failure, fault, type Grant, type Question } from "../platform/http/Audited.ts"
 import { bearerChallenge, Refusal } from "../platform/http/ErrorResponse.ts"
 import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
@@ -67,26 +67,47 @@ const askWith =
         )
       )
 
-const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
-  const ask = askWith(gatekeeper)
-  const record = (
+const isOfStranger = ({ code }: Refusal): boolean => code === "unauthenticated" || code === "too_many_failures"
+
+/** Records what came of a question; fails with the error that its caller gets. */
+const recordBy =
+  (trail: typeof AuditLog.Service) =>
+  (
     { event, requestId, resource }: Question,
     result: AuditResult,
     ghostId: string | null,
     reason: string,
-    facts: Facts = {}
-  ) =>
-    Effect.mapError(
-      trail.record({ action: event, resource, ghostId, shellId: null, result, reason, requestId, facts }),
-      ({ message }) => new Refusal({ code: "audit_unavailable", message })
-    )
+    { isAuthenticated = false, facts = {} }: Pick<Recorded, "facts"> & Pick<AuditEvent, "isAuthenticated"> = {}
+  ) => {
+    const recorded = {
+      action: event,
+      resource,
+      ghostId,
+      isAuthenticated,
+      shellId: null,
+      result,
+      reason,
+      requestId,
+      facts
+    }
+    return Effect.mapError(trail.record(recorded), ({ code, message }) => new Refusal({ code, message }))
+  }
+
+const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClient.Service) => {
+  const ask = askWith(gatekeeper)
+  const record = recordBy(trail)
 
   const deny = (
     question: Question,
     { code, message }: Failure,
     ghostId: string | null,
-    result: AuditResult = "DENIED"
-  ) => Effect.flatMap(record(question, result, ghostId, message), (auditId) => new Refusal({ code, message, auditId }))
+    result: AuditResult = "DENIED",
+    isAuthenticated = false
+  ) =>
+    Effect.flatMap(
+      record(question, result, ghostId, message, { isAuthenticated }),
+      (auditId) => new Refusal({ code, message, auditId })
+    )
 
   const denyUnavailable = (question: Question) => (absent: PeerUnavailable) =>
     deny(question, { code: "peer_unavailable", message: absent.message }, null)
@@ -98,7 +119,7 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         Effect.tapDefect(() => Effect.ignore(deny(question, fault, ghostId))),
         Effect.catchAll((failure) => deny(question, failure, ghostId)),
         Effect.flatMap((reply) =>
-          record(question, "ALLOWED", ghostId, reply.reason, reply.facts).pipe(
+          record(question, "ALLOWED", ghostId, reply.reason, reply).pipe(
             Effect.tapError(() => compensate(question, reply)),
             Effect.map((auditId) => ({ auditId, reply }))
           )
@@ -121,10 +142,10 @@ const make = (trail: typeof AuditLog.Service, gatekeeper: typeof GatekeeperClien
         Effect.map(({ ghostId }) => ghostId),
         Effect.catchTags({
           // What the caller may do does not matter here: only that the gatekeeper knows it.
-          Refusal: (refusal) => (refusal.code === "unauthenticated" ? Effect.fail(refusal) : Effect.succeed(null)),
+          Refusal: (refusal) => (isOfStranger(refusal) ? Effect.fail(refusal) : Effect.succeed(null)),
           PeerUnavailable: denyUnavailable(question)
         }),
-        Effect.flatMap((ghostId) => deny(question, problem, ghostId, "INVALID"))
+        Effect.flatMap((ghostId) => deny(question, problem, ghostId, "INVALID", true))
       ),
     refuse: (question, failure) => deny(question, failure, null)
   })

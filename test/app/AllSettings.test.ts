@@ -61,6 +61,9 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["AUDIT_QUEUE_CAPACITY", "0", "a number of events"],
   ["AUDIT_BATCH_SIZE", "10001", "a number of rows"],
   ["AUDIT_LINGER", "-5 seconds", "a duration from 0 to 10s"],
+  ["AUDIT_FAILURES_PER_ADDRESS", "0", "a number of failures a second"],
+  ["AUDIT_FAILURES_IN_ALL", "many", "a number of failures a second"],
+  ["TRUSTED_PROXIES", "10.0.0.0/33", "IP addresses or CIDR blocks"],
   ["AUDIT_ON_FULL", "drop", "one of refuse, shed"],
   ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
   ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
@@ -90,6 +93,7 @@ describe("Settings", () => {
           ports: { gatekeeper: 8001, guardian: 8003, router: 8004 },
           httpMaximumConnections: 1_000,
           httpRequestTimeout: Duration.seconds(30),
+          trustedProxies: [],
           databaseUrls: none,
           migrationDatabaseUrls: none,
           databaseAuth: { md5: true },
@@ -121,6 +125,7 @@ describe("Settings", () => {
           queueCapacity: 8_192,
           batchSize: 1_000,
           linger: Duration.millis(20),
+          failures: { perAddress: 10, inAll: 100 },
           onFull: "refuse"
         },
         gatekeeper: {
@@ -171,6 +176,9 @@ describe("Settings", () => {
         AUDIT_BATCH_SIZE: "5",
         AUDIT_LINGER: "0ms",
         AUDIT_ON_FULL: "shed",
+        AUDIT_FAILURES_PER_ADDRESS: "3",
+        AUDIT_FAILURES_IN_ALL: "30",
+        TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.7,fd00::/8",
         ROUTER_MODELS_PATH: "models.yaml",
         ROUTER_STORE_CONTENT: "TRUE",
         SHUTDOWN_DEADLINE: "1s",
@@ -187,6 +195,7 @@ describe("Settings", () => {
           embeddedPostgresPort: Option.some(5433),
           migrateOnStart: "verify",
           ports: { gatekeeper: 9001, guardian: 9003, router: 0 },
+          trustedProxies: ["10.0.0.0/8", "192.0.2.7", "fd00::/8"],
           databaseConnectDeadline: Duration.minutes(2),
           shutdownDeadline: Duration.seconds(1),
           log: { level: "Debug", format: "json" }
@@ -202,7 +211,8 @@ describe("Settings", () => {
           queueCapacity: 10,
           batchSize: 5,
           linger: Duration.zero,
-          onFull: "shed"
+          onFull: "shed",
+          failures: { perAddress: 3, inAll: 30 }
         }
       })
       expect(Option.map(settings.tokens.secret, Redacted.value)).toEqual(

@@ -13,6 +13,7 @@ import { changed } from "../support/platform/DatabaseServers.ts"
 import { rowsOf } from "../support/Rows.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
 import { testPostgres } from "../support/TestPostgres.ts"
+import { insecureUnderTest } from "../support/Tokens.ts"
 
 /** The connection string of a role on a server that asks it for an MD5 hash, as old passwords make PostgreSQL do. */
 const md5Database = Effect.gen(function* () {
@@ -36,6 +37,7 @@ const md5Database = Effect.gen(function* () {
 
 const production = (url: Redacted.Redacted) => ({
   NODE_ENV: "production",
+  ALLOW_INSECURE: insecureUnderTest,
   DATABASE_URL: Redacted.value(url),
   DATABASE_CONNECT_DEADLINE: "60s",
   JWT_SECRET_KEY: signingSecret,

@@ -1,13 +1,8 @@
 import * as Net from "node:net"
-import { join } from "node:path"
-import { pathToFileURL } from "node:url"
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { fromSources, project } from "../support/Program.ts"
 import { RouterProgram, trailOf } from "../support/RouterProgram.ts"
 import { echoModels } from "../support/RouterQuestions.ts"
-
-const hasty = pathToFileURL(join(project, "test/support/HastyRequests.ts")).href
 
 /** All that a server says to bytes that are never completed, until it closes the connection. */
 const answerTo = (url: string, text: string) =>
@@ -21,7 +16,7 @@ const answerTo = (url: string, text: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-layer(RouterProgram.layer({ models: echoModels, runner: [...fromSources, "--import", hasty] }), {
+layer(RouterProgram.layer({ models: echoModels, environment: { HTTP_REQUEST_TIMEOUT: "1s" } }), {
   timeout: "90 seconds",
   excludeTestServices: true
 })("a request that does not arrive in time", (it) => {

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import * as AuditShutdown from "../../src/audit/AuditShutdown.ts"
+import { FailureLimit } from "../../src/audit/failures/FailureLimit.ts"
 import { Recorder } from "../../src/audit/queue/Recorder.ts"
 import * as WriteQueue from "../../src/audit/queue/WriteQueue.ts"
 import { Recovery } from "../../src/audit/recovery/Recovery.ts"
@@ -206,6 +207,7 @@ it.effect("a short shutdown tries the receipt for shed events every 20 ms", () =
     })
     const recorder = {
       counts: () => ({ lastSeq: 2, shed: 2, refused: 0 }),
+      isLimiting: () => false,
       shedRange: () => (attempts < 4 ? { from: 1, to: 2, count: 2 } : undefined)
     }
     const lossWatch = { settleLast: Effect.void, quarantined: () => 0 }
@@ -213,6 +215,7 @@ it.effect("a short shutdown tries the receipt for shed events every 20 ms", () =
       Effect.provideService(ProcessJournal, { incarnation: {} } as ProcessJournal),
       Effect.provideService(WriteQueue.WriteQueue, yield* WriteQueue.make({ capacity: 1, batchSize: 1, linger: 0 })),
       Effect.provideService(Recorder, recorder as Recorder),
+      Effect.provideService(FailureLimit, { admit: (event) => event, summarise: Effect.void }),
       Effect.provideService(RunningBatchWriter, {
         giveUp: Effect.void,
         progress: WriterProgress.make({ depth: () => 0, shed: () => 2 }),

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
+import { HandledRequest } from "../../src/platform/http/RequestContext.ts"
 import { allowed, deadUrl, json, peerServer, peersAt, type Respond, refusal } from "../support/PeerServer.ts"
 
 const question = {
@@ -44,9 +45,38 @@ describe("a question to the gatekeeper", () => {
     })
   )
 
+  it.scopedLive("names the sender of the request that it is asked for", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response) => json(response, 200, allowed))
+      const from = (remoteAddress: string) =>
+        Effect.provideService(ask, HandledRequest, {
+          headers: { forwarded: "for=203.0.113.1" },
+          socket: { remoteAddress }
+        })
+      const asked = Effect.all([from("198.51.100.7"), from("2001:db8::7"), ask])
+      yield* Effect.provide(asked, peersAt(peer.url))
+      expect(peer.seen.map(({ headers }) => headers["forwarded"])).toEqual([
+        "for=198.51.100.7",
+        'for="[2001:db8::7]"',
+        undefined
+      ])
+    })
+  )
+
+  it.scopedLive("is asked again after any number of strangers that the gatekeeper only counts", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response, count) =>
+        count <= 40 ? json(response, 429, refusal("too_many_failures")) : json(response, 200, allowed)
+      )
+      const asked = Effect.replicateEffect(Effect.map(ask, Either.isRight), 41)
+      expect((yield* Effect.provide(asked, peersAt(peer.url))).at(-1)).toBe(true)
+    })
+  )
+
   describe("is refused where the gatekeeper refuses", () => {
     const cases = [
       [401, "unauthenticated", "unauthenticated"],
+      [429, "too_many_failures", "too_many_failures"],
       [403, "access_denied", "access_denied"],
       [422, "invalid_request", "invalid_request"],
       [413, "body_too_large", "invalid_request"]

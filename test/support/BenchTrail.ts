@@ -57,6 +57,7 @@ export const openTrail = ({ capacity, durability, gate = Effect.void, home, url 
       batchSize: batch,
       linger: "20 millis",
       onFull: "refuse",
+      failures: { perAddress: 10, inAll: 100, trustedProxies: [] },
       shutdownDeadline: "60 seconds"
     }).pipe(Layer.provide([store(url, gate), ledger(url), ShutdownReport.layer]))
   ).pipe(Effect.map((context): Trail => Context.get(context, AuditLog)))

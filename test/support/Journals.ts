@@ -6,6 +6,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { AuditLogOptions, JournalSettings } from "../../src/audit/AuditSettings.ts"
 import { canonicalJson, type HashedRow } from "../../src/audit/encoding/AuditRow.ts"
+import type { Counts } from "../../src/audit/journal/CheckpointFile.ts"
 import * as Journal from "../../src/audit/journal/Journal.ts"
 import { makeDiskQuota } from "../../src/audit/journal/Segments.ts"
 import type { AuditEvent } from "../../src/domain/AuditEvent.ts"
@@ -58,7 +59,7 @@ export const leaveJournal = (
     readonly durability?: string
     /** All its rows are settled. */
     readonly settled?: boolean
-    readonly counts?: { readonly lastSeq: number; readonly refused: number; readonly shed: number }
+    readonly counts?: Counts
   } = {}
 ) =>
   Effect.gen(function* () {

@@ -100,6 +100,9 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
         ROUTER_PORT: "0",
         ACCESS_POLICY_PATH: join(project, "config/access-policy.yaml"),
         ROUTER_MODELS_PATH: join(project, "config/models.yaml"),
+        // All tests send from one address, and many send hundreds of failures.
+        AUDIT_FAILURES_PER_ADDRESS: "100000",
+        AUDIT_FAILURES_IN_ALL: "100000",
         ...options.environment
       }
     })

@@ -26,7 +26,6 @@ export class RouterProgram extends Context.Tag("test/RouterProgram")<
     readonly models: string
     readonly policy?: string
     readonly environment?: Readonly<Record<string, string>>
-    readonly runner?: ReadonlyArray<string>
   }) => Layer.scoped(RouterProgram, make(options))
 }
 
@@ -34,7 +33,6 @@ const make = (options: {
   readonly models: string
   readonly policy?: string
   readonly environment?: Readonly<Record<string, string>>
-  readonly runner?: ReadonlyArray<string>
 }) =>
   Effect.gen(function* () {
     const databaseUrl = yield* migratedDatabase
@@ -50,7 +48,6 @@ const make = (options: {
     const running = yield* program({
       directory,
       args: ["gatekeeper", "router"],
-      ...(options.runner === undefined ? {} : { runner: options.runner }),
       environment: {
         DATABASE_URL: Redacted.value(databaseUrl),
         JWT_SECRET_KEY: signingSecret,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { temporaryHome } from "./TemporaryHome.ts"
 
 const mount = (place: string, size: string) =>
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", place], { stdio: "ignore" })
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size},mode=0700`, "tmpfs", place], { stdio: "ignore" })
 
 /** Mounting needs root and a system that lets it mount: a container of its own often does not. */
 export const isMountable = (() => {

@@ -36,6 +36,7 @@ export const defaults: AuditLogOptions = {
   batchSize: 100,
   linger: "5 millis",
   onFull: "refuse",
+  failures: { perAddress: 10, inAll: 100, trustedProxies: [] },
   shutdownDeadline: "10 seconds"
 }
 

@@ -66,7 +66,8 @@ export const renderReport = (report: JournalReport, colours: boolean): string =>
   return `${head}\n\n${renderSegments(segments, colours)}`
 }
 
-const checkpointJson = ({ generation: _, identity: _identity, ...values }: Checkpoint) => snakeCase(values)
+const checkpointJson = ({ generation: _, identity: _identity, limiting: _limiting, ...values }: Checkpoint) =>
+  snakeCase(values)
 
 export const reportJson = (report: JournalReport) => {
   const { bytes, holder, identity, path, pending, quarantined, segments, state } = report

@@ -1,5 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import { originMembers } from "../../domain/AuditEvent.ts"
+import { type AuditResult, originMembers } from "../../domain/AuditEvent.ts"
 import { isSecretName } from "../../domain/Secrets.ts"
 import { type ServiceName, servicesOf } from "../../domain/Service.ts"
 import { type AuditId, isAuditId, millisOf } from "./AuditId.ts"
@@ -7,7 +7,7 @@ import { auditColumns, type HashedRow, type TextColumn } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { encodeCanonical, type MemberRules } from "./CanonicalJson.ts"
 import { metadataBudget } from "./EventEncoding.ts"
-import { receiptAction, receiptResource, receiptResult } from "./TrailEvents.ts"
+import { limitAction, receiptAction, receiptResult, sourceResource } from "./TrailEvents.ts"
 
 /** What a service records of its own. The gatekeeper alone decides by the policy, so no other process records its decisions. */
 const actions: Readonly<Record<ServiceName, RegExp>> = {
@@ -85,9 +85,15 @@ const boundsProblem = (row: HashedRow, now: number): string | undefined => {
     : "its metadata exceeds the bounds of a row, or is not canonical"
 }
 
-/** The source that a loss receipt is about. */
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+const limitResult: AuditResult = "LIMITED"
+
+/** The source that a loss receipt, or a count of limited failures, is about. */
 export const sourceOfReceipt = (row: Pick<HashedRow, "result" | "resource">): string | undefined =>
-  row.result === receiptResult ? row.resource?.slice(receiptResource("").length) : undefined
+  row.result === receiptResult || row.result === limitResult
+    ? row.resource?.slice(sourceResource("").length)
+    : undefined
 
 /** The event that a withdrawal is about; undefined where it names none. */
 export const withdrawnBy = ({ metadata }: Pick<HashedRow, "metadata">): AuditId | undefined => {
@@ -103,7 +109,7 @@ const receiptProblem = (row: HashedRow): string | undefined => {
   const isTail = kind === "tail" && to === null && count === null && isCount(from)
   const isRange = ["shed", "gap", "quarantined"].includes(String(kind)) && [from, to, count].every(isCount)
   const isWhole = isRange && Number(from) <= Number(to) && Number(count) <= Number(to) - Number(from) + 1
-  return typeof source === "string" && row.resource === receiptResource(source) && (isTail || isWhole)
+  return typeof source === "string" && row.resource === sourceResource(source) && (isTail || isWhole)
     ? undefined
     : "it is not a loss receipt"
 }
@@ -111,6 +117,10 @@ const receiptProblem = (row: HashedRow): string | undefined => {
 const contentProblem = (identity: string, row: HashedRow): string | undefined => {
   const { action, result } = row
   if (result === receiptResult) return action === receiptAction ? receiptProblem(row) : "only a receipt says LOST"
+  if (result === limitResult) {
+    const isCountOfSource = action === limitAction && uuid.test(sourceOfReceipt(row) ?? "")
+    return isCountOfSource ? undefined : "only a count of a source says LIMITED"
+  }
   if (!servicesOf(identity).some((service) => actions[service].test(action ?? ""))) {
     return `${identity} does not record the action ${JSON.stringify(action)}`
   }

@@ -28,7 +28,7 @@ export type Loss =
 
 export const receiptAction = "audit/loss"
 export const receiptResult = "LOST"
-export const receiptResource = (source: string): string => `audit/sources/${source}`
+export const sourceResource = (source: string): string => `audit/sources/${source}`
 
 const events = (count: number): string => (count === 1 ? "1 event" : `${count} events`)
 
@@ -50,7 +50,7 @@ const reasonOf = (loss: Loss): string => {
 /** Makes the event that reports a loss in the trail. A tail has neither an end nor a count: both are null. */
 export const lossReceipt = (loss: Loss): AuditEvent => ({
   action: receiptAction,
-  resource: receiptResource(loss.source),
+  resource: sourceResource(loss.source),
   ghostId: null,
   shellId: null,
   result: receiptResult,
@@ -63,6 +63,20 @@ export const lossReceipt = (loss: Loss): AuditEvent => ({
     to_seq: loss.kind === "tail" ? null : loss.to,
     count: loss.kind === "tail" ? null : loss.count
   }
+})
+
+export const limitAction = "audit/limit"
+
+/** Makes the event that says of a source that its last counts of failures without a row are lost: no summary followed them. */
+export const limitsCutOff = (source: string): AuditEvent => ({
+  action: limitAction,
+  resource: sourceResource(source),
+  ghostId: null,
+  shellId: null,
+  result: "LIMITED",
+  reason: "it ended while it limited failures: what it counted after its last summary, of a second at most, is lost",
+  requestId: null,
+  facts: { source, count: null }
 })
 
 /** Makes the event that follows an event whose answer was not given after all: its decision had no effect. `why` is the cause. */

@@ -12,6 +12,8 @@ export interface Counts {
   readonly lastSeq: number
   readonly refused: number
   readonly shed: number
+  /** Failures were limited after the last summary of them. */
+  readonly limiting?: boolean
 }
 
 /** The content of the file `state`, besides the identity. */
@@ -25,7 +27,7 @@ export interface CheckpointValues extends Counts {
 /*
  * Two slots of fixed size, written in turn: a torn write leaves the other slot intact, and overwriting needs no space on a
  * full disk. Little-endian: magic (4 bytes), CRC32C of the rest of the slot (4), generation (8), last seq (8), refused
- * (8), shed (8), acknowledged (8), ended (4), length of the JSON (4), identity as JSON, zeros.
+ * (8), shed (8), acknowledged (8), flags: 1 ended, 2 limiting (4), length of the JSON (4), identity as JSON, zeros.
  */
 export const slotBytes = 2_048
 export const stateBytes = 2 * slotBytes
@@ -55,7 +57,7 @@ export const makeSlot = (identity: JournalIdentity, last = 0) => {
       slot.writeDoubleLE(values.refused, 24)
       slot.writeDoubleLE(values.shed, 32)
       slot.writeDoubleLE(values.acknowledged, 40)
-      slot.writeUInt32LE(values.ended ? 1 : 0, 48)
+      slot.writeUInt32LE((values.ended ? 1 : 0) + (values.limiting === true ? 2 : 0), 48)
       slot.writeUInt32LE(crc32c(slot.subarray(8)), 4)
       return { bytes: slot, position: (generation % 2) * slotBytes }
     }
@@ -77,7 +79,8 @@ const decodeSlot = (slot: Buffer): Option.Option<Checkpoint> => {
     refused: slot.readDoubleLE(24),
     shed: slot.readDoubleLE(32),
     acknowledged: slot.readDoubleLE(40),
-    ended: slot.readUInt32LE(48) === 1
+    ended: (slot.readUInt32LE(48) & 1) !== 0,
+    ...((slot.readUInt32LE(48) & 2) === 0 ? {} : { limiting: true })
   }))
 }
 

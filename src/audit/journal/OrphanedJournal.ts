@@ -98,7 +98,8 @@ const open = Effect.fnUntraced(function* (
   const counts: CheckpointFile.Counts = {
     lastSeq: Math.max(checkpoint?.lastSeq ?? 0, scan.lastSeq),
     refused: checkpoint?.refused ?? 0,
-    shed: checkpoint?.shed ?? 0
+    shed: checkpoint?.shed ?? 0,
+    ...(checkpoint?.limiting === true ? { limiting: true } : {})
   }
   const ended = checkpoint?.ended ?? false
   const checkpointFile =

@@ -18,7 +18,7 @@ import { WriteQueue } from "./WriteQueue.ts"
 
 /** Why an event was refused. */
 export interface RecordRefusal {
-  readonly reason: "full" | "failing" | "behind" | "closed"
+  readonly reason: "full" | "failing" | "behind" | "closed" | "limited"
   readonly detail: string
 }
 
@@ -48,6 +48,7 @@ const accepts = (journal: Journal | undefined): boolean => {
 }
 
 /** Gives events their identity, time and number, appends them to the journal and offers them to the queue. */
+// long: its numbers and counts change in step, and are reachable only here.
 export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.Clock, options: RecorderOptions) => {
   const { countJournal, eventJournal } = options
   const { source } = incarnation
@@ -58,8 +59,15 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
   let lastShed = 0
   let shedRange: ShedRange | undefined
   let lastRefusal: RecordRefusal | undefined
+  let limiting = false
 
-  const counts = (): Counts & { readonly offered: number } => ({ lastSeq, refused, shed, offered: lastSeq + refused })
+  const counts = (): Counts & { readonly offered: number } => ({
+    lastSeq,
+    refused,
+    shed,
+    limiting,
+    offered: lastSeq + refused
+  })
 
   const take = (event: AuditEvent, urgent: boolean, ids: EncodingOptions | undefined): AuditId | RecordRefusal => {
     if (queue.isClosed()) return closed
@@ -121,6 +129,13 @@ export const make = (incarnation: Incarnation, queue: WriteQueue, clock: Clock.C
       const taken = take(event, false, ids)
       return typeof taken === "string" ? taken : undefined
     },
+    /** Notes that failures are limited and wait for their summary, or that they do not any more. */
+    noteLimiting: (now: boolean) => {
+      if (now === limiting) return
+      limiting = now
+      countJournal?.note(counts())
+    },
+    isLimiting: () => limiting,
     /** What was shed since the last call of `receipted`. */
     shedRange: () => shedRange,
     receipted: () => {

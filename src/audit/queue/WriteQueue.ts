@@ -44,9 +44,9 @@ interface Parts {
   readonly state: { closed: boolean; urgent: boolean; lastOffered: number; unreadable: number; unreadableUpTo: number }
 }
 
-const memoryHasRoom = ({ batches, memory, options }: Parts): boolean =>
-  memory.count() + batches.count() < options.capacity &&
-  memory.chars() + batches.chars() < options.capacity * charsPerRow
+const memoryHasRoom = ({ batches, memory, options }: Parts, share = 1): boolean =>
+  memory.count() + batches.count() < options.capacity * share &&
+  memory.chars() + batches.chars() < options.capacity * charsPerRow * share
 
 const offer = (parts: Parts, row: HashedRow, isUrgent: boolean): void => {
   const { backlog, memory, offered, state } = parts
@@ -128,6 +128,7 @@ const isSettled = ({ backlog, batches, memory, state }: Parts, seq: number): boo
  * flight* or *parked*, then settled. Rows stay in the queue until they are settled, so a writer that dies and restarts loses
  * none.
  */
+// long: one line for each member of the queue, and its meaning.
 export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   const memory = yield* MemoryRows.make(options.capacity)
   const closing = yield* Effect.makeLatch(false)
@@ -145,6 +146,8 @@ export const make = Effect.fnUntraced(function* (options: WriteQueueOptions) {
   return {
     /** Whether the queue accepts one more row. With a backlog it does until it closes. */
     hasRoom: () => !state.closed && (backlog !== undefined || memoryHasRoom(parts)),
+    /** Whether less than half of the bound is used. */
+    isHalfEmpty: () => backlog !== undefined || memoryHasRoom(parts, 0.5),
     /** Adds a row. The caller has checked `hasRoom` in the same tick. An `urgent` row does not wait for more rows. */
     offer: (row: HashedRow, isUrgent = false) => offer(parts, row, isUrgent),
     /**

@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { type Loss, lossReceipt } from "../encoding/TrailEvents.ts"
+import { type Loss, limitsCutOff, lossReceipt } from "../encoding/TrailEvents.ts"
 import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import type { Recorder } from "../queue/Recorder.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
@@ -51,10 +51,14 @@ const record = (parts: Parts, loss: Loss) => {
   return taken
 }
 
-const receipt = (parts: Parts, loss: Loss) =>
-  Effect.suspend(() =>
-    record(parts, loss) === undefined ? Effect.fail("full") : Effect.succeed(parts.recorder.lastSeq())
-  ).pipe(Effect.retry(Schedule.spaced("1 second")), Effect.orDie)
+/** Tries until the trail accepts the event, and returns its number. */
+const untilRecorded = ({ recorder }: Parts, take: () => unknown) =>
+  Effect.suspend(() => (take() === undefined ? Effect.fail("full") : Effect.succeed(recorder.lastSeq()))).pipe(
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.orDie
+  )
+
+const receipt = (parts: Parts, loss: Loss) => untilRecorded(parts, () => record(parts, loss))
 
 /** The numbers that a receipt names, or is about to name. A receipt may be recorded during the query, so both are read after it. */
 const namedOf = (parts: Parts, source: string) =>
@@ -129,6 +133,12 @@ export const make = Effect.fnUntraced(function* (recorder: Recorder, queue: Writ
   return {
     /** Records the receipt, waits until the trail accepts it, and returns its number. */
     receipt: (loss: Loss) => receipt(parts, loss),
+    /** Records that a dead source lost its last counts of limited failures, and waits until that is in the database. */
+    recordLimitsCutOff: (source: string) =>
+      Effect.flatMap(
+        untilRecorded(parts, () => recorder.recordOwn(limitsCutOff(source))),
+        queue.awaitSettled
+      ),
     /** Waits until the event of this process with that number is in the database. */
     settled: queue.awaitSettled,
     /** Records a receipt for what was shed since the last one. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import * as PrivateFile from "../../platform/os/PrivateFile.ts"
-import { receiptResource } from "../encoding/TrailEvents.ts"
+import { sourceResource } from "../encoding/TrailEvents.ts"
 import { attempt } from "../journal/JournalFiles.ts"
 import { list } from "../journal/OrphanedJournal.ts"
 
@@ -54,7 +54,7 @@ export const read = (directory: string) =>
 /** Makes the event that marks an adopted journal whose source was never registered. */
 export const adoptionOf = (source: string, events: number): AuditEvent => ({
   action: "audit/adoption",
-  resource: receiptResource(source),
+  resource: sourceResource(source),
   ghostId: null,
   shellId: null,
   result: "REPORTED",

@@ -135,6 +135,7 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
   }
   // Recovery signs off only if no event can be missing at the end; a reboot may have lost what was not synced.
   if (known?.signedOffSeq == null) {
+    if (counts.limiting === true) yield* options.accounts.recordLimitsCutOff(identity.source)
     if (UnknownTail.isTailKnown(remains)) {
       yield* store.signOff(identity, { ...finalCounts, lastSeq, unwritten: 0, inDoubt: 0 })
     } else if (known?.unsignedAfter == null) {

@@ -46,7 +46,13 @@ export const unansweredBy = (error: HttpClientError.HttpClientError): DatabaseEr
 }
 
 /** Error codes of the gatekeeper itself, before it asked its database. */
-const undone: ReadonlyArray<string> = ["audit_unavailable", "keys_unavailable", "shutting_down", "trail_unreachable"]
+const undone: ReadonlyArray<string> = [
+  "audit_unavailable",
+  "keys_unavailable",
+  "shutting_down",
+  "too_many_failures",
+  "trail_unreachable"
+]
 
 /**
  * Converts a status other than 200 into a database error, so that the writer reacts as to a database: it waits (503), pauses

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { mayActFor } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { receiptAction, receiptResource, receiptResult } from "../encoding/TrailEvents.ts"
+import { receiptAction, receiptResult, sourceResource } from "../encoding/TrailEvents.ts"
 import type { SeqRange } from "../journal/SeqRanges.ts"
 import { isReplayed } from "../store/AuditWrites.ts"
 import { boundedQuery, type TrailUnreachable } from "../store/TrailUnreachable.ts"
@@ -198,7 +198,7 @@ const readReceipts = Effect.fnUntraced(function* ({ deadline, sql }: Queries, so
       from gatekeeper.audit_log as receipt
       join gatekeeper.audit_source as writer on writer.source = receipt.source
       left join gatekeeper.audit_source as known on known.source = ${source}::uuid
-      where receipt.resource = ${receiptResource(source)} and receipt.action = ${receiptAction}
+      where receipt.resource = ${sourceResource(source)} and receipt.action = ${receiptAction}
         and receipt.result = ${receiptResult} and receipt.metadata ->> 'to_seq' is not null
         and writer.kind = 'process' and (receipt.source = ${source}::uuid or writer.identity is null or known.identity is not null)
       order by receipt.id

@@ -18,6 +18,7 @@ const common = Schema.Union(
   errorBody("unauthenticated"),
   errorBody("keys_unavailable"),
   errorBody("access_denied", Access.deniedBy),
+  errorBody("too_many_failures"),
   errorBody("audit_unavailable")
 )
 

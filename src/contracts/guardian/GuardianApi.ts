@@ -26,6 +26,7 @@ const NotCertified = errorBody("not_certified")
 const common = Schema.Union(
   errorBody("unauthenticated"),
   errorBody("access_denied"),
+  errorBody("too_many_failures"),
   errorBody("audit_unavailable"),
   errorBody("database_unavailable"),
   errorBody("peer_unavailable")

@@ -12,6 +12,7 @@ import { openAiError } from "./RouterErrors.ts"
 const readErrors = Schema.Union(
   openAiError("unauthenticated"),
   openAiError("access_denied"),
+  openAiError("too_many_failures"),
   openAiError("internal_error"),
   openAiError("audit_unavailable", "peer_unavailable", "database_unavailable")
 )
@@ -22,7 +23,7 @@ const chatErrors = Schema.Union(
   openAiError("access_denied", "not_certified", "session_refused"),
   openAiError("model_not_found"),
   openAiError("body_too_large"),
-  openAiError("rate_limited"),
+  openAiError("rate_limited", "too_many_failures"),
   openAiError("internal_error"),
   openAiError("provider_failed", "provider_misconfigured"),
   openAiError("audit_unavailable", "peer_unavailable", "provider_unavailable"),

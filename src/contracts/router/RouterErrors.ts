@@ -12,6 +12,7 @@ export const refusalCodes = [
   "model_not_found",
   "body_too_large",
   "rate_limited",
+  "too_many_failures",
   "internal_error",
   "provider_failed",
   "provider_misconfigured",

@@ -70,8 +70,7 @@ const makeKeeper = (timeout: Duration.Duration) =>
           shellId: null,
           result: "ALLOWED",
           reason: `the session ${sessionState(session)}`,
-          requestId: session.requestId,
-          metadata: {}
+          requestId: session.requestId
         })
         .pipe(
           Effect.catchTag("AuditUnavailable", ({ message }) =>

@@ -92,7 +92,7 @@ export const stopEnforcement = Layer.scopedDiscard(
           result: "ALLOWED",
           reason: stop === undefined ? null : describeStop(stop),
           requestId: null,
-          metadata: {
+          facts: {
             stop_id: stop?.id,
             certificates_revoked: certificates.length,
             certificates: certificates.slice(0, 20),

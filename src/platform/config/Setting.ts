@@ -1,3 +1,4 @@
+import { isIP } from "node:net"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
@@ -114,6 +115,26 @@ export const port = (name: string, example: number) =>
     name,
     { min: 0, max: 65_535 },
     { expected: "a TCP port from 1 to 65535, or 0 for any free one", example: String(example) }
+  )
+
+const isNetwork = (text: string): boolean => {
+  const [address = "", prefix, ...rest] = text.split("/")
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return (
+    bits >= 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  )
+}
+
+/** Addresses and CIDR blocks, separated by commas. */
+export const networks = (name: string) =>
+  setting(
+    name,
+    { expected: "IP addresses or CIDR blocks, separated by commas", example: "10.0.0.0/8,fd00::/8" },
+    (given) =>
+      Option.liftPredicate(
+        given.split(",").map((one) => one.trim()),
+        (found): found is Array<string> => found.every(isNetwork)
+      )
   )
 
 export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, example: NoInfer<A>) =>

@@ -166,6 +166,9 @@ const settings = Setting.all({
   httpRequestTimeout: Setting.duration("HTTP_REQUEST_TIMEOUT", { min: "1 second", max: "1 hour" }, "30s").pipe(
     Setting.orDefault(Duration.seconds(30))
   ),
+  trustedProxies: Setting.networks("TRUSTED_PROXIES").pipe(
+    Setting.map(Option.getOrElse((): ReadonlyArray<string> => []))
+  ),
   urls: Setting.all(Record.map(defaultPorts, (_, service) => urlsOf(service))),
   databaseAuth: Setting.choice("DATABASE_AUTH", ["scram", "scram,md5"], "scram,md5"),
   /** Of the embedded PostgreSQL on the loopback address, for other programs. */

@@ -96,7 +96,7 @@ export const refusalJson = (
     more,
     auditId,
     headers: {
-      ...(status === 503 ? { "retry-after": "1" } : {}),
+      ...(status === 503 || code === "too_many_failures" ? { "retry-after": "1" } : {}),
       ...(auditId === undefined ? {} : { "x-audit-id": auditId }),
       ...headers
     }

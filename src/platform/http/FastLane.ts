@@ -12,7 +12,7 @@ import * as Runtime from "effect/Runtime"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, toServerResponse } from "./ErrorResponse.ts"
 import { answerDefect } from "./FallbackResponses.ts"
-import { RequestHeaders, requestId, requestIdOf } from "./RequestContext.ts"
+import { HandledRequest, type RequestSource, requestId, requestIdOf } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, readJson, readJsonBody } from "./RequestDecoding.ts"
 import { inServerSpan } from "./ServerSpan.ts"
 
@@ -73,10 +73,11 @@ export const makeFork = (service: ServiceName, errorFields: ErrorFields) =>
       (
         operation: JsonOperation,
         path: string,
-        headers: IncomingMessage["headers"],
+        source: RequestSource,
         body: JsonBody,
         deliver: (answer: JsonResponse) => JsonResponse = identity
       ) => {
+        const { headers } = source
         const { authorization, "content-type": contentType } = headers
         const requestId = requestIdOf(headers)
         const answer = Effect.uninterruptibleMask((restore) =>
@@ -95,7 +96,7 @@ export const makeFork = (service: ServiceName, errorFields: ErrorFields) =>
         const spanned = isTraced
           ? inServerSpan({ service, method: "POST", route: path, requestId, headers })(answer)
           : answer
-        const context = Context.make(RequestHeaders, headers)
+        const context = Context.make(HandledRequest, source)
         return Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }))(spanned)
       }
   )
@@ -108,7 +109,7 @@ export const makeFastLane = (
 ): Effect.Effect<FastLane> =>
   Effect.map(makeFork(service, errorFields), (fork) => {
     const answer = (operation: JsonOperation, request: IncomingMessage, response: ServerResponse, body: JsonBody) => {
-      const fiber = fork(operation, request.url ?? "", request.headers, body, (answer) => {
+      const fiber = fork(operation, request.url ?? "", request, body, (answer) => {
         send(response, answer)
         return answer
       })

@@ -61,7 +61,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
   )
 
 const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
-
 const unreadableRequest = "unreadable_request"
 
 /** Answers a connection without a request that Node could read, in the usual shape, and closes it. Records no event. */
@@ -77,9 +76,8 @@ const closeWith = (socket: Duplex, status: string, code: ErrorCode, message: str
 
 /** Answers bytes that Node cannot parse. */
 const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) {
-    socket.destroy()
-  } else if (error.code === "HPE_HEADER_OVERFLOW") {
+  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) socket.destroy()
+  else if (error.code === "HPE_HEADER_OVERFLOW") {
     const message = `the headers are over ${maximumHeaderBytes} bytes`
     closeWith(socket, "431 Request Header Fields Too Large", unreadableRequest, message)
   } else if (error.code === requestTimedOut) {

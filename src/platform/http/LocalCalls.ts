@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import type { ServiceName } from "../../domain/Service.ts"
 import { type ErrorFields, errorJson, type JsonResponse, shuttingDown } from "./ErrorResponse.ts"
 import { type JsonOperation, makeFork, type OperationsByPath } from "./FastLane.ts"
-import { admitTraceContext, assignRequestId, beginTrace } from "./RequestContext.ts"
+import { admitTraceContext, assignRequestId, beginTrace, type RequestSource } from "./RequestContext.ts"
 import { type JsonBody, maximumBodyBytes, parseJsonText, tooLargeBody } from "./RequestDecoding.ts"
 
 /** The operations of one service that a client in the same process can call, by path. */
@@ -35,6 +35,8 @@ export interface LocalRequest {
   readonly text: string
   /** Whether the token is the caller's own, or addressed to the service that calls; without it, as over HTTP. */
   readonly isForCaller?: boolean
+  /** The request that the client handles. */
+  readonly caller?: RequestSource | undefined
 }
 
 /** The service stopped before it answered; what was asked may have been done. */
@@ -98,7 +100,8 @@ export const makeLocalCalls = (
           }
           const isLocal = request.isForCaller === true
           const local: JsonOperation = (asked) => operation({ ...asked, isLocal })
-          const fiber = fork(local, path, headersOf(request, isTraced), bodyOf(request.text))
+          const source = { headers: headersOf(request, isTraced), caller: request.caller }
+          const fiber = fork(local, path, source, bodyOf(request.text))
           idle.unsafeClose()
           const cutOff = () => resume(new CallCutOff({ service }))
           inFlight.set(fiber, cutOff)

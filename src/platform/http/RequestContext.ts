@@ -114,17 +114,30 @@ export const beginTrace = ({ headers }: Pick<IncomingMessage, "headers">): void 
   })
 }
 
-/** The headers of the request that a fiber of the fast lane handles; it has no `HttpServerRequest`. */
-export class RequestHeaders extends Context.Tag("platform/http/RequestHeaders")<
-  RequestHeaders,
-  IncomingMessage["headers"]
->() {}
+/** A request, as far as its sender and its headers are known. */
+export interface RequestSource {
+  readonly headers: IncomingMessage["headers"]
+  readonly socket?: { readonly remoteAddress?: string | undefined }
+  /** Of a call in this process: the request that its client handles. */
+  readonly caller?: RequestSource | undefined
+}
+
+/** The request that a fiber of the fast lane or of a call in this process handles; it has no `HttpServerRequest`. */
+export class HandledRequest extends Context.Tag("platform/http/HandledRequest")<HandledRequest, RequestSource>() {}
 
 type HeaderValues = Readonly<Record<string, string | undefined>>
 
 /** The headers of the request that is handled in this context, on either lane. */
 export const requestHeaders = ({ unsafeMap }: Context.Context<never>): HeaderValues | undefined =>
-  unsafeMap.get(RequestHeaders.key) ?? unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
+  unsafeMap.get(HandledRequest.key)?.headers ?? unsafeMap.get(HttpServerRequest.HttpServerRequest.key)?.headers
+
+/** The request that came from outside and is handled in this context, also behind calls in this process; undefined where none did. */
+export const requestSource = ({ unsafeMap }: Context.Context<never>): RequestSource | undefined => {
+  const handled: RequestSource | undefined = unsafeMap.get(HandledRequest.key)
+  if (handled !== undefined) return handled.caller ?? handled
+  const request = unsafeMap.get(HttpServerRequest.HttpServerRequest.key)
+  return request === undefined ? undefined : NodeHttpServerRequest.toIncomingMessage(request)
+}
 
 /** The trace headers of a call to another service: from the current span, else those of the request being handled. */
 export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Readonly<Record<string, string>> => {

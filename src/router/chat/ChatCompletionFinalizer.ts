@@ -154,7 +154,12 @@ export const finalize = (context: ChatRequestContext) =>
     // Answers, refusals and failures have set their outcome, so only a closed connection leaves it open.
     if (context.outcome === undefined) {
       yield* recordOutcome(context, "aborted", abortReasons[context.disconnect ?? "client"]).pipe(
-        Effect.catchAll(({ message }) => Effect.logError(`An answer that was cut off is not in the trail: ${message}`))
+        // A limited failure is counted, and a client must not fill the log instead.
+        Effect.catchAll(({ message, reason }) =>
+          reason === "limited"
+            ? Effect.void
+            : Effect.logError(`An answer that was cut off is not in the trail: ${message}`)
+        )
       )
     }
     yield* Metric.increment(Metric.tagged(routed, "outcome", context.outcome ?? "aborted"))

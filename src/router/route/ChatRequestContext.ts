@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { AuditResult, Facts } from "../../domain/AuditEvent.ts"
+import type { AuditEvent, AuditResult, Facts } from "../../domain/AuditEvent.ts"
 import type { DisconnectReason } from "../../platform/http/RequestContext.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
@@ -24,6 +24,8 @@ export interface ChatRequestContext {
   request: ChatRequest | undefined
   /** The caller's name, as the gatekeeper returned it. */
   ghostId: string | undefined
+  /** The gatekeeper knows the caller, and did not return its name. */
+  isAuthenticated: boolean
   sessionId: string | undefined
   /** Whether the guardian has started the session. */
   hasSession: boolean
@@ -57,6 +59,7 @@ export const makeChatRequestContext = (
   ...facts,
   request: undefined,
   ghostId: undefined,
+  isAuthenticated: false,
   sessionId: undefined,
   hasSession: false,
   over: Deferred.unsafeMake(FiberId.none),
@@ -99,19 +102,25 @@ export interface RouteEvent {
   readonly facts?: Facts
 }
 
+const withheld: AuditEvent["marks"] = ["metadata:withheld"]
+
 /** Records an event with what is known of the request, but never with the content of its messages. */
 export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent) => {
   const shell = event.shell ?? context.shell
-  const { request } = context
+  // What a caller says of itself is recorded once the gatekeeper knows it.
+  const isKnown = context.ghostId !== undefined || context.isAuthenticated
+  const request = isKnown ? context.request : undefined
   return Effect.flatMap(AuditLog, (trail) =>
     trail.record({
       action: event.action,
       resource: shell === undefined ? null : shellResource(shell),
       ghostId: context.ghostId ?? null,
+      isAuthenticated: context.isAuthenticated,
       shellId: shell?.name ?? null,
       result: event.result,
       reason: event.reason,
       requestId: context.requestId,
+      ...(request === context.request ? {} : { marks: withheld }),
       facts: {
         ...(request === undefined
           ? {}

@@ -23,7 +23,7 @@ export const sessionIdOf = (requestId: string, random: string): string => `${req
 const record = (context: ChatRequestContext, event: RouteEvent) =>
   Effect.mapError(recordRouteEvent(context, event), refusalOfTrail)
 
-const shown = ["unauthenticated", "access_denied", "not_certified", "peer_unavailable"] as const
+const shown = ["unauthenticated", "too_many_failures", "access_denied", "not_certified", "peer_unavailable"] as const
 
 /** Refuses and records a request that the guardian refused, or that must end before its answer has begun. */
 const refuse = (
@@ -77,9 +77,9 @@ const authorize = Effect.fn("Route.authorize")(function* (
     Effect.catchTags({
       PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable),
       NotAuthorized: (denial) =>
-        denial.code === "unauthenticated"
-          ? Effect.fail(refusalOfDenial(denial))
-          : Effect.succeed(Either.left(refusalOfDenial(denial)))
+        denial.isAuthenticated
+          ? Effect.succeed(Either.left(refusalOfDenial(denial)))
+          : Effect.fail(refusalOfDenial(denial))
     })
   )
 })

@@ -54,10 +54,10 @@ export const routeRefused = ({ auditId, code, param, reason, retryAfterMillis }:
 
 /** The refusal of a request that cannot be recorded: there is no decision without a record. */
 export const refusalOfTrail = (error: AuditUnavailable): Refusal =>
-  routeRefused({ code: "audit_unavailable", reason: error.message })
+  routeRefused({ code: error.code, reason: error.message })
 
 export const refusalOfDenial = ({ auditId, code, reason }: NotAuthorized): Refusal =>
-  routeRefused({ code: code === "unauthenticated" ? "unauthenticated" : "access_denied", reason, auditId })
+  routeRefused({ code: code === "invalid_request" ? "access_denied" : code, reason, auditId })
 
 export const refuseUnavailable = (
   context: ChatRequestContext,
@@ -90,8 +90,11 @@ export const identifyCaller = (
     context.ghostId = ghostId
   }).pipe(
     Effect.catchTags({
-      NotAuthorized: (denial) =>
-        denial.code === "unauthenticated" ? Effect.fail(refusalOfDenial(denial)) : Effect.void,
+      NotAuthorized: (denial) => {
+        if (!denial.isAuthenticated) return Effect.fail(refusalOfDenial(denial))
+        context.isAuthenticated = true
+        return Effect.void
+      },
       PeerUnavailable: (unavailable) => refuseUnavailable(context, unavailable)
     })
   )

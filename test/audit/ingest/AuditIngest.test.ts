@@ -15,13 +15,14 @@ it.scopedLive("an event is recorded once under its key, and says who brought it 
     const second = yield* ingest("planner", batchOf(4))
     expect(statuses(second)).toEqual(["duplicate", "duplicate", "duplicate", "recorded"])
     expect(ids(second).slice(0, 3)).toEqual(ids(first))
-    const rows = yield* query(url, "select id, seq::integer, metadata from gatekeeper.audit_log order by id")
+    const rows = yield* query(url, "select id, seq::integer, metadata, marks from gatekeeper.audit_log order by id")
     expect(rows.map((row) => row["id"])).toEqual(ids(second))
     expect(rows.map((row) => row["seq"])).toEqual([1, 2, 3, 4])
     expect(rows[0]?.["metadata"]).toEqual({
-      claimed: { content: "content", ingest: { by: "another client" } },
+      claimed: { content: "content" },
       ingest: { by: "planner", id: "event 0", occurred_at: "2026-01-31T12:00:00Z" }
     })
+    expect(rows[0]?.["marks"]).toEqual(["metadata:reserved"])
     expect(yield* isWhole(url)).toMatchObject([{ identity: "planner", kind: "ingest", lastSeq: 4, committed: 4 }])
   })
 )

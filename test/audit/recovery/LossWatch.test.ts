@@ -21,6 +21,7 @@ const watched = Effect.gen(function* () {
     receipt: () => Effect.succeed(0),
     settled: () => Effect.void,
     receiptShed: Effect.void,
+    recordLimitsCutOff: () => Effect.void,
     settleAccount: ({ unreadable, upTo }) =>
       Effect.sync(() => {
         requested.push({ upTo, unreadable })

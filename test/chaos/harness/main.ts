@@ -17,6 +17,7 @@ interface Command {
   readonly events: number
   readonly requests: number
   readonly streams: number
+  readonly seconds: number
   readonly json: boolean
 }
 
@@ -26,6 +27,7 @@ type Chaos = (command: Command) => Effect.Effect<boolean, unknown, Scope.Scope>
 /** Each loaded when it is asked for. */
 const runs = new Map<string, () => Promise<Chaos>>([
   ["backlog", async () => (await import("./Backlog.ts")).backlogCommand],
+  ["flood", async () => (await import("./Flood.ts")).floodCommand],
   ["fuzz", async () => (await import("./Fuzz.ts")).fuzzCommand],
   ["kill", async () => (await import("./Kill.ts")).killCommand],
   ["outage", async () => (await import("./Outage.ts")).outageCommand],
@@ -46,6 +48,7 @@ const { positionals, values } = parseArgs({
     events: { type: "string", default: "1000000" },
     requests: { type: "string", default: "20000" },
     streams: { type: "string", default: "200" },
+    seconds: { type: "string", default: "60" },
     json: { type: "boolean", default: false }
   }
 })
@@ -54,10 +57,10 @@ const wanted = values.faults === "" ? [] : values.faults.split(",")
 const faults = faultNames.filter((name) => wanted.includes(name))
 const run = runs.get(positionals[0] ?? "")
 const [rounds, seed, events] = [Number(values.rounds), Number(values.seed), Number(values.events)]
-const [requests, streams] = [Number(values.requests), Number(values.streams)]
+const [requests, streams, seconds] = [Number(values.requests), Number(values.streams), Number(values.seconds)]
 const mode = modes.find((one) => one === values.mode)
 const isNumbered =
-  [rounds, events, requests, streams].every((number) => Number.isInteger(number) && number > 0) &&
+  [rounds, events, requests, streams, seconds].every((number) => Number.isInteger(number) && number > 0) &&
   Number.isInteger(seed)
 if (run === undefined || mode === undefined || faults.length < wanted.length || !isNumbered) {
   console.error(
@@ -65,6 +68,7 @@ if (run === undefined || mode === undefined || faults.length < wanted.length || 
        pnpm chaos kill [--rounds N] [--seed N] [--mode ${modes.join("|")}] [--json]
        pnpm chaos outage [--seed N] [--mode ${modes.join("|")}] [--faults ${faultNames.join(",")}] [--json]
        pnpm chaos backlog [--events N] [--json]
+       pnpm chaos flood [--seconds N] [--seed N] [--json]
        pnpm chaos fuzz [--requests N] [--seed N] [--json]
        pnpm chaos stop-ghost [--streams N] [--seed N] [--json]`
   )
@@ -72,7 +76,7 @@ if (run === undefined || mode === undefined || faults.length < wanted.length || 
 } else {
   const chaos = await run()
   // Not `Effect.runPromise`: a Ctrl-C must end the servers that it started too.
-  chaos({ rounds, seed, mode, faults, events, requests, streams, json: values.json }).pipe(
+  chaos({ rounds, seed, mode, faults, events, requests, streams, seconds, json: values.json }).pipe(
     Effect.scoped,
     Logger.withMinimumLogLevel(LogLevel.Error),
     NodeRuntime.runMain({

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
-import { RequestHeaders } from "../../../src/platform/http/RequestContext.ts"
+import { HandledRequest } from "../../../src/platform/http/RequestContext.ts"
 import { prepared } from "../../../src/platform/telemetry/Logging.ts"
 
 const trace = "0af7651916cd43dd8448eb211c80319c"
@@ -25,7 +25,7 @@ describe("A log line", () => {
       const expected = [{ request_id: "request-1", trace_id: trace }]
       const slow = Effect.provideService(HttpServerRequest.HttpServerRequest, request)
       expect(yield* annotationsOf(slow)).toEqual(expected)
-      expect(yield* annotationsOf(Effect.provideService(RequestHeaders, headers))).toEqual(expected)
+      expect(yield* annotationsOf(Effect.provideService(HandledRequest, { headers }))).toEqual(expected)
       expect(yield* annotationsOf((line) => line)).toEqual([{}])
     })
   )
