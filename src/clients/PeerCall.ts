@@ -132,11 +132,9 @@ const transportTo = (peer: Peer) =>
     /** A gatekeeper that trusts this process as a proxy counts failures by the address of their client. */
     const forwarded = (caller: LocalRequest["caller"]) =>
       caller === undefined ? {} : { forwarded: forwardedHeader(clientAddress(caller, trusted)) }
-    // A token that is not for the addressee is passed on as it is: the gatekeeper refuses it, and records that.
-    const authorizationFor = (caller: CallerHeaders, headers: LocalRequest["headers"]) =>
-      isForAddressee(caller) ? tokens.towards(peer, caller, headers) : Effect.succeed(caller.authorization)
+    // The gatekeeper exchanges no token that is not for the addressee, and records that.
     const overHttp: Transport = (path, { caller: source, headers, text }, caller) =>
-      Effect.flatMap(authorizationFor(caller, forwarded(source)), (authorization) =>
+      Effect.flatMap(tokens.towards(peer, caller, forwarded(source)), (authorization) =>
         send(path, { headers: withToken({ ...headers, ...forwarded(source) }, authorization), text })
       )
     const send = (path: string, { headers, text }: LocalRequest) =>

@@ -143,7 +143,10 @@ const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Servic
 
   /** Why a verified token is not accepted all the same. */
   const refusalOfToken = (token: VerifiedToken, access: AccessQuestion["access"]): Unauthenticated | undefined => {
-    const stop = tokenStop(stops.list(), token.ghostId, token, tolerance)
+    const actor = token.issued?.actor
+    const stop =
+      tokenStop(stops.list(), token.ghostId, token, tolerance) ??
+      (actor === undefined ? undefined : ghostStop(stops.list(), actor))
     if (stop !== undefined) return new Unauthenticated({ problem: "invalid", reason: describeStop(stop) })
     return token.isOverlong && !isServiceUse(claimOf(access))
       ? new Unauthenticated({ problem: "invalid", reason: overlong(jwt) })

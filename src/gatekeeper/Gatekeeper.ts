@@ -48,7 +48,7 @@ const validate = Effect.map(AccessControl, (access) =>
     const outcome = yield* access.ask({
       authorization,
       requestId,
-      use: isLocal === true ? "decision in this process" : "decision",
+      use: isLocal === undefined ? "decision" : isLocal ? "decision in this process" : "foreign in this process",
       access: Either.isLeft(body)
         ? Either.left({ message: body.left.message, claimed: emptyClaim })
         : parseAccessRequest(body.right)

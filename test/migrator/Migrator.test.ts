@@ -40,7 +40,9 @@ describe("the layer of a service", () => {
       "audit_ingest_conflict",
       "audit_log",
       "audit_source",
-      "audit_trail"
+      "audit_trail",
+      "revocation",
+      "service_key"
     ],
     guardian: ["agent_badges", "certificate", "session"],
     router: ["history"]

@@ -72,7 +72,9 @@ const make = Effect.fnUntraced(function* ({ failures }: AuditLogOptions) {
       const address = clientAddress(source, trusted)
       const network = networkOf(address)
       const now = clock.unsafeCurrentTimeMillis()
-      const reason = hasShare() ? buckets.exceeded(network, now) : "share"
+      // A clock that is set back must not leave a bucket empty until it has caught up.
+      const monotonic = Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+      const reason = hasShare() ? buckets.exceeded(network, monotonic) : "share"
       if (reason === undefined) return { ...event, facts: { ...event.facts, client_address: address } }
       counts.add(reason, network, now)
       recorder.noteLimiting(true)

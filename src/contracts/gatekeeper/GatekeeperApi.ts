@@ -216,6 +216,7 @@ export const resumeGhost = HttpApiEndpoint.post("resumeGhost", "/ghosts/:ghost/r
 export const feed = HttpApiEndpoint.get("feed", "/stops")
   .setUrlParams(Stop.FeedParams)
   .addSuccess(Stop.FeedMessage)
+  .addError(invalid)
   .addError(common)
   .annotateContext(
     describing(

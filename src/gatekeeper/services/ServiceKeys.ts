@@ -40,7 +40,8 @@ export class ServiceKeys extends Context.Tag("gatekeeper/services/ServiceKeys")<
       const table = yield* serviceKeyTable
       const own = yield* KeyFile.readOrMake(home, "gatekeeper" satisfies ServiceName)
       let keys: ReadonlyMap<string, EnrolledKey> = new Map()
-      let lookedAt = Number.NEGATIVE_INFINITY
+      /** When each service's keys were looked for: callers name few services, and an unknown key of one leaves the others alone. */
+      const lookedAt = new Map<string, number>()
 
       const load = Effect.map(table.list, (rows) => {
         keys = new Map(rows.map((row) => [row.id, row]))
@@ -78,8 +79,8 @@ export class ServiceKeys extends Context.Tag("gatekeeper/services/ServiceKeys")<
         find: Effect.fnUntraced(function* (id, service) {
           if (!keys.has(id)) {
             const now = yield* Clock.currentTimeMillis
-            if (Math.abs(now - lookedAt) >= lookInterval) {
-              lookedAt = now
+            if (Math.abs(now - (lookedAt.get(service) ?? Number.NEGATIVE_INFINITY)) >= lookInterval) {
+              lookedAt.set(service, now)
               yield* refresh
               if (!keys.has(id) && servicesOf(`service:${service}`).length > 0) {
                 yield* enrolFromHome(service)

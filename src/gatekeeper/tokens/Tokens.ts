@@ -50,13 +50,14 @@ export class SubjectReserved extends Schema.TaggedError<SubjectReserved>()("Subj
  * What a token is used for. A token that a gatekeeper issued is good for the gatekeeper alone. One that was exchanged for a caller's is
  * good for decisions only; a call within this process may carry one that was exchanged for the calling service.
  */
-export type TokenUse = "request" | "decision" | "decision in this process"
+export type TokenUse = "request" | "decision" | "decision in this process" | "foreign in this process"
 
 const gatekeeper: ServiceName = "gatekeeper"
 
 const useProblem = ({ issued }: VerifiedToken, use: TokenUse): string | undefined => {
   if (issued === undefined || use === "decision in this process") return undefined
-  if (issued.audience !== gatekeeper) return `the token is for the ${issued.audience} alone`
+  if (issued.audience !== gatekeeper || use === "foreign in this process")
+    return `the token is for the ${issued.audience} alone`
   return issued.actor === undefined || use === "decision"
     ? undefined
     : "the token is for decisions alone (POST /validate)"

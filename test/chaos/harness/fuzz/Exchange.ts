@@ -24,7 +24,13 @@ export const exchange = (agent: Http.Agent, input: Input): Effect.Effect<Answer 
         },
         (response) => {
           const chunks: Array<Buffer> = []
-          response.on("data", (chunk: Buffer) => chunks.push(chunk))
+          const isFeed = input.method === "GET" && response.headers["content-type"]?.startsWith("text/event-stream")
+          response.on("data", (chunk: Buffer) => {
+            chunks.push(chunk)
+            // The feed of stops has no end of its own.
+            if (isFeed === true) response.destroy()
+          })
+          if (isFeed === true) response.once("close", () => response.emit("end"))
           response.once("error", (error) => resume(Effect.succeed(`the answer broke off: ${error.message}`)))
           response.once("end", () => {
             const text = Buffer.concat(chunks).toString("utf8")
