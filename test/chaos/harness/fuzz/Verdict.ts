@@ -66,6 +66,9 @@ const isOfRoute = ({ endpoint, method }: Input): boolean =>
 const isFrames = ({ method }: Input, { status, text }: Answer): boolean =>
   status in anywhere && (method === "HEAD" || codeOf(text) === anywhere[status])
 
+/** What services ask each second: one row a minute says that they may. */
+const leased: ReadonlySet<string> = new Set(["/stops", "/sessions/keep"])
+
 /**
  * Whether something was decided: by a route that asks for a token, whatever came of it, but where the trail itself could not take
  * the event. Each such request has a row.
@@ -73,6 +76,7 @@ const isFrames = ({ method }: Input, { status, text }: Answer): boolean =>
 export const isDecided = (input: Input, answer: Answer): boolean =>
   isOfRoute(input) &&
   input.endpoint.statuses.has(401) &&
+  !leased.has(input.endpoint.path) &&
   !isFrames(input, answer) &&
   (input.method === "HEAD" ? answer.status !== 503 : codeOf(answer.text) !== "audit_unavailable")
 
