@@ -16,8 +16,8 @@ const shedding = () => {
   let shed: ShedRange | undefined = { from: 5, to: 7, count: 3 }
   const recorder = {
     incarnation: { source },
-    recordOwn: ({ metadata }: { readonly metadata: unknown }) => {
-      recorded.push(metadata)
+    recordOwn: ({ facts }: { readonly facts?: unknown }) => {
+      recorded.push(facts)
       return "0196a4c2-0000-7000-8000-000000000002" as AuditId
     },
     lastSeq: () => 0,
