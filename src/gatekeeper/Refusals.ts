@@ -37,8 +37,6 @@ export const refusalOf = (outcome: RefusedOutcome, invalidCode: ErrorCode = "inv
   }
 }
 
-export const rawRefusal = refusalResponse
-
 const answerAuditUnavailable =
   <Request, Response>(idOf: (request: Request) => string, refuse: (refusal: RefusalFields, id: string) => Response) =>
   <E, R>(effect: Effect.Effect<Response, E | AuditUnavailable, R>, request: Request) =>
@@ -49,7 +47,7 @@ const answerAuditUnavailable =
     )
 
 /** Answers AuditUnavailable with its error, for a raw route: there is no decision without a record. */
-export const elseAuditUnavailable = answerAuditUnavailable(requestId, rawRefusal)
+export const elseAuditUnavailable = answerAuditUnavailable(requestId, refusalResponse)
 
 /** Answers AuditUnavailable with its error, for an operation with two lanes. */
 export const elseAuditUnavailableJson = answerAuditUnavailable(({ requestId }: JsonRequest) => requestId, refusalJson)

@@ -5,11 +5,12 @@ import * as Either from "effect/Either"
 import { AuditIngest } from "../../audit/ingest/AuditIngest.ts"
 import type { Ingested } from "../../audit/ingest/IngestBatch.ts"
 import { keptConflicts, maximumIngestBytes } from "../../contracts/gatekeeper/IngestSchemas.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { runInSteps } from "../../platform/os/EventLoop.ts"
 import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
-import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
+import { elseAuditUnavailable, refusalOf } from "../Refusals.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
 import { type ParsedIngestEvent, parseIngestRequest } from "./IngestRequest.ts"
 
@@ -68,14 +69,14 @@ export const ingestEvents = Effect.map(Effect.all([AccessControl, AuditIngest]),
     const id = requestId(request)
     const authorization = request.headers["authorization"]
     const caller = yield* access.identify({ authorization, requestId: id, access: Either.right(question) })
-    if (caller._tag !== "Authenticated") return rawRefusal(refusalOf(caller), id)
+    if (caller._tag !== "Authenticated") return refusalResponse(refusalOf(caller), id)
     const { ghostId, snapshot } = caller
     const mayWrite = snapshot.index.decide({ ghostId, ...question }).allowed
     const unread = { access: Either.right(question), events: [], invalidCode: undefined }
     const batch = mayWrite ? yield* batchOf(request) : unread
     const asked = { requestId: id, access: batch.access }
     const outcome = yield* access.askFor({ ...asked, ghostId }, snapshot)
-    if (outcome._tag !== "Allowed") return rawRefusal(refusalOf(outcome, batch.invalidCode), id)
+    if (outcome._tag !== "Allowed") return refusalResponse(refusalOf(outcome, batch.invalidCode), id)
     const valid = batch.events.flatMap((parsed) =>
       Either.isRight(parsed) ? [{ ...parsed.right, event: markAnonymous(parsed.right.event, ghostId) }] : []
     )
@@ -88,7 +89,7 @@ export const ingestEvents = Effect.map(Effect.all([AccessControl, AuditIngest]),
       ),
       withdrawOnFailure(access, asked, outcome),
       Effect.catchTag("TrailUnwritable", ({ message }) =>
-        Effect.succeed(rawRefusal({ code: "trail_unreachable", message, auditId: outcome.auditId }, id))
+        Effect.succeed(refusalResponse({ code: "trail_unreachable", message, auditId: outcome.auditId }, id))
       )
     )
   }, elseAuditUnavailable)

@@ -5,11 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { maximumOperationBytes } from "../../audit/remote/TrailProtocol.ts"
 import { TrailService } from "../../audit/remote/TrailService.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl, type AccessQuestion } from "../AccessControl.ts"
 import { leaseTime, makeLeases } from "../Leases.ts"
-import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
+import { elseAuditUnavailable, refusalOf } from "../Refusals.ts"
 
 const resource = "audit/store"
 
@@ -63,7 +64,7 @@ export const storeOperation = Effect.map(
       if (outcome._tag === "Leased") return Either.right(outcome.token.ghostId)
       return outcome._tag === "Allowed"
         ? yield* Effect.dieMessage("a question with a problem was allowed")
-        : Either.left(rawRefusal(refusalOf(outcome), id))
+        : Either.left(refusalResponse(refusalOf(outcome), id))
     })
 
     return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
@@ -74,7 +75,7 @@ export const storeOperation = Effect.map(
       const ghostId = admitted.right
       const refuse = (code: "body_too_large" | "invalid_request" | "source_of_another", message: string) =>
         Effect.map(record(request, ghostId, code === "source_of_another" ? "DENIED" : "INVALID", message), (auditId) =>
-          rawRefusal({ code, message, auditId }, id)
+          refusalResponse({ code, message, auditId }, id)
         )
       const body = yield* Effect.either(readJson(request, maximumOperationBytes))
       if (Either.isLeft(body)) return yield* refuse(body.left.code, body.left.message)

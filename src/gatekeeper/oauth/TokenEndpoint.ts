@@ -10,10 +10,11 @@ import { Stops } from "../../clients/Stops.ts"
 import type { Facts } from "../../domain/AuditEvent.ts"
 import { type ServiceName, servicesOf } from "../../domain/Service.ts"
 import { describeStop, tokenStop } from "../../domain/Stops.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { requestId } from "../../platform/http/RequestContext.ts"
 import { readText } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl } from "../AccessControl.ts"
-import { elseAuditUnavailable, rawRefusal } from "../Refusals.ts"
+import { elseAuditUnavailable } from "../Refusals.ts"
 import { IssuedTokens } from "../tokens/IssuedTokens.ts"
 import { TokenSettings } from "../tokens/TokenSettings.ts"
 import { Tokens } from "../tokens/Tokens.ts"
@@ -188,7 +189,7 @@ export const tokenEndpoint = Effect.gen(function* () {
       const code = "body_too_large"
       const message = "the form is too large, or not UTF-8"
       const refused = { result: "INVALID", action: "token.issue", ghostId: null, error: code, reason: message } as const
-      return rawRefusal({ code, message, auditId: yield* record(id, refused, { code }) }, id)
+      return refusalResponse({ code, message, auditId: yield* record(id, refused, { code }) }, id)
     }
     const outcome = yield* outcomeOf(new URLSearchParams(text))
     if (Either.isLeft(outcome)) {

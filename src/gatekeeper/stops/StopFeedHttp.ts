@@ -9,9 +9,10 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { FeedMessage } from "../../contracts/gatekeeper/StopSchemas.ts"
+import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { endWithServer, requestId } from "../../platform/http/RequestContext.ts"
 import { makeLeases } from "../Leases.ts"
-import { elseAuditUnavailable, rawRefusal, refusalOf } from "../Refusals.ts"
+import { elseAuditUnavailable, refusalOf } from "../Refusals.ts"
 import { feedResource } from "../ServiceRights.ts"
 import { StopRegister } from "./StopRegister.ts"
 
@@ -67,7 +68,7 @@ export const stopFeed = Effect.map(Effect.all([StopRegister, makeLeases]), ([reg
       access: Either.right(claimed)
     })
     if (outcome._tag === "Allowed") return yield* Effect.dieMessage("a caller of the feed has no token")
-    if (outcome._tag !== "Leased") return rawRefusal(refusalOf(outcome), id)
+    if (outcome._tag !== "Leased") return refusalResponse(refusalOf(outcome), id)
     if (!(request.headers["accept"] ?? "").includes("text/event-stream")) {
       return HttpServerResponse.unsafeJson(encode(messageAfter(asked)), { headers })
     }

@@ -77,7 +77,7 @@ const importSecret = (secret: Redacted.Redacted) =>
     )
   )
 
-/** What stands for the token of a caller with `AUTH_DISABLED=true`. */
+/** The token of a caller with `AUTH_DISABLED=true`. */
 const anonymousToken: VerifiedToken = {
   ghostId: anonymousGhost,
   issuedAt: undefined,

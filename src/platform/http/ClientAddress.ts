@@ -13,7 +13,7 @@ export const proxyList = (blocks: ReadonlyArray<string>): BlockList => {
   return list
 }
 
-/** Stands for a sender whose address the system does not tell. RFC 7239, section 6.2, has the same word. */
+/** The name of a sender whose address the system does not return. RFC 7239, section 6.2, has the same word. */
 export const unknownAddress = "unknown"
 
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i

@@ -59,7 +59,7 @@ const aboutRoutes = (contract: AnyApi) =>
     yield* router.get("/metrics", Effect.flatten(yield* Effect.cached(metricsPage)))
   })
 
-/** An address to listen on is a name of the service, unless it stands for all addresses. */
+/** An address to listen on is a name of the service, unless it means all addresses. */
 const ownName = (host: string): ReadonlyArray<string> =>
   host === "0.0.0.0" || host === "::" ? [] : [host.toLowerCase()]
 
