@@ -25,7 +25,7 @@ const askAndLeave = (
     ).pipe(
       Effect.filterOrFail((rows) => rows.length > 0),
       Effect.retry(Schedule.spaced("20 millis")),
-      Effect.timeout("10 seconds"),
+      Effect.timeout("20 seconds"),
       Effect.orDie
     )
     yield* Fiber.interrupt(asked)

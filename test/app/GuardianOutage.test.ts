@@ -44,7 +44,7 @@ const rowsOnce = (url: Redacted.Redacted, text: string, values: ReadonlyArray<un
   rowsOf(url, text, values).pipe(
     Effect.flatMap((rows) => (rows.length >= count ? Effect.succeed(rows) : Effect.fail("not there" as const))),
     Effect.retry(Schedule.spaced("50 millis")),
-    Effect.timeout("10 seconds"),
+    Effect.timeout("20 seconds"),
     Effect.orDie
   )
 

@@ -120,13 +120,13 @@ describe("with PostgreSQL away", () => {
         yield* request(`${gatekeeper.url}/readyz`).pipe(
           Effect.filterOrFail(({ status }) => status === 503),
           Effect.retry(Schedule.spaced("50 millis")),
-          Effect.timeout("5 seconds")
+          Effect.timeout("20 seconds")
         )
         yield* Effect.orDie(postgres.start)
         const rows = yield* rowsOf(postgres.url, "select result from gatekeeper.audit_log order by id").pipe(
           Effect.filterOrFail((rows) => rows.length === 3),
           Effect.retry(Schedule.spaced("100 millis")),
-          Effect.timeout("15 seconds")
+          Effect.timeout("20 seconds")
         )
         expect(rows.map((row) => row["result"])).toEqual(["ALLOWED", "ALLOWED", "WITHDRAWN"])
       }),

@@ -99,7 +99,7 @@ describe("an owner role that migrates, and a role per service", () => {
         const where = "select tableoid::regclass::text as partition from gatekeeper.audit_log where id = $1"
         yield* rowsOf(url, where, [answer.body["audit_id"]]).pipe(
           Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("50 millis") }),
-          Effect.timeout("10 seconds"),
+          Effect.timeout("20 seconds"),
           Effect.orDieWith(() => new Error(`no row came:\n${running.output()}`))
         )
         const [row] = yield* rowsOf(url, where, [answer.body["audit_id"]])

@@ -25,7 +25,7 @@ layer(RouterProgram.layer({ models: echoModels, environment: { HTTP_REQUEST_TIME
       const { router } = yield* RouterProgram
       const head =
         "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\nx-request-id: late-1\r\n\r\n{"
-      const answer = yield* Effect.timeout(answerTo(router, head), "10 seconds")
+      const answer = yield* Effect.timeout(answerTo(router, head), "20 seconds")
       expect(answer).toContain("HTTP/1.1 408 ")
       const rows = yield* trailOf("late-1", (actions) => actions.length > 0)
       expect(rows).toMatchObject([

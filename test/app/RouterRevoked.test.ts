@@ -80,7 +80,7 @@ const startedAs = (ghost: string, expiresIn: number) =>
       rowsOf(databaseUrl, text, values).pipe(
         Effect.filterOrFail((rows) => rows.length >= count),
         Effect.retry(Schedule.spaced("50 millis")),
-        Effect.timeout("5 seconds"),
+        Effect.timeout("20 seconds"),
         Effect.orDie
       )
     const revoke = Effect.gen(function* () {

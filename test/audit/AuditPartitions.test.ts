@@ -117,7 +117,7 @@ it.scopedLive("a partition is made beside a reader and a writer whose transactio
     yield* reader.query("lock table gatekeeper.audit_log in row exclusive mode")
     const id = idAt(Date.now() - 60 * day)
     const making = yield* Effect.fork(query(url, "select gatekeeper.audit_make_partition($1) as made", [id]))
-    expect(yield* Fiber.join(making).pipe(Effect.timeout("5 seconds"))).toEqual([{ made: true }])
+    expect(yield* Fiber.join(making).pipe(Effect.timeout("20 seconds"))).toEqual([{ made: true }])
     yield* reader.query("rollback")
   })
 )

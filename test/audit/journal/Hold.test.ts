@@ -28,7 +28,7 @@ const hanging = Effect.gen(function* () {
   return { heal, through, append: (seq: number) => expect(writer.append(seq, jsonOf(seq))).toBeUndefined() }
 })
 
-const inTime = <A>(promise: () => Promise<A>) => Effect.promise(promise).pipe(Effect.timeout("5 seconds"))
+const inTime = <A>(promise: () => Promise<A>) => Effect.promise(promise).pipe(Effect.timeout("20 seconds"))
 
 it.scopedLive("who gave up waiting for a disk that hung holds up nothing once it answers", () =>
   Effect.gen(function* () {

@@ -107,7 +107,7 @@ it.scopedLive(
       }
       cuts = true
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => journal.status().problem === null }).pipe(
-        Effect.timeout("10 seconds")
+        Effect.timeout("20 seconds")
       )
       expect(isTaken()).toBe(true)
     }),
@@ -191,7 +191,7 @@ it.scopedLive("a journal whose memory is full of what waits for the disk does no
     disk.hangs = false
     answer()
     yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => journal.status().problem === null }).pipe(
-      Effect.timeout("10 seconds")
+      Effect.timeout("20 seconds")
     )
     expect(journal.append(last + 1, small)).toBeUndefined()
   })

@@ -139,7 +139,7 @@ it.scopedLive("a journal of another trail is named, and never read into this one
         const status = yield* until(trail.log, (status) => (status.journal?.others.foreign.length ?? 0) > 0)
         expect(status.journal?.others.foreign).toEqual([{ path: left.path, trail: trailId }])
         const isTold = () => lines.some((line) => line.includes(trailId))
-        yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: isTold }), Effect.timeout("10 seconds"))
+        yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: isTold }), Effect.timeout("20 seconds"))
         return lines
       })
     )

@@ -33,7 +33,7 @@ it.scopedLive("a trail that opens late is retried after every failure, also a de
       expect(yield* Effect.flip(log.record(anEvent))).toMatchObject({ reason: "waiting", detail: expect.any(String) })
       yield* log.accepting.pipe(
         Effect.repeat({ until: (accepting) => accepting, schedule: Schedule.spaced("50 millis") }),
-        Effect.timeout("8 seconds")
+        Effect.timeout("20 seconds")
       )
       const id = yield* log.record(anEvent)
       yield* settled(log)

@@ -110,7 +110,7 @@ describe("PolicyInForce", () => {
       takes = true
       yield* allowed.pipe(
         Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("50 millis") }),
-        Effect.timeout("5 seconds")
+        Effect.timeout("20 seconds")
       )
       const after = (yield* policies.current).policy.version
       expect(reasons).toEqual([`policy ${before} -> ${after}`])

@@ -96,7 +96,7 @@ describe("Database", () => {
         .query(`select ${others}`)
         .pipe(
           Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: ({ rowCount }) => rowCount === 0 }),
-          Effect.timeout("3 seconds")
+          Effect.timeout("20 seconds")
         )
     })
   )

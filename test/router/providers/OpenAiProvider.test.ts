@@ -155,7 +155,7 @@ describe("the OpenAI-compatible provider", () => {
         yield* Fiber.interrupt(fiber)
         while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
         expect(server.hangUps()).toBe(1)
-      }).pipe(Effect.timeout("5 seconds"))
+      }).pipe(Effect.timeout("20 seconds"))
     )
   }
 })

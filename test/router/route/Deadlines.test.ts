@@ -36,7 +36,7 @@ describe("deadlines", () => {
       expect(failure).toMatchObject({ kind: "timed_out" })
       expect(failure.message).toContain("did not begin to answer within 100ms")
       while (server.hangUps() === 0) yield* Effect.sleep("5 millis")
-    }).pipe(Effect.timeout("5 seconds"))
+    }).pipe(Effect.timeout("20 seconds"))
   )
 
   it.scopedLive("a stream that stops times out", () =>

@@ -25,13 +25,13 @@ export const poll = Schedule.spaced("10 millis")
 export const untilActive = (observer: Connection, pid: number) =>
   isActive(observer, pid).pipe(
     Effect.repeat({ schedule: poll, until: (active) => active }),
-    Effect.timeout("5 seconds")
+    Effect.timeout("20 seconds")
   )
 
 export const untilGone = (observer: Connection, pid: number) =>
   observer
     .query("select from pg_catalog.pg_stat_activity where pid = $1", [pid])
-    .pipe(Effect.repeat({ schedule: poll, until: ({ rowCount }) => rowCount === 0 }), Effect.timeout("5 seconds"))
+    .pipe(Effect.repeat({ schedule: poll, until: ({ rowCount }) => rowCount === 0 }), Effect.timeout("20 seconds"))
 
 /** Stops the server's process behind one session until the scope closes. */
 export const stopped = (pid: number) =>
