@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { ask, migrateRouter, migrationsOf, tableA, tablesOf } from "../../support/migrator/Fixture.ts"
 import { skipBecause } from "../../support/SkipBecause.ts"
+import { tcpProxy } from "../../support/TcpProxy.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const pgbouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => existsSync(path))
@@ -28,7 +29,8 @@ const connections = 11
 /** Starts a PgBouncer in transaction mode that alternates its server connections; returns the URL of `url` through it. */
 const pooled = (program: string, url: Redacted.Redacted) =>
   Effect.gen(function* () {
-    const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
+    // PostgreSQL may listen on a socket in a directory that PgBouncer's user cannot enter.
+    const { hostname, password, pathname, port, username } = new URL(Redacted.value((yield* tcpProxy(url)).url))
     const name = pathname.slice(1)
     // PgBouncer does not start with an empty password in its settings.
     const login = Object.entries({ user: username, password })
@@ -43,7 +45,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
     const settings = join(directory, "pgbouncer.ini")
     const lines = [
       "[databases]",
-      `${name} = host=${decodeURIComponent(hostname)} port=${port || "5432"} dbname=${name} ${login}`,
+      `${name} = host=${hostname} port=${port} dbname=${name} ${login}`,
       "[pgbouncer]",
       "listen_addr = 127.0.0.1",
       `listen_port = ${listening}`,
@@ -82,7 +84,7 @@ const pooled = (program: string, url: Redacted.Redacted) =>
 describe("a pooler in transaction mode", () => {
   it(
     "is detected before anything is set or locked in a session that it shares (exit 6)",
-    { timeout: 30_000 },
+    { timeout: 90_000 },
     (context) =>
       Effect.runPromise(
         Effect.gen(function* () {
@@ -108,7 +110,7 @@ describe("a pooler in transaction mode", () => {
           expect(yield* ask(url, "select from pg_namespace where nspname = 'router'")).toEqual([])
           expect((yield* migrateRouter(url, migrations)).to).toBe("0001_a")
           expect(yield* tablesOf(url, "router")).toEqual(["a"])
-        }).pipe(Effect.scoped, Effect.timeout("25 seconds"))
+        }).pipe(Effect.scoped, Effect.timeout("60 seconds"))
       )
   )
 })
