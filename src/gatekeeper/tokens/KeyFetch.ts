@@ -2,7 +2,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { createLocalJWKSet, errors, type LocalJWKSet } from "jose"
+import { errors } from "jose"
+import { type KeySet, parseKeySet } from "./KeySet.ts"
 import type { TokenSettingsValues } from "./TokenSettings.ts"
 
 /** The token cannot be checked: the issuer's keys are missing or too old. */
@@ -41,9 +42,8 @@ const reasonOf = (thrown: unknown): string => {
   return typeof code === "string" ? code : "the connection failed"
 }
 
-export interface IssuerKeys {
+export interface IssuerKeys extends KeySet {
   readonly text: string
-  readonly find: LocalJWKSet
 }
 
 /**
@@ -72,6 +72,12 @@ const withinTime = async <A>(
   }
 }
 
+/** A redirect is not followed: the keys that are believed are those of `JWKS_URL`. */
+const statusProblem = (status: number): string =>
+  status >= 300 && status < 400
+    ? `status ${status}: it redirects, which is not followed; JWKS_URL must be the address of the keys themselves`
+    : `status ${status}`
+
 /** Fetches the keys from `JWKS_URL`. */
 export const fetchKeys = (jwks: Jwks): Effect.Effect<IssuerKeys, KeysUnavailable> =>
   Effect.tryPromise({
@@ -79,12 +85,15 @@ export const fetchKeys = (jwks: Jwks): Effect.Effect<IssuerKeys, KeysUnavailable
       withinTime(jwks, signal, async (signal) => {
         const response = await fetch(jwks.url, {
           headers: { accept: "application/jwk-set+json, application/json" },
-          redirect: "error",
+          redirect: "manual",
           signal
         })
-        if (response.status !== 200) throw new KeysUnavailable({ reason: `status ${response.status}` })
+        if (response.status !== 200) {
+          await response.body?.cancel()
+          throw new KeysUnavailable({ reason: statusProblem(response.status) })
+        }
         const text = await readAll(response)
-        return { text, find: createLocalJWKSet(JSON.parse(text)) }
+        return { text, ...parseKeySet(text) }
       }),
     catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
   })

@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import {
   type CryptoKey,
   decodeProtectedHeader,
@@ -74,12 +75,10 @@ const keysFor = (
     return Effect.fail(invalid(`the token's algorithm is not one of ${jwt.algorithms.join(", ")}`))
   }
   if (header.alg === sharedAlgorithm || remote === undefined) return Effect.succeed(sharedKeys)
-  return remote.keyFor(header).pipe(
-    Effect.map((key) => [key]),
-    Effect.catchTag("KeyUnknown", ({ reason }) => Effect.fail(invalid(reason)))
-  )
+  return remote.keysFor(header).pipe(Effect.catchTag("KeyUnknown", ({ reason }) => Effect.fail(invalid(reason))))
 }
 
+/** Fails with what jose throws. */
 const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVerifyOptions) =>
   Effect.tryPromise({
     try: async () => {
@@ -95,8 +94,38 @@ const payloadBy = (token: string, keys: ReadonlyArray<CryptoKey>, options: JWTVe
       if (last === undefined) throw new errors.JWSSignatureVerificationFailed()
       return (await jwtVerify(token, last, options)).payload
     },
-    catch: refusalOf
+    catch: (thrown) => thrown
   })
+
+/**
+ * The claims of a token that one of the keys signed. The issuer may have put another key under a known `kid`, so a signature that no
+ * known key made has the keys fetched once more.
+ */
+const verifiedPayload = (
+  verification: VerificationOptions,
+  token: string,
+  header: JWTHeaderParameters & { readonly alg: string },
+  options: JWTVerifyOptions
+): Effect.Effect<JWTPayload, Unauthenticated | KeysUnavailable> => {
+  const { remote } = verification
+  const generation = remote?.generation() ?? 0
+  const attempt = Effect.flatMap(keysFor(verification, header), (keys) =>
+    Effect.either(payloadBy(token, keys, options))
+  )
+  return Effect.gen(function* () {
+    let result = yield* attempt
+    const isUnknown = Either.isLeft(result) && result.left instanceof errors.JWSSignatureVerificationFailed
+    if (
+      isUnknown &&
+      remote !== undefined &&
+      header.alg !== sharedAlgorithm &&
+      (yield* remote.haveChanged(generation))
+    ) {
+      result = yield* attempt
+    }
+    return yield* Either.mapLeft(result, refusalOf)
+  })
+}
 
 const ghostOf = (
   { sub }: JWTPayload,
@@ -148,9 +177,8 @@ export const verifyToken = (
     }
     if (!isToken(header)) return yield* invalid("the token is another kind of JWT (typ)")
     const generation = remote?.generation()
-    const keys = yield* keysFor(verification, header)
     const tolerance = Duration.toSeconds(jwt.clockTolerance)
-    const payload = yield* payloadBy(token, keys, {
+    const payload = yield* verifiedPayload(verification, token, header, {
       algorithms: [header.alg],
       requiredClaims: ["sub", "exp", "iat"],
       clockTolerance: tolerance,

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { exportSPKI, generateKeyPair, SignJWT } from "jose"
@@ -50,6 +51,72 @@ describe("tokens of an issuer whose keys are at JWKS_URL", () => {
       // It had been verified before, and would be good for ten minutes more.
       yield* becomes(verify(old), /Unauthenticated: the issuer has no such key as the token's/)
       expect(yield* verify(fresh)).toBe("Scout")
+    })
+  )
+
+  it.scopedLive("are verified by each key of their kid, where the issuer lists one twice or two under one", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      const [one, other] = yield* Effect.all([issuerKey("same"), issuerKey("same")])
+      server.publish([one.public, one.public, other.public])
+      const verify = yield* tokensOf({ JWKS_URL: server.url })
+      for (const key of [one, other]) expect(yield* verify(yield* key.sign(claims))).toBe("Scout")
+      const stranger = yield* issuerKey("same")
+      expect(yield* verify(yield* stranger.sign(claims))).toContain("signature is wrong")
+      expect(yield* verify(yield* one.sign(claims, { kid: undefined }))).toContain("it must name one (kid)")
+    })
+  )
+
+  it.scopedLive("are verified where the set lists null, a text and a list beside the key", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      const key = yield* issuerKey("key")
+      server.publish(JSON.stringify({ keys: [null, "key", [], 7, key.public] }))
+      const verify = yield* tokensOf({ JWKS_URL: server.url })
+      expect(yield* verify(yield* key.sign(claims))).toBe("Scout")
+    })
+  )
+
+  it.scopedLive("follow a new key under the same kid at once, with one fetch for all that nothing verifies", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      const [before, after, stranger] = yield* Effect.all([issuerKey("same"), issuerKey("same"), issuerKey("same")])
+      server.publish([before.public])
+      const verify = yield* tokensOf({ JWKS_URL: server.url, JWKS_COOL_DOWN: "100ms" })
+      expect(yield* verify(yield* before.sign(claims))).toBe("Scout")
+      server.publish([after.public])
+      yield* becomes(Effect.flatMap(after.sign(claims), verify), "Scout")
+      expect(yield* verify(yield* before.sign(claims))).toContain("signature is wrong")
+      const patient = yield* tokensOf({ JWKS_URL: server.url, JWKS_COOL_DOWN: "1h" })
+      const fetched = server.fetches()
+      for (let time = 0; time < 20; time++) yield* patient(yield* stranger.sign(claims))
+      expect(server.fetches()).toBeLessThanOrEqual(fetched + 1)
+    })
+  )
+
+  it.scopedLive("are refused with the true reason where their key is published and must not be used", () =>
+    Effect.gen(function* () {
+      const server = yield* jwksServer
+      const short = generateKeyPairSync("rsa", { modulusLength: 1024 })
+      const given = generateKeyPairSync("ec", { namedCurve: "P-256" })
+      server.publish([
+        { ...short.publicKey.export({ format: "jwk" }), kid: "short", alg: "RS256" },
+        { ...given.privateKey.export({ format: "jwk" }), kid: "given", alg: "ES256" }
+      ])
+      const verify = yield* tokensOf({ JWKS_URL: server.url })
+      const signed = (kid: string, alg: string, key: KeyObject) => {
+        const text = [{ alg, kid }, claims]
+          .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+          .join(".")
+        return `${text}.${sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`
+      }
+      const reason = "Unauthenticated: the issuer's key that the token names cannot be used: it is"
+      expect(yield* verify(signed("short", "RS256", short.privateKey))).toBe(
+        `${reason} an RSA key of 1024 bits, and 2048 are the least`
+      )
+      expect(yield* verify(signed("given", "ES256", given.privateKey))).toBe(
+        `${reason} published with its private part, so anyone can sign with it`
+      )
     })
   )
 
