@@ -33,7 +33,12 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         meaning:
           "Directory of keys, the audit journal and the embedded PostgreSQL. It must persist; see [operations](operations.md)."
       },
-      SHUTDOWN_DEADLINE: { meaning: "Time from the stop signal to the end of the process." },
+      SHUTDOWN_DELAY: {
+        meaning: "Time after the stop signal in which requests are answered as before, while `/readyz` says 503."
+      },
+      SHUTDOWN_DEADLINE: {
+        meaning: "Time from the stop signal, or the end of SHUTDOWN_DELAY, to the end of the process."
+      },
       LOG_LEVEL: { meaning: "Lowest level that is logged." },
       LOG_FORMAT: { meaning: "`auto` is pretty on a terminal and JSON otherwise." }
     }

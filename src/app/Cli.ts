@@ -1,16 +1,19 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
+import { didYouMean } from "../domain/ClosestName.ts"
 import { serviceNames } from "../domain/Service.ts"
 import { ghostCommand } from "../gatekeeper/cli/GhostCommand.ts"
 import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
@@ -20,24 +23,46 @@ import { migrateCommand } from "../migrator/cli/Commands.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
-import { type CommandGroup, groupHelp, helpOf } from "../platform/cli/Help.ts"
+import { type CommandGroup, commandsOf, groupHelp, helpOf } from "../platform/cli/Help.ts"
 import { appVersion } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import { openStreams, StandardStreams, throughStreams } from "../platform/os/StandardStreams.ts"
 import * as Logging from "../platform/telemetry/Logging.ts"
+import { RouterSettings } from "../router/RouterSettings.ts"
 import * as AllSettings from "./AllSettings.ts"
-import { boundedEnd, type ExitStatus, exitCode, exitMessage, holdSignals, outputMessage } from "./ExitStatus.ts"
+import {
+  boundedEnd,
+  delayedEnd,
+  type ExitStatus,
+  exitCode,
+  exitMessage,
+  holdSignals,
+  outputMessage
+} from "./ExitStatus.ts"
 import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
+import { settingWarnings } from "./UnknownSettings.ts"
+
+const commandNames = [
+  "migrate",
+  "trail",
+  "journal",
+  "dead-letters",
+  "policy",
+  "certificate",
+  "ghost",
+  "service",
+  "token"
+] as const
 
 const services = Args.text({ name: "service" }).pipe(
   Args.withDescription(`Which to run: ${serviceNames.join(", ")}. Default: all.`),
   Args.mapEffect((name) => {
     const service = serviceNames.find((one) => one === name)
     const problem =
-      `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command ` +
-      "(migrate, trail, journal, dead-letters, policy, certificate, ghost, service, token)"
+      `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (${commandNames.join(", ")})` +
+      didYouMean(name, [...serviceNames, ...commandNames])
     return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
   }),
   Args.repeated
@@ -49,7 +74,25 @@ const serving = Effect.promise(() => import("./Serve.ts"))
 /** Read only by commands that need them, so that `--help` works in any environment. */
 const settings = Layer.provide(AllSettings.layer, AllSettings.dotEnv(".env"))
 
-const commandOutput = Layer.provideMerge(Logging.layer("stderr"), settings)
+/** With a delimiter that no name has, the provider's children are the variables themselves. */
+const environmentNames = ConfigProvider.fromEnv({ pathDelim: "\0", seqDelim: "," })
+  .flattened.enumerateChildren([])
+  .pipe(
+    Effect.map((names) => [...names]),
+    Effect.orElseSucceed(() => [])
+  )
+
+/** Logs what most likely was meant as a setting and is none. */
+const unknownSettings = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { modelsPath } = yield* RouterSettings
+    const known = AllSettings.variables.map(({ name }) => name)
+    const warnings = yield* settingWarnings(yield* environmentNames, known, modelsPath)
+    yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning))
+  })
+)
+
+const commandOutput = unknownSettings.pipe(Layer.provideMerge(Logging.layer("stderr")), Layer.provideMerge(settings))
 
 const trailDatabase = storage(["gatekeeper"], { join: true })
 
@@ -74,6 +117,20 @@ const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter
 const asksForHelp = (words: ReadonlyArray<string>): boolean =>
   argumentsOf(words).some((word) => word === "--help" || word === "-h")
 
+/** Why no word behind a group's name is one of its commands, if that is so. The library would name another group's. */
+export const unknownCommand = (
+  groups: ReadonlyMap<string, CommandGroup>,
+  [name = "", ...words]: ReadonlyArray<string>
+): string | undefined => {
+  const group = groups.get(name)
+  const [given] = words
+  if (group === undefined || given === undefined) return undefined
+  const commands = commandsOf(group)
+  return words.some((word) => commands.includes(word))
+    ? undefined
+    : `gravitas ${name}: ${JSON.stringify(given)} is none of its commands (${commands.join(", ")})${didYouMean(given, commands)}`
+}
+
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
 export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) => {
   const migrate = migrateCommand(migratedServices, (services) => storage(services, { join: true })).pipe(
@@ -88,10 +145,9 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const policy = policyCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    return Effect.flatMap(serving, ({ serve }) => serve(chosen, boundedEnd(status))).pipe(
-      Effect.provideService(ShutdownReport, status.report),
-      Effect.provide(settings)
-    )
+    return Effect.flatMap(serving, ({ serve }) =>
+      serve(chosen, { onReady: Layer.provide(boundedEnd(status), delayedEnd), onStart: unknownSettings })
+    ).pipe(Effect.provideService(ShutdownReport, status.report), Effect.provide(settings))
   }).pipe(
     Command.withDescription(
       helpOf("Runs the services, each on its own port. Default: all three.", [
@@ -117,19 +173,26 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const groups = new Map<string, CommandGroup>(
     Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, ghost, policy, service })
   )
-  if (asksForHelp(words)) {
-    const name = commandWords(words).join(" ")
+  const name = commandWords(words).join(" ")
+  // `migrate` alone upgrades.
+  const isGroupAlone = argumentsOf(words).length === 1 && groups.has(name) && name !== "migrate"
+  if (asksForHelp(words) || isGroupAlone) {
     const group = groups.get(name)
     if (group !== undefined) return Console.log(groupHelp(group, `gravitas ${name}`))
     const usage = "gravitas [<service>...] | gravitas <command> [options]"
     if (name === "") return Console.log(groupHelp(gravitas, "gravitas", usage))
   }
+  const wrongWord = unknownCommand(groups, commandWords(words))
   // Each group has `--json`.
   const reporting = new Map(
     Array.from(groups.keys(), (name) => [name, name === "migrate" ? emptyServicesReport : emptyReport])
   )
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
-  return reportUsage(words, reporting)(run(unambiguous(words)))
+  const line =
+    wrongWord === undefined
+      ? run(unambiguous(words))
+      : Effect.zipRight(Console.error(wrongWord), Effect.fail(ValidationError.commandMismatch(HelpDoc.p(wrongWord))))
+  return reportUsage(words, reporting)(line)
 }
 
 /** Runs the command line and ends the process. ExitStatus.ts handles signals and failures. */

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import { ExitCode, exitCodeOf } from "../platform/cli/ExitCode.ts"
 import { visibleLines } from "../platform/cli/TerminalText.ts"
 import { Settings } from "../platform/config/Settings.ts"
+import { Departure } from "../platform/os/Departure.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 
 /** What the edges of the process record for its end. */
@@ -58,11 +59,33 @@ const messageOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
 export const outputMessage = (problem: string | undefined): string | undefined =>
   problem === "EPIPE" ? undefined : `gravitas: the result could not be written to stdout (${problem})`
 
-/** Bounds the whole stop by `SHUTDOWN_DEADLINE`: if a part hangs beyond its own share, the process exits here, with a failure. */
+/** With `SHUTDOWN_DELAY`, `/readyz` says 503 from the signal on, while requests are answered for that long before anything closes. */
+export const delayedEnd = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { shutdownDelay } = yield* Settings
+    const departure = yield* Departure
+    if (Duration.toMillis(shutdownDelay) === 0) return
+    yield* Effect.addFinalizer(() =>
+      departure.begin.pipe(
+        Effect.zipRight(
+          Effect.logInfo(
+            `Stopping: /readyz answers 503 now, and the ports close after SHUTDOWN_DELAY (${Duration.format(shutdownDelay)}).`
+          )
+        ),
+        Effect.zipRight(Effect.sleep(shutdownDelay))
+      )
+    )
+  })
+)
+
+/**
+ * Bounds the whole stop by `SHUTDOWN_DEADLINE`, which begins after `SHUTDOWN_DELAY`: if a part hangs beyond its own share, the process
+ * exits here, with a failure.
+ */
 export const boundedEnd = (ending: ExitStatus) =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const { shutdownDeadline } = yield* Settings
+      const { shutdownDeadline, shutdownDelay } = yield* Settings
       ending.serving = true
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
@@ -70,7 +93,7 @@ export const boundedEnd = (ending: ExitStatus) =>
             process.stderr.write(`gravitas: not stopped within ${Duration.format(shutdownDeadline)}; ending anyway\n`)
             process.exit(ending.report.unwritten() > 0 ? ExitCode.unwritten : 1)
           }
-          setTimeout(forceExit, Duration.toMillis(shutdownDeadline)).unref()
+          setTimeout(forceExit, Duration.toMillis(Duration.sum(shutdownDelay, shutdownDeadline))).unref()
         })
       )
     })

@@ -28,6 +28,7 @@ import { AllowedInsecurities, warningOf } from "../platform/config/InsecureSetti
 import { startWords } from "../platform/config/ProgramLocation.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Addresses } from "../platform/http/Listener.ts"
+import { Departure } from "../platform/os/Departure.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import * as DroppedLines from "../platform/telemetry/DroppedLines.ts"
@@ -146,10 +147,13 @@ const banner = (services: ReadonlyArray<ServiceName>) =>
 
 /**
  * Runs `services` until interrupted. The layers are in the order of a start, from the last line up: PostgreSQL, pools, each
- * service's schema, workers and port. The end goes the other way round. `onReady` runs once all ports are open, and its
- * finalizers run first.
+ * service's schema, workers and port. The end goes the other way round. `onStart` runs first, `onReady` once all ports are open;
+ * its finalizers run first.
  */
-export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer.Layer<never, E, R>) => {
+export const serve = <E, R, E2, R2>(
+  services: ReadonlyArray<ServiceName>,
+  { onReady, onStart }: { readonly onReady: Layer.Layer<never, E, R>; readonly onStart: Layer.Layer<never, E2, R2> }
+) => {
   const credential = credentialOf(services)
   return Layer.launch(
     onReady.pipe(
@@ -161,8 +165,13 @@ export const serve = <E, R>(services: ReadonlyArray<ServiceName>, onReady: Layer
       Layer.provide(stopsOf(services, credential)),
       Layer.provide(trailOf(services, credential)),
       Layer.provide(preparationsOf(services)),
-      Layer.provide([storage(services, { join: false, beneathPools: Telemetry.layer }), Addresses.layer]),
+      Layer.provide([
+        storage(services, { join: false, beneathPools: Telemetry.layer }),
+        Addresses.layer,
+        Departure.layer
+      ]),
       Layer.provide(secureSettings(services)),
+      Layer.provide(onStart),
       Layer.provide(Layer.provideMerge(DroppedLines.layer, Logging.layer("stdout")))
     )
   )

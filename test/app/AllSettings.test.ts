@@ -100,6 +100,7 @@ describe("Settings", () => {
           embeddedPostgresPort: Option.none(),
           migrateOnStart: "upgrade",
           databaseConnectDeadline: Duration.seconds(30),
+          shutdownDelay: Duration.zero,
           shutdownDeadline: Duration.seconds(25),
           log: { level: "Info", format: "auto" },
           telemetry: expect.objectContaining({

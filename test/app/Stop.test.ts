@@ -9,7 +9,8 @@ import * as Schedule from "effect/Schedule"
 import { EmbeddedPostgres } from "../../src/embedded-postgres/EmbeddedPostgres.ts"
 import { childrenOf } from "../../src/embedded-postgres/Postmaster.ts"
 import { untilClosed } from "../support/ClosedPort.ts"
-import { rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
+import { eventually } from "../support/Eventually.ts"
+import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { program, project } from "../support/Program.ts"
 import { skipBecause } from "../support/SkipBecause.ts"
 import { temporaryHome } from "../support/TemporaryHome.ts"
@@ -89,6 +90,31 @@ describe("the end", () => {
       const sources = yield* rowsOf(databaseUrl, "select last_seq, signed_off_seq from gatekeeper.audit_source")
       expect(sources.length).toBe(1)
       expect(sources[0]?.["signed_off_seq"]).toBe(sources[0]?.["last_seq"])
+    })
+  )
+
+  it.scopedLive("after SHUTDOWN_DELAY: /readyz says 503 at the signal, and every request is answered until then", () =>
+    Effect.gen(function* () {
+      const running = yield* program({
+        args: ["gatekeeper"],
+        environment: {
+          DATABASE_URL: Redacted.value(yield* migratedDatabase),
+          JWT_SECRET_KEY: signingSecret,
+          SHUTDOWN_DELAY: "2s"
+        }
+      })
+      const gatekeeper = yield* running.url("gatekeeper")
+      const token = yield* Effect.promise(() => tokenOf("Librarian"))
+      expect((yield* request(`${gatekeeper}/readyz`)).status).toBe(200)
+      yield* running.signal("SIGTERM")
+      yield* eventually(request(`${gatekeeper}/readyz`), ({ status }) => status === 503)
+      expect((yield* request(`${gatekeeper}/health`)).body["warnings"]).toEqual([
+        expect.stringContaining("SHUTDOWN_DELAY")
+      ])
+      const body = { action: "read", resource: "vaults/a" }
+      expect((yield* request(`${gatekeeper}/validate`, { token, body })).status).toBe(200)
+      expect((yield* running.ended("20 seconds")).code).toBe(0)
+      expect(running.stdout()).toContain("/readyz answers 503 now, and the ports close after SHUTDOWN_DELAY (2s)")
     })
   )
 

@@ -20,7 +20,7 @@ const announced = Effect.gen(function* () {
 
 endWithBench()
 
-serve(serviceNames, Layer.scopedDiscard(announced)).pipe(
+serve(serviceNames, { onReady: Layer.scopedDiscard(announced), onStart: Layer.empty }).pipe(
   Effect.provide([ShutdownReport.layer, StandardStreams.layer, AllSettings.layer, NodeContext.layer]),
   NodeRuntime.runMain
 )

@@ -59,6 +59,10 @@ export interface CommandGroup {
   readonly descriptor: CommandDescriptor.Command<unknown>
 }
 
+/** The names of a group's commands. */
+export const commandsOf = ({ descriptor }: CommandGroup): ReadonlyArray<string> =>
+  [...CommandDescriptor.getSubcommands(descriptor)].map(([name]) => name).sort()
+
 /**
  * The help of a group: what it does, and a line for each of its commands. The library's own help repeats, for each command, the
  * options of all commands above it, in lines of hundreds of characters.

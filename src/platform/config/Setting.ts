@@ -65,6 +65,11 @@ const refusal = (name: string, shape: Shape, got: string, why?: string): ConfigE
     }; for example ${name}=${shape.example}`
   )
 
+/** What Kubernetes sets `<SERVICE>_PORT` to, in the pods of a namespace that has a Service of that name. */
+const serviceLink = /^(tcp|udp):\/\/\[?[0-9a-f.:]+\]?:\d+$/
+const serviceLinkHint =
+  "Kubernetes set it for a Service of that name: give the pod enableServiceLinks: false, or the variable a value"
+
 /** A variable: None when unset or empty, refused with its name, expected shape and an example when `parse` returns None. */
 export const setting = <A>(
   name: string,
@@ -76,6 +81,7 @@ export const setting = <A>(
       Config.mapOrFail((text) => {
         const value = Option.map(text, (given) => given.trim())
         if (Option.isNone(value) || value.value === "") return Either.right(Option.none<A>())
+        if (serviceLink.test(value.value)) return Either.left(refusal(name, shape, value.value, serviceLinkHint))
         const parsed = parse(value.value)
         return Option.isSome(parsed) ? Either.right(parsed) : Either.left(refusal(name, shape, value.value))
       })

@@ -186,7 +186,11 @@ const settings = Setting.all({
     { min: "100 millis", max: "1 hour" },
     "30s"
   ).pipe(Setting.orDefault(Duration.seconds(30))),
-  /** From the signal to the end of the process. */
+  /** How long the process answers after the signal before it begins to stop; `/readyz` says 503 meanwhile. */
+  shutdownDelay: Setting.duration("SHUTDOWN_DELAY", { min: 0, max: "10 minutes" }, "10s").pipe(
+    Setting.orDefault(Duration.zero, "0s")
+  ),
+  /** From the end of that delay to the end of the process. */
   shutdownDeadline: Setting.duration("SHUTDOWN_DEADLINE", { min: "1 second", max: "1 hour" }, "25s").pipe(
     Setting.orDefault(Duration.seconds(25))
   ),

@@ -125,3 +125,14 @@ describe("Setting", () => {
       })
   )
 })
+
+describe("A value that Kubernetes sets for a Service", () => {
+  it.effect.each(["tcp://10.96.0.1:8001", "udp://10.96.0.1:53", "tcp://[fd00::1]:8001"])(
+    "is refused as such: %s",
+    (text) =>
+      Effect.gen(function* () {
+        const refused = yield* read(Setting.port("X", 8001), text)
+        expect(JSON.stringify(refused)).toContain("give the pod enableServiceLinks: false, or the variable a value")
+      })
+  )
+})
