@@ -5,17 +5,41 @@ import * as Schema from "effect/Schema"
 import { AuditStatus } from "./AuditStatus.ts"
 import { describing } from "./Endpoint.ts"
 
-const SchemaCheck = Schema.Struct({ expected: Schema.String, actual: Schema.NullOr(Schema.String) })
+const SchemaCheck = Schema.Struct({
+  expected: Schema.String,
+  actual: Schema.NullOr(Schema.String),
+  problem: Schema.optional(Schema.String).annotations({
+    description: "A later revision removed something that this program may need."
+  })
+})
+
+/** The policy in force, and the last version of its file that was refused. */
+const PolicyState = Schema.Struct({
+  version: Schema.String,
+  refused: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Number }))
+})
+export type PolicyState = typeof PolicyState.Type
+
+/** The issuer's keys at `JWKS_URL`. */
+const IssuerKeys = Schema.Struct({
+  fetched_at: Schema.NullOr(Schema.String),
+  failures: Schema.Number.annotations({ description: "Fetches that failed since the start." }),
+  problem: Schema.NullOr(Schema.String).annotations({ description: "Why the last fetch failed." })
+})
+export type IssuerKeys = typeof IssuerKeys.Type
 
 const Status = Schema.Literal("healthy", "degraded", "unhealthy")
 
 const Health = Schema.Struct({
   status: Status,
   service: Schema.String,
+  version: Schema.String,
   database: Schema.Literal("connected", "disconnected"),
   database_problem: Schema.optional(Schema.String),
   schema: SchemaCheck,
   audit: Schema.optional(AuditStatus),
+  policy: Schema.optional(PolicyState),
+  issuer_keys: Schema.optional(IssuerKeys),
   counts: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Number })),
   warnings: Schema.optional(Schema.Array(Schema.String))
 }).annotations({ description: "The present state." })

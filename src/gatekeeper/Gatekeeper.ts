@@ -7,14 +7,12 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import { AuditReader } from "../audit/AuditReader.ts"
 import { auditLogOptions } from "../audit/AuditSettings.ts"
 import { AuditIngest } from "../audit/ingest/AuditIngest.ts"
-import { auditView } from "../audit/PipelineStatus.ts"
 import { TrailService } from "../audit/remote/TrailService.ts"
 import { AuditLedger } from "../audit/sources/AuditLedger.ts"
 import { byOwner } from "../audit/sources/RowAdmission.ts"
 import { AuditStore } from "../audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
-import { schemaProbe } from "../migrator/SchemaVersion.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { jsonResponse, refusalJson } from "../platform/http/ErrorResponse.ts"
 import { answerJson, type JsonRequest, type OperationsByPath } from "../platform/http/FastLane.ts"
@@ -24,8 +22,8 @@ import { AccessControl } from "./AccessControl.ts"
 import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
 import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
 import { GatekeeperAccess } from "./GatekeeperAccess.ts"
+import { gatekeeperMetrics, gatekeeperReport } from "./GatekeeperHealth.ts"
 import { gatekeeperSchema } from "./GatekeeperSchema.ts"
-import { GatekeeperSettings } from "./GatekeeperSettings.ts"
 import { ingestEvents } from "./ingest/IngestHttp.ts"
 import { storeOperation } from "./ingest/StoreHttp.ts"
 import { tokenEndpoint } from "./oauth/TokenEndpoint.ts"
@@ -37,7 +35,6 @@ import { ServiceKeys } from "./services/ServiceKeys.ts"
 import { stopFeed } from "./stops/StopFeedHttp.ts"
 import { stopRoutes } from "./stops/StopOperations.ts"
 import { StopRegister } from "./stops/StopRegister.ts"
-import { anonymousGhost } from "./tokens/BearerToken.ts"
 import { IssuedTokens } from "./tokens/IssuedTokens.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
@@ -112,24 +109,6 @@ const recorded = auditedRoutes(
   Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes], { discard: true })
 ).pipe(Layer.provide(GatekeeperAccess.layer))
 
-const authDisabledWarning =
-  `AUTH_DISABLED=true: no caller is authenticated; every request is the ghost "${anonymousGhost}", may do what the policy ` +
-  "allows that ghost, and is marked auth:disabled in the trail. Use it for development on this machine only"
-
-const makeReport = Effect.gen(function* () {
-  const { authDisabled } = yield* GatekeeperSettings
-  const trail = yield* AuditLog
-  if (authDisabled) yield* Effect.logWarning(`DANGER: ${authDisabledWarning}`)
-  const state = yield* schemaProbe(yield* gatekeeperSchema.version)
-  return Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
-    ...now,
-    // The gatekeeper decides without its database while the trail accepts events, so a balancer keeps sending requests.
-    canAnswer: audit.accepting,
-    ...(authDisabled ? { warnings: [authDisabledWarning] } : {}),
-    audit: auditView(audit)
-  }))
-})
-
 /** Tells the followers of stops which policy is in force: an answer in flight ends where the new policy does not allow it. */
 const policyFeed = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -151,7 +130,11 @@ const accessControl = AccessControl.layer.pipe(
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
     const version = yield* gatekeeperSchema.version
-    const health = HttpApiBuilder.group(contract.GatekeeperApi, "health", answerHealth("gatekeeper", yield* makeReport))
+    const health = HttpApiBuilder.group(
+      contract.GatekeeperApi,
+      "health",
+      answerHealth("gatekeeper", yield* gatekeeperReport)
+    )
     const options = { fastRoutes: yield* fastRoutes }
     return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
       Layer.provide([decisions, authzen, ingest, feed, tokens, recorded, health])
@@ -176,7 +159,7 @@ export const trail = Layer.unwrapEffect(Effect.map(auditLogOptions, AuditLog.lay
  * starts before the port opens and closes after the last answer.
  */
 export const layer = Layer.fresh(server).pipe(
-  Layer.provide(policyFeed),
+  Layer.provide([policyFeed, gatekeeperMetrics]),
   Layer.provide([accessControl, AuditReader.layer, AuditIngest.layer, TrailService.layer]),
   Layer.provide(AuditLedger.layer),
   Layer.provide([StopRegister.stops, StopRegister.layer]),

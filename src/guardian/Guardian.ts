@@ -64,15 +64,15 @@ const makeReport = Effect.gen(function* () {
   // Health is asked often, and must not wait for a database that does not answer: it reports what was counted in time.
   const counts = yield* Effect.cachedWithTTL(
     statistics.counts.pipe(
-      Effect.map((found) => ({ counts: { ...found } })),
+      Effect.map((found) => ({ ...found })),
       Effect.timeout("1 second"),
-      Effect.orElseSucceed(() => ({}))
+      Effect.orElseSucceed(() => undefined)
     ),
     "1 second"
   )
-  return Effect.map(Effect.all([state, counts, trail.status], { concurrency: 3 }), ([now, counted, audit]) => ({
+  return Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
     ...now,
-    ...counted,
+    counts,
     // The guardian needs its tables for every answer, and a trail that accepts its events.
     canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
     audit: auditView(audit)

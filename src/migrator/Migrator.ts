@@ -17,6 +17,7 @@ import { databaseRefusal } from "./apply/Session.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "./files/RevisionSet.ts"
 import { Target } from "./plan/Target.ts"
 import {
+  contractionsAfter,
   readVersion,
   roleOf,
   SchemaElsewhere,
@@ -123,18 +124,22 @@ const start = Effect.fn("Migrator.start")(
     const { name } = service
     const database = yield* Database
     const { migrateOnStart } = yield* Settings
-    const read = readVersion(name, database.url(name, "application"), database.pool(name))
+    const pool = database.pool(name)
+    const read = readVersion(name, database.url(name, "application"), pool)
     const actual = Effect.map(read, ({ name }) => name)
     if (migrateOnStart === "off") {
       const head = yield* unchecked(service, actual)
-      return { service: name, head, expected: head, actual } satisfies SchemaVersion<S>
+      const contractions = contractionsAfter(name, pool, head)
+      return { service: name, head, expected: head, actual, contractions } satisfies SchemaVersion<S>
     }
     // The inspection then has a session of its own; the pool opens its first session at the same time.
     if (isApart(database, name)) yield* Effect.forkScoped(Effect.ignore(read))
     const started = yield* startedSchema(service, migrateOnStart)
     yield* readBack(name, started)
     yield* logVersion(name, started)
-    return { service: name, head: started.head, expected: started.revision, actual } satisfies SchemaVersion<S>
+    const { head, revision: expected } = started
+    const contractions = contractionsAfter(name, pool, expected)
+    return { service: name, head, expected, actual, contractions } satisfies SchemaVersion<S>
   },
   Effect.scoped,
   inOwnFiber

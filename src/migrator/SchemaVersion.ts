@@ -2,13 +2,14 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { ServiceName } from "../domain/Service.ts"
+import { ServiceName, titleOf } from "../domain/Service.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
+import { yieldNow } from "../platform/os/EventLoop.ts"
 import { displayAddress } from "../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
+import { base } from "./files/Revision.ts"
 
 /** The one row of `<service>.schema_version`. */
 export const VersionRow = Schema.Struct({
@@ -110,6 +111,29 @@ export const readVersion = (
     Effect.map(([row]) => row)
   )
 
+const decodeNames = Schema.decodeUnknown(Schema.Array(Schema.Struct({ name: Schema.String })))
+
+/** The number of a revision's name; 0 of `base`. */
+const numberOf = (name: string): number => (name === base ? 0 : Number.parseInt(name, 10))
+
+/** Reads which revisions after `name` removed something. Empty for a role that may not read the history. */
+export const contractionsAfter = (
+  service: ServiceName,
+  pool: PgClient.PgClient,
+  name: string
+): Effect.Effect<ReadonlyArray<string>> =>
+  pool
+    .unsafe(
+      `select pg_catalog.lpad(revision::text, 4, '0') || '_' || slug as name from ${service}.schema_history
+       where phase = 'contract' and revision > $1 order by revision`,
+      [numberOf(name)]
+    )
+    .pipe(
+      Effect.flatMap(decodeNames),
+      Effect.map((rows) => rows.map(({ name }) => name)),
+      Effect.orElseSucceed(() => [])
+    )
+
 /**
  * Proof that the service's schema was checked, or that the operator chose not to check it (MIGRATE_ON_START=off). The layers of a
  * service depend on it, so that none of them is built before the schema is ready.
@@ -122,6 +146,8 @@ export interface SchemaVersion<S extends ServiceName> {
   readonly expected: string
   /** Reads the current revision through the application's pool. */
   readonly actual: Effect.Effect<string, SchemaUnreadable>
+  /** Reads the names of later revisions than `expected` that removed something (phase contract); empty where they cannot be read. */
+  readonly contractions: Effect.Effect<ReadonlyArray<string>>
 }
 
 /** The tag of a service's SchemaVersion; each service has its own, so that several can run in one process. */
@@ -133,7 +159,8 @@ interface SchemaState {
   readonly databaseAnswers: boolean
   /** Why the database does not answer, or why the revision cannot be read. */
   readonly databaseProblem?: string
-  readonly schema: { readonly expected: string; readonly actual: string | null }
+  /** `problem`: which later revisions removed something that this program may need. */
+  readonly schema: { readonly expected: string; readonly actual: string | null; readonly problem?: string }
   /**
    * True if the schema is not older than the program. The migrator checked a newer one at start. With MIGRATE_ON_START=off this
    * alone keeps a service on an older schema from being ready.
@@ -142,10 +169,10 @@ interface SchemaState {
 }
 
 /** Compares by name: a name begins with its number in four digits, and `base` is before them all. */
-const isBehind = (actual: string, head: string): boolean => (actual === "base" ? head !== "base" : actual < head)
+const isBehind = (actual: string, head: string): boolean => (actual === base ? head !== base : actual < head)
 
-/** A database that needs longer for one row counts as unreachable. */
-const longestQuery = Duration.seconds(1)
+/** A database that needs longer for one row counts as unreachable. Supervisors wait for a second, and have a network between. */
+const longestQuery = Duration.millis(250)
 
 /** Load balancers send many probes: one query serves all that arrive within this time. */
 const freshness = Duration.millis(250)
@@ -154,11 +181,20 @@ const freshness = Duration.millis(250)
 const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
   sqlstate !== undefined && !/^(08|28|3D|53|57P)/.test(sqlstate)
 
-/** Makes a probe of the current revision. It takes about one second at most; its result is shared for 250 ms. */
+/** What makes a running service's schema another than the one that it was started on. */
+const contractionProblem = (service: ServiceName, contractions: ReadonlyArray<string>): string =>
+  `${contractions.join(", ")} (phase contract) removed what this program may need, after it was started: start the version ` +
+  `that knows ${contractions.length === 1 ? "it" : "them"}, or downgrade the schema (pnpm migrate --service ${service} downgrade)`
+
+/**
+ * Makes a probe of the current revision. It takes about 250 ms at most; its result is shared for as long. A later revision of phase
+ * contract is logged once.
+ */
 export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
 ): Effect.Effect<Effect.Effect<SchemaState>> => {
-  const { expected, head } = version
+  const { contractions, expected, head, service } = version
+  let logged: string | undefined
   const unread = (databaseAnswers: boolean, databaseProblem: string): SchemaState => ({
     databaseAnswers,
     databaseProblem,
@@ -166,17 +202,31 @@ export const schemaProbe = <S extends ServiceName>(
     schemaStands: false
   })
   const ask = version.actual.pipe(
-    Effect.map((actual): SchemaState => {
-      return { databaseAnswers: true, schema: { expected, actual }, schemaStands: !isBehind(actual, head) }
-    }),
+    Effect.flatMap((actual) =>
+      Effect.gen(function* () {
+        const removed = isBehind(expected, actual) ? yield* contractions : []
+        const problem = removed.length === 0 ? undefined : contractionProblem(service, removed)
+        if (problem !== undefined && problem !== logged)
+          yield* Effect.logError(`${titleOf(service)} schema: ${problem}`)
+        logged = problem
+        const state: SchemaState = {
+          databaseAnswers: true,
+          schema: { expected, actual, ...(problem === undefined ? {} : { problem }) },
+          schemaStands: !isBehind(actual, head)
+        }
+        return state
+      })
+    ),
     Effect.catchAll((error) => Effect.succeed(unread(isAnswer(error), error.reason))),
     // A query to a stopped server cannot be cancelled, so it continues in the background.
     Effect.disconnect,
-    Effect.timeoutTo({
-      duration: longestQuery,
-      onSuccess: identity,
-      onTimeout: () => unread(false, `no answer within ${Duration.format(longestQuery)}`)
-    })
+    // A busy event loop sees that the time is up before it reads what has arrived: it gets one turn for that.
+    Effect.race(
+      Effect.sleep(longestQuery).pipe(
+        Effect.zipRight(yieldNow),
+        Effect.as(unread(false, `no answer within ${Duration.format(longestQuery)}`))
+      )
+    )
   )
   return Effect.cachedWithTTL(ask, freshness)
 }

@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { eventually } from "../support/Eventually.ts"
 import { request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { issuerKey, jwksServer } from "../support/Jwks.ts"
 import { program } from "../support/Program.ts"
@@ -30,6 +31,13 @@ it.scopedLive(
       const ask = (token: string) =>
         request(`${gatekeeper}/validate`, { token, body: { action: "read", resource: "vaults/public" } })
 
+      const health = Effect.map(request(`${gatekeeper}/health`), ({ body }) => body)
+      const away = yield* health
+      expect(away).toMatchObject({
+        status: "degraded",
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+        issuer_keys: { fetched_at: null, problem: "status 500" }
+      })
       const unknown = yield* ask(old)
       expect(unknown.status).toBe(503)
       expect(unknown.headers.get("retry-after")).toBe("1")
@@ -50,6 +58,12 @@ it.scopedLive(
         Effect.retry(Schedule.spaced("100 millis")),
         Effect.timeout("30 seconds")
       )
+      const back = yield* health
+      expect(back).toMatchObject({ status: "healthy", issuer_keys: { fetched_at: expect.any(String), problem: null } })
+      expect(Object(back["issuer_keys"]).failures).toBeGreaterThan(0)
+      const metrics = Effect.promise(async () => (await fetch(`${gatekeeper}/metrics`)).text())
+      yield* eventually(metrics, (text) => /^gatekeeper_issuer_keys_age_seconds \d/m.test(text))
+      expect(yield* metrics).toMatch(/^gatekeeper_issuer_key_fetch_failures [1-9]/m)
       server.publish([first.public, second.public])
       yield* Effect.sleep("150 millis")
       expect((yield* ask(fresh)).body).toMatchObject({ allowed: true, ghost_id: "Scout" })

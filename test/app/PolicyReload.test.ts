@@ -21,6 +21,14 @@ writeFileSync(file, good)
 
 const versionInForce = Effect.map(call("GET", "/policy"), ({ body }) => String(body["version"]))
 
+const metricBecomes = (line: string) =>
+  Effect.flatMap(Gravitas, ({ gatekeeper }) =>
+    eventually(
+      Effect.promise(async () => (await fetch(`${gatekeeper}/metrics`)).text()),
+      (text) => text.split("\n").includes(line)
+    )
+  )
+
 /** A change of the file is seen within a second or so. */
 const patience = { every: "100 millis", within: "10 seconds" } as const
 
@@ -66,6 +74,9 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
       writeFileSync(file, good.replace("resource: vaults/public", "resuorce: vaults/public"))
       const refused = yield* call("POST", "/policy/reload")
       expect(refused.status).toBe(422)
+      const health = yield* call("GET", "/health")
+      expect(health.body).toMatchObject({ status: "degraded", policy: { version: before, refused: { problems: expect.any(Number) } } })
+      yield* metricBecomes("gatekeeper_policy_refused 1")
       expect(refused.body).toMatchObject({
         error: {
           code: "policy_refused",

@@ -65,6 +65,7 @@ describe("telemetry", () => {
         expect(new Set(receiver.headers().map((headers) => headers["x-api-key"]))).toEqual(new Set(["of the receiver"]))
         expect(JSON.stringify(receiver.resources())).toContain("gravitas-under-test")
         expect(JSON.stringify(receiver.resources())).toContain("deployment.environment.name")
+        expect(JSON.stringify(receiver.resources())).toMatch(/service\.instance\.id[^}]*[0-9a-f]{8}-[0-9a-f-]{27}/)
         expect(running.output()).not.toContain("of the receiver")
         expect(JSON.stringify(receiver.spans())).not.toContain("Bearer")
         const rows = yield* rowsOf(databaseUrl, "select metadata ->> 'trace_id' as trace from gatekeeper.audit_log")

@@ -2,6 +2,7 @@ import * as Net from "node:net"
 import { basename } from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -9,7 +10,8 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import { gatekeeperSchema } from "../../src/gatekeeper/GatekeeperSchema.ts"
 import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
-import { schemaProbe } from "../../src/migrator/SchemaVersion.ts"
+import { contractionsAfter, schemaProbe } from "../../src/migrator/SchemaVersion.ts"
+import { Database } from "../../src/platform/postgres/Database.ts"
 import { routerSchema } from "../../src/router/RouterSchema.ts"
 import {
   ask,
@@ -115,6 +117,11 @@ describe("a start with MIGRATE_ON_START=verify", () => {
           exitCode: 8,
           contract: ["0003_c"]
         })
+        // A service that was started before sees the same.
+        const context = yield* Layer.build(environment({ url, migrations: older, services: ["router"] }))
+        const pool = Context.get(context, Database).pool("router")
+        expect(yield* contractionsAfter("router", pool, "0002_b")).toEqual(["0003_c"])
+        expect(yield* contractionsAfter("router", pool, "0003_c")).toEqual([])
       })
   )
 })

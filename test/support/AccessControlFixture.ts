@@ -82,6 +82,7 @@ export const accessControlFixture = (
       trail,
       Layer.succeed(Tokens, {
         verify: () => Effect.succeed(verifiedToken(caller)),
+        issuerKeys: () => undefined,
         inspect: () => Effect.die("the test does not need it"),
         issue: () => Effect.die("the test does not need it")
       }),

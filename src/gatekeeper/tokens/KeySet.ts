@@ -34,7 +34,9 @@ export const keyProblem = (key: JWK): string | undefined => {
 
 /** RFC 9864 names the algorithm of an Ed25519 key `Ed25519`; before it was `EdDSA`. The curve says which it is. */
 const withEitherName = ({ alg, ...key }: JWK): JWK =>
-  key.kty === "OKP" && key.crv === "Ed25519" && (alg === "EdDSA" || alg === "Ed25519") ? key : { ...key, alg }
+  alg === undefined || (key.kty === "OKP" && key.crv === "Ed25519" && /^Ed(DSA|25519)$/.test(alg))
+    ? key
+    : { ...key, alg }
 
 const isKeySet = (value: unknown): value is { readonly keys: ReadonlyArray<unknown> } =>
   typeof value === "object" && value !== null && "keys" in value && Array.isArray(value.keys)

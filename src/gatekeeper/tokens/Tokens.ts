@@ -15,7 +15,7 @@ import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { anonymousGhost, bearerToken, Unauthenticated } from "./BearerToken.ts"
 import { IssuedTokens } from "./IssuedTokens.ts"
 import type { KeysUnavailable } from "./KeyFetch.ts"
-import { type RemoteKeys, remoteKeys } from "./RemoteKeys.ts"
+import { type RemoteKeys, type RemoteKeysStatus, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
 import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
 import { verifyToken } from "./TokenVerification.ts"
@@ -101,6 +101,8 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
     readonly inspect: (
       authorization: string | undefined
     ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
+    /** What is known of the issuer's keys; undefined without `JWKS_URL`. */
+    readonly issuerKeys: () => RemoteKeysStatus | undefined
     /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
     readonly issue: (
       ghost: string,
@@ -160,6 +162,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               ? Effect.succeed(token)
               : new Unauthenticated({ problem: "invalid", reason: problem })
           }),
+        issuerKeys: () => remote?.status(),
         issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
 import * as OtlpLogger from "@effect/opentelemetry/OtlpLogger"
 import * as OtlpMetrics from "@effect/opentelemetry/OtlpMetrics"
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
@@ -114,7 +116,8 @@ const layers = (telemetry: TelemetrySettings, shutdownTimeout: Duration.Duration
     resource: {
       serviceName: telemetry.serviceName,
       serviceVersion: telemetry.resourceAttributes["service.version"] ?? appVersion,
-      attributes: telemetry.resourceAttributes
+      // Two processes of one service would otherwise send the same series.
+      attributes: { "service.instance.id": randomUUID(), "host.name": hostname(), ...telemetry.resourceAttributes }
     },
     maxBatchSize: maximumBatch,
     shutdownTimeout
