@@ -8,6 +8,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
@@ -39,6 +40,7 @@ import {
   holdSignals,
   outputMessage
 } from "./ExitStatus.ts"
+import { nodeWarning } from "./NodeVersion.ts"
 import { schemas } from "./Schemas.ts"
 import { storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
@@ -82,13 +84,20 @@ const environmentNames = ConfigProvider.fromEnv({ pathDelim: "\0", seqDelim: ","
     Effect.orElseSucceed(() => [])
   )
 
-/** Logs what most likely was meant as a setting and is none. */
+/** Logs what most likely was meant as a setting and is not known. */
 const unknownSettings = Layer.effectDiscard(
   Effect.gen(function* () {
     const { modelsPath } = yield* RouterSettings
     const known = AllSettings.variables.map(({ name }) => name)
     const warnings = yield* settingWarnings(yield* environmentNames, known, modelsPath)
     yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning))
+  })
+)
+
+const oldNode = Layer.effectDiscard(
+  Effect.flatMap(DateTime.now, (now) => {
+    const warning = nodeWarning(process.versions.node, DateTime.formatIsoDateUtc(now))
+    return warning === undefined ? Effect.void : Effect.logWarning(warning)
   })
 )
 
@@ -128,7 +137,7 @@ export const unknownCommand = (
   const commands = commandsOf(group)
   return words.some((word) => commands.includes(word))
     ? undefined
-    : `gravitas ${name}: ${JSON.stringify(given)} is none of its commands (${commands.join(", ")})${didYouMean(given, commands)}`
+    : `gravitas ${name}: ${JSON.stringify(given)} is not one of its commands (${commands.join(", ")})${didYouMean(given, commands)}`
 }
 
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
@@ -146,7 +155,10 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
   const gravitas = Command.make("gravitas", { services }, ({ services }) => {
     const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
     return Effect.flatMap(serving, ({ serve }) =>
-      serve(chosen, { onReady: Layer.provide(boundedEnd(status), delayedEnd), onStart: unknownSettings })
+      serve(chosen, {
+        onReady: Layer.provide(boundedEnd(status), delayedEnd),
+        onStart: Layer.merge(unknownSettings, oldNode)
+      })
     ).pipe(Effect.provideService(ShutdownReport, status.report), Effect.provide(settings))
   }).pipe(
     Command.withDescription(

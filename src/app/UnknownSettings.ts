@@ -2,7 +2,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import { closestName, didYouMean } from "../domain/ClosestName.ts"
 
-/** A line of a `.env` file that is an assignment, or that is none. */
+/** A line of a `.env` file that is an assignment or not. */
 interface EnvLine {
   /** Counted from 1. */
   readonly line: number
@@ -36,8 +36,7 @@ export const envLines = (text: string): ReadonlyArray<EnvLine> => {
 }
 
 /** What Kubernetes sets in a pod for each Service of its namespace. */
-const isServiceLink = (name: string): boolean =>
-  /_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP)(_\w+)?)$/.test(name)
+const isServiceLink = (name: string): boolean => /_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP)(_\w+)?)$/.test(name)
 
 /** Names that no other program has. */
 const isOurs = (name: string): boolean => name.startsWith("GRAVITAS_")
@@ -52,13 +51,13 @@ interface Given {
 }
 
 /**
- * What was most likely meant as a setting and is none: every unknown name in `.env`, lines there that are no assignment, and those
+ * What was most likely meant as a setting and is not known: every unknown name in `.env`, lines there that are no assignment, and those
  * variables of the environment whose names nearly are settings. No value is quoted.
  */
 export const unknownSettings = ({ environment, known, lines }: Given): ReadonlyArray<string> => {
   const inFile = lines.flatMap(({ line, name }) => {
-    if (name === undefined) return [`.env, line ${line}: it is no assignment (NAME=value) and is ignored`]
-    return known.has(name) ? [] : [`.env, line ${line}: ${name} is no setting and is ignored${didYouMean(name, known)}`]
+    if (name === undefined) return [`.env, line ${line}: it is not an assignment (NAME=value) and is ignored`]
+    return known.has(name) ? [] : [`.env, line ${line}: ${name} is not a setting and is ignored${didYouMean(name, known)}`]
   })
   const named = new Set(lines.map(({ name }) => name))
   const around = environment
@@ -67,7 +66,7 @@ export const unknownSettings = ({ environment, known, lines }: Given): ReadonlyA
       const closest = closestName(name, known)
       if (closest === undefined && !isOurs(name)) return []
       return [
-        `environment: ${name} is no setting and is ignored${closest === undefined ? "" : `; did you mean ${closest}?`}`
+        `environment: ${name} is not a setting and is ignored${closest === undefined ? "" : `; did you mean ${closest}?`}`
       ]
     })
   return [...inFile, ...around]

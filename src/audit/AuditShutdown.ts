@@ -112,6 +112,15 @@ const reportUnwritten = Effect.fnUntraced(function* (parts: Parts, unwritten: nu
   if (unwritten + inDoubt > 0) yield* report.reportUnwritten(unwritten + inDoubt)
 })
 
+/** The last words of an end at which nothing is missing. */
+const logWhole = ({ writer }: Parts) => {
+  const committed = writer.progress.committed()
+  const letters = writer.progress.deadLettered()
+  return Effect.logInfo(
+    `All ${committed + letters} audit events of this process are in PostgreSQL${letters > 0 ? `, ${letters} of them as dead letters` : ""}.`
+  )
+}
+
 const signOff = Effect.fnUntraced(function* (parts: Parts, unwritten: number, inDoubt: number) {
   const { process, recorder, recovery, store, within } = parts
   const counts = recorder.counts()
@@ -129,6 +138,7 @@ const signOff = Effect.fnUntraced(function* (parts: Parts, unwritten: number, in
     yield* Effect.logWarning(`The audit trail could not be signed off: ${reason}; its tail counts as unknown.`)
   }
   yield* endJournal(parts, Either.isRight(answer))
+  if (Either.isRight(answer) && unwritten + inDoubt === 0) yield* logWhole(parts)
 })
 
 /** Writes the last receipts. No event is recorded any more, so there is room for them once the database accepts rows. */

@@ -75,7 +75,10 @@ layer(Gravitas.layer({ environment: { ACCESS_POLICY_PATH: file } }), {
       const refused = yield* call("POST", "/policy/reload")
       expect(refused.status).toBe(422)
       const health = yield* call("GET", "/health")
-      expect(health.body).toMatchObject({ status: "degraded", policy: { version: before, refused: { problems: expect.any(Number) } } })
+      expect(health.body).toMatchObject({
+        status: "degraded",
+        policy: { version: before, refused: { problems: expect.any(Number) } }
+      })
       yield* metricBecomes("gatekeeper_policy_refused 1")
       expect(refused.body).toMatchObject({
         error: {

@@ -34,15 +34,15 @@ describe("A .env file", () => {
     ])
   })
 
-  it("names each variable that is no setting with the setting that it nearly is, and no value", () => {
+  it("names each variable that is not a setting, with the setting that it nearly is, and no value", () => {
     const lines = envLines(
       "AUDIT_DURABILTY=commit\nDATABSE_URL=postgres://a:secret@b/c\nHOST=::1\nMY_COLOUR=red\nnonsense\n"
     )
     expect(unknownSettings({ environment: [], lines, known })).toEqual([
-      ".env, line 1: AUDIT_DURABILTY is no setting and is ignored; did you mean AUDIT_DURABILITY?",
-      ".env, line 2: DATABSE_URL is no setting and is ignored; did you mean DATABASE_URL?",
-      ".env, line 4: MY_COLOUR is no setting and is ignored",
-      ".env, line 5: it is no assignment (NAME=value) and is ignored"
+      ".env, line 1: AUDIT_DURABILTY is not a setting and is ignored; did you mean AUDIT_DURABILITY?",
+      ".env, line 2: DATABSE_URL is not a setting and is ignored; did you mean DATABASE_URL?",
+      ".env, line 4: MY_COLOUR is not a setting and is ignored",
+      ".env, line 5: it is not an assignment (NAME=value) and is ignored"
     ])
   })
 })
@@ -51,8 +51,8 @@ describe("The environment", () => {
   it("is searched for names that nearly are settings, and for our own; other programs' are left alone", () => {
     const environment = ["GATEKEEPR_PORT", "GRAVITAS_COLOUR", "HOME", "PATH", "HOSTNAME", "COLORTERM", "DATABASE_URL"]
     expect(unknownSettings({ environment, lines: [], known })).toEqual([
-      "environment: GATEKEEPR_PORT is no setting and is ignored; did you mean GATEKEEPER_PORT?",
-      "environment: GRAVITAS_COLOUR is no setting and is ignored"
+      "environment: GATEKEEPR_PORT is not a setting and is ignored; did you mean GATEKEEPER_PORT?",
+      "environment: GRAVITAS_COLOUR is not a setting and is ignored"
     ])
   })
 

@@ -32,7 +32,7 @@ describe("The closest name", () => {
     ["to", undefined],
     ["telephone", undefined]
   ] as const) {
-    it(`to "${given}" is ${closest ?? "none"}`, () => {
+    it(`to "${given}" is ${closest ?? "missing"}`, () => {
       expect(closestName(given, names)).toBe(closest)
       expect(didYouMean(given, names)).toBe(closest === undefined ? "" : `; did you mean ${closest}?`)
     })

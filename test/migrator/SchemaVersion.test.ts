@@ -38,7 +38,7 @@ describe("The probe of a running service's schema", () => {
     })
   )
 
-  it.effect("names a later revision that removed something, and logs it once; one that only adds is no problem", () =>
+  it.effect("names a later revision that removed something, and logs it once; one that only adds is fine", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => lines.push(`${logLevel.label} ${String(message)}`))

@@ -4,7 +4,7 @@ import { visible } from "../../platform/cli/TerminalText.ts"
 import { type SeqRange, sizeOf } from "../journal/SeqRanges.ts"
 import { type Balance, balanceView, sourceView } from "../sources/Conservation.ts"
 import type { JournalSummary } from "./JournalReport.ts"
-import type { SourceStatus, TrailAccount, TrailStatus } from "./TrailStatus.ts"
+import { type SourceStatus, type TrailAccount, type TrailStatus, trailVerdict } from "./TrailStatus.ts"
 
 /** Columns and, where a count above zero asks for attention, its colour. */
 const columns = [
@@ -98,7 +98,10 @@ export const renderTrail = (status: TrailStatus, colours: boolean): string => {
     account.sources.length === 0 ? "Nothing was recorded yet." : renderSources(account, colours),
     ...(gaps.length === 0 ? [] : [`Numbers without a row or a dead letter:\n${gaps.join("\n")}`]),
     journals,
-    `Dead letters: ${deadLetters.waiting} wait, ${deadLetters.total - deadLetters.waiting} are in the trail.`
+    `Dead letters: ${deadLetters.waiting} wait, ${deadLetters.total - deadLetters.waiting} are in the trail.`,
+    ...(trailVerdict(status) === null
+      ? [`Every event is accounted for: ${account.total.offered} of ${account.total.offered}.`]
+      : [])
   ].join("\n\n")
 }
 

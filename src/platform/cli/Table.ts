@@ -1,4 +1,4 @@
-import { visible } from "./TerminalText.ts"
+import { terminalWidth, visible } from "./TerminalText.ts"
 
 /** One cell: its text, and its colour on a terminal that shows colours. */
 export interface Cell {
@@ -17,21 +17,44 @@ export type Row = ReadonlyArray<Cell | string>
 const visibleCell = (cell: Cell | string): Cell =>
   typeof cell === "string" ? { text: visible(cell) } : { ...cell, text: visible(cell.text) }
 
-/** Renders columns as wide as their widest cell, with two blanks between them and none at the end of a line. */
-export const renderTable = (header: ReadonlyArray<string>, rows: ReadonlyArray<Row>, colours: boolean): string => {
-  const all = [header.map((text): Cell => ({ text, tone: "quiet" })), ...rows].map((row) => row.map(visibleCell))
+const gap = 2
+
+/** Cells in columns as wide as `widths`, with two blanks between them and none at the end of a line. */
+const aligned = (row: ReadonlyArray<Cell>, widths: ReadonlyArray<number>, colours: boolean): string =>
+  row
+    .map((cell, column) => {
+      const last = column === row.length - 1
+      return painted(cell, colours) + (last ? "" : " ".repeat((widths[column] ?? 0) - cell.text.length + gap))
+    })
+    .join("")
+    .trimEnd()
+
+/** A row as lines of a title and a value; cells without a text are left out. */
+const record = (titles: ReadonlyArray<Cell>, [first, ...cells]: ReadonlyArray<Cell>, colours: boolean): string => {
+  const lines = cells.flatMap((cell, index) => (cell.text === "" ? [] : [[titles[index + 1] ?? { text: "" }, cell]]))
+  const width = Math.max(0, ...lines.map(([title]) => title?.text.length ?? 0))
+  const name = [titles[0], first].flatMap((cell) => cell ?? [])
+  return [aligned(name, [], colours), ...lines.map((line) => `  ${aligned(line, [width], colours)}`)].join("\n")
+}
+
+/**
+ * Renders columns as wide as their widest cell. Where they need more than `width` columns of the terminal, each row is shown as a record
+ * of its own.
+ */
+export const renderTable = (
+  header: ReadonlyArray<string>,
+  rows: ReadonlyArray<Row>,
+  colours: boolean,
+  width = terminalWidth()
+): string => {
+  const titles = header.map((text) => visibleCell({ text, tone: "quiet" }))
+  const cells = rows.map((row) => row.map(visibleCell))
+  const all = [titles, ...cells]
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => {
-          const last = column === row.length - 1
-          return painted(cell, colours) + (last ? "" : " ".repeat((widths[column] ?? 0) - cell.text.length + 2))
-        })
-        .join("")
-        .trimEnd()
-    )
-    .join("\n")
+  const whole = widths.reduce((sum, one) => sum + one + gap, -gap)
+  return whole > width && header.length > 2 && rows.length > 0
+    ? cells.map((row) => record(titles, row, colours)).join("\n\n")
+    : all.map((row) => aligned(row, widths, colours)).join("\n")
 }
 
 /** Renders the results of a command as one table; `rowsOf` returns the rows of one result. */

@@ -9,6 +9,9 @@ import * as String from "effect/String"
 
 export const isTerminal = (stream: "stdout" | "stderr"): boolean => process[stream].isTTY === true
 
+/** Columns of the terminal that stdout is; without a terminal nothing limits a line. */
+export const terminalWidth = (): number => (isTerminal("stdout") ? process.stdout.columns : Number.POSITIVE_INFINITY)
+
 /** https://no-color.org: set, and not empty. */
 const refusedByEnvironment = Config.string("NO_COLOR").pipe(
   Config.withDefault(""),

@@ -21,6 +21,21 @@ const refusals = {
   unproven: "the server did not prove by SCRAM that it knows the password"
 } as const
 
+/** A message of the server: the value of a setting. */
+interface ParameterStatus {
+  readonly parameterName: string
+  readonly parameterValue: string
+}
+
+/** The oldest major version whose SQL and settings the program knows. */
+const oldestMajor = 14
+
+/** `13.23 (Debian 13.23-1)` -> 13; undefined for what does not begin with a number. */
+const majorOf = (version: string): number | undefined => {
+  const major = Number.parseInt(version, 10)
+  return Number.isNaN(major) ? undefined : major
+}
+
 /** As libpq's parameter of that name: the server must prove that it knows the password. */
 const requiresScram = (connectionString = ""): boolean =>
   URL.canParse(connectionString) && new URL(connectionString).searchParams.get("require_auth") === "scram-sha-256"
@@ -36,17 +51,21 @@ export class AuthenticatedClient extends Pg.Client {
   private readonly needsProof: boolean
   private isProven = false
   private isRefused = false
+  private serverVersion = ""
 
   constructor(options: AuthenticatedClientOptions = { md5: false }) {
     super(options)
     this.acceptsMd5 = options.md5
     this.needsProof = requiresScram(options.connectionString)
+    this.connection.on("parameterStatus", ({ parameterName, parameterValue }: ParameterStatus) => {
+      if (parameterName === "server_version") this.serverVersion = parameterValue
+    })
   }
 
-  private refuse(reason: string): void {
+  /** A retry does not help: SQLSTATE 28000, invalid authorization, or 0A000, feature not supported. */
+  private refuse(reason: string, sqlstate: "28000" | "0A000" = "28000"): void {
     this.isRefused = true
-    // SQLSTATE 28000, invalid authorization: a retry does not help.
-    this.connection.emit("error", new DatabaseError({ phase: "connect", reason, sqlstate: "28000" }))
+    this.connection.emit("error", new DatabaseError({ phase: "connect", reason, sqlstate }))
     this.connection.stream.destroy()
   }
 
@@ -71,7 +90,10 @@ export class AuthenticatedClient extends Pg.Client {
   override _handleReadyForQuery(message: { readonly status: string }): void {
     if (this.isRefused) return
     // Also where the server left an exchange of SCRAM in the middle.
-    if (this.isProven || (!this.needsProof && this.saslSession === undefined)) super._handleReadyForQuery(message)
-    else this.refuse(refusals.unproven)
+    const isProven = this.isProven || (!this.needsProof && this.saslSession === undefined)
+    const version = this.serverVersion
+    if (!isProven) this.refuse(refusals.unproven)
+    else if ((majorOf(version) ?? oldestMajor) >= oldestMajor) super._handleReadyForQuery(message)
+    else this.refuse(`Gravitas needs PostgreSQL ${oldestMajor} or later, and the server there is ${version}`, "0A000")
   }
 }

@@ -69,7 +69,7 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
 }
 
 /** 28: no such role, wrong password. 3D: no such database. Waiting does not help. */
-const isFinal = (error: DatabaseError): boolean => /^(28|3D)/.test(error.sqlstate ?? "")
+const isFinal = (error: DatabaseError): boolean => /^(28|3D|0A)/.test(error.sqlstate ?? "")
 
 const firstPause = Duration.millis(200)
 const longestPause = Duration.seconds(3)

@@ -14,6 +14,17 @@ it("a table has columns as wide as their widest cell, colours where wanted, and 
   expect(renderTable(["x", "y", "z"], rows, true)).toContain(`${escape}[32mgood${escape}[0m`)
 })
 
+it("a table that is wider than the terminal shows each row as a record, without its empty cells", () => {
+  const rows = [
+    ["first", "12", { text: "lost", tone: "bad" as const }],
+    ["second", "", "0"]
+  ]
+  const table = renderTable(["source", "offered", "state"], rows, false, 21)
+  expect(table).toBe("source  first\n  offered  12\n  state    lost\n\nsource  second\n  state  0")
+  expect(renderTable(["source", "offered", "state"], rows, false, 22).split("\n")[0]).toBe("source  offered  state")
+  expect(renderTable(["a", "b", "c"], [], false, 1)).toBe("a  b  c")
+})
+
 it("what others wrote neither moves the cursor of a terminal nor breaks a line of a table", () => {
   expect(visible(`a${escape}[2Jb\r\n\u009b\u202e\u2028é 日本`)).toBe(
     "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{9b}\\u{202e}\\u{2028}é 日本"

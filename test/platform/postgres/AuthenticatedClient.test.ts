@@ -57,6 +57,21 @@ describe("a session", () => {
   }
 
   it.scopedLive.each([
+    ["13.23 (Debian 13.23-1.pgdg120+1)", false],
+    ["9.6.24", false],
+    ["14.0", true],
+    ["18beta1", true]
+  ] as const)("with a server of version %s is opened: %s", ([version, isOpened]) =>
+    Effect.gen(function* () {
+      const fake = yield* fakePostgres({ asks: "nothing", version })
+      const outcome = yield* attempt(urlOf(fake), {})
+      if (isOpened) return expect(outcome._tag).toBe("Right")
+      const reason = `Gravitas needs PostgreSQL 14 or later, and the server there is ${version}`
+      expect(outcome).toMatchObject({ left: { sqlstate: "0A000", reason } })
+    })
+  )
+
+  it.scopedLive.each([
     [{}, true],
     [{ DATABASE_AUTH: "scram" }, false],
     [production, false],

@@ -27,8 +27,13 @@ const questions: Readonly<Record<Question, Buffer>> = {
   "SCRAM, and gives up on it": message("R", int32(10), Buffer.from("SCRAM-SHA-256\0\0"))
 }
 
-/** AuthenticationOk and ReadyForQuery: the client is let in. */
-const welcome = Buffer.concat([message("R", int32(0)), message("Z", Buffer.from("I"))])
+/** AuthenticationOk, the version and ReadyForQuery: the client is let in. */
+const welcomeOf = (version: string) =>
+  Buffer.concat([
+    message("R", int32(0)),
+    message("S", Buffer.from(`server_version\0${version}\0`)),
+    message("Z", Buffer.from("I"))
+  ])
 
 const sslRequest = 80_877_103
 
@@ -48,10 +53,12 @@ export const fakePostgres = (options: {
   readonly patient?: boolean
   /** The port; by default any free one. */
   readonly at?: number
+  readonly version?: string
   readonly tls?: Tls.SecureContextOptions
 }) =>
   Effect.gen(function* () {
     const heard: Array<string> = []
+    const welcome = welcomeOf(options.version ?? "17.2")
     let connections = 0
     const serve = (socket: Net.Socket) => {
       let greeted = false
