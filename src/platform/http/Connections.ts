@@ -42,31 +42,11 @@ const refuseConnection = (socket: Net.Socket): void =>
     "all connections of this service are in use; try again in a second"
   )
 
-/** Open connections, in the order of their last use. One too many closes the first without a request in flight, or is refused. */
-export const boundedConnections = (maximum: number, inFlight: ReadonlySet<Http.ServerResponse>) => {
-  const open = new Set<Net.Socket>()
-  const makeRoom = (newest: Net.Socket): void => {
-    const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
-    for (const socket of open) if (socket !== newest && !busy.has(socket)) return void socket.destroy()
-    refuseConnection(newest)
-  }
-  return {
-    opened: (socket: Net.Socket): void => {
-      open.add(socket)
-      if (open.size > maximum) makeRoom(socket)
-    },
-    used: (socket: Net.Socket): void => {
-      if (open.delete(socket)) open.add(socket)
-    },
-    closed: (socket: Net.Socket): void => void open.delete(socket)
-  }
-}
-
 /** The other end of a connection: the only thing that a TLS socket and the TCP socket below it share in public. */
 const peerOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
 
 /** TCP connections whose TLS handshake is not complete, oldest first. One too many closes the oldest: no answer is possible yet. */
-export const boundedHandshakes = (maximum: number) => {
+const boundedHandshakes = (maximum: number) => {
   const pending = new Map<string, Net.Socket>()
   return {
     began: (socket: Net.Socket): void => {
@@ -83,5 +63,30 @@ export const boundedHandshakes = (maximum: number) => {
     closeAll: (): void => {
       for (const socket of pending.values()) socket.destroy()
     }
+  }
+}
+
+/** Open connections, in the order of their last use. One too many closes the first without a request in flight, or is refused. */
+export const boundedConnections = (maximum = Number.POSITIVE_INFINITY, inFlight: ReadonlySet<Http.ServerResponse>) => {
+  const open = new Set<Net.Socket>()
+  const handshakes = boundedHandshakes(maximum)
+  const makeRoom = (newest: Net.Socket): void => {
+    const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
+    for (const socket of open) if (socket !== newest && !busy.has(socket)) return void socket.destroy()
+    refuseConnection(newest)
+  }
+  return {
+    /** A TCP connection whose handshake begins; `opened` follows. As many may be in it as may be open. */
+    handshake: handshakes.began,
+    closeHandshakes: handshakes.closeAll,
+    opened: (socket: Net.Socket): void => {
+      handshakes.completed(socket)
+      open.add(socket)
+      if (open.size > maximum) makeRoom(socket)
+    },
+    used: (socket: Net.Socket): void => {
+      if (open.delete(socket)) open.add(socket)
+    },
+    closed: (socket: Net.Socket): void => void open.delete(socket)
   }
 }

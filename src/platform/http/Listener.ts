@@ -11,13 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings, type TlsFiles } from "../config/Settings.ts"
-import {
-  boundedConnections,
-  boundedHandshakes,
-  refuseUnreadable,
-  requestTimedOut,
-  unreadableRequest
-} from "./Connections.ts"
+import { boundedConnections, refuseUnreadable, requestTimedOut, unreadableRequest } from "./Connections.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, noFields, shuttingDown } from "./ErrorResponse.ts"
 import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
@@ -176,9 +170,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     const inFlight = new Set<Http.ServerResponse>()
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
-    const { maximumConnections = Number.POSITIVE_INFINITY } = options
-    const connections = boundedConnections(maximumConnections, inFlight)
-    const handshakes = boundedHandshakes(maximumConnections)
+    const connections = boundedConnections(options.maximumConnections, inFlight)
     const { browsers = { names: [], always: false }, calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
@@ -203,9 +195,8 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       options.handler(request, response)
     }
     const { connected, server } = yield* makeServer(options.tls ?? Option.none(), serverOptions(options), accept)
-    if (connected === "secureConnection") server.on("connection", handshakes.began)
+    if (connected === "secureConnection") server.on("connection", connections.handshake)
     server.on(connected, (socket: Net.Socket) => {
-      handshakes.completed(socket)
       connections.opened(socket)
       // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
@@ -248,10 +239,12 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
       for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
-      handshakes.closeAll()
+      connections.closeHandshakes()
       calls?.cutOff()
       yield* Effect.logInfo(`${titleOf(service)} closed its port.`)
     })
-    yield* Effect.acquireRelease(open(server, options), () => drain)
-    return urlOf(server, options)
+    return yield* Effect.map(
+      Effect.acquireRelease(open(server, options), () => drain),
+      () => urlOf(server, options)
+    )
   })
