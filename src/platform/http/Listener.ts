@@ -141,6 +141,13 @@ const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse):
   return why === undefined ? clientLeft : why === "timeout" ? 408 : 503
 }
 
+/** Ends pipelined responses whose socket closed before they got it: Node emits no "close" on them. */
+const closeWithout = (socket: Net.Socket, responses: Iterable<Http.ServerResponse>): void => {
+  for (const response of responses) {
+    if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
+  }
+}
+
 const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
   Effect.async((resume) => {
     const onError = (error: NodeJS.ErrnoException) =>
@@ -198,12 +205,9 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     if (connected === "secureConnection") server.on("connection", connections.handshake)
     server.on(connected, (socket: Net.Socket) => {
       connections.opened(socket)
-      // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
         connections.closed(socket)
-        for (const response of withoutSocket) {
-          if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
-        }
+        closeWithout(socket, withoutSocket)
       })
     })
     // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
@@ -243,8 +247,6 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       calls?.cutOff()
       yield* Effect.logInfo(`${titleOf(service)} closed its port.`)
     })
-    return yield* Effect.map(
-      Effect.acquireRelease(open(server, options), () => drain),
-      () => urlOf(server, options)
-    )
+    yield* Effect.acquireRelease(open(server, options), () => drain)
+    return urlOf(server, options)
   })
