@@ -49,7 +49,7 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       HOST: { meaning: "Address that all services listen on." },
       HTTP_MAX_CONNECTIONS: {
         meaning:
-          "Connections of one port that are open at once. Beyond it the one that was idle the longest is closed; keep it below the limit of open files."
+          "Connections of one port that are open at once. Beyond it the one that was idle the longest is closed. As many more may be in their TLS handshake; keep it below the limit of open files."
       },
       HTTP_REQUEST_TIMEOUT: {
         meaning: "Time for a whole request to arrive, its body included. After it the answer is 408."
@@ -60,7 +60,10 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       },
       TLS_KEY_FILE: { meaning: "Private key of that certificate." },
       TLS_CLIENT_CA_FILE: { meaning: "CA whose certificates clients must show.", default: "clients need none" },
-      PEER_CA_FILE: { meaning: "CA of peers that are called over https.", default: "the CAs that Node knows" },
+      PEER_CA_FILE: {
+        meaning: "CA of peers that are called over https; the issuer at `JWKS_URL` may have a certificate of it too.",
+        default: "the CAs that Node knows"
+      },
       ALLOWED_HOSTS: {
         meaning:
           "Names by which browsers may reach the services, besides those of this machine; see [operations](operations.md#browsers)."

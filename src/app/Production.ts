@@ -40,6 +40,16 @@ export interface ProductionFacts {
 const when = (isSo: boolean, name: InsecureName, problem: string): ReadonlyArray<Insecurity> =>
   isSo ? [{ name, problem }] : []
 
+/** Whether the blocks hold half of the addresses of IPv4, or as many of IPv6 as all public ones are (2000::/3). */
+const isEverywhere = (blocks: ReadonlyArray<string>): boolean => {
+  const shareOf = (isFamily: (block: string) => boolean) =>
+    blocks
+      .filter(isFamily)
+      .reduce((sum, block) => sum + 2 ** -Number(block.split("/")[1] ?? Number.POSITIVE_INFINITY), 0)
+  const isIpv6 = (block: string) => block.includes(":")
+  return shareOf((block) => !isIpv6(block)) >= 1 / 2 || shareOf(isIpv6) >= 1 / 8
+}
+
 const networkProblems = ({ clients, models, process }: ProductionFacts): ReadonlyArray<Insecurity> => {
   const { host, telemetry, tls } = process
   const peers = Object.entries(clients.peerUrls).flatMap(([peer, url]) =>
@@ -72,6 +82,11 @@ const networkProblems = ({ clients, models, process }: ProductionFacts): Readonl
       receivers.length > 0 && hasHeaders,
       "plain-telemetry",
       "OTEL_EXPORTER_OTLP_HEADERS would be sent over plain HTTP; use https in OTEL_EXPORTER_OTLP_ENDPOINT"
+    ),
+    ...when(
+      isEverywhere(process.trustedProxies),
+      "open-proxies",
+      "TRUSTED_PROXIES trusts everyone, so that each client can choose the address that it is counted by; name the networks of your proxies"
     )
   ]
 }

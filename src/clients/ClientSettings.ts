@@ -14,14 +14,16 @@ export const clockTolerance = Setting.duration("JWT_CLOCK_TOLERANCE", { min: "0 
   Setting.orDefault(Duration.zero, "0s")
 )
 
+/** The CA of peers over https, in PEM; None: those that Node knows. The issuer at `JWKS_URL` may have a certificate of it too. */
+export const peerCaFile = Setting.text("PEER_CA_FILE", { expected: "a file in PEM", example: "/etc/gravitas/ca.crt" })
+
 const clientSettings = Setting.all({
   /** Where services that run elsewhere are; None: in this process, or on this machine at the default port. */
   peerUrls: Setting.all({
     gatekeeper: Setting.origin("GATEKEEPER_URL", "http://127.0.0.1:8001"),
     guardian: Setting.origin("GUARDIAN_URL", "http://127.0.0.1:8003")
   }),
-  /** The CA of peers over https, in PEM; None: those that Node knows. */
-  peerCaFile: Setting.text("PEER_CA_FILE", { expected: "a file in PEM", example: "/etc/gravitas/ca.crt" }),
+  peerCaFile,
   /** How long a peer may take to answer; then the caller is refused. */
   peerTimeout: Setting.duration("PEER_TIMEOUT", { min: "10 millis", max: "1 minute" }, "2s").pipe(
     Setting.orDefault(Duration.seconds(2))

@@ -20,6 +20,9 @@ export const isSecretName = (name: string): boolean => {
 /** In the place of a secret. */
 export const maskedText = "[masked]"
 
+/** A bearer token (RFC 6750, section 2.1) in a text. English words that follow "bearer" are shorter. */
+const bearer = /\b(bearer\s+)[\w\-.~+/]{16,}=*/gi
+
 const decoded = (name: string): string => {
   try {
     return decodeURIComponent(name)
@@ -33,3 +36,17 @@ export const maskQuery = (query: string): string =>
   query.replace(/([^&;=]+)=([^&;]*)/g, (whole, name: string) =>
     isSecretName(decoded(name)) ? `${name}=${maskedText}` : whole
   )
+
+/** A cheap test for what `maskText` masks: almost all texts have none of it. */
+const mayHoldSecret = (text: string): boolean =>
+  text.includes("=") || text.includes("earer ") || text.includes("EARER ")
+
+/** Masks secrets in a text for people, or in a name that a caller chose: `access_token=…` and `Bearer …`. */
+export const maskText = (text: string): string =>
+  mayHoldSecret(text)
+    ? text
+        .replace(bearer, `$1${maskedText}`)
+        .replace(/([\w.%-]+)=(\[masked\]|[^&;#\s"'`,)\]}>]+)/g, (whole, name: string) =>
+          isSecretName(decoded(name)) ? `${name}=${maskedText}` : whole
+        )
+    : text

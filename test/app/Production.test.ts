@@ -55,6 +55,7 @@ describe("A start in production", () => {
           GUARDIAN_URL: "http://guardian.example:8003",
           OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel.example:4318",
           OTEL_EXPORTER_OTLP_HEADERS: "api-key=key-of-otel",
+          TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0",
           AUDIT_DURABILITY: "memory",
           AUDIT_ON_FULL: "shed",
           ROUTER_MODELS_PATH: "models.yaml"

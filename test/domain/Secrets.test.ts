@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { isSecretName, maskQuery } from "../../src/domain/Secrets.ts"
+import { isSecretName, maskQuery, maskText } from "../../src/domain/Secrets.ts"
 
 describe("The name of a secret", () => {
   it("is known in every case, with every separator, and as the end of a longer name", () => {
@@ -62,4 +62,25 @@ describe("A query", () => {
   ])("%s is recorded as %s", (given, masked) => {
     expect(maskQuery(given)).toBe(masked)
   })
+})
+
+describe("A text", () => {
+  it.each([
+    ["https://a.example/x?access_token=abc&page=2#top", "https://a.example/x?access_token=[masked]&page=2#top"],
+    ["GET /files?id=7;api%5Fkey=k-1 failed", "GET /files?id=7;api%5Fkey=[masked] failed"],
+    ['refused: "password=hunter2", retry=3', 'refused: "password=[masked]", retry=3'],
+    ["sent Bearer eyJhbGciOi.eyJzdWIi.c2ln== to a", "sent Bearer [masked] to a"],
+    ["BEARER abcdefghijklmnop1", "BEARER [masked]"]
+  ])("has its secrets masked: %s", (text, shown) => {
+    expect(maskText(text)).toBe(shown)
+    expect(maskText(shown)).toBe(shown)
+  })
+
+  it.each([
+    "vaults/a=b",
+    "the bearer token is not valid",
+    "policy 94ca45db177e: group admin may * on *",
+    "a == b",
+    "token="
+  ])("without a secret stays as it is: %s", (text) => expect(maskText(text)).toBe(text))
 })

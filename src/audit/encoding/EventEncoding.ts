@@ -1,5 +1,5 @@
 import { type AuditEvent, RecorderMark, reservedMembers } from "../../domain/AuditEvent.ts"
-import { isSecretName } from "../../domain/Secrets.ts"
+import { isSecretName, maskText } from "../../domain/Secrets.ts"
 import { auditColumns, type EncodedEvent, type TextColumn } from "./AuditRow.ts"
 import { boundText } from "./BoundedText.ts"
 import { type Budget, encodeCanonical, type MemberRules } from "./CanonicalJson.ts"
@@ -42,6 +42,17 @@ const property = (event: AuditEvent, key: keyof AuditEvent): unknown => {
 /** The value of a property whose getter threw. */
 const unreadable: unique symbol = Symbol("unreadable")
 
+/** Columns whose text may quote a request. The others are names, which must stay what they are. */
+const freeTexts: ReadonlySet<TextColumn> = new Set(["action", "resource", "reason"])
+
+/** Masks after the bound, which keeps the cost small. The mask may be longer than the secret. */
+const masked = (text: string, column: TextColumn, marks: Marks): string => {
+  const shown = maskText(text)
+  if (shown === text) return text
+  marks.add(`${column}:masked`)
+  return boundText(shown, auditColumns[column].limit).text
+}
+
 const textOf = (event: AuditEvent, column: TextColumn, marks: Marks) => {
   const { field, limit } = auditColumns[column]
   const given = property(event, field)
@@ -60,7 +71,7 @@ const textOf = (event: AuditEvent, column: TextColumn, marks: Marks) => {
   const bounded = boundText(text, limit)
   if (bounded.truncated) marks.add(`${column}:truncated`)
   if (bounded.cleaned) marks.add(`${column}:cleaned`)
-  return bounded.text
+  return freeTexts.has(column) ? masked(bounded.text, column, marks) : bounded.text
 }
 
 const traceIdShape = /^[0-9a-f]{32}$/

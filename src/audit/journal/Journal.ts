@@ -206,6 +206,7 @@ export const open = Effect.fnUntraced(function* (
   const requestSync = early.request
   const upkeep = JournalUpkeep.make({
     ...{ parent, identity, files, held, segments, unsynced, writer, sync, problems, requestSync },
+    ...{ quarantine, reading },
     writeState: writeCheckpoint
   })
   const fiber = yield* Effect.forkScoped(

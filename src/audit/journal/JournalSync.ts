@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type { UnsyncedFrames } from "./Frame.ts"
 import { type JournalFiles, reasonOf } from "./JournalFiles.ts"
 import { type JournalProblem, type Problem, watchProblem } from "./JournalStatus.ts"
-import type { OpenSegment } from "./OpenSegment.ts"
+import { isCut, type OpenSegment } from "./OpenSegment.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 
 export interface JournalSyncOptions {
@@ -37,14 +37,16 @@ const syncData = async (state: State, one: OpenSegment): Promise<void> => {
   one.syncing = true
   try {
     await state.files.fdatasync(one.fd)
-    one.synced = length
-    one.syncedSeq = lastSeq
   } catch (cause) {
     state.distrusted = true
     throw cause
   } finally {
     one.syncing = false
   }
+  // Its frames stay in memory until the upkeep has left the file.
+  if (isCut(state.files, one)) throw new Error(`another program cut ${one.segment.path}`)
+  one.synced = length
+  one.syncedSeq = lastSeq
 }
 
 const attempt = async (state: State): Promise<void> => {

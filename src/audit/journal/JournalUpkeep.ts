@@ -3,11 +3,13 @@ import * as Effect from "effect/Effect"
 import type { UnsyncedFrames } from "./Frame.ts"
 import * as JournalDirectory from "./JournalDirectory.ts"
 import { attempt, type JournalFiles } from "./JournalFiles.ts"
+import type { ReadingState } from "./JournalReader.ts"
 import type { ProblemTracker } from "./JournalStatus.ts"
 import type { JournalSync } from "./JournalSync.ts"
-import { discard, distrust, type OpenSegment, writeAll } from "./OpenSegment.ts"
+import { discard, distrust, isCut, writeAll } from "./OpenSegment.ts"
+import * as Quarantine from "./Quarantine.ts"
 import type { JournalIdentity } from "./SegmentHeader.ts"
-import type { Segments } from "./Segments.ts"
+import type { Segment, Segments } from "./Segments.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
 
 export interface UpkeepOptions {
@@ -21,6 +23,9 @@ export interface UpkeepOptions {
   readonly writer: SegmentWriter
   readonly sync: JournalSync
   readonly problems: ProblemTracker
+  readonly quarantine: string
+  /** Counts what is put into the quarantine. */
+  readonly reading: ReadingState
   readonly writeState: () => void
   readonly requestSync: () => void
 }
@@ -28,26 +33,25 @@ export interface UpkeepOptions {
 /** More bytes than most events need. */
 const typical = 4_096
 
-/** Whether the file is shorter than it was, or begins with a hole: an append after a cut leaves one. */
-const isCut =
-  ({ files }: UpkeepOptions) =>
-  ({ fd, segment }: OpenSegment): boolean => {
-    try {
-      const byte = Buffer.alloc(1)
-      files.peek(fd, byte, 0)
-      return byte[0] === 0 || files.peek(fd, byte, segment.length - 1) === 0
-    } catch {
-      return false
-    }
-  }
+/** Copies the bytes that are left of a cut file to the quarantine. Returns what the alarm says about them. */
+const keepRest = ({ files, quarantine, reading }: UpkeepOptions, segment: Segment) =>
+  Quarantine.keepRest({ files, directory: quarantine, segment }).pipe(
+    Effect.map((copy) => {
+      if (copy === undefined) return "Nothing is left in the file."
+      reading.quarantined += 1
+      return `What is left of the file is kept in ${copy}.`
+    }),
+    Effect.catchAll(({ message }) => Effect.succeed(`What is left of the file could not be kept: ${message}.`))
+  )
 
 /** Leaves files that something else has cut. Frames that are not synced are still in memory, and go to a new file. */
 const leaveCut = (options: UpkeepOptions) =>
   Effect.gen(function* () {
     const { files, segments, sync, unsynced, writer } = options
     const before = segments.pending()
-    for (const one of writer.opened().filter(isCut(options))) {
+    for (const one of writer.opened().filter((opened) => isCut(files, opened))) {
       const { path } = one.segment
+      const kept = yield* keepRest(options, one.segment)
       const keptSeq = unsynced.firstSeq()
       distrust(one, keptSeq ?? Number.POSITIVE_INFINITY)
       if (keptSeq === undefined) {
@@ -57,7 +61,7 @@ const leaveCut = (options: UpkeepOptions) =>
       yield* Effect.logError(
         `ALARM: the audit journal's file ${path} was cut by another program. Of the ${before} events that the journal ` +
           `held, ${before - segments.pending()} are in no file now. Those in memory are written to the database, and receipts will ` +
-          "name the others. Let no program rotate or cut files below GRAVITAS_HOME."
+          `name the others. ${kept} Let no program rotate or cut files below GRAVITAS_HOME.`
       )
     }
     sync.distrust()
@@ -104,7 +108,7 @@ const look = (options: UpkeepOptions) =>
     const { files, held, writer } = options
     const { id, path } = held.directory
     if ((yield* attempt(path, () => files.identify(path))) !== id) yield* withoutSync(options, renew(options))
-    else if (writer.opened().some(isCut(options))) yield* withoutSync(options, leaveCut(options))
+    else if (writer.opened().some((one) => isCut(files, one))) yield* withoutSync(options, leaveCut(options))
   }).pipe(Effect.catchAll(({ message }) => vanished(options, message)))
 
 /** The work of each flush interval: sync, check whether a problem is over, and check whether the files exist. */

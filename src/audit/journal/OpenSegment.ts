@@ -28,9 +28,35 @@ export const distrust = (one: OpenSegment, firstKeptSeq: number): void => {
   one.syncedSeq = Math.max(one.segment.firstSeq, firstKeptSeq) - 1
 }
 
+/**
+ * Whether another program cut the file: it is shorter than it was, or an append after the cut left a hole. Neither its header nor a frame
+ * ends with a zero byte.
+ */
+export const isCut = (files: JournalFiles, { fd, segment, synced }: OpenSegment): boolean => {
+  const byte = Buffer.alloc(1)
+  try {
+    return [0, synced - 1, segment.length - 1].some(
+      (at) => at >= 0 && (files.peek(fd, byte, at) === 0 || byte[0] === 0)
+    )
+  } catch {
+    return false
+  }
+}
+
 export const failing = (path: string, cause: unknown): JournalProblem => ({
   reason: "failing",
   detail: `${reasonOf(cause)} (${path})`
+})
+
+export const tooLarge = (size: string): JournalProblem => ({
+  reason: "failing",
+  detail: `an event of ${size} is too large`
+})
+
+/** The quota has no room for an event of so many bytes. */
+export const full = (options: { readonly path: string; readonly quota: DiskQuota }, bytes: number): JournalProblem => ({
+  reason: "full",
+  detail: `${options.quota.used()} of ${options.quota.maxBytes} bytes are used, and the event needs ${bytes} (${options.path})`
 })
 
 /** Whether the disk, or the owner's share of it, has no space. */

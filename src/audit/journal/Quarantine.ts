@@ -11,6 +11,9 @@ export const directoryOf = (journals: string, source: string): string => Path.jo
 const extension = ".bin"
 const chunk = 256 * 1_024
 
+const spanPath = (directory: string, index: number, from: number): string =>
+  Path.join(directory, `${nameOf(index).replace(".segment", "")}-${from}${extension}`)
+
 /** Counts the spans of a source that are in the quarantine. */
 export const count = (directory: string): Effect.Effect<number, FileTrouble> =>
   attempt(directory, async () => {
@@ -99,6 +102,34 @@ const once = async (
   }
 }
 
+/** The offset of the first byte of a file that is not zero; undefined where there is none. */
+const firstByte = async (files: JournalFiles, path: string): Promise<number | undefined> => {
+  const bytes = Buffer.allocUnsafe(chunk)
+  for (let at = 0; ; at += chunk) {
+    const read = await readFrom(files, path, bytes, chunk, at)
+    const found = bytes.subarray(0, read).findIndex((byte) => byte !== 0)
+    if (found !== -1) return at + found
+    if (read < chunk) return undefined
+  }
+}
+
+/** Copies what another program left of a file that it cut: the bytes after the hole. Returns the copy's path; undefined for no bytes. */
+export const keepRest = (options: {
+  readonly files: JournalFiles
+  readonly directory: string
+  readonly segment: { readonly index: number; readonly path: string; readonly size: number }
+}): Effect.Effect<string | undefined, FileTrouble> => {
+  const { directory, files, segment } = options
+  return attempt(segment.path, async () => {
+    const from = await firstByte(files, segment.path)
+    if (from === undefined) return undefined
+    const target = spanPath(directory, segment.index, from)
+    const span = { from, to: segment.size }
+    await once(files, directory, target, () => copySpans(files, segment.path, [span], target))
+    return target
+  })
+}
+
 /** Copies a damaged span to a file named after its place. Returns false when the file existed already. */
 export const keep = (options: {
   readonly files: JournalFiles
@@ -108,7 +139,7 @@ export const keep = (options: {
   readonly to: number
 }): Effect.Effect<boolean, FileTrouble> => {
   const { directory, files, from, segment, to } = options
-  const target = Path.join(directory, `${nameOf(segment.index).replace(".segment", "")}-${from}${extension}`)
+  const target = spanPath(directory, segment.index, from)
   return attempt(segment.path, () =>
     once(files, directory, target, () => copySpans(files, segment.path, [{ from, to }], target))
   )

@@ -113,7 +113,10 @@ const countFrame = (
   }
 }
 
-/** Reads one file. Damage at the end of the last file is a torn write; other damage is copied to the quarantine. */
+/**
+ * Reads one file. Damage at the end of the last file is a torn write, unless its header is damaged too: a file gets its name with a whole
+ * header, so something else cut it. Other damage is copied to the quarantine.
+ */
 const scanFile = Effect.fnUntraced(function* (
   options: ScanOptions,
   totals: Totals,
@@ -123,6 +126,7 @@ const scanFile = Effect.fnUntraced(function* (
   const { acknowledged, files, quarantine } = options
   const { ending, isLast, window } = place
   const { first, start } = headerOf(file, acknowledged)
+  const mayBeTorn = isLast && file.header._tag === "Valid"
   const end = Math.min(file.size, ending?.end ?? file.size)
   const seeds = seedsOf(file.header)
   const frames = SegmentScan.make({ path: file.path, files, seeds, from: start, end: () => end, window, texts: false })
@@ -133,7 +137,7 @@ const scanFile = Effect.fnUntraced(function* (
     for (const one of found) {
       if (one._tag === "Frame") {
         countFrame(totals, one.seq, first, acknowledged, unsettled)
-      } else if (one.to >= end && isLast) {
+      } else if (one.to >= end && mayBeTorn) {
         length = one.from
         totals.tornBytes += one.to - one.from
       } else {

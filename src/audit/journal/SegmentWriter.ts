@@ -7,9 +7,11 @@ import {
   cutTornTails,
   distrust,
   failing,
+  full,
   isFull,
   type NewSegmentOptions,
   type OpenSegment,
+  tooLarge,
   undoWrite,
   writeAll
 } from "./OpenSegment.ts"
@@ -28,29 +30,25 @@ export interface SegmentWriterOptions {
 
 /** The options of a writer, and its state. */
 interface State extends Omit<SegmentWriterOptions, "segmentBytes"> {
+  /** Less than `largest` after the disk was full. */
   segmentBytes: number
+  readonly largest: number
   opened: ReadonlyArray<OpenSegment>
   active: OpenSegment | undefined
   lastIndex: number
   lastSeq: number
   newEntries: boolean
-  /** The last attempt to append failed because the disk has no space. */
+  /** The last attempt to append failed because the disk has no space; `cramped`: one did since the last segment began. */
   diskFull: boolean
+  cramped: boolean
   /** Why nothing is appended: `vanished` until `resume`, or closed for ever. */
   stopped: string | undefined
 }
 
 const vanished = "the journal's directory has vanished"
 
-const tooLarge = (size: string): JournalProblem => ({ reason: "failing", detail: `an event of ${size} is too large` })
-
 /** UTF-8 needs at most this many bytes for a character of a JavaScript string. */
 const bytesPerChar = 3
-
-const full = ({ path, quota }: State, bytes: number): JournalProblem => ({
-  reason: "full",
-  detail: `${quota.used()} of ${quota.maxBytes} bytes are used, and the event needs ${bytes} (${path})`
-})
 
 const shut = (state: State, one: OpenSegment) => {
   state.opened = state.opened.filter((other) => other !== one)
@@ -99,6 +97,9 @@ const activate = (state: State, one: OpenSegment) => {
 const rotate = (state: State, firstSeq: number): JournalProblem | undefined => {
   try {
     activate(state, begin(state, firstSeq))
+    // The first segment after a full disk stays small. That it is followed by another shows that there is room again.
+    if (!state.cramped) state.segmentBytes = Math.min(state.largest, 2 * state.segmentBytes)
+    state.cramped = false
     return undefined
   } catch (cause) {
     state.diskFull = isFull(cause)
@@ -121,9 +122,10 @@ const fits = (state: State, bytes: number): boolean => {
   return quota.used() + bytes <= quota.maxBytes
 }
 
-/** Removes settled segments from a full disk; returns whether there were any. Later segments are smaller, and go sooner. */
+/** Removes settled segments from a full disk; returns whether there were any. The next segments are smaller, and go sooner. */
 const freesDisk = (state: State): boolean => {
   const used = state.quota.used()
+  state.cramped = true
   state.segmentBytes = Math.min(state.segmentBytes, Math.max(64 * 2 ** 10, Math.floor(used / 4)))
   reclaim(state)
   return state.quota.used() < used
@@ -241,12 +243,14 @@ const suspend = (state: State) => {
 export const make = (options: SegmentWriterOptions) => {
   const state: State = {
     ...options,
+    largest: options.segmentBytes,
     opened: [],
     active: undefined,
     lastIndex: 0,
     lastSeq: 0,
     newEntries: false,
     diskFull: false,
+    cramped: false,
     stopped: undefined
   }
   return {

@@ -57,6 +57,8 @@ interface Parts {
   adopted: number
   /** Sources of journals that older programs left. */
   older: ReadonlyArray<string>
+  /** Events about journals that were recorded, by kind and source: a later step may fail, and the next round must not repeat them. */
+  readonly recorded: Set<string>
   /** Journals that recovery skips: another identity owns the source, and each try would add an event to the trail. */
   readonly skipped: Map<string, string>
 }
@@ -84,7 +86,7 @@ const writePending = Effect.fnUntraced(function* (
  * secret, so any process that may write into the directory could have made the journal.
  */
 const checkRegistered = Effect.fnUntraced(function* (
-  { older, options, recorder }: Parts,
+  { older, options, recorded, recorder }: Parts,
   { identity, path, scan }: OrphanedJournal,
   known: LedgerSource | undefined
 ) {
@@ -100,9 +102,12 @@ const checkRegistered = Effect.fnUntraced(function* (
   if (scan.frames === 0) return
   if (!older.includes(source))
     return yield* refuse(`it holds ${scan.frames} events of a source that no process registered`)
+  const key = `adoption ${source}`
+  if (recorded.has(key)) return
   if (recorder.recordOwn(OlderJournals.adoptionOf(source, scan.frames)) === undefined) {
     return yield* refuse("the trail cannot record its adoption now, and tries again")
   }
+  recorded.add(key)
 })
 
 /** Writes, accounts for, signs off and removes an orphaned journal. */
@@ -135,7 +140,11 @@ const recover = Effect.fnUntraced(function* (parts: Parts, journal: OrphanedJour
   }
   // Recovery signs off only if no event can be missing at the end; a reboot may have lost what was not synced.
   if (known?.signedOffSeq == null) {
-    if (counts.limiting === true) yield* options.accounts.recordLimitsCutOff(identity.source)
+    const key = `limits ${identity.source}`
+    if (counts.limiting === true && !parts.recorded.has(key)) {
+      yield* options.accounts.recordLimitsCutOff(identity.source)
+      parts.recorded.add(key)
+    }
     if (UnknownTail.isTailKnown(remains)) {
       yield* store.signOff(identity, { ...finalCounts, lastSeq, unwritten: 0, inDoubt: 0 })
     } else if (known?.unsignedAfter == null) {
@@ -260,6 +269,7 @@ export const make = Effect.fnUntraced(function* (options: OrphanRecoveryOptions)
     adopted: 0,
     // Before this process appends to a journal of its own.
     older: yield* OlderJournals.read(options.directory),
+    recorded: new Set(),
     skipped: new Map()
   }
   const deadSources = yield* watchDeadSources({

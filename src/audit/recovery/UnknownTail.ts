@@ -33,9 +33,13 @@ export const isTailKnown = ({ durability, ended, sameBoot }: Remains): boolean =
 /** Closes sources that ended without signing off: it is unknown what they recorded after their last known number. */
 export const make = (accounts: LossAccounts) =>
   Effect.map(AuditStore, (store) => {
+    /** Numbers of receipts by their source. When closing a source fails, the next try has its receipt already. */
+    const receipts = new Map<string, number>()
     /** Closes a source. The receipt must be in the trail before the source is closed. */
     const close = Effect.fnUntraced(function* (source: string, after: number, counts: LeftCounts) {
-      const seq = yield* accounts.receipt({ kind: "tail", source, after })
+      const key = `${source} ${after}`
+      const seq = receipts.get(key) ?? (yield* accounts.receipt({ kind: "tail", source, after }))
+      receipts.set(key, seq)
       yield* accounts.settled(seq)
       yield* store.closeUnknown(source, after, counts)
       yield* Effect.logWarning(

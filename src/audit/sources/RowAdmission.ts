@@ -2,11 +2,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { mayActFor } from "../../domain/Service.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { AuditId } from "../encoding/AuditId.ts"
+import { type AuditId, millisOf } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { rowProblem, sourceOfReceipt, withdrawnBy } from "../encoding/RowRules.ts"
 import type { AuditStore, Incarnation, Refused, Rejection } from "../store/AuditStore.ts"
-import { refusedRow } from "../store/AuditStore.ts"
+import { refusedRow, undecidedRow } from "../store/AuditStore.ts"
 import type { AuditLedger } from "./AuditLedger.ts"
 
 /** Only the source of an incarnation is known where its rows come from outside. */
@@ -44,7 +44,13 @@ const receiptProblem = Effect.fnUntraced(function* ({ identity, ledger }: Parts,
     : `it reports a loss of the source ${about}, which is not of ${identity}`
 })
 
-/** The refused rows among those that an identity sent for one source it owns, each with the reason. */
+/**
+ * How long, in milliseconds, an event may come later than its withdrawal: its writer may have parked it, while neither the table nor the
+ * dead letters accepted it.
+ */
+const lateness = 5 * 60_000
+
+/** The refused rows among those that an identity sent for one source it owns, each with the reason. Fails while a withdrawn event may still come. */
 const refusedOf = Effect.fnUntraced(function* (parts: Parts, rows: ReadonlyArray<HashedRow>) {
   const now = yield* Clock.currentTimeMillis
   const refused = new Map<AuditId, string>()
@@ -62,6 +68,10 @@ const refusedOf = Effect.fnUntraced(function* (parts: Parts, rows: ReadonlyArray
   const own = yield* parts.store.locate(incarnationOf(source), [...withdrawals.values()])
   for (const [id, event] of withdrawals) {
     if (own.committed.has(event) || own.deadLettered.has(event)) continue
+    if (Math.abs(now - millisOf(event)) < lateness) {
+      const reason = `the event ${id} withdraws the event ${event}, which its source has not sent yet`
+      return yield* new DatabaseError({ phase: "statement", sqlstate: undecidedRow, reason })
+    }
     refused.set(id, `it withdraws the event ${event}, which is not of its source`)
   }
   return refused

@@ -15,6 +15,12 @@ export const foreignSource = "28S01"
 /** The SQLSTATE of a dead letter whose row the gatekeeper refused: its sender may not record it, so it is never replayed. */
 export const refusedRow = "28S02"
 
+/**
+ * The SQLSTATE of a row about which the gatekeeper cannot decide yet, because the row that it names may still come. It is in class 23
+ * (integrity constraint violation), so a writer sets this row apart, tries it again later and writes the others.
+ */
+export const undecidedRow = "23S01"
+
 /** Bounded, because counts of other processes are shown beside true ones. */
 const Count = Schema.NonNegativeInt.pipe(Schema.lessThanOrEqualTo(maximumCount))
 

@@ -1,8 +1,11 @@
+import { rootCertificates } from "node:tls"
+import * as Undici from "@effect/platform-node/Undici"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { errors } from "jose"
+import { readPem } from "../../platform/http/Tls.ts"
 import { type KeySet, parseKeySet } from "./KeySet.ts"
 import type { TokenSettingsValues } from "./TokenSettings.ts"
 
@@ -19,7 +22,22 @@ export type Jwks = Option.Option.Value<TokenSettingsValues["jwks"]>
 
 const maximumBytes = 512 * 1024
 
-const readAll = async (response: Response): Promise<string> => {
+/** A connection pool that trusts the CA of `PEER_CA_FILE` too; undefined where Node's own trust is enough. */
+const trusting = ({ caFile, url }: Jwks) =>
+  Effect.gen(function* () {
+    if (Option.isNone(caFile) || url.protocol !== "https:") return undefined
+    const { ca } = yield* readPem({ ca: caFile, cert: Option.none(), key: Option.none() })
+    const connect = { ca: [...rootCertificates, String(ca)] }
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => new Undici.Agent({ connect })),
+      (agent) => Effect.promise(() => agent.destroy())
+    )
+  }).pipe(
+    Effect.tapError(({ message }) => Effect.logError(message)),
+    Effect.mapError(() => new KeysUnavailable({ reason: "PEER_CA_FILE cannot be used" }))
+  )
+
+const readAll = async (response: { readonly body: AsyncIterable<Uint8Array> | null }): Promise<string> => {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {
@@ -80,20 +98,22 @@ const statusProblem = (status: number): string =>
 
 /** Fetches the keys from `JWKS_URL`. */
 export const fetchKeys = (jwks: Jwks): Effect.Effect<IssuerKeys, KeysUnavailable> =>
-  Effect.tryPromise({
-    try: (signal) =>
-      withinTime(jwks, signal, async (signal) => {
-        const response = await fetch(jwks.url, {
-          headers: { accept: "application/jwk-set+json, application/json" },
-          redirect: "manual",
-          signal
-        })
-        if (response.status !== 200) {
-          await response.body?.cancel()
-          throw new KeysUnavailable({ reason: statusProblem(response.status) })
-        }
-        const text = await readAll(response)
-        return { text, ...parseKeySet(text) }
-      }),
-    catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
-  })
+  Effect.flatMap(trusting(jwks), (dispatcher) =>
+    Effect.tryPromise({
+      try: (signal) =>
+        withinTime(jwks, signal, async (signal) => {
+          const headers = { accept: "application/jwk-set+json, application/json" }
+          const options = { headers, redirect: "manual", signal } as const
+          const response = await (dispatcher === undefined
+            ? fetch(jwks.url, options)
+            : Undici.fetch(jwks.url, { ...options, dispatcher }))
+          if (response.status !== 200) {
+            await response.body?.cancel()
+            throw new KeysUnavailable({ reason: statusProblem(response.status) })
+          }
+          const text = await readAll(response)
+          return { text, ...parseKeySet(text) }
+        }),
+      catch: (thrown) => new KeysUnavailable({ reason: reasonOf(thrown) })
+    })
+  ).pipe(Effect.scoped)

@@ -31,6 +31,18 @@ export class SharedSecretRefused extends Schema.TaggedError<SharedSecretRefused>
   }
 }
 
+/** A gatekeeper without authentication cannot know which service asks it. */
+export class AuthDisabledApart extends Schema.TaggedError<AuthDisabledApart>()("AuthDisabledApart", {
+  services: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return (
+      `AUTH_DISABLED=true works only in the process of the gatekeeper, and this one runs ${this.services.join(" and ")} alone: services in ` +
+      "other processes prove themselves with tokens. Start all services in one process, or unset AUTH_DISABLED here and at the gatekeeper"
+    )
+  }
+}
+
 interface Credential {
   readonly token: string
   /** Milliseconds since the epoch: it is replaced then, so that it does not expire in flight. */
@@ -101,8 +113,9 @@ const credentials = Effect.fnUntraced(function* (
   gatekeeper: Effect.Effect<string>
 ) {
   const jwt = yield* TokenSettings
-  const { environment, home } = yield* Settings
+  const { authDisabled, environment, home } = yield* Settings
   const isApart = !services.includes("gatekeeper")
+  if (isApart && authDisabled) return yield* new AuthDisabledApart({ services })
   const own: ReadonlyArray<ServiceName> = isApart ? services : ["gatekeeper"]
   const identity = serviceIdentity(own)
   const key = yield* KeyFile.readOrMake(home, own.join("+"))

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { clockTolerance } from "../../clients/ClientSettings.ts"
+import { clockTolerance, peerCaFile } from "../../clients/ClientSettings.ts"
 import { bearerClaims } from "../../clients/TokenClaims.ts"
 import { isLoopback } from "../../platform/config/Loopback.ts"
 import * as Setting from "../../platform/config/Setting.ts"
@@ -51,6 +51,8 @@ export interface TokenSettingsValues {
   readonly clockTolerance: Duration.Duration
   readonly jwks: Option.Option<{
     readonly url: URL
+    /** A CA in PEM that its certificate may come from, besides those that Node knows. */
+    readonly caFile: Option.Option<string>
     /** How often the keys are fetched again, without a request too: a withdrawn key is trusted no longer than this. */
     readonly refresh: Duration.Duration
     /** How long the keys are trusted while they cannot be fetched again. */
@@ -131,6 +133,7 @@ const given = Setting.all({
   ),
   clockTolerance,
   url: jwksUrl,
+  caFile: peerCaFile,
   refresh: Setting.duration("JWKS_REFRESH_INTERVAL", { min: "1 second", max: "1 day" }, "5m").pipe(
     Setting.orDefault(Duration.minutes(5))
   ),
@@ -174,18 +177,9 @@ export const isServiceTokenOverlong = ({
     return expiresAt !== undefined && issuedAt !== undefined && expiresAt - issuedAt > longest
   })
 
-const serviceTokenProblem = (values: TokenSettingsValues): readonly [name: string, problem: string] | undefined =>
-  !values.longServiceTokens && isServiceTokenOverlong(values)
-    ? [
-        "SERVICE_TOKEN",
-        `is valid for longer than JWT_MAX_LIFETIME (${Duration.format(values.maximumLifetime)}): make a shorter one with ` +
-          "`gravitas token <its sub>`, or raise JWT_MAX_LIFETIME here and at the gatekeeper"
-      ]
-    : undefined
-
 /** Settings that contradict each other are refused: one of them is not what was meant. */
 const tokenSettings: Setting.Setting<TokenSettingsValues> = given.pipe(
-  Setting.mapOrFail(({ algorithms, coolDown, environment, maxAge, refresh, timeout, url, ...rest }) => {
+  Setting.mapOrFail(({ algorithms, caFile, coolDown, environment, maxAge, refresh, timeout, url, ...rest }) => {
     // With an issuer elsewhere a secret is shared only if it is set: a made-up one would be signed with by no issuer.
     const shared: ReadonlyArray<TokenAlgorithm> =
       Option.isNone(url) || Option.isSome(rest.secret) ? [sharedAlgorithm] : []
@@ -208,9 +202,9 @@ const tokenSettings: Setting.Setting<TokenSettingsValues> = given.pipe(
       ...rest,
       longServiceTokens: environment !== "production",
       algorithms: allowed,
-      jwks: Option.map(url, (url) => ({ url, refresh, maxAge, coolDown, timeout }))
+      jwks: Option.map(url, (url) => ({ url, caFile, refresh, maxAge, coolDown, timeout }))
     }
-    const problem = issuerProblem(environment, values) ?? serviceTokenProblem(values)
+    const problem = issuerProblem(environment, values)
     return problem === undefined ? Either.right(values) : Setting.refused(...problem)
   })
 )

@@ -8,6 +8,7 @@ export const insecureNames = [
   "plain-providers",
   "plain-postgres",
   "plain-telemetry",
+  "open-proxies",
   "superuser",
   "embedded-postgres",
   "weak-secret",

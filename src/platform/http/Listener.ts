@@ -1,8 +1,6 @@
-import { randomUUID } from "node:crypto"
 import type * as Http from "node:http"
 import * as Net from "node:net"
 import { performance } from "node:perf_hooks"
-import type { Duplex } from "node:stream"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,10 +9,10 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings, type TlsFiles } from "../config/Settings.ts"
-import { type ErrorAnswer, type ErrorFields, errorJson, errorText, noFields, shuttingDown } from "./ErrorResponse.ts"
+import { boundedConnections, refuseUnreadable, requestTimedOut, unreadableRequest } from "./Connections.ts"
+import { type ErrorAnswer, type ErrorFields, errorJson, noFields, shuttingDown } from "./ErrorResponse.ts"
 import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
@@ -60,42 +58,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
     })
   )
 
-const requestTimedOut = "ERR_HTTP_REQUEST_TIMEOUT"
-const unreadableRequest = "unreadable_request"
-
-/** Answers a connection without a request that Node could read, in the usual shape, and closes it. Records no event. */
-const closeWith = (socket: Duplex, status: string, code: ErrorCode, message: string): void => {
-  if (!socket.writable) return void socket.destroy()
-  const requestId = randomUUID()
-  const body = errorText({ code, message, requestId })
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `x-request-id: ${requestId}\r\nconnection: close\r\n\r\n${body}`
-  )
-}
-
-/** Answers bytes that Node cannot parse. */
-const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  if (/^ERR_(SSL|TLS)/.test(error.code ?? "")) socket.destroy()
-  else if (error.code === "HPE_HEADER_OVERFLOW") {
-    const message = `the headers are over ${maximumHeaderBytes} bytes`
-    closeWith(socket, "431 Request Header Fields Too Large", unreadableRequest, message)
-  } else if (error.code === requestTimedOut) {
-    closeWith(socket, "408 Request Timeout", unreadableRequest, "the request did not arrive in time")
-  } else {
-    closeWith(socket, "400 Bad Request", unreadableRequest, "this is not an HTTP request")
-  }
-}
-
-/** Answers a connection that is one too many, before it sends anything. */
-const refuseConnection = (socket: Net.Socket): void =>
-  closeWith(
-    socket,
-    "503 Service Unavailable\r\nretry-after: 1",
-    "too_many_connections",
-    "all connections of this service are in use; try again in a second"
-  )
-
 /** RFC 9112, section 3.2: a server must refuse an HTTP/1.1 request without a Host. Node's refusal has neither id nor body. */
 const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
@@ -134,9 +96,12 @@ export interface ListenOptions {
   readonly service: ServiceName
   readonly host: string
   readonly port: number
-  /** Beyond it the connection that was idle the longest is closed for a new one; where none is idle, the new one is refused. */
+  /**
+   * Beyond it the connection that was idle the longest is closed for a new one; where none is idle, the new one is refused. As many
+   * connections may be in their TLS handshake; beyond that the oldest of those is closed.
+   */
   readonly maximumConnections?: number
-  /** Time for a whole request to arrive, its body included; then 408. */
+  /** Time for a whole request to arrive, its body included; then 408. A TLS handshake has as long, and at most 10 s. */
   readonly requestTimeout?: Duration.Duration
   /** None: plain HTTP. */
   readonly tls?: Option.Option<TlsFiles>
@@ -151,34 +116,15 @@ export interface ListenOptions {
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
-const serverOptions = ({ requestTimeout = Duration.seconds(30) }: ListenOptions): Http.ServerOptions => {
+const serverOptions = ({ requestTimeout = Duration.seconds(30) }: ListenOptions) => {
   const millis = Duration.toMillis(requestTimeout)
   return {
+    handshakeTimeout: Math.min(millis, 10_000),
     maxHeaderSize: maximumHeaderBytes,
     requireHostHeader: false,
     requestTimeout: millis,
     headersTimeout: Math.min(millis, 10_000),
     connectionsCheckingInterval: Math.min(millis / 2, 5_000)
-  }
-}
-
-/** Open connections, in the order of their last use. One too many closes the first without a request in flight, or is refused. */
-const boundedConnections = (maximum = Number.POSITIVE_INFINITY, inFlight: ReadonlySet<Http.ServerResponse>) => {
-  const open = new Set<Net.Socket>()
-  const makeRoom = (newest: Net.Socket): void => {
-    const busy = new Set(Array.from(inFlight, ({ req }) => req.socket))
-    for (const socket of open) if (socket !== newest && !busy.has(socket)) return void socket.destroy()
-    refuseConnection(newest)
-  }
-  return {
-    opened: (socket: Net.Socket): void => {
-      open.add(socket)
-      if (open.size > maximum) makeRoom(socket)
-    },
-    used: (socket: Net.Socket): void => {
-      if (open.delete(socket)) open.add(socket)
-    },
-    closed: (socket: Net.Socket): void => void open.delete(socket)
   }
 }
 
@@ -193,6 +139,13 @@ const statusOf = (request: Http.IncomingMessage, response: Http.ServerResponse):
   if (response.writableFinished) return response.statusCode
   const why = disconnectReasonOf(request)
   return why === undefined ? clientLeft : why === "timeout" ? 408 : 503
+}
+
+/** Ends pipelined responses whose socket closed before they got it: Node emits no "close" on them. */
+const closeWithout = (socket: Net.Socket, responses: Iterable<Http.ServerResponse>): void => {
+  for (const response of responses) {
+    if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
+  }
 }
 
 const open = (server: Http.Server, { service, host, port }: ListenOptions): Effect.Effect<void, PortUnavailable> =>
@@ -249,14 +202,12 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       options.handler(request, response)
     }
     const { connected, server } = yield* makeServer(options.tls ?? Option.none(), serverOptions(options), accept)
+    if (connected === "secureConnection") server.on("connection", connections.handshake)
     server.on(connected, (socket: Net.Socket) => {
       connections.opened(socket)
-      // Node emits no "close" on a response that has not got its socket yet.
       socket.once("close", () => {
         connections.closed(socket)
-        for (const response of withoutSocket) {
-          if (response.req.socket === socket && response.socket === null) response.destroy().emit("close")
-        }
+        closeWithout(socket, withoutSocket)
       })
     })
     // Otherwise Node answers 417; RFC 9110, section 10.1.1, lets a server ignore an unknown expectation.
@@ -292,6 +243,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
       yield* Effect.promise(() => closed).pipe(Effect.interruptible, Effect.timeoutOption(lastMoment))
       for (const { req } of inFlight) markDisconnect(req, "shutdown")
       server.closeAllConnections()
+      connections.closeHandshakes()
       calls?.cutOff()
       yield* Effect.logInfo(`${titleOf(service)} closed its port.`)
     })

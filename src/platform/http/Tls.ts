@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { TlsFiles } from "../config/Settings.ts"
+import { requireTrustedWay } from "../os/NamedFile.ts"
 
 /** The certificate, its key or a CA cannot be used. */
 export class TlsUnusable extends Schema.TaggedError<TlsUnusable>()("TlsUnusable", {
@@ -15,7 +16,10 @@ export class TlsUnusable extends Schema.TaggedError<TlsUnusable>()("TlsUnusable"
   problem: Schema.String
 }) {
   override get message(): string {
-    return `TLS cannot use ${this.files.join(", ")}: ${this.problem}. Give PEM files that this user may read, the key of the certificate among them`
+    return (
+      `TLS cannot use ${this.files.join(", ")}: ${this.problem}. Give PEM files that this user may read and no other user may ` +
+      "change, the key of the certificate among them"
+    )
   }
 }
 
@@ -24,13 +28,15 @@ export type PemFiles = { readonly [K in "cert" | "key" | "ca"]: Option.Option<st
 
 type Contents = Pick<SecureContextOptions, "cert" | "key" | "ca">
 
-/** Reads the files, and checks that they go together. */
+/** Reads the files, and checks that no other account can change them and that they go together. */
 export const readPem = (files: PemFiles): Effect.Effect<Contents, TlsUnusable> =>
   Effect.tryPromise({
     try: async () => {
       const read: Record<string, string> = {}
       for (const [use, file] of Object.entries(files)) {
-        if (Option.isSome(file)) read[use] = await readFile(file.value, "utf8")
+        if (Option.isNone(file)) continue
+        await requireTrustedWay(file.value)
+        read[use] = await readFile(file.value, "utf8")
       }
       createSecureContext(read)
       return read
@@ -75,9 +81,6 @@ export const followPem = (files: PemFiles, use: (contents: Contents) => void) =>
 /** Node refuses longer headers, the URL included, with 431. The limit leaves room for a long token. */
 export const maximumHeaderBytes = 32 * 1024
 
-/** Longest TLS handshake, in milliseconds. */
-const handshakeTimeout = 10_000
-
 const minVersion = "TLSv1.2"
 
 /** A server, and its event of a connection that requests come from. */
@@ -89,14 +92,14 @@ export interface ListeningServer {
 /** Makes a server that speaks TLS where it is given files. Their contents are followed. */
 export const makeServer = (
   tls: Option.Option<TlsFiles>,
-  options: Http.ServerOptions,
+  options: Http.ServerOptions & { readonly handshakeTimeout: number },
   accept: Http.RequestListener
 ): Effect.Effect<ListeningServer, TlsUnusable, Scope.Scope> =>
   Effect.gen(function* () {
     if (Option.isNone(tls)) return { server: Http.createServer(options, accept), connected: "connection" }
     const { certificate, clientCa, key } = tls.value
     const requestCert = Option.isSome(clientCa)
-    const server = Https.createServer({ ...options, handshakeTimeout, minVersion, requestCert }, accept)
+    const server = Https.createServer({ ...options, minVersion, requestCert }, accept)
     const files = { cert: Option.some(certificate), key: Option.some(key), ca: clientCa }
     yield* followPem(files, (contents) => server.setSecureContext({ ...contents, minVersion }))
     return { server, connected: "secureConnection" }

@@ -1,7 +1,7 @@
 import { TLSSocket } from "node:tls"
 import * as Context from "effect/Context"
 import Pg from "pg"
-import { DatabaseError } from "./DatabaseError.ts"
+import { DatabaseError, forgetValues, type ServerError } from "./DatabaseError.ts"
 
 /** The setting `DATABASE_AUTH`: `md5` says whether MD5 is accepted without verified TLS. */
 export class DatabaseAuth extends Context.Reference<DatabaseAuth>()("platform/postgres/DatabaseAuth", {
@@ -42,7 +42,7 @@ const requiresScram = (connectionString = ""): boolean =>
 
 /**
  * The only client of the driver that this program makes. The stock one sends its password, in clear text or as an MD5 hash, to any
- * server that asks for it, and believes a server that asks for nothing.
+ * server that asks for it, believes a server that asks for nothing, and repeats values of rows in its errors.
  *
  * The names with an underscore are the driver's handlers, which its types do not have (Pg.d.ts); a test speaks the protocol to them.
  */
@@ -85,6 +85,12 @@ export class AuthenticatedClient extends Pg.Client {
     super._handleAuthSASLFinal(message)
     // The driver forgets the exchange once the server's signature is right.
     this.isProven = this.saslSession === null
+  }
+
+  /** Each error of the server passes here before the query, the pool or a listener has it. */
+  override _handleErrorMessage(message: ServerError): void {
+    forgetValues(message)
+    super._handleErrorMessage(message)
   }
 
   override _handleReadyForQuery(message: { readonly status: string }): void {

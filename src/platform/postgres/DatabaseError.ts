@@ -53,6 +53,28 @@ const detailed = /^(0A|25|28|2B|3D|3F|40|42|53|54|55|57|58)/
 /** The message of a data exception quotes the value, which may hold quotes itself. */
 const withoutValue = (message: string): string => message.replace(/".*"/s, '"…"')
 
+/** An error of the server as the driver makes it, before it is thrown. */
+export interface ServerError {
+  message: string
+  stack?: string | undefined
+  readonly code?: string | undefined
+  detail?: string | undefined
+  /** The context, such as the line and the value that COPY was reading. */
+  where?: string | undefined
+}
+
+/** Takes values of rows out of an error of the server, so that it holds none wherever it goes: also as a defect, in a log or a span. */
+export const forgetValues = (error: ServerError): void => {
+  const { code = "", message } = error
+  if (!detailed.test(code)) {
+    error.detail = undefined
+    error.where = undefined
+  }
+  if (!code.startsWith("22")) return
+  error.message = withoutValue(message)
+  error.stack = error.stack?.replace(message, () => error.message)
+}
+
 /** Reads an error of `pg`, of Node's sockets or of @effect/sql. Never keeps the connection string, parameters or values of rows. */
 export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): DatabaseError => {
   const cause = innermost(thrown)

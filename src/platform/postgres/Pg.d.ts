@@ -1,4 +1,5 @@
 import "pg"
+import type { ServerError } from "./DatabaseError.ts"
 
 /** The part of the driver's client that its types leave out. */
 declare module "pg" {
@@ -8,6 +9,7 @@ declare module "pg" {
     _handleAuthCleartextPassword(): void
     _handleAuthMD5Password(message: { readonly salt: Buffer }): void
     _handleAuthSASLFinal(message: { readonly data: string }): void
+    _handleErrorMessage(message: ServerError): void
     _handleReadyForQuery(message: { readonly status: string }): void
   }
 }

@@ -15,6 +15,22 @@ describe("an event's encoding", () => {
     expect(encodeEvent(anEvent)).toEqual({ ...anEvent, metadata: '{"complexity":5}', marks: [] })
   })
 
+  it("masks secrets in free text, and leaves names as they are", () => {
+    const given = {
+      action: "GET /x?token=a",
+      resource: `${"r".repeat(247)}?sig=abc`,
+      reason: "sent Bearer abcdefghijklmnop",
+      ghostId: "auth=x"
+    }
+    expect(encodeEvent({ ...anEvent, ...given })).toMatchObject({
+      action: "GET /x?token=[masked]",
+      resource: `${"r".repeat(247)}?sig=[ma`,
+      reason: "sent Bearer [masked]",
+      ghostId: "auth=x",
+      marks: ["action:masked", "reason:masked", "resource:masked"]
+    })
+  })
+
   it("counts code points, as the table does", () => {
     const faces = "\ud83d\ude00".repeat(300)
     const encoded = encodeEvent({ ...anEvent, resource: faces })

@@ -148,3 +148,29 @@ it.scopedLive("a closed writer appends nothing, also when its directory exists a
     expect(yield* segmentsIn(path)).toEqual([])
   })
 )
+
+it.scopedLive("segments that became small on a full disk grow again once there is room, up to their first size", () =>
+  Effect.gen(function* () {
+    const { files, faults } = faultyDisk()
+    const quota = Segments.makeDiskQuota(2 ** 30)
+    const segments = Segments.make({ files, quota })
+    const path = yield* journalFolder
+    yield* Effect.promise(() => Fs.mkdir(path, { recursive: true }))
+    const identity = identityOf(crypto.randomUUID())
+    const unsynced = makeUnsyncedFrames(2 ** 24)
+    const writer = SegmentWriter.make({ path, identity, files, quota, segmentBytes: 300_000, segments, unsynced })
+    const appendBytes = (bytes: number) => {
+      for (const last = quota.used() + bytes; quota.used() < last; ) {
+        expect(writer.append(writer.lastSeq() + 1, jsonOf(1, 2_000))).toBeUndefined()
+      }
+    }
+    appendBytes(100_000)
+    faults.ENOSPC = 1
+    expect(writer.append(writer.lastSeq() + 1, jsonOf(1, 2_000))).toMatchObject({ reason: "failing" })
+    appendBytes(2_000_000)
+    writer.close()
+    const sizes = (yield* segmentsIn(path)).map(({ size }) => Math.round(size / 10_000))
+    // In 10 kB: the one on the full disk, one of 64 KiB, and each later one twice as large, up to the first size.
+    expect(sizes.slice(0, 7)).toEqual([10, 6, 13, 26, 30, 30, 30])
+  })
+)

@@ -115,12 +115,61 @@ it.scopedLive.each([
       const more = appendMany(journal, 4, 6 + late)
       expect(yield* synced(journal)).toBeUndefined()
       expect(yield* seqs(journal)).toEqual([...kept, ...more].map(({ seq }) => seq))
-      expect(journal.status()).toMatchObject({ problem: null, pendingFrames: late + 4, quarantined: 0 })
+      // The bytes after the hole are kept, also those that are written again.
+      const quarantined = late === 0 ? 0 : 1
+      expect(alarms()[0]).toContain(late === 0 ? "Nothing is left in the file" : "00000001-")
+      expect(journal.status()).toMatchObject({ problem: null, pendingFrames: late + 4, quarantined })
       yield* die
       const { dead, quota: taken } = yield* adopted(journal.path)
       expect(taken.used()).toBe(quota.used())
       expect((yield* readAll(dead.readAfter(0))).frames).toEqual([...kept, ...more])
-      expect(dead.scan.quarantined).toBe(0)
+      expect(dead.scan.quarantined).toBe(quarantined)
     })
   )
+)
+
+it.scopedLive("a file that is cut in the middle is left too, though it is as long as before after an append", () =>
+  withLogs((lines) =>
+    Effect.gen(function* () {
+      const { die, journal } = yield* live({ directory: yield* journalFolder, flushInterval: "200 millis" })
+      appendMany(journal, 5)
+      expect(yield* synced(journal)).toBeUndefined()
+      const [file] = yield* segmentsIn(journal.path)
+      yield* Effect.promise(() => Fs.truncate(file?.path ?? "", (file?.size ?? 0) - 400))
+      const kept = appendMany(journal, 3, 6)
+      yield* eventually(
+        Effect.sync(() => lines.filter((line) => line.includes("was cut by another program"))),
+        (found) => found.length > 0,
+        patience
+      )
+      expect(yield* synced(journal)).toBeUndefined()
+      expect(journal.status()).toMatchObject({ problem: null, pendingFrames: 3, quarantined: 1 })
+      yield* die
+      const { dead } = yield* adopted(journal.path)
+      expect((yield* readAll(dead.readAfter(0))).frames).toEqual(kept)
+    })
+  )
+)
+
+it.scopedLive(
+  "a sync of a file that is cut fails, and a kill before the upkeep leaves its bytes in the quarantine",
+  () =>
+    Effect.gen(function* () {
+      const { die, journal } = yield* live({ directory: yield* journalFolder })
+      appendMany(journal, 5)
+      expect(yield* synced(journal)).toBeUndefined()
+      const [file] = yield* segmentsIn(journal.path)
+      yield* Effect.promise(() => Fs.truncate(file?.path ?? "", 0))
+      const frames = appendMany(journal, 3, 6)
+      expect(yield* synced(journal)).toContain("another program cut")
+      expect(journal.status()).toMatchObject({ problem: { reason: "failing" }, unsyncedBytes: expect.any(Number) })
+      expect(journal.status().unsyncedBytes).toBeGreaterThan(0)
+      yield* die
+      const { dead } = yield* adopted(journal.path)
+      expect(dead.scan).toMatchObject({ frames: 0, quarantined: 1, tornBytes: 0 })
+      const folder = Path.join(Path.dirname(journal.path), "quarantine", Path.basename(journal.path))
+      const [name = ""] = yield* Effect.promise(() => Fs.readdir(folder))
+      const bytes = yield* Effect.promise(() => Fs.readFile(Path.join(folder, name), "utf8"))
+      for (const { json } of frames) expect(bytes).toContain(json)
+    })
 )

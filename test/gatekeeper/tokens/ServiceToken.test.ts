@@ -38,6 +38,26 @@ describe("ServiceToken", () => {
     })
   )
 
+  it.scoped("is not looked at in production, so that one that lives too long stops no start", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const claims = Buffer.from(JSON.stringify({ sub: "service:router", iat: 0, exp: 900_000 })).toString("base64url")
+      const given = { NODE_ENV: "production", SERVICE_TOKEN: `e30.${claims}.c2ln`, GRAVITAS_HOME: home }
+      // The peer that it would ask with its key is away.
+      expect(yield* Effect.flip(withToken(given, authorization))).toMatchObject({ _tag: "TokenUnavailable" })
+    })
+  )
+
+  it.scoped("is not made with AUTH_DISABLED, and the refusal says what to do", () =>
+    Effect.gen(function* () {
+      const home = yield* temporaryHome
+      const failure = yield* Effect.flip(withToken({ AUTH_DISABLED: "true", GRAVITAS_HOME: home }, authorization))
+      expect(String(failure)).toMatch(
+        /AUTH_DISABLED=true works only in the process of the gatekeeper.*router.*Start all/
+      )
+    })
+  )
+
   it.scoped(
     "of the shared secret names the service and lives for a quarter of an hour; it is replaced in time, and on request",
     () =>

@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -174,6 +176,37 @@ describe("the pool", () => {
       expect(error).toMatchObject({ attempts: 1 })
       expect(error.message).toContain("clear text")
       expect(fake.heard).toEqual([])
+    })
+  )
+})
+
+describe("an error of the server", () => {
+  it.scopedLive("holds no value of a row in any of its fields, so that a defect brings none into a log", () =>
+    Effect.gen(function* () {
+      const connectionString = Redacted.value(yield* freshDatabase)
+      const client = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const client = new AuthenticatedClient({ connectionString, md5: true })
+          await client.connect()
+          await client.query("create temporary table badge (id int primary key, name varchar(9))")
+          await client.query("insert into badge values (4711, 'n')")
+          return client
+        }),
+        (client) => Effect.promise(() => client.end())
+      )
+      for (const [text, code] of [
+        ["select 'a 4711\"x'::int", "22P02"],
+        [`select '{"a": 4711x}'::jsonb`, "22P02"],
+        ["select '4711-99-99'::date", "22008"],
+        ["insert into badge values (4711, 'n')", "23505"]
+      ] as const) {
+        const thrown = yield* Effect.flip(Effect.tryPromise({ try: () => client.query(text), catch: (cause) => cause }))
+        expect(thrown).toMatchObject({ code })
+        const shown =
+          inspect(thrown, { depth: 9, showHidden: true }) + Cause.pretty(Cause.die(thrown), { renderErrorCause: true })
+        expect(shown).toMatch(/"…"|type json|badge_pkey/)
+        expect(shown).not.toContain("4711")
+      }
     })
   )
 })
