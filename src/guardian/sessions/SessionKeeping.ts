@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { AuditLog } from "../../audit/AuditLog.ts"
+import { ClientSettings } from "../../clients/ClientSettings.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { Stops } from "../../clients/Stops.ts"
 import { bearerClaims } from "../../clients/TokenClaims.ts"
@@ -125,6 +126,7 @@ export const keepSessions = (timeout: Duration.Duration) =>
     const keep = yield* makeKeeper(timeout)
     const gatekeeper = yield* GatekeeperClient
     const stops = yield* Stops
+    const tolerance = Duration.toMillis((yield* ClientSettings).clockTolerance)
     const leases = new Map<string, { readonly ghostId: string; readonly until: number }>()
 
     const authorize = Effect.fnUntraced(function* ({ authorization, requestId }: JsonRequest) {
@@ -135,7 +137,7 @@ export const keepSessions = (timeout: Duration.Duration) =>
       const lease = leases.get(key)
       const { expiresAt = Number.POSITIVE_INFINITY, ...token } = bearerClaims(authorization)
       const isLeased = lease !== undefined && now < lease.until && lease.until - now <= leaseMillis
-      if (isLeased && tokenStop(stops.list(), lease.ghostId, token) === undefined) return lease.ghostId
+      if (isLeased && tokenStop(stops.list(), lease.ghostId, token, tolerance) === undefined) return lease.ghostId
       const { ghostId } = yield* gatekeeper.authorize({
         authorization,
         requestId,
