@@ -19,6 +19,9 @@ const failure: AuditEvent = {
   requestId: "r"
 }
 
+/** The members that the limit uses. */
+const partly = <A>(some: Partial<A>): A => some as A
+
 it.scoped(
   "the limit of failures goes by a clock that only moves forward: setting the machine's clock changes nothing",
   () =>
@@ -36,9 +39,9 @@ it.scoped(
       const limit = yield* FailureLimit.FailureLimit.pipe(
         Effect.provide(FailureLimit.layer(options)),
         Effect.provide([
-          Layer.mock(ProcessJournal, { eventJournal: undefined }),
-          Layer.mock(Recorder, { noteLimiting: () => undefined }),
-          Layer.mock(WriteQueue, { isHalfEmpty: () => true })
+          Layer.succeed(ProcessJournal, partly<ProcessJournal>({ eventJournal: undefined })),
+          Layer.succeed(Recorder, partly<Recorder>({ noteLimiting: () => undefined })),
+          Layer.succeed(WriteQueue, partly<WriteQueue>({ isHalfEmpty: () => true }))
         ]),
         Effect.withClock(clock)
       )

@@ -126,7 +126,16 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
       expect(agents(yield* sessions.named(sessionId, undefined))).toEqual([one.agent, other.agent])
       expect(agents(yield* sessions.named(sessionId, other.agent))).toEqual([other.agent, one.agent])
       const timeout = Duration.minutes(15)
+      yield* rowsOf(
+        yield* Url,
+        "update guardian.session set started_at = '2026-01-01', last_seen_at = '2026-01-01' where session_id = $1",
+        [sessionId]
+      )
+      const seen = (which: typeof one) => Effect.map(sessions.find(which), (row) => row?.lastSeenAt.epochMillis ?? 0)
+      const before = yield* seen(one)
       expect(agents(yield* sessions.keep([other], timeout))).toEqual([other.agent])
+      expect(yield* seen(one)).toBe(before)
+      expect(yield* seen(other)).toBeGreaterThan(before)
       expect(agents(yield* sessions.finish([{ sessionId, agent: randomUUID() }, other]))).toEqual([other.agent])
       expect((yield* sessions.find(one))?.endedAt).toBeNull()
       // A withdrawn start is as if it had not been, and its name is used again.
