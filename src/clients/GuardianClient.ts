@@ -67,7 +67,9 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
     readonly keepSessions: (
       sessions: typeof KeepSessions.Type
     ) => Effect.Effect<ReadonlyArray<typeof SessionLost.Type>, GuardianRefused | PeerUnavailable>
-    readonly endSession: (question: SessionCall) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    readonly endSession: (
+      question: SessionCall & { readonly agent: string }
+    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -100,7 +102,8 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError, toRefusal)
         }),
         endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
-          yield* call(endSession, { session_id: question.sessionId }, question, toDomainError, toRefusal)
+          const { agent, sessionId } = question
+          yield* call(endSession, { agent, session_id: sessionId }, question, toDomainError, toRefusal)
         })
       }
     })

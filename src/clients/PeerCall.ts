@@ -133,10 +133,23 @@ const transportTo = (peer: Peer) =>
     const forwarded = (caller: LocalRequest["caller"]) =>
       caller === undefined ? {} : { forwarded: forwardedHeader(clientAddress(caller, trusted)) }
     // The gatekeeper exchanges no token that is not for the addressee, and records that.
-    const overHttp: Transport = (path, { caller: source, headers, text }, caller) =>
-      Effect.flatMap(tokens.towards(peer, caller, forwarded(source)), (authorization) =>
-        send(path, { headers: withToken({ ...headers, ...forwarded(source) }, authorization), text })
+    const overHttp: Transport = (path, { caller: source, headers, text }, caller) => {
+      const sendWithToken = Effect.flatMap(tokens.towards(peer, caller, forwarded(source)), (token) =>
+        Effect.map(
+          send(path, { headers: withToken({ ...headers, ...forwarded(source) }, token.authorization), text }),
+          (answer) => ({ answer, token })
+        )
       )
+      return Effect.flatMap(sendWithToken, ({ answer, token }) =>
+        // A refused request did nothing, so it can be sent again. A token that was just made is refused for what it is.
+        answer.status === 401 && token.isCached
+          ? Effect.zipRight(
+              tokens.forget(peer, caller, token),
+              Effect.map(sendWithToken, (again) => again.answer)
+            )
+          : Effect.succeed(answer)
+      )
+    }
     const send = (path: string, { headers, text }: LocalRequest) =>
       url.pipe(
         Effect.flatMap((base) =>

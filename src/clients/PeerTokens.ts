@@ -131,17 +131,26 @@ const longestUse = 60_000
 
 const maximumCached = 10_000
 
+/** A token with which a caller's name is used at a peer. */
+export interface PeerToken {
+  /** A value for the `Authorization` header that the peer alone can use; undefined where the caller has none. */
+  readonly authorization: string | undefined
+  /** An earlier call got it, so what it was made of may have been refused since. */
+  readonly isCached: boolean
+}
+
 /** Makes the tokens with which this process calls a peer in a caller's name over HTTP. */
 export class PeerTokens extends Context.Tag("clients/PeerTokens")<
   PeerTokens,
   {
-    /** A value for the `Authorization` header that the peer alone can use; undefined where the caller has none. */
     readonly towards: (
       peer: ServiceName,
       caller: CallerHeaders,
       /** `Forwarded`, by which the gatekeeper counts failures of the caller. */
       headers?: Readonly<Record<string, string>>
-    ) => Effect.Effect<string | undefined, TokenRefused | TokenUnavailable>
+    ) => Effect.Effect<PeerToken, TokenRefused | TokenUnavailable>
+    /** Forgets a token that the peer refused, so that the next call gets another. */
+    readonly forget: (peer: ServiceName, caller: CallerHeaders, refused: PeerToken) => Effect.Effect<void>
   }
 >() {
   /** Exchanges the caller's token at the gatekeeper (RFC 8693), with the service's own token. */
@@ -180,15 +189,24 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
           Predicate.hasProperty(error, "code") &&
           error.code === "invalid_client"
 
+        const keyOf = (peer: ServiceName, authorization: string): string =>
+          `${peer} ${createHash("sha256").update(authorization).digest("base64")}`
+
         return PeerTokens.of({
+          forget: (peer, { authorization = "" }, refused) =>
+            Effect.sync(() => {
+              const key = keyOf(peer, authorization)
+              // Another call may have replaced it meanwhile.
+              if (cache.get(key)?.authorization === refused.authorization) cache.delete(key)
+            }),
           towards: (peer, { authorization, requestId }, given = {}) =>
             Effect.gen(function* () {
-              if (authorization === undefined) return undefined
+              if (authorization === undefined) return { authorization, isCached: false }
               const now = yield* Clock.currentTimeMillis
-              const key = `${peer} ${createHash("sha256").update(authorization).digest("base64")}`
+              const key = keyOf(peer, authorization)
               const cached = cache.get(key)
               if (cached !== undefined && cached.until > now && cached.until <= now + longestUse)
-                return cached.authorization
+                return { authorization: cached.authorization, isCached: true }
               const headers = { ...given, "x-request-id": requestId }
               const granted = yield* exchange(peer, authorization, headers).pipe(
                 // The service's own token may have expired, or its key may be another.
@@ -198,7 +216,7 @@ export class PeerTokens extends Context.Tag("clients/PeerTokens")<
               if (cache.size >= maximumCached) cache.clear()
               const made = `Bearer ${granted.access_token}`
               cache.set(key, { authorization: made, until: now + Math.min(granted.expires_in * 1_000, longestUse) })
-              return made
+              return { authorization: made, isCached: false }
             }).pipe(Effect.provide(context))
         })
       })

@@ -1,21 +1,38 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { TokenCredential } from "../domain/Stops.ts"
 
 /** Times in milliseconds since the epoch. */
-export interface TokenClaims {
-  readonly id: string | undefined
-  readonly issuedAt: number | undefined
+export interface TokenClaims extends TokenCredential {
+  readonly subject?: string | undefined
   readonly expiresAt: number | undefined
 }
 
 const Payload = Schema.parseJson(
   Schema.Struct({
+    sub: Schema.optional(Schema.Unknown),
     jti: Schema.optional(Schema.Unknown),
     iat: Schema.optional(Schema.Number),
-    exp: Schema.optional(Schema.Number)
+    exp: Schema.optional(Schema.Number),
+    origin: Schema.optional(Schema.Unknown)
   })
 )
 const decodePayload = Schema.decodeOption(Payload)
+
+/** The claim `origin`: the token that this one was first exchanged for, whose end is its end. */
+export const TokenOrigin = Schema.Struct({
+  iat: Schema.optional(Schema.Number),
+  jti: Schema.optional(Schema.String),
+  /** It is valid for longer than `JWT_MAX_LIFETIME`. */
+  overlong: Schema.optional(Schema.Boolean)
+})
+const decodeOrigin = Schema.decodeUnknownOption(TokenOrigin)
+
+/** Of an exchanged token. Another issuer's claim of that name makes a token older at most, so that stops cover more. */
+const originOf = (origin: unknown): typeof TokenOrigin.Type =>
+  Option.getOrElse(decodeOrigin(origin), (): typeof TokenOrigin.Type => ({}))
+
+const textOf = (claim: unknown): string | undefined => (typeof claim === "string" ? claim : undefined)
 
 const millis = (seconds: number | undefined): number | undefined =>
   seconds === undefined ? undefined : seconds * 1_000
@@ -27,6 +44,14 @@ const millis = (seconds: number | undefined): number | undefined =>
 export const bearerClaims = (authorization: string | undefined): TokenClaims => {
   const payload = /^bearer +[^.]*\.([A-Za-z0-9_-]+)\./i.exec(authorization ?? "")?.[1] ?? ""
   const claims = decodePayload(Buffer.from(payload, "base64url").toString())
-  const { exp, iat, jti } = Option.getOrElse(claims, (): typeof Payload.Type => ({}))
-  return { id: typeof jti === "string" ? jti : undefined, issuedAt: millis(iat), expiresAt: millis(exp) }
+  const { exp, iat, jti, origin, sub } = Option.getOrElse(claims, (): typeof Payload.Type => ({}))
+  const first = originOf(origin)
+  const issuedAt = first.iat === undefined || iat === undefined ? iat : Math.min(iat, first.iat)
+  return {
+    subject: textOf(sub),
+    id: textOf(jti),
+    issuedAt: millis(issuedAt),
+    expiresAt: millis(exp),
+    originId: first.jti
+  }
 }

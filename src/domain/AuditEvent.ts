@@ -23,6 +23,9 @@ export type AuditResult = typeof AuditResult.Type
 export const RecorderMark = Schema.Literal("auth:disabled", "request_id:given", "trace_id:given", "metadata:withheld")
 export type RecorderMark = typeof RecorderMark.Type
 
+/** The mark of a row of a stranger: what the stranger said is not stored. */
+export const metadataWithheld: RecorderMark = "metadata:withheld"
+
 /** The outcomes that other programs may report; only the trail itself reports the others. */
 export const ClaimableResult = Schema.Literal("ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID", "REPORTED")
 export type ClaimableResult = typeof ClaimableResult.Type

@@ -69,6 +69,14 @@ export interface Credential {
   readonly issuedAt: number | undefined
 }
 
+/** A token as stops see it. One that was exchanged for another ends with that one too, and with the services that exchanged it. */
+export interface TokenCredential extends Credential {
+  /** The `jti` of the token that it was first exchanged for. `issuedAt` is that token's too. */
+  readonly originId?: string | undefined
+  /** The services that act for the ghost, and since when. */
+  readonly acting?: { readonly actors: ReadonlyArray<string>; readonly issuedAt: number } | undefined
+}
+
 /**
  * Returns the stop of a ghost that covers a credential. A stopped ghost has no valid credential. After a resume those are valid that
  * were issued after the stop; `tolerance` is how far the issuer's clock may be from the gatekeeper's, in milliseconds.
@@ -91,9 +99,30 @@ const stopOf =
   (list: StopList, ghostId: string, { id, issuedAt }: Credential, tolerance = 0): Revocation | undefined =>
     ghostStop(list, ghostId, issuedAt, tolerance) ?? (id === undefined ? undefined : list[own].get(id))
 
-export const tokenStop = stopOf("tokens")
+const ownTokenStop = stopOf("tokens")
+
+export const tokenStop = (
+  list: StopList,
+  ghostId: string,
+  token: TokenCredential,
+  tolerance: number
+): Revocation | undefined => {
+  const stop =
+    ownTokenStop(list, ghostId, token, tolerance) ??
+    (token.originId === undefined ? undefined : list.tokens.get(token.originId))
+  if (stop !== undefined || token.acting === undefined) return stop
+  for (const actor of token.acting.actors) {
+    const ofActor = ghostStop(list, actor, token.acting.issuedAt, tolerance)
+    if (ofActor !== undefined) return ofActor
+  }
+  return undefined
+}
+
 export const certificateStop = stopOf("certificates")
-export const sessionStop = stopOf("sessions")
+
+/** A session's name is its agent's own. A stop names `<agent>/<session_id>`, or a name alone: that of every agent. */
+export const sessionStop = (list: StopList, agent: string, session: Credential): Revocation | undefined =>
+  stopOf("sessions")(list, agent, session) ?? list.sessions.get(`${agent}/${session.id}`)
 
 /** `the ghost "Scout" was stopped at 2026-01-31T12:00:00.000Z`. The caller sees it, so it does not say why. */
 export const describeStop = ({ at, kind, subject }: Revocation): string =>

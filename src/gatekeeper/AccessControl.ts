@@ -10,7 +10,7 @@ import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { AuditId } from "../audit/encoding/AuditId.ts"
 import { Stops } from "../clients/Stops.ts"
-import type { AuditEvent, AuditResult } from "../domain/AuditEvent.ts"
+import { type AuditEvent, type AuditResult, metadataWithheld } from "../domain/AuditEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
 import { describeStop, ghostStop, tokenStop } from "../domain/Stops.ts"
 import { memberOf } from "../domain/Text.ts"
@@ -99,8 +99,6 @@ const eventOf = (question: SubjectQuestion, result: AuditResult, reason: string)
   return markAnonymous(event, question.askedBy)
 }
 
-const withheld: AuditEvent["marks"] = ["metadata:withheld"]
-
 const isEmpty = (metadata: unknown): boolean =>
   metadata === undefined || (typeof metadata === "object" && metadata !== null && Object.keys(metadata).length === 0)
 
@@ -108,7 +106,7 @@ const isEmpty = (metadata: unknown): boolean =>
 const withoutMetadata = (event: AuditEvent): AuditEvent =>
   isEmpty(event.metadata) && event.facts === undefined
     ? event
-    : { ...event, metadata: {}, facts: {}, shellId: null, marks: [...(event.marks ?? []), ...withheld] }
+    : { ...event, metadata: {}, facts: {}, shellId: null, marks: [...(event.marks ?? []), metadataWithheld] }
 
 /** Why a recorded decision was not returned to the caller; the reason of its `WITHDRAWN` row. */
 export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }>): string =>
@@ -143,10 +141,7 @@ const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Servic
 
   /** Why a verified token is not accepted all the same. */
   const refusalOfToken = (token: VerifiedToken, access: AccessQuestion["access"]): Unauthenticated | undefined => {
-    const actor = token.issued?.actor
-    const stop =
-      tokenStop(stops.list(), token.ghostId, token, tolerance) ??
-      (actor === undefined ? undefined : ghostStop(stops.list(), actor))
+    const stop = tokenStop(stops.list(), token.ghostId, token, tolerance)
     if (stop !== undefined) return new Unauthenticated({ problem: "invalid", reason: describeStop(stop) })
     return token.isOverlong && !isServiceUse(claimOf(access))
       ? new Unauthenticated({ problem: "invalid", reason: overlong(jwt) })

@@ -97,16 +97,12 @@ const ingest = HttpApiBuilder.group(contract.GatekeeperApi, "ingest", (group) =>
   )
 )
 
-const feed = HttpApiBuilder.group(contract.GatekeeperApi, "feed", (group) =>
-  Effect.map(stopFeed, (answer) => group.handleRaw("feed", ({ request }) => answer(request)))
-)
-
 const tokens = HttpApiBuilder.group(contract.GatekeeperApi, "tokens", (group) =>
   Effect.map(tokenEndpoint, (answer) => group.handleRaw("token", ({ request }) => answer(request)))
 )
 
 const recorded = auditedRoutes(
-  Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes], { discard: true })
+  Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes, stopFeed], { discard: true })
 ).pipe(Layer.provide(GatekeeperAccess.layer))
 
 /** Tells the followers of stops which policy is in force: an answer in flight ends where the new policy does not allow it. */
@@ -137,7 +133,7 @@ const server = Layer.unwrapEffect(
     )
     const options = { fastRoutes: yield* fastRoutes }
     return serve("gatekeeper", contract.GatekeeperApi, version.expected, options).pipe(
-      Layer.provide([decisions, authzen, ingest, feed, tokens, recorded, health])
+      Layer.provide([decisions, authzen, ingest, tokens, recorded, health])
     )
   })
 )

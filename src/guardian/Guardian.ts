@@ -88,7 +88,7 @@ const server = Layer.unwrapEffect(
       Effect.all([certificateRoutes, sessionRoutes(sessionTimeout), badgeRoutes], { discard: true })
     ).pipe(Layer.provide(GuardianAccess.layer))
     return serve("guardian", GuardianApi, version.expected).pipe(
-      Layer.provide([health, keys, recorded, services(sessionTimeout)]),
+      Layer.provide([health, keys, recorded, Layer.provide(services(sessionTimeout), GuardianAccess.layer)]),
       // Below the port, so that they end after the last answer.
       Layer.provide([sessionExpiry(sessionTimeout), stopEnforcement])
     )

@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto"
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { Gravitas, rowsOf, signingSecret } from "../support/Gravitas.ts"
+import { eventually } from "../support/Eventually.ts"
+import { type Answer, Gravitas, request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { ask, issue, rowsUnder, signingKey } from "../support/Guardian.ts"
 import { program } from "../support/Program.ts"
+import { assertionOf, byAssertion, exchange, newKey, type TestKey } from "../support/ServiceKeys.ts"
 
 const newAgent = () => `agent-${randomUUID()}`
 
@@ -98,6 +100,84 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
       ])
       // The other process knows it: nothing is in one's memory only.
       expect((yield* ask("POST", "/session/heartbeat", { session_id: session }, { guardian: other })).status).toBe(200)
+    })
+  )
+
+  it.effect("are named by each agent for itself: a name that another took blocks none, and shows nothing of it", () =>
+    Effect.gen(function* () {
+      const name = randomUUID()
+      for (const agent of ["Scout", "Librarian"]) yield* issue(agent)
+      const start = (agent: string) =>
+        ask("POST", "/session/start", { agent, session_id: name, metadata: { of: agent } }, { ghost: agent })
+      const change = (what: "heartbeat" | "end", ghost?: string, agent?: string) =>
+        ask("POST", `/session/${what}`, { session_id: name, agent }, ghost === undefined ? {} : { ghost })
+      const codeOf = ({ body, status }: Answer) => [status, (body["error"] as { code?: string } | undefined)?.code]
+
+      // Scout squats the name; the Librarian does not notice.
+      expect((yield* start("Scout")).status).toBe(200)
+      const foreign = yield* change("heartbeat", "Librarian")
+      expect(codeOf(foreign)).toEqual([403, "access_denied"])
+      expect(JSON.stringify(foreign.body)).not.toContain("Scout")
+      // An administrator of before names one session only, and it is clear which.
+      expect((yield* change("heartbeat")).status).toBe(200)
+      expect((yield* start("Librarian")).status).toBe(200)
+      expect(codeOf(yield* start("Librarian"))).toEqual([409, "session_exists"])
+
+      for (const ghost of ["Scout", "Librarian"]) {
+        const alive = yield* change("heartbeat", ghost)
+        expect(alive.status).toBe(200)
+        const rows = yield* rowsUnder(alive.headers.get("x-request-id"), 2)
+        expect(rows.map((row) => row["resource"])).toEqual(Array(2).fill(`sessions/${ghost}/${name}`))
+      }
+      expect(codeOf(yield* change("heartbeat"))).toEqual([409, "session_ambiguous"])
+      expect(codeOf(yield* change("end"))).toEqual([409, "session_ambiguous"])
+      expect(codeOf(yield* change("end", "Scout", "Librarian"))).toEqual([403, "access_denied"])
+      expect((yield* change("end", "Scout")).status).toBe(200)
+      const listed = yield* ask("GET", "/sessions?agent=Librarian&active=true")
+      expect(listed.body["sessions"]).toMatchObject([{ session_id: name, metadata: { of: "Librarian" } }])
+      expect((yield* change("heartbeat", undefined, "Librarian")).status).toBe(200)
+      expect(codeOf(yield* change("heartbeat", undefined, "Scout"))).toEqual([409, "session_over"])
+      expect((yield* change("end", undefined, "Librarian")).status).toBe(200)
+    })
+  )
+
+  it.effect("are asked for with a token of a caller, or one that was exchanged for the guardian, and no other", () =>
+    Effect.gen(function* () {
+      const { databaseUrl, gatekeeper } = yield* Gravitas
+      const [router, guardian] = [yield* newKey, yield* newKey]
+      for (const [service, { id, x }] of [
+        ["router", router],
+        ["guardian", guardian]
+      ] as const) {
+        yield* rowsOf(
+          databaseUrl,
+          "insert into gatekeeper.service_key (key_id, service, public_key, enrolled_by) values ($1, $2, $3, 'a test')",
+          [id, service, x]
+        )
+      }
+      const tokenFor = (service: string, key: TestKey) =>
+        eventually(
+          Effect.flatMap(assertionOf(`service:${service}`, key), (assertion) => byAssertion(gatekeeper, assertion)),
+          ({ status }) => status === 200
+        ).pipe(Effect.map(({ token }) => token))
+      const [ofRouter, ofGuardian] = [yield* tokenFor("router", router), yield* tokenFor("guardian", guardian)]
+      const admin = yield* Effect.promise(() => tokenOf("dan_flory"))
+      const forGuardian = (yield* exchange(gatekeeper, admin, ofRouter, "guardian")).token
+      const forGatekeeper = (yield* exchange(gatekeeper, forGuardian, ofGuardian, "gatekeeper")).token
+      const { program } = yield* Gravitas
+      for (const [service, path, body] of [
+        ["guardian", "/validate", { agent: "Librarian" }],
+        ["guardian", "/sessions/keep", { alive: [] }],
+        ["router", "/v1/chat/completions", { model: "echo", messages: [{ role: "user", content: "hello" }] }]
+      ] as const) {
+        const url = yield* program.url(service)
+        for (const token of [ofRouter, ofGuardian, forGatekeeper]) {
+          expect([path, (yield* request(`${url}${path}`, { body, token })).status]).toEqual([path, 401])
+        }
+      }
+      const url = yield* program.url("guardian")
+      yield* issue("Librarian")
+      expect((yield* request(`${url}/validate`, { body: { agent: "Librarian" }, token: forGuardian })).status).toBe(200)
     })
   )
 
@@ -196,6 +276,8 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
         ["POST", "/session/start", { agent: "a", session_id: "s", metadata: { a: "x".repeat(70_000) } }, 413],
         ["POST", "/session/start", { agent: "a".repeat(200), session_id: "s".repeat(200) }, 422],
         ["POST", "/session/end", { session_id: "\u0000" }, 422],
+        ["POST", "/session/heartbeat", { session_id: "s", agent: "a/b" }, 422],
+        ["POST", "/sessions/keep", { alive: ["s"] }, 422],
         ["POST", "/certificates", { agent: "a", expires_at: "2030-01-01T00:00:00" }, 422],
         ["POST", "/certificates", { agent: "a", valid_for: "-1d" }, 422],
         ["POST", "/certificates/no-uuid/revoke", {}, 422],

@@ -193,10 +193,12 @@ const calls = (tokens: ReadonlyArray<string>): FastCheck.Arbitrary<Call> =>
               client.startSession({ ...headers, agent: one, sessionId: `${way}${name}`, metadata: facts })
             )
       ),
-      session.map(
-        (name): Call["make"] =>
+      FastCheck.tuple(agent, session).map(
+        ([one, name]): Call["make"] =>
           (way, headers) =>
-            Effect.flatMap(GuardianClient, (client) => client.endSession({ ...headers, sessionId: `${way}${name}` }))
+            Effect.flatMap(GuardianClient, (client) =>
+              client.endSession({ ...headers, agent: one, sessionId: `${way}${name}` })
+            )
       )
     )
   })

@@ -1,7 +1,7 @@
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { decodeJwt } from "jose"
-import { Gravitas, request, rowsOf, tokenOf } from "../support/Gravitas.ts"
+import { decodeJwt, SignJWT } from "jose"
+import { Gravitas, request, rowsOf, signingSecret, tokenOf } from "../support/Gravitas.ts"
 import { until } from "../support/RemoteTrail.ts"
 import {
   assertionOf,
@@ -69,11 +69,17 @@ layer(Gravitas.layer({ args: ["gatekeeper"], environment: production }), {
         const other = yield* byAssertion(gatekeeper, yield* assertionOf("service:router", key))
         expect(other.status).toBe(400)
 
+        // A rotation: both keys are good, until the old one is withdrawn.
+        const next = yield* enrolled("guardian")
+        expect((yield* trail(yield* serviceToken("guardian", next))).status).toBe(200)
+        expect((yield* byAssertion(gatekeeper, yield* assertionOf(identity, key))).status).toBe(200)
+
         yield* command(databaseUrl, ["service", "withdraw", key.id])
         yield* until(
           Effect.flatMap(assertionOf(identity, key), (assertion) => byAssertion(gatekeeper, assertion)),
           ({ status }) => status === 400
         )
+        expect((yield* trail(yield* serviceToken("guardian", next))).status).toBe(200)
         expect(yield* command(databaseUrl, ["service", "list"])).toMatch(new RegExp(`${key.id} +withdrawn`))
         const changes = yield* rowsOf(
           databaseUrl,
@@ -149,6 +155,16 @@ layer(Gravitas.layer({ args: ["gatekeeper"], environment: production }), {
       expect(decodeJwt(forDecisions.token)).toMatchObject({ sub: "dan_flory", aud: "gatekeeper" })
       expect(decodeJwt(forDecisions.token).exp).toBeLessThanOrEqual(decodeJwt(forGuardian.token).exp ?? 0)
       expect(yield* decide(forDecisions.token)).toMatchObject({ status: 200, body: { ghost_id: "dan_flory" } })
+      // A process that runs the gatekeeper too has its key, and sends tokens that its guardian received; none that were for the gatekeeper.
+      const joint = yield* serviceToken("gatekeeper", yield* enrolled("gatekeeper"))
+      const byJoint = yield* exchange(gatekeeper, forGuardian.token, joint, "gatekeeper")
+      expect(yield* decide(byJoint.token)).toMatchObject({ status: 200, body: { ghost_id: "dan_flory" } })
+      for (const foreign of [router, guardian, forDecisions.token]) {
+        expect(yield* exchange(gatekeeper, foreign, joint, "gatekeeper")).toMatchObject({
+          status: 400,
+          body: { error: "invalid_grant" }
+        })
+      }
       // A compromised guardian is not an administrator.
       expect(yield* statusesOf(forDecisions.token)).toEqual([401, 401, 401])
 
@@ -205,6 +221,43 @@ layer(Gravitas.layer({ args: ["gatekeeper"], environment: production }), {
         const answer = yield* request(`${gatekeeper}/ghosts/Stopped_Agent/${effect}`, { body: {}, token: admin })
         expect(answer.status).toBe(200)
         expect(yield* exchanged).toMatchObject({ status: 400, body: { error: "invalid_grant" } })
+      }
+    })
+  )
+
+  it.effect("lets the end of a token reach those that were exchanged for it", () =>
+    Effect.gen(function* () {
+      const { databaseUrl, gatekeeper } = yield* Gravitas
+      const router = yield* serviceToken("router", yield* enrolled("router"))
+      const guardian = yield* serviceToken("guardian", yield* enrolled("guardian"))
+      const claims = { jti: "leaked", groups: [] }
+      const token = yield* Effect.promise(() =>
+        new SignJWT(claims)
+          .setProtectedHeader({ alg: "HS256" })
+          .setSubject("dan_flory")
+          .setIssuedAt()
+          .setExpirationTime("5m")
+          .sign(new TextEncoder().encode(signingSecret))
+      )
+      const forGuardian = yield* exchange(gatekeeper, token, router, "guardian")
+      const forDecisions = yield* exchange(gatekeeper, forGuardian.token, guardian, "gatekeeper")
+      const body = { action: "read", resource: "vaults/public" }
+      const decide = request(`${gatekeeper}/validate`, { body, token: forDecisions.token })
+      expect((yield* decide).status).toBe(200)
+      yield* rowsOf(
+        databaseUrl,
+        `insert into gatekeeper.revocation (id, kind, subject, effect, at, made_by)
+         values (gen_random_uuid(), 'token', 'leaked', 'stop', now(), 'a test')`
+      )
+      yield* until(decide, ({ status }) => status === 401)
+      for (const [subject, actor] of [
+        [token, router],
+        [forGuardian.token, guardian]
+      ] as const) {
+        expect(yield* exchange(gatekeeper, subject, actor, "gatekeeper")).toMatchObject({
+          status: 400,
+          body: { error: "invalid_grant" }
+        })
       }
     })
   )

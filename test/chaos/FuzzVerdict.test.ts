@@ -69,6 +69,9 @@ describe("what has to have a row", () => {
     ["a request that the trail could not record", endpoint, "POST", 503, refused("audit_unavailable"), false],
     ["a method without a route", endpoint, "PUT", 405, refused("method_not_allowed"), false],
     ["a malformed path", endpoint, "POST", 400, refused("unreadable_request"), false],
+    ["what a lease allows", { ...endpoint, path: "/sessions/keep" }, "POST", 200, "{}", false],
+    ["a malformed request for it", { ...endpoint, path: "/sessions/keep" }, "POST", 422, refused("x"), true],
+    ["a refused request for it", { ...endpoint, path: "/stops" }, "POST", 403, refused("x", audited), true],
     ["a route without authentication", { ...endpoint, statuses: new Set([200, 503]) }, "POST", 200, "{}", false]
   ] as const)("%s", (_, endpoint, method, status, text, expected) => {
     const input = { endpoint, method, target: "/validate", headers: {}, body: undefined }

@@ -93,7 +93,8 @@ describe("a question to the guardian", () => {
 
   it.scopedLive("keeps sessions in the name of its process, and renews a token that the guardian refuses", () =>
     Effect.gen(function* () {
-      const over = [{ session_id: "b", code: "session_over", reason: "it ended" }]
+      const over = [{ agent: "scout", session_id: "b", code: "session_over", reason: "it ended" }]
+      const session = (session_id: string) => ({ agent: "scout", session_id })
       const peer = yield* peerServer((response, count) =>
         count === 1 ? json(response, 401, refusal("unauthenticated")) : json(response, 200, { over })
       )
@@ -105,21 +106,29 @@ describe("a question to the guardian", () => {
         })
       }
       const keep = Effect.flatMap(GuardianClient, (guardian) =>
-        guardian.keepSessions({ alive: ["a", "b"], done: ["c"] }).pipe(Effect.retry({ times: 1 }))
+        guardian
+          .keepSessions({ alive: [session("a"), session("b")], done: [session("c")] })
+          .pipe(Effect.retry({ times: 1 }))
       )
       const lost = yield* keep.pipe(
         Effect.provide(Layer.provide(peersAt(peer.url), Layer.succeed(ServiceAuthorization, own)))
       )
       expect(lost).toEqual(over)
       expect(peer.seen.map(({ headers }) => headers["authorization"])).toEqual(["Bearer 0", "Bearer 1"])
-      expect(peer.seen[1]).toMatchObject({ path: "/sessions/keep", body: '{"alive":["a","b"],"done":["c"]}' })
+      expect(peer.seen[1]?.path).toBe("/sessions/keep")
+      expect(JSON.parse(peer.seen[1]?.body ?? "")).toEqual({
+        alive: [session("a"), session("b")],
+        done: [session("c")]
+      })
     })
   )
 
   it.scopedLive("is unavailable, by its name, where it does not answer", () =>
     Effect.gen(function* () {
       const peer = yield* peerServer(() => {})
-      const end = Effect.flatMap(GuardianClient, (guardian) => guardian.endSession({ ...asker, sessionId: "s" }))
+      const end = Effect.flatMap(GuardianClient, (guardian) =>
+        guardian.endSession({ ...asker, agent: "scout", sessionId: "s" })
+      )
       const answer = yield* Effect.either(end).pipe(Effect.provide(peersAt(peer.url, "100ms")))
       expect(Either.isLeft(answer) && answer.left).toMatchObject({ _tag: "PeerUnavailable", peer: "guardian" })
     })

@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
+import { PeerTokens } from "../../src/clients/PeerTokens.ts"
 import { jsonResponse } from "../../src/platform/http/ErrorResponse.ts"
 import { Addresses } from "../../src/platform/http/Listener.ts"
 import { allowed, json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
@@ -119,6 +120,36 @@ describe("a call of a peer", () => {
         expect(yield* ask).toBe("allowed")
         // The connections of all those callers are opened and closed before this one's.
       }).pipe(Effect.provide(peersAt(peer.url, "10s")))
+    })
+  )
+
+  it.scopedLive("that is refused with a token of before is made once more with another, and then not again", () =>
+    Effect.gen(function* () {
+      const peer = yield* peerServer((response, count) =>
+        count === 2 || count > 3 ? json(response, 401, refusal("unauthenticated")) : json(response, 200, allowed)
+      )
+      let made = 0
+      let cached: string | undefined
+      const tokens = Layer.succeed(PeerTokens, {
+        towards: () =>
+          Effect.sync(() => {
+            const isCached = cached !== undefined
+            cached ??= `Bearer ${++made}`
+            return { authorization: cached, isCached }
+          }),
+        forget: (_, __, refused) =>
+          Effect.sync(() => {
+            if (cached === refused.authorization) cached = undefined
+          })
+      })
+      const answers = yield* Effect.all([ask, ask, ask, ask]).pipe(
+        Effect.provide(peersAt(peer.url, "2s", {}, Addresses.layer, tokens))
+      )
+      const refused = "NotAuthorized: no: unauthenticated"
+      expect(answers).toEqual(["allowed", "allowed", refused, refused])
+      expect(peer.seen.map(({ headers }) => headers["authorization"])).toEqual(
+        [1, 1, 2, 2, 3, 3, 4].map((number) => `Bearer ${number}`)
+      )
     })
   )
 

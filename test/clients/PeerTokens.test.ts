@@ -36,7 +36,9 @@ const granting = (expiresIn: number) =>
   exchanging((form, number) => [200, { access_token: `${form.get("audience")}-${number}`, expires_in: expiresIn }])
 
 const towards = (peer: "guardian" | "gatekeeper", authorization: string | undefined) =>
-  Effect.flatMap(PeerTokens, (tokens) => tokens.towards(peer, { authorization, requestId: "r" }))
+  Effect.flatMap(PeerTokens, (tokens) =>
+    Effect.map(tokens.towards(peer, { authorization, requestId: "r" }), (token) => token.authorization)
+  )
 
 it.effect("a caller's token is exchanged once a minute for each peer, and sooner where the exchanged one ends", () => {
   const long = granting(90)
@@ -90,4 +92,21 @@ it.effect("a refusal of the caller's token is final; one of the service's own is
       expect(unavailable._tag).toBe("TokenUnavailable")
     }
   })
+})
+
+it.effect("a token that the peer refused is forgotten, unless another call has replaced it", () => {
+  const { forms, layer } = granting(90)
+  return Effect.gen(function* () {
+    const tokens = yield* PeerTokens
+    const caller = { authorization: "Bearer a", requestId: "r" }
+    const first = yield* tokens.towards("guardian", caller)
+    expect(first).toEqual({ authorization: "Bearer guardian-1", isCached: false })
+    const refused = yield* tokens.towards("guardian", caller)
+    expect(refused).toEqual({ authorization: "Bearer guardian-1", isCached: true })
+    yield* tokens.forget("guardian", caller, refused)
+    expect(yield* tokens.towards("guardian", caller)).toEqual({ authorization: "Bearer guardian-2", isCached: false })
+    yield* tokens.forget("guardian", caller, refused)
+    expect(yield* tokens.towards("guardian", caller)).toEqual({ authorization: "Bearer guardian-2", isCached: true })
+    expect(forms).toHaveLength(2)
+  }).pipe(Effect.provide(layer))
 })

@@ -82,9 +82,9 @@ describe("a stop of one credential", () => {
     ["certificate", certificateStop, "id"],
     ["session", sessionStop, "name"]
   ])("covers the %s that it names, whenever that was issued, and no other", (kind, stopOf, subject) => {
-    expect(stopOf(list, "Scout", { id: subject, issuedAt: 9_000 })?.kind).toBe(kind)
-    expect(stopOf(list, "Scout", { id: "another", issuedAt: 0 })).toBeUndefined()
-    expect(stopOf(list, "Scout", { id: undefined, issuedAt: 0 })).toBeUndefined()
+    expect(stopOf(list, "Scout", { id: subject, issuedAt: 9_000 }, 0)?.kind).toBe(kind)
+    expect(stopOf(list, "Scout", { id: "another", issuedAt: 0 }, 0)).toBeUndefined()
+    expect(stopOf(list, "Scout", { id: undefined, issuedAt: 0 }, 0)).toBeUndefined()
   })
 })
 

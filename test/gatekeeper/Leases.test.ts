@@ -11,7 +11,7 @@ import { type Revocation, stopListOf } from "../../src/domain/Stops.ts"
 import { AccessControl, Outcome } from "../../src/gatekeeper/AccessControl.ts"
 import { makeLeases } from "../../src/gatekeeper/Leases.ts"
 import { indexPolicy } from "../../src/gatekeeper/policy/PolicyIndex.ts"
-import { verifiedToken } from "../support/AccessControlFixture.ts"
+import { tokenSettings, verifiedToken } from "../support/AccessControlFixture.ts"
 import { policyOf } from "../support/Policies.ts"
 
 const policy = policyOf({}, {})
@@ -28,11 +28,13 @@ const stop: Revocation = {
   reason: null
 }
 
+const resume: Revocation = { ...stop, no: 2, id: "2", effect: "resume" }
+
 /** A lease that is asked for at 0 s, and again at `seconds`: how many decisions that takes. */
 const decisions = (
   seconds: number,
   until: number,
-  now: { readonly stopped?: boolean; readonly policyVersion?: string } = {}
+  now: { readonly stopped?: boolean; readonly issuedAt?: number; readonly policyVersion?: string } = {}
 ) =>
   Effect.gen(function* () {
     let asked = 0
@@ -48,17 +50,19 @@ const decisions = (
             decision: { allowed: true, groups: [], matched: null, reason: "" },
             policyVersion: "one",
             snapshot,
-            token: { ...verifiedToken("service:router"), until }
+            token: { ...verifiedToken("service:router"), issuedAt: now.issuedAt ?? 0, until }
           })
         })
     })
     const stops = Layer.succeed(Stops, {
-      list: () => stopListOf(isLater && now.stopped === true ? [stop] : []),
+      list: () => stopListOf(isLater && now.stopped === true ? [stop, resume] : []),
       policyVersion: () => (isLater ? (now.policyVersion ?? "one") : "one"),
       changes: Stream.empty,
       isSilent: Effect.succeed(false)
     })
-    const lease = yield* makeLeases.pipe(Effect.provide([access, stops]))
+    const { lease } = yield* makeLeases.pipe(
+      Effect.provide([access, stops, tokenSettings({ JWT_CLOCK_TOLERANCE: "5s" })])
+    )
     const question = {
       authorization: "Bearer t",
       requestId: "r",
@@ -78,6 +82,8 @@ describe("a lease of a decision", () => {
     ["is valid until its token expires", 2, 3_000, {}, 1],
     ["ends with its token", 3, 3_000, {}, 2],
     ["ends with a stop of its ghost", 1, 900_000, { stopped: true }, 2],
+    ["ends where a clock within the tolerance issued its token", 1, 900_000, { stopped: true, issuedAt: 15_000 }, 2],
+    ["is valid for a token from after the stop", 1, 900_000, { stopped: true, issuedAt: 15_001 }, 1],
     ["ends with the policy that gave it", 1, 900_000, { policyVersion: "two" }, 2]
   ] as const)("%s", ([, seconds, until, now, expected]) =>
     Effect.gen(function* () {

@@ -32,10 +32,11 @@ const snapshot = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafe
 
 export const full = new AuditUnavailable({ reason: "full", detail: "the test fills it" })
 
-const tokenSettings = Layer.provide(
-  Layer.effect(TokenSettings, TokenSettings.config),
-  Layer.setConfigProvider(ConfigProvider.fromMap(new Map()))
-)
+export const tokenSettings = (variables: Readonly<Record<string, string>> = {}) =>
+  Layer.provide(
+    Layer.effect(TokenSettings, TokenSettings.config),
+    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+  )
 
 export const verifiedToken = (ghostId: string): VerifiedToken => ({
   ghostId,
@@ -59,7 +60,7 @@ export const noStops = stopsOf()
 
 /** Access control for `caller` over a trail that a test can read. It accepts `accepts` events, and runs `then` for the next. */
 export const accessControlFixture = (
-  caller: string,
+  caller: string | VerifiedToken,
   accepts = 99,
   then: Effect.Effect<never, AuditUnavailable> = Effect.fail(full),
   stops?: typeof Stops.Service
@@ -81,13 +82,13 @@ export const accessControlFixture = (
     Layer.provide([
       trail,
       Layer.succeed(Tokens, {
-        verify: () => Effect.succeed(verifiedToken(caller)),
+        verify: () => Effect.succeed(typeof caller === "string" ? verifiedToken(caller) : caller),
         issuerKeys: () => undefined,
         inspect: () => Effect.die("the test does not need it"),
         issue: () => Effect.die("the test does not need it")
       }),
       Layer.succeed(Stops, stops ?? noStops),
-      tokenSettings,
+      tokenSettings(),
       Layer.succeed(PolicyInForce, {
         current: Effect.succeed(snapshot),
         refused: Effect.succeed(null),

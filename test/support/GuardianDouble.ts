@@ -1,6 +1,7 @@
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as Effect from "effect/Effect"
+import type { KeepSessions } from "../../src/contracts/guardian/GuardianSchemas.ts"
 
 export interface GuardianCall {
   readonly path: string
@@ -55,11 +56,12 @@ export const guardianDouble = Effect.acquireRelease(
             : answer(404, refusal("session_not_found", requestId))
         }
         if (path === "/sessions/keep") {
-          const over = (body["alive"] as ReadonlyArray<string>).flatMap((session_id) => {
+          const alive = body["alive"] as (typeof KeepSessions.Type)["alive"]
+          const over = alive.flatMap(({ agent, session_id }) => {
             const code = !sessions.has(session_id) ? "session_not_found" : verdict === "certified" ? undefined : verdict
             return code === undefined || code === "session_exists"
               ? []
-              : [{ session_id, code, reason: `told to say ${code}` }]
+              : [{ agent, session_id, code, reason: `told to say ${code}` }]
           })
           return answer(200, { over })
         }

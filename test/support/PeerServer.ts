@@ -67,17 +67,21 @@ export const deadUrl = Effect.async<string>((resume) => {
 })
 
 /** Passes a caller's own token on, as no process does over HTTP. */
-export const ownTokens = Layer.succeed(PeerTokens, { towards: (_, { authorization }) => Effect.succeed(authorization) })
+export const ownTokens = Layer.succeed(PeerTokens, {
+  towards: (_, { authorization }) => Effect.succeed({ authorization, isCached: false }),
+  forget: () => Effect.void
+})
 
 /** The clients of the peers at `url`, or at `addresses` where it is undefined. */
 export const peersAt = (
   url: string | undefined,
   timeout = "250ms",
   environment: Readonly<Record<string, string>> = {},
-  addresses: Layer.Layer<Addresses> = Addresses.layer
+  addresses: Layer.Layer<Addresses> = Addresses.layer,
+  tokens: Layer.Layer<PeerTokens> = ownTokens
 ) =>
   Layer.mergeAll(GatekeeperClient.layer, GuardianClient.layer).pipe(
-    Layer.provide(ownTokens),
+    Layer.provide(tokens),
     Layer.provide(AllSettings.layer),
     Layer.provide(addresses),
     Layer.provide(

@@ -10,7 +10,10 @@ import * as Schemas from "./GuardianSchemas.ts"
 
 export class SessionNotFound extends ApiError("SessionNotFound", "session_not_found") {}
 
-/** A session of that name was started before: a name is used once. */
+/** The caller has no session of that name, and several other agents have one. */
+export class SessionAmbiguous extends ApiError("SessionAmbiguous", "session_ambiguous") {}
+
+/** The agent started a session of that name before: it uses a name once. */
 export class SessionExists extends ApiError("SessionExists", "session_exists") {}
 
 /** The session has ended, so that it cannot be kept alive. */
@@ -46,21 +49,23 @@ export const startSession = HttpApiEndpoint.post("startSession", "/session/start
   .annotateContext(
     describing(
       "Starts a session",
-      "Needs `execute` on `sessions/<agent>/<session_id>` and a certificate in force. A name is used once. What could be a " +
+      "Needs `execute` on `sessions/<agent>/<session_id>` and a certificate in force. An agent uses a name once. What could be a " +
         "prompt is left out of the metadata."
     )
   )
 
 export const heartbeat = HttpApiEndpoint.post("heartbeat", "/session/heartbeat")
-  .setPayload(Schema.Struct({ session_id: Schemas.SessionId }))
+  .setPayload(Schema.Struct(Schemas.namedSession))
   .addSuccess(Schemas.SessionAlive)
   .addError(NotCertified)
   .addError(SessionNotFound.body)
+  .addError(SessionAmbiguous.body)
   .addError(SessionOver.body)
   .annotateContext(
     describing(
       "Keeps a session from expiring",
-      "Needs `execute` on `sessions/<agent>/<session_id>` and that the agent is still certified."
+      "Needs `execute` on `sessions/<agent>/<session_id>` and that the agent is still certified. Without `agent` it is the " +
+        "caller's own session of that name, else the only one."
     )
   )
 
@@ -71,7 +76,7 @@ export const keepSessions = HttpApiEndpoint.post("keepSessions", "/sessions/keep
     describing(
       "Keeps the sessions of a process from expiring",
       "One heartbeat for many sessions, and which of them are over. Built in for services; others need `execute` on " +
-        "`services/sessions`. Not recorded."
+        "`services/sessions`. Not recorded, unless it is malformed or refused."
     )
   )
 
@@ -79,10 +84,12 @@ export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
   .setPayload(Schemas.EndSession)
   .addSuccess(Schemas.SessionEnded)
   .addError(SessionNotFound.body)
+  .addError(SessionAmbiguous.body)
   .annotateContext(
     describing(
       "Ends a session",
-      "Needs `execute` on `sessions/<agent>/<session_id>`. A repeat answers what the first one did."
+      "Needs `execute` on `sessions/<agent>/<session_id>`. Without `agent` it is the caller's own session of that name, else " +
+        "the only one. A repeat answers what the first one did."
     )
   )
 

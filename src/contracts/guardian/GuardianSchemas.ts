@@ -68,8 +68,14 @@ export const StartSession = Schema.Struct({
   )
 })
 
-export const EndSession = Schema.Struct({
+/** A session that is named. Clients of before names were an agent's own do not say `agent`. */
+export const namedSession = {
   session_id: SessionId,
+  agent: Schema.optionalWith(AgentName, { nullable: true })
+}
+
+export const EndSession = Schema.Struct({
+  ...namedSession,
   output_file: Schema.optionalWith(Note(4_096), { nullable: true })
 })
 
@@ -94,22 +100,25 @@ export const SessionAlive = Schema.Struct({
   expires_at: Schema.String
 }).annotations({ description: "The session runs on." })
 
-/** Sessions of one request: their names fit into a body. */
-export const maximumSessions = 250
+/** Sessions of one list of a request: their names fit into a body. */
+export const maximumSessions = 100
 
-const SessionIds = Schema.Array(SessionId).pipe(
+const AgentSession = Schema.Struct({ agent: AgentName, session_id: SessionId })
+
+const AgentSessions = Schema.Array(AgentSession).pipe(
   Schema.maxItems(maximumSessions, { message: () => `must not hold more than ${maximumSessions} names` })
 )
 
 /** What a process says about the sessions that it works for. */
 export const KeepSessions = Schema.Struct({
-  alive: SessionIds,
+  alive: AgentSessions,
   /** Sessions whose work is done, and whose own token can no longer end them. */
-  done: Schema.optionalWith(SessionIds, { default: () => [] })
+  done: Schema.optionalWith(AgentSessions, { default: () => [] })
 })
 
 /** Why a session that was said to be alive is not. */
 export const SessionLost = Schema.Struct({
+  agent: Schema.String,
   session_id: Schema.String,
   code: Schema.Literal("not_certified", "session_not_found", "session_over"),
   reason: Schema.String

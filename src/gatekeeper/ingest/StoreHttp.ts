@@ -40,7 +40,7 @@ const recordWith =
  */
 export const storeOperation = Effect.map(
   Effect.all([AccessControl, TrailService, makeLeases]),
-  ([access, service, lease]) => {
+  ([access, service, { lease }]) => {
     const record = recordWith(access)
 
     /** The ghost of the caller, or the answer that refuses it. */

@@ -15,7 +15,7 @@ import { requestId } from "../../platform/http/RequestContext.ts"
 import { readText } from "../../platform/http/RequestDecoding.ts"
 import { AccessControl } from "../AccessControl.ts"
 import { elseAuditUnavailable } from "../Refusals.ts"
-import { IssuedTokens } from "../tokens/IssuedTokens.ts"
+import { exchangeOf, IssuedTokens, type TokenExchange } from "../tokens/IssuedTokens.ts"
 import { TokenSettings } from "../tokens/TokenSettings.ts"
 import { Tokens } from "../tokens/Tokens.ts"
 import type { VerifiedToken } from "../tokens/VerifiedTokens.ts"
@@ -36,7 +36,7 @@ interface Grant {
   readonly action: string
   readonly ghostId: string
   readonly audience: ServiceName
-  readonly actor: string | undefined
+  readonly exchange: TokenExchange | undefined
   readonly seconds: number
   readonly reason: string
 }
@@ -72,7 +72,7 @@ const byAssertion = (
         action: "token.issue",
         ghostId: identity,
         audience: "gatekeeper" as const,
-        actor: undefined,
+        exchange: undefined,
         seconds: serviceTokenLife,
         reason: `${identity} proved itself by its key ${keyId}`
       })
@@ -81,6 +81,14 @@ const byAssertion = (
       Effect.succeed(denied("invalid_grant", claimed === null ? reason : `${reason} (claimed by ${claimed})`))
     )
   )
+
+/**
+ * Whether a process with these services may call peers for a token that is for `addressee`. A process with the gatekeeper proves itself
+ * by the gatekeeper's own key, whichever services it runs besides: that key signs all these tokens, so this gives it nothing more. What
+ * is for the gatekeeper is good for no further call.
+ */
+const mayReceive = (services: ReadonlyArray<ServiceName>, addressee: string): boolean =>
+  addressee !== "gatekeeper" && services.some((one) => one === addressee || one === "gatekeeper")
 
 /** A token for a peer, for the token of a caller and that of the service that calls for it. */
 const byExchange = (
@@ -124,11 +132,11 @@ const byExchange = (
         ? denied("temporarily_unavailable", subject.left.message, exchange)
         : denied("invalid_grant", subject.left.message, exchange)
     }
-    const { ghostId, issued: origin, until } = subject.right
+    const { acting, audience: addressee, ghostId, until } = subject.right
     // A service may ask for itself, too: by its own token, which is for the gatekeeper.
-    const isOwn = ghostId === service && origin?.actor === undefined
-    if (origin !== undefined && !isOwn && !services.some((one) => one === origin.audience)) {
-      const reason = `the token is for the ${origin.audience} alone, and ${service} sent it`
+    const isOwn = ghostId === service && acting === undefined
+    if (addressee !== undefined && !isOwn && !mayReceive(services, addressee)) {
+      const reason = `the token is for the ${addressee} alone, and ${service} sent it`
       return denied("invalid_grant", reason, { ...exchange, ghostId: service, result: "DENIED" })
     }
     const stop = stopOf(subject.right)
@@ -137,7 +145,8 @@ const byExchange = (
     const seconds = Math.min(exchangedTokenLife, Math.floor((until - now) / 1_000))
     if (seconds < 1) return denied("invalid_grant", "the token has expired", exchange)
     const reason = `${service} acts for ${ghostId} at the ${audience}`
-    return Either.right({ result: "ALLOWED", ...exchange, ghostId, audience, actor: service, seconds, reason })
+    const made = exchangeOf(subject.right, service)
+    return Either.right({ result: "ALLOWED", ...exchange, ghostId, audience, exchange: made, seconds, reason })
   })
 
 /** `POST /oauth/token`: the tokens of services. A raw route, since RFC 6749 says what request and errors look like. */
@@ -200,12 +209,13 @@ export const tokenEndpoint = Effect.gen(function* () {
         { status: { invalid_client: 401, temporarily_unavailable: 503 }[error] ?? 400, headers: noStore }
       )
     }
-    const { actor, audience, ghostId, seconds } = outcome.right
+    const { audience, exchange, ghostId, seconds } = outcome.right
+    const actor = exchange?.actors[0]
     // The token serves every request of the next minute, so the row belongs to none of them.
     yield* record(null, outcome.right, { audience, ...(actor === undefined ? {} : { actor }) })
     const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
-    const token = yield* issued.sign({ ghostId, audience, actor, issuedAt, expiresAt: issuedAt + seconds })
-    const more = actor === undefined ? {} : { issued_token_type: accessTokenType }
+    const token = yield* issued.sign({ ghostId, audience, exchange, issuedAt, expiresAt: issuedAt + seconds })
+    const more = exchange === undefined ? {} : { issued_token_type: accessTokenType }
     return HttpServerResponse.unsafeJson(
       { access_token: Redacted.value(token), token_type: "Bearer", expires_in: seconds, ...more },
       { headers: noStore }

@@ -1,16 +1,23 @@
 import { randomUUID } from "node:crypto"
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Function from "effect/Function"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
+import * as contract from "../../contracts/gatekeeper/GatekeeperApi.ts"
 import { FeedMessage } from "../../contracts/gatekeeper/StopSchemas.ts"
 import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { endWithServer, requestId } from "../../platform/http/RequestContext.ts"
+import { partsOf, requestDecoder } from "../../platform/http/RequestDecoding.ts"
+import { AccessControl, type AccessQuestion } from "../AccessControl.ts"
 import { makeLeases } from "../Leases.ts"
 import { elseAuditUnavailable, refusalOf } from "../Refusals.ts"
 import { feedResource } from "../ServiceRights.ts"
@@ -38,46 +45,66 @@ export const makeMessages = ({ book }: Pick<typeof StopRegister.Service, "book">
 }
 
 /**
- * `GET /stops`: one message, or a stream of them. A raw route: a stream has no end of its own. It ends with the caller's token, so
- * that a service proves again who it is.
+ * `GET /stops`: one message, or a stream of them. A raw route: a stream has no end of its own. It ends when its caller's token expires
+ * or is stopped, or when the policy no longer allows the caller to read it.
  */
-export const stopFeed = Effect.map(Effect.all([StopRegister, makeLeases]), ([register, lease]) => {
-  const messageAfter = makeMessages(register)
+const makeFeed = Effect.map(
+  Effect.all([StopRegister, AccessControl, makeLeases]),
+  ([register, access, { lease, mayGoOn }]) => {
+    const messageAfter = makeMessages(register)
+    const decode = requestDecoder(contract.feed)
 
-  const events = (after: string | undefined, millis: number) => {
-    let last = after
-    const text = Effect.sync(() => {
-      const message = messageAfter(last)
-      last = message.next
-      return `data: ${JSON.stringify(encode(message))}\n\n`
-    })
-    return Stream.merge(register.book.changes, Stream.fromSchedule(Schedule.spaced(longestSilence))).pipe(
-      Stream.mapEffect(() => text),
-      Stream.encodeText,
-      Stream.interruptAfter(millis)
-    )
-  }
-
-  return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-    const id = requestId(request)
-    const asked = new URL(request.url, "http://localhost").searchParams.get("after") ?? undefined
-    const claimed = { action: "read", resource: feedResource, metadata: {} }
-    const outcome = yield* lease({
-      authorization: request.headers["authorization"],
-      requestId: id,
-      access: Either.right(claimed)
-    })
-    if (outcome._tag === "Allowed") return yield* Effect.dieMessage("a caller of the feed has no token")
-    if (outcome._tag !== "Leased") return refusalResponse(refusalOf(outcome), id)
-    if (!(request.headers["accept"] ?? "").includes("text/event-stream")) {
-      return HttpServerResponse.unsafeJson(encode(messageAfter(asked)), { headers })
+    const events = (after: string | undefined, isAllowed: Effect.Effect<boolean, AuditUnavailable>) => {
+      let last = after
+      const text = Effect.map(isAllowed, (goesOn) => {
+        if (!goesOn) return Option.none()
+        const message = messageAfter(last)
+        last = message.next
+        return Option.some(`data: ${JSON.stringify(encode(message))}\n\n`)
+      })
+      return Stream.merge(register.book.changes, Stream.fromSchedule(Schedule.spaced(longestSilence))).pipe(
+        Stream.mapEffect(() => text),
+        Stream.filterMapWhile(Function.identity),
+        Stream.encodeText
+      )
     }
-    endWithServer(NodeHttpServerRequest.toIncomingMessage(request))
-    // A timer of Node has 31 bits; the token of a caller that is not authenticated never ends.
-    const left = Math.min(outcome.token.until - (yield* Clock.currentTimeMillis), 2 ** 31 - 1)
-    return HttpServerResponse.stream(events(asked, left), {
-      contentType: "text/event-stream; charset=utf-8",
-      headers
-    })
-  }, elseAuditUnavailable)
+
+    return Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+      const id = requestId(request)
+      const claimed = { action: "read", resource: feedResource, metadata: {} }
+      const question: AccessQuestion = {
+        authorization: request.headers["authorization"],
+        requestId: id,
+        access: Either.right(claimed)
+      }
+      const decoded = yield* Effect.either(Effect.flatMap(partsOf(request), decode))
+      if (Either.isLeft(decoded)) {
+        const { code, message } = decoded.left
+        const refused = yield* access.ask({ ...question, access: Either.left({ message, claimed }) })
+        return refused._tag === "Allowed"
+          ? yield* Effect.dieMessage("a question with a problem was allowed")
+          : refusalResponse(refusalOf(refused, code), id)
+      }
+      const { after } = decoded.right.urlParams
+      const outcome = yield* lease(question)
+      if (outcome._tag === "Allowed") return yield* Effect.dieMessage("a caller of the feed has no token")
+      if (outcome._tag !== "Leased") return refusalResponse(refusalOf(outcome), id)
+      if (!(request.headers["accept"] ?? "").includes("text/event-stream")) {
+        return HttpServerResponse.unsafeJson(encode(messageAfter(after)), { headers })
+      }
+      endWithServer(NodeHttpServerRequest.toIncomingMessage(request))
+      return HttpServerResponse.stream(events(after, mayGoOn(question, outcome.token)), {
+        contentType: "text/event-stream; charset=utf-8",
+        headers
+      })
+    }, elseAuditUnavailable)
+  }
+)
+
+/** Registers the route: the platform's own handler answers a malformed query before anything could record it. */
+export const stopFeed = Effect.gen(function* () {
+  const feed = yield* makeFeed
+  const router = yield* HttpApiBuilder.Router
+  const answer = Effect.flatMap(HttpServerRequest.HttpServerRequest, feed)
+  yield* router.addRoute(HttpRouter.makeRoute(contract.feed.method, contract.feed.path, answer))
 })

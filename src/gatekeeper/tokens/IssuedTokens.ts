@@ -3,10 +3,12 @@ import { randomUUID } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { type JWTHeaderParameters, jwtVerify, SignJWT } from "jose"
+import * as Schema from "effect/Schema"
+import { errors, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose"
 import { issuer } from "../../clients/PeerTokens.ts"
+import { TokenOrigin } from "../../clients/TokenClaims.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ServiceKeys } from "../services/ServiceKeys.ts"
 import type { VerifiedToken } from "./VerifiedTokens.ts"
@@ -16,17 +18,57 @@ const type = "at+jwt"
 
 const algorithm = "EdDSA"
 
+interface Actor {
+  readonly sub: string
+  readonly act?: Actor | undefined
+}
+const Actor: Schema.Schema<Actor> = Schema.Struct({
+  sub: Schema.String,
+  act: Schema.optional(Schema.suspend((): Schema.Schema<Actor> => Actor))
+})
+
+/** The private claims of an exchanged token. */
+const Exchanged = Schema.Struct({ act: Actor, origin: TokenOrigin })
+const decodeExchanged = Schema.decodeUnknownOption(Exchanged)
+
 /** A token that a gatekeeper issues. */
 export interface IssuedClaims {
   readonly ghostId: string
   /** The one service that may use the token. */
   readonly audience: ServiceName
-  /** The service that acts for the ghost (RFC 8693, `act`); undefined where the ghost is a service and acts for itself. */
-  readonly actor: string | undefined
+  /** Of a token that was exchanged; undefined where the ghost is a service and acts for itself. */
+  readonly exchange: TokenExchange | undefined
   /** Seconds since the epoch. */
   readonly issuedAt: number
   readonly expiresAt: number
 }
+
+export interface TokenExchange {
+  /** The services that act for the ghost, the last one first (RFC 8693, section 4.1). */
+  readonly actors: readonly [string, ...ReadonlyArray<string>]
+  readonly origin: typeof TokenOrigin.Type
+}
+
+/** The exchange of a verified token by a service. The origin of a token that was exchanged before stays. */
+export const exchangeOf = (token: VerifiedToken, service: string): TokenExchange => {
+  const { acting, id, isOverlong, issuedAt, originId } = token
+  const jti = acting === undefined ? id : originId
+  return {
+    actors: [service, ...(acting?.actors ?? [])],
+    origin: {
+      ...(issuedAt === undefined ? {} : { iat: issuedAt / 1_000 }),
+      ...(jti === undefined ? {} : { jti }),
+      ...(isOverlong ? { overlong: true } : {})
+    }
+  }
+}
+
+const actorClaim = ([sub, ...earlier]: readonly [string, ...ReadonlyArray<string>]): Actor => {
+  const [next, ...rest] = earlier
+  return next === undefined ? { sub } : { sub, act: actorClaim([next, ...rest]) }
+}
+
+const actorsOf = ({ act, sub }: Actor): ReadonlyArray<string> => [sub, ...(act === undefined ? [] : actorsOf(act))]
 
 /** Tokens that gatekeepers issue to services: signed by a gatekeeper's own key, for one audience. */
 export class IssuedTokens extends Context.Tag("gatekeeper/services/IssuedTokens")<
@@ -40,10 +82,10 @@ export class IssuedTokens extends Context.Tag("gatekeeper/services/IssuedTokens"
   static readonly layer = Layer.effect(
     IssuedTokens,
     Effect.map(ServiceKeys, ({ find, own }) => ({
-      sign: ({ actor, audience, expiresAt, ghostId, issuedAt }) =>
+      sign: ({ audience, exchange, expiresAt, ghostId, issuedAt }) =>
         Effect.map(
           Effect.promise(() =>
-            new SignJWT(actor === undefined ? {} : { act: { sub: actor } })
+            new SignJWT(exchange === undefined ? {} : { act: actorClaim(exchange.actors), origin: exchange.origin })
               .setProtectedHeader({ alg: algorithm, typ: type, kid: own.id })
               .setIssuer(issuer)
               .setSubject(ghostId)
@@ -72,15 +114,27 @@ export const verifyIssued = async (token: string, key: KeyObject, now: number): 
     requiredClaims: ["sub", "iat", "exp", "aud"],
     currentDate: new Date(now)
   })
-  const { act, aud, exp = 0, iat = 0, jti, sub = "" } = payload
-  return {
+  const { aud, exp = 0, iat = 0, jti, sub = "" } = payload
+  const issuedAt = iat * 1_000
+  const own = {
     ghostId: sub,
-    issuedAt: iat * 1_000,
+    issuedAt,
     id: jti,
     isOverlong: false,
     from: Number.NEGATIVE_INFINITY,
     until: exp * 1_000,
     keyGeneration: undefined,
-    issued: { audience: String(aud), actor: Predicate.hasProperty(act, "sub") ? String(act.sub) : undefined }
+    audience: String(aud)
+  }
+  if (payload["act"] === undefined) return own
+  const exchanged = decodeExchanged(payload)
+  if (Option.isNone(exchanged)) throw new errors.JWTInvalid("an exchanged token without its origin")
+  const { act, origin } = exchanged.value
+  return {
+    ...own,
+    issuedAt: origin.iat === undefined ? issuedAt : Math.min(issuedAt, origin.iat * 1_000),
+    originId: origin.jti,
+    isOverlong: origin.overlong === true,
+    acting: { actors: actorsOf(act), issuedAt }
   }
 }

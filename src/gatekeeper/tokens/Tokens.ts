@@ -54,13 +54,10 @@ export type TokenUse = "request" | "decision" | "decision in this process" | "fo
 
 const gatekeeper: ServiceName = "gatekeeper"
 
-const useProblem = ({ issued }: VerifiedToken, use: TokenUse): string | undefined => {
-  if (issued === undefined || use === "decision in this process") return undefined
-  if (issued.audience !== gatekeeper || use === "foreign in this process")
-    return `the token is for the ${issued.audience} alone`
-  return issued.actor === undefined || use === "decision"
-    ? undefined
-    : "the token is for decisions alone (POST /validate)"
+const useProblem = ({ acting, audience }: VerifiedToken, use: TokenUse): string | undefined => {
+  if (audience === undefined || use === "decision in this process") return undefined
+  if (audience !== gatekeeper || use === "foreign in this process") return `the token is for the ${audience} alone`
+  return acting === undefined || use === "decision" ? undefined : "the token is for decisions alone (POST /validate)"
 }
 
 /** Number of verified tokens in the cache; each takes about 300 bytes. */

@@ -1,12 +1,10 @@
 import { hash } from "node:crypto"
+import type { TokenCredential } from "../../domain/Stops.ts"
 
 /** The result of verifying a token whose signature and claims are valid. Times in milliseconds since the epoch. */
-export interface VerifiedToken {
+export interface VerifiedToken extends TokenCredential {
   readonly ghostId: string
-  /** The claims `iat` and `jti`: a stop covers tokens by them. Undefined where no token was asked for. */
-  readonly issuedAt: number | undefined
-  readonly id: string | undefined
-  /** It is valid for longer than `JWT_MAX_LIFETIME`. */
+  /** It, or the token that it was exchanged for, is valid for longer than `JWT_MAX_LIFETIME`. */
   readonly isOverlong: boolean
   /** Inclusive. */
   readonly from: number
@@ -14,8 +12,8 @@ export interface VerifiedToken {
   readonly until: number
   /** The generation of the issuer's keys; undefined where the shared secret signed, which does not change while the process runs. */
   readonly keyGeneration: number | undefined
-  /** Set where a gatekeeper issued the token: the one service that may use it, and the service that acts for the ghost. */
-  readonly issued?: { readonly audience: string; readonly actor: string | undefined }
+  /** Set where a gatekeeper issued the token: the one service that may use it. */
+  readonly audience?: string
 }
 
 /** The time and the keys for which a verified token must still be valid. */

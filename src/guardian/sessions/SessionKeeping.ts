@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
+import { ClientSettings } from "../../clients/ClientSettings.ts"
+import { GatekeeperClient, type NotAuthorized } from "../../clients/GatekeeperClient.ts"
+import type { PeerUnavailable } from "../../clients/PeerCall.ts"
 import { Stops } from "../../clients/Stops.ts"
 import { bearerClaims } from "../../clients/TokenClaims.ts"
 import {
@@ -15,10 +17,18 @@ import {
   sessionResource
 } from "../../contracts/guardian/GuardianSchemas.ts"
 import { describeStop, sessionStop, tokenStop } from "../../domain/Stops.ts"
-import { bearerChallenge, jsonResponse, type RefusalFields, refusalJson } from "../../platform/http/ErrorResponse.ts"
+import type { Failure } from "../../platform/http/Audited.ts"
+import {
+  bearerChallenge,
+  type JsonResponse,
+  jsonResponse,
+  type Refusal,
+  refusalJson
+} from "../../platform/http/ErrorResponse.ts"
 import type { JsonOperation, JsonRequest } from "../../platform/http/FastLane.ts"
 import { Certificates } from "../certificates/Certificates.ts"
-import { type KeptSession, type SessionRow, Sessions, sessionState } from "./Sessions.ts"
+import { GuardianAccess } from "../GuardianAccess.ts"
+import { type AgentSession, type KeptSession, type SessionRow, Sessions, sessionState } from "./Sessions.ts"
 
 /** How long the gatekeeper's permission is valid, for the token that it was given to; it asks and records once a minute. */
 const leaseMillis = 60_000
@@ -26,28 +36,31 @@ const leaseMillis = 60_000
 const decode = Schema.decodeUnknownEither(KeepSessions)
 const encode = Schema.encodeSync(Schema.parseJson(SessionsKept))
 
+/** Names a session in a map. An agent is one segment, so no two sessions have the same. */
+const keyOf = ({ agent, sessionId }: AgentSession): string => sessionResource(agent, sessionId)
+
 const lost = (
-  session_id: string,
+  { agent, sessionId }: AgentSession,
   code: (typeof SessionLost.Type)["code"],
   reason: string
-): typeof SessionLost.Type => ({
-  session_id,
-  code,
-  reason
-})
+): typeof SessionLost.Type => ({ agent, session_id: sessionId, code, reason })
 
 /** Why a session is over, as far as its row and the stops say; undefined where it runs on. */
 const lossOf = (
-  sessionId: string,
+  named: AgentSession,
   session: KeptSession | undefined,
   stops: typeof Stops.Service
 ): typeof SessionLost.Type | undefined => {
-  const quoted = JSON.stringify(sessionId)
-  if (session === undefined) return lost(sessionId, "session_not_found", `there is no session ${quoted}`)
-  if (session.endedAt !== null) return lost(sessionId, "session_over", `the session ${quoted} ${sessionState(session)}`)
-  const stop = sessionStop(stops.list(), session.agent, { id: sessionId, issuedAt: session.startedAt.epochMillis })
-  return stop === undefined ? undefined : lost(sessionId, "session_over", describeStop(stop))
+  const quoted = JSON.stringify(named.sessionId)
+  if (session === undefined) return lost(named, "session_not_found", `there is no session ${quoted}`)
+  if (session.endedAt !== null) return lost(named, "session_over", `the session ${quoted} ${sessionState(session)}`)
+  const started = { id: named.sessionId, issuedAt: session.startedAt.epochMillis }
+  const stop = sessionStop(stops.list(), session.agent, started)
+  return stop === undefined ? undefined : lost(named, "session_over", describeStop(stop))
 }
+
+const sessionsOf = (given: (typeof KeepSessions.Type)["alive"]): ReadonlyArray<AgentSession> =>
+  given.map(({ agent, session_id: sessionId }) => ({ agent, sessionId }))
 
 /**
  * Keeps the sessions of a process: one statement for all of them, no question about their agents and no rows in the trail. A session
@@ -78,10 +91,11 @@ const makeKeeper = (timeout: Duration.Duration) =>
           )
         )
 
-    return Effect.fnUntraced(function* ({ alive, done }: typeof KeepSessions.Type, by: string) {
-      const ended = yield* sessions.finish(done)
+    return Effect.fnUntraced(function* (given: typeof KeepSessions.Type, by: string) {
+      const ended = yield* sessions.finish(sessionsOf(given.done))
       yield* Effect.forEach(ended, (session) => recordDone(session, by), { discard: true })
-      const rows = new Map((yield* sessions.keep(alive, timeout)).map((row) => [row.sessionId, row]))
+      const alive = sessionsOf(given.alive)
+      const rows = new Map((yield* sessions.keep(alive, timeout)).map((row) => [keyOf(row), row]))
       const uncertified = new Set([...rows.values()].flatMap((row) => (row.isCertified ? [] : [row.agent])))
       const problems = new Map(
         yield* Effect.forEach(
@@ -90,11 +104,11 @@ const makeKeeper = (timeout: Duration.Duration) =>
           { concurrency: 4 }
         )
       )
-      const over = alive.flatMap((id) => {
-        const row = rows.get(id)
+      const over = alive.flatMap((named) => {
+        const row = rows.get(keyOf(named))
         const problem = problems.get(row?.agent ?? "")
-        const loss = lossOf(id, row, stops) ?? (problem === undefined ? undefined : lost(id, "not_certified", problem))
-        return loss ?? []
+        const uncertain = problem === undefined ? [] : lost(named, "not_certified", problem)
+        return lossOf(named, row, stops) ?? uncertain
       })
       return { over }
     })
@@ -102,19 +116,22 @@ const makeKeeper = (timeout: Duration.Duration) =>
 
 type Keeper = Effect.Effect.Success<ReturnType<typeof makeKeeper>>
 
-/** Answers for a caller that may ask, named `by`. */
-const answerFor = (keep: Keeper, { body, requestId }: JsonRequest, by: string) => {
-  const refuse = (refusal: RefusalFields) => Effect.succeed(refusalJson(refusal, requestId))
-  const decoded = Either.flatMap(body, (value) =>
+/** What a request says, or why it is malformed. */
+const decoded = ({ body }: JsonRequest) =>
+  Either.flatMap(body, (value) =>
     Either.mapLeft(decode(value), ({ message }) => ({ code: "invalid_request" as const, message }))
   )
-  return Either.isLeft(decoded)
-    ? refuse({ code: decoded.left.code, message: decoded.left.message })
-    : keep(decoded.right, by).pipe(
-        Effect.map((kept) => jsonResponse(encode(kept))),
-        Effect.catchTag("DatabaseUnavailable", ({ code, message }) => refuse({ code, message }))
-      )
-}
+
+/** Answers for a caller that may ask, named `by`. */
+const answerFor = (keep: Keeper, sessions: typeof KeepSessions.Type, { requestId }: JsonRequest, by: string) =>
+  keep(sessions, by).pipe(
+    Effect.map((kept) => jsonResponse(encode(kept))),
+    Effect.catchTag("DatabaseUnavailable", ({ code, message }) =>
+      Effect.succeed(refusalJson({ code, message }, requestId))
+    )
+  )
+
+const resource = "services/sessions"
 
 /**
  * `POST /sessions/keep`. Over HTTP the gatekeeper says whether the caller is a service, once a minute for each token. A call in this
@@ -124,7 +141,9 @@ export const keepSessions = (timeout: Duration.Duration) =>
   Effect.gen(function* () {
     const keep = yield* makeKeeper(timeout)
     const gatekeeper = yield* GatekeeperClient
+    const access = yield* GuardianAccess
     const stops = yield* Stops
+    const tolerance = Duration.toMillis((yield* ClientSettings).clockTolerance)
     const leases = new Map<string, { readonly ghostId: string; readonly until: number }>()
 
     const authorize = Effect.fnUntraced(function* ({ authorization, requestId }: JsonRequest) {
@@ -135,13 +154,13 @@ export const keepSessions = (timeout: Duration.Duration) =>
       const lease = leases.get(key)
       const { expiresAt = Number.POSITIVE_INFINITY, ...token } = bearerClaims(authorization)
       const isLeased = lease !== undefined && now < lease.until && lease.until - now <= leaseMillis
-      if (isLeased && tokenStop(stops.list(), lease.ghostId, token) === undefined) return lease.ghostId
+      if (isLeased && tokenStop(stops.list(), lease.ghostId, token, tolerance) === undefined) return lease.ghostId
       const { ghostId } = yield* gatekeeper.authorize({
         authorization,
         requestId,
         addressee: "guardian",
         action: "execute",
-        resource: "services/sessions",
+        resource,
         metadata: { service: "guardian", event: "sessions.keep" }
       })
       for (const [other, { until }] of leases) if (until <= now) leases.delete(other)
@@ -149,10 +168,21 @@ export const keepSessions = (timeout: Duration.Duration) =>
       return ghostId
     })
 
+    const refuseMalformed = ({ authorization, requestId }: JsonRequest, problem: Failure) =>
+      access.refuseMalformed(
+        { authorization, requestId, event: "session.keep", action: "execute", resource, facts: {} },
+        problem
+      )
+
     const overHttp: JsonOperation = (request) =>
-      authorize(request).pipe(
-        Effect.flatMap((ghostId) => answerFor(keep, request, ghostId)),
+      Effect.suspend((): Effect.Effect<JsonResponse, Refusal | NotAuthorized | PeerUnavailable> => {
+        const sessions = decoded(request)
+        return Either.isLeft(sessions)
+          ? refuseMalformed(request, sessions.left)
+          : Effect.flatMap(authorize(request), (ghostId) => answerFor(keep, sessions.right, request, ghostId))
+      }).pipe(
         Effect.catchTags({
+          Refusal: (refusal) => Effect.succeed(refusalJson(refusal, request.requestId)),
           NotAuthorized: ({ auditId, code, reason }) =>
             Effect.succeed(
               refusalJson(
@@ -164,6 +194,10 @@ export const keepSessions = (timeout: Duration.Duration) =>
             Effect.succeed(refusalJson({ code: "peer_unavailable", message }, request.requestId))
         })
       )
-    const inProcess: JsonOperation = (request) => answerFor(keep, request, "service:router")
+    const inProcess: JsonOperation = (request) =>
+      Either.match(decoded(request), {
+        onLeft: ({ code, message }) => Effect.succeed(refusalJson({ code, message }, request.requestId)),
+        onRight: (sessions) => answerFor(keep, sessions, request, "service:router")
+      })
     return { overHttp, inProcess }
   })

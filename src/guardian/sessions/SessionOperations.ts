@@ -2,10 +2,13 @@ import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { bearerClaims } from "../../clients/TokenClaims.ts"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
+import { maximumName, sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
+import { nameProblem } from "../../domain/Text.ts"
 import { certifiedUntil } from "../certificates/CertificateOperations.ts"
 import { Certificates, type NotCertified } from "../certificates/Certificates.ts"
 import { audited, type Caller, type Recorded } from "../GuardianAccess.ts"
@@ -17,9 +20,45 @@ import { Statistics } from "./Statistics.ts"
 const notFound = (sessionId: string) =>
   new Api.SessionNotFound({ reason: `there is no session ${JSON.stringify(sessionId)}` })
 
-/** A session that no guardian has heard of has no agent: its resource is its name, so that a caller learns of no other's names. */
-const resourceOf = (session: SessionRow | undefined, sessionId: string): string =>
-  session === undefined ? `sessions/${sessionId}` : sessionResource(session.agent, sessionId)
+const ambiguous = (sessionId: string) =>
+  new Api.SessionAmbiguous({ reason: `several agents have a session ${JSON.stringify(sessionId)}: say "agent"` })
+
+interface Named {
+  readonly resource: string
+  /** The session, once the caller may know of it. */
+  readonly session: Effect.Effect<SessionRow, Api.SessionNotFound | Api.SessionAmbiguous>
+}
+
+/**
+ * Finds the session that a request names. Without `agent` it is the caller's own, else the only one of that name. The resource of a
+ * session that is not found, or of several, is its name: a caller learns of no other agent's names.
+ *
+ * The caller's name is not verified yet. It only chooses whose permission the gatekeeper is asked for, and that verifies the token.
+ */
+const findNamed = (
+  sessions: typeof Sessions.Service,
+  { agent, session_id: sessionId }: { readonly agent?: string | undefined; readonly session_id: string },
+  authorization: string | undefined
+): Effect.Effect<Named, DatabaseUnavailable> => {
+  const caller = Option.getOrUndefined(
+    Option.filter(
+      Option.fromNullable(bearerClaims(authorization).subject),
+      (name) => nameProblem(name, maximumName) === undefined
+    )
+  )
+  const found =
+    agent === undefined
+      ? sessions.named(sessionId, caller)
+      : Effect.map(sessions.find({ agent, sessionId }), (one) => (one === undefined ? [] : [one]))
+  return Effect.map(found, ([first, second]): Named => {
+    const owner = agent ?? (second === undefined || first?.agent === caller ? first?.agent : undefined)
+    const resource = owner === undefined ? `sessions/${sessionId}` : sessionResource(owner, sessionId)
+    if (first === undefined) return { resource, session: notFound(sessionId) }
+    return owner === undefined
+      ? { resource, session: ambiguous(sessionId) }
+      : { resource, session: Effect.succeed(first) }
+  })
+}
 
 interface Started extends Recorded {
   readonly body: { readonly allowed: true; readonly reason: string }
@@ -54,10 +93,10 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
           compensate: sessions.withdraw(starting)
         }
       }
-      const existing = yield* sessions.find(sessionId)
+      const existing = yield* sessions.find(starting)
       if (existing !== undefined) {
         return yield* new Api.SessionExists({
-          reason: `the session ${JSON.stringify(sessionId)} ${sessionState(existing)}; a session's name is used once`
+          reason: `the session ${JSON.stringify(sessionId)} ${sessionState(existing)}; an agent uses a name once`
         })
       }
       // The certificate ceased to be in force in between: the next look says why, or finds another.
@@ -87,16 +126,14 @@ const start = Effect.flatMap(Effect.all([Certificates, Sessions]), ([certificate
   })
 })
 
-const activeOrFail = (sessionId: string, session: SessionRow | undefined) =>
-  session === undefined
-    ? Effect.fail(notFound(sessionId))
-    : session.endedAt === null
-      ? Effect.succeed(session)
-      : Effect.fail(
-          new Api.SessionOver({
-            reason: `the session ${JSON.stringify(sessionId)} ${sessionState(session)}; start another`
-          })
-        )
+const activeOrFail = (session: SessionRow) =>
+  session.endedAt === null
+    ? Effect.succeed(session)
+    : Effect.fail(
+        new Api.SessionOver({
+          reason: `the session ${JSON.stringify(session.sessionId)} ${sessionState(session)}; start another`
+        })
+      )
 
 /** `timeout`: a session that is silent for so long is ended by `sessionExpiry`. */
 const heartbeat = (timeout: Duration.Duration) =>
@@ -105,14 +142,21 @@ const heartbeat = (timeout: Duration.Duration) =>
       event: "session.heartbeat",
       action: "execute",
       fallbackResource: "sessions",
-      target: ({ payload: { session_id: sessionId } }) =>
-        Effect.map(sessions.find(sessionId), (session) => ({
-          resource: resourceOf(session, sessionId),
+      target: ({ payload }, { authorization }) =>
+        Effect.map(findNamed(sessions, payload, authorization), ({ resource, session }) => ({
+          resource,
           run: () =>
             Effect.gen(function* () {
-              const { agent } = yield* activeOrFail(sessionId, session)
+              const { agent, sessionId } = yield* Effect.flatMap(session, activeOrFail)
               const certificate = yield* certificates.inForce(agent)
-              const { lastSeenAt } = yield* activeOrFail(sessionId, yield* sessions.beat({ sessionId, agent }))
+              const { lastSeenAt } = yield* Effect.flatMap(
+                Effect.filterOrFail(
+                  sessions.beat({ sessionId, agent }),
+                  (row) => row !== undefined,
+                  () => notFound(sessionId)
+                ),
+                activeOrFail
+              )
               return {
                 body: {
                   session_id: sessionId,
@@ -131,13 +175,13 @@ const end = Effect.flatMap(Sessions, (sessions) =>
     event: "session.end",
     action: "execute",
     fallbackResource: "sessions",
-    target: ({ payload: { output_file: outputFile = null, session_id: sessionId } }) =>
-      Effect.map(sessions.find(sessionId), (known) => ({
-        resource: resourceOf(known, sessionId),
+    target: ({ payload }, { authorization }) =>
+      Effect.map(findNamed(sessions, payload, authorization), (named) => ({
+        resource: named.resource,
         run: () =>
           Effect.gen(function* () {
-            if (known === undefined) return yield* notFound(sessionId)
-            const session = yield* sessions.end({ sessionId, agent: known.agent }, outputFile)
+            const { agent, sessionId } = yield* named.session
+            const session = yield* sessions.end({ sessionId, agent }, payload.output_file ?? null)
             if (session?.endedAt == null || session.endReason === null) return yield* notFound(sessionId)
             return {
               body: {

@@ -77,8 +77,8 @@ export interface NewSession {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** Names a session, and the agent that it must belong to. */
-interface AgentSession {
+/** Names a session: a name is its agent's own. */
+export interface AgentSession {
   readonly sessionId: string
   readonly agent: string
 }
@@ -106,24 +106,28 @@ const insertSession = (
   )
   insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)
   select ${sessionId}, ${agent}, certified.id, ${requestId}, ${JSON.stringify(metadata)}::jsonb from certified
-  on conflict (session_id) do update
-    set agent = excluded.agent, certificate_id = excluded.certificate_id, request_id = excluded.request_id,
+  on conflict (session_id, agent) do update
+    set certificate_id = excluded.certificate_id, request_id = excluded.request_id,
       metadata = excluded.metadata, started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
       ended_at = null, end_reason = null, output_file = null
     where session.end_reason = 'withdrawn'
   returning id`
 
-/** Names as a set of rows; `Sql` has no parameter for a list. */
-const names = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
-  sql`jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb)`
+/** Sessions as a set of rows; `Sql` has no parameter for a list. */
+const asked = (sql: SqlClient.SqlClient, sessions: ReadonlyArray<AgentSession>) => {
+  const rows = sessions.map(({ agent, sessionId }) => ({ agent, name: sessionId }))
+  return sql`asked as (select agent, name from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (agent text, name text))`
+}
+
+const isAsked = (sql: SqlClient.SqlClient) => sql`session.session_id = asked.name and session.agent = asked.agent`
 
 /** A row is written only when an eighth of the timeout has passed: the names come each second. */
-const keepAlive = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>, timeout: Duration.Duration) => sql`
-  with asked as (select name from ${names(sql, ids)} as name),
+const keepAlive = (sql: SqlClient.SqlClient, sessions: ReadonlyArray<AgentSession>, timeout: Duration.Duration) => sql`
+  with ${asked(sql, sessions)},
   beaten as (
     update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
     from asked
-    where session.session_id = asked.name and ended_at is null
+    where ${isAsked(sql)} and ended_at is null
       and last_seen_at < clock_timestamp() - make_interval(secs => ${Duration.toSeconds(timeout) / 8})
   )
   select ${sessionColumns(sql)},
@@ -131,12 +135,13 @@ const keepAlive = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>, timeout
       select from guardian.certificate
       where certificate.id = session.certificate_id and revoked_at is null and expires_at > clock_timestamp()
     ) as "isCertified"
-  from asked join guardian.session on session.session_id = asked.name
+  from asked join guardian.session on ${isAsked(sql)}
   where end_reason is distinct from 'withdrawn'`
 
-const finishAll = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) => sql`
+const finishAll = (sql: SqlClient.SqlClient, sessions: ReadonlyArray<AgentSession>) => sql`
+  with ${asked(sql, sessions)}
   update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed'
-  where session_id in (select name from ${names(sql, ids)} as name) and ended_at is null
+  from asked where ${isAsked(sql)} and ended_at is null
   returning ${sessionColumns(sql)}`
 
 const expireStale = (sql: SqlClient.SqlClient, silentFor: Duration.Duration) => sql`
@@ -162,7 +167,12 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
     readonly start: (starting: NewSession) => Effect.Effect<boolean, DatabaseUnavailable>
     /** Withdraws a start that no client was told of: its name can be used again. */
     readonly withdraw: (starting: NewSession) => Effect.Effect<void, DatabaseUnavailable>
-    readonly find: (sessionId: string) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    readonly find: (which: AgentSession) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
+    /** Sessions of that name of whichever agents: that of `first` first, and two at most. */
+    readonly named: (
+      sessionId: string,
+      first: string | undefined
+    ) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     /** Keeps an active session alive, and returns the session as it is now. Undefined when unknown. */
     readonly beat: (which: AgentSession) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** Completes an active session; returns one that has ended as it is. Undefined when unknown. */
@@ -172,11 +182,13 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
     ) => Effect.Effect<SessionRow | undefined, DatabaseUnavailable>
     /** Keeps active sessions alive, and returns those that exist, over or not. */
     readonly keep: (
-      ids: ReadonlyArray<string>,
+      sessions: ReadonlyArray<AgentSession>,
       timeout: Duration.Duration
     ) => Effect.Effect<ReadonlyArray<KeptSession>, DatabaseUnavailable>
     /** Completes active sessions, and returns them. */
-    readonly finish: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
+    readonly finish: (
+      sessions: ReadonlyArray<AgentSession>
+    ) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     readonly list: (query: SessionsQuery) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
     /** Ends up to `expiryBatch` sessions without a heartbeat for so long. Skips rows that another guardian has locked. */
     readonly expire: (silentFor: Duration.Duration) => Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>
@@ -188,32 +200,34 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
       const { read, sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
-      const find = Effect.fn("Sessions.find")((sessionId: string) =>
+      const find = Effect.fn("Sessions.find")(({ agent, sessionId }: AgentSession) =>
         Effect.map(
           sessionRows(sql`
             select ${columns} from guardian.session
-            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'`),
+            where session_id = ${sessionId} and agent = ${agent} and end_reason is distinct from 'withdrawn'`),
           ([found]) => found
         )
       )
 
       /** The row that `change` returned, else the session as it is. */
-      const changed = ({ agent, sessionId }: AgentSession, change: Effect.Effect<unknown, SqlError>) =>
-        Effect.flatMap(sessionRows(change), ([row]) =>
-          row === undefined
-            ? Effect.map(find(sessionId), (found) => (found?.agent === agent ? found : undefined))
-            : Effect.succeed(row)
-        )
+      const changed = (which: AgentSession, change: Effect.Effect<unknown, SqlError>) =>
+        Effect.flatMap(sessionRows(change), ([row]) => (row === undefined ? find(which) : Effect.succeed(row)))
 
       return {
         find,
+        named: Effect.fn("Sessions.named")((sessionId, first) =>
+          sessionRows(sql`
+            select ${columns} from guardian.session
+            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'
+            order by agent = ${first ?? ""} desc, id limit 2`)
+        ),
         start: Effect.fn("Sessions.start")((session) =>
           Effect.map(bounded(insertSession(sql, session)), (rows) => rows.length > 0)
         ),
-        withdraw: Effect.fn("Sessions.withdraw")(function* ({ requestId, sessionId }) {
+        withdraw: Effect.fn("Sessions.withdraw")(function* ({ agent, requestId, sessionId }) {
           yield* bounded(sql`
             update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'withdrawn'
-            where session_id = ${sessionId} and request_id = ${requestId} and ended_at is null`)
+            where session_id = ${sessionId} and agent = ${agent} and request_id = ${requestId} and ended_at is null`)
         }),
         beat: Effect.fn("Sessions.beat")((which) =>
           changed(
@@ -234,11 +248,11 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
               returning ${columns}`
           )
         ),
-        keep: Effect.fn("Sessions.keep")((ids, timeout) =>
-          ids.length === 0 ? Effect.succeed([]) : keptRows(keepAlive(sql, ids, timeout))
+        keep: Effect.fn("Sessions.keep")((sessions, timeout) =>
+          sessions.length === 0 ? Effect.succeed([]) : keptRows(keepAlive(sql, sessions, timeout))
         ),
-        finish: Effect.fn("Sessions.finish")((ids) =>
-          ids.length === 0 ? Effect.succeed([]) : sessionRows(finishAll(sql, ids))
+        finish: Effect.fn("Sessions.finish")((sessions) =>
+          sessions.length === 0 ? Effect.succeed([]) : sessionRows(finishAll(sql, sessions))
         ),
         list: Effect.fn("Sessions.list")(({ active, agent, before, limit }) => {
           const conditions = [

@@ -88,8 +88,11 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   readonly fallbackResource: string
   /** Of the decision's row, where the target has none of its own or the request is not valid. */
   readonly facts?: (request: Pick<RequestParts, "url">) => Facts
-  /** Decodes no further: it may look up what the resource is made of. */
-  readonly target: (request: Request) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
+  /** Decodes no further: it may look up what the resource is made of. Nothing is authorised yet, and `authorization` is not verified. */
+  readonly target: (
+    request: Request,
+    asking: Pick<Question, "authorization">
+  ) => Effect.Effect<Target<Caller, Recorded, Success, E>, E | InvalidRequest>
 }
 
 /** Errors that the adapter or `Access` can produce for every endpoint; the groups of the contract declare them. */
@@ -180,9 +183,9 @@ export const auditedBy =
       const encode = successEncoder(endpoint.successSchema)
       const { action, event, fallbackResource } = operation
 
-      const find = (decoded: Decoded<Path, UrlParams, Payload, Headers>) =>
+      const find = (decoded: Decoded<Path, UrlParams, Payload, Headers>, asking: Question) =>
         Effect.filterOrFail(
-          operation.target(decoded),
+          operation.target(decoded, asking),
           ({ resource }) => resource.length <= maximumLength.resource,
           ({ resource }) => tooLong(resource)
         )
@@ -197,7 +200,7 @@ export const auditedBy =
           facts: operation.facts?.(parts) ?? {}
         }
         const { facts, resource, run } = yield* decode(parts).pipe(
-          Effect.flatMap(find),
+          Effect.flatMap((decoded) => find(decoded, question)),
           Effect.catchAll((problem: E | DecodingError) =>
             problem.code === "invalid_request" || problem.code === "body_too_large"
               ? access.refuseMalformed(question, problem)

@@ -12,8 +12,8 @@ import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
 import { Stops } from "../../clients/Stops.ts"
 import { bearerClaims, type TokenClaims } from "../../clients/TokenClaims.ts"
-import { maximumSessions } from "../../contracts/guardian/GuardianSchemas.ts"
-import { describeStop, type Revocation, type StopList, tokenStop } from "../../domain/Stops.ts"
+import { type KeepSessions, maximumSessions } from "../../contracts/guardian/GuardianSchemas.ts"
+import { describeStop, type Revocation, type StopList, sessionStop, tokenStop } from "../../domain/Stops.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { AnswerEnd, ChatRequestContext } from "../route/ChatRequestContext.ts"
 
@@ -39,6 +39,9 @@ export interface Present {
   readonly clockTolerance: number
 }
 
+/** As the guardian's contract names a session. */
+type SessionName = (typeof KeepSessions.Type)["done"][number]
+
 const stopped = (stop: Revocation): AnswerEnd => ({
   closedBy: "stopped",
   code: stop.kind === "session" ? "session_over" : "unauthenticated",
@@ -54,7 +57,8 @@ export const endOf = (
   if (ghostId === undefined) return undefined
   const stop =
     tokenStop(list, ghostId, token, clockTolerance) ??
-    (sessionId === undefined ? undefined : list.sessions.get(sessionId))
+    // Without a start, only a stop of the session itself covers it.
+    (sessionId === undefined ? undefined : sessionStop(list, ghostId, { id: sessionId, issuedAt: undefined }))
   if (stop !== undefined) return stopped(stop)
   if (token.expiresAt !== undefined && now >= token.expiresAt + clockTolerance) {
     return { closedBy: "token_expired", code: "unauthenticated", reason: "the token has expired" }
@@ -75,7 +79,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
     readonly watch: (context: ChatRequestContext) => Effect.Effect<void>
     readonly unwatch: (context: ChatRequestContext) => Effect.Effect<void>
     /** Has a session ended whose ghost may no longer do so itself. */
-    readonly endSession: (sessionId: string) => Effect.Effect<void>
+    readonly endSession: (session: SessionName) => Effect.Effect<void>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -85,7 +89,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
       const guardian = yield* GuardianClient
       const { clockTolerance } = yield* ClientSettings
       const open = new Map<ChatRequestContext, TokenClaims>()
-      const done = new Set<string>()
+      const done = new Set<SessionName>()
 
       const end = (context: ChatRequestContext, why: AnswerEnd) => Deferred.succeed(context.over, why)
 
@@ -104,25 +108,23 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
       })
 
       const keepSessions = Effect.gen(function* () {
-        const bySession = new Map<string, ChatRequestContext>()
-        for (const context of open.keys()) {
-          if (context.hasSession && context.sessionId !== undefined) bySession.set(context.sessionId, context)
-        }
-        const finished = [...done]
-        const chunks = Math.max(
-          Math.ceil(bySession.size / maximumSessions),
-          Math.ceil(finished.length / maximumSessions)
-        )
-        const partOf = (names: ReadonlyArray<string>, index: number) =>
-          names.slice(index * maximumSessions, (index + 1) * maximumSessions)
-        const alive = [...bySession.keys()]
-        for (let index = 0; index < chunks; index++) {
-          const ending = partOf(finished, index)
-          const over = yield* guardian.keepSessions({ alive: partOf(alive, index), done: ending })
-          for (const name of ending) done.delete(name)
-          for (const { code, reason, session_id } of over) {
-            const context = bySession.get(session_id)
-            if (context !== undefined) yield* end(context, { closedBy: "session_over", code, reason })
+        const alive = [...open.keys()].flatMap((context) => {
+          const { ghostId: agent, hasSession, sessionId: session_id } = context
+          return !hasSession || agent === undefined || session_id === undefined
+            ? []
+            : [{ context, name: { agent, session_id } }]
+        })
+        const all = [...alive, ...[...done].map((name) => ({ context: undefined, name }))]
+        for (const part of Arr.chunksOf(all, maximumSessions)) {
+          const [ending, going] = Arr.partition(part, ({ context }) => context !== undefined)
+          const over = yield* guardian.keepSessions({
+            alive: going.map(({ name }) => name),
+            done: ending.map(({ name }) => name)
+          })
+          for (const { name } of ending) done.delete(name)
+          for (const { agent, code, reason, session_id } of over) {
+            const lost = going.find(({ name }) => name.agent === agent && name.session_id === session_id)
+            if (lost?.context !== undefined) yield* end(lost.context, { closedBy: "session_over", code, reason })
           }
         }
       })
@@ -144,7 +146,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
       return {
         watch: (context) => Effect.sync(() => void open.set(context, bearerClaims(context.authorization))),
         unwatch: (context) => Effect.sync(() => void open.delete(context)),
-        endSession: (sessionId) => Effect.sync(() => void done.add(sessionId))
+        endSession: (session) => Effect.sync(() => void done.add(session))
       }
     })
   )

@@ -131,16 +131,18 @@ const historyRows = (context: ChatRequestContext): ReadonlyArray<NewHistoryRow> 
   ]
 }
 
-const endSession = ({ authorization, requestId, sessionId }: ChatRequestContext) =>
-  sessionId === undefined
+const endSession = ({ authorization, ghostId: agent, requestId, sessionId }: ChatRequestContext) =>
+  sessionId === undefined || agent === undefined
     ? Effect.void
-    : Effect.flatMap(GuardianClient, (guardian) => guardian.endSession({ authorization, requestId, sessionId })).pipe(
+    : Effect.flatMap(GuardianClient, (guardian) =>
+        guardian.endSession({ authorization, requestId, agent, sessionId })
+      ).pipe(
         Effect.interruptible,
         Effect.timeout(sessionTimeout),
         Effect.catchAll((error) =>
           // The ghost's token ended before its session: the router ends the session in its own name.
           error._tag === "GuardianRefused" && (error.code === "unauthenticated" || error.code === "access_denied")
-            ? Effect.flatMap(AnswerWatch, (watch) => watch.endSession(sessionId))
+            ? Effect.flatMap(AnswerWatch, (watch) => watch.endSession({ agent, session_id: sessionId }))
             : Effect.logWarning(`Session ${sessionId} was not ended, and will expire: ${error.message}`)
         )
       )

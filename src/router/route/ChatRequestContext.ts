@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
-import type { AuditEvent, AuditResult, Facts } from "../../domain/AuditEvent.ts"
+import { type AuditResult, type Facts, metadataWithheld } from "../../domain/AuditEvent.ts"
 import type { DisconnectReason } from "../../platform/http/RequestContext.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatPart, Usage } from "../protocol/ChatPart.ts"
@@ -102,8 +102,6 @@ export interface RouteEvent {
   readonly facts?: Facts
 }
 
-const withheld: AuditEvent["marks"] = ["metadata:withheld"]
-
 /** Records an event with what is known of the request, but never with the content of its messages. */
 export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent) => {
   const shell = event.shell ?? context.shell
@@ -120,7 +118,7 @@ export const recordRouteEvent = (context: ChatRequestContext, event: RouteEvent)
       result: event.result,
       reason: event.reason,
       requestId: context.requestId,
-      ...(request === context.request ? {} : { marks: withheld }),
+      ...(request === context.request ? {} : { marks: [metadataWithheld] }),
       facts: {
         ...(request === undefined
           ? {}

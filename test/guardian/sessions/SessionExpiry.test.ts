@@ -36,6 +36,7 @@ const room = (takes: { accepting: boolean; recording: boolean }) => {
     start: () => unused,
     withdraw: () => unused,
     find: () => unused,
+    named: () => unused,
     beat: () => unused,
     end: () => unused,
     list: () => unused,

@@ -30,7 +30,7 @@ describe("A start of a session", () => {
           expect((yield* Effect.flip(start))._tag).toBe("DatabaseUnavailable")
           yield* postgres.resume
           yield* Effect.sleep("1 second")
-          expect(yield* sessions.find(sessionId)).toBeUndefined()
+          expect(yield* sessions.find({ agent, sessionId })).toBeUndefined()
           const second = { certificate: yield* certificates.inForce(agent), requestId: "r", metadata: {} }
           expect(yield* sessions.start({ agent, sessionId, ...second })).toBe(true)
         }).pipe(Effect.provide(Layer.fresh(rooms)))

@@ -78,7 +78,7 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
       expect(Option.isNone(yield* Fiber.poll(start))).toBe(true)
       yield* commit
       expect(yield* Fiber.join(start)).toBe(false)
-      expect(yield* sessions.find(starting.sessionId)).toBeUndefined()
+      expect(yield* sessions.find(starting)).toBeUndefined()
     })
   )
 
@@ -111,6 +111,37 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
       expect((yield* sessions.beat({ sessionId, agent }))?.endedAt).toBeNull()
       expect((yield* sessions.end({ sessionId, agent }, "out"))?.endReason).toBe("completed")
       expect(yield* sessions.end(other, null)).toBeUndefined()
+    })
+  )
+
+  it.effect("has a name of its agent's own, by which it is found, kept and ended", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const [first, second] = [yield* certified, yield* certified]
+      const { sessionId } = first.starting
+      const [one, other] = [first.starting, { ...second.starting, sessionId }]
+      const agents = (rows: ReadonlyArray<{ readonly agent: string }>) => rows.map(({ agent }) => agent)
+      for (const starting of [one, other]) expect(yield* sessions.start(starting)).toBe(true)
+      for (const starting of [one, other]) expect(yield* sessions.start(starting)).toBe(false)
+      expect(agents(yield* sessions.named(sessionId, undefined))).toEqual([one.agent, other.agent])
+      expect(agents(yield* sessions.named(sessionId, other.agent))).toEqual([other.agent, one.agent])
+      const timeout = Duration.minutes(15)
+      yield* rowsOf(
+        yield* Url,
+        "update guardian.session set started_at = '2026-01-01', last_seen_at = '2026-01-01' where session_id = $1",
+        [sessionId]
+      )
+      const seen = (which: typeof one) => Effect.map(sessions.find(which), (row) => row?.lastSeenAt.epochMillis ?? 0)
+      const before = yield* seen(one)
+      expect(agents(yield* sessions.keep([other], timeout))).toEqual([other.agent])
+      expect(yield* seen(one)).toBe(before)
+      expect(yield* seen(other)).toBeGreaterThan(before)
+      expect(agents(yield* sessions.finish([{ sessionId, agent: randomUUID() }, other]))).toEqual([other.agent])
+      expect((yield* sessions.find(one))?.endedAt).toBeNull()
+      // A withdrawn start is as if it had not been, and its name is used again.
+      yield* sessions.withdraw(one)
+      expect(agents(yield* sessions.named(sessionId, one.agent))).toEqual([other.agent])
+      expect(yield* sessions.start(one)).toBe(true)
     })
   )
 })

@@ -11,6 +11,7 @@ import { GatekeeperClient, NotAuthorized } from "../../../src/clients/Gatekeeper
 import { GuardianClient } from "../../../src/clients/GuardianClient.ts"
 import { PeerUnavailable } from "../../../src/clients/PeerCall.ts"
 import { Stops } from "../../../src/clients/Stops.ts"
+import type { KeepSessions } from "../../../src/contracts/guardian/GuardianSchemas.ts"
 import { emptyStopList, type Revocation, stopListOf } from "../../../src/domain/Stops.ts"
 import { type AnswerFacts, AnswerWatch, endOf, type Present } from "../../../src/router/chat/AnswerWatch.ts"
 import { type ChatRequestContext, makeChatRequestContext } from "../../../src/router/route/ChatRequestContext.ts"
@@ -39,6 +40,8 @@ describe("an answer under way", () => {
     ["ends with its ghost", {}, { list: stopListOf([revocation("ghost", "Scout")]) }, "stopped"],
     ["ends with its token's id", {}, { list: stopListOf([revocation("token", "jti")]) }, "stopped"],
     ["ends with its session", {}, { list: stopListOf([revocation("session", "session")]) }, "stopped"],
+    ["ends with its session by agent", {}, { list: stopListOf([revocation("session", "Scout/session")]) }, "stopped"],
+    ["goes on with another's", {}, { list: stopListOf([revocation("session", "Librarian/session")]) }, undefined],
     ["goes on when another is stopped", {}, { list: stopListOf([revocation("ghost", "scout")]) }, undefined],
     ["goes on until the token's last millisecond", {}, { now: 89_999 }, undefined],
     ["ends when the token expires", {}, { now: 90_000 }, "token_expired"],
@@ -112,22 +115,24 @@ const watched = (peers: {
     return { watch, over, context }
   })
 
+const another = { agent: "Librarian", session_id: "another" }
+
 describe("the watch of answers", () => {
   it.scoped("asks the guardian about all sessions in one call a second, and ends the answer of one that is over", () =>
     Effect.gen(function* () {
-      const asked: Array<{ readonly alive: ReadonlyArray<string>; readonly done: ReadonlyArray<string> }> = []
+      const asked: Array<typeof KeepSessions.Type> = []
       let isOver = false
       const { over, watch } = yield* watched({
         keep: (sessions) =>
           Effect.sync(() => {
             asked.push(sessions)
-            return isOver ? [{ session_id: "session", code: "session_over", reason: "it ended" }] : []
+            return isOver ? [{ agent: "Scout", session_id: "session", code: "session_over", reason: "it ended" }] : []
           })
       })
-      yield* watch.endSession("another")
+      yield* watch.endSession(another)
       yield* TestClock.adjust("3 seconds")
-      expect(asked.flatMap(({ done }) => done)).toEqual(["another"])
-      expect(asked.at(-1)).toEqual({ alive: ["session"], done: [] })
+      expect(asked.flatMap(({ done }) => done)).toEqual([another])
+      expect(asked.at(-1)).toEqual({ alive: [{ agent: "Scout", session_id: "session" }], done: [] })
       expect(yield* over).toBeUndefined()
       isOver = true
       yield* TestClock.adjust("1 second")
@@ -137,7 +142,7 @@ describe("the watch of answers", () => {
 
   it.scoped("goes on while the guardian does not answer, and tries to end a session until it is ended", () =>
     Effect.gen(function* () {
-      const done: Array<ReadonlyArray<string>> = []
+      const done: Array<(typeof KeepSessions.Type)["done"]> = []
       const { over, watch } = yield* watched({
         keep: (sessions) => {
           done.push(sessions.done)
@@ -146,10 +151,10 @@ describe("the watch of answers", () => {
             : Effect.succeed([])
         }
       })
-      yield* watch.endSession("another")
+      yield* watch.endSession(another)
       yield* TestClock.adjust("10 seconds")
       expect(yield* over).toBeUndefined()
-      expect(done.filter((names) => names.includes("another")).length).toBeGreaterThan(1)
+      expect(done.filter((names) => names.includes(another)).length).toBeGreaterThan(1)
       expect(done.at(-1)).toEqual([])
     })
   )

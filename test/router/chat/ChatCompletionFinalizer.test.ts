@@ -17,6 +17,7 @@ const context = () => ({
     storeContent: false,
     policyVersion: undefined
   }),
+  ghostId: "Scout",
   sessionId: "s"
 })
 
@@ -34,12 +35,12 @@ describe("The finalizer of a chat completion", () => {
         Effect.provide([
           Layer.mock(AuditLog, { record: () => record }),
           Layer.succeed(HistoryWriter, { write: () => write }),
-          Layer.mock(GuardianClient, { endSession: ({ sessionId }) => note(`ended ${sessionId}`) }),
+          Layer.mock(GuardianClient, { endSession: ({ agent, sessionId }) => note(`ended ${agent}/${sessionId}`) }),
           Layer.mock(AnswerWatch, {}),
           Layer.succeed(InFlight, { begin: Effect.void, end: note("request") })
         ])
       )
-      expect(done).toEqual(["ended s", "request"])
+      expect(done).toEqual(["ended Scout/s", "request"])
     })
   )
 })

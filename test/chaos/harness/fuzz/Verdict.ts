@@ -66,8 +66,11 @@ const isOfRoute = ({ endpoint, method }: Input): boolean =>
 const isFrames = ({ method }: Input, { status, text }: Answer): boolean =>
   status in anywhere && (method === "HEAD" || codeOf(text) === anywhere[status])
 
-/** What services ask each second: one row a minute says that they may. */
+/** What services ask each second: one row a minute says that they may. Whatever is refused or malformed has its row. */
 const leased: ReadonlySet<string> = new Set(["/stops", "/sessions/keep"])
+
+const isLeased = ({ endpoint }: Input, { status }: Answer): boolean =>
+  leased.has(endpoint.path) && (status === 200 || status === 503)
 
 /**
  * Whether something was decided: by a route that asks for a token, whatever came of it, but where the trail itself could not take
@@ -76,7 +79,7 @@ const leased: ReadonlySet<string> = new Set(["/stops", "/sessions/keep"])
 export const isDecided = (input: Input, answer: Answer): boolean =>
   isOfRoute(input) &&
   input.endpoint.statuses.has(401) &&
-  !leased.has(input.endpoint.path) &&
+  !isLeased(input, answer) &&
   !isFrames(input, answer) &&
   (input.method === "HEAD" ? answer.status !== 503 : codeOf(answer.text) !== "audit_unavailable")
 
