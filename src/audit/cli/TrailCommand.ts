@@ -1,3 +1,4 @@
+import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,12 @@ import type { Database } from "../../platform/postgres/Database.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
 const modules = Effect.promise(() => Promise.all([import("./TrailStatus.ts"), import("./TrailRendering.ts")]))
+
+const requestModule = Effect.promise(() => import("./RequestTree.ts"))
+
+const requestId = Args.text({ name: "request-id" }).pipe(
+  Args.withDescription("The X-Request-Id of an answer; every event of the request has it.")
+)
 
 const gaps = flag("gaps").pipe(
   Options.withDescription("Search for the numbers of each source that have neither a row nor a dead letter.")
@@ -40,8 +47,29 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
       ["trail status", "trail status --gaps", "trail status --limit 100 --json"]
     )
   )
+  const request = Command.make("request", { id: requestId, ...outputOptions }, ({ id, ...options }) =>
+    Effect.flatMap(requestModule, ({ readRequest, renderRequest, requestJson }) =>
+      runCommand({
+        ...options,
+        command: "trail request",
+        work: readRequest(database, id),
+        render: renderRequest,
+        toJson: requestJson
+      })
+    )
+  ).pipe(
+    withHelp(
+      "Shows one request through all services as a tree: each resource that it was about, what was decided and done there, and when. " +
+        "Exits with 11 when the trail has no event of that id.",
+      ["trail request try-1", "trail request try-1 --json"]
+    )
+  )
   return Command.make("trail").pipe(
-    withHelp("Shows where the events of the audit trail are.", ["trail status", "trail status --gaps"]),
-    Command.withSubcommands([status])
+    withHelp("Shows where the events of the audit trail are, and what one request did.", [
+      "trail status",
+      "trail status --gaps",
+      "trail request try-1"
+    ]),
+    Command.withSubcommands([status, request])
   )
 }

@@ -40,8 +40,8 @@ export const exitCodes = {
   deadLettersLeft: exit(8, "dead-letters replay", "Some dead letters could not be written."),
   notFound: exit(
     11,
-    "journal, dead-letters, certificate import",
-    "There is no such journal, dead letter or directory."
+    "journal, dead-letters, trail request, certificate import",
+    "There is no such journal, dead letter, request or directory."
   ),
 
   policyRefused: exit(3, "policy", "The policy file is not valid."),
