@@ -12,7 +12,8 @@ import {
   maximumIngestEvents
 } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
-import { isDeeperThan, parseInstant } from "../../domain/Text.ts"
+import { parseInstant } from "../../domain/Rfc3339.ts"
+import { isDeeperThan, isLongerThan } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { textOrNull } from "../AccessRequest.ts"
 
@@ -41,7 +42,7 @@ const digestOf = (event: Fields): string =>
 const idProblem = (id: unknown): string | undefined => {
   if (typeof id !== "string") return '"id" must be a text: your own key of the event'
   if (id === "") return '"id" must not be empty'
-  if ([...id].length > maximumClientIdLength) return `"id" must have at most ${maximumClientIdLength} characters`
+  if (isLongerThan(id, maximumClientIdLength)) return `"id" must have at most ${maximumClientIdLength} characters`
   if (!id.isWellFormed() || id.includes("\0")) return '"id" must be well-formed Unicode without NUL'
   return undefined
 }

@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaults, type Role, roles, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
-import { hasControlCharacter, isDeeperThan } from "../../domain/Text.ts"
+import { hasControlCharacter, isDeeperThan, isLongerThan } from "../../domain/Text.ts"
 
 export interface Message {
   readonly role: Role
@@ -138,7 +138,7 @@ const passedFields = [
 const modelProblem = (model: unknown): string | undefined => {
   if (typeof model !== "string") return model === undefined ? "it is missing" : "it must be a text"
   if (model === "") return "it must not be empty"
-  if (model.length > maximumModelLength) return `it has more than ${maximumModelLength} characters`
+  if (isLongerThan(model, maximumModelLength)) return `it has more than ${maximumModelLength} characters`
   if (!model.isWellFormed() || hasControlCharacter(model))
     return "it must be well-formed text without control characters"
   return undefined
