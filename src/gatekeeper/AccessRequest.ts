@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
 import type { Facts } from "../domain/AuditEvent.ts"
+import { exactMember } from "../domain/JsonText.ts"
 import * as Text from "../domain/Text.ts"
 
 export interface AccessRequest {
@@ -60,7 +61,11 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
     problems.push(`"metadata" is nested deeper than ${maximumMetadataDepth} levels`)
   }
   if (problems.length > 0) {
-    const claimed = { action: textOrNull(action), resource: textOrNull(resource), metadata: given }
+    const claimed = {
+      action: textOrNull(action),
+      resource: textOrNull(resource),
+      metadata: exactMember(body, "metadata") ?? {}
+    }
     return Either.left({ message: problems.join("; "), claimed })
   }
   // `textProblem` found that both are texts.

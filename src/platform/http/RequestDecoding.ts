@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import { BodyTooLarge, InvalidRequest } from "../../contracts/ApiError.ts"
 import { OptionalBody } from "../../contracts/Endpoint.ts"
+import { DuplicateKey, parseExactJson } from "../../domain/JsonText.ts"
 
 /** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
@@ -47,11 +48,25 @@ const parse = (bytes: Buffer): JsonBody => {
   return parseJsonText(text)
 }
 
+/** The start of a caller's text, for a message. */
+const start = (text: string): string => text.slice(0, 50).toWellFormed()
+
+/** Programs differ in which of two members counts (RFC 8259, section 4): the one that decides might read another than the one that acts. */
+const repeated = ({ path }: DuplicateKey): JsonBody => {
+  const named = `the request body has the key ${JSON.stringify(start(path.at(-1) ?? ""))} twice`
+  const above = path.slice(0, -1).join(".")
+  const [first = ""] = path
+  return Either.left(
+    invalid(above === "" ? `${named} in one object` : `${named} in ${JSON.stringify(start(above))}`, start(first))
+  )
+}
+
 /** Parses the body of a request whose bytes are decoded. */
 export const parseJsonText = (text: string): JsonBody => {
   try {
-    return Either.right(JSON.parse(text))
+    return Either.right(parseExactJson(text))
   } catch (thrown) {
+    if (thrown instanceof DuplicateKey) return repeated(thrown)
     const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
     return notJson(reason ?? "it cannot be parsed")
   }
