@@ -50,7 +50,11 @@ export const errorCodes = {
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),
   unreadable_request: error(400, "the request is not HTTP that the service can read, or came too slowly"),
-  unsupported_media_type: error(415, "a web page sent a body that is not `application/json`, or authentication is off")
+  unsupported_media_type: error(
+    415,
+    "a web page sent a body that is not `application/json`, or authentication is off; or the body has a `Content-Encoding` that the " +
+      "header `Accept-Encoding` of the answer does not name"
+  )
 }
 
 export type ErrorCode = keyof typeof errorCodes

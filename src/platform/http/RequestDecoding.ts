@@ -16,6 +16,7 @@ import * as AST from "effect/SchemaAST"
 import { BodyTooLarge, InvalidRequest } from "../../contracts/ApiError.ts"
 import { OptionalBody } from "../../contracts/Endpoint.ts"
 import { DuplicateKey, parseExactJson } from "../../domain/JsonText.ts"
+import { type DecodedBody, decodeBody } from "./ContentEncoding.ts"
 
 /** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
@@ -73,22 +74,24 @@ export const parseJsonText = (text: string): JsonBody => {
 }
 
 /**
- * Reads a request's body, and calls `done` once, with undefined where it is larger than `limit`; never if the client hangs up before the
- * end.
+ * Reads a request's body, decoded, and calls `done` once; never if the client hangs up before the end. `limit` bounds the bytes that
+ * arrive, and the decoded ones.
  *
  * It reads the socket's chunks itself, since the platform reports a body over its limit and a broken connection as the same
  * error: the first is answered 413, the second not at all.
  */
-const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Buffer | undefined) => void): void => {
+const readBytes = (message: IncomingMessage, limit: number, done: (bytes: DecodedBody) => void): void => {
   const chunks: Array<Buffer> = []
   let bytes = 0
-  const finish = (body: Buffer | undefined) => {
+  const finish = (body: DecodedBody) => {
     message.off("data", onData)
     message.off("end", onEnd)
-    done(body)
+    const encoding = message.headers["content-encoding"]
+    if (encoding === undefined || !Buffer.isBuffer(body) || body.length === 0) done(body)
+    else decodeBody(body, encoding, limit, done)
   }
   const tooLarge = () => {
-    finish(undefined)
+    finish("tooLarge")
     // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
     message.resume()
   }
@@ -104,13 +107,21 @@ const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Buffer
 
 /** Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end. */
 export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void =>
-  readBytes(message, limit, (bytes) => done(bytes === undefined ? tooLargeBody(limit) : parse(bytes)))
+  readBytes(message, limit, (bytes) =>
+    done(
+      bytes === "tooLarge"
+        ? tooLargeBody(limit)
+        : "broken" in bytes
+          ? Either.left(invalid(`the request body is not ${bytes.broken}, as its Content-Encoding says`))
+          : parse(bytes)
+    )
+  )
 
-/** Reads a request's body as text; undefined where it is too large or not UTF-8. */
+/** Reads a request's body as text; undefined where it is too large, not of its Content-Encoding or not UTF-8. */
 export const readText = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined> =>
   Effect.async((resume) =>
     readBytes(NodeHttpServerRequest.toIncomingMessage(request), maximumBodyBytes, (bytes) =>
-      resume(Effect.sync(() => (bytes === undefined || !isUtf8(bytes) ? undefined : bytes.toString("utf8"))))
+      resume(Effect.sync(() => (Buffer.isBuffer(bytes) && isUtf8(bytes) ? bytes.toString("utf8") : undefined)))
     )
   )
 
@@ -145,7 +156,7 @@ const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest
   for (const issue of issues) {
     const field = issue.path.join(".")
     if (issue._tag === "Unexpected") {
-      problems.add(`unknown parameter ${JSON.stringify(field.slice(0, 50).toWellFormed())}; known: ${known}`)
+      problems.add(`unknown parameter ${JSON.stringify(start(field))}; known: ${known}`)
     } else if (isDefault(issue)) {
       if (!worded.has(field)) problems.add(`"${field}" is not valid`)
     } else problems.add(field === "" ? issue.message : `"${field}" ${issue.message}`)
@@ -153,10 +164,7 @@ const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest
   const more = problems.size - maximumProblems
   const told = [...problems].slice(0, maximumProblems).join("; ")
   const [first] = issues[0]?.path ?? []
-  return invalid(
-    more > 0 ? `${told}; and ${more} more` : told,
-    first === undefined ? undefined : String(first).slice(0, 50).toWellFormed()
-  )
+  return invalid(more > 0 ? `${told}; and ${more} more` : told, first === undefined ? undefined : start(String(first)))
 }
 
 /** Decodes with a schema of the contract, all problems at once. `onExcess`: an unknown query parameter may be a misspelt filter. */
