@@ -14,7 +14,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import { BodyTooLarge, InvalidRequest } from "../../contracts/ApiError.ts"
-import { OptionalBody } from "../../contracts/Endpoint.ts"
+import { OptionalBody, UnknownFields } from "../../contracts/Endpoint.ts"
 import { DuplicateKey, parseExactJson } from "../../domain/JsonText.ts"
 import { type DecodedBody, decodeBody } from "./ContentEncoding.ts"
 
@@ -149,14 +149,14 @@ export const searchOf = (url: string): string => {
 const isDefault = ({ message }: ParseResult.ArrayFormatterIssue): boolean => message.startsWith("Expected ")
 
 /** Says what is wrong with each field: of the members of a union, those that say it in words of their own. Names the first field. */
-const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest => {
+const refusalOf = (error: ParseResult.ParseError, known: string, part: "parameter" | "field"): InvalidRequest => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
   const worded = new Set(issues.filter((issue) => !isDefault(issue)).map(({ path }) => path.join(".")))
   const problems = new Set<string>()
   for (const issue of issues) {
     const field = issue.path.join(".")
     if (issue._tag === "Unexpected") {
-      problems.add(`unknown parameter ${JSON.stringify(start(field))}; known: ${known}`)
+      problems.add(`unknown ${part} ${JSON.stringify(start(field))}; known: ${known}`)
     } else if (isDefault(issue)) {
       if (!worded.has(field)) problems.add(`"${field}" is not valid`)
     } else problems.add(field === "" ? issue.message : `"${field}" ${issue.message}`)
@@ -167,15 +167,21 @@ const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest
   return invalid(more > 0 ? `${told}; and ${more} more` : told, first === undefined ? undefined : start(String(first)))
 }
 
-/** Decodes with a schema of the contract, all problems at once. `onExcess`: an unknown query parameter may be a misspelt filter. */
-const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, onExcess: "ignore" | "error" = "ignore") => {
+/**
+ * Decodes with a schema of the contract, all problems at once. `excess`: how a name is called that the schema does not know, where it is
+ * refused; it may be a misspelt one.
+ */
+const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, excess?: "parameter" | "field") => {
   if (Option.isNone(declared)) return undefined
   const schema = declared.value
   const known = AST.getPropertySignatures(AST.encodedAST(schema.ast))
     .map(({ name }) => String(name))
     .join(", ")
-  const decode = Schema.decodeUnknown(schema, { errors: "all", onExcessProperty: onExcess })
-  return (given: unknown) => Effect.mapError(decode(given), (error) => refusalOf(error, known))
+  const decode = Schema.decodeUnknown(schema, {
+    errors: "all",
+    onExcessProperty: excess === undefined ? "ignore" : "error"
+  })
+  return (given: unknown) => Effect.mapError(decode(given), (error) => refusalOf(error, known, excess ?? "field"))
 }
 
 const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<string>>> => {
@@ -233,9 +239,10 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
   endpoint: DeclaredRequest<Path, UrlParams, Payload, Headers>
 ) => {
   const decodePath = decoder(endpoint.pathSchema)
-  const decodeQuery = decoder(endpoint.urlParamsSchema, "error")
+  const decodeQuery = decoder(endpoint.urlParamsSchema, "parameter")
   const decodeHeaders = decoder(endpoint.headersSchema)
-  const decodePayload = decoder(endpoint.payloadSchema)
+  const isStrict = Context.get(endpoint.annotations, UnknownFields) === "refused"
+  const decodePayload = decoder(endpoint.payloadSchema, isStrict ? "field" : undefined)
   const isBodyOptional = Context.get(endpoint.annotations, OptionalBody)
   return Effect.fnUntraced(function* (parts: RequestParts) {
     const decoded: Partial<Decoded<Path, UrlParams, Payload, Headers>> = {
