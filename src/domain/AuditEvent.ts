@@ -50,6 +50,7 @@ export const reservedMembers = [
     "audit_id",
     "by",
     "count",
+    "former_trail",
     "from_seq",
     "kind",
     "leaf_hash",

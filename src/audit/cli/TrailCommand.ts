@@ -6,6 +6,7 @@ import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.
 import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
 import { withHelp } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
+import { trailCopyCommands } from "./TrailCopyCommands.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
 const modules = Effect.promise(() => Promise.all([import("./TrailStatus.ts"), import("./TrailRendering.ts")]))
@@ -41,7 +42,11 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
     )
   )
   return Command.make("trail").pipe(
-    withHelp("Shows where the events of the audit trail are.", ["trail status", "trail status --gaps"]),
-    Command.withSubcommands([status])
+    withHelp("Shows where the events of the audit trail are, and keeps copies of its database apart.", [
+      "trail status",
+      "trail status --gaps",
+      'trail fork --reason "a copy for the load test"'
+    ]),
+    Command.withSubcommands([status, ...trailCopyCommands(database)])
   )
 }

@@ -5,6 +5,7 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { maximumCount } from "../encoding/RowRules.ts"
+import type { TrailPlace } from "./TrailPlace.ts"
 
 /**
  * The SQLSTATE of a source that belongs to another identity. It is in class 28 (invalid authorization), so a writer pauses and
@@ -109,6 +110,8 @@ export class AuditStore extends Context.Tag("audit/store/AuditStore")<
   {
     /** The id of the trail that the database holds, a uuid. */
     readonly trail: Effect.Effect<string, DatabaseError>
+    /** The database that holds the trail; absent where a gatekeeper on another machine writes into it. */
+    readonly place?: Effect.Effect<TrailPlace, DatabaseError>
     /** Registers the incarnation, on a session of its own, so that no append waits for it. Idempotent. */
     readonly register: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError>
     /** Sends a heartbeat, on a session of its own. Without heartbeats a source counts as dead: see `AuditLedger.silent`. */
