@@ -36,20 +36,6 @@ const decimalOf = (literal: string): readonly [digits: string, exponent: number]
 /** A longer exponent is not that of a double, unless the literal is written to be hard to read. */
 const longExponent = /e[+-]?\d{7}/i
 
-/**
- * Whether a double holds the number of a literal, so that every program reads the same number. An integer beyond 2^53 - 1 never
- * counts as held, also where a double has its value: of such keys the even ones would be numbers, and the odd ones texts.
- */
-export const isExact = (literal: string): boolean => {
-  const value = Number(literal)
-  if (!/[.e]/i.test(literal)) return Number.isSafeInteger(value)
-  if (String(value) === literal) return true
-  if (!Number.isFinite(value) || longExponent.test(literal)) return false
-  const [digits, exponent] = decimalOf(literal)
-  const [held, heldExponent] = decimalOf(String(value))
-  return digits === held && exponent === heldExponent
-}
-
 const quote = 0x22
 const backslash = 0x5c
 const colon = 0x3a
@@ -87,8 +73,48 @@ const endOfNumber = (text: string, start: number): number => {
 /** Numbers of up to 15 characters without an exponent have at most 15 digits, which a double holds. */
 const shortNumber = 15
 
-const isSuspect = (text: string, start: number, end: number): boolean =>
-  end - start > shortNumber || text.slice(start, end).toLowerCase().includes("e")
+const isExponent = (code: number): boolean => (code | 0x20) === 0x65
+
+const isSuspect = (text: string, start: number, end: number): boolean => {
+  if (end - start > shortNumber) return true
+  for (let at = start; at < end; at++) if (isExponent(text.charCodeAt(at))) return true
+  return false
+}
+
+/** Counts the digits of a literal before its exponent, without zeros at both ends. */
+const significantDigits = (literal: string): number => {
+  let digits = 0
+  let zeros = 0
+  for (let at = 0; at < literal.length; at++) {
+    const code = literal.charCodeAt(at)
+    if (isExponent(code)) break
+    if (!isDigit(code)) continue
+    if (code !== zero) {
+      digits += zeros + 1
+      zeros = 0
+    } else if (digits > 0) zeros += 1
+  }
+  return digits
+}
+
+/** The shortest text of a double that reads as that double has at most so many digits. */
+const mostDigits = 17
+
+/**
+ * Whether a double holds the number of a literal, so that every program reads the same number. An integer beyond 2^53 - 1 never
+ * counts as held, also where a double has its value: of such keys the even ones would be numbers, and the odd ones texts.
+ */
+export const isExact = (literal: string): boolean => {
+  // Before all that costs more: a body may hold a hundred thousand of them.
+  if (significantDigits(literal) > mostDigits) return false
+  const value = Number(literal)
+  if (!/[.e]/i.test(literal)) return Number.isSafeInteger(value)
+  if (String(value) === literal) return true
+  if (!Number.isFinite(value) || longExponent.test(literal)) return false
+  const [digits, exponent] = decimalOf(literal)
+  const [held, heldExponent] = decimalOf(String(value))
+  return digits === held && exponent === heldExponent
+}
 
 interface Survey {
   /** How many members all objects have together, repeated keys counted each time. */
@@ -121,9 +147,8 @@ const countMembers = (root: unknown): number => {
   let members = 0
   const found: Array<object> = [root]
   for (let one = found.pop(); one !== undefined; one = found.pop()) {
-    const isArray = Array.isArray(one)
-    const values: ReadonlyArray<unknown> = isArray ? one : Object.values(one)
-    if (!isArray) members += values.length
+    const values: ReadonlyArray<unknown> = Array.isArray(one) ? one : Object.values(one)
+    if (values !== one) members += values.length
     for (const value of values) if (isCompound(value)) found.push(value)
   }
   return members

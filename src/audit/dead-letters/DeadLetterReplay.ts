@@ -53,7 +53,7 @@ const Letter = Schema.Struct({
   sqlstate: Schema.NullOr(Schema.String),
   /** Whether an earlier replay settled it. */
   settled: Schema.Boolean,
-  conflict: Schema.Boolean
+  conflict: Schema.optional(Schema.Boolean)
 })
 export type Letter = LetterKey & typeof Letter.Type
 
@@ -71,7 +71,7 @@ export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> =>
 
 /** Adds the mark of a conflict to the row of one that an earlier version kept without it. */
 const markedRow = (letter: Letter, row: HashedRow): HashedRow =>
-  !letter.conflict || row.marks.includes(conflictMark)
+  letter.conflict !== true || row.marks.includes(conflictMark)
     ? row
     : makeRow({ ...row, marks: [...row.marks, conflictMark].sort() }, row)
 
