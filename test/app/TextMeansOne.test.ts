@@ -14,6 +14,8 @@ const send = (service: "gatekeeper" | "guardian" | "router", path: string, body?
     return yield* request(`${yield* program.url(service)}${path}`, body === undefined ? { token } : { token, body })
   })
 
+const user = { role: "user", content: "which shelf?" }
+
 /** RFC 8785, as a reader of the trail would write it. */
 const canonical = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
@@ -126,6 +128,29 @@ layer(Gravitas.layer(), { timeout: "90 seconds", excludeTestServices: true })("A
           reason: expect.stringContaining(`the key ${JSON.stringify(key)} twice`)
         })
       }
+    })
+  )
+
+  it.effect("or is refused: a field that may be a misspelt one is named, and nothing is done", () =>
+    Effect.gen(function* () {
+      for (const [service, path, body, status, field] of [
+        ["guardian", "/certificates", { agent: "Scout", expires: "2030-01-01T00:00:00Z" }, 422, "expires"],
+        ["guardian", "/certificates", { agent: "Scout", validFor: "1d" }, 422, "validFor"],
+        ["guardian", "/session/heartbeat", { session_id: "text-1", agent: "Librarian" }, 422, "agent"],
+        ["gatekeeper", "/explain", { resource: "a", ghost: "Scout" }, 422, "ghost"],
+        ["gatekeeper", "/ghosts/Scout/stop", { Reason: "a test" }, 422, "Reason"],
+        ["gatekeeper", "/validate", { actoin: "write", resource: "a" }, 422, "actoin"],
+        ["router", "/v1/chat/completions", { model: "echo", messages: [user], forceTier: "L1" }, 400, "forceTier"]
+      ] as const) {
+        const answer = yield* send(service, path, body)
+        expect([path, answer.status, error(answer).message]).toEqual([
+          path,
+          status,
+          expect.stringContaining(`unknown field ${JSON.stringify(field)}`)
+        ])
+        expect((yield* rowNamedBy(answer))["result"]).toBe("INVALID")
+      }
+      expect((yield* send("guardian", "/certificates?agent=Scout")).body).toMatchObject({ total: 0 })
     })
   )
 

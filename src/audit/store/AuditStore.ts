@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { isLongerThan } from "../../domain/Text.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
@@ -26,7 +27,7 @@ export const undecidedRow = "23S01"
 const Count = Schema.NonNegativeInt.pipe(Schema.lessThanOrEqualTo(maximumCount))
 
 /** Bounded, because the sources of all processes are shown in one answer. */
-const Label = Schema.String.pipe(Schema.maxLength(255))
+const Label = Schema.String.pipe(Schema.filter((text) => !isLongerThan(text, 255)))
 
 /** One life of a process, from start to end. */
 export const Incarnation = Schema.Struct({
