@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
+import { unreadableRequest } from "./Connections.ts"
 import { unsupportedEncoding } from "./ContentEncoding.ts"
 import type { ErrorFields } from "./ErrorResponse.ts"
 import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
@@ -15,7 +16,7 @@ interface EarlyRefusal {
 
 const hostless: EarlyRefusal = {
   status: 400,
-  code: "unreadable_request",
+  code: unreadableRequest,
   message: "an HTTP/1.1 request names its host"
 }
 
