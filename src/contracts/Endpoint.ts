@@ -18,6 +18,14 @@ export const optionalBody = Context.make(OptionalBody, true).pipe(
   }))
 )
 
+/** Whether the body may have fields that the contract does not name. By default one is refused, since it may be a misspelt field. */
+export class UnknownFields extends Context.Reference<UnknownFields>()("contracts/UnknownFields", {
+  defaultValue: (): "ignored" | "refused" => "refused"
+}) {}
+
+/** The annotation of an endpoint of the former system: its clients may send more, and each field that changes what it does is required. */
+export const unknownFieldsIgnored = Context.make(UnknownFields, "ignored" as const)
+
 export const describing = (summary: string, description: string) => OpenApi.annotations({ summary, description })
 
 /** The members of a declared union by their status, the lowest first; those of one status are a union again. */

@@ -23,6 +23,7 @@ export const errorCodes = {
   model_not_found: error(404, "there is no shell or ghost of that name, or it is not of that tier"),
   not_certified: error(403, "the agent has no certificate in force"),
   not_found: error(404, "the service has no such path"),
+  nothing_recorded: error(422, "no event of the batch is valid, so none is recorded; `results` says why of each"),
   peer_unavailable: error(503, "a service that has to be asked does not answer, so nothing was decided; ask again"),
   policy_refused: error(422, "the policy's file has the problems that are listed; the policy in force stays"),
   provider_failed: error(502, "the provider failed, and no other shell is left"),
@@ -50,7 +51,11 @@ export const errorCodes = {
   unauthenticated: error(401, "there is no token, or it is not valid"),
   too_many_connections: error(503, "all connections of the port are in use; try again in a second"),
   unreadable_request: error(400, "the request is not HTTP that the service can read, or came too slowly"),
-  unsupported_media_type: error(415, "a web page sent a body that is not `application/json`, or authentication is off")
+  unsupported_media_type: error(
+    415,
+    "a web page sent a body that is not `application/json`, or authentication is off; or the body has a `Content-Encoding` that the " +
+      "header `Accept-Encoding` of the answer does not name"
+  )
 }
 
 export type ErrorCode = keyof typeof errorCodes

@@ -4,7 +4,8 @@ import * as Encoding from "effect/Encoding"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { lengthProblem, nameProblem, parseInstant, pathProblem, textProblem } from "../domain/Text.ts"
+import { parseInstant } from "../domain/Rfc3339.ts"
+import { lengthProblem, nameProblem, pathProblem, textProblem } from "../domain/Text.ts"
 
 /** Messages of these schemas complete a sentence that begins with the field's name: `"agent" must not be empty`. */
 const isText = { message: () => "must be a text" }
@@ -74,7 +75,7 @@ export const parsed = <A>(
   type: Schema.Schema<A>,
   by: {
     readonly read: (text: string) => A | undefined
-    readonly problem: string
+    readonly problem: string | ((text: string) => string)
     readonly write: (value: A) => string
   }
 ) =>
@@ -83,17 +84,24 @@ export const parsed = <A>(
     decode: (given, _, ast) => {
       const value = by.read(given)
       return value === undefined
-        ? ParseResult.fail(new ParseResult.Type(ast, given, by.problem))
+        ? ParseResult.fail(
+            new ParseResult.Type(ast, given, typeof by.problem === "string" ? by.problem : by.problem(given))
+          )
         : ParseResult.succeed(value)
     },
     encode: (value) => ParseResult.succeed(by.write(value))
   })
 
-/** An ISO 8601 time with its zone. */
+const notInstant = (given: string): string => {
+  const problem = "must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z"
+  return / \d\d:\d\d$/.test(given) ? `${problem}; write the + of a zone as %2B in a query` : problem
+}
+
+/** An RFC 3339 time with its zone. */
 export const Instant = (description: string) =>
   parsed(Parameter(description), Schema.DateTimeUtcFromSelf, {
     read: (text) => Option.getOrUndefined(parseInstant(text)),
-    problem: "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z",
+    problem: notInstant,
     write: DateTime.formatIso
   })
 

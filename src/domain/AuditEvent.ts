@@ -17,10 +17,17 @@ export type AuditResult = typeof AuditResult.Type
 
 /**
  * - `auth:disabled`: the caller was not authenticated.
+ * - `metadata:number-as-text`: the request's metadata, stored elsewhere, has a number that a double does not hold; it is kept as text.
  * - `metadata:withheld`: the caller has no valid identity, so what it said in its metadata is not stored.
  * - `request_id:given`, `trace_id:given`: the id came with the request, so its sender chose it, and others may send the same.
  */
-export const RecorderMark = Schema.Literal("auth:disabled", "request_id:given", "trace_id:given", "metadata:withheld")
+export const RecorderMark = Schema.Literal(
+  "auth:disabled",
+  "request_id:given",
+  "trace_id:given",
+  "metadata:number-as-text",
+  "metadata:withheld"
+)
 export type RecorderMark = typeof RecorderMark.Type
 
 /** The mark of a row of a stranger: what the stranger said is not stored. */
@@ -37,12 +44,13 @@ export const originMembers = ["asked_by", "claimed", "ingest", "query", "subject
 export const reservedMembers = [
   ...originMembers,
   // Decisions about questions of others, and about requests for the gatekeeper's own endpoints.
-  ...["context", "events", "explain", "operation", "properties", "stands_for_seconds"],
+  ...["context", "events", "events_invalid", "explain", "operation", "properties", "stands_for_seconds"],
   // What the trail reports about itself.
   ...[
     "audit_id",
     "by",
     "count",
+    "former_trail",
     "from_seq",
     "kind",
     "leaf_hash",

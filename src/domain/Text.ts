@@ -1,4 +1,3 @@
-import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -15,9 +14,20 @@ export const storable = (text: string): string => text.toWellFormed().replaceAll
 const hasDotSegment = (text: string): boolean =>
   text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")
 
-/** Why `text` is too long; completes a sentence that begins with the field's name. Lengths are in UTF-16 code units. */
+/** Counts the code points of a text, as PostgreSQL and JSON Schema count its length. Half a surrogate pair counts as one. */
+export const codePoints = (text: string): number => {
+  let points = 0
+  for (const _ of text) points += 1
+  return points
+}
+
+/** Whether a text has more than `limit` code points. Each has one or two UTF-16 code units, so most texts need no count. */
+export const isLongerThan = (text: string, limit: number): boolean =>
+  text.length > limit && (text.length > 2 * limit || codePoints(text) > limit)
+
+/** Why `text` is too long; completes a sentence that begins with the field's name. Lengths are in code points. */
 export const lengthProblem = (text: string, limit: number): string | undefined =>
-  text.length > limit ? `has ${text.length} characters; at most ${limit} are allowed` : undefined
+  isLongerThan(text, limit) ? `has ${codePoints(text)} characters; at most ${limit} are allowed` : undefined
 
 /** Why `text` must not be recorded or decided on as it is; completes a sentence that begins with the field's name. */
 export const textProblem = (text: string, limit: number): string | undefined => {
@@ -42,21 +52,6 @@ export const nameProblem = (text: string, limit: number): string | undefined => 
 /** Why `text` is not a path of names: the last part of a resource, which may have segments of its own. */
 export const pathProblem = (text: string, limit: number): string | undefined =>
   textProblem(text, limit) ?? (hasDotSegment(text) ? 'must not have the segments "." or ".."' : undefined)
-
-/** RFC 3339, the zone not optional: a time without one means another moment on each machine. */
-const rfc3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/i
-
-/** Compares with the calendar: JavaScript reads 30 February as 2 March. */
-const isDay = (day: string): boolean => {
-  const midnight = DateTime.make(`${day}T00:00:00Z`)
-  return Option.isSome(midnight) && DateTime.formatIsoDateUtc(midnight.value) === day
-}
-
-/** Reads an RFC 3339 time with its zone. */
-export const parseInstant = (text: string): Option.Option<DateTime.Utc> => {
-  const day = rfc3339.exec(text)?.[1]
-  return day === undefined || !isDay(day) ? Option.none() : Option.map(DateTime.make(text), DateTime.toUtc)
-}
 
 /** The member of an object; undefined of any other value. */
 export const memberOf = (value: unknown, name: string): unknown =>

@@ -2,6 +2,8 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
 import type { Facts } from "../domain/AuditEvent.ts"
+import { exactMember } from "../domain/JsonText.ts"
+import { isMisspelling } from "../domain/Misspelling.ts"
 import * as Text from "../domain/Text.ts"
 
 export interface AccessRequest {
@@ -37,8 +39,12 @@ export const textProblem = (field: keyof typeof maximumLength, value: unknown): 
 
 export const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
+/** The key that is meant to be `action`: without it the question would be about the default action, which may be allowed. */
+const misspeltAction = (body: Readonly<Record<string, unknown>>): string | undefined =>
+  Object.keys(body).find((key) => isMisspelling(key, "action"))
+
 /**
- * Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored.
+ * Reads the body of `/validate`: `{action = "inference", resource, metadata?}`; other keys are ignored, but for a misspelt `action`.
  *
  * A hand parser, since every agent action waits for it: the contract's `ValidateRequest` takes 4.3 µs, this parser 1.6 µs.
  * test/gatekeeper/AccessRequest.test.ts compares the two on generated bodies.
@@ -54,13 +60,19 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
   for (const problem of [textProblem("action", action), textProblem("resource", resource)]) {
     if (problem !== undefined) problems.push(problem)
   }
+  const misspelt = body["action"] === undefined ? misspeltAction(body) : undefined
+  if (misspelt !== undefined) problems.push(`unknown field ${JSON.stringify(misspelt)}; it is written "action"`)
   const metadata = Predicate.isReadonlyRecord(given) ? given : {}
   if (metadata !== given) problems.push('"metadata" must be an object')
   if (Text.isDeeperThan(given, maximumMetadataDepth)) {
     problems.push(`"metadata" is nested deeper than ${maximumMetadataDepth} levels`)
   }
   if (problems.length > 0) {
-    const claimed = { action: textOrNull(action), resource: textOrNull(resource), metadata: given }
+    const claimed = {
+      action: textOrNull(action),
+      resource: textOrNull(resource),
+      metadata: exactMember(body, "metadata") ?? {}
+    }
     return Either.left({ message: problems.join("; "), claimed })
   }
   // `textProblem` found that both are texts.

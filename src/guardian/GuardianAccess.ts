@@ -13,6 +13,7 @@ import type { DatabaseUnavailable } from "./GuardianDatabase.ts"
 export interface Recorded {
   readonly reason: string
   readonly facts?: Facts
+  readonly marks?: AuditEvent["marks"]
   /** Takes back what the trail cannot record; left out where nothing was changed. `final`: it stays in effect, and the log says so. */
   readonly compensate?: Effect.Effect<unknown, DatabaseUnavailable> | "final"
 }
@@ -77,7 +78,11 @@ const recordBy =
     result: AuditResult,
     ghostId: string | null,
     reason: string,
-    { isAuthenticated = false, facts = {} }: Pick<Recorded, "facts"> & Pick<AuditEvent, "isAuthenticated"> = {}
+    {
+      isAuthenticated = false,
+      facts = {},
+      marks = []
+    }: Pick<Recorded, "facts" | "marks"> & Pick<AuditEvent, "isAuthenticated"> = {}
   ) => {
     const recorded = {
       action: event,
@@ -88,7 +93,8 @@ const recordBy =
       result,
       reason,
       requestId,
-      facts
+      facts,
+      marks
     }
     return Effect.mapError(trail.record(recorded), ({ code, message }) => new Refusal({ code, message }))
   }

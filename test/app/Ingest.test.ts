@@ -112,6 +112,51 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("P
     })
   )
 
+  it.effect("says of each event what was cut, and counts those that are not recorded", () =>
+    Effect.gen(function* () {
+      const { gatekeeper, program } = yield* Gravitas
+      const mixed = yield* send({
+        events: [
+          eventOf("whole"),
+          eventOf("cut", { metadata: { x: "y".repeat(63_000) }, action: "z".repeat(300) }),
+          { id: "without a resource", action: "deploy" }
+        ]
+      })
+      expect(mixed).toMatchObject({
+        status: 200,
+        body: {
+          failed: 1,
+          results: [
+            { status: "recorded" },
+            { status: "recorded", marks: ["action:truncated", "metadata:size"] },
+            { status: "invalid" }
+          ]
+        }
+      })
+      expect(results(mixed.body)[0]).not.toHaveProperty("marks")
+      const again = yield* send({ events: [eventOf("whole"), eventOf("whole", { reason: null, result: "REPORTED" })] })
+      expect(again).toMatchObject({
+        status: 200,
+        body: { failed: 0, results: [{ status: "duplicate" }, { status: "duplicate" }] }
+      })
+      const nothing = yield* send({ events: [{ action: "deploy" }, eventOf("", {})] })
+      expect(nothing).toMatchObject({
+        status: 422,
+        body: {
+          error: { code: "nothing_recorded", message: expect.stringContaining('"id" must be a text') },
+          detail: expect.stringContaining("none of the 2 events"),
+          failed: 2,
+          results: [{ id: null, status: "invalid" }, { status: "invalid" }]
+        }
+      })
+      const row = yield* rowNamedBy(nothing)
+      expect(row).toMatchObject({ result: "ALLOWED", metadata: { events: 2, events_invalid: 2 } })
+      yield* program.printed(/2 of 2 events that service:guardian sent are not recorded/, "2 seconds")
+      const metrics = yield* Effect.promise(async () => (await fetch(`${gatekeeper}/metrics`)).text())
+      expect(metrics).toMatch(/audit_ingest_events_total\{[^}]*status="invalid"[^}]*\} [1-9]/)
+    })
+  )
+
   it.effect("a repeated key never hides an event of another caller", () =>
     Effect.gen(function* () {
       const { databaseUrl, program } = yield* Gravitas

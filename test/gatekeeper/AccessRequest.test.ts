@@ -19,6 +19,9 @@ describe("parseAccessRequest", () => {
     expect(problemOf({ action: null, resource: "a", metadata: null, more: 1 })).toBe("accepted")
     expect(problemOf({ resource: "a".repeat(255), action: "b".repeat(100) })).toBe("accepted")
     expect(problemOf({ resource: "a..b/.c/d." })).toBe("accepted")
+    expect(problemOf({ action: "read", resource: "a", acton: "write" })).toBe("accepted")
+    expect(problemOf({ resource: "😀".repeat(255), action: "😀".repeat(100) })).toBe("accepted")
+    expect(problemOf({ resource: "😀".repeat(256) })).toContain('"resource" has 256 characters')
   })
 
   it.each([
@@ -35,6 +38,8 @@ describe("parseAccessRequest", () => {
     ["a lone surrogate", { resource: "a\ud800" }, "well-formed"],
     ["a way out of its folder", { resource: "vaults/public/../secret" }, "segments"],
     ["a list as metadata", { resource: "a", metadata: [] }, '"metadata" must be an object'],
+    ["a misspelt action", { acton: "write", resource: "a" }, 'unknown field "acton"; it is written "action"'],
+    ["an action in another style", { Action: "write", resource: "a" }, 'unknown field "Action"'],
     ["bottomless metadata", { resource: "a", metadata: nested(5_000) }, "nested deeper"]
   ])("refuses %s and names the problem", (_, body, problem) => {
     expect(problemOf(body)).toContain(problem)

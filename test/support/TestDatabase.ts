@@ -85,6 +85,10 @@ const copyTemplate = (name: string) => {
   )
 }
 
+/** A copy of a database that nothing is connected to, as a restored backup is: with all rows, and the same trail. */
+export const copyOfDatabase = (url: Redacted.Redacted) =>
+  databaseBy(copyOf(new URL(Redacted.value(url)).pathname.slice(1)))
+
 /** As `freshDatabase`, with the schemas of all services at head. For tests of what a service does on them. */
 export const migratedDatabase = databaseBy(copyTemplate).pipe(
   Effect.tap((url) =>

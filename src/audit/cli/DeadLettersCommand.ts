@@ -45,7 +45,11 @@ const by = Options.text("by").pipe(
   Options.optional
 )
 
-const all = flag("all").pipe(Options.withDescription("Replay every letter that is not in the trail yet, oldest first."))
+const all = flag("all").pipe(
+  Options.withDescription(
+    "Replay every letter that is not in the trail yet, oldest first, but no conflict: name those."
+  )
+)
 
 const yes = flag("yes").pipe(Options.withDescription("Do not ask for confirmation."))
 
@@ -87,7 +91,7 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
             if (all === eventIds.length > 0) return yield* noLetters
             const name = Option.isSome(by) ? by.value : yield* loginName
             if (!all) return { ids: eventIds, by: name }
-            yield* confirmed({ yes }, "Replay every dead letter that is not in the trail yet?")
+            yield* confirmed({ yes }, "Replay every dead letter that is not in the trail yet, without conflicts?")
             return { all, by: name }
           })
         })
@@ -95,7 +99,8 @@ export const deadLettersCommand = <E extends CommandError, R>(database: Layer.La
   ).pipe(
     withHelp(
       "Writes dead letters to the trail, from their original bytes. A repeated replay changes nothing: each letter has one " +
-        "row. An audit event reports each replay. Exits with 8 when the table still refuses letters; they are kept.",
+        "row. An audit event reports each replay. A conflict (an event whose ingest id was used for another) is replayed only by " +
+        "its event id, and its row is marked ingest:conflict. Exits with 8 when the table still refuses letters; they are kept.",
       [
         "dead-letters replay 01983f2e-7c1a-7000-8000-0123456789ab",
         'dead-letters replay --all --by "Ada, after the column was widened"',

@@ -23,8 +23,8 @@ const exitCodes = {
   LetterUnknown: ExitCode.notFound
 }
 
-const stateCell = ({ settled }: LetterSummary): Cell =>
-  settled ? { text: "in the trail", tone: "good" } : { text: "waits", tone: "warn" }
+const stateCell = ({ conflict, settled }: LetterSummary): Cell =>
+  settled ? { text: "in the trail", tone: "good" } : { text: conflict ? "conflict" : "waits", tone: "warn" }
 
 const reasonText = ({ reason, sqlstate }: LetterSummary): string =>
   sqlstate === null ? reason : `${sqlstate}: ${reason}`
@@ -137,9 +137,15 @@ const tones: Readonly<Record<ReplayOutcome, NonNullable<Cell["tone"]>>> = {
   failed: "bad"
 }
 
-const renderReplays = (outcomes: ReadonlyArray<Replayed>, colours: boolean): string =>
+interface ReplayResult {
+  readonly outcomes: ReadonlyArray<Replayed>
+  /** Conflicts that `--all` left out. */
+  readonly conflicts: number
+}
+
+const renderOutcomes = (outcomes: ReadonlyArray<Replayed>, colours: boolean): string =>
   outcomes.length === 0
-    ? "No dead letter waits."
+    ? "No other dead letter waits."
     : renderTable(
         ["event", "outcome", "audit event of the replay", "detail"],
         outcomes.map(({ auditId, detail, eventId, outcome }) => [
@@ -150,6 +156,16 @@ const renderReplays = (outcomes: ReadonlyArray<Replayed>, colours: boolean): str
         ]),
         colours
       )
+
+const renderReplays = ({ conflicts, outcomes }: ReplayResult, colours: boolean): string => {
+  if (conflicts > 0) {
+    return (
+      `${renderOutcomes(outcomes, colours)}\n\n${conflicts} conflicts were left out: their ids were used for other events. Find out ` +
+      `who sent them: ${program} dead-letters list. To bring one in, marked ingest:conflict: ${program} dead-letters replay <event-id>`
+    )
+  }
+  return outcomes.length === 0 ? "No dead letter waits." : renderOutcomes(outcomes, colours)
+}
 
 /** Null when each letter is in the trail now. */
 export const replayVerdict = (outcomes: ReadonlyArray<Replayed>): Verdict | null => {
@@ -173,9 +189,19 @@ export const replayLetters = <E extends CommandError, R, E2 extends CommandError
   runCommand({
     ...options,
     command: "dead-letters replay",
-    work: Effect.flatMap(options.request, (request) => withLetters(database, (letters) => letters.replay(request))),
+    work: Effect.flatMap(options.request, (request) =>
+      withLetters(database, (letters) =>
+        Effect.all({
+          outcomes: letters.replay(request),
+          conflicts: "all" in request ? letters.conflicts : Effect.succeed(0)
+        })
+      )
+    ),
     render: renderReplays,
-    toJson: (outcomes) => ({ outcomes: outcomes.map((one) => snakeCase(one)) }),
-    verdict: replayVerdict,
+    toJson: ({ conflicts, outcomes }) => ({
+      outcomes: outcomes.map((one) => snakeCase(one)),
+      conflicts_left_out: conflicts
+    }),
+    verdict: ({ outcomes }) => replayVerdict(outcomes),
     exitCodes
   })

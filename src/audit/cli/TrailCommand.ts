@@ -7,6 +7,7 @@ import { type CommandError, runCommand } from "../../platform/cli/CommandRunner.
 import { flag, limitOption, outputOptions } from "../../platform/cli/Flags.ts"
 import { withHelp } from "../../platform/cli/Help.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
+import { trailCopyCommands } from "./TrailCopyCommands.ts"
 
 /** Loaded when the command runs, so that other commands start faster. */
 const modules = Effect.promise(() => Promise.all([import("./TrailStatus.ts"), import("./TrailRendering.ts")]))
@@ -65,11 +66,10 @@ export const trailCommand = <E extends CommandError, R>(database: Layer.Layer<Da
     )
   )
   return Command.make("trail").pipe(
-    withHelp("Shows where the events of the audit trail are, and what one request did.", [
-      "trail status",
-      "trail status --gaps",
-      "trail request try-1"
-    ]),
-    Command.withSubcommands([status, request])
+    withHelp(
+      "Shows where the events of the audit trail are, what one request did, and keeps copies of its database apart.",
+      ["trail status", "trail status --gaps", "trail request try-1", 'trail fork --reason "a copy for the load test"']
+    ),
+    Command.withSubcommands([status, request, ...trailCopyCommands(database)])
   )
 }

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
-import { isReplayed } from "../store/AuditWrites.ts"
+import { isConflict, isReplayed } from "../store/AuditWrites.ts"
 import type { LetterKey } from "./DeadLetterReplay.ts"
 
 /** A dead letter without its bytes, as the driver returns it: bigint as text, timestamptz as Date. */
@@ -21,6 +21,8 @@ const Summary = Schema.Struct({
   size: Schema.Number,
   /** Whether it is in the trail by now. */
   settled: Schema.Boolean,
+  /** Whether an ingest client had used its key for another event: only a replay by name brings it into the trail. */
+  conflict: Schema.Boolean,
   /** Attempts to replay it. */
   replays: Schema.Number
 })
@@ -44,7 +46,8 @@ export interface LetterDetail extends LetterSummary {
 const Keys = Schema.Array(Schema.Struct({ eventId: Schema.String, leafHash: Schema.String }))
 
 const columns = `letter.event_id as "eventId", encode(letter.leaf_hash, 'hex') as "leafHash", letter.source, letter.seq,
-  letter.sqlstate, letter.reason, letter.attempts, letter.at, octet_length(letter.body) as size, ${isReplayed} as settled, (
+  letter.sqlstate, letter.reason, letter.attempts, letter.at, octet_length(letter.body) as size, ${isReplayed} as settled,
+  ${isConflict} as conflict, (
     select count(*)::integer from gatekeeper.audit_dead_letter_replay as replay
     where (replay.event_id, replay.leaf_hash) = (letter.event_id, letter.leaf_hash)
   ) as replays`
@@ -98,14 +101,28 @@ export const keysOfEvents = (connection: Connection, eventIds: ReadonlyArray<str
     [eventIds]
   )
 
-/** Finds the letters that are not replayed yet, oldest first. */
+/** Finds the letters that are not replayed yet, oldest first, without conflicts. */
 export const waitingKeys = (connection: Connection, limit: number, after: LetterKey | undefined) =>
   queryRows(
     connection,
     Keys,
     `select event_id as "eventId", encode(leaf_hash, 'hex') as "leafHash" from gatekeeper.audit_dead_letter as letter
-     where not ${isReplayed} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
+     where not ${isReplayed} and not ${isConflict} and ($1::uuid is null or (letter.at, letter.event_id, letter.leaf_hash) > (${placeOf}))
      order by letter.at, letter.event_id, letter.leaf_hash
      limit $3`,
     [after?.eventId ?? null, after?.leafHash ?? null, limit]
+  )
+
+const Count = Schema.Tuple(Schema.Struct({ count: Schema.Number }))
+
+/** Counts the conflicts that are not replayed. */
+export const waitingConflicts = (connection: Connection) =>
+  Effect.map(
+    queryRows(
+      connection,
+      Count,
+      `select count(*)::integer as count from gatekeeper.audit_dead_letter as letter
+       where not ${isReplayed} and ${isConflict}`
+    ),
+    ([{ count }]) => count
   )

@@ -8,10 +8,17 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { queryRows } from "../../platform/postgres/Rows.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { type HashedRow, makeRow, rowOf } from "../encoding/AuditRow.ts"
-import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { conflictMark, encodeEvent } from "../encoding/EventEncoding.ts"
 import { registerWithin } from "../store/AuditIncarnation.ts"
 import { type Incarnation, refusedRow } from "../store/AuditStore.ts"
-import { advanceSource, beginBounded, conflictReason, insertTolerantly, isReplayed } from "../store/AuditWrites.ts"
+import {
+  advanceSource,
+  beginBounded,
+  conflictReason,
+  insertTolerantly,
+  isConflict,
+  isReplayed
+} from "../store/AuditWrites.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 
 /** The key of a dead letter: letters of one event id differ in their content. */
@@ -45,7 +52,8 @@ const Letter = Schema.Struct({
   body: Schema.Uint8ArrayFromSelf,
   sqlstate: Schema.NullOr(Schema.String),
   /** Whether an earlier replay settled it. */
-  settled: Schema.Boolean
+  settled: Schema.Boolean,
+  conflict: Schema.optional(Schema.Boolean)
 })
 export type Letter = LetterKey & typeof Letter.Type
 
@@ -60,6 +68,12 @@ export const rowOfLetter = (letter: Letter): Either.Either<HashedRow, string> =>
     row.seq === letter.seq
   return same ? Either.right(row) : Either.left("its bytes are of another event than the letter names")
 }
+
+/** Adds the mark of a conflict to the row of one that an earlier version kept without it. */
+const markedRow = (letter: Letter, row: HashedRow): HashedRow =>
+  letter.conflict !== true || row.marks.includes(conflictMark)
+    ? row
+    : makeRow({ ...row, marks: [...row.marks, conflictMark].sort() }, row)
 
 /** Makes the event that reports a replay in the trail. */
 const replayEvent = (letter: Letter, outcome: "replayed" | "present", by: string): AuditEvent => ({
@@ -89,7 +103,7 @@ const isOfRow = (error: DatabaseError): boolean =>
 const lockStatement = "select pg_advisory_xact_lock(hashtextextended('gatekeeper.audit_dead_letter ' || $1, 0))"
 
 const letterStatement = `
-  select source, seq, body, sqlstate, ${isReplayed} as settled
+  select source, seq, body, sqlstate, ${isReplayed} as settled, ${isConflict} as conflict
   from gatekeeper.audit_dead_letter as letter
   where event_id = $1 and leaf_hash = decode($2, 'hex')`
 
@@ -179,12 +193,17 @@ export const replayLetter = (
       return yield* without("refused", "the gatekeeper refused the row: its sender may not record it")
     }
     if (letter.settled) return { ...key, outcome: "settled" as const, detail: null, auditId: null }
-    const row = rowOfLetter(letter)
-    if (Either.isLeft(row)) return yield* without("refused", row.left)
-    const written = yield* tried(insertTolerantly(connection, [row.right], by))
+    const original = rowOfLetter(letter)
+    if (Either.isLeft(original)) return yield* without("refused", original.left)
+    const row = markedRow(letter, original.right)
+    const written = yield* tried(insertTolerantly(connection, [row], by))
     if (Either.isLeft(written)) return yield* without("failed", written.left)
     if (written.right.conflicts.length > 0) return yield* without("refused", conflictReason)
-    if (written.right.inserted === 1) return yield* report(letter, "replayed")
+    if (written.right.inserted === 1) {
+      // The insert records only the replay of a letter whose row is as it was.
+      if (row.leafHash !== letter.leafHash) yield* record("replayed", `with the mark ${conflictMark}`)
+      return yield* report(letter, "replayed")
+    }
     yield* record("present", null)
     return yield* report(letter, "present")
   }).pipe((body) => connection.transaction(body, { begun: true }))

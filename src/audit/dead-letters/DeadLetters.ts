@@ -16,7 +16,15 @@ import { timeoutWithin } from "../store/AuditWrites.ts"
 import { makeIncarnation } from "../store/ProcessJournal.ts"
 import { describe } from "../store/RetryClass.ts"
 import { TrailUnreachable } from "../store/TrailUnreachable.ts"
-import { details, keysOfEvents, type LetterDetail, type LetterSummary, page, waitingKeys } from "./DeadLetterReading.ts"
+import {
+  details,
+  keysOfEvents,
+  type LetterDetail,
+  type LetterSummary,
+  page,
+  waitingConflicts,
+  waitingKeys
+} from "./DeadLetterReading.ts"
 import { type LetterKey, type Replay, type Replayed, replayLetter } from "./DeadLetterReplay.ts"
 
 /** No dead letter has this event id. */
@@ -46,7 +54,7 @@ export type ReplayRequest = {
   readonly by: string
 } & (
   | { readonly ids: ReadonlyArray<string> }
-  /** All letters that are not replayed yet. */
+  /** All letters that are not replayed yet, without conflicts: each of those needs a decision of its own. */
   | { readonly all: true }
 )
 
@@ -76,11 +84,14 @@ export class DeadLetters extends Context.Tag("audit/dead-letters/DeadLetters")<
     readonly show: (eventId: string) => Effect.Effect<ReadonlyArray<LetterDetail>, TrailUnreachable | LetterUnknown>
     /**
      * Writes letters to the trail, oldest first, from their original bytes. Idempotent, and safe for concurrent callers. The
-     * outcome is recorded beside each letter, and an event reports each replayed one. An unknown id replays none.
+     * outcome is recorded beside each letter, and an event reports each replayed one. An unknown id replays none. The row of a
+     * conflict has the mark `ingest:conflict`.
      */
     readonly replay: (
       request: ReplayRequest
     ) => Effect.Effect<ReadonlyArray<Replayed>, TrailUnreachable | LetterUnknown | ReplayStopped>
+    /** How many conflicts are not in the trail. */
+    readonly conflicts: Effect.Effect<number, TrailUnreachable>
   }
 >() {
   static readonly layerUrl = (options: DeadLettersOptions): Layer.Layer<DeadLetters> =>
@@ -182,6 +193,7 @@ const make = (options: DeadLettersOptions) => {
       const found = yield* ask((connection) => details(connection, eventId))
       return found.length === 0 ? yield* new LetterUnknown({ id: eventId }) : found
     }),
+    conflicts: ask(waitingConflicts),
     replay: (request) =>
       Effect.flatMap(Effect.mapError(session, unreachable), (connection) => replayWith(connection, request)).pipe(
         Effect.scoped,

@@ -1,3 +1,4 @@
+import { inexactLiterals } from "../../domain/JsonText.ts"
 import { maskedText } from "../../domain/Secrets.ts"
 import { boundText } from "./BoundedText.ts"
 
@@ -26,6 +27,7 @@ export type Blemish =
   | "key-clash"
   | "reserved"
   | "masked"
+  | "number-as-text"
 
 /** What an encoding does with members, by their names. */
 export interface MemberRules {
@@ -149,9 +151,11 @@ class Walk {
   private array(given: ReadonlyArray<unknown>): string {
     let json = "["
     const length = given.length
+    const literals = inexactLiterals(given)
     for (let index = 0; index < length; index++) {
       if (!this.roomForOneMore()) break
-      const element = this.member(() => given[index]) ?? this.spend("null")
+      const literal = literals?.get(String(index))
+      const element = this.member(() => given[index], literal) ?? this.spend("null")
       json += index === 0 ? element : `,${element}`
     }
     return `${json}]`
@@ -160,6 +164,7 @@ class Walk {
   private object(given: object): string {
     let json = "{"
     let previous: string | undefined
+    const literals = inexactLiterals(given)
     const isOutermost = this.above.length === 1
     let uncounted = isOutermost ? this.rules.uncounted : undefined
     for (const { json: stated, key, original } of this.keys(given, isOutermost)) {
@@ -174,7 +179,7 @@ class Walk {
       }
       // Facts may follow, which have their room.
       if (stated === undefined && !this.roomForOneMore()) continue
-      const value = stated ?? this.named(key, () => Reflect.get(given, original))
+      const value = stated ?? this.named(key, () => Reflect.get(given, original), literals?.get(original))
       if (value === undefined) continue
       json += `${previous === undefined ? "" : ","}${this.spend(JSON.stringify(key))}:${value}`
       previous = key
@@ -183,8 +188,8 @@ class Walk {
     return `${json}}`
   }
 
-  private named(key: string, read: () => unknown): string | undefined {
-    if (!this.rules.isSecret(key)) return this.member(read)
+  private named(key: string, read: () => unknown, literal?: string): string | undefined {
+    if (!this.rules.isSecret(key)) return this.member(read, literal)
     this.blemish("masked")
     return this.spend(JSON.stringify(maskedText))
   }
@@ -216,7 +221,12 @@ class Walk {
     return keys.sort(byCodeUnit)
   }
 
-  private member(read: () => unknown): string | undefined {
+  /** `literal` is that of a number that a double does not hold. */
+  private member(read: () => unknown, literal?: string): string | undefined {
+    if (literal !== undefined) {
+      this.blemish("number-as-text")
+      return this.string(literal)
+    }
     let given: unknown
     try {
       given = read()

@@ -10,6 +10,9 @@ export const metadataBudget: Budget = { depth: 16, members: 64, size: 4_096, key
 /** Bounds of a value that should be text and is not. */
 const convertedBudget: Budget = { depth: 4, members: 32, size: 1_000, key: 100 }
 
+/** Of the row of an event whose key was used for another event: it is in the trail only where an operator named it for a replay. */
+export const conflictMark = "ingest:conflict"
+
 type Marks = Set<string>
 
 /** Most events have no marks. */

@@ -8,7 +8,7 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { AuditId } from "../encoding/AuditId.ts"
 import { type EncodedEvent, type HashedRow, makeRow } from "../encoding/AuditRow.ts"
 import { encodeCanonical } from "../encoding/CanonicalJson.ts"
-import { encodeEvent } from "../encoding/EventEncoding.ts"
+import { conflictMark, encodeEvent } from "../encoding/EventEncoding.ts"
 import {
   advanceSource,
   beginBounded,
@@ -26,8 +26,10 @@ export interface IngestEvent {
   readonly event: AuditEvent
   /** RFC 3339 with a zone; null where the client sent no time. */
   readonly occurredAt: string | null
-  /** SHA-256 of the event as it was sent, 64 hexadecimal digits: tells a repeat from another event under the same key. */
+  /** SHA-256 of the event as it is understood, 64 hexadecimal digits: tells a repeat from another event under the same key. */
   readonly digest: string
+  /** Another digest, by which an older version of the program may know the same event. */
+  readonly formerDigest?: string
 }
 
 /** Bounds of the member `ingest`: small, because each of its parts is bounded before. */
@@ -49,18 +51,24 @@ const encodeIngested = (identity: string, { clientId, event, occurredAt }: Inges
 /**
  * The outcome of an event.
  *
- * - `recorded`: its row is in the trail under `auditId`.
+ * - `recorded`: its row is in the trail under `auditId`. `marks` says what was cut, cleaned or left out; absent where nothing was.
  * - `duplicate`: it was recorded before, under `auditId`.
  * - `conflict`: `recordedAs` is another event under the same key. This one is a dead letter under `auditId`; where that is null it
  *   is not kept, because `keptConflicts` others are.
  * - `dead_lettered`: the table refused it; it is among the dead letters under `auditId`.
  */
 export type Ingested =
-  | { readonly status: "recorded" | "duplicate" | "dead_lettered"; readonly auditId: AuditId }
+  | {
+      readonly status: "recorded" | "duplicate" | "dead_lettered"
+      readonly auditId: AuditId
+      readonly marks?: ReadonlyArray<string>
+    }
   | {
       readonly status: "conflict"
       readonly auditId: AuditId | null
       readonly recordedAs: AuditId
+      /** Whether an operator brought it into the trail, by its name. */
+      readonly isReplayed?: boolean
       /** Whether it is not kept yet. An event that is not kept is new each time that it is sent. */
       readonly isNew: boolean
     }
@@ -94,14 +102,16 @@ export function* planning(
   events: ReadonlyArray<IngestEvent>,
   known: {
     readonly keys: ReadonlyArray<Statements.IngestKey>
-    readonly conflicts: ReadonlyArray<Statements.IngestConflict>
+    readonly conflicts: ReadonlyArray<Statements.KnownConflict>
   },
   identity: string,
   { lastSeq, source }: { readonly lastSeq: number; readonly source: string },
   { nextId, now }: Pick<IngestContext, "nextId" | "now">
 ): SteppedComputation<Plan> {
   const keys = new Map(known.keys.map((key) => [key.clientId, key]))
-  const conflicts = new Map(known.conflicts.map((key) => [conflictKey(key.clientId, key.digest), key]))
+  const conflicts = new Map<string, Statements.KnownConflict>(
+    known.conflicts.map((key) => [conflictKey(key.clientId, key.digest), key])
+  )
   const kept = new Map<string, number>()
   const keep = (clientId: string) => kept.set(clientId, (kept.get(clientId) ?? 0) + 1)
   for (const { clientId } of known.conflicts) keep(clientId)
@@ -109,32 +119,37 @@ export function* planning(
   const fresh: Array<Statements.IngestConflict> = []
   const letters: Array<Plan["letters"][number]> = []
   let seq = lastSeq
-  const rowOf = (event: IngestEvent) => {
+  const rowOf = (event: IngestEvent, marks: ReadonlyArray<string> = []) => {
     seq += 1
-    const row = makeRow(encodeIngested(identity, event), { id: nextId(now), timestamp: now, source, seq })
+    const encoded = encodeIngested(identity, event)
+    const marked = marks.length === 0 ? encoded : { ...encoded, marks: [...encoded.marks, ...marks].sort() }
+    const row = makeRow(marked, { id: nextId(now), timestamp: now, source, seq })
     return { row, key: { clientId: event.clientId, digest: event.digest, auditId: row.id } }
   }
   const judge = (event: IngestEvent): Ingested => {
-    const { clientId, digest } = event
+    const { clientId, digest, formerDigest = digest } = event
     const before = keys.get(clientId)
     if (before === undefined) {
       const { key, row } = rowOf(event)
       rows.push(row)
       fresh.push(key)
       keys.set(clientId, { ...key, deadLettered: false })
-      return { status: "recorded", auditId: row.id }
+      return { status: "recorded", auditId: row.id, ...(row.marks.length === 0 ? {} : { marks: row.marks }) }
     }
-    if (before.digest === digest) {
+    if (before.digest === digest || before.digest === formerDigest) {
       return { status: before.deadLettered ? "dead_lettered" : "duplicate", auditId: before.auditId }
     }
-    const knownConflict = conflicts.get(conflictKey(clientId, digest))
+    const knownConflict =
+      conflicts.get(conflictKey(clientId, digest)) ?? conflicts.get(conflictKey(clientId, formerDigest))
     const recordedAs = before.auditId
-    if (knownConflict !== undefined)
-      return { status: "conflict", auditId: knownConflict.auditId, recordedAs, isNew: false }
+    if (knownConflict !== undefined) {
+      const { auditId, isReplayed = false } = knownConflict
+      return { status: "conflict", auditId, recordedAs, isReplayed, isNew: false }
+    }
     if ((kept.get(clientId) ?? 0) >= keptConflicts)
       return { status: "conflict", auditId: null, recordedAs, isNew: true }
     keep(clientId)
-    const letter = rowOf(event)
+    const letter = rowOf(event, [conflictMark])
     letters.push(letter)
     conflicts.set(conflictKey(clientId, digest), letter.key)
     return { status: "conflict", auditId: letter.row.id, recordedAs, isNew: true }

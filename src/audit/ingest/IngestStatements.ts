@@ -24,7 +24,10 @@ const knownStatement = `
   from gatekeeper.audit_ingest where identity = $1 and client_id = any($2)`
 
 const knownConflictsStatement = `
-  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest
+  select client_id as "clientId", audit_id as "auditId", encode(digest, 'hex') as digest, exists (
+      select from gatekeeper.audit_dead_letter_replay as replay
+      where replay.event_id = audit_id and replay.outcome in ('replayed', 'present')
+    ) as "isReplayed"
   from gatekeeper.audit_ingest_conflict where identity = $1 and client_id = any($2)`
 
 const keysStatement = `
@@ -52,11 +55,15 @@ const Sources = Schema.Array(
 
 const Conflict = Schema.Struct({ clientId: Schema.String, auditId: AuditId, digest: Schema.String })
 
+const KnownConflict = Schema.Struct({ ...Conflict.fields, isReplayed: Schema.Boolean })
+
 const Key = Schema.Struct({ ...Conflict.fields, deadLettered: Schema.Boolean })
 
 /** A recorded event and its key. */
 export type IngestKey = typeof Key.Type
 export type IngestConflict = typeof Conflict.Type
+/** A conflict that is kept; `isReplayed` where it is in the trail by now. */
+export type KnownConflict = IngestConflict & Partial<typeof KnownConflict.Type>
 
 /** Locks the source of an identity until the transaction ends, and creates it if needed. Returns its last number. */
 export const lockSource = Effect.fnUntraced(function* (connection: Connection, identity: string, fresh: string) {
@@ -72,7 +79,7 @@ export const readKeys = (connection: Connection, identity: string, clientIds: Re
   queryRows(connection, Schema.Array(Key), knownStatement, [identity, clientIds])
 
 export const readConflicts = (connection: Connection, identity: string, clientIds: ReadonlyArray<string>) =>
-  queryRows(connection, Schema.Array(Conflict), knownConflictsStatement, [identity, clientIds])
+  queryRows(connection, Schema.Array(KnownConflict), knownConflictsStatement, [identity, clientIds])
 
 const json = (keys: ReadonlyArray<IngestConflict & { readonly deadLettered?: boolean }>): string =>
   JSON.stringify(

@@ -1,10 +1,12 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { isLongerThan } from "../../domain/Text.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { AuditId } from "../encoding/AuditId.ts"
 import type { HashedRow } from "../encoding/AuditRow.ts"
 import { maximumCount } from "../encoding/RowRules.ts"
+import type { TrailPlace } from "./TrailPlace.ts"
 
 /**
  * The SQLSTATE of a source that belongs to another identity. It is in class 28 (invalid authorization), so a writer pauses and
@@ -25,7 +27,7 @@ export const undecidedRow = "23S01"
 const Count = Schema.NonNegativeInt.pipe(Schema.lessThanOrEqualTo(maximumCount))
 
 /** Bounded, because the sources of all processes are shown in one answer. */
-const Label = Schema.String.pipe(Schema.maxLength(255))
+const Label = Schema.String.pipe(Schema.filter((text) => !isLongerThan(text, 255)))
 
 /** One life of a process, from start to end. */
 export const Incarnation = Schema.Struct({
@@ -109,6 +111,8 @@ export class AuditStore extends Context.Tag("audit/store/AuditStore")<
   {
     /** The id of the trail that the database holds, a uuid. */
     readonly trail: Effect.Effect<string, DatabaseError>
+    /** The database that holds the trail; absent where a gatekeeper on another machine writes into it. */
+    readonly place?: Effect.Effect<TrailPlace, DatabaseError>
     /** Registers the incarnation, on a session of its own, so that no append waits for it. Idempotent. */
     readonly register: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError>
     /** Sends a heartbeat, on a session of its own. Without heartbeats a source counts as dead: see `AuditLedger.silent`. */

@@ -100,6 +100,11 @@ export const isReplayed = `exists (
     and replay.outcome in ('replayed', 'present')
 )`
 
+/** Whether `letter` is an event of an ingest client whose key was used for another event. */
+export const isConflict = `exists (
+  select from gatekeeper.audit_ingest_conflict as conflict where conflict.audit_id = letter.event_id
+)`
+
 /** The canonical event has the names of the columns; only its hash is added. */
 const jsonBatch = (rows: ReadonlyArray<HashedRow>): string =>
   `[${rows.map((row) => `${canonicalJson(row).slice(0, -1)},"leaf_hash":"\\\\x${row.leafHash}"}`).join(",")}]`

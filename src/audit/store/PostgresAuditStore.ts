@@ -19,6 +19,7 @@ import {
   timeoutWithin
 } from "./AuditWrites.ts"
 import * as OwnedSession from "./OwnedSession.ts"
+import { isSamePlace, otherPlace, placeOf, type TrailPlace } from "./TrailPlace.ts"
 
 export interface PostgresAuditStoreOptions {
   readonly url: Redacted.Redacted
@@ -44,6 +45,7 @@ const otherTrail = (found: string | undefined, belongs: string) =>
  */
 const makeTrailCheck = (given: string | undefined, deadline: Duration.DurationInput) => {
   let belongs = given
+  let began: TrailPlace | undefined
   return Effect.fnUntraced(function* (connection: Connection) {
     const answer = yield* connection
       .query("select id from gatekeeper.audit_trail", undefined, { deadline })
@@ -52,7 +54,11 @@ const makeTrailCheck = (given: string | undefined, deadline: Duration.DurationIn
     const trail = typeof found === "string" ? found : undefined
     belongs ??= trail
     if (trail === undefined || trail !== belongs) return yield* otherTrail(trail, belongs ?? "one")
-    return trail
+    const place = yield* placeOf(connection).pipe(
+      Effect.mapError((error) => new DatabaseError({ ...error, phase: "connect" }))
+    )
+    began ??= place
+    return isSamePlace(began, place) ? { trail, place } : yield* otherPlace(trail)
   })
 }
 
@@ -114,16 +120,22 @@ export const make = Effect.fnUntraced(function* (options: PostgresAuditStoreOpti
   const writing = yield* OwnedSession.make(connectOptions, verifyTrail)
 
   /** Runs work on a session of its own. An interrupted caller does not wait for the server's reply. */
-  const apart = <A>(work: (connection: Connection, trail: string) => Effect.Effect<A, DatabaseError>) =>
+  const apart = <A>(
+    work: (
+      connection: Connection,
+      found: { readonly trail: string; readonly place: TrailPlace }
+    ) => Effect.Effect<A, DatabaseError>
+  ) =>
     connect({ ...connectOptions, applicationName: "gravitas audit upkeep" }).pipe(
-      Effect.flatMap((connection) => Effect.flatMap(verifyTrail(connection), (trail) => work(connection, trail))),
+      Effect.flatMap((connection) => Effect.flatMap(verifyTrail(connection), (found) => work(connection, found))),
       Effect.scoped,
       Effect.disconnect
     )
   const statements = (connection: Connection) => incarnationStatements(connection, statementTimeout)
 
   return AuditStore.of({
-    trail: apart((_, trail) => Effect.succeed(trail)),
+    trail: apart((_, { trail }) => Effect.succeed(trail)),
+    place: apart((_, { place }) => Effect.succeed(place)),
     register: (incarnation) => apart((connection) => statements(connection).register(incarnation)),
     heartbeat: (incarnation) => apart((connection) => statements(connection).register(incarnation)),
     append: (rows, { certain }) =>

@@ -15,6 +15,7 @@ import { adopt, list } from "../journal/OrphanedJournal.ts"
 import { type DiskQuota, makeDiskQuota } from "../journal/Segments.ts"
 import { AuditStore, type Incarnation } from "./AuditStore.ts"
 import { retryClass } from "./RetryClass.ts"
+import { checkPlace } from "./TrailPlace.ts"
 
 /** The identity of this process, and what it keeps on disk. */
 export interface ProcessJournal {
@@ -77,6 +78,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   }
   // A journal names its trail, so that it is never written into another database.
   const trail = yield* fromDatabase(store.trail)
+  if (store.place !== undefined) yield* checkPlace(settings.directory, trail, yield* fromDatabase(store.place))
   const open = Journal.open({
     directory: settings.directory,
     identity: { ...incarnation, trail },

@@ -8,7 +8,7 @@ import { describing, optionalBody } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
 import * as Access from "./AccessSchemas.ts"
 import * as AuthZen from "./AuthZenSchemas.ts"
-import { IngestAnswer, IngestBody } from "./IngestSchemas.ts"
+import { IngestAnswer, IngestBody, NothingRecorded } from "./IngestSchemas.ts"
 import * as Stop from "./StopSchemas.ts"
 import { TokenAnswer, TokenError, TokenRequest } from "./TokenSchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
@@ -149,6 +149,7 @@ export const record = HttpApiEndpoint.post("record", "/audit/events")
   .setPayload(IngestBody)
   .addSuccess(IngestAnswer)
   .addError(bodyErrors)
+  .addError(NothingRecorded)
   .addError(trailUnreachable)
   .annotateContext(
     describing(

@@ -1,5 +1,8 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
+import { errorBody } from "../ApiError.ts"
+import { meaningOf, statusOf } from "../ErrorCodes.ts"
 
 /** One batch; a client with more sends several. */
 export const maximumIngestEvents = 1_000
@@ -43,7 +46,7 @@ export const IngestBody = Schema.Struct({
 })
 
 /** One result for each event, in the order of the batch. `audit_id` beside `results` is the row of the decision. */
-export const IngestAnswer = Schema.Struct({
+const ingested = {
   results: Schema.Array(
     Schema.Struct({
       id: Schema.NullOr(Schema.String),
@@ -54,8 +57,25 @@ export const IngestAnswer = Schema.Struct({
           "recorded, `problem` says why; dead_lettered: the table refused it"
       }),
       audit_id: Schema.optional(Schema.String),
+      marks: Schema.optional(
+        Schema.Array(Schema.String).annotations({
+          description:
+            "the marks of the row that was recorded: what was cut, cleaned or left out; absent where nothing was"
+        })
+      ),
       problem: Schema.optional(Schema.String)
     })
   ),
+  failed: Schema.Number.annotations({ description: "how many events are neither recorded nor duplicates" }),
   audit_id: Schema.String
-}).annotations({ description: "The result of each event, in the order of the batch." })
+}
+
+export const IngestAnswer = Schema.Struct(ingested).annotations({
+  description: "The result of each event, in the order of the batch."
+})
+
+export const NothingRecorded = Schema.Struct({ ...errorBody("nothing_recorded").fields, ...ingested }).annotations({
+  ...HttpApiSchema.annotations({ status: statusOf("nothing_recorded") }),
+  identifier: "Error_nothing_recorded",
+  description: meaningOf("nothing_recorded")
+})

@@ -31,8 +31,8 @@ export const EventsParams = Schema.Struct({
   resource: Filter("the resource, whole"),
   result: Schema.optional(OneOf(AuditResult.literals)),
   request_id: Filter("the `X-Request-Id`: finds every hop of one request"),
-  from: Schema.optional(Instant("ISO 8601 with a zone; inclusive")),
-  to: Schema.optional(Instant("ISO 8601 with a zone; exclusive")),
+  from: Schema.optional(Instant("RFC 3339 with a zone; inclusive")),
+  to: Schema.optional(Instant("RFC 3339 with a zone; exclusive")),
   limit: Limit(100, "1 to 1000; 100 where left out"),
   cursor: Filter("`next` of the page before")
 })

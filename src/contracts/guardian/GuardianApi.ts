@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { ApiError, BodyTooLarge, errorBody, InvalidRequest } from "../ApiError.ts"
-import { describing, optionalBody } from "../Endpoint.ts"
+import { describing, optionalBody, unknownFieldsIgnored } from "../Endpoint.ts"
 import { HealthGroup } from "../Health.ts"
 import * as Schemas from "./GuardianSchemas.ts"
 
@@ -39,6 +39,7 @@ export const validate = HttpApiEndpoint.post("validate", "/validate")
   .setPayload(Schema.Struct({ agent: Schemas.AgentName }))
   .addSuccess(Schemas.Certified)
   .addError(NotCertified)
+  .annotateContext(unknownFieldsIgnored)
   .annotateContext(describing("Is this agent certified now?", "Needs `read` on `certificates/<agent>`."))
 
 export const startSession = HttpApiEndpoint.post("startSession", "/session/start")
@@ -46,6 +47,7 @@ export const startSession = HttpApiEndpoint.post("startSession", "/session/start
   .addSuccess(Schemas.SessionStarted)
   .addError(NotCertified)
   .addError(SessionExists.body)
+  .annotateContext(unknownFieldsIgnored)
   .annotateContext(
     describing(
       "Starts a session",
@@ -85,6 +87,7 @@ export const endSession = HttpApiEndpoint.post("endSession", "/session/end")
   .addSuccess(Schemas.SessionEnded)
   .addError(SessionNotFound.body)
   .addError(SessionAmbiguous.body)
+  .annotateContext(unknownFieldsIgnored)
   .annotateContext(
     describing(
       "Ends a session",

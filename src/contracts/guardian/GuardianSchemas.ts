@@ -52,7 +52,7 @@ export const SessionsQuery = Schema.Struct({
 })
 
 /** A page of statistics ends at an agent's name. */
-const agentPlace = /^[^\0/]{1,200}$/
+const agentPlace = /^[^\0/]{1,200}$/u
 
 export const StatisticsQuery = Schema.Struct({
   agent: agentParameter,
@@ -169,7 +169,7 @@ export const IssueCertificate = Schema.Struct({
   /** RFC 3339 with a zone. */
   expires_at: Schema.optional(
     Schema.String.annotations({
-      message: () => "must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z"
+      message: () => "must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z"
     })
   ),
   /** Of the agent that is certified; 1 where left out or null. */

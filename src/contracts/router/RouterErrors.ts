@@ -36,6 +36,7 @@ const typeOfStatus: Readonly<Record<number, string>> = {
   404: "invalid_request_error",
   405: "invalid_request_error",
   413: "invalid_request_error",
+  415: "invalid_request_error",
   429: "rate_limit_error"
 }
 

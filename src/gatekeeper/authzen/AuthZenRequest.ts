@@ -3,6 +3,7 @@ import * as Predicate from "effect/Predicate"
 import { maximumMetadataDepth } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import { type EvaluationsSemantic, evaluationsSemantics } from "../../contracts/gatekeeper/AuthZenSchemas.ts"
 import type { Facts } from "../../domain/AuditEvent.ts"
+import { exactMember } from "../../domain/JsonText.ts"
 import { isDeeperThan, memberOf } from "../../domain/Text.ts"
 import { type AccessClaim, type AccessRequest, textOrNull, textProblem } from "../AccessRequest.ts"
 import { anonymousGhost } from "../tokens/BearerToken.ts"
@@ -134,7 +135,7 @@ const resourcePath = (
   if (type.includes("/")) return Either.left('"resource.type" must not contain "/"')
   const segments: Array<string> = []
   for (const name of named) {
-    const segment = segmentOf(Object.hasOwn(properties, name) ? properties[name] : undefined)
+    const segment = segmentOf(Object.hasOwn(properties, name) ? exactMember(properties, name) : undefined)
     if (segment === undefined) {
       return Either.left(`"resource.properties.${name}" must be a text without "/" that is not empty, or a number`)
     }

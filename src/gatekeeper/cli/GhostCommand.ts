@@ -7,6 +7,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { AuditLog } from "../../audit/AuditLog.ts"
+import { isLongerThan } from "../../domain/Text.ts"
 import type { CommandError } from "../../platform/cli/CommandRunner.ts"
 import { outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
@@ -30,7 +31,7 @@ const maximumReason = 500
 const reason = Options.text("reason").pipe(
   Options.withDescription("Why; the table and the trail keep it."),
   Options.mapEffect((text) =>
-    text.length <= maximumReason && !text.includes("\0")
+    !isLongerThan(text, maximumReason) && !text.includes("\0")
       ? Effect.succeed(text)
       : Effect.fail(
           ValidationError.invalidValue(HelpDoc.p(`--reason may have ${maximumReason} characters, and no NUL`))

@@ -12,7 +12,8 @@ import {
   maximumIngestEvents
 } from "../../contracts/gatekeeper/IngestSchemas.ts"
 import { ClaimableResult } from "../../domain/AuditEvent.ts"
-import { isDeeperThan, parseInstant } from "../../domain/Text.ts"
+import { canonicalInstant, parseInstant } from "../../domain/Rfc3339.ts"
+import { isDeeperThan, isLongerThan } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../../platform/os/EventLoop.ts"
 import { textOrNull } from "../AccessRequest.ts"
 
@@ -35,13 +36,37 @@ const isClaimable = Schema.is(ClaimableResult)
 /** Limits of the canonical JSON that keep all of a body, whose size is bounded already. */
 const wholeBudget = { depth: maximumMetadataDepth + 2, members: 2 ** 20, size: 2 ** 24, key: 2 ** 20 } as const
 
-const digestOf = (event: Fields): string =>
-  createHash("sha256").update(encodeCanonical(event, wholeBudget).json).digest("hex")
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+const isEmptyObject = (value: unknown): boolean => Predicate.isReadonlyRecord(value) && Object.keys(value).length === 0
+
+/** Removes what changes nothing, and spells the time in one way: two spellings of an event are the same event. */
+const understood = (event: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(event).flatMap(([name, value]) => {
+      const saysNothing =
+        value === null || (name === "result" && value === "REPORTED") || (name === "metadata" && isEmptyObject(value))
+      if (saysNothing) return []
+      return [[name, name === "occurred_at" ? (canonicalInstant(String(value)) ?? value) : value] as const]
+    })
+  )
+
+/** The digest of an event, and the one that earlier versions stored, where it is another: of the event as it was sent. */
+const digestsOf = (event: Fields): Pick<IngestEvent, "digest" | "formerDigest"> => {
+  const meant = understood(event)
+  const { blemishes, json } = encodeCanonical(meant, wholeBudget)
+  const digest = sha256(json)
+  const isAsSent =
+    Object.keys(meant).length === Object.keys(event).length && meant["occurred_at"] === event["occurred_at"]
+  if (isAsSent && !blemishes.has("number-as-text")) return { digest }
+  // A clone does not have the literals of its numbers.
+  return { digest, formerDigest: sha256(encodeCanonical(structuredClone(event), wholeBudget).json) }
+}
 
 const idProblem = (id: unknown): string | undefined => {
   if (typeof id !== "string") return '"id" must be a text: your own key of the event'
   if (id === "") return '"id" must not be empty'
-  if ([...id].length > maximumClientIdLength) return `"id" must have at most ${maximumClientIdLength} characters`
+  if (isLongerThan(id, maximumClientIdLength)) return `"id" must have at most ${maximumClientIdLength} characters`
   if (!id.isWellFormed() || id.includes("\0")) return '"id" must be well-formed Unicode without NUL'
   return undefined
 }
@@ -118,7 +143,7 @@ const parseEvent = (given: unknown, requestId: string): WeightedEvent => {
   const parsed: ParsedIngestEvent = Either.right({
     clientId: id,
     occurredAt: textOrNull(given["occurred_at"]),
-    digest: digestOf(given),
+    ...digestsOf(given),
     event: {
       action: textOrNull(given["action"]),
       resource: textOrNull(given["resource"]),

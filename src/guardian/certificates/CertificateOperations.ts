@@ -29,7 +29,7 @@ const expiryOf = (
   if (expiresAt !== undefined) {
     return Either.fromOption(
       parseSeconds(expiresAt),
-      () => '"expires_at" must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z'
+      () => '"expires_at" must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z'
     )
   }
   const duration =

@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { parseInstant } from "../../domain/Text.ts"
+import { parseInstant } from "../../domain/Rfc3339.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { type PageQuery, rowsOf } from "../GuardianDatabase.ts"
 import { type Claims, SignedRow } from "./CertificateSigner.ts"
@@ -43,9 +43,9 @@ export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTi
 
 export const isoOfSeconds = (seconds: number): string => DateTime.formatIso(DateTime.unsafeMake(seconds * 1_000))
 
-/** Seconds since 1970, the fraction cut off, as signed. Accepts a space for the "T" and a zone without colon, as PostgreSQL and Python write. */
+/** Reads an RFC 3339 time as seconds since 1970, the fraction cut off, as signed. */
 export const parseSeconds = (text: string): Option.Option<number> =>
-  parseInstant(text.replace(" ", "T").replace(/([+-]\d{2})(\d{2})$/, "$1:$2")).pipe(
+  parseInstant(text).pipe(
     Option.map((instant) => Math.floor(instant.epochMillis / 1_000)),
     Option.filter((seconds) => seconds > 0)
   )

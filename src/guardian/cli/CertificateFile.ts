@@ -29,6 +29,13 @@ const zoneless = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$/
 /** Whether a text is a time but for its zone: the refusal can say so. */
 export const lacksZone = (text: string): boolean => zoneless.test(text)
 
+/** Rewrites what PostgreSQL and Python write: a space for the "T", no seconds, a zone without colon. */
+export const rfc3339Of = (text: string): string =>
+  text
+    .replace(/^(\d{4}-\d{2}-\d{2}) /, "$1T")
+    .replace(/(:\d{2}(?:\.\d+)?[+-]\d{2})(\d{2})?$/, (_, time: string, minutes = "00") => `${time}:${minutes}`)
+    .replace(/T(\d{2}:\d{2})(?=[Zz+-])/, "T$1:00")
+
 const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Either<number, string> => {
   if (typeof given !== "string") return Either.left(`"${field}" must be a text`)
   if (lacksZone(given) && !assumeUtc) {
@@ -37,7 +44,7 @@ const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Eit
     )
   }
   const text = !lacksZone(given) ? given : given.length === 10 ? `${given}T00:00:00Z` : `${given}Z`
-  return Option.match(parseSeconds(text), {
+  return Option.match(parseSeconds(rfc3339Of(text)), {
     onNone: () => Either.left(`"${field}" is not an ISO 8601 time`),
     onSome: Either.right
   })

@@ -90,6 +90,7 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
             certificate_id: certificate.claims.jti,
             ...(kept.dropped.length === 0 ? {} : { dropped: kept.dropped })
           },
+          ...(kept.marks === undefined ? {} : { marks: kept.marks }),
           compensate: sessions.withdraw(starting)
         }
       }

@@ -14,6 +14,7 @@ import { byStatus } from "../../contracts/Endpoint.ts"
 import type { ErrorCode } from "../../contracts/ErrorCodes.ts"
 import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
 import type { Facts } from "../../domain/AuditEvent.ts"
+import { codePoints, isLongerThan } from "../../domain/Text.ts"
 import { type JsonResponse, jsonResponse, type Refusal, refusalJson, toServerResponse } from "./ErrorResponse.ts"
 import type { JsonOperation, JsonRequest } from "./FastLane.ts"
 import { LocalOperations } from "./LocalCalls.ts"
@@ -117,7 +118,7 @@ const successEncoder = <Success>(schema: Schema.Schema<Success, unknown>) => {
 const tooLong = (resource: string) =>
   new InvalidRequest({
     reason:
-      `the names are too long together: the resource ${JSON.stringify(resource.slice(0, 40))}… has ${resource.length} ` +
+      `the names are too long together: the resource ${JSON.stringify(resource.slice(0, 40))}… has ${codePoints(resource)} ` +
       `characters; at most ${maximumLength.resource} are allowed`
   })
 
@@ -186,7 +187,7 @@ export const auditedBy =
       const find = (decoded: Decoded<Path, UrlParams, Payload, Headers>, asking: Question) =>
         Effect.filterOrFail(
           operation.target(decoded, asking),
-          ({ resource }) => resource.length <= maximumLength.resource,
+          ({ resource }) => !isLongerThan(resource, maximumLength.resource),
           ({ resource }) => tooLong(resource)
         )
 

@@ -11,9 +11,10 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type ServiceName, titleOf } from "../../domain/Service.ts"
 import { Settings, type TlsFiles } from "../config/Settings.ts"
-import { boundedConnections, refuseUnreadable, requestTimedOut, unreadableRequest } from "./Connections.ts"
+import { boundedConnections, refuseUnreadable, requestTimedOut } from "./Connections.ts"
+import { earlyRefusal } from "./EarlyRefusal.ts"
 import { type ErrorAnswer, type ErrorFields, errorJson, noFields, shuttingDown } from "./ErrorResponse.ts"
-import { type BrowserRules, foreignRequest } from "./ForeignRequest.ts"
+import type { BrowserRules } from "./ForeignRequest.ts"
 import type { HttpMetrics } from "./HttpMetrics.ts"
 import type { LocalCalls } from "./LocalCalls.ts"
 import { admitTraceContext, assignRequestId, disconnectReasonOf, isEndless, markDisconnect } from "./RequestContext.ts"
@@ -58,10 +59,6 @@ export const serviceUrl = (service: ServiceName, given: Option.Option<string>) =
     })
   )
 
-/** RFC 9112, section 3.2: a server must refuse an HTTP/1.1 request without a Host. Node's refusal has neither id nor body. */
-const namesNoHost = ({ headers, httpVersion }: Http.IncomingMessage): boolean =>
-  httpVersion === "1.1" && headers.host === undefined
-
 /** Answers a request before its handler. */
 const refuse = (response: Http.ServerResponse, answer: ErrorAnswer): void => {
   // Read the body to its end. Closing earlier would reset the connection, and the client would lose the answer.
@@ -70,8 +67,6 @@ const refuse = (response: Http.ServerResponse, answer: ErrorAnswer): void => {
   response.writeHead(status, { ...headers, connection: "close" })
   response.end(text)
 }
-
-const hostless = { status: 400, code: unreadableRequest, message: "an HTTP/1.1 request names its host" }
 
 class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   service: Schema.String,
@@ -197,7 +192,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
         if (inFlight.delete(response) && draining && inFlight.size === 0) idle.unsafeOpen()
       })
       if (draining) return refuse(response, shuttingDown(service, id, errorFields(503, request.url ?? "")))
-      const problem = namesNoHost(request) ? hostless : foreignRequest(request, browsers)
+      const problem = earlyRefusal(request, browsers, errorFields)
       if (problem !== undefined) return refuse(response, { ...problem, requestId: id })
       options.handler(request, response)
     }

@@ -14,7 +14,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import { BodyTooLarge, InvalidRequest } from "../../contracts/ApiError.ts"
-import { OptionalBody } from "../../contracts/Endpoint.ts"
+import { OptionalBody, UnknownFields } from "../../contracts/Endpoint.ts"
+import { DuplicateKey, parseExactJson } from "../../domain/JsonText.ts"
+import { type DecodedBody, decodeBody } from "./ContentEncoding.ts"
 
 /** Bytes of a request body; no request of the contracts needs more. */
 export const maximumBodyBytes = 64 * 1024
@@ -47,33 +49,49 @@ const parse = (bytes: Buffer): JsonBody => {
   return parseJsonText(text)
 }
 
+/** The start of a caller's text, for a message. */
+const start = (text: string): string => text.slice(0, 50).toWellFormed()
+
+/** Programs differ in which of two members counts (RFC 8259, section 4): the one that decides might read another than the one that acts. */
+const repeated = ({ path }: DuplicateKey): JsonBody => {
+  const named = `the request body has the key ${JSON.stringify(start(path.at(-1) ?? ""))} twice`
+  const above = path.slice(0, -1).join(".")
+  const [first = ""] = path
+  return Either.left(
+    invalid(above === "" ? `${named} in one object` : `${named} in ${JSON.stringify(start(above))}`, start(first))
+  )
+}
+
 /** Parses the body of a request whose bytes are decoded. */
 export const parseJsonText = (text: string): JsonBody => {
   try {
-    return Either.right(JSON.parse(text))
+    return Either.right(parseExactJson(text))
   } catch (thrown) {
+    if (thrown instanceof DuplicateKey) return repeated(thrown)
     const reason = thrown instanceof SyntaxError ? parserReason.exec(thrown.message)?.[0] : undefined
     return notJson(reason ?? "it cannot be parsed")
   }
 }
 
 /**
- * Reads a request's body, and calls `done` once, with undefined where it is larger than `limit`; never if the client hangs up before the
- * end.
+ * Reads a request's body, decoded, and calls `done` once; never if the client hangs up before the end. `limit` bounds the bytes that
+ * arrive, and the decoded ones.
  *
  * It reads the socket's chunks itself, since the platform reports a body over its limit and a broken connection as the same
  * error: the first is answered 413, the second not at all.
  */
-const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Buffer | undefined) => void): void => {
+const readBytes = (message: IncomingMessage, limit: number, done: (bytes: DecodedBody) => void): void => {
   const chunks: Array<Buffer> = []
   let bytes = 0
-  const finish = (body: Buffer | undefined) => {
+  const finish = (body: DecodedBody) => {
     message.off("data", onData)
     message.off("end", onEnd)
-    done(body)
+    const encoding = message.headers["content-encoding"]
+    if (encoding === undefined || !Buffer.isBuffer(body) || body.length === 0) done(body)
+    else decodeBody(body, encoding, limit, done)
   }
   const tooLarge = () => {
-    finish(undefined)
+    finish("tooLarge")
     // The rest is read and dropped, so that the client can read the answer; the server's requestTimeout limits it.
     message.resume()
   }
@@ -89,13 +107,21 @@ const readBytes = (message: IncomingMessage, limit: number, done: (bytes: Buffer
 
 /** Reads a request's body as JSON, and calls `done` once; never if the client hangs up before the end. */
 export const readJsonBody = (message: IncomingMessage, limit: number, done: (body: JsonBody) => void): void =>
-  readBytes(message, limit, (bytes) => done(bytes === undefined ? tooLargeBody(limit) : parse(bytes)))
+  readBytes(message, limit, (bytes) =>
+    done(
+      bytes === "tooLarge"
+        ? tooLargeBody(limit)
+        : "broken" in bytes
+          ? Either.left(invalid(`the request body is not ${bytes.broken}, as its Content-Encoding says`))
+          : parse(bytes)
+    )
+  )
 
-/** Reads a request's body as text; undefined where it is too large or not UTF-8. */
+/** Reads a request's body as text; undefined where it is too large, not of its Content-Encoding or not UTF-8. */
 export const readText = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined> =>
   Effect.async((resume) =>
     readBytes(NodeHttpServerRequest.toIncomingMessage(request), maximumBodyBytes, (bytes) =>
-      resume(Effect.sync(() => (bytes === undefined || !isUtf8(bytes) ? undefined : bytes.toString("utf8"))))
+      resume(Effect.sync(() => (Buffer.isBuffer(bytes) && isUtf8(bytes) ? bytes.toString("utf8") : undefined)))
     )
   )
 
@@ -123,14 +149,14 @@ export const searchOf = (url: string): string => {
 const isDefault = ({ message }: ParseResult.ArrayFormatterIssue): boolean => message.startsWith("Expected ")
 
 /** Says what is wrong with each field: of the members of a union, those that say it in words of their own. Names the first field. */
-const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest => {
+const refusalOf = (error: ParseResult.ParseError, known: string, part: "parameter" | "field"): InvalidRequest => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
   const worded = new Set(issues.filter((issue) => !isDefault(issue)).map(({ path }) => path.join(".")))
   const problems = new Set<string>()
   for (const issue of issues) {
     const field = issue.path.join(".")
     if (issue._tag === "Unexpected") {
-      problems.add(`unknown parameter ${JSON.stringify(field.slice(0, 50).toWellFormed())}; known: ${known}`)
+      problems.add(`unknown ${part} ${JSON.stringify(start(field))}; known: ${known}`)
     } else if (isDefault(issue)) {
       if (!worded.has(field)) problems.add(`"${field}" is not valid`)
     } else problems.add(field === "" ? issue.message : `"${field}" ${issue.message}`)
@@ -138,21 +164,24 @@ const refusalOf = (error: ParseResult.ParseError, known: string): InvalidRequest
   const more = problems.size - maximumProblems
   const told = [...problems].slice(0, maximumProblems).join("; ")
   const [first] = issues[0]?.path ?? []
-  return invalid(
-    more > 0 ? `${told}; and ${more} more` : told,
-    first === undefined ? undefined : String(first).slice(0, 50).toWellFormed()
-  )
+  return invalid(more > 0 ? `${told}; and ${more} more` : told, first === undefined ? undefined : start(String(first)))
 }
 
-/** Decodes with a schema of the contract, all problems at once. `onExcess`: an unknown query parameter may be a misspelt filter. */
-const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, onExcess: "ignore" | "error" = "ignore") => {
+/**
+ * Decodes with a schema of the contract, all problems at once. `excess`: how a name is called that the schema does not know, where it is
+ * refused; it may be a misspelt one.
+ */
+const decoder = <A>(declared: Option.Option<Schema.Schema<A, unknown>>, excess?: "parameter" | "field") => {
   if (Option.isNone(declared)) return undefined
   const schema = declared.value
   const known = AST.getPropertySignatures(AST.encodedAST(schema.ast))
     .map(({ name }) => String(name))
     .join(", ")
-  const decode = Schema.decodeUnknown(schema, { errors: "all", onExcessProperty: onExcess })
-  return (given: unknown) => Effect.mapError(decode(given), (error) => refusalOf(error, known))
+  const decode = Schema.decodeUnknown(schema, {
+    errors: "all",
+    onExcessProperty: excess === undefined ? "ignore" : "error"
+  })
+  return (given: unknown) => Effect.mapError(decode(given), (error) => refusalOf(error, known, excess ?? "field"))
 }
 
 const queryOf = (url: string): Readonly<Record<string, string | ReadonlyArray<string>>> => {
@@ -210,9 +239,10 @@ export const requestDecoder = <Path, UrlParams, Payload, Headers>(
   endpoint: DeclaredRequest<Path, UrlParams, Payload, Headers>
 ) => {
   const decodePath = decoder(endpoint.pathSchema)
-  const decodeQuery = decoder(endpoint.urlParamsSchema, "error")
+  const decodeQuery = decoder(endpoint.urlParamsSchema, "parameter")
   const decodeHeaders = decoder(endpoint.headersSchema)
-  const decodePayload = decoder(endpoint.payloadSchema)
+  const isStrict = Context.get(endpoint.annotations, UnknownFields) === "refused"
+  const decodePayload = decoder(endpoint.payloadSchema, isStrict ? "field" : undefined)
   const isBodyOptional = Context.get(endpoint.annotations, OptionalBody)
   return Effect.fnUntraced(function* (parts: RequestParts) {
     const decoded: Partial<Decoded<Path, UrlParams, Payload, Headers>> = {

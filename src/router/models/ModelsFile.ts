@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { parsed } from "../../contracts/Fields.ts"
 import { tiers } from "../../contracts/router/ChatSchemas.ts"
-import { hasControlCharacter } from "../../domain/Text.ts"
+import { hasControlCharacter, isLongerThan } from "../../domain/Text.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { RouterSettings } from "../RouterSettings.ts"
@@ -39,13 +39,13 @@ const maximumTextLength = 2_000
 const text = YamlSchema.text.pipe(
   Schema.filter(
     (value) =>
-      (value.length <= maximumTextLength && !hasControlCharacter(value)) ||
+      (!isLongerThan(value, maximumTextLength) && !hasControlCharacter(value)) ||
       `must have at most ${maximumTextLength} characters, and no control characters`
   )
 )
 
 const nameProblem = (name: string): string | undefined =>
-  name.length > maximumNameLength || hasControlCharacter(name)
+  isLongerThan(name, maximumNameLength) || hasControlCharacter(name)
     ? `must have a name of at most ${maximumNameLength} characters, without control characters`
     : undefined
 
@@ -132,7 +132,7 @@ const modelsSchema = (namesIn: (key: string) => ReadonlySet<string>) => {
   const folded = new Map<string, string>()
   const shellNameProblem = (name: string): string | undefined => {
     if (name === automatic) return reserved
-    if (shellResource({ name, tier: "L1" }).length > maximumResourceLength) return "has a name that is too long"
+    if (isLongerThan(shellResource({ name, tier: "L1" }), maximumResourceLength)) return "has a name that is too long"
     const twin = folded.get(name.toLowerCase())
     folded.set(name.toLowerCase(), name)
     return twin === undefined
@@ -142,7 +142,9 @@ const modelsSchema = (namesIn: (key: string) => ReadonlySet<string>) => {
   const ghostNameProblem = (name: string): string | undefined => {
     if (shellNames.has(name)) return `is a shell and a ghost: a request for ${name} could mean either`
     if (name === automatic) return reserved
-    return historyResource(name).length > maximumResourceLength ? "has a name that is too long" : nameProblem(name)
+    return isLongerThan(historyResource(name), maximumResourceLength)
+      ? "has a name that is too long"
+      : nameProblem(name)
   }
   return Schema.Struct({
     providers: YamlSchema.mapOf(provider, nameProblem),

@@ -1,7 +1,8 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaults, type Role, roles, type Tier, tiers, tokenLimits } from "../../contracts/router/ChatSchemas.ts"
-import { hasControlCharacter, isDeeperThan } from "../../domain/Text.ts"
+import { isMisspelling } from "../../domain/Misspelling.ts"
+import { hasControlCharacter, isDeeperThan, isLongerThan } from "../../domain/Text.ts"
 
 export interface Message {
   readonly role: Role
@@ -138,7 +139,7 @@ const passedFields = [
 const modelProblem = (model: unknown): string | undefined => {
   if (typeof model !== "string") return model === undefined ? "it is missing" : "it must be a text"
   if (model === "") return "it must not be empty"
-  if (model.length > maximumModelLength) return `it has more than ${maximumModelLength} characters`
+  if (isLongerThan(model, maximumModelLength)) return `it has more than ${maximumModelLength} characters`
   if (!model.isWellFormed() || hasControlCharacter(model))
     return "it must be well-formed text without control characters"
   return undefined
@@ -194,6 +195,19 @@ const includesUsage = (body: Body, problems: Array<Problem>): boolean => {
   return false
 }
 
+/** Fields that OpenAI does not have: a client library cannot check their names, and without one of them another shell may answer. */
+const ownFields = ["complexity", "priority", "force_tier"] as const
+
+const checkOwnFields = (body: Body, problems: Array<Problem>): void => {
+  for (const own of ownFields) {
+    const misspelt = isLeftOut(body[own]) ? Object.keys(body).find((key) => isMisspelling(key, own)) : undefined
+    if (misspelt !== undefined) {
+      const problem = `unknown field ${JSON.stringify(misspelt)}; it is written "${own}"`
+      problems.push({ param: misspelt, problem })
+    }
+  }
+}
+
 /**
  * Reads the body of `POST /v1/chat/completions`: OpenAI's fields and `complexity`, `priority`, `force_tier`. It is written by hand, beside the
  * schema of the contract, because OpenAI's errors name a field as `messages[2].content`; a test compares the two.
@@ -214,6 +228,7 @@ export const parseChatRequest = (body: unknown): Either.Either<ChatRequest, Inva
   const priority = parseNumber(body, "priority", { min: 0, max: 1_000, standard: defaults.priority }, problems)
   const forceTier = parseTier(body["force_tier"], problems)
   const maxTokens = maxTokensOf(body, problems)
+  checkOwnFields(body, problems)
   const name = wrongModel === undefined ? String(model) : null
   const [first] = problems
   if (first !== undefined) return refused(first.param, problems.map(({ problem }) => problem).join("; "), name)

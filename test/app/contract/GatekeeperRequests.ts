@@ -107,6 +107,24 @@ export const gatekeeperRequests: ReadonlyArray<OldRequest> = [
     differs: { line: "control-characters", status: 422, fields: detailed }
   }),
   validate(
+    "a key twice in one object",
+    "Scout",
+    '{"action":"read","resource":"vaults/public","resource":"vaults/public"}',
+    {
+      ...yes,
+      differs: { line: "keys-once", status: 422, fields: detailed }
+    }
+  ),
+  validate(
+    "a misspelt action",
+    "dan_flory",
+    { acton: "read", resource: "vaults/public" },
+    {
+      ...yes,
+      differs: { line: "misspelt-action", status: 422, fields: detailed }
+    }
+  ),
+  validate(
     "a resource that begins as a prefix does",
     "Librarian",
     { action: "execute", resource: "shellsABC" },

@@ -1,9 +1,36 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import type * as Redacted from "effect/Redacted"
+import { canonicalJson, type HashedRow, makeRow, rowOf } from "../../../src/audit/encoding/AuditRow.ts"
 import { keptConflicts } from "../../../src/contracts/gatekeeper/IngestSchemas.ts"
+import { all, openLetters } from "../../support/DeadLetters.ts"
 import { batchOf, eventOf, ids, ingestOf, isWhole, statuses } from "../../support/Ingests.ts"
 import { gatekeeperDatabase, query, withLogs } from "../../support/Trail.ts"
+
+/** Rewrites a conflict as versions kept it that did not mark conflicts. */
+const keepWithoutMark = (url: Redacted.Redacted, id: string) =>
+  Effect.gen(function* () {
+    const [letter] = yield* query(
+      url,
+      "select convert_from(body, 'UTF8') as body from gatekeeper.audit_dead_letter where event_id = $1",
+      [id]
+    )
+    const row = rowOf(String(letter?.["body"]))
+    if (row === undefined) return yield* Effect.dieMessage("the letter has no row")
+    const { canonical, leafHash } = withoutMarks(row)
+    yield* query(url, "alter table gatekeeper.audit_dead_letter disable trigger all")
+    yield* query(
+      url,
+      "update gatekeeper.audit_dead_letter set body = convert_to($2, 'UTF8'), leaf_hash = decode($3, 'hex') where event_id = $1",
+      [id, canonical, leafHash]
+    )
+  })
+
+const withoutMarks = (row: HashedRow) => {
+  const bare = makeRow({ ...row, marks: [] }, row)
+  return { canonical: canonicalJson(bare), leafHash: bare.leafHash }
+}
 
 it.scopedLive(
   "another event under a used key hides nothing: the first stands, the other is kept as a dead letter, once",
@@ -142,4 +169,63 @@ it.scopedLive(
         yield* isWhole(url)
       })
     )
+)
+
+it.scopedLive("a conflict is replayed by its name alone, and its row is marked", () =>
+  withLogs(() =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { ingest } = yield* ingestOf(url)
+      yield* ingest("planner", batchOf(2))
+      const [marked, unmarked] = ids(
+        yield* ingest(
+          "planner",
+          batchOf(2).map(({ clientId }) => eventOf(clientId, "forged"))
+        )
+      )
+      yield* keepWithoutMark(url, String(unmarked))
+      const letters = yield* openLetters(url)
+      expect(yield* letters.replay(all)).toEqual([])
+      expect(yield* letters.conflicts).toBe(2)
+      expect((yield* letters.list({ limit: 9 })).map(({ conflict, settled }) => [conflict, settled])).toEqual([
+        [true, false],
+        [true, false]
+      ])
+      const replayed = yield* letters.replay({ ids: [String(marked), String(unmarked)], by: "Ada" })
+      expect(replayed.map(({ outcome }) => outcome)).toEqual(["replayed", "replayed"])
+      expect(yield* letters.conflicts).toBe(0)
+      const rows = yield* query(url, "select marks from gatekeeper.audit_log where id = any($1)", [[marked, unmarked]])
+      expect(rows.map((row) => row["marks"])).toEqual([["ingest:conflict", "metadata:reserved"], ["ingest:conflict"]])
+      const again = yield* ingest("planner", [eventOf("event 0", "forged"), eventOf("event 0")])
+      expect(again).toMatchObject([{ status: "conflict", isReplayed: true, isNew: false }, { status: "duplicate" }])
+      expect((yield* letters.replay({ ids: [String(unmarked)], by: "Ada" })).map(({ outcome }) => outcome)).toEqual([
+        "settled"
+      ])
+      yield* isWhole(url)
+    })
+  )
+)
+
+it.scopedLive("an event is a duplicate by the digest of an earlier version too", () =>
+  withLogs(() =>
+    Effect.gen(function* () {
+      const url = yield* gatekeeperDatabase
+      const { ingest } = yield* ingestOf(url)
+      yield* ingest("planner", [eventOf("key", "as it was sent"), eventOf("key", "forged, as it was sent")])
+      const former = (content: string, formerContent: string) => ({
+        ...eventOf("key", content),
+        formerDigest: eventOf("key", formerContent).digest
+      })
+      const again = yield* ingest("planner", [
+        former("as it is meant", "as it was sent"),
+        former("forged, as it is meant", "forged, as it was sent"),
+        former("new", "also new")
+      ])
+      expect(again).toMatchObject([
+        { status: "duplicate" },
+        { status: "conflict", isNew: false },
+        { status: "conflict", isNew: true }
+      ])
+    })
+  )
 )

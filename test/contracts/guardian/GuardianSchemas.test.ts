@@ -57,7 +57,7 @@ describe("The bodies of the guardian's contract", () => {
     ])
     expect(problemsOf(IssueCertificate, { agent: "a", version: 1.5, valid_for: [], expires_at: 1 })).toEqual([
       "valid_for must be a duration such as 90d or 24h, or a number of seconds",
-      "expires_at must be an ISO 8601 time with a zone, such as 2026-01-31T12:00:00Z",
+      "expires_at must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z",
       "version must be a whole number from 1"
     ])
     expect(problemsOf(IssueCertificate, { agent: "a", valid_for: "1d", expires_at: "2030-01-01T00:00:00Z" })).toEqual([

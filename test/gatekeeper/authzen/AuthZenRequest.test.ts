@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
+import { parseExactJson } from "../../../src/domain/JsonText.ts"
 import {
   maximumEvaluations,
   parseEvaluation,
@@ -29,6 +30,18 @@ describe("parseEvaluations", () => {
     for (const one of evaluations) expect(Either.isRight(parseEvaluation(one, "Enforcer", new Map()))).toBe(true)
     expect(evaluations).toHaveLength(maximumEvaluations)
     expect(looks).toBe(1)
+  })
+
+  it("names a resource by a number as it was written, so that no two owners have one path", () => {
+    const paths = ["9007199254740993", "9007199254740992", "7", "1.50"].map((owner) => {
+      const body = parseExactJson(
+        `{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},
+          "resource":{"type":"todo","id":"1","properties":{"ownerID":${owner}}}}`
+      )
+      const parsed = Either.getOrThrow(parseEvaluation(body, "Enforcer", new Map([["todo", ["ownerID"]]])))
+      return parsed.access.resource
+    })
+    expect(paths).toEqual(["todo/9007199254740993/1", "todo/9007199254740992/1", "todo/7/1", "todo/1.5/1"])
   })
 
   it("refuses a body that is nested too deeply, with one evaluation or several", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { AuditResult, ClaimableResult } from "../../../src/domain/AuditEvent.ts"
+import { parseExactJson } from "../../../src/domain/JsonText.ts"
 import { parseIngestRequest } from "../../../src/gatekeeper/ingest/IngestRequest.ts"
 import { runAtOnce } from "../../../src/platform/os/EventLoop.ts"
 
@@ -103,6 +104,36 @@ describe("an event", () => {
   it("has the batch's request id where it has none", () => {
     expect(Either.getOrThrow(eventOf(event)).event.requestId).toBe("request-1")
     expect(Either.getOrThrow(eventOf({ ...event, request_id: "mine" })).event.requestId).toBe("mine")
+  })
+
+  it.each([
+    ["occurred_at", "2026-01-31T12:00:00Z", ["2026-01-31T12:00:00.000Z", "2026-01-31t13:00:00.0+01:00"]],
+    ["result", undefined, ["REPORTED", null]],
+    ["reason", undefined, [null]],
+    ["metadata", undefined, [null, {}]],
+    ["ghost_id", undefined, [null]],
+    ["request_id", undefined, [null]],
+    ["occurred_at", undefined, [null]]
+  ])("is the same event however %s is spelt, and known by the digest of earlier versions", (name, usual, spellings) => {
+    const parsedOf = (value: unknown) =>
+      Either.getOrThrow(eventOf(value === undefined ? event : { ...event, [name]: value }))
+    const { digest, formerDigest } = parsedOf(usual)
+    expect(formerDigest).toBeUndefined()
+    for (const value of spellings) {
+      const spelt = parsedOf(value)
+      expect([value, spelt.digest]).toEqual([value, digest])
+      expect(spelt.formerDigest).toMatch(/^[0-9a-f]{64}$/)
+      expect(spelt.formerDigest).not.toBe(digest)
+    }
+  })
+
+  it("is another event where a number differs that a double does not hold", () => {
+    const parsedOf = (id: string) =>
+      Either.getOrThrow(eventOf(parseExactJson(`{"id":"1","action":"a","resource":"b","metadata":{"id":${id}}}`)))
+    const [one, other] = [parsedOf("9007199254740993"), parsedOf("9007199254740992")]
+    expect(one.digest).not.toBe(other.digest)
+    // Earlier versions did not tell them apart.
+    expect(one.formerDigest).toBe(other.formerDigest)
   })
 
   it("has one digest however its members are ordered, and another for any other content", () => {

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { newCertificateOf } from "../../../src/guardian/certificates/CertificateOperations.ts"
 import { parseSeconds } from "../../../src/guardian/certificates/CertificateRow.ts"
-import { lacksZone } from "../../../src/guardian/cli/CertificateFile.ts"
+import { lacksZone, rfc3339Of } from "../../../src/guardian/cli/CertificateFile.ts"
 
 const now = 1_760_000_000
 
@@ -11,7 +11,10 @@ describe("The times of certificates", () => {
   it("have a zone, and a day that the calendar has", () => {
     expect(parseSeconds("2026-01-31T12:00:00Z")).toEqual(Option.some(Date.UTC(2026, 0, 31, 12) / 1_000))
     expect(parseSeconds("2026-01-31T12:00:00.999+02:00")).toEqual(Option.some(Date.UTC(2026, 0, 31, 10) / 1_000))
-    expect(parseSeconds("2026-01-31 12:00:00+0200")).toEqual(Option.some(Date.UTC(2026, 0, 31, 10) / 1_000))
+    for (const written of ["2026-01-31 12:00:00+0200", "2026-01-31 12:00:00.5+02", "2026-01-31T12:00+02:00"]) {
+      expect([written, parseSeconds(written)]).toEqual([written, Option.none()])
+      expect(parseSeconds(rfc3339Of(written))).toEqual(Option.some(Date.UTC(2026, 0, 31, 10) / 1_000))
+    }
     for (const bad of [
       "2026-01-31T12:00:00",
       "2026-02-30T12:00:00Z",

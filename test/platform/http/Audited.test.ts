@@ -191,6 +191,7 @@ describe("audited", () => {
         ["PUT", "/things/a", "[]", "the request body must be a JSON object"],
         ["DELETE", "/things/a", undefined, "the request body is not JSON: it is empty"],
         ["DELETE", "/things/a", "{}", '"why" is missing'],
+        ["PUT", "/things/a", '{"At":3}', 'unknown field "At"; known: at'],
         ["DELETE", "/things/a", '{"why":"hunter2x"}'.replace('"hunter2x"', "7"), '"why" is not valid'],
         ["PUT", "/things/long", undefined, expect.stringContaining("has 257 characters; at most 255")]
       ] as const

@@ -1,5 +1,6 @@
 import * as Http from "node:http"
 import * as Net from "node:net"
+import * as Zlib from "node:zlib"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -53,6 +54,54 @@ describe("readJson", () => {
       expect(broken).toMatchObject({ _tag: "InvalidRequest" })
       expect(JSON.stringify(broken)).not.toContain("hunter2")
     })
+  )
+
+  it.scopedLive("decodes what Content-Encoding names, in any order and case", () =>
+    Effect.gen(function* () {
+      const port = yield* echo
+      const json = '{"a":"é😀"}'
+      for (const [encoding, body] of [
+        ["gzip", Zlib.gzipSync(json)],
+        ["X-GZIP", Zlib.gzipSync(json)],
+        ["br", Zlib.brotliCompressSync(json)],
+        ["deflate", Zlib.deflateSync(json)],
+        ["deflate", Zlib.deflateRawSync(json)],
+        ["br, gzip", Zlib.gzipSync(Zlib.brotliCompressSync(json))],
+        ["identity", Buffer.from(json)],
+        ["", Buffer.from(json)]
+      ] as const) {
+        const answer = yield* post(port, body, { "content-encoding": encoding })
+        expect([encoding, answer]).toEqual([encoding, { body: JSON.parse(json) }])
+      }
+      expect(yield* post(port, "", { "content-encoding": "gzip" })).toMatchObject({
+        message: expect.stringContaining("empty")
+      })
+    })
+  )
+
+  it.scopedLive(
+    "refuses a body that is not what Content-Encoding says, and one that decodes to more than the limit",
+    () =>
+      Effect.gen(function* () {
+        const port = yield* echo
+        const json = JSON.stringify("x".repeat(98))
+        for (const [encoding, compress] of [
+          ["gzip", Zlib.gzipSync],
+          ["br", Zlib.brotliCompressSync],
+          ["deflate", Zlib.deflateSync]
+        ] as const) {
+          const headers = { "content-encoding": encoding }
+          expect(yield* post(port, compress(json), headers)).toEqual({ body: "x".repeat(98) })
+          for (const size of [101, 50_000]) {
+            expect(yield* post(port, compress(" ".repeat(size)), headers)).toMatchObject({ _tag: "BodyTooLarge" })
+          }
+          const broken = { _tag: "InvalidRequest", message: expect.stringContaining(`is not ${encoding}`) }
+          expect(yield* post(port, "{}", headers)).toMatchObject(broken)
+          expect(yield* post(port, compress(json).subarray(0, 10), headers)).toMatchObject(broken)
+        }
+        const twice = Zlib.gzipSync(Zlib.gzipSync(" ".repeat(20_000)))
+        expect(yield* post(port, twice, { "content-encoding": "gzip, gzip" })).toMatchObject({ _tag: "BodyTooLarge" })
+      })
   )
 
   it.scopedLive("refuses a body over the limit, whether its length is announced or not, and goes on serving", () =>
