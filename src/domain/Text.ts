@@ -11,10 +11,6 @@ export const hasControlCharacter = (text: string): boolean => controlCharacter.t
 /** As PostgreSQL can store it: its text and jsonb hold neither NUL nor half a surrogate pair. */
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
-/** `.` and `..` mean another resource to a program that resolves paths: a permission for `a/*` must not reach beyond `a`. */
-const hasDotSegment = (text: string): boolean =>
-  text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")
-
 /** Why `text` is too long; completes a sentence that begins with the field's name. Lengths are in UTF-16 code units. */
 export const lengthProblem = (text: string, limit: number): string | undefined =>
   text.length > limit ? `has ${text.length} characters; at most ${limit} are allowed` : undefined
@@ -27,21 +23,6 @@ export const textProblem = (text: string, limit: number): string | undefined => 
   if (!text.isWellFormed()) return "is not well-formed Unicode"
   return hasControlCharacter(text) ? "must not hold control characters" : undefined
 }
-
-/**
- * Why `text` is not a name of an agent, ghost or badge. A name is one segment of a resource: with a "/" in it, `sessions/a/b` could
- * be the session `b` of `a`, or something below the agent `a/b`.
- */
-export const nameProblem = (text: string, limit: number): string | undefined => {
-  const problem = textProblem(text, limit)
-  if (problem !== undefined) return problem
-  if (text.includes("/")) return 'must not hold "/"'
-  return hasDotSegment(text) ? 'must not be "." or ".."' : undefined
-}
-
-/** Why `text` is not a path of names: the last part of a resource, which may have segments of its own. */
-export const pathProblem = (text: string, limit: number): string | undefined =>
-  textProblem(text, limit) ?? (hasDotSegment(text) ? 'must not have the segments "." or ".."' : undefined)
 
 /** RFC 3339, the zone not optional: a time without one means another moment on each machine. */
 const rfc3339 = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/i

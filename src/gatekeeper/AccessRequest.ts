@@ -2,7 +2,8 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts/gatekeeper/AccessSchemas.ts"
 import type { Facts } from "../domain/AuditEvent.ts"
-import * as Text from "../domain/Text.ts"
+import { ghostProblem, pathProblem } from "../domain/Spelling.ts"
+import { isDeeperThan } from "../domain/Text.ts"
 
 export interface AccessRequest {
   readonly action: string
@@ -31,7 +32,7 @@ export const emptyClaim: AccessClaim = { action: null, resource: null }
 /** Why a value cannot be decided on and recorded as it is; `field` is its name in the request. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {
   if (typeof value !== "string") return value === undefined ? `"${field}" is missing` : `"${field}" must be a text`
-  const problem = (field === "resource" ? Text.pathProblem : Text.textProblem)(value, maximumLength[field])
+  const problem = (field === "ghost_id" ? ghostProblem : pathProblem)(value, maximumLength[field])
   return problem === undefined ? undefined : `"${field}" ${problem}`
 }
 
@@ -56,7 +57,7 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
   }
   const metadata = Predicate.isReadonlyRecord(given) ? given : {}
   if (metadata !== given) problems.push('"metadata" must be an object')
-  if (Text.isDeeperThan(given, maximumMetadataDepth)) {
+  if (isDeeperThan(given, maximumMetadataDepth)) {
     problems.push(`"metadata" is nested deeper than ${maximumMetadataDepth} levels`)
   }
   if (problems.length > 0) {

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { FileProblem, isDeeperThan } from "../../domain/Text.ts"
-import { checkedByService, PathName, Text } from "../Fields.ts"
+import { checkedByService, GhostName, PathName } from "../Fields.ts"
 import { OpenRecord, RecordOf } from "../OpenRecord.ts"
 
 /** The action of a question that names none. */
@@ -19,13 +19,13 @@ const Metadata = checkedByService(OpenRecord, (metadata) =>
 
 /** The body of `/validate`. Unknown keys are ignored. */
 export const ValidateRequest = Schema.Struct({
-  action: Schema.optionalWith(Text(maximumLength.action), { nullable: true, default: () => defaultAction }),
+  action: Schema.optionalWith(PathName(maximumLength.action), { nullable: true, default: () => defaultAction }),
   resource: PathName(maximumLength.resource),
   metadata: Schema.optionalWith(Metadata, { nullable: true })
 }).annotations({ examples: [{ action: "read", resource: "vaults/public", metadata: { shell_id: "gemma2:27b" } }] })
 
 /** The ghost that a question is about, by default the caller. */
-const SubjectName = Schema.optionalWith(Text(maximumLength.ghost_id, { description: "another than the caller" }), {
+const SubjectName = Schema.optionalWith(GhostName(maximumLength.ghost_id, { description: "another than the caller" }), {
   nullable: true
 })
 

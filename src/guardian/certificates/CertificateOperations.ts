@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { certificateResource, type IssueCertificate } from "../../contracts/guardian/GuardianSchemas.ts"
+import { certificateResource, type IssueCertificate, isAgentName } from "../../contracts/guardian/GuardianSchemas.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
 import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
@@ -142,7 +142,8 @@ const revoke = Effect.flatMap(Certificates, (certificates) =>
     fallbackResource: "certificates",
     target: ({ path: { id }, payload: { reason: given = null } }) =>
       Effect.map(certificates.find(id), (known) => ({
-        resource: certificateResource(known?.agent ?? id),
+        // The gatekeeper refuses a question about a name that an earlier version certified, and an id has one spelling.
+        resource: certificateResource(known === undefined || !isAgentName(known.agent) ? id : known.agent),
         run: ({ ghostId }: Caller) =>
           Effect.gen(function* () {
             if (known === undefined) return yield* notFound(id)
