@@ -90,9 +90,13 @@ export const ghostProblem = (text: string, limit: number): string | undefined =>
   return text.normalize("NFC") === text ? undefined : "must be in the Unicode form NFC"
 }
 
-/** Whether folding may change a text: it has a character that is not ASCII, or a capital letter. */
-const isFoldable = /[^\0-@[-\x7f]/
-
-/** A text without its case: texts that differ in case only are equal. A text in lower case is returned as it is. */
-export const foldCase = (text: string): string =>
-  isFoldable.test(text) ? text.toUpperCase().toLowerCase().replaceAll("ς", "σ") : text
+/** A text without its case: texts that differ in case only are equal. A text in lower case is returned as it is, and costs least. */
+export const foldCase = (text: string): string => {
+  let hasCapital = false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 127) return text.toUpperCase().toLowerCase().replaceAll("ς", "σ")
+    if (code >= 65 && code <= 90) hasCapital = true
+  }
+  return hasCapital ? text.toLowerCase() : text
+}

@@ -54,11 +54,22 @@ const PermissionView = Schema.Struct({
 
 const Lists = RecordOf(Schema.Array(Schema.String))
 
+/** Lines of the policy's file, from 1, one for each entry of the list of the same name. */
+const Lines = RecordOf(Schema.Array(Schema.Number))
+
+/** A group of a ghost, and the line of the policy's file that gives it: under a key of `ghost_mappings`, or in a group that inherits it. */
+const GroupSource = Schema.Struct({
+  group: Schema.String,
+  line: Schema.Number,
+  from: Schema.Union(Schema.Struct({ ghost: Schema.String }), Schema.Struct({ group: Schema.String }))
+})
+
 export const PolicyView = Schema.Struct({
   version: Schema.String,
   loaded_at: Schema.String,
-  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView) })),
+  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView), inherits: Schema.Array(Schema.String) })),
   ghost_mappings: Lists,
+  lines: Schema.Struct({ inherits: Lines, ghost_mappings: Lines }),
   resource_paths: Lists,
   /** The present file, where it was refused; null where it is the policy in force. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
@@ -95,6 +106,7 @@ export const ExplainAnswer = Schema.Struct({
   action: Schema.String,
   resource: Schema.String,
   groups: Schema.Array(Schema.String),
+  group_sources: Schema.Array(GroupSource),
   matched: Schema.NullOr(Matched),
   reason: Schema.String,
   policy_version: Schema.String,

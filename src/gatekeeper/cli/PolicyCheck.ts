@@ -30,12 +30,13 @@ interface PolicyCheckResult {
   readonly policy: Policy
 }
 
-const groupsOf = ({ ghostMappings, groups }: Policy) =>
+const groupsOf = ({ ghostMappings, groups, inherits }: Policy) =>
   [...groups].map(([group, permissions]) => ({
     group,
     allow: permissions.filter(({ effect }) => effect === "allow").length,
     deny: permissions.filter(({ effect }) => effect === "deny").length,
-    ghosts: [...ghostMappings].filter(([, mapped]) => mapped.includes(group)).map(([ghost]) => ghost)
+    inherits: (inherits.get(group) ?? []).map((one) => one.group),
+    ghosts: [...ghostMappings].filter(([, mapped]) => mapped.some((one) => one.group === group)).map(([ghost]) => ghost)
   }))
 
 const shownGhosts = 5
@@ -50,11 +51,12 @@ const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =
     visible(`${file} is valid: policy ${policy.version}`),
     "",
     renderTable(
-      ["group", "allow", "deny", "ghosts"],
-      groupsOf(policy).map(({ allow, deny, ghosts, group }) => [
+      ["group", "allow", "deny", "inherits", "ghosts"],
+      groupsOf(policy).map(({ allow, deny, ghosts, group, inherits }) => [
         { text: group },
         { text: String(allow) },
         { text: String(deny), ...(deny > 0 ? { tone: "bad" as const } : {}) },
+        { text: inherits.join(", ") },
         ghosts.length === 0 ? { text: "none", tone: "warn" } : { text: ghostsText(ghosts) }
       ]),
       colours
