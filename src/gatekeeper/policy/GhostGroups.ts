@@ -1,5 +1,20 @@
 import { serviceIdentity, servicesOf } from "../../domain/Service.ts"
-import type { GroupReference, Policy } from "./Policy.ts"
+
+/** A group that an entry of the policy's file names, and the line, counted from 1. */
+export interface GroupReference {
+  readonly group: string
+  readonly line: number
+}
+
+type References = ReadonlyMap<string, ReadonlyArray<GroupReference>>
+
+/** What a policy says about groups. */
+export interface GroupRules {
+  /** By group, the groups whose permissions it has too; without cycles. A group that inherits none is left out. */
+  readonly inherits: References
+  /** By ghost, or by pattern: a beginning of names and `*`. In the order of the file. */
+  readonly ghostMappings: References
+}
 
 /** A group of a ghost, and the place in the policy's file that gives it. */
 export interface GhostGroup extends GroupReference {
@@ -11,10 +26,7 @@ export interface GhostGroup extends GroupReference {
 export const isGhostPattern = (name: string): boolean => name.endsWith("*")
 
 /** The given groups and what they inherit, each once: a group comes before those that it inherits. */
-const withInherited = (
-  { inherits }: Pick<Policy, "inherits">,
-  given: ReadonlyArray<GhostGroup>
-): ReadonlyArray<GhostGroup> => {
+const withInherited = ({ inherits }: GroupRules, given: ReadonlyArray<GhostGroup>): ReadonlyArray<GhostGroup> => {
   const found = new Map<string, GhostGroup>()
   const pending = given.toReversed()
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -33,7 +45,7 @@ const withInherited = (
  * A process of several services has a name of its own. Where the policy does not map that name, it has the groups that each of its
  * services has.
  */
-export const groupFinder = (policy: Pick<Policy, "ghostMappings" | "inherits">) => {
+export const groupFinder = (policy: GroupRules) => {
   const { ghostMappings } = policy
   const patterns = [...ghostMappings.keys()].filter(isGhostPattern)
   const given = (key: string): ReadonlyArray<GhostGroup> =>

@@ -1,5 +1,11 @@
 import { foldCase } from "../../domain/Spelling.ts"
-import type { Permission, PolicyQuestion } from "./Policy.ts"
+
+/** The part of a permission that a question is compared with. */
+interface RulePattern {
+  readonly action: string
+  readonly resource: string
+  readonly effect: "allow" | "deny"
+}
 
 /** The segment of a pattern that is the asker's own name. */
 export const ownSegment = "${ghost}"
@@ -58,13 +64,13 @@ export const patternSpellings = (pattern: string): ReadonlyArray<string> => {
 }
 
 /** `*` matches every action. A deny also matches an action that differs in case only. */
-export const matchesAction = ({ action: pattern, effect }: Permission, action: string): boolean =>
+export const matchesAction = ({ action: pattern, effect }: RulePattern, action: string): boolean =>
   pattern === "*" || pattern === action || (effect === "deny" && foldCase(pattern) === foldCase(action))
 
 /** As `matchesResource`; a deny also matches where the two differ only in case or in empty segments, so that these cannot evade it. */
 export const appliesTo = (
-  { effect, resource: pattern }: Permission,
-  { ghostId, resource }: Pick<PolicyQuestion, "ghostId" | "resource">
+  { effect, resource: pattern }: RulePattern,
+  { ghostId, resource }: { readonly ghostId: string; readonly resource: string }
 ): boolean => {
   if (effect === "allow") return matchesResource(pattern, resource, ghostId)
   const asked = spellings(foldCase(resource))

@@ -1,5 +1,5 @@
 import type { Decision } from "../../domain/Decision.ts"
-import { groupFinder } from "./GhostGroups.ts"
+import { type GroupRules, groupFinder } from "./GhostGroups.ts"
 import { appliesTo, matchesAction } from "./Patterns.ts"
 
 /** The effect of a permission that matches; a matching `deny` wins over every `allow`. */
@@ -12,19 +12,9 @@ export interface Permission {
   readonly effect: PermissionEffect
 }
 
-/** A group that an entry of the policy's file names, and the line, counted from 1. */
-export interface GroupReference {
-  readonly group: string
-  readonly line: number
-}
-
 /** The content of a policy file. An action that no permission allows is denied. */
-export interface Policy {
+export interface Policy extends GroupRules {
   readonly groups: ReadonlyMap<string, ReadonlyArray<Permission>>
-  /** By group, the groups whose permissions it has too; without cycles. A group that inherits none is left out. */
-  readonly inherits: ReadonlyMap<string, ReadonlyArray<GroupReference>>
-  /** By ghost, or by pattern: a beginning of names and `*`. In the order of the file. */
-  readonly ghostMappings: ReadonlyMap<string, ReadonlyArray<GroupReference>>
   /** By type of AuthZEN resource, the properties whose values come between type and id in its path; see AuthZenRequest.ts. */
   readonly resourcePaths: ReadonlyMap<string, ReadonlyArray<string>>
   /** The first 12 hexadecimal digits of the SHA-256 of the file's text. */

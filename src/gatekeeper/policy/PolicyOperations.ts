@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
 import { audited, failureAs, type GatekeeperCaller } from "../GatekeeperAccess.ts"
-import type { GroupReference } from "./Policy.ts"
+import type { GroupReference } from "./GhostGroups.ts"
 import { PolicyInForce } from "./PolicyInForce.ts"
 
 const listsOf = <A>(lists: ReadonlyMap<string, ReadonlyArray<GroupReference>>, value: (one: GroupReference) => A) =>
