@@ -32,7 +32,7 @@ describe("policy check", () => {
       const told = yield* run(["policy", "check"])
       expect(told.code).toBe(0)
       expect(told.stdout).toMatch(
-        /is valid: policy [0-9a-f]{12}\n\ngroup +allow +deny +ghosts\nadmin +1 +0 +Supervisor/
+        /is valid: policy [0-9a-f]{12}\n\ngroup +allow +deny +inherits +ghosts\nadmin +1 +0 +Supervisor/
       )
       const json = yield* run(["policy", "check", shipped, "--json"])
       expect(json.code).toBe(0)
@@ -42,9 +42,10 @@ describe("policy check", () => {
         error: null,
         result: {
           groups: [
-            { group: "admin" },
-            { group: "librarian", allow: 8 },
-            { group: "scout", ghosts: ["Scout"] },
+            { group: "admin", ghosts: ["Operator"] },
+            { group: "agent" },
+            { group: "librarian", allow: 4, inherits: ["agent"] },
+            { group: "scout", ghosts: ["Scout", "agent-*"] },
             { group: "services" }
           ]
         }

@@ -252,18 +252,18 @@ describe("loadPolicy", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("loads the policy that is shipped: the groups and mappings of the contract", () =>
+  it.effect("loads the policy that is shipped: a role is its administrator, and no person", () =>
     Effect.gen(function* () {
       const policy = yield* loadPolicy("config/access-policy.yaml")
-      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout", "services"])
+      expect([...policy.groups.keys()]).toEqual(["admin", "agent", "librarian", "scout", "services"])
       const groups = [...policy.ghostMappings.keys()].map((ghost) => [ghost, groupsOf(policy, ghost)])
       expect(Object.fromEntries(groups)).toEqual({
-        Supervisor_Managed_Agent: ["admin"],
-        Librarian: ["librarian"],
-        Scout: ["scout"],
-        dan_flory: ["admin"],
+        Operator: ["admin"],
         "service:guardian": ["services"],
-        "service:router": ["services"]
+        "service:router": ["services"],
+        Librarian: ["librarian", "agent"],
+        Scout: ["scout", "agent"],
+        "agent-*": ["scout", "agent"]
       })
     }).pipe(Effect.provide(NodeContext.layer))
   )
