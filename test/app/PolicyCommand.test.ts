@@ -53,6 +53,15 @@ describe("policy check", () => {
     })
   )
 
+  it.scopedLive("marks names that look alike, and does not refuse them", () =>
+    Effect.gen(function* () {
+      const text = "groups: { a: { permissions: [] } }\nghost_mappings: { Scout: [a], \u0405cout: [a] }\n"
+      const told = yield* run(["policy", "check", "alike.yaml"], { "alike.yaml": text })
+      expect(told.code).toBe(0)
+      expect(told.stdout).toContain('Names that look alike: "Scout", "\\u{405}cout"')
+    })
+  )
+
   it.scopedLive("reports every problem of a refused file with line and column, and exits with 3", () =>
     Effect.gen(function* () {
       const told = yield* run(["policy", "check", "bad.yaml"], { "bad.yaml": bad })

@@ -70,6 +70,8 @@ export const PolicyView = Schema.Struct({
   groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView), inherits: Schema.Array(Schema.String) })),
   ghost_mappings: Lists,
   lines: Schema.Struct({ inherits: Lines, ghost_mappings: Lines }),
+  /** Keys of `ghost_mappings` that a reader may take for each other. */
+  look_alikes: Schema.Array(Schema.Array(Schema.String)),
   resource_paths: Lists,
   /** The present file, where it was refused; null where it is the policy in force. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),

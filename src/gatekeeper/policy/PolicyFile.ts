@@ -121,7 +121,7 @@ const policyOf = (
     Array.from(file.groups).flatMap(([group, { inherits }]) =>
       inherits === undefined
         ? []
-        : [[group, inherits.map((one, i) => ({ group: one, line: lineOf(["groups", group, "inherits", i]) }))]]
+        : [[group, inherits.map((one, i) => ({ group: one, line: lineOf(["groups", group, "inherits", i]) }))] as const]
     )
   ),
   ghostMappings: new Map(

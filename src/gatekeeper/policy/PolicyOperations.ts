@@ -1,6 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
+import { lookAlikes } from "../../platform/config/LookAlikes.ts"
 import { audited, failureAs, type GatekeeperCaller } from "../GatekeeperAccess.ts"
 import type { GroupReference } from "./GhostGroups.ts"
 import { PolicyInForce } from "./PolicyInForce.ts"
@@ -17,7 +18,7 @@ const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
       Effect.succeed({
         resource: "policy",
         run: ({ auditId, snapshot: { loadedAt, policy } }: GatekeeperCaller) =>
-          Effect.map(policies.refused, (refused) => ({
+          Effect.map(Effect.all([policies.refused, lookAlikes(policy.ghostMappings.keys())]), ([refused, alike]) => ({
             body: {
               version: policy.version,
               loaded_at: DateTime.formatIso(loadedAt),
@@ -32,6 +33,7 @@ const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
                 inherits: listsOf(policy.inherits, ({ line }) => line),
                 ghost_mappings: listsOf(policy.ghostMappings, ({ line }) => line)
               },
+              look_alikes: alike,
               resource_paths: Object.fromEntries(policy.resourcePaths),
               refused_reload:
                 refused === null ? null : { at: DateTime.formatIso(refused.at), problems: refused.problems },

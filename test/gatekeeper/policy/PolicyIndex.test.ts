@@ -45,11 +45,14 @@ const services = ["service:guardian", "service:router", "service:guardian+router
 const mapped = fc.array(fc.constantFrom(...groupNames), { maxLength: 5 })
 const some = fc.option(mapped, { nil: undefined })
 const listsOf = <Name extends string>(names: ReadonlyArray<Name>) =>
-  fc
-    .tuple(...names.map(() => some))
-    .map((lists) =>
-      references(names.flatMap((name, index) => (lists[index] === undefined ? [] : [[name, lists[index]]])))
+  fc.tuple(...names.map(() => some)).map((lists) =>
+    references(
+      names.flatMap((name, index) => {
+        const list = lists[index]
+        return list === undefined ? [] : [[name, list] as const]
+      })
     )
+  )
 
 const policy: FastCheck.Arbitrary<Policy> = fc.record({
   version: fc.constant("random"),
