@@ -69,11 +69,8 @@ export const pathProblem = (text: string, limit: number): string | undefined => 
  * Why `text` is not a name of an agent or badge. A name is one segment of a resource: with a "/" in it, `sessions/a/b` could be the
  * session `b` of `a`, or something below the agent `a/b`.
  */
-export const nameProblem = (text: string, limit: number): string | undefined => {
-  const problem = pathProblem(text, limit)
-  if (problem !== undefined) return problem
-  return text.includes("/") ? 'must not hold "/"' : undefined
-}
+export const nameProblem = (text: string, limit: number): string | undefined =>
+  text.includes("/") ? (textProblem(text, limit) ?? 'must not hold "/"') : pathProblem(text, limit)
 
 const isCommonGhost = /^[!-~](?:[ -~]*[!-~])?$/
 

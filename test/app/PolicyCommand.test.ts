@@ -102,7 +102,9 @@ describe("policy test", () => {
       const cases = `${good}\n- { ghost: Librarian, action: write, resource: vaults/a, expect: deny }\n`
       const told = yield* run(["policy", "test", "cases.yaml", "--policy", shipped], { "cases.yaml": cases })
       expect(told.code).toBe(5)
-      expect(told.stdout).toMatch(/4 +Librarian +write +vaults\/a +deny +allow librarian#3 +FAILED/)
+      expect(told.stdout).toMatch(
+        /4 +Librarian +write +vaults\/a +deny +allow librarian#3 +librarian \(line \d+\) +FAILED/
+      )
       expect(told.stderr).toContain("cases.yaml:4:3: expected deny for Librarian to write vaults/a, but it is allow")
       const json = yield* run(["policy", "test", "cases.yaml", "--json"], { "cases.yaml": cases })
       expect(json.code).toBe(5)
