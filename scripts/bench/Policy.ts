@@ -53,7 +53,8 @@ const policyOf = (rules: number): Policy => ({
       ]
     ]
   ]),
-  ghostMappings: new Map([["Scout", ["all"]]]),
+  inherits: new Map(),
+  ghostMappings: new Map([["Scout", [{ group: "all", line: 1 }]]]),
   resourcePaths: new Map()
 })
 

@@ -1,4 +1,6 @@
 import { type ServiceName, serviceNames, titleOf } from "../domain/Service.ts"
+import { isGhostPattern } from "../gatekeeper/policy/GhostGroups.ts"
+import { ownSegment } from "../gatekeeper/policy/Patterns.ts"
 import { decide, type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
 import type { Address } from "../platform/http/Listener.ts"
 
@@ -27,8 +29,10 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 /** A question that `policy` allows; undefined if it allows nothing. */
 export const allowedQuestion = (policy: Policy): Omit<Example, "token"> | undefined => {
   for (const ghost of policy.ghostMappings.keys()) {
+    if (isGhostPattern(ghost)) continue
     for (const { permission } of rulesOf(policy, ghost)) {
-      const resource = permission.resource === "*" ? "vaults/public" : permission.resource.replace(/\*$/, "example")
+      const pattern = permission.resource.replace(ownSegment, () => ghost)
+      const resource = pattern === "*" ? "vaults/public" : pattern.replace(/\*$/, "example")
       const question = { ghost, action: permission.action === "*" ? "read" : permission.action, resource }
       if (decide(policy, { ...question, ghostId: ghost }).allowed) return question
     }

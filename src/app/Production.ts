@@ -117,7 +117,8 @@ const databaseProblems = (facts: ProductionFacts): ReadonlyArray<Insecurity> => 
   ]
 }
 
-const sampleAdministrators = ["Supervisor_Managed_Agent", "dan_flory"]
+/** Of the sample, and of the sample of version 0.1.0. */
+const sampleAdministrators = ["Operator", "Supervisor_Managed_Agent", "dan_flory"]
 
 const mayAll = (policy: Policy, ghost: string): boolean =>
   rulesOf(policy, ghost).some(

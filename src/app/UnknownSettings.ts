@@ -57,7 +57,9 @@ interface Given {
 export const unknownSettings = ({ environment, known, lines }: Given): ReadonlyArray<string> => {
   const inFile = lines.flatMap(({ line, name }) => {
     if (name === undefined) return [`.env, line ${line}: it is not an assignment (NAME=value) and is ignored`]
-    return known.has(name) ? [] : [`.env, line ${line}: ${name} is not a setting and is ignored${didYouMean(name, known)}`]
+    return known.has(name)
+      ? []
+      : [`.env, line ${line}: ${name} is not a setting and is ignored${didYouMean(name, known)}`]
   })
   const named = new Set(lines.map(({ name }) => name))
   const around = environment

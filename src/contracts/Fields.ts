@@ -5,7 +5,8 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { parseInstant } from "../domain/Rfc3339.ts"
-import { lengthProblem, nameProblem, pathProblem, textProblem } from "../domain/Text.ts"
+import { ghostProblem, nameProblem, pathProblem } from "../domain/Spelling.ts"
+import { lengthProblem, textProblem } from "../domain/Text.ts"
 
 /** Messages of these schemas complete a sentence that begins with the field's name: `"agent" must not be empty`. */
 const isText = { message: () => "must be a text" }
@@ -45,8 +46,11 @@ export const Text = checked(textProblem)
 /** A name that is one segment of a resource. */
 export const Name = checked(nameProblem)
 
-/** A name that is the last part of a resource, and may have segments of its own. */
+/** An action, a resource, or a name that is the last part of a resource and may have segments of its own: it has one spelling. */
 export const PathName = checked(pathProblem)
+
+/** A name of a ghost, as a token may have it. */
+export const GhostName = checked(ghostProblem)
 
 /** A text that is stored as it is: it may be empty or have several lines. */
 export const Note = (maximum: number) =>

@@ -10,10 +10,6 @@ export const hasControlCharacter = (text: string): boolean => controlCharacter.t
 /** As PostgreSQL can store it: its text and jsonb hold neither NUL nor half a surrogate pair. */
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
 
-/** `.` and `..` mean another resource to a program that resolves paths: a permission for `a/*` must not reach beyond `a`. */
-const hasDotSegment = (text: string): boolean =>
-  text.includes(".") && text.split("/").some((segment) => segment === "." || segment === "..")
-
 /** Counts the code points of a text, as PostgreSQL and JSON Schema count its length. Half a surrogate pair counts as one. */
 export const codePoints = (text: string): number => {
   let points = 0
@@ -37,21 +33,6 @@ export const textProblem = (text: string, limit: number): string | undefined => 
   if (!text.isWellFormed()) return "is not well-formed Unicode"
   return hasControlCharacter(text) ? "must not hold control characters" : undefined
 }
-
-/**
- * Why `text` is not a name of an agent, ghost or badge. A name is one segment of a resource: with a "/" in it, `sessions/a/b` could
- * be the session `b` of `a`, or something below the agent `a/b`.
- */
-export const nameProblem = (text: string, limit: number): string | undefined => {
-  const problem = textProblem(text, limit)
-  if (problem !== undefined) return problem
-  if (text.includes("/")) return 'must not hold "/"'
-  return hasDotSegment(text) ? 'must not be "." or ".."' : undefined
-}
-
-/** Why `text` is not a path of names: the last part of a resource, which may have segments of its own. */
-export const pathProblem = (text: string, limit: number): string | undefined =>
-  textProblem(text, limit) ?? (hasDotSegment(text) ? 'must not have the segments "." or ".."' : undefined)
 
 /** The member of an object; undefined of any other value. */
 export const memberOf = (value: unknown, name: string): unknown =>

@@ -4,7 +4,8 @@ import { defaultAction, maximumLength, maximumMetadataDepth } from "../contracts
 import type { Facts } from "../domain/AuditEvent.ts"
 import { exactMember } from "../domain/JsonText.ts"
 import { isMisspelling } from "../domain/Misspelling.ts"
-import * as Text from "../domain/Text.ts"
+import { ghostProblem, pathProblem } from "../domain/Spelling.ts"
+import { isDeeperThan } from "../domain/Text.ts"
 
 export interface AccessRequest {
   readonly action: string
@@ -33,7 +34,7 @@ export const emptyClaim: AccessClaim = { action: null, resource: null }
 /** Why a value cannot be decided on and recorded as it is; `field` is its name in the request. */
 export const textProblem = (field: keyof typeof maximumLength, value: unknown): string | undefined => {
   if (typeof value !== "string") return value === undefined ? `"${field}" is missing` : `"${field}" must be a text`
-  const problem = (field === "resource" ? Text.pathProblem : Text.textProblem)(value, maximumLength[field])
+  const problem = (field === "ghost_id" ? ghostProblem : pathProblem)(value, maximumLength[field])
   return problem === undefined ? undefined : `"${field}" ${problem}`
 }
 
@@ -64,7 +65,7 @@ export const parseAccessRequest = (body: unknown): Either.Either<AccessRequest, 
   if (misspelt !== undefined) problems.push(`unknown field ${JSON.stringify(misspelt)}; it is written "action"`)
   const metadata = Predicate.isReadonlyRecord(given) ? given : {}
   if (metadata !== given) problems.push('"metadata" must be an object')
-  if (Text.isDeeperThan(given, maximumMetadataDepth)) {
+  if (isDeeperThan(given, maximumMetadataDepth)) {
     problems.push(`"metadata" is nested deeper than ${maximumMetadataDepth} levels`)
   }
   if (problems.length > 0) {

@@ -80,7 +80,7 @@ layer(
         { origin: gatekeeper, "sec-fetch-site": "same-origin", ...json },
         { host: "gravitas.example", origin: "https://gravitas.example", ...json }
       ]) {
-        for (const path of ["/validate", "/Validate"]) {
+        for (const path of ["/validate", "/validate?slow"]) {
           expect((yield* send(`${gatekeeper}${path}`, "POST", headers, question)).status).toBe(200)
         }
       }
@@ -94,7 +94,7 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("W
       const { gatekeeper } = yield* Gravitas
       const token = yield* Effect.promise(() => tokenOf("Librarian"))
       const authorization = `Bearer ${token}`
-      for (const path of ["/validate", "/Validate"]) {
+      for (const path of ["/validate", "/validate?slow"]) {
         const ask = (headers: Readonly<Record<string, string>>) =>
           Effect.map(
             send(`${gatekeeper}${path}`, "POST", { authorization, ...headers }, question),

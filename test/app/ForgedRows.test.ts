@@ -54,7 +54,7 @@ layer(Gravitas.layer({ args: ["gatekeeper"] }), { timeout: "60 seconds", exclude
           ghostId: "dan_flory",
           action: "write",
           resource: "vaults/crown",
-          reason: "policy 94ca45db177e: group admin may * on *"
+          reason: "policy de462cd02f48: group admin may * on *"
         }
         const forged = [
           row({ event: decision }),

@@ -165,7 +165,7 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
 
   it.effect("come with badges whose names are as long as names may be, in any script", () =>
     Effect.gen(function* () {
-      for (const letter of ["g", "猫", "%"]) {
+      for (const letter of ["g", "猫", "&"]) {
         const ghost = letter.repeat(150)
         const badge = letter.repeat(90)
         const path = (name: string) => `/badges/${encodeURIComponent(name)}/${encodeURIComponent(badge)}`

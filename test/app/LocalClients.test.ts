@@ -45,7 +45,7 @@ const servedServices = (sessionTimeout: string) =>
       GUARDIAN_SIGNING_KEY: signingKey,
       GATEKEEPER_PORT: "0",
       GUARDIAN_PORT: "0",
-      ACCESS_POLICY_PATH: "config/access-policy.yaml",
+      ACCESS_POLICY_PATH: "test/support/fleet-policy.yaml",
       GUARDIAN_SESSION_TIMEOUT: sessionTimeout,
       PEER_TIMEOUT: "30s"
     }

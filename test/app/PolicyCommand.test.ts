@@ -32,7 +32,7 @@ describe("policy check", () => {
       const told = yield* run(["policy", "check"])
       expect(told.code).toBe(0)
       expect(told.stdout).toMatch(
-        /is valid: policy [0-9a-f]{12}\n\ngroup +allow +deny +ghosts\nadmin +1 +0 +Supervisor/
+        /is valid: policy [0-9a-f]{12}\n\ngroup +allow +deny +inherits +ghosts\nadmin +1 +0 +Supervisor/
       )
       const json = yield* run(["policy", "check", shipped, "--json"])
       expect(json.code).toBe(0)
@@ -42,13 +42,23 @@ describe("policy check", () => {
         error: null,
         result: {
           groups: [
-            { group: "admin" },
-            { group: "librarian", allow: 8 },
-            { group: "scout", ghosts: ["Scout"] },
+            { group: "admin", ghosts: ["Operator"] },
+            { group: "agent" },
+            { group: "librarian", allow: 4, inherits: ["agent"] },
+            { group: "scout", ghosts: ["Scout", "agent-*"] },
             { group: "services" }
           ]
         }
       })
+    })
+  )
+
+  it.scopedLive("marks names that look alike, and does not refuse them", () =>
+    Effect.gen(function* () {
+      const text = "groups: { a: { permissions: [] } }\nghost_mappings: { Scout: [a], \u0405cout: [a] }\n"
+      const told = yield* run(["policy", "check", "alike.yaml"], { "alike.yaml": text })
+      expect(told.code).toBe(0)
+      expect(told.stdout).toContain('Names that look alike: "Scout", "\\u{405}cout"')
     })
   )
 
@@ -92,7 +102,9 @@ describe("policy test", () => {
       const cases = `${good}\n- { ghost: Librarian, action: write, resource: vaults/a, expect: deny }\n`
       const told = yield* run(["policy", "test", "cases.yaml", "--policy", shipped], { "cases.yaml": cases })
       expect(told.code).toBe(5)
-      expect(told.stdout).toMatch(/4 +Librarian +write +vaults\/a +deny +allow librarian#3 +FAILED/)
+      expect(told.stdout).toMatch(
+        /4 +Librarian +write +vaults\/a +deny +allow librarian#3 +librarian \(line \d+\) +FAILED/
+      )
       expect(told.stderr).toContain("cases.yaml:4:3: expected deny for Librarian to write vaults/a, but it is allow")
       const json = yield* run(["policy", "test", "cases.yaml", "--json"], { "cases.yaml": cases })
       expect(json.code).toBe(5)

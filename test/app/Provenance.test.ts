@@ -35,7 +35,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
     it.effect("has no member of the program's own that a caller sent, on either lane", () =>
       Effect.gen(function* () {
         const metadata = { ...forged, model: "gemma2:27b", inner: { asked_by: "within" } }
-        for (const path of ["/validate", "/Validate"]) {
+        for (const path of ["/validate", "/validate?slow"]) {
           for (const body of [
             { action: "read", resource: "record/1", metadata },
             { action: "read", resource: "../1", metadata },
@@ -79,7 +79,7 @@ layer(authZenProgram("authzen-policy.yaml"), { timeout: "60 seconds", excludeTes
         const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         const marksWith = (path: string, headers: Readonly<Record<string, string>>) =>
           Effect.map(Effect.flatMap(post("alice", path, { resource: "a" }, headers), rowNamedBy), (row) => row["marks"])
-        for (const path of ["/validate", "/Validate"]) {
+        for (const path of ["/validate", "/validate?slow"]) {
           expect(yield* marksWith(path, {})).toEqual([])
           expect(yield* marksWith(path, { "x-request-id": "mine" })).toEqual(["request_id:given"])
           expect(yield* marksWith(path, { traceparent })).toEqual(["trace_id:given"])

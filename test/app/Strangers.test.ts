@@ -69,7 +69,7 @@ layer(Gravitas.layer({ environment: few }), { timeout: "60 seconds", excludeTest
     it.effect("gets the same bytes on both lanes", () =>
       Effect.gen(function* () {
         const { gatekeeper } = yield* Gravitas
-        const paths = ["/validate", "/Validate", "/access/v1/evaluation", "/access/v1/Evaluation"]
+        const paths = ["/validate", "/validate?slow", "/access/v1/evaluation", "/access/v1/evaluation?slow"]
         const answers = yield* Effect.forEach(paths, (path) =>
           flood(20, () => stranger(gatekeeper + path, "same")).pipe(Effect.map(counted))
         )

@@ -82,7 +82,7 @@ describe("TLS", () => {
         })
         const url = yield* httpsUrl(running, "gatekeeper")
         const token = yield* Effect.promise(() => tokenOf("Librarian"))
-        for (const spelling of ["validate", "Validate"]) {
+        for (const spelling of ["validate", "validate?slow"]) {
           const answer = yield* ask(`${url}/${spelling}`, { token })
           expect(answer).toMatchObject({ status: 200, server: "the first" })
         }

@@ -1,9 +1,11 @@
-import { accessSync, constants, readFileSync } from "node:fs"
+import { accessSync, constants, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import * as Fs from "node:fs/promises"
+import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import { describe, expect, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { afterAll } from "vitest"
 import { pagesOf, type ShellBlock, shellBlocks } from "../../scripts/docs/ShellBlocks.ts"
 import { Gravitas, signingSecret } from "../support/Gravitas.ts"
 import { project } from "../support/Program.ts"
@@ -68,9 +70,15 @@ describe("a shell block of a document", () => {
   })
 })
 
+/** A copy of config/, which the documents change. */
+const config = mkdtempSync(Path.join(tmpdir(), "gravitas-config-"))
+cpSync(Path.join(project, "config"), config, { recursive: true })
+afterAll(() => rmSync(config, { recursive: true, force: true }))
+
 layer(
   Gravitas.layer({
     environment: {
+      ACCESS_POLICY_PATH: Path.join(config, "access-policy.yaml"),
       GUARDIAN_SESSION_TIMEOUT: "15m",
       // No provider of the sample models is reached: the documents show what the offline shells answer.
       DEEPINFRA_API_KEY: "",
@@ -85,7 +93,7 @@ layer(
         const { databaseUrl, program } = yield* Gravitas
         const directory = yield* temporaryHome
         const bin = yield* makeCommands(directory, curl ?? skipBecause(context, "curl is not installed"))
-        yield* Effect.promise(() => Fs.symlink(Path.join(project, "config"), Path.join(directory, "config")))
+        yield* Effect.promise(() => Fs.symlink(config, Path.join(directory, "config")))
         const urls = {
           gatekeeper: yield* program.url("gatekeeper"),
           guardian: yield* program.url("guardian"),

@@ -98,7 +98,7 @@ export const program = (options: ProgramOptions = {}): Effect.Effect<Program, ne
         GATEKEEPER_PORT: "0",
         GUARDIAN_PORT: "0",
         ROUTER_PORT: "0",
-        ACCESS_POLICY_PATH: join(project, "config/access-policy.yaml"),
+        ACCESS_POLICY_PATH: join(project, "test/support/fleet-policy.yaml"),
         ROUTER_MODELS_PATH: join(project, "config/models.yaml"),
         // All tests send from one address, and many send hundreds of failures.
         AUDIT_FAILURES_PER_ADDRESS: "100000",

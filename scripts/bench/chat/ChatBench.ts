@@ -20,7 +20,7 @@ const body = JSON.stringify({ model: "echo", messages: [{ role: "user", content:
 
 const certify = (guardian: string) =>
   Effect.promise(async () => {
-    const token = await tokenOf("Supervisor_Managed_Agent")
+    const token = await tokenOf("Operator")
     const response = await fetch(new URL("/certificates", guardian), {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

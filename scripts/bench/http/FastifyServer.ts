@@ -32,6 +32,7 @@ const Policy = Schema.Struct({
   groups: Schema.Record({
     key: Schema.String,
     value: Schema.Struct({
+      inherits: Schema.optional(Schema.Array(Schema.String)),
       permissions: Schema.Array(
         Schema.Struct({
           action: Schema.String,
@@ -61,6 +62,7 @@ const rulesOf = ({ ghost_mappings, groups }: typeof Policy.Type): ReadonlyArray<
   ...Object.entries(groups).flatMap(([group, { permissions }]) =>
     permissions.map(({ action, effect, resource }) => `p, ${group}, ${resource}, ${action}, ${effect}`)
   ),
+  ...Object.entries(groups).flatMap(([group, { inherits = [] }]) => inherits.map((other) => `g, ${group}, ${other}`)),
   ...Object.entries(ghost_mappings).flatMap(([ghost, names]) => names.map((group) => `g, ${ghost}, ${group}`))
 ]
 

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { Matched } from "../../domain/Decision.ts"
 import { FileProblem, isDeeperThan } from "../../domain/Text.ts"
-import { checkedByService, PathName, Text } from "../Fields.ts"
+import { checkedByService, GhostName, PathName } from "../Fields.ts"
 import { OpenRecord, RecordOf } from "../OpenRecord.ts"
 
 /** The action of a question that names none. */
@@ -19,13 +19,13 @@ const Metadata = checkedByService(OpenRecord, (metadata) =>
 
 /** The body of `/validate`. Unknown keys are ignored. */
 export const ValidateRequest = Schema.Struct({
-  action: Schema.optionalWith(Text(maximumLength.action), { nullable: true, default: () => defaultAction }),
+  action: Schema.optionalWith(PathName(maximumLength.action), { nullable: true, default: () => defaultAction }),
   resource: PathName(maximumLength.resource),
   metadata: Schema.optionalWith(Metadata, { nullable: true })
 }).annotations({ examples: [{ action: "read", resource: "vaults/public", metadata: { shell_id: "gemma2:27b" } }] })
 
 /** The ghost that a question is about, by default the caller. */
-const SubjectName = Schema.optionalWith(Text(maximumLength.ghost_id, { description: "another than the caller" }), {
+const SubjectName = Schema.optionalWith(GhostName(maximumLength.ghost_id, { description: "another than the caller" }), {
   nullable: true
 })
 
@@ -54,11 +54,24 @@ const PermissionView = Schema.Struct({
 
 const Lists = RecordOf(Schema.Array(Schema.String))
 
+/** Lines of the policy's file, from 1, one for each entry of the list of the same name. */
+const Lines = RecordOf(Schema.Array(Schema.Number))
+
+/** A group of a ghost, and the line of the policy's file that gives it: under a key of `ghost_mappings`, or in a group that inherits it. */
+const GroupSource = Schema.Struct({
+  group: Schema.String,
+  line: Schema.Number,
+  from: Schema.Union(Schema.Struct({ ghost: Schema.String }), Schema.Struct({ group: Schema.String }))
+})
+
 export const PolicyView = Schema.Struct({
   version: Schema.String,
   loaded_at: Schema.String,
-  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView) })),
+  groups: RecordOf(Schema.Struct({ permissions: Schema.Array(PermissionView), inherits: Schema.Array(Schema.String) })),
   ghost_mappings: Lists,
+  lines: Schema.Struct({ inherits: Lines, ghost_mappings: Lines }),
+  /** Keys of `ghost_mappings` that a reader may take for each other. */
+  look_alikes: Schema.Array(Schema.Array(Schema.String)),
   resource_paths: Lists,
   /** The present file, where it was refused; null where it is the policy in force. */
   refused_reload: Schema.NullOr(Schema.Struct({ at: Schema.String, problems: Schema.Array(FileProblem) })),
@@ -95,6 +108,7 @@ export const ExplainAnswer = Schema.Struct({
   action: Schema.String,
   resource: Schema.String,
   groups: Schema.Array(Schema.String),
+  group_sources: Schema.Array(GroupSource),
   matched: Schema.NullOr(Matched),
   reason: Schema.String,
   policy_version: Schema.String,

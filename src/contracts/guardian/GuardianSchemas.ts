@@ -1,6 +1,6 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
-import { nameProblem } from "../../domain/Text.ts"
+import { nameProblem } from "../../domain/Spelling.ts"
 import { Cursor, Flag, Limit, maximumPageSize, Name, Next, Note, Parameter, PathName, rowNumber } from "../Fields.ts"
 import { OpenRecord } from "../OpenRecord.ts"
 
@@ -12,6 +12,11 @@ const maximumBadge = 100
 
 /** `certificates/<agent>` and `sessions/<agent>/<session_id>` are resources of the policy, so an agent is one segment. */
 export const AgentName = Name(maximumName, { examples: ["Librarian"] })
+
+export const isAgentName = (text: string): boolean => nameProblem(text, maximumName) === undefined
+
+/** The longest name that a token may have. The tables hold longer ones, of earlier versions. */
+export const maximumGhost = 100
 
 export const SessionId = PathName(maximumName)
 
@@ -159,7 +164,7 @@ export const maximumVersion = 2_147_483_647
 
 /** `valid_for` or `expires_at`, not both; 90 days where neither is given. */
 export const IssueCertificate = Schema.Struct({
-  agent: AgentName,
+  agent: Name(maximumGhost, { examples: ["Librarian"] }),
   /** `90d`, `24h`, or a number of seconds. */
   valid_for: Schema.optional(
     Schema.Union(Schema.String, Schema.Number).annotations({

@@ -27,8 +27,12 @@ const entityKeys = ["subject", "action", "resource", "context"] as const
 
 const objectOf = (value: unknown): Fields => (Predicate.isReadonlyRecord(value) ? value : {})
 
+/** An absent object. Clients with optional objects, such as those in Go, send null for `context` and `properties`. */
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
+
 const entitiesProblem = (fields: Fields): string | undefined => {
   for (const key of entityKeys) {
+    if (key === "context" && isAbsent(fields[key])) continue
     if (fields[key] !== undefined && !Predicate.isReadonlyRecord(fields[key])) return `"${key}" must be an object`
   }
   return undefined
@@ -101,12 +105,12 @@ const factsOf = (
   askedBy: string
 ): Facts => {
   const properties = Object.fromEntries(
-    Object.entries(entities).flatMap(([name, { properties }]) => (properties === undefined ? [] : [[name, properties]]))
+    Object.entries(entities).flatMap(([name, { properties }]) => (isAbsent(properties) ? [] : [[name, properties]]))
   )
   return {
     asked_by: askedBy,
     subject_type: entities.subject["type"],
-    ...(context === undefined ? {} : { context }),
+    ...(isAbsent(context) ? {} : { context }),
     ...(Object.keys(properties).length === 0 ? {} : { properties })
   }
 }
@@ -168,7 +172,7 @@ export const parseEvaluation = (
   if (!isText(type)) return Either.left(missing("resource.type", type))
   if (!isText(id)) return Either.left(missing("resource.id", id))
   for (const [name, { properties }] of Object.entries({ subject, action, resource })) {
-    if (properties !== undefined && !Predicate.isReadonlyRecord(properties))
+    if (!isAbsent(properties) && !Predicate.isReadonlyRecord(properties))
       return Either.left(`"${name}.properties" must be an object`)
   }
   if (ghostId === anonymousGhost)

@@ -4,6 +4,7 @@ import { type OutputFlags, runCommand } from "../../platform/cli/CommandRunner.t
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
+import { lookAlikes, lookAlikesText } from "../../platform/config/LookAlikes.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { accessPolicyPath } from "../GatekeeperSettings.ts"
 import type { Policy } from "../policy/Policy.ts"
@@ -28,14 +29,17 @@ export const policyAt = (given: Option.Option<string>) =>
 interface PolicyCheckResult {
   readonly file: string
   readonly policy: Policy
+  /** Keys of `ghost_mappings` that a reader may take for each other. */
+  readonly alike: ReadonlyArray<ReadonlyArray<string>>
 }
 
-const groupsOf = ({ ghostMappings, groups }: Policy) =>
+const groupsOf = ({ ghostMappings, groups, inherits }: Policy) =>
   [...groups].map(([group, permissions]) => ({
     group,
     allow: permissions.filter(({ effect }) => effect === "allow").length,
     deny: permissions.filter(({ effect }) => effect === "deny").length,
-    ghosts: [...ghostMappings].filter(([, mapped]) => mapped.includes(group)).map(([ghost]) => ghost)
+    inherits: (inherits.get(group) ?? []).map((one) => one.group),
+    ghosts: [...ghostMappings].filter(([, mapped]) => mapped.some((one) => one.group === group)).map(([ghost]) => ghost)
   }))
 
 const shownGhosts = 5
@@ -45,27 +49,36 @@ const ghostsText = (ghosts: ReadonlyArray<string>): string =>
     ? `${ghosts.slice(0, shownGhosts).join(", ")} and ${ghosts.length - shownGhosts} more`
     : ghosts.join(", ")
 
-const render = ({ file, policy }: PolicyCheckResult, colours: boolean): string =>
+const render = ({ alike, file, policy }: PolicyCheckResult, colours: boolean): string =>
   [
     visible(`${file} is valid: policy ${policy.version}`),
     "",
     renderTable(
-      ["group", "allow", "deny", "ghosts"],
-      groupsOf(policy).map(({ allow, deny, ghosts, group }) => [
+      ["group", "allow", "deny", "inherits", "ghosts"],
+      groupsOf(policy).map(({ allow, deny, ghosts, group, inherits }) => [
         { text: group },
         { text: String(allow) },
         { text: String(deny), ...(deny > 0 ? { tone: "bad" as const } : {}) },
+        { text: inherits.join(", ") },
         ghosts.length === 0 ? { text: "none", tone: "warn" } : { text: ghostsText(ghosts) }
       ]),
       colours
-    )
+    ),
+    ...(alike.length === 0 ? [] : ["", `Names that look alike: ${lookAlikesText(alike)}`])
   ].join("\n")
 
 export const checkPolicy = (file: Option.Option<string>, flags: OutputFlags) =>
   runCommand({
     ...flags,
     command: "policy check",
-    work: policyAt(file),
+    work: Effect.flatMap(policyAt(file), (found) =>
+      Effect.map(lookAlikes(found.policy.ghostMappings.keys()), (alike) => ({ ...found, alike }))
+    ),
     render,
-    toJson: ({ file, policy }) => ({ file, version: policy.version, groups: groupsOf(policy) })
+    toJson: ({ alike, file, policy }) => ({
+      file,
+      version: policy.version,
+      groups: groupsOf(policy),
+      look_alikes: alike
+    })
   })

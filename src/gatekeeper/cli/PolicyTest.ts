@@ -8,6 +8,7 @@ import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"
+import { type GhostGroup, groupFinder } from "../policy/GhostGroups.ts"
 import { decide, type Policy, type PolicyQuestion } from "../policy/Policy.ts"
 import { policyAt } from "./PolicyCheck.ts"
 
@@ -72,6 +73,8 @@ interface CaseResult extends Case {
   /** `group#number`; null where no rule matched. */
   readonly by: string | null
   readonly reason: string
+  /** The ghost's groups, and the lines of the policy's file that give them. */
+  readonly groups: ReadonlyArray<GhostGroup>
   readonly passed: boolean
 }
 
@@ -90,6 +93,7 @@ const runCase = (policy: Policy, one: Case): CaseResult => {
     decided,
     by,
     reason,
+    groups: groupFinder(policy)(one.ghostId),
     passed: decided === one.expected && (one.rule === undefined || one.rule === by)
   }
 }
@@ -101,6 +105,10 @@ const counted = ({ tried }: PolicyTestResult, failed: number): string =>
 
 const expectation = ({ expected, rule }: Case): string => (rule === undefined ? expected : `${expected} ${rule}`)
 
+/** `scout (line 40), agent (line 12)`. */
+const groupsText = ({ groups }: CaseResult): string =>
+  groups.map(({ group, line }) => `${group} (line ${line})`).join(", ")
+
 const row = (one: CaseResult): ReadonlyArray<Cell> => [
   { text: String(one.line), tone: "quiet" },
   { text: one.ghostId },
@@ -108,12 +116,17 @@ const row = (one: CaseResult): ReadonlyArray<Cell> => [
   { text: one.resource },
   { text: expectation(one) },
   { text: one.by === null ? one.decided : `${one.decided} ${one.by}` },
+  { text: groupsText(one), tone: "quiet" },
   one.passed ? { text: "ok", tone: "good" } : { text: "FAILED", tone: "bad" }
 ]
 
 const render = (tested: PolicyTestResult, colours: boolean): string =>
   [
-    renderTable(["line", "ghost", "action", "resource", "expected", "decided", ""], tested.tried.map(row), colours),
+    renderTable(
+      ["line", "ghost", "action", "resource", "expected", "decided", "groups", ""],
+      tested.tried.map(row),
+      colours
+    ),
     "",
     visible(`${counted(tested, failedOf(tested).length)} by policy ${tested.policy.version}`)
   ].join("\n")
@@ -125,7 +138,8 @@ const verdict = (tested: PolicyTestResult): Verdict | null => {
   const lines = failed.map(
     (one) =>
       `  ${tested.file}:${one.line}:${one.column}: expected ${expectation(one)} for ${one.ghostId} to ${one.action} ` +
-      `${one.resource}, but it is ${one.decided}: ${one.reason}`
+      `${one.resource}, but it is ${one.decided}: ${one.reason}` +
+      (one.groups.length === 0 ? "" : `; its groups: ${groupsText(one)}`)
   )
   const message = visible(`the policy does not decide as expected; ${counted(tested, failed.length)}`)
   return {

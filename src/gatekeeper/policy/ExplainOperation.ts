@@ -10,6 +10,7 @@ import { AccessControl, withdrawOnFailure } from "../AccessControl.ts"
 import { denyBy, failureAs, refusalOfFailure, trailRefusal } from "../GatekeeperAccess.ts"
 import { refusalOf } from "../Refusals.ts"
 import { explain, type RuleExplanation } from "./Explanation.ts"
+import { groupFinder } from "./GhostGroups.ts"
 import type { PolicySnapshot } from "./PolicyInForce.ts"
 
 interface ExplainCaller {
@@ -116,6 +117,7 @@ export const explainRoute = Effect.flatMap(AccessControl, (access) =>
               body: {
                 ...question,
                 ...(access.stopped(subject) ?? decision),
+                group_sources: groupFinder(policy)(subject),
                 policy_version: policy.version,
                 rules: rules.map(ruleView),
                 rules_omitted: omitted,

@@ -1,5 +1,6 @@
 import type { Decision } from "../../domain/Decision.ts"
-import { appliesTo, decide, matchesAction, type Policy, type PolicyQuestion, type Rule, rulesOf } from "./Policy.ts"
+import { appliesTo, matchesAction, ownSegment } from "./Patterns.ts"
+import { decide, matches, type Policy, type PolicyQuestion, type Rule, rulesOf } from "./Policy.ts"
 
 /** Rules in an explanation. A ghost may have ten thousand, and the event loop waits while each is put into words. */
 export const maximumRules = 200
@@ -11,8 +12,7 @@ export interface RuleExplanation extends Rule {
   readonly why: string
 }
 
-const fits = ({ permission }: Rule, { action, resource }: PolicyQuestion): boolean =>
-  matchesAction(permission.action, action) && appliesTo(permission, resource)
+const fits = ({ permission }: Rule, question: PolicyQuestion): boolean => matches(permission, question)
 
 const isSame = (rule: Rule, matched: Decision["matched"]): boolean =>
   rule.group === matched?.group && rule.rule === matched.rule
@@ -33,19 +33,20 @@ const chosen = (rules: ReadonlyArray<Rule>, question: PolicyQuestion, matched: D
 
 const quoted = (text: string): string => JSON.stringify(text)
 
-const resourceMismatch = (pattern: string, resource: string): string => {
-  if (!pattern.endsWith("/*")) return `the resource is not ${quoted(pattern)}`
+const resourceMismatch = (pattern: string, { ghostId, resource }: PolicyQuestion): string => {
+  const own = pattern.includes(ownSegment) ? `, where ${ownSegment} is ${quoted(ghostId)}` : ""
+  if (!pattern.endsWith("/*")) return `the resource is not ${quoted(pattern)}${own}`
   const above = pattern.slice(0, -2)
   if (resource === above || resource === `${above}/`) {
     return `${quoted(pattern)} is what lies below ${quoted(above)}, not ${quoted(resource)} itself`
   }
-  return `the resource does not lie below ${quoted(above)}`
+  return `the resource does not lie below ${quoted(above)}${own}`
 }
 
-const mismatch = ({ permission }: Rule, { action, resource }: PolicyQuestion): string | undefined => {
+const mismatch = ({ permission }: Rule, question: PolicyQuestion): string | undefined => {
   const problems = [
-    matchesAction(permission.action, action) ? undefined : `the action is not ${quoted(permission.action)}`,
-    appliesTo(permission, resource) ? undefined : resourceMismatch(permission.resource, resource)
+    matchesAction(permission, question.action) ? undefined : `the action is not ${quoted(permission.action)}`,
+    appliesTo(permission, question) ? undefined : resourceMismatch(permission.resource, question)
   ].filter((one) => one !== undefined)
   return problems.length === 0 ? undefined : problems.join("; ")
 }

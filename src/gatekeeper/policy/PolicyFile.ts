@@ -2,8 +2,12 @@ import { createHash } from "node:crypto"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { maximumLength } from "../../contracts/gatekeeper/AccessSchemas.ts"
+import { ghostProblem } from "../../domain/Spelling.ts"
 import * as YamlSchema from "../../platform/config/YamlSchema.ts"
 import { textProblem } from "../AccessRequest.ts"
+import { isGhostPattern } from "./GhostGroups.ts"
+import { ownSegment } from "./Patterns.ts"
 import type { Policy } from "./Policy.ts"
 
 export class PolicyRefused extends YamlSchema.FileRefused(
@@ -20,20 +24,33 @@ const unmatchableProblem = (field: "action" | "resource", text: string): string 
   return problem === undefined ? undefined : `is ${JSON.stringify(text)}, which no request can match: ${problem}`
 }
 
-/** A pattern is `*`, a literal, or a literal that ends in `/*`. */
+/** A pattern is `*`, a literal, or a literal that ends in `/*`. One segment of a literal may be `${ghost}`. */
 const resourceProblem = (pattern: string): string | undefined => {
   if (pattern === "*") return undefined
   const literal = pattern.replace(/\/\*$/, "")
-  return literal.includes("*")
-    ? `is ${JSON.stringify(pattern)}, but "*" may only stand alone or as a trailing "/*"`
-    : unmatchableProblem("resource", literal)
+  if (literal.includes("*")) return `is ${JSON.stringify(pattern)}, but "*" may only stand alone or as a trailing "/*"`
+  const segments = literal.split("/")
+  const named = segments.map((segment) => (segment === ownSegment ? "ghost" : segment)).join("/")
+  if (named.includes("${") || segments.filter((segment) => segment === ownSegment).length > 1) {
+    return `is ${JSON.stringify(pattern)}, but "${ownSegment}" may only be one whole segment, and no other "\${" is known`
+  }
+  return unmatchableProblem("resource", named)
 }
 
 const actionProblem = (action: string): string | undefined => {
   if (action === "*") return undefined
+  if (action.includes("${")) return `is ${JSON.stringify(action)}, but "${ownSegment}" may only be in a resource`
   return action.includes("*")
     ? `is ${JSON.stringify(action)}, but "*" may only stand alone`
     : unmatchableProblem("action", action)
+}
+
+/** A key of `ghost_mappings` is a ghost, or the beginning of ghosts' names and `*`. */
+const ghostKeyProblem = (key: string): string | undefined => {
+  const name = isGhostPattern(key) ? `${key.slice(0, -1)}x` : key
+  if (name.includes("*")) return 'is not a ghost: "*" may only be the last character'
+  const problem = ghostProblem(name, maximumLength.ghost_id)
+  return problem === undefined ? undefined : `is not a ghost that a token can name: it ${problem}`
 }
 
 const permission = Schema.Struct({
@@ -43,22 +60,76 @@ const permission = Schema.Struct({
   effect: Schema.optionalWith(Schema.Literal("allow", "deny"), { exact: true, default: () => "allow" })
 })
 
+interface InheritingGroup {
+  readonly inherits?: ReadonlyArray<string> | undefined
+}
+
+/** The entries of `inherits` that lead back to their own group, each with its path in the mapping of groups. */
+const cyclesOf = (groups: ReadonlyMap<string, InheritingGroup>) => {
+  const cycles: Array<{ readonly path: ReadonlyArray<PropertyKey>; readonly message: string }> = []
+  const seen = new Map<string, "open" | "done">()
+  for (const start of groups.keys()) {
+    // Without recursion: a chain of groups may be as long as the file.
+    const open = seen.has(start) ? [] : [{ group: start, next: 0 }]
+    for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+      const { group, next } = last
+      seen.set(group, "open")
+      const inherited = groups.get(group)?.inherits?.[next]
+      last.next += 1
+      if (inherited === undefined) {
+        seen.set(group, "done")
+        open.pop()
+      } else if (seen.get(inherited) === "open") {
+        const names = open.map((one) => one.group)
+        const cycle = [...names.slice(names.indexOf(inherited)), inherited].join(" inherits ")
+        cycles.push({ path: [group, "inherits", next], message: `makes a cycle: ${cycle}` })
+      } else if (!seen.has(inherited)) open.push({ group: inherited, next: 0 })
+    }
+  }
+  return cycles
+}
+
 /** Keys that it does not know are refused: a misspelt one would silently deny or drop a rule. */
 const policySchema = (namesIn: (key: string) => ReadonlySet<string>) => {
-  const groups = namesIn("groups")
-  const group = YamlSchema.text.pipe(
-    Schema.filter((name) => groups.has(name) || `is ${name}, which is not a group of this file`)
+  const names = namesIn("groups")
+  const name = YamlSchema.text.pipe(
+    Schema.filter((one) => names.has(one) || `is ${one}, which is not a group of this file`)
+  )
+  const group = Schema.Struct({
+    permissions: Schema.optionalWith(Schema.Array(permission), { exact: true }),
+    inherits: Schema.optionalWith(Schema.Array(name), { exact: true })
+  }).pipe(
+    Schema.filter(
+      ({ inherits, permissions }) =>
+        inherits !== undefined || permissions !== undefined || "must have permissions, or inherit another group"
+    )
   )
   return Schema.Struct({
-    groups: YamlSchema.mapOf(Schema.Struct({ permissions: Schema.Array(permission) })),
-    ghost_mappings: YamlSchema.mapOf(Schema.Array(group)),
+    groups: YamlSchema.mapOf(group).pipe(Schema.filter(cyclesOf)),
+    ghost_mappings: YamlSchema.mapOf(Schema.Array(name), ghostKeyProblem),
     resource_paths: Schema.optionalWith(YamlSchema.mapOf(Schema.Array(YamlSchema.text)), { exact: true })
   })
 }
 
-const policyOf = (source: string, file: Schema.Schema.Type<ReturnType<typeof policySchema>>): Policy => ({
-  groups: new Map(Array.from(file.groups, ([group, { permissions }]) => [group, permissions])),
-  ghostMappings: file.ghost_mappings,
+const policyOf = (
+  source: string,
+  file: Schema.Schema.Type<ReturnType<typeof policySchema>>,
+  lineOf: (path: ReadonlyArray<PropertyKey>) => number
+): Policy => ({
+  groups: new Map(Array.from(file.groups, ([group, { permissions = [] }]) => [group, permissions])),
+  inherits: new Map(
+    Array.from(file.groups).flatMap(([group, { inherits }]) =>
+      inherits === undefined
+        ? []
+        : [[group, inherits.map((one, i) => ({ group: one, line: lineOf(["groups", group, "inherits", i]) }))] as const]
+    )
+  ),
+  ghostMappings: new Map(
+    Array.from(file.ghost_mappings, ([ghost, groups]) => [
+      ghost,
+      groups.map((group, i) => ({ group, line: lineOf(["ghost_mappings", ghost, i]) }))
+    ])
+  ),
   resourcePaths: file.resource_paths ?? new Map(),
   version: versionOf(source)
 })
@@ -67,7 +138,7 @@ const policyOf = (source: string, file: Schema.Schema.Type<ReturnType<typeof pol
 export const parsePolicy = (source: string, file: string): Effect.Effect<Policy, PolicyRefused> =>
   Effect.mapBoth(YamlSchema.decodeInTurns(policySchema, source), {
     onFailure: (problems) => new PolicyRefused({ file, problems }),
-    onSuccess: ({ value }) => policyOf(source, value)
+    onSuccess: ({ placeOf, value }) => policyOf(source, value, (path) => placeOf(path).line)
   })
 
 /** Reads the text of the policy file that the setting names. A file that cannot be read is refused, as one that is not valid is. */

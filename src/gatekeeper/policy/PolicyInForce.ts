@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditUnavailable } from "../../audit/AuditUnavailable.ts"
 import type { FileProblem } from "../../domain/Text.ts"
+import { lookAlikes, lookAlikesText } from "../../platform/config/LookAlikes.ts"
 import { yieldNow } from "../../platform/os/EventLoop.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { markAnonymous } from "../tokens/BearerToken.ts"
@@ -47,6 +48,14 @@ const countOf = (problems: ReadonlyArray<FileProblem>): string => {
   return `${problems.length} problem${problems.length === 1 ? "" : "s"}${where}`
 }
 
+/** Such names are marked and not refused: an operator decides whether one of them is a forgery. */
+const warnOfLookAlikes = ({ ghostMappings, version }: Policy) =>
+  Effect.flatMap(lookAlikes(ghostMappings.keys()), (groups) =>
+    groups.length === 0
+      ? Effect.void
+      : Effect.logWarning(`Policy ${version}: names of ghosts that look alike: ${lookAlikesText(groups)}`)
+  )
+
 /** Reads the policy file: the version of its text, or why it cannot be read; and its policy. */
 const fileReader = (file: string) =>
   Effect.map(Effect.context<FileSystem.FileSystem>(), (context) => {
@@ -55,8 +64,9 @@ const fileReader = (file: string) =>
     const status = Effect.match(text, { onFailure: ({ message }) => message, onSuccess: versionOf })
 
     const parse = (text: string): Effect.Effect<IndexedPolicy, PolicyRefused> =>
-      Effect.flatMap(parsePolicy(text, file), (policy) =>
-        Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) }))
+      parsePolicy(text, file).pipe(
+        Effect.tap(warnOfLookAlikes),
+        Effect.flatMap((policy) => Effect.map(yieldNow, () => ({ policy, index: indexPolicy(policy) })))
       )
     /** The last text is parsed once. While the trail does not accept its record, the file is read twice a second. */
     let last: { readonly version: string; readonly parsed: Either.Either<IndexedPolicy, PolicyRefused> } | undefined

@@ -1,8 +1,13 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
+import { lookAlikes } from "../../platform/config/LookAlikes.ts"
 import { audited, failureAs, type GatekeeperCaller } from "../GatekeeperAccess.ts"
+import type { GroupReference } from "./GhostGroups.ts"
 import { PolicyInForce } from "./PolicyInForce.ts"
+
+const listsOf = <A>(lists: ReadonlyMap<string, ReadonlyArray<GroupReference>>, value: (one: GroupReference) => A) =>
+  Object.fromEntries(Array.from(lists, ([name, references]) => [name, references.map(value)]))
 
 const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
   audited(Api.policy, {
@@ -13,12 +18,22 @@ const readPolicy = Effect.flatMap(PolicyInForce, (policies) =>
       Effect.succeed({
         resource: "policy",
         run: ({ auditId, snapshot: { loadedAt, policy } }: GatekeeperCaller) =>
-          Effect.map(policies.refused, (refused) => ({
+          Effect.map(Effect.all([policies.refused, lookAlikes(policy.ghostMappings.keys())]), ([refused, alike]) => ({
             body: {
               version: policy.version,
               loaded_at: DateTime.formatIso(loadedAt),
-              groups: Object.fromEntries([...policy.groups].map(([group, permissions]) => [group, { permissions }])),
-              ghost_mappings: Object.fromEntries(policy.ghostMappings),
+              groups: Object.fromEntries(
+                [...policy.groups].map(([group, permissions]) => [
+                  group,
+                  { permissions, inherits: (policy.inherits.get(group) ?? []).map((one) => one.group) }
+                ])
+              ),
+              ghost_mappings: listsOf(policy.ghostMappings, ({ group }) => group),
+              lines: {
+                inherits: listsOf(policy.inherits, ({ line }) => line),
+                ghost_mappings: listsOf(policy.ghostMappings, ({ line }) => line)
+              },
+              look_alikes: alike,
               resource_paths: Object.fromEntries(policy.resourcePaths),
               refused_reload:
                 refused === null ? null : { at: DateTime.formatIso(refused.at), problems: refused.problems },

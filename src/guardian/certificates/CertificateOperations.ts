@@ -7,7 +7,8 @@ import * as Option from "effect/Option"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
-import { certificateResource, type IssueCertificate } from "../../contracts/guardian/GuardianSchemas.ts"
+import { certificateResource, type IssueCertificate, isAgentName } from "../../contracts/guardian/GuardianSchemas.ts"
+import { distinctly, likeName, lookAlikes } from "../../platform/config/LookAlikes.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
 import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
@@ -101,6 +102,20 @@ const validate = Effect.flatMap(Certificates, (certificates) =>
   })
 )
 
+/** Issues a certificate, and finds agents whose names a reader may take for the new one's: they are marked, and not refused. */
+const issueMarked = (certificates: typeof Certificates.Service, issuing: NewCertificate) =>
+  Effect.gen(function* () {
+    const { agent } = issuing
+    const alike = likeName(yield* lookAlikes([...(yield* certificates.agents), agent]), agent)
+    const issued = yield* certificates.issue(issuing)
+    if (alike.length > 0) {
+      yield* Effect.logWarning(
+        `The agent ${distinctly(agent)} was certified; its name looks like ${alike.map(distinctly).join(", ")}`
+      )
+    }
+    return { ...issued, alike }
+  })
+
 const issue = Effect.flatMap(Certificates, (certificates) =>
   audited(Api.issue, {
     event: "certificate.issue",
@@ -110,7 +125,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
       Effect.gen(function* () {
         const issuing = yield* newCertificateOf(payload, Math.floor((yield* Clock.currentTimeMillis) / 1_000))
         const run = () =>
-          Effect.map(certificates.issue(issuing), ({ claims, keyId, signature }) => {
+          Effect.map(issueMarked(certificates, issuing), ({ alike, claims, keyId, signature }) => {
             const expires = isoOfSeconds(claims.exp)
             return {
               body: {
@@ -122,7 +137,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
                 key_id: keyId,
                 signature
               },
-              reason: `issued until ${expires}`,
+              reason: `issued until ${expires}${alike.length === 0 ? "" : `; the name looks like ${alike.map(distinctly).join(", ")}`}`,
               facts: { certificate_id: claims.jti, version: claims.version, key_id: keyId },
               compensate: certificates.revoke(claims.jti, {
                 ghostId: "guardian",
@@ -142,7 +157,8 @@ const revoke = Effect.flatMap(Certificates, (certificates) =>
     fallbackResource: "certificates",
     target: ({ path: { id }, payload: { reason: given = null } }) =>
       Effect.map(certificates.find(id), (known) => ({
-        resource: certificateResource(known?.agent ?? id),
+        // The gatekeeper refuses a question about a name that an earlier version certified, and an id has one spelling.
+        resource: certificateResource(known === undefined || !isAgentName(known.agent) ? id : known.agent),
         run: ({ ghostId }: Caller) =>
           Effect.gen(function* () {
             if (known === undefined) return yield* notFound(id)

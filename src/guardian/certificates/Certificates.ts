@@ -150,6 +150,8 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     readonly find: (id: string) => Effect.Effect<CertificateRow | undefined, DatabaseUnavailable>
     /** The public id of a certificate with the same claims but another id; a revoked one first. */
     readonly idOf: (said: Omit<Claims, "jti">) => Effect.Effect<string | undefined, DatabaseUnavailable>
+    /** The names of all agents that ever had a certificate. */
+    readonly agents: Effect.Effect<ReadonlyArray<string>, DatabaseUnavailable>
     /** Whether the table exists: a command may run before the first start. */
     readonly isReady: Effect.Effect<boolean, DatabaseUnavailable>
     /** Revokes from the commit on, and ends the certificate's sessions. A repeat returns what the first one did. Undefined when unknown. */
@@ -225,6 +227,9 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           const id = rows[0]?.["id"]
           return typeof id === "string" ? id : undefined
         }),
+        agents: Effect.map(read(sql`select distinct agent from guardian.certificate order by agent`), (rows) =>
+          rows.map(({ agent }) => String(agent))
+        ),
         isReady: Effect.map(bounded(hasTable(sql)), (rows) => rows[0]?.["ready"] === true),
         revoke: Effect.fn("Certificates.revoke")((id, by) =>
           transaction((connection) => revokeCertificate(connection, id, by))

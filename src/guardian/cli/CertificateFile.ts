@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { maximumName, maximumVersion } from "../../contracts/guardian/GuardianSchemas.ts"
-import { nameProblem, parseJson } from "../../domain/Text.ts"
+import { maximumGhost, maximumVersion } from "../../contracts/guardian/GuardianSchemas.ts"
+import { nameProblem } from "../../domain/Spelling.ts"
+import { parseJson } from "../../domain/Text.ts"
 import { parseSeconds } from "../certificates/CertificateRow.ts"
 import { type Claims, issuer } from "../certificates/CertificateSigner.ts"
 
@@ -52,7 +53,7 @@ const readTime = (field: string, given: unknown, assumeUtc: boolean): Either.Eit
 
 const agentProblem = (given: unknown): string | undefined => {
   if (typeof given !== "string") return given === undefined ? '"agent_name" is missing' : '"agent_name" must be a text'
-  const problem = nameProblem(given, maximumName)
+  const problem = nameProblem(given, maximumGhost)
   return problem === undefined ? undefined : `"agent_name" ${problem}`
 }
 

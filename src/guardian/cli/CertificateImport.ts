@@ -13,6 +13,7 @@ import type { AuditId } from "../../audit/encoding/AuditId.ts"
 import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import type { AuditEvent } from "../../domain/AuditEvent.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
+import { likeName, lookAlikes } from "../../platform/config/LookAlikes.ts"
 import { type Claims, verifySignature } from "../certificates/CertificateSigner.ts"
 import { Certificates } from "../certificates/Certificates.ts"
 import { SigningKeys } from "../certificates/SigningKeys.ts"
@@ -66,6 +67,8 @@ export interface ImportResult {
   readonly id: string | null
   readonly expiresAt: number | null
   readonly reason: string | null
+  /** Other agents, of a file or of the table, whose names a reader may take for this one's. */
+  readonly looksLike: ReadonlyArray<string>
 }
 
 interface CertificateToAdopt {
@@ -177,7 +180,7 @@ export const importCertificates = (request: ImportRequest) =>
     const one = (file: string) =>
       Effect.gen(function* () {
         const refused = (reason: string, agent: string | null) =>
-          ({ file, outcome: "refused", agent, id: null, expiresAt: null, reason }) as const
+          ({ file, outcome: "refused", agent, id: null, expiresAt: null, reason, looksLike: [] }) as const
         const parsed = yield* Effect.either(readFile(path.join(directory, file), request.assumeUtc))
         if (Either.isLeft(parsed)) return refused(parsed.left, null)
         const taken = yield* Effect.either(certificateOf(keys, parsed.right, request.resign))
@@ -195,12 +198,26 @@ export const importCertificates = (request: ImportRequest) =>
           agent: claims.sub,
           id: claims.jti,
           expiresAt: claims.exp,
-          reason: found?.revokedAt == null ? null : `it was revoked at ${DateTime.formatIso(found.revokedAt)}`
+          reason: found?.revokedAt == null ? null : `it was revoked at ${DateTime.formatIso(found.revokedAt)}`,
+          looksLike: []
         }
         return imported
       })
 
-    return yield* Effect.forEach(names.filter((name) => name.endsWith(".json")).sort(), (file, done) =>
+    const imported = yield* Effect.forEach(names.filter((name) => name.endsWith(".json")).sort(), (file, done) =>
       Effect.mapError(one(file), ({ message }) => new ImportStopped({ done, reason: message }))
+    )
+    const known = isReady
+      ? yield* Effect.mapError(
+          certificates.agents,
+          ({ message }) => new ImportStopped({ done: imported.length, reason: message })
+        )
+      : []
+    const alike = yield* lookAlikes([...known, ...imported.flatMap(({ agent }) => agent ?? [])])
+    return imported.map(
+      (result): ImportResult => ({
+        ...result,
+        looksLike: result.agent === null ? [] : likeName(alike, result.agent)
+      })
     )
   })

@@ -6,6 +6,7 @@ import { type CommandError, type OutputFlags, runCommand, type Verdict } from ".
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Cell, renderTable } from "../../platform/cli/Table.ts"
 import { withProgress } from "../../platform/cli/TerminalText.ts"
+import { distinctly } from "../../platform/config/LookAlikes.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import { isoOfSeconds } from "../certificates/CertificateRow.ts"
 import { Certificates } from "../certificates/Certificates.ts"
@@ -23,6 +24,9 @@ const tones: Readonly<Record<ImportResult["outcome"], NonNullable<Cell["tone"]>>
 
 const isoOrNull = ({ expiresAt }: ImportResult): string | null => (expiresAt === null ? null : isoOfSeconds(expiresAt))
 
+const reasonText = ({ looksLike, reason }: ImportResult): string =>
+  [reason ?? [], looksLike.length === 0 ? [] : `looks like ${looksLike.map(distinctly).join(", ")}`].flat().join("; ")
+
 const renderImport = (results: ReadonlyArray<ImportResult>, colours: boolean): string => {
   if (results.length === 0) return "The directory has no .json files."
   const table = renderTable(
@@ -32,7 +36,7 @@ const renderImport = (results: ReadonlyArray<ImportResult>, colours: boolean): s
       { text: result.outcome, tone: tones[result.outcome] },
       { text: result.agent ?? "-" },
       { text: isoOrNull(result) ?? "-" },
-      { text: result.reason ?? "" }
+      { text: reasonText(result), ...(result.looksLike.length === 0 ? {} : { tone: "warn" as const }) }
     ]),
     colours
   )
@@ -55,8 +59,8 @@ const importVerdict = (results: ReadonlyArray<ImportResult>): Verdict | null => 
 }
 
 const importJson = (result: ImportResult) => {
-  const { agent, file, id, outcome, reason } = result
-  return { file, outcome, agent, id, expires_at: isoOrNull(result), reason }
+  const { agent, file, id, looksLike, outcome, reason } = result
+  return { file, outcome, agent, id, expires_at: isoOrNull(result), reason, looks_like: looksLike }
 }
 
 /** A dry run records nothing: it neither opens a journal nor migrates a schema. */

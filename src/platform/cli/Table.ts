@@ -34,7 +34,10 @@ const record = (titles: ReadonlyArray<Cell>, [first, ...cells]: ReadonlyArray<Ce
   const lines = cells.flatMap((cell, index) => (cell.text === "" ? [] : [[titles[index + 1] ?? { text: "" }, cell]]))
   const width = Math.max(0, ...lines.map(([title]) => title?.text.length ?? 0))
   const name = [titles[0], first].flatMap((cell) => cell ?? [])
-  return [aligned(name, [], colours), ...lines.map((line) => `  ${aligned(line, [width], colours)}`)].join("\n")
+  return [
+    aligned(name, [name[0]?.text.length ?? 0], colours),
+    ...lines.map((line) => `  ${aligned(line, [width], colours)}`)
+  ].join("\n")
 }
 
 /**

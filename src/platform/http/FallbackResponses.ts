@@ -2,6 +2,7 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApp from "@effect/platform/HttpApp"
+import { RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -35,6 +36,17 @@ export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.De
         )
       : Effect.fail(error)
   )
+
+/** Refuses another spelling of a path: the platform's router would serve it. */
+export const refuseRespelt =
+  (routes: RouteTable) =>
+  <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | RouteNotFound, R> =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      routes(request.url) === undefined ? Effect.fail(new RouteNotFound({ request })) : app
+    )
+
+/** What another spelling of a path may have that a path of a contract has not. */
+const respelt = /[A-Z%;#]|\/\/|.\/$|^[^/]/
 
 /** Logs the cause of a defect, which is not sent, and returns the answer. */
 export const answerDefect = (
@@ -73,7 +85,10 @@ export const answerUnhandled =
             const more = fields(status, request.url)
             return Effect.succeed(errorResponse({ status, code, message, requestId: id, more, headers }))
           }
-          if (methods === undefined) return refuse(404, "not_found", `has no ${asked}`)
+          if (methods === undefined) {
+            const hint = respelt.test(request.url) ? "; each path has one spelling, as /openapi.json has it" : ""
+            return refuse(404, "not_found", `has no ${asked}${hint}`)
+          }
           // The platform reports no route for a path that it cannot decode, too.
           if (methods.includes(request.method)) {
             const problem = `cannot read the path of ${asked}: its names have to be percent-encoded UTF-8`

@@ -29,7 +29,7 @@ export interface JsonRequest {
 
 /**
  * An operation that needs nothing of a request but its JSON body and token. Three ways lead to it: a route of the platform's router
- * (the slow lane), which handles every spelling of the path and records a span; a plain handler of `node:http` (the fast lane), which
+ * (the slow lane), which takes a query and records a span; a plain handler of `node:http` (the fast lane), which
  * takes much less processor time (docs/performance.md); and a call in one process (LocalCalls.ts). Tests compare their answers and rows.
  */
 export type JsonOperation = (request: JsonRequest) => Effect.Effect<JsonResponse>

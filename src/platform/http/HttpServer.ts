@@ -19,7 +19,7 @@ import { Settings, shutdownShares } from "../config/Settings.ts"
 import { compressedOnce } from "./CompressedPage.ts"
 import { docsPage } from "./DocsPage.ts"
 import { type ErrorFields, noFields } from "./ErrorResponse.ts"
-import { answerDecodeErrors, answerUnhandled, routesOf } from "./FallbackResponses.ts"
+import { answerDecodeErrors, answerUnhandled, refuseRespelt, routesOf } from "./FallbackResponses.ts"
 import { makeFastLane, type OperationsByPath } from "./FastLane.ts"
 import { httpMetrics } from "./HttpMetrics.ts"
 import { Addresses, listen } from "./Listener.ts"
@@ -93,7 +93,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
       yield* middleware.add(answerDecodeErrors)
       // The handler limits the length of names: a name that the router refuses would be answered as an unknown route.
       const anyLength = HttpRouter.withRouterConfig({ maxParamLength: maximumHeaderBytes })
-      const app = answerUnhandled(service, table, errorFields)(yield* anyLength(HttpApiBuilder.httpApp))
+      const routes = refuseRespelt(table)(yield* anyLength(HttpApiBuilder.httpApp))
+      const app = answerUnhandled(service, table, errorFields)(routes)
       const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
       const handler = yield* NodeHttpServer.makeHandler(isTraced ? withServerSpan(service, table)(app) : app).pipe(
         // Its spans repeat every header, and parsing the URL for them costs more than the rest of its work.

@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import type { Tier } from "../../contracts/router/ChatSchemas.ts"
+import { segmentOf } from "../../domain/Spelling.ts"
 
 export interface Timeouts {
   /** Until its socket is connected. */
@@ -58,19 +59,6 @@ export interface Catalog {
 
 /** The model name that leaves the choice to the tier; a shell or ghost must not have it. */
 export const automatic = "auto"
-
-/** Other characters than these are encoded, so that `gemma2:27b` reads the same in a policy as elsewhere. */
-const plain = /[^A-Za-z0-9:@+_.-]/gu
-
-const percent = (text: string): string =>
-  Array.from(new TextEncoder().encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
-
-/**
- * Encodes a name as one segment of a resource: it has no slash, is never `.` or `..`, and differs for different names. Callers
- * refuse names that are not well-formed Unicode, which have no segment of their own.
- */
-export const segmentOf = (name: string): string =>
-  name === "" ? "%" : /^\.+$/.test(name) ? name.replaceAll(".", "%2E") : name.replace(plain, percent)
 
 /** The resource of a shell: `shells/<tier>/<model>`, the tier in lower case. */
 export const shellResource = ({ name, tier }: Pick<Shell, "name" | "tier">): string =>

@@ -27,15 +27,23 @@ const problemsOf = <A, I>(schema: Schema.Schema<A, I>, value: unknown): Readonly
 
 describe("The names of the guardian's contract", () => {
   it("are one segment of a resource, and nothing that leads out of it", () => {
-    for (const bad of ["", "a/b", ".", "..", "a\u0000", "a\n", "\ud800", "x".repeat(201), 7, undefined, null]) {
+    for (const bad of ["", "a/b", ".", "..", "a.", " a", "*", "a\u0000", "\ud800", "x".repeat(201), 7, null]) {
       expect([bad, problemsOf(AgentName, bad).length]).toEqual([bad, 1])
     }
-    for (const good of ["Librarian", "dan_flory", "ä ö", "a.b", "*"]) expect(problemsOf(AgentName, good)).toEqual([])
+    for (const good of ["Librarian", "dan_flory", "ä ö", "a.b"]) expect(problemsOf(AgentName, good)).toEqual([])
     expect(problemsOf(BadgeName, "x".repeat(101))).toEqual(["has 101 characters; at most 100 are allowed"])
+  })
+
+  it("of a new certificate are such that a token can have them", () => {
+    expect(problemsOf(IssueCertificate, { agent: "x".repeat(100) })).toEqual([])
+    expect(problemsOf(IssueCertificate, { agent: "x".repeat(101) })).toEqual([
+      "agent has 101 characters; at most 100 are allowed"
+    ])
   })
 
   it("of sessions may have segments of their own, but none that lead out", () => {
     expect(problemsOf(SessionId, "2026/01/a")).toEqual([])
+    expect(problemsOf(SessionId, "2026/a?b")).toHaveLength(1)
     expect(problemsOf(SessionId, "2026/../a")).toEqual(['must not have the segments "." or ".."'])
   })
 })

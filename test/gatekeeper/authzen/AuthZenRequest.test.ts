@@ -54,3 +54,32 @@ describe("parseEvaluations", () => {
     }
   })
 })
+
+const parsed = (evaluation: unknown) => parseEvaluation(evaluation, "Enforcer", new Map())
+
+describe("parseEvaluation", () => {
+  it("reads null for the context and for properties as absent", () => {
+    const { action, resource, subject } = entities
+    const properties = null
+    expect(
+      parsed({
+        subject: { ...subject, properties },
+        action: { ...action, properties },
+        resource: { ...resource, properties },
+        context: null
+      })
+    ).toEqual(parsed(entities))
+    expect(Either.isLeft(parsed({ ...entities, subject: null }))).toBe(true)
+  })
+
+  it.each([
+    [{ resource: { type: "vaults", id: "a/%2e%2e/b" } }, '"resource" must not hold "%"'],
+    [{ resource: { type: "vaults", id: "*" } }, '"resource" must not hold "*"'],
+    [{ resource: { type: "vaults ", id: "a" } }, '"resource" must not have a segment that begins or ends with a blank'],
+    [{ action: { name: "*" } }, '"action" must not hold "*"'],
+    [{ action: { name: "read\u200b" } }, '"action" must not hold format characters'],
+    [{ subject: { type: "user", id: "alice " } }, '"ghost_id" must not begin or end with a blank']
+  ])("refuses %o, which an enforcement point may read as another text", (changed, problem) => {
+    expect(Either.getOrThrow(Either.flip(parsed({ ...entities, ...changed })))).toContain(problem)
+  })
+})

@@ -40,6 +40,23 @@ describe("explain", () => {
     expect(whyOf("Stranger", "read", "vaults/public")).toEqual([])
   })
 
+  it("says which name ${ghost} is", () => {
+    const own = policyOf(
+      {
+        own: [
+          ["read", "history/${ghost}"],
+          ["read", "sessions/${ghost}/*"]
+        ]
+      },
+      { Scout: ["own"] }
+    )
+    const { rules } = explain(own, { ghostId: "Scout", action: "read", resource: "history/Librarian" })
+    expect(rules.map(({ why }) => why)).toEqual([
+      'the resource is not "history/${ghost}", where ${ghost} is "Scout"',
+      'the resource does not lie below "sessions/${ghost}", where ${ghost} is "Scout"'
+    ])
+  })
+
   it("considers a rule once, also of a group that the ghost is mapped to twice", () => {
     expect(whyOf("Twice", "read", "vaults/public")).toEqual(whyOf("Scout", "read", "vaults/public"))
   })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { explain } from "../../../src/gatekeeper/policy/Explanation.ts"
-import { decide, matchesResource, type Policy } from "../../../src/gatekeeper/policy/Policy.ts"
+import { matchesResource } from "../../../src/gatekeeper/policy/Patterns.ts"
+import { decide, groupsOf, type Policy } from "../../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../../src/gatekeeper/policy/PolicyIndex.ts"
 import { policyOf } from "../../support/Policies.ts"
 
@@ -47,7 +48,7 @@ describe("matchesResource", () => {
     ["vaults/public", "vaults/public/x", false],
     ["vaults/public", "vaults/publicity", false]
   ])("%s on %s is %s", (pattern, resource, expected) => {
-    expect(matchesResource(pattern, resource)).toBe(expected)
+    expect(matchesResource(pattern, resource, "Scout")).toBe(expected)
   })
 })
 
@@ -123,6 +124,37 @@ describe("decide", () => {
     expect(allowed(apart, "audit/store", "service:gatekeeper+router")).toBe(false)
   })
 
+  it("gives groups by name first, then by patterns in the order of the file, each with what it inherits", () => {
+    const made = policyOf(
+      { base: [], agent: [], scout: [], night: [], all: [] },
+      {
+        "*": ["all"],
+        "agent-*": ["agent"],
+        "agent-7": ["scout", "agent"],
+        "agent-7*": ["night"],
+        "service:guardian": []
+      },
+      { inherits: { agent: ["base"], night: ["base", "agent"] } }
+    )
+    for (const [ghost, groups] of [
+      ["agent-7", ["scout", "agent", "base", "all", "night"]],
+      ["agent-70", ["all", "agent", "base", "night"]],
+      ["agent-1", ["all", "agent", "base"]],
+      ["agent-", ["all", "agent", "base"]],
+      ["agent", ["all"]],
+      // The services of a process each have the group.
+      ["service:guardian+router", ["all"]]
+    ] as const) {
+      expect([ghost, groupsOf(made, ghost)]).toEqual([ghost, groups])
+    }
+  })
+
+  it("gives a process of several services no group by a pattern that one of its services does not match", () => {
+    const made = policyOf({ events: [] }, { "service:guardian*": ["events"] })
+    expect(groupsOf(made, "service:guardian")).toEqual(["events"])
+    expect(groupsOf(made, "service:guardian+router")).toEqual([])
+  })
+
   it("allows nothing to a ghost without a mapping, whatever it asks", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.string(), FastCheck.string(), FastCheck.string(), (ghostId, action, resource) => {
@@ -136,9 +168,9 @@ describe("decide", () => {
     const segment = FastCheck.stringMatching(/^[a-z0-9]{1,8}$/)
     FastCheck.assert(
       FastCheck.property(segment, segment, (prefix, rest) => {
-        expect(matchesResource(`${prefix}/*`, `${prefix}/${rest}`)).toBe(true)
-        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}`)).toBe(false)
-        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}/${rest}`)).toBe(false)
+        expect(matchesResource(`${prefix}/*`, `${prefix}/${rest}`, "Scout")).toBe(true)
+        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}`, "Scout")).toBe(false)
+        expect(matchesResource(`${prefix}/*`, `${prefix}${rest}/${rest}`, "Scout")).toBe(false)
       })
     )
   })

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { groupsOf } from "../../../src/gatekeeper/policy/Policy.ts"
 import { loadPolicy, parsePolicy } from "../../../src/gatekeeper/policy/PolicyFile.ts"
 import { temporaryHome } from "../../support/TemporaryHome.ts"
 
@@ -28,7 +29,7 @@ describe("parsePolicy", () => {
   it("reads groups, permissions and mappings, and names the text by its hash", async () => {
     const policy = await parsed(good)
     expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "allow" }])
-    expect(policy.ghostMappings.get("Scout")).toEqual(["scout"])
+    expect(policy.ghostMappings.get("Scout")).toEqual([{ group: "scout", line: 6 }])
     expect(policy.version).toMatch(/^[0-9a-f]{12}$/)
     expect((await parsed(`${good}\n`)).version).not.toBe(policy.version)
   })
@@ -38,6 +39,39 @@ describe("parsePolicy", () => {
     const policy = await parsed(`${text}resource_paths:\n  todo: [ownerID]\n`)
     expect(policy.groups.get("scout")).toEqual([{ action: "read", resource: "vaults/public", effect: "deny" }])
     expect(policy.resourcePaths.get("todo")).toEqual(["ownerID"])
+  })
+
+  it("reads what groups inherit, patterns of ghosts and ${ghost}, and where each group is given", async () => {
+    const policy = await parsed(`groups:
+  agent: { permissions: [{ action: read, resource: "history/\${ghost}" }] }
+  scout:
+    inherits:
+      - agent
+ghost_mappings:
+  "agent-*": [agent]
+  Scout:
+    - scout
+    - agent
+`)
+    expect(policy.groups.get("agent")).toEqual([{ action: "read", resource: "history/${ghost}", effect: "allow" }])
+    expect(policy.groups.get("scout")).toEqual([])
+    expect([...policy.inherits]).toEqual([["scout", [{ group: "agent", line: 5 }]]])
+    expect([...policy.ghostMappings]).toEqual([
+      ["agent-*", [{ group: "agent", line: 7 }]],
+      [
+        "Scout",
+        [
+          { group: "scout", line: 9 },
+          { group: "agent", line: 10 }
+        ]
+      ]
+    ])
+  })
+
+  it("reads a chain of ten thousand groups", async () => {
+    const groups = Array.from({ length: 10_000 }, (_, n) => `  g${n}: { inherits: [g${n + 1}] }\n`).join("")
+    const policy = await parsed(`groups:\n${groups}  g10000: { permissions: [] }\nghost_mappings: { Scout: [g0] }\n`)
+    expect(groupsOf(policy, "Scout")).toHaveLength(10_001)
   })
 
   it("says of a file that is nested without end that it is, wherever the reader gave up", async () => {
@@ -90,6 +124,57 @@ describe("parsePolicy", () => {
       "a star in an action",
       good.replace("action: read", "action: re*"),
       '4:19 groups.scout.permissions[0].action is "re*", but "*"'
+    ],
+    [
+      "a ghost within a segment",
+      good.replace("vaults/public", '"vaults/a-${ghost}"'),
+      '4:35 groups.scout.permissions[0].resource is "vaults/a-${ghost}", but "${ghost}" may only be one whole segment'
+    ],
+    [
+      "a second ghost in a pattern",
+      good.replace("vaults/public", '"${ghost}/a/${ghost}/*"'),
+      '4:35 groups.scout.permissions[0].resource is "${ghost}/a/${ghost}/*", but "${ghost}" may only be one'
+    ],
+    [
+      "another placeholder",
+      good.replace("vaults/public", '"vaults/${shell}"'),
+      '4:35 groups.scout.permissions[0].resource is "vaults/${shell}", but "${ghost}" may only be one'
+    ],
+    [
+      "a ghost as an action",
+      good.replace("action: read", 'action: "${ghost}"'),
+      '4:19 groups.scout.permissions[0].action is "${ghost}", but "${ghost}" may only be in a resource'
+    ],
+    [
+      "a resource in a spelling that no request can have",
+      good.replace("vaults/public", "vaults/%73ecret"),
+      '4:35 groups.scout.permissions[0].resource is "vaults/%73ecret", which no request can match: "resource" must not hold "%"'
+    ],
+    [
+      "a group that inherits one that does not exist",
+      good.replace("    permissions", "    inherits: [base]\n    permissions"),
+      "3:16 groups.scout.inherits[0] is base, which is not a group"
+    ],
+    [
+      "a group that inherits itself",
+      good.replace("    permissions", "    inherits: [scout]\n    permissions"),
+      "3:16 groups.scout.inherits[0] makes a cycle: scout inherits scout"
+    ],
+    [
+      "groups that inherit each other",
+      `groups:\n  a: { inherits: [b, c] }\n  b: { permissions: [] }\n  c: { inherits: [b, a] }\nghost_mappings: {}\n`,
+      "4:22 groups.c.inherits[1] makes a cycle: a inherits c inherits a"
+    ],
+    ["a group without content", "groups:\n  a: {}\nghost_mappings: {}\n", "2:6 groups.a must have permissions"],
+    [
+      "a ghost that no token can name",
+      good.replace("Scout: [", '"Scout ": ['),
+      '6:3 ghost_mappings["Scout "] is not a ghost that a token can name: it must not begin or end with a blank'
+    ],
+    [
+      "a star within a ghost's name",
+      good.replace("Scout: [", '"S*t": ['),
+      '6:3 ghost_mappings["S*t"] is not a ghost: "*" may only be the last character'
     ],
     [
       "a number for a text",
@@ -167,17 +252,18 @@ describe("loadPolicy", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("loads the policy that is shipped: the groups and mappings of the contract", () =>
+  it.effect("loads the policy that is shipped: a role is its administrator, and no person", () =>
     Effect.gen(function* () {
       const policy = yield* loadPolicy("config/access-policy.yaml")
-      expect([...policy.groups.keys()]).toEqual(["admin", "librarian", "scout", "services"])
-      expect(Object.fromEntries(policy.ghostMappings)).toEqual({
-        Supervisor_Managed_Agent: ["admin"],
-        Librarian: ["librarian"],
-        Scout: ["scout"],
-        dan_flory: ["admin"],
+      expect([...policy.groups.keys()]).toEqual(["admin", "agent", "librarian", "scout", "services"])
+      const groups = [...policy.ghostMappings.keys()].map((ghost) => [ghost, groupsOf(policy, ghost)])
+      expect(Object.fromEntries(groups)).toEqual({
+        Operator: ["admin"],
         "service:guardian": ["services"],
-        "service:router": ["services"]
+        "service:router": ["services"],
+        Librarian: ["librarian", "agent"],
+        Scout: ["scout", "agent"],
+        "agent-*": ["scout", "agent"]
       })
     }).pipe(Effect.provide(NodeContext.layer))
   )

@@ -1,28 +1,58 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { ownSegment } from "../../../src/gatekeeper/policy/Patterns.ts"
 import { decide, type Permission, type Policy, type PolicyQuestion } from "../../../src/gatekeeper/policy/Policy.ts"
 import { indexPolicy } from "../../../src/gatekeeper/policy/PolicyIndex.ts"
-import { policyOf } from "../../support/Policies.ts"
+import { policyOf, references } from "../../support/Policies.ts"
 
 const fc = FastCheck
 
 /** Few words, so that patterns and questions meet; the odd ones are where segments and strings could be taken for each other. */
-const segment = fc.constantFrom("a", "b", "ab", "", "c", "constructor", "__proto__", "A", "ä")
+const words = ["a", "b", "ab", "", "c", "constructor", "__proto__", "A", "ä", "Ä", "Scout", "scout", "*"] as const
+const segment = fc.constantFrom(...words)
 const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join("/"))
+/** Paths of which a segment is `${ghost}`. */
+const ownPath = fc
+  .tuple(fc.array(segment, { maxLength: 3 }), fc.array(segment, { maxLength: 3 }))
+  .map(([before, after]) => [...before, ownSegment, ...after].join("/"))
+const literal = fc.oneof({ weight: 2, arbitrary: path }, { weight: 1, arbitrary: ownPath })
 const pattern = fc.oneof(
-  { weight: 4, arbitrary: path },
-  { weight: 4, arbitrary: path.map((text) => `${text}/*`) },
+  { weight: 4, arbitrary: literal },
+  { weight: 4, arbitrary: literal.map((text) => `${text}/*`) },
   { weight: 1, arbitrary: fc.constant("*") }
 )
-const action = fc.constantFrom("read", "write", "*", "constructor")
+const action = fc.constantFrom("read", "write", "Read", "*", "constructor")
 const permission: FastCheck.Arbitrary<Permission> = fc.record({
   action,
   resource: pattern.filter((text) => text !== ""),
   effect: fc.constantFrom("allow", "allow", "deny")
 })
 const groupNames = ["g1", "g2", "g3", "__proto__"] as const
-const ghostNames = ["Scout", "Librarian", "constructor"] as const
+/** Names and patterns of `ghost_mappings`. Some look like parts of a pattern of resources. */
+const ghostNames = [
+  "Scout",
+  "Librarian",
+  "constructor",
+  "*",
+  "a/b",
+  "Sc*",
+  "S*",
+  "service:guardian",
+  "service:*"
+] as const
+const askers = ["Scout", "scout", "Librarian", "constructor", "*", "a/b", "a", "Scope", ownSegment] as const
+const services = ["service:guardian", "service:router", "service:guardian+router"] as const
 const mapped = fc.array(fc.constantFrom(...groupNames), { maxLength: 5 })
+const some = fc.option(mapped, { nil: undefined })
+const listsOf = <Name extends string>(names: ReadonlyArray<Name>) =>
+  fc.tuple(...names.map(() => some)).map((lists) =>
+    references(
+      names.flatMap((name, index) => {
+        const list = lists[index]
+        return list === undefined ? [] : [[name, list] as const]
+      })
+    )
+  )
 
 const policy: FastCheck.Arbitrary<Policy> = fc.record({
   version: fc.constant("random"),
@@ -30,14 +60,13 @@ const policy: FastCheck.Arbitrary<Policy> = fc.record({
   groups: fc
     .tuple(...groupNames.map(() => fc.array(permission, { maxLength: 8 })))
     .map((lists) => new Map(groupNames.map((name, index) => [name, lists[index] ?? []]))),
-  ghostMappings: fc
-    .tuple(...ghostNames.map(() => mapped))
-    .map((lists) => new Map(ghostNames.map((name, index) => [name, lists[index] ?? []])))
+  inherits: listsOf(groupNames),
+  ghostMappings: listsOf(ghostNames)
 })
 
 const question: FastCheck.Arbitrary<PolicyQuestion> = fc.record({
-  ghostId: fc.constantFrom(...ghostNames, "Stranger"),
-  action: fc.constantFrom("read", "write", "execute", "*", "constructor"),
+  ghostId: fc.constantFrom(...askers, ...services, "Stranger"),
+  action: fc.constantFrom("read", "write", "READ", "execute", "*", "constructor"),
   resource: fc.oneof({ weight: 5, arbitrary: path }, { weight: 1, arbitrary: pattern }, fc.string())
 })
 
@@ -55,13 +84,18 @@ describe("indexPolicy", () => {
   it("lets a deny win over whatever allows", () => {
     fc.assert(
       fc.property(policy, question, (some, asked) => {
+        // As a pattern it would mean another text than the question.
+        fc.pre(!asked.resource.includes(ownSegment))
         const denying: Policy = {
           ...some,
           groups: new Map([
             ...some.groups,
             ["denying", [{ action: asked.action, resource: asked.resource, effect: "deny" } as const]]
           ]),
-          ghostMappings: new Map([[asked.ghostId, [...(some.ghostMappings.get(asked.ghostId) ?? []), "denying"]]])
+          ghostMappings: new Map([
+            ...some.ghostMappings,
+            [asked.ghostId, [...(some.ghostMappings.get(asked.ghostId) ?? []), { group: "denying", line: 1 }]]
+          ])
         }
         expect(indexPolicy(denying).decide(asked).allowed).toBe(false)
       })
@@ -82,6 +116,79 @@ describe("indexPolicy", () => {
         expect(indexPolicy(denying).decide({ ghostId: "Scout", action: "read", resource }).allowed).toBe(false)
       })
     )
+  })
+
+  it("lets no other case of letters out of a deny, and allows by no other case", () => {
+    const spelt = policyOf(
+      {
+        all: [["read", "vaults/*"]],
+        not: [
+          ["Read", "vaults/Secret/*", "deny"],
+          ["*", "vaults/straße", "deny"]
+        ]
+      },
+      { Scout: ["all", "not"], Reader: ["all"] }
+    )
+    const { decide: decided } = indexPolicy(spelt)
+    for (const resource of ["vaults/secret/a", "VAULTS//secret/a", "vaults/SECRET/a/", "vaults/STRASSE"]) {
+      for (const one of ["read", "READ"]) {
+        const question = { ghostId: "Scout", action: one, resource }
+        expect(decided(question)).toMatchObject({ allowed: false, matched: { group: "not" } })
+      }
+    }
+    expect(decided({ ghostId: "Reader", action: "read", resource: "vaults/Secret/a" }).allowed).toBe(true)
+    expect(decided({ ghostId: "Reader", action: "READ", resource: "vaults/a" }).allowed).toBe(false)
+    expect(decided({ ghostId: "Reader", action: "read", resource: "Vaults/a" }).allowed).toBe(false)
+  })
+
+  it("compares ${ghost} with one segment, so that a name like a pattern or a path gets nothing by it", () => {
+    const own = policyOf(
+      {
+        own: [
+          ["read", "history/${ghost}"],
+          ["execute", "sessions/${ghost}/*"],
+          ["write", "${ghost}"]
+        ],
+        not: [["*", "sessions/${ghost}/locked", "deny"]]
+      },
+      { Scout: ["own", "not"], "*": ["own"] }
+    )
+    const { decide: decided } = indexPolicy(own)
+    const allowed = (ghostId: string, one: string, resource: string) => {
+      const question = { ghostId, action: one, resource }
+      expect(decided(question)).toEqual(decide(own, question))
+      return decided(question).allowed
+    }
+    expect(allowed("Scout", "read", "history/Scout")).toBe(true)
+    expect(allowed("Librarian", "read", "history/Librarian")).toBe(true)
+    expect(allowed("Scout", "execute", "sessions/Scout/2026/1")).toBe(true)
+    expect(allowed("Scout", "write", "Scout")).toBe(true)
+    for (const [ghostId, one, resource] of [
+      ["Scout", "read", "history/Librarian"],
+      ["Scout", "read", "history/scout"],
+      ["Scout", "read", "history/${ghost}"],
+      ["Scout", "read", "history/Scout/x"],
+      ["Scout", "execute", "sessions/Scout"],
+      ["Scout", "execute", "sessions/Scout/"],
+      ["Scout", "execute", "sessions/scout/LOCKED"],
+      ["Scout", "execute", "Sessions//Scout/locked"],
+      ["*", "read", "history/*"],
+      ["*", "read", "history/Scout"],
+      ["*", "execute", "sessions/*/a"],
+      ["a/b", "read", "history/a/b"],
+      ["a/b", "execute", "sessions/a/b/c"]
+    ] as const) {
+      expect([ghostId, resource, allowed(ghostId, one, resource)]).toEqual([ghostId, resource, false])
+    }
+  })
+
+  it("remembers a bounded number of ghosts that only a pattern maps", () => {
+    const { decide: decided } = indexPolicy(policyOf({ all: [["*", "*"]] }, { "agent-*": ["all"] }))
+    const allowed = (ghostId: string) => decided({ ghostId, action: "read", resource: "a" }).allowed
+    for (let number = 0; number < 10_100; number++) {
+      if (!allowed(`agent-${number}`)) expect.fail(`agent-${number}`)
+    }
+    expect([allowed("agent-1"), allowed("agent"), allowed("Agent-1")]).toEqual([true, false, false])
   })
 
   it("is not moved by a rule that has nothing to do with the question", () => {

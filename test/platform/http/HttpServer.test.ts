@@ -39,10 +39,17 @@ describe("serve", () => {
       const untraced = served.pipe(Layer.provide(Layer.setTracerEnabled(false)))
       yield* Effect.gen(function* () {
         expect(yield* laneOf("/ask")).toBe("fast")
-        expect(yield* laneOf("/Ask")).toBe("slow")
         expect(yield* laneOf("/ask?a=b")).toBe("slow")
       }).pipe(Effect.provide(untraced))
       expect(yield* Effect.provide(laneOf("/ask"), served)).toBe("slow")
     })
+  )
+
+  it.scopedLive("answers 404 to another spelling of a path, which the platform's router would serve", () =>
+    Effect.gen(function* () {
+      for (const path of ["/Ask", "//ask", "/ask/", "/%61sk", "/ask;a=b", "/METRICS", "//metrics", "/%6detrics"]) {
+        expect([path, yield* laneOf(path)]).toMatchObject([path, { error: { code: "not_found" } }])
+      }
+    }).pipe(Effect.provide(served))
   )
 })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { pathProblem, segmentOf } from "../../../src/domain/Spelling.ts"
 import {
   historyResource,
   maximumResourceLength,
-  segmentOf,
   shellResource,
   unknownShellResource
 } from "../../../src/router/models/Catalog.ts"
@@ -32,6 +32,7 @@ describe("shellResource", () => {
     ["google/gemini-2.5-pro", "shells/l1/google%2Fgemini-2.5-pro"],
     ["..", "shells/l1/%2E%2E"],
     [".", "shells/l1/%2E"],
+    ["gpt-4.", "shells/l1/gpt-4%2E"],
     ["../l3/claude", "shells/l1/..%2Fl3%2Fclaude"],
     ["a%2Fb", "shells/l1/a%252Fb"],
     ["a b*", "shells/l1/a%20b%2A"],
@@ -52,6 +53,20 @@ describe("shellResource", () => {
     expect(["", ".", ".."]).not.toContain(segments[2])
     expect(segments[2]).not.toContain("*")
   })
+
+  it.prop(
+    "every name has a resource that the gatekeeper can be asked about",
+    [FastCheck.oneof(name, tricky)],
+    ([one]) => {
+      for (const resource of [
+        shellResource({ name: one, tier: "L1" }),
+        unknownShellResource(one),
+        historyResource(one)
+      ]) {
+        expect([resource, pathProblem(resource, 10_000)]).toEqual([resource, undefined])
+      }
+    }
+  )
 
   it.prop(
     "two names never share a resource",
