@@ -1,7 +1,7 @@
 import { type CatalogQuery, described, firstOwnOid, isNotOfExtension, isOurs } from "./CatalogQuery.ts"
 
 /** The privileges that an object of a kind has without any grant. Null and their explicit form mean the same. */
-const withDefault = (acl: string, kind: string, owner: string): string =>
+export const withDefault = (acl: string, kind: string, owner: string): string =>
   `coalesce(${acl}, pg_catalog.acldefault(${kind}, ${owner}))`
 
 /** The entries of a list of privileges in an order of their own, to compare two lists. */
@@ -9,7 +9,7 @@ const entriesOf = (acl: string): string =>
   `(select pg_catalog.array_agg(x::text order by x::text) from pg_catalog.unnest(${acl}) as x)`
 
 /** Null where the privileges are those of an object without any grant. */
-const unlessDefault = (acl: string, kind: string, owner: string): string =>
+export const unlessDefault = (acl: string, kind: string, owner: string): string =>
   `case when ${entriesOf(acl)} is distinct from ${entriesOf(`pg_catalog.acldefault(${kind}, ${owner})`)} then ${acl} end`
 
 /** One line for each grantee. An object without grants has the default privileges of its kind, so that equal privileges give equal lines. */
@@ -142,11 +142,20 @@ const labels = described(
   `pg_catalog.pg_seclabel l, lateral pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) as i`
 )
 
+/** Large objects have numbers instead of names, so only how many there are of each owner, and their privileges, can be compared. */
+const largeObjects = described(
+  "'large objects of ' || l.lomowner::regrole",
+  `pg_catalog.count(*) || coalesce(pg_catalog.string_agg(' ' || (${unlessDefault("l.lomacl", "'L'", "l.lomowner")})::text, ''
+     order by l.lomacl::text), '')`,
+  "pg_catalog.pg_largeobject_metadata l group by l.lomowner"
+)
+
 /** Privileges, comments, labels and settings: what is said of objects, and by whom they may be used. */
 export const annotationQueries: ReadonlyArray<CatalogQuery> = [
   ...granted,
   defaultPrivileges,
   settings,
   comments,
-  labels
+  labels,
+  largeObjects
 ].map((query) => () => query)

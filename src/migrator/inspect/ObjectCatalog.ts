@@ -199,14 +199,6 @@ const others: ReadonlyArray<CatalogQuery> = [
   catalog("pg_user_mapping", userMapping)
 ]
 
-/** Large objects have numbers instead of names, so only how many there are of each owner can be compared. */
-const largeObjects: CatalogQuery = () =>
-  described(
-    "'large objects of ' || l.lomowner::regrole",
-    "pg_catalog.count(*) || pg_catalog.string_agg(coalesce(' ' || l.lomacl::text, ''), '' order by l.lomacl::text)",
-    "pg_catalog.pg_largeobject_metadata l group by l.lomowner"
-  )
-
 /** Objects that do not belong to a relation. */
 export const objectQueries: ReadonlyArray<CatalogQuery> = [
   schemas,
@@ -215,6 +207,5 @@ export const objectQueries: ReadonlyArray<CatalogQuery> = [
   extensions,
   dependencies,
   eventTriggers,
-  ...others,
-  largeObjects
+  ...others
 ]

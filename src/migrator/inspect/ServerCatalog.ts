@@ -1,4 +1,4 @@
-import { privileges } from "./AnnotationCatalog.ts"
+import { privileges, unlessDefault, withDefault } from "./AnnotationCatalog.ts"
 import { type CatalogQuery, described, restOfRow } from "./CatalogQuery.ts"
 
 /** Roles with their attributes; passwords are not read. */
@@ -29,7 +29,8 @@ const databases: CatalogQuery = () =>
     "'database ' || d.datname",
     `pg_catalog.concat_ws(' ', pg_catalog.pg_encoding_to_char(d.encoding), 'connections', d.datconnlimit,
        case when d.datistemplate then 'template' end, case when not d.datallowconn then 'closed' end,
-       (select 'tablespace ' || t.spcname from pg_catalog.pg_tablespace t where t.oid = d.dattablespace), d.datacl::text)`,
+       (select 'tablespace ' || t.spcname from pg_catalog.pg_tablespace t where t.oid = d.dattablespace),
+       (${unlessDefault("d.datacl", "'d'", "d.datdba")})::text)`,
     "pg_catalog.pg_database d where d.datname <> pg_catalog.current_database()",
     "d.datdba"
   )
@@ -43,7 +44,12 @@ const tablespaces: CatalogQuery = () =>
   )
 
 const tablespacePrivileges: CatalogQuery = () =>
-  privileges("tablespace ", "t.spcname::text", "t.spcacl", "pg_catalog.pg_tablespace t where t.spcacl is not null")
+  privileges(
+    "tablespace ",
+    "t.spcname::text",
+    withDefault("t.spcacl", "'t'", "t.spcowner"),
+    "pg_catalog.pg_tablespace t where t.spcname !~ '^pg_'"
+  )
 
 const parameters: CatalogQuery = ({ version }) =>
   version < 150_000

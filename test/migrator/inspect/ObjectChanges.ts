@@ -206,6 +206,7 @@ export const objectChanges: CatalogChanges = [
 
 /** A grant and its opposite: privileges are then written down, and are those of an object without any grant. */
 export const undone: ReadonlyArray<string> = [
+  "grant select on large object 4711 to pg_monitor; revoke select on large object 4711 from pg_monitor",
   "grant select on app$.a to pg_monitor; revoke select on app$.a from pg_monitor",
   "grant select (id) on app$.a to pg_monitor; revoke select (id) on app$.a from pg_monitor",
   "grant usage on type app$.pair to pg_monitor; revoke usage on type app$.pair from pg_monitor",
