@@ -12,6 +12,7 @@ import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import type { MigrationSession } from "./Session.ts"
+import { aftermathColumns, aftermathOf, type StepAftermath } from "./StepAftermath.ts"
 
 /** Another process held the migration lock for longer than `lockWait`. */
 export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("LockNotAcquired", {
@@ -30,13 +31,18 @@ export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("Lock
 }
 
 /** The lock was acquired, but this session's backend does not hold it now. */
-export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", { service: ServiceName }) {
+export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", {
+  service: ServiceName,
+  /** True if this is still the session that acquired the lock, so that a statement of a revision released it. */
+  released: Schema.optional(Schema.Boolean)
+}) {
   readonly exitCode = ExitCode.lockNotAcquired
   override get message(): string {
-    return (
-      `${this.service}: this session no longer holds the migration lock that it acquired; nothing more was run. ` +
-      `A pooler in transaction mode causes this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
-    )
+    const cause =
+      this.released === true
+        ? "A statement of the revision released it (pg_advisory_unlock_all, discard all): remove that"
+        : `A pooler in transaction mode causes this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
+    return `${this.service}: this session no longer holds the migration lock that it acquired; nothing more was run. ${cause}`
   }
 }
 
@@ -54,6 +60,8 @@ interface FencedBegin {
 export interface SchemaLock {
   /** Fails unless this backend holds the lock now. */
   readonly fence: Effect.Effect<void, LockLost | DatabaseError>
+  /** Asks, behind what was sent before, in which state the statements left the session. The inner effect awaits the answer. */
+  readonly sendAftermath: Effect.Effect<Effect.Effect<StepAftermath, LockLost | DatabaseError>>
   /** Runs `body` in a transaction that begins with the fence, in one round trip. `body` receives the selected row. */
   readonly transaction: <A, E, R>(
     body: (first: Row) => Effect.Effect<A, E, R>,
@@ -86,20 +94,33 @@ const holderOf = (connection: Connection, service: ServiceName) =>
     ({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))
   )
 
-const makeLock = (connection: Connection, service: ServiceName): SchemaLock => {
-  const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held`
+const makeLock = (connection: Connection, service: ServiceName, role: string): SchemaLock => {
+  const state = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held, ${aftermathColumns(service)}`
   const rowIfHeld = (answers: ReadonlyArray<QueryResult>) => {
     const row = answers.at(-1)?.rows[0]
-    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service })
+    const released = row?.["pid"] === connection.backendPid
+    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service, released })
   }
   return {
-    fence: connection.query(`select ${held}`).pipe(
+    fence: connection.query(`select ${state}`).pipe(
       Effect.flatMap((answer) => rowIfHeld([answer])),
       Effect.asVoid
     ),
+    sendAftermath: Effect.map(connection.send([{ text: `select ${state}` }]), (answer) =>
+      Effect.matchEffect(answer, {
+        onFailure: ({ cause }) => Effect.fail(cause),
+        onSuccess: ([result]) => {
+          const row = result?.rows[0]
+          // Another backend answers: that is the pooler's doing.
+          return row?.["pid"] === connection.backendPid
+            ? Effect.succeed(aftermathOf(service, role, row))
+            : new LockLost({ service })
+        }
+      })
+    ),
     transaction: (body, { before, columns, isolation } = {}) => {
       const mode = isolation === undefined ? "" : ` isolation level ${isolation}`
-      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${held}`
+      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${state}`
       const texts = before === undefined ? [begin] : [before, begin]
       const first = Effect.flatten(connection.send(texts.map((text) => ({ text })))).pipe(
         Effect.mapError(({ cause }) => cause),
@@ -131,10 +152,16 @@ export const acquire = Effect.fnUntraced(function* (
   const limit = Duration.toMillis(wait)
   let nextLine = 0
   let pause = firstPause
+  let role = ""
   const take = Effect.acquireRelease(
     connection
-      .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken`)
-      .pipe(Effect.map(({ rows }) => rows[0]?.["taken"] === true)),
+      .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken, current_user::text as role`)
+      .pipe(
+        Effect.map(({ rows: [row] }) => {
+          role = String(row?.["role"])
+          return row?.["taken"] === true
+        })
+      ),
     (taken) =>
       taken && connection.isOpen()
         ? connection
@@ -157,7 +184,7 @@ export const acquire = Effect.fnUntraced(function* (
     yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))
     pause = Math.min(pause * 2, longestPause)
   }
-  return makeLock(connection, service)
+  return makeLock(connection, service, role)
 })
 
 /** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */

@@ -7,6 +7,7 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { revisionName } from "../files/Revision.ts"
+import { type LocatedSection, sectionsOf } from "../files/RevisionCheck.ts"
 import {
   type HistoryEntry,
   type MigrationHistory,
@@ -60,6 +61,13 @@ export const halfwayOfStep = (step: Step): HistoryEntry | undefined =>
 export const sourceOf = (step: Step, service: string): string =>
   (step._tag === "Apply" ? step.revision.file : step.file) ?? `${service}.schema_history.down_script`
 
+/** The sections that must be readable before a plan runs: the one that the step runs, and of a new revision its way back too. */
+export const sectionsOfStep = (step: Step): ReadonlyArray<LocatedSection> => {
+  if (step._tag === "Apply") return sectionsOf(step.revision)
+  const { down, entry, file = "schema_history.down_script" } = step
+  return entry.kind === "ts" ? [] : [{ file, section: down, isApplied: true }]
+}
+
 type WorkError = StatementFailed | LockLost | DatabaseError
 
 /**
@@ -83,9 +91,12 @@ export const inOneTransaction = (
       if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, String(first["now"]))
       else yield* records.remove(step.entry.revision)
       yield* records.event(eventOf(step), refOf(step), null)
+      const aftermath = yield* lock.sendAftermath
       const isRecorded = yield* records.send
       yield* isDone
-      yield* isRecorded
+      const { explain, requireHeld } = yield* aftermath
+      yield* requireHeld
+      yield* Effect.mapError(isRecorded, explain)
     })
   const columns = timeouts(sectionOf(step), options.lockTimeout)
   const begin = { before: cleanSession, columns }

@@ -5,8 +5,9 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readAssertions, statementsOf } from "../apply/Script.ts"
-import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
+import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sectionsOfStep, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
+import { requireRunnable } from "../files/RevisionCheck.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { shownLoss } from "../plan/DestructiveChange.ts"
@@ -45,6 +46,7 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
   const { entries, session, set, snapshot } = yield* openSchema(migrated)
   const service = migrated.name
   const plan = yield* Plan.make(set, entries, target)
+  yield* requireRunnable(service, plan.steps.flatMap(sectionsOfStep))
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
   return {
