@@ -127,6 +127,15 @@ const stateOfStatement = Effect.fnUntraced(function* (
     }
     case "DropIndex":
       return outcomeUnknown && Option.isNone(yield* indexState(connection, kind.index)) ? "done" : null
+    case "DetachPartition": {
+      const found = yield* detachState(connection, kind)
+      if (Option.isNone(found)) return outcomeUnknown ? "done" : null
+      const [partition, table] = [shownName(kind.partition), shownName(kind.table)]
+      const problem =
+        `detaching partition ${partition} from ${table} was cut off, and is pending; finish it and continue: ` +
+        `pnpm migrate --service ${service} repair --retry`
+      return found.value === "pending" ? { problem } : null
+    }
     case "Opaque":
       return outcomeUnknown ? unknown : null
     default:
@@ -151,13 +160,21 @@ const runAlone = (
         Effect.gen(function* () {
           // A SQLSTATE is the server's reply: the statement ended. Without one the session is gone, and the record stays.
           if (failed.cause.sqlstate === undefined) return yield* failed
+          const { cause, direction, location } = failed
+          if (kind._tag === "DetachPartition") {
+            const found = yield* detachState(connection, kind)
+            // The record that it began stays, so that a later run sees in the catalog when the detach is finished.
+            if (Option.contains(found, "pending")) {
+              const pendingDetach = shownName(kind.partition)
+              return yield* new StatementFailed({ cause, direction, location, pendingDetach })
+            }
+          }
           yield* history.stepsBegun(revision, index)
           if (kind._tag !== "CreateIndex") return yield* failed
           const left = (yield* invalidIndexes(connection, { table: kind.table })).find(
             ({ name }) => kind.index === null || kind.index.name === name
           )
           if (left === undefined) return yield* failed
-          const { cause, direction, location } = failed
           return yield* new StatementFailed({ cause, direction, location, invalidIndex: shownName(left) })
         })
       ),

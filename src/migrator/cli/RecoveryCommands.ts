@@ -68,7 +68,7 @@ export const chosenRepair = (chosen: Chosen): Repair | CommandRefused | null => 
 
 const renderDiagnoses = (diagnoses: ReadonlyArray<Diagnosis>): string =>
   diagnoses
-    .map(({ current, edited, halfway, invalidIndexes, problem, remedies, service }) => {
+    .map(({ current, edited, halfway, invalidIndexes, pendingDetaches, problem, remedies, service }) => {
       const lines = [
         ...(halfway === null
           ? []
@@ -78,6 +78,7 @@ const renderDiagnoses = (diagnoses: ReadonlyArray<Diagnosis>): string =>
             ]),
         ...edited.map(({ file, revision }) => `${revision} is applied, and ${file} was edited afterwards`),
         ...(invalidIndexes.length === 0 ? [] : [`invalid indexes: ${invalidIndexes.join(", ")}`]),
+        ...(pendingDetaches.length === 0 ? [] : [`half detached partitions: ${pendingDetaches.join(", ")}`]),
         ...(problem !== null && halfway === null && edited.length === 0 ? [problem.message] : [])
       ]
       const ways = remedies.map(({ command, does }) => `    ${command}\n      ${does}`)
