@@ -22,6 +22,7 @@ import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
 import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
 import { runVerify, type Script, type StatementFailed, sendScript, timeouts } from "./Script.ts"
 import { cleanSession, type MigrationSession } from "./Session.ts"
+import { requireUnbegun } from "./UnbegunRevision.ts"
 
 /** What a step needs to run. */
 export interface StepContext {
@@ -86,10 +87,14 @@ export const inOneTransaction = (
   const body = (first: Row): Effect.Effect<void, StepError> =>
     Effect.gen(function* () {
       if (guarded) yield* refuseLossesWithin(connection, step, downgrade)
+      if (step._tag === "Apply" && step.halfway !== undefined) {
+        yield* requireUnbegun(connection, service, step.revision, step.halfway)
+      }
       const isDone = yield* work
       const records = makeSentRecords(service, connection, options)
+      // The row of a revision that failed before its first statement, when its file still asked for no transaction.
+      if (step._tag === "Revert" || step.halfway !== undefined) yield* records.remove(refOf(step).revision)
       if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, String(first["now"]))
-      else yield* records.remove(step.entry.revision)
       yield* records.event(eventOf(step), refOf(step), null)
       const aftermath = yield* lock.sendAftermath
       const isRecorded = yield* records.send

@@ -181,13 +181,18 @@ const transactional = new Set(
   SelectStmt TruncateStmt UpdateStmt ViewStmt`.split(/\s+/)
 )
 
+/** The index that `create index` makes, concurrently or not; its name is null if PostgreSQL chooses it. */
+export const indexOf = ({ kind, node }: ParseTree) => {
+  if (kind !== "IndexStmt") return undefined
+  const table = relationOf(child(node, "relation"))
+  const name = textOf(node, "idxname")
+  return { table, index: name === null ? null : { schema: table.schema, name } }
+}
+
 /** Classifies a statement by its parse tree. */
 export const classOf = ({ kind, node }: ParseTree): StatementClass => {
-  if (kind === "IndexStmt" && child(node, "concurrent") === true) {
-    const table = relationOf(child(node, "relation"))
-    const name = textOf(node, "idxname")
-    return StatementClass.CreateIndex({ table, index: name === null ? null : { schema: table.schema, name } })
-  }
+  const created = child(node, "concurrent") === true ? indexOf({ kind, node }) : undefined
+  if (created !== undefined) return StatementClass.CreateIndex(created)
   if (kind === "DropStmt" && child(node, "concurrent") === true) {
     return StatementClass.DropIndex({ index: nameOf(listOf(node, "objects", "0", "List", "items")) })
   }

@@ -12,6 +12,7 @@ import { withExportedReversal } from "../apply/DataStep.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
 import { lockSchema } from "../apply/SchemaLock.ts"
+import { invalidIndexesNamedIn } from "../apply/UnbegunRevision.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import { downOf, type Revision, type Section } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
@@ -97,6 +98,8 @@ const invalidIndexesLeftBy = Effect.fnUntraced(function* (
   file: Revision | undefined,
   service: ServiceName
 ) {
+  // The file may ask for a transaction since its statement failed.
+  if (entry.state === "applying" && file?.up.transaction === true) return yield* invalidIndexesNamedIn(connection, file)
   const kind = yield* interruptedStatement(entry, file)
   if (kind?._tag === "CreateIndex") {
     const { index, table } = kind
