@@ -18,6 +18,7 @@ import { knownEntries, lockSchema } from "./SchemaLock.ts"
 import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep, sectionsOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
+import { requireAdopted } from "./UnadoptedSchema.ts"
 
 const keyOfStep = (step: Plan.Step): string => `${directionOf(step)} ${nameOfStep(step)}`
 
@@ -115,7 +116,9 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 
 /** Plans a run without the lock, and fails if it would be refused: a check of every service before the first one changes. */
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
-  const { entries, session, set } = yield* openSchema(service)
+  const opened = yield* openSchema(service)
+  const { entries, session, set } = opened
+  yield* requireAdopted(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* requireRunnable(service.name, plan.steps.flatMap(sectionsOfStep))
   yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })

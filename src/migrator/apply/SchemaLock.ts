@@ -13,6 +13,7 @@ import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import type { MigrationSession } from "./Session.ts"
 import { aftermathColumns, aftermathOf, type StepAftermath } from "./StepAftermath.ts"
+import { type SchemaNotEmpty, unadopted } from "./UnadoptedSchema.ts"
 
 /** Another process held the migration lock for longer than `lockWait`. */
 export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("LockNotAcquired", {
@@ -187,24 +188,6 @@ export const acquire = Effect.fnUntraced(function* (
   return makeLock(connection, service, role)
 })
 
-/** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */
-export class SchemaNotEmpty extends Schema.TaggedError<SchemaNotEmpty>()("SchemaNotEmpty", {
-  service: ServiceName,
-  address: Schema.String,
-  relations: Schema.Array(Schema.String)
-}) {
-  readonly exitCode = ExitCode.refused
-  override get message(): string {
-    const { service } = this
-    return (
-      `${service}: the schema ${service} of ${this.address} has no migration history, but is not empty ` +
-      `(${this.relations.join(", ")}); nothing was run. If these are its tables, adopt them as they are: ` +
-      `pnpm migrate --service ${service} stamp <the revision that they are at> --reason "<why>"; ` +
-      `if they may go: drop schema ${service} cascade; then: pnpm migrate --service ${service} upgrade`
-    )
-  }
-}
-
 /** A newer program created the history tables. */
 export class HistoryFormatUnknown extends Schema.TaggedError<HistoryFormatUnknown>()("HistoryFormatUnknown", {
   service: ServiceName,
@@ -230,38 +213,30 @@ export const knownEntries = (
       format > toolVersion ? new HistoryFormatUnknown({ service, format }) : Effect.succeed(entries)
   })
 
-const relations = (service: ServiceName) =>
-  `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') order by 1 limit 10`
-
 interface SchemaAccess {
   readonly set: RevisionSet
   readonly session: MigrationSession
   readonly history: MigrationHistory
 }
 
-/** Creates the schema and its history tables in one transaction. Under the lock, since two starters could do it at the same time. */
-const createTables = ({ history, session, set: { service } }: SchemaAccess, lock: SchemaLock, adopt: boolean) =>
-  lock.transaction(() =>
-    Effect.gen(function* () {
-      const { rows } = yield* session.connection.query(
-        `select from pg_catalog.pg_namespace where nspname = '${service}'`
-      )
-      // `create schema if not exists` needs the privilege to create one even if the schema exists.
-      if (rows.length === 0) yield* session.connection.query(`create schema ${service}`)
-      const found = yield* session.connection.query(relations(service))
-      if (found.rows.length > 0 && !adopt) {
-        const names = found.rows.map((row) => String(row["name"]))
-        return yield* new SchemaNotEmpty({ service, address: session.address, relations: names })
-      }
-      yield* history.bringToFormat(0)
-    })
-  )
+/** Creates the schema and its history tables, in a transaction. Under the lock, since two starters could do it at the same time. */
+const createTables = Effect.fnUntraced(function* (access: SchemaAccess, adopt: boolean) {
+  const { history, session, set } = access
+  const { service } = set
+  const { rows } = yield* session.connection.query(`select from pg_catalog.pg_namespace where nspname = '${service}'`)
+  // `create schema if not exists` needs the privilege to create one even if the schema exists.
+  if (rows.length === 0) yield* session.connection.query(`create schema ${service}`)
+  const found = adopt ? null : yield* unadopted(session, service)
+  if (found !== null) return yield* found
+  yield* history.bringToFormat(0)
+})
 
 /**
  * Takes the lock of a service's schema until the scope closes, then reads its history again: what was read before the lock may be
- * stale. Creates the history tables or brings them to this program's format, which changes no entry. With `adopt` (for `stamp`)
- * tables without a history are accepted instead of refused.
+ * stale. Creates the history tables or brings them to this program's format, which changes no entry.
+ *
+ * With `adopt` (for `stamp`) tables without a history are accepted instead of refused, and nothing is created yet: the caller runs
+ * `prepare` in its own transaction, so that a refusal leaves no history behind.
  */
 export const lockSchema = Effect.fn("Migrator.takeSchema")(function* <A extends SchemaAccess>(
   access: A,
@@ -275,11 +250,16 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* <A extends 
   )
   const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
   const entries = yield* knownEntries(service, snapshot)
+  const isPrepared = Option.exists(snapshot, ({ format }) => format === toolVersion)
+  const creation: Effect.Effect<void, SchemaNotEmpty | DatabaseError> = Option.match(snapshot, {
+    onNone: () => createTables(access, adopt),
+    onSome: ({ format }) => history.bringToFormat(format)
+  })
+  const prepare = isPrepared ? Effect.void : creation
   const locked = { ...access, service, lock, entries }
-  if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return locked
-  const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
-    ? createTables(access, lock, adopt)
-    : lock.transaction(() => history.bringToFormat(snapshot.value.format))
-  yield* Effect.catchTag(prepare, "DatabaseError", session.refuse("making the schema and its history tables"))
-  return locked
+  if (isPrepared || adopt) return { ...locked, prepare }
+  yield* lock
+    .transaction(() => prepare)
+    .pipe(Effect.catchTag("DatabaseError", session.refuse("making the schema and its history tables")))
+  return { ...locked, prepare: Effect.void }
 })

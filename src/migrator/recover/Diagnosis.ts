@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { finalizeOf, invalidIndexes, pendingDetaches } from "../apply/Catalog.ts"
 import { openSchema } from "../apply/Migrate.ts"
+import { type SchemaNotEmpty, unadoptedIn } from "../apply/UnadoptedSchema.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
 import { type DetachedPartition, type QualifiedName, quotedName, shownName } from "../files/Statements.ts"
@@ -39,7 +40,7 @@ const clearing = ({ invalid, pending }: LeftBehind): ReadonlyArray<Remedy> => [
 const remediesFor = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
-  problem: PlanRefusal | null,
+  problem: PlanRefusal | SchemaNotEmpty | null,
   { invalid, pending }: LeftBehind
 ): ReadonlyArray<Remedy> => {
   const migrate = `pnpm migrate --service ${set.service}`
@@ -114,9 +115,10 @@ const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
 /** Diagnoses a schema without the lock and without changing anything. */
 export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: MigratedService) {
   const service = migrated.name
-  const { entries, session, set } = yield* openSchema(migrated)
+  const opened = yield* openSchema(migrated)
+  const { entries, session, set } = opened
   const plan = Plan.make(set, entries, Target.Head())
-  const problem = Either.isLeft(plan) ? plan.left : null
+  const problem = Either.isLeft(plan) ? plan.left : yield* unadoptedIn(opened)
   const { connection } = session
   const left = yield* Effect.all({
     invalid: invalidIndexes(connection, { schema: service }),
