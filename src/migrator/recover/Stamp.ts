@@ -8,13 +8,13 @@ import { openSchema } from "../apply/Migrate.ts"
 import { RevisionFailed, withoutSecrets } from "../apply/RevisionFailed.ts"
 import { lockSchema } from "../apply/SchemaLock.ts"
 import { readScript, runVerify } from "../apply/Script.ts"
-import { revisionName } from "../files/Revision.ts"
-import { headOf, type MigratedService } from "../files/RevisionSet.ts"
+import { type Revision, revisionName } from "../files/Revision.ts"
+import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
-import { unknownRevision } from "../plan/PlanRefusal.ts"
+import { type RevisionUnknown, unknownRevision } from "../plan/PlanRefusal.ts"
 import type { Target } from "../plan/Target.ts"
-import { differencesFrom, StampDiffers, type StampNotCompared } from "./StampComparison.ts"
+import { differencesFrom, StampDiffers, withoutRefusal } from "./StampComparison.ts"
 
 /** The history is already past the target of the stamp. */
 export class StampRefused extends Schema.TaggedError<StampRefused>()("StampRefused", {
@@ -60,6 +60,16 @@ interface StampOptions {
 /** A revision, by number or full name, or `head`. */
 export type StampTarget = Target & { readonly _tag: "Head" | "UpTo" }
 
+/** The revision that a target names. */
+const goalOf = (set: RevisionSet, target: StampTarget): Effect.Effect<Revision, RevisionUnknown> => {
+  const number = target._tag === "Head" ? headOf(set).number : target.number
+  const goal = set.revisions[number - 1]
+  const slug = target._tag === "UpTo" && target.slug !== null ? target.slug : goal?.slug
+  return goal === undefined || goal.slug !== slug
+    ? unknownRevision(set, { number, slug: slug ?? null })
+    : Effect.succeed(goal)
+}
+
 /**
  * Adopts a database that already has the tables: records every revision up to the target as applied and runs none of them. It
  * checks the existing history, that the schema is not empty, the `migrate:verify` of each recorded revision, read-only, and that the
@@ -80,11 +90,8 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
   const half = halfwayOf(entries)
   if (half !== undefined) return yield* partlyApplied(service, half, "close it first")
   const current = Plan.currentOf(entries)
-  const number = target._tag === "Head" ? headOf(set).number : target.number
-  const goal = set.revisions[number - 1]
-  const named = target._tag === "UpTo" && target.slug !== null ? target.slug : goal?.slug
-  if (goal === undefined || goal.slug !== named) return yield* unknownRevision(set, { number, slug: named ?? null })
-  const to = revisionName(goal.number, goal.slug)
+  const { number, slug } = yield* goalOf(set, target)
+  const to = revisionName(number, slug)
   // A gap below the current revision can be filled; the history is then past the target, and stays there.
   const applied = new Set(entries.map(({ revision }) => revision))
   const lacking = set.revisions.slice(0, number).filter((revision) => !applied.has(revision.number))
@@ -94,11 +101,9 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
   const revisions = yield* Effect.forEach(lacking, withExportedReversal)
 
   // A program that knows less than the database cannot make the same schema.
-  const described = set.revisions.slice(0, Math.max(number, current.number))
   const isComparable = revisions.length > 0 && current.number <= set.revisions.length
-  const compared = isComparable ? differencesFrom(migrated, session, described) : Effect.succeed([])
-  const notCompared = ({ reason }: StampNotCompared) => Effect.succeed([`not compared: ${reason}`])
-  const differences = acceptDifferences ? Effect.catchTag(compared, "StampNotCompared", notCompared) : compared
+  const described = isComparable ? set.revisions.slice(0, Math.max(number, current.number)) : []
+  const differences = differencesFrom(migrated, session, described)
 
   const work = Effect.gen(function* () {
     if (revisions.length > 0 && (yield* connection.query(ownRelations(service))).rowCount === 0) {
@@ -110,7 +115,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
     for (const { file, verify } of revisions) {
       if (Option.isSome(verify)) yield* runVerify(connection, yield* readScript(file, verify.value, "verify"))
     }
-    const found = yield* differences
+    const found = yield* acceptDifferences ? withoutRefusal(differences) : differences
     if (found.length > 0 && !acceptDifferences) {
       return yield* new StampDiffers({ service, target: to, address: session.address, differences: found })
     }

@@ -104,7 +104,8 @@ export const differencesFrom = Effect.fn("Migrator.compareStamp")(function* (
   revisions: ReadonlyArray<Revision>
 ) {
   const last = revisions.at(-1)
-  const target = last === undefined ? "base" : revisionName(last.number, last.slug)
+  if (last === undefined) return []
+  const target = revisionName(last.number, last.slug)
   const { empty, full } = yield* Effect.mapError(
     scratchCatalogs(service, revisions),
     ({ message }) => new StampNotCompared({ service: service.name, target, reason: message })
@@ -115,5 +116,17 @@ export const differencesFrom = Effect.fn("Migrator.compareStamp")(function* (
   )
   const isOurs = isOfSchema(service.name)
   const isCompared = (object: string) => isOurs(object) || (full.has(object) && full.get(object) !== empty.get(object))
-  return compareCatalogs(restricted(full, isCompared), restricted(present, isCompared)).map(shown)
+  const differences: ReadonlyArray<string> = compareCatalogs(
+    restricted(full, isCompared),
+    restricted(present, isCompared)
+  ).map(shown)
+  return differences
 })
+
+/** Lists as a difference that the schema could not be compared. */
+export const withoutRefusal = <E, R>(compared: Effect.Effect<ReadonlyArray<string>, E | StampNotCompared, R>) =>
+  Effect.catchIf(
+    compared,
+    (error) => error instanceof StampNotCompared,
+    ({ reason }) => Effect.succeed<ReadonlyArray<string>>([`not compared: ${reason}`])
+  )
