@@ -144,7 +144,7 @@ const target = Args.text({ name: "revision" }).pipe(
 const renderStamped = tableOf(
   ["service", "from", "to", "recorded without running"],
   ({ differences, from, revisions, service, to }: StampOutcome) => {
-    const but = differences.length === 0 ? "" : `, with ${differences.length} differences`
+    const but = differences.length === 0 ? "" : `; differences: ${differences.length}`
     const recorded = revisions.length === 0 ? "nothing: it is recorded already" : `${revisions.join(", ")}${but}`
     return [[service, from, { text: to, tone: "good" }, recorded]]
   }
