@@ -14,7 +14,7 @@ const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
     rows.map(({ name }) => String(name)).filter((name) => !pids.includes(name))
   )
 
-describe("migrate test", { timeout: 60_000 }, () => {
+describe("migrate test", { timeout: 180_000 }, () => {
   it.scopedLive("finds every shipped revision reversible, and drops its database", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
