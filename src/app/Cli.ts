@@ -11,6 +11,7 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
 import { journalCommand } from "../audit/cli/JournalCommand.ts"
 import { trailCommand } from "../audit/cli/TrailCommand.ts"
@@ -21,6 +22,7 @@ import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
 import { serviceCommand } from "../gatekeeper/cli/ServiceCommand.ts"
 import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
 import { migrateCommand } from "../migrator/cli/Commands.ts"
+import { ScratchServer } from "../migrator/inspect/ScratchDatabase.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
@@ -42,7 +44,7 @@ import {
 } from "./ExitStatus.ts"
 import { nodeWarning } from "./NodeVersion.ts"
 import { schemas } from "./Schemas.ts"
-import { storage } from "./Storage.ts"
+import { scratchServer, storage } from "./Storage.ts"
 import { tokenCommand } from "./TokenCommand.ts"
 import { settingWarnings } from "./UnknownSettings.ts"
 
@@ -143,6 +145,7 @@ export const unknownCommand = (
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
 export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) => {
   const migrate = migrateCommand(migratedServices, (services) => storage(services, { join: true })).pipe(
+    Command.provideSync(ScratchServer, () => Option.some(scratchServer)),
     Command.provide(commandOutput)
   )
   const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))

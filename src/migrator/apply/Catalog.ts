@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { type QualifiedName, quotedName } from "../files/Statements.ts"
+import { type DetachedPartition, type QualifiedName, quotedName } from "../files/Statements.ts"
 
 /** Runs a query with the columns `schema` and `name`. */
 export const qualifiedNames = (
@@ -38,6 +38,45 @@ export const invalidIndexes = (
        where not i.indisvalid and c.relkind = 'i' and (i.indrelid = pg_catalog.to_regclass($1) or n.nspname = $2) order by 1, 2`,
     "table" in of ? [quotedName(of.table), null] : [null, of.schema]
   )
+
+/** Whether a partition is being detached (`inhdetachpending`); None if the table does not have this partition. */
+export const detachState = (connection: Connection, { partition, table }: DetachedPartition) =>
+  connection
+    .query(
+      `select inhdetachpending as pending from pg_catalog.pg_inherits
+       where inhparent = pg_catalog.to_regclass($1) and inhrelid = pg_catalog.to_regclass($2)`,
+      [quotedName(table), quotedName(partition)]
+    )
+    .pipe(
+      Effect.map(({ rows: [row] }) =>
+        row === undefined ? Option.none() : Option.some(row["pending"] === true ? "pending" : "attached")
+      )
+    )
+
+/** The partitions of a schema's tables whose `detach … concurrently` was cut off. Only `finalize` ends that. */
+export const pendingDetaches = (
+  connection: Connection,
+  schema: string
+): Effect.Effect<ReadonlyArray<DetachedPartition>, DatabaseError> =>
+  Effect.map(
+    connection.query(
+      `select n.nspname as schema, c.relname as name, pn.nspname as "partitionSchema", p.relname as partition
+       from pg_catalog.pg_inherits i
+       join pg_catalog.pg_class c on c.oid = i.inhparent join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       join pg_catalog.pg_class p on p.oid = i.inhrelid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+       where i.inhdetachpending and n.nspname = $1 order by 1, 2, 4`,
+      [schema]
+    ),
+    ({ rows }) =>
+      rows.map((row) => ({
+        table: { schema: String(row["schema"]), name: String(row["name"]) },
+        partition: { schema: String(row["partitionSchema"]), name: String(row["partition"]) }
+      }))
+  )
+
+/** The statement that ends a detach which was cut off. */
+export const finalizeOf = ({ partition, table }: DetachedPartition): string =>
+  `alter table ${quotedName(table)} detach partition ${quotedName(partition)} finalize`
 
 /** The tables of a schema. A partition counts with its parent, unless the parent is in another schema and so stays. */
 export const tablesIn = (connection: Connection, schema: string) =>

@@ -111,7 +111,9 @@ const committedBatches = (
           Effect.gen(function* () {
             // Marked, so that the author's errors stay as they are and the migrator's become BatchFailed.
             const progress = yield* Effect.mapError(inTransaction(batch), (own) => ({ own }))
-            yield* history.saveProgress(revision.number, name, progress)
+            const { explain, requireHeld } = yield* Effect.flatten(lock.sendAftermath)
+            yield* requireHeld
+            yield* Effect.mapError(history.saveProgress(revision.number, name, progress), explain)
             return progress
           }),
         { columns: `pg_catalog.set_config('lock_timeout', '${Math.round(Duration.toMillis(lockTimeout))}ms', true)` }

@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Database } from "../../platform/postgres/Database.ts"
+import { requireRunnable } from "../files/RevisionCheck.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { type HistoryEntry, makeMigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
@@ -15,8 +16,11 @@ import { refuseLosses } from "./LossCheck.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
 import { openSession } from "./Session.ts"
-import { directionOf, nameOfStep } from "./StepContext.ts"
+import { directionOf, nameOfStep, sectionsOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
+import { requireAdopted } from "./UnadoptedSchema.ts"
+
+const keyOfStep = (step: Plan.Step): string => `${directionOf(step)} ${nameOfStep(step)}`
 
 /** Opens a session and reads files and history, without the lock. A start passes the `inspection` that has read them. */
 export const openSchema = Effect.fn("Migrator.open")(function* (
@@ -75,17 +79,21 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const { name } = service
   const opened = yield* openSchema(service, inspection)
   const { history, session, set, snapshot } = opened
-  if (Option.isSome(snapshot)) {
-    const plan = Plan.make(set, opened.entries, target)
-    // A half-way revision may mean that another process is applying it; the lock shows that.
-    if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
-    const upToDate = snapshot.value.format === toolVersion
-    if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)
-  }
+  const seen = Plan.make(set, opened.entries, target)
+  // A half-way revision may mean that another process is applying it; the lock shows that.
+  if (Either.isLeft(seen) && seen.left._tag !== "PartlyApplied") return yield* seen.left
+  const upToDate = Option.exists(snapshot, ({ format }) => format === toolVersion)
+  if (Either.isRight(seen) && seen.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, seen.right)
+  // Before the lock, which others would wait for meanwhile, and before the history tables are made.
+  const checked = Either.isRight(seen) ? seen.right.steps : []
+  yield* requireRunnable(name, checked.flatMap(sectionsOfStep))
 
   const { entries, lock } = yield* lockSchema(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
+  const known = new Set(checked.map(keyOfStep))
+  const later = plan.steps.filter((step) => !known.has(keyOfStep(step)))
+  yield* requireRunnable(name, later.flatMap(sectionsOfStep))
   const goal = goalOf(plan, entries)
   yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
   const options = yield* MigratorOptions
@@ -108,8 +116,11 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 
 /** Plans a run without the lock, and fails if it would be refused: a check of every service before the first one changes. */
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
-  const { entries, session, set } = yield* openSchema(service)
+  const opened = yield* openSchema(service)
+  const { entries, session, set } = opened
+  yield* requireAdopted(opened)
   const plan = yield* Plan.make(set, entries, target)
+  yield* requireRunnable(service.name, plan.steps.flatMap(sectionsOfStep))
   yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

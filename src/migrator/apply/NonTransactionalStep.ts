@@ -1,13 +1,14 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { checksumOf } from "../files/RevisionFile.ts"
 import { classOf, readTree, type Statement, type StatementClass, shownName } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { partlyApplied } from "../plan/HistoryMismatch.ts"
 import type { Step } from "../plan/Plan.ts"
-import { indexState, invalidIndexes } from "./Catalog.ts"
+import { detachState, indexState, invalidIndexes } from "./Catalog.ts"
+import { ownRecord } from "./RevisionFailed.ts"
 import type { LockLost } from "./SchemaLock.ts"
 import { runStatement, runVerify, type Script, StatementFailed, setTimeouts } from "./Script.ts"
 import { eventOf, halfwayOfStep, refOf, type StepContext, type StepError, sectionOf } from "./StepContext.ts"
@@ -24,9 +25,22 @@ const begin = ({ history, lock }: StepContext, step: Step, statements: number, s
     })
   )
 
+/** Runs the record of what a step did, after a check that its statements left the lock and the history as they were. */
+const recorded = <A, E>(
+  { lock }: StepContext,
+  record: Effect.Effect<A, E | DatabaseError>,
+  failed: (cause: DatabaseError) => StatementFailed | DatabaseError = (cause) => cause
+) =>
+  Effect.gen(function* () {
+    const { explain, requireHeld } = yield* Effect.flatten(lock.sendAftermath)
+    yield* Effect.mapError(requireHeld, failed)
+    return yield* Effect.mapError(record, (error) => (error instanceof DatabaseError ? explain(error) : error))
+  })
+
 /** After the last statement: assertions, row and event commit together. */
-const end = ({ history, lock, session }: StepContext, step: Step, verify: Script | undefined) =>
-  lock.transaction(() =>
+const end = (context: StepContext, step: Step, verify: Script | undefined) => {
+  const { history, lock, session } = context
+  return lock.transaction(() =>
     Effect.gen(function* () {
       if (verify !== undefined) yield* runVerify(session.connection, verify)
       if (step._tag === "Apply") {
@@ -39,6 +53,7 @@ const end = ({ history, lock, session }: StepContext, step: Step, verify: Script
       yield* history.event(eventOf(step), refOf(step), null)
     })
   )
+}
 
 /**
  * Runs `work` outside a transaction, between the record that it began and the record that it ended.
@@ -57,7 +72,7 @@ export const outsideTransaction = Effect.fnUntraced(function* <E>(
   const startedAt = yield* setTimeouts(context.session.connection, sectionOf(step), Duration.zero)
   yield* begin(context, step, statements, startedAt)
   yield* work
-  yield* end(context, step, verify)
+  yield* recorded(context, end(context, step, verify))
 })
 
 /** The number, from 1, of the first statement that ran with another text than `now` has; null if there is no such statement. */
@@ -112,6 +127,15 @@ const stateOfStatement = Effect.fnUntraced(function* (
     }
     case "DropIndex":
       return outcomeUnknown && Option.isNone(yield* indexState(connection, kind.index)) ? "done" : null
+    case "DetachPartition": {
+      const found = yield* detachState(connection, kind)
+      if (Option.isNone(found)) return outcomeUnknown ? "done" : null
+      const [partition, table] = [shownName(kind.partition), shownName(kind.table)]
+      const problem =
+        `detaching partition ${partition} from ${table} was cut off, and is pending; finish it and continue: ` +
+        `pnpm migrate --service ${service} repair --retry`
+      return found.value === "pending" ? { problem } : null
+    }
     case "Opaque":
       return outcomeUnknown ? unknown : null
     default:
@@ -136,13 +160,21 @@ const runAlone = (
         Effect.gen(function* () {
           // A SQLSTATE is the server's reply: the statement ended. Without one the session is gone, and the record stays.
           if (failed.cause.sqlstate === undefined) return yield* failed
+          const { cause, direction, location } = failed
+          if (kind._tag === "DetachPartition") {
+            const found = yield* detachState(connection, kind)
+            // The record that it began stays, so that a later run sees in the catalog when the detach is finished.
+            if (Option.contains(found, "pending")) {
+              const pendingDetach = shownName(kind.partition)
+              return yield* new StatementFailed({ cause, direction, location, pendingDetach })
+            }
+          }
           yield* history.stepsBegun(revision, index)
           if (kind._tag !== "CreateIndex") return yield* failed
           const left = (yield* invalidIndexes(connection, { table: kind.table })).find(
             ({ name }) => kind.index === null || kind.index.name === name
           )
           if (left === undefined) return yield* failed
-          const { cause, direction, location } = failed
           return yield* new StatementFailed({ cause, direction, location, invalidIndex: shownName(left) })
         })
       ),
@@ -154,7 +186,7 @@ const runRemaining = Effect.fnUntraced(function* (
   context: StepContext,
   step: Step,
   script: Script,
-  done: number,
+  alreadyDone: number,
   stop: (stepsDone: number, problem: string) => StepError
 ) {
   const { history, lock, session } = context
@@ -163,11 +195,15 @@ const runRemaining = Effect.fnUntraced(function* (
   const total = script.statements.length
   for (const [index, statement] of script.statements.entries()) {
     const kind = classOf(yield* readTree(statement.text))
-    if (index < done) {
+    if (index < alreadyDone) {
       if (kind._tag === "Setting") yield* runStatement(connection, script, statement)
       continue
     }
-    const record = history.stepDone(revision, index + 1, total, checksumOf(statement.text))
+    const done = history.stepDone(revision, index + 1, total, checksumOf(statement.text))
+    const { direction, file } = script
+    // The statement itself did not fail, and its text may be a secret.
+    const location = { file, line: statement.line, source: "", statement: ownRecord }
+    const record = recorded(context, done, (cause) => new StatementFailed({ direction, cause, location }))
     if (kind._tag === "Transactional") {
       const run = runStatement(connection, script, statement)
       yield* lock.transaction(() => Effect.zipRight(run, record))

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { base, type Revision } from "../files/Revision.ts"
+import { requireRunnable } from "../files/RevisionCheck.ts"
 import { checksumOf } from "../files/RevisionFile.ts"
 import { loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { classOf, readTree } from "../files/Statements.ts"
@@ -18,7 +19,7 @@ import * as Plan from "../plan/Plan.ts"
 import { beginning, type Target } from "../plan/Target.ts"
 import { isQuestion, readAssertions, readScript, type Script, setTimeouts } from "./Script.ts"
 import { cleanSession } from "./Session.ts"
-import { directionOf, eventOf, nameOfStep, refOf, sectionOf, sourceOf } from "./StepContext.ts"
+import { directionOf, eventOf, nameOfStep, refOf, sectionOf, sectionsOfStep, sourceOf } from "./StepContext.ts"
 import {
   asserted,
   guard,
@@ -179,6 +180,7 @@ export const renderScript = Effect.fn("Migrator.renderScript")(function* (
       return yield* new RevisionNotRenderable({ service, revision: nameOfStep(step), file: revision.file })
     }
   }
+  yield* requireRunnable(service, plan.steps.flatMap(sectionsOfStep))
   const transcript = makeTranscript()
   const context: ScriptContext = {
     ...transcript,

@@ -12,6 +12,8 @@ import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import type { MigrationSession } from "./Session.ts"
+import { aftermathColumns, aftermathOf, type StepAftermath } from "./StepAftermath.ts"
+import { type SchemaNotEmpty, unadopted } from "./UnadoptedSchema.ts"
 
 /** Another process held the migration lock for longer than `lockWait`. */
 export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("LockNotAcquired", {
@@ -30,13 +32,18 @@ export class LockNotAcquired extends Schema.TaggedError<LockNotAcquired>()("Lock
 }
 
 /** The lock was acquired, but this session's backend does not hold it now. */
-export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", { service: ServiceName }) {
+export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", {
+  service: ServiceName,
+  /** True if this is still the session that acquired the lock, so that a statement of a revision released it. */
+  released: Schema.optional(Schema.Boolean)
+}) {
   readonly exitCode = ExitCode.lockNotAcquired
   override get message(): string {
-    return (
-      `${this.service}: this session no longer holds the migration lock that it acquired; nothing more was run. ` +
-      `A pooler in transaction mode causes this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
-    )
+    const cause =
+      this.released === true
+        ? "A statement of the revision released it (pg_advisory_unlock_all, discard all): remove that"
+        : `A pooler in transaction mode causes this: point ${this.service.toUpperCase()}_MIGRATION_DATABASE_URL at PostgreSQL itself`
+    return `${this.service}: this session no longer holds the migration lock that it acquired; nothing more was run. ${cause}`
   }
 }
 
@@ -54,6 +61,8 @@ interface FencedBegin {
 export interface SchemaLock {
   /** Fails unless this backend holds the lock now. */
   readonly fence: Effect.Effect<void, LockLost | DatabaseError>
+  /** Asks, behind what was sent before, in which state the statements left the session. The inner effect awaits the answer. */
+  readonly sendAftermath: Effect.Effect<Effect.Effect<StepAftermath, LockLost | DatabaseError>>
   /** Runs `body` in a transaction that begins with the fence, in one round trip. `body` receives the selected row. */
   readonly transaction: <A, E, R>(
     body: (first: Row) => Effect.Effect<A, E, R>,
@@ -86,20 +95,33 @@ const holderOf = (connection: Connection, service: ServiceName) =>
     ({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))
   )
 
-const makeLock = (connection: Connection, service: ServiceName): SchemaLock => {
-  const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held`
+const makeLock = (connection: Connection, service: ServiceName, role: string): SchemaLock => {
+  const state = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held, ${aftermathColumns(service)}`
   const rowIfHeld = (answers: ReadonlyArray<QueryResult>) => {
     const row = answers.at(-1)?.rows[0]
-    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service })
+    const released = row?.["pid"] === connection.backendPid
+    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service, released })
   }
   return {
-    fence: connection.query(`select ${held}`).pipe(
+    fence: connection.query(`select ${state}`).pipe(
       Effect.flatMap((answer) => rowIfHeld([answer])),
       Effect.asVoid
     ),
+    sendAftermath: Effect.map(connection.send([{ text: `select ${state}` }]), (answer) =>
+      Effect.matchEffect(answer, {
+        onFailure: ({ cause }) => Effect.fail(cause),
+        onSuccess: ([result]) => {
+          const row = result?.rows[0]
+          // Another backend answers: that is the pooler's doing.
+          return row?.["pid"] === connection.backendPid
+            ? Effect.succeed(aftermathOf(service, role, row))
+            : new LockLost({ service })
+        }
+      })
+    ),
     transaction: (body, { before, columns, isolation } = {}) => {
       const mode = isolation === undefined ? "" : ` isolation level ${isolation}`
-      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${held}`
+      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${state}`
       const texts = before === undefined ? [begin] : [before, begin]
       const first = Effect.flatten(connection.send(texts.map((text) => ({ text })))).pipe(
         Effect.mapError(({ cause }) => cause),
@@ -131,10 +153,16 @@ export const acquire = Effect.fnUntraced(function* (
   const limit = Duration.toMillis(wait)
   let nextLine = 0
   let pause = firstPause
+  let role = ""
   const take = Effect.acquireRelease(
     connection
-      .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken`)
-      .pipe(Effect.map(({ rows }) => rows[0]?.["taken"] === true)),
+      .query(`select pg_catalog.pg_try_advisory_lock(${lockKey(service)}) as taken, current_user::text as role`)
+      .pipe(
+        Effect.map(({ rows: [row] }) => {
+          role = String(row?.["role"])
+          return row?.["taken"] === true
+        })
+      ),
     (taken) =>
       taken && connection.isOpen()
         ? connection
@@ -157,26 +185,8 @@ export const acquire = Effect.fnUntraced(function* (
     yield* Effect.sleep(Duration.millis(Math.min(pause * jitter, Math.max(limit - waited, 1))))
     pause = Math.min(pause * 2, longestPause)
   }
-  return makeLock(connection, service)
+  return makeLock(connection, service, role)
 })
-
-/** The schema holds tables but no migration history: another program's tables, or a database older than the migrator. */
-export class SchemaNotEmpty extends Schema.TaggedError<SchemaNotEmpty>()("SchemaNotEmpty", {
-  service: ServiceName,
-  address: Schema.String,
-  relations: Schema.Array(Schema.String)
-}) {
-  readonly exitCode = ExitCode.refused
-  override get message(): string {
-    const { service } = this
-    return (
-      `${service}: the schema ${service} of ${this.address} has no migration history, but is not empty ` +
-      `(${this.relations.join(", ")}); nothing was run. If these are its tables, adopt them as they are: ` +
-      `pnpm migrate --service ${service} stamp <the revision that they are at> --reason "<why>"; ` +
-      `if they may go: drop schema ${service} cascade; then: pnpm migrate --service ${service} upgrade`
-    )
-  }
-}
 
 /** A newer program created the history tables. */
 export class HistoryFormatUnknown extends Schema.TaggedError<HistoryFormatUnknown>()("HistoryFormatUnknown", {
@@ -203,38 +213,30 @@ export const knownEntries = (
       format > toolVersion ? new HistoryFormatUnknown({ service, format }) : Effect.succeed(entries)
   })
 
-const relations = (service: ServiceName) =>
-  `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where n.nspname = '${service}' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') order by 1 limit 10`
-
 interface SchemaAccess {
   readonly set: RevisionSet
   readonly session: MigrationSession
   readonly history: MigrationHistory
 }
 
-/** Creates the schema and its history tables in one transaction. Under the lock, since two starters could do it at the same time. */
-const createTables = ({ history, session, set: { service } }: SchemaAccess, lock: SchemaLock, adopt: boolean) =>
-  lock.transaction(() =>
-    Effect.gen(function* () {
-      const { rows } = yield* session.connection.query(
-        `select from pg_catalog.pg_namespace where nspname = '${service}'`
-      )
-      // `create schema if not exists` needs the privilege to create one even if the schema exists.
-      if (rows.length === 0) yield* session.connection.query(`create schema ${service}`)
-      const found = yield* session.connection.query(relations(service))
-      if (found.rows.length > 0 && !adopt) {
-        const names = found.rows.map((row) => String(row["name"]))
-        return yield* new SchemaNotEmpty({ service, address: session.address, relations: names })
-      }
-      yield* history.bringToFormat(0)
-    })
-  )
+/** Creates the schema and its history tables, in a transaction. Under the lock, since two starters could do it at the same time. */
+const createTables = Effect.fnUntraced(function* (access: SchemaAccess, adopt: boolean) {
+  const { history, session, set } = access
+  const { service } = set
+  const { rows } = yield* session.connection.query(`select from pg_catalog.pg_namespace where nspname = '${service}'`)
+  // `create schema if not exists` needs the privilege to create one even if the schema exists.
+  if (rows.length === 0) yield* session.connection.query(`create schema ${service}`)
+  const found = adopt ? null : yield* unadopted(session, service)
+  if (found !== null) return yield* found
+  yield* history.bringToFormat(0)
+})
 
 /**
  * Takes the lock of a service's schema until the scope closes, then reads its history again: what was read before the lock may be
- * stale. Creates the history tables or brings them to this program's format, which changes no entry. With `adopt` (for `stamp`)
- * tables without a history are accepted instead of refused.
+ * stale. Creates the history tables or brings them to this program's format, which changes no entry.
+ *
+ * With `adopt` (for `stamp`) tables without a history are accepted instead of refused, and nothing is created yet: the caller runs
+ * `prepare` in its own transaction, so that a refusal leaves no history behind.
  */
 export const lockSchema = Effect.fn("Migrator.takeSchema")(function* <A extends SchemaAccess>(
   access: A,
@@ -248,11 +250,16 @@ export const lockSchema = Effect.fn("Migrator.takeSchema")(function* <A extends 
   )
   const snapshot = yield* history.read.pipe(Effect.mapError(session.refuse("reading the migration history")))
   const entries = yield* knownEntries(service, snapshot)
+  const isPrepared = Option.exists(snapshot, ({ format }) => format === toolVersion)
+  const creation: Effect.Effect<void, SchemaNotEmpty | DatabaseError> = Option.match(snapshot, {
+    onNone: () => createTables(access, adopt),
+    onSome: ({ format }) => history.bringToFormat(format)
+  })
+  const prepare = isPrepared ? Effect.void : creation
   const locked = { ...access, service, lock, entries }
-  if (Option.isSome(snapshot) && snapshot.value.format === toolVersion) return locked
-  const prepare: Effect.Effect<void, SchemaNotEmpty | LockLost | DatabaseError> = Option.isNone(snapshot)
-    ? createTables(access, lock, adopt)
-    : lock.transaction(() => history.bringToFormat(snapshot.value.format))
-  yield* Effect.catchTag(prepare, "DatabaseError", session.refuse("making the schema and its history tables"))
-  return locked
+  if (isPrepared || adopt) return { ...locked, prepare }
+  yield* lock
+    .transaction(() => prepare)
+    .pipe(Effect.catchTag("DatabaseError", session.refuse("making the schema and its history tables")))
+  return { ...locked, prepare: Effect.void }
 })

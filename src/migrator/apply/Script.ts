@@ -17,6 +17,8 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>()("Stat
   cause: DatabaseError,
   /** An index that the statement created and left invalid. */
   invalidIndex: Schema.optional(Schema.String),
+  /** A partition that the statement left half detached. */
+  pendingDetach: Schema.optional(Schema.String),
   /** True if the parser refused the section, so that no statement was sent. */
   unread: Schema.optional(Schema.Boolean)
 }) {

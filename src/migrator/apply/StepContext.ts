@@ -7,6 +7,7 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { revisionName } from "../files/Revision.ts"
+import { type LocatedSection, sectionsOf } from "../files/RevisionCheck.ts"
 import {
   type HistoryEntry,
   type MigrationHistory,
@@ -21,6 +22,7 @@ import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
 import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
 import { runVerify, type Script, type StatementFailed, sendScript, timeouts } from "./Script.ts"
 import { cleanSession, type MigrationSession } from "./Session.ts"
+import { requireUnbegun } from "./UnbegunRevision.ts"
 
 /** What a step needs to run. */
 export interface StepContext {
@@ -60,6 +62,13 @@ export const halfwayOfStep = (step: Step): HistoryEntry | undefined =>
 export const sourceOf = (step: Step, service: string): string =>
   (step._tag === "Apply" ? step.revision.file : step.file) ?? `${service}.schema_history.down_script`
 
+/** The sections that must be readable before a plan runs: the one that the step runs, and of a new revision its way back too. */
+export const sectionsOfStep = (step: Step): ReadonlyArray<LocatedSection> => {
+  if (step._tag === "Apply") return sectionsOf(step.revision)
+  const { down, entry, file = "schema_history.down_script" } = step
+  return entry.kind === "ts" ? [] : [{ file, section: down, isApplied: true }]
+}
+
 type WorkError = StatementFailed | LockLost | DatabaseError
 
 /**
@@ -78,14 +87,21 @@ export const inOneTransaction = (
   const body = (first: Row): Effect.Effect<void, StepError> =>
     Effect.gen(function* () {
       if (guarded) yield* refuseLossesWithin(connection, step, downgrade)
+      if (step._tag === "Apply" && step.halfway !== undefined) {
+        yield* requireUnbegun(connection, service, step.revision, step.halfway)
+      }
       const isDone = yield* work
       const records = makeSentRecords(service, connection, options)
+      // The row of a revision that failed before its first statement, when its file still asked for no transaction.
+      if (step._tag === "Revert" || step.halfway !== undefined) yield* records.remove(refOf(step).revision)
       if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, String(first["now"]))
-      else yield* records.remove(step.entry.revision)
       yield* records.event(eventOf(step), refOf(step), null)
+      const aftermath = yield* lock.sendAftermath
       const isRecorded = yield* records.send
       yield* isDone
-      yield* isRecorded
+      const { explain, requireHeld } = yield* aftermath
+      yield* requireHeld
+      yield* Effect.mapError(isRecorded, explain)
     })
   const columns = timeouts(sectionOf(step), options.lockTimeout)
   const begin = { before: cleanSession, columns }

@@ -53,14 +53,17 @@ const failureOfStep = (context: StepContext, step: Step, cause: DatabaseError): 
 const outcomeOf = (
   { current, service }: StepContext,
   step: Step,
-  { cause, invalidIndex, unread }: StatementFailed
+  { cause, invalidIndex, pendingDetach, unread }: StatementFailed
 ): string => {
   if (unread === true) return `Nothing was run; ${service} stays at ${current}`
   if (!sectionOf(step).transaction) {
+    const repair = `pnpm migrate --service ${service} repair --retry`
     const next =
-      invalidIndex === undefined
-        ? "and the next run continues after them"
-        : `and index ${invalidIndex} is left invalid: pnpm migrate --service ${service} repair --retry drops it and continues`
+      invalidIndex !== undefined
+        ? `and index ${invalidIndex} is left invalid: ${repair} drops it and continues`
+        : pendingDetach !== undefined
+          ? `and partition ${pendingDetach} is left half detached: ${repair} finishes that and continues`
+          : "and the next run continues after them"
     return `The revision runs without a transaction, so the statements before this one stay, ${next}`
   }
   return cause.phase === "commit" && cause.sqlstate === undefined

@@ -8,34 +8,19 @@ import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
-import { type Revision, revisionName, type Section } from "../files/Revision.ts"
-import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
-import { splitStatements } from "../files/Statements.ts"
+import { revisionName, type Section } from "../files/Revision.ts"
+import { requireRunnable, sectionsOf } from "../files/RevisionCheck.ts"
+import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
 import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
 import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
 import { readStatus, revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { describedFlag, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
 
-const sectionsOf = ({ reversal, up, verify }: Pick<Revision, "reversal" | "up" | "verify">): ReadonlyArray<Section> => [
-  up,
-  ...(reversal._tag === "Down" ? [reversal.section] : []),
-  ...Option.toArray(verify)
-]
-
 /** Checks a service's files without a database. Imports the modules of data revisions, but does not run their work. */
 const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
   const set = yield* loadRevisionSet(migrated)
-  const problems = yield* Effect.forEach(set.revisions, ({ file, kind, ...revision }) =>
-    Effect.forEach(kind === "ts" ? [] : sectionsOf(revision), (section) =>
-      Effect.match(splitStatements(section), {
-        onSuccess: () => [],
-        onFailure: ({ line, problem }) => [{ file, line, problem }]
-      })
-    )
-  )
-  const found = problems.flat(2)
-  if (found.length > 0) return yield* new RevisionSetInvalid({ service: set.service, problems: found })
+  yield* requireRunnable(set.service, set.revisions.flatMap(sectionsOf))
   yield* Effect.forEach(
     set.revisions.filter(({ kind }) => kind === "ts"),
     loadDataRevision,

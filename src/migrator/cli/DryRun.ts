@@ -5,8 +5,10 @@ import type { ServiceName } from "../../domain/Service.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readAssertions, statementsOf } from "../apply/Script.ts"
-import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sourceOf } from "../apply/StepContext.ts"
+import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sectionsOfStep, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
+import { requireAdopted } from "../apply/UnadoptedSchema.ts"
+import { requireRunnable } from "../files/RevisionCheck.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { shownLoss } from "../plan/DestructiveChange.ts"
@@ -42,9 +44,12 @@ type PlannedStep = Effect.Effect.Success<ReturnType<typeof planned>>
 
 /** Plans a run without the lock and without writing, so another process may change the result at any time. */
 export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: MigratedService, target: Target) {
-  const { entries, session, set, snapshot } = yield* openSchema(migrated)
+  const opened = yield* openSchema(migrated)
+  const { entries, session, set, snapshot } = opened
+  yield* requireAdopted(opened)
   const service = migrated.name
   const plan = yield* Plan.make(set, entries, target)
+  yield* requireRunnable(service, plan.steps.flatMap(sectionsOfStep))
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
   return {

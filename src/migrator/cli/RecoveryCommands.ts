@@ -68,7 +68,7 @@ export const chosenRepair = (chosen: Chosen): Repair | CommandRefused | null => 
 
 const renderDiagnoses = (diagnoses: ReadonlyArray<Diagnosis>): string =>
   diagnoses
-    .map(({ current, edited, halfway, invalidIndexes, problem, remedies, service }) => {
+    .map(({ current, edited, halfway, invalidIndexes, pendingDetaches, problem, remedies, service }) => {
       const lines = [
         ...(halfway === null
           ? []
@@ -78,6 +78,7 @@ const renderDiagnoses = (diagnoses: ReadonlyArray<Diagnosis>): string =>
             ]),
         ...edited.map(({ file, revision }) => `${revision} is applied, and ${file} was edited afterwards`),
         ...(invalidIndexes.length === 0 ? [] : [`invalid indexes: ${invalidIndexes.join(", ")}`]),
+        ...(pendingDetaches.length === 0 ? [] : [`half detached partitions: ${pendingDetaches.join(", ")}`]),
         ...(problem !== null && halfway === null && edited.length === 0 ? [problem.message] : [])
       ]
       const ways = remedies.map(({ command, does }) => `    ${command}\n      ${does}`)
@@ -142,21 +143,27 @@ const target = Args.text({ name: "revision" }).pipe(
 
 const renderStamped = tableOf(
   ["service", "from", "to", "recorded without running"],
-  ({ from, revisions, service, to }: StampOutcome) => {
-    const recorded = revisions.length === 0 ? "nothing: it is recorded already" : revisions.join(", ")
+  ({ differences, from, revisions, service, to }: StampOutcome) => {
+    const but = differences.length === 0 ? "" : `; differences: ${differences.length}`
+    const recorded = revisions.length === 0 ? "nothing: it is recorded already" : `${revisions.join(", ")}${but}`
     return [[service, from, { text: to, tone: "good" }, recorded]]
   }
 )
 
+const acceptDifferences = describedFlag(
+  "accept-differences",
+  "Stamp a schema that is not what the revisions make, or that cannot be compared; the event log keeps the differences."
+)
+
 export const stampCommand = subcommand(
   "stamp",
-  { reason, target },
+  { acceptDifferences, reason, target },
   [
     "Adopts a database that already has the tables: records the revisions up to the named one as applied, and runs none. " +
-      "The migrate:verify of each of them must hold.",
+      "The migrate:verify of each of them must hold, and the schema must be what they make in a scratch database.",
     ['migrate stamp --service router 0001_history --reason "adopted from the old system"']
   ],
-  (options, { reason, target }) =>
+  (options, { acceptDifferences, reason, target }) =>
     onDatabase(options, {
       refusal: Option.isNone(reason)
         ? wrongUsage('give a reason for the event log: stamp <revision> --reason "<why>"')
@@ -165,7 +172,8 @@ export const stampCommand = subcommand(
         stamp(
           service,
           target,
-          Option.getOrElse(reason, () => "")
+          Option.getOrElse(reason, () => ""),
+          { acceptDifferences }
         ),
       render: renderStamped
     })

@@ -147,6 +147,12 @@ export const readTree = (statement: string): Effect.Effect<ParseTree> =>
     return kind !== undefined && isObject(node) ? { kind, node } : { kind: "unreadable", node: {} }
   })
 
+/** A partition that a statement takes from its table. */
+export interface DetachedPartition {
+  readonly table: QualifiedName
+  readonly partition: QualifiedName
+}
+
 /** How a statement of a revision without a transaction runs, and what can be known about it after a crash. */
 export type StatementClass = Data.TaggedEnum<{
   /** May run in a transaction, so it commits together with its record: it is done or it is not. */
@@ -157,6 +163,8 @@ export type StatementClass = Data.TaggedEnum<{
   CreateIndex: { readonly index: QualifiedName | null; readonly table: QualifiedName }
   /** `drop index concurrently`: the catalog shows its outcome. */
   DropIndex: { readonly index: QualifiedName }
+  /** `detach partition … concurrently`: the catalog shows its outcome. */
+  DetachPartition: DetachedPartition
   /** Safe to run twice: `vacuum`, `reindex`. */
   Repeatable: Readonly<Record<never, never>>
   /** `call`, `do` and every other statement that commits by itself: its outcome cannot be known. */
@@ -173,20 +181,28 @@ const transactional = new Set(
   SelectStmt TruncateStmt UpdateStmt ViewStmt`.split(/\s+/)
 )
 
+/** The index that `create index` makes, concurrently or not; its name is null if PostgreSQL chooses it. */
+export const indexOf = ({ kind, node }: ParseTree) => {
+  if (kind !== "IndexStmt") return undefined
+  const table = relationOf(child(node, "relation"))
+  const name = textOf(node, "idxname")
+  return { table, index: name === null ? null : { schema: table.schema, name } }
+}
+
 /** Classifies a statement by its parse tree. */
 export const classOf = ({ kind, node }: ParseTree): StatementClass => {
-  if (kind === "IndexStmt" && child(node, "concurrent") === true) {
-    const table = relationOf(child(node, "relation"))
-    const name = textOf(node, "idxname")
-    return StatementClass.CreateIndex({ table, index: name === null ? null : { schema: table.schema, name } })
-  }
+  const created = child(node, "concurrent") === true ? indexOf({ kind, node }) : undefined
+  if (created !== undefined) return StatementClass.CreateIndex(created)
   if (kind === "DropStmt" && child(node, "concurrent") === true) {
     return StatementClass.DropIndex({ index: nameOf(listOf(node, "objects", "0", "List", "items")) })
   }
-  const detaches = listOf(node, "cmds").some(
-    (command) => child(command, "AlterTableCmd", "def", "PartitionCmd", "concurrent") === true
-  )
-  if (kind === "AlterTableStmt" && detaches) return StatementClass.Opaque()
+  const detached = listOf(node, "cmds")
+    .map((command) => child(command, "AlterTableCmd", "def", "PartitionCmd"))
+    .find((part) => child(part, "concurrent") === true)
+  if (kind === "AlterTableStmt" && detached !== undefined) {
+    const table = relationOf(child(node, "relation"))
+    return StatementClass.DetachPartition({ table, partition: relationOf(child(detached, "name")) })
+  }
   if (kind === "VariableSetStmt") return StatementClass.Setting()
   if (kind === "VacuumStmt" || kind === "ReindexStmt") return StatementClass.Repeatable()
   return transactional.has(kind) ? StatementClass.Transactional() : StatementClass.Opaque()

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { openSchema } from "../apply/Migrate.ts"
+import { unadoptedIn } from "../apply/UnadoptedSchema.ts"
 import { type Phase, revisionName } from "../files/Revision.ts"
 import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
@@ -59,7 +60,8 @@ export const revisionStatuses = (
 
 /** Reads the state of a service's schema. Takes no lock and changes nothing. */
 export const readStatus = Effect.fn("Migrator.status")(function* (service: MigratedService) {
-  const { entries, session, set } = yield* openSchema(service)
+  const opened = yield* openSchema(service)
+  const { entries, session, set } = opened
   const plan = Plan.make(set, entries, Target.Head())
   return {
     service: service.name,
@@ -69,7 +71,7 @@ export const readStatus = Effect.fn("Migrator.status")(function* (service: Migra
     head: headOf(set).name,
     revisions: revisionStatuses(set, entries),
     /** Why an upgrade would be refused, or null. */
-    problem: Either.isLeft(plan) ? plan.left : null
+    problem: Either.isLeft(plan) ? plan.left : yield* unadoptedIn(opened)
   }
 }, Effect.scoped)
 

@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { invalidIndexes } from "../apply/Catalog.ts"
+import { finalizeOf, invalidIndexes, pendingDetaches } from "../apply/Catalog.ts"
 import { openSchema } from "../apply/Migrate.ts"
+import { type SchemaNotEmpty, unadoptedIn } from "../apply/UnadoptedSchema.ts"
 import { revisionName } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
-import { shownName } from "../files/Statements.ts"
+import { type DetachedPartition, type QualifiedName, quotedName, shownName } from "../files/Statements.ts"
 import type { HistoryEntry } from "../history/MigrationHistory.ts"
 import { halfwayOf, isIntact, nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
@@ -17,12 +18,30 @@ interface Remedy {
   readonly does: string
 }
 
+/** What statements outside a transaction left when they were cut off. */
+interface LeftBehind {
+  readonly invalid: ReadonlyArray<QualifiedName>
+  readonly pending: ReadonlyArray<DetachedPartition>
+}
+
+/** The SQL that clears up what no revision is half-way with. */
+const clearing = ({ invalid, pending }: LeftBehind): ReadonlyArray<Remedy> => [
+  ...pending.map((detached) => ({
+    command: `psql -c ${JSON.stringify(finalizeOf(detached))}`,
+    does: "finishes the detach that was cut off"
+  })),
+  ...invalid.map((index) => ({
+    command: `psql -c ${JSON.stringify(`drop index concurrently ${quotedName(index)}`)}`,
+    does: "drops the index, unless another session is building it now"
+  }))
+]
+
 /** Lists the commands that fix the problems, the safest first. */
 const remediesFor = (
   set: RevisionSet,
   history: ReadonlyArray<HistoryEntry>,
-  problem: PlanRefusal | null,
-  invalid: ReadonlyArray<string>
+  problem: PlanRefusal | SchemaNotEmpty | null,
+  { invalid, pending }: LeftBehind
 ): ReadonlyArray<Remedy> => {
   const migrate = `pnpm migrate --service ${set.service}`
   const entry = halfwayOf(history)
@@ -35,7 +54,12 @@ const remediesFor = (
       does: "continues where it stopped"
     }
     const dropped =
-      invalid.length === 0 ? "" : `drops the invalid indexes of the failed statement (${invalid.join(", ")}), `
+      (invalid.length === 0
+        ? ""
+        : `drops the invalid indexes of the failed statement (${invalid.map(shownName).join(", ")}), `) +
+      (pending.length === 0
+        ? ""
+        : `finishes the detach that the statement began (${pending.map(({ partition }) => shownName(partition)).join(", ")}), `)
     const retry = (does: string) => ({ command: `${migrate} repair --retry`, does })
     const file = set.revisions[entry.revision - 1]
     const ways =
@@ -51,8 +75,8 @@ const remediesFor = (
             : null
     return [
       ...(ways ?? [
-        ...(invalid.length === 0 && entry.steps_begun <= entry.steps_done ? [resume] : []),
-        retry(`${dropped}runs the interrupted statement again, and continues`)
+        ...(invalid.length + pending.length === 0 && entry.steps_begun <= entry.steps_done ? [resume] : []),
+        retry(`${dropped}${pending.length === 0 ? "runs the interrupted statement again, " : ""}and continues`)
       ]),
       {
         command: `${migrate} repair --mark-applied --reason "<why>"`,
@@ -74,7 +98,7 @@ const remediesFor = (
       }
     ])
   }
-  return problem === null ? [] : [{ command: `${migrate} status`, does: problem.message }]
+  return problem === null ? clearing({ invalid, pending }) : [{ command: `${migrate} status`, does: problem.message }]
 }
 
 const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
@@ -91,13 +115,15 @@ const editedIn = (set: RevisionSet, history: ReadonlyArray<HistoryEntry>) =>
 /** Diagnoses a schema without the lock and without changing anything. */
 export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: MigratedService) {
   const service = migrated.name
-  const { entries, session, set } = yield* openSchema(migrated)
+  const opened = yield* openSchema(migrated)
+  const { entries, session, set } = opened
   const plan = Plan.make(set, entries, Target.Head())
-  const problem = Either.isLeft(plan) ? plan.left : null
-  const found = yield* invalidIndexes(session.connection, { schema: service }).pipe(
-    Effect.mapError(session.refuse("listing invalid indexes"))
-  )
-  const invalid = found.map(shownName)
+  const problem = Either.isLeft(plan) ? plan.left : yield* unadoptedIn(opened)
+  const { connection } = session
+  const left = yield* Effect.all({
+    invalid: invalidIndexes(connection, { schema: service }),
+    pending: pendingDetaches(connection, service)
+  }).pipe(Effect.mapError(session.refuse("listing what statements left behind")))
   const last = halfwayOf(entries)
   return {
     service,
@@ -118,9 +144,11 @@ export const diagnose = Effect.fn("Migrator.diagnose")(function* (migrated: Migr
           },
     edited: editedIn(set, entries),
     /** Indexes of the schema that failed concurrent builds left invalid. */
-    invalidIndexes: invalid,
+    invalidIndexes: left.invalid.map(shownName),
+    /** Partitions whose concurrent detach was cut off. */
+    pendingDetaches: left.pending.map(({ partition, table }) => `${shownName(partition)} of ${shownName(table)}`),
     /** Empty if there is no problem. */
-    remedies: remediesFor(set, entries, problem, invalid)
+    remedies: remediesFor(set, entries, problem, left)
   }
 }, Effect.scoped)
 

@@ -1,16 +1,18 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { invalidIndexes } from "../apply/Catalog.ts"
+import { detachState, finalizeOf, invalidIndexes } from "../apply/Catalog.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
 import { migrate, openSchema } from "../apply/Migrate.ts"
 import { changedSince } from "../apply/NonTransactionalStep.ts"
 import { lockSchema } from "../apply/SchemaLock.ts"
+import { invalidIndexesNamedIn } from "../apply/UnbegunRevision.ts"
 import type { DataRevisionUnreadable } from "../files/DataModule.ts"
 import { downOf, type Revision, type Section } from "../files/Revision.ts"
 import type { MigratedService, RevisionSet } from "../files/RevisionSet.ts"
@@ -79,9 +81,11 @@ const interruptedStatement = Effect.fnUntraced(function* (entry: HistoryEntry, f
   return statement && classOf(yield* readTree(statement.text))
 })
 
-/** True if the catalog shows the outcome of the statement: it builds or drops a concurrent index with a known name. */
+/** True if the catalog shows the outcome: it builds or drops a concurrent index with a known name, or detaches a partition. */
 const isKnownFromCatalog = (kind: StatementClass | undefined): boolean =>
-  kind?._tag === "DropIndex" || (kind?._tag === "CreateIndex" && kind.index !== null)
+  kind?._tag === "DropIndex" ||
+  kind?._tag === "DetachPartition" ||
+  (kind?._tag === "CreateIndex" && kind.index !== null)
 
 /**
  * The invalid indexes that the interrupted statement of `entry` left, and only those. For `create index concurrently` it is the
@@ -94,6 +98,8 @@ const invalidIndexesLeftBy = Effect.fnUntraced(function* (
   file: Revision | undefined,
   service: ServiceName
 ) {
+  // The file may ask for a transaction since its statement failed.
+  if (entry.state === "applying" && file?.up.transaction === true) return yield* invalidIndexesNamedIn(connection, file)
   const kind = yield* interruptedStatement(entry, file)
   if (kind?._tag === "CreateIndex") {
     const { index, table } = kind
@@ -179,6 +185,20 @@ const dropInvalidIndexes = Effect.fnUntraced(function* (
   return left.map(shownName)
 })
 
+/** Finishes the detach of a partition that was cut off, and returns the partition's name; null if there is none. */
+const finishDetach = Effect.fnUntraced(function* ({ lock, session }: RepairContext, kind: StatementClass | undefined) {
+  const { connection } = session
+  if (kind?._tag !== "DetachPartition") return null
+  const work = Effect.gen(function* () {
+    if (!Option.contains(yield* detachState(connection, kind), "pending")) return null
+    yield* lock.fence
+    // It waits for the transactions that still see the partition, as the cut-off statement did.
+    yield* connection.query(finalizeOf(kind), undefined, { deadline: null })
+    return shownName(kind.partition)
+  })
+  return yield* Effect.catchTag(work, "DatabaseError", session.refuse("finishing the detach of a partition"))
+})
+
 /** The half-way state before the repair, for the event. */
 const stateOf = (entry: HistoryEntry) => ({
   from: entry.state,
@@ -203,21 +223,30 @@ const retry = Effect.fnUntraced(function* (context: RepairContext, entry: Histor
     return yield* partlyApplied(service, entry, problem)
   }
   const dropped = yield* dropInvalidIndexes(context, entry, file)
+  const kind = yield* interruptedStatement(entry, file)
+  const detached = yield* finishDetach(context, kind)
   // Without the record that it began, the statement runs again; that fails if it was done after all.
-  const known = isKnownFromCatalog(yield* interruptedStatement(entry, file))
-  const work = known ? Effect.void : history.stepsBegun(entry.revision, entry.steps_done)
+  const work =
+    detached !== null
+      ? history.stepsBegun(entry.revision, entry.steps_done + 1)
+      : isKnownFromCatalog(kind)
+        ? Effect.void
+        : history.stepsBegun(entry.revision, entry.steps_done)
   yield* recordRepair(context, entry, null, Effect.zipRight(accepted, work), {
     action: "retry",
     dropped,
+    ...(detached !== null && { detached }),
     ...stateOf(entry),
     ...(edited && { old: { up: entry.up_checksum, down: entry.down_checksum }, new: checksums(edited) })
   })
   const did =
     edited !== undefined
       ? `continued with the file as it is now (${up_checksum.slice(0, 12)}…)`
-      : dropped.length === 0
-        ? "continued"
-        : `dropped the invalid ${dropped.join(", ")} and continued`
+      : detached !== null
+        ? `finished detaching ${detached} and continued`
+        : dropped.length === 0
+          ? "continued"
+          : `dropped the invalid ${dropped.join(", ")} and continued`
   return { entry, did }
 })
 

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 
 /** Options without a value. Every flag of the program is listed here, so that `unambiguous` knows it. */
 const names = [
+  "accept-differences",
   "all",
   "allow-data-loss",
   "assume-utc",

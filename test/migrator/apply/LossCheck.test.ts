@@ -109,11 +109,13 @@ describe("a downgrade that destroys rows", () => {
       const url = yield* freshDatabase
       const migrations = yield* migrationsOf({
         "router/0001_old.sql": revision("create table router.old (id int);", "drop table router.old;"),
-        "router/0002_slow.sql": revision("select 1;", "select pg_sleep(1);")
+        "router/0002_slow.sql": revision("select 1;", "select pg_sleep(3);")
       })
       yield* migrateRouter(url, migrations)
       const back = yield* Effect.fork(Effect.flip(migrateRouter(url, migrations, base)))
-      yield* Effect.sleep("500 millis")
+      const sleeping =
+        "select from pg_stat_activity where query = 'select pg_sleep(3)' and datname = current_database()"
+      yield* Effect.repeat(Effect.delay(ask(url, sleeping), "20 millis"), { until: (rows) => rows.length > 0 })
       yield* ask(url, "insert into router.old values (1)")
       const refusal = yield* Fiber.join(back)
       expect(refusal).toMatchObject({ _tag: "DataLossRefused", losses: [{ table: "router.old", rows: 1 }] })

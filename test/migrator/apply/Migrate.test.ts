@@ -108,23 +108,6 @@ describe("the migrator", () => {
       })
   )
 
-  it.scopedLive("reports a syntax error like any other failure of a revision", () =>
-    Effect.gen(function* () {
-      const url = yield* freshDatabase
-      const migrations = yield* migrationsOf({
-        "router/0001_a.sql": tableA,
-        "router/0002_b.sql": revision("select 'é';\ncrate table x;")
-      })
-      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({
-        _tag: "RevisionFailed",
-        location: { line: 3, column: 1 },
-        cause: { sqlstate: "42601" },
-        outcome: "Nothing was run; router stays at 0001_a"
-      })
-      expect(yield* eventsOf(url)).toEqual(["prepared", "applied a", "failed b"])
-    })
-  )
-
   it.scopedLive("fails with a typed error when COMMIT fails", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -199,6 +182,29 @@ describe("the migrator", () => {
       expect(refusal).toMatchObject({ _tag: "SchemaNotEmpty", exitCode: 10, relations: ["history"] })
       expect(refusal.message).toContain("pnpm migrate --service router stamp")
       expect(yield* tablesOf(url, "router")).toEqual(["history"])
+    })
+  )
+
+  it.scopedLive("parses the up, down and assertions of every pending revision before the first one runs", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const run = (second: string) =>
+        Effect.gen(function* () {
+          const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA, "router/0002_b.sql": second })
+          return yield* Effect.flip(migrateRouter(url, migrations))
+        })
+      const cases = [
+        [revision("select 'é';\nselec 1;"), 3, /syntax error at or near "selec"/],
+        [revision("select 1;", "drp table router.t;"), 5, /syntax error at or near "drp"/],
+        [`${revision("select 1;")}-- migrate:verify\nselec true;\n`, 7, /syntax error at or near "selec"/],
+        [revision("update router.schema_history set slug = 'x';"), 2, /the migrator's own record/]
+      ] as const
+      for (const [second, line, problem] of cases) {
+        const refusal = yield* run(second)
+        expect(refusal).toMatchObject({ _tag: "RevisionSetInvalid", exitCode: 5, problems: [{ line }] })
+        expect(refusal.message).toMatch(problem)
+        expect(yield* ask(url, "select to_regnamespace('router') is null as untouched")).toEqual([{ untouched: true }])
+      }
     })
   )
 

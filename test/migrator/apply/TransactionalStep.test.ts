@@ -16,7 +16,11 @@ it.effect("the downgrade of a data revision is not searched for losses, which on
       options: { allowDataLoss: false, lockTimeout: "2 seconds" },
       lock: {
         transaction: (work: (first: Row) => Effect.Effect<void>, begin: object) =>
-          Effect.zipRight(record(`begin ${Object.keys(begin)}`), work({ now: "now" }))
+          Effect.zipRight(record(`begin ${Object.keys(begin)}`), work({ now: "now" })),
+        sendAftermath: Effect.as(
+          record("ask"),
+          Effect.as(record("answer"), { requireHeld: record("held"), explain: (cause: unknown) => cause })
+        )
       },
       session: {
         connection: {
@@ -31,7 +35,16 @@ it.effect("the downgrade of a data revision is not searched for losses, which on
       down: { transaction: true, lockTimeout: Option.none(), statementTimeout: Option.none(), text: "up" }
     } as unknown as Step
     yield* inOneTransaction(context, step, 1, Effect.as(record("work"), record("end of work")))
-    expect(done).toEqual(["begin before,columns", "work", "delete from,insert into", "end of work", "recorded"])
+    expect(done).toEqual([
+      "begin before,columns",
+      "work",
+      "ask",
+      "delete from,insert into",
+      "end of work",
+      "answer",
+      "held",
+      "recorded"
+    ])
   })
 )
 
@@ -80,7 +93,8 @@ describe("a revision whose statements are sent together", () => {
     Effect.gen(function* () {
       const failure = yield* failing(
         "create function router.no() returns trigger language plpgsql as $$ begin raise exception 'no row today'; end $$;\n" +
-          "create trigger refuses before insert on router.schema_history for each row execute function router.no();"
+          "do $$ begin execute 'create trigger refuses before insert on router.schema_' || 'history for each row " +
+          "execute function router.no()'; end $$;"
       )
       expect(failure.message).toContain("no row today")
       expect(failure).toMatchObject({

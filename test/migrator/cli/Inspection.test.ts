@@ -54,6 +54,37 @@ describe("status", { timeout: 30_000 }, () => {
         expect(yield* line("0002_b")).toMatch(/^7 router 0002_b expand partly applied \(applying, 1 of 2 statements\)/)
       })
   )
+
+  it.scopedLive(
+    "reports a schema with tables and no history as an upgrade does, with the histories of other tools",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* freshDatabase
+        const migrations = yield* migrationsOf({ "router/0001_a.sql": tableA })
+        const migrate = (...args: ReadonlyArray<string>) =>
+          commandLine({ url, migrations })(...args, "--service", "router")
+        yield* ask(url, "create schema router; create table router.t ()")
+        const plain = yield* migrate("status")
+        expect([plain.code, plain.stderr]).toEqual([10, (yield* migrate("upgrade")).stderr])
+        expect(plain.stderr).toContain("if they may go: drop schema router cascade")
+
+        yield* ask(
+          url,
+          `create table router.alembic_version (version_num text); insert into router.alembic_version values ('ae1027a6acf');
+         create table public.flyway_schema_history (installed_rank int, version text);
+         insert into public.flyway_schema_history values (1, '9'), (2, '10')`
+        )
+        for (const command of [["status"], ["upgrade"], ["upgrade", "--dry-run"], ["check", "--db"], ["repair"]]) {
+          const { code, stderr } = yield* migrate(...command)
+          expect([command, code]).toEqual([command, 10])
+          expect(stderr).toContain(
+            "It has the history of another tool: Alembic's router.alembic_version, at ae1027a6acf; " +
+              "Flyway's public.flyway_schema_history, at 10"
+          )
+          expect(stderr).not.toContain("drop schema")
+        }
+      })
+  )
 })
 
 describe("history and show", { timeout: 30_000 }, () => {

@@ -11,7 +11,7 @@ describe("a statement of a revision without a transaction", () => {
     ["insert into router.a values (1)", "Transactional"],
     ["alter table router.a add c int", "Transactional"],
     ["alter table router.a detach partition router.p", "Transactional"],
-    ["alter table router.a detach partition router.p concurrently", "Opaque"],
+    ["alter table router.a detach partition router.p concurrently", "DetachPartition"],
     ["alter type router.t add value 'x'", "Transactional"],
     ["set maintenance_work_mem = '1GB'", "Setting"],
     ["reindex table concurrently router.a", "Repeatable"],

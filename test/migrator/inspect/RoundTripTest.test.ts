@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { scratchServer } from "../../../src/app/Storage.ts"
 import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrationsOf, revision, tableA } from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
@@ -12,7 +14,7 @@ const scratches = (url: Redacted.Redacted, pids: ReadonlyArray<string> = []) =>
     rows.map(({ name }) => String(name)).filter((name) => !pids.includes(name))
   )
 
-describe("migrate test", { timeout: 60_000 }, () => {
+describe("migrate test", { timeout: 180_000 }, () => {
   it.scopedLive("finds every shipped revision reversible, and drops its database", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -57,6 +59,46 @@ describe("migrate test", { timeout: 60_000 }, () => {
         revision: "0002_forgets",
         afterDown: [{ object: "function router.f()", before: null }, {}, {}]
       })
+    })
+  )
+
+  it.scopedLive("touches no role of a server with other users, and tests such revisions in a server of their own", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const [made, kept] = [`trial_${randomUUID().slice(0, 8)}`, `kept_${randomUUID().slice(0, 8)}`]
+      const block = (body: string) => `do $$ begin ${body} end $$;`
+      const migrations = yield* migrationsOf({
+        "router/0001_a.sql": revision(
+          `create table router.a (id int primary key);\ngrant select on router.a to ${kept};`,
+          "drop table router.a;"
+        ),
+        "router/0002_role.sql": revision(
+          block(
+            `if not exists (select from pg_catalog.pg_roles where rolname = '${made}') then create role ${made}; end if;`
+          ),
+          `drop role if exists ${made};`
+        ),
+        "router/0003_forgets.sql": revision(`alter role ${kept} set work_mem = '7MB';`)
+      })
+      yield* Effect.acquireRelease(ask(url, `create role ${made}; create role ${kept}; grant ${made} to ${kept}`), () =>
+        Effect.orDie(ask(url, `drop role if exists ${made}; drop role if exists ${kept}`))
+      )
+      const members = "select m.oid from pg_auth_members m join pg_roles r on r.oid = m.roleid where rolname = $1"
+      const before = yield* ask(url, members, [made])
+
+      const refused = yield* commandLine({ url, migrations })("test", "--service", "router")
+      expect(refused.code).toBe(10)
+      expect(refused.stderr).toMatch(/0002_role\.sql:2: creates a role\n.*0002_role\.sql:5: drops a role/)
+      expect(refused.stderr).toContain("a PostgreSQL that is started for this alone")
+
+      const own = yield* commandLine({ url, migrations, scratchServer })("test", "--service", "router")
+      expect(own.code).toBe(1)
+      expect(own.stdout).toMatch(/0001_a +reversible\n.*0002_role +reversible\n.*0003_forgets +not reversible/)
+      expect(own.stderr).toContain(`+ settings of role ${kept}`)
+      expect(yield* ask(url, members, [made])).toEqual(before)
+      expect(yield* ask(url, "select rolconfig from pg_roles where rolname = $1", [kept])).toEqual([
+        { rolconfig: null }
+      ])
     })
   )
 

@@ -28,7 +28,7 @@ const three = {
   "router/0003_c.sql": revision("create table router.c ();", "drop table router.c;")
 }
 
-describe("stamp", () => {
+describe("stamp", { timeout: 60_000 }, () => {
   it.scopedLive("adopts a database that has the tables and no history, without running anything", () =>
     Effect.gen(function* () {
       const url = yield* freshDatabase
@@ -39,7 +39,8 @@ describe("stamp", () => {
         service: "router",
         from: "base",
         to: "0002_b",
-        revisions: ["0001_a", "0002_b"]
+        revisions: ["0001_a", "0002_b"],
+        differences: []
       })
       expect(
         yield* ask(url, "select event, slug, reason from router.schema_event where event = 'stamped' order by id")
@@ -63,8 +64,8 @@ describe("stamp", () => {
       const failure = yield* Effect.flip(stamp(router, upTo(2), "hopeful").pipe(onRouter(url, migrations)))
       expect(failure).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
       expect(failure.message).toContain("so nothing was stamped")
-      expect(yield* ask(url, "select from router.schema_history")).toEqual([])
-      expect(yield* eventsOf(url)).toEqual(["prepared"])
+      // No history was made, so that an upgrade still refuses the tables.
+      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ _tag: "SchemaNotEmpty" })
     })
   )
 
@@ -106,7 +107,7 @@ describe("stamp", () => {
       const failure = yield* Effect.flip(stamp(router, Target.Head(), "hopeful").pipe(onRouter(url, migrations)))
       expect(failure).toMatchObject({ _tag: "RevisionFailed", direction: "verify" })
       expect(failure.message).toContain("0002_b.sql")
-      expect(yield* ask(url, "select from router.schema_history")).toEqual([])
+      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ _tag: "SchemaNotEmpty" })
     })
   )
 
@@ -131,6 +132,78 @@ describe("stamp", () => {
         })
     )
   }
+
+  it.scopedLive("refuses a schema that is not what the revisions make, and names each difference", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_base.sql": revision(
+          "create table router.t (id bigint generated always as identity primary key, name text not null);\n" +
+            "create index t_name on router.t (name);\ncreate function router.f() returns int language sql as 'select 1';",
+          "drop table router.t;"
+        )
+      })
+      yield* ask(
+        url,
+        `create schema router; create table router.t (id bigint generated always as identity primary key, name varchar(5) not null);
+         create table router.other (z int); create table router.alembic_version (version_num text primary key);
+         create function router.f() returns int language sql as 'select 2'`
+      )
+      const adopt = (options = {}) => stamp(router, upTo(1), "adopt", options).pipe(onRouter(url, migrations))
+      const refusal = yield* Effect.flip(adopt())
+      expect(refusal).toMatchObject({ _tag: "StampDiffers", exitCode: 10, target: "0001_base" })
+      expect(refusal.message.split("\n").filter((line) => /^ {2}[-+~] /.test(line))).toEqual([
+        "  + column router.other.z",
+        "  ~ column router.t.name",
+        "  ~ function router.f()",
+        "  - index router.t_name",
+        "  + table router.other"
+      ])
+      expect(refusal.message).toMatch(/described: text not null\n +here: +character varying\(5\) not null/)
+      expect(refusal.message).toContain("stamp 0001_base --accept-differences --reason")
+      expect(yield* Effect.flip(migrateRouter(url, migrations))).toMatchObject({ _tag: "SchemaNotEmpty" })
+
+      expect((yield* adopt({ acceptDifferences: true })).differences).toHaveLength(5)
+      const details =
+        "select reason, details -> 'differences' ->> 0 as first from router.schema_event where event = 'stamped'"
+      expect(yield* ask(url, details)).toEqual([{ reason: "adopt", first: "+ column router.other.z" }])
+    })
+  )
+
+  it.scopedLive("accepts owners, grants, comments and partitions of its own, which revisions do not make", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_base.sql": revision(
+          "create table router.t (n int) partition by list (n);\ncomment on table router.t is 'one';",
+          "drop table router.t;"
+        )
+      })
+      yield* ask(
+        url,
+        `create schema router; create table router.t (n int) partition by list (n); create index on router.t (n);
+         drop index router.t_n_idx; create table router.t1 partition of router.t for values in (1);
+         grant select on router.t to pg_monitor; comment on table router.t is 'two'; create schema other; create table other.x ()`
+      )
+      expect((yield* stamp(router, upTo(1), "adopt").pipe(onRouter(url, migrations))).differences).toEqual([])
+    })
+  )
+
+  it.scopedLive("cannot be compared where the revisions need a server of their own; then only the option stamps", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const migrations = yield* migrationsOf({
+        "router/0001_base.sql": revision("create table router.t ();\nalter role pg_monitor set work_mem = '1MB';")
+      })
+      yield* ask(url, "create schema router; create table router.t ()")
+      const refusal = yield* Effect.flip(stamp(router, upTo(1), "adopt").pipe(onRouter(url, migrations)))
+      expect(refusal).toMatchObject({ _tag: "StampNotCompared", exitCode: 10 })
+      expect(refusal.message).toContain("0001_base.sql:3: changes the settings of a role")
+      const all = { acceptDifferences: true }
+      const stamped = yield* stamp(router, upTo(1), "adopt", all).pipe(onRouter(url, migrations))
+      expect(stamped.differences).toEqual([expect.stringMatching(/^not compared: .*0001_base\.sql:3/s)])
+    })
+  )
 
   it.scopedLive("restores a row that was removed from the history by hand", () =>
     Effect.gen(function* () {

@@ -4,10 +4,12 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { exitCode, exitMessage } from "../../../src/app/ExitStatus.ts"
 import { migrateCommand } from "../../../src/migrator/cli/Commands.ts"
 import { MigrationsDirectory } from "../../../src/migrator/files/RevisionSet.ts"
+import { ScratchServer } from "../../../src/migrator/inspect/ScratchDatabase.ts"
 import { emptyServicesReport, reportUsage } from "../../../src/platform/cli/CommandRunner.ts"
 import { unambiguous } from "../../../src/platform/cli/Flags.ts"
 import { Settings } from "../../../src/platform/config/Settings.ts"
@@ -26,6 +28,8 @@ export const commandLine =
     readonly url: Redacted.Redacted
     readonly migrations?: string
     readonly environment?: Readonly<Record<string, string>>
+    /** A server for what must not touch that of `url`; none by default. */
+    readonly scratchServer?: Option.Option.Value<ScratchServer["Type"]>
   }) =>
   (...args: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.gen(function* () {
@@ -53,6 +57,7 @@ export const commandLine =
         Effect.provide(Layer.setConfigProvider(environment)),
         Effect.provide([NodeContext.layer, quiet]),
         Effect.provideService(MigrationsDirectory, options.migrations ?? shipped),
+        Effect.provideService(ScratchServer, Option.fromNullable(options.scratchServer)),
         Effect.exit
       )
       return {
