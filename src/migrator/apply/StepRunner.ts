@@ -9,9 +9,10 @@ import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { dataStep } from "./DataStep.ts"
 import { nonTransactionalStep } from "./NonTransactionalStep.ts"
-import { commitOfStep, ownRecord, RevisionFailed, withoutSecrets } from "./RevisionFailed.ts"
+import { commitOfStep, ownRecord, RevisionFailed } from "./RevisionFailed.ts"
 import type { LockLost } from "./SchemaLock.ts"
 import { readAssertions, readScript, StatementFailed } from "./Script.ts"
+import { withoutSecrets } from "./Secrets.ts"
 import {
   directionOf,
   eventOf,
