@@ -11,8 +11,9 @@ import { loadDataRevision } from "../files/DataModule.ts"
 import { type Revision, revisionName, type Section } from "../files/Revision.ts"
 import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
-import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
+import type { CatalogDifference } from "../inspect/CatalogSnapshot.ts"
 import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
+import { showDifference } from "../inspect/ShownDifference.ts"
 import { readStatus, revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { describedFlag, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
@@ -227,17 +228,24 @@ const renderTrips = tableOf(["service", "revision", "up, down, up"], ({ revision
 const lines = (differences: ReadonlyArray<CatalogDifference>): string =>
   differences.map((one) => `    ${showDifference(one).replaceAll("\n", "\n    ")}`).join("\n")
 
-const tripVerdict = ({ revisions, service }: RoundTripTest) => {
-  const problems = revisions.flatMap(({ afterDown, afterSecondUp, revision }) => [
+/** The differences of one revision. What differs after the second up as it did after the down is named once. */
+const tripProblems = ({ afterDown, afterSecondUp, revision }: RevisionRoundTrip): ReadonlyArray<string> => {
+  const objects = new Set(afterDown.map(({ object }) => object))
+  const others = afterSecondUp.filter(({ object }) => !objects.has(object))
+  const same = afterSecondUp.length - others.length
+  return [
     ...(afterDown.length === 0
       ? []
       : [
           `  ${revision}: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n${lines(afterDown)}`
         ]),
-    ...(afterSecondUp.length === 0
-      ? []
-      : [`  ${revision}: up after down differs from the first up:\n${lines(afterSecondUp)}`])
-  ])
+    ...(others.length === 0 ? [] : [`  ${revision}: up after down differs from the first up:\n${lines(others)}`]),
+    ...(same === 0 ? [] : [`  ${revision}: up after down differs from the first up in ${same} of these objects too`])
+  ]
+}
+
+const tripVerdict = ({ revisions, service }: RoundTripTest) => {
+  const problems = revisions.flatMap(tripProblems)
   return problems.length === 0
     ? null
     : {
