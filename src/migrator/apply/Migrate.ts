@@ -12,6 +12,7 @@ import type { Target } from "../plan/Target.ts"
 import { VersionRow, versionQuery } from "../SchemaVersion.ts"
 import { loadModules } from "./DataStep.ts"
 import { refuseLosses } from "./LossCheck.ts"
+import { makeNoticeLog, type NoticeLog } from "./Notices.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
 import { openSession } from "./Session.ts"
@@ -43,7 +44,7 @@ const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string =
 const decodeVersion = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
 /** Reads back which revision `schema_version` shows once `plan` is done. */
-const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
+const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan, notices: NoticeLog) =>
   session.connection.query(versionQuery(set.service)).pipe(
     Effect.mapError(session.refuse("reading schema_version back")),
     Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
@@ -54,6 +55,8 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
       head: headOf(set).name,
       steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
       ahead: plan.ahead.map(nameOf),
+      /** What the server said while the steps ran, at most 1 000. */
+      notices: notices.all(),
       address: session.address
     }))
   )
@@ -73,6 +76,7 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   inspection?: SchemaInspection
 ) {
   const { name } = service
+  const notices = makeNoticeLog()
   const opened = yield* openSchema(service, inspection)
   const { history, session, set, snapshot } = opened
   if (Option.isSome(snapshot)) {
@@ -80,7 +84,8 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
     // A half-way revision may mean that another process is applying it; the lock shows that.
     if (Either.isLeft(plan) && plan.left._tag !== "PartlyApplied") return yield* plan.left
     const upToDate = snapshot.value.format === toolVersion
-    if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, plan.right)
+    if (Either.isRight(plan) && plan.right.steps.length === 0 && upToDate)
+      return yield* outcomeOf(opened, plan.right, notices)
   }
 
   const { entries, lock } = yield* lockSchema(opened)
@@ -99,11 +104,11 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
       yield* reset
       yield* refuseLosses(session, [step], downgrade)
     }
-    yield* runStep({ service: name, session, lock, history, options, url, current, downgrade }, step)
+    yield* runStep({ service: name, session, lock, history, options, url, notices, current, downgrade }, step)
     current = Plan.currentAfter(step, entries)
   }
   yield* reset
-  return yield* outcomeOf(opened, plan)
+  return yield* outcomeOf(opened, plan, notices)
 }, Effect.scoped)
 
 /** Plans a run without the lock, and fails if it would be refused: a check of every service before the first one changes. */

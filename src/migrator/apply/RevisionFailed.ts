@@ -30,6 +30,20 @@ export const commitOfStep = "commit"
 /** Placeholders shown where there is no SQL statement. */
 export const placeholders: ReadonlySet<string> = new Set([ownCode, ownRecord, commitOfStep])
 
+/** What the server said while a revision ran: a warning, or a notice such as those of `raise notice`. */
+export const RevisionNotice = Schema.Struct({
+  revision: Schema.String,
+  direction: Schema.Literal("up", "down"),
+  file: Schema.String,
+  line: Schema.Number,
+  severity: Schema.String,
+  message: Schema.String,
+  sqlstate: Schema.String,
+  detail: Schema.optional(Schema.String),
+  hint: Schema.optional(Schema.String)
+})
+export type RevisionNotice = typeof RevisionNotice.Type
+
 /** PostgreSQL refused a statement of a revision or its COMMIT, or a data revision's own code failed. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
   service: ServiceName,
@@ -41,6 +55,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   attempts: Schema.Number,
   /** The sessions that held the locks it waited for, as far as they could be seen. */
   blockers: Schema.Array(Schema.String),
+  /** What the server said before it failed. */
+  notices: Schema.Array(RevisionNotice),
   /** What happened to the revision, and the revision that the schema is at. */
   outcome: Schema.String
 }) {
@@ -69,7 +85,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   /** What the JSON report of a command adds to the message. */
   get details(): object {
     const { column, file, line, statement } = this.location
-    return { file, line, statement, column, sqlstate: this.cause.sqlstate, context: this.cause.context }
+    const { context, sqlstate } = this.cause
+    return { file, line, statement, column, sqlstate, context, notices: this.notices }
   }
   override get message(): string {
     const { file, line, column, statement } = this.location
@@ -105,13 +122,17 @@ export const onOneLine = (text: string): string => {
 }
 
 /** The line within a DO block, from 1, in the server's CONTEXT: the last line there is that of the outermost block. */
-const lineOfBlock = ({ context }: DatabaseError): number | undefined => {
+const lineOfBlock = ({ context }: Pick<DatabaseError, "context">): number | undefined => {
   const [, line] = /\binline_code_block\D+(\d+)[^\n]*$/.exec(context ?? "") ?? []
   return line === undefined ? undefined : Number(line)
 }
 
 /** Locates `error` in `statement`: at its position, at the line of a DO block, or else at the statement's first line. */
-export const locationOf = (file: string, statement: Statement, error: DatabaseError): SourceLocation => {
+export const locationOf = (
+  file: string,
+  statement: Statement,
+  error: Pick<DatabaseError, "position" | "context">
+): SourceLocation => {
   const inBlock = error.position === undefined ? lineOfBlock(error) : undefined
   const body = inBlock === undefined ? undefined : bodyOf(statement.text)
   if (inBlock !== undefined && body !== undefined) {

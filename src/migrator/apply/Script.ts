@@ -2,12 +2,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Running, withProgress, withProgressOf } from "../../platform/cli/TerminalText.ts"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
 import type { Section } from "../files/Revision.ts"
 import { child, listOf, type ParseTree, readTree, type Statement, splitStatements } from "../files/Statements.ts"
 import type { Step } from "../plan/Plan.ts"
+import type { NoticeOf } from "./Notices.ts"
 import { locationOf, locationOfSyntaxError, SourceLocation, withPlaces } from "./RevisionFailed.ts"
 
 /** A statement failed. StepRunner turns it into a RevisionFailed once the outcome of the whole step is known. */
@@ -20,6 +23,9 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>()("Stat
   /** True if the parser refused the section, so that no statement was sent. */
   unread: Schema.optional(Schema.Boolean)
 }) {
+  get exitCode() {
+    return this.unread === true ? ExitCode.invalidFiles : ExitCode.failed
+  }
   override get message(): string {
     return `${this.location.file}:${this.location.line}: ${this.cause.message}`
   }
@@ -31,7 +37,13 @@ export interface Script {
   readonly section: Section
   readonly direction: StatementFailed["direction"]
   readonly statements: ReadonlyArray<Statement>
+  /** Receives what the server says while a statement runs. */
+  readonly noticed?: NoticeOf
 }
+
+/** The option of a query that passes its notices on. */
+const noticesOf = ({ noticed }: Script, statement: Statement) =>
+  noticed === undefined ? {} : { noticed: (notice: ServerNotice) => noticed(statement, notice) }
 
 /** Splits a section into its statements. Fails with StatementFailed at a syntax error. */
 export const readScript = (
@@ -81,7 +93,10 @@ export const runStatement = (
   statement: Statement
 ): Effect.Effect<QueryResult, StatementFailed> =>
   Effect.mapError(
-    withProgress(`${script.file}:${statement.line}`, connection.query(statement.text, undefined, unlimited)),
+    withProgress(
+      `${script.file}:${statement.line}`,
+      connection.query(statement.text, undefined, { ...unlimited, ...noticesOf(script, statement) })
+    ),
     (cause) => failureOf(script, statement, cause)
   )
 
@@ -103,7 +118,8 @@ export const sendScript = (
     const answered = (count: number) => {
       running = runningAt(count)
     }
-    return Effect.map(connection.send(statements, { ...unlimited, answered }), (answers) =>
+    const noticed = (notice: ServerNotice, index: number) => script.noticed?.(statements[index] ?? null, notice)
+    return Effect.map(connection.send(statements, { ...unlimited, answered, noticed }), (answers) =>
       withProgressOf(() => running, answers).pipe(
         Effect.catchAll(({ cause, index }) => failureAt(script, index, cause)),
         Effect.asVoid

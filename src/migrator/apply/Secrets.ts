@@ -99,7 +99,9 @@ const maskedStatement = Effect.fnUntraced(function* (statement: string) {
 
 /** True if a message repeats a word of the masked parts. */
 const repeats = (message: string, taken: ReadonlyArray<string>): boolean =>
-  taken.flatMap((literal) => literal.split(/[\s='"$\\:/@,;?&]+/)).some((word) => word.length >= 3 && message.includes(word))
+  taken
+    .flatMap((literal) => literal.split(/[\s='"$\\:/@,;?&]+/))
+    .some((word) => word.length >= 3 && message.includes(word))
 
 interface LocatedFailure {
   readonly location: SourceLocation

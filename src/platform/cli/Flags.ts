@@ -22,6 +22,7 @@ const names = [
   "retry",
   "sql",
   "ts",
+  "verbose",
   "yes"
 ] as const
 

@@ -59,7 +59,8 @@ const withoutValue = (message: string): string => message.replace(/".*"/s, '"…
 const place =
   /^(?:PL\/pgSQL function .+ (?:line \d+ )?(?:at|during|while) [A-Za-z' /-]+|SQL function "[^"]+" (?:statement \d+|during [a-z ]+)|compilation of PL\/pgSQL function "[^"]+" near line \d+|[^"':;]*PL\/pgSQL[^"':;]*\d+[^"':;]*)$/
 
-const placesOf = (context: string | undefined): string | undefined =>
+/** Keeps the places of a CONTEXT. */
+export const placesOf = (context: string | undefined): string | undefined =>
   text(
     context
       ?.split("\n")
