@@ -15,6 +15,7 @@ import { refuseLosses } from "./LossCheck.ts"
 import { makeNoticeLog, type NoticeLog } from "./Notices.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
+import { refuseNewerSyntax } from "./ServerSyntax.ts"
 import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
@@ -91,10 +92,11 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const { entries, lock } = yield* lockSchema(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* loadModules(plan.steps)
+  const url = (yield* Database).url(name, "migration")
+  yield* refuseNewerSyntax(name, url, session, plan.steps)
   const goal = goalOf(plan, entries)
   yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
   const options = yield* MigratorOptions
-  const url = (yield* Database).url(name, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
   let current = plan.current
   for (const [index, step] of plan.steps.entries()) {
@@ -115,6 +117,7 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
 export const preview = Effect.fn("Migrator.preview")(function* (service: MigratedService, target: Target) {
   const { entries, session, set } = yield* openSchema(service)
   const plan = yield* Plan.make(set, entries, target)
+  yield* refuseNewerSyntax(service.name, (yield* Database).url(service.name, "migration"), session, plan.steps)
   yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

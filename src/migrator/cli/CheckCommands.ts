@@ -1,3 +1,4 @@
+import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
@@ -8,6 +9,7 @@ import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
+import { newerSyntax } from "../files/NewerSyntax.ts"
 import { type Revision, revisionName, type Section } from "../files/Revision.ts"
 import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
 import { splitStatements } from "../files/Statements.ts"
@@ -24,16 +26,28 @@ const sectionsOf = ({ reversal, up, verify }: Pick<Revision, "reversal" | "up" |
   ...Option.toArray(verify)
 ]
 
+/** The problems of a section: syntax, and what PostgreSQL of `version` does not have. */
+const problemsOf = (file: string, section: Section, version: Option.Option<number>) =>
+  Effect.matchEffect(splitStatements(section), {
+    onFailure: ({ line, problem }) => Effect.succeed([{ file, line, problem }]),
+    onSuccess: (statements) =>
+      Option.match(version, {
+        onNone: () => Effect.succeed([]),
+        onSome: (version) =>
+          Effect.map(
+            Effect.forEach(statements, ({ line, text }) =>
+              Effect.map(newerSyntax(text, version), (problem) => (problem === null ? [] : [{ file, line, problem }]))
+            ),
+            (found) => found.flat()
+          )
+      })
+  })
+
 /** Checks a service's files without a database. Imports the modules of data revisions, but does not run their work. */
-const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
+const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService, version: Option.Option<number>) {
   const set = yield* loadRevisionSet(migrated)
   const problems = yield* Effect.forEach(set.revisions, ({ file, kind, ...revision }) =>
-    Effect.forEach(kind === "ts" ? [] : sectionsOf(revision), (section) =>
-      Effect.match(splitStatements(section), {
-        onSuccess: () => [],
-        onFailure: ({ line, problem }) => [{ file, line, problem }]
-      })
-    )
+    Effect.forEach(kind === "ts" ? [] : sectionsOf(revision), (section) => problemsOf(file, section, version))
   )
   const found = problems.flat(2)
   if (found.length > 0) return yield* new RevisionSetInvalid({ service: set.service, problems: found })
@@ -46,8 +60,11 @@ const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedServ
 })
 
 /** Checks the files, then compares them with the database. */
-const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: MigratedService) {
-  const files = yield* checkFiles(service)
+const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (
+  service: MigratedService,
+  version: Option.Option<number>
+) {
+  const files = yield* checkFiles(service, version)
   const { address, problem, revisions } = yield* readStatus(service)
   const pending = revisions.filter(({ state }) => state === "pending").map(({ revision }) => revision)
   return { ...files, address, pending, problem }
@@ -69,18 +86,25 @@ const db = describedFlag(
   `Check the database too: checksums of applied revisions, and exit code ${ExitCode.pending} if a revision is pending.`
 )
 
+const pgVersion = Options.integer("pg-version").pipe(
+  Options.withDescription(
+    "Refuse syntax that this major version of PostgreSQL does not have, such as 15. Names of functions and most options are not checked."
+  ),
+  Options.optional
+)
+
 export const checkCommand = subcommand(
   "check",
-  { db },
+  { db, pgVersion },
   [
     "Checks the migration files without a database: names, numbers, markers, downs, and syntax with PostgreSQL's parser.",
-    ["migrate check", "migrate check --service router --json", "migrate check --db"]
+    ["migrate check", "migrate check --service router --json", "migrate check --db", "migrate check --pg-version 15"]
   ],
-  (options, { db }) => {
+  (options, { db, pgVersion }) => {
     if (db) {
       return onDatabase(options, {
         effects: "reads",
-        work: checkDatabase,
+        work: (service) => checkDatabase(service, pgVersion),
         render: renderCheck,
         toJson: withProblemText,
         verdict: ({ pending, problem, service }) =>
@@ -94,7 +118,8 @@ export const checkCommand = subcommand(
       })
     }
     const refusal = options.sql ? wrongUsage("check does not accept --sql; use it with upgrade or downgrade") : null
-    return runForEachService({ ...options, work: checkFiles, render: renderCheck, refusal }, identity)
+    const work = (service: MigratedService) => checkFiles(service, pgVersion)
+    return runForEachService({ ...options, work, render: renderCheck, refusal }, identity)
   }
 )
 

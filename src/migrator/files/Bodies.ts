@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { blanked, quotedParts } from "./QuotedText.ts"
-import { isObject, loadParser, textOf } from "./Statements.ts"
+import { isObject, listOf, loadParser, type ParseTree, readTree, textOf } from "./Statements.ts"
 
 /** The body of a DO block or a function within its statement. Offsets are UTF-16 units; `end` is exclusive. */
 export interface Body {
@@ -76,13 +76,26 @@ const collect = (
   }
 }
 
-/** Reads the SQL of a statement's PL/pgSQL body; null if its text cannot be read. Other languages have no SQL here. */
+/** Whether a statement has a body in PL/pgSQL. The parser of PL/pgSQL aborts on a function without a body that is a text. */
+const isPlpgsql = ({ kind, node }: ParseTree): boolean => {
+  const options =
+    kind === "DoStmt" ? listOf(node, "args") : kind === "CreateFunctionStmt" ? listOf(node, "options") : []
+  const find = (name: string) => options.find((one) => textOf(one, "DefElem", "defname") === name)
+  const language =
+    textOf(find("language"), "DefElem", "arg", "String", "sval") ?? (kind === "DoStmt" ? "plpgsql" : null)
+  return find("as") !== undefined && language === "plpgsql"
+}
+
+/** Reads the SQL of a statement's PL/pgSQL body. None if it has no such body; null if its text cannot be read. */
 export const plpgsqlOf = (statement: string): Effect.Effect<BodySql | null> =>
-  Effect.promise(async () => {
-    const { parsePlPgSQL } = await loadParser()
-    const tree: unknown = await parsePlPgSQL(statement).catch(() => null)
-    if (tree === null) return null
-    const found = { statements: [], dynamic: [] }
-    collect(tree, "", "", found)
-    return found
-  })
+  Effect.flatMap(readTree(statement), (tree) =>
+    Effect.promise(async () => {
+      const found: { statements: string[]; dynamic: string[] } = { statements: [], dynamic: [] }
+      if (!isPlpgsql(tree)) return found
+      const { parsePlPgSQL } = await loadParser()
+      const functions: unknown = await parsePlPgSQL(statement).catch(() => null)
+      if (functions === null) return null
+      collect(functions, "", "", found)
+      return found
+    })
+  )

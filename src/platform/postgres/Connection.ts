@@ -8,6 +8,7 @@ import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { copyFromStdin } from "./CopyQuery.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
 import { type Noticed, routeNotices } from "./NoticeRoute.ts"
+import { parseOnly } from "./ParseQuery.ts"
 import type { ServerNotice } from "./ServerNotice.ts"
 import { bounded, destroyed, destroySocket, type Session, timedOut } from "./SessionRequest.ts"
 
@@ -62,6 +63,8 @@ export interface Connection {
    * format. The data are sent with the text, without a wait for the server. A piece is made when it is sent.
    */
   readonly copyIn: (text: string, data: string | ReadonlyArray<() => string>) => Effect.Effect<void, DatabaseError>
+  /** Asks the server to parse `text`, one statement, and to do nothing else. Not on a `pipelined` session. */
+  readonly parse: (text: string) => Effect.Effect<void, DatabaseError>
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
    * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
@@ -225,6 +228,11 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
         bounded(session, cancel, "statement", defaultDeadline, () => {
           notices.submit(undefined)
           return copyFromStdin(client, text, typeof data === "string" ? [() => data] : data)
+        }),
+      parse: (text) =>
+        bounded(session, cancel, "statement", defaultDeadline, () => {
+          notices.submit(undefined)
+          return parseOnly(client, text)
         }),
       transaction: (body, options) =>
         Effect.uninterruptibleMask((restore) =>
