@@ -44,7 +44,7 @@ type ReportProblem = (line: number, problem: string) => void
 
 const markerLine = /^-- migrate:(\S*)(.*)$/
 
-/** A line that looks like a marker and is none, since it is within a quoted text; `begin` is the line on which that begins. */
+/** A line within a quoted text that looks like a marker; `begin` is the line on which that begins. */
 interface HiddenMarker {
   readonly line: number
   readonly begin: number

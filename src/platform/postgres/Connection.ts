@@ -178,6 +178,37 @@ const clientOf = (options: ConnectOptions, connectTimeout: Duration.Duration): E
     })
   )
 
+/** Runs transactions on a session. `commit` sends COMMIT. */
+const transactionOn =
+  (
+    session: Session,
+    query: Connection["query"],
+    destroy: Effect.Effect<void>,
+    commit: (noticed: Noticed | undefined) => Effect.Effect<{ readonly command: string }, DatabaseError>
+  ): Connection["transaction"] =>
+  (body, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        if (options?.begun !== true) {
+          // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
+          yield* restore(query("begin")).pipe(Effect.onInterrupt(() => destroy))
+        }
+        const exit = yield* Effect.exit(restore(body))
+        if (Exit.isFailure(exit)) {
+          // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
+          yield* query("rollback", undefined, { deadline: "5 seconds" }).pipe(Effect.catchAll(() => destroy))
+          return yield* exit
+        }
+        if (session.open && session.client.getTransactionStatus() === "I") {
+          return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
+        }
+        const end = yield* restore(commit(options?.noticed)).pipe(Effect.onInterrupt(() => destroy))
+        // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
+        if (end.command === "ROLLBACK") return yield* rolledBack
+        return exit.value
+      })
+    )
+
 /** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
 export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -234,32 +265,12 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           notices.submit(undefined)
           return parseOnly(client, text)
         }),
-      transaction: (body, options) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function* () {
-            if (options?.begun !== true) {
-              // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
-              yield* restore(query("begin")).pipe(Effect.onInterrupt(() => destroy))
-            }
-            const exit = yield* Effect.exit(restore(body))
-            if (Exit.isFailure(exit)) {
-              // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
-              yield* query("rollback", undefined, { deadline: "5 seconds" }).pipe(Effect.catchAll(() => destroy))
-              return yield* exit
-            }
-            if (session.open && client.getTransactionStatus() === "I") {
-              return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
-            }
-            const commit = bounded(session, cancel, "commit", defaultDeadline, () => {
-              notices.submit(options?.noticed)
-              return client.query("commit")
-            })
-            const end = yield* restore(commit).pipe(Effect.onInterrupt(() => destroy))
-            // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
-            if (end.command === "ROLLBACK") return yield* rolledBack
-            return exit.value
-          })
-        ),
+      transaction: transactionOn(session, query, destroy, (noticed) =>
+        bounded(session, cancel, "commit", defaultDeadline, () => {
+          notices.submit(noticed)
+          return client.query("commit")
+        })
+      ),
       destroy
     }
   })

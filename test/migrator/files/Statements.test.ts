@@ -73,7 +73,7 @@ describe("a section", () => {
       /write E'…'/
     ],
     ["another encoding", "set names 'latin1'", 3, /client_encoding/],
-    ["a blank that is none", "select\u00a01 from x", 3, /U\+00A0 is not a blank/],
+    ["a blank of Unicode", "select\u00a01 from x", 3, /U\+00A0 is not a blank/],
     ["a byte-order mark in the middle", "select 1;\n\ufeffselect 2", 4, /U\+FEFF/]
   ])("with %s is refused with what to do", ([, sql, line, problem]) =>
     Effect.gen(function* () {
