@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { blanked, quotedParts } from "./QuotedText.ts"
-import { isObject, listOf, loadParser, type ParseTree, readTree, textOf } from "./Statements.ts"
+import { child, isObject, listOf, loadParser, type ParseTree, readTree, textOf } from "./Statements.ts"
 
 /** The body of a DO block or a function within its statement. Offsets are UTF-16 units; `end` is exclusive. */
 export interface Body {
@@ -63,11 +63,11 @@ const collect = (
   if (!isObject(node)) return
   const query = textOf(node, "PLpgSQL_expr", "query")
   if (query !== null) {
+    // RawParseMode of PostgreSQL: 0 is a statement, 2 an expression, and higher ones are assignments.
+    const mode = Number(child(node, "PLpgSQL_expr", "parseMode"))
     if (isDynamic(kind, key)) found.dynamic.push(query)
-    // Mode 0 is a statement; 2 is an expression, and the others are assignments.
-    else if (!("PLpgSQL_expr" in node) || Reflect.get(Object(node.PLpgSQL_expr), "parseMode") === 0) {
-      found.statements.push(query)
-    } else found.statements.push(`select ${query.replace(/^[^:=]*:?=/, "")}`)
+    else if (mode === 0) found.statements.push(query)
+    else found.statements.push(`select ${mode === 2 ? query : query.replace(/^[^:=]*:?=/, "")}`)
     return
   }
   for (const [name, value] of Object.entries(node)) {

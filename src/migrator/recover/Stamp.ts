@@ -115,6 +115,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
                 ...shown,
                 attempts: 1,
                 blockers: [],
+                notices: [],
                 outcome: `The database is not in the state after ${to}, so nothing was stamped`
               })
           )
