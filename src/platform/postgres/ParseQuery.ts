@@ -1,11 +1,5 @@
 import type Pg from "pg"
 
-/** What the driver's types leave out: the messages of the extended protocol. */
-interface Wire {
-  parse(query: { readonly text: string; readonly name: string; readonly types: ReadonlyArray<number> }): void
-  sync(): void
-}
-
 /** A statement that the server only parses: the messages Parse and Sync, without Bind and Execute. */
 class ParseQuery implements Pg.Submittable {
   private failure: { readonly cause: unknown } | undefined
@@ -15,9 +9,9 @@ class ParseQuery implements Pg.Submittable {
     private readonly done: (failure?: { readonly cause: unknown }) => void
   ) {}
 
-  submit(wire: Pg.Connection & Wire): void {
+  submit(wire: Pg.Connection): void {
     wire.stream.cork()
-    wire.parse({ text: this.text, name: "", types: [] })
+    wire.parse({ text: this.text, name: "", types: [] }, true)
     wire.sync()
     wire.stream.uncork()
   }

@@ -105,7 +105,7 @@ describe("a section", () => {
       const decoded = vi.spyOn(Buffer.prototype, "toString")
       yield* Effect.addFinalizer(() => Effect.sync(() => decoded.mockRestore()))
       const statements = yield* splitStatements(sectionOf(sql))
-      const characters = decoded.mock.results.reduce((sum, { value }) => sum + String(value).length, 0)
+      const characters = decoded.mock.results.map(({ value }) => String(value)).join("").length
       expect(statements.map(({ line }) => line)).toEqual(statements.map((_, index) => index + 3))
       expect(characters).toBeLessThan(2 * sql.length)
     })
