@@ -34,6 +34,7 @@ import * as Logging from "../platform/telemetry/Logging.ts"
 import { RouterSettings } from "../router/RouterSettings.ts"
 import * as AllSettings from "./AllSettings.ts"
 import {
+  afterOutput,
   boundedEnd,
   delayedEnd,
   type ExitStatus,
@@ -225,7 +226,9 @@ export const run = (): void => {
         const code = exitCode(exit, status, streams.stdout.dropped() > 0)
         const message = code === ExitCode.outputDropped ? outputMessage(streams.stdout.problem()) : exitMessage(exit)
         if (message !== undefined) streams.stderr.write(`${message}\n`)
-        onExit(code)
+        // Where nothing keeps the process alive while it waits.
+        process.exitCode = code
+        afterOutput(streams, status, () => onExit(code))
       }
     })
   )

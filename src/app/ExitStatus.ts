@@ -12,6 +12,7 @@ import { visibleLines } from "../platform/cli/TerminalText.ts"
 import { Settings } from "../platform/config/Settings.ts"
 import { Departure } from "../platform/os/Departure.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
+import type { StandardStreams } from "../platform/os/StandardStreams.ts"
 
 /** What the edges of the process record for its end. */
 export interface ExitStatus {
@@ -58,6 +59,32 @@ const messageOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
 /** What stderr shows when a result was dropped. A reader that left, such as `head`, wants no message. */
 export const outputMessage = (problem: string | undefined): string | undefined =>
   problem === "EPIPE" ? undefined : `gravitas: the result could not be written to stdout (${problem})`
+
+/** How long a server, or a command that a signal cut short, waits for the readers of its output. */
+const readersGraceMillis = 1_000
+
+/**
+ * Calls `end` once stdout and stderr have accepted all that was written: `process.exit` drops what waits for a slow reader. A command
+ * waits as long as its reader needs, or until a signal.
+ */
+export const afterOutput = (streams: StandardStreams, ending: ExitStatus, end: () => void): void => {
+  let waiting = 2
+  let isEnded = false
+  const finish = () => {
+    if (isEnded) return
+    isEnded = true
+    end()
+  }
+  for (const stream of [streams.stdout, streams.stderr]) {
+    // Accepted after everything before it.
+    stream.write("", () => {
+      waiting -= 1
+      if (waiting === 0) finish()
+    })
+  }
+  if (ending.serving || ending.signal !== undefined) setTimeout(finish, readersGraceMillis)
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, finish)
+}
 
 /** With `SHUTDOWN_DELAY`, `/readyz` says 503 from the signal on, while requests are answered for that long before anything closes. */
 export const delayedEnd = Layer.scopedDiscard(

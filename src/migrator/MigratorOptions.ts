@@ -19,6 +19,8 @@ export class MigratorOptions extends Context.Reference<MigratorOptions>()("migra
     firstPause: Duration.millis(500),
     /** Whether a downgrade may destroy rows (`--allow-data-loss`). */
     allowDataLoss: false,
+    /** Whether notices of the server are logged, and not only warnings (`--verbose`). */
+    verbose: false,
     /** The program's version, recorded with each revision. */
     appVersion
   })

@@ -1,13 +1,16 @@
 import { spawn } from "node:child_process"
+import { Writable } from "node:stream"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { describe, expect, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { type ExitStatus, exitCode, exitMessage, outputMessage } from "../../src/app/ExitStatus.ts"
+import { vi } from "vitest"
+import { afterOutput, type ExitStatus, exitCode, exitMessage, outputMessage } from "../../src/app/ExitStatus.ts"
 import { SigningSecretMissing } from "../../src/gatekeeper/tokens/SigningSecret.ts"
 import { ExitCode } from "../../src/platform/cli/ExitCode.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
+import { makeStream } from "../../src/platform/os/StandardStreams.ts"
 import { commandFor } from "../support/Program.ts"
 
 const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
@@ -18,6 +21,46 @@ const ending = (some: Partial<ExitStatus> = {}): ExitStatus => ({
 })
 const interrupted = Exit.interrupt(FiberId.none)
 const usage = Exit.fail(ValidationError.invalidValue(HelpDoc.p("no such service")))
+
+describe("afterOutput", () => {
+  /** A stream that accepts what was written only when its reader reads. */
+  const slow = () => {
+    const accept: Array<() => void> = []
+    const { dropped, log, problem } = makeStream(new Writable())
+    return { accept, stream: { dropped, log, problem, write: (_: string, done = () => {}) => void accept.push(done) } }
+  }
+
+  it("ends a command once both readers have everything", () => {
+    const [stdout, stderr] = [slow(), slow()]
+    const end = vi.fn()
+    afterOutput({ stdout: stdout.stream, stderr: stderr.stream }, ending(), end)
+    stdout.accept[0]?.()
+    expect(end).not.toHaveBeenCalled()
+    stderr.accept[0]?.()
+    expect(end).toHaveBeenCalledTimes(1)
+  })
+
+  it.each([{ serving: true }, { signal: "SIGINT" as const }])("waits for no reader beyond a second: %j", (state) => {
+    vi.useFakeTimers()
+    try {
+      const end = vi.fn()
+      afterOutput({ stdout: slow().stream, stderr: slow().stream }, ending(state), end)
+      vi.advanceTimersByTime(999)
+      expect(end).not.toHaveBeenCalled()
+      vi.advanceTimersByTime(1)
+      expect(end).toHaveBeenCalledTimes(1)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it("ends a command that a signal cuts short while it waits", () => {
+    const end = vi.fn()
+    afterOutput({ stdout: slow().stream, stderr: slow().stream }, ending(), end)
+    process.emit("SIGINT", "SIGINT")
+    expect(end).toHaveBeenCalledTimes(1)
+  })
+})
 
 describe("exitCode", () => {
   it.each([

@@ -32,7 +32,7 @@ const bundle = Effect.gen(function* () {
 
 const embeddedUrl = Effect.gen(function* () {
   const home = yield* serverHome
-  const settings = { ...testSettings, max_connections: "200" }
+  const settings = { ...testSettings, max_connections: "200", max_prepared_transactions: "4" }
   const context = yield* Layer.build(EmbeddedPostgres.layer({ home, join: false, settings }))
   return Redacted.value(Context.get(context, EmbeddedPostgres).url)
 })

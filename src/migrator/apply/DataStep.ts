@@ -12,12 +12,14 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { Noticed } from "../../platform/postgres/NoticeRoute.ts"
 import { Batches, BatchFailed, notBegun, type Progress } from "../files/Batches.ts"
 import { DataRevisionUnreadable, loadDataRevision } from "../files/DataModule.ts"
 import type { DataWork } from "../files/DataRevision.ts"
 import { type Revision, revisionName, type Section } from "../files/Revision.ts"
 import type { Step } from "../plan/Plan.ts"
 import { outsideTransaction } from "./NonTransactionalStep.ts"
+import type { NoticeOf } from "./Notices.ts"
 import { onOneLine, ownCode } from "./RevisionFailed.ts"
 import { LockLost } from "./SchemaLock.ts"
 import { StatementFailed } from "./Script.ts"
@@ -26,11 +28,11 @@ import { directionOf, inOneTransaction, isContention, type StepContext, sectionO
 /** Makes the `cause` of the SqlError from the statement that PostgreSQL refused. */
 type FailureOf = (statement: string, cause: DatabaseError) => unknown
 
-const connectionOf = (connection: Connection, failureOf: FailureOf): SqlConnection.Connection => {
+const connectionOf = (connection: Connection, failureOf: FailureOf, noticed: Noticed): SqlConnection.Connection => {
   const executeRaw = (sql: string, params: ReadonlyArray<unknown>) =>
     // No deadline on our side: only the author's timeouts limit a statement.
     Effect.mapError(
-      connection.query(sql, params, { deadline: null }),
+      connection.query(sql, params, { deadline: null, noticed }),
       (cause) => new SqlError({ cause: failureOf(sql, cause), message: cause.message })
     )
   const rows = (sql: string, params: ReadonlyArray<unknown>) => Effect.map(executeRaw(sql, params), ({ rows }) => rows)
@@ -52,8 +54,8 @@ const connectionOf = (connection: Connection, failureOf: FailureOf): SqlConnecti
  * This relies on how @effect/sql counts transactions: depth 0 is a BEGIN, and a connection provided at depth 0 makes the next
  * one a SAVEPOINT.
  */
-const pinned = (connection: Connection, failureOf: FailureOf) => {
-  const sqlConnection = connectionOf(connection, failureOf)
+const pinned = (connection: Connection, failureOf: FailureOf, noticed: Noticed) => {
+  const sqlConnection = connectionOf(connection, failureOf, noticed)
   const client = Reactivity.make.pipe(
     Effect.flatMap((reactivity) =>
       SqlClient.make({
@@ -206,7 +208,12 @@ const withMigratorFailures = (
   })
 
 /** Loads the module of a data revision's step. The inner effect runs its `up` or `down` and counts as one statement. */
-export const dataStep = Effect.fnUntraced(function* (context: StepContext, step: Step, file: Revision) {
+export const dataStep = Effect.fnUntraced(function* (
+  context: StepContext,
+  step: Step,
+  file: Revision,
+  noticed: NoticeOf
+) {
   const direction = directionOf(step)
   const { revision, work } = yield* loadWork(file, direction)
   const { connection } = context.session
@@ -217,7 +224,8 @@ export const dataStep = Effect.fnUntraced(function* (context: StepContext, step:
       direction,
       cause
     })
-  const client = pinned(connection, failureOf)
+  // The lines of its statements are not known, so a notice has that of the section.
+  const client = pinned(connection, failureOf, (notice) => noticed(null, notice))
   const run = (work: DataWork, batches: Batches["Type"]) =>
     withMigratorFailures(client.provide(Effect.provideService(work, Batches, batches)), failureOf)
   // The history row says why the revision is irreversible, which only its module knows.

@@ -13,8 +13,10 @@ import type { Target } from "../plan/Target.ts"
 import { VersionRow, versionQuery } from "../SchemaVersion.ts"
 import { loadModules } from "./DataStep.ts"
 import { refuseLosses } from "./LossCheck.ts"
+import { makeNoticeLog, type NoticeLog } from "./Notices.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
+import { refuseNewerSyntax } from "./ServerSyntax.ts"
 import { openSession } from "./Session.ts"
 import { directionOf, nameOfStep, sectionsOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
@@ -47,7 +49,7 @@ const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string =
 const decodeVersion = Schema.decodeUnknown(Schema.NonEmptyArray(VersionRow))
 
 /** Reads back which revision `schema_version` shows once `plan` is done. */
-const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
+const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan, notices: NoticeLog) =>
   session.connection.query(versionQuery(set.service)).pipe(
     Effect.mapError(session.refuse("reading schema_version back")),
     Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
@@ -58,6 +60,8 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan) =>
       head: headOf(set).name,
       steps: plan.steps.map((step) => ({ direction: directionOf(step), revision: nameOfStep(step) })),
       ahead: plan.ahead.map(nameOf),
+      /** What the server said while the steps ran, at most 1 000. */
+      notices: notices.all(),
       address: session.address
     }))
   )
@@ -77,13 +81,16 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   inspection?: SchemaInspection
 ) {
   const { name } = service
+  const notices = makeNoticeLog()
   const opened = yield* openSchema(service, inspection)
   const { history, session, set, snapshot } = opened
   const seen = Plan.make(set, opened.entries, target)
   // A half-way revision may mean that another process is applying it; the lock shows that.
   if (Either.isLeft(seen) && seen.left._tag !== "PartlyApplied") return yield* seen.left
   const upToDate = Option.exists(snapshot, ({ format }) => format === toolVersion)
-  if (Either.isRight(seen) && seen.right.steps.length === 0 && upToDate) return yield* outcomeOf(opened, seen.right)
+  if (Either.isRight(seen) && seen.right.steps.length === 0 && upToDate) {
+    return yield* outcomeOf(opened, seen.right, notices)
+  }
   // Before the lock, which others would wait for meanwhile, and before the history tables are made.
   const checked = Either.isRight(seen) ? seen.right.steps : []
   yield* requireRunnable(name, checked.flatMap(sectionsOfStep))
@@ -94,10 +101,11 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const known = new Set(checked.map(keyOfStep))
   const later = plan.steps.filter((step) => !known.has(keyOfStep(step)))
   yield* requireRunnable(name, later.flatMap(sectionsOfStep))
+  const url = (yield* Database).url(name, "migration")
+  yield* refuseNewerSyntax(name, url, session, plan.steps)
   const goal = goalOf(plan, entries)
   yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
   const options = yield* MigratorOptions
-  const url = (yield* Database).url(name, "migration")
   const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
   let current = plan.current
   for (const [index, step] of plan.steps.entries()) {
@@ -107,11 +115,11 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
       yield* reset
       yield* refuseLosses(session, [step], downgrade)
     }
-    yield* runStep({ service: name, session, lock, history, options, url, current, downgrade }, step)
+    yield* runStep({ service: name, session, lock, history, options, url, notices, current, downgrade }, step)
     current = Plan.currentAfter(step, entries)
   }
   yield* reset
-  return yield* outcomeOf(opened, plan)
+  return yield* outcomeOf(opened, plan, notices)
 }, Effect.scoped)
 
 /** Plans a run without the lock, and fails if it would be refused: a check of every service before the first one changes. */
@@ -121,6 +129,7 @@ export const preview = Effect.fn("Migrator.preview")(function* (service: Migrate
   yield* requireAdopted(opened)
   const plan = yield* Plan.make(set, entries, target)
   yield* requireRunnable(service.name, plan.steps.flatMap(sectionsOfStep))
+  yield* refuseNewerSyntax(service.name, (yield* Database).url(service.name, "migration"), session, plan.steps)
   yield* refuseLosses(session, plan.steps, { service: service.name, goal: goalOf(plan, entries), current: null })
   return plan
 }, Effect.scoped)

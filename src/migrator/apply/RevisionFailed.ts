@@ -1,9 +1,9 @@
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import { loadParser, locate, readTree, type Statement, type StatementUnreadable } from "../files/Statements.ts"
+import { bodyOf, lineOfBody } from "../files/Bodies.ts"
+import { locate, type Statement, type StatementUnreadable } from "../files/Statements.ts"
 
 /** The place in a file at which a revision failed. */
 export const SourceLocation = Schema.Struct({
@@ -28,7 +28,21 @@ export const ownRecord = "(the migrator's own record of this revision)"
 export const commitOfStep = "commit"
 
 /** Placeholders shown where there is no SQL statement. */
-const placeholders: ReadonlySet<string> = new Set([ownCode, ownRecord, commitOfStep])
+export const placeholders: ReadonlySet<string> = new Set([ownCode, ownRecord, commitOfStep])
+
+/** What the server said while a revision ran: a warning, or a notice such as those of `raise notice`. */
+export const RevisionNotice = Schema.Struct({
+  revision: Schema.String,
+  direction: Schema.Literal("up", "down"),
+  file: Schema.String,
+  line: Schema.Number,
+  severity: Schema.String,
+  message: Schema.String,
+  sqlstate: Schema.String,
+  detail: Schema.optional(Schema.String),
+  hint: Schema.optional(Schema.String)
+})
+export type RevisionNotice = typeof RevisionNotice.Type
 
 /** PostgreSQL refused a statement of a revision or its COMMIT, or a data revision's own code failed. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
@@ -41,6 +55,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   attempts: Schema.Number,
   /** The sessions that held the locks it waited for, as far as they could be seen. */
   blockers: Schema.Array(Schema.String),
+  /** What the server said before it failed. */
+  notices: Schema.Array(RevisionNotice),
   /** What happened to the revision, and the revision that the schema is at. */
   outcome: Schema.String
 }) {
@@ -69,7 +85,8 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
   /** What the JSON report of a command adds to the message. */
   get details(): object {
     const { column, file, line, statement } = this.location
-    return { file, line, statement, column, sqlstate: this.cause.sqlstate }
+    const { context, sqlstate } = this.cause
+    return { file, line, statement, column, sqlstate, context, notices: this.notices }
   }
   override get message(): string {
     const { file, line, column, statement } = this.location
@@ -82,6 +99,7 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
     const more = [
       ["detail", this.cause.detail],
       ["hint", this.cause.hint],
+      ["context", this.cause.context?.replaceAll("\n", "\n           ")],
       ["attempts", this.attempts > 1 ? String(this.attempts) : undefined],
       ["blocked by", this.blockers.length === 0 ? undefined : this.blockers.join(", ")]
     ].flatMap(([name, value]) => (value === undefined ? [] : [`  ${name}: ${value}\n`]))
@@ -103,81 +121,51 @@ export const onOneLine = (text: string): string => {
   return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
 
-/** Locates `error` in `statement`: at its position, or else at the statement's first line. */
-export const locationOf = (file: string, statement: Statement, error: DatabaseError): SourceLocation => {
+/** The line within a DO block, from 1, in the server's CONTEXT: the last line there is that of the outermost block. */
+const lineOfBlock = ({ context }: Pick<DatabaseError, "context">): number | undefined => {
+  const [, line] = /\binline_code_block\D+(\d+)[^\n]*$/.exec(context ?? "") ?? []
+  return line === undefined ? undefined : Number(line)
+}
+
+/** Locates `error` in `statement`: at its position, at the line of a DO block, or else at the statement's first line. */
+export const locationOf = (
+  file: string,
+  statement: Statement,
+  error: Pick<DatabaseError, "position" | "context">
+): SourceLocation => {
+  const inBlock = error.position === undefined ? lineOfBlock(error) : undefined
+  const body = inBlock === undefined ? undefined : bodyOf(statement.text)
+  if (inBlock !== undefined && body !== undefined) {
+    const { line, source } = lineOfBody(statement.text, body, inBlock)
+    return { file, line: statement.line + line, source, statement: statement.text }
+  }
   const { line, column, source } = locate(statement.text, (error.position ?? 1) - 1)
   const position = { line: statement.line + line - 1, column: error.position && column }
   return { file, ...position, source, statement: statement.text }
 }
 
-/** Locates a syntax error that the parser found, as an error of the server would be located. */
-export const locationOfSyntaxError = (file: string, { line, column, source }: StatementUnreadable): SourceLocation => {
-  return { file, line, column, source, statement: source }
-}
-
 /**
- * Kinds of statements whose string literals may be passwords or connection strings. The body of a `do` block is one literal
- * that may contain such a statement. A statement that cannot be parsed may be of any kind.
+ * Adds to the lines of a CONTEXT the place in `file` of each function that one of `statements` creates: PostgreSQL counts lines
+ * from the beginning of the function's body.
  */
-const secretive = new Set(
-  `AlterForeignServerStmt AlterRoleSetStmt AlterRoleStmt AlterSubscriptionStmt AlterUserMappingStmt
-  CreateForeignServerStmt CreateRoleStmt CreateSubscriptionStmt CreateUserMappingStmt DoStmt unreadable`.split(/\s+/)
-)
-
-const hidden = "***"
-
-/** True for a literal or a comment. The scanner does not name every form (`U&'…'`), but only literals hold an apostrophe. */
-const isHidden = (name: string, text: string): boolean =>
-  /^(SCONST|SQL_COMMENT|C_COMMENT)$/.test(name) || text.includes("'")
-
-/** Masks literals and comments, and returns the masked parts too. Text that cannot be scanned is cut at its first quote. */
-const masked = (text: string) =>
-  Effect.promise(async () => {
-    const { scan } = await loadParser()
-    const result = await scan(text).catch(() => undefined)
-    if (result === undefined) {
-      const cut = text.search(/['$]/)
-      return cut === -1
-        ? { shown: text, taken: [] }
-        : { shown: `${text.slice(0, cut)}${hidden}`, taken: [text.slice(cut)] }
-    }
-    // The scanner's offsets are bytes of UTF-8.
-    const bytes = Buffer.from(text)
-    const found = result.tokens.filter(({ text: token, tokenName }) => isHidden(tokenName, token))
-    const ends = [0, ...found.map(({ end }) => end)]
-    const kept = ends.map((from, index) => bytes.subarray(from, found[index]?.start ?? bytes.length).toString())
-    return {
-      shown: kept.join(hidden),
-      taken: found.map(({ end, start }) => bytes.subarray(start, end).toString())
-    }
-  })
-
-/** True if a message repeats a word of the masked parts. */
-const repeats = (message: string, taken: ReadonlyArray<string>): boolean =>
-  taken.flatMap((literal) => literal.split(/[\s='"$\\]+/)).some((word) => word.length >= 3 && message.includes(word))
-
-interface LocatedFailure {
-  readonly location: SourceLocation
-  readonly cause: DatabaseError
-}
-
-/**
- * Prepares a location and its error for messages and logs: the statement on one line, with literals masked where they may be
- * secrets, and without the server's words about them. The parser decides which kind a statement is.
- */
-export const withoutSecrets = Effect.fnUntraced(function* ({ cause, location }: LocatedFailure) {
-  if (placeholders.has(location.statement)) return { cause, location }
-  const { kind } = yield* readTree(location.statement)
-  const { shown, taken } = secretive.has(kind) ? yield* masked(location.statement) : { shown: "", taken: [] }
-  if (taken.length === 0) return { cause, location: { ...location, statement: onOneLine(location.statement) } }
-  const { phase, sqlstate } = cause
-  const reason = repeats(cause.reason, taken)
-    ? "refused; the message is left out because it repeats what may be a secret"
-    : cause.reason
-  const statement = onOneLine(shown)
-  const { file, line } = location
-  return {
-    location: { file, line, source: statement, statement },
-    cause: new DatabaseError({ phase, reason, sqlstate })
+export const withPlaces = (file: string, statements: ReadonlyArray<Statement>, error: DatabaseError): DatabaseError => {
+  if (error.context === undefined) return error
+  const placed = (entry: string): string => {
+    const [, name, line] = /function ([^()]+)\(.*\)\D+(\d+)/.exec(entry) ?? []
+    if (name === undefined) return entry
+    const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+    const creates = new RegExp(`^create\\s+(?:or\\s+replace\\s+)?(?:function|procedure)\\s+${escaped}\\s*\\(`, "i")
+    const statement = statements.findLast(({ text }) => creates.test(text))
+    const body = statement && bodyOf(statement.text)
+    return statement === undefined || body === undefined
+      ? entry
+      : `${entry} (${file}:${statement.line + lineOfBody(statement.text, body, Number(line)).line})`
   }
-})
+  return new DatabaseError({ ...error, context: error.context.split("\n").map(placed).join("\n") })
+}
+
+/** Locates a syntax error that the parser found, as an error of the server would be located. */
+export const locationOfSyntaxError = (
+  file: string,
+  { column, line, source, statement }: StatementUnreadable
+): SourceLocation => ({ file, line, column, source, statement })

@@ -8,6 +8,7 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection, QueryResult, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { Noticed } from "../../platform/postgres/NoticeRoute.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
@@ -55,6 +56,8 @@ interface FencedBegin {
   readonly isolation?: "read committed"
   /** Further columns that the fence selects. */
   readonly columns?: string
+  /** Receives the notices of COMMIT. */
+  readonly noticed?: Noticed
 }
 
 /** A held migration lock. */
@@ -119,7 +122,7 @@ const makeLock = (connection: Connection, service: ServiceName, role: string): S
         }
       })
     ),
-    transaction: (body, { before, columns, isolation } = {}) => {
+    transaction: (body, { before, columns, isolation, noticed } = {}) => {
       const mode = isolation === undefined ? "" : ` isolation level ${isolation}`
       const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${state}`
       const texts = before === undefined ? [begin] : [before, begin]
@@ -127,7 +130,10 @@ const makeLock = (connection: Connection, service: ServiceName, role: string): S
         Effect.mapError(({ cause }) => cause),
         Effect.flatMap(rowIfHeld)
       )
-      return connection.transaction(Effect.flatMap(first, body), { begun: true })
+      return connection.transaction(Effect.flatMap(first, body), {
+        begun: true,
+        ...(noticed === undefined ? {} : { noticed })
+      })
     }
   }
 }

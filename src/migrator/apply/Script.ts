@@ -2,13 +2,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { type Running, withProgress, withProgressOf } from "../../platform/cli/TerminalText.ts"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
 import type { Section } from "../files/Revision.ts"
 import { child, listOf, type ParseTree, readTree, type Statement, splitStatements } from "../files/Statements.ts"
 import type { Step } from "../plan/Plan.ts"
-import { locationOf, locationOfSyntaxError, SourceLocation } from "./RevisionFailed.ts"
+import type { NoticeOf } from "./Notices.ts"
+import { locationOf, locationOfSyntaxError, SourceLocation, withPlaces } from "./RevisionFailed.ts"
 
 /** A statement failed. StepRunner turns it into a RevisionFailed once the outcome of the whole step is known. */
 export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
@@ -22,6 +25,9 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>()("Stat
   /** True if the parser refused the section, so that no statement was sent. */
   unread: Schema.optional(Schema.Boolean)
 }) {
+  get exitCode() {
+    return this.unread === true ? ExitCode.invalidFiles : ExitCode.failed
+  }
   override get message(): string {
     return `${this.location.file}:${this.location.line}: ${this.cause.message}`
   }
@@ -33,7 +39,13 @@ export interface Script {
   readonly section: Section
   readonly direction: StatementFailed["direction"]
   readonly statements: ReadonlyArray<Statement>
+  /** Receives what the server says while a statement runs. */
+  readonly noticed?: NoticeOf
 }
+
+/** The option of a query that passes its notices on. */
+const noticesOf = ({ noticed }: Script, statement: Statement) =>
+  noticed === undefined ? {} : { noticed: (notice: ServerNotice) => noticed(statement, notice) }
 
 /** Splits a section into its statements. Fails with StatementFailed at a syntax error. */
 export const readScript = (
@@ -62,8 +74,11 @@ export const statementsOf = (file: string, section: Section, direction: Statemen
 /** No deadline on our side: only its author's `statement_timeout` limits a statement. */
 const unlimited = { deadline: null } as const
 
-const failureOf = ({ direction, file }: Script, statement: Statement, cause: DatabaseError): StatementFailed =>
-  new StatementFailed({ location: locationOf(file, statement, cause), direction, cause })
+const failureOf = (script: Script, statement: Statement, error: DatabaseError): StatementFailed => {
+  const { direction, file, statements } = script
+  const cause = withPlaces(file, statements, error)
+  return new StatementFailed({ location: locationOf(file, statement, error), direction, cause })
+}
 
 /** Fails with the error of the statement at `index`; that of a closed session is the first statement's. */
 const failureAt = (script: Script, index: number, cause: DatabaseError) => {
@@ -80,40 +95,39 @@ export const runStatement = (
   statement: Statement
 ): Effect.Effect<QueryResult, StatementFailed> =>
   Effect.mapError(
-    withProgress(`${script.file}:${statement.line}`, connection.query(statement.text, undefined, unlimited)),
+    withProgress(
+      `${script.file}:${statement.line}`,
+      connection.query(statement.text, undefined, { ...unlimited, ...noticesOf(script, statement) })
+    ),
     (cause) => failureOf(script, statement, cause)
   )
 
 /**
  * Sends all statements of a script in one round trip; the inner effect awaits their answers in order. The first error aborts the
- * transaction, so the statements behind it change nothing. A script that names stdin runs statement by statement before the
- * outer effect ends: COPY would read the next statement as its data.
+ * transaction, so the statements behind it change nothing.
  */
 export const sendScript = (
   connection: Connection,
   script: Script
-): Effect.Effect<Effect.Effect<void, StatementFailed>, StatementFailed> =>
-  /\bstdin\b/i.test(script.section.text)
-    ? Effect.forEach(script.statements, (statement) => runStatement(connection, script, statement)).pipe(
-        Effect.as(Effect.void)
+): Effect.Effect<Effect.Effect<void, StatementFailed>> =>
+  Effect.clockWith((clock) => {
+    const { file, statements } = script
+    const runningAt = (index: number): Running => ({
+      what: `${file}:${statements[index]?.line}`,
+      since: clock.unsafeCurrentTimeMillis()
+    })
+    let running = runningAt(0)
+    const answered = (count: number) => {
+      running = runningAt(count)
+    }
+    const noticed = (notice: ServerNotice, index: number) => script.noticed?.(statements[index] ?? null, notice)
+    return Effect.map(connection.send(statements, { ...unlimited, answered, noticed }), (answers) =>
+      withProgressOf(() => running, answers).pipe(
+        Effect.catchAll(({ cause, index }) => failureAt(script, index, cause)),
+        Effect.asVoid
       )
-    : Effect.clockWith((clock) => {
-        const { file, statements } = script
-        const runningAt = (index: number): Running => ({
-          what: `${file}:${statements[index]?.line}`,
-          since: clock.unsafeCurrentTimeMillis()
-        })
-        let running = runningAt(0)
-        const answered = (count: number) => {
-          running = runningAt(count)
-        }
-        return Effect.map(connection.send(statements, { ...unlimited, answered }), (answers) =>
-          withProgressOf(() => running, answers).pipe(
-            Effect.catchAll(({ cause, index }) => failureAt(script, index, cause)),
-            Effect.asVoid
-          )
-        )
-      })
+    )
+  })
 
 const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>
   `${Math.round(Duration.toMillis(Option.getOrElse(timeout, () => fallback)))}ms`

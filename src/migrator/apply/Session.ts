@@ -74,6 +74,8 @@ export interface MigrationSession {
   readonly connection: Connection
   /** Without password. */
   readonly address: string
+  /** The server's major version, such as 18. */
+  readonly serverVersion: number
   /** Restores the state in which every revision starts: settings of earlier ones are gone, the lock stays. */
   readonly reset: Effect.Effect<void, DatabaseError>
   /** Turns an error into a refusal that says what was being done (`during` completes "failed while …"). */
@@ -128,9 +130,12 @@ export const openSession = Effect.fn("Migrator.openSession")(function* (service:
   const reset = Effect.asVoid(connection.query(cleanSession))
   yield* Effect.mapError(reset, refuse("setting the session up"))
   const { rows } = yield* Effect.mapError(
-    connection.query("select pg_catalog.pg_is_in_recovery() as replica"),
+    connection.query(
+      "select pg_catalog.pg_is_in_recovery() as replica, pg_catalog.current_setting('server_version_num')::int / 10000 as version"
+    ),
     refuse("checking whether it is a replica")
   )
   if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service, address })
-  return { connection, address, reset, refuse } satisfies MigrationSession
+  const serverVersion = Number(rows[0]?.["version"])
+  return { connection, address, serverVersion, reset, refuse } satisfies MigrationSession
 })

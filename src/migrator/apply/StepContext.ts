@@ -4,8 +4,9 @@ import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type { ServiceName } from "../../domain/Service.ts"
-import { connect, type Row } from "../../platform/postgres/Connection.ts"
+import { type Connection, connect, type Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
 import { revisionName } from "../files/Revision.ts"
 import { type LocatedSection, sectionsOf } from "../files/RevisionCheck.ts"
 import {
@@ -19,6 +20,7 @@ import type { DataLossRefused } from "../plan/DestructiveChange.ts"
 import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
+import type { NoticeLog, NoticeOf } from "./Notices.ts"
 import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
 import { runVerify, type Script, type StatementFailed, sendScript, timeouts } from "./Script.ts"
 import { cleanSession, type MigrationSession } from "./Session.ts"
@@ -33,6 +35,7 @@ export interface StepContext {
   readonly url: Redacted.Redacted
   readonly lock: SchemaLock
   readonly history: MigrationHistory
+  readonly notices: NoticeLog
   /** The current revision before the step. */
   readonly current: string
   /** The downgrade that the step belongs to; a refusal to destroy rows reports it. */
@@ -80,7 +83,8 @@ export const inOneTransaction = (
   { downgrade, lock, options, service, session: { connection } }: StepContext,
   step: Step,
   statements: number,
-  work: Effect.Effect<Effect.Effect<void, WorkError>, WorkError>
+  work: Effect.Effect<Effect.Effect<void, WorkError>, WorkError>,
+  noticed?: NoticeOf
 ): Effect.Effect<void, StepError> => {
   // The work of a data revision cannot be read; its downgrade was refused before, or is allowed.
   const guarded = step._tag === "Revert" && step.entry.kind === "sql" && !options.allowDataLoss
@@ -104,7 +108,8 @@ export const inOneTransaction = (
       yield* Effect.mapError(isRecorded, explain)
     })
   const columns = timeouts(sectionOf(step), options.lockTimeout)
-  const begin = { before: cleanSession, columns }
+  const ofCommit = noticed === undefined ? {} : { noticed: (notice: ServerNotice) => noticed(null, notice) }
+  const begin = { before: cleanSession, columns, ...ofCommit }
   // The isolation that refuseLossesWithin needs, whatever the role's default is.
   return lock.transaction(body, guarded ? { ...begin, isolation: "read committed" } : begin)
 }
@@ -122,7 +127,7 @@ export const transactionalStep = (
     verify === undefined
       ? sent
       : Effect.as(Effect.zipRight(Effect.flatten(sent), runVerify(connection, verify)), Effect.void)
-  return inOneTransaction(context, step, script.statements.length, work)
+  return inOneTransaction(context, step, script.statements.length, work, script.noticed)
 }
 
 /** True for 55P03 (lock_timeout passed) and 40P01 (deadlock): a retry after a pause may succeed. */
@@ -133,13 +138,36 @@ export const isContention = ({ sqlstate }: Pick<DatabaseError, "sqlstate">): boo
 export const pauseAfter = (attempt: number, { firstPause }: MigratorOptionsValues): Effect.Effect<Duration.Duration> =>
   Effect.map(Random.nextRange(0.5, 1.5), (jitter) => Duration.times(firstPause, 2 ** (attempt - 1) * jitter))
 
-const blockersQuery = `select a.pid, a.application_name, a.backend_start as since
+/** The sessions that block a session, and the prepared transactions, which have no process: the server names them by pid 0. */
+const blockersQuery = `select a.pid, a.application_name, a.backend_start as since, null as gid, null as owner
   from unnest(pg_catalog.pg_blocking_pids($1)) as blocking (pid)
-  left join pg_catalog.pg_stat_activity a on a.pid = blocking.pid where a.pid is not null`
+  join pg_catalog.pg_stat_activity a on a.pid = blocking.pid
+  union all
+  select distinct null::int, null, x.prepared, x.gid, x.owner
+  from pg_catalog.pg_locks waiting
+  join pg_catalog.pg_locks held on held.granted and held.pid is null and held.locktype = waiting.locktype
+    and (held.database, held.relation, held.page, held.tuple, held.virtualxid, held.transactionid, held.classid, held.objid, held.objsubid)
+      is not distinct from (waiting.database, waiting.relation, waiting.page, waiting.tuple, waiting.virtualxid,
+        waiting.transactionid, waiting.classid, waiting.objid, waiting.objsubid)
+  join pg_catalog.pg_locks own on own.pid is null and own.locktype = 'transactionid'
+    and own.virtualtransaction = held.virtualtransaction
+  join pg_catalog.pg_prepared_xacts x on x.transaction = own.transactionid
+  where waiting.pid = $1 and not waiting.granted and 0 = any (pg_catalog.pg_blocking_pids($1))`
+
+/** Describes a row of `blockersQuery` in one phrase. A prepared transaction is ended by its name, in its database. */
+const describeBlocker = (row: Row): string => {
+  if (row["gid"] === null) return describeSession(row)
+  const since = row["since"] instanceof Date ? row["since"].toISOString() : "?"
+  const gid = String(row["gid"])
+  return (
+    `prepared transaction ${JSON.stringify(gid)} (of ${row["owner"]}, since ${since}; to end it: ` +
+    `commit prepared '${gid.replaceAll("'", "''")}', or rollback prepared)`
+  )
+}
 
 /**
  * Runs `effect` and, every `after`, asks from a second session which sessions block the step's own. The server forgets them
- * once the lock timeout has passed. `seen` keeps the last answer; a failure to ask is ignored.
+ * once the lock timeout has passed, so that session is opened at once. `seen` keeps the last answer; a failure to ask is ignored.
  */
 export const withBlockersWatched = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
@@ -147,12 +175,15 @@ export const withBlockersWatched = <A, E, R>(
   after: Duration.Duration,
   seen: Ref.Ref<ReadonlyArray<string>>
 ): Effect.Effect<A, E, R> => {
+  const ask = (connection: Connection) =>
+    Effect.flatMap(connection.query(blockersQuery, [session.connection.backendPid]), ({ rows }) =>
+      rows.length === 0 ? Effect.void : Ref.set(seen, rows.map(describeBlocker))
+    )
   const watch = connect({ url, applicationName: "gravitas migrate (looks who blocks)" }).pipe(
-    Effect.flatMap((connection) => connection.query(blockersQuery, [session.connection.backendPid])),
-    Effect.flatMap(({ rows }) => (rows.length === 0 ? Effect.void : Ref.set(seen, rows.map(describeSession)))),
+    Effect.flatMap((connection) => Effect.forever(Effect.zipLeft(ask(connection), Effect.sleep(after)))),
     Effect.scoped,
     Effect.ignore,
-    Effect.delay(after),
+    Effect.zipLeft(Effect.sleep(after)),
     Effect.forever
   )
   return Effect.scoped(Effect.zipRight(Effect.forkScoped(watch), effect))

@@ -9,9 +9,11 @@ import type { Step } from "../plan/Plan.ts"
 import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { dataStep } from "./DataStep.ts"
 import { nonTransactionalStep } from "./NonTransactionalStep.ts"
-import { commitOfStep, ownRecord, RevisionFailed, withoutSecrets } from "./RevisionFailed.ts"
+import { type NoticeOf, withNotices } from "./Notices.ts"
+import { commitOfStep, ownRecord, RevisionFailed } from "./RevisionFailed.ts"
 import type { LockLost } from "./SchemaLock.ts"
 import { readAssertions, readScript, StatementFailed } from "./Script.ts"
+import { withoutSecrets } from "./Secrets.ts"
 import {
   directionOf,
   eventOf,
@@ -30,10 +32,11 @@ import {
 type StepFailure = DataLossRefused | RevisionFailed | LockLost | PartlyApplied | DataRevisionUnreadable
 
 /** Reads the step's statements and, for an upgrade, its assertions. A marker in the file turns the transaction off. */
-const sqlStep = Effect.fnUntraced(function* (context: StepContext, step: Step) {
+const sqlStep = Effect.fnUntraced(function* (context: StepContext, step: Step, noticed: NoticeOf) {
   const file = sourceOf(step, context.service)
-  const script = yield* readScript(file, sectionOf(step), directionOf(step))
-  const verify = yield* readAssertions(step)
+  const script = { ...(yield* readScript(file, sectionOf(step), directionOf(step))), noticed }
+  const assertions = yield* readAssertions(step)
+  const verify = assertions && { ...assertions, noticed }
   return (sectionOf(step).transaction ? transactionalStep : nonTransactionalStep)(context, step, script, verify)
 })
 
@@ -96,6 +99,7 @@ const fail = Effect.fnUntraced(function* (
     ...(yield* withoutSecrets(failed)),
     attempts,
     blockers,
+    notices: context.notices.all(),
     outcome: outcomeOf(context, step, failed)
   })
   yield* recordFailure(context, step, failure)
@@ -115,10 +119,15 @@ const attempt = (
     const { revision } = step
     const { kind } = step._tag === "Apply" ? step.revision : step.entry
     const isData = kind === "ts" && revision !== undefined
-    const work = yield* isData ? dataStep(context, step, revision) : sqlStep(context, step)
     const watch = transaction && (count > 1 || options.attempts === 1)
     const limit = Option.getOrElse(lockTimeout, () => options.lockTimeout)
-    yield* watch ? withBlockersWatched(work, context, Duration.times(limit, 0.5), seen) : work
+    const run = Effect.fnUntraced(function* (noticed: NoticeOf) {
+      const work = yield* isData ? dataStep(context, step, revision, noticed) : sqlStep(context, step, noticed)
+      yield* watch ? withBlockersWatched(work, context, Duration.times(limit, 0.5), seen) : work
+    })
+    const [direction, file] = [directionOf(step), sourceOf(step, service)]
+    const notice = { log: context.notices, verbose: options.verbose, revision: nameOfStep(step), direction, file }
+    yield* withNotices({ ...notice, line: sectionOf(step).line }, run)
   })
   const failed = Effect.fnUntraced(function* (error: StatementFailed | DatabaseError) {
     const blockers = yield* Ref.get(seen)

@@ -29,6 +29,7 @@ export const makeTranscript = (): Transcript => {
       isOpen: () => true,
       query,
       send: () => Effect.dieMessage("a script sends one statement after the other"),
+      parse: () => Effect.dieMessage("a script has no server"),
       copyIn: () => Effect.dieMessage("a script has no COPY"),
       transaction: (body) => Effect.zipRight(write("begin"), Effect.zipLeft(body, write("commit"))),
       destroy: Effect.void

@@ -1,3 +1,4 @@
+import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
@@ -8,19 +9,38 @@ import { openSchema } from "../apply/Migrate.ts"
 import { readScript, runVerify, setTimeouts } from "../apply/Script.ts"
 import type { MigrationSession } from "../apply/Session.ts"
 import { loadDataRevision } from "../files/DataModule.ts"
+import { newerSyntax } from "../files/NewerSyntax.ts"
 import { revisionName, type Section } from "../files/Revision.ts"
-import { requireRunnable, sectionsOf } from "../files/RevisionCheck.ts"
-import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
-import { type CatalogDifference, showDifference } from "../inspect/CatalogSnapshot.ts"
+import { type LocatedSection, requireRunnable, sectionsOf } from "../files/RevisionCheck.ts"
+import { headOf, loadRevisionSet, type MigratedService, RevisionSetInvalid } from "../files/RevisionSet.ts"
+import { splitStatements } from "../files/Statements.ts"
+import type { CatalogDifference } from "../inspect/CatalogSnapshot.ts"
 import { type RevisionRoundTrip, type RoundTripTest, testRoundTrips } from "../inspect/RoundTripTest.ts"
+import { showDifference } from "../inspect/ShownDifference.ts"
 import { readStatus, revisionStatuses } from "../inspect/Status.ts"
 import { MigratorOptions } from "../MigratorOptions.ts"
 import { describedFlag, onDatabase, subcommand, withProblemText } from "./GlobalOptions.ts"
 
+/** What PostgreSQL of `version` does not have, among the statements of a section that can be read. */
+const newerIn = ({ file, section }: LocatedSection, version: number) =>
+  splitStatements(section).pipe(
+    Effect.flatMap((statements) =>
+      Effect.forEach(statements, ({ line, text }) =>
+        Effect.map(newerSyntax(text, version), (problem) => (problem === null ? [] : [{ file, line, problem }]))
+      )
+    ),
+    Effect.map((found) => found.flat()),
+    Effect.orElseSucceed(() => [])
+  )
+
 /** Checks a service's files without a database. Imports the modules of data revisions, but does not run their work. */
-const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService) {
+const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedService, version: Option.Option<number>) {
   const set = yield* loadRevisionSet(migrated)
-  yield* requireRunnable(set.service, set.revisions.flatMap(sectionsOf))
+  const sections = set.revisions.flatMap(sectionsOf)
+  yield* requireRunnable(set.service, sections)
+  const newer = Option.isNone(version) ? [] : yield* Effect.forEach(sections, (one) => newerIn(one, version.value))
+  const problems = newer.flat()
+  if (problems.length > 0) return yield* new RevisionSetInvalid({ service: set.service, problems })
   yield* Effect.forEach(
     set.revisions.filter(({ kind }) => kind === "ts"),
     loadDataRevision,
@@ -30,8 +50,11 @@ const checkFiles = Effect.fn("Migrator.check")(function* (migrated: MigratedServ
 })
 
 /** Checks the files, then compares them with the database. */
-const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (service: MigratedService) {
-  const files = yield* checkFiles(service)
+const checkDatabase = Effect.fn("Migrator.checkDatabase")(function* (
+  service: MigratedService,
+  version: Option.Option<number>
+) {
+  const files = yield* checkFiles(service, version)
   const { address, problem, revisions } = yield* readStatus(service)
   const pending = revisions.filter(({ state }) => state === "pending").map(({ revision }) => revision)
   return { ...files, address, pending, problem }
@@ -53,18 +76,25 @@ const db = describedFlag(
   `Check the database too: checksums of applied revisions, and exit code ${ExitCode.pending} if a revision is pending.`
 )
 
+const pgVersion = Options.integer("pg-version").pipe(
+  Options.withDescription(
+    "Refuse syntax that this major version of PostgreSQL does not have, such as 15. Names of functions and most options are not checked."
+  ),
+  Options.optional
+)
+
 export const checkCommand = subcommand(
   "check",
-  { db },
+  { db, pgVersion },
   [
     "Checks the migration files without a database: names, numbers, markers, downs, and syntax with PostgreSQL's parser.",
-    ["migrate check", "migrate check --service router --json", "migrate check --db"]
+    ["migrate check", "migrate check --service router --json", "migrate check --db", "migrate check --pg-version 15"]
   ],
-  (options, { db }) => {
+  (options, { db, pgVersion }) => {
     if (db) {
       return onDatabase(options, {
         effects: "reads",
-        work: checkDatabase,
+        work: (service) => checkDatabase(service, pgVersion),
         render: renderCheck,
         toJson: withProblemText,
         verdict: ({ pending, problem, service }) =>
@@ -78,7 +108,8 @@ export const checkCommand = subcommand(
       })
     }
     const refusal = options.sql ? wrongUsage("check does not accept --sql; use it with upgrade or downgrade") : null
-    return runForEachService({ ...options, work: checkFiles, render: renderCheck, refusal }, identity)
+    const work = (service: MigratedService) => checkFiles(service, pgVersion)
+    return runForEachService({ ...options, work, render: renderCheck, refusal }, identity)
   }
 )
 
@@ -212,17 +243,24 @@ const renderTrips = tableOf(["service", "revision", "up, down, up"], ({ revision
 const lines = (differences: ReadonlyArray<CatalogDifference>): string =>
   differences.map((one) => `    ${showDifference(one).replaceAll("\n", "\n    ")}`).join("\n")
 
-const tripVerdict = ({ revisions, service }: RoundTripTest) => {
-  const problems = revisions.flatMap(({ afterDown, afterSecondUp, revision }) => [
+/** The differences of one revision. What differs after the second up as it did after the down is named once. */
+const tripProblems = ({ afterDown, afterSecondUp, revision }: RevisionRoundTrip): ReadonlyArray<string> => {
+  const objects = new Set(afterDown.map(({ object }) => object))
+  const others = afterSecondUp.filter(({ object }) => !objects.has(object))
+  const same = afterSecondUp.length - others.length
+  return [
     ...(afterDown.length === 0
       ? []
       : [
           `  ${revision}: its down does not revert its up (+ left behind, - removed too much, ~ changed):\n${lines(afterDown)}`
         ]),
-    ...(afterSecondUp.length === 0
-      ? []
-      : [`  ${revision}: up after down differs from the first up:\n${lines(afterSecondUp)}`])
-  ])
+    ...(others.length === 0 ? [] : [`  ${revision}: up after down differs from the first up:\n${lines(others)}`]),
+    ...(same === 0 ? [] : [`  ${revision}: up after down differs from the first up in ${same} of these objects too`])
+  ]
+}
+
+const tripVerdict = ({ revisions, service }: RoundTripTest) => {
+  const problems = revisions.flatMap(tripProblems)
   return problems.length === 0
     ? null
     : {

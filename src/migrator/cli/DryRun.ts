@@ -2,9 +2,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ServiceName } from "../../domain/Service.ts"
+import { Database } from "../../platform/postgres/Database.ts"
 import { readLosses } from "../apply/LossCheck.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { readAssertions, statementsOf } from "../apply/Script.ts"
+import { refuseNewerSyntax } from "../apply/ServerSyntax.ts"
 import { directionOf, halfwayOfStep, nameOfStep, sectionOf, sectionsOfStep, sourceOf } from "../apply/StepContext.ts"
 import { terminated } from "../apply/Transcript.ts"
 import { requireAdopted } from "../apply/UnadoptedSchema.ts"
@@ -50,6 +52,7 @@ export const dryRun = Effect.fn("Migrator.dryRun")(function* (migrated: Migrated
   const service = migrated.name
   const plan = yield* Plan.make(set, entries, target)
   yield* requireRunnable(service, plan.steps.flatMap(sectionsOfStep))
+  yield* refuseNewerSyntax(service, (yield* Database).url(service, "migration"), session, plan.steps)
   const steps = yield* Effect.forEach(plan.steps, (step) => planned(service, step))
   const last = plan.steps.at(-1)
   return {

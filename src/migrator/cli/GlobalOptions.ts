@@ -84,6 +84,10 @@ export const globalOptions = {
     ),
     Options.optional
   ),
+  verbose: describedFlag(
+    "verbose",
+    "Log notices of the server (raise notice) too; warnings always are. With --json all are in the result."
+  ),
   yes: describedFlag("yes", "Answer yes to every question."),
   noColor: outputOptions.noColor
 }
@@ -116,6 +120,7 @@ export const mergeOptions = (
     lockWait: Option.orElse(inner.lockWait, () => outer.lockWait),
     lockTimeout: Option.orElse(inner.lockTimeout, () => outer.lockTimeout),
     databaseUrl: Option.orElse(inner.databaseUrl, () => outer.databaseUrl),
+    verbose: outer.verbose || inner.verbose,
     yes: outer.yes || inner.yes,
     noColor: outer.noColor || inner.noColor
   }
@@ -169,8 +174,8 @@ const misfit = ({ command, dryRun, sql }: CommandOptions, effects: "reads" | "wr
       : null
 
 /** Runs an effect with the limits that the options set. */
-export const withLimits = ({ lockTimeout, lockWait }: CommandOptions) =>
-  withMigratorOptions(Record.getSomes({ lockTimeout, lockWait }))
+export const withLimits = ({ lockTimeout, lockWait, verbose }: CommandOptions) =>
+  withMigratorOptions({ ...Record.getSomes({ lockTimeout, lockWait }), verbose })
 
 /** Runs a command on databases: opens those of its services, then runs `before` once and `run.work` for each service. */
 export const onDatabase = <A, E extends CommandError, R>(

@@ -5,7 +5,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
+import { linesOf } from "./QuotedText.ts"
 import type { Phase, Reversal, Revision, Section } from "./Revision.ts"
+import { foreignText } from "./SyntaxProblem.ts"
 
 /** Removes differences between checkouts of the same file, line ends and a byte-order mark, from its checksum. */
 const normalise = (text: string): string => text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n")
@@ -26,6 +28,8 @@ interface MarkedPart {
   readonly rest: string
   readonly line: number
   readonly lines: Array<string>
+  /** Whether it holds anything but comments. */
+  hasCode: boolean
 }
 
 interface MarkerOptions {
@@ -38,21 +42,36 @@ interface MarkerOptions {
 /** Reports a problem in a file. Lines count from 1; 0 is the file as a whole. */
 type ReportProblem = (line: number, problem: string) => void
 
-const isProse = (line: string): boolean => line.trim() === "" || line.trimStart().startsWith("--")
+const markerLine = /^-- migrate:(\S*)(.*)$/
 
-/** Cuts the text at its marker lines. Only comments may precede the first marker. */
-const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray<MarkedPart> => {
+/** A line within a quoted text that looks like a marker; `begin` is the line on which that begins. */
+interface HiddenMarker {
+  readonly line: number
+  readonly begin: number
+}
+
+/** Cuts the text at its marker lines, which are comments of the top level. Only comments may precede the first marker. */
+const cutAtMarkers = (text: string, report: ReportProblem) => {
   const parts: Array<MarkedPart> = []
+  const hidden: Array<HiddenMarker> = []
   let current: MarkedPart | undefined
-  for (const [index, content] of text.split("\n").entries()) {
+  let isMisplaced = false
+  for (const [index, { code, content, within }] of linesOf(text).entries()) {
     const line = index + 1
-    const match = /^-- migrate:(\S*)(.*)$/.exec(content)
-    if (match === null) {
-      if (/^\s*--\s*migrate\s*:/i.test(content)) {
+    const match = markerLine.exec(content)
+    if (match === null || within !== null) {
+      if (within === null && /^\s*--\s*migrate\s*:/i.test(content)) {
         report(line, 'a marker must be at the start of its line, written "-- migrate:<name>"')
-      } else if (current !== undefined) {
+        continue
+      }
+      if (within !== null && within.kind !== "comment" && markers.some((name) => match?.[1] === name)) {
+        hidden.push({ line, begin: within.line })
+      }
+      if (current !== undefined) {
         current.lines.push(content)
-      } else if (!isProse(content)) {
+        current.hasCode ||= code.trim() !== ""
+      } else if (code.trim() !== "" && !isMisplaced) {
+        isMisplaced = true
         report(line, "only comments may precede the first marker; SQL here would never run")
       }
       continue
@@ -66,10 +85,10 @@ const cutAtMarkers = (text: string, report: ReportProblem): ReadonlyArray<Marked
       continue
     }
     if (parts.some((part) => part.marker === marker)) report(line, `a second "migrate:${marker}"`)
-    current = { marker, rest: match[2]?.trim() ?? "", line, lines: [content] }
+    current = { marker, rest: match[2]?.trim() ?? "", line, lines: [content], hasCode: false }
     parts.push(current)
   }
-  return parts
+  return { parts, hidden }
 }
 
 /** Parses the options on a marker's line. */
@@ -136,7 +155,7 @@ export const parseFileName = (name: string): Option.Option<NumberedFile> => {
 export const parseStoredDown = (text: string): Option.Option<Section> => {
   const problems: Array<string> = []
   const report: ReportProblem = (_, problem) => problems.push(problem)
-  const [part, ...others] = cutAtMarkers(text, report)
+  const [part, ...others] = cutAtMarkers(text, report).parts
   if (part === undefined || others.length > 0 || part.marker !== "down") return Option.none()
   const section = sectionOf(part, readOptions(part, report))
   return problems.length === 0 ? Option.some(section) : Option.none()
@@ -145,16 +164,27 @@ export const parseStoredDown = (text: string): Option.Option<Section> => {
 /** What the text of a file says of its revision. */
 type ParsedText = Pick<Revision, "phase" | "up" | "reversal" | "verify">
 
+/** Says why markers are not seen: text for psql before them, or a quote that is missing or one too many. */
+const reportHidden = (text: string, hidden: ReadonlyArray<HiddenMarker>, report: ReportProblem): void => {
+  const foreign = foreignText(text)
+  if (foreign !== null) report(text.slice(0, foreign.offset).split("\n").length, foreign.problem)
+  for (const { begin, line } of foreign === null ? hidden : []) {
+    report(line, `this marker is within the quoted text that begins on line ${begin}: is a quote missing there?`)
+  }
+}
+
 const parseSql = (text: string, report: ReportProblem): ParsedText | undefined => {
-  const read = cutAtMarkers(text, report).map((part) => ({ part, options: readOptions(part, report) }))
+  const { hidden, parts } = cutAtMarkers(text, report)
+  const read = parts.map((part) => ({ part, options: readOptions(part, report) }))
   const find = (marker: MarkerName) => read.find(({ part }) => part.marker === marker)
   for (const { part } of read) {
-    const empty = part.lines.slice(1).every(isProse)
     if (part.marker === "irreversible") {
       if (part.rest === "") report(part.line, "say why: -- migrate:irreversible <reason>")
-      if (!empty) report(part.line, "migrate:irreversible has no SQL of its own")
-    } else if (empty) {
-      report(part.line, `migrate:${part.marker} has no statement`)
+      if (part.hasCode) report(part.line, "migrate:irreversible has no SQL of its own")
+    } else if (!part.hasCode) {
+      const instead =
+        part.marker === "down" ? '; if it cannot be reverted, write "-- migrate:irreversible <reason>"' : ""
+      report(part.line, `migrate:${part.marker} has no statement${instead}`)
     }
   }
   const [up, down, irreversible, verify] = [find("up"), find("down"), find("irreversible"), find("verify")]
@@ -166,6 +196,7 @@ const parseSql = (text: string, report: ReportProblem): ParsedText | undefined =
     down !== undefined
       ? { _tag: "Down", section: sectionOf(down.part, down.options) }
       : irreversible && { _tag: "Irreversible", reason: irreversible.part.rest }
+  if (up === undefined || reversal === undefined) reportHidden(text, hidden, report)
   if (reversal === undefined)
     report(0, 'add "-- migrate:down", or "-- migrate:irreversible <reason>" if it cannot be reverted')
   return (
@@ -187,7 +218,7 @@ const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPa
     const match = /^\/\/ migrate:up(?:\s+(.*))?$/.exec(content)
     if (match !== null) {
       if (found !== undefined) report(line, 'a second "migrate:up"')
-      found = { marker: "up", rest: match[1]?.trim() ?? "", line, lines: [] }
+      found = { marker: "up", rest: match[1]?.trim() ?? "", line, lines: [], hasCode: true }
     } else if (/^\s*\/\/\s*migrate\s*:/i.test(content)) {
       report(
         line,
@@ -196,7 +227,7 @@ const markerOf = (lines: ReadonlyArray<string>, report: ReportProblem): MarkedPa
       )
     }
   }
-  return found ?? { marker: "up", rest: "", line: 1, lines: [] }
+  return found ?? { marker: "up", rest: "", line: 1, lines: [], hasCode: true }
 }
 
 /**
@@ -212,6 +243,9 @@ const parseData = (text: string, report: ReportProblem): ParsedText => {
   return { phase: options.phase, up, reversal: { _tag: "Module" }, verify: Option.none() }
 }
 
+const nulCharacter =
+  "a NUL character (U+0000), which no text of PostgreSQL can hold; remove it, and save the file as UTF-8"
+
 /** Parses a revision. `file` is its path for messages and ends in its name. Left has every problem, by line. */
 export const parseRevision = (
   service: ServiceName,
@@ -225,7 +259,10 @@ export const parseRevision = (
   if (named === undefined) {
     report(0, "a revision's file is named NNNN_slug.sql (or .ts), for example 0002_add_reason.sql")
   }
-  const parsed = (named?.kind === "ts" ? parseData : parseSql)(normalise(content), report)
+  const text = normalise(content)
+  const before = text.split("\0", 1)[0] ?? ""
+  if (before.length < text.length) report(before.split("\n").length, nulCharacter)
+  const parsed = before.length < text.length ? undefined : (named?.kind === "ts" ? parseData : parseSql)(text, report)
   return problems.length > 0 || named === undefined || parsed === undefined
     ? Either.left(problems)
     : Either.right({ service, ...named, file, path, ...parsed })

@@ -3,12 +3,14 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { hasSources, programFolder } from "../../platform/config/ProgramLocation.ts"
+import { namingOtherTools } from "./OtherTools.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
-import { parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
+import { parseFileName, parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
 
 /** A service's migration files do not form a valid history; nothing was run. */
 export class RevisionSetInvalid extends Schema.TaggedError<RevisionSetInvalid>()("RevisionSetInvalid", {
@@ -81,7 +83,7 @@ export const makeRevisionSet = (
   if (files.length === 0) problems.push({ file: directory, line: 0, problem: "the folder has no revision" })
   return problems.length === 0
     ? Either.right({ service, revisions })
-    : Either.left(new RevisionSetInvalid({ service, problems }))
+    : Either.left(new RevisionSetInvalid({ service, problems: namingOtherTools(directory, files, problems) }))
 }
 
 /** A service whose schema the migrator manages. */
@@ -132,7 +134,10 @@ export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (
     names.filter((name) => !name.startsWith(".")).sort(),
     (name) => {
       const path = join(directory, name)
-      return fs.readFile(path).pipe(
+      const read = fs.readFile(path)
+      // The name of a folder or of a foreign file is refused anyway, and may show which tool wrote it.
+      const readable = Option.isSome(parseFileName(name)) ? read : Effect.orElseSucceed(read, () => new Uint8Array())
+      return readable.pipe(
         Effect.mapError((error) => invalid(path, `cannot be read (${error.message})`)),
         Effect.flatMap((bytes) =>
           Effect.try({ try: () => decode(bytes), catch: () => invalid(path, "is not UTF-8; save it as UTF-8") })

@@ -1,7 +1,17 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { blanked, quotedParts } from "./QuotedText.ts"
 import type { Section } from "./Revision.ts"
+import {
+  copyFromStdin,
+  encodingFixed,
+  explainSyntaxError,
+  isOwnSchema,
+  type LocatedProblem,
+  schemaExists,
+  textsUnescaped
+} from "./SyntaxProblem.ts"
 
 export interface Statement {
   /** The text as sent, without its semicolon and without what precedes the statement. */
@@ -17,7 +27,9 @@ export class StatementUnreadable extends Schema.TaggedError<StatementUnreadable>
   /** From 1, in characters. */
   column: Schema.Number,
   /** The line of the file. */
-  source: Schema.String
+  source: Schema.String,
+  /** The statement, as far as its ends are known. */
+  statement: Schema.String
 }) {
   override get message(): string {
     return `line ${this.line}, column ${this.column}: ${this.problem}`
@@ -37,18 +49,82 @@ export const locate = (
 /** Loads the parser on first use: it is 1.7 MB of WebAssembly, and a start at head needs none of it. */
 export const loadParser = () => import("libpg-query")
 
-const unreadable = (section: Section, offset: number, problem: string): StatementUnreadable => {
-  const { line, column, source } = locate(section.text, offset)
-  return new StatementUnreadable({ problem, line: section.line + line - 1, column, source })
+/** Refuses a section at a UTF-16 offset of its text. */
+const unreadable = (section: Section, { offset, problem }: LocatedProblem): StatementUnreadable => {
+  const { line, column, source } = locate(section.text, [...section.text.slice(0, offset)].length)
+  const code = blanked(section.text, quotedParts(section.text))
+  const end = code.indexOf(";", offset)
+  const statement = section.text.slice(code.lastIndexOf(";", offset - 1) + 1, end === -1 ? undefined : end).trim()
+  return new StatementUnreadable({ problem, line: section.line + line - 1, column, source, statement })
 }
 
 const syntaxError = (section: Section, thrown: unknown): StatementUnreadable => {
+  // The parser counts code points.
   const position = Number(child(thrown, "sqlDetails", "cursorPosition"))
+  const offset = Number.isInteger(position) ? [...section.text].slice(0, position).join("").length : 0
   const problem = thrown instanceof Error ? thrown.message : String(thrown)
-  return unreadable(section, Number.isInteger(position) ? position : 0, problem)
+  return unreadable(section, explainSyntaxError(section.text, { offset, problem }))
 }
 
-/** Splits a section into its statements, at least one. Refuses BEGIN and COMMIT: the migrator controls the transaction. */
+const isOff = (value: unknown): boolean => {
+  const text = textOf(value, "A_Const", "sval", "sval") ?? String(child(value, "A_Const", "ival", "ival") ?? "0")
+  return !/^(on|true|t|tr|tru|yes|ye|y|1)$/i.test(text)
+}
+
+const isUtf8 = (value: unknown): boolean => /^(utf-?8|unicode)$/i.test(textOf(value, "A_Const", "sval", "sval") ?? "")
+
+/** Why a setting would change how the texts of the revision are read, or null. */
+const refusedSetting = (name: string | null, value: unknown): string | null =>
+  name === "standard_conforming_strings" && isOff(value)
+    ? textsUnescaped
+    : name === "client_encoding" && !isUtf8(value)
+      ? encodingFixed
+      : null
+
+/** Calls of `set_config` with constants, as a list of names and values. */
+const configured = (node: unknown) =>
+  nodesIn(node).flatMap(({ kind, node: call }) => {
+    const isCall = kind === "FuncCall" && nameOf(listOf(call, "funcname")).name === "set_config"
+    return isCall
+      ? [{ name: textOf(call, "args", "0", "A_Const", "sval", "sval"), value: child(call, "args", "1") }]
+      : []
+  })
+
+/** Why a statement cannot be part of a revision, or null. */
+const refusal = ({ transaction }: Section, kind: string, node: unknown, text: string): string | null => {
+  switch (kind) {
+    case "TransactionStmt":
+      return transaction
+        ? "the migrator opens and ends the transaction; remove this statement, or use transaction:false"
+        : "with transaction:false each statement commits by itself; remove this statement"
+    case "CopyStmt": {
+      const isFromClient = child(node, "is_from") === true && textOf(node, "filename") === null
+      return isFromClient ? copyFromStdin : null
+    }
+    case "CreateSchemaStmt": {
+      const name = textOf(node, "schemaname")
+      return name !== null && isOwnSchema(name) && child(node, "if_not_exists") !== true ? schemaExists(name) : null
+    }
+    case "VariableSetStmt":
+      return child(node, "kind") === "VAR_SET_VALUE"
+        ? refusedSetting(textOf(node, "name"), child(node, "args", "0"))
+        : null
+    case "SelectStmt": {
+      if (!/set_config/i.test(text)) return null
+      const refused = configured(node).map(({ name, value }) => refusedSetting(name, value))
+      return refused.find((one) => one !== null) ?? null
+    }
+    default:
+      return null
+  }
+}
+
+const newline = 0x0a
+
+/**
+ * Splits a section into its statements, at least one, in time that is proportional to its text. Refuses BEGIN and COMMIT, since
+ * the migrator controls the transaction, and statements that no revision can run.
+ */
 export const splitStatements = Effect.fn("Statements.split")(function* (
   section: Section
 ): Effect.fn.Return<ReadonlyArray<Statement>, StatementUnreadable> {
@@ -57,25 +133,31 @@ export const splitStatements = Effect.fn("Statements.split")(function* (
     try: () => parse(section.text),
     catch: (thrown) => syntaxError(section, thrown)
   })
-  // The parser's offsets are bytes of UTF-8.
+  // The parser's offsets are bytes of UTF-8. Lines are counted from the end of the last count.
   const bytes = Buffer.from(section.text)
-  const statements: Array<Statement> = []
-  for (const { stmt, stmt_location: start = 0, stmt_len: length } of tree.stmts ?? []) {
-    const before = bytes.subarray(0, start).toString()
-    if (stmt !== undefined && "TransactionStmt" in stmt) {
-      return yield* unreadable(
-        section,
-        [...before].length,
-        section.transaction
-          ? "the migrator opens and ends the transaction; remove this statement, or use transaction:false"
-          : "with transaction:false each statement commits by itself; remove this statement"
-      )
+  let line = section.line
+  let counted = 0
+  const lineAt = (offset: number): number => {
+    for (let at = bytes.indexOf(newline, counted); at !== -1 && at < offset; at = bytes.indexOf(newline, counted)) {
+      line += 1
+      counted = at + 1
     }
-    const raw = bytes.subarray(start, length === undefined || length === 0 ? bytes.length : start + length).toString()
-    const lead = raw.length - raw.trimStart().length
-    statements.push({ text: raw.trim(), line: section.line + (before + raw.slice(0, lead)).split("\n").length - 1 })
+    return line
   }
-  if (statements.length === 0) return yield* unreadable(section, 0, "there is no statement here")
+  const statements: Array<Statement> = []
+  for (const { stmt, stmt_location: start = 0, stmt_len: length = 0 } of tree.stmts ?? []) {
+    const raw = bytes.subarray(start, length === 0 ? bytes.length : start + length).toString()
+    const lead = raw.length - raw.trimStart().length
+    const text = raw.trim()
+    const begin = start + Buffer.byteLength(raw.slice(0, lead))
+    const [kind = "", node] = Object.entries(stmt ?? {})[0] ?? []
+    const problem = refusal(section, kind, node, text)
+    if (problem !== null) {
+      return yield* unreadable(section, { offset: bytes.subarray(0, begin).toString().length, problem })
+    }
+    statements.push({ text, line: lineAt(begin) })
+  }
+  if (statements.length === 0) return yield* unreadable(section, { offset: 0, problem: "there is no statement here" })
   return statements
 })
 

@@ -70,11 +70,3 @@ export const compareCatalogs = (before: CatalogSnapshot, after: CatalogSnapshot)
     .map((object) => ({ object, before: before.get(object) ?? null, after: after.get(object) ?? null }))
     .filter((one) => one.before !== one.after)
     .sort((a, b) => (a.object < b.object ? -1 : 1))
-
-/** Formats a difference: `+ table router.a` for a new object, `-` for a removed one, `~` for a changed one. */
-export const showDifference = ({ after, before, object }: CatalogDifference): string =>
-  before === null
-    ? `+ ${object}`
-    : after === null
-      ? `- ${object}`
-      : `~ ${object}\n    before: ${before}\n    after:  ${after}`

@@ -5,9 +5,10 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { withExportedReversal } from "../apply/DataStep.ts"
 import { openSchema } from "../apply/Migrate.ts"
-import { RevisionFailed, withoutSecrets } from "../apply/RevisionFailed.ts"
+import { RevisionFailed } from "../apply/RevisionFailed.ts"
 import { lockSchema } from "../apply/SchemaLock.ts"
 import { readScript, runVerify } from "../apply/Script.ts"
+import { withoutSecrets } from "../apply/Secrets.ts"
 import { type Revision, revisionName } from "../files/Revision.ts"
 import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
 import { halfwayOf, partlyApplied, rowMismatch } from "../plan/HistoryMismatch.ts"
@@ -141,6 +142,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
                 ...shown,
                 attempts: 1,
                 blockers: [],
+                notices: [],
                 outcome: `The database is not in the state after ${to}, so nothing was stamped`
               })
           )

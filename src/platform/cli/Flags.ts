@@ -23,6 +23,7 @@ const names = [
   "retry",
   "sql",
   "ts",
+  "verbose",
   "yes"
 ] as const
 

@@ -7,6 +7,10 @@ import type Pg from "pg"
 import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { copyFromStdin } from "./CopyQuery.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
+import { type Noticed, routeNotices } from "./NoticeRoute.ts"
+import { parseOnly } from "./ParseQuery.ts"
+import type { ServerNotice } from "./ServerNotice.ts"
+import { bounded, destroyed, destroySocket, type Session, timedOut } from "./SessionRequest.ts"
 
 export type Row = Readonly<Record<string, unknown>>
 
@@ -31,11 +35,14 @@ export interface QueryFailed {
 export interface Connection {
   readonly backendPid: number
   readonly isOpen: () => boolean
-  /** `deadline` null waits for ever; left out, the session's default holds. Interruption cancels the statement in the server. */
+  /**
+   * `deadline` null waits for ever; left out, the session's default holds. Interruption cancels the statement in the server.
+   * `noticed` receives what the server says beside the answer.
+   */
   readonly query: (
     text: string,
     values?: ReadonlyArray<unknown>,
-    options?: { readonly deadline?: Duration.DurationInput | null }
+    options?: { readonly deadline?: Duration.DurationInput | null; readonly noticed?: Noticed }
   ) => Effect.Effect<QueryResult, DatabaseError>
   /**
    * Sends queries at once, without waiting for earlier answers. The inner effect awaits the answers and fails with the first error.
@@ -44,13 +51,20 @@ export interface Connection {
    */
   readonly send: (
     queries: ReadonlyArray<{ readonly text: string; readonly values?: ReadonlyArray<unknown> }>,
-    options?: { readonly deadline?: Duration.DurationInput | null; readonly answered?: (count: number) => void }
+    options?: {
+      readonly deadline?: Duration.DurationInput | null
+      readonly answered?: (count: number) => void
+      /** Receives the notices of the query with that index. */
+      readonly noticed?: (notice: ServerNotice, index: number) => void
+    }
   ) => Effect.Effect<Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>>
   /**
    * Runs `text`, which holds one `copy … from stdin` and may hold other statements before and after it, with `data` in COPY's text
    * format. The data are sent with the text, without a wait for the server. A piece is made when it is sent.
    */
   readonly copyIn: (text: string, data: string | ReadonlyArray<() => string>) => Effect.Effect<void, DatabaseError>
+  /** Asks the server to parse `text`, one statement, and to do nothing else. Not on a `pipelined` session. */
+  readonly parse: (text: string) => Effect.Effect<void, DatabaseError>
   /**
    * BEGIN, the body, COMMIT; ROLLBACK on failure or interruption. An error at COMMIT has phase `commit`; without a sqlstate
    * its outcome is unknown. A body that goes on after a failed statement ends so too (25P02): nothing of it was kept.
@@ -60,7 +74,11 @@ export interface Connection {
    */
   readonly transaction: <A, E, R>(
     body: Effect.Effect<A, E, R>,
-    options?: { readonly begun: boolean }
+    options?: {
+      readonly begun?: boolean
+      /** Receives the notices of COMMIT, which runs deferred triggers. */
+      readonly noticed?: Noticed
+    }
   ) => Effect.Effect<A, E | DatabaseError, R>
   /** Ends the session at once by destroying its socket. */
   readonly destroy: Effect.Effect<void>
@@ -77,9 +95,6 @@ export interface ConnectOptions {
   readonly pipelined?: boolean
 }
 
-/** Destroys the socket without a word to the server: the only end that a stopped server cannot delay. */
-const destroySocket = (client: Pg.Client): void => void client.connection.stream.destroy()
-
 /** Buffers writes until the next tick, then sends them as one. */
 const gatherWrites = (client: Pg.Client): void => {
   const { stream } = client.connection
@@ -87,29 +102,11 @@ const gatherWrites = (client: Pg.Client): void => {
   process.nextTick(() => stream.uncork())
 }
 
-const timedOut = (phase: DatabaseError["phase"], after: Duration.Duration): DatabaseError =>
-  new DatabaseError({
-    phase,
-    late: true,
-    reason: `no answer within ${Duration.format(after)}; the connection was closed`
-  })
-
 const rolledBack = new DatabaseError({
   phase: "commit",
   reason: "the transaction was rolled back instead of committed, since a statement in it had failed",
   sqlstate: "25P02"
 })
-
-interface Session {
-  readonly client: Pg.Client
-  open: boolean
-}
-
-const destroyed = (session: Session) =>
-  Effect.sync(() => {
-    session.open = false
-    destroySocket(session.client)
-  })
 
 type NewClient = Effect.Effect<Pg.Client, DatabaseError>
 
@@ -164,51 +161,6 @@ const cancelQuery = (newClient: NewClient, backendPid: number): Effect.Effect<vo
     (other) => Effect.sync(() => destroySocket(other))
   ).pipe(Effect.ignore)
 
-/** Runs a request of the session within `deadline`; null: without one. An interruption runs `cancel` first. */
-const bounded = <A>(
-  session: Session,
-  cancel: Effect.Effect<void>,
-  phase: DatabaseError["phase"],
-  deadline: Duration.DurationInput | null,
-  run: () => Promise<A>
-): Effect.Effect<A, DatabaseError> =>
-  Effect.async<A, DatabaseError>((resume) => {
-    if (!session.open) {
-      return resume(Effect.fail(new DatabaseError({ phase, reason: "the connection is closed" })))
-    }
-    const limit = deadline === null ? undefined : Duration.decode(deadline)
-    let settled = false
-    const settle = (effect: Effect.Effect<A, DatabaseError>) => {
-      if (settled) return
-      settled = true
-      clearTimeout(timer)
-      resume(effect)
-    }
-    const timer =
-      limit === undefined
-        ? undefined
-        : setTimeout(() => {
-            session.open = false
-            destroySocket(session.client)
-            settle(Effect.fail(timedOut(phase, limit)))
-          }, Duration.toMillis(limit))
-    const finished = run().then(
-      (value) => settle(Effect.succeed(value)),
-      (cause) => settle(Effect.fail(databaseError(phase, cause)))
-    )
-    return Effect.suspend(() => {
-      clearTimeout(timer)
-      if (settled) return Effect.void
-      return cancel.pipe(
-        Effect.zipRight(Effect.promise(() => finished)),
-        // In this order: the fiber itself is interrupted already, only the one that `timeoutOption` forks is not.
-        Effect.interruptible,
-        Effect.timeoutOption("2 seconds"),
-        Effect.flatMap((stopped) => (stopped._tag === "Some" ? Effect.void : destroyed(session)))
-      )
-    })
-  })
-
 const clientOf = (options: ConnectOptions, connectTimeout: Duration.Duration): Effect.Effect<NewClient> =>
   Effect.map(DatabaseAuth, ({ md5 }) =>
     Effect.try({
@@ -226,6 +178,37 @@ const clientOf = (options: ConnectOptions, connectTimeout: Duration.Duration): E
     })
   )
 
+/** Runs transactions on a session. `commit` sends COMMIT. */
+const transactionOn =
+  (
+    session: Session,
+    query: Connection["query"],
+    destroy: Effect.Effect<void>,
+    commit: (noticed: Noticed | undefined) => Effect.Effect<{ readonly command: string }, DatabaseError>
+  ): Connection["transaction"] =>
+  (body, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        if (options?.begun !== true) {
+          // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
+          yield* restore(query("begin")).pipe(Effect.onInterrupt(() => destroy))
+        }
+        const exit = yield* Effect.exit(restore(body))
+        if (Exit.isFailure(exit)) {
+          // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
+          yield* query("rollback", undefined, { deadline: "5 seconds" }).pipe(Effect.catchAll(() => destroy))
+          return yield* exit
+        }
+        if (session.open && session.client.getTransactionStatus() === "I") {
+          return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
+        }
+        const end = yield* restore(commit(options?.noticed)).pipe(Effect.onInterrupt(() => destroy))
+        // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
+        if (end.command === "ROLLBACK") return yield* rolledBack
+        return exit.value
+      })
+    )
+
 /** Opens a session that lives as long as the scope. Fails with phase `connect`; does not retry. */
 export const connect = (options: ConnectOptions): Effect.Effect<Connection, DatabaseError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -238,22 +221,28 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
     const backendPid = Number(Reflect.get(client, "processID"))
     const cancel = cancelQuery(newClient, backendPid)
 
-    const ask = async (text: string, values?: ReadonlyArray<unknown>): Promise<QueryResult> => {
+    const notices = routeNotices(client)
+    const ask = async (text: string, values?: ReadonlyArray<unknown>, noticed?: Noticed): Promise<QueryResult> => {
+      notices.submit(noticed)
       const result = await (values === undefined ? client.query(text) : client.query(text, [...values]))
       const last = Array.isArray(result) ? result[result.length - 1] : result
       return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0 }
     }
-    const query: Connection["query"] = (text, values, { deadline = defaultDeadline } = {}) =>
-      bounded(session, cancel, "statement", deadline, () => ask(text, values))
+    const query: Connection["query"] = (text, values, { deadline = defaultDeadline, noticed } = {}) =>
+      bounded(session, cancel, "statement", deadline, () => ask(text, values, noticed))
 
     return {
       backendPid,
       isOpen: () => session.open,
       query,
-      send: (queries, { answered, deadline = defaultDeadline } = {}) =>
+      send: (queries, { answered, deadline = defaultDeadline, noticed } = {}) =>
         Effect.sync(() => {
           if (session.open) gatherWrites(client)
-          const answers = session.open ? queries.map(({ text, values }) => ask(text, values)) : []
+          const answers = session.open
+            ? queries.map(({ text, values }, index) =>
+                ask(text, values, noticed === undefined ? undefined : (notice) => noticed(notice, index))
+              )
+            : []
           // After an error those behind it are not awaited.
           for (const answer of answers) answer.catch(() => {})
           const results: Array<QueryResult> = []
@@ -267,32 +256,21 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
           return Effect.mapError(all, (cause) => ({ cause, index: results.length }))
         }),
       copyIn: (text, data) =>
-        bounded(session, cancel, "statement", defaultDeadline, () =>
-          copyFromStdin(client, text, typeof data === "string" ? [() => data] : data)
-        ),
-      transaction: (body, options) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function* () {
-            if (options?.begun !== true) {
-              // Interrupted here, it is unknown whether the transaction is open: close the session, which undoes its effects.
-              yield* restore(query("begin")).pipe(Effect.onInterrupt(() => destroy))
-            }
-            const exit = yield* Effect.exit(restore(body))
-            if (Exit.isFailure(exit)) {
-              // Harmless if the body did not reach its own BEGIN. If it fails, the state of the session is unknown.
-              yield* query("rollback", undefined, { deadline: "5 seconds" }).pipe(Effect.catchAll(() => destroy))
-              return yield* exit
-            }
-            if (session.open && client.getTransactionStatus() === "I") {
-              return yield* Effect.dieMessage("the body of a transaction did not begin it, or ended it")
-            }
-            const commit = bounded(session, cancel, "commit", defaultDeadline, () => client.query("commit"))
-            const end = yield* restore(commit).pipe(Effect.onInterrupt(() => destroy))
-            // PostgreSQL answers COMMIT with ROLLBACK, without an error, if the body caught the error of a statement.
-            if (end.command === "ROLLBACK") return yield* rolledBack
-            return exit.value
-          })
-        ),
+        bounded(session, cancel, "statement", defaultDeadline, () => {
+          notices.submit(undefined)
+          return copyFromStdin(client, text, typeof data === "string" ? [() => data] : data)
+        }),
+      parse: (text) =>
+        bounded(session, cancel, "statement", defaultDeadline, () => {
+          notices.submit(undefined)
+          return parseOnly(client, text)
+        }),
+      transaction: transactionOn(session, query, destroy, (noticed) =>
+        bounded(session, cancel, "commit", defaultDeadline, () => {
+          notices.submit(noticed)
+          return client.query("commit")
+        })
+      ),
       destroy
     }
   })

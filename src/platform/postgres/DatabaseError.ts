@@ -15,6 +15,8 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   detail: Schema.optional(Schema.String),
   hint: Schema.optional(Schema.String),
   position: Schema.optional(Schema.Number),
+  /** The functions and blocks that were running, innermost first, one a line, without SQL and values. */
+  context: Schema.optional(Schema.String),
   schema: Schema.optional(Schema.String),
   table: Schema.optional(Schema.String),
   column: Schema.optional(Schema.String),
@@ -53,6 +55,19 @@ const detailed = /^(0A|25|28|2B|3D|3F|40|42|53|54|55|57|58)/
 /** The message of a data exception quotes the value, which may hold quotes itself. */
 const withoutValue = (message: string): string => message.replace(/".*"/s, '"…"')
 
+/** Lines of CONTEXT that name a place in a function. The others quote statements and values; a translated line has no quotes. */
+const place =
+  /^(?:PL\/pgSQL function .+ (?:line \d+ )?(?:at|during|while) [A-Za-z' /-]+|SQL function "[^"]+" (?:statement \d+|during [a-z ]+)|compilation of PL\/pgSQL function "[^"]+" near line \d+|[^"':;]*PL\/pgSQL[^"':;]*\d+[^"':;]*)$/
+
+/** Keeps the places of a CONTEXT. */
+export const placesOf = (context: string | undefined): string | undefined =>
+  text(
+    context
+      ?.split("\n")
+      .filter((line) => place.test(line))
+      .join("\n")
+  )
+
 /** An error of the server as the driver makes it, before it is thrown. */
 export interface ServerError {
   message: string
@@ -68,7 +83,7 @@ export const forgetValues = (error: ServerError): void => {
   const { code = "", message } = error
   if (!detailed.test(code)) {
     error.detail = undefined
-    error.where = undefined
+    error.where = placesOf(error.where)
   }
   if (!code.startsWith("22")) return
   error.message = withoutValue(message)
@@ -92,6 +107,7 @@ export const databaseError = (phase: DatabaseError["phase"], thrown: unknown): D
     ...present("detail", detailed.test(sqlstate ?? "") ? text(field(cause, "detail")) : undefined),
     ...present("hint", text(field(cause, "hint"))),
     ...(Number.isInteger(position) && position > 0 ? { position } : {}),
+    ...present("context", placesOf(text(field(cause, "where")))),
     ...present("schema", text(field(cause, "schema"))),
     ...present("table", text(field(cause, "table"))),
     ...present("column", text(field(cause, "column"))),

@@ -15,6 +15,7 @@ import {
   tableA,
   tablesOf
 } from "../../support/migrator/Fixture.ts"
+import { skipBecause } from "../../support/SkipBecause.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 const hold = (url: Redacted.Redacted) =>
@@ -154,6 +155,20 @@ describe("a revision that waits for a lock of live traffic", () => {
       const failure = yield* Effect.flip(migrateRouter(url, migrations, undefined, options))
       expect(failure).toMatchObject({ _tag: "RevisionFailed", attempts: 3, cause: { sqlstate: "55P03" } })
       expect(failure.message).toContain(`blocked by: "a long report" (pid ${backendPid}`)
+    })
+  )
+
+  it.scopedLive("names a prepared transaction, which has no session", (context) =>
+    Effect.gen(function* () {
+      const { migrations, url } = yield* setUp
+      const [setting] = yield* ask(url, "show max_prepared_transactions")
+      if (setting?.["max_prepared_transactions"] === "0") return skipBecause(context, "max_prepared_transactions is 0")
+      const connection = yield* connect({ url, applicationName: "a coordinator" })
+      yield* connection.query("begin; insert into router.a values (1); prepare transaction 'it''s gid1'")
+      yield* Effect.addFinalizer(() => Effect.orDie(connection.query("rollback prepared 'it''s gid1'")))
+      const failure = yield* Effect.flip(migrateRouter(url, migrations, undefined, options))
+      expect(failure.message).toContain(`blocked by: prepared transaction "it's gid1" (of `)
+      expect(failure.message).toContain("commit prepared 'it''s gid1', or rollback prepared)")
     })
   )
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { withoutSecrets } from "../../../src/migrator/apply/RevisionFailed.ts"
+import { withoutSecrets } from "../../../src/migrator/apply/Secrets.ts"
 import { DatabaseError } from "../../../src/platform/postgres/DatabaseError.ts"
 import { commandLine } from "../../support/migrator/CommandLine.ts"
 import { ask, migrateRouter, migrationsOf, revision, tableA, write } from "../../support/migrator/Fixture.ts"
@@ -27,6 +27,18 @@ describe("a failed statement", () => {
     "alter user mapping for x server s options (set password 'hunter2')",
     "alter role x set a.secret to 'hunter2'",
     "do $$ begin create role x password 'hunter2'; end $$",
+    "do $$ begin\n  execute 'create role ' || r || ' password ''hunter2'''; end $$",
+    "do $$ begin execute format('alter user %I password %L', u, 'hunter2'); end $$",
+    "do $$ begin create rol x password 'hunter2'; end $$",
+    "do language plpgsql 'begin alter role x password ''hunter2''; end'",
+    "create function f() returns void language plpgsql as $$ begin alter role x password 'hunter2'; end $$",
+    "create function f() returns void language sql as $$ alter role x password 'hunter2' $$",
+    "create procedure p() language plpgsql as $$ begin create user mapping for x server s options (password 'hunter2'); end $$",
+    "select dblink_connect('host=a password=hunter2')",
+    "select from dblink('postgres://a:hunter2@b/c', 'select 1') as t (a int)",
+    "copy router.t from program 'curl -u a:hunter2 b'",
+    "alter system set primary_conninfo = 'hunter2'",
+    "alter database d set a.secret = 'hunter2'",
     "create role x pasword 'hunter2'",
     "create role x password 'hunter2"
   ]) {
@@ -38,6 +50,40 @@ describe("a failed statement", () => {
       })
     )
   }
+
+  for (const [statement, reason] of [
+    ["do $$ begin update router.t set nosuch = 1; end $$", 'column "nosuch" of relation "t" does not exist'],
+    ["do $$ begin updat router.t set a = 1; end $$", 'syntax error at or near "updat"'],
+    ["do $$ begin execute 'update router.t set nosuch = 1'; end $$", 'column "nosuch" of relation "t" does not exist'],
+    ["do $$ begin execute format('drop table %I', 'nosuch'); end $$", 'table "nosuch" does not exist'],
+    ["do $$ declare r record; begin for r in select 'nosuch' loop raise notice '%', r; end loop; end $$", "nosuch"],
+    ["create function f() returns int language plpgsql as $$ begin retrun 'nosuch'; end $$", "nosuch"],
+    ["insert into t valuse ('nosuch')", "nosuch"]
+  ] as const) {
+    it.effect(`keeps the server's message: ${statement}`, () =>
+      Effect.gen(function* () {
+        const { cause, location } = yield* shown(statement, reason)
+        expect(cause.reason).toBe(reason)
+        expect(location.statement).toBe(statement)
+      })
+    )
+  }
+
+  it.effect("in a body hides only its own secrets, and texts that are known only while it runs", () =>
+    Effect.gen(function* () {
+      const body = "do $$ begin alter role missing password 'hunter2'; perform 'plain'; end $$"
+      const role = yield* shown(body, 'role "missing" does not exist')
+      expect(role.cause.reason).toBe('role "missing" does not exist')
+      expect(role.location.statement).toBe("do $$ begin alter role missing password ***; perform ***; end $$")
+      const executed = "do $$ declare r record; begin for r in select c from t loop execute r.c; end loop; end $$"
+      expect((yield* shown(executed, 'relation "a" does not exist')).cause.reason).toMatch(/does not exist/)
+      const quoting = withoutSecrets({
+        location: { file: "f.sql", line: 1, source: executed, statement: executed },
+        cause: new DatabaseError({ phase: "statement", reason: 'syntax error at or near "hunter2"', sqlstate: "42601" })
+      })
+      expect((yield* quoting).cause.reason).toMatch(/left out/)
+    })
+  )
 
   it.effect("keeps the server's message if it repeats no literal, and every literal of other statements", () =>
     Effect.gen(function* () {

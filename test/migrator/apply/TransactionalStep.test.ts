@@ -80,13 +80,34 @@ describe("a revision whose statements are sent together", () => {
     })
   )
 
-  it.scopedLive(
-    "fails at COPY from stdin, which no revision can feed, and the statements around it answer for themselves",
-    () =>
-      Effect.gen(function* () {
-        const failure = yield* failing("create table router.a (id int);\ncopy router.a from stdin;\nselect 1;")
-        expect(failure).toMatchObject({ location: { line: 3, statement: "copy router.a from stdin" } })
+  it.scopedLive("has the line within a block, and the functions that were running", () =>
+    Effect.gen(function* () {
+      const block = yield* failing(
+        "select 1; do $b$\n-- é\nbegin\n  perform 1;\n  update router.t set a = 1;\nend $b$;"
+      )
+      expect(block).toMatchObject({
+        cause: { sqlstate: "42P01", reason: 'relation "router.t" does not exist' },
+        location: { line: 6, source: "  update router.t set a = 1;" }
       })
+      expect(block.message).toContain("  context: PL/pgSQL function inline_code_block line 5 at SQL statement\n")
+      const misspelt = yield* failing("select 1;\ndo $$ begin\n  perform 1;\n  updat router.t;\nend $$;")
+      expect(misspelt).toMatchObject({ location: { line: 5 }, cause: { reason: 'syntax error at or near "updat"' } })
+      const called = yield* failing(
+        "create table router.a (id int);\ncreate function router.refuse() returns trigger language plpgsql as $$\n" +
+          "begin\n  raise exception 'no % today', new.id;\nend $$;\n" +
+          "create trigger refuse before insert on router.a for each row execute function router.refuse();\n" +
+          "create procedure router.p(n int) language plpgsql as 'begin\n\n  insert into router.a values (n); end';\n" +
+          "do $$ begin\n  call router.p(4711); end $$;"
+      )
+      expect(called).toMatchObject({ location: { line: 12 }, cause: { reason: "no 4711 today" } })
+      if (called._tag !== "RevisionFailed") return expect.unreachable()
+      const file = called.location.file
+      expect(called.cause.context?.split("\n")).toEqual([
+        `PL/pgSQL function router.refuse() line 3 at RAISE (${file}:5)`,
+        `PL/pgSQL function router.p(integer) line 3 at SQL statement (${file}:10)`,
+        "PL/pgSQL function inline_code_block line 2 at CALL"
+      ])
+    })
   )
 
   it.scopedLive("says that the migrator's own record failed, if that is what failed", () =>

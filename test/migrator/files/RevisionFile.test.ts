@@ -25,6 +25,22 @@ describe("a revision file", () => {
     expect(Option.getOrThrow(revision.verify).line).toBe(6)
   })
 
+  it("has its markers in comments of the top level, and only there", () => {
+    const body =
+      "create function router.f() returns text language sql as $$\n-- migrate:down is below\nselect 1 $$;\n" +
+      "/* nested /*\n-- migrate:down\n*/\n-- migrate:verify\n*/\nselect 'a\n-- migrate:down\n', \"\n-- migrate:verify\n\", E'\\'\n-- migrate:down\n';"
+    const revision = Either.getOrThrow(parse(`-- migrate:up\n${body}\n-- migrate:down\nselect 2; -- it's\n`))
+    expect(revision.up.text).toBe(`-- migrate:up\n${body}`)
+    expect(revision.reversal).toMatchObject({ section: { line: 17, text: "-- migrate:down\nselect 2; -- it's" } })
+    expect(Option.isNone(revision.verify)).toBe(true)
+  })
+
+  it("may begin with comments of any form", () => {
+    const licence = "/* Copyright /* nested */\n   don't */\n\n-- why /* not\n"
+    const revision = Either.getOrThrow(parse(`${licence}${good}`))
+    expect(revision.up).toMatchObject({ line: 7, checksum: Either.getOrThrow(parse(good)).up.checksum })
+  })
+
   it("may be irreversible if it states a reason", () => {
     const revision = Either.getOrThrow(
       parse("-- migrate:up\ndrop table x;\n-- migrate:irreversible the rows are gone\n")
@@ -47,6 +63,21 @@ describe("a revision file", () => {
     ["no down and no reason", "-- migrate:up\nselect 1;\n", 0, /migrate:irreversible <reason>/],
     ["an up without a statement", good.replace("select 1;", "-- nothing"), 3, /no statement/],
     ["no reason", "-- migrate:up\nselect 1;\n-- migrate:irreversible\n", 3, /say why/],
+    ["an up of comments only", good.replace("select 1;", "/* select 1; */"), 3, /no statement/],
+    ["a NUL character", good.replace("select 2", "select '\0'"), 7, /NUL character/],
+    ["an empty down", good.replace("select 2;", ""), 6, /migrate:irreversible <reason>/],
+    [
+      "a quote that hides the down",
+      good.replace("select 1", "select 'it's'").replace("2;", "'2';"),
+      6,
+      /within the quoted text that begins on line 4/
+    ],
+    [
+      "backslashes in texts",
+      good.replace("select 1", "set standard_conforming_strings = off;\nselect 'it\\'s'").replace("2;", "'2';"),
+      4,
+      /write E'…'/
+    ],
     ["both ways", `${good}-- migrate:irreversible no\n`, 8, /exclude each other/]
   ])("with %s is refused at its line", (_, content, line, problem) => {
     const problems = Either.flip(parse(content)).pipe(Either.getOrThrow)

@@ -34,4 +34,39 @@ describe("a set of revisions", () => {
     expect(refused.exitCode).toBe(5)
     expect(refused.message).toMatch(problem)
   })
+
+  it.each<[tool: string, files: Readonly<Record<string, string>>, remedy: RegExp]>([
+    ["dbmate", { "20230101120000_a.sql": "-- migrate:up\nselect 1;\n\n-- migrate:down\n" }, /irreversible/],
+    [
+      "goose",
+      { "00001_a.sql": "-- +goose Up\nselect 1;", "0002_b.sql": "-- +goose NO TRANSACTION\n-- +goose Up\n" },
+      /StatementBegin/
+    ],
+    ["golang-migrate or sqlx", { "000001_a.up.sql": "select 1;", "000001_a.down.sql": "" }, /pair/],
+    ["Flyway", { "V1__a.sql": "", "V1.2__B.sql": "", "U1__a.sql": "", "R__view.sql": "" }, /U files/],
+    ["Sqitch", { "sqitch.plan": "", deploy: "", revert: "" }, /sqitch\.plan/],
+    ["Sqitch", { "a.sql": "-- Deploy flipr:a to pg\nbegin;\ncommit;" }, /begin, commit/],
+    ["sql-migrate", { "1_a.sql": "-- +migrate Up\n" }, /\+migrate/],
+    ["Liquibase", { "a.sql": "--liquibase formatted sql\n--changeset a:1\n" }, /migrate:up/],
+    ["tern", { "001_a.sql": "select 1;\n---- create above / drop below ----\nselect 2;" }, /below/],
+    ["Drizzle", { "0000_a.sql": "select 1;\n--> statement-breakpoint\nselect 2;" }, /breakpoint/],
+    ["Diesel", { "2023-01-01-120000_a": "" }, /up\.sql/],
+    ["Prisma", { "20230101120000_init": "", "migration_lock.toml": "" }, /migration\.sql/],
+    ["Alembic", { "0a1b2c3d4e5f_a.py": "", versions: "" }, /--sql/],
+    ["Rails", { "20230101120000_a.rb": "" }, /SQL/]
+  ])("of %s is recognised, with one sentence on what to do", (tool, files, remedy) => {
+    const sources = Object.entries({ "0001_a.sql": revision("select 1;"), ...files })
+    const refused = Either.flip(
+      makeRevisionSet(
+        "guardian",
+        "migrations/guardian",
+        sources.map(([file, content]) => ({ file: `migrations/guardian/${file}`, content }))
+      )
+    ).pipe(Either.getOrThrow)
+    expect(refused.exitCode).toBe(5)
+    expect(refused.problems).toEqual([
+      { file: "migrations/guardian", line: 0, problem: expect.stringMatching(`this looks like ${tool}`) }
+    ])
+    expect(refused.message).toMatch(remedy)
+  })
 })

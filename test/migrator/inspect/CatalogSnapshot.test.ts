@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { compareCatalogs, readCatalog, showDifference } from "../../../src/migrator/inspect/CatalogSnapshot.ts"
+import { compareCatalogs, readCatalog } from "../../../src/migrator/inspect/CatalogSnapshot.ts"
+import { showDifference } from "../../../src/migrator/inspect/ShownDifference.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 import { furniture, relationChanges } from "./CatalogChanges.ts"
