@@ -13,8 +13,10 @@ describe("The open records of the contracts", () => {
     const view = {
       version: "1",
       loaded_at: "2026-01-01T00:00:00Z",
-      groups: withKey({ permissions: [{ action: "*", resource: "*", effect: "allow" }] }),
+      groups: withKey({ permissions: [{ action: "*", resource: "*", effect: "allow" }], inherits: [] }),
       ghost_mappings: withKey(["admin"]),
+      lines: { inherits: {}, ghost_mappings: {} },
+      look_alikes: [],
       resource_paths: withKey(["type"]),
       refused_reload: null,
       audit_id: "1"

@@ -64,7 +64,7 @@ interface InheritingGroup {
   readonly inherits?: ReadonlyArray<string> | undefined
 }
 
-/** The entries of `inherits` that lead back to their own group, each with its path in the mapping of groups. */
+/** The entries of `inherits` that lead back to their own group, each with its path in the file. */
 const cyclesOf = (groups: ReadonlyMap<string, InheritingGroup>) => {
   const cycles: Array<{ readonly path: ReadonlyArray<PropertyKey>; readonly message: string }> = []
   const seen = new Map<string, "open" | "done">()
@@ -82,7 +82,7 @@ const cyclesOf = (groups: ReadonlyMap<string, InheritingGroup>) => {
       } else if (seen.get(inherited) === "open") {
         const names = open.map((one) => one.group)
         const cycle = [...names.slice(names.indexOf(inherited)), inherited].join(" inherits ")
-        cycles.push({ path: [group, "inherits", next], message: `makes a cycle: ${cycle}` })
+        cycles.push({ path: ["groups", group, "inherits", next], message: `makes a cycle: ${cycle}` })
       } else if (!seen.has(inherited)) open.push({ group: inherited, next: 0 })
     }
   }
@@ -105,10 +105,10 @@ const policySchema = (namesIn: (key: string) => ReadonlySet<string>) => {
     )
   )
   return Schema.Struct({
-    groups: YamlSchema.mapOf(group).pipe(Schema.filter(cyclesOf)),
+    groups: YamlSchema.mapOf(group),
     ghost_mappings: YamlSchema.mapOf(Schema.Array(name), ghostKeyProblem),
     resource_paths: Schema.optionalWith(YamlSchema.mapOf(Schema.Array(YamlSchema.text)), { exact: true })
-  })
+  }).pipe(Schema.filter(({ groups }) => cyclesOf(groups)))
 }
 
 const policyOf = (

@@ -41,8 +41,10 @@ export const answerDecodeErrors = <E, R>(app: HttpApp.Default<E, R>): HttpApp.De
 export const refuseRespelt =
   (routes: RouteTable) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | RouteNotFound, R> =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      routes(request.url) === undefined ? Effect.fail(new RouteNotFound({ request })) : app
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request): HttpApp.Default<E | RouteNotFound, R> =>
+        routes(request.url) === undefined ? Effect.fail(new RouteNotFound({ request })) : app
     )
 
 /** What another spelling of a path may have that a path of a contract has not. */

@@ -85,7 +85,7 @@ describe("indexPolicy", () => {
     fc.assert(
       fc.property(policy, question, (some, asked) => {
         // As a pattern it would mean another text than the question.
-        fc.pre(!asked.resource.includes(ownSegment))
+        FastCheck.pre(!asked.resource.includes(ownSegment))
         const denying: Policy = {
           ...some,
           groups: new Map([
