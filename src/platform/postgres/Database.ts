@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
@@ -19,7 +20,7 @@ import { reasonOf } from "../os/FileTrust.ts"
 import { requireTrustedWay } from "../os/NamedFile.ts"
 import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { connect } from "./Connection.ts"
-import { DatabaseError } from "./DatabaseError.ts"
+import { DatabaseError, databaseError } from "./DatabaseError.ts"
 
 /** The part of a connection string that may be shown: scheme, role, host, port and database; never password or parameters. */
 export const displayAddress = (url: Redacted.Redacted): string => {
@@ -76,10 +77,17 @@ const longestPause = Duration.seconds(3)
 const shortestAttempt = Duration.millis(250)
 const longestAttempt = Duration.seconds(5)
 
-/** Tries until a session opens or `deadline` has passed, with a line per failed attempt. */
+/** Opens a session within a time, and closes it. */
+const probe =
+  (url: Redacted.Redacted) =>
+  (connectTimeout: Duration.Duration): Effect.Effect<unknown, DatabaseError> =>
+    Effect.scoped(connect({ url, applicationName: "gravitas start", connectTimeout }))
+
+/** Tries until a session opens or `deadline` has passed, with a line per failed attempt. `open` is one attempt, within its time. */
 export const waitUntilReachable = (
   url: Redacted.Redacted,
-  deadline: Duration.Duration
+  deadline: Duration.Duration,
+  open: (within: Duration.Duration) => Effect.Effect<unknown, DatabaseError> = probe(url)
 ): Effect.Effect<void, DatabaseUnreachable> =>
   Effect.gen(function* () {
     const address = displayAddress(url)
@@ -89,10 +97,7 @@ export const waitUntilReachable = (
     for (let attempt = 1; ; attempt++) {
       const left = Duration.subtract(deadline, yield* elapsed)
       const connectTimeout = Duration.clamp(left, { minimum: shortestAttempt, maximum: longestAttempt })
-      const outcome = yield* connect({ url, applicationName: "gravitas start", connectTimeout }).pipe(
-        Effect.scoped,
-        Effect.either
-      )
+      const outcome = yield* Effect.either(open(connectTimeout))
       if (Either.isRight(outcome)) return
       const cause = outcome.left
       const waited = yield* elapsed
@@ -151,6 +156,23 @@ const openPool = (url: Redacted.Redacted, applicationName: keyof typeof poolSize
       Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption(endWithin), Effect.asVoid)
   )
 
+/**
+ * Opens a pool's first session, in which the first query of a start then runs: opening one costs more than its queries. An attempt
+ * that is late ends by the pool's own timeout.
+ */
+const openFirst =
+  (pool: Pg.Pool) =>
+  (within: Duration.Duration): Effect.Effect<unknown, DatabaseError> =>
+    Effect.tryPromise({
+      try: () => pool.connect().then((client) => client.release()),
+      catch: (cause) => databaseError("connect", cause)
+    }).pipe(
+      Effect.timeoutFail({
+        duration: within,
+        onTimeout: () => new DatabaseError({ phase: "connect", reason: "timeout expired", late: true })
+      })
+    )
+
 /** The stock listener would connect by the driver's own client, which sends its password to any server that asks for it. */
 const noListener = Stream.die("listen on a session of `connect`, which makes an AuthenticatedClient")
 
@@ -187,12 +209,12 @@ export class Database extends Context.Tag("platform/postgres/Database")<
           yield* requireTrustedFiles(resolve(settings.migrationDatabaseUrls[service]))
           const key = Redacted.value(url)
           if (pools.has(key)) continue
-          yield* waitUntilReachable(url, settings.databaseConnectDeadline)
-          const open = (name: keyof typeof poolSizes) =>
-            Effect.map(PgClient.fromPool({ acquire: openPool(url, name, endWithin) }), (client) =>
-              Object.assign(client, { listen: () => noListener })
-            )
-          pools.set(key, { pool: yield* open("gravitas"), readers: yield* open("gravitas reader") })
+          const first = yield* openPool(url, "gravitas", endWithin)
+          yield* waitUntilReachable(url, settings.databaseConnectDeadline, openFirst(first))
+          const client = (acquire: Effect.Effect<Pg.Pool, never, Scope.Scope>) =>
+            Effect.map(PgClient.fromPool({ acquire }), (client) => Object.assign(client, { listen: () => noListener }))
+          const readers = openPool(url, "gravitas reader", endWithin)
+          pools.set(key, { pool: yield* client(Effect.succeed(first)), readers: yield* client(readers) })
         }
         const poolsOf = (service: ServiceName) => {
           const found = pools.get(Redacted.value(resolve(settings.databaseUrls[service])))
