@@ -200,36 +200,41 @@ const parsed = (json: string): unknown => {
   }
 }
 
+/** Where the metadata are in `canonicalJson`. A text within it would hold these with its quotes escaped. */
+const beginOfMetadata = ',"metadata":'
+const endOfMetadata = ',"reason":'
+
 /**
  * Returns the row whose `canonicalJson` is this text; undefined when the text is not canonical. The metadata are cut out of the
  * text: built again from their parsed form, keys that look like numbers would change places, and the hash with them.
  */
 export const rowOf = (json: string): HashedRow | undefined => {
-  const event = parsed(json)
+  const start = json.indexOf(beginOfMetadata)
+  const end = json.lastIndexOf(endOfMetadata)
+  if (start === -1 || end < start) return undefined
+  const event = parsed(json.slice(0, start) + json.slice(end))
   if (!isCanonicalEvent(event)) return undefined
   const timestamp = Date.parse(event.timestamp)
   if (Number.isNaN(timestamp)) return undefined
-  const plain = {
-    id: event.id,
-    timestamp,
-    source: event.source,
-    seq: event.seq,
-    ghostId: event.ghost_id,
-    shellId: event.shell_id,
-    action: event.action,
-    resource: event.resource,
-    result: event.result,
-    reason: event.reason,
-    requestId: event.request_id,
-    marks: event.marks
-  }
-  const before = beforeMetadata(plain)
-  const after = afterMetadata(plain)
-  const end = json.length - after.length
+  const draft = draftRow(
+    {
+      ghostId: event.ghost_id,
+      shellId: event.shell_id,
+      action: event.action,
+      resource: event.resource,
+      result: event.result,
+      reason: event.reason,
+      requestId: event.request_id,
+      metadata: "",
+      marks: event.marks
+    },
+    { id: event.id, timestamp, source: event.source, seq: event.seq }
+  )
+  const from = start + beginOfMetadata.length
   // `startsWith` and `endsWith` are slow for texts that were put together from pieces.
-  if (before.length > end || json.slice(0, before.length) !== before || json.slice(end) !== after) return undefined
-  const metadata = json.slice(before.length, end)
+  if (json.slice(0, from) !== beforeMetadata(draft) || json.slice(end) !== afterMetadata(draft)) return undefined
+  draft.metadata = json.slice(from, end)
   // Otherwise unknown members could hide between the members of the canonical form.
-  if (!isObject(parsed(metadata))) return undefined
-  return sealRow({ ...plain, metadata, leafHash: "", size: 0 }, json)
+  if (!isObject(parsed(draft.metadata))) return undefined
+  return sealRow(draft, json)
 }
