@@ -1,4 +1,3 @@
-import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -145,7 +144,7 @@ const start = Effect.fn("Migrator.start")(
   inOwnFiber
 )
 
-export type MigratorRequirements = Database | Settings | FileSystem.FileSystem
+export type MigratorRequirements = Database | Settings
 
 /** Why a service does not start. Each error has an `exitCode`, see platform/cli/ExitCode.ts. */
 type StartRefusal = Effect.Effect.Error<ReturnType<typeof start>>

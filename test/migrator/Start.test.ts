@@ -1,18 +1,20 @@
-import * as Net from "node:net"
+import Fs from "node:fs"
 import { basename } from "node:path"
-import * as FileSystem from "@effect/platform/FileSystem"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import type { ServiceName } from "../../src/domain/Service.ts"
 import { gatekeeperSchema } from "../../src/gatekeeper/GatekeeperSchema.ts"
 import { guardianSchema } from "../../src/guardian/GuardianSchema.ts"
+import { loadRevisionSet } from "../../src/migrator/files/RevisionSet.ts"
 import { contractionsAfter, schemaProbe } from "../../src/migrator/SchemaVersion.ts"
 import { Database } from "../../src/platform/postgres/Database.ts"
 import { routerSchema } from "../../src/router/RouterSchema.ts"
+import { countingRelay } from "../support/migrator/CountingRelay.ts"
 import {
   ask,
   environment,
@@ -24,7 +26,6 @@ import {
   tableB,
   write
 } from "../support/migrator/Fixture.ts"
-import { socketOf } from "../support/PostgresSocket.ts"
 import { freshDatabase } from "../support/TestDatabase.ts"
 
 /** Starts the router up to the point where its port would open; returns what its probes would report, and its log. */
@@ -148,70 +149,27 @@ describe("a start with MIGRATE_ON_START=off", () => {
   )
 })
 
-/** Relays connections to the server of `url`, and counts texts and queries in what the clients send. */
-const countingRelay = (url: Redacted.Redacted) =>
-  Effect.gen(function* () {
-    const target = new URL(Redacted.value(url))
-    const sockets: Array<Net.Socket> = []
-    let sent = ""
-    const relay = Net.createServer((client) => {
-      const server = Net.connect(socketOf(url))
-      sockets.push(client, server)
-      for (const socket of [client, server]) socket.on("error", () => {})
-      client.on("data", (bytes) => {
-        sent += bytes.toString("latin1")
-      })
-      client.pipe(server).pipe(client)
-    })
-    yield* Effect.acquireRelease(
-      Effect.async<void>((done) => void relay.listen(0, "127.0.0.1", () => done(Effect.void))),
-      () =>
-        Effect.sync(() => {
-          for (const socket of sockets) socket.destroy()
-          relay.close()
-        })
-    )
-    const address = relay.address()
-    const through = new URL(target)
-    through.hostname = "127.0.0.1"
-    through.port = typeof address === "object" && address !== null ? String(address.port) : ""
-    return {
-      url: Redacted.make(through.href),
-      count: (text: string) => {
-        const found = sent.split(text).length - 1
-        sent = ""
-        return found
-      },
-      /** The queries since the last count: messages Query and Parse, each a letter and a length whose first byte is 0. */
-      queries: () => {
-        const found = sent.match(/[QP]\0/g)?.length ?? 0
-        sent = ""
-        return found
-      }
-    }
-  })
-
 describe("a start that applies revisions", () => {
   it.scopedLive("reads each file once, and the history once before the lock and once under it", () =>
     Effect.gen(function* () {
       const relay = yield* countingRelay(yield* freshDatabase)
       const migrations = yield* migrationsOf(one)
-      const files: Array<string> = []
-      const start = Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const counted: FileSystem.FileSystem = {
-          ...fs,
-          readFile: (path) =>
-            Effect.zipRight(
-              Effect.sync(() => void files.push(basename(path))),
-              fs.readFile(path)
-            )
-        }
-        yield* Layer.build(routerSchema.layer).pipe(Effect.provideService(FileSystem.FileSystem, counted))
-      }).pipe(Effect.scoped, Effect.provide([environment({ url: relay.url, migrations, services: ["router"] }), quiet]))
+      const reading = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(Fs, "readFileSync")),
+        (spy) => Effect.sync(() => spy.mockRestore())
+      )
+      const filesRead = () => {
+        const read = reading.mock.calls.map(([path]) => String(path)).filter((path) => path.startsWith(migrations))
+        reading.mockClear()
+        return read.map((path) => basename(path))
+      }
+      const start = Layer.build(routerSchema.layer).pipe(
+        Effect.scoped,
+        Effect.provide([environment({ url: relay.url, migrations, services: ["router"] }), quiet])
+      )
       const reads = (effect: typeof start) =>
         Effect.map(effect, () => ({
-          files: files.splice(0),
+          files: filesRead(),
           history: relay.count("from router.schema_event where event = 'prepared'")
         }))
 
@@ -253,12 +211,44 @@ describe("a start at head", () => {
     Layer.discard(guardianSchema.layer),
     Layer.discard(routerSchema.layer)
   )
+  const revisionsOf = (name: ServiceName) =>
+    Effect.map(loadRevisionSet({ name, directory: name }), ({ revisions }) => revisions.length)
   const sessionsOf = (url: Redacted.Redacted) =>
     ask(
       url,
       `select application_name as name from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
        and application_name in ('gravitas', 'gravitas start')`
     )
+
+  it.scopedLive("asks the database once for all services that start together, in the session that waited for it", () =>
+    Effect.gen(function* () {
+      const relay = yield* countingRelay(yield* freshDatabase)
+      const prepared = environment({ url: relay.url, services })
+      yield* Effect.scoped(Effect.provide(Layer.build(migrated), [prepared, quiet]))
+      const context = yield* Layer.build(Layer.merge(prepared, quiet))
+      relay.queries()
+      yield* Layer.build(migrated).pipe(Effect.provide(context))
+      expect(relay.queries()).toBe(1)
+      expect(yield* sessionsOf(relay.url)).toEqual([{ name: "gravitas" }])
+    })
+  )
+
+  it.scopedLive("reads the services that are at head, also if the schema of another is missing", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const two = Layer.merge(Layer.discard(gatekeeperSchema.layer), Layer.discard(routerSchema.layer))
+      yield* Effect.scoped(Effect.provide(Layer.build(two), [environment({ url, services }), quiet]))
+      const context = yield* Layer.build(Layer.merge(environment({ url, services }), quiet))
+      yield* Layer.build(migrated).pipe(Effect.provide(context))
+      const schemas = ["gatekeeper", "guardian", "router"]
+      const events = schemas.map((schema) => `select '${schema}' as schema, count(*)::int from ${schema}.schema_event`)
+      expect(yield* ask(url, `${events.join(" union all ")} order by 1`)).toEqual([
+        { schema: "gatekeeper", count: 1 + (yield* revisionsOf("gatekeeper")) },
+        { schema: "guardian", count: 1 + (yield* revisionsOf("guardian")) },
+        { schema: "router", count: 1 + (yield* revisionsOf("router")) }
+      ])
+    })
+  )
 
   it.scopedLive("opens only the application's sessions if the migration connection is the same", () =>
     Effect.gen(function* () {

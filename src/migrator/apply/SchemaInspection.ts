@@ -1,7 +1,10 @@
 import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
@@ -12,7 +15,7 @@ import type { Connection, Row } from "../../platform/postgres/Connection.ts"
 import { Database, type DatabaseUnreachable, displayAddress } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
-import { makeMigrationHistory } from "../history/MigrationHistory.ts"
+import { historyQuery, makeMigrationHistory, snapshotOf } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import { nameOf } from "../plan/HistoryMismatch.ts"
 import * as Plan from "../plan/Plan.ts"
@@ -24,11 +27,85 @@ import { connectPatiently, DatabaseIsReplica, databaseRefusal } from "./Session.
 /** A session or a pool, as far as an inspection needs it. */
 export type Queryable = Pick<Connection, "query">
 
-/** Queues the queries of several fibers: a session accepts one at a time, and a pool would open another for each. */
-const oneByOne = (connection: Queryable): Effect.Effect<Queryable> =>
-  Effect.map(Effect.makeSemaphore(1), (permit) => ({
-    query: (...args) => permit.withPermits(1)(connection.query(...args))
-  }))
+type Rows = ReadonlyArray<Row>
+
+const replica = "pg_catalog.pg_is_in_recovery() as replica"
+
+/** What a start asks of several services, in one query: their histories, and what else it compares with its files. */
+const startQuery = (services: ReadonlyArray<ServiceName>): string => {
+  const histories = services.map((service) =>
+    historyQuery(
+      service,
+      `, '${service}' as service, ${replica}, (select name from ${service}.schema_version) as shown`
+    )
+  )
+  return `${histories.join(" union all ")} order by revision`
+}
+
+/** Asks `startQuery`. A service whose relations cannot be read together has no rows, and does not keep them from the others. */
+const rowsOf = (
+  connection: Queryable,
+  services: ReadonlyArray<ServiceName>
+): Effect.Effect<Readonly<Record<string, Rows>>, DatabaseError> =>
+  connection.query(startQuery(services)).pipe(
+    Effect.map(({ rows }): Readonly<Record<string, Rows>> => Arr.groupBy(rows, ({ service }) => String(service))),
+    Effect.catchIf(
+      ({ sqlstate }) => sqlstate !== undefined,
+      () =>
+        services.length === 1
+          ? Effect.succeed({})
+          : Effect.map(
+              Effect.forEach(services, (service) => rowsOf(connection, [service])),
+              (each): Readonly<Record<string, Rows>> => Object.assign({}, ...each)
+            )
+    )
+  )
+
+/** After what the fibers of this turn of the event loop do: the services that start at the same time have asked then. */
+const endOfTurn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
+/** How starts ask over one session or pool. */
+interface StartSession extends Queryable {
+  /** The rows of `startQuery` for a service; undefined if its relations cannot be read together. */
+  readonly startRows: (service: ServiceName) => Effect.Effect<Rows | undefined, DatabaseError>
+}
+
+/**
+ * Queues the queries of several fibers: a session accepts one at a time, and a pool would open another for each. Services that start
+ * at the same time share one `startQuery`.
+ */
+const oneByOne = (connection: Queryable): Effect.Effect<StartSession> =>
+  Effect.map(Effect.makeSemaphore(1), (permit) => {
+    type Answer = Deferred.Deferred<Rows | undefined, DatabaseError>
+    let waiting = new Map<ServiceName, Answer>()
+    const askWaiting = Effect.suspend(() => {
+      const asked = waiting
+      waiting = new Map()
+      if (asked.size === 0) return Effect.void
+      return rowsOf(connection, [...asked.keys()]).pipe(
+        Effect.onExit((exit) =>
+          Effect.forEach(asked, ([service, answer]) =>
+            Deferred.done(
+              answer,
+              Exit.map(exit, (all) => all[service])
+            )
+          )
+        ),
+        Effect.ignore
+      )
+    })
+    return {
+      query: (...args) => permit.withPermits(1)(connection.query(...args)),
+      startRows: (service) =>
+        Effect.gen(function* () {
+          const answer = waiting.get(service) ?? (yield* Deferred.make<Rows | undefined, DatabaseError>())
+          waiting.set(service, answer)
+          yield* endOfTurn
+          yield* permit.withPermits(1)(askWaiting)
+          return yield* Deferred.await(answer)
+        })
+    }
+  })
 
 const overPool = (pool: PgClient.PgClient): Queryable => ({
   query: (text, values) =>
@@ -47,7 +124,7 @@ const overPool = (pool: PgClient.PgClient): Queryable => ({
 export class InspectionSessions extends Context.Tag("migrator/apply/InspectionSessions")<
   InspectionSessions,
   {
-    readonly of: (service: ServiceName) => Effect.Effect<Queryable, DatabaseUnreachable | DatabaseError, Scope.Scope>
+    readonly of: (service: ServiceName) => Effect.Effect<StartSession, DatabaseUnreachable | DatabaseError, Scope.Scope>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -87,24 +164,21 @@ export const inspectSchema = Effect.fn("Migrator.look")(function* (service: Migr
   const readHistory = Effect.gen(function* () {
     const connection = yield* sessions.of(name)
     const history = makeMigrationHistory(name, connection, options)
-    const replica = "pg_catalog.pg_is_in_recovery() as replica"
-    const all = history.readWith(`, ${replica}, (select name from ${name}.schema_version) as shown`)
-    const together = yield* Effect.catchIf(
-      all,
-      ({ sqlstate }) => sqlstate !== undefined,
-      () => Effect.succeedNone
-    )
+    const asked = yield* connection.startRows(name)
+    const together = asked === undefined ? Option.none() : Option.some(yield* snapshotOf(asked))
     // Otherwise one by one, so that an error is that of one relation.
-    const { rows } = Option.isSome(together)
-      ? { rows: [together.value.extra] }
-      : yield* connection.query(`select ${replica}, pg_catalog.to_regclass('${name}.schema_history') is null as absent`)
+    const rows =
+      asked ??
+      (yield* connection.query(`select ${replica}, pg_catalog.to_regclass('${name}.schema_history') is null as absent`))
+        .rows
     if (rows[0]?.["replica"] === true) return yield* new DatabaseIsReplica({ service: name, address })
     const isRead = Option.isSome(together) || rows[0]?.["absent"] === true
     const snapshot = isRead ? together : yield* history.read
     return { connection, snapshot, shown: rows[0]?.["shown"] }
   }).pipe(Effect.mapError((error) => (error._tag === "DatabaseError" ? refused(error) : error)))
 
-  const [set, { connection, shown, snapshot }] = yield* Effect.all([loadRevisionSet(service), readHistory], {
+  // In this order: the server works while the files are read.
+  const [{ connection, shown, snapshot }, set] = yield* Effect.all([readHistory, loadRevisionSet(service)], {
     concurrency: 2
   })
   const entries = yield* knownEntries(name, snapshot)

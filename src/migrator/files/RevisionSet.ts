@@ -1,5 +1,5 @@
+import Fs from "node:fs"
 import { join, relative, resolve, sep } from "node:path"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { hasSources, programFolder } from "../../platform/config/ProgramLocation.ts"
+import { reasonOf } from "../../platform/os/FileTrust.ts"
 import { namingOtherTools } from "./OtherTools.ts"
 import { base, type Revision, revisionName } from "./Revision.ts"
 import { parseFileName, parseRevision, RevisionFileProblem } from "./RevisionFile.ts"
@@ -119,33 +120,36 @@ export const shown = (path: string): string => {
 
 const decode = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true }).decode(bytes)
 
-/** Reads every revision of `service`. Refuses a file that is not a revision, except names with a leading dot. */
+/**
+ * Reads every revision of `service`. Refuses a file that is not a revision, except names with a leading dot.
+ *
+ * It reads synchronously: 20 us a file. Through the pool of threads a file takes four turns and 400 us, and a start does nothing else
+ * meanwhile.
+ */
 export const loadRevisionSet = Effect.fn("MigrationFiles.load")(function* (
   service: MigratedService
-): Effect.fn.Return<RevisionSet, RevisionSetInvalid, FileSystem.FileSystem> {
-  const fs = yield* FileSystem.FileSystem
+): Effect.fn.Return<RevisionSet, RevisionSetInvalid> {
   const directory = yield* directoryOf(service)
   const invalid = (file: string, problem: string) =>
     new RevisionSetInvalid({ service: service.name, problems: [{ file: shown(file), line: 0, problem }] })
-  const names = yield* fs
-    .readDirectory(directory)
-    .pipe(Effect.mapError((error) => invalid(directory, `the folder cannot be read (${error.message})`)))
-  const files = yield* Effect.forEach(
-    names.filter((name) => !name.startsWith(".")).sort(),
-    (name) => {
-      const path = join(directory, name)
-      const read = fs.readFile(path)
-      // The name of a folder or of a foreign file is refused anyway, and may show which tool wrote it.
-      const readable = Option.isSome(parseFileName(name)) ? read : Effect.orElseSucceed(read, () => new Uint8Array())
-      return readable.pipe(
-        Effect.mapError((error) => invalid(path, `cannot be read (${error.message})`)),
-        Effect.flatMap((bytes) =>
-          Effect.try({ try: () => decode(bytes), catch: () => invalid(path, "is not UTF-8; save it as UTF-8") })
-        ),
-        Effect.map((content): SourceFile => ({ file: shown(path), content, path }))
-      )
-    },
-    { concurrency: 8 }
-  )
+  const names = yield* Effect.try({
+    try: () => Fs.readdirSync(directory),
+    catch: (error) => invalid(directory, `the folder cannot be read (${reasonOf(error)})`)
+  })
+  const files: Array<SourceFile> = []
+  for (const name of names.filter((name) => !name.startsWith(".")).sort()) {
+    const path = join(directory, name)
+    const read = Effect.try({
+      try: () => Fs.readFileSync(path),
+      catch: (error) => invalid(path, `cannot be read (${reasonOf(error)})`)
+    })
+    // The name of a folder or of a foreign file is refused anyway, and may show which tool wrote it.
+    const bytes = yield* Option.isSome(parseFileName(name)) ? read : Effect.orElseSucceed(read, () => new Uint8Array())
+    const content = yield* Effect.try({
+      try: () => decode(bytes),
+      catch: () => invalid(path, "is not UTF-8; save it as UTF-8")
+    })
+    files.push({ file: shown(path), content, path })
+  }
   return yield* makeRevisionSet(service.name, shown(directory), files)
 })

@@ -77,27 +77,32 @@ export const reversalColumns = (revision: Revision) => {
   }
 }
 
+/** The query of a service's whole history. `columns` are selected too, each with a comma before it. */
+export const historyQuery = (service: ServiceName, columns: string): string =>
+  `select history.*, prepared.format${columns}
+   from (select max(tool_version) as format from ${service}.schema_event where event = 'prepared') as prepared
+   left join ${service}.schema_history as history on true`
+
+/** Decodes the rows of `historyQuery`, at least one. */
+export const snapshotOf = (rows: ReadonlyArray<Row>): Effect.Effect<HistorySnapshot> =>
+  Effect.gen(function* () {
+    const extra = rows[0] ?? {}
+    // Only the migrator writes these tables: a row that does not decode is a broken invariant.
+    const format = (yield* Effect.orDie(decodeFormat(extra))).format ?? 1
+    // Without a revision the join has one row, of nulls.
+    const known = format > toolVersion ? [] : rows.filter(({ revision }) => revision !== null)
+    const entries = yield* Effect.orDie(decodeEntries(known.map((row) => ({ ...later, ...row }))))
+    return { format, entries, extra }
+  })
+
 /** The history tables as a whole. */
 const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
-  /**
-   * Reads the history in one round trip; None if its tables do not exist. Only a revision that locks these tables can delay it.
-   * `columns` are selected too, each with a comma before it.
-   */
-  const readWith = (columns: string): Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> =>
-    Effect.gen(function* () {
-      const { rows } = yield* connection.query(
-        `select history.*, prepared.format${columns}
-         from (select max(tool_version) as format from ${service}.schema_event where event = 'prepared') as prepared
-         left join ${service}.schema_history as history on true order by history.revision`
-      )
-      const extra = rows[0] ?? {}
-      // Only the migrator writes these tables: a row that does not decode is a broken invariant.
-      const format = (yield* Effect.orDie(decodeFormat(extra))).format ?? 1
-      // Without a revision the join has one row, of nulls.
-      const known = format > toolVersion ? [] : rows.filter(({ revision }) => revision !== null)
-      const entries = yield* Effect.orDie(decodeEntries(known.map((row) => ({ ...later, ...row }))))
-      return Option.some({ format, entries, extra })
-    }).pipe(
+  /** Reads the history in one round trip; None if its tables do not exist. Only a revision that locks these tables can delay it. */
+  const read: Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> = connection
+    .query(`${historyQuery(service, "")} order by revision`)
+    .pipe(
+      Effect.flatMap(({ rows }) => snapshotOf(rows)),
+      Effect.map(Option.some),
       // 42P01, 3F000: no such table, no such schema.
       Effect.catchIf(
         ({ sqlstate }) => sqlstate === "42P01" || sqlstate === "3F000",
@@ -120,7 +125,7 @@ const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
       { discard: true }
     ).pipe(Effect.zipRight(event("prepared", null, from === 0 ? null : `history tables brought from format ${from}`)))
 
-  return { read: readWith(""), readWith, event, bringToFormat }
+  return { read, event, bringToFormat }
 }
 
 /** The rows of `schema_history`, one for each revision. */
