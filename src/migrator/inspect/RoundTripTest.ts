@@ -66,6 +66,7 @@ const inDatabase =
       url: () => url,
       address: () => displayAddress(url),
       pool: noPool,
+      query: noPool,
       readers: noPool
     })
 
