@@ -120,9 +120,17 @@ const audienceOf = (authorization: string): string | undefined => {
   }
 }
 
+/** The last token that was read: one request makes several calls with it. */
+let lastRead: { readonly authorization: string; readonly audience: string | undefined } | undefined
+
+const audienceRead = (authorization: string): string | undefined => {
+  if (lastRead?.authorization !== authorization) lastRead = { authorization, audience: audienceOf(authorization) }
+  return lastRead.audience
+}
+
 /** Whether the caller's token is its own, or addressed to the service that received it. */
 export const isForAddressee = ({ addressee, authorization }: CallerHeaders): boolean => {
-  const audience = authorization === undefined ? undefined : audienceOf(authorization)
+  const audience = authorization === undefined ? undefined : audienceRead(authorization)
   return audience === undefined || audience === addressee
 }
 
