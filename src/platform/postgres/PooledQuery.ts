@@ -70,7 +70,8 @@ export const pooledQuery =
           clearTimeout(timer)
           running = undefined
           client.off("error", onError)
-          release(lost)
+          // A cancel request that comes late must not meet the next statement of the session.
+          release(hasLeft ? true : lost)
           if (failure) fail(failure)
           else resume(Effect.succeed(result.rows))
         })
