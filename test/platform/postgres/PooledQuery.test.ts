@@ -53,17 +53,4 @@ describe("a query on a session of a pool", () => {
       yield* eventually(running, (count) => count === 0)
     })
   )
-
-  it.scopedLive("takes no session from the pool for a caller who left while it waited for one", () =>
-    Effect.gen(function* () {
-      const { query, running } = yield* onTwoSessions
-      const two = [1, 2].map(() => Effect.flip(query("select pg_sleep(1)", [], { deadline: Duration.millis(500) })))
-      const held = yield* Effect.fork(Effect.all(two, { concurrency: 2 }))
-      yield* Effect.yieldNow()
-      expect((yield* Effect.flip(query("select 1", [], soon))).reason).toContain("no answer")
-      yield* Fiber.join(held)
-      yield* eventually(running, (count) => count === 0)
-      expect(yield* query("select 1 as one", [], limit)).toEqual([{ one: 1 }])
-    })
-  )
 })
