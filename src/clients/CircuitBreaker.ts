@@ -1,6 +1,5 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Ref from "effect/Ref"
 import { monotonicMillis } from "../platform/os/EventLoop.ts"
 
 /** When a breaker opens, for how long, and how it finds out that calls succeed again. */
@@ -122,32 +121,24 @@ export interface CircuitBreaker {
 }
 
 export const make = (options: BreakerOptions): Effect.Effect<CircuitBreaker> =>
-  Effect.map(Ref.make<BreakerState>(initial), (ref): CircuitBreaker => {
+  Effect.sync((): CircuitBreaker => {
+    let state: BreakerState = initial
     const settleIn = (epoch: number) => (outcome: CallOutcome) =>
-      Effect.flatMap(monotonicMillis, (now) =>
-        Ref.modify(ref, (before) => {
-          const after = settle(options, before, epoch, outcome, now)
-          const pauseMillis = after._tag === "Open" ? after.until - now : 0
-          return [{ from: before._tag, to: after._tag, pauseMillis }, after]
-        })
-      )
+      Effect.map(monotonicMillis, (now): Transition => {
+        const before = state
+        state = settle(options, before, epoch, outcome, now)
+        const pauseMillis = state._tag === "Open" ? state.until - now : 0
+        return { from: before._tag, to: state._tag, pauseMillis }
+      })
     return {
-      enter: Effect.flatMap(monotonicMillis, (now) =>
-        Effect.flatten(
-          Ref.modify(ref, (before) => {
-            const admission = admit(options, before, now)
-            return [
-              admission.admitted ? Effect.succeed(settleIn(admission.next.epoch)) : rejection(admission),
-              admission.next
-            ]
-          })
-        )
-      ),
-      check: Effect.flatMap(monotonicMillis, (now) =>
-        Effect.flatMap(Ref.get(ref), (state) => {
-          const admission = admit(options, state, now)
-          return admission.admitted ? Effect.void : rejection(admission)
-        })
-      )
+      enter: Effect.flatMap(monotonicMillis, (now) => {
+        const admission = admit(options, state, now)
+        state = admission.next
+        return admission.admitted ? Effect.succeed(settleIn(state.epoch)) : rejection(admission)
+      }),
+      check: Effect.flatMap(monotonicMillis, (now) => {
+        const admission = admit(options, state, now)
+        return admission.admitted ? Effect.void : rejection(admission)
+      })
     }
   })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Api from "../contracts/gatekeeper/GatekeeperApi.ts"
+import { traced } from "../platform/telemetry/Traced.ts"
 import * as PeerCall from "./PeerCall.ts"
 import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
@@ -86,7 +87,7 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
     Effect.gen(function* () {
       const call = yield* PeerCall.make("gatekeeper")
       return {
-        authorize: Effect.fn("Gatekeeper.authorize", { kind: "client" })(function* (question) {
+        authorize: traced("Gatekeeper.authorize", { kind: "client" })((question: Question) => {
           const { action, addressee, authorization, metadata, requestId, resource } = question
           const payload = { action, resource, ...(metadata === undefined ? {} : { metadata }) }
           const caller = {
@@ -94,8 +95,11 @@ export class GatekeeperClient extends Context.Tag("clients/GatekeeperClient")<
             authorization: authorization?.slice(0, maximumAuthorization),
             ...(addressee === undefined ? {} : { addressee })
           }
-          const allowed = yield* call(validate, payload, caller, toDomainError, toRefusal)
-          return { ghostId: allowed.ghost_id, groups: allowed.groups, auditId: allowed.audit_id }
+          return Effect.map(call(validate, payload, caller, toDomainError, toRefusal), (allowed) => ({
+            ghostId: allowed.ghost_id,
+            groups: allowed.groups,
+            auditId: allowed.audit_id
+          }))
         })
       }
     })

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Api from "../contracts/guardian/GuardianApi.ts"
 import type { KeepSessions, SessionLost } from "../contracts/guardian/GuardianSchemas.ts"
+import { traced } from "../platform/telemetry/Traced.ts"
 import * as PeerCall from "./PeerCall.ts"
 import { PeerUnavailable } from "./PeerCall.ts"
 import { peerEndpoint } from "./PeerEndpoint.ts"
@@ -50,7 +51,9 @@ const startSession = peerEndpoint(Api.startSession, Api.workErrors)
 const keepSessions = peerEndpoint(Api.keepSessions, Api.workErrors)
 const endSession = peerEndpoint(Api.endSession, Api.workErrors)
 
-type SessionCall = CallerHeaders & { readonly sessionId: string }
+type CertifiedQuestion = CallerHeaders & { readonly agent: string }
+type SessionCall = CertifiedQuestion & { readonly sessionId: string }
+type NewSession = SessionCall & { readonly metadata: Readonly<Record<string, unknown>> }
 
 /** Asks the guardian by its contract: in process where it runs here, else over HTTP. */
 export class GuardianClient extends Context.Tag("clients/GuardianClient")<
@@ -58,18 +61,14 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
   {
     /** The certificate in force; `expiresAt` is ISO 8601. */
     readonly certified: (
-      question: CallerHeaders & { readonly agent: string }
+      question: CertifiedQuestion
     ) => Effect.Effect<{ readonly agent: string; readonly expiresAt: string }, GuardianRefused | PeerUnavailable>
-    readonly startSession: (
-      question: SessionCall & { readonly agent: string; readonly metadata: Readonly<Record<string, unknown>> }
-    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    readonly startSession: (question: NewSession) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
     /** Keeps the sessions `alive`, ends those that are `done`, and returns those of `alive` that are over. */
     readonly keepSessions: (
       sessions: typeof KeepSessions.Type
     ) => Effect.Effect<ReadonlyArray<typeof SessionLost.Type>, GuardianRefused | PeerUnavailable>
-    readonly endSession: (
-      question: SessionCall & { readonly agent: string }
-    ) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
+    readonly endSession: (question: SessionCall) => Effect.Effect<void, GuardianRefused | PeerUnavailable>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -93,17 +92,20 @@ export class GuardianClient extends Context.Tag("clients/GuardianClient")<
           )
           return over
         }),
-        certified: Effect.fn("Guardian.certified", { kind: "client" })(function* (question) {
-          const certificate = yield* call(validate, { agent: question.agent }, question, toDomainError, toRefusal)
-          return { agent: certificate.agent, expiresAt: certificate.expires_at }
-        }),
-        startSession: Effect.fn("Guardian.startSession", { kind: "client" })(function* (question) {
+        certified: traced("Guardian.certified", { kind: "client" })((question: CertifiedQuestion) =>
+          Effect.map(call(validate, { agent: question.agent }, question, toDomainError, toRefusal), (certificate) => ({
+            agent: certificate.agent,
+            expiresAt: certificate.expires_at
+          }))
+        ),
+        startSession: traced("Guardian.startSession", { kind: "client" })((question: NewSession) => {
           const { agent, metadata, sessionId } = question
-          yield* call(startSession, { agent, session_id: sessionId, metadata }, question, toDomainError, toRefusal)
+          const payload = { agent, session_id: sessionId, metadata }
+          return Effect.asVoid(call(startSession, payload, question, toDomainError, toRefusal))
         }),
-        endSession: Effect.fn("Guardian.endSession", { kind: "client" })(function* (question) {
+        endSession: traced("Guardian.endSession", { kind: "client" })((question: SessionCall) => {
           const { agent, sessionId } = question
-          yield* call(endSession, { agent, session_id: sessionId }, question, toDomainError, toRefusal)
+          return Effect.asVoid(call(endSession, { agent, session_id: sessionId }, question, toDomainError, toRefusal))
         })
       }
     })

@@ -17,6 +17,7 @@ import type { CallCutOff, LocalRequest } from "../platform/http/LocalCalls.ts"
 import { outgoingTrace, requestSource } from "../platform/http/RequestContext.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import { ClientSettings } from "./ClientSettings.ts"
+import { localTransport } from "./LocalTransport.ts"
 import type { NotOfContract, PeerAnswer, PeerEndpoint } from "./PeerEndpoint.ts"
 import * as PeerHttp from "./PeerHttp.ts"
 import {
@@ -109,7 +110,11 @@ const unavailable = (peer: ServiceName, failure: CallFailure): PeerUnavailable =
 
 type SendFailure = HttpClientError.HttpClientError | CallCutOff | TokenRefused | TokenUnavailable
 
-type Transport = (path: string, request: LocalRequest, caller: CallerHeaders) => Effect.Effect<PeerAnswer, SendFailure>
+type Transport = (
+  path: string,
+  request: LocalRequest,
+  caller: CallerHeaders
+) => Effect.Effect<PeerAnswer, SendFailure | PeerUnavailable>
 
 const withToken = (headers: LocalRequest["headers"], authorization: string | undefined) =>
   authorization === undefined ? headers : { ...headers, authorization }
@@ -123,7 +128,7 @@ const withToken = (headers: LocalRequest["headers"], authorization: string | und
  */
 const transportTo = (peer: Peer) =>
   Effect.gen(function* () {
-    const { peerUrls } = yield* ClientSettings
+    const { peerTimeout, peerUrls } = yield* ClientSettings
     const tokens = yield* PeerTokens
     const addresses = yield* Addresses
     const url = yield* urlOf(peer)
@@ -132,8 +137,10 @@ const transportTo = (peer: Peer) =>
     /** A gatekeeper that trusts this process as a proxy counts failures by the address of their client. */
     const forwarded = (caller: LocalRequest["caller"]) =>
       caller === undefined ? {} : { forwarded: forwardedHeader(clientAddress(caller, trusted)) }
+    const onTimeout = () =>
+      new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
     // The gatekeeper exchanges no token that is not for the addressee, and records that.
-    const overHttp: Transport = (path, { caller: source, headers, text }, caller) => {
+    const attempt = (path: string, { caller: source, headers, text }: LocalRequest, caller: CallerHeaders) => {
       const sendWithToken = Effect.flatMap(tokens.towards(peer, caller, forwarded(source)), (token) =>
         Effect.map(
           send(path, { headers: withToken({ ...headers, ...forwarded(source) }, token.authorization), text }),
@@ -150,6 +157,13 @@ const transportTo = (peer: Peer) =>
           : Effect.succeed(answer)
       )
     }
+    const overHttp: Transport = (path, request, caller) => {
+      const sent = attempt(path, request, caller)
+      return sent.pipe(
+        Effect.catchIf(wasRefused, () => Effect.delay(sent, pauseBeforeRetry)),
+        Effect.timeoutFail({ duration: peerTimeout, onTimeout })
+      )
+    }
     const send = (path: string, { headers, text }: LocalRequest) =>
       url.pipe(
         Effect.flatMap((base) =>
@@ -162,13 +176,13 @@ const transportTo = (peer: Peer) =>
         Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text })))
       )
     if (Option.isSome(peerUrls[peer])) return overHttp
-    const turns = yield* Effect.makeSemaphore(concurrentCalls)
+    const inProcess = localTransport(peer, { concurrent: concurrentCalls, timeout: peerTimeout, onTimeout })
     const transport: Transport = (path, request, caller) =>
       Effect.flatMap(addresses.all, (known) => {
         const call = known.get(peer)?.calls.find(path)
         if (call === undefined) return overHttp(path, request, caller)
         const headers = withToken(request.headers, caller.authorization)
-        return turns.withPermits(1)(call({ ...request, headers, isForCaller: isForAddressee(caller) }))
+        return inProcess(call, { ...request, headers, isForCaller: isForAddressee(caller) })
       })
     return transport
   })
@@ -195,7 +209,6 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>, hasBegun: boolean): Circui
  */
 export const make = (peer: Peer) =>
   Effect.gen(function* () {
-    const { peerTimeout } = yield* ClientSettings
     const transport = yield* transportTo(peer)
     const breaker = yield* CircuitBreaker.make(breakerOptions)
 
@@ -208,8 +221,6 @@ export const make = (peer: Peer) =>
       return from === "HalfOpen" && to === "Closed" ? Effect.logInfo(`${titleOf(peer)} answers again.`) : Effect.void
     }
 
-    const late = () => new PeerUnavailable({ peer, reason: `it did not answer within ${Duration.format(peerTimeout)}` })
-
     /** `sent.hasBegun` says afterwards whether a request was made: before, it is encoded, which says nothing about the peer. */
     const send = <Payload, Success, Failure>(
       endpoint: PeerEndpoint<Payload, Success, Failure>,
@@ -217,17 +228,13 @@ export const make = (peer: Peer) =>
       caller: CallerHeaders,
       sent: { hasBegun: boolean }
     ) =>
-      Effect.flatMap(endpoint.encode(payload), (text) => {
-        const attempt = Effect.withFiberRuntime<PeerAnswer, SendFailure>((fiber) => {
+      Effect.flatMap(endpoint.encode(payload), (text) =>
+        Effect.withFiberRuntime<PeerAnswer, SendFailure | PeerUnavailable>((fiber) => {
           sent.hasBegun = true
           const headers = { ...outgoingTrace(fiber), "x-request-id": caller.requestId }
           return transport(endpoint.path, { headers, text, caller: requestSource(fiber.currentContext) }, caller)
         })
-        return attempt.pipe(
-          Effect.catchIf(wasRefused, () => Effect.delay(attempt, pauseBeforeRetry)),
-          Effect.flatMap(endpoint.decode)
-        )
-      })
+      ).pipe(Effect.flatMap(endpoint.decode))
 
     /**
      * Calls `endpoint` in the name of a caller. `toDomainError` tells a refusal from an answer that is not usable; `toRefusal` is for a
@@ -249,9 +256,9 @@ export const make = (peer: Peer) =>
             return send(endpoint, payload, caller, sent).pipe(
               Effect.mapError((failure) => {
                 if (failure._tag === "DeclaredFailure") return toDomainError(failure.body)
+                if (failure._tag === "PeerUnavailable") return failure
                 return failure._tag === "TokenRefused" ? toRefusal(failure) : unavailable(peer, failure)
               }),
-              Effect.timeoutFail({ duration: peerTimeout, onTimeout: late }),
               restore,
               Effect.onExit((exit) =>
                 Effect.flatMap(settle(outcomeOf(exit, sent.hasBegun)), (transition) => logTransition(transition, exit))

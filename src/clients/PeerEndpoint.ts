@@ -43,6 +43,15 @@ export interface PeerEndpoint<Payload, Success, Failure> {
 const decodersOf = <A>(...declared: Parameters<typeof byStatus<A>>) =>
   new Map(byStatus(...declared).map(([status, one]) => [status, Schema.decodeUnknownOption(one)]))
 
+/** Undefined where a value has no JSON: it refers to itself, or holds a bigint. */
+const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
 /** Derives the client's side of an endpoint. `groupErrors` are those that its group declares. */
 export const peerEndpoint = <Payload, Success, Failure, GroupFailure, Encoded>(
   { errorSchema, path, payloadSchema, successSchema }: DeclaredEndpoint<Payload, Success, Failure>,
@@ -54,13 +63,11 @@ export const peerEndpoint = <Payload, Success, Failure, GroupFailure, Encoded>(
   return {
     path,
     encode: (payload) =>
-      Effect.mapError(
-        Effect.flatMap(
-          Effect.suspend(() => encodePayload(payload)),
-          (encoded) => Effect.try(() => JSON.stringify(encoded))
-        ),
-        () => new NotOfContract({ what: "request" })
-      ),
+      Effect.suspend(() => {
+        const encoded = encodePayload(payload)
+        const text = Option.isSome(encoded) ? jsonOf(encoded.value) : undefined
+        return text === undefined ? new NotOfContract({ what: "request" }) : Effect.succeed(text)
+      }),
     decode: ({ status, text }) =>
       Effect.suspend((): Effect.Effect<Success, DeclaredFailure<Failure | GroupFailure> | NotOfContract> => {
         const success = successes.get(status)

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { withinLimit } from "../platform/os/Deadline.ts"
 import { type Connection, connect } from "../platform/postgres/Connection.ts"
 import { Database } from "../platform/postgres/Database.ts"
 import { DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
@@ -32,32 +33,31 @@ const isDefect = ({ sqlstate }: DatabaseError): boolean => /^2[23]/.test(sqlstat
 const unavailable = (error: DatabaseError) =>
   isDefect(error) ? Effect.die(error) : Effect.fail(new DatabaseUnavailable({ reason: error.reason }))
 
-/**
- * Answers within the deadline even where the server hangs, and to its end where the caller must not be interrupted. An interruption
- * reaches the fibers that `race` and `timeout` forked, even in an uninterruptible region, so the query runs disconnected.
- */
+/** Answers within the deadline even where the server hangs, and to its end where the caller must not be interrupted. */
 export const bounded = <A, E>(question: Effect.Effect<A, E>): Effect.Effect<A, DatabaseUnavailable> =>
   question.pipe(
     Effect.catchAll((cause) => unavailable(databaseError("statement", cause))),
     // A stopped server answers a cancel request as little as the query: the caller does not wait for either.
-    Effect.disconnect,
-    // Also where the caller itself must not be interrupted: else the deadline would wait for the driver's own.
-    Effect.interruptible,
-    Effect.timeoutFail({
+    withinLimit({
       duration: deadline,
       onTimeout: () => new DatabaseUnavailable({ reason: `no answer within ${Duration.format(deadline)}` })
-    }),
-    Effect.disconnect
+    })
   )
 
 /** Asks as `bounded` does, or as the given `run`, and decodes the rows; rows of another shape are a defect. */
 export const rowsOf = <A, I>(row: Schema.Schema<A, I>) => {
-  const decode = Schema.decodeUnknown(Schema.Array(row))
+  const decode = decodedRows(row)
   return <E>(
     question: Effect.Effect<unknown, E>,
     run: (typeof GuardianDatabase.Service)["read"] = bounded
-  ): Effect.Effect<ReadonlyArray<A>, DatabaseUnavailable> =>
-    Effect.flatMap(run(question), (rows) => Effect.orDie(decode(rows)))
+  ): Effect.Effect<ReadonlyArray<A>, DatabaseUnavailable> => decode(run(question))
+}
+
+/** Decodes the rows of a bounded query; rows of another shape are a defect. */
+export const decodedRows = <A, I>(row: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknownSync(Schema.Array(row))
+  return <E>(rows: Effect.Effect<unknown, E>): Effect.Effect<ReadonlyArray<A>, E> =>
+    Effect.map(rows, (found) => decode(found))
 }
 
 /** A page of rows, newest first. */
@@ -94,6 +94,11 @@ export class GuardianDatabase extends Context.Tag("guardian/GuardianDatabase")<
   GuardianDatabase,
   {
     readonly sql: SqlClient.SqlClient
+    /** Runs one statement within the deadline, by the short way: for what each request of an agent runs. */
+    readonly query: (
+      text: string,
+      values: ReadonlyArray<unknown>
+    ) => Effect.Effect<ReadonlyArray<unknown>, DatabaseUnavailable>
     /** Runs a statement that reads a list or a page: on few sessions of their own, and the server too ends it at the deadline. */
     readonly read: <A, E>(statement: Effect.Effect<A, E>) => Effect.Effect<A, DatabaseUnavailable>
     /**
@@ -110,8 +115,10 @@ export class GuardianDatabase extends Context.Tag("guardian/GuardianDatabase")<
     Effect.gen(function* () {
       const database = yield* Database
       const takeTurn = inTurn(yield* Effect.makeSemaphore(maximumTransactions))
+      const query = database.query("guardian")
       return {
         sql: database.pool("guardian"),
+        query: (text, values) => Effect.catchAll(query(text, values, { deadline }), unavailable),
         read: <A, E>(statement: Effect.Effect<A, E>) =>
           Effect.catchAll(limitedRead(database.readers("guardian"), deadline, statement), unavailable),
         transaction: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) =>

@@ -3,12 +3,14 @@ import * as Array from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import { GatekeeperClient } from "../../src/clients/GatekeeperClient.ts"
 import { PeerTokens } from "../../src/clients/PeerTokens.ts"
-import { jsonResponse } from "../../src/platform/http/ErrorResponse.ts"
+import { type JsonResponse, jsonResponse } from "../../src/platform/http/ErrorResponse.ts"
 import { Addresses } from "../../src/platform/http/Listener.ts"
+import type { LocalRequest } from "../../src/platform/http/LocalCalls.ts"
 import { allowed, json, peerServer, peersAt, refusal } from "../support/PeerServer.ts"
 
 const question = {
@@ -35,11 +37,11 @@ const pausingAt = (step: number): Scheduler.Scheduler => {
 /** A gatekeeper in this process: it answers each call when `release` completes, and counts the calls that have begun. */
 const localGatekeeper = (url: string, release: Effect.Effect<void>) => {
   const begun = { paths: [] as Array<string> }
-  const find = (path: string) => () =>
-    Effect.suspend(() => {
-      begun.paths.push(path)
-      return Effect.as(release, jsonResponse(JSON.stringify(allowed)))
-    })
+  const find = (path: string) => (_: LocalRequest, done: (answer: JsonResponse) => void) => {
+    begun.paths.push(path)
+    const fiber = Effect.runFork(Effect.map(release, () => done(jsonResponse(JSON.stringify(allowed)))))
+    return () => fiber.unsafeInterruptAsFork(FiberId.none)
+  }
   const addresses = Layer.tap(Addresses.layer, (context) =>
     Context.get(context, Addresses).announce("gatekeeper", { url, revision: "1", calls: { find } })
   )

@@ -125,7 +125,8 @@ describe("An operation that the trail does not record", () => {
         const certificates = Layer.mock(Certificates, {
           issue: () => Effect.succeed({ claims, keyId: "k", signature: "s" }),
           revoke: (id) => Effect.as(undo(id), undefined),
-          inForce: () => Effect.succeed({ no: "1", claims, signature: "s", readMicros: 0n })
+          inForce: () => Effect.succeed({ no: "1", claims, signature: "s", readMicros: 0n }),
+          recent: () => Effect.succeed(undefined)
         })
         const sessions = Layer.mock(Sessions, {
           start: () => Effect.succeed(true),

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { parseInstant } from "../../domain/Rfc3339.ts"
 import type { Connection } from "../../platform/postgres/Connection.ts"
-import { type PageQuery, rowsOf } from "../GuardianDatabase.ts"
+import { decodedRows, type PageQuery, rowsOf } from "../GuardianDatabase.ts"
 import { type Claims, SignedRow } from "./CertificateSigner.ts"
 
 /** A row of `guardian.certificate`: nothing in it counts before `verifyRow` agrees, except its revocation. */
@@ -25,11 +25,13 @@ export type CertificateRow = typeof CertificateRow.Type
 
 export const certificateRows = rowsOf(CertificateRow)
 
+export const decodedCertificates = decodedRows(CertificateRow)
+
 /** Seconds that a certificate may be ahead of the database: the machine that issued it dates it by its own clock. */
 const clockTolerance = 60
 
 /** Numbers as text: a `Date` would lose the microseconds, which the signature covers. */
-export const certificateColumns = (sql: SqlClient.SqlClient) => sql`
+const columns = `
   certificate.id::text as no, certificate.jti::text as id, certificate.agent, certificate.version,
   (extract(epoch from certificate.issued_at) * 1000000)::bigint::text as "issuedMicros",
   (extract(epoch from certificate.expires_at) * 1000000)::bigint::text as "expiresMicros",
@@ -37,6 +39,8 @@ export const certificateColumns = (sql: SqlClient.SqlClient) => sql`
   certificate.revoked_reason as "revokedReason", certificate.expires_at <= clock_timestamp() as "isExpired",
   certificate.issued_at > clock_timestamp() + make_interval(secs => ${clockTolerance}) as "isFuture",
   (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as "readMicros"`
+
+export const certificateColumns = (sql: SqlClient.SqlClient) => sql.literal(columns)
 
 /** `2026-01-31T12:00:00.000Z`. */
 export const isoOfMicros = (micros: bigint): string => DateTime.formatIso(DateTime.unsafeMake(Number(micros / 1_000n)))
@@ -67,13 +71,17 @@ export interface Revocation {
   readonly sessions: ReadonlyArray<string>
 }
 
-/** The newest certificates of an agent, in force or any. */
-export const selectNewest = (sql: SqlClient.SqlClient, agent: string, state: "in force" | "any", limit: number) => sql`
-  select ${certificateColumns(sql)} from guardian.certificate
-  where agent = ${agent}
-    and ${state === "any" ? sql`true` : sql`revoked_at is null and expires_at > clock_timestamp()`}
+const newest = (condition: string): string => `
+  select ${columns} from guardian.certificate
+  where agent = $1 and ${condition}
   order by certificate.issued_at desc, certificate.id desc
-  limit ${limit}`
+  limit $2`
+
+/** Select the newest certificates of an agent (`$1`), at most `$2`. */
+export const selectNewest = {
+  inForce: newest("revoked_at is null and expires_at > clock_timestamp()"),
+  any: newest("true")
+} as const
 
 const ofAgent = (sql: SqlClient.SqlClient, agent: string | undefined) =>
   agent === undefined ? sql`true` : sql`agent = ${agent}`

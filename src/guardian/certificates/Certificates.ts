@@ -7,13 +7,16 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Stops } from "../../clients/Stops.ts"
 import { certificateStop, describeStop, emptyStopList, type StopList } from "../../domain/Stops.ts"
+import { monotonicMillis } from "../../platform/os/EventLoop.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import { traced } from "../../platform/telemetry/Traced.ts"
 import { bounded, type DatabaseUnavailable, GuardianDatabase, type PageQuery } from "../GuardianDatabase.ts"
 import {
   type CertificateRow,
   certificateColumns,
   certificateRows,
   countAll,
+  decodedCertificates,
   hasTable,
   type IssuedCertificate,
   insertCertificate,
@@ -119,6 +122,32 @@ export interface ActiveCertificate {
   readonly readMicros: bigint
 }
 
+/** How long, in milliseconds, a certificate that was read is good for the statement that looks whether it is still in force. */
+const recentMillis = 1_000
+
+/** Agents whose certificate is remembered. */
+const maximumRecent = 1_000
+
+/** The certificates that were found in force in the last second, by agent. */
+const makeRecent = (stops: typeof Stops.Service) => {
+  const found = new Map<string, { readonly certificate: ActiveCertificate; readonly at: number }>()
+  return {
+    keep: (agent: string, certificate: ActiveCertificate, at: number) => {
+      if (found.size >= maximumRecent) found.clear()
+      found.set(agent, { certificate, at })
+    },
+    find: (agent: string, now: number) => {
+      const recent = found.get(agent)
+      if (recent === undefined || now - recent.at > recentMillis) return undefined
+      const { iat, jti } = recent.certificate.claims
+      const stop = certificateStop(stops.list(), agent, { id: jti, issuedAt: iat * 1_000 })
+      return stop === undefined ? recent.certificate : undefined
+    },
+    /** After a change: this process uses the newest certificate at once. */
+    clear: () => found.clear()
+  }
+}
+
 /** Rows of one agent that are verified at most, the newest first: older ones were replaced long ago. */
 const candidates = 20
 
@@ -138,6 +167,11 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     ) => Effect.Effect<boolean, DatabaseUnavailable | Exclude<E, DatabaseError>>
     /** The agent's newest certificate that is in force, its row compared now with a signature that was verified. */
     readonly inForce: (agent: string) => Effect.Effect<ActiveCertificate, NotCertified | DatabaseUnavailable>
+    /**
+     * The certificate that `inForce` found in the last second, if no stop covers it now. It saves a query where the next statement
+     * checks in the database that the same certificate is still in force; undefined where `inForce` has to be asked.
+     */
+    readonly recent: (agent: string) => Effect.Effect<ActiveCertificate | undefined>
     /** Newest first; `isVerified`: the row agrees with its signature. `total` is of all pages. */
     readonly list: (query: PageQuery) => Effect.Effect<
       {
@@ -166,19 +200,20 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
     Effect.gen(function* () {
       const keys = yield* SigningKeys
       const stops = yield* Stops
-      const { read, sql, transaction } = yield* GuardianDatabase
+      const { query, read, sql, transaction } = yield* GuardianDatabase
       const columns = certificateColumns(sql)
       const verify = makeCachedVerifier(keys)
+      const recent = makeRecent(stops)
 
-      const newest = (agent: string, state: "in force" | "any", limit: number) =>
-        certificateRows(selectNewest(sql, agent, state, limit))
+      const newest = (agent: string, state: keyof typeof selectNewest, limit: number) =>
+        decodedCertificates(query(selectNewest[state], [agent, limit]))
 
       const add = <E = never>(issued: IssuedCertificate, recording: Effect.Effect<unknown, E> = Effect.void) =>
         transaction((connection) =>
           Effect.flatMap(insertCertificate(connection, issued), (isNew) =>
             isNew ? Effect.as(recording, true) : Effect.succeed(false)
           )
-        )
+        ).pipe(Effect.ensuring(Effect.sync(recent.clear)))
 
       return {
         issue: Effect.fn("Certificates.issue")(function* (issuing) {
@@ -201,11 +236,16 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
               : Effect.succeed(signed),
             (sealed) => add({ claims, ...sealed }, recording)
           ).pipe(Effect.withSpan("Certificates.adopt")),
-        inForce: Effect.fn("Certificates.inForce")(function* (agent) {
-          const found = yield* newest(agent, "in force", candidates)
-          const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
-          return yield* certified(agent, rows, (row) => verifyRow(keys, row, verify), stops.list())
-        }),
+        inForce: traced("Certificates.inForce")(
+          Effect.fnUntraced(function* (agent: string) {
+            const found = yield* newest(agent, "inForce", candidates)
+            const rows = found.length > 0 ? found : yield* newest(agent, "any", 1)
+            const certificate = yield* certified(agent, rows, (row) => verifyRow(keys, row, verify), stops.list())
+            recent.keep(agent, certificate, yield* monotonicMillis)
+            return certificate
+          })
+        ),
+        recent: (agent) => Effect.map(monotonicMillis, (now) => recent.find(agent, now)),
         list: Effect.fn("Certificates.list")(function* (query) {
           const page = yield* certificateRows(selectPage(sql, query), read)
           const counted = yield* read(countAll(sql, query.agent))
@@ -232,7 +272,10 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         ),
         isReady: Effect.map(bounded(hasTable(sql)), (rows) => rows[0]?.["ready"] === true),
         revoke: Effect.fn("Certificates.revoke")((id, by) =>
-          transaction((connection) => revokeCertificate(connection, id, by))
+          Effect.ensuring(
+            transaction((connection) => revokeCertificate(connection, id, by)),
+            Effect.sync(recent.clear)
+          )
         )
       }
     })

@@ -10,7 +10,7 @@ import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { maximumName, sessionResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { nameProblem } from "../../domain/Spelling.ts"
 import { certifiedUntil } from "../certificates/CertificateOperations.ts"
-import { Certificates, type NotCertified } from "../certificates/Certificates.ts"
+import { type ActiveCertificate, Certificates, type NotCertified } from "../certificates/Certificates.ts"
 import { audited, type Caller, type Recorded } from "../GuardianAccess.ts"
 import { DatabaseUnavailable } from "../GuardianDatabase.ts"
 import { boundMetadata, type KeptMetadata } from "./SessionMetadata.ts"
@@ -77,10 +77,11 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
   const attempt = (
     { agent, kept, sessionId }: Start,
     requestId: string,
-    retriesLeft = startRetries
+    retriesLeft: number,
+    recent?: ActiveCertificate
   ): Effect.Effect<Started, NotCertified | Api.SessionExists | DatabaseUnavailable> =>
     Effect.gen(function* () {
-      const certificate = yield* certificates.inForce(agent)
+      const certificate = recent ?? (yield* certificates.inForce(agent))
       const starting = { agent, sessionId, certificate, requestId, metadata: kept.metadata }
       if (yield* sessions.start(starting)) {
         return {
@@ -107,7 +108,11 @@ const startWith = (certificates: typeof Certificates.Service, sessions: typeof S
         reason: "it did not start the session in time, nor did another guardian"
       })
     })
-  return attempt
+  // The caller has often asked for the certificate a moment ago. The statement that starts the session checks it again.
+  return (starting: Start, requestId: string) =>
+    Effect.flatMap(certificates.recent(starting.agent), (recent) =>
+      attempt(starting, requestId, recent === undefined ? startRetries : startRetries + 1, recent)
+    )
 }
 
 const start = Effect.flatMap(Effect.all([Certificates, Sessions]), ([certificates, sessions]) => {

@@ -1,5 +1,4 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -8,11 +7,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { EndReason } from "../../contracts/guardian/GuardianSchemas.ts"
 import { OpenRecord } from "../../contracts/OpenRecord.ts"
+import { traced } from "../../platform/telemetry/Traced.ts"
 import type { ActiveCertificate } from "../certificates/Certificates.ts"
 import {
   bounded,
   type DatabaseUnavailable,
   deadline,
+  decodedRows,
   GuardianDatabase,
   type PageQuery,
   rowsOf
@@ -34,6 +35,7 @@ export const SessionRow = Schema.Struct({
 export type SessionRow = typeof SessionRow.Type
 
 const sessionRows = rowsOf(SessionRow)
+const decodedSessions = decodedRows(SessionRow)
 
 /** A session that its process keeps alive. */
 const KeptSession = Schema.Struct({
@@ -45,10 +47,12 @@ export type KeptSession = typeof KeptSession.Type
 
 const keptRows = rowsOf(KeptSession)
 
-const sessionColumns = (sql: SqlClient.SqlClient) => sql`
+const columnsText = `
   session.id::text as no, session.session_id as "sessionId", session.agent, session.started_at as "startedAt",
   session.last_seen_at as "lastSeenAt", session.ended_at as "endedAt", session.end_reason as "endReason",
   session.output_file as "outputFile", session.request_id as "requestId", session.metadata`
+
+const sessionColumns = (sql: SqlClient.SqlClient) => sql.literal(columnsText)
 
 export const sessionView = (row: SessionRow) => ({
   session_id: row.sessionId,
@@ -91,27 +95,43 @@ interface SessionsQuery extends PageQuery {
 export const expiryBatch = 500
 
 /** Starts a session where its certificate is still in force; its row stays locked until the commit. */
-const insertSession = (
-  sql: SqlClient.SqlClient,
-  { agent, certificate, metadata, requestId, sessionId }: NewSession
-) => sql`
+const insertSession = `
   with certified as (
     select id from guardian.certificate
-    where id = ${certificate.no}::bigint and revoked_at is null and expires_at > clock_timestamp()
-      and signature = ${certificate.signature}
+    where id = $1::bigint and revoked_at is null and expires_at > clock_timestamp()
+      and signature = $2
       -- A statement that the server reads after the caller's deadline starts nothing.
-      and clock_timestamp() < to_timestamp(${String(certificate.readMicros)}::bigint / 1000000.0)
-        + make_interval(secs => ${Duration.toSeconds(deadline)})
+      and clock_timestamp() < to_timestamp($3::bigint / 1000000.0) + make_interval(secs => ${Duration.toSeconds(deadline)})
     for share
   )
   insert into guardian.session (session_id, agent, certificate_id, request_id, metadata)
-  select ${sessionId}, ${agent}, certified.id, ${requestId}, ${JSON.stringify(metadata)}::jsonb from certified
+  select $4, $5, certified.id, $6, $7::jsonb from certified
   on conflict (session_id, agent) do update
     set certificate_id = excluded.certificate_id, request_id = excluded.request_id,
       metadata = excluded.metadata, started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
       ended_at = null, end_reason = null, output_file = null
     where session.end_reason = 'withdrawn'
   returning id`
+
+const valuesOf = ({ agent, certificate, metadata, requestId, sessionId }: NewSession): ReadonlyArray<unknown> => [
+  ...[certificate.no, certificate.signature, String(certificate.readMicros)],
+  ...[sessionId, agent, requestId, JSON.stringify(metadata)]
+]
+
+const selectSession = `
+  select ${columnsText} from guardian.session
+  where session_id = $1 and agent = $2 and end_reason is distinct from 'withdrawn'`
+
+/** At most two sessions of a name; that of the agent `$2` comes first. */
+const selectNamed = `
+  select ${columnsText} from guardian.session
+  where session_id = $1 and end_reason is distinct from 'withdrawn'
+  order by agent = $2 desc, id limit 2`
+
+const completeSession = `
+  update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed', output_file = $3
+  where session_id = $1 and agent = $2 and ended_at is null
+  returning ${columnsText}`
 
 /** Sessions as a set of rows; `Sql` has no parameter for a list. */
 const asked = (sql: SqlClient.SqlClient, sessions: ReadonlyArray<AgentSession>) => {
@@ -197,32 +217,24 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
   static readonly layer = Layer.effect(
     Sessions,
     Effect.gen(function* () {
-      const { read, sql } = yield* GuardianDatabase
+      const { query, read, sql } = yield* GuardianDatabase
       const columns = sessionColumns(sql)
 
-      const find = Effect.fn("Sessions.find")(({ agent, sessionId }: AgentSession) =>
-        Effect.map(
-          sessionRows(sql`
-            select ${columns} from guardian.session
-            where session_id = ${sessionId} and agent = ${agent} and end_reason is distinct from 'withdrawn'`),
-          ([found]) => found
-        )
+      const find = traced("Sessions.find")(({ agent, sessionId }: AgentSession) =>
+        Effect.map(decodedSessions(query(selectSession, [sessionId, agent])), ([found]) => found)
       )
 
       /** The row that `change` returned, else the session as it is. */
-      const changed = (which: AgentSession, change: Effect.Effect<unknown, SqlError>) =>
-        Effect.flatMap(sessionRows(change), ([row]) => (row === undefined ? find(which) : Effect.succeed(row)))
+      const changed = (which: AgentSession, change: Effect.Effect<ReadonlyArray<SessionRow>, DatabaseUnavailable>) =>
+        Effect.flatMap(change, ([row]) => (row === undefined ? find(which) : Effect.succeed(row)))
 
       return {
         find,
-        named: Effect.fn("Sessions.named")((sessionId, first) =>
-          sessionRows(sql`
-            select ${columns} from guardian.session
-            where session_id = ${sessionId} and end_reason is distinct from 'withdrawn'
-            order by agent = ${first ?? ""} desc, id limit 2`)
+        named: traced("Sessions.named")((sessionId: string, first: string | undefined) =>
+          decodedSessions(query(selectNamed, [sessionId, first ?? ""]))
         ),
-        start: Effect.fn("Sessions.start")((session) =>
-          Effect.map(bounded(insertSession(sql, session)), (rows) => rows.length > 0)
+        start: traced("Sessions.start")((session: NewSession) =>
+          Effect.map(query(insertSession, valuesOf(session)), (rows) => rows.length > 0)
         ),
         withdraw: Effect.fn("Sessions.withdraw")(function* ({ agent, requestId, sessionId }) {
           yield* bounded(sql`
@@ -232,21 +244,14 @@ export class Sessions extends Context.Tag("guardian/Sessions")<
         beat: Effect.fn("Sessions.beat")((which) =>
           changed(
             which,
-            sql`
+            sessionRows(sql`
               update guardian.session set last_seen_at = greatest(last_seen_at, clock_timestamp())
               where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-              returning ${columns}`
+              returning ${columns}`)
           )
         ),
-        end: Effect.fn("Sessions.end")((which, outputFile) =>
-          changed(
-            which,
-            sql`
-              update guardian.session set ended_at = greatest(started_at, clock_timestamp()), end_reason = 'completed',
-                output_file = ${outputFile}
-              where session_id = ${which.sessionId} and agent = ${which.agent} and ended_at is null
-              returning ${columns}`
-          )
+        end: traced("Sessions.end")((which: AgentSession, outputFile: string | null) =>
+          changed(which, decodedSessions(query(completeSession, [which.sessionId, which.agent, outputFile])))
         ),
         keep: Effect.fn("Sessions.keep")((sessions, timeout) =>
           sessions.length === 0 ? Effect.succeed([]) : keptRows(keepAlive(sql, sessions, timeout))

@@ -170,6 +170,7 @@ export const inDatabase =
       url: () => url,
       address: () => displayAddress(url),
       pool: noPool,
+      query: noPool,
       readers: noPool
     })
 

@@ -42,7 +42,11 @@ export interface LocalRequest {
 /** The service stopped before it answered; what was asked may have been done. */
 export class CallCutOff extends Data.TaggedError("CallCutOff")<{ readonly service: ServiceName }> {}
 
-export type LocalCall = (request: LocalRequest) => Effect.Effect<JsonResponse, CallCutOff>
+/**
+ * Starts a call, and returns how its client leaves it: the operation is interrupted, as by a client that hangs up. `done` gets the
+ * answer, or undefined where the service stopped before; only its first call counts.
+ */
+export type LocalCall = (request: LocalRequest, done: (answer: JsonResponse | undefined) => void) => () => void
 
 /** The calls that a service answers in its process, without a connection. */
 export interface LocalCalls {
@@ -52,7 +56,7 @@ export interface LocalCalls {
   readonly refuse: () => void
   readonly inFlight: () => number
   readonly idle: Effect.Effect<void>
-  /** Interrupts the calls in flight. Their clients get CallCutOff, and do not wait for uninterruptible work. */
+  /** Interrupts the calls in flight. Their clients get no answer, and do not wait for uninterruptible work. */
   readonly cutOff: () => void
 }
 
@@ -85,34 +89,32 @@ export const makeLocalCalls = (
   Effect.gen(function* () {
     const fork = yield* makeFork(service, errorFields)
     const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
-    /** Ends a call with CallCutOff, by the fiber of its operation. */
+    /** Ends a call without an answer, by the fiber of its operation. */
     const inFlight = new Map<Fiber.RuntimeFiber<unknown, unknown>, () => void>()
     let isRefusing = false
     const idle = Effect.unsafeMakeLatch(true)
 
     const call =
       (path: string, operation: JsonOperation): LocalCall =>
-      (request) =>
-        Effect.async((resume) => {
-          if (isRefusing) {
-            const requestId = assignRequestId({ headers: { ...request.headers } })
-            return resume(Effect.succeed(errorJson(shuttingDown(service, requestId, errorFields(503, path)))))
-          }
-          const isLocal = request.isForCaller === true
-          const local: JsonOperation = (asked) => operation({ ...asked, isLocal })
-          const source = { headers: headersOf(request, isTraced), caller: request.caller }
-          const fiber = fork(local, path, source, bodyOf(request.text))
-          idle.unsafeClose()
-          const cutOff = () => resume(new CallCutOff({ service }))
-          inFlight.set(fiber, cutOff)
-          fiber.addObserver((exit) => {
-            inFlight.delete(fiber)
-            if (Exit.isSuccess(exit)) resume(exit)
-            else cutOff()
-            if (inFlight.size === 0) idle.unsafeOpen()
-          })
-          return Effect.sync(() => fiber.unsafeInterruptAsFork(FiberId.none))
+      (request, done) => {
+        if (isRefusing) {
+          const requestId = assignRequestId({ headers: { ...request.headers } })
+          done(errorJson(shuttingDown(service, requestId, errorFields(503, path))))
+          return () => {}
+        }
+        const isLocal = request.isForCaller === true
+        const local: JsonOperation = (asked) => operation({ ...asked, isLocal })
+        const source = { headers: headersOf(request, isTraced), caller: request.caller }
+        const fiber = fork(local, path, source, bodyOf(request.text))
+        idle.unsafeClose()
+        inFlight.set(fiber, () => done(undefined))
+        fiber.addObserver((exit) => {
+          inFlight.delete(fiber)
+          done(Exit.isSuccess(exit) ? exit.value : undefined)
+          if (inFlight.size === 0) idle.unsafeOpen()
         })
+        return () => fiber.unsafeInterruptAsFork(FiberId.none)
+      }
 
     const calls = new Map([...operations].map(([path, operation]) => [path, call(path, operation)] as const))
     return {

@@ -9,7 +9,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import Pg from "pg"
 import type { ServiceName } from "../../domain/Service.ts"
@@ -21,6 +20,7 @@ import { requireTrustedWay } from "../os/NamedFile.ts"
 import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { connect } from "./Connection.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
+import { type PooledQuery, pooledQuery } from "./PooledQuery.ts"
 
 /** The part of a connection string that may be shown: scheme, role, host, port and database; never password or parameters. */
 export const displayAddress = (url: Redacted.Redacted): string => {
@@ -176,6 +176,17 @@ const openFirst =
 /** The stock listener would connect by the driver's own client, which sends its password to any server that asks for it. */
 const noListener = Stream.die("listen on a session of `connect`, which makes an AuthenticatedClient")
 
+interface Pools {
+  readonly pool: PgClient.PgClient
+  readonly query: PooledQuery
+  readonly readers: PgClient.PgClient
+}
+
+const clientOf = (pool: Pg.Pool) =>
+  Effect.map(PgClient.fromPool({ acquire: Effect.succeed(pool) }), (client) =>
+    Object.assign(client, { listen: () => noListener })
+  )
+
 /** Where each service's data is, and for each distinct connection string a pool and one for readers. */
 export class Database extends Context.Tag("platform/postgres/Database")<
   Database,
@@ -186,6 +197,8 @@ export class Database extends Context.Tag("platform/postgres/Database")<
     readonly address: (service: ServiceName) => string
     /** The application's pool; services with the same connection string share one. */
     readonly pool: (service: ServiceName) => PgClient.PgClient
+    /** One statement on a session of that pool, by the short way. */
+    readonly query: (service: ServiceName) => PooledQuery
     /** The pool of requests that read lists and pages, for `limitedRead`. Shared in the same way. */
     readonly readers: (service: ServiceName) => PgClient.PgClient
   }
@@ -202,19 +215,21 @@ export class Database extends Context.Tag("platform/postgres/Database")<
             () => new Error("no DATABASE_URL and no embedded PostgreSQL")
           )
         const endWithin = Duration.times(settings.shutdownDeadline, shutdownShares.pools)
-        const pools = new Map<string, { readonly pool: PgClient.PgClient; readonly readers: PgClient.PgClient }>()
+        const pools = new Map<string, Pools>()
         for (const service of services) {
           const url = resolve(settings.databaseUrls[service])
           yield* requireTrustedFiles(url)
           yield* requireTrustedFiles(resolve(settings.migrationDatabaseUrls[service]))
           const key = Redacted.value(url)
           if (pools.has(key)) continue
-          const first = yield* openPool(url, "gravitas", endWithin)
-          yield* waitUntilReachable(url, settings.databaseConnectDeadline, openFirst(first))
-          const client = (acquire: Effect.Effect<Pg.Pool, never, Scope.Scope>) =>
-            Effect.map(PgClient.fromPool({ acquire }), (client) => Object.assign(client, { listen: () => noListener }))
-          const readers = openPool(url, "gravitas reader", endWithin)
-          pools.set(key, { pool: yield* client(Effect.succeed(first)), readers: yield* client(readers) })
+          const open = (name: keyof typeof poolSizes) => openPool(url, name, endWithin)
+          const pool = yield* open("gravitas")
+          yield* waitUntilReachable(url, settings.databaseConnectDeadline, openFirst(pool))
+          pools.set(key, {
+            pool: yield* clientOf(pool),
+            query: pooledQuery(pool),
+            readers: yield* Effect.flatMap(open("gravitas reader"), clientOf)
+          })
         }
         const poolsOf = (service: ServiceName) => {
           const found = pools.get(Redacted.value(resolve(settings.databaseUrls[service])))
@@ -226,6 +241,7 @@ export class Database extends Context.Tag("platform/postgres/Database")<
             resolve((purpose === "migration" ? settings.migrationDatabaseUrls : settings.databaseUrls)[service]),
           address: (service) => displayAddress(resolve(settings.databaseUrls[service])),
           pool: (service) => poolsOf(service).pool,
+          query: (service) => poolsOf(service).query,
           readers: (service) => poolsOf(service).readers
         }
       })

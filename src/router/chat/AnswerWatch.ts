@@ -1,7 +1,6 @@
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -91,7 +90,7 @@ export class AnswerWatch extends Context.Tag("router/chat/AnswerWatch")<
       const open = new Map<ChatRequestContext, TokenClaims>()
       const done = new Set<SessionName>()
 
-      const end = (context: ChatRequestContext, why: AnswerEnd) => Deferred.succeed(context.over, why)
+      const end = (context: ChatRequestContext, why: AnswerEnd) => Effect.sync(() => context.over.give(why))
 
       const endWhatIsOver = Effect.gen(function* () {
         const present: Present = {

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -5,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
+import { withinLimit } from "../../platform/os/Deadline.ts"
 import type { NewHistoryRow } from "../history/History.ts"
 import { HistoryWriter } from "../history/HistoryWriter.ts"
 import { textOf } from "../protocol/ChatRequest.ts"
@@ -59,7 +61,9 @@ export class InFlight extends Context.Tag("router/chat/InFlight")<
 export const routed = Metric.counter("router_requests", { description: "Chat completions, by how they ended" })
 
 /** The router waits this long for the guardian to end a session. After that the session expires without heartbeats. */
-const sessionTimeout = "3 seconds"
+const sessionTimeout = Duration.seconds(3)
+
+const lateEnd = `the guardian did not answer within ${Duration.format(sessionTimeout)}`
 
 /** A failed answer counts as DENIED. An answer that was cut off counts as ALLOWED, because it had been allowed. */
 const events: Readonly<Record<Exclude<RouteOutcome, "refused">, Pick<RouteEvent, "action" | "result">>> = {
@@ -137,8 +141,7 @@ const endSession = ({ authorization, ghostId: agent, requestId, sessionId }: Cha
     : Effect.flatMap(GuardianClient, (guardian) =>
         guardian.endSession({ authorization, requestId, agent, sessionId })
       ).pipe(
-        Effect.interruptible,
-        Effect.timeout(sessionTimeout),
+        withinLimit({ duration: sessionTimeout, onTimeout: () => new Cause.TimeoutException(lateEnd) }),
         Effect.catchAll((error) =>
           // The ghost's token ended before its session: the router ends the session in its own name.
           error._tag === "GuardianRefused" && (error.code === "unauthenticated" || error.code === "access_denied")

@@ -2,14 +2,15 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
 import { Stops } from "../../clients/Stops.ts"
 import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
 import { disconnectReason, requestId } from "../../platform/http/RequestContext.ts"
 import { readJson } from "../../platform/http/RequestDecoding.ts"
+import { timerMillis } from "../../platform/os/Deadline.ts"
 import type { Catalog, Timeouts } from "../models/Catalog.ts"
 import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
@@ -29,34 +30,33 @@ import { finalize, InFlight, recordOutcome } from "./ChatCompletionFinalizer.ts"
 /** Later than the provider's own deadline, so that only a slow client can miss it. */
 const readingTimeout = ({ total }: Timeouts): Duration.Duration => Duration.sum(Duration.times(total, 1.1), "1 second")
 
-const disconnect = (
-  context: ChatRequestContext,
-  request: HttpServerRequest.HttpServerRequest,
-  reason: NonNullable<ChatRequestContext["disconnect"]>
-): Effect.Effect<void> =>
-  Effect.sync(() => {
-    context.disconnect = reason
-    NodeHttpServerRequest.toServerResponse(request).destroy()
-  })
-
 /**
- * Closes the connection of a client that does not read its answer in time. The provider's deadlines do not run while the client does
- * not pull, so nothing else would free the provider's connection and the session.
+ * Closes the connection of a client that does not read its answer in time, until the request's scope ends; also when the answer must
+ * end, unless its outcome is recorded already. The provider's deadlines do not run while the client does not pull, so nothing else would
+ * free the provider's connection and the session.
  */
-const disconnectSlowReader = (
+const closeInTime = (
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest,
   timeouts: Timeouts
-): Effect.Effect<void> => Effect.delay(disconnect(context, request, "unread"), readingTimeout(timeouts))
-
-/** Closes the connection when the answer must end, unless its outcome is recorded already. */
-const disconnectWhenOver = (
-  context: ChatRequestContext,
-  request: HttpServerRequest.HttpServerRequest
-): Effect.Effect<void> =>
-  Effect.flatMap(Deferred.await(context.over), ({ closedBy }) =>
-    context.outcome === undefined ? disconnect(context, request, closedBy) : Effect.void
-  )
+): Effect.Effect<void, never, Scope.Scope> => {
+  const close = (reason: NonNullable<ChatRequestContext["disconnect"]>) => {
+    context.disconnect = reason
+    NodeHttpServerRequest.toServerResponse(request).destroy()
+  }
+  return Effect.suspend(() => {
+    const timer = setTimeout(() => close("unread"), timerMillis(readingTimeout(timeouts)))
+    const stop = context.over.listen(({ closedBy }) => {
+      if (context.outcome === undefined) close(closedBy)
+    })
+    return Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        clearTimeout(timer)
+        stop()
+      })
+    )
+  })
+}
 
 const refusalOfNoRoute = (route: NoRoute): RefusalFields => {
   switch (route._tag) {
@@ -118,8 +118,7 @@ const answer = Effect.fnUntraced(function* (
   }
   const providers = yield* Providers
   const { timeouts } = providers.get(routed.shell.provider).spec
-  yield* Effect.forkScoped(disconnectSlowReader(context, request, timeouts))
-  yield* Effect.forkScoped(disconnectWhenOver(context, request))
+  yield* closeInTime(context, request, timeouts)
   const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
   if (routed.answer._tag === "Streamed") {
     return HttpServerResponse.stream(yield* streamedAnswer(context, frame, routed.answer), {

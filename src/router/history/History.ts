@@ -1,7 +1,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -9,9 +9,11 @@ import { ApiError } from "../../contracts/ApiError.ts"
 import type { Role, Tier } from "../../contracts/router/ChatSchemas.ts"
 import { HistoryRow } from "../../contracts/router/RouterApi.ts"
 import { storable } from "../../domain/Text.ts"
+import { withinLimit } from "../../platform/os/Deadline.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../../platform/postgres/DatabaseError.ts"
 import { limitedRead } from "../../platform/postgres/LimitedRead.ts"
+import { traced } from "../../platform/telemetry/Traced.ts"
 
 export interface NewHistoryRow {
   readonly role: Role
@@ -132,14 +134,15 @@ const make = ({ deadline, readers, sql }: HistoryOptions) => {
   const bounded = <A, E>(statement: Effect.Effect<A, E>) =>
     statement.pipe(
       Effect.mapError((cause) => databaseError("statement", cause)),
-      Effect.disconnect,
-      Effect.timeoutFail({
-        duration: deadline,
+      withinLimit({
+        duration: Duration.decode(deadline),
         onTimeout: () => databaseError("statement", new Error("the database did not answer in time"))
       })
     )
   return History.of({
-    append: Effect.fn("History.append")((rows) => Effect.asVoid(bounded(insert(sql, rows)))),
+    append: traced("History.append")((rows: ReadonlyArray<SentHistoryRow>) =>
+      Effect.asVoid(bounded(insert(sql, rows)))
+    ),
     read: Effect.fn("History.read")(function* (query) {
       const found = yield* limitedRead(readers, deadline, select(readers, query)).pipe(
         Effect.mapError(

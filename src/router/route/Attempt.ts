@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { endedAtLimit } from "../../platform/os/Deadline.ts"
 import { monotonicMillis } from "../../platform/os/EventLoop.ts"
 import type { Shell, Timeouts } from "../models/Catalog.ts"
 import type { ChatPart } from "../protocol/ChatPart.ts"
@@ -22,7 +23,7 @@ export const completeInTime = (
   { total }: Timeouts,
   answer: Effect.Effect<ChatPart, ProviderFailure>
 ): Effect.Effect<ChatPart, ProviderFailure> =>
-  Effect.timeoutFail(answer, { duration: total, onTimeout: () => late(provider, "did not answer", total) })
+  endedAtLimit({ duration: total, onTimeout: () => late(provider, "did not answer", total) })(answer)
 
 /** A streamed answer that has begun. Before that, another provider can still be asked. */
 interface AnswerStream {

@@ -1,6 +1,4 @@
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { GuardianRefused } from "../../clients/GuardianClient.ts"
 import { type AuditResult, type Facts, metadataWithheld } from "../../domain/AuditEvent.ts"
@@ -32,7 +30,7 @@ export interface ChatRequestContext {
   /** The policy in force when the caller was last authorised for the shell, as far as this process knows. */
   policyVersion: string | undefined
   /** Why the answer must end: AnswerWatch says so. */
-  readonly over: Deferred.Deferred<AnswerEnd>
+  readonly over: AnswerEndSignal
   /** The shell that is being asked, or has answered. */
   shell: Shell | undefined
   usage: Usage | undefined
@@ -53,6 +51,32 @@ export interface AnswerEnd {
   readonly reason: string
 }
 
+/** Why an answer must end: given once, and passed to what listens, which costs a request less than a fiber that waits. */
+export interface AnswerEndSignal {
+  readonly given: () => AnswerEnd | undefined
+  readonly give: (end: AnswerEnd) => void
+  /** Calls back once, at once where it has been given. Returns how to stop listening. */
+  readonly listen: (listener: (end: AnswerEnd) => void) => () => void
+}
+
+const makeAnswerEndSignal = (): AnswerEndSignal => {
+  let given: AnswerEnd | undefined
+  const listeners = new Set<(end: AnswerEnd) => void>()
+  return {
+    given: () => given,
+    give: (end) => {
+      if (given !== undefined) return
+      given = end
+      for (const listener of listeners) listener(end)
+    },
+    listen: (listener) => {
+      if (given === undefined) listeners.add(listener)
+      else listener(given)
+      return () => void listeners.delete(listener)
+    }
+  }
+}
+
 export const makeChatRequestContext = (
   facts: Pick<ChatRequestContext, "requestId" | "authorization" | "startedAtMillis" | "storeContent" | "policyVersion">
 ): ChatRequestContext => ({
@@ -62,7 +86,7 @@ export const makeChatRequestContext = (
   isAuthenticated: false,
   sessionId: undefined,
   hasSession: false,
-  over: Deferred.unsafeMake(FiberId.none),
+  over: makeAnswerEndSignal(),
   shell: undefined,
   usage: undefined,
   finishReason: undefined,

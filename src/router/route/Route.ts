@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type { AuditLog } from "../../audit/AuditLog.ts"
 import { GatekeeperClient } from "../../clients/GatekeeperClient.ts"
 import { GuardianClient } from "../../clients/GuardianClient.ts"
 import type { Refusal } from "../../platform/http/ErrorResponse.ts"
+import { unlessEnded } from "../../platform/os/Deadline.ts"
+import { inSpan } from "../../platform/telemetry/Traced.ts"
 import { type Shell, shellResource } from "../models/Catalog.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import type { ProviderFailure } from "../providers/Provider.ts"
@@ -37,7 +39,7 @@ const refuse = (
   })
 
 /** Checks the agent's certificate, and starts its session. AnswerWatch keeps that alive until the request's scope ends. */
-const startSession = Effect.fn("Route.startSession")(function* (context: ChatRequestContext, agent: string) {
+const startSession = Effect.fnUntraced(function* (context: ChatRequestContext, agent: string) {
   const guardian = yield* GuardianClient
   const { authorization, requestId } = context
   const sessionId = yield* Effect.sync(() => sessionIdOf(requestId, randomBytes(6).toString("hex")))
@@ -59,10 +61,10 @@ const startSession = Effect.fn("Route.startSession")(function* (context: ChatReq
     })
   )
   context.hasSession = true
-})
+}, inSpan("Route.startSession"))
 
 /** Returns the caller's name, or why it may not use this shell. Fails where no other shell would help. */
-const authorize = Effect.fn("Route.authorize")(function* (
+const authorize = Effect.fnUntraced(function* (
   context: ChatRequestContext,
   request: ChatRequest,
   shell: Shell,
@@ -82,7 +84,7 @@ const authorize = Effect.fn("Route.authorize")(function* (
           : Effect.fail(refusalOfDenial(denial))
     })
   )
-})
+}, inSpan("Route.authorize"))
 
 /** Refuses a request that no shell answered: the last failure decides the error, the row has all of them. */
 const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
@@ -101,7 +103,7 @@ const refuseUnanswered = (context: ChatRequestContext, last: ProviderFailure) =>
  * Asks the candidates, one after the other, until the first part of an answer is there. Each one is authorised before; the caller
  * is certified, and its session started, once. Returns the shell that answers, with the id of the row that records it.
  */
-export const openRoute = Effect.fn("Route.open")(function* (
+export const openRoute = Effect.fnUntraced(function* (
   context: ChatRequestContext,
   request: ChatRequest,
   candidates: Candidates
@@ -128,8 +130,8 @@ export const openRoute = Effect.fn("Route.open")(function* (
     }
     context.shell = shell
     const answer = yield* Effect.either(attempt(providers.get(shell.provider), shell, request)).pipe(
-      Effect.raceFirst(
-        Effect.flatMap(Deferred.await(context.over), (end) => refuse(context, end, { closed_by: end.closedBy }))
+      unlessEnded<Refusal, AuditLog>((end) =>
+        context.over.listen((why) => end(refuse(context, why, { closed_by: why.closedBy })))
       )
     )
     if (Either.isLeft(answer)) {
@@ -142,4 +144,4 @@ export const openRoute = Effect.fn("Route.open")(function* (
   }
   if (failed !== undefined) return yield* refuseUnanswered(context, failed.failure)
   return yield* denied ?? routeRefused({ code: "access_denied", reason: "no shell may answer" })
-})
+}, inSpan("Route.open"))

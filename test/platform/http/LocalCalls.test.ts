@@ -11,7 +11,7 @@ import type * as Tracer from "effect/Tracer"
 import { type JsonResponse, jsonResponse, noFields } from "../../../src/platform/http/ErrorResponse.ts"
 import type { JsonOperation, JsonRequest } from "../../../src/platform/http/FastLane.ts"
 import { listen } from "../../../src/platform/http/Listener.ts"
-import { makeLocalCalls } from "../../../src/platform/http/LocalCalls.ts"
+import { CallCutOff, makeLocalCalls } from "../../../src/platform/http/LocalCalls.ts"
 import { currentIds } from "../../../src/platform/http/RequestContext.ts"
 
 const callsOf = (operation: JsonOperation) =>
@@ -20,7 +20,14 @@ const callsOf = (operation: JsonOperation) =>
 type Calls = Effect.Effect.Success<ReturnType<typeof callsOf>>
 
 const ask = (calls: Calls, text = "{}", headers: Readonly<Record<string, string>> = {}) =>
-  calls.find("/ask")?.({ headers, text }) ?? Effect.dieMessage("there is no operation")
+  Effect.async<JsonResponse, CallCutOff>((resume) => {
+    const call = calls.find("/ask")
+    if (call === undefined) return resume(Effect.dieMessage("there is no operation"))
+    const leave = call({ headers, text }, (answer) =>
+      resume(answer === undefined ? new CallCutOff({ service: "guardian" }) : Effect.succeed(answer))
+    )
+    return Effect.sync(leave)
+  })
 
 /** An operation that answers when it is told to. */
 const waiting = Effect.gen(function* () {

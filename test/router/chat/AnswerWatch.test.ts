@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -108,10 +107,7 @@ const watched = (peers: {
     )
     const watch = yield* AnswerWatch.pipe(Effect.provide(built))
     yield* watch.watch(context)
-    const over = Effect.gen(function* () {
-      const polled = yield* Deferred.poll(context.over)
-      return Option.isSome(polled) ? (yield* polled.value).closedBy : undefined
-    })
+    const over = Effect.sync(() => context.over.given()?.closedBy)
     return { watch, over, context }
   })
 
