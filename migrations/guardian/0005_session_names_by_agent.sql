@@ -2,7 +2,8 @@
 -- was told since when the name was in use.
 --
 -- The program of the revision before cannot start sessions on this schema: its insert names the constraint that goes. Upgrade all
--- guardians of a database together. Building the index locks the table against writes for about a second per million sessions.
+-- guardians of a database together. The table is locked against reads and writes while the index is built: about a second per million
+-- sessions.
 
 -- migrate:up phase:contract
 
@@ -12,8 +13,10 @@ alter table guardian.session drop constraint session_session_id_key;
 
 -- migrate:down
 
--- Names that several agents use stay with the session that is active, else with the oldest; the others get their number appended.
-update guardian.session set session_id = left(session_id, 180) || '#' || id
+-- Names that several agents use stay with the session that is active, else with the oldest; the others get their number appended, and
+-- digits that no agent can foresee: it could take that name before. The lock keeps new sessions out until the names are unique.
+lock table guardian.session in access exclusive mode;
+update guardian.session set session_id = left(session_id, 170) || '#' || id || '.' || left(md5(random()::text), 8)
 where id in (
   select id from (
     select id, row_number() over (partition by session_id order by ended_at is null desc, id) as place from guardian.session

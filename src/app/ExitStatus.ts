@@ -130,7 +130,7 @@ export const boundedEnd = (ending: ExitStatus) =>
 const echoMillis = 2_000
 
 const stillStopping =
-  "gravitas: still stopping, within SHUTDOWN_DEADLINE. kill -9 ends it at once, and loses what is not written yet\n"
+  "gravitas: still stopping, within SHUTDOWN_DELAY and SHUTDOWN_DEADLINE. kill -9 ends it at once, and loses what is not written yet\n"
 
 /**
  * Records the first signal and suppresses the default action of every later one: a second Ctrl-C must not interrupt the

@@ -38,6 +38,8 @@ export const envLines = (text: string): ReadonlyArray<EnvLine> => {
 /** What Kubernetes sets in a pod for each Service of its namespace. */
 const isServiceLink = (name: string): boolean => /_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP)(_\w+)?)$/.test(name)
 
+const isSettingName = (name: string): boolean => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/.test(name) && name.length <= 64
+
 /** Names that no other program has. */
 const isOurs = (name: string): boolean => name.startsWith("GRAVITAS_")
 
@@ -57,9 +59,11 @@ interface Given {
 export const unknownSettings = ({ environment, known, lines }: Given): ReadonlyArray<string> => {
   const inFile = lines.flatMap(({ line, name }) => {
     if (name === undefined) return [`.env, line ${line}: it is not an assignment (NAME=value) and is ignored`]
-    return known.has(name)
-      ? []
-      : [`.env, line ${line}: ${name} is not a setting and is ignored${didYouMean(name, known)}`]
+    if (known.has(name)) return []
+    // The rest of a secret that was wrapped looks like a name before "=".
+    if (!isSettingName(name))
+      return [`.env, line ${line}: what it assigns to is not the name of a setting, and is ignored`]
+    return [`.env, line ${line}: ${name} is not a setting and is ignored${didYouMean(name, known)}`]
   })
   const named = new Set(lines.map(({ name }) => name))
   const around = environment

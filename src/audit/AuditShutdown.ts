@@ -112,8 +112,9 @@ const reportUnwritten = Effect.fnUntraced(function* (parts: Parts, unwritten: nu
   if (unwritten + inDoubt > 0) yield* report.reportUnwritten(unwritten + inDoubt)
 })
 
-/** The last words of an end at which nothing is missing. */
-const logWhole = ({ writer }: Parts) => {
+/** The last words of an end at which nothing is missing: nothing waits, was shed or was found damaged. */
+const logWhole = ({ recorder, recovery, writer }: Parts) => {
+  if (recorder.counts().shed > 0 || recovery.lossWatch.quarantined() > 0) return Effect.void
   const committed = writer.progress.committed()
   const letters = writer.progress.deadLettered()
   return Effect.logInfo(

@@ -33,7 +33,8 @@ const decoded = (name: string): string => {
 
 /** Masks the secrets in the part of a URL after its "?". The rest stays as it came. */
 export const maskQuery = (query: string): string =>
-  query.replace(/([^&;=]+)=([^&;]*)/g, (whole, name: string) =>
+  // A name begins behind a separator: a long text without one is read once.
+  query.replace(/(?<![^&;=])([^&;=]+)=([^&;]*)/g, (whole, name: string) =>
     isSecretName(decoded(name)) ? `${name}=${maskedText}` : whole
   )
 
@@ -46,7 +47,7 @@ export const maskText = (text: string): string =>
   mayHoldSecret(text)
     ? text
         .replace(bearer, `$1${maskedText}`)
-        .replace(/([\w.%-]+)=(\[masked\]|[^&;#\s"'`,)\]}>]+)/g, (whole, name: string) =>
+        .replace(/(?<![\w.%-])([\w.%-]+)=(\[masked\]|[^&;#\s"'`,)\]}>]+)/g, (whole, name: string) =>
           isSecretName(decoded(name)) ? `${name}=${maskedText}` : whole
         )
     : text

@@ -122,7 +122,9 @@ export const certificateStop = stopOf("certificates")
 
 /** A session's name is its agent's own. A stop names `<agent>/<session_id>`, or a name alone: that of every agent. */
 export const sessionStop = (list: StopList, agent: string, session: Credential): Revocation | undefined =>
-  stopOf("sessions")(list, agent, session) ?? list.sessions.get(`${agent}/${session.id}`)
+  // A name may hold "/", and is then not what another agent's stop names.
+  stopOf("sessions")(list, agent, session.id?.includes("/") === true ? { ...session, id: undefined } : session) ??
+  list.sessions.get(`${agent}/${session.id}`)
 
 /** `the ghost "Scout" was stopped at 2026-01-31T12:00:00.000Z`. The caller sees it, so it does not say why. */
 export const describeStop = ({ at, kind, subject }: Revocation): string =>

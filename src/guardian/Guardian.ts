@@ -74,7 +74,7 @@ const makeReport = Effect.gen(function* () {
     ...now,
     counts,
     // The guardian needs its tables for every answer, and a trail that accepts its events.
-    canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
+    canAnswer: now.schemaStands && audit.accepting,
     audit: auditView(audit)
   }))
 })

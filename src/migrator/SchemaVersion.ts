@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ServiceName, titleOf } from "../domain/Service.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
-import { yieldNow } from "../platform/os/EventLoop.ts"
+import { monotonicMillis, yieldNow } from "../platform/os/EventLoop.ts"
 import { displayAddress } from "../platform/postgres/Database.ts"
 import { type DatabaseError, databaseError } from "../platform/postgres/DatabaseError.ts"
 import { base } from "./files/Revision.ts"
@@ -116,12 +116,12 @@ const decodeNames = Schema.decodeUnknown(Schema.Array(Schema.Struct({ name: Sche
 /** The number of a revision's name; 0 of `base`. */
 const numberOf = (name: string): number => (name === base ? 0 : Number.parseInt(name, 10))
 
-/** Reads which revisions after `name` removed something. Empty for a role that may not read the history. */
+/** Reads which revisions after `name` removed something. Undefined where that cannot be read, as by a role without the right. */
 export const contractionsAfter = (
   service: ServiceName,
   pool: PgClient.PgClient,
   name: string
-): Effect.Effect<ReadonlyArray<string>> =>
+): Effect.Effect<ReadonlyArray<string> | undefined> =>
   pool
     .unsafe(
       `select pg_catalog.lpad(revision::text, 4, '0') || '_' || slug as name from ${service}.schema_history
@@ -131,7 +131,7 @@ export const contractionsAfter = (
     .pipe(
       Effect.flatMap(decodeNames),
       Effect.map((rows) => rows.map(({ name }) => name)),
-      Effect.orElseSucceed(() => [])
+      Effect.orElseSucceed(() => undefined)
     )
 
 /**
@@ -146,8 +146,8 @@ export interface SchemaVersion<S extends ServiceName> {
   readonly expected: string
   /** Reads the current revision through the application's pool. */
   readonly actual: Effect.Effect<string, SchemaUnreadable>
-  /** Reads the names of later revisions than `expected` that removed something (phase contract); empty where they cannot be read. */
-  readonly contractions: Effect.Effect<ReadonlyArray<string>>
+  /** Reads the names of later revisions than `expected` that removed something (phase contract); undefined where that cannot be read. */
+  readonly contractions: Effect.Effect<ReadonlyArray<string> | undefined>
 }
 
 /** The tag of a service's SchemaVersion; each service has its own, so that several can run in one process. */
@@ -174,6 +174,9 @@ const isBehind = (actual: string, head: string): boolean => (actual === base ? h
 /** A database that needs longer for one row counts as unreachable. Supervisors wait for a second, and have a network between. */
 const longestQuery = Duration.millis(250)
 
+/** For how long the last answer's schema is believed, once the database is late. */
+const believed = Duration.seconds(2)
+
 /** Load balancers send many probes: one query serves all that arrive within this time. */
 const freshness = Duration.millis(250)
 
@@ -183,7 +186,7 @@ const isAnswer = ({ sqlstate }: SchemaUnreadable): boolean =>
 
 /** What makes a running service's schema another than the one that it was started on. */
 const contractionProblem = (service: ServiceName, contractions: ReadonlyArray<string>): string =>
-  `${contractions.join(", ")} (phase contract) removed what this program may need, after it was started: start the version ` +
+  `${contractions.join(", ")} (phase contract) removed what this program may need: start the version ` +
   `that knows ${contractions.length === 1 ? "it" : "them"}, or downgrade the schema (pnpm migrate --service ${service} downgrade)`
 
 /**
@@ -194,7 +197,9 @@ export const schemaProbe = <S extends ServiceName>(
   version: SchemaVersion<S>
 ): Effect.Effect<Effect.Effect<SchemaState>> => {
   const { contractions, expected, head, service } = version
+  let removed: ReadonlyArray<string> = []
   let logged: string | undefined
+  let last: { readonly state: SchemaState; readonly at: number } | undefined
   const unread = (databaseAnswers: boolean, databaseProblem: string): SchemaState => ({
     databaseAnswers,
     databaseProblem,
@@ -204,7 +209,8 @@ export const schemaProbe = <S extends ServiceName>(
   const ask = version.actual.pipe(
     Effect.flatMap((actual) =>
       Effect.gen(function* () {
-        const removed = isBehind(expected, actual) ? yield* contractions : []
+        // What was seen once stays, where it cannot be read this time.
+        removed = isBehind(expected, actual) ? ((yield* contractions) ?? removed) : []
         const problem = removed.length === 0 ? undefined : contractionProblem(service, removed)
         if (problem !== undefined && problem !== logged)
           yield* Effect.logError(`${titleOf(service)} schema: ${problem}`)
@@ -214,6 +220,7 @@ export const schemaProbe = <S extends ServiceName>(
           schema: { expected, actual, ...(problem === undefined ? {} : { problem }) },
           schemaStands: !isBehind(actual, head)
         }
+        last = { state, at: yield* monotonicMillis }
         return state
       })
     ),
@@ -224,7 +231,14 @@ export const schemaProbe = <S extends ServiceName>(
     Effect.race(
       Effect.sleep(longestQuery).pipe(
         Effect.zipRight(yieldNow),
-        Effect.as(unread(false, `no answer within ${Duration.format(longestQuery)}`))
+        Effect.zipRight(monotonicMillis),
+        Effect.map((now): SchemaState => {
+          const databaseProblem = `no answer within ${Duration.format(longestQuery)}`
+          // One slow moment must not take every replica out of service at once.
+          return last === undefined || now - last.at > Duration.toMillis(believed)
+            ? unread(false, databaseProblem)
+            : { ...last.state, databaseAnswers: false, databaseProblem }
+        })
       )
     )
   )

@@ -33,7 +33,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
       // It needs its tables to answer anything, and a trail that accepts its decisions.
       const report = Effect.map(Effect.all([state, trail.status]), ([now, audit]) => ({
         ...now,
-        canAnswer: now.databaseAnswers && now.schemaStands && audit.accepting,
+        canAnswer: now.schemaStands && audit.accepting,
         audit: auditView(audit)
       }))
       const health = HttpApiBuilder.group(RouterApi, "health", answerHealth("router", report))

@@ -36,13 +36,14 @@ describe("A .env file", () => {
 
   it("names each variable that is not a setting, with the setting that it nearly is, and no value", () => {
     const lines = envLines(
-      "AUDIT_DURABILTY=commit\nDATABSE_URL=postgres://a:secret@b/c\nHOST=::1\nMY_COLOUR=red\nnonsense\n"
+      "AUDIT_DURABILTY=commit\nDATABSE_URL=postgres://a:secret@b/c\nHOST=::1\nMY_COLOUR=red\nnonsense\nZm9vYmFyYmF6cXV4==\n"
     )
     expect(unknownSettings({ environment: [], lines, known })).toEqual([
       ".env, line 1: AUDIT_DURABILTY is not a setting and is ignored; did you mean AUDIT_DURABILITY?",
       ".env, line 2: DATABSE_URL is not a setting and is ignored; did you mean DATABASE_URL?",
       ".env, line 4: MY_COLOUR is not a setting and is ignored",
-      ".env, line 5: it is not an assignment (NAME=value) and is ignored"
+      ".env, line 5: it is not an assignment (NAME=value) and is ignored",
+      ".env, line 6: what it assigns to is not the name of a setting, and is ignored"
     ])
   })
 })

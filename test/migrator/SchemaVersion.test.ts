@@ -25,6 +25,22 @@ describe("The probe of a running service's schema", () => {
     })
   )
 
+  it.scopedLive(
+    "believes the schema of the last answer for two seconds, so that a slow moment takes no service out",
+    () =>
+      Effect.gen(function* () {
+        const slow = { is: false }
+        const actual = Effect.suspend(() => (slow.is ? Effect.never : Effect.succeed("0002_b")))
+        const probe = yield* schemaProbe({ ...atHead, actual })
+        expect(yield* probe).toMatchObject({ databaseAnswers: true, schemaStands: true })
+        slow.is = true
+        yield* Effect.sleep("300 millis")
+        expect(yield* probe).toMatchObject({ databaseAnswers: false, schemaStands: true, schema: { actual: "0002_b" } })
+        yield* Effect.sleep("2 seconds")
+        expect(yield* probe).toMatchObject({ databaseAnswers: false, schemaStands: false, schema: { actual: null } })
+      })
+  )
+
   it.scopedLive("takes what arrived while the process itself was busy for longer than its patience", () =>
     Effect.gen(function* () {
       const answer = Effect.async<string>((resume) => {

@@ -6,7 +6,7 @@ import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { millisOf } from "../encoding/AuditId.ts"
 import { type Batch, splitAt } from "../queue/Batch.ts"
 import type { WriteQueue } from "../queue/WriteQueue.ts"
-import type { AuditStore } from "../store/AuditStore.ts"
+import { type AuditStore, undecidedRow } from "../store/AuditStore.ts"
 import { describe, retryClass } from "../store/RetryClass.ts"
 import type { Backoff } from "./Backoff.ts"
 import {
@@ -113,6 +113,11 @@ const reject = Effect.fnUntraced(function* (delivery: Delivery, batch: Batch, er
   const row = batch.rows[0]
   if (row === undefined) return queue.settleFirst()
   queue.replaceFirst([batch])
+  if (error.sqlstate === undecidedRow) {
+    if (batch.attempts <= 1)
+      yield* Effect.logWarning(`Audit event ${row.id} waits and is tried again: ${describe(error)}`)
+    return yield* park(delivery)
+  }
   const why = { sqlstate: error.sqlstate ?? null, reason: describe(error), attempts: batch.attempts }
   if (suggestsSetUpProblem(rejections, why.sqlstate)) {
     yield* progress.trouble("paused", `${believedRejections} events in a row were refused: ${why.reason}`)

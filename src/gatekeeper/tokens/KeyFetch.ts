@@ -22,7 +22,10 @@ export type Jwks = Option.Option.Value<TokenSettingsValues["jwks"]>
 
 const maximumBytes = 512 * 1024
 
-/** A connection pool that trusts the CA of `PEER_CA_FILE` too; undefined where Node's own trust is enough. */
+/**
+ * A connection pool that trusts the CAs of `PEER_CA_FILE` and those that come with Node; undefined where Node's own trust is enough. Node 20
+ * cannot list the CAs of `NODE_EXTRA_CA_CERTS`: they have to be in that file too.
+ */
 const trusting = ({ caFile, url }: Jwks) =>
   Effect.gen(function* () {
     if (Option.isNone(caFile) || url.protocol !== "https:") return undefined
@@ -32,10 +35,7 @@ const trusting = ({ caFile, url }: Jwks) =>
       Effect.sync(() => new Undici.Agent({ connect })),
       (agent) => Effect.promise(() => agent.destroy())
     )
-  }).pipe(
-    Effect.tapError(({ message }) => Effect.logError(message)),
-    Effect.mapError(() => new KeysUnavailable({ reason: "PEER_CA_FILE cannot be used" }))
-  )
+  }).pipe(Effect.mapError(() => new KeysUnavailable({ reason: "PEER_CA_FILE cannot be used" })))
 
 const readAll = async (response: { readonly body: AsyncIterable<Uint8Array> | null }): Promise<string> => {
   const chunks: Array<Uint8Array> = []

@@ -29,6 +29,9 @@ interface Named {
   readonly session: Effect.Effect<SessionRow, Api.SessionNotFound | Api.SessionAmbiguous>
 }
 
+/** Not that of any agent's session: a name may hold "/". */
+const unknownResource = (sessionId: string): string => (sessionId.includes("/") ? "sessions" : `sessions/${sessionId}`)
+
 /**
  * Finds the session that a request names. Without `agent` it is the caller's own, else the only one of that name. The resource of a
  * session that is not found, or of several, is its name: a caller learns of no other agent's names.
@@ -52,7 +55,7 @@ const findNamed = (
       : Effect.map(sessions.find({ agent, sessionId }), (one) => (one === undefined ? [] : [one]))
   return Effect.map(found, ([first, second]): Named => {
     const owner = agent ?? (second === undefined || first?.agent === caller ? first?.agent : undefined)
-    const resource = owner === undefined ? `sessions/${sessionId}` : sessionResource(owner, sessionId)
+    const resource = owner === undefined ? unknownResource(sessionId) : sessionResource(owner, sessionId)
     if (first === undefined) return { resource, session: notFound(sessionId) }
     return owner === undefined
       ? { resource, session: ambiguous(sessionId) }
