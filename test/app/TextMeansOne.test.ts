@@ -108,7 +108,7 @@ layer(Gravitas.layer(), { timeout: "90 seconds", excludeTestServices: true })("A
     Effect.gen(function* () {
       for (const [service, path, body, status, key] of [
         ["gatekeeper", "/validate", '{"resource":"vaults/a","re\\u0073ource":"vaults/b"}', 422, "resource"],
-        ["gatekeeper", "/Validate", '{"resource":"vaults/a","metadata":{"b":{"c":1,"c":1}}}', 422, "c"],
+        ["gatekeeper", "/validate", '{"resource":"vaults/a","metadata":{"b":{"c":1,"c":1}}}', 422, "c"],
         ["gatekeeper", "/explain", '{"action":"a","action":"b","resource":"a"}', 422, "action"],
         ["gatekeeper", "/access/v1/evaluation", '{"context":{"a":1,"a":2}}', 400, "a"],
         ["gatekeeper", "/access/v1/evaluations", '{"options":{},"options":{}}', 400, "options"],
@@ -136,7 +136,7 @@ layer(Gravitas.layer(), { timeout: "90 seconds", excludeTestServices: true })("A
       for (const [service, path, body, status, field] of [
         ["guardian", "/certificates", { agent: "Scout", expires: "2030-01-01T00:00:00Z" }, 422, "expires"],
         ["guardian", "/certificates", { agent: "Scout", validFor: "1d" }, 422, "validFor"],
-        ["guardian", "/session/heartbeat", { session_id: "text-1", agent: "Librarian" }, 422, "agent"],
+        ["guardian", "/session/heartbeat", { session_id: "text-1", agent_id: "Librarian" }, 422, "agent_id"],
         ["gatekeeper", "/explain", { resource: "a", ghost: "Scout" }, 422, "ghost"],
         ["gatekeeper", "/ghosts/Scout/stop", { Reason: "a test" }, 422, "Reason"],
         ["gatekeeper", "/validate", { actoin: "write", resource: "a" }, 422, "actoin"],
