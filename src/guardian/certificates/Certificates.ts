@@ -204,6 +204,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
       const columns = certificateColumns(sql)
       const verify = makeCachedVerifier(keys)
       const recent = makeRecent(stops)
+      const forgetting = Effect.ensuring(Effect.sync(recent.clear))
 
       const newest = (agent: string, state: keyof typeof selectNewest, limit: number) =>
         decodedCertificates(query(selectNewest[state], [agent, limit]))
@@ -213,7 +214,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
           Effect.flatMap(insertCertificate(connection, issued), (isNew) =>
             isNew ? Effect.as(recording, true) : Effect.succeed(false)
           )
-        ).pipe(Effect.ensuring(Effect.sync(recent.clear)))
+        ).pipe(forgetting)
 
       return {
         issue: Effect.fn("Certificates.issue")(function* (issuing) {
@@ -272,10 +273,7 @@ export class Certificates extends Context.Tag("guardian/Certificates")<
         ),
         isReady: Effect.map(bounded(hasTable(sql)), (rows) => rows[0]?.["ready"] === true),
         revoke: Effect.fn("Certificates.revoke")((id, by) =>
-          Effect.ensuring(
-            transaction((connection) => revokeCertificate(connection, id, by)),
-            Effect.sync(recent.clear)
-          )
+          transaction((connection) => revokeCertificate(connection, id, by)).pipe(forgetting)
         )
       }
     })

@@ -7,7 +7,7 @@ import { withExportedReversal } from "../apply/DataStep.ts"
 import { openSchema } from "../apply/Migrate.ts"
 import { RevisionFailed } from "../apply/RevisionFailed.ts"
 import { lockSchema } from "../apply/SchemaLock.ts"
-import { readScript, runVerify } from "../apply/Script.ts"
+import { readScript, runVerify, type StatementFailed } from "../apply/Script.ts"
 import { withoutSecrets } from "../apply/Secrets.ts"
 import { type Revision, revisionName } from "../files/Revision.ts"
 import { headOf, type MigratedService, type RevisionSet } from "../files/RevisionSet.ts"
@@ -71,6 +71,25 @@ const goalOf = (set: RevisionSet, target: StampTarget): Effect.Effect<Revision, 
     : Effect.succeed(goal)
 }
 
+/** An assertion of a revision does not hold, so nothing is stamped. */
+const stampFailed =
+  (service: ServiceName, to: string) =>
+  ({ cause, direction, location }: StatementFailed) =>
+    Effect.flatMap(
+      withoutSecrets({ cause, location }),
+      (shown) =>
+        new RevisionFailed({
+          service,
+          revision: to,
+          direction,
+          ...shown,
+          attempts: 1,
+          blockers: [],
+          notices: [],
+          outcome: `The database is not in the state after ${to}, so nothing was stamped`
+        })
+    )
+
 /**
  * Adopts a database that already has the tables: records every revision up to the target as applied and runs none of them. It
  * checks the existing history, that the schema is not empty, the `migrate:verify` of each recorded revision, read-only, and that the
@@ -131,21 +150,7 @@ export const stamp = Effect.fn("Migrator.stamp")(function* (
     .pipe(
       Effect.catchTags({
         DatabaseError: session.refuse("stamping"),
-        StatementFailed: ({ cause, direction, location }) =>
-          Effect.flatMap(
-            withoutSecrets({ cause, location }),
-            (shown) =>
-              new RevisionFailed({
-                service,
-                revision: to,
-                direction,
-                ...shown,
-                attempts: 1,
-                blockers: [],
-                notices: [],
-                outcome: `The database is not in the state after ${to}, so nothing was stamped`
-              })
-          )
+        StatementFailed: stampFailed(service, to)
       })
     )
   return {
