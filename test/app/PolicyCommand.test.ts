@@ -103,7 +103,7 @@ describe("policy test", () => {
       const told = yield* run(["policy", "test", "cases.yaml", "--policy", shipped], { "cases.yaml": cases })
       expect(told.code).toBe(5)
       expect(told.stdout).toMatch(
-        /4 +Librarian +write +vaults\/a +deny +allow librarian#3 +librarian \(line \d+\) +FAILED/
+        /4 +Librarian +write +vaults\/a +deny +allow librarian#3 +librarian \(line \d+\), agent \(line \d+\) +FAILED/
       )
       expect(told.stderr).toContain("cases.yaml:4:3: expected deny for Librarian to write vaults/a, but it is allow")
       const json = yield* run(["policy", "test", "cases.yaml", "--json"], { "cases.yaml": cases })
