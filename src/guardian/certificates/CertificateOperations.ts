@@ -8,7 +8,6 @@ import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { certificateResource, type IssueCertificate, isAgentName } from "../../contracts/guardian/GuardianSchemas.ts"
-import { distinctly, likeName, lookAlikes } from "../../platform/config/LookAlikes.ts"
 import { parseDuration } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
 import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
@@ -102,20 +101,6 @@ const validate = Effect.flatMap(Certificates, (certificates) =>
   })
 )
 
-/** Issues a certificate, and finds agents whose names a reader may take for the new one's: they are marked, and not refused. */
-const issueMarked = (certificates: typeof Certificates.Service, issuing: NewCertificate) =>
-  Effect.gen(function* () {
-    const { agent } = issuing
-    const alike = likeName(yield* lookAlikes([...(yield* certificates.agents), agent]), agent)
-    const issued = yield* certificates.issue(issuing)
-    if (alike.length > 0) {
-      yield* Effect.logWarning(
-        `The agent ${distinctly(agent)} was certified; its name looks like ${alike.map(distinctly).join(", ")}`
-      )
-    }
-    return { ...issued, alike }
-  })
-
 const issue = Effect.flatMap(Certificates, (certificates) =>
   audited(Api.issue, {
     event: "certificate.issue",
@@ -125,7 +110,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
       Effect.gen(function* () {
         const issuing = yield* newCertificateOf(payload, Math.floor((yield* Clock.currentTimeMillis) / 1_000))
         const run = () =>
-          Effect.map(issueMarked(certificates, issuing), ({ alike, claims, keyId, signature }) => {
+          Effect.map(certificates.issue(issuing), ({ claims, keyId, signature }) => {
             const expires = isoOfSeconds(claims.exp)
             return {
               body: {
@@ -137,7 +122,7 @@ const issue = Effect.flatMap(Certificates, (certificates) =>
                 key_id: keyId,
                 signature
               },
-              reason: `issued until ${expires}${alike.length === 0 ? "" : `; the name looks like ${alike.map(distinctly).join(", ")}`}`,
+              reason: `issued until ${expires}`,
               facts: { certificate_id: claims.jti, version: claims.version, key_id: keyId },
               compensate: certificates.revoke(claims.jti, {
                 ghostId: "guardian",
