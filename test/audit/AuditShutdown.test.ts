@@ -152,7 +152,7 @@ it.scopedLive("an incarnation that wrote nothing signs off all the same, by name
 it.scopedLive("a writer that does not stop is interrupted, and its batch is looked up in the table", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase
-    const trail = yield* openTrail(url, { shutdownDeadline: "1 second" }, (store) => ({
+    const trail = yield* openTrail(url, { shutdownDeadline: "4 seconds" }, (store) => ({
       ...store,
       append: (rows, options) => Effect.zipRight(store.append(rows, options), Effect.never)
     }))
