@@ -129,16 +129,15 @@ const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter
 const asksForHelp = (words: ReadonlyArray<string>): boolean =>
   argumentsOf(words).some((word) => word === "--help" || word === "-h")
 
-/** Why no word behind a group's name is one of its commands, if that is so. The library would name another group's. */
+/** Why the word behind a group's name is not one of its commands, if that is so. The library would name another group's. */
 export const unknownCommand = (
   groups: ReadonlyMap<string, CommandGroup>,
-  [name = "", ...words]: ReadonlyArray<string>
+  [name = "", given = "-"]: ReadonlyArray<string>
 ): string | undefined => {
   const group = groups.get(name)
-  const [given] = words
-  if (group === undefined || given === undefined) return undefined
+  if (group === undefined || given.startsWith("-")) return undefined
   const commands = commandsOf(group)
-  return words.some((word) => commands.includes(word))
+  return commands.includes(given)
     ? undefined
     : `gravitas ${name}: ${JSON.stringify(given)} is not one of its commands (${commands.join(", ")})${didYouMean(given, commands)}`
 }
@@ -198,7 +197,7 @@ export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) =>
     const usage = "gravitas [<service>...] | gravitas <command> [options]"
     if (name === "") return Console.log(groupHelp(gravitas, "gravitas", usage))
   }
-  const wrongWord = unknownCommand(groups, commandWords(words))
+  const wrongWord = unknownCommand(groups, argumentsOf(words))
   // Each group has `--json`.
   const reporting = new Map(
     Array.from(groups.keys(), (name) => [name, name === "migrate" ? emptyServicesReport : emptyReport])
