@@ -69,7 +69,11 @@ export const unknownSettings = ({ environment, known, lines }: Given): ReadonlyA
   const around = environment
     .filter((name) => !known.has(name) && !named.has(name) && !isServiceLink(name))
     .flatMap((name) => {
-      const closest = closestName(name, known)
+      // Other programs' names differ in the first letter: SSL_CERT_FILE, PGHOST.
+      const closest = closestName(
+        name,
+        [...known].filter((one) => one[0] === name[0])
+      )
       if (closest === undefined && !isOurs(name)) return []
       return [
         `environment: ${name} is not a setting and is ignored${closest === undefined ? "" : `; did you mean ${closest}?`}`

@@ -7,7 +7,8 @@ const known = new Set([
   "GATEKEEPER_PORT",
   "GATEKEEPER_URL",
   "GRAVITAS_HOME",
-  "HOST"
+  "HOST",
+  "TLS_CERT_FILE"
 ])
 
 describe("A .env file", () => {
@@ -50,7 +51,17 @@ describe("A .env file", () => {
 
 describe("The environment", () => {
   it("is searched for names that nearly are settings, and for our own; other programs' are left alone", () => {
-    const environment = ["GATEKEEPR_PORT", "GRAVITAS_COLOUR", "HOME", "PATH", "HOSTNAME", "COLORTERM", "DATABASE_URL"]
+    const environment = [
+      "GATEKEEPR_PORT",
+      "GRAVITAS_COLOUR",
+      "HOME",
+      "PATH",
+      "HOSTNAME",
+      "COLORTERM",
+      "DATABASE_URL",
+      "PGHOST",
+      "SSL_CERT_FILE"
+    ]
     expect(unknownSettings({ environment, lines: [], known })).toEqual([
       "environment: GATEKEEPR_PORT is not a setting and is ignored; did you mean GATEKEEPER_PORT?",
       "environment: GRAVITAS_COLOUR is not a setting and is ignored"
