@@ -1,6 +1,6 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -41,6 +41,25 @@ const AttributedEvent = Schema.Struct({
   identity: Schema.NullOr(Schema.String)
 })
 export type AttributedEvent = typeof AttributedEvent.Type
+
+/** A row with the names of `GET /audit/events`. */
+export const eventView = (event: AttributedEvent) => ({
+  id: event.id,
+  timestamp: DateTime.formatIso(event.timestamp),
+  source: event.source,
+  identity: event.identity,
+  seq: event.seq,
+  ghost_id: event.ghostId,
+  shell_id: event.shellId,
+  action: event.action,
+  resource: event.resource,
+  result: event.result,
+  reason: event.reason,
+  request_id: event.requestId,
+  metadata: event.metadata,
+  marks: event.marks,
+  leaf_hash: event.leafHash
+})
 
 /** `found` counts the rows that the page would have without its bound of bytes. */
 const decodeRows = Schema.decodeUnknown(

@@ -7,7 +7,7 @@ import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import { program } from "../../platform/cli/Help.ts"
 import { visible } from "../../platform/cli/TerminalText.ts"
 import { Database } from "../../platform/postgres/Database.ts"
-import { type AttributedEvent, AuditReader } from "../AuditReader.ts"
+import { type AttributedEvent, AuditReader, eventView } from "../AuditReader.ts"
 
 /** No row of the trail has the id. */
 export class RequestUnknown extends Schema.TaggedError<RequestUnknown>()("RequestUnknown", {
@@ -95,18 +95,5 @@ export const renderRequest = ({ events, isCut, requestId }: RequestEvents, colou
 export const requestJson = ({ events, isCut, requestId }: RequestEvents) => ({
   request_id: requestId,
   is_cut: isCut,
-  events: events.map((event) => ({
-    audit_id: event.id,
-    timestamp: DateTime.formatIso(event.timestamp),
-    source: event.source,
-    identity: event.identity,
-    ghost_id: event.ghostId,
-    shell_id: event.shellId,
-    action: event.action,
-    resource: event.resource,
-    result: event.result,
-    reason: event.reason,
-    metadata: event.metadata,
-    marks: event.marks
-  }))
+  events: events.map(eventView)
 })

@@ -28,7 +28,7 @@ const unmatchableProblem = (field: "action" | "resource", text: string): string 
 const resourceProblem = (pattern: string): string | undefined => {
   if (pattern === "*") return undefined
   const literal = pattern.replace(/\/\*$/, "")
-  if (literal.includes("*")) return `is ${JSON.stringify(pattern)}, but "*" may only stand alone or as a trailing "/*"`
+  if (literal.includes("*")) return `is ${JSON.stringify(pattern)}, but "*" may only be the whole or a trailing "/*"`
   const segments = literal.split("/")
   const named = segments.map((segment) => (segment === ownSegment ? "ghost" : segment)).join("/")
   if (named.includes("${") || segments.filter((segment) => segment === ownSegment).length > 1) {
@@ -41,7 +41,7 @@ const actionProblem = (action: string): string | undefined => {
   if (action === "*") return undefined
   if (action.includes("${")) return `is ${JSON.stringify(action)}, but "${ownSegment}" may only be in a resource`
   return action.includes("*")
-    ? `is ${JSON.stringify(action)}, but "*" may only stand alone`
+    ? `is ${JSON.stringify(action)}, but "*" may only be the whole`
     : unmatchableProblem("action", action)
 }
 

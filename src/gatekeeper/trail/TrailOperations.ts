@@ -1,8 +1,7 @@
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AuditLog } from "../../audit/AuditLog.ts"
-import { type AttributedEvent, AuditReader, readCursor } from "../../audit/AuditReader.ts"
+import { AuditReader, eventView, readCursor } from "../../audit/AuditReader.ts"
 import { AuditLedger } from "../../audit/sources/AuditLedger.ts"
 import { InvalidRequest } from "../../contracts/ApiError.ts"
 import * as Api from "../../contracts/gatekeeper/GatekeeperApi.ts"
@@ -13,24 +12,6 @@ import { ledgerPage, pipelineView } from "./PipelineView.ts"
 
 /** A request that reads the trail is recorded with its query. */
 const facts = ({ url }: { readonly url: string }) => ({ query: maskQuery(searchOf(url)) })
-
-const eventRow = (event: AttributedEvent) => ({
-  id: event.id,
-  timestamp: DateTime.formatIso(event.timestamp),
-  source: event.source,
-  identity: event.identity,
-  seq: event.seq,
-  ghost_id: event.ghostId,
-  shell_id: event.shellId,
-  action: event.action,
-  resource: event.resource,
-  result: event.result,
-  reason: event.reason,
-  request_id: event.requestId,
-  metadata: event.metadata,
-  marks: event.marks,
-  leaf_hash: event.leafHash
-})
 
 /** `GET /audit/events`. The reader encodes its cursors itself, so the contract cannot check one. */
 const readEvents = Effect.flatMap(AuditReader, (reader) =>
@@ -49,7 +30,7 @@ const readEvents = Effect.flatMap(AuditReader, (reader) =>
               Effect.catchTag("UnreadableCursor", Effect.die),
               Effect.mapBoth({
                 onFailure: failureAs("trail_unreachable"),
-                onSuccess: ({ events, next }) => ({ body: { events: events.map(eventRow), next } })
+                onSuccess: ({ events, next }) => ({ body: { events: events.map(eventView), next } })
               })
             )
         })

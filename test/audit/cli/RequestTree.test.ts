@@ -91,6 +91,13 @@ it.scopedLive("trail request reads the events of one id, as a tree and as JSON, 
     expect(text.stdout).toContain("└─ ")
     const json = yield* run("trail", "request", id, "--json")
     expect(JSON.parse(json.stdout)).toMatchObject({ exitCode: 0, result: { request_id: id, is_cut: false } })
+    // The names of GET /audit/events.
+    expect(JSON.parse(json.stdout).result.events[0]).toMatchObject({
+      id: rows[0]?.id,
+      seq: 1,
+      request_id: id,
+      leaf_hash: expect.stringMatching(/^[0-9a-f]{64}$/)
+    })
     expect(JSON.parse(json.stdout).result.events).toHaveLength(Number(row?.["count"]))
     const unknown = yield* run("trail", "request", "no-such")
     expect(unknown.code).toBe(11)
