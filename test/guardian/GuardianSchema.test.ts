@@ -18,11 +18,8 @@ it.scopedLive("the way back from names by agent leaves a name that several use w
     const [, down = ""] = /^-- migrate:down$(.*)^-- migrate:verify$/ms.exec(file) ?? []
     yield* rowsOf(url, down)
     const rows = yield* rowsOf(url, "select agent, session_id from guardian.session order by agent, session_id")
-    expect(rows.map((row) => `${row["agent"]} ${String(row["session_id"]).replace(/#\d+\.[0-9a-f]{8}$/, "#")}`)).toEqual([
-      "a own",
-      "a shared#",
-      "b shared",
-      "c shared#"
-    ])
+    expect(
+      rows.map((row) => `${row["agent"]} ${String(row["session_id"]).replace(/#\d+\.[0-9a-f]{8}$/, "#")}`)
+    ).toEqual(["a own", "a shared#", "b shared", "c shared#"])
   })
 )
