@@ -24,6 +24,29 @@ const hostless: EarlyRefusal = {
 const namesNoHost = ({ headers, httpVersion }: IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
 
+/** Headers with one value. Of two, Node reads the first; a proxy in front may have read the last, and let another caller in. */
+const singleHeaders = ["authorization", "host"]
+
+/** The header that is there twice, by RFC 9112, section 3.2, and RFC 9110, section 5.3. */
+const repeatedHeader = ({ rawHeaders }: IncomingMessage): string | undefined => {
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const given = rawHeaders[index] ?? ""
+    const name = singleHeaders.find((one) => one.length === given.length && one === given.toLowerCase())
+    if (name === undefined) continue
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
+const repeated = (request: IncomingMessage): EarlyRefusal | undefined => {
+  const name = repeatedHeader(request)
+  return name === undefined
+    ? undefined
+    : { status: 400, code: unreadableRequest, message: `the request has the header ${name} more than once` }
+}
+
 export const earlyRefusal = (
   request: IncomingMessage,
   browsers: BrowserRules,
@@ -31,6 +54,6 @@ export const earlyRefusal = (
 ): EarlyRefusal | undefined => {
   const problem: EarlyRefusal | undefined = namesNoHost(request)
     ? hostless
-    : (foreignRequest(request, browsers) ?? unsupportedEncoding(request))
+    : (repeated(request) ?? foreignRequest(request, browsers) ?? unsupportedEncoding(request))
   return problem === undefined ? undefined : { ...problem, more: errorFields(problem.status, request.url ?? "") }
 }
