@@ -40,11 +40,18 @@ const repeatedHeader = ({ rawHeaders }: IncomingMessage): string | undefined => 
   return undefined
 }
 
-const repeated = (request: IncomingMessage): EarlyRefusal | undefined => {
+/** Why programs may read another request than this one; undefined where they cannot. */
+const ambiguous = (request: IncomingMessage): EarlyRefusal | undefined => {
   const name = repeatedHeader(request)
-  return name === undefined
-    ? undefined
-    : { status: 400, code: unreadableRequest, message: `the request has the header ${name} more than once` }
+  // RFC 9112, section 6.1. Node passes over any other coding, and would give the body as it came.
+  const coding = request.headers["transfer-encoding"]
+  const message =
+    name !== undefined
+      ? `the request has the header ${name} more than once`
+      : coding !== undefined && coding.toLowerCase() !== "chunked"
+        ? "the Transfer-Encoding of a request may only be chunked"
+        : undefined
+  return message === undefined ? undefined : { status: 400, code: unreadableRequest, message }
 }
 
 export const earlyRefusal = (
@@ -54,6 +61,6 @@ export const earlyRefusal = (
 ): EarlyRefusal | undefined => {
   const problem: EarlyRefusal | undefined = namesNoHost(request)
     ? hostless
-    : (repeated(request) ?? foreignRequest(request, browsers) ?? unsupportedEncoding(request))
+    : (ambiguous(request) ?? foreignRequest(request, browsers) ?? unsupportedEncoding(request))
   return problem === undefined ? undefined : { ...problem, more: errorFields(problem.status, request.url ?? "") }
 }
