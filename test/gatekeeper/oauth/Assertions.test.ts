@@ -9,7 +9,10 @@ import { assertionOf, newKey } from "../../support/ServiceKeys.ts"
 it.live("the jti of an assertion has up to 100 characters, of whichever length in UTF-16", () =>
   Effect.gen(function* () {
     const key = yield* newKey
-    const keys = Layer.mock(ServiceKeys, { find: () => Effect.succeed(createPublicKey(key.key)) })
+    const keys = Layer.mock(ServiceKeys, {
+      own: { ...key, file: "" },
+      find: () => Effect.succeed(createPublicKey(key.key))
+    })
     const verify = yield* Effect.provide(makeAssertions, keys)
     const problemOf = (jti: string) =>
       Effect.flatMap(assertionOf("service:router", key, { jti }), (assertion) =>

@@ -21,6 +21,13 @@ const stopAt = (subject: string, at: number): Revocation => ({
   ...{ no: 1, id: "1", kind: "ghost", subject, effect: "stop", at, by: "admin", reason: null }
 })
 
+interface Body {
+  readonly access_token: string
+  readonly audit_id: string
+  readonly token_id: string
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
 /** `POST /tokens` of a gatekeeper with these settings, as `caller`, and the rows that it leaves. */
 const issuing = (
   caller: VerifiedToken,
@@ -40,14 +47,15 @@ const issuing = (
     )
     const routes = Layer.provideMerge(GatekeeperAccess.layer, access)
     const url = yield* servingRoutes(tokenRoutes).pipe(Effect.provide(routes), Effect.provide(context))
-    const ask = (body: unknown) =>
+    const ask = (asked: unknown) =>
       Effect.promise(async () => {
         const response = await fetch(`${url}/tokens`, {
           method: "POST",
           headers: { authorization: "Bearer t" },
-          body: JSON.stringify(body)
+          body: JSON.stringify(asked)
         })
-        return { status: response.status, headers: response.headers, body: await response.json() }
+        const body = (await response.json()) as Body
+        return { status: response.status, headers: response.headers, body }
       })
     return { ask, rows, tokens: Context.get(context, Tokens) }
   })
