@@ -159,6 +159,9 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
       JWT_MAX_LIFETIME: {
         meaning: "Longest time from `iat` to `exp` of a token; `JWT_CLOCK_TOLERANCE` is added. A longer one is refused."
       },
+      TOKENS_MAX_LIFETIME: {
+        meaning: "Longest life of a token that `POST /tokens` makes; `JWT_MAX_LIFETIME` bounds it too."
+      },
       JWKS_URL: { meaning: "Public keys of an issuer: https, or http to this machine." },
       JWKS_REFRESH_INTERVAL: { meaning: "How often the keys are fetched." },
       JWKS_MAX_AGE: { meaning: "How long fetched keys are accepted while fetching fails." },
@@ -223,7 +226,11 @@ export const meaningGroups: ReadonlyArray<MeaningGroup> = [
         default: "generated under `GRAVITAS_HOME`; required in production"
       },
       GUARDIAN_FORMER_KEYS: { meaning: "JWKS of keys that signed before and still verify.", default: "none" },
-      GUARDIAN_SESSION_TIMEOUT: { meaning: "How long a session may be silent before it expires." }
+      GUARDIAN_SESSION_TIMEOUT: { meaning: "How long a session may be silent before it expires." },
+      GUARDIAN_SESSION_RETENTION: {
+        meaning:
+          "How long a session that has ended stays in the table; the [trail](guardian.md#sessions) keeps what happened."
+      }
     }
   },
   {

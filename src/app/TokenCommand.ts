@@ -37,7 +37,7 @@ export const tokenCommand = Command.make("token", { ghost, groups, timeToLive },
   Effect.flatMap(signing, ({ Tokens }) =>
     Effect.gen(function* () {
       const tokens = yield* Tokens
-      const token = yield* tokens.issue(ghost, { groups, timeToLive })
+      const { token } = yield* tokens.issue(ghost, { groups, timeToLive })
       yield* Console.log(Redacted.value(token))
     }).pipe(Effect.provide(Tokens.layer))
   )

@@ -9,8 +9,10 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { feed } from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { FeedMessage } from "../contracts/gatekeeper/StopSchemas.ts"
+import { ghostStop } from "../domain/Stops.ts"
 import { ClientSettings } from "./ClientSettings.ts"
 import { openStopBook, Stops } from "./Stops.ts"
+import { bearerClaims } from "./TokenClaims.ts"
 
 /** Where the gatekeeper is, and how this process proves which service it is. */
 export interface FollowerOptions {
@@ -40,32 +42,30 @@ const feedClient = <E>(
   { location, token }: Pick<FollowerOptions, "location" | "token">,
   client: HttpClient.HttpClient,
   after: () => string | undefined,
-  accept: (text: string) => Effect.Effect<void, E>
+  accept: (text: string, authorization: string) => Effect.Effect<void, E>
 ) => {
   const ask = (accepted: string) =>
     Effect.gen(function* () {
+      const authorization = Redacted.value(yield* token.authorization)
       const request = HttpClientRequest.get(`${yield* location}${feed.path}`).pipe(
-        HttpClientRequest.setHeaders({
-          accept: accepted,
-          authorization: Redacted.value(yield* token.authorization)
-        }),
+        HttpClientRequest.setHeaders({ accept: accepted, authorization }),
         HttpClientRequest.setUrlParams(after() === undefined ? {} : { after: after() })
       )
       const response = yield* client.execute(request)
-      if (response.status === 200) return response
+      if (response.status === 200) return { response, authorization }
       if (response.status === 401) yield* token.renew
       return yield* Effect.fail({ message: `it answered with status ${response.status}` })
     })
 
   const stream = ask("text/event-stream").pipe(
     Effect.timeout(streamSilence),
-    Effect.map((response) =>
+    Effect.map(({ authorization, response }) =>
       response.stream.pipe(
         Stream.timeoutFail(() => ({ message: "its stream is silent" }), streamSilence),
         Stream.decodeText(),
         Stream.splitLines,
         Stream.filter((line) => line.startsWith(dataField)),
-        Stream.mapEffect((line) => accept(line.slice(dataField.length)))
+        Stream.mapEffect((line) => accept(line.slice(dataField.length), authorization))
       )
     ),
     Stream.unwrapScoped,
@@ -73,8 +73,9 @@ const feedClient = <E>(
   )
 
   const poll = ask("application/json").pipe(
-    Effect.flatMap((response) => response.text),
-    Effect.flatMap(accept),
+    Effect.flatMap(({ authorization, response }) =>
+      Effect.flatMap(response.text, (text) => accept(text, authorization))
+    ),
     Effect.scoped,
     Effect.timeout(streamSilence)
   )
@@ -93,6 +94,8 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
       let after: string | undefined
       let heardAt = yield* Clock.currentTimeMillis
       let problem: string | undefined
+      /** The ghost of this process, by the token that the gatekeeper has accepted. */
+      let own: string | undefined
 
       const report = (now: string | undefined) =>
         Effect.suspend(() => {
@@ -105,10 +108,11 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
               )
         })
 
-      const accept = (text: string) =>
+      const accept = (text: string, authorization: string) =>
         Effect.flatMap(decodeMessage(text), ({ next, policy_version, revocations }) =>
           Effect.gen(function* () {
             after = next
+            own = bearerClaims(authorization).subject
             heardAt = yield* Clock.currentTimeMillis
             yield* book.add(revocations)
             if (policy_version !== null) yield* book.announcePolicy(policy_version)
@@ -139,7 +143,12 @@ export const layer = ({ location, owner, token }: FollowerOptions) =>
 
       return {
         ...book,
-        isSilent: Effect.map(Clock.currentTimeMillis, (now) => now - heardAt > Duration.toMillis(stopFeedGrace))
+        isSilent: Effect.map(
+          Clock.currentTimeMillis,
+          (now) =>
+            now - heardAt > Duration.toMillis(stopFeedGrace) ||
+            (own !== undefined && ghostStop(book.list(), own) !== undefined)
+        )
       }
     })
   )

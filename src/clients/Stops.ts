@@ -19,7 +19,7 @@ export class Stops extends Context.Tag("clients/Stops")<
     readonly policyVersion: () => string | undefined
     /** Emits at once, and after each change of the list or of the policy. */
     readonly changes: Stream.Stream<unknown>
-    /** Whether no gatekeeper has been heard for `STOP_FEED_GRACE`. */
+    /** Whether no gatekeeper has been heard for `STOP_FEED_GRACE`, or none will be, since this process itself is stopped. */
     readonly isSilent: Effect.Effect<boolean>
   }
 >() {}

@@ -14,6 +14,7 @@ const Payload = Schema.parseJson(
     jti: Schema.optional(Schema.Unknown),
     iat: Schema.optional(Schema.Number),
     exp: Schema.optional(Schema.Number),
+    act: Schema.optional(Schema.Unknown),
     origin: Schema.optional(Schema.Unknown)
   })
 )
@@ -32,6 +33,38 @@ const decodeOrigin = Schema.decodeUnknownOption(TokenOrigin)
 const originOf = (origin: unknown): typeof TokenOrigin.Type =>
   Option.getOrElse(decodeOrigin(origin), (): typeof TokenOrigin.Type => ({}))
 
+interface Actor {
+  readonly sub: string
+  readonly act?: Actor | undefined
+}
+
+/** The claim `act` (RFC 8693, section 4.1): who acts for the subject, the last one outermost. */
+export const Actor: Schema.Schema<Actor> = Schema.Struct({
+  sub: Schema.String,
+  act: Schema.optional(Schema.suspend((): Schema.Schema<Actor> => Actor))
+})
+const decodeActor = Schema.decodeUnknownOption(Actor)
+
+export const actorsOf = ({ act, sub }: Actor): ReadonlyArray<string> => [
+  sub,
+  ...(act === undefined ? [] : actorsOf(act))
+]
+
+/** The reverse of `actorsOf`. */
+export const actorClaim = ([sub, ...earlier]: readonly [string, ...ReadonlyArray<string>]): Actor => {
+  const [next, ...rest] = earlier
+  return next === undefined ? { sub } : { sub, act: actorClaim([next, ...rest]) }
+}
+
+/**
+ * By whom a token was issued for another: the value of its claim `act`, and its own `iat` in milliseconds. A stop of one of them covers
+ * the token too. Another issuer's claim of that name makes stops cover more at most.
+ */
+export const actingOf = (act: unknown, issuedAt: number | undefined): TokenCredential["acting"] =>
+  issuedAt === undefined
+    ? undefined
+    : Option.getOrUndefined(Option.map(decodeActor(act), (actor) => ({ actors: actorsOf(actor), issuedAt })))
+
 const textOf = (claim: unknown): string | undefined => (typeof claim === "string" ? claim : undefined)
 
 const millis = (seconds: number | undefined): number | undefined =>
@@ -44,7 +77,7 @@ const millis = (seconds: number | undefined): number | undefined =>
 export const bearerClaims = (authorization: string | undefined): TokenClaims => {
   const payload = /^bearer +[^.]*\.([A-Za-z0-9_-]+)\./i.exec(authorization ?? "")?.[1] ?? ""
   const claims = decodePayload(Buffer.from(payload, "base64url").toString())
-  const { exp, iat, jti, origin, sub } = Option.getOrElse(claims, (): typeof Payload.Type => ({}))
+  const { act, exp, iat, jti, origin, sub } = Option.getOrElse(claims, (): typeof Payload.Type => ({}))
   const first = originOf(origin)
   const issuedAt = first.iat === undefined || iat === undefined ? iat : Math.min(iat, first.iat)
   return {
@@ -52,6 +85,7 @@ export const bearerClaims = (authorization: string | undefined): TokenClaims => 
     id: textOf(jti),
     issuedAt: millis(issuedAt),
     expiresAt: millis(exp),
-    originId: first.jti
+    originId: first.jti,
+    acting: actingOf(act, millis(iat))
   }
 }

@@ -13,6 +13,7 @@ export const errorCodes = {
   certificate_not_found: error(404, "there is no certificate with that id"),
   database_unavailable: error(503, "PostgreSQL does not answer; ask again"),
   foreign_request: error(403, "the request names another host, or comes from a web page of another origin"),
+  ghost_stopped: error(409, "the ghost is stopped, so it has no valid token; resume it first"),
   internal_error: error(500, "a fault of the service itself; its log has the cause under the request id"),
   invalid_request: error(422, "the request cannot be understood; the message says why"),
   keys_unavailable: error(503, "the issuer's keys cannot be fetched, so the token cannot be verified; ask again"),
@@ -38,6 +39,10 @@ export const errorCodes = {
   session_over: error(409, "the session has ended"),
   session_refused: error(403, "the guardian does not let the session begin"),
   shutting_down: error(503, "the service is stopping; ask again"),
+  signing_unavailable: error(
+    501,
+    "this gatekeeper makes no tokens: it has no secret to sign with, or does not authenticate its callers; the message says which"
+  ),
   source_of_another: error(403, "another ghost registered this source, or the ghost is not a service"),
   stop_not_kept: error(
     503,

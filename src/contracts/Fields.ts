@@ -61,6 +61,12 @@ export const Note = (maximum: number) =>
       (!text.isWellFormed() || text.includes("\0") ? "must not hold NUL or half a surrogate pair" : undefined)
   )
 
+/** How long something is valid: a duration, such as those of `examples`, or a number of seconds. */
+export const ValidFor = (examples: string) =>
+  Schema.Union(Schema.String, Schema.Number).annotations({
+    message: () => ({ message: `must be a duration such as ${examples}, or a number of seconds`, override: true })
+  })
+
 /** One value of a query parameter. The decoder gives a repeated parameter as an array. */
 export const Parameter = (description: string) =>
   Schema.String.annotations({

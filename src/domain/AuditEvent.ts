@@ -61,8 +61,8 @@ export const reservedMembers = [
     "to_seq",
     "why"
   ],
-  // Tokens of services.
-  ...["actor", "audience"],
+  // Tokens that a gatekeeper issues.
+  ...["actor", "audience", "token_id"],
   // Certificates and sessions.
   ...[
     "certificate_id",

@@ -36,6 +36,7 @@ import { stopFeed } from "./stops/StopFeedHttp.ts"
 import { stopRoutes } from "./stops/StopOperations.ts"
 import { StopRegister } from "./stops/StopRegister.ts"
 import { IssuedTokens } from "./tokens/IssuedTokens.ts"
+import { tokenRoutes } from "./tokens/TokenOperations.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
@@ -102,7 +103,7 @@ const tokens = HttpApiBuilder.group(contract.GatekeeperApi, "tokens", (group) =>
 )
 
 const recorded = auditedRoutes(
-  Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes, stopFeed], { discard: true })
+  Effect.all([trailRoutes, policyRoutes, explainRoute, stopRoutes, stopFeed, tokenRoutes], { discard: true })
 ).pipe(Layer.provide(GatekeeperAccess.layer))
 
 /** Tells the followers of stops which policy is in force: an answer in flight ends where the new policy does not allow it. */

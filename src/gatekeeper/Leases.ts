@@ -60,5 +60,5 @@ export const makeLeases = Effect.map(Effect.all([AccessControl, Stops, TokenSett
         : Effect.map(lease(question), ({ _tag }) => _tag === "Leased")
     )
 
-  return { lease, mayGoOn }
+  return { lease, mayGoOn, isStopped }
 })

@@ -18,11 +18,13 @@ import { certificateRoutes } from "./certificates/CertificateOperations.ts"
 import { Certificates } from "./certificates/Certificates.ts"
 import { SigningKeys } from "./certificates/SigningKeys.ts"
 import { GuardianAccess } from "./GuardianAccess.ts"
+import { GuardianDatabase } from "./GuardianDatabase.ts"
 import { guardianSchema } from "./GuardianSchema.ts"
 import { GuardianSettings } from "./GuardianSettings.ts"
 import { sessionExpiry } from "./sessions/SessionExpiry.ts"
 import { keepSessions } from "./sessions/SessionKeeping.ts"
 import { sessionRoutes } from "./sessions/SessionOperations.ts"
+import { sessionRetention } from "./sessions/SessionRetention.ts"
 import { Sessions } from "./sessions/Sessions.ts"
 import { Statistics } from "./sessions/Statistics.ts"
 import { stopEnforcement } from "./stops/StopEnforcement.ts"
@@ -81,7 +83,7 @@ const makeReport = Effect.gen(function* () {
 
 const server = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { sessionTimeout } = yield* GuardianSettings
+    const { sessionRetention: retention, sessionTimeout } = yield* GuardianSettings
     const version = yield* guardianSchema.version
     const health = HttpApiBuilder.group(GuardianApi, "health", answerHealth("guardian", yield* makeReport))
     const recorded = auditedRoutes(
@@ -90,7 +92,11 @@ const server = Layer.unwrapEffect(
     return serve("guardian", GuardianApi, version.expected).pipe(
       Layer.provide([health, keys, recorded, Layer.provide(services(sessionTimeout), GuardianAccess.layer)]),
       // Below the port, so that they end after the last answer.
-      Layer.provide([sessionExpiry(sessionTimeout), stopEnforcement])
+      Layer.provide([
+        sessionExpiry(sessionTimeout),
+        Layer.provide(sessionRetention(retention), GuardianDatabase.layer),
+        stopEnforcement
+      ])
     )
   })
 )

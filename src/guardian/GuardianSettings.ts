@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import { sessionTimeout } from "../clients/ClientSettings.ts"
 import * as Setting from "../platform/config/Setting.ts"
 
@@ -18,7 +19,11 @@ const guardianSettings = Setting.all({
     { expected: "a JWKS of Ed25519 keys", example: '{"keys":[]}' },
     (given) => given.startsWith("{")
   ),
-  sessionTimeout
+  sessionTimeout,
+  /** How long a session that has ended stays in the table. */
+  sessionRetention: Setting.duration("GUARDIAN_SESSION_RETENTION", { min: "1 hour", max: "3650 days" }, "30d").pipe(
+    Setting.orDefault(Duration.days(90), "90d")
+  )
 })
 
 export class GuardianSettings extends Context.Tag("guardian/GuardianSettings")<

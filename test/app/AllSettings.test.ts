@@ -47,6 +47,7 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["JWKS_URL", "http://issuer.example/jwks.json", "an https URL"],
   ["JWKS_REFRESH_INTERVAL", "0", "a duration from 1s to 1d"],
   ["JWKS_MAX_AGE", "0", "a duration from 1s to 7d"],
+  ["TOKENS_MAX_LIFETIME", "25h", "a duration from 1m to 1d"],
   ["JWKS_COOL_DOWN", "0", "a duration from 100ms to 1h"],
   ["JWKS_TIMEOUT", "0", "a duration from 100ms to 30s"],
   ["AUTH_DISABLED", "yes", "one of true, false"],
@@ -68,6 +69,7 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["GUARDIAN_SIGNING_KEY", "hunter2", "a private Ed25519 key"],
   ["GUARDIAN_FORMER_KEYS", "hunter2", "a JWKS of Ed25519 keys"],
   ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
+  ["GUARDIAN_SESSION_RETENTION", "10m", "a duration from 1h to 3650d"],
   ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
   ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
   ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
@@ -142,11 +144,17 @@ describe("Settings", () => {
           serviceToken: Option.none(),
           algorithms: ["HS256"],
           maximumLifetime: Duration.hours(24),
+          issuedLifetime: Duration.hours(1),
           longServiceTokens: true,
           clockTolerance: Duration.zero,
           jwks: Option.none()
         },
-        guardian: { signingKey: Option.none(), formerKeys: Option.none(), sessionTimeout: Duration.minutes(15) },
+        guardian: {
+          signingKey: Option.none(),
+          formerKeys: Option.none(),
+          sessionTimeout: Duration.minutes(15),
+          sessionRetention: Duration.days(90)
+        },
         router: { modelsPath: "config/models.yaml", storeContent: false }
       })
       expect(embeddedServices(settings.process)).toEqual(serviceNames)

@@ -74,6 +74,8 @@ layer(Gravitas.layer(), { timeout: "60 seconds", excludeTestServices: true })("G
         expect(yield* rowNamedBy(anonymous)).toMatchObject({ result: "UNAUTHENTICATED" })
         for (const query of [
           "?limit=0",
+          "?ghost_id=",
+          "?action=&resource=a",
           "?limit=1%3Bselect",
           "?from=today",
           "?gohst_id=a",

@@ -117,6 +117,9 @@ layer(Gravitas.layer({ environment: { GUARDIAN_SIGNING_KEY: signingKey } }), {
       expect((yield* start("Scout")).status).toBe(200)
       const foreign = yield* change("heartbeat", "Librarian")
       expect(codeOf(foreign)).toEqual([403, "access_denied"])
+      // The row says whose session it was; the answer does not.
+      const [refused] = yield* rowsUnder(foreign.headers.get("x-request-id"), 1)
+      expect(refused).toMatchObject({ ghost_id: "Librarian", result: "DENIED", resource: `sessions/Scout/${name}` })
       expect(JSON.stringify(foreign.body)).not.toContain("Scout")
       // An administrator of before names one session only, and it is clear which.
       expect((yield* change("heartbeat")).status).toBe(200)

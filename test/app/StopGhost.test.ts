@@ -192,5 +192,49 @@ layer(Gravitas.layer({ args: ["gatekeeper"] }), { timeout: "60 seconds", exclude
         60_000
       )
     })
+
+    // After the command line, which counts the stops of this ghost.
+    describe("that had issued tokens to others", () => {
+      it.scoped(
+        "takes the tokens with it that it had issued to others, and gets none itself",
+        () =>
+          Effect.gen(function* () {
+            const { gatekeeper } = yield* Gravitas
+            const issue = (ghost: string, token: string) =>
+              request(`${gatekeeper}/tokens`, { token, body: { ghost_id: ghost, valid_for: "5m" } })
+            const issuer = yield* laterToken("dan_flory")
+            const issued = yield* issue("Issued", issuer)
+            expect(issued).toMatchObject({ status: 201, body: { ghost_id: "Issued", expires_in: 300 } })
+            const token = String(issued.body["access_token"])
+            // Authenticated; the policy does not know it.
+            expect((yield* asks(token)).status).toBe(403)
+            expect((yield* issue("Issued", token)).status).toBe(403)
+
+            yield* change("dan_flory", "stop")
+            expect((yield* asks(token)).status).toBe(401)
+            const refused = yield* issue("dan_flory", yield* admin)
+            expect([refused.status, refused.body["error"]]).toMatchObject([409, { code: "ghost_stopped" }])
+            yield* change("dan_flory", "resume")
+            expect((yield* asks(token)).status).toBe(401)
+
+            const trail = yield* eventually(
+              rows(
+                `select action, resource, ghost_id, result, metadata from gatekeeper.audit_log
+                 where resource in ('tokens/Issued', 'tokens/dan_flory') order by id`,
+                []
+              ),
+              (found) => found.length >= 5
+            )
+            expect(trail).toMatchObject([
+              { action: "create", ghost_id: "dan_flory", result: "ALLOWED" },
+              { action: "token.issue", ghost_id: "dan_flory", metadata: { token_id: issued.body["token_id"] } },
+              { action: "create", ghost_id: "Issued", result: "DENIED" },
+              { action: "create", ghost_id: "Supervisor_Managed_Agent", result: "ALLOWED" },
+              { action: "token.issue", ghost_id: "Supervisor_Managed_Agent", result: "DENIED" }
+            ])
+          }),
+        60_000
+      )
+    })
   }
 )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import { UnsecuredJWT } from "jose"
 import * as AllSettings from "../../src/app/AllSettings.ts"
 import * as StopFollower from "../../src/clients/StopFollower.ts"
 import { Stops } from "../../src/clients/Stops.ts"
@@ -22,13 +23,13 @@ const message = (next: string, subject: string) => ({
   revocations: [{ no: 1, id: subject, kind: "ghost", subject, effect: "stop", at: 1, by: "admin", reason: null }]
 })
 
-const followed = (url: string, home: string) =>
+const followed = (url: string, home: string, authorization = "Bearer t") =>
   Effect.map(
     Layer.build(
       StopFollower.layer({
         owner: "router",
         location: Effect.succeed(url),
-        token: { authorization: Effect.succeed(Redacted.make("Bearer t")), renew: Effect.void }
+        token: { authorization: Effect.succeed(Redacted.make(authorization)), renew: Effect.void }
       }).pipe(
         Layer.provide([
           AllSettings.layer.pipe(
@@ -74,6 +75,27 @@ describe("a process that follows the stops of a gatekeeper", () => {
       expect(peer.seen[0]).toMatchObject({ path: "/stops", headers: { authorization: "Bearer t" } })
       expect(peer.seen[1]?.path).toBe("/stops?after=a")
       expect(yield* stops.isSilent).toBe(false)
+    })
+  )
+
+  it.scopedLive("is silent from the moment at which it is stopped itself until it hears of its resume", () =>
+    Effect.gen(function* () {
+      const token = new UnsecuredJWT({}).setSubject("service:router").encode()
+      let resumed = false
+      const peer = yield* peerServer((response, count) => {
+        if (count === 1) {
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          return void response.end(`data: ${JSON.stringify(message("a", "service:router"))}\n\n`)
+        }
+        if (!resumed) return void response.writeHead(401).end()
+        const own = { ...message("b", "service:router").revocations[0], no: 2, id: "resume", effect: "resume" }
+        json(response, 200, { ...message("b", "service:router"), revocations: [own] })
+      })
+      const stops = yield* followed(peer.url, yield* temporaryHome, `Bearer ${token}`)
+      yield* knows(stops, "service:router")
+      expect(yield* stops.isSilent).toBe(true)
+      resumed = true
+      yield* eventually(stops.isSilent, (silent) => !silent)
     })
   )
 

@@ -44,7 +44,7 @@ describe("the layer of a service", () => {
       "revocation",
       "service_key"
     ],
-    guardian: ["agent_badges", "certificate", "session"],
+    guardian: ["agent_badges", "certificate", "removed_sessions", "session"],
     router: ["history"]
   }
 

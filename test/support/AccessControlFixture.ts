@@ -21,12 +21,13 @@ const policy = policyOf(
   {
     pep: [["execute", "access/evaluation"]],
     readers: [["read", "record/*"]],
+    issuers: [["create", "tokens/*"]],
     admin: [
       ["*", "policy"],
       ["*", "audit/*"]
     ]
   },
-  { Enforcer: ["pep"], anonymous: ["pep"], alice: ["readers"], Admin: ["admin"] }
+  { Enforcer: ["pep"], anonymous: ["pep", "issuers"], alice: ["readers"], Admin: ["admin"], Issuer: ["issuers"] }
 )
 const snapshot = { policy, index: indexPolicy(policy), loadedAt: DateTime.unsafeMake(0) }
 

@@ -10,7 +10,7 @@ import * as Access from "./AccessSchemas.ts"
 import * as AuthZen from "./AuthZenSchemas.ts"
 import { IngestAnswer, IngestBody, NothingRecorded } from "./IngestSchemas.ts"
 import * as Stop from "./StopSchemas.ts"
-import { TokenAnswer, TokenError, TokenRequest } from "./TokenSchemas.ts"
+import { IssueToken, TokenAnswer, TokenError, TokenIssued, TokenRequest } from "./TokenSchemas.ts"
 import { EventsPage, EventsParams, PipelineParams, PipelineReport } from "./TrailSchemas.ts"
 
 /** Errors of every endpoint that needs a token. */
@@ -250,6 +250,23 @@ export const token = HttpApiEndpoint.post("token", "/oauth/token")
     )
   )
 
+export const issueToken = HttpApiEndpoint.post("issueToken", "/tokens")
+  .setPayload(IssueToken)
+  .addSuccess(TokenIssued, { status: 201 })
+  .addError(bodyErrors)
+  .addError(errorBody("ghost_stopped"))
+  .addError(errorBody("signing_unavailable"))
+  .annotateContext(
+    describing(
+      "A token for a ghost",
+      "A short-lived token that names a ghost, for an administrator to hand on. Needs `create` on `tokens/<ghost>`; recorded."
+    )
+  )
+
+class IssueGroup extends HttpApiGroup.make("issue")
+  .add(issueToken)
+  .annotate(OpenApi.Description, "Tokens that administrators make.") {}
+
 class TokensGroup extends HttpApiGroup.make("tokens").add(token).annotate(OpenApi.Description, "Who a service is.") {}
 
 export class GatekeeperApi extends HttpApi.make("gatekeeper")
@@ -260,6 +277,7 @@ export class GatekeeperApi extends HttpApi.make("gatekeeper")
   .add(IngestGroup)
   .add(StopsGroup)
   .add(FeedGroup)
+  .add(IssueGroup)
   .add(TokensGroup)
   .add(HealthGroup)
   .annotate(

@@ -23,7 +23,15 @@ const EventRow = Schema.Struct({
   leaf_hash: Schema.String
 })
 
-const Filter = (description: string) => Schema.optional(Parameter(description))
+/** An empty value is a variable of a script that was not set, and would find nothing. */
+const Filter = (description: string) =>
+  Schema.optional(
+    Parameter(description).pipe(
+      Schema.filter((text) => text !== "" || "must not be empty; leave it out to find all", {
+        jsonSchema: {}
+      })
+    )
+  )
 
 export const EventsParams = Schema.Struct({
   ghost_id: Filter("the subject"),

@@ -1,7 +1,19 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { nameProblem } from "../../domain/Spelling.ts"
-import { Cursor, Flag, Limit, maximumPageSize, Name, Next, Note, Parameter, PathName, rowNumber } from "../Fields.ts"
+import {
+  Cursor,
+  Flag,
+  Limit,
+  maximumPageSize,
+  Name,
+  Next,
+  Note,
+  Parameter,
+  PathName,
+  rowNumber,
+  ValidFor
+} from "../Fields.ts"
 import { OpenRecord } from "../OpenRecord.ts"
 
 /** The bodies of the guardian's contract. Times are ISO 8601 in UTC. */
@@ -165,12 +177,7 @@ export const maximumVersion = 2_147_483_647
 /** `valid_for` or `expires_at`, not both; 90 days where neither is given. */
 export const IssueCertificate = Schema.Struct({
   agent: Name(maximumGhost, { examples: ["Librarian"] }),
-  /** `90d`, `24h`, or a number of seconds. */
-  valid_for: Schema.optional(
-    Schema.Union(Schema.String, Schema.Number).annotations({
-      message: () => ({ message: "must be a duration such as 90d or 24h, or a number of seconds", override: true })
-    })
-  ),
+  valid_for: Schema.optional(ValidFor("90d or 24h")),
   /** RFC 3339 with a zone. */
   expires_at: Schema.optional(
     Schema.String.annotations({

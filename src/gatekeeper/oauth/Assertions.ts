@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose"
 import { issuer } from "../../clients/PeerTokens.ts"
 import { servicesOf } from "../../domain/Service.ts"
+import { isLongerThan } from "../../domain/Text.ts"
 import { ServiceKeys } from "../services/ServiceKeys.ts"
 
 /** The assertion does not prove that a service sent it. `reason` holds no part of it. */
@@ -80,8 +81,9 @@ export const makeAssertions = Effect.gen(function* () {
     }
     if (iat < startedAt) return yield* refuse("the assertion is older than this gatekeeper's start")
     for (const [one, end] of used) if (end < seconds) used.delete(one)
-    if (typeof jti !== "string" || jti === "" || jti.length > 100)
+    if (typeof jti !== "string" || jti === "" || isLongerThan(jti, 100)) {
       return yield* refuse("the assertion has no usable jti")
+    }
     const use = `${kid} ${jti}`
     if (used.has(use)) return yield* refuse("the assertion was used before")
     used.set(use, exp + clockTolerance)

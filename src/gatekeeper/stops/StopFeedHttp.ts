@@ -21,6 +21,7 @@ import { AccessControl, type AccessQuestion } from "../AccessControl.ts"
 import { makeLeases } from "../Leases.ts"
 import { elseAuditUnavailable, refusalOf } from "../Refusals.ts"
 import { feedResource } from "../ServiceRights.ts"
+import type { VerifiedToken } from "../tokens/VerifiedTokens.ts"
 import { StopRegister } from "./StopRegister.ts"
 
 /** A stream sends a message at least so often, so that its reader notices when it is cut. */
@@ -50,21 +51,28 @@ export const makeMessages = ({ book }: Pick<typeof StopRegister.Service, "book">
  */
 const makeFeed = Effect.map(
   Effect.all([StopRegister, AccessControl, makeLeases]),
-  ([register, access, { lease, mayGoOn }]) => {
+  ([register, access, { isStopped, lease, mayGoOn }]) => {
     const messageAfter = makeMessages(register)
     const decode = requestDecoder(contract.feed)
 
-    const events = (after: string | undefined, isAllowed: Effect.Effect<boolean, AuditUnavailable>) => {
+    /** A caller that is stopped hears of that in a last message: it hears of no other stop from then on, and has to know. */
+    const events = (
+      after: string | undefined,
+      isAllowed: Effect.Effect<boolean, AuditUnavailable>,
+      token: VerifiedToken
+    ) => {
       let last = after
-      const text = Effect.map(isAllowed, (goesOn) => {
-        if (!goesOn) return Option.none()
+      const next = Effect.map(isAllowed, (goesOn) => {
+        if (!goesOn && !isStopped(token)) return Option.none()
         const message = messageAfter(last)
         last = message.next
-        return Option.some(`data: ${JSON.stringify(encode(message))}\n\n`)
+        return Option.some({ text: `data: ${JSON.stringify(encode(message))}\n\n`, goesOn })
       })
       return Stream.merge(register.book.changes, Stream.fromSchedule(Schedule.spaced(longestSilence))).pipe(
-        Stream.mapEffect(() => text),
+        Stream.mapEffect(() => next),
         Stream.filterMapWhile(Function.identity),
+        Stream.takeUntil(({ goesOn }) => !goesOn),
+        Stream.map(({ text }) => text),
         Stream.encodeText
       )
     }
@@ -93,7 +101,7 @@ const makeFeed = Effect.map(
         return HttpServerResponse.unsafeJson(encode(messageAfter(after)), { headers })
       }
       endWithServer(NodeHttpServerRequest.toIncomingMessage(request))
-      return HttpServerResponse.stream(events(after, mayGoOn(question, outcome.token)), {
+      return HttpServerResponse.stream(events(after, mayGoOn(question, outcome.token), outcome.token), {
         contentType: "text/event-stream; charset=utf-8",
         headers
       })

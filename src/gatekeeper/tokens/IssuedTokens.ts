@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { errors, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose"
 import { issuer } from "../../clients/PeerTokens.ts"
-import { TokenOrigin } from "../../clients/TokenClaims.ts"
+import { Actor, actorClaim, actorsOf, TokenOrigin } from "../../clients/TokenClaims.ts"
 import type { ServiceName } from "../../domain/Service.ts"
 import { ServiceKeys } from "../services/ServiceKeys.ts"
 import type { VerifiedToken } from "./VerifiedTokens.ts"
@@ -17,15 +17,6 @@ import type { VerifiedToken } from "./VerifiedTokens.ts"
 const type = "at+jwt"
 
 const algorithm = "EdDSA"
-
-interface Actor {
-  readonly sub: string
-  readonly act?: Actor | undefined
-}
-const Actor: Schema.Schema<Actor> = Schema.Struct({
-  sub: Schema.String,
-  act: Schema.optional(Schema.suspend((): Schema.Schema<Actor> => Actor))
-})
 
 /** The private claims of an exchanged token. */
 const Exchanged = Schema.Struct({ act: Actor, origin: TokenOrigin })
@@ -62,13 +53,6 @@ export const exchangeOf = (token: VerifiedToken, service: string): TokenExchange
     }
   }
 }
-
-const actorClaim = ([sub, ...earlier]: readonly [string, ...ReadonlyArray<string>]): Actor => {
-  const [next, ...rest] = earlier
-  return next === undefined ? { sub } : { sub, act: actorClaim([next, ...rest]) }
-}
-
-const actorsOf = ({ act, sub }: Actor): ReadonlyArray<string> => [sub, ...(act === undefined ? [] : actorsOf(act))]
 
 /** Tokens that gatekeepers issue to services: signed by a gatekeeper's own key, for one audience. */
 export class IssuedTokens extends Context.Tag("gatekeeper/services/IssuedTokens")<

@@ -45,6 +45,8 @@ export interface TokenSettingsValues {
   readonly algorithms: ReadonlyArray<TokenAlgorithm>
   /** The longest time from `iat` to `exp`. */
   readonly maximumLifetime: Duration.Duration
+  /** The longest life of a token that `POST /tokens` makes; `maximumLifetime` bounds it too. */
+  readonly issuedLifetime: Duration.Duration
   /** Whether a token for services may be valid for longer: outside production, until the next minor version. */
   readonly longServiceTokens: boolean
   /** How far the issuer's clock may be from ours. */
@@ -130,6 +132,9 @@ const given = Setting.all({
   algorithms,
   maximumLifetime: Setting.duration("JWT_MAX_LIFETIME", { min: "1 minute", max: "3650 days" }, "1h").pipe(
     Setting.orDefault(Duration.hours(24), "24h")
+  ),
+  issuedLifetime: Setting.duration("TOKENS_MAX_LIFETIME", { min: "1 minute", max: "24 hours" }, "1h").pipe(
+    Setting.orDefault(Duration.hours(1))
   ),
   clockTolerance,
   url: jwksUrl,

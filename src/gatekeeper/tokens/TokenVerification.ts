@@ -10,6 +10,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify
 } from "jose"
+import { actingOf } from "../../clients/TokenClaims.ts"
 import { isServiceIdentity } from "../../domain/Service.ts"
 import { textProblem } from "../AccessRequest.ts"
 import { Unauthenticated } from "./BearerToken.ts"
@@ -127,22 +128,24 @@ const verifiedPayload = (
   })
 }
 
-const ghostOf = (
-  { sub }: JWTPayload,
-  { reserved, reservesServices }: VerificationOptions
-): Effect.Effect<string, Unauthenticated> => {
-  if (typeof sub !== "string" || sub === "") return Effect.fail(invalid("the token names no subject"))
+/** Why no token may name `sub`; completes a sentence that begins with "the token's subject". */
+export const subjectProblem = (
+  sub: string,
+  { reserved, reservesServices }: Pick<VerificationOptions, "reserved" | "reservesServices">
+): string | undefined => {
   // The trail would cut a longer name, so that the row would not name the ghost that was decided about.
   const problem = textProblem("ghost_id", sub)
-  if (problem !== undefined) return Effect.fail(invalid(`the token's subject cannot be recorded: ${problem}`))
+  if (problem !== undefined) return `cannot be recorded: ${problem}`
   if (reservesServices && isServiceIdentity(sub)) {
-    return Effect.fail(
-      invalid("the token's subject is a service's, which proves itself by its own key: gravitas service enroll")
-    )
+    return "is a service's, which proves itself by its own key: gravitas service enroll"
   }
-  return sub === reserved
-    ? Effect.fail(invalid(`the token's subject is ${reserved}, which no token may name`))
-    : Effect.succeed(sub)
+  return sub === reserved ? `is ${reserved}, which no token may name` : undefined
+}
+
+const ghostOf = ({ sub }: JWTPayload, options: VerificationOptions): Effect.Effect<string, Unauthenticated> => {
+  if (typeof sub !== "string" || sub === "") return Effect.fail(invalid("the token names no subject"))
+  const problem = subjectProblem(sub, options)
+  return problem === undefined ? Effect.succeed(sub) : Effect.fail(invalid(`the token's subject ${problem}`))
 }
 
 const seconds = 1_000
@@ -162,8 +165,24 @@ const timeProblem = (exp: number, iat: number, latest: number): string | undefin
 export const overlong = ({ maximumLifetime }: Pick<TokenSettingsValues, "maximumLifetime">): string =>
   `the token is valid for longer than JWT_MAX_LIFETIME (${Duration.format(maximumLifetime)})`
 
+/**
+ * The last base64url character of a signature has unused bits, and texts that differ in them decode alike (RFC 7515, section 2). What
+ * comes before the signature is signed as text. So each token has one spelling, and one place in the cache.
+ */
+const hasCanonicalSignature = (token: string): boolean => {
+  const signature = token.slice(token.lastIndexOf(".") + 1)
+  return Buffer.from(signature, "base64url").toString("base64url") === signature
+}
+
 /** Verifies signature and claims at `now`, in milliseconds since the epoch. */
-export const verifyToken = (
+export const verifyToken = (verification: VerificationOptions, token: string, now: number) =>
+  Effect.filterOrFail(
+    verifiedToken(verification, token, now),
+    () => hasCanonicalSignature(token),
+    () => invalid("the token's signature is not spelt as base64url without padding")
+  )
+
+const verifiedToken = (
   verification: VerificationOptions,
   token: string,
   now: number
@@ -187,7 +206,9 @@ export const verifyToken = (
       ...(audience === undefined ? {} : { audience })
     })
     const ghostId = yield* ghostOf(payload, verification)
-    const { exp = Number.NaN, iat = Number.NaN, jti } = payload
+    const { act, exp = Number.NaN, iat = Number.NaN } = payload
+    const id = typeof payload.jti === "string" ? payload.jti : undefined
+    const acting = actingOf(act, iat * seconds)
     const problem = timeProblem(exp, iat, now / seconds + tolerance)
     if (problem !== undefined) return yield* invalid(problem)
     const isOverlong = exp - iat > Duration.toSeconds(jwt.maximumLifetime) + tolerance
@@ -199,7 +220,9 @@ export const verifyToken = (
     return {
       ghostId,
       issuedAt: iat * seconds,
-      id: typeof jti === "string" ? jti : undefined,
+      id,
+      // An exchange keeps the id of the token that it was first exchanged for: here, this one.
+      ...(acting === undefined ? {} : { acting, originId: id }),
       isOverlong,
       from,
       until,

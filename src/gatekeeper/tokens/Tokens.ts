@@ -1,4 +1,4 @@
-import { webcrypto } from "node:crypto"
+import { randomUUID, webcrypto } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -9,7 +9,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { SignJWT } from "jose"
-import { isServiceIdentity, type ServiceName } from "../../domain/Service.ts"
+import { actorClaim } from "../../clients/TokenClaims.ts"
+import type { ServiceName } from "../../domain/Service.ts"
 import { Settings } from "../../platform/config/Settings.ts"
 import { GatekeeperSettings } from "../GatekeeperSettings.ts"
 import { anonymousGhost, bearerToken, Unauthenticated } from "./BearerToken.ts"
@@ -18,7 +19,7 @@ import type { KeysUnavailable } from "./KeyFetch.ts"
 import { type RemoteKeys, type RemoteKeysStatus, remoteKeys } from "./RemoteKeys.ts"
 import { signingSecret } from "./SigningSecret.ts"
 import { sharedAlgorithm, TokenSettings } from "./TokenSettings.ts"
-import { verifyToken } from "./TokenVerification.ts"
+import { subjectProblem, verifyToken } from "./TokenVerification.ts"
 import { type VerifiedToken, VerifiedTokens } from "./VerifiedTokens.ts"
 
 /** This process has no secret to sign with, since another issuer makes the tokens. */
@@ -37,12 +38,13 @@ export class LifetimeTooLong extends Schema.TaggedError<LifetimeTooLong>()("Life
   }
 }
 
-/** No token may be made for the name of a service, since services prove themselves by keys of their own. */
-export class SubjectReserved extends Schema.TaggedError<SubjectReserved>()("SubjectReserved", {
-  ghost: Schema.String
+/** The gatekeeper would refuse a token of this name. */
+export class SubjectRefused extends Schema.TaggedError<SubjectRefused>()("SubjectRefused", {
+  ghost: Schema.String,
+  problem: Schema.String
 }) {
   override get message(): string {
-    return `with NODE_ENV=production no token is made for ${this.ghost}: a service gets its tokens by its own key; see gravitas service --help`
+    return `no token is made for ${JSON.stringify(this.ghost)}: the token's subject ${this.problem}`
   }
 }
 
@@ -58,6 +60,23 @@ const useProblem = ({ acting, audience }: VerifiedToken, use: TokenUse): string 
   if (audience === undefined || use === "decision in this process") return undefined
   if (audience !== gatekeeper || use === "foreign in this process") return `the token is for the ${audience} alone`
   return acting === undefined || use === "decision" ? undefined : "the token is for decisions alone (POST /validate)"
+}
+
+interface IssueOptions {
+  /** The claim `groups`: it informs other programs, and permits nothing here. */
+  readonly groups: ReadonlyArray<string>
+  readonly timeToLive: Duration.Duration
+  /** The ghosts that asked for it in another's name, the last one first: a stop of one of them covers the token. */
+  readonly actors?: readonly [string, ...ReadonlyArray<string>]
+}
+
+export interface IssuedToken {
+  readonly token: Redacted.Redacted
+  /** Its `jti`. */
+  readonly id: string
+  /** Seconds since the epoch. */
+  readonly issuedAt: number
+  readonly expiresAt: number
 }
 
 /** Number of verified tokens in the cache; each takes about 300 bytes. */
@@ -100,11 +119,11 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
     ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
     /** What is known of the issuer's keys; undefined without `JWKS_URL`. */
     readonly issuerKeys: () => RemoteKeysStatus | undefined
-    /** Makes a token for `ghost`. Its `groups` claim informs other programs and permits nothing here. */
+    /** Makes a token for `ghost`. */
     readonly issue: (
       ghost: string,
-      options: { readonly groups: ReadonlyArray<string>; readonly timeToLive: Duration.Duration }
-    ) => Effect.Effect<Redacted.Redacted, SigningUnavailable | LifetimeTooLong | SubjectReserved>
+      options: IssueOptions
+    ) => Effect.Effect<IssuedToken, SigningUnavailable | LifetimeTooLong | SubjectRefused>
   }
 >() {
   static readonly layer = Layer.scoped(
@@ -160,22 +179,29 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               : new Unauthenticated({ problem: "invalid", reason: problem })
           }),
         issuerKeys: () => remote?.status(),
-        issue: Effect.fnUntraced(function* (ghost, { groups, timeToLive }) {
+        issue: Effect.fnUntraced(function* (ghost, { actors, groups, timeToLive }) {
           const [key] = sharedKeys
           if (key === undefined) return yield* new SigningUnavailable()
-          if (reservesServices && isServiceIdentity(ghost)) return yield* new SubjectReserved({ ghost })
+          const problem = subjectProblem(ghost, verification)
+          if (problem !== undefined) return yield* new SubjectRefused({ ghost, problem })
           if (Duration.greaterThan(timeToLive, jwt.maximumLifetime)) {
             return yield* new LifetimeTooLong({ longest: Duration.format(jwt.maximumLifetime) })
           }
-          const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-          const token = new SignJWT({ groups: [...groups] })
+          const issuedAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+          const expiresAt = issuedAt + Math.ceil(Duration.toSeconds(timeToLive))
+          const id = randomUUID()
+          const token = new SignJWT({
+            groups: [...groups],
+            ...(actors === undefined ? {} : { act: actorClaim(actors) })
+          })
             .setProtectedHeader({ alg: sharedAlgorithm, typ: "JWT" })
             .setSubject(ghost)
-            .setIssuedAt(now)
-            .setExpirationTime(now + Math.ceil(Duration.toSeconds(timeToLive)))
+            .setIssuedAt(issuedAt)
+            .setExpirationTime(expiresAt)
+            .setJti(id)
           if (issuer !== undefined) token.setIssuer(issuer)
           if (audience !== undefined) token.setAudience(audience)
-          return Redacted.make(yield* Effect.promise(() => token.sign(key)))
+          return { token: Redacted.make(yield* Effect.promise(() => token.sign(key))), id, issuedAt, expiresAt }
         })
       }
     })

@@ -8,7 +8,7 @@ import { InvalidRequest } from "../../contracts/ApiError.ts"
 import { pageOf } from "../../contracts/Fields.ts"
 import * as Api from "../../contracts/guardian/GuardianApi.ts"
 import { certificateResource, type IssueCertificate, isAgentName } from "../../contracts/guardian/GuardianSchemas.ts"
-import { parseDuration } from "../../platform/config/Setting.ts"
+import { parseLifetime } from "../../platform/config/Setting.ts"
 import { audited, type Caller } from "../GuardianAccess.ts"
 import { type CertificateRow, isoOfMicros, isoOfSeconds, parseSeconds } from "./CertificateRow.ts"
 import { type ActiveCertificate, Certificates, type NewCertificate } from "./Certificates.ts"
@@ -32,12 +32,7 @@ const expiryOf = (
       () => '"expires_at" must be an RFC 3339 time with a zone, such as 2026-01-31T12:00:00Z'
     )
   }
-  const duration =
-    validFor === undefined
-      ? Option.some(standardValidity)
-      : typeof validFor === "string"
-        ? parseDuration(validFor)
-        : Option.liftPredicate(Duration.seconds(validFor), () => Number.isFinite(validFor))
+  const duration = validFor === undefined ? Option.some(standardValidity) : parseLifetime(validFor)
   return Either.fromOption(
     Option.map(duration, (one) => now + Math.floor(Duration.toSeconds(one))),
     () => '"valid_for" must be a duration such as 90d or 24h, or a number of seconds'

@@ -44,11 +44,17 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
       const { read, sql } = yield* GuardianDatabase
       const certificates = yield* Certificates
 
+      /** Of the sessions of an agent, with those that were removed. */
       const sums = sql`
         count(session.id) filter (where session.ended_at is null)::text as active,
-        count(session.id) filter (where session.end_reason = 'completed')::text as completed,
-        (extract(epoch from avg(session.ended_at - session.started_at)
-          filter (where session.end_reason = 'completed')))::float8 as duration`
+        (count(session.id) filter (where session.end_reason = 'completed') + coalesce(max(removed.completed), 0))::text
+          as completed,
+        (extract(epoch from
+          coalesce(sum(session.ended_at - session.started_at) filter (where session.end_reason = 'completed'), interval '0')
+            + coalesce(max(removed.duration), interval '0')
+        ) / nullif(
+          count(session.id) filter (where session.end_reason = 'completed') + coalesce(max(removed.completed), 0), 0
+        ))::float8 as duration`
 
       const statistics = (row: typeof Row.Type) =>
         certificates.inForce(row.agent).pipe(
@@ -68,7 +74,12 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
       return {
         of: Effect.fn("Statistics.of")(function* (agent) {
           const [row] = yield* statisticsRows(
-            sql`select ${agent}::text as agent, ${sums} from guardian.session where agent = ${agent}`,
+            sql`
+              select known.agent, ${sums}
+              from (select ${agent}::text as agent) as known
+              left join guardian.session on session.agent = known.agent
+              left join guardian.removed_sessions as removed on removed.agent = known.agent
+              group by known.agent`,
             read
           )
           return yield* statistics(row ?? { agent, active: 0, completed: 0, duration: null })
@@ -80,9 +91,12 @@ export class Statistics extends Context.Tag("guardian/Statistics")<
               select agent from guardian.session where agent > ${after ?? ""}
               union
               select agent from guardian.certificate where agent > ${after ?? ""}
+              union
+              select agent from guardian.removed_sessions where agent > ${after ?? ""}
               order by agent limit ${limit}
             ) as known
             left join guardian.session on session.agent = known.agent
+            left join guardian.removed_sessions as removed on removed.agent = known.agent
             group by known.agent
             order by known.agent`
           return yield* Effect.forEach(yield* statisticsRows(known, read), statistics, { concurrency: 4 })

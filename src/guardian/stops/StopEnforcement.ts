@@ -8,6 +8,7 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import { Stops } from "../../clients/Stops.ts"
 import { certificateResource } from "../../contracts/guardian/GuardianSchemas.ts"
 import { describeStop, type StopList } from "../../domain/Stops.ts"
+import { monotonicMillis } from "../../platform/os/EventLoop.ts"
 import { bounded, GuardianDatabase } from "../GuardianDatabase.ts"
 
 /** Looks again so often: a certificate or a session may be committed just after a stop. It is also the pause between retries. */
@@ -21,8 +22,35 @@ const EndedRow = Schema.Struct({
 type EndedRow = typeof EndedRow.Type
 const decodeRows = Schema.decodeUnknown(Schema.Array(EndedRow))
 
+type GhostStops = StopList["ghosts"]
+
+/** Milliseconds after which nothing is committed any more that was begun before a resume became known here. */
+const settledAfter = 60_000
+
+/**
+ * The stops that have to be carried out. One that was lifted has nothing left to end, once it was carried out a while after that: else
+ * every stop of the past would be looked for in the tables each time, for ever. Stops that last are never left out.
+ */
+export const openStops = () => {
+  /** By the id of the stop: when its resume became known here, or that it is done. */
+  const lifted = new Map<string, number | "done">()
+  return {
+    of: (ghosts: GhostStops, now: number): GhostStops => {
+      for (const { isResumed, stop } of ghosts.values()) {
+        if (!isResumed) lifted.delete(stop.id)
+        else if (!lifted.has(stop.id)) lifted.set(stop.id, now)
+      }
+      return new Map([...ghosts].filter(([, { stop }]) => lifted.get(stop.id) !== "done"))
+    },
+    /** All that `of` returned at `now` was carried out. */
+    carriedOut: (now: number): void => {
+      for (const [id, since] of lifted) if (since !== "done" && now - since >= settledAfter) lifted.set(id, "done")
+    }
+  }
+}
+
 /** The stopped ghosts as JSON, for the statements below. */
-const stoppedGhosts = ({ ghosts }: StopList): string =>
+const stoppedGhosts = (ghosts: GhostStops): string =>
   JSON.stringify(
     [...ghosts].map(([agent, { isResumed, stop }]) => ({
       agent,
@@ -109,16 +137,20 @@ export const stopEnforcement = Layer.scopedDiscard(
         )
     }
 
+    const open = openStops()
     let problem: string | undefined
     const carryOut = Effect.gen(function* () {
       const list = stops.list()
-      if (list.ghosts.size === 0) return
-      const given = stoppedGhosts(list)
+      const now = yield* monotonicMillis
+      const ghosts = open.of(list.ghosts, now)
+      if (ghosts.size === 0) return
+      const given = stoppedGhosts(ghosts)
       const found = yield* bounded(sql.unsafe(anyInForce, [given]))
       // In a transaction of its own: a statement of the pool that is answered late would be carried out, and not recorded.
       const ended =
         found.length === 0 ? [] : (yield* transaction((connection) => connection.query(endCovered, [given]))).rows
       const rows = yield* Effect.orDie(decodeRows(ended))
+      open.carriedOut(now)
       problem = undefined
       const byAgent = Object.entries(Arr.groupBy(rows, ({ agent }) => agent))
       yield* Effect.forEach(byAgent, ([agent, own]) => record(list, agent, own), { discard: true })

@@ -172,6 +172,12 @@ export const parseDuration = (given: string): Option.Option<Duration.Duration> =
   return given.startsWith("-") ? Option.none() : Duration.decodeUnknown(given)
 }
 
+/** What a request says of how long something is valid: a duration, or a number of seconds. */
+export const parseLifetime = (given: string | number): Option.Option<Duration.Duration> =>
+  typeof given === "string"
+    ? parseDuration(given)
+    : Option.liftPredicate(Duration.seconds(given), () => Number.isFinite(given))
+
 /** A duration; both bounds are allowed. */
 export const duration = (
   name: string,

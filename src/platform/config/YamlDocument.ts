@@ -1,5 +1,17 @@
 import * as Either from "effect/Either"
-import { Composer, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, type Pair, Parser, type YAMLMap } from "yaml"
+import {
+  Composer,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Pair,
+  Parser,
+  type YAMLMap
+} from "yaml"
 import type { FileProblem } from "../../domain/Text.ts"
 import type { SteppedComputation } from "../os/EventLoop.ts"
 
@@ -95,23 +107,25 @@ const makeOffsetOf = (root: unknown) => {
   }
 }
 
-/** Converts a node. `note` is called for keys that an object could not have, or would have once. */
-const toPlain = (
-  node: unknown,
-  path: YamlPath,
-  note: (path: YamlPath, key: unknown, problem: string) => void
-): unknown => {
+interface Notes {
+  /** Called for keys that an object could not have, or would have once. */
+  readonly key: (path: YamlPath, key: unknown, problem: string) => void
+  readonly alias: (path: YamlPath, node: unknown, name: string) => void
+}
+
+/** Converts a node. */
+const toPlain = (node: unknown, path: YamlPath, notes: Notes): unknown => {
   if (isScalar(node)) return node.value
-  if (isSeq(node)) return node.items.map((item, i) => toPlain(item, [...path, i], note))
-  // An alias is neither: no schema accepts undefined.
+  if (isSeq(node)) return node.items.map((item, i) => toPlain(item, [...path, i], notes))
+  if (isAlias(node)) notes.alias(path, node, node.source)
   if (!isMap(node)) return undefined
   const entries = new Map<string, unknown>()
   for (const { key, value } of node.items) {
     const name = isScalar(key) ? key.value : undefined
     if (typeof name !== "string" || name === "") {
-      note(path, key, "has a key that is not a text; quote it where YAML reads a number or a truth value")
-    } else if (entries.has(name)) note([...path, name], key, "is defined twice")
-    else entries.set(name, toPlain(value, [...path, name], note))
+      notes.key(path, key, "has a key that is not a text; quote it where YAML reads a number or a truth value")
+    } else if (entries.has(name)) notes.key([...path, name], key, "is defined twice")
+    else entries.set(name, toPlain(value, [...path, name], notes))
   }
   return new YamlMapping(entries)
 }
@@ -129,10 +143,19 @@ export function* readDocument(
     const { col, line } = counter.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const errors = (document?.errors ?? []).map(({ code, message, pos }): FileProblem => {
-    const problem = isTooDeep.test(message) ? "it is nested too deeply" : (message.split("\n", 1)[0] ?? code)
-    return { ...placeAt(pos[0]), problem }
-  })
+  // The library reads a value with an unknown tag, or after an unknown directive, as if that were not there, and warns.
+  const errors = [...(document?.errors ?? []), ...(document?.warnings ?? [])].map(
+    ({ code, message, pos }): FileProblem => {
+      const [line = code] = message.split("\n", 1)
+      const tag = code === "TAG_RESOLVE_FAILED" ? /^Unresolved tag: (\S+)/.exec(line)?.[1] : undefined
+      const problem = isTooDeep.test(message)
+        ? "it is nested too deeply"
+        : tag === undefined
+          ? line
+          : `the tag ${tag} has no meaning here: write the value without it`
+      return { ...placeAt(pos[0]), problem }
+    }
+  )
   if (another !== undefined) {
     errors.push({ ...placeAt(another.range[0]), problem: "there must be one document only" })
   }
@@ -140,8 +163,14 @@ export function* readDocument(
   yield
   const offsetOf = makeOffsetOf(document?.contents)
   const problems: Array<FileProblem> = []
-  const content = toPlain(document?.contents ?? undefined, [], (path, key, problem) =>
-    problems.push({ ...placeAt(startOf(key) ?? offsetOf(path)), problem: `${subjectOf(path)} ${problem}` })
-  )
+  const aliases: Array<FileProblem> = []
+  const add = (list: Array<FileProblem>, path: YamlPath, node: unknown, problem: string) =>
+    void list.push({ ...placeAt(startOf(node) ?? offsetOf(path)), problem: `${subjectOf(path)} ${problem}` })
+  const content = toPlain(document?.contents ?? undefined, [], {
+    key: (path, key, problem) => add(problems, path, key, problem),
+    alias: (path, node, name) =>
+      add(aliases, path, node, `is the alias *${name}, and aliases are not expanded: write the value itself here`)
+  })
+  if (aliases.length > 0) return Either.left(inOrder(aliases))
   return Either.right({ content, placeOf: (path) => placeAt(offsetOf(path)), problems })
 }

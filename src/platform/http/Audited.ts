@@ -84,7 +84,7 @@ export interface Operation<Request, Caller, Recorded, Success, E> {
   /** Names it in the trail. */
   readonly event: string
   /** What the policy is asked for. */
-  readonly action: "read" | "write" | "execute"
+  readonly action: "read" | "write" | "execute" | "create"
   /** The resource of a request whose own cannot be read. */
   readonly fallbackResource: string
   /** Of the decision's row, where the target has none of its own or the request is not valid. */

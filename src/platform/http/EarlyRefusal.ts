@@ -24,6 +24,36 @@ const hostless: EarlyRefusal = {
 const namesNoHost = ({ headers, httpVersion }: IncomingMessage): boolean =>
   httpVersion === "1.1" && headers.host === undefined
 
+/** Headers with one value. Of two, Node reads the first; a proxy in front may have read the last, and let another caller in. */
+const singleHeaders = ["authorization", "host"]
+
+/** The header that is there twice, by RFC 9112, section 3.2, and RFC 9110, section 5.3. */
+const repeatedHeader = ({ rawHeaders }: IncomingMessage): string | undefined => {
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const given = rawHeaders[index] ?? ""
+    const name = singleHeaders.find((one) => one.length === given.length && one === given.toLowerCase())
+    if (name === undefined) continue
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
+/** Why programs may read another request than this one; undefined where they cannot. */
+const ambiguous = (request: IncomingMessage): EarlyRefusal | undefined => {
+  const name = repeatedHeader(request)
+  // RFC 9112, section 6.1. Node passes over any other coding, and would give the body as it came.
+  const coding = request.headers["transfer-encoding"]
+  const message =
+    name !== undefined
+      ? `the request has the header ${name} more than once`
+      : coding !== undefined && coding.toLowerCase() !== "chunked"
+        ? "the Transfer-Encoding of a request may only be chunked"
+        : undefined
+  return message === undefined ? undefined : { status: 400, code: unreadableRequest, message }
+}
+
 export const earlyRefusal = (
   request: IncomingMessage,
   browsers: BrowserRules,
@@ -31,6 +61,6 @@ export const earlyRefusal = (
 ): EarlyRefusal | undefined => {
   const problem: EarlyRefusal | undefined = namesNoHost(request)
     ? hostless
-    : (foreignRequest(request, browsers) ?? unsupportedEncoding(request))
+    : (ambiguous(request) ?? foreignRequest(request, browsers) ?? unsupportedEncoding(request))
   return problem === undefined ? undefined : { ...problem, more: errorFields(problem.status, request.url ?? "") }
 }

@@ -33,7 +33,7 @@ export interface AnswerFacts {
 export interface Present {
   readonly now: number
   readonly list: StopList
-  /** No gatekeeper has been heard for `STOP_FEED_GRACE`. */
+  /** As `Stops` says it. */
   readonly isSilent: boolean
   readonly clockTolerance: number
 }

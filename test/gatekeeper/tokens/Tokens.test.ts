@@ -42,9 +42,8 @@ const verify = (authorization: string | undefined) =>
 describe("Tokens", () => {
   it.live("verifies what it issues, in whatever case the scheme is written", () =>
     Effect.gen(function* () {
-      const token = Redacted.value(
-        yield* (yield* Tokens).issue("Scout", { groups: ["admin"], timeToLive: Duration.hours(1) })
-      )
+      const issued = yield* (yield* Tokens).issue("Scout", { groups: ["admin"], timeToLive: Duration.hours(1) })
+      const token = Redacted.value(issued.token)
       for (const scheme of ["Bearer", "bearer", "BEARER"]) expect(yield* verify(`${scheme} ${token}`)).toBe("Scout")
     }).pipe(Effect.provide(tokens()))
   )
@@ -124,6 +123,29 @@ describe("Tokens", () => {
     }).pipe(Effect.provide(tokens({ NODE_ENV: "production", JWT_MAX_LIFETIME: "1h" })))
   )
 
+  it.live("accepts one spelling of a token", () =>
+    Effect.gen(function* () {
+      const good = yield* sign({ sub: "Scout", exp: now + 60 })
+      const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+      const last = alphabet.indexOf(good.at(-1) ?? "")
+      const spellings = [1, 2, 3].map((bits) => good.slice(0, -1) + alphabet.charAt(last + bits))
+      for (const other of [...spellings, `${good}=`]) {
+        expect(yield* verify(`Bearer ${other}`)).toMatch(/signature is not spelt|malformed/)
+      }
+      expect(yield* verify(`Bearer ${good}`)).toBe("Scout")
+    }).pipe(Effect.provide(tokens()))
+  )
+
+  it.live("issues no token that it would refuse", () =>
+    Effect.gen(function* () {
+      const { issue } = yield* Tokens
+      for (const ghost of ["anonymous", "a\u200bb", " a", "x".repeat(101), "", "service:guardian"]) {
+        const refused = issue(ghost, { groups: [], timeToLive: Duration.hours(1) })
+        expect(yield* Effect.flip(refused)).toMatchObject({ _tag: "SubjectRefused" })
+      }
+    }).pipe(Effect.provide(tokens({ NODE_ENV: "production" })))
+  )
+
   it.live("asks for issuer and audience where they are set", () =>
     Effect.gen(function* () {
       const claims = { sub: "Scout", exp: now + 60, iss: "https://issuer.example", aud: "gravitas" }
@@ -132,7 +154,7 @@ describe("Tokens", () => {
       expect(yield* verify(`Bearer ${yield* sign({ ...claims, aud: "another" })}`)).toContain('"aud"')
       expect(yield* verify(`Bearer ${yield* sign({ sub: "Scout", exp: now + 60 })}`)).toContain('"iss"')
       const own = yield* (yield* Tokens).issue("Scout", { groups: [], timeToLive: Duration.hours(1) })
-      expect(yield* verify(`Bearer ${Redacted.value(own)}`)).toBe("Scout")
+      expect(yield* verify(`Bearer ${Redacted.value(own.token)}`)).toBe("Scout")
     }).pipe(Effect.provide(tokens({ JWT_ISSUER: "https://issuer.example", JWT_AUDIENCE: "gravitas" })))
   )
 })

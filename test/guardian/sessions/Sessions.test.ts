@@ -9,7 +9,10 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { Certificates } from "../../../src/guardian/certificates/Certificates.ts"
 import { SigningKeys } from "../../../src/guardian/certificates/SigningKeys.ts"
+import { GuardianDatabase } from "../../../src/guardian/GuardianDatabase.ts"
+import { removalBatch, removeSessions } from "../../../src/guardian/sessions/SessionRetention.ts"
 import { type NewSession, Sessions } from "../../../src/guardian/sessions/Sessions.ts"
+import { Statistics } from "../../../src/guardian/sessions/Statistics.ts"
 import { connect } from "../../../src/platform/postgres/Connection.ts"
 import { rowsOf } from "../../support/Gravitas.ts"
 import { guardianRooms } from "../../support/GuardianLayers.ts"
@@ -19,7 +22,8 @@ class Url extends Context.Tag("test/Url")<Url, Redacted.Redacted>() {}
 
 const rooms = Layer.unwrapScoped(
   Effect.map(migratedDatabase, (url) =>
-    Layer.mergeAll(Sessions.layer, Certificates.layer).pipe(
+    Layer.mergeAll(Sessions.layer, Statistics.layer, GuardianDatabase.layer).pipe(
+      Layer.provideMerge(Certificates.layer),
       Layer.provide(SigningKeys.layer),
       Layer.provide(guardianRooms(url)),
       Layer.merge(Layer.succeed(Url, url))
@@ -143,5 +147,52 @@ layer(rooms, { timeout: "60 seconds", excludeTestServices: true })("A session", 
       expect(agents(yield* sessions.named(sessionId, one.agent))).toEqual([other.agent])
       expect(yield* sessions.start(one)).toBe(true)
     })
+  )
+
+  it.scoped(
+    "is removed some time after its end, oldest first and in batches; the statistics count it all the same",
+    () =>
+      Effect.gen(function* () {
+        const statistics = yield* Statistics
+        const url = yield* Url
+        const agent = randomUUID()
+        // An hour each: 700 completed and 2 withdrawn ones of years ago, one expired a day ago, one active since then.
+        yield* rowsOf(
+          url,
+          `insert into guardian.session (session_id, agent, started_at, last_seen_at, ended_at, end_reason)
+         select name, $1, began, began, case when reason is not null then began + interval '1 hour' end, reason
+         from (
+           select 'old' || i as name, timestamptz '2020-01-01' + i * interval '1 minute' as began, 'completed' as reason
+           from generate_series(1, 700) as i
+           union all select 'withdrawn' || i, '2020-01-01', 'withdrawn' from generate_series(1, 2) as i
+           union all select 'expired', now() - interval '1 day', 'expired'
+           union all select 'active', '2020-01-01', null
+         ) as given`,
+          [agent]
+        )
+        const left = rowsOf(url, "select session_id from guardian.session where agent = $1 order by session_id", [
+          agent
+        ])
+        const counted = statistics.of(agent)
+        const before = yield* counted
+        expect(before).toMatchObject({ active_sessions: 1, completed_total: 700, avg_duration: 3_600 })
+        const commit = yield* holding(
+          "select from guardian.session where agent = $1 and session_id = 'old700' for update",
+          [agent]
+        )
+        const ninety = Duration.days(90)
+        // Another guardian's lock is not waited for.
+        const counts = [yield* removeSessions(ninety), yield* removeSessions(ninety), yield* removeSessions(ninety)]
+        expect(counts).toEqual([removalBatch, 701 - removalBatch, 0])
+        yield* commit
+        expect(yield* counted).toEqual(before)
+        expect(yield* removeSessions(ninety)).toBe(1)
+        expect(yield* left).toEqual([{ session_id: "active" }, { session_id: "expired" }])
+        expect(yield* counted).toEqual(before)
+        expect(yield* statistics.page({ limit: 1_000 })).toContainEqual(before)
+        expect(yield* removeSessions(Duration.hours(1))).toBe(1)
+        expect(yield* counted).toEqual(before)
+        expect(yield* statistics.of(randomUUID())).toMatchObject({ completed_total: 0, avg_duration: null })
+      })
   )
 })

@@ -60,8 +60,20 @@ describe("YamlSchema", () => {
     [
       "an alias, which is not expanded",
       "colours: &c { red: { shade: dark } }\nwalls: *c\n",
-      "2:8 walls must be a list"
+      "2:8 walls is the alias *c, and aliases are not expanded: write the value itself here"
     ],
+    [
+      "a merge of an alias",
+      "colours: { red: &r { shade: dark }, blue: { <<: *r } }\n",
+      '1:49 colours.blue["<<"] is the alias *r, and aliases are not expanded'
+    ],
+    [
+      "an unknown tag, and does not read past it",
+      "colours: { red: { shade: !choice dark } }\n",
+      "1:26 the tag !choice has no meaning here: write the value without it"
+    ],
+    ["a tag of another language", "colours: { red: { shade: !!python/str dark } }\n", "1:26 the tag "],
+    ["an unknown directive", "%SHADE dark\n---\ncolours: {}\n", "1:1 Unknown directive"],
     ["an empty name", 'colours: { "": { shade: dark } }\n', "1:12 colours has a key that is not a text"],
     ["a list for the file", "- 1\n", "1:1 the file must be a mapping"],
     [

@@ -122,6 +122,33 @@ describe("a request that Node would answer by itself", () => {
     })
   )
 
+  it.scopedLive.each([
+    ["authorization: Bearer a", "Authorization: Bearer b", "the request has the header authorization more than once"],
+    ["Host: b", "authorization: Bearer a", "the request has the header host more than once"],
+    ["Transfer-Encoding: gzip", "Transfer-Encoding: chunked", "the Transfer-Encoding of a request may only be chunked"]
+  ])("is refused where a proxy may read another request: %s, %s", ([one, other, message]) =>
+    Effect.gen(function* () {
+      let handled = 0
+      const handler = options((_, response) => {
+        handled += 1
+        response.end("ok")
+      })
+      const client = yield* Effect.flatMap(listen(handler), connected)
+      yield* client.write(`GET / HTTP/1.1\r\nhost: a\r\nx-request-id: twice\r\n${one}\r\n${other}\r\n\r\n0\r\n\r\n`)
+      const received = yield* client.whole
+      expect(received).toMatch(/^HTTP\/1\.1 400 /)
+      const [, body = ""] = received.split("\r\n\r\n")
+      expect(JSON.parse(body)).toMatchObject({
+        error: {
+          code: "unreadable_request",
+          request_id: "twice",
+          message
+        }
+      })
+      expect(handled).toBe(0)
+    })
+  )
+
   it.scopedLive("is answered as every other, whatever it expects", () =>
     Effect.gen(function* () {
       const client = yield* Effect.flatMap(listen(options((_, response) => response.end("ok"))), connected)
