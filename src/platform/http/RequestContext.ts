@@ -154,7 +154,8 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
 }
 
 /** The trace id of a well-formed `traceparent`. */
-export const traceIdOf = (headers: HeaderValues): string | undefined => headers["traceparent"]?.slice(3, 35)
+export const traceIdOf = ({ traceparent }: HeaderValues | RequestSource["headers"]): string | undefined =>
+  typeof traceparent === "string" ? traceparent.slice(3, 35) : undefined
 
 const givenMarks: Readonly<Record<string, ReadonlyArray<RecorderMark>>> = {
   request: ["request_id:given"],
@@ -162,11 +163,18 @@ const givenMarks: Readonly<Record<string, ReadonlyArray<RecorderMark>>> = {
   both: ["request_id:given", "trace_id:given"]
 }
 
-/** The trace id of the request that this fiber handles, and the marks that say which of its ids its sender chose. */
+const unmarked: ReadonlyArray<RecorderMark> = []
+
+/** The trace id of a request, and the marks that say which of its ids its sender chose. */
+export const idsOf = (headers: HeaderValues | RequestSource["headers"]) => {
+  const given = headers[givenIds]
+  return { traceId: traceIdOf(headers), marks: typeof given === "string" ? (givenMarks[given] ?? unmarked) : unmarked }
+}
+
+/** Those of the request that this fiber handles. */
 export const currentIds = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => {
   const headers = requestHeaders(fiber.currentContext)
-  if (headers === undefined) return undefined
-  return { traceId: traceIdOf(headers), marks: givenMarks[headers[givenIds] ?? ""] ?? [] }
+  return headers === undefined ? undefined : idsOf(headers)
 }
 
 /** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */
