@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto"
+import { randomFillSync, randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -99,19 +99,27 @@ export const admitTraceContext = ({ headers }: Pick<IncomingMessage, "headers">)
   if (state !== undefined && (typeof state !== "string" || !isTracestate(state))) delete headers["tracestate"]
 }
 
-/** 16 random digits: those of a UUID without its version and variant. */
-const newParentId = (): string => {
-  const uuid = randomUUID()
-  return uuid.slice(0, 8) + uuid.slice(24, 32)
+/** The ids of a trace and of a span: 32 and 16 digits. */
+const bytesPerTrace = 24
+/** A call for random bytes costs more than all other steps, however many bytes it returns. */
+const randomBlock = Buffer.alloc(bytesPerTrace * 128)
+let randomUsed = randomBlock.length
+
+const randomDigits = (): string => {
+  if (randomUsed === randomBlock.length) {
+    randomFillSync(randomBlock)
+    randomUsed = 0
+  }
+  const start = randomUsed
+  randomUsed += bytesPerTrace
+  return randomBlock.toString("hex", start, randomUsed)
 }
 
 /** Begins a trace if the client sent none. For servers without tracing; with tracing, the server span begins it. */
 export const beginTrace = ({ headers }: Pick<IncomingMessage, "headers">): void => {
-  headers["traceparent"] ??= traceparentOf({
-    traceId: randomUUID().replaceAll("-", ""),
-    parentId: newParentId(),
-    sampled: false
-  })
+  if (headers["traceparent"] !== undefined) return
+  const digits = randomDigits()
+  headers["traceparent"] = traceparentOf({ traceId: digits.slice(0, 32), parentId: digits.slice(32), sampled: false })
 }
 
 /** A request, as far as its sender and its headers are known. */
