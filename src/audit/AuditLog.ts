@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
 import { type Durability, isJournaled } from "../domain/Durability.ts"
-import { currentIds, requestSource } from "../platform/http/RequestContext.ts"
+import { currentIds, idsOf, type RequestSource, requestSource } from "../platform/http/RequestContext.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
 import type { AuditLogOptions } from "./AuditSettings.ts"
@@ -38,6 +38,12 @@ export class AuditLog extends Context.Tag("audit/AuditLog")<
      * journal or queue still returns an id. No row is written; a later event in the trail reports it.
      */
     readonly record: (event: AuditEvent) => Effect.Effect<AuditId, AuditUnavailable>
+    /**
+     * Records the event of a request as `record` does, without a fiber. Returns undefined, and records nothing, where the event has to
+     * go through `record`: its answer waits for a disk or the database, or it is a failure without an identity, which is limited.
+     * Absent where the trail may not be open yet.
+     */
+    readonly recordAtOnce?: (event: AuditEvent, request: RequestSource) => AuditId | AuditUnavailable | undefined
     /** Records that the answer to a recorded event was not given after all, and why. */
     readonly withdraw: (event: AuditEvent, id: AuditId, why: string) => Effect.Effect<void>
     /** Whether `record` accepts an event of the default durability now. */
@@ -160,17 +166,25 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     return source === undefined ? event : failures.admit(event, source)
   }
 
+  const durabilityOf = ({ result }: AuditEvent): Durability => durabilityByResult.get(result) ?? defaultDurability
+  const waits = (durability: Durability): boolean => journaled && (durability === "fsync" || durability === "commit")
+
   return AuditLog.of({
+    recordAtOnce: (event, { headers }) => {
+      if (event.ghostId === null || waits(durabilityOf(event))) return undefined
+      const id = recorder.record(event, false, idsOf(headers))
+      return typeof id === "string" ? id : new AuditUnavailable(id)
+    },
     record: (given: AuditEvent) =>
       Effect.withFiberRuntime((fiber) => {
         const event = admit(given, fiber.currentContext)
         if ("detail" in event) return unavailable(event)
-        const durability = durabilityByResult.get(event.result) ?? defaultDurability
+        const durability = durabilityOf(event)
         const behind = refusalIfBehind(durability)
         if (behind !== undefined) return unavailable(recorder.refuse(behind))
         const id = recorder.record(event, durability === "commit", currentIds(fiber))
         if (typeof id !== "string") return unavailable(id)
-        if (!journaled || durability === "journal" || durability === "memory") return Effect.succeed(id)
+        if (!waits(durability)) return Effect.succeed(id)
         // The recorder has not run since `record`, so its last number is this event's.
         const seq = recorder.lastSeq()
         // A shed event is never written, so there is nothing to wait for.

@@ -50,8 +50,8 @@ const isEscaped = (text: string, at: number): boolean => {
   return (at - start) % 2 === 1
 }
 
-/** The index of the quote that ends the string which begins at `open`. The text is valid JSON. */
-const endOfString = (text: string, open: number): number => {
+/** The index of the quote that ends the string which begins at `open`; -1 where the text ends within it. */
+export const endOfString = (text: string, open: number): number => {
   let at = text.indexOf('"', open + 1)
   while (text.charCodeAt(at - 1) === backslash && isEscaped(text, at)) at = text.indexOf('"', at + 1)
   return at

@@ -41,14 +41,11 @@ export const memberOf = (value: unknown, name: string): unknown =>
 /** Reads a JSON text; None where it is not one. */
 export const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** Whether objects and arrays nest in more than `limit` levels. Breadth first, so that depth costs no stack. */
+/** Whether objects and arrays nest in more than `limit` levels. The limit bounds the stack, too. */
 export const isDeeperThan = (value: unknown, limit: number): boolean => {
-  let level: ReadonlyArray<unknown> = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    const nested = level.filter((one): one is object => typeof one === "object" && one !== null)
-    if (nested.length > 0 && depth >= limit) return true
-    level = nested.flatMap((one) => Object.values(one))
-  }
+  if (typeof value !== "object" || value === null) return false
+  if (limit <= 0) return true
+  for (const one of Array.isArray(value) ? value : Object.values(value)) if (isDeeperThan(one, limit - 1)) return true
   return false
 }
 

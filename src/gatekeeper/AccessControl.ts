@@ -14,6 +14,7 @@ import { type AuditEvent, type AuditResult, metadataWithheld } from "../domain/A
 import type { Decision } from "../domain/Decision.ts"
 import { describeStop, ghostStop, tokenStop } from "../domain/Stops.ts"
 import { memberOf } from "../domain/Text.ts"
+import type { RequestSource } from "../platform/http/RequestContext.ts"
 import type { AccessClaim, AccessRequest, QuestionProblem } from "./AccessRequest.ts"
 import type { PolicyQuestion } from "./policy/Policy.ts"
 import { PolicyInForce, type PolicySnapshot } from "./policy/PolicyInForce.ts"
@@ -122,6 +123,12 @@ export const withdrawalReason = (cause: Cause.Cause<{ readonly message: string }
 const recordedReason = ({ decision, policyVersion }: Pick<RecordedDecision, "decision" | "policyVersion">): string =>
   `policy ${policyVersion}: ${decision.reason}`
 
+/** A question that is decided, or cannot be: its event, and its outcome once that is recorded. */
+interface Judgement {
+  readonly event: AuditEvent
+  readonly outcome: (auditId: AuditId) => Extract<Outcome, { readonly _tag: "Allowed" | "Denied" | "Invalid" }>
+}
+
 /** The decision of the policy, and what overrules it: stops, and the rights of services. */
 const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Service) => {
   const tolerance = Duration.toMillis(jwt.clockTolerance)
@@ -148,7 +155,28 @@ const makeRules = (stops: typeof Stops.Service, jwt: typeof TokenSettings.Servic
       : undefined
   }
 
-  return { stopped, decide, refusalOfToken }
+  const judge = (question: SubjectQuestion, snapshot: PolicySnapshot, token?: VerifiedToken): Judgement => {
+    const { access, ghostId } = question
+    if (Either.isLeft(access) || ghostId === null) {
+      const message = Either.isLeft(access) ? access.left.message : "the question has no subject"
+      return {
+        event: eventOf(question, "INVALID", message),
+        outcome: (auditId) => Outcome.Invalid({ auditId, ghostId, message })
+      }
+    }
+    const { action, resource } = access.right
+    const decision = decide({ ghostId, action, resource }, snapshot)
+    const made = { ghostId, decision, policyVersion: snapshot.policy.version, snapshot }
+    return {
+      event: eventOf(question, decision.allowed ? "ALLOWED" : "DENIED", recordedReason(made)),
+      outcome: (auditId) => {
+        const recorded = token === undefined ? { ...made, auditId } : { ...made, auditId, token }
+        return decision.allowed ? Outcome.Allowed(recorded) : Outcome.Denied(recorded)
+      }
+    }
+  }
+
+  return { stopped, judge, refusalOfToken }
 }
 
 /** Authenticates, decides, records, then returns. Fails only if the trail does not accept the event; `withdraw` never fails. */
@@ -157,6 +185,14 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
   {
     /** Decides about the caller. */
     readonly ask: (question: AccessQuestion) => Effect.Effect<Exclude<Outcome, AuthenticatedOutcome>, AuditUnavailable>
+    /**
+     * Decides about the caller of `request` without a fiber, where nothing has to be waited for: its token is known, and its event is
+     * recorded at once. Returns undefined otherwise, and nothing is recorded then; `ask` leaves the same row.
+     */
+    readonly askAtOnce: (
+      question: AccessQuestion,
+      request: RequestSource
+    ) => Extract<Outcome, { readonly _tag: "Allowed" | "Denied" | "Invalid" }> | AuditUnavailable | undefined
     /** Authenticates only. Unauthenticated and malformed requests are recorded as by `ask`. */
     readonly identify: (
       question: AccessQuestion
@@ -184,27 +220,13 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
       const tokens = yield* Tokens
       const policies = yield* PolicyInForce
       const trail = yield* AuditLog
-      const { decide, refusalOfToken, stopped } = makeRules(yield* Stops, yield* TokenSettings)
+      const { judge, refusalOfToken, stopped } = makeRules(yield* Stops, yield* TokenSettings)
 
-      const askFor = Effect.fnUntraced(function* (
-        question: SubjectQuestion,
-        snapshot: PolicySnapshot,
-        token?: VerifiedToken
-      ) {
-        if (Either.isLeft(question.access) || question.ghostId === null) {
-          const message = Either.isLeft(question.access) ? question.access.left.message : "the question has no subject"
-          const auditId = yield* trail.record(eventOf(question, "INVALID", message))
-          return Outcome.Invalid({ auditId, ghostId: question.ghostId, message })
-        }
-        const { ghostId } = question
-        const { action, resource } = question.access.right
-        const decision = decide({ ghostId, action, resource }, snapshot)
-        const about = { ghostId, decision, policyVersion: snapshot.policy.version, snapshot }
-        const made: Omit<RecordedDecision, "auditId"> = token === undefined ? about : { ...about, token }
-        const result = decision.allowed ? "ALLOWED" : "DENIED"
-        const auditId = yield* trail.record(eventOf(question, result, recordedReason(made)))
-        return decision.allowed ? Outcome.Allowed({ ...made, auditId }) : Outcome.Denied({ ...made, auditId })
-      })
+      const askFor = (question: SubjectQuestion, snapshot: PolicySnapshot, token?: VerifiedToken) =>
+        Effect.suspend(() => {
+          const { event, outcome } = judge(question, snapshot, token)
+          return Effect.map(trail.record(event), outcome)
+        })
 
       const authenticate = Effect.fnUntraced(function* ({ access, authorization, requestId, use }: AccessQuestion) {
         const caller = yield* Effect.either(
@@ -234,6 +256,14 @@ export class AccessControl extends Context.Tag("gatekeeper/AccessControl")<
           const { access, requestId } = question
           return yield* askFor({ access, requestId, ghostId: caller.ghostId }, caller.snapshot, caller.token)
         }),
+        askAtOnce: ({ access, authorization, requestId, use }, request) => {
+          const token = tokens.known(authorization, use)
+          if (token === undefined || refusalOfToken(token, access) !== undefined) return undefined
+          const question = { access, requestId, ghostId: token.ghostId }
+          const { event, outcome } = judge(question, policies.now(), token)
+          const auditId = trail.recordAtOnce?.(event, request)
+          return typeof auditId === "string" ? outcome(auditId) : auditId
+        },
         identify: Effect.fnUntraced(function* (question: AccessQuestion) {
           const caller = yield* authenticate(question)
           if (caller._tag !== "Authenticated" || Either.isRight(question.access)) return caller

@@ -14,11 +14,12 @@ import { AuditStore } from "../audit/store/AuditStore.ts"
 import * as PostgresAuditStore from "../audit/store/PostgresAuditStore.ts"
 import * as contract from "../contracts/gatekeeper/GatekeeperApi.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
-import { jsonResponse, refusalJson } from "../platform/http/ErrorResponse.ts"
-import { answerJson, type JsonRequest, type OperationsByPath } from "../platform/http/FastLane.ts"
+import { type JsonResponse, jsonResponse, refusalJson } from "../platform/http/ErrorResponse.ts"
+import { answerJson, type JsonOperation, type JsonRequest, type OperationsByPath } from "../platform/http/FastLane.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
-import { AccessControl } from "./AccessControl.ts"
+import type { RequestSource } from "../platform/http/RequestContext.ts"
+import { AccessControl, type AccessQuestion, type AuthenticatedOutcome, type Outcome } from "./AccessControl.ts"
 import { emptyClaim, parseAccessRequest } from "./AccessRequest.ts"
 import { configurationResponse, evaluation, evaluations, pointUrl } from "./authzen/AuthZenHttp.ts"
 import { GatekeeperAccess } from "./GatekeeperAccess.ts"
@@ -30,7 +31,7 @@ import { tokenEndpoint } from "./oauth/TokenEndpoint.ts"
 import { explainRoute } from "./policy/ExplainOperation.ts"
 import { PolicyInForce } from "./policy/PolicyInForce.ts"
 import { policyRoutes } from "./policy/PolicyOperations.ts"
-import { elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
+import { auditUnavailableJson, elseAuditUnavailableJson, refusalOf } from "./Refusals.ts"
 import { ServiceKeys } from "./services/ServiceKeys.ts"
 import { stopFeed } from "./stops/StopFeedHttp.ts"
 import { stopRoutes } from "./stops/StopOperations.ts"
@@ -40,33 +41,52 @@ import { tokenRoutes } from "./tokens/TokenOperations.ts"
 import { Tokens } from "./tokens/Tokens.ts"
 import { trailRoutes } from "./trail/TrailOperations.ts"
 
+const validateQuestion = ({ authorization, body, isLocal, requestId }: JsonRequest): AccessQuestion => ({
+  authorization,
+  requestId,
+  use: isLocal === undefined ? "decision" : isLocal ? "decision in this process" : "foreign in this process",
+  access: Either.isLeft(body)
+    ? Either.left({ message: body.left.message, claimed: emptyClaim })
+    : parseAccessRequest(body.right)
+})
+
+const validateAnswer = (
+  outcome: Exclude<Outcome, AuthenticatedOutcome>,
+  { body, requestId }: JsonRequest
+): JsonResponse => {
+  if (outcome._tag !== "Allowed") {
+    return refusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
+  }
+  const { decision } = outcome
+  const answer = {
+    allowed: true,
+    ghost_id: outcome.ghostId,
+    groups: decision.groups,
+    audit_id: outcome.auditId,
+    reason: decision.reason,
+    matched: decision.matched,
+    policy_version: outcome.policyVersion
+  }
+  return jsonResponse(JSON.stringify(answer))
+}
+
 /** `POST /validate`: two lanes, and a parser of its own (AccessRequest.ts), since every action of every agent waits for it. */
-const validate = Effect.map(AccessControl, (access) =>
-  Effect.fnUntraced(function* ({ authorization, body, isLocal, requestId }: JsonRequest) {
-    const outcome = yield* access.ask({
-      authorization,
-      requestId,
-      use: isLocal === undefined ? "decision" : isLocal ? "decision in this process" : "foreign in this process",
-      access: Either.isLeft(body)
-        ? Either.left({ message: body.left.message, claimed: emptyClaim })
-        : parseAccessRequest(body.right)
-    })
-    if (outcome._tag !== "Allowed") {
-      return refusalJson(refusalOf(outcome, Either.isLeft(body) ? body.left.code : undefined), requestId)
+const validate = Effect.map(AccessControl, (access): JsonOperation => {
+  const operation = (request: JsonRequest) =>
+    Effect.suspend(() => access.ask(validateQuestion(request))).pipe(
+      Effect.map((outcome) => validateAnswer(outcome, request)),
+      (answer) => elseAuditUnavailableJson(answer, request)
+    )
+  return Object.assign(operation, {
+    atOnce: (request: JsonRequest, source: RequestSource) => {
+      const outcome = access.askAtOnce(validateQuestion(request), source)
+      if (outcome === undefined) return undefined
+      return outcome._tag === "AuditUnavailable"
+        ? auditUnavailableJson(outcome, request.requestId)
+        : validateAnswer(outcome, request)
     }
-    const { decision } = outcome
-    const answer = {
-      allowed: true,
-      ghost_id: outcome.ghostId,
-      groups: decision.groups,
-      audit_id: outcome.auditId,
-      reason: decision.reason,
-      matched: decision.matched,
-      policy_version: outcome.policyVersion
-    }
-    return jsonResponse(JSON.stringify(answer))
-  }, elseAuditUnavailableJson)
-)
+  })
+})
 
 /** Operations with a fast lane: the decisions that agents wait for at every action. */
 const fastRoutes: Effect.Effect<OperationsByPath, never, AccessControl> = Effect.map(

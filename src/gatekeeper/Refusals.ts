@@ -1,7 +1,13 @@
 import * as Effect from "effect/Effect"
 import { AuditUnavailable } from "../audit/AuditUnavailable.ts"
 import type { ErrorCode } from "../contracts/ErrorCodes.ts"
-import { bearerChallenge, type RefusalFields, refusalJson, refusalResponse } from "../platform/http/ErrorResponse.ts"
+import {
+  bearerChallenge,
+  type JsonResponse,
+  type RefusalFields,
+  refusalJson,
+  refusalResponse
+} from "../platform/http/ErrorResponse.ts"
 import type { JsonRequest } from "../platform/http/FastLane.ts"
 import { requestId } from "../platform/http/RequestContext.ts"
 import type { AllowedOutcome, AuthenticatedOutcome, Outcome } from "./AccessControl.ts"
@@ -48,6 +54,9 @@ const answerAuditUnavailable =
 
 /** Answers AuditUnavailable with its error, for a raw route: there is no decision without a record. */
 export const elseAuditUnavailable = answerAuditUnavailable(requestId, refusalResponse)
+
+export const auditUnavailableJson = ({ code, message }: AuditUnavailable, requestId: string): JsonResponse =>
+  refusalJson({ code, message }, requestId)
 
 /** Answers AuditUnavailable with its error, for an operation with two lanes. */
 export const elseAuditUnavailableJson = answerAuditUnavailable(({ requestId }: JsonRequest) => requestId, refusalJson)

@@ -75,6 +75,27 @@ it.scopedLive("an answer that the disk does not confirm is not given, and the tr
   })
 )
 
+it.scopedLive("an event is recorded at once where its answer waits for nothing, and only with an identity", () =>
+  Effect.gen(function* () {
+    const url = yield* gatekeeperDatabase
+    const durability = { default: "journal", byResult: { DENIED: "fsync", INVALID: "commit" } } as const
+    const trail = yield* openTrail(url, { ...journaled(yield* journalFolder, "journal"), durability })
+    const headers = { ":given-ids": "request", traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` }
+    const recordAtOnce = (event: AuditEvent) => trail.log.recordAtOnce?.(event, { headers })
+    const others = [
+      { ...anEvent, result: "DENIED" as const },
+      { ...anEvent, result: "INVALID" as const },
+      { ...anEvent, ghostId: null }
+    ]
+    for (const event of others) expect(recordAtOnce(event)).toBeUndefined()
+    const id = recordAtOnce(anEvent)
+    const found = "select id, result, marks, metadata ->> 'trace_id' as trace from gatekeeper.audit_log"
+    expect(yield* untilRows(url, found, (rows) => rows.length > 0)).toEqual([
+      { id, result: "ALLOWED", marks: ["request_id:given"], trace: "1".repeat(32) }
+    ])
+  })
+)
+
 it.scopedLive("in the mode commit an answer means a row", () =>
   Effect.gen(function* () {
     const url = yield* gatekeeperDatabase

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Revocation } from "../../src/domain/Stops.ts"
-import { AccessControl } from "../../src/gatekeeper/AccessControl.ts"
+import { AccessControl, type AccessQuestion } from "../../src/gatekeeper/AccessControl.ts"
 import type { VerifiedToken } from "../../src/gatekeeper/tokens/VerifiedTokens.ts"
 import { accessControlFixture, full, stopsOf, verifiedToken } from "../support/AccessControlFixture.ts"
 
@@ -37,6 +37,42 @@ const outcome = (token: VerifiedToken, stops: ReadonlyArray<Revocation>, resourc
     Effect.provide(access)
   )
 }
+
+describe("a question that is asked at once", () => {
+  const asked = (access: AccessQuestion["access"]) => ({ authorization: "Bearer t", requestId: "r", access })
+  const read = (resource: string) => asked(Either.right({ action: "read", resource }))
+
+  it.effect("has the outcome and the row of one that is asked on a fiber", () =>
+    Effect.gen(function* () {
+      const { access, atOnce, rows } = accessControlFixture("alice")
+      const { ask, askAtOnce } = yield* Effect.provide(AccessControl, access)
+      const malformed = asked(Either.left({ message: "no JSON", claimed: { action: null, resource: null } }))
+      for (const question of [read("record/1"), read("policy"), malformed]) {
+        const outcome = askAtOnce(question, { headers: {} })
+        expect(atOnce).toEqual(rows.slice(-1))
+        const other = yield* ask(question)
+        expect(outcome).toEqual({ ...other, auditId: expect.anything() })
+        const [first, second] = rows.slice(-2)
+        expect(second).toEqual(first)
+        atOnce.length = 0
+      }
+    })
+  )
+
+  it.effect("is left to a fiber where its token is not accepted, and is refused where the trail is full", () =>
+    Effect.gen(function* () {
+      const stopped = accessControlFixture("alice", 99, Effect.fail(full), stopsOf(stop("ghost", "alice")))
+      const overlong = accessControlFixture({ ...verifiedToken("alice"), isOverlong: true })
+      for (const { access, rows } of [stopped, overlong]) {
+        const { askAtOnce } = yield* Effect.provide(AccessControl, access)
+        expect(askAtOnce(read("record/1"), { headers: {} })).toBeUndefined()
+        expect(rows).toEqual([])
+      }
+      const { askAtOnce } = yield* Effect.provide(AccessControl, accessControlFixture("alice", 0).access)
+      expect(askAtOnce(read("record/1"), { headers: {} })).toBe(full)
+    })
+  )
+})
 
 describe("a token that was exchanged", () => {
   it.effect.each<readonly [string, ReadonlyArray<Revocation>, string]>([

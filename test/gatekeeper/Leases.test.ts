@@ -41,6 +41,7 @@ const decisions = (
     let isLater = false
     const access = Layer.mock(AccessControl, {
       stopped: () => undefined,
+      askAtOnce: () => undefined,
       ask: () =>
         Effect.sync(() => {
           asked += 1

@@ -28,7 +28,14 @@ const cases = [
     resource: "policy",
     url: (work: Effect.Effect<never>) =>
       servingRoutes(policyRoutes).pipe(
-        Effect.provideService(PolicyInForce, { current: unused, refused: unused, reload: () => work })
+        Effect.provideService(PolicyInForce, {
+          current: unused,
+          now: () => {
+            throw new Error("the test does not need it")
+          },
+          refused: unused,
+          reload: () => work
+        })
       )
   },
   {

@@ -67,14 +67,20 @@ export const accessControlFixture = (
   stops?: typeof Stops.Service
 ) => {
   const rows: Array<AuditEvent> = []
+  /** Events that were recorded without a fiber, which are among the rows too. */
+  const atOnce: Array<AuditEvent> = []
   const withdrawn: Array<readonly [ghost: string | null, resource: string | null, why: string]> = []
+  const keep = (event: AuditEvent) => {
+    rows.push(event)
+    return AuditId.make(`00000000-0000-7000-8000-${String(rows.length).padStart(12, "0")}`)
+  }
   const trail = Layer.succeed(AuditLog, {
-    record: (event) =>
-      Effect.suspend(() => {
-        if (rows.length >= accepts) return then
-        rows.push(event)
-        return Effect.succeed(AuditId.make(`00000000-0000-7000-8000-${String(rows.length).padStart(12, "0")}`))
-      }),
+    record: (event) => Effect.suspend(() => (rows.length >= accepts ? then : Effect.sync(() => keep(event)))),
+    recordAtOnce: (event) => {
+      if (rows.length >= accepts) return full
+      atOnce.push(event)
+      return keep(event)
+    },
     withdraw: (event, _, why) => Effect.sync(() => void withdrawn.push([event.ghostId, event.resource, why])),
     accepting: Effect.succeed(true),
     status: Effect.die("the test does not need it")
@@ -84,6 +90,7 @@ export const accessControlFixture = (
       trail,
       Layer.succeed(Tokens, {
         verify: () => Effect.succeed(typeof caller === "string" ? verifiedToken(caller) : caller),
+        known: () => (typeof caller === "string" ? verifiedToken(caller) : caller),
         issuerKeys: () => undefined,
         inspect: () => Effect.die("the test does not need it"),
         issue: () => Effect.die("the test does not need it")
@@ -92,10 +99,11 @@ export const accessControlFixture = (
       tokenSettings(),
       Layer.succeed(PolicyInForce, {
         current: Effect.succeed(snapshot),
+        now: () => snapshot,
         refused: Effect.succeed(null),
         reload: () => Effect.die("the test does not need it")
       })
     ])
   )
-  return { access, rows, withdrawn }
+  return { access, rows, atOnce, withdrawn }
 }

@@ -20,6 +20,7 @@ const anId = AuditId.make("0197d7a4-0000-7000-8000-000000000000")
 
 const noTrail = Layer.succeed(AuditLog, {
   record: () => Effect.succeed(anId),
+  recordAtOnce: () => anId,
   withdraw: () => Effect.void,
   accepting: Effect.succeed(true),
   status: Effect.dieMessage("there is no trail")

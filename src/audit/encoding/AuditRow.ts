@@ -1,5 +1,5 @@
 import * as Crypto from "node:crypto"
-import { type AuditId, isAuditId } from "./AuditId.ts"
+import type { AuditId } from "./AuditId.ts"
 
 /**
  * The columns of `gatekeeper.audit_log`, in order: the one list that statements, bounds and encodings are made from. `field` is
@@ -155,86 +155,4 @@ export const sealRow = (draft: ReturnType<typeof draftRow>, json: string): Hashe
 export const makeRow = (event: EncodedEvent, identity: Identity): HashedRow => {
   const draft = draftRow(event, identity)
   return sealRow(draft, canonicalJson(draft))
-}
-
-/** The parsed form of `canonicalJson`; its metadata stay text. */
-type CanonicalEvent = { readonly timestamp: string } & {
-  readonly [Column in Exclude<AuditColumn, "timestamp" | "metadata" | "leaf_hash">]: AuditRow[Field<Column>]
-}
-
-type Field<Column extends AuditColumn> = (typeof auditColumns)[Column]["field"]
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-const isText = (value: unknown): boolean => value === null || typeof value === "string"
-
-const isString = (value: unknown): value is string => typeof value === "string"
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Written by hand: reading a journal back is many rows, and a schema costs three times as much for each. */
-const isCanonicalEvent = (value: unknown): value is CanonicalEvent =>
-  isObject(value) &&
-  isText(value["action"]) &&
-  isText(value["ghost_id"]) &&
-  isAuditId(value["id"]) &&
-  Array.isArray(value["marks"]) &&
-  value["marks"].every(isString) &&
-  isText(value["reason"]) &&
-  isText(value["request_id"]) &&
-  isText(value["resource"]) &&
-  isString(value["result"]) &&
-  Number.isSafeInteger(value["seq"]) &&
-  Number(value["seq"]) > 0 &&
-  isText(value["shell_id"]) &&
-  isString(value["source"]) &&
-  uuid.test(value["source"]) &&
-  isString(value["timestamp"])
-
-const parsed = (json: string): unknown => {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
-}
-
-/** Where the metadata are in `canonicalJson`. A text within it would hold these with its quotes escaped. */
-const beginOfMetadata = ',"metadata":'
-const endOfMetadata = ',"reason":'
-
-/**
- * Returns the row whose `canonicalJson` is this text; undefined when the text is not canonical. The metadata are cut out of the
- * text: built again from their parsed form, keys that look like numbers would change places, and the hash with them.
- */
-export const rowOf = (json: string): HashedRow | undefined => {
-  const start = json.indexOf(beginOfMetadata)
-  const end = json.lastIndexOf(endOfMetadata)
-  if (start === -1 || end < start) return undefined
-  const event = parsed(json.slice(0, start) + json.slice(end))
-  if (!isCanonicalEvent(event)) return undefined
-  const timestamp = Date.parse(event.timestamp)
-  if (Number.isNaN(timestamp)) return undefined
-  const draft = draftRow(
-    {
-      ghostId: event.ghost_id,
-      shellId: event.shell_id,
-      action: event.action,
-      resource: event.resource,
-      result: event.result,
-      reason: event.reason,
-      requestId: event.request_id,
-      metadata: "",
-      marks: event.marks
-    },
-    { id: event.id, timestamp, source: event.source, seq: event.seq }
-  )
-  const from = start + beginOfMetadata.length
-  // `startsWith` and `endsWith` are slow for texts that were put together from pieces.
-  if (json.slice(0, from) !== beforeMetadata(draft) || json.slice(end) !== afterMetadata(draft)) return undefined
-  draft.metadata = json.slice(from, end)
-  // Otherwise unknown members could hide between the members of the canonical form.
-  if (!isObject(parsed(draft.metadata))) return undefined
-  return sealRow(draft, json)
 }

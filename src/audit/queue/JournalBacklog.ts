@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { yieldNow } from "../../platform/os/EventLoop.ts"
-import { type HashedRow, rowOf } from "../encoding/AuditRow.ts"
+import type { HashedRow } from "../encoding/AuditRow.ts"
+import { rowOf } from "../encoding/CanonicalRow.ts"
 import type { Journal } from "../journal/Journal.ts"
 import type { JournalReader } from "../journal/JournalReader.ts"
 import type { OrphanedJournal } from "../journal/OrphanedJournal.ts"

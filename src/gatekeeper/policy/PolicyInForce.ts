@@ -85,6 +85,8 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
   {
     /** Decisions of one request use one snapshot, also where the file changes in between. */
     readonly current: Effect.Effect<PolicySnapshot>
+    /** The same, without a fiber. */
+    readonly now: () => PolicySnapshot
     /** The last refused version of the file; null when the file and `current` agree. */
     readonly refused: Effect.Effect<RefusedReload | null>
     /** Reads the file again. The reload is recorded before the new policy decides. A refused file does not change `current`. */
@@ -120,12 +122,12 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
 
       /** The version of the file before it was last used. */
       let seen = yield* status
-      const current = yield* Ref.make(yield* Effect.flatMap(read, snapshotOf))
+      let current = yield* Effect.flatMap(read, snapshotOf)
 
       const reload = (requester: ReloadRequester | null) =>
         Effect.gen(function* () {
           const now = yield* status
-          const before = (yield* Ref.get(current)).policy.version
+          const before = current.policy.version
           const parsed = yield* Effect.either(read)
           if (Either.isLeft(parsed)) {
             const { problems } = parsed.left
@@ -143,7 +145,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
           yield* Ref.set(refused, null)
           seen = now
           if (after !== before) {
-            yield* Ref.set(current, yield* snapshotOf(parsed.right))
+            current = yield* snapshotOf(parsed.right)
             yield* Effect.logInfo(`Policy ${after} is in force; before it ${before}.`)
           }
           return { before, after }
@@ -165,7 +167,7 @@ export class PolicyInForce extends Context.Tag("gatekeeper/PolicyInForce")<
       )
       yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(checkInterval)))
 
-      return { current: Ref.get(current), refused: Ref.get(refused), reload }
+      return { current: Effect.sync(() => current), now: () => current, refused: Ref.get(refused), reload }
     })
   )
 }

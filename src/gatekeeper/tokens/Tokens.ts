@@ -113,6 +113,8 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       authorization: string | undefined,
       use?: TokenUse
     ) => Effect.Effect<VerifiedToken, Unauthenticated | KeysUnavailable>
+    /** Returns what `verify` would, where that is known without a signature check; undefined otherwise, also for a refused token. */
+    readonly known: (authorization: string | undefined, use?: TokenUse) => VerifiedToken | undefined
     /** Returns what an `Authorization` header proves, whatever the token may be used for. */
     readonly inspect: (
       authorization: string | undefined
@@ -152,6 +154,13 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
           return found
         })
 
+      const find = (digest: string, now: number) =>
+        verified.find(digest, {
+          now,
+          keyGeneration: remote?.generation() ?? 0,
+          keysBelievedUntil: remote?.believedUntil() ?? 0
+        })
+
       const inspect = (authorization: string | undefined) =>
         authDisabled
           ? Effect.succeed(anonymousToken)
@@ -161,16 +170,21 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               const token = bearer.right
               const now = clock.unsafeCurrentTimeMillis()
               const digest = VerifiedTokens.digest(token)
-              const known = verified.find(digest, {
-                now,
-                keyGeneration: remote?.generation() ?? 0,
-                keysBelievedUntil: remote?.believedUntil() ?? 0
-              })
+              const known = find(digest, now)
               return known === undefined ? check(token, digest, now) : Effect.succeed(known)
             })
 
+      const clock = yield* Effect.clock
+
       return {
         inspect,
+        known: (authorization, use = "request") => {
+          if (authDisabled) return anonymousToken
+          const bearer = bearerToken(authorization)
+          if (Either.isLeft(bearer)) return undefined
+          const token = find(VerifiedTokens.digest(bearer.right), clock.unsafeCurrentTimeMillis())
+          return token === undefined || useProblem(token, use) !== undefined ? undefined : token
+        },
         verify: (authorization, use = "request") =>
           Effect.flatMap(inspect(authorization), (token): Effect.Effect<VerifiedToken, Unauthenticated> => {
             const problem = useProblem(token, use)

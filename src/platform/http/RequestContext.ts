@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto"
+import { randomFillSync, randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -99,19 +99,27 @@ export const admitTraceContext = ({ headers }: Pick<IncomingMessage, "headers">)
   if (state !== undefined && (typeof state !== "string" || !isTracestate(state))) delete headers["tracestate"]
 }
 
-/** 16 random digits: those of a UUID without its version and variant. */
-const newParentId = (): string => {
-  const uuid = randomUUID()
-  return uuid.slice(0, 8) + uuid.slice(24, 32)
+/** The ids of a trace and of a span: 32 and 16 digits. */
+const bytesPerTrace = 24
+/** A call for random bytes costs more than all other steps, however many bytes it returns. */
+const randomBlock = Buffer.alloc(bytesPerTrace * 128)
+let randomUsed = randomBlock.length
+
+const randomDigits = (): string => {
+  if (randomUsed === randomBlock.length) {
+    randomFillSync(randomBlock)
+    randomUsed = 0
+  }
+  const start = randomUsed
+  randomUsed += bytesPerTrace
+  return randomBlock.toString("hex", start, randomUsed)
 }
 
 /** Begins a trace if the client sent none. For servers without tracing; with tracing, the server span begins it. */
 export const beginTrace = ({ headers }: Pick<IncomingMessage, "headers">): void => {
-  headers["traceparent"] ??= traceparentOf({
-    traceId: randomUUID().replaceAll("-", ""),
-    parentId: newParentId(),
-    sampled: false
-  })
+  if (headers["traceparent"] !== undefined) return
+  const digits = randomDigits()
+  headers["traceparent"] = traceparentOf({ traceId: digits.slice(0, 32), parentId: digits.slice(32), sampled: false })
 }
 
 /** A request, as far as its sender and its headers are known. */
@@ -154,7 +162,8 @@ export const outgoingTrace = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Read
 }
 
 /** The trace id of a well-formed `traceparent`. */
-export const traceIdOf = (headers: HeaderValues): string | undefined => headers["traceparent"]?.slice(3, 35)
+export const traceIdOf = ({ traceparent }: HeaderValues | RequestSource["headers"]): string | undefined =>
+  typeof traceparent === "string" ? traceparent.slice(3, 35) : undefined
 
 const givenMarks: Readonly<Record<string, ReadonlyArray<RecorderMark>>> = {
   request: ["request_id:given"],
@@ -162,11 +171,18 @@ const givenMarks: Readonly<Record<string, ReadonlyArray<RecorderMark>>> = {
   both: ["request_id:given", "trace_id:given"]
 }
 
-/** The trace id of the request that this fiber handles, and the marks that say which of its ids its sender chose. */
+const unmarked: ReadonlyArray<RecorderMark> = []
+
+/** The trace id of a request, and the marks that say which of its ids its sender chose. */
+export const idsOf = (headers: HeaderValues | RequestSource["headers"]) => {
+  const given = headers[givenIds]
+  return { traceId: traceIdOf(headers), marks: typeof given === "string" ? (givenMarks[given] ?? unmarked) : unmarked }
+}
+
+/** Those of the request that this fiber handles. */
 export const currentIds = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => {
   const headers = requestHeaders(fiber.currentContext)
-  if (headers === undefined) return undefined
-  return { traceId: traceIdOf(headers), marks: givenMarks[headers[givenIds] ?? ""] ?? [] }
+  return headers === undefined ? undefined : idsOf(headers)
 }
 
 /** Why the server closed a connection before the answer was complete: it stopped, or the request did not arrive in time. */

@@ -48,6 +48,18 @@ describe("Tokens", () => {
     }).pipe(Effect.provide(tokens()))
   )
 
+  it.live("knows a token once it was verified, for what it may be used for", () =>
+    Effect.gen(function* () {
+      const { known, verify } = yield* Tokens
+      const good = `Bearer ${yield* sign({ sub: "Scout", exp: now + 60 })}`
+      expect(known(good)).toBeUndefined()
+      const verified = yield* verify(good)
+      expect(known(good)).toBe(verified)
+      expect(known(good, "decision")).toBe(verified)
+      for (const other of [undefined, "", "Bearer garbage", `${good}x`]) expect(known(other)).toBeUndefined()
+    }).pipe(Effect.provide(tokens()))
+  )
+
   it.live("refuses a header without a bearer token, with a reason that holds no part of it", () =>
     Effect.gen(function* () {
       const good = yield* sign({ sub: "Scout", exp: now + 60 })

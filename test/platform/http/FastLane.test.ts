@@ -74,6 +74,27 @@ describe("The fast lane", () => {
     })
   )
 
+  it.scopedLive("runs no fiber where the operation answers at once, and one where it does not", () =>
+    Effect.gen(function* () {
+      const atOnce: JsonOperation["atOnce"] = ({ body, requestId }, { headers }) => {
+        if (Either.isLeft(body)) return undefined
+        if (headers["x-fails"] !== undefined) throw new Error("secret words")
+        return jsonResponse(
+          JSON.stringify(["at once", requestId]),
+          headers["x-bad"] ? { headers: { "x-a": "\n" } } : {}
+        )
+      }
+      const url = yield* served(Object.assign(() => Effect.succeed(jsonResponse('"on a fiber"')), { atOnce }))
+      expect((yield* ask(`${url}/ask`)).text).toBe('["at once","request-1"]')
+      expect((yield* ask(`${url}/ask`, { body: "no JSON" })).text).toBe('"on a fiber"')
+      for (const name of ["x-fails", "x-bad"]) {
+        const { status, text } = yield* ask(`${url}/ask`, { headers: { [name]: "1" } })
+        expect([name, status, JSON.parse(text).error.code]).toEqual([name, 500, "internal_error"])
+        expect(text).not.toContain("secret")
+      }
+    })
+  )
+
   it.scopedLive("logs a defect of an operation that was interrupted", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
