@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AuditEvent } from "../domain/AuditEvent.ts"
-import { type Durability, isJournaled } from "../domain/Durability.ts"
+import type { Durability } from "../domain/Durability.ts"
 import { currentIds, idsOf, type RequestSource, requestSource } from "../platform/http/RequestContext.ts"
 import type { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import type { DatabaseError } from "../platform/postgres/DatabaseError.ts"
@@ -118,6 +118,15 @@ const makeAcceptance = Effect.fnUntraced(function* (
   }
 })
 
+/** The durability of an event by its result, and whether the answer to such an event waits. */
+const durabilities = ({ durability: { byResult, default: otherwise } }: AuditLogOptions) => {
+  const durabilityByResult = new Map<string, Durability>(Object.entries(byResult))
+  return {
+    durabilityOf: ({ result }: AuditEvent): Durability => durabilityByResult.get(result) ?? otherwise,
+    waits: (durability: Durability): boolean => durability === "fsync" || durability === "commit"
+  }
+}
+
 const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
   const queue = yield* WriteQueue.WriteQueue
   const waiter = yield* DurabilityWaiter.DurabilityWaiter
@@ -143,10 +152,7 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
       )
     })
 
-  const durabilityByResult = new Map<string, Durability>(Object.entries(options.durability.byResult))
-  const defaultDurability = options.durability.default
-  // False where every event has the durability `memory`: then no answer waits.
-  const journaled = isJournaled(options.durability)
+  const { durabilityOf, waits } = durabilities(options)
 
   const confirmed = (event: AuditEvent, id: AuditId, wait: Effect.Effect<void, { readonly reason: string }>) =>
     wait.pipe(
@@ -165,9 +171,6 @@ const make = Effect.fnUntraced(function* (options: AuditLogOptions) {
     const source = event.ghostId === null && event.isAuthenticated !== true ? requestSource(context) : undefined
     return source === undefined ? event : failures.admit(event, source)
   }
-
-  const durabilityOf = ({ result }: AuditEvent): Durability => durabilityByResult.get(result) ?? defaultDurability
-  const waits = (durability: Durability): boolean => journaled && (durability === "fsync" || durability === "commit")
 
   return AuditLog.of({
     recordAtOnce: (event, { headers }) => {

@@ -104,6 +104,27 @@ const anonymousToken: VerifiedToken = {
   keyGeneration: undefined
 }
 
+/** The cache of verified tokens, asked with what is known of the issuer's keys now. */
+const verifiedTokens = (remote: RemoteKeys | undefined) => {
+  const verified = new VerifiedTokens(cachedTokens)
+  const find = (digest: string, now: number): VerifiedToken | undefined =>
+    verified.find(digest, {
+      now,
+      keyGeneration: remote?.generation() ?? 0,
+      keysBelievedUntil: remote?.believedUntil() ?? 0
+    })
+  return {
+    find,
+    keep: (digest: string, token: VerifiedToken): void => verified.keep(digest, token),
+    /** The token of an `Authorization` header, if it is known and may be used so. */
+    usable: (authorization: string | undefined, use: TokenUse, now: number): VerifiedToken | undefined => {
+      const bearer = bearerToken(authorization)
+      const token = Either.isLeft(bearer) ? undefined : find(VerifiedTokens.digest(bearer.right), now)
+      return token === undefined || useProblem(token, use) !== undefined ? undefined : token
+    }
+  }
+}
+
 /** Bearer tokens: JWT (RFC 7519), signed with a shared secret or with one of an issuer's keys. */
 export class Tokens extends Context.Tag("gatekeeper/Tokens")<
   Tokens,
@@ -139,7 +160,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
       const remote: RemoteKeys | undefined = Option.isSome(jwt.jwks) ? yield* remoteKeys(jwt.jwks.value) : undefined
       const issuer = Option.getOrUndefined(jwt.issuer)
       const audience = Option.getOrUndefined(jwt.audience)
-      const verified = new VerifiedTokens(cachedTokens)
+      const verified = verifiedTokens(remote)
       const { environment } = yield* Settings
       const reservesServices = environment === "production"
       const issuedTokens = Option.getOrUndefined(yield* Effect.serviceOption(IssuedTokens))
@@ -154,13 +175,6 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
           return found
         })
 
-      const find = (digest: string, now: number) =>
-        verified.find(digest, {
-          now,
-          keyGeneration: remote?.generation() ?? 0,
-          keysBelievedUntil: remote?.believedUntil() ?? 0
-        })
-
       const inspect = (authorization: string | undefined) =>
         authDisabled
           ? Effect.succeed(anonymousToken)
@@ -170,7 +184,7 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
               const token = bearer.right
               const now = clock.unsafeCurrentTimeMillis()
               const digest = VerifiedTokens.digest(token)
-              const known = find(digest, now)
+              const known = verified.find(digest, now)
               return known === undefined ? check(token, digest, now) : Effect.succeed(known)
             })
 
@@ -178,13 +192,8 @@ export class Tokens extends Context.Tag("gatekeeper/Tokens")<
 
       return {
         inspect,
-        known: (authorization, use = "request") => {
-          if (authDisabled) return anonymousToken
-          const bearer = bearerToken(authorization)
-          if (Either.isLeft(bearer)) return undefined
-          const token = find(VerifiedTokens.digest(bearer.right), clock.unsafeCurrentTimeMillis())
-          return token === undefined || useProblem(token, use) !== undefined ? undefined : token
-        },
+        known: (authorization, use = "request") =>
+          authDisabled ? anonymousToken : verified.usable(authorization, use, clock.unsafeCurrentTimeMillis()),
         verify: (authorization, use = "request") =>
           Effect.flatMap(inspect(authorization), (token): Effect.Effect<VerifiedToken, Unauthenticated> => {
             const problem = useProblem(token, use)
