@@ -29,6 +29,7 @@ const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(prob
 
 const duration = (name: string, description: string) =>
   Options.text(name).pipe(
+    Options.withPseudoName("duration"),
     Options.withDescription(description),
     Options.mapEffect((text) =>
       Effect.mapError(parseDuration(text), () =>
@@ -69,6 +70,7 @@ export const globalOptions = {
     "How long a transaction may wait for a table in use, if its revision does not say (default 2s)."
   ),
   databaseUrl: Options.redacted("database-url").pipe(
+    Options.withPseudoName("url"),
     Options.withDescription(
       "The database of every named service, instead of DATABASE_URL and MIGRATION_DATABASE_URL. Other users can see it in the " +
         "list of processes; the environment is safer for a password."
