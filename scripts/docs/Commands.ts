@@ -40,7 +40,7 @@ export const commandsPage = (): string =>
     "`pnpm -s gravitas <command>` runs a command of the build; a command beside a running server uses that server's PostgreSQL.",
     "",
     'The shell completes commands and options after `eval "$(pnpm -s gravitas --completions bash)"` (`zsh`: the same), or',
-    "`pnpm -s gravitas --completions fish | source`. That also makes `gravitas` a command of the shell where it is none, so that it works in",
+    "`pnpm -s gravitas --completions fish | source`. That also makes `gravitas` a command of the shell unless there is one, so that it works in",
     "any directory. The line for the shell's profile is at the head of what `--completions` prints.",
     "",
     "Options of a group are listed once, at the group. They may stand before the command's name or after it.",

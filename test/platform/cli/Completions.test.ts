@@ -122,7 +122,7 @@ describe("The script of completions", () => {
     )
   }
 
-  it("names the file in which a shell reads it, and makes the program's name a command where it is none yet", () => {
+  it("names the file in which a shell reads it, and makes the program's name a command unless it is one", () => {
     const [first, second] = script("bash").split("\n")
     expect(first).toBe(`# Completes gravitas. In ~/.bashrc: eval "$('/opt/it'\\''s/node' 'main' --completions bash)"`)
     expect(second).toBe(`command -v gravitas > /dev/null 2>&1 || gravitas() { '/opt/it'\\''s/node' 'main' "$@"; }`)
