@@ -130,6 +130,13 @@ describe("parseModels", () => {
     ).toHaveLength(4)
   })
 
+  it.effect("the error of a missing file of a relative path says where it was looked for", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loadModels("nowhere/models.yaml"))
+      expect(error.message).toContain(`no such file: there is no ${resolve("nowhere/models.yaml")}`)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.effect("the error of a missing file names the variable", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(loadModels("/nowhere/models.yaml"))
