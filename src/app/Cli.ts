@@ -15,7 +15,7 @@ import { type CommandNode, commandAt } from "../platform/cli/CommandTree.ts"
 import { completionScript, shells } from "../platform/cli/Completions.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
-import { renderHelp } from "../platform/cli/HelpPage.ts"
+import { renderHelp, usageOf } from "../platform/cli/HelpPage.ts"
 import { coloursWanted } from "../platform/cli/TerminalText.ts"
 import { appVersion, startWords } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
@@ -27,6 +27,28 @@ import { afterOutput, type ExitStatus, exitCode, exitMessage, holdSignals, outpu
 const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)
 
 const isGroup = ({ commands, path }: CommandNode): boolean => commands.length > 0 && path.length > 1
+
+/** The options of the library, which every command accepts. */
+const builtIns = ["--help", "-h", "--version", "--completions", "--wizard", "--log-level"]
+
+/** The first thing that keeps the words from being a command line; undefined where the library decides. */
+export const wrongUsage = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
+  const { command, options, rest } = commandAt(tree, words)
+  if (words.includes("--")) return undefined
+  const name = command.path.slice(1).join(" ") || "gravitas"
+  const known = [...command.options.flatMap((one) => [one.name, ...one.aliases]), ...builtIns]
+  const group = tree.commands.find(({ path }) => path.at(-1) === command.path[1])
+  const unknown = options.find(
+    (option) => ![...known, ...(group?.options ?? []).map(({ name }) => name)].includes(option)
+  )
+  if (unknown !== undefined)
+    return `${name}: ${unknown} is not one of its options${didYouMean(unknown, known) || "."} To list them: ${command.path.join(" ")} --help`
+  if (options.some((option) => builtIns.includes(option))) return undefined
+  const argument = command.arguments.filter(({ isOptional }) => !isOptional)[rest.length]
+  if (argument !== undefined) return `${name}: ${argument.name} is missing: ${usageOf(command)}`
+  const option = command.options.find(({ isOptional, name }) => !isOptional && !options.includes(name))
+  return option === undefined ? undefined : `${name}: ${option.name} is missing: ${usageOf(command)}`
+}
 
 /** Why a word behind a group's name is not one of its commands, if that is so. The library would name another group's. */
 export const unknownCommand = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
@@ -69,7 +91,9 @@ const answerOf = (tree: CommandNode, words: ReadonlyArray<string>) => {
   const { command } = commandAt(tree, words[0] === "help" ? words.slice(1) : words)
   // `migrate` alone upgrades, and the program alone runs the services.
   const isGroupAlone = isGroup(command) && words.length === 1 && command.path.at(-1) !== "migrate"
-  return asksForHelp(words) || isGroupAlone ? printHelp(command) : undefined
+  if (asksForHelp(words) || isGroupAlone) return printHelp(command)
+  const wrong = wrongUsage(tree, words)
+  return wrong === undefined ? undefined : wrongLine(wrong)
 }
 
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */

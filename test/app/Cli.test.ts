@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
-import { unknownCommand } from "../../src/app/Cli.ts"
+import { unknownCommand, wrongUsage } from "../../src/app/Cli.ts"
 import { programCommands } from "../../src/app/Commands.ts"
 import { type CommandNode, commandAt } from "../../src/platform/cli/CommandTree.ts"
 import { renderHelp, summaryOf, usageOf } from "../../src/platform/cli/HelpPage.ts"
@@ -31,6 +31,34 @@ describe("The word behind a group of commands", () => {
     [["ghost", "--no-color", "fly"], 'ghost: "fly" is not one of its commands (resume, stop)']
   ])("is refused where it is not a command of the group, with the one that was meant, in %j", (words, problem) => {
     expect(unknownCommand(tree, words)).toBe(problem)
+  })
+})
+
+describe("A command line", () => {
+  it.each([
+    "migrate --service router upgrade 0002 --dry-run --lock-wait=5s",
+    "migrate --dry-run status --JSON",
+    "migrate downgrade -1 --service guardian",
+    "migrate redo 2 --allow-data-loss",
+    "ghost stop Scout --reason --odd",
+    "journal inspect x --events",
+    "guardian router --log-level debug",
+    "--version"
+  ])("is left to the library: %j", (line) => {
+    expect(wrongUsage(tree, line.split(" "))).toBeUndefined()
+  })
+
+  it.each([
+    [
+      "trail status --limt 3",
+      "trail status: --limt is not one of its options; did you mean --limit? To list them: gravitas trail status --help"
+    ],
+    ["migrate downgrade", "migrate downgrade: <target> is missing: gravitas migrate downgrade <target> [options]"],
+    ["token", "token: <ghost> is missing: gravitas token <ghost> [options]"],
+    ["trail fork", "trail fork: --reason is missing: gravitas trail fork --reason <text> [options]"],
+    ["gatekeeper --json", "gravitas: --json is not one of its options. To list them: gravitas --help"]
+  ])("is refused with what is wrong and what to type: %j", (line, problem) => {
+    expect(wrongUsage(tree, line.split(" "))).toBe(problem)
   })
 })
 

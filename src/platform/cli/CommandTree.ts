@@ -109,22 +109,35 @@ export const commandTree = (
   }
 }
 
-/** The command that words name, and the words behind it that are neither options nor their values. */
-export const commandAt = (
-  root: CommandNode,
-  words: ReadonlyArray<string>
-): { readonly command: CommandNode; readonly rest: ReadonlyArray<string> } => {
+/** What words say of a command. */
+export interface Named {
+  readonly command: CommandNode
+  /** The words that are neither options nor their values: its arguments. */
+  readonly rest: ReadonlyArray<string>
+  /** The names of options, without values, in lower case as the library compares them. */
+  readonly options: ReadonlyArray<string>
+}
+
+const isNegative = (word: string): boolean => /^-\d+$/.test(word)
+
+/** The command that words name. A target such as `-1` is an argument. */
+export const commandAt = (root: CommandNode, words: ReadonlyArray<string>): Named => {
   let command = root
   const rest: Array<string> = []
+  const options: Array<string> = []
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? ""
     const next = rest.length === 0 ? command.commands.find(({ path }) => path.at(-1) === word) : undefined
+    const option = word.toLowerCase()
     if (next !== undefined) command = next
-    else if (!word.startsWith("-")) rest.push(word)
-    else if (
-      command.options.some(({ aliases, name, value }) => value !== undefined && [name, ...aliases].includes(word))
-    )
-      index++
+    else if (!word.startsWith("-") || isNegative(word)) rest.push(word)
+    else {
+      options.push(option.replace(/=.*/s, ""))
+      const takesNext = command.options.some(
+        ({ aliases, name, value }) => value !== undefined && [name, ...aliases].includes(option)
+      )
+      if (takesNext) index++
+    }
   }
-  return { command, rest }
+  return { command, rest, options }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -134,7 +135,7 @@ describe("parseModels", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(loadModels("nowhere/models.yaml"))
       expect(error.message).toContain(`no such file: there is no ${resolve("nowhere/models.yaml")}`)
-    }).pipe(Effect.provide(NodeContext.layer))
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.effect("the error of a missing file names the variable", () =>
