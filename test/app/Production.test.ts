@@ -58,7 +58,9 @@ describe("The secrets that production needs", () => {
     const missing = missingSecrets({ services: ["gatekeeper"], tokens, guardian })
     const problems = [{ name: "superuser", problem: "it is one" }] as const
     const { message } = new InsecureSettings({ missing, problems })
-    expect(message).toMatch(/^Settings are missing, .*:\n {2}JWT_SECRET_KEY: .*\nInsecure settings refused, /)
+    expect(message).toMatch(
+      /^Settings are missing, .*:\n {2}JWT_SECRET_KEY is not set: .*\nInsecure settings refused, /
+    )
     expect(message).toContain("ALLOW_INSECURE=superuser:\n  superuser: it is one")
     expect(new InsecureSettings({ missing, problems: [] }).message).not.toContain("ALLOW_INSECURE")
   })

@@ -81,16 +81,16 @@ export const renderHelp = (command: CommandNode, colours: boolean, width = termi
     ),
     indent + wrapped(description, columns, indent.length),
     ...section("ARGUMENTS", listed(termsOf(given), columns)),
+    ...section("OPTIONS", listed([...termsOf(options), ...common, ...(isProgram ? ofTheProgram : [])], columns)),
     ...section(
       "COMMANDS",
       commands.length === 0
         ? []
         : listed(
-            commands.map((one) => [one.path.at(-1) ?? "", summaryOf(one)]),
+            commands.map((one) => [`- ${one.path.at(-1)}`, summaryOf(one)]),
             columns
           )
     ),
-    ...section("OPTIONS", listed([...termsOf(options), ...common, ...(isProgram ? ofTheProgram : [])], columns)),
     ...section(
       "EXAMPLES",
       examples.map((line) => indent + line)

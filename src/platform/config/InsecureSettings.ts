@@ -46,7 +46,10 @@ export class InsecureSettings extends Schema.TaggedError<InsecureSettings>()("In
     return [
       ...(missing.length === 0
         ? []
-        : [`Settings are missing, and NODE_ENV is production. Set each, and keep it:${linesOf(missing)}`]),
+        : [
+            "Settings are missing, and NODE_ENV is production, where none is made up. Set each, and keep it:" +
+              missing.map(({ name, problem }) => `\n  ${name} is not set: ${problem}`).join("")
+          ]),
       ...(problems.length === 0
         ? []
         : [
