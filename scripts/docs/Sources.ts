@@ -1,17 +1,15 @@
-import * as NodeContext from "@effect/platform-node/NodeContext"
-import type * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { commandLine } from "../../src/app/Cli.ts"
+import { programCommands } from "../../src/app/Commands.ts"
 import { GatekeeperApi } from "../../src/contracts/gatekeeper/GatekeeperApi.ts"
 import { GuardianApi } from "../../src/contracts/guardian/GuardianApi.ts"
 import { RouterApi } from "../../src/contracts/router/RouterApi.ts"
+import type { CommandNode } from "../../src/platform/cli/CommandTree.ts"
 import { ShutdownReport } from "../../src/platform/os/ShutdownReport.ts"
-import * as StandardStreams from "../../src/platform/os/StandardStreams.ts"
 
 export { variables } from "../../src/app/AllSettings.ts"
 export { errorCodes } from "../../src/contracts/ErrorCodes.ts"
+export type { CommandNode, Term } from "../../src/platform/cli/CommandTree.ts"
 export { exitCodes } from "../../src/platform/cli/ExitCode.ts"
+export { shownTerm } from "../../src/platform/cli/HelpPage.ts"
 export type { Variable } from "../../src/platform/config/Setting.ts"
 
 /*
@@ -22,14 +20,9 @@ export type { Variable } from "../../src/platform/config/Setting.ts"
 /** The contracts, in start order. */
 export const contracts = { gatekeeper: GatekeeperApi, guardian: GuardianApi, router: RouterApi } as const
 
-/** Opened once: each opening adds listeners to the streams. */
-const output = Layer.succeed(StandardStreams.StandardStreams, StandardStreams.openStreams())
-
-/** Prints the help of a command, by its words after the program's name. */
-export const printHelp = (words: ReadonlyArray<string>, console: Console.Console): Effect.Effect<void, unknown> =>
-  commandLine({ signal: undefined, serving: false, report: ShutdownReport.make() }, [
-    "node",
-    "gravitas",
-    ...words,
-    "--help"
-  ]).pipe(Effect.provide([NodeContext.layer, output]), Effect.withConsole(console), Effect.asVoid)
+/** Every command, as its help shows it. */
+export const programTree: CommandNode = programCommands({
+  signal: undefined,
+  serving: false,
+  report: ShutdownReport.make()
+}).tree

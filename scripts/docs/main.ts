@@ -38,7 +38,7 @@ const read = (path: string): string => {
 const wanted = Effect.gen(function* () {
   const whole: ReadonlyArray<readonly [string, string]> = [
     ["docs/configuration.md", yield* configurationPage],
-    ["docs/commands.md", yield* commandsPage],
+    ["docs/commands.md", commandsPage()],
     ["docs/performance.md", performancePage(parseReport(read("docs/performance.json")))],
     [".env.example", yield* envExample]
   ]

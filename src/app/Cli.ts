@@ -1,4 +1,3 @@
-import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -6,208 +5,109 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import { deadLettersCommand } from "../audit/cli/DeadLettersCommand.ts"
-import { journalCommand } from "../audit/cli/JournalCommand.ts"
-import { trailCommand } from "../audit/cli/TrailCommand.ts"
 import { didYouMean } from "../domain/ClosestName.ts"
 import { serviceNames } from "../domain/Service.ts"
-import { ghostCommand } from "../gatekeeper/cli/GhostCommand.ts"
-import { policyCommand } from "../gatekeeper/cli/PolicyCommand.ts"
-import { serviceCommand } from "../gatekeeper/cli/ServiceCommand.ts"
-import { certificateCommand } from "../guardian/cli/CertificateCommand.ts"
-import { migrateCommand } from "../migrator/cli/Commands.ts"
-import { ScratchServer } from "../migrator/inspect/ScratchDatabase.ts"
 import { emptyReport, emptyServicesReport, reportUsage } from "../platform/cli/CommandRunner.ts"
+import { type CommandNode, commandAt } from "../platform/cli/CommandTree.ts"
+import { completionScript, shells } from "../platform/cli/Completions.ts"
 import { ExitCode } from "../platform/cli/ExitCode.ts"
 import { unambiguous } from "../platform/cli/Flags.ts"
-import { type CommandGroup, commandsOf, groupHelp, helpOf } from "../platform/cli/Help.ts"
-import { appVersion } from "../platform/config/ProgramLocation.ts"
+import { renderHelp, usageOf } from "../platform/cli/HelpPage.ts"
+import { coloursWanted } from "../platform/cli/TerminalText.ts"
+import { appVersion, startWords } from "../platform/config/ProgramLocation.ts"
 import { ShutdownReport } from "../platform/os/ShutdownReport.ts"
 import { openStreams, StandardStreams, throughStreams } from "../platform/os/StandardStreams.ts"
-import * as Logging from "../platform/telemetry/Logging.ts"
-import { RouterSettings } from "../router/RouterSettings.ts"
-import * as AllSettings from "./AllSettings.ts"
-import {
-  afterOutput,
-  boundedEnd,
-  delayedEnd,
-  type ExitStatus,
-  exitCode,
-  exitMessage,
-  holdSignals,
-  outputMessage
-} from "./ExitStatus.ts"
-import { nodeWarning } from "./NodeVersion.ts"
-import { schemas } from "./Schemas.ts"
-import { scratchServer, storage } from "./Storage.ts"
-import { tokenCommand } from "./TokenCommand.ts"
-import { settingWarnings } from "./UnknownSettings.ts"
-
-const commandNames = [
-  "migrate",
-  "trail",
-  "journal",
-  "dead-letters",
-  "policy",
-  "certificate",
-  "ghost",
-  "service",
-  "token"
-] as const
-
-const services = Args.text({ name: "service" }).pipe(
-  Args.withDescription(`Which to run: ${serviceNames.join(", ")}. Default: all.`),
-  Args.mapEffect((name) => {
-    const service = serviceNames.find((one) => one === name)
-    const problem =
-      `${JSON.stringify(name)} is neither a service (${serviceNames.join(", ")}) nor a command (${commandNames.join(", ")})` +
-      didYouMean(name, [...serviceNames, ...commandNames])
-    return service === undefined ? Effect.fail(HelpDoc.p(problem)) : Effect.succeed(service)
-  }),
-  Args.repeated
-)
-
-/** Loaded only where services run: a command does not need their code, and loading it would take half of its time. */
-const serving = Effect.promise(() => import("./Serve.ts"))
-
-/** Read only by commands that need them, so that `--help` works in any environment. */
-const settings = Layer.provide(AllSettings.layer, AllSettings.dotEnv(".env"))
-
-/** With a delimiter that no name has, the provider's children are the variables themselves. */
-const environmentNames = ConfigProvider.fromEnv({ pathDelim: "\0", seqDelim: "," })
-  .flattened.enumerateChildren([])
-  .pipe(
-    Effect.map((names) => [...names]),
-    Effect.orElseSucceed(() => [])
-  )
-
-/** Logs what most likely was meant as a setting and is not known. */
-const unknownSettings = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { modelsPath } = yield* RouterSettings
-    const known = AllSettings.variables.map(({ name }) => name)
-    const warnings = yield* settingWarnings(yield* environmentNames, known, modelsPath)
-    yield* Effect.forEach(warnings, (warning) => Effect.logWarning(warning))
-  })
-)
-
-const oldNode = Layer.effectDiscard(
-  Effect.flatMap(DateTime.now, (now) => {
-    const warning = nodeWarning(process.versions.node, DateTime.formatIsoDateUtc(now))
-    return warning === undefined ? Effect.void : Effect.logWarning(warning)
-  })
-)
-
-const commandOutput = unknownSettings.pipe(Layer.provideMerge(Logging.layer("stderr")), Layer.provideMerge(settings))
-
-const trailDatabase = storage(["gatekeeper"], { join: true })
-
-const certificateDatabase = storage(["gatekeeper", "guardian"], { join: true })
-
-/** A command records its changes in the trail, as a service does. */
-const commandTrail = Layer.unwrapEffect(
-  Effect.map(
-    Effect.promise(() => import("../gatekeeper/Gatekeeper.ts")),
-    // The exit code of a command does not depend on its trail, so it has a report of its own.
-    ({ trail }) => Layer.provide(trail, ShutdownReport.layer)
-  )
-)
-
-const migratedServices = serviceNames.map((name) => schemas[name].service)
+import { programCommands } from "./Commands.ts"
+import { afterOutput, type ExitStatus, exitCode, exitMessage, holdSignals, outputMessage } from "./ExitStatus.ts"
 
 /** The words after the program's own path. */
 const argumentsOf = (words: ReadonlyArray<string>): ReadonlyArray<string> => words.slice(2)
 
-const commandWords = (words: ReadonlyArray<string>) => argumentsOf(words).filter((word) => !word.startsWith("-"))
+const isGroup = ({ commands, path }: CommandNode): boolean => commands.length > 0 && path.length > 1
+
+/** The options of the library, which every command accepts. */
+const builtIns = ["--help", "-h", "--version", "--completions", "--wizard", "--log-level"]
+
+/** The first thing that keeps the words from being a command line; undefined where the library decides. */
+export const wrongUsage = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
+  const { command, options, rest } = commandAt(tree, words)
+  if (words.includes("--")) return undefined
+  const name = command.path.slice(1).join(" ") || "gravitas"
+  const known = [...command.options.flatMap((one) => [one.name, ...one.aliases]), ...builtIns]
+  const group = tree.commands.find(({ path }) => path.at(-1) === command.path[1])
+  const unknown = options.find(
+    (option) => ![...known, ...(group?.options ?? []).map(({ name }) => name)].includes(option)
+  )
+  if (unknown !== undefined)
+    return `${name}: ${unknown} is not one of its options${didYouMean(unknown, known) || "."} To list them: ${command.path.join(" ")} --help`
+  if (options.some((option) => builtIns.includes(option))) return undefined
+  const argument = command.arguments.filter(({ isOptional }) => !isOptional)[rest.length]
+  if (argument !== undefined) return `${name}: ${argument.name} is missing: ${usageOf(command)}`
+  const option = command.options.find(({ isOptional, name }) => !isOptional && !options.includes(name))
+  return option === undefined ? undefined : `${name}: ${option.name} is missing: ${usageOf(command)}`
+}
+
+/** Why a word behind a group's name is not one of its commands, if that is so. The library would name another group's. */
+export const unknownCommand = (tree: CommandNode, words: ReadonlyArray<string>): string | undefined => {
+  const { command, rest } = commandAt(tree, words)
+  const [given] = rest
+  if (given === undefined || !isGroup(command)) return undefined
+  const names = command.commands.map(({ path }) => path.at(-1) ?? "")
+  return `${command.path.at(-1)}: ${JSON.stringify(given)} is not one of its commands (${names.join(", ")})${didYouMean(given, names)}`
+}
+
+/** The shell whose completions are asked for; the text that was given where it is not one of them. */
+const completionsFor = (words: ReadonlyArray<string>): string | undefined => {
+  const index = words.findIndex((word) => /^--completions(=|$)/.test(word))
+  return index === -1 ? undefined : (words[index]?.split("=")[1] ?? words[index + 1] ?? "")
+}
 
 const asksForHelp = (words: ReadonlyArray<string>): boolean =>
-  argumentsOf(words).some((word) => word === "--help" || word === "-h")
+  words.some((word) => word === "--help" || word === "-h") || words[0] === "help"
 
-/** Why the word behind a group's name is not one of its commands, if that is so. The library would name another group's. */
-export const unknownCommand = (
-  groups: ReadonlyMap<string, CommandGroup>,
-  [name = "", given = "-"]: ReadonlyArray<string>
-): string | undefined => {
-  const group = groups.get(name)
-  if (group === undefined || given.startsWith("-")) return undefined
-  const commands = commandsOf(group)
-  return commands.includes(given)
-    ? undefined
-    : `gravitas ${name}: ${JSON.stringify(given)} is not one of its commands (${commands.join(", ")})${didYouMean(given, commands)}`
+const printHelp = (command: CommandNode) =>
+  Effect.flatMap(coloursWanted(false), (colours) => Console.log(renderHelp(command, colours)))
+
+const wrongLine = (problem: string) =>
+  Effect.zipRight(
+    Console.error(`gravitas: ${problem}`),
+    Effect.fail(ValidationError.invalidArgument(HelpDoc.p(problem)))
+  )
+
+/** What the command line asks about the program itself; undefined where it runs a command. */
+const answerOf = (tree: CommandNode, words: ReadonlyArray<string>) => {
+  const shell = completionsFor(words)
+  if (shell !== undefined) {
+    const known = shells.find((one) => one === shell)
+    return known === undefined
+      ? wrongLine(`--completions ${JSON.stringify(shell)} is not one of ${shells.join(", ")}`)
+      : Console.log(completionScript(known, tree, serviceNames, startWords))
+  }
+  const wrongWord = unknownCommand(tree, words)
+  if (wrongWord !== undefined) return wrongLine(wrongWord)
+  const { command } = commandAt(tree, words[0] === "help" ? words.slice(1) : words)
+  // `migrate` alone upgrades, and the program alone runs the services.
+  const isGroupAlone = isGroup(command) && words.length === 1 && command.path.at(-1) !== "migrate"
+  if (asksForHelp(words) || isGroupAlone) return printHelp(command)
+  const wrong = wrongUsage(tree, words)
+  return wrong === undefined ? undefined : wrongLine(wrong)
 }
 
 /** The whole command line: the services and the commands. Records in `status` what the exit code depends on. */
 export const commandLine = (status: ExitStatus, words: ReadonlyArray<string>) => {
-  const migrate = migrateCommand(migratedServices, (services) => storage(services, { join: true })).pipe(
-    Command.provideSync(ScratchServer, () => Option.some(scratchServer)),
-    Command.provide(commandOutput)
-  )
-  const trail = trailCommand(trailDatabase).pipe(Command.provide(commandOutput))
-  const journal = journalCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
-  const deadLetters = deadLettersCommand(trailDatabase).pipe(Command.provide(commandOutput))
-  const certificate = certificateCommand(certificateDatabase, commandTrail).pipe(Command.provide(commandOutput))
-  const ghost = ghostCommand(trailDatabase, commandTrail).pipe(Command.provide(commandOutput))
-  const service = serviceCommand(trailDatabase, commandTrail).pipe(Command.provide(commandOutput))
-  const policy = policyCommand.pipe(Command.provide(AllSettings.dotEnv(".env")))
-  const gravitas = Command.make("gravitas", { services }, ({ services }) => {
-    const chosen = services.length === 0 ? serviceNames : serviceNames.filter((one) => services.includes(one))
-    return Effect.flatMap(serving, ({ serve }) =>
-      serve(chosen, {
-        onReady: Layer.provide(boundedEnd(status), delayedEnd),
-        onStart: Layer.merge(unknownSettings, oldNode)
-      })
-    ).pipe(Effect.provideService(ShutdownReport, status.report), Effect.provide(settings))
-  }).pipe(
-    Command.withDescription(
-      helpOf("Runs the services, each on its own port. Default: all three.", [
-        "gravitas",
-        "gravitas gatekeeper router",
-        "gravitas migrate status      # the revision of each schema",
-        "gravitas token Scout         # prints a token",
-        "gravitas --completions bash  # completion for the shell"
-      ])
-    ),
-    Command.withSubcommands([
-      migrate,
-      trail,
-      journal,
-      deadLetters,
-      certificate,
-      ghost,
-      policy,
-      service,
-      tokenCommand.pipe(Command.provide(commandOutput))
-    ])
-  )
-  const groups = new Map<string, CommandGroup>(
-    Object.entries({ migrate, trail, journal, "dead-letters": deadLetters, certificate, ghost, policy, service })
-  )
-  const name = commandWords(words).join(" ")
-  // `migrate` alone upgrades.
-  const isGroupAlone = argumentsOf(words).length === 1 && groups.has(name) && name !== "migrate"
-  if (asksForHelp(words) || isGroupAlone) {
-    const group = groups.get(name)
-    if (group !== undefined) return Console.log(groupHelp(group, `gravitas ${name}`))
-    const usage = "gravitas [<service>...] | gravitas <command> [options]"
-    if (name === "") return Console.log(groupHelp(gravitas, "gravitas", usage))
-  }
-  const wrongWord = unknownCommand(groups, argumentsOf(words))
+  const { gravitas, tree } = programCommands(status)
+  const given = argumentsOf(words)
   // Each group has `--json`.
   const reporting = new Map(
-    Array.from(groups.keys(), (name) => [name, name === "migrate" ? emptyServicesReport : emptyReport])
+    tree.commands
+      .filter(isGroup)
+      .map(({ path }) => [path.at(-1) ?? "", path.at(-1) === "migrate" ? emptyServicesReport : emptyReport])
   )
   const run = Command.run(gravitas, { name: "Gravitas", version: appVersion, executable: "gravitas" })
-  const line =
-    wrongWord === undefined
-      ? run(unambiguous(words))
-      : Effect.zipRight(Console.error(wrongWord), Effect.fail(ValidationError.commandMismatch(HelpDoc.p(wrongWord))))
-  return reportUsage(words, reporting)(line)
+  return reportUsage(words, reporting)(answerOf(tree, given) ?? run(unambiguous(words)))
 }
 
 /** Runs the command line and ends the process. ExitStatus.ts handles signals and failures. */

@@ -10,11 +10,13 @@ import { type Policy, rulesOf } from "../gatekeeper/policy/Policy.ts"
 import { loadPolicy } from "../gatekeeper/policy/PolicyFile.ts"
 import { sharedAlgorithm, TokenSettings } from "../gatekeeper/tokens/TokenSettings.ts"
 import { weaknessOf } from "../gatekeeper/tokens/WeakSecret.ts"
+import { GuardianSettings } from "../guardian/GuardianSettings.ts"
 import {
   AllowedInsecurities,
   type InsecureName,
   InsecureSettings,
   type Insecurity,
+  type MissingSetting,
   warningOf
 } from "../platform/config/InsecureSettings.ts"
 import { isLoopback, isPlainElsewhere } from "../platform/config/Loopback.ts"
@@ -32,6 +34,7 @@ export interface ProductionFacts {
   readonly clients: typeof ClientSettings.Service
   readonly audit: typeof AuditSettings.Service
   readonly tokens: typeof TokenSettings.Service
+  readonly guardian: typeof GuardianSettings.Service
   /** Undefined where its service does not run here, or its file cannot be read: the service says so. */
   readonly policy: Policy | undefined
   readonly models: Catalog | undefined
@@ -148,6 +151,38 @@ const secretProblems = ({ services, tokens }: ProductionFacts): ReadonlyArray<In
   ]
 }
 
+/** The secrets that production needs and does not make: they would differ from one instance to the next, and vanish with the disk. */
+export const missingSecrets = ({
+  guardian,
+  services,
+  tokens
+}: {
+  readonly guardian: Pick<ProductionFacts["guardian"], "signingKey">
+  readonly services: ProductionFacts["services"]
+  readonly tokens: Pick<ProductionFacts["tokens"], "algorithms" | "secret">
+}): ReadonlyArray<MissingSetting> => {
+  const isShared = services.includes("gatekeeper") && tokens.algorithms.includes(sharedAlgorithm)
+  return [
+    ...(isShared && Option.isNone(tokens.secret)
+      ? [
+          {
+            name: "JWT_SECRET_KEY",
+            problem: 'the secret that signs your tokens; to make one: JWT_SECRET_KEY="$(openssl rand -base64 48)"'
+          }
+        ]
+      : []),
+    ...(services.includes("guardian") && Option.isNone(guardian.signingKey)
+      ? [
+          {
+            name: "GUARDIAN_SIGNING_KEY",
+            problem:
+              'the Ed25519 key that signs certificates; to make one: GUARDIAN_SIGNING_KEY="$(openssl genpkey -algorithm ed25519)"'
+          }
+        ]
+      : [])
+  ]
+}
+
 /** Everything that is insecure about how services are set up, but for what only their database knows. */
 export const insecurities = (facts: ProductionFacts): ReadonlyArray<Insecurity> => {
   const { audit, models, policy } = facts
@@ -218,6 +253,7 @@ const factsOf = Effect.fnUntraced(function* (services: ReadonlyArray<ServiceName
     clients: yield* ClientSettings,
     audit: yield* AuditSettings,
     tokens: yield* TokenSettings,
+    guardian: yield* GuardianSettings,
     policy: Option.getOrUndefined(policy),
     models: Option.getOrUndefined(models)
   }
@@ -230,9 +266,10 @@ const check = Effect.fnUntraced(function* (services: ReadonlyArray<ServiceName>)
   const facts = yield* factsOf(services)
   const isRefused = ({ name }: Insecurity): boolean => !allowInsecure.includes(name)
   const known = insecurities(facts)
-  const all = [...known, ...(yield* superuserProblems(facts, known.some(isRefused)))]
+  const missing = missingSecrets(facts)
+  const all = [...known, ...(yield* superuserProblems(facts, missing.length > 0 || known.some(isRefused)))]
   const problems = all.filter(isRefused)
-  if (problems.length > 0) return yield* new InsecureSettings({ problems })
+  if (problems.length + missing.length > 0) return yield* new InsecureSettings({ problems, missing })
   for (const allowed of all) yield* Effect.logWarning(`DANGER: ${warningOf(allowed)}`)
   return all
 })

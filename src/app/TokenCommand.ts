@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { invalidOption } from "../platform/cli/Flags.ts"
+import { withHelp } from "../platform/cli/Help.ts"
 import { parseDuration } from "../platform/config/Setting.ts"
 
 const ghost = Args.text({ name: "ghost" }).pipe(
@@ -19,6 +20,7 @@ const groups = Options.text("group").pipe(
 )
 
 const timeToLive = Options.text("ttl").pipe(
+  Options.withPseudoName("duration"),
   Options.withDescription("How long it is valid, such as 15m or 24h (the default)."),
   Options.withDefault("24h"),
   Options.mapEffect((text) =>
@@ -42,7 +44,9 @@ export const tokenCommand = Command.make("token", { ghost, groups, timeToLive },
     }).pipe(Effect.provide(Tokens.layer))
   )
 ).pipe(
-  Command.withDescription(
-    'Prints a signed token for a ghost, alone on stdout. Example: curl -H "Authorization: Bearer $(pnpm -s gravitas token Scout)" …'
-  )
+  withHelp("Prints a signed token for a ghost, alone on stdout.", [
+    "token Scout",
+    "token Scout --ttl 15m",
+    'curl -H "Authorization: Bearer $(pnpm -s gravitas token Scout)" http://127.0.0.1:8001/policy'
+  ])
 )

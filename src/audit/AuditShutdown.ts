@@ -112,14 +112,18 @@ const reportUnwritten = Effect.fnUntraced(function* (parts: Parts, unwritten: nu
   if (unwritten + inDoubt > 0) yield* report.reportUnwritten(unwritten + inDoubt)
 })
 
-/** The last words of an end at which nothing is missing: nothing waits, was shed or was found damaged. */
+/** What is said at the end of a process whose events are all written. */
+export const wholeMessage = (committed: number, letters: number): string => {
+  const all = committed + letters
+  if (all === 0) return "This process recorded no audit events."
+  const events = all === 1 ? "The one audit event of this process is" : `All ${all} audit events of this process are`
+  return `${events} in PostgreSQL${letters > 0 ? `, ${letters} of them as dead letters` : ""}.`
+}
+
+/** Logs that nothing is missing, where nothing waits, was shed or was found damaged. */
 const logWhole = ({ recorder, recovery, writer }: Parts) => {
   if (recorder.counts().shed > 0 || recovery.lossWatch.quarantined() > 0) return Effect.void
-  const committed = writer.progress.committed()
-  const letters = writer.progress.deadLettered()
-  return Effect.logInfo(
-    `All ${committed + letters} audit events of this process are in PostgreSQL${letters > 0 ? `, ${letters} of them as dead letters` : ""}.`
-  )
+  return Effect.logInfo(wholeMessage(writer.progress.committed(), writer.progress.deadLettered()))
 }
 
 const signOff = Effect.fnUntraced(function* (parts: Parts, unwritten: number, inDoubt: number) {

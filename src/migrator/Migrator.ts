@@ -46,9 +46,40 @@ export class SchemaNotAtHead extends Schema.TaggedError<SchemaNotAtHead>()("Sche
   }
 }
 
+/** The role of the start may not read the schema, and nothing was migrated there yet: roles.sql has made the empty schema alone. */
+export class SchemaNotMigrated extends Schema.TaggedError<SchemaNotMigrated>()("SchemaNotMigrated", {
+  service: ServiceName,
+  /** Without password. */
+  address: Schema.String
+}) {
+  readonly exitCode = ExitCode.pending
+  override get message(): string {
+    const { address, service } = this
+    return (
+      `${service}: the schema at ${address} is not migrated yet: it has no table ${service}.schema_history. With the role that owns ` +
+      `it, as MIGRATION_DATABASE_URL: pnpm migrate --service ${service} upgrade; then start again`
+    )
+  }
+}
+
+/** Tells a schema that was never migrated from one that the role may not read. Any role may read the catalog. */
+const notMigrated = Effect.fnUntraced(function* (unreadable: SchemaUnreadable) {
+  const { address, service, sqlstate } = unreadable
+  if (sqlstate !== "42501") return yield* unreadable
+  const connection = yield* (yield* InspectionSessions).of(service)
+  const { rows } = yield* connection
+    .query(
+      `select 1 from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+       where n.nspname = $1 and c.relname = 'schema_history'`,
+      [service]
+    )
+    .pipe(Effect.mapError(() => unreadable))
+  return yield* rows.length > 0 ? unreadable : new SchemaNotMigrated({ service, address })
+})
+
 /** The schema as the start found or made it, with the migration connection: at head (`upgrade`), or only read (`verify`). */
 const startedSchema = Effect.fnUntraced(function* (service: MigratedService, mode: "upgrade" | "verify") {
-  const inspection = yield* inspectSchema(service)
+  const inspection = yield* Effect.catchTag(inspectSchema(service), "SchemaUnreadable", notMigrated)
   const { address, ahead, atHead, connection, current: revision, head, plan, shown } = inspection
   if (mode === "upgrade" && !atHead) {
     const outcome = yield* migrate(service, Target.Head(), inspection)

@@ -75,6 +75,16 @@ describe("an owner role that migrates, and a role per service", () => {
         const environment = { JWT_SECRET_KEY: signingSecret, ...urls }
         const migrating = { ...environment, MIGRATION_DATABASE_URL: as("gravitas_owner") }
 
+        // roles.sql has made the schemas, which the services may not enter, and nothing is migrated.
+        const early = yield* program({
+          environment: { ...environment, MIGRATE_ON_START: "verify" },
+          args: ["gatekeeper"]
+        })
+        expect((yield* early.ended()).code).toBe(3)
+        expect(early.stderr()).toMatch(
+          /^gravitas: gatekeeper: the schema at .* is not migrated yet: .* pnpm migrate --service gatekeeper upgrade; then start again\n$/
+        )
+
         // The roles are no members yet: what each lacks is told, and no port opens.
         const lacking = yield* program({ environment: migrating, args: ["gatekeeper"] })
         expect((yield* lacking.ended()).code).toBe(9)

@@ -3,8 +3,10 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { insecureNames } from "../../src/platform/config/InsecureSettings.ts"
+import { missingSecrets } from "../../src/app/Production.ts"
+import { InsecureSettings, insecureNames } from "../../src/platform/config/InsecureSettings.ts"
 import { certificateOf, testCa } from "../support/Certificates.ts"
 import { closedPort, whileClosed } from "../support/ClosedPort.ts"
 import { request, rowsOf } from "../support/Gravitas.ts"
@@ -35,6 +37,33 @@ const ownDatabase = Effect.gen(function* () {
   url.username = role
   url.password = "test"
   return url.href
+})
+
+describe("The secrets that production needs", () => {
+  const tokens = { algorithms: ["HS256"], secret: Option.none() } as const
+  const guardian = { signingKey: Option.none() } as const
+
+  it.each([
+    [["gatekeeper", "guardian", "router"], tokens, ["JWT_SECRET_KEY", "GUARDIAN_SIGNING_KEY"]],
+    [["gatekeeper"], tokens, ["JWT_SECRET_KEY"]],
+    [["guardian", "router"], tokens, ["GUARDIAN_SIGNING_KEY"]],
+    [["gatekeeper"], { ...tokens, algorithms: ["RS256"] }, []]
+  ] as const)("of %j are named together", (services, tokens, names) => {
+    const missing = missingSecrets({ services, tokens, guardian })
+    expect(missing.map(({ name }) => name)).toEqual(names)
+    for (const { name, problem } of missing) expect(problem).toContain(`to make one: ${name}="$(openssl `)
+  })
+
+  it("are told beside what is insecure, which alone ALLOW_INSECURE accepts", () => {
+    const missing = missingSecrets({ services: ["gatekeeper"], tokens, guardian })
+    const problems = [{ name: "superuser", problem: "it is one" }] as const
+    const { message } = new InsecureSettings({ missing, problems })
+    expect(message).toMatch(
+      /^Settings are missing, .*:\n {2}JWT_SECRET_KEY is not set: .*\nInsecure settings refused, /
+    )
+    expect(message).toContain("ALLOW_INSECURE=superuser:\n  superuser: it is one")
+    expect(new InsecureSettings({ missing, problems: [] }).message).not.toContain("ALLOW_INSECURE")
+  })
 })
 
 describe("A start in production", () => {

@@ -230,3 +230,12 @@ it.effect("a short shutdown tries the receipt for shed events every 20 ms", () =
     expect(attempts).toBe(4)
   })
 )
+
+it.each([
+  [0, 0, "This process recorded no audit events."],
+  [1, 0, "The one audit event of this process is in PostgreSQL."],
+  [11, 0, "All 11 audit events of this process are in PostgreSQL."],
+  [2, 1, "All 3 audit events of this process are in PostgreSQL, 1 of them as dead letters."]
+])("An end at which nothing is missing says so: %i rows, %i dead letters", (committed, letters, message) => {
+  expect(AuditShutdown.wholeMessage(committed, letters)).toBe(message)
+})

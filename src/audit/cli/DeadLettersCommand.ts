@@ -32,7 +32,9 @@ const after = Options.text("after").pipe(
   Options.optional
 )
 
-const eventId = Args.text({ name: "event-id" })
+const eventId = Args.text({ name: "event-id" }).pipe(
+  Args.withDescription("The id of the event that was refused, as `dead-letters list` shows it.")
+)
 
 /** The default of `--by`. */
 const loginName = Effect.orElseSucceed(

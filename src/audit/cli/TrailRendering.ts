@@ -90,7 +90,7 @@ const renderJournals = ({ account, directory, journals }: TrailStatus, colours: 
 export const renderTrail = (status: TrailStatus, colours: boolean): string => {
   const { account } = status
   const journals = renderJournals(status, colours)
-  if (account === null) return `The database is unreachable; only the journals are shown.\n\n${journals}`
+  if (account === null) return `The trail cannot be read; only the journals are shown.\n\n${journals}`
   const { deadLetters } = account
   const gaps = renderGaps(account)
   return [

@@ -44,6 +44,9 @@ export const RevisionNotice = Schema.Struct({
 })
 export type RevisionNotice = typeof RevisionNotice.Type
 
+/** In place of the DETAIL of an integrity violation, such as the key that is twice in a table. */
+const withheld = "left out, since it holds values of rows; the log of PostgreSQL itself has it"
+
 /** PostgreSQL refused a statement of a revision or its COMMIT, or a data revision's own code failed. */
 export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("RevisionFailed", {
   service: ServiceName,
@@ -97,7 +100,7 @@ export class RevisionFailed extends Schema.TaggedError<RevisionFailed>()("Revisi
           ? "thrown by the revision's own code"
           : "no SQLSTATE: the server did not answer"
     const more = [
-      ["detail", this.cause.detail],
+      ["detail", this.cause.detail ?? (this.cause.sqlstate?.startsWith("23") === true ? withheld : undefined)],
       ["hint", this.cause.hint],
       ["context", this.cause.context?.replaceAll("\n", "\n           ")],
       ["attempts", this.attempts > 1 ? String(this.attempts) : undefined],

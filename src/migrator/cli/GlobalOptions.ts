@@ -19,7 +19,7 @@ import {
 } from "../../platform/cli/CommandRunner.ts"
 import { flag, outputOptions } from "../../platform/cli/Flags.ts"
 import { helpOf } from "../../platform/cli/Help.ts"
-import { parseDuration } from "../../platform/config/Setting.ts"
+import { isPostgresUrl, parseDuration, postgresUrl } from "../../platform/config/Setting.ts"
 import type { Database } from "../../platform/postgres/Database.ts"
 import type { MigratedService } from "../files/RevisionSet.ts"
 import { withMigratorOptions } from "../MigratorOptions.ts"
@@ -29,6 +29,7 @@ const refused = (problem: string) => ValidationError.invalidValue(HelpDoc.p(prob
 
 const duration = (name: string, description: string) =>
   Options.text(name).pipe(
+    Options.withPseudoName("duration"),
     Options.withDescription(description),
     Options.mapEffect((text) =>
       Effect.mapError(parseDuration(text), () =>
@@ -37,11 +38,6 @@ const duration = (name: string, description: string) =>
     ),
     Options.optional
   )
-
-const isPostgres = (text: string): boolean => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1
-}
 
 /** A flag with its help. */
 export const describedFlag = (name: Parameters<typeof flag>[0], description: string) =>
@@ -69,17 +65,16 @@ export const globalOptions = {
     "How long a transaction may wait for a table in use, if its revision does not say (default 2s)."
   ),
   databaseUrl: Options.redacted("database-url").pipe(
+    Options.withPseudoName("url"),
     Options.withDescription(
       "The database of every named service, instead of DATABASE_URL and MIGRATION_DATABASE_URL. Other users can see it in the " +
         "list of processes; the environment is safer for a password."
     ),
     Options.mapEffect((url) =>
-      isPostgres(Redacted.value(url))
+      isPostgresUrl(Redacted.value(url))
         ? Effect.succeed(url)
         : Effect.fail(
-            refused(
-              "--database-url is not a PostgreSQL connection string such as postgresql://role:password@host:5432/name"
-            )
+            refused(`--database-url: expected ${postgresUrl}; such as postgresql://role:password@host:5432/name`)
           )
     ),
     Options.optional

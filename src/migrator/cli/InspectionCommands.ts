@@ -37,14 +37,16 @@ const nameOf = ({ state, steps }: RevisionStatus): string =>
         : state
 
 /** Summarises a service: `at head 0002_b`, or what is missing: `2 pending, 1 late`. */
-const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
+export const summaryOf = ({ address, current, head, problem, revisions, service }: Status): string => {
   const counted = (["pending", "late", "missing", "edited", "applying", "reverting"] as const).flatMap((state) => {
     const found = revisions.filter((one) => one.state === state).length
     return found === 0 ? [] : [`${found} ${state}`]
   })
+  const isHalfway = revisions.some(({ steps }) => steps !== null)
   const where = current === head ? `at head ${head}` : `at ${current}; head is ${head}`
   const what = counted.length === 0 ? "" : `; ${counted.join(", ")}`
-  const next = problem === null && current !== head && counted.length > 0 ? `: pnpm migrate --service ${service}` : ""
+  const canUpgrade = problem === null && current !== head && counted.length > 0
+  const next = isHalfway || canUpgrade ? `: pnpm migrate --service ${service}${isHalfway ? " repair" : ""}` : ""
   return `${service}: ${where}${what}${next} (${address})`
 }
 

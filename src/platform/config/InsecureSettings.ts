@@ -25,17 +25,38 @@ export interface Insecurity {
   readonly problem: string
 }
 
-/** Production was started with settings that are not safe there. */
+/** A variable that production needs: its problem says how to set it. */
+export interface MissingSetting {
+  readonly name: string
+  readonly problem: string
+}
+
+const linesOf = (problems: ReadonlyArray<MissingSetting>): string =>
+  problems.map(({ name, problem }) => `\n  ${name}: ${problem}`).join("")
+
+/** Production was started with settings that are not safe there, or without those that it needs. */
 export class InsecureSettings extends Schema.TaggedError<InsecureSettings>()("InsecureSettings", {
-  problems: Schema.Array(Schema.Struct({ name: Schema.Literal(...insecureNames), problem: Schema.String }))
+  problems: Schema.Array(Schema.Struct({ name: Schema.Literal(...insecureNames), problem: Schema.String })),
+  /** No name accepts these. */
+  missing: Schema.Array(Schema.Struct({ name: Schema.String, problem: Schema.String }))
 }) {
   override get message(): string {
-    const names = [...new Set(this.problems.map(({ name }) => name))].join(",")
-    const lines = this.problems.map(({ name, problem }) => `  ${name}: ${problem}`)
-    return (
-      `Insecure settings refused, since NODE_ENV is production. Correct each, or accept what it means by ALLOW_INSECURE=${names}:\n` +
-      lines.join("\n")
-    )
+    const { missing, problems } = this
+    const names = [...new Set(problems.map(({ name }) => name))].join(",")
+    return [
+      ...(missing.length === 0
+        ? []
+        : [
+            "Settings are missing, and NODE_ENV is production, where none is made up. Set each, and keep it:" +
+              missing.map(({ name, problem }) => `\n  ${name} is not set: ${problem}`).join("")
+          ]),
+      ...(problems.length === 0
+        ? []
+        : [
+            "Insecure settings refused, since NODE_ENV is production. Correct each, or accept what it means by " +
+              `ALLOW_INSECURE=${names}:${linesOf(problems)}`
+          ])
+    ].join("\n")
   }
 }
 

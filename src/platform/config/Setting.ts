@@ -214,19 +214,40 @@ export const secret = (name: string, shape: Omit<Shape, "secret">, accepts: (val
     accepts(given) ? Option.some(Redacted.make(given)) : Option.none()
   )
 
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether a text is a connection string of PostgreSQL that names a database. A special character of the password that is not
+ * percent-encoded is refused where it can be told: "/" moves the rest into the path, "#" ends the address, "%" begins a code.
+ */
+export const isPostgresUrl = (text: string): boolean => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return (
+    url !== undefined &&
+    /^postgres(ql)?:$/.test(url.protocol) &&
+    /^\/[^/@]+$/.test(url.pathname) &&
+    url.hash === "" &&
+    isDecodable(text)
+  )
+}
+
+/** What is expected where `isPostgresUrl` refuses. */
+export const postgresUrl =
+  "a PostgreSQL connection string, in which special characters of the password are percent-encoded (@ is %40, # is %23, / is %2F, % is %25)"
+
 /** A connection string, redacted because it may hold a password. */
 export const databaseUrl = (name: string) =>
   secret(
     name,
-    {
-      expected: "a PostgreSQL connection string",
-      example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas"
-    },
-    (given) => {
-      const url = URL.canParse(given) ? new URL(given) : undefined
-      // An unescaped "/" in a password moves the rest of it into the path.
-      return url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && /^\/[^/@]+$/.test(url.pathname)
-    }
+    { expected: postgresUrl, example: "postgresql://gravitas:password@127.0.0.1:5432/gravitas" },
+    isPostgresUrl
   )
 
 /** The origin of a service: no path, and no name or password, which would end up in logs. */

@@ -1,3 +1,4 @@
+import * as Path from "node:path"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -166,11 +167,15 @@ export const decodeInTurns = <A, I>(
 
 const unreadable = (problem: string): ReadonlyArray<FileProblem> => [{ line: 1, column: 1, problem }]
 
+/** A relative path means another file wherever the program is started. */
+const missing = (file: string): ReadonlyArray<FileProblem> =>
+  unreadable(Path.isAbsolute(file) ? "no such file" : `no such file: there is no ${Path.resolve(file)}`)
+
 /** Reads a file's text; a file that cannot be read fails with a problem at its start. */
 export const readText = (file: string): Effect.Effect<string, ReadonlyArray<FileProblem>, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (files) =>
     Effect.mapError(files.readFileString(file), (error) =>
-      unreadable(error._tag === "SystemError" && error.reason === "NotFound" ? "no such file" : error.message)
+      error._tag === "SystemError" && error.reason === "NotFound" ? missing(file) : unreadable(error.message)
     )
   )
 
@@ -178,5 +183,5 @@ export const readText = (file: string): Effect.Effect<string, ReadonlyArray<File
 export const readNamedText: typeof readText = (file) =>
   Effect.tryPromise({
     try: () => requireTrustedWay(file),
-    catch: (cause) => unreadable(isMissing(cause) ? "no such file" : reasonOf(cause))
+    catch: (cause) => (isMissing(cause) ? missing(file) : unreadable(reasonOf(cause)))
   }).pipe(Effect.zipRight(readText(file)))

@@ -19,6 +19,7 @@ import { reasonOf } from "../os/FileTrust.ts"
 import { requireTrustedWay } from "../os/NamedFile.ts"
 import { AuthenticatedClient, DatabaseAuth } from "./AuthenticatedClient.ts"
 import { connect } from "./Connection.ts"
+import { connectReason, connectRemedy } from "./ConnectProblem.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
 import { type PooledQuery, pooledQuery } from "./PooledQuery.ts"
 
@@ -62,9 +63,8 @@ export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>
   readonly exitCode = ExitCode.noAccess
   override get message(): string {
     return (
-      `cannot connect to ${this.address}: ${this.cause.message} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +
-      `${this.waited}). Check that PostgreSQL runs there and that the connection string is right, or raise DATABASE_CONNECT_DEADLINE; ` +
-      "without DATABASE_URL an embedded PostgreSQL is used."
+      `cannot connect to ${this.address}: ${connectReason(this.cause)} (${this.attempts} attempt${this.attempts === 1 ? "" : "s"}, ` +
+      `${this.waited}). ${connectRemedy(this.cause)}.`
     )
   }
 }
@@ -109,7 +109,7 @@ export const waitUntilReachable = (
         Duration.subtract(deadline, waited)
       )
       yield* Effect.logWarning(
-        `PostgreSQL is not reachable at ${address} (attempt ${attempt}: ${cause.message}); ` +
+        `PostgreSQL is not reachable at ${address} (attempt ${attempt}: ${connectReason(cause)}); ` +
           `trying again in ${Duration.format(pause)}`
       )
       yield* Effect.sleep(pause)

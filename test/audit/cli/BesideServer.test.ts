@@ -47,7 +47,7 @@ it.scopedLive(
         DATABASE_CONNECT_DEADLINE: "300ms"
       })
       expect(away.code).toBe(9)
-      expect(away.stdout).toContain("The database is unreachable; only the journals are shown.")
+      expect(away.stdout).toContain("The trail cannot be read; only the journals are shown.")
       expect(away.stdout).toMatch(new RegExp(`^${source.source} +no process `, "m"))
       expect(away.stdout + away.stderr).not.toContain("hidden-word")
       // journal fsck needs neither a database nor valid database settings.

@@ -113,6 +113,7 @@ describe("a failed statement", () => {
       const broken = yield* Effect.flip(migrateRouter(url, migrations))
       expect(broken.message).toContain("SQLSTATE 23505")
       expect(broken.message).not.toContain("(id)=(4711)")
+      expect(broken.message).toContain("  detail: left out, since it holds values of rows; the log of PostgreSQL")
       const told = yield* ask(url, "select reason, details::text from router.schema_event where event = 'failed'")
       expect(told).toHaveLength(3)
       expect(JSON.stringify([failure, failure.message, json.stdout, json.stderr, told])).not.toContain("hunter2")

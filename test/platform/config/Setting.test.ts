@@ -58,6 +58,8 @@ const refusals: ReadonlyArray<readonly [what: string, config: Config.Config<unkn
   ["another scheme", url, "mysql://u:p@h/d"],
   ["no database", url, "postgresql://u:p@h"],
   ["an empty database", url, "postgresql://u:p@h/"],
+  ["a password with #, which ends the address", url, "postgresql://u:p@ss/w#rd@h:5432/d"],
+  ["a password with %, which begins a code", url, "postgresql://u:100%sure@h:5432/d"],
   ["no URL at all", url, "host=h dbname=d password=p"]
 ]
 

@@ -42,7 +42,9 @@ describe("waitUntilReachable", () => {
       expect(lines).toHaveLength(3)
       lines.forEach((line, index) => {
         expect(line).toContain(`WARN PostgreSQL is not reachable at postgresql://app@127.0.0.1:${port}/gravitas`)
-        expect(line).toContain(`(attempt ${index + 1}: connect ECONNREFUSED 127.0.0.1:${port}); trying again in `)
+        expect(line).toContain(
+          `(attempt ${index + 1}: nothing listens on 127.0.0.1:${port} (ECONNREFUSED)); trying again in `
+        )
       })
       expect(error._tag).toBe("DatabaseUnreachable")
       expect(error.attempts).toBe(4)

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -129,6 +130,13 @@ describe("parseModels", () => {
       refused("providers:\n  p: { kind: what }\nshells:\n  s: { tier: L9, provider: q }").split("\n")
     ).toHaveLength(4)
   })
+
+  it.effect("the error of a missing file of a relative path says where it was looked for", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loadModels("nowhere/models.yaml"))
+      expect(error.message).toContain(`no such file: there is no ${resolve("nowhere/models.yaml")}`)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
 
   it.effect("the error of a missing file names the variable", () =>
     Effect.gen(function* () {
