@@ -113,7 +113,7 @@ const committedBatches = (
           Effect.gen(function* () {
             // Marked, so that the author's errors stay as they are and the migrator's become BatchFailed.
             const progress = yield* Effect.mapError(inTransaction(batch), (own) => ({ own }))
-            const { explain, requireHeld } = yield* Effect.flatten(lock.sendAftermath)
+            const { explain, requireHeld } = yield* lock.aftermath
             yield* requireHeld
             yield* Effect.mapError(history.saveProgress(revision.number, name, progress), explain)
             return progress
@@ -231,7 +231,9 @@ export const dataStep = Effect.fnUntraced(function* (
   // The history row says why the revision is irreversible, which only its module knows.
   const complete: Step = step._tag === "Apply" ? { ...step, revision } : step
   return section.transaction
-    ? inOneTransaction(context, complete, 1, Effect.as(run(client.inTransaction(work), batchesRefused), Effect.void))
+    ? inOneTransaction(context, complete, 1, ({ send }) =>
+        Effect.zipRight(send, run(client.inTransaction(work), batchesRefused))
+      )
     : outsideTransaction(
         context,
         complete,

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { ServiceName } from "../../domain/Service.ts"
 import { Database } from "../../platform/postgres/Database.ts"
 import { requireRunnable } from "../files/RevisionCheck.ts"
 import { headOf, loadRevisionSet, type MigratedService } from "../files/RevisionSet.ts"
@@ -17,7 +18,7 @@ import { makeNoticeLog, type NoticeLog } from "./Notices.ts"
 import type { SchemaInspection } from "./SchemaInspection.ts"
 import { knownEntries, lockSchema } from "./SchemaLock.ts"
 import { refuseNewerSyntax } from "./ServerSyntax.ts"
-import { openSession } from "./Session.ts"
+import { type MigrationSession, openSession } from "./Session.ts"
 import { directionOf, nameOfStep, sectionsOfStep } from "./StepContext.ts"
 import { runStep } from "./StepRunner.ts"
 import { requireAdopted } from "./UnadoptedSchema.ts"
@@ -39,6 +40,12 @@ export const openSchema = Effect.fn("Migrator.open")(function* (
 
 /** The files, the session and the history of one service: what every command works with. */
 type OpenSchema = Effect.Effect.Success<ReturnType<typeof openSchema>>
+
+/** What `runPlan` needs of `lockSchema`; `entries` are the history before the plan. */
+export type LockedSchema = Pick<
+  Effect.Effect.Success<ReturnType<typeof lockSchema<OpenSchema>>>,
+  "entries" | "history" | "lock" | "service" | "session"
+>
 
 /** The revision that a plan leads to; for one that goes back and forward again (`redo`), the revision that it goes back to. */
 const goalOf = (plan: Plan.Plan, history: ReadonlyArray<HistoryEntry>): string => {
@@ -69,6 +76,42 @@ const outcomeOf = ({ session, set }: OpenSchema, plan: Plan.Plan, notices: Notic
 /** What a run did. */
 export type MigrationOutcome = Effect.Effect.Success<ReturnType<typeof outcomeOf>>
 
+/** Refuses what can be known to fail before the first step runs. `unchecked` are the steps whose sections were not checked yet. */
+export const prepareSteps = Effect.fnUntraced(function* (
+  session: MigrationSession,
+  service: ServiceName,
+  steps: ReadonlyArray<Plan.Step>,
+  unchecked: ReadonlyArray<Plan.Step>
+) {
+  yield* loadModules(steps)
+  yield* requireRunnable(service, unchecked.flatMap(sectionsOfStep))
+  yield* refuseNewerSyntax(service, (yield* Database).url(service, "migration"), session, steps)
+})
+
+/** Runs the steps of a plan under the lock; the caller has prepared them. `goal` is the revision that it leads to. */
+export const runPlan = Effect.fnUntraced(function* (
+  { entries, history, lock, service, session }: LockedSchema,
+  plan: Plan.Plan,
+  goal: string,
+  notices: NoticeLog
+) {
+  const options = yield* MigratorOptions
+  const url = (yield* Database).url(service, "migration")
+  const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
+  let current = plan.current
+  for (const [index, step] of plan.steps.entries()) {
+    const downgrade = { service, goal, current: index > 0 ? current : null }
+    if (index > 0 && step._tag === "Revert") {
+      // An earlier step may have moved rows, or have taken so long that rows were added.
+      yield* reset
+      yield* refuseLosses(session, [step], downgrade)
+    }
+    yield* runStep({ service, session, lock, history, options, url, notices, current, downgrade }, step)
+    current = Plan.currentAfter(step, entries)
+  }
+  yield* reset
+})
+
 /**
  * Brings a service's schema to `target`.
  *
@@ -81,9 +124,9 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   inspection?: SchemaInspection
 ) {
   const { name } = service
-  const notices = makeNoticeLog()
+  const notices = yield* makeNoticeLog
   const opened = yield* openSchema(service, inspection)
-  const { history, session, set, snapshot } = opened
+  const { session, set, snapshot } = opened
   const seen = Plan.make(set, opened.entries, target)
   // A half-way revision may mean that another process is applying it; the lock shows that.
   if (Either.isLeft(seen) && seen.left._tag !== "PartlyApplied") return yield* seen.left
@@ -95,30 +138,14 @@ export const migrate = Effect.fn("Migrator.migrate")(function* (
   const checked = Either.isRight(seen) ? seen.right.steps : []
   yield* requireRunnable(name, checked.flatMap(sectionsOfStep))
 
-  const { entries, lock } = yield* lockSchema(opened)
-  const plan = yield* Plan.make(set, entries, target)
-  yield* loadModules(plan.steps)
+  const locked = yield* lockSchema(opened)
+  const plan = yield* Plan.make(set, locked.entries, target)
   const known = new Set(checked.map(keyOfStep))
   const later = plan.steps.filter((step) => !known.has(keyOfStep(step)))
-  yield* requireRunnable(name, later.flatMap(sectionsOfStep))
-  const url = (yield* Database).url(name, "migration")
-  yield* refuseNewerSyntax(name, url, session, plan.steps)
-  const goal = goalOf(plan, entries)
+  yield* prepareSteps(session, name, plan.steps, later)
+  const goal = goalOf(plan, locked.entries)
   yield* refuseLosses(session, plan.steps, { service: name, goal, current: null })
-  const options = yield* MigratorOptions
-  const reset = session.reset.pipe(Effect.mapError(session.refuse("resetting the session")))
-  let current = plan.current
-  for (const [index, step] of plan.steps.entries()) {
-    const downgrade = { service: name, goal, current: index > 0 ? current : null }
-    if (index > 0 && step._tag === "Revert") {
-      // An earlier step may have moved rows, or have taken so long that rows were added.
-      yield* reset
-      yield* refuseLosses(session, [step], downgrade)
-    }
-    yield* runStep({ service: name, session, lock, history, options, url, notices, current, downgrade }, step)
-    current = Plan.currentAfter(step, entries)
-  }
-  yield* reset
+  yield* runPlan(locked, plan, goal, notices)
   return yield* outcomeOf(opened, plan, notices)
 }, Effect.scoped)
 

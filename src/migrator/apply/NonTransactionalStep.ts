@@ -32,7 +32,7 @@ const recorded = <A, E>(
   failed: (cause: DatabaseError) => StatementFailed | DatabaseError = (cause) => cause
 ) =>
   Effect.gen(function* () {
-    const { explain, requireHeld } = yield* Effect.flatten(lock.sendAftermath)
+    const { explain, requireHeld } = yield* lock.aftermath
     yield* Effect.mapError(requireHeld, failed)
     return yield* Effect.mapError(record, (error) => (error instanceof DatabaseError ? explain(error) : error))
   })

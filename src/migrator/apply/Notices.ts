@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
+import * as FiberRef from "effect/FiberRef"
+import type * as Scope from "effect/Scope"
 import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
 import type { Statement } from "../files/Statements.ts"
 import { locationOf, type RevisionNotice } from "./RevisionFailed.ts"
@@ -14,19 +15,42 @@ const shown = ({ detail, file, hint, line, message, severity }: RevisionNotice):
   `${file}:${line}: ${severity}: ${message}` +
   `${detail === undefined ? "" : `; ${detail}`}${hint === undefined ? "" : `; hint: ${hint}`}`
 
-/** The notices of a run, in order. `keep` returns false once there are too many. */
+/** The notices of a run, in order. */
 export interface NoticeLog {
   readonly all: () => ReadonlyArray<RevisionNotice>
+  /** Returns false once there are too many. */
   readonly keep: (notice: RevisionNotice) => boolean
+  /** Runs a line of the log as soon as it can. */
+  readonly write: (line: Effect.Effect<void>) => void
+  /** Runs the lines that wait. */
+  readonly flush: Effect.Effect<void>
 }
 
-export const makeNoticeLog = (): NoticeLog => {
+/** Makes the NoticeLog of a run, which writes until the scope closes. */
+export const makeNoticeLog: Effect.Effect<NoticeLog, never, Scope.Scope> = Effect.gen(function* () {
   const kept: Array<RevisionNotice> = []
+  let waiting: Array<Effect.Effect<void>> = []
+  const hasLines = yield* Effect.makeLatch()
+  const permit = yield* Effect.makeSemaphore(1)
+  const flush = permit.withPermits(1)(
+    Effect.suspend(() => {
+      const lines = waiting
+      waiting = []
+      hasLines.unsafeClose()
+      return Effect.all(lines, { discard: true })
+    })
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(hasLines.await, flush)))
   return {
     all: () => kept,
-    keep: (notice) => kept.length < maximum && kept.push(notice) > 0
+    keep: (notice) => kept.length < maximum && kept.push(notice) > 0,
+    write: (line) => {
+      waiting.push(line)
+      hasLines.unsafeOpen()
+    },
+    flush
   }
-}
+})
 
 interface NoticeOptions {
   readonly log: NoticeLog
@@ -47,9 +71,10 @@ export const withNotices = <A, E, R>(
   { direction, file, line, log, revision, verbose }: NoticeOptions,
   work: (noticed: NoticeOf) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    const waiting = yield* Queue.unbounded<Effect.Effect<void>>()
+  Effect.flatMap(FiberRef.get(FiberRef.currentLogAnnotations), (annotations) => {
     let isFull = false
+    const write = (line: Effect.Effect<void>) =>
+      log.write(Effect.locally(line, FiberRef.currentLogAnnotations, annotations))
     const noticed: NoticeOf = (statement, { context, isWarning, ...notice }) => {
       const { severity, message, sqlstate, detail, hint } = notice
       const at = statement === null ? line : locationOf(file, statement, { context }).line
@@ -59,17 +84,11 @@ export const withNotices = <A, E, R>(
       }
       const one: RevisionNotice = { revision, direction, file, line: at, severity, message, sqlstate, ...words }
       if (log.keep(one)) {
-        Queue.unsafeOffer(
-          waiting,
-          (isWarning ? Effect.logWarning : verbose ? Effect.logInfo : Effect.logDebug)(shown(one))
-        )
+        write((isWarning ? Effect.logWarning : verbose ? Effect.logInfo : Effect.logDebug)(shown(one)))
       } else if (!isFull) {
         isFull = true
-        Queue.unsafeOffer(waiting, Effect.logWarning(`${file}: more than ${maximum} notices; the others are not shown`))
+        write(Effect.logWarning(`${file}: more than ${maximum} notices; the others are not shown`))
       }
     }
-    const write = Effect.flatMap(Queue.take(waiting), (entry) => entry)
-    yield* Effect.forkScoped(Effect.forever(write))
-    const rest = Effect.flatMap(Queue.takeAll(waiting), (entries) => Effect.all(entries, { discard: true }))
-    return yield* Effect.ensuring(work(noticed), rest)
-  }).pipe(Effect.scoped)
+    return Effect.ensuring(work(noticed), log.flush)
+  })

@@ -8,12 +8,13 @@ import { ServiceName } from "../../domain/Service.ts"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
 import type { Connection, QueryResult, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
-import type { Noticed } from "../../platform/postgres/NoticeRoute.ts"
+import type { SentQuery } from "../../platform/postgres/Pipeline.ts"
 import type { RevisionSet } from "../files/RevisionSet.ts"
 import type { HistoryEntry, HistorySnapshot, MigrationHistory } from "../history/MigrationHistory.ts"
 import { MigratorOptions, toolVersion } from "../MigratorOptions.ts"
 import type { MigrationSession } from "./Session.ts"
 import { aftermathColumns, aftermathOf, type StepAftermath } from "./StepAftermath.ts"
+import { makeStepQueries, type QueryGroup } from "./StepQueries.ts"
 import { type SchemaNotEmpty, unadopted } from "./UnadoptedSchema.ts"
 
 /** Another process held the migration lock for longer than `lockWait`. */
@@ -50,26 +51,26 @@ export class LockLost extends Schema.TaggedError<LockLost>()("LockLost", {
 
 /** How a transaction under the lock begins. */
 interface FencedBegin {
-  /** Statements outside the transaction, sent in the same round trip. */
-  readonly before?: string
   /** Absent: the default of the role. */
   readonly isolation?: "read committed"
-  /** Further columns that the fence selects. */
+  /** Columns that are selected beside the fence, such as settings. */
   readonly columns?: string
-  /** Receives the notices of COMMIT. */
-  readonly noticed?: Noticed
 }
 
 /** A held migration lock. */
 export interface SchemaLock {
   /** Fails unless this backend holds the lock now. */
   readonly fence: Effect.Effect<void, LockLost | DatabaseError>
-  /** Asks, behind what was sent before, in which state the statements left the session. The inner effect awaits the answer. */
-  readonly sendAftermath: Effect.Effect<Effect.Effect<StepAftermath, LockLost | DatabaseError>>
-  /** Runs `body` in a transaction that begins with the fence, in one round trip. `body` receives the selected row. */
+  /** BEGIN and the fence. A fence that does not hold fails in the server, so that nothing behind it in a pipeline runs. */
+  readonly begin: (options: FencedBegin) => QueryGroup<LockLost | DatabaseError>
+  /** Asks in which state the statements of a step left the session. */
+  readonly aftermath: Effect.Effect<StepAftermath, LockLost | DatabaseError>
+  /** Asks the same, then writes the step's record. Fails unless this backend still holds the lock. */
+  readonly record: (queries: ReadonlyArray<SentQuery>) => QueryGroup<LockLost | DatabaseError>
+  /** Runs `body` in a transaction that begins with the fence. */
   readonly transaction: <A, E, R>(
-    body: (first: Row) => Effect.Effect<A, E, R>,
-    begin?: FencedBegin
+    body: () => Effect.Effect<A, E, R>,
+    options?: FencedBegin
   ) => Effect.Effect<A, E | LockLost | DatabaseError, R>
 }
 
@@ -78,9 +79,12 @@ export const lockKey = (service: ServiceName): string =>
   `pg_catalog.hashtextextended('migrate:${service}:${service}', 0)`
 
 /** Matches the key of 64 bits in `pg_locks`, which shows its two halves and objsubid 1. */
+const isKey = (service: ServiceName): string =>
+  `l.locktype = 'advisory' and l.objsubid = 1 and l.granted and ((l.classid::bigint << 32) | l.objid::bigint) = ${lockKey(service)}`
+
+/** The same in this database: another database has keys of its own. */
 export const isKeyOf = (service: ServiceName): string =>
-  `l.locktype = 'advisory' and l.objsubid = 1 and ((l.classid::bigint << 32) | l.objid::bigint) = ${lockKey(service)} ` +
-  "and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) and l.granted"
+  `${isKey(service)} and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())`
 
 /** Describes a session of `pg_stat_activity` in one phrase, without its start if the role may not see that. */
 export const describeSession = (row: Row): string => {
@@ -98,42 +102,61 @@ const holderOf = (connection: Connection, service: ServiceName) =>
     ({ rows: [row] }) => (row === undefined ? "a session that just ended" : describeSession(row))
   )
 
+/** 42704, no such setting: the error of a fence that does not hold. Its message has the name, which says which backend answered. */
+const notHeld = "42704"
+const lostBy = "gravitas.migration_lock_lost_by_"
+
 const makeLock = (connection: Connection, service: ServiceName, role: string): SchemaLock => {
-  const state = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKeyOf(service)}) as held, ${aftermathColumns(service)}`
-  const rowIfHeld = (answers: ReadonlyArray<QueryResult>) => {
-    const row = answers.at(-1)?.rows[0]
-    const released = row?.["pid"] === connection.backendPid
-    return row?.["held"] === true ? Effect.succeed(row) : new LockLost({ service, released })
+  // A backend holds locks of its own database only.
+  const held = `exists (select from pg_catalog.pg_locks l where l.pid = pg_catalog.pg_backend_pid() and ${isKey(service)})`
+  const state = `select ${held} as held, ${aftermathColumns(service)}`
+  const fence = `case when ${held} then '' else pg_catalog.current_setting('${lostBy}' || pg_catalog.pg_backend_pid()) end`
+  const aftermathIn = (answer: QueryResult | undefined): Effect.Effect<StepAftermath, LockLost> => {
+    const row = answer?.rows[0]
+    // Another backend answers: that is the pooler's doing.
+    return row?.["pid"] === connection.backendPid
+      ? Effect.succeed(aftermathOf(service, role, row))
+      : new LockLost({ service })
   }
+  const begin: SchemaLock["begin"] = ({ columns, isolation }) => ({
+    queries: [
+      { text: isolation === undefined ? "begin" : `begin isolation level ${isolation}` },
+      { text: `select ${columns === undefined ? "" : `${columns}, `}${fence} as fence` }
+    ],
+    failed: ({ cause, index }) =>
+      index === 1 && cause.sqlstate === notHeld
+        ? new LockLost({ service, released: cause.reason.includes(`${lostBy}${connection.backendPid}"`) })
+        : Effect.fail(cause)
+  })
   return {
-    fence: connection.query(`select ${state}`).pipe(
-      Effect.flatMap((answer) => rowIfHeld([answer])),
-      Effect.asVoid
-    ),
-    sendAftermath: Effect.map(connection.send([{ text: `select ${state}` }]), (answer) =>
-      Effect.matchEffect(answer, {
-        onFailure: ({ cause }) => Effect.fail(cause),
-        onSuccess: ([result]) => {
-          const row = result?.rows[0]
-          // Another backend answers: that is the pooler's doing.
-          return row?.["pid"] === connection.backendPid
-            ? Effect.succeed(aftermathOf(service, role, row))
-            : new LockLost({ service })
-        }
+    fence: connection
+      .query(state)
+      .pipe(
+        Effect.flatMap(({ rows: [row] }) =>
+          row?.["held"] === true
+            ? Effect.void
+            : new LockLost({ service, released: row?.["pid"] === connection.backendPid })
+        )
+      ),
+    begin,
+    aftermath: Effect.flatMap(connection.query(state), aftermathIn),
+    record: (records) => ({
+      queries: [{ text: state }, ...records],
+      read: ([answer]) => Effect.flatMap(aftermathIn(answer), ({ requireHeld }) => requireHeld),
+      failed: ({ answers: [answer], cause }) =>
+        answer === undefined
+          ? Effect.fail(cause)
+          : Effect.flatMap(aftermathIn(answer), ({ explain, requireHeld }) =>
+              Effect.zipRight(requireHeld, Effect.fail(explain(cause)))
+            )
+    }),
+    transaction: (body, options = {}) => {
+      const fenced = Effect.suspend(() => {
+        const queries = makeStepQueries<LockLost | DatabaseError>(connection)
+        queries.add(begin(options))
+        return queries.send
       })
-    ),
-    transaction: (body, { before, columns, isolation, noticed } = {}) => {
-      const mode = isolation === undefined ? "" : ` isolation level ${isolation}`
-      const begin = `begin${mode}; select ${columns === undefined ? "" : `${columns}, `}${state}`
-      const texts = before === undefined ? [begin] : [before, begin]
-      const first = Effect.flatten(connection.send(texts.map((text) => ({ text })))).pipe(
-        Effect.mapError(({ cause }) => cause),
-        Effect.flatMap(rowIfHeld)
-      )
-      return connection.transaction(Effect.flatMap(first, body), {
-        begun: true,
-        ...(noticed === undefined ? {} : { noticed })
-      })
+      return connection.transaction(Effect.zipRight(fenced, Effect.suspend(body)), { begun: true })
     }
   }
 }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ExitCode } from "../../platform/cli/ExitCode.ts"
-import { type Running, withProgress, withProgressOf } from "../../platform/cli/TerminalText.ts"
+import { withProgress } from "../../platform/cli/TerminalText.ts"
 import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
@@ -12,6 +12,7 @@ import { child, listOf, type ParseTree, readTree, type Statement, splitStatement
 import type { Step } from "../plan/Plan.ts"
 import type { NoticeOf } from "./Notices.ts"
 import { locationOf, locationOfSyntaxError, SourceLocation, withPlaces } from "./RevisionFailed.ts"
+import type { QueryGroup } from "./StepQueries.ts"
 
 /** A statement failed. StepRunner turns it into a RevisionFailed once the outcome of the whole step is known. */
 export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
@@ -102,31 +103,17 @@ export const runStatement = (
     (cause) => failureOf(script, statement, cause)
   )
 
-/**
- * Sends all statements of a script in one round trip; the inner effect awaits their answers in order. The first error aborts the
- * transaction, so the statements behind it change nothing.
- */
-export const sendScript = (
-  connection: Connection,
-  script: Script
-): Effect.Effect<Effect.Effect<void, StatementFailed>> =>
+/** The statements of a script, to be sent together: those behind an error do not run. */
+export const scriptQueries = (script: Script): Effect.Effect<QueryGroup<StatementFailed>> =>
   Effect.clockWith((clock) => {
-    const { file, statements } = script
-    const runningAt = (index: number): Running => ({
-      what: `${file}:${statements[index]?.line}`,
-      since: clock.unsafeCurrentTimeMillis()
+    const { file, noticed, statements } = script
+    return Effect.succeed({
+      // A line of progress names the statement that runs.
+      queries: statements.map(({ text }, index) => ({ text, flush: index < statements.length - 1 })),
+      failed: ({ cause, index }) => failureAt(script, index, cause),
+      running: (index) => ({ what: `${file}:${statements[index]?.line}`, since: clock.unsafeCurrentTimeMillis() }),
+      noticed: (notice, index) => noticed?.(statements[index] ?? null, notice)
     })
-    let running = runningAt(0)
-    const answered = (count: number) => {
-      running = runningAt(count)
-    }
-    const noticed = (notice: ServerNotice, index: number) => script.noticed?.(statements[index] ?? null, notice)
-    return Effect.map(connection.send(statements, { ...unlimited, answered, noticed }), (answers) =>
-      withProgressOf(() => running, answers).pipe(
-        Effect.catchAll(({ cause, index }) => failureAt(script, index, cause)),
-        Effect.asVoid
-      )
-    )
   })
 
 const milliseconds = (timeout: Option.Option<Duration.Duration>, fallback: Duration.DurationInput): string =>

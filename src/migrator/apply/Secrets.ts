@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
 import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { bodyOf, plpgsqlOf } from "../files/Bodies.ts"
+import { loadParser } from "../files/Parser.ts"
 import { quotedParts } from "../files/QuotedText.ts"
-import { child, loadParser, readTree } from "../files/Statements.ts"
+import { child, readTree } from "../files/Statements.ts"
 import { onOneLine, placeholders, type SourceLocation } from "./RevisionFailed.ts"
 
 /** Kinds of statements whose literals may be passwords or connection strings. */

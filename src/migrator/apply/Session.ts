@@ -82,6 +82,20 @@ export interface MigrationSession {
   readonly refuse: (during: string) => (cause: DatabaseError) => DatabaseRefusal
 }
 
+const setting = (name: string, value: string): string => `pg_catalog.set_config('${name}', '${value}', false)`
+
+const exists = (name: string): string => `pg_catalog.current_setting('${name}', true) is not null`
+
+/** Settings that every supported server has. */
+const cleanSettings = {
+  standard_conforming_strings: "on",
+  search_path: "",
+  lock_timeout: "0",
+  statement_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  idle_session_timeout: "0"
+}
+
 /**
  * An empty search_path makes every unqualified name an error instead of a guess. `discard all` would release the lock.
  * Timeouts that the role or the database set are not meant for migrations; each transaction sets its own. PostgreSQL before 17
@@ -89,11 +103,13 @@ export interface MigrationSession {
  * sent ahead, so a server on Linux looks every 2 s whether its client still lives; other systems refuse that setting.
  */
 export const cleanSession =
-  "reset session authorization; reset all; set standard_conforming_strings = on; close all; unlisten *; discard temp; set search_path = ''; " +
-  "set lock_timeout = 0; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; " +
-  "select pg_catalog.set_config('transaction_timeout', '0', false) where pg_catalog.current_setting('transaction_timeout', true) is not null; " +
-  "select pg_catalog.set_config('client_connection_check_interval', '2s', false) where pg_catalog.version() ~ 'linux' " +
-  "and pg_catalog.current_setting('client_connection_check_interval', true) is not null"
+  "reset session authorization; reset all; close all; unlisten *; discard temp; " +
+  `select ${Object.entries(cleanSettings)
+    .map(([name, value]) => setting(name, value))
+    .join(", ")}, ` +
+  `case when ${exists("transaction_timeout")} then ${setting("transaction_timeout", "0")} end, ` +
+  `case when pg_catalog.version() ~ 'linux' and ${exists("client_connection_check_interval")} ` +
+  `then ${setting("client_connection_check_interval", "2s")} end`
 
 const notOwner = (service: ServiceName): string =>
   `Migrations of ${service} need a role that owns the schema ${service}, or may create it (as its administrator: ` +

@@ -14,8 +14,7 @@ export interface StepAftermath {
 /** What the statements of a revision may have changed in the session, as far as the record of the revision depends on it. */
 export const aftermathColumns = (service: ServiceName): string =>
   `pg_catalog.pg_backend_pid() as pid, current_user::text as role, pg_catalog.current_setting('transaction_read_only') as read_only,
-   exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where n.nspname = '${service}' and c.relname = 'schema_history') as history`
+   pg_catalog.to_regclass('${service}.schema_history') is not null as history`
 
 const released =
   "the revision released the migration lock, which protects it from another process that migrates: remove pg_advisory_unlock_all, " +

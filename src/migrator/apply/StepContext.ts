@@ -10,9 +10,9 @@ import type { ServerNotice } from "../../platform/postgres/ServerNotice.ts"
 import { revisionName } from "../files/Revision.ts"
 import { type LocatedSection, sectionsOf } from "../files/RevisionCheck.ts"
 import {
+  gatherRecords,
   type HistoryEntry,
   type MigrationHistory,
-  makeSentRecords,
   type RevisionRef
 } from "../history/MigrationHistory.ts"
 import type { MigratorOptionsValues } from "../MigratorOptions.ts"
@@ -22,8 +22,9 @@ import type { PartlyApplied } from "../plan/PlanRefusal.ts"
 import { type DowngradeGoal, refuseLossesWithin } from "./LossCheck.ts"
 import type { NoticeLog, NoticeOf } from "./Notices.ts"
 import { describeSession, type LockLost, type SchemaLock } from "./SchemaLock.ts"
-import { runVerify, type Script, type StatementFailed, sendScript, timeouts } from "./Script.ts"
+import { runVerify, type Script, type StatementFailed, scriptQueries, timeouts } from "./Script.ts"
 import { cleanSession, type MigrationSession } from "./Session.ts"
+import { makeStepQueries, type StepQueries } from "./StepQueries.ts"
 import { requireUnbegun } from "./UnbegunRevision.ts"
 
 /** What a step needs to run. */
@@ -74,44 +75,42 @@ export const sectionsOfStep = (step: Step): ReadonlyArray<LocatedSection> => {
 
 type WorkError = StatementFailed | LockLost | DatabaseError
 
+/** Adds a step's statements, or sends what was added and runs them. */
+type Work = (queries: StepQueries<WorkError>) => Effect.Effect<void, WorkError>
+
 /**
- * Runs a step in one transaction; the step's history row and its event commit with it. `work` sends the statements, and its inner
- * effect awaits them: so the row and the event take the same round trip. COMMIT does not: a program that is killed while a
- * statement runs must not commit it afterwards.
+ * Runs a step in one transaction; the step's history row and its event commit with it. What `work` adds takes one round trip with
+ * the begin, the row and the event. COMMIT does not: a program that is killed while a statement runs must not commit it afterwards.
  */
 export const inOneTransaction = (
   { downgrade, lock, options, service, session: { connection } }: StepContext,
   step: Step,
   statements: number,
-  work: Effect.Effect<Effect.Effect<void, WorkError>, WorkError>,
+  work: Work,
   noticed?: NoticeOf
 ): Effect.Effect<void, StepError> => {
   // The work of a data revision cannot be read; its downgrade was refused before, or is allowed.
   const guarded = step._tag === "Revert" && step.entry.kind === "sql" && !options.allowDataLoss
-  const body = (first: Row): Effect.Effect<void, StepError> =>
-    Effect.gen(function* () {
-      if (guarded) yield* refuseLossesWithin(connection, step, downgrade)
-      if (step._tag === "Apply" && step.halfway !== undefined) {
-        yield* requireUnbegun(connection, service, step.revision, step.halfway)
-      }
-      const isDone = yield* work
-      const records = makeSentRecords(service, connection, options)
-      // The row of a revision that failed before its first statement, when its file still asked for no transaction.
-      if (step._tag === "Revert" || step.halfway !== undefined) yield* records.remove(refOf(step).revision)
-      if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, String(first["now"]))
-      yield* records.event(eventOf(step), refOf(step), null)
-      const aftermath = yield* lock.sendAftermath
-      const isRecorded = yield* records.send
-      yield* isDone
-      const { explain, requireHeld } = yield* aftermath
-      yield* requireHeld
-      yield* Effect.mapError(isRecorded, explain)
-    })
   const columns = timeouts(sectionOf(step), options.lockTimeout)
+  const body = Effect.gen(function* () {
+    const queries = makeStepQueries<WorkError>(connection, cleanSession)
+    // The isolation that refuseLossesWithin needs, whatever the role's default is.
+    queries.add(lock.begin(guarded ? { columns, isolation: "read committed" } : { columns }))
+    if (guarded) yield* Effect.zipRight(queries.send, refuseLossesWithin(connection, step, downgrade))
+    if (step._tag === "Apply" && step.halfway !== undefined) {
+      yield* Effect.zipRight(queries.send, requireUnbegun(connection, service, step.revision, step.halfway))
+    }
+    yield* work(queries)
+    const records = gatherRecords(service, options)
+    // The row of a revision that failed before its first statement, when its file still asked for no transaction.
+    if (step._tag === "Revert" || step.halfway !== undefined) yield* records.remove(refOf(step).revision)
+    if (step._tag === "Apply") yield* records.insert(step.revision, "applied", statements, null)
+    yield* records.event(eventOf(step), refOf(step), null)
+    queries.add(lock.record(records.queries))
+    yield* queries.send
+  })
   const ofCommit = noticed === undefined ? {} : { noticed: (notice: ServerNotice) => noticed(null, notice) }
-  const begin = { before: cleanSession, columns, ...ofCommit }
-  // The isolation that refuseLossesWithin needs, whatever the role's default is.
-  return lock.transaction(body, guarded ? { ...begin, isolation: "read committed" } : begin)
+  return connection.transaction(body, { begun: true, ...ofCommit })
 }
 
 /** Runs an SQL revision in one transaction: its statements, then its assertions. */
@@ -121,12 +120,11 @@ export const transactionalStep = (
   script: Script,
   verify: Script | undefined
 ): Effect.Effect<void, StepError> => {
-  const { connection } = context.session
-  const sent = sendScript(connection, script)
-  const work =
-    verify === undefined
-      ? sent
-      : Effect.as(Effect.zipRight(Effect.flatten(sent), runVerify(connection, verify)), Effect.void)
+  const work: Work = (queries) =>
+    Effect.gen(function* () {
+      queries.add(yield* scriptQueries(script))
+      if (verify !== undefined) yield* Effect.zipRight(queries.send, runVerify(context.session.connection, verify))
+    })
   return inOneTransaction(context, step, script.statements.length, work, script.noticed)
 }
 

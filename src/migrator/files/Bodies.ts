@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
+import { loadParser } from "./Parser.ts"
 import { blanked, quotedParts } from "./QuotedText.ts"
-import { child, isObject, listOf, loadParser, type ParseTree, readTree, textOf } from "./Statements.ts"
+import { child, isObject, listOf, type ParseTree, readTree, textOf } from "./Statements.ts"
 
 /** The body of a DO block or a function within its statement. Offsets are UTF-16 units; `end` is exclusive. */
 export interface Body {

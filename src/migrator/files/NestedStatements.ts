@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
-import { child, isObject, listOf, loadParser, nameOf, nodesIn, type ParseTree, textOf } from "./Statements.ts"
+import { loadParser } from "./Parser.ts"
+import { child, isObject, listOf, nameOf, nodesIn, type ParseTree, textOf } from "./Statements.ts"
 
 /** What a statement does, as far as its text shows it. */
 export interface StatementContents {

@@ -1,6 +1,8 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { loadParser } from "./Parser.ts"
 import { blanked, quotedParts } from "./QuotedText.ts"
 import type { Section } from "./Revision.ts"
 import {
@@ -45,9 +47,6 @@ export const locate = (
   const source = text.split("\n")[before.length - 1] ?? ""
   return { line: before.length, column: [...(before.at(-1) ?? "")].length + 1, source }
 }
-
-/** Loads the parser on first use: it is 1.7 MB of WebAssembly, and a start at head needs none of it. */
-export const loadParser = () => import("libpg-query")
 
 /** Refuses a section at a UTF-16 offset of its text. */
 const unreadable = (section: Section, { offset, problem }: LocatedProblem): StatementUnreadable => {
@@ -121,11 +120,7 @@ const refusal = ({ transaction }: Section, kind: string, node: unknown, text: st
 
 const newline = 0x0a
 
-/**
- * Splits a section into its statements, at least one, in time that is proportional to its text. Refuses BEGIN and COMMIT, since
- * the migrator controls the transaction, and statements that no revision can run.
- */
-export const splitStatements = Effect.fn("Statements.split")(function* (
+const split = Effect.fnUntraced(function* (
   section: Section
 ): Effect.fn.Return<ReadonlyArray<Statement>, StatementUnreadable> {
   const { parse } = yield* Effect.promise(loadParser)
@@ -160,6 +155,19 @@ export const splitStatements = Effect.fn("Statements.split")(function* (
   if (statements.length === 0) return yield* unreadable(section, { offset: 0, problem: "there is no statement here" })
   return statements
 })
+
+const known = new WeakMap<Section, Either.Either<ReadonlyArray<Statement>, StatementUnreadable>>()
+
+/**
+ * Splits a section into its statements, at least one, in time that is proportional to its text. Refuses BEGIN and COMMIT, since
+ * the migrator controls the transaction, and statements that no revision can run. A run checks its plan, then runs it: both get
+ * what was found the first time.
+ */
+export const splitStatements = (section: Section): Effect.Effect<ReadonlyArray<Statement>, StatementUnreadable> =>
+  Effect.suspend(() => {
+    const found = Effect.tap(Effect.either(split(section)), (result) => void known.set(section, result))
+    return known.get(section) ?? Effect.flatten(found)
+  })
 
 /** A statement as PostgreSQL's parser reads it: the name of its node, such as `DropStmt`, and the node. */
 export interface ParseTree {

@@ -2,8 +2,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ServiceName } from "../../domain/Service.ts"
-import type { Connection, QueryFailed, Row } from "../../platform/postgres/Connection.ts"
+import type { Connection, Row } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
+import type { SentQuery } from "../../platform/postgres/Pipeline.ts"
 import { Progress } from "../files/Batches.ts"
 import { downOf, type Revision } from "../files/Revision.ts"
 import { type MigratorOptionsValues, toolVersion } from "../MigratorOptions.ts"
@@ -98,17 +99,17 @@ export const snapshotOf = (rows: ReadonlyArray<Row>): Effect.Effect<HistorySnaps
 /** The history tables as a whole. */
 const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
   /** Reads the history in one round trip; None if its tables do not exist. Only a revision that locks these tables can delay it. */
-  const read: Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> = connection
-    .query(`${historyQuery(service, "")} order by revision`)
-    .pipe(
-      Effect.flatMap(({ rows }) => snapshotOf(rows)),
-      Effect.map(Option.some),
-      // 42P01, 3F000: no such table, no such schema.
-      Effect.catchIf(
-        ({ sqlstate }) => sqlstate === "42P01" || sqlstate === "3F000",
-        () => Effect.succeed(Option.none())
-      )
+  const read: Effect.Effect<Option.Option<HistorySnapshot>, DatabaseError> = Effect.suspend(() =>
+    connection.query(`${historyQuery(service, "")} order by revision`)
+  ).pipe(
+    Effect.flatMap(({ rows }) => snapshotOf(rows)),
+    Effect.map(Option.some),
+    // 42P01, 3F000: no such table, no such schema.
+    Effect.catchIf(
+      ({ sqlstate }) => sqlstate === "42P01" || sqlstate === "3F000",
+      () => Effect.succeed(Option.none())
     )
+  )
 
   const event = (kind: EventKind, of: RevisionRef | null, reason: string | null, details: object | null = null) =>
     connection.query(
@@ -131,16 +132,17 @@ const wholeTables = (service: ServiceName, connection: Queries, by: Author) => {
 /** The rows of `schema_history`, one for each revision. */
 const revisionRows = (service: ServiceName, connection: Queries, by: Author) => ({
   /**
-   * Inserts the row of a revision whose statements ran or, in state `applying`, are about to run. `startedAt` is the server's text. The
-   * `reversal` of a data revision is the one that its module exports.
+   * Inserts the row of a revision whose statements ran or, in state `applying`, are about to run. `startedAt` is the server's text; null
+   * is when the transaction began. The `reversal` of a data revision is the one that its module exports.
    */
-  insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string) =>
+  insert: (revision: Revision, state: "applied" | "applying", steps: number, startedAt: string | null) =>
     connection.query(
       `insert into ${service}.schema_history (revision, slug, kind, phase, state, up_checksum, down_checksum, down_script,
            irreversible_reason, steps_done, steps_total, started_at, finished_at, duration_ms, app_version, tool_version)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::timestamptz, finished.at,
-           round(extract(epoch from finished.at - $12::timestamptz) * 1000, 3), $13, $14
-         from (select case when $5 = 'applied' then clock_timestamp() end as at) as finished`,
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::timestamptz, now()),
+           case when $5 = 'applied' then clock_timestamp() end,
+           case when $5 = 'applied' then round(extract(epoch from clock_timestamp() - coalesce($12::timestamptz, now())) * 1000, 3) end,
+           $13, $14)`,
       [
         revision.number,
         revision.slug,
@@ -170,6 +172,13 @@ const revisionRows = (service: ServiceName, connection: Queries, by: Author) => 
            finished_at = finished.at, duration_ms = round(extract(epoch from finished.at - started_at) * 1000, 3)
          from (select clock_timestamp() as at) as finished where revision = $1`,
       [revision]
+    ),
+
+  /** Reads the row of one revision; undefined if it is not applied. */
+  entry: (revision: number) =>
+    connection.query(`select * from ${service}.schema_history where revision = $1`, [revision]).pipe(
+      Effect.flatMap(({ rows }) => Effect.orDie(decodeEntries(rows))),
+      Effect.map(([entry]) => entry)
     ),
 
   remove: (revision: number) =>
@@ -223,19 +232,21 @@ export const makeMigrationHistory = (service: ServiceName, connection: Queries, 
 
 export type MigrationHistory = ReturnType<typeof makeMigrationHistory>
 
-/** Records that `send` sends together, behind what was sent before; its inner effect awaits them. */
-export const makeSentRecords = (service: ServiceName, connection: Connection, options: MigratorOptionsValues) => {
-  const records: Array<Parameters<Connection["send"]>[0][number]> = []
-  const query: Connection["query"] = (text, values = []) =>
+/** Gathers the queries of records, to be sent with others. */
+export const gatherRecords = (service: ServiceName, options: MigratorOptionsValues) => {
+  const queries: Array<SentQuery> = []
+  const query: Queries["query"] = (text, values = []) =>
     Effect.sync(() => {
-      records.push({ text, values })
+      queries.push({
+        text,
+        values: values.map((value) => (value === null || typeof value === "number" ? value : String(value)))
+      })
       return { rows: [], rowCount: 0 }
     })
-  const { event, insert, remove } = makeMigrationHistory(service, { query }, options)
-  const send = Effect.suspend(() => connection.send(records)).pipe(
-    Effect.map(Effect.mapError(({ cause }: QueryFailed) => cause))
-  )
-  return { event, insert, remove, send }
+  const by = [options.appVersion, toolVersion] as const
+  const { event } = wholeTables(service, { query }, by)
+  const { insert, remove } = revisionRows(service, { query }, by)
+  return { event, insert, remove, queries }
 }
 
 /** A row of `<service>.schema_event`, in any format of that table. */

@@ -15,7 +15,8 @@ export const described = (object: string, detail: string, from: string, owner = 
 
 /** True for objects that are not PostgreSQL's own, temporary, or part of an extension. The extension itself is one object. */
 export const isOurs = (namespace: string, catalog: string, oid: string): string =>
-  `${namespace}::regnamespace::text !~ '^pg_' and ${namespace}::regnamespace::text <> 'information_schema'
+  // An array is computed once, a condition on the name for thousands of PostgreSQL's own objects.
+  `${namespace} = any (array(select s.oid from pg_catalog.pg_namespace s where s.nspname !~ '^pg_' and s.nspname <> 'information_schema'))
      and ${isNotOfExtension(catalog, oid)}`
 
 /** True for objects that are not part of an extension. */

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Connection } from "../../platform/postgres/Connection.ts"
+import type { Connection, QueryResult } from "../../platform/postgres/Connection.ts"
 import type { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { annotationQueries } from "./AnnotationCatalog.ts"
 import { objectQueries } from "./ObjectCatalog.ts"
@@ -38,24 +38,44 @@ const decode = Schema.decodeUnknown(
 )
 const decodeVersion = Schema.decodeUnknown(Schema.NonEmptyArray(Schema.Struct({ version: Schema.Number })))
 
+type Queries = Pick<Connection, "query">
+
+/** The query of the whole catalog, as this server can run it. */
+const queryFor = (connection: Queries, extent: CatalogExtent): Effect.Effect<string, DatabaseError> =>
+  connection.query("select pg_catalog.current_setting('server_version_num')::int as version").pipe(
+    Effect.flatMap(({ rows }) => Effect.orDie(decodeVersion(rows))),
+    Effect.map(([{ version }]) => queryOf(extent, version))
+  )
+
+const snapshotOf = ({ rows }: QueryResult, extent: CatalogExtent): Effect.Effect<CatalogSnapshot> =>
+  Effect.map(Effect.orDie(decode(rows)), (objects) => {
+    const described = ({ detail, owner }: (typeof objects)[number]): string =>
+      owner === null || extent === "structure" ? detail : `owner ${owner}${detail === "" ? "" : `, ${detail}`}`
+    return new Map(objects.map((one) => [one.object, described(one)]))
+  })
+
 /**
  * Reads the whole catalog except PostgreSQL's own part. Names are complete only if the session's `search_path` is empty. Equal
  * schemas have equal snapshots; data and the order of columns do not count.
  */
-export const readCatalog = Effect.fnUntraced(function* (
-  connection: Pick<Connection, "query">,
+export const readCatalog = (
+  connection: Queries,
   extent: CatalogExtent = "database"
-): Effect.fn.Return<CatalogSnapshot, DatabaseError> {
-  const { rows: settings } = yield* connection.query(
-    "select pg_catalog.current_setting('server_version_num')::int as version"
+): Effect.Effect<CatalogSnapshot, DatabaseError> =>
+  queryFor(connection, extent).pipe(
+    Effect.flatMap((text) => connection.query(text)),
+    Effect.flatMap((result) => snapshotOf(result, extent))
   )
-  const [{ version }] = yield* Effect.orDie(decodeVersion(settings))
-  const { rows } = yield* connection.query(queryOf(extent, version))
-  const objects = yield* Effect.orDie(decode(rows))
-  const described = ({ detail, owner }: (typeof objects)[number]) =>
-    [owner === null || extent === "structure" ? [] : `owner ${owner}`, detail === "" ? [] : detail].flat().join(", ")
-  return new Map(objects.map((one) => [one.object, described(one)]))
-})
+
+/** As `readCatalog`, for a session that reads it often: to parse and plan the query takes the server as long as to run it. */
+export const prepareCatalog = (
+  connection: Queries,
+  extent: CatalogExtent
+): Effect.Effect<Effect.Effect<CatalogSnapshot, DatabaseError>, DatabaseError> =>
+  queryFor(connection, extent).pipe(
+    Effect.flatMap((text) => connection.query(`prepare catalog as ${text}`)),
+    Effect.as(Effect.flatMap(connection.query("execute catalog"), (result) => snapshotOf(result, extent)))
+  )
 
 /** An object in which two snapshots differ; `before` or `after` is null where it did not exist. */
 export interface CatalogDifference {

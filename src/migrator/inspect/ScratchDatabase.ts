@@ -13,7 +13,7 @@ import { DatabaseError } from "../../platform/postgres/DatabaseError.ts"
 import { databaseRefusal } from "../apply/Session.ts"
 import type { Revision } from "../files/Revision.ts"
 import { quotedName } from "../files/Statements.ts"
-import { type CatalogExtent, readCatalog } from "./CatalogSnapshot.ts"
+import { type CatalogExtent, prepareCatalog } from "./CatalogSnapshot.ts"
 import { type ServerReach, serverReachOf } from "./ServerWideStatement.ts"
 
 /**
@@ -182,5 +182,5 @@ export const catalogReader = Effect.fnUntraced(function* (
   const refuse = databaseRefusal(service, displayAddress(url), "reading the catalog of a scratch database")
   const connection = yield* Effect.mapError(connect({ url, applicationName: "gravitas migrate test" }), refuse)
   yield* Effect.mapError(connection.query("set search_path = ''"), refuse)
-  return Effect.mapError(readCatalog(connection, extent), refuse)
+  return Effect.mapError(yield* Effect.mapError(prepareCatalog(connection, extent), refuse), refuse)
 })

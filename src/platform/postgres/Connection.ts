@@ -9,6 +9,7 @@ import { copyFromStdin } from "./CopyQuery.ts"
 import { DatabaseError, databaseError } from "./DatabaseError.ts"
 import { type Noticed, routeNotices } from "./NoticeRoute.ts"
 import { parseOnly } from "./ParseQuery.ts"
+import { type DriverResult, type SentQuery, sendPipeline } from "./Pipeline.ts"
 import type { ServerNotice } from "./ServerNotice.ts"
 import { bounded, destroyed, destroySocket, type Session, timedOut } from "./SessionRequest.ts"
 
@@ -19,10 +20,13 @@ export interface QueryResult {
   readonly rowCount: number
 }
 
-/** The error of one of several queries: its place among them, from 0. */
+/** The error of one of several queries. */
 export interface QueryFailed {
+  /** Its place among them, from 0; -1 for what was sent before them. */
   readonly index: number
   readonly cause: DatabaseError
+  /** The answers to those before it. */
+  readonly answers: ReadonlyArray<QueryResult>
 }
 
 /**
@@ -45,19 +49,21 @@ export interface Connection {
     options?: { readonly deadline?: Duration.DurationInput | null; readonly noticed?: Noticed }
   ) => Effect.Effect<QueryResult, DatabaseError>
   /**
-   * Sends queries at once, without waiting for earlier answers. The inner effect awaits the answers and fails with the first error.
-   * Outside a transaction the queries behind an error still run. `deadline` bounds all of them, from when they are awaited;
-   * `answered` receives how many are done. Needs a `pipelined` session. COPY would read the next query as its data.
+   * Sends queries at once, as one pipeline of the extended protocol: after an error the server skips those behind it. Statements in
+   * `before` are sent ahead of them and are outside the pipeline, which runs also if they fail. `deadline` bounds all of it.
+   * Interruption cancels what runs. Needs a `pipelined` session. COPY would read the next query as its data.
    */
   readonly send: (
-    queries: ReadonlyArray<{ readonly text: string; readonly values?: ReadonlyArray<unknown> }>,
+    queries: ReadonlyArray<SentQuery>,
     options?: {
+      readonly before?: string
       readonly deadline?: Duration.DurationInput | null
+      /** Receives how many queries are done. */
       readonly answered?: (count: number) => void
       /** Receives the notices of the query with that index. */
       readonly noticed?: (notice: ServerNotice, index: number) => void
     }
-  ) => Effect.Effect<Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>>
+  ) => Effect.Effect<ReadonlyArray<QueryResult>, QueryFailed>
   /**
    * Runs `text`, which holds one `copy … from stdin` and may hold other statements before and after it, with `data` in COPY's text
    * format. The data are sent with the text, without a wait for the server. A piece is made when it is sent.
@@ -93,13 +99,6 @@ export interface ConnectOptions {
   readonly deadline?: Duration.DurationInput
   /** Whether `send` may be used; such a session has no `copyIn`. */
   readonly pipelined?: boolean
-}
-
-/** Buffers writes until the next tick, then sends them as one. */
-const gatherWrites = (client: Pg.Client): void => {
-  const { stream } = client.connection
-  stream.cork()
-  process.nextTick(() => stream.uncork())
 }
 
 const rolledBack = new DatabaseError({
@@ -235,25 +234,29 @@ export const connect = (options: ConnectOptions): Effect.Effect<Connection, Data
       backendPid,
       isOpen: () => session.open,
       query,
-      send: (queries, { answered, deadline = defaultDeadline, noticed } = {}) =>
-        Effect.sync(() => {
-          if (session.open) gatherWrites(client)
-          const answers = session.open
-            ? queries.map(({ text, values }, index) =>
-                ask(text, values, noticed === undefined ? undefined : (notice) => noticed(notice, index))
-              )
-            : []
-          // After an error those behind it are not awaited.
-          for (const answer of answers) answer.catch(() => {})
-          const results: Array<QueryResult> = []
+      send: (queries, { answered, before, deadline = defaultDeadline, noticed } = {}) =>
+        Effect.suspend(() => {
+          const answers: Array<QueryResult> = []
+          let hasBegun = before === undefined
+          const add = ({ rowCount, rows }: DriverResult) => {
+            answers.push({ rows, rowCount: rowCount ?? 0 })
+            answered?.(answers.length)
+          }
           const all = bounded(session, cancel, "statement", deadline, async () => {
-            for (const answer of answers) {
-              results.push(await answer)
-              answered?.(results.length)
-            }
-            return results
+            const { stream } = client.connection
+            stream.cork()
+            const prepared = before === undefined ? undefined : ask(before)
+            notices.submit(noticed && ((notice) => noticed(notice, answers.length)))
+            const sent = sendPipeline(client, queries, add)
+            stream.uncork()
+            // Where what is before it fails, nothing awaits it.
+            sent.catch(() => {})
+            await prepared
+            hasBegun = true
+            await sent
+            return answers
           })
-          return Effect.mapError(all, (cause) => ({ cause, index: results.length }))
+          return Effect.mapError(all, (cause) => ({ cause, index: hasBegun ? answers.length : -1, answers }))
         }),
       copyIn: (text, data) =>
         bounded(session, cancel, "statement", defaultDeadline, () => {

@@ -1,5 +1,6 @@
 import "pg"
 import type { ServerError } from "./DatabaseError.ts"
+import type { DriverResult } from "./Pipeline.ts"
 
 /** The part of the driver's client that its types leave out. */
 declare module "pg" {
@@ -11,5 +12,13 @@ declare module "pg" {
     _handleAuthSASLFinal(message: { readonly data: string }): void
     _handleErrorMessage(message: ServerError): void
     _handleReadyForQuery(message: { readonly status: string }): void
+  }
+  /** A query's callbacks for the messages of the server, and its last result. */
+  // biome-ignore lint/suspicious/noExplicitAny: an interface that merges with the driver's class repeats its parameters.
+  interface Query<R extends QueryResultRow = any, I extends any[] = any> {
+    readonly _result: DriverResult
+    handleCommandComplete(message: object, wire: Connection): void
+    handleReadyForQuery(): void
+    handleError(cause: unknown): void
   }
 }

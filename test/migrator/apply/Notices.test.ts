@@ -64,23 +64,22 @@ describe("a revision during which the server says something", () => {
       const lines: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${message}`))
       const layer = Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Info))
-      const options = {
-        revision: "0001_a",
-        direction: "up",
-        file: "f.sql",
-        line: 1,
-        log: makeNoticeLog(),
-        verbose
-      } as const
-      yield* withNotices(options, (noticed) =>
-        Effect.sync(() => {
-          for (let number = 0; number < count; number++) {
-            for (const severity of ["NOTICE", "WARNING"]) {
-              noticed({ text: "select 1", line: 7 }, serverNotice({ severity, message: "m", code: "00000", hint: "h" }))
+      yield* Effect.gen(function* () {
+        const log = yield* makeNoticeLog
+        const options = { revision: "0001_a", direction: "up", file: "f.sql", line: 1, log, verbose } as const
+        yield* withNotices(options, (noticed) =>
+          Effect.sync(() => {
+            for (let number = 0; number < count; number++) {
+              for (const severity of ["NOTICE", "WARNING"]) {
+                noticed(
+                  { text: "select 1", line: 7 },
+                  serverNotice({ severity, message: "m", code: "00000", hint: "h" })
+                )
+              }
             }
-          }
-        })
-      ).pipe(Effect.provide(layer))
+          })
+        )
+      }).pipe(Effect.scoped, Effect.provide(layer))
       return lines
     })
 

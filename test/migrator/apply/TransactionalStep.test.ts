@@ -3,8 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { inOneTransaction, type StepContext } from "../../../src/migrator/apply/StepContext.ts"
 import type { Step } from "../../../src/migrator/plan/Plan.ts"
-import type { Row } from "../../../src/platform/postgres/Connection.ts"
-import { ask, eventsOf, migrateRouter, migrationsOf, revision, tablesOf } from "../../support/migrator/Fixture.ts"
+import { countingRelay } from "../../support/migrator/CountingRelay.ts"
+import {
+  ask,
+  eventsOf,
+  migrateRouter,
+  migrationsOf,
+  revision,
+  tablesOf,
+  write
+} from "../../support/migrator/Fixture.ts"
 import { freshDatabase } from "../../support/TestDatabase.ts"
 
 it.effect("the downgrade of a data revision is not searched for losses, which only its module knows", () =>
@@ -15,17 +23,14 @@ it.effect("the downgrade of a data revision is not searched for losses, which on
       service: "router",
       options: { allowDataLoss: false, lockTimeout: "2 seconds" },
       lock: {
-        transaction: (work: (first: Row) => Effect.Effect<void>, begin: object) =>
-          Effect.zipRight(record(`begin ${Object.keys(begin)}`), work({ now: "now" })),
-        sendAftermath: Effect.as(
-          record("ask"),
-          Effect.as(record("answer"), { requireHeld: record("held"), explain: (cause: unknown) => cause })
-        )
+        begin: (begin: object) => ({ queries: [{ text: `begin ${Object.keys(begin)}` }] }),
+        record: (queries: ReadonlyArray<{ readonly text: string }>) => ({ queries })
       },
       session: {
         connection: {
+          transaction: (body: Effect.Effect<void>) => body,
           send: (queries: ReadonlyArray<{ readonly text: string }>) =>
-            Effect.as(record(queries.map(({ text }) => text.slice(0, 11)).join()), record("recorded"))
+            Effect.as(record(queries.map(({ text }) => text.slice(0, 13)).join()), [])
         }
       }
     } as unknown as StepContext
@@ -34,17 +39,8 @@ it.effect("the downgrade of a data revision is not searched for losses, which on
       entry: { revision: 2, slug: "mark", kind: "ts" },
       down: { transaction: true, lockTimeout: Option.none(), statementTimeout: Option.none(), text: "up" }
     } as unknown as Step
-    yield* inOneTransaction(context, step, 1, Effect.as(record("work"), record("end of work")))
-    expect(done).toEqual([
-      "begin before,columns",
-      "work",
-      "ask",
-      "delete from,insert into",
-      "end of work",
-      "answer",
-      "held",
-      "recorded"
-    ])
+    yield* inOneTransaction(context, step, 1, ({ send }) => Effect.zipRight(send, record("work")))
+    expect(done).toEqual(["begin columns", "work", "delete from r,insert into r"])
   })
 )
 
@@ -107,6 +103,27 @@ describe("a revision whose statements are sent together", () => {
         `PL/pgSQL function router.p(integer) line 3 at SQL statement (${file}:10)`,
         "PL/pgSQL function inline_code_block line 2 at CALL"
       ])
+    })
+  )
+
+  it.scopedLive("takes two round trips: one to COMMIT, and one for all else", () =>
+    Effect.gen(function* () {
+      const relay = yield* countingRelay(yield* freshDatabase)
+      const first = { "router/0001_a.sql": revision("create table router.a ();\ncreate table router.b ();") }
+      const migrations = yield* migrationsOf(first)
+      yield* migrateRouter(relay.url, migrations)
+      const roundTrips = (files: Readonly<Record<string, string>>) =>
+        Effect.gen(function* () {
+          yield* write(migrations, files)
+          relay.roundTrips()
+          yield* migrateRouter(relay.url, migrations)
+          return relay.roundTrips()
+        })
+      const more = (number: number) => ({
+        [`router/000${number}_x.sql`]: revision(`create table router.x${number} ();\nselect 1;\nselect 2;`)
+      })
+      const one = yield* roundTrips(more(2))
+      expect(yield* roundTrips({ ...more(3), ...more(4), ...more(5) })).toBe(one + 4)
     })
   )
 

@@ -205,7 +205,7 @@ describe("Connection.send", () => {
     Effect.map(connect({ url, applicationName: "test", pipelined: true }), (session) => ({ session, url }))
   )
 
-  it.scopedLive("runs queries in the order in which they were sent, before any answer is awaited", () =>
+  it.scopedLive("runs queries in the order in which they were sent, as one pipeline behind its preparation", () =>
     Effect.gen(function* () {
       const { session } = yield* pipelined
       const hostile = "'; drop table t; -- \\' $1 \u{1F47B}"
@@ -213,29 +213,47 @@ describe("Connection.send", () => {
       const answers = yield* session.send(
         [
           { text: "create table t (id int, note text)" },
-          { text: "insert into t values ($1, $2)", values: [1, hostile] },
-          { text: "select id, note from t" }
+          { text: "insert into t values ($1, $2)", values: [1, hostile], flush: true },
+          { text: "select id, note from t" },
+          { text: "select pg_catalog.current_setting('work_mem') as memory" }
         ],
-        { answered: (count) => done.push(count) }
+        { before: "set work_mem = '1MB'; select 1", answered: (count) => done.push(count) }
       )
-      const counted = yield* session.query("select count(*)::int as rows from t")
-      expect(counted.rows).toEqual([{ rows: 1 }])
-      expect((yield* answers).map(({ rows }) => rows)).toEqual([[], [], [{ id: 1, note: hostile }]])
-      expect(done).toEqual([1, 2, 3])
+      expect(answers.map(({ rows }) => rows)).toEqual([[], [], [{ id: 1, note: hostile }], [{ memory: "1MB" }]])
+      expect(answers[1]).toMatchObject({ rowCount: 1 })
+      expect(done).toEqual([1, 2, 3, 4])
     })
   )
 
-  it.scopedLive("fails with the first error and the place of its query; a transaction then keeps nothing", () =>
+  it.scopedLive("fails with the first error and the place of its query, behind which nothing runs", () =>
     Effect.gen(function* () {
       const { session } = yield* pipelined
       yield* session.query("create table t (id int primary key)")
-      const insert = (id: number) => ({ text: "insert into t values ($1)", values: [id] })
-      const inserts = Effect.flatten(session.send([insert(1), insert(1), insert(2)]))
+      const insert = (id: number) => ({ text: "insert into t values ($1) returning id", values: [id] })
+      const inserts = session.send([insert(1), insert(1), insert(2)])
       const failed = yield* Effect.flip(session.transaction(inserts))
-      expect(failed).toMatchObject({ index: 1, cause: { sqlstate: "23505", phase: "statement" } })
+      const expected = { index: 1, cause: { sqlstate: "23505", phase: "statement" }, answers: [{ rowCount: 1 }] }
+      expect(failed).toMatchObject(expected)
+      expect(yield* Effect.flip(inserts)).toMatchObject(expected)
       expect((yield* session.query("select from t")).rows).toEqual([])
-      expect(yield* Effect.flip(inserts)).toMatchObject({ index: 1 })
-      expect((yield* session.query("select id from t order by 1")).rows).toEqual([{ id: 1 }, { id: 2 }])
+      expect((yield* session.send([insert(3)]))[0]?.rows).toEqual([{ id: 3 }])
+      expect(yield* Effect.flip(session.send([{ text: "select 1" }], { before: "select 1 / 0" }))).toMatchObject({
+        index: -1,
+        cause: { sqlstate: "22012" }
+      })
+    })
+  )
+
+  it.scopedLive("brings a notice to the query that raised it", () =>
+    Effect.gen(function* () {
+      const { session } = yield* pipelined
+      const noticed: Array<string> = []
+      const raise = (what: string) => ({ text: `do $$ begin raise notice '${what}'; end $$` })
+      yield* session.send([{ text: "select 1" }, raise("a"), raise("b")], {
+        before: "select 1; do $$ begin raise notice 'before'; end $$",
+        noticed: ({ message }, index) => noticed.push(`${index} ${message}`)
+      })
+      expect(noticed).toEqual(["1 a", "2 b"])
     })
   )
 
@@ -246,15 +264,10 @@ describe("Connection.send", () => {
         const { session, url } = yield* pipelined
         const observer = yield* connect({ url, applicationName: "test observer" })
         yield* session.query("create table t (id int)")
-        const body = Effect.gen(function* () {
-          const slow = yield* session.send([{ text: "select pg_sleep(30)" }, { text: "insert into t values (1)" }], {
-            deadline: null
-          })
-          const behind = yield* session.send([{ text: "insert into t values (2)" }])
-          yield* slow
-          yield* behind
+        const slow = session.send([{ text: "select pg_sleep(30)" }, { text: "insert into t values (1)" }], {
+          deadline: null
         })
-        const fiber = yield* Effect.fork(session.transaction(body))
+        const fiber = yield* Effect.fork(session.transaction(slow))
         yield* untilActive(observer, session.backendPid)
         const [elapsed] = yield* Effect.timed(Fiber.interrupt(fiber))
         expect(seconds(elapsed)).toBeLessThan(2)
@@ -263,16 +276,13 @@ describe("Connection.send", () => {
       })
   )
 
-  it.scopedLive("fails the answers to all that was sent when the deadline of one has passed", () =>
+  it.scopedLive("fails when the deadline has passed, and so does what comes later", () =>
     Effect.gen(function* () {
       const { session } = yield* pipelined
-      const slow = yield* session.send([{ text: "select pg_sleep(30)" }], { deadline: "300 millis" })
-      const behind = yield* session.send([{ text: "select 1" }])
-      expect((yield* Effect.flip(slow)).cause.reason).toContain("no answer within 300ms")
-      const late = Effect.flatten(session.send([{ text: "select 1" }]))
-      for (const answers of [behind, late]) {
-        expect(yield* Effect.flip(answers)).toMatchObject({ index: 0, cause: { reason: "the connection is closed" } })
-      }
+      const late = yield* Effect.flip(session.send([{ text: "select pg_sleep(30)" }], { deadline: "300 millis" }))
+      expect(late.cause.reason).toContain("no answer within 300ms")
+      const closed = { index: 0, cause: { reason: "the connection is closed" } }
+      expect(yield* Effect.flip(session.send([{ text: "select 1" }]))).toMatchObject(closed)
     })
   )
 })

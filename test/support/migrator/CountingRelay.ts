@@ -9,12 +9,19 @@ export const countingRelay = (url: Redacted.Redacted) =>
     const target = new URL(Redacted.value(url))
     const sockets: Array<Net.Socket> = []
     let sent = ""
+    let turns = 0
+    let isAnswered = true
     const relay = Net.createServer((client) => {
       const server = Net.connect(socketOf(url))
       sockets.push(client, server)
       for (const socket of [client, server]) socket.on("error", () => {})
       client.on("data", (bytes) => {
         sent += bytes.toString("latin1")
+        if (isAnswered) turns += 1
+        isAnswered = false
+      })
+      server.on("data", () => {
+        isAnswered = true
       })
       client.pipe(server).pipe(client)
     })
@@ -35,6 +42,12 @@ export const countingRelay = (url: Redacted.Redacted) =>
       count: (text: string) => {
         const found = sent.split(text).length - 1
         sent = ""
+        return found
+      },
+      /** How often since the last count the client sent something after an answer. */
+      roundTrips: () => {
+        const found = turns
+        turns = 0
         return found
       },
       /** The queries since the last count: messages Query and Parse, each a letter and a length whose first byte is 0. */
