@@ -188,6 +188,11 @@ describe("deploy/", () => {
     expect(envOf(container.env).get("MIGRATE_ON_START")).toBe("verify")
     expect(compose.environment["MIGRATE_ON_START"]).toBe("verify")
     expect(read("systemd/gravitas.service")).toContain("\nEnvironment=MIGRATE_ON_START=verify\n")
+    const shown = ["gravitas.env.example", "migrate.env.example"].flatMap(
+      (name) => read(name).match(/postgresql:\S+/g) ?? []
+    )
+    expect(shown.length).toBe(2)
+    for (const url of shown) expect(URL.canParse(url), url).toBe(true)
     const names = envLines(read("gravitas.env.example")).map(({ name }) => name)
     expect(names.filter((name) => name?.includes("MIGRATION"))).toEqual([])
   })
