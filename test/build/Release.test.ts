@@ -76,14 +76,13 @@ describe("A release", () => {
 
         const unpacked = yield* temporaryHome
         expect(yield* run(["tar", "-xzf", tarball, "-C", unpacked], { directory: unpacked })).toMatchObject({ code: 0 })
-        const main = [process.execPath, join(unpacked, "gravitas/dist/main.mjs")]
-        const without = yield* run(main, { directory: unpacked })
+        const without = yield* run([join(unpacked, "gravitas/bin/gravitas")], { directory: unpacked })
         expect(without).toMatchObject({
           code: 1,
           stderr: expect.stringMatching(/no embedded PostgreSQL .* set DATABASE_URL/)
         })
         const running = yield* program({
-          command: [...main, "gatekeeper"],
+          command: [process.execPath, join(unpacked, "gravitas/dist/main.mjs"), "gatekeeper"],
           environment: { DATABASE_URL: Redacted.value(yield* migratedDatabase), JWT_SECRET_KEY: signingSecret }
         })
         const url = yield* running.url("gatekeeper")
