@@ -4,7 +4,7 @@
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.05";
 
   outputs =
-    { nixpkgs, ... }:
+    { self, nixpkgs, ... }:
     let
       systems = [
         "x86_64-linux"
@@ -15,6 +15,15 @@
       forEachSystem = make: nixpkgs.lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
     in
     {
+      packages = forEachSystem (pkgs: {
+        default = pkgs.callPackage ./deploy/nix/package.nix {
+          nodejs = pkgs.nodejs_22;
+          pnpm = pkgs.pnpm_10;
+          src = self;
+          date = self.lastModified or 0;
+        };
+      });
+
       devShells = forEachSystem (pkgs: {
         default = pkgs.mkShell {
           packages = [

@@ -4,7 +4,7 @@ import * as Path from "node:path"
 import { build } from "esbuild"
 import { isOfEditor } from "./Sources.mjs"
 
-/** @import { BuildOptions } from "esbuild" */
+/** @import { BuildOptions, Metafile } from "esbuild" */
 
 /**
  * Packages that a bundle cannot hold: they load binaries of the platform or start one. A build has its own copies of
@@ -83,11 +83,27 @@ const importedByRevisions = async (project) => {
 }
 
 /**
+ * The folders of the packages with code in a bundle.
+ *
+ * @param {string} project
+ * @param {Metafile} metafile
+ * @returns {ReadonlyArray<string>}
+ */
+const bundledPackages = (project, { outputs }) => {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
+  const folders = inputs
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+    .flatMap(([path]) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [])
+  return [...new Set(folders)].map((folder) => Path.resolve(project, folder))
+}
+
+/**
  * `revision-library.mjs`: what a `.ts` revision may import, by specifier. A build of its own: a chunk that it shared with the
  * program would make the program load all of Effect.
  *
  * @param {string} project
  * @param {string} target
+ * @returns {Promise<ReadonlyArray<string>>} the folders of the packages in it
  */
 const buildRevisionLibrary = async (project, target) => {
   const packages = (await Promise.all(revisionPackages.map((name) => modulesOf(project, name)))).flat()
@@ -97,15 +113,18 @@ const buildRevisionLibrary = async (project, target) => {
     return `import * as module${index} from ${JSON.stringify(from)}`
   })
   const entries = keys.map((key, index) => `  [${JSON.stringify(key)}, module${index}]`)
-  await build({
+  const { metafile } = await build({
     ...common,
+    absWorkingDir: project,
     stdin: {
       contents: `${lines.join("\n")}\nexport const modules = new Map([\n${entries.join(",\n")}\n])\n`,
       resolveDir: project,
       loader: "ts"
     },
-    outfile: Path.join(target, "revision-library.mjs")
+    outfile: Path.join(target, "revision-library.mjs"),
+    metafile: true
   })
+  return bundledPackages(project, metafile)
 }
 
 /**
@@ -115,7 +134,7 @@ const buildRevisionLibrary = async (project, target) => {
  * @param {string} from a folder
  * @returns {Promise<string | undefined>}
  */
-const locate = async (name, from) => {
+export const locate = async (name, from) => {
   for (const place of createRequire(Path.join(from, "package.json")).resolve.paths(name) ?? []) {
     const folder = await Fs.realpath(Path.join(place, name)).catch(() => undefined)
     if (folder !== undefined) return folder
@@ -140,9 +159,10 @@ const manifestOf = async (folder) => JSON.parse(await Fs.readFile(Path.join(fold
  *
  * @param {string} project
  * @param {string} target
- * @returns {Promise<void>}
+ * @param {boolean} withPostgres whether the binaries of the embedded PostgreSQL are among them
+ * @returns {Promise<ReadonlyArray<string>>} the folders of the packages
  */
-const copyExternalPackages = async (project, target) => {
+const copyExternalPackages = async (project, target, withPostgres) => {
   /** @type {Map<string, string>} */
   const found = new Map()
   /**
@@ -169,7 +189,7 @@ const copyExternalPackages = async (project, target) => {
   }
   const { optionalDependencies = {} } = await manifestOf(project)
   for (const name of externalPackages.filter((one) => !one.endsWith("/*"))) await collect(name, project, false)
-  for (const name of Object.keys(optionalDependencies)) await collect(name, project, true)
+  if (withPostgres) for (const name of Object.keys(optionalDependencies)) await collect(name, project, true)
   for (const [name, folder] of found) {
     await Fs.cp(folder, Path.join(target, "node_modules", name), {
       recursive: true,
@@ -179,6 +199,7 @@ const copyExternalPackages = async (project, target) => {
       filter: (path) => Path.basename(path) !== "node_modules"
     })
   }
+  return [...found.values()]
 }
 
 /**
@@ -186,24 +207,29 @@ const copyExternalPackages = async (project, target) => {
  * chunks, external packages, package.json and the migrations. A program is named by its source: `src/main.ts` becomes
  * `main.mjs`.
  *
+ * The same sources and packages make the same bytes, wherever the checkout is.
+ *
  * @param {string} project
  * @param {string} target
  * @param {ReadonlyArray<string>} programs
- * @returns {Promise<void>}
+ * @param {{ readonly withPostgres: boolean }} options whether the embedded PostgreSQL is in the build; by default it is
+ * @returns {Promise<ReadonlyArray<string>>} the folders of the packages whose code is in the build, each once
  */
-export const bundle = async (project, target, programs) => {
+export const bundle = async (project, target, programs, { withPostgres } = { withPostgres: true }) => {
   const parts = await Promise.allSettled([
     build({
       ...common,
+      absWorkingDir: project,
       entryPoints: programs.map((source) => Path.join(project, source)),
       entryNames: "[name]",
       chunkNames: "chunks/[name]-[hash]",
       outdir: target,
       // What the sources import when they need it stays in files of its own.
-      splitting: true
-    }),
+      splitting: true,
+      metafile: true
+    }).then(({ metafile }) => bundledPackages(project, metafile)),
     buildRevisionLibrary(project, target),
-    copyExternalPackages(project, target),
+    copyExternalPackages(project, target, withPostgres),
     Fs.cp(Path.join(project, "migrations"), Path.join(target, "migrations"), {
       recursive: true,
       filter: (path) => !isOfEditor(path)
@@ -211,5 +237,9 @@ export const bundle = async (project, target, programs) => {
     Fs.copyFile(Path.join(project, "package.json"), Path.join(target, "package.json"))
   ])
   // Once all have ended: a part that still runs would write to `target` after the caller has removed it.
-  for (const part of parts) if (part.status === "rejected") throw part.reason
+  const packages = parts.flatMap((part) => {
+    if (part.status === "rejected") throw part.reason
+    return part.value ?? []
+  })
+  return [...new Set(packages)].sort()
 }

@@ -123,7 +123,7 @@ const temporaryFolder = (dist) => {
  *
  * @param {string} folder
  */
-const setModes = (folder) => {
+export const setModes = (folder) => {
   for (const entry of Fs.readdirSync(folder, { withFileTypes: true })) {
     const path = Path.join(folder, entry.name)
     if (entry.isDirectory()) setModes(path)
@@ -146,7 +146,10 @@ const build = async (project, dist) => {
     try {
       // esbuild is loaded by a start that builds, not by every start.
       const { bundle } = await import("./Bundle.mjs")
-      const failure = await bundle(project, temporary, ["src/main.ts"]).catch((error) => error)
+      const failure = await bundle(project, temporary, ["src/main.ts"]).then(
+        () => undefined,
+        (error) => error
+      )
       // Else its process would run for as long as the program does.
       await (await import("esbuild")).stop()
       if (buildKey(project) !== key) continue

@@ -101,7 +101,7 @@ export const wordHits = (path: string, text: string): ReadonlyArray<WordHit> => 
 
 const project = Path.resolve(import.meta.dirname, "../..")
 
-const folders = ["src", "test", "docs"]
+const folders = ["src", "test", "docs", "deploy", "examples"]
 
 const isText = (name: string): boolean => /\.(ts|md|yaml|json|sql)$/.test(name) || name === ".env.example"
 

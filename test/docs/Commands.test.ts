@@ -94,6 +94,7 @@ layer(
         const directory = yield* temporaryHome
         const bin = yield* makeCommands(directory, curl ?? skipBecause(context, "curl is not installed"))
         yield* Effect.promise(() => Fs.symlink(config, Path.join(directory, "config")))
+        yield* Effect.promise(() => Fs.symlink(Path.join(project, "examples"), Path.join(directory, "examples")))
         const urls = {
           gatekeeper: yield* program.url("gatekeeper"),
           guardian: yield* program.url("guardian"),

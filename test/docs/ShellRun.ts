@@ -3,7 +3,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import type { ShellBlock } from "../../scripts/docs/ShellBlocks.ts"
-import { commandFor } from "../support/Program.ts"
+import { commandFor, tsxLoader } from "../support/Program.ts"
 
 /** How a block ended. */
 export interface BlockResult {
@@ -16,15 +16,19 @@ export interface BlockResult {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** `pnpm` as the documents use it: `gravitas <command>`, `migrate` and `tsx src/main.ts` run the program under test. */
+/** `pnpm` as the documents use it: `gravitas <command>`, `migrate` and `tsx src/main.ts` run the program under test, tsx examples. */
 const pnpmScript = (): string => {
   const program = commandFor("src/main.ts").map(quoted).join(" ")
+  const tsx = [process.execPath, "--import", tsxLoader].map(quoted).join(" ")
   return `#!/usr/bin/env bash
 while [ "\${1:-}" = -s ] || [ "\${1:-}" = --silent ]; do shift; done
 case "\${1:-}" in
   gravitas) shift ;;
   migrate) ;;
-  tsx) shift 2 ;;
+  tsx)
+    shift
+    case "\${1:-}" in examples/*) exec ${tsx} "$@" ;; esac
+    shift ;;
   *) echo "pnpm \${1:-}: mark its block no-run" >&2; exit 64 ;;
 esac
 exec ${program} "$@"

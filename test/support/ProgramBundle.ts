@@ -24,7 +24,7 @@ const programs = [
  * The tests start them hundreds of times. A start from the sources takes ten times the processor time, for finding and
  * compiling a thousand modules; tests of their own start the program from its sources.
  */
-export const bundlePrograms = (directory: string): Promise<void> => bundle(project, directory, programs)
+export const bundlePrograms = (directory: string): Promise<unknown> => bundle(project, directory, programs)
 
 /** Builds one program as `pnpm build` does, in a folder that the scope's end removes; returns the path of its file. */
 export const bundledProgram = (program: string) =>
