@@ -17,7 +17,7 @@ export const modelsRoute = (catalog: Catalog) =>
     const created = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
 
     const row = (id: string, kind: "shell" | "ghost", shell: Shell) =>
-      Effect.map(providers.get(shell.provider).trouble, (trouble) => ({
+      Effect.map(providers.get(shell).trouble, (trouble) => ({
         id,
         object: "model" as const,
         created,

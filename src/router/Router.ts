@@ -13,7 +13,7 @@ import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AnswerWatch } from "./chat/AnswerWatch.ts"
 import { InFlight } from "./chat/ChatCompletionFinalizer.ts"
-import { answerChat } from "./chat/ChatHttp.ts"
+import { answerChat, type ChatOptions } from "./chat/ChatHttp.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
@@ -24,7 +24,7 @@ import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
 import { RouterAccess } from "./route/RouterAccess.ts"
 
-const server = (catalog: Catalog, storeContent: boolean) =>
+const server = (catalog: Catalog, options: ChatOptions) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const version = yield* routerSchema.version
@@ -37,7 +37,7 @@ const server = (catalog: Catalog, storeContent: boolean) =>
         audit: auditView(audit)
       }))
       const health = HttpApiBuilder.group(RouterApi, "health", answerHealth("router", report))
-      const answer = answerChat(catalog, storeContent)
+      const answer = answerChat(catalog, options)
       const chat = HttpApiBuilder.group(RouterApi, "chat", (group) =>
         group.handleRaw("completions", ({ request }) => answer(request))
       )
@@ -56,7 +56,7 @@ const endShare = 0.4
 /** The router: which model answers, and what was said? At its end the port closes, requests are finalized, the history is written. */
 export const layer = Layer.unwrapEffect(
   Effect.gen(function* () {
-    const { storeContent } = yield* RouterSettings
+    const settings = yield* RouterSettings
     const { shutdownDeadline } = yield* Settings
     const catalog = yield* Models
     const endWithin = Duration.times(shutdownDeadline, shutdownShares.server * endShare)
@@ -67,6 +67,6 @@ export const layer = Layer.unwrapEffect(
       Layer.provideMerge(HistoryWriter.layer({ ...standardOptions, endWithin })),
       Layer.provideMerge(History.layer)
     )
-    return Layer.fresh(server(catalog, storeContent)).pipe(Layer.provide(parts))
+    return Layer.fresh(server(catalog, settings)).pipe(Layer.provide(parts))
   })
 ).pipe(Layer.provide([Models.layer, routerSchema.layer]))

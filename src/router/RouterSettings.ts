@@ -7,7 +7,18 @@ const routerSettings = Setting.all({
     Setting.orDefault("config/models.yaml")
   ),
   /** Whether `router.history` keeps the content of messages, besides their existence. */
-  storeContent: Setting.flag("ROUTER_STORE_CONTENT", "true")
+  storeContent: Setting.flag("ROUTER_STORE_CONTENT", "true"),
+  /** Bytes of a chat request's body, also after it was decompressed. */
+  maximumBodyBytes: Setting.integer(
+    "ROUTER_MAX_BODY_BYTES",
+    { min: 64 * 1024, max: 256 * 1024 * 1024 },
+    { expected: "a number of bytes from 65536 to 268435456", example: "33554432" }
+  ).pipe(Setting.orDefault(8 * 1024 * 1024)),
+  maximumMessages: Setting.integer(
+    "ROUTER_MAX_MESSAGES",
+    { min: 1, max: 100_000 },
+    { expected: "a number of messages from 1 to 100000", example: "20000" }
+  ).pipe(Setting.orDefault(10_000))
 })
 
 export class RouterSettings extends Context.Tag("router/RouterSettings")<

@@ -18,7 +18,7 @@ const readErrors = Schema.Union(
 )
 
 const chatErrors = Schema.Union(
-  openAiError("invalid_request", "provider_rejected"),
+  openAiError("invalid_request", "provider_rejected", "content_filter", "context_length_exceeded"),
   openAiError("unauthenticated"),
   openAiError("access_denied", "not_certified", "session_refused"),
   openAiError("model_not_found"),

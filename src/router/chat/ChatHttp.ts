@@ -7,12 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import { Stops } from "../../clients/Stops.ts"
-import { refusalResponse } from "../../platform/http/ErrorResponse.ts"
+import { jsonResponse, refusalResponse, toServerResponse } from "../../platform/http/ErrorResponse.ts"
 import { disconnectReason, requestId } from "../../platform/http/RequestContext.ts"
-import { readJson } from "../../platform/http/RequestDecoding.ts"
+import { readJsonAndText } from "../../platform/http/RequestDecoding.ts"
 import { timerMillis } from "../../platform/os/Deadline.ts"
 import type { Catalog, Timeouts } from "../models/Catalog.ts"
-import { maximumBodyBytes, parseChatRequest } from "../protocol/ChatRequest.ts"
+import { parseChatRequest } from "../protocol/ChatRequest.ts"
 import { Providers } from "../providers/Providers.ts"
 import {
   appendOutput,
@@ -88,17 +88,25 @@ const refuseUnroutable = (context: ChatRequestContext, model: string, fields: Re
     return yield* routeRefused({ ...fields, auditId })
   })
 
+/** What is the same for all requests. */
+export interface ChatOptions extends Pick<ChatRequestContext, "storeContent"> {
+  /** Bytes of a body. */
+  readonly maximumBodyBytes: number
+  readonly maximumMessages: number
+}
+
 const answer = Effect.fnUntraced(function* (
   catalog: Catalog,
+  { maximumBodyBytes, maximumMessages }: ChatOptions,
   context: ChatRequestContext,
   request: HttpServerRequest.HttpServerRequest
 ) {
-  const body = yield* Effect.either(readJson(request, maximumBodyBytes))
+  const body = yield* Effect.either(readJsonAndText(request, maximumBodyBytes))
   if (Either.isLeft(body)) {
     const { code, reason } = body.left
     return yield* refuseUnroutable(context, "", { code, reason })
   }
-  const parsed = parseChatRequest(body.right)
+  const parsed = parseChatRequest(body.right.value, { text: body.right.text, maximumMessages })
   if (Either.isLeft(parsed)) {
     const { model, param, problem } = parsed.left
     return yield* refuseUnroutable(context, model ?? "", { code: "invalid_request", param, reason: problem })
@@ -109,7 +117,10 @@ const answer = Effect.fnUntraced(function* (
   if (Either.isLeft(candidates)) {
     return yield* refuseUnroutable(context, chat.model, refusalOfNoRoute(candidates.left))
   }
-  const routed = yield* openRoute(context, chat, candidates.right)
+  const ghost = catalog.ghosts.get(chat.model)
+  const routed = yield* openRoute(context, chat, candidates.right, {
+    fallsBackOnRefusal: ghost?.fallsBackOnRefusal ?? false
+  })
   const frame = {
     requestId: context.requestId,
     model: routed.shell.name,
@@ -117,7 +128,7 @@ const answer = Effect.fnUntraced(function* (
     includeUsage: chat.includeUsage
   }
   const providers = yield* Providers
-  const { timeouts } = providers.get(routed.shell.provider).spec
+  const { timeouts } = providers.get(routed.shell).spec
   yield* closeInTime(context, request, timeouts)
   const headers = { "x-audit-id": routed.auditId, "cache-control": "no-store" }
   if (routed.answer._tag === "Streamed") {
@@ -128,11 +139,11 @@ const answer = Effect.fnUntraced(function* (
   }
   appendOutput(context, routed.answer.part)
   yield* recordOutcome(context, "completed", "the answer is whole").pipe(Effect.mapError(refusalOfTrail))
-  return HttpServerResponse.unsafeJson(wholeBody(frame, routed.answer.part), { headers })
+  return toServerResponse(jsonResponse(wholeBody(frame, routed.answer.part), { headers }))
 })
 
 /** A raw handler: the outcome of a stream is recorded after its last byte, and one request may be decided for several shells. */
-export const answerChat = (catalog: Catalog, storeContent: boolean) =>
+export const answerChat = (catalog: Catalog, options: ChatOptions) =>
   Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
     const inFlight = yield* InFlight
     const watch = yield* AnswerWatch
@@ -141,7 +152,7 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
       requestId: requestId(request),
       authorization: request.headers["authorization"],
       startedAtMillis: yield* Clock.currentTimeMillis,
-      storeContent,
+      storeContent: options.storeContent,
       policyVersion: stops.policyVersion()
     })
     // The request's scope ends after the last byte of the answer, or when the client has hung up.
@@ -151,7 +162,7 @@ export const answerChat = (catalog: Catalog, storeContent: boolean) =>
         return Effect.zipRight(watch.unwatch(context), finalize(context))
       })
     )
-    return yield* answer(catalog, context, request).pipe(
+    return yield* answer(catalog, options, context, request).pipe(
       Effect.catchTag("Refusal", (refusal) =>
         Effect.sync(() => {
           context.outcome = "refused"

@@ -8,20 +8,10 @@ import { standardTimeouts } from "../../../src/router/models/Catalog.ts"
 import { makeOpenAiProvider } from "../../../src/router/providers/OpenAiProvider.ts"
 import { beginInTime, completeInTime } from "../../../src/router/route/Attempt.ts"
 import { callOf } from "../../support/router/Calls.ts"
+import { specOf } from "../../support/router/OpenAi.ts"
 import { delta, events, type Script, type Upstream, upstream, usageChunk } from "../../support/router/Upstream.ts"
 
-const providerOf = ({ baseUrl }: Upstream) =>
-  makeOpenAiProvider(
-    {
-      name: "p",
-      kind: "openai-compatible",
-      baseUrl,
-      apiKeyVariable: undefined,
-      tokenLimit: "max_tokens",
-      timeouts: standardTimeouts
-    },
-    Option.none()
-  )
+const providerOf = ({ baseUrl }: Upstream) => makeOpenAiProvider(specOf(baseUrl), Option.none())
 
 describe("deadlines", () => {
   const brief = { ...standardTimeouts, firstByte: Duration.millis(100), idle: Duration.millis(100) }
