@@ -7,24 +7,25 @@ import { auditView } from "../audit/PipelineStatus.ts"
 import { RouterApi } from "../contracts/router/RouterApi.ts"
 import { openAiFields } from "../contracts/router/RouterErrors.ts"
 import { schemaProbe } from "../migrator/SchemaVersion.ts"
+import type * as Setting from "../platform/config/Setting.ts"
 import { Settings, shutdownShares } from "../platform/config/Settings.ts"
 import { auditedRoutes } from "../platform/http/Audited.ts"
 import { answerHealth } from "../platform/http/Health.ts"
 import { serve } from "../platform/http/HttpServer.ts"
 import { AnswerWatch } from "./chat/AnswerWatch.ts"
 import { InFlight } from "./chat/ChatCompletionFinalizer.ts"
-import { answerChat, type ChatOptions } from "./chat/ChatHttp.ts"
+import { answerChat } from "./chat/ChatHttp.ts"
 import { History } from "./history/History.ts"
 import { HistoryWriter, standardOptions } from "./history/HistoryWriter.ts"
 import type { Catalog } from "./models/Catalog.ts"
 import { Models } from "./models/ModelsFile.ts"
 import { Providers } from "./providers/Providers.ts"
-import { historyRoute, modelsRoute } from "./ReadOperations.ts"
+import { historyRoute, modelRoutes } from "./ReadOperations.ts"
 import { routerSchema } from "./RouterSchema.ts"
 import { RouterSettings } from "./RouterSettings.ts"
 import { RouterAccess } from "./route/RouterAccess.ts"
 
-const server = (catalog: Catalog, options: ChatOptions) =>
+const server = (catalog: Catalog, options: Setting.Value<typeof RouterSettings.config>) =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const version = yield* routerSchema.version
@@ -41,12 +42,13 @@ const server = (catalog: Catalog, options: ChatOptions) =>
       const chat = HttpApiBuilder.group(RouterApi, "chat", (group) =>
         group.handleRaw("completions", ({ request }) => answer(request))
       )
-      const recorded = auditedRoutes(Effect.all([modelsRoute(catalog), historyRoute], { discard: true })).pipe(
+      const recorded = auditedRoutes(Effect.all([modelRoutes(catalog), historyRoute], { discard: true })).pipe(
         Layer.provide(RouterAccess.layer)
       )
-      return serve("router", RouterApi, version.expected, { errorFields: openAiFields }).pipe(
-        Layer.provide([health, chat, recorded])
-      )
+      return serve("router", RouterApi, version.expected, {
+        errorFields: openAiFields,
+        corsOrigins: options.corsOrigins
+      }).pipe(Layer.provide([health, chat, recorded]))
     })
   )
 

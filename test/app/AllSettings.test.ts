@@ -71,6 +71,10 @@ const wrong: ReadonlyArray<readonly [name: string, value: string, expected: stri
   ["GUARDIAN_SESSION_TIMEOUT", "0", "a duration from 1s to 30d"],
   ["GUARDIAN_SESSION_RETENTION", "10m", "a duration from 1h to 3650d"],
   ["ROUTER_STORE_CONTENT", "some", "one of true, false"],
+  ["ROUTER_MAX_BODY_BYTES", "8 MiB", "a number of bytes"],
+  ["ROUTER_MAX_MESSAGES", "0", "a number of messages"],
+  ["ROUTER_CORS_ORIGINS", "https://app.example/", "origins without a path"],
+  ["ROUTER_KEEP_ALIVE", "0", "a duration from 100ms to 1h"],
   ["SHUTDOWN_DEADLINE", "never", "a duration from 1s to 1h"],
   ["LOG_LEVEL", "loud", "one of trace, debug, info, warning, error, none"],
   ["LOG_FORMAT", "xml", "one of auto, pretty, json"]
@@ -155,7 +159,14 @@ describe("Settings", () => {
           sessionTimeout: Duration.minutes(15),
           sessionRetention: Duration.days(90)
         },
-        router: { modelsPath: "config/models.yaml", storeContent: false }
+        router: {
+          modelsPath: "config/models.yaml",
+          storeContent: false,
+          maximumBodyBytes: 8_388_608,
+          maximumMessages: 10_000,
+          corsOrigins: [],
+          keepAlive: Duration.seconds(20)
+        }
       })
       expect(embeddedServices(settings.process)).toEqual(serviceNames)
     })
@@ -190,6 +201,10 @@ describe("Settings", () => {
         TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.7,fd00::/8",
         ROUTER_MODELS_PATH: "models.yaml",
         ROUTER_STORE_CONTENT: "TRUE",
+        ROUTER_MAX_BODY_BYTES: "1048576",
+        ROUTER_MAX_MESSAGES: "1000",
+        ROUTER_CORS_ORIGINS: "https://app.example, http://localhost:5173",
+        ROUTER_KEEP_ALIVE: "1m",
         SHUTDOWN_DEADLINE: "1s",
         LOG_LEVEL: "DEBUG",
         LOG_FORMAT: "json",
@@ -211,7 +226,14 @@ describe("Settings", () => {
         },
         tokens: { issuer: Option.some("https://issuer.example"), audience: Option.some("gravitas") },
         gatekeeper: { accessPolicyPath: "policy.yaml" },
-        router: { modelsPath: "models.yaml", storeContent: true },
+        router: {
+          modelsPath: "models.yaml",
+          storeContent: true,
+          maximumBodyBytes: 1_048_576,
+          maximumMessages: 1_000,
+          corsOrigins: ["https://app.example", "http://localhost:5173"],
+          keepAlive: Duration.minutes(1)
+        },
         audit: {
           durability: { default: "memory", byResult: { DENIED: "fsync", UNAUTHENTICATED: "commit" } },
           journalMaxBytes: 512 * 2 ** 20,

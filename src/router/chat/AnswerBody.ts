@@ -12,6 +12,7 @@ import type { ShellAnswer } from "../route/Attempt.ts"
 import { appendOutput, type ChatRequestContext } from "../route/ChatRequestContext.ts"
 import { refusalOfFailure, refusalOfTrail, routeRefused } from "../route/RouteRefused.ts"
 import { recordOutcome } from "./ChatCompletionFinalizer.ts"
+import { keepAliveComment } from "./KeepAlive.ts"
 
 /** What all events of an answer share: the model that answered, and the request's id. */
 interface AnswerFrame {
@@ -31,9 +32,6 @@ export const wholeBody = (frame: AnswerFrame, { choicesText, moreText, usage }: 
   return `${headOf(frame, "chat.completion")},"choices":${choicesText}${moreText}${counted}}`
 }
 
-/** Clients ignore comments; what is between them and the router sees that the answer goes on. */
-const keepAlive = ": keep-alive\n\n"
-
 /** The events of one answer. */
 const makeEvents = (frame: AnswerFrame) => {
   const head = `data: ${headOf(frame, "chat.completion.chunk")},"choices":`
@@ -41,7 +39,7 @@ const makeEvents = (frame: AnswerFrame) => {
   return {
     /** The event of a part, without its usage; empty where the part has no choice. */
     ofPart: (part: ChatPart): string => {
-      if (part === signOfLife) return keepAlive
+      if (part === signOfLife) return keepAliveComment
       return part.choices.length === 0 ? "" : `${head}${part.choicesText}${part.moreText}${noUsage}}\n\n`
     },
     /**
@@ -127,4 +125,38 @@ export const streamedAnswer = (
     )
   )
   return Effect.map(AuditLog, (trail) => Stream.provideService(bytes, AuditLog, trail))
+}
+
+/**
+ * The bytes of an answer whose headers are sent before a shell has begun it: comments, then `rest`, which is what no other shell can
+ * change any more. A refusal is an event, since the status is sent.
+ */
+export const waitingAnswer = <R>(
+  context: ChatRequestContext,
+  waiting: Stream.Stream<void>,
+  rest: Effect.Effect<Stream.Stream<Uint8Array>, Refusal, R>
+): Effect.Effect<Stream.Stream<Uint8Array>, never, R | AuditLog> => {
+  const { requestId } = context
+  const refused = (refusal: Refusal) => {
+    context.outcome = "refused"
+    return Stream.succeed(encoder.encode(errorEvent(refusal, requestId)))
+  }
+  const broken = (cause: Cause.Cause<never>) =>
+    Effect.logError("A route failed", cause).pipe(
+      Effect.annotateLogs({ request_id: requestId }),
+      Effect.zipRight(recordOutcome(context, "failed", defectReason)),
+      Effect.match({
+        onSuccess: (auditId) => routeRefused({ code: "internal_error", reason: defectReason, auditId }),
+        onFailure: refusalOfTrail
+      }),
+      Effect.map((refusal) => Stream.succeed(encoder.encode(errorEvent(refusal, requestId))))
+    )
+  const answer = rest.pipe(
+    Effect.catchAll((refusal) => Effect.succeed(refused(refusal))),
+    Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : broken(cause)))
+  )
+  const comments = Stream.map(waiting, () => encoder.encode(keepAliveComment))
+  return Effect.map(Effect.context<R | AuditLog>(), (services) =>
+    Stream.provideContext(Stream.concat(comments, Stream.unwrap(answer)), services)
+  )
 }

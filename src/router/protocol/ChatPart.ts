@@ -1,7 +1,7 @@
 import * as Predicate from "effect/Predicate"
 import { memberOf, storable } from "../../domain/Text.ts"
 import { jsonMembers } from "./JsonMembers.ts"
-import { makeToolCallPieces, normalizeToolCalls } from "./ToolCalls.ts"
+import { normalizeToolCalls } from "./ToolCalls.ts"
 
 /** Levels of objects and arrays in an answer. */
 const maximumDepth = 64
@@ -28,6 +28,8 @@ export interface ChatPart {
   readonly text: string
   /** Why the first choice ended, where it did. */
   readonly finishReason: string | undefined
+  /** Characters of texts, thoughts and arguments in all choices. */
+  readonly characters: number
   /** Whether it has text, thoughts, a call or an end. The first such part begins an answer: before it nothing was said. */
   readonly hasContent: boolean
   /** Whether all choices that have begun have ended. */
@@ -42,6 +44,7 @@ export const signOfLife: ChatPart = {
   usage: undefined,
   text: "",
   finishReason: undefined,
+  characters: 0,
   hasContent: false,
   isEnd: false
 }
@@ -62,7 +65,7 @@ const count = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 2 ** 31 - 1 ? value : undefined
 
 /** Groq's streams have the usage in a member of its own. */
-const readUsage = (answer: Choice): Usage | undefined => {
+export const readUsage = (answer: Choice): Usage | undefined => {
   const raw = answer["usage"] ?? memberOf(answer["x_groq"], "usage")
   if (!Predicate.isReadonlyRecord(raw)) return undefined
   const promptTokens = count(raw["prompt_tokens"])
@@ -73,7 +76,7 @@ const readUsage = (answer: Choice): Usage | undefined => {
 }
 
 /** As a table can hold it. */
-const readFinishReason = (value: unknown): string | undefined =>
+export const readFinishReason = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? storable(value.slice(0, 50)) : undefined
 
 /** Whether a choice says in itself that the provider failed, as OpenRouter's do. */
@@ -83,7 +86,7 @@ const hasFailed = (choice: Choice): boolean =>
 /** OpenAI's limit of `n`. */
 const maximumChoices = 128
 
-const isIndex = (value: unknown): value is number =>
+export const isIndex = (value: unknown): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maximumChoices
 
 const isFilled = (value: unknown): boolean => {
@@ -91,9 +94,31 @@ const isFilled = (value: unknown): boolean => {
   return Array.isArray(value) ? value.length > 0 : Object.keys(value).length > 0
 }
 
-const saysSomething = (delta: Choice): boolean => {
-  for (const name in delta) if (name !== "role" && isFilled(delta[name])) return true
-  return false
+/** What a message, or a piece of one, says. */
+interface Said {
+  readonly characters: number
+  readonly hasContent: boolean
+}
+
+const lengthOf = (value: unknown): number => {
+  if (typeof value === "string") return value.length
+  if (typeof value !== "object" || value === null) return 0
+  let length = 0
+  for (const one of Object.values(value)) length += lengthOf(one)
+  return length
+}
+
+export const readSaid = (message: unknown): Said => {
+  let characters = 0
+  let hasContent = false
+  if (!Predicate.isReadonlyRecord(message)) return { characters, hasContent }
+  for (const name in message) {
+    const value = message[name]
+    if (name === "role" || !isFilled(value)) continue
+    hasContent = true
+    characters += lengthOf(value)
+  }
+  return { characters, hasContent }
 }
 
 interface Answer {
@@ -106,7 +131,7 @@ interface Answer {
  * Reads what both forms of an answer share. `error`: an error of the provider in place of an answer, or in one of its choices; undefined
  * for anything else. Gemini leaves `choices` out where there is none: it blocked the prompt, or sends only the usage.
  */
-const readAnswer = (value: unknown, text: string): Answer | "error" | undefined => {
+export const readAnswer = (value: unknown, text: string): Answer | "error" | undefined => {
   if (!Predicate.isReadonlyRecord(value)) return undefined
   if (isErrorAnswer(value)) return "error"
   const { choices = [] } = value
@@ -121,10 +146,10 @@ const readAnswer = (value: unknown, text: string): Answer | "error" | undefined 
   return { choices: given, value, members: texts }
 }
 
-const partOf = (
+export const partOf = (
   { choices, members, value }: Answer,
   content: "message" | "delta",
-  facts: { readonly isChanged: boolean; readonly hasContent: boolean; readonly isEnd: boolean }
+  facts: Said & { readonly isChanged: boolean; readonly isEnd: boolean }
 ): ChatPart => {
   const first = choices.find(({ index }) => index === 0)
   const text = memberOf(memberOf(first, content), "content")
@@ -138,6 +163,7 @@ const partOf = (
     usage: readUsage(value),
     text: typeof text === "string" ? text : "",
     finishReason: readFinishReason(first?.["finish_reason"]),
+    characters: facts.characters,
     hasContent: facts.hasContent,
     isEnd: facts.isEnd
   }
@@ -147,7 +173,7 @@ const partOf = (
 export const isErrorAnswer = (value: unknown): boolean =>
   Predicate.isNotNullable(memberOf(value, "error")) || memberOf(value, "object") === "error"
 
-const endReason = (hasCalls: boolean): string => (hasCalls ? "tool_calls" : "stop")
+export const endReason = (hasCalls: boolean): string => (hasCalls ? "tool_calls" : "stop")
 
 /** Reads a whole chat completion from its JSON and its text, and fills in what it leaves out. */
 export const readCompletion = (value: unknown, text: string, newId: () => string): ChatPart | "error" | undefined => {
@@ -156,6 +182,7 @@ export const readCompletion = (value: unknown, text: string, newId: () => string
   const isCompletion = Array.isArray(answer.value["choices"]) || answer.value["object"] === "chat.completion"
   if (!isCompletion) return undefined
   let isChanged = false
+  let characters = 0
   const set = (fields: Record<PropertyKey, unknown>, name: string, filled: unknown) => {
     fields[name] = filled
     isChanged = true
@@ -171,111 +198,21 @@ export const readCompletion = (value: unknown, text: string, newId: () => string
     if (Array.isArray(calls) && normalizeToolCalls(calls, newId)) isChanged = true
     if (readFinishReason(choice["finish_reason"]) === undefined)
       set(choice, "finish_reason", endReason(Array.isArray(calls) && calls.length > 0))
+    characters += readSaid(message).characters
   }
-  return partOf(answer, "message", { isChanged, hasContent: true, isEnd: true })
-}
-
-interface StreamedChoice {
-  hasRole: boolean
-  hasEnded: boolean
-  readonly calls: ReturnType<typeof makeToolCallPieces>
-}
-
-/** Brings one choice of a chunk into OpenAI's form, in place. Returns whether that changed it. */
-const normalizeChoice = (choice: Record<PropertyKey, unknown>, state: StreamedChoice): boolean => {
-  let isChanged = false
-  if (!Predicate.isRecord(choice["delta"])) {
-    choice["delta"] = {}
-    isChanged = true
-  }
-  const delta = choice["delta"]
-  if (!Predicate.isRecord(delta)) return isChanged
-  if (!state.hasRole && typeof delta["role"] !== "string") {
-    choice["delta"] = { role: "assistant", ...delta, ...("role" in delta ? { role: "assistant" } : {}) }
-    isChanged = true
-  }
-  state.hasRole = true
-  const calls = delta["tool_calls"]
-  if (Array.isArray(calls) && calls.length > 0) {
-    Object.assign(Object(choice["delta"]), { tool_calls: calls.map(state.calls.normalize) })
-    isChanged = true
-  }
-  const reason = choice["finish_reason"]
-  if (typeof reason === "string" && reason !== "") state.hasEnded = true
-  else if (reason !== null) {
-    choice["finish_reason"] = null
-    isChanged = true
-  }
-  return isChanged
-}
-
-/** Reads the chunks of one stream, in order. */
-export const makeChunkReader = (newId: () => string) => {
-  const begun = new Map<number, StreamedChoice>()
-
-  const stateOf = (index: number): StreamedChoice => {
-    const known = begun.get(index)
-    if (known !== undefined) return known
-    const state = { hasRole: false, hasEnded: false, calls: makeToolCallPieces(newId) }
-    begun.set(index, state)
-    return state
-  }
-
-  const isEnd = (): boolean => begun.size > 0 && [...begun.values()].every(({ hasEnded }) => hasEnded)
-
-  /** `ignored`: a JSON object that is not a chunk, such as a ping or an event of the vendor. */
-  const read = (value: unknown, text: string): ChatPart | "error" | "ignored" | undefined => {
-    const answer = readAnswer(value, text)
-    if (answer === undefined || answer === "error") return answer
-    if (answer.choices.length === 0) {
-      const usage = readUsage(answer.value)
-      return usage === undefined ? "ignored" : { ...signOfLife, usage, isEnd: isEnd() }
-    }
-    let isChanged = false
-    let hasContent = false
-    for (const [position, choice] of answer.choices.entries()) {
-      if (!isIndex(choice["index"])) {
-        choice["index"] = position
-        isChanged = true
-      }
-      const { index } = choice
-      if (normalizeChoice(choice, stateOf(isIndex(index) ? index : 0))) isChanged = true
-      const delta = choice["delta"]
-      hasContent ||= choice["finish_reason"] !== null || (Predicate.isReadonlyRecord(delta) && saysSomething(delta))
-    }
-    return partOf(answer, "delta", { isChanged, hasContent, isEnd: isEnd() })
-  }
-
-  return {
-    read,
-    hasBegun: (): boolean => begun.size > 0,
-    isEnd,
-    /** The end of choices that have begun and did not say why they ended; undefined where all did. */
-    close: (): ChatPart | undefined => {
-      const open = [...begun].filter(([, { hasEnded }]) => !hasEnded)
-      if (open.length === 0) return undefined
-      const choices = open.map(([index, { calls }]) => ({
-        index,
-        delta: {},
-        finish_reason: endReason(calls.hasCalls())
-      }))
-      return partOf({ choices, value: {}, members: new Map() }, "delta", {
-        isChanged: true,
-        hasContent: true,
-        isEnd: true
-      })
-    }
-  }
+  return partOf(answer, "message", { isChanged, characters, hasContent: true, isEnd: true })
 }
 
 /** A part that this program makes itself, in OpenAI's form. */
-export const makePart = (content: "message" | "delta", choices: ReadonlyArray<Choice>, usage?: Usage): ChatPart => ({
-  ...partOf({ choices, value: {}, members: new Map() }, content, {
+export const makePart = (content: "message" | "delta", choices: ReadonlyArray<Choice>, usage?: Usage): ChatPart => {
+  const said = choices.map((choice) => readSaid(choice[content]))
+  const hasContent = choices.some((choice, i) => choice["finish_reason"] !== null || said[i]?.hasContent === true)
+  const characters = said.reduce((sum, one) => sum + one.characters, 0)
+  const part = partOf({ choices, value: {}, members: new Map() }, content, {
     isChanged: true,
-    hasContent: choices.some(
-      (choice) => choice["finish_reason"] !== null || saysSomething(Object(choice[content] ?? {}))
-    ),
+    characters,
+    hasContent,
     isEnd: false
-  }),
-  usage
-})
+  })
+  return { ...part, usage }
+}

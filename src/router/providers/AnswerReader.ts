@@ -3,14 +3,8 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { memberOf, parseJson } from "../../domain/Text.ts"
-import {
-  type ChatPart,
-  isErrorAnswer,
-  makeChunkReader,
-  makePart,
-  readCompletion,
-  signOfLife
-} from "../protocol/ChatPart.ts"
+import { makeChunkReader } from "../protocol/ChatChunks.ts"
+import { type ChatPart, isErrorAnswer, makePart, readCompletion, signOfLife } from "../protocol/ChatPart.ts"
 import { makeWholeAnswer } from "../protocol/WholeAnswer.ts"
 import { type FailureFields, failureOfError } from "./ProviderErrors.ts"
 import { makeSseParser, type SseParser } from "./SseParser.ts"

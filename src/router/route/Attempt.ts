@@ -14,6 +14,7 @@ import { type ChatPart, signOfLife } from "../protocol/ChatPart.ts"
 import type { ChatRequest } from "../protocol/ChatRequest.ts"
 import { countsAgainst, ProviderFailure } from "../providers/Provider.ts"
 import type { GuardedShell } from "../providers/Providers.ts"
+import { shellMetrics } from "./RouteMetrics.ts"
 
 const late = (provider: string, what: string, limit: Duration.Duration) =>
   new ProviderFailure({ provider, kind: "timed_out", reason: `${what} within ${Duration.format(limit)}` })
@@ -122,7 +123,13 @@ export const attempt = (
       const { spec } = guarded
       const call = { request, upstreamModel: shell.upstreamModel }
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      const ended = (failure?: ProviderFailure) => settle(failure === undefined ? "answered" : outcomeOf(failure))
+      const metrics = shellMetrics(shell)
+      const asked = yield* monotonicMillis
+      const ended = (failure?: ProviderFailure) =>
+        Effect.suspend(() => {
+          metrics.called(failure?.kind ?? "answered")
+          return settle(failure === undefined ? "answered" : outcomeOf(failure))
+        })
       const answer: Effect.Effect<ShellAnswer, ProviderFailure> = request.stream
         ? beginInTime(spec.name, spec.timeouts, provider.stream(call)).pipe(
             Scope.extend(scope),
@@ -132,9 +139,17 @@ export const attempt = (
             Effect.map((part): ShellAnswer => ({ _tag: "Whole", part }))
           )
       return yield* restore(answer).pipe(
-        Effect.tap(() => settle(request.stream ? "began" : "answered")),
+        Effect.tap(() =>
+          Effect.flatMap(monotonicMillis, (now) => {
+            metrics.began((now - asked) / 1_000)
+            return request.stream ? settle("began") : ended()
+          })
+        ),
         Effect.tapError(ended),
-        Effect.onInterrupt(() => settle("abandoned")),
+        Effect.onInterrupt(() => {
+          metrics.called("abandoned")
+          return settle("abandoned")
+        }),
         Effect.tapDefect(() => settle("failed")),
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
       )

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { makeChunkReader } from "../../../src/router/protocol/ChatPart.ts"
+import { makeChunkReader } from "../../../src/router/protocol/ChatChunks.ts"
 
 type Call = Readonly<Record<string, unknown>>
 
