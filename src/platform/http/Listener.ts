@@ -112,6 +112,8 @@ export interface ListenOptions {
   readonly handler: (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 }
 
+const noBrowsers: BrowserRules = { names: [], origins: new Set(), always: false }
+
 const serverOptions = ({ requestTimeout = Duration.seconds(30) }: ListenOptions) => {
   const millis = Duration.toMillis(requestTimeout)
   return {
@@ -174,13 +176,7 @@ export const listen = (options: ListenOptions): Effect.Effect<string, PortUnavai
     /** Responses to pipelined requests: they get their socket when the response before them is complete. */
     const withoutSocket = new Set<Http.ServerResponse>()
     const connections = boundedConnections(options.maximumConnections, inFlight)
-    const {
-      browsers = { names: [], origins: new Set<string>(), always: false },
-      calls,
-      errorFields = noFields,
-      metrics,
-      service
-    } = options
+    const { browsers = noBrowsers, calls, errorFields = noFields, metrics, service } = options
     const idle = Effect.unsafeMakeLatch()
     let draining = false
     const accept = (request: Http.IncomingMessage, response: Http.ServerResponse) => {

@@ -54,14 +54,14 @@ export const beginInTime = (
     /** Whether all choices that have begun have ended. */
     let ended = false
     const pull = yield* Stream.toPull(answer)
-    /** The next parts. Where `failure` is None, the stream ends at the limit. */
+    /** The next parts. Without a `failure` the stream ends at the limit. */
     const within = (limit: Duration.Duration, failure: Option.Option<ProviderFailure>) =>
       Effect.flatMap(monotonicMillis, (from) => {
         const left = Duration.subtract(timeouts.total, Duration.millis(waited))
         const isLast = Duration.lessThan(left, limit)
         const onTimeout = () =>
           isLast ? Option.map(failure, () => late(provider, "was not done", timeouts.total)) : failure
-        return Effect.flatMap(endedAtLimit({ duration: isLast ? left : limit, onTimeout })(pull), (parts) =>
+        return Effect.flatMap(Effect.timeoutFail(pull, { duration: isLast ? left : limit, onTimeout }), (parts) =>
           Effect.map(monotonicMillis, (now) => {
             waited += now - from
             ended = Chunk.reduce(parts, ended, (before, part) => (part === signOfLife ? before : part.isEnd))
